@@ -1,0 +1,53 @@
+"""Gemma-1 shapes: one frozen dataclass and the presets that are published under CodeGemma's name.
+
+Imports no JAX, so plans and command lines can name a preset without starting a device.
+Source: the Gemma report (arXiv 2403.08295, table 1) and the CodeGemma report (arXiv 2406.11409).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class GemmaConfig:
+    """The numbers that fix every shape of a Gemma-1 model.
+
+    Args:
+        num_layers: Transformer blocks.
+        d_model: Width of the residual stream.
+        d_ff: Width of the gated feed-forward layer.
+        num_heads: Query heads.
+        num_kv_heads: Key/value heads: 1 is multi-query, `num_heads` is multi-head attention.
+        head_dim: Width of one head.
+        vocab_size: Rows of the tied embedding.
+        context_length: Longest sequence that the model was trained on, in tokens.
+        norm_eps: Added to the mean square in RMSNorm.
+        rope_base: Base wavelength of the rotary position embedding.
+        is_instruction_tuned: Whether the model expects the chat form.
+    """
+
+    num_layers: int
+    d_model: int
+    d_ff: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    vocab_size: int = 256_000
+    context_length: int = 8192
+    norm_eps: float = 1e-6
+    rope_base: float = 10_000.0
+    is_instruction_tuned: bool = False
+
+
+_2B = GemmaConfig(num_layers=18, d_model=2048, d_ff=16_384, num_heads=8, num_kv_heads=1, head_dim=256)
+_7B = GemmaConfig(num_layers=28, d_model=3072, d_ff=24_576, num_heads=16, num_kv_heads=16, head_dim=256)
+_7B_IT = GemmaConfig(**{**_7B.__dict__, "is_instruction_tuned": True})
+
+PRESETS: dict[str, GemmaConfig] = {
+    "codegemma-2b": _2B,
+    "codegemma-1.1-2b": _2B,
+    "codegemma-7b": _7B,
+    "codegemma-7b-it": _7B_IT,
+    "codegemma-1.1-7b-it": _7B_IT,
+}

@@ -1,0 +1,83 @@
+"""What goes into the engine and what comes out: plain values, no JAX.
+
+Rows, tasks and tests build these; `model.engine.Engine` runs them. A request is
+self-contained: what it yields depends on its own fields and the weights alone, never on
+its slot, its neighbours or the order of submission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How the next token is drawn. `temperature=0` is greedy and ignores the rest.
+
+    Args:
+        temperature: Divides the logits; 0 takes the largest.
+        top_k: Keep the k largest logits; 0 keeps all.
+        top_p: Keep the smallest set of tokens whose probability reaches p; 1.0 keeps all.
+        seed: Seed of this request's own stream, an unsigned 32-bit number that its maker
+            derives from job seed, row hash, target and sample number.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One prompt to continue.
+
+    Args:
+        prompt: Token ids, the begin-of-sequence id included.
+        max_new_tokens: At most so many tokens are generated, the stop token included.
+        stop_ids: Generation ends with the first of these ids.
+        sampling: How tokens are drawn.
+    """
+
+    prompt: tuple[int, ...]
+    max_new_tokens: int
+    stop_ids: frozenset[int]
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """What the model wrote after one prompt.
+
+    Args:
+        tokens: The generated ids, without the stop id that ended them.
+        finish_reason: `stop` (a stop id came) or `length` (max_new_tokens was reached).
+        stop_id: The stop id that ended it, or None.
+        mean_logprob: Mean natural-log probability of all generated tokens (the stop id
+            included), under the model's own distribution: temperature 1, no top-k or top-p.
+        prompt_tokens: Length of the prompt in tokens.
+    """
+
+    tokens: tuple[int, ...]
+    finish_reason: FinishReason
+    stop_id: int | None
+    mean_logprob: float
+    prompt_tokens: int
+
+
+class Generator(Protocol):
+    """What tasks and jobs need of an engine; a test gives a fake one.
+
+    A future fails with `RecordError("prompt_too_long", ...)` where the prompt doesn't fit.
+    """
+
+    def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]: ...
+
+    def stats(self) -> dict[str, float]: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,94 @@
+"""What a row is while it is worked on, and the one schema of rejected things.
+
+A source row is named by where it stands (`SourceRef`) and by the hash of its raw content. Both
+ledgers count by these: every source row ends kept, rejected or in a failed unit; every target
+that a task chose ends accepted or rejected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where a source row stands: file, row group, row within that group (both from 0)."""
+
+    uri: str
+    row_group: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One source row, as tasks see it.
+
+    Args:
+        source: Where it stands.
+        content: The file's text, after redaction.
+        content_sha256: Hash of the raw content's UTF-8 bytes, in hex: seeds come from it.
+        redacted_sha256: Hash of `content` after redaction; equal to the raw one where nothing was redacted.
+        path: The file's path in its repository, or "".
+        repo_name: The repository, or "".
+        language: Lower-case language name, or "" where unknown.
+        columns: The input's other columns, by name.
+    """
+
+    source: SourceRef
+    content: str
+    content_sha256: str
+    redacted_sha256: str
+    path: str = ""
+    repo_name: str = ""
+    language: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a row or one of its targets was not kept: `stage` is where, `reason` a snake_case word,
+    `detail` a line for a person that never holds content."""
+
+    stage: str
+    reason: str
+    detail: str = ""
+
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # "row" or "target"
+        pa.field("uri", pa.large_string(), nullable=False),
+        pa.field("row_group", pa.int32(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("content_sha256", pa.string()),  # null where the content could not be read
+        pa.field("path", pa.large_string()),
+        pa.field("target", pa.string()),  # the task's own name of the target, e.g. "single_line:120:140"
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.large_string(), nullable=False),
+    ]
+)
+
+
+def content_sha256(content: str) -> str:
+    """The hash that names a content: SHA-256 of its UTF-8 bytes, in hex.
+
+    >>> content_sha256("")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def derive_seed(job_seed: int, *parts: str | int) -> int:
+    """A 32-bit seed from the job's seed and the record's own key: never from order, slot or worker.
+
+    >>> derive_seed(0, "abc", 1) == derive_seed(0, "abc", 1) != derive_seed(0, "abc", 2)
+    True
+    """
+    key = ":".join([str(job_seed), *map(str, parts)])
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8"), digest_size=4).digest(), "big")

@@ -1,0 +1,68 @@
+"""A task is pure: it chooses targets in a row, builds prompts, and judges what the model wrote.
+
+The same task objects run in the batch jobs and in `evaluate`, so a benchmark measures exactly the prompts,
+stops and parsing that the datasets are made with. A task does no I/O, starts no engine and keeps no state
+between rows; it is picklable (its tokenizer is opened anew in each process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from model.engine.api import Completion, Request
+from transforms.rows import Rejection, Row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRequest:
+    """One target of a row with the prompt that asks for it.
+
+    Args:
+        target: The target's name, unique within the row and stable, e.g. `single_line:120:140`.
+        request: What the engine is to run.
+        payload: Whatever `accept` needs again (spans, texts); picklable.
+    """
+
+    target: str
+    request: Request
+    payload: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """An enrichment: the task's own result columns for one output row, by name, as in `Task.result_schema`."""
+
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RejectedTarget:
+    """A target whose answer failed a check, or that no prompt could be built for."""
+
+    target: str
+    rejection: Rejection
+
+
+class Task(Protocol):
+    """One module and one test file each."""
+
+    name: str
+    template_version: str
+
+    @property
+    def result_schema(self) -> pa.Schema:
+        """The flat result columns, then the struct `checks`; the machinery adds the struct `lineage`."""
+        ...
+
+    def requests(self, row: Row) -> Iterable[TaskRequest | RejectedTarget]:
+        """Chooses targets and builds their prompts. A target that can't be asked for (prompt too long) comes as a
+        `RejectedTarget`. Raises RecordError where the row as a whole has nothing to offer."""
+        ...
+
+    def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
+        """Parses, verifies and scores one answer."""
+        ...

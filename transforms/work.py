@@ -1,0 +1,89 @@
+"""The seam between the job machinery and a job: what a job does to the rows of one unit.
+
+`jobs.run` reads a unit's rows, calls `Work.run` in a thread of its own (several units at once in one
+process, so that the engine stays busy), and commits the tables that come back. The machinery knows
+nothing of tasks or engines; a work knows nothing of commits, retries or shards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """A range of rows of one row group of one input file.
+
+    Args:
+        unit_id: Position in the plan and a hash of the rest, e.g. `000042-9f3a1c`; sorts in plan order.
+        uri: The input file.
+        version: The file's generation (GCS) or size and modification time (local) when it was planned.
+        row_group: Row group, from 0.
+        row_start: First row within the group.
+        row_count: Number of rows.
+        num_bytes: Estimated uncompressed bytes of the projected columns.
+        retry_rows: Where only some rows of the range are wanted (`--retry_rejected`), their offsets within the
+            row group; None means all.
+    """
+
+    unit_id: str
+    uri: str
+    version: str
+    row_group: int
+    row_start: int
+    row_count: int
+    num_bytes: int
+    retry_rows: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    """What became of a unit's rows.
+
+    Args:
+        kept: Output rows, in the work's output schema, in source order.
+        rejected: Rejected rows and targets, in `transforms.rows.REJECTED_SCHEMA`, in source order.
+        counts: At least `rows_in`, `rows_kept`, `rows_rejected`, `targets`, `targets_accepted`, `targets_rejected`
+            (source rows and targets, not output rows); beyond those whatever is worth summing
+            (`tokens_in`, `tokens_out`, `rejected/<stage>/<reason>`).
+    """
+
+    kept: pa.Table
+    rejected: pa.Table
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Work(Protocol):
+    """What a job does. A work is a cheap, picklable description until `open` is called."""
+
+    def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
+        """The one explicit schema of all output rows, settled before any row is read."""
+        ...
+
+    def input_columns(self, input_schema: pa.Schema) -> list[str]:
+        """The columns to read (projection)."""
+        ...
+
+    def open(self) -> None:
+        """Makes the heavy things (engine, process pool, scanner) once a process. Raises ConfigError."""
+        ...
+
+    def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
+        """Maps rows to results. Thread-safe: several units run at once.
+
+        Args:
+            unit: The unit, or a sub-range of it while a crash is being narrowed down.
+            table: The projected columns of the rows to do.
+            rows: For each row of `table`, its offset within the row group.
+        """
+        ...
+
+    def heartbeat(self) -> dict[str, float]:
+        """Figures for the progress line: `tokens_in`, `tokens_out`, `slot_occupancy`, ... Cheap."""
+        ...
+
+    def close(self) -> None: ...
