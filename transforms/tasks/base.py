@@ -25,11 +25,13 @@ class TaskRequest:
         target: The target's name, unique within the row and stable, e.g. `single_line:120:140`.
         request: What the engine is to run.
         payload: Whatever `accept` needs again (spans, texts); picklable.
+        prompt_format: The form of the prompt, for the lineage: `psm`, `spm`, `chat`, ...
     """
 
     target: str
     request: Request
     payload: Any = None
+    prompt_format: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from transforms.rowpool import CRASHED, RowPool
+
+
+class Doubler:
+    """Doubles numbers; 13 kills its process, 7 raises."""
+
+    def open(self):
+        self.factor = 2
+
+    def double(self, number):
+        if number == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 7:
+            raise ValueError("seven")
+        return number * self.factor
+
+
+@pytest.fixture
+def pool():
+    pool = RowPool(Doubler(), workers=1)
+    yield pool
+    pool.close()
+
+
+def test_results_come_back_in_the_order_of_the_items(pool):
+    calls = [pool.apply("double", range(start, start + 5)) for start in (0, 20, 40)]
+    assert [call() for call in calls] == [[2 * i for i in range(s, s + 5)] for s in (0, 20, 40)]
+
+
+def test_inline_calls_give_the_same_results():
+    inline = RowPool(Doubler(), workers=0)
+    inline.open()
+    assert inline.apply("double", [1, 2])() == [2, 4]
+
+
+def test_an_item_that_kills_its_process_is_named_and_its_neighbours_come_out(pool):
+    guilty = pool.apply("double", [1, 13, 3])
+    innocent = pool.apply("double", [4, 5])
+    results = []
+    threads = [threading.Thread(target=lambda call=call: results.append(call())) for call in (guilty, innocent)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results, key=len) == [[8, 10], [2, CRASHED, 6]]
+    assert pool.apply("double", [6])() == [12]
+
+
+def test_an_exception_of_an_item_reaches_its_caller_alone(pool):
+    with pytest.raises(ValueError, match="seven"):
+        pool.apply("double", [7])()
+    assert pool.apply("double", [8])() == [16]
