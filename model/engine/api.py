@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length"]
 
@@ -79,5 +79,9 @@ class Generator(Protocol):
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]: ...
 
     def stats(self) -> dict[str, float]: ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Versions, device and shapes: what else than the request the tokens depend on. JSON-able, for the lineage."""
+        ...
 
     def close(self) -> None: ...
