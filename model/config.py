@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.errors import ConfigError
+
 
 @dataclass(frozen=True, kw_only=True)
 class GemmaConfig:
@@ -38,6 +40,27 @@ class GemmaConfig:
     norm_eps: float = 1e-6
     rope_base: float = 10_000.0
     is_instruction_tuned: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("num_layers", "d_model", "d_ff", "num_heads", "num_kv_heads", "head_dim", "vocab_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"model shape {name} is {value!r}; it must be a positive whole number")
+        if self.num_heads % self.num_kv_heads:
+            raise ConfigError(f"{self.num_heads} query heads can't share {self.num_kv_heads} key/value heads evenly")
+        if self.head_dim % 2:
+            raise ConfigError(f"head_dim is {self.head_dim}; the rotary embedding needs an even number")
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the model has, the tied embedding counted once.
+
+        >>> PRESETS["codegemma-2b"].num_parameters
+        2506172416
+        """
+        attention = self.head_dim * (2 * self.num_heads + 2 * self.num_kv_heads)
+        block = self.d_model * (attention + 3 * self.d_ff + 2)
+        return self.num_layers * block + self.d_model * (self.vocab_size + 1)
 
 
 _2B = GemmaConfig(num_layers=18, d_model=2048, d_ff=16_384, num_heads=8, num_kv_heads=1, head_dim=256)

@@ -1,0 +1,288 @@
+"""Gemma-1's layers as pure functions of weights and arrays; the one copy of the arithmetic.
+
+The reference forward, training and the engine's prefill and decode all call these. They
+differ only in *what is attended to*, so `block` takes that as a function:
+
+    x ── rms_norm ── qkv+rope ── attend ── o_proj ─(+)─ rms_norm ── mlp ─(+)── x
+                                   │
+              causal(...)          reference, training
+              a cache, and         prefill, decode: `attention` takes any number of
+              new tokens           KeyValues parts and one softmax spans them all
+
+Rules of Gemma 1 (arXiv 2403.08295; held by golden logits): the embedding times sqrt(d_model)
+*rounded to the compute dtype*; RMSNorm times (1 + scale) in float32; tanh-GELU gate;
+split-half rotary embedding in float32; queries times head_dim**-0.5; no biases, soft caps or
+windows; float32 logits from the tied embedding.
+
+Matrices are stored [out, in], as Hugging Face does: on a CPU at batch 1 that is three times
+faster than [in, out]. The compute dtype is the activations': weights are cast to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Int8
+
+from model.config import GemmaConfig
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Int8Matrix:
+    """A matrix in 8 bits: row `i` is `values[i] * scale[i]` (`model.quantize` makes these)."""
+
+    values: Int8[Array, "*rows columns"]
+    scale: Float[Array, "*rows"]
+
+
+Matrix = Float[Array, "out in"] | Int8Matrix
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class BlockWeights:
+    """One transformer block, or all of them stacked along a leading `layers` axis."""
+
+    pre_attention_norm: Float[Array, " d_model"]
+    q_proj: Matrix  # [queries d_model]
+    k_proj: Matrix  # [keys d_model]
+    v_proj: Matrix  # [keys d_model]
+    o_proj: Matrix  # [d_model queries]
+    pre_mlp_norm: Float[Array, " d_model"]
+    gate_proj: Matrix  # [d_ff d_model]
+    up_proj: Matrix  # [d_ff d_model]
+    down_proj: Matrix  # [d_model d_ff]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class GemmaWeights:
+    """The whole parameter tree.
+
+    Args:
+        embedding: [vocab d_model], used at both ends.
+        blocks: A tuple of blocks (unrolled: best on CPU), or one `BlockWeights` whose leaves
+            have a leading `layers` axis (scanned: short compiles on TPU and GPU).
+        final_norm: [d_model].
+    """
+
+    embedding: Matrix
+    blocks: tuple[BlockWeights, ...] | BlockWeights
+    final_norm: Float[Array, " d_model"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """Sines and cosines of each position's angles, one for each pair of a head's features."""
+
+    sin: Float[Array, "batch length half_head_dim"]
+    cos: Float[Array, "batch length half_head_dim"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class KeyValues:
+    """Something to attend to: a prompt cache, a generation cache, the new tokens themselves.
+
+    Args:
+        key: Rotated keys.
+        value: Values.
+        mask: Which positions each new token sees; a length of 1 means all see the same.
+    """
+
+    key: Float[Array, "batch kv_heads positions head_dim"]
+    value: Float[Array, "batch kv_heads positions head_dim"]
+    mask: Bool[Array, "batch #length positions"]
+
+
+def linear(x: Float[Array, "*batch in"], matrix: Matrix) -> Float[Array, "*batch out"]:
+    """Multiply by a matrix stored [out, in], in the dtype of `x`."""
+    if isinstance(matrix, Int8Matrix):
+        product = jnp.einsum("...i,oi->...o", x, matrix.values.astype(x.dtype), preferred_element_type=jnp.float32)
+        return (product * matrix.scale).astype(x.dtype)
+    return jnp.einsum("...i,oi->...o", x, matrix.astype(x.dtype))
+
+
+def embed(
+    embedding: Matrix, tokens: Int[Array, "batch length"], dtype: Any = jnp.float32
+) -> Float[Array, "batch length d_model"]:
+    """Look tokens up, times sqrt(d_model) rounded to the compute `dtype`."""
+    if isinstance(embedding, Int8Matrix):
+        rows = (embedding.values[tokens] * embedding.scale[tokens][..., None]).astype(dtype)
+    else:
+        rows = embedding[tokens].astype(dtype)
+    return rows * jnp.asarray(rows.shape[-1] ** 0.5, dtype)
+
+
+def unembed(x: Float[Array, "*batch d_model"], embedding: Matrix) -> Float[Array, "*batch vocab"]:
+    """Logits in float32 from normed activations and the tied embedding."""
+    values = embedding.values if isinstance(embedding, Int8Matrix) else embedding
+    logits = jnp.einsum("...i,oi->...o", x, values.astype(x.dtype), preferred_element_type=jnp.float32)
+    return logits * embedding.scale if isinstance(embedding, Int8Matrix) else logits
+
+
+def rms_norm(
+    x: Float[Array, "*batch d_model"], scale: Float[Array, " d_model"], eps: float
+) -> Float[Array, "*batch d_model"]:
+    """Divide by the root mean square and multiply by (1 + scale), in float32."""
+    wide = x.astype(jnp.float32)
+    normed = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + eps)
+    return (normed * (1.0 + scale.astype(jnp.float32))).astype(x.dtype)
+
+
+def rotation(positions: Int[Array, "batch length"], head_dim: int, base: float) -> Rotation:
+    """Angles of the rotary embedding: `position / base**(2i / head_dim)` for the i-th pair."""
+    wavelengths = base ** (np.arange(0, head_dim, 2) / head_dim)
+    angles = positions[..., None].astype(jnp.float32) / wavelengths.astype(np.float32)
+    return Rotation(sin=jnp.sin(angles), cos=jnp.cos(angles))
+
+
+def rope(x: Float[Array, "batch length heads head_dim"], turn: Rotation) -> Float[Array, "batch length heads head_dim"]:
+    """Rotate feature i against feature i + head_dim/2 by each position's angles, in float32."""
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    sin, cos = turn.sin[:, :, None, :], turn.cos[:, :, None, :]
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
+
+
+def qkv(
+    weights: BlockWeights, x: Float[Array, "batch length d_model"], turn: Rotation, config: GemmaConfig
+) -> tuple[
+    Float[Array, "batch length heads head_dim"],
+    Float[Array, "batch kv_heads length head_dim"],
+    Float[Array, "batch kv_heads length head_dim"],
+]:
+    """Project to rotated, scaled queries, and to rotated keys and values in the caches' layout."""
+    batch, length, _ = x.shape
+    query = linear(x, weights.q_proj).reshape(batch, length, config.num_heads, config.head_dim)
+    key = linear(x, weights.k_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
+    value = linear(x, weights.v_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
+    query = rope(query, turn) * jnp.asarray(config.head_dim**-0.5, x.dtype)
+    return query, rope(key, turn).swapaxes(1, 2), value.swapaxes(1, 2)
+
+
+def attention(
+    query: Float[Array, "batch length heads head_dim"], *parts: KeyValues
+) -> Float[Array, "batch length heads head_dim"]:
+    """Attend to all parts under one softmax; query head `h` reads kv head `h // (heads / kv_heads)`.
+
+    Scores and softmax are float32. A query that sees nothing (padding) gets the mean of all
+    values: finite, and never read.
+    """
+    batch, length, heads, head_dim = query.shape
+    kv_heads = parts[0].key.shape[1]
+    grouped = query.reshape(batch, length, kv_heads, heads // kv_heads, head_dim)
+    scores = []
+    for part in parts:
+        score = jnp.einsum("blkgd,bkpd->bkglp", grouped, part.key, preferred_element_type=jnp.float32)
+        scores.append(jnp.where(part.mask[:, None, None], score, jnp.finfo(jnp.float32).min))
+    # One softmax over several arrays: a shared maximum and a shared sum, no concatenation of caches.
+    top = jnp.max(jnp.stack([jnp.max(score, axis=-1) for score in scores]), axis=0)
+    mixed, total = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
+    for score, part in zip(scores, parts, strict=True):
+        weight = jnp.exp(score - top[..., None])
+        total += jnp.sum(weight, axis=-1, keepdims=True)
+        mixed += jnp.einsum(
+            "bkglp,bkpd->bkgld", weight.astype(part.value.dtype), part.value, preferred_element_type=jnp.float32
+        )
+    mixed /= total
+    return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, length, heads, head_dim).astype(query.dtype)
+
+
+def mlp(weights: BlockWeights, x: Float[Array, "batch length d_model"]) -> Float[Array, "batch length d_model"]:
+    """The gated feed-forward layer: down(gelu_tanh(gate(x)) * up(x))."""
+    gate = jax.nn.gelu(linear(x, weights.gate_proj), approximate=True)
+    return linear(gate * linear(x, weights.up_proj), weights.down_proj)
+
+
+Attend = Callable[[Array, Array, Array], tuple[Array, Any]]
+
+
+def block(
+    weights: BlockWeights,
+    x: Float[Array, "batch length d_model"],
+    turn: Rotation,
+    attend: Attend,
+    config: GemmaConfig,
+) -> tuple[Float[Array, "batch length d_model"], Any]:
+    """One transformer block.
+
+    Args:
+        weights: The block's weights.
+        x: The residual stream.
+        turn: From `rotation`, of the tokens' positions.
+        attend: Given query, key and value as `qkv` lays them out, returns what was read
+            ([batch length heads head_dim]) and anything to carry out, such as a cache.
+        config: The model's shapes.
+
+    Returns:
+        The residual stream, and what `attend` carried out.
+    """
+    query, key, value = qkv(weights, rms_norm(x, weights.pre_attention_norm, config.norm_eps), turn, config)
+    read, carried = attend(query, key, value)
+    x = x + linear(read.reshape(*x.shape[:-1], -1), weights.o_proj)
+    return x + mlp(weights, rms_norm(x, weights.pre_mlp_norm, config.norm_eps)), carried
+
+
+def over_blocks(
+    step: Callable[[Array, BlockWeights, Any], tuple[Array, Any]],
+    x: Float[Array, "batch length d_model"],
+    blocks: tuple[BlockWeights, ...] | BlockWeights,
+    per_block: Any = None,
+) -> tuple[Float[Array, "batch length d_model"], Any]:
+    """Thread `x` through all blocks, whichever way they are laid out.
+
+    Args:
+        step: `(x, weights of one block, its share of per_block) -> (x, its output)`.
+        x: The residual stream.
+        blocks: A tuple (unrolled) or one stacked `BlockWeights` (`lax.scan`).
+        per_block: Such as caches: a tuple with an item for each block, or a stacked pytree,
+            as `blocks` is; None for nothing.
+
+    Returns:
+        `x`, and the steps' outputs: a tuple, or stacked, as `blocks` is.
+    """
+    if isinstance(blocks, BlockWeights):
+        return jax.lax.scan(lambda x, args: step(x, *args), x, (blocks, per_block))
+    outputs = []
+    for index, weights in enumerate(blocks):
+        x, output = step(x, weights, None if per_block is None else per_block[index])
+        outputs.append(output)
+    return x, tuple(outputs)
+
+
+def causal_mask(
+    length: int, segment_ids: Int[Array, "batch length"] | None = None
+) -> Bool[Array, "batch length length"]:
+    """Which token sees which: itself and what came before it, in its own segment.
+
+    segments 1 1 2 2      . = hidden
+        1    x . . .
+        1    x x . .
+        2    . . x .
+        2    . . x x
+    """
+    order = jnp.arange(length)
+    mask = (order[:, None] >= order)[None]
+    if segment_ids is None:
+        return mask
+    return mask & (segment_ids[:, :, None] == segment_ids[:, None, :])
+
+
+def segment_positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch length"]:
+    """Positions that begin at 0 with each segment of a packed row.
+
+    >>> segment_positions(jnp.array([[1, 1, 1, 2, 2]])).tolist()
+    [[0, 1, 2, 0, 1]]
+    """
+    order = jnp.arange(segment_ids.shape[1])
+    begins = jnp.concatenate(
+        [jnp.ones_like(segment_ids[:, :1], bool), segment_ids[:, 1:] != segment_ids[:, :-1]], axis=1
+    )
+    return order - jax.lax.cummax(jnp.where(begins, order, 0), axis=1)
