@@ -1,0 +1,103 @@
+"""The command `codemill JOB ...`: finds the job, parses its options, runs it, and answers with an exit code.
+
+    0  done            2  the user's mistake: one line on stderr, nothing was started
+    1  a bug           3  finished, but some units failed and their rows are missing
+
+Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
+errors answer at once. A job's module has `Options` (an `OptionSet`) and `run(options, beam_args) -> exit code`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from model.errors import ConfigError
+
+DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+JOBS: dict[str, tuple[str, str]] = {
+    "corpus": ("jobs.corpus", "folders, git work trees and archives -> a corpus in Parquet"),
+    "infill": ("jobs.infill", "a corpus -> middles that a model filled in, judged, with their lineage"),
+    "train": ("jobs.train", "a corpus -> a model trained to fill in the middle"),
+    "inspect": ("jobs.inspect", "show rows of a dataset in the terminal"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        print(_help(), file=sys.stderr)
+        return USER_ERROR
+    name, *rest = words
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return DONE
+    if name == "--version":
+        print(f"codemill {_version()}")
+        return DONE
+    if name not in JOBS:
+        near = difflib.get_close_matches(name, JOBS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
+        print(f"codemill: error: unknown job {name}; {hint}", file=sys.stderr)
+        return USER_ERROR
+    return _run_job(name, rest)
+
+
+def _run_job(name: str, argv: Sequence[str]) -> int:
+    from jobs.options import parse
+
+    prog = f"codemill {name}"
+    try:
+        job = importlib.import_module(JOBS[name][0])
+        options, beam_args = parse(job.Options, argv, prog=prog)
+        return job.run(options, beam_args)
+    except ConfigError as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`): not a fault. The interpreter's own flush at exit would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception:
+        traceback.print_exc()
+        return BUG
+
+
+def _help() -> str:
+    width = max(map(len, JOBS))
+    return "\n".join(
+        [
+            "usage: codemill JOB [--FLAG VALUE...] [-- BEAM_FLAGS]",
+            "",
+            "Batch jobs that turn source code into datasets one can trust.",
+            "",
+            "jobs:",
+            *(f"  {name:<{width}}  {line}" for name, (_, line) in JOBS.items()),
+            "",
+            "codemill JOB --help lists a job's flags. Exit codes: 0 done, 1 a bug, 2 a mistake in the command or",
+            "its input, 3 finished with failed units.",
+        ]
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("codemill")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

