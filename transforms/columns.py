@@ -1,0 +1,375 @@
+"""From a corpus's columns to rows: which column is the content, which rows can't be read, how output columns are named.
+
+Column presets are found by themselves (Stack v1 and v2, github-code, `text` and `contents` derivatives) and any
+role can be overridden. Cells are judged in Arrow, column by column; Python touches a cell only where its bytes are
+not UTF-8. A row is handed on exactly as it is (CRLF and byte-order marks included) or rejected with its reason;
+none is mended, none is dropped.
+
+Output columns, the one place where their names are settled (`output_fields`):
+
+    input columns in their order | result columns | checks | lineage
+
+Result columns always have their own names. An input column whose name is taken stays under `input_<name>` (with
+`input_` put in front until it is free). The content column keeps its name and holds the text after redaction.
+
+Cost: one pass over the content's bytes for UTF-8, NUL and SHA-256 each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.errors import ConfigError
+from transforms.rows import Rejection, Row, SourceRef
+from transforms.work import Unit
+
+READ_STAGE = "read"
+TAKEN_PREFIX = "input_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnMap:
+    """Which input column plays which part. None: the corpus has no such column."""
+
+    content: str
+    path: str | None = None
+    repo_name: str | None = None
+    language: str | None = None
+    license: str | None = None
+    preset: str = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnOverrides:
+    """The user's own choice of columns; None finds the column by itself."""
+
+    content: str | None = None
+    path: str | None = None
+    repo_name: str | None = None
+    language: str | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowLimits:
+    """Bounds on one row. `max_content_bytes`: a longer content is rejected, with both lengths."""
+
+    max_content_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A source row that no stage can work on. `content_sha256` is None where there is no content."""
+
+    source: SourceRef
+    rejection: Rejection
+    content_sha256: str | None = None
+    path: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The row of `transforms.rows.REJECTED_SCHEMA` that tells of it."""
+        return {
+            "kind": "row",
+            "uri": self.source.uri,
+            "row_group": self.source.row_group,
+            "row": self.source.row,
+            "content_sha256": self.content_sha256,
+            "path": self.path or None,
+            "target": None,
+            "stage": self.rejection.stage,
+            "reason": self.rejection.reason,
+            "detail": self.rejection.detail,
+        }
+
+
+# Each layout as it is published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,
+# codeparrot/github-code. A layout is recognised by its content, path and repository columns together.
+PRESETS: tuple[ColumnMap, ...] = (
+    ColumnMap(
+        preset="stack-v1",
+        content="content",
+        path="max_stars_repo_path",
+        repo_name="max_stars_repo_name",
+        language="lang",
+        license="max_stars_repo_licenses",
+    ),
+    ColumnMap(
+        preset="stack-v2",
+        content="content",
+        path="path",
+        repo_name="repo_name",
+        language="language",
+        license="detected_licenses",
+    ),
+    ColumnMap(
+        preset="github-code", content="code", path="path", repo_name="repo_name", language="language", license="license"
+    ),
+)
+
+# Other corpora: the first name that is there, part by part.
+CANDIDATES: Mapping[str, tuple[str, ...]] = {
+    "content": ("content", "code", "text", "contents", "source", "source_code"),
+    "path": ("path", "max_stars_repo_path", "file_path", "filepath", "file_name", "filename"),
+    "repo_name": ("repo_name", "max_stars_repo_name", "repo", "repository", "repository_name"),
+    "language": ("language", "lang", "programming_language"),
+    "license": ("detected_licenses", "max_stars_repo_licenses", "license", "licenses"),
+}
+_FLAGS = {
+    "content": "--content_column",
+    "path": "--path_column",
+    "repo_name": "--repo_column",
+    "language": "--language_column",
+    "license": "--license_column",
+}
+
+
+def is_text_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold text: strings, bytes, and dictionaries of them."""
+    if pa.types.is_dictionary(kind):
+        return is_text_type(kind.value_type)
+    return any(
+        test(kind)
+        for test in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+            pa.types.is_fixed_size_binary,
+        )
+    )
+
+
+def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverrides()) -> ColumnMap:
+    """Finds the part that each column of a corpus plays.
+
+    Args:
+        schema: The corpus's schema.
+        overrides: The user's own choice, part by part.
+
+    Raises:
+        ConfigError: There is no content column, an override names a column that isn't there, or the content
+            column can't hold text.
+
+    >>> resolve_columns(pa.schema([("code", pa.string()), ("path", pa.string())])).content
+    'code'
+    """
+    given = {part: name for part, name in dataclasses.asdict(overrides).items() if name is not None}
+    for part, name in given.items():
+        if name not in schema.names:
+            raise ConfigError(f"{_FLAGS[part]} {name}: no such column; the input has {_listed(schema)}")
+    found = _find_preset(schema)
+    if "content" in given:
+        found["content"] = given["content"]
+    if found.get("content") is None:
+        raise ConfigError(
+            f"no content column: looked for {', '.join(CANDIDATES['content'])}; the input has {_listed(schema)}; "
+            "name it with --content_column"
+        )
+    column_map = ColumnMap(**(found | given))
+    kind = schema.field(column_map.content).type
+    if not is_text_type(kind):
+        raise ConfigError(
+            f"content column {column_map.content} is {kind}, not text; name another with --content_column"
+        )
+    return column_map
+
+
+def _find_preset(schema: pa.Schema) -> dict[str, Any]:
+    """The first layout whose content, path and repository are there, less what is missing of the rest."""
+    names = set(schema.names)
+    for preset in PRESETS:
+        if {preset.content, preset.path, preset.repo_name} <= names:
+            parts = dataclasses.asdict(preset)
+            return {part: name if part == "preset" or name in names else None for part, name in parts.items()}
+    parts = {
+        part: next((name for name in candidates if name in names), None) for part, candidates in CANDIDATES.items()
+    }
+    return parts | {"preset": "custom"}
+
+
+def _listed(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema) or "no columns"
+
+
+# --- rows in ---------------------------------------------------------------------------------------
+
+
+class _ColumnsOfRow(Mapping[str, Any]):
+    """One row of a table as a mapping; a cell becomes a Python value when it is asked for."""
+
+    def __init__(self, table: pa.Table, index: int):
+        self._table = table
+        self._index = index
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._table.column_names:
+            raise KeyError(name)
+        return self._table.column(name)[self._index].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return self._table.num_columns
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Plain values travel to the pool's processes, not the whole table.
+        return dict, (dict(self.items()),)
+
+
+def table_to_rows(
+    table: pa.Table, unit: Unit, rows: Sequence[int], column_map: ColumnMap, limits: RowLimits
+) -> list[Row | RejectedRow]:
+    """Turns a table into rows, one for one and in order; what can't be worked on comes as a `RejectedRow`.
+
+    Reasons: `null_content`, `empty_content`, `content_too_large`, `nul_in_content`, `binary_content` (not UTF-8 and
+    with NUL bytes), `lone_surrogate` (UTF-16 surrogates written as if they were UTF-8), `not_utf8`.
+
+    Args:
+        table: The unit's columns.
+        unit: Where they come from.
+        rows: For each row of `table` its offset within the row group.
+        column_map: Which column is what.
+        limits: What is too large.
+    """
+    assert table.num_rows == len(rows)
+    data = _as_binary(table.column(column_map.content))
+    lengths = pc.binary_length(data).to_pylist()
+    paths, repos, languages = (
+        _texts(table, name) for name in (column_map.path, column_map.repo_name, column_map.language)
+    )
+    rejections, texts = _judge(data, lengths, limits.max_content_bytes)
+    used = {column_map.content, column_map.path, column_map.repo_name, column_map.language}
+    others = table.select([name for name in table.column_names if name not in used])
+    found: list[Row | RejectedRow] = []
+    for index, row in enumerate(rows):
+        source = SourceRef(unit.uri, unit.row_group, row)
+        sha256 = None if lengths[index] is None else hashlib.sha256(data[index].as_buffer()).hexdigest()
+        if (rejection := rejections.get(index)) is not None:
+            found.append(RejectedRow(source, rejection, sha256, paths[index]))
+            continue
+        assert sha256 is not None
+        found.append(
+            Row(
+                source=source,
+                content=texts[index],
+                content_sha256=sha256,
+                redacted_sha256=sha256,
+                path=paths[index],
+                repo_name=repos[index],
+                language=languages[index].lower(),
+                columns=_ColumnsOfRow(others, index),
+            )
+        )
+    return found
+
+
+def _as_binary(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.binary())
+    return column.cast(pa.large_binary())
+
+
+def _texts(table: pa.Table, name: str | None) -> list[str]:
+    """A column of short texts; "" for null, for what isn't UTF-8 and where there is no such column."""
+    if name is None or not is_text_type(table.schema.field(name).type):
+        return [""] * table.num_rows
+    data = _as_binary(table.column(name))
+    try:
+        return [text or "" for text in data.cast(pa.large_string()).to_pylist()]
+    except pa.ArrowInvalid:
+        return [(cell or b"").decode("utf-8", "replace") for cell in data.to_pylist()]
+
+
+def _judge(
+    data: Any, lengths: Sequence[int | None], max_content_bytes: int
+) -> tuple[dict[int, Rejection], dict[int, str]]:
+    """Sorts the cells into rejections and texts, both by position."""
+    rejections: dict[int, Rejection] = {}
+    for index, length in enumerate(lengths):
+        if length is None:
+            rejections[index] = Rejection(READ_STAGE, "null_content", "the content is null")
+        elif length == 0:
+            rejections[index] = Rejection(READ_STAGE, "empty_content", "the content has no bytes")
+        elif length > max_content_bytes:
+            rejections[index] = Rejection(
+                READ_STAGE,
+                "content_too_large",
+                f"content has {length} bytes, the limit is {max_content_bytes}; raise --max_content_mb",
+            )
+    open_cells = [index for index in range(len(lengths)) if index not in rejections]
+    cells: Any = data.take(pa.array(open_cells, pa.int64()))
+    has_nul = pc.match_substring(cells, "\0").to_pylist()
+    try:
+        decoded: list[str | Rejection] = cells.cast(pa.large_string()).to_pylist()
+    except pa.ArrowInvalid:
+        decoded = [_decode(cell, bool(nul)) for cell, nul in zip(cells.to_pylist(), has_nul, strict=True)]
+    texts: dict[int, str] = {}
+    for index, text, nul in zip(open_cells, decoded, has_nul, strict=True):
+        if isinstance(text, Rejection):
+            rejections[index] = text
+        elif nul:
+            rejections[index] = Rejection(READ_STAGE, "nul_in_content", f"NUL at character {text.index(chr(0))}")
+        else:
+            texts[index] = text
+    return rejections, texts
+
+
+def _decode(cell: bytes, has_nul: bool) -> str | Rejection:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is no UTF-8"
+    if has_nul:
+        return Rejection(READ_STAGE, "binary_content", f"{where}, and there are NUL bytes")
+    try:
+        cell.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return Rejection(READ_STAGE, "not_utf8", f"{where}; `codemill corpus` detects encodings and converts")
+    return Rejection(READ_STAGE, "lone_surrogate", f"{where}: half of a UTF-16 surrogate pair")
+
+
+# --- columns out -----------------------------------------------------------------------------------
+
+
+def renamed_inputs(input_names: Sequence[str], result_names: Sequence[str]) -> dict[str, str]:
+    """The output name of each input column: its own, or `input_<name>` where a result column has that name.
+
+    >>> renamed_inputs(["content", "lineage"], ["middle", "lineage"])
+    {'content': 'content', 'lineage': 'input_lineage'}
+    """
+    taken = {*result_names, *input_names}
+    renamed = {}
+    for name in input_names:
+        output = name
+        if name in result_names:
+            while output in taken:
+                output = TAKEN_PREFIX + output
+            taken.add(output)
+        renamed[name] = output
+    return renamed
+
+
+def output_fields(input_schema: pa.Schema, column_map: ColumnMap, result_names: Sequence[str]) -> list[pa.Field]:
+    """The input's part of the output schema, in the input's order: renamed where taken, content as `large_string`.
+
+    Text is `large_string` so that no shard meets the 2 GiB limit of `string` offsets.
+    """
+    renamed = renamed_inputs(input_schema.names, result_names)
+    return [
+        pa.field(
+            renamed[field.name], pa.large_string() if field.name == column_map.content else field.type, field.nullable
+        )
+        for field in input_schema
+    ]
