@@ -261,9 +261,11 @@ def failpoint_in(path: str, name: str) -> None:
 
 
 def _write_table(job_dir: str, path: str, table: pa.Table, store: ModuleType | Any) -> FileRecord:
-    with store.open_output(storage.join(job_dir, path)) as file:
+    with (
+        store.open_output(storage.join(job_dir, path)) as file,
         # Read once more by the finalizer and gone with it: the fastest level will do.
-        with pq.ParquetWriter(file, table.schema, compression="zstd", compression_level=1) as writer:
-            writer.write_table(table)
-            failpoint_in(path, INSIDE_KEPT)
+        pq.ParquetWriter(file, table.schema, compression="zstd", compression_level=1) as writer,
+    ):
+        writer.write_table(table)
+        failpoint_in(path, INSIDE_KEPT)
     return FileRecord(path=path, rows=table.num_rows, bytes=file.bytes, sha256=file.sha256)

@@ -210,6 +210,7 @@ def open_output(path: str) -> Iterator[OutputFile]:
         except BaseException:
             with contextlib.suppress(OSError):
                 file.discard()
+            file.closed = True  # else the garbage collector uploads what there is
             raise
         with clear_errors(path):
             file.close()
@@ -217,7 +218,7 @@ def open_output(path: str) -> Iterator[OutputFile]:
     name = _local(path)
     with clear_errors(path):
         os.makedirs(os.path.dirname(name), exist_ok=True)
-        file = open(name, "xb")
+        file = open(name, "xb")  # noqa: SIM115 (closed below, where its errors can be named)
     try:
         yield OutputFile(path, file)
         with clear_errors(path):

@@ -1,0 +1,128 @@
+"""A small object per worker that says every two seconds what it is doing.
+
+    _job/heartbeats/<session>.json   {"session", "host", "pid", "at", "rss_mb", "units_done", "units_in_flight", "figures"}
+
+Workers write them, the progress line reads them (with the commits), from any machine and on every runner; on
+runners without a supervisor a heartbeat that stops tells that its worker is gone. A heartbeat that can't be
+written is logged and tried again: it never fails a unit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from jobs import storage
+from model.errors import ConfigError
+
+PERIOD_S = 2.0
+# Ten minutes: far beyond any pause of a process that still lives, clocks of different machines included.
+STALE_S = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat:
+    """One worker process at one moment.
+
+    Args:
+        session: The worker process.
+        at: When, in seconds since the epoch, by the worker's clock.
+        rss_mb: Resident memory of the process.
+        units_done: Units that it finished since it began.
+        units_in_flight: Units that it is working on.
+        figures: What `Work.heartbeat` said.
+    """
+
+    session: str
+    host: str
+    pid: int
+    at: float
+    rss_mb: float
+    units_done: int
+    units_in_flight: int
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+class HeartbeatWriter:
+    """Writes a worker's heartbeat from a thread of its own until `stop`.
+
+    Args:
+        units: Gives `(units_done, units_in_flight)`.
+        figures: Gives the work's own figures.
+    """
+
+    def __init__(
+        self,
+        job_dir: str,
+        session: str,
+        units: Callable[[], tuple[int, int]],
+        figures: Callable[[], Mapping[str, float]],
+        period_s: float = PERIOD_S,
+    ):
+        self._path = storage.join(job_dir, "heartbeats", f"{session}.json")
+        self._session = session
+        self._units = units
+        self._figures = figures
+        self._period_s = period_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Writes the first one before it returns, so that a worker is known before it works."""
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Writes a last one and ends."""
+        self._stopped.set()
+        self._thread.join()
+        self._beat()
+
+    def _beat_until_stopped(self) -> None:
+        while not self._stopped.wait(self._period_s):
+            self._beat()
+
+    def _beat(self) -> None:
+        try:
+            done, in_flight = self._units()
+            beat = Heartbeat(
+                session=self._session,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                at=time.time(),
+                rss_mb=_rss_mb(),
+                units_done=done,
+                units_in_flight=in_flight,
+                figures=dict(self._figures()),
+            )
+            storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
+        except (OSError, ConfigError) as error:
+            _log.warning("no heartbeat: %s", error)
+        except Exception:
+            _log.exception("no heartbeat: the work's figures failed")
+
+
+def read_heartbeats(job_dir: str) -> list[Heartbeat]:
+    """The last heartbeat of each worker there ever was, oldest first."""
+    folder = storage.join(job_dir, "heartbeats")
+    beats = [
+        Heartbeat(**json.loads(storage.read_bytes(storage.join(folder, name)))) for name in storage.list_names(folder)
+    ]
+    return sorted(beats, key=lambda beat: beat.at)
+
+
+def _rss_mb() -> float:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return 0.0
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

@@ -1,0 +1,206 @@
+"""Which units were in flight when a worker died, and what to do about them.
+
+    _job/journal/open/<session>/<start>     an empty object whose name says it all; removed when the start ends
+    _job/journal/deaths/<session>.json      how a worker died and what it had open
+
+A worker process is a *session*. Before it reads a unit, and before it runs a range of its rows, it marks the
+start; afterwards it takes the mark away. When a session dies, whoever notices records the death with the marks
+that were still there. Only recorded deaths count: a user who kills the whole job blames nobody, because the
+supervisor died with its worker. On runners without a supervisor the next worker records the sessions whose
+heartbeat has stopped.
+
+What follows from the deaths is a pure function of them (`diagnose`):
+
+1. A unit that was in flight in a death is a suspect and runs *alone* in its process from then on.
+2. One that died alone `ALONE_DEATHS` times while being read can't be read: it fails.
+3. One that died alone as often while its rows ran is cut in two, and each part that dies again as well, down to
+   the row, which is rejected; the parts that come out are kept.
+
+Marks needn't survive a loss of power (which blames nobody either), so they cost no fsync.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jobs import storage
+
+ALONE_DEATHS = 2
+
+Phase = Literal["read", "rows"]
+_SEPARATOR = "~"
+_SUPERVISED = "supervised"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """A range of a unit's rows that a session began to work on.
+
+    Args:
+        begin, end: Positions among the unit's rows, end excluded; 0, 0 in phase `read`, where they aren't known.
+        phase: `read` or `rows`.
+        alone: Whether nothing else was in flight in the process.
+    """
+
+    unit_id: str
+    attempt_id: str
+    begin: int
+    end: int
+    phase: Phase
+    alone: bool
+
+    def to_name(self) -> str:
+        """The mark's name."""
+        how = "alone" if self.alone else "shared"
+        return _SEPARATOR.join([self.unit_id, self.attempt_id, f"{self.begin}-{self.end}", self.phase, how])
+
+    @classmethod
+    def from_name(cls, name: str) -> Start:
+        """Reads what `to_name` wrote."""
+        unit_id, attempt_id, rows, phase, how = name.split(_SEPARATOR)
+        assert phase in ("read", "rows"), name
+        begin, end = rows.split("-")
+        return cls(
+            unit_id=unit_id,
+            attempt_id=attempt_id,
+            begin=int(begin),
+            end=int(end),
+            phase="read" if phase == "read" else "rows",
+            alone=how == "alone",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A session that died, how (`SIGKILL`, `exit code 70`, `silent for 600 s`), and what it had open."""
+
+    session: str
+    how: str
+    at: float
+    open: tuple[Start, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What the deaths say about one unit.
+
+    Args:
+        deaths: In how many it was in flight.
+        read_deaths: How often it died alone while being read.
+        range_deaths: How often each range of its rows died alone.
+    """
+
+    deaths: int
+    read_deaths: int = 0
+    range_deaths: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    @property
+    def is_unreadable(self) -> bool:
+        return self.read_deaths >= ALONE_DEATHS
+
+    def pieces(self, num_rows: int) -> list[tuple[int, int, bool]]:
+        """Cuts the unit's rows as the deaths demand: `(begin, end, is_killer)`, in order; a killer is one row.
+
+        >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(4)
+        [(0, 1, False), (1, 2, True), (2, 4, False)]
+        """
+
+        def cut(begin: int, end: int) -> Iterator[tuple[int, int, bool]]:
+            bearable = ALONE_DEATHS if (begin, end) == (0, num_rows) else 1
+            died_too_often = self.range_deaths.get((begin, end), 0) >= bearable
+            if not died_too_often or end - begin == 1:
+                yield begin, end, died_too_often
+                return
+            middle = (begin + end) // 2
+            yield from cut(begin, middle)
+            yield from cut(middle, end)
+
+        return list(cut(0, num_rows)) if num_rows else []
+
+
+class Journal:
+    """The marks of one session."""
+
+    def __init__(self, job_dir: str, session: str):
+        self._folder = storage.join(job_dir, "journal", "open", session)
+
+    @contextlib.contextmanager
+    def started(self, start: Start) -> Iterator[None]:
+        """Marks the start for as long as the block runs; only a death leaves the mark behind."""
+        path = storage.join(self._folder, start.to_name())
+        storage.write_bytes(path, b"", durable=False)
+        try:
+            yield
+        finally:
+            storage.remove(path)
+
+
+def new_session(*, supervised: bool) -> str:
+    """A name for a worker process that no other has; it says whether a supervisor watches over it."""
+    return f"{_SUPERVISED if supervised else 'worker'}-{uuid.uuid4().hex[:16]}"
+
+
+def record_death(job_dir: str, session: str, how: str) -> Death:
+    """Records that a session died, with what it had open; may be repeated (the first record stays)."""
+    names = storage.list_names(storage.join(job_dir, "journal", "open", session))
+    death = Death(session, how, time.time(), tuple(Start.from_name(name) for name in names))
+    record = {"how": how, "at": death.at, "open": [start.to_name() for start in death.open]}
+    path = storage.join(job_dir, "journal", "deaths", f"{session}.json")
+    if storage.create_if_absent(path, json.dumps(record, indent=1).encode()):
+        return death
+    return _read_death(job_dir, session)
+
+
+def read_deaths(job_dir: str) -> list[Death]:
+    """All recorded deaths, oldest first."""
+    names = storage.list_names(storage.join(job_dir, "journal", "deaths"))
+    deaths = [_read_death(job_dir, name.removesuffix(".json")) for name in names]
+    return sorted(deaths, key=lambda death: (death.at, death.session))
+
+
+def record_stale_sessions(job_dir: str, last_beats: Mapping[str, float], now: float, stale_s: float) -> list[Death]:
+    """Records the death of unsupervised sessions that have starts open and no heartbeat for `stale_s` seconds.
+
+    Args:
+        last_beats: When each session was last heard of, in seconds since the epoch; one that never was is left alone.
+    """
+    recorded = {death.session for death in read_deaths(job_dir)}
+    deaths = []
+    for session in storage.list_names(storage.join(job_dir, "journal", "open")):
+        silent_s = now - last_beats.get(session, now)
+        if session.startswith(_SUPERVISED) or session in recorded or silent_s < stale_s:
+            continue
+        death = record_death(job_dir, session, f"silent for {silent_s:.0f} s")
+        if death.open:
+            deaths.append(death)
+    return deaths
+
+
+def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
+    """What the deaths say about each unit that was in flight in one."""
+    in_flight: Counter[str] = Counter()
+    read_deaths: Counter[str] = Counter()
+    range_deaths: dict[str, Counter[tuple[int, int]]] = {}
+    for death in deaths:
+        in_flight.update({start.unit_id for start in death.open})
+        for start in death.open:
+            if start.alone and start.phase == "read":
+                read_deaths[start.unit_id] += 1
+            elif start.alone:
+                range_deaths.setdefault(start.unit_id, Counter())[start.begin, start.end] += 1
+    return {
+        unit_id: Suspect(count, read_deaths[unit_id], dict(range_deaths.get(unit_id, {})))
+        for unit_id, count in in_flight.items()
+    }
+
+
+def _read_death(job_dir: str, session: str) -> Death:
+    record = json.loads(storage.read_bytes(storage.join(job_dir, "journal", "deaths", f"{session}.json")))
+    return Death(session, record["how"], record["at"], tuple(Start.from_name(name) for name in record["open"]))

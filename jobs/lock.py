@@ -1,0 +1,191 @@
+"""One driver at a time on one output folder.
+
+    _job/lock/000001.json        who holds generation 1: host, user, pid, since when, what command
+    _job/lock/000001.released    it let go
+    _job/lock/000002.json        the next holder; the highest generation is the current one
+
+Generations are only ever created if absent, never rewritten or deleted, so two drivers that both find the last
+holder dead can't both follow it: one of them creates the next generation, the other reads who did.
+
+A holder counts as dead only where that can be proved: the same host, boot and pid namespace, and no process
+with its pid and start time; or the same machine since rebooted. A lock held on another host stands until it is
+released or broken (`--break_lock`). A driver whose lock was broken finds out by `still_held`, which it asks
+before it finalizes; what its workers still commit is harmless, since the first commit of a unit wins.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import socket
+import sys
+import time
+import uuid
+from dataclasses import asdict, dataclass
+
+from jobs import storage
+from model.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
+    """Who holds a lock. `started` is the process's start in clock ticks since boot, `token` unlike any other's."""
+
+    token: str
+    host: str
+    machine_id: str
+    boot_id: str
+    pid_namespace: str
+    user: str
+    pid: int
+    started: int
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} of {self.user} on {self.host} since {self.since} ({self.command})"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A held lock. Use `acquire` to get one, and `release` it."""
+
+    job_dir: str
+    generation: int
+    holder: Holder
+
+    def still_held(self) -> bool:
+        """Whether nobody took over in the meantime."""
+        generation, released = _current(self.job_dir)
+        return generation == self.generation and not released
+
+    def release(self) -> None:
+        """Lets go, for the next driver."""
+        storage.create_if_absent(_path(self.job_dir, self.generation, "released"), b"")
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def acquire(job_dir: str, *, break_lock: bool = False, me: Holder | None = None) -> Lock:
+    """Takes the lock of the job in `job_dir`.
+
+    Args:
+        job_dir: The job's folder, `OUT/_job`.
+        break_lock: Take it even from a holder that seems alive.
+        me: Who asks; this process where None (tests ask for others).
+
+    Raises:
+        ConfigError: Another driver holds it: names it and since when.
+    """
+    me = me or this_process()
+    while True:
+        generation, released = _current(job_dir)
+        if generation and not released:
+            _check_takeover(job_dir, read_holder(job_dir, generation), me, break_lock)
+        path = _path(job_dir, generation + 1, "json")
+        if storage.create_if_absent(path, json.dumps(asdict(me), indent=1).encode()):
+            return Lock(job_dir, generation + 1, me)
+        # Another driver was faster, or it was ourselves and the answer got lost.
+        if read_holder(job_dir, generation + 1).token == me.token:
+            return Lock(job_dir, generation + 1, me)
+        break_lock = False  # it was meant for the holder that the user saw
+
+
+def read_holder(job_dir: str, generation: int) -> Holder:
+    """Who holds or held the generation."""
+    return Holder(**json.loads(storage.read_bytes(_path(job_dir, generation, "json"))))
+
+
+def this_process() -> Holder:
+    """This process as a holder, with a new token."""
+    return Holder(
+        token=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        machine_id=_read_line("/etc/machine-id"),
+        boot_id=_read_line("/proc/sys/kernel/random/boot_id"),
+        pid_namespace=_pid_namespace(),
+        user=_user(),
+        pid=os.getpid(),
+        started=_start_ticks(os.getpid()) or 0,
+        command=" ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])[:200],
+        since=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    )
+
+
+def provably_dead(holder: Holder, me: Holder) -> bool:
+    """Whether `holder` can't be running any more, as far as this process can prove it.
+
+    Two containers may share a host's name and boot but not its pids, hence the namespace.
+    """
+    if holder.host != me.host:
+        return False
+    if not holder.boot_id or holder.boot_id != me.boot_id:
+        return bool(holder.machine_id and holder.boot_id and me.boot_id) and holder.machine_id == me.machine_id
+    if not holder.pid_namespace or holder.pid_namespace != me.pid_namespace:
+        return False
+    return _start_ticks(holder.pid) != holder.started
+
+
+def _check_takeover(job_dir: str, holder: Holder, me: Holder, break_lock: bool) -> None:
+    if provably_dead(holder, me):
+        _log.warning("taking over %s from a driver that is gone: %s", job_dir, holder)
+    elif break_lock:
+        _log.warning("breaking the lock on %s held by %s", job_dir, holder)
+    else:
+        raise ConfigError(
+            f"{job_dir.removesuffix('/_job')} is being written by {holder}; wait for it, choose another --output, or, "
+            "where that process is surely gone, add --break_lock"
+        )
+
+
+def _current(job_dir: str) -> tuple[int, bool]:
+    """The highest generation (0: never locked) and whether it was released."""
+    names = storage.list_names(storage.join(job_dir, "lock"))
+    generation = max((int(name.split(".")[0]) for name in names if name.endswith(".json")), default=0)
+    return generation, f"{generation:06d}.released" in names
+
+
+def _path(job_dir: str, generation: int, ending: str) -> str:
+    return storage.join(job_dir, "lock", f"{generation:06d}.{ending}")
+
+
+def _start_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None where there is none (a zombie is none)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The command in parentheses may itself hold spaces and parentheses.
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, ticks = fields[0], int(fields[19])
+    return None if state in (b"Z", b"X") else ticks
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+def _read_line(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
