@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import storage
+from jobs.reading import UnreadableUnit, read_unit
+from jobs.schemas import (
+    SchemaMismatch,
+    canonical_type,
+    fit_table,
+    schema_from_text,
+    schema_to_text,
+    unify_schemas,
+    unify_types,
+)
+from transforms.work import Unit
+
+SCHEMA = pa.schema([("content", pa.large_string()), ("stars", pa.int64())])
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.parquet"
+    table = pa.table(
+        {
+            "content": [f"row {n}" for n in range(1000)],
+            "stars": pa.array(range(1000), pa.int32()),
+            "unused": ["x" * 50] * 1000,
+        }
+    )
+    pq.write_table(table, path, row_group_size=600)
+    return path
+
+
+def unit_of(path: Path, row_group: int, start: int, count: int, retry: tuple[int, ...] | None = None) -> Unit:
+    _, version = storage.file_info(str(path))
+    return Unit(
+        unit_id="00000000-aa",
+        uri=str(path),
+        version=version,
+        row_group=row_group,
+        row_start=start,
+        row_count=count,
+        num_bytes=1,
+        retry_rows=retry,
+    )
+
+
+@pytest.mark.parametrize(("group", "start", "count"), [(0, 0, 600), (0, 0, 1), (0, 255, 3), (0, 599, 1), (1, 100, 300)])
+def test_a_unit_is_its_row_range_in_the_schema_of_the_job(corpus, group, start, count):
+    table, rows = read_unit(unit_of(corpus, group, start, count), SCHEMA)
+    assert table.schema == SCHEMA
+    assert rows == list(range(start, start + count))
+    assert table["stars"].to_pylist() == [group * 600 + row for row in rows]
+
+
+def test_a_retry_unit_reads_only_the_rows_that_were_rejected(corpus):
+    table, rows = read_unit(unit_of(corpus, 0, 10, 300, retry=(10, 270, 309)), SCHEMA)
+    assert rows == [10, 270, 309] and table["stars"].to_pylist() == rows
+
+
+def test_a_column_that_the_file_lacks_is_null(corpus):
+    schema = pa.schema([pa.field("license", pa.large_string()), *SCHEMA])
+    table, _ = read_unit(unit_of(corpus, 1, 0, 2), schema)
+    assert table.to_pylist() == [
+        {"license": None, "content": "row 600", "stars": 600},
+        {"license": None, "content": "row 601", "stars": 601},
+    ]
+
+
+def test_a_file_that_changed_since_it_was_planned_is_refused(corpus):
+    unit = unit_of(corpus, 0, 0, 10)
+    os.utime(corpus, ns=(1, 1))
+    with pytest.raises(UnreadableUnit, match="has changed since it was planned") as error:
+        read_unit(unit, SCHEMA)
+    assert error.value.reason == "input_changed"
+
+
+def test_a_file_that_is_gone_is_named(corpus):
+    unit = unit_of(corpus, 0, 0, 10)
+    corpus.unlink()
+    with pytest.raises(UnreadableUnit, match=r"corpus\.parquet is gone"):
+        read_unit(unit, SCHEMA)
+
+
+def test_damaged_pages_are_the_files_fault(corpus):
+    data = bytearray(corpus.read_bytes())
+    data[4:2000] = b"\xff" * 1996
+    corpus.write_bytes(data)
+    with pytest.raises(UnreadableUnit) as error:
+        read_unit(unit_of(corpus, 0, 0, 600), SCHEMA)
+    assert error.value.reason == "damaged_input" and "\n" not in error.value.detail
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "both"),
+    [
+        (pa.int32(), pa.int64(), pa.int64()),
+        (pa.uint8(), pa.int8(), pa.int16()),
+        (pa.float32(), pa.float64(), pa.float64()),
+        (pa.string(), pa.large_string(), pa.large_string()),
+        (pa.dictionary(pa.int32(), pa.string()), pa.string(), pa.large_string()),
+        (pa.string(), pa.binary(), pa.large_binary()),
+        (pa.null(), pa.int8(), pa.int8()),
+        (pa.list_(pa.string()), pa.list_(pa.null()), pa.list_(pa.field("element", pa.large_string()))),
+        (pa.struct([("a", pa.int8())]), pa.struct([("b", pa.int8())]), pa.struct([("a", pa.int8()), ("b", pa.int8())])),
+    ],
+)
+def test_types_unify_where_no_value_changes(left, right, both):
+    assert unify_types(left, right) == unify_types(right, left) or pa.types.is_struct(both)
+    assert unify_types(left, right) == both
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [(pa.int64(), pa.large_string()), (pa.int64(), pa.uint64()), (pa.int64(), pa.float64())]
+)
+def test_types_that_do_not_unify_name_the_column_and_both(left, right):
+    with pytest.raises(SchemaMismatch, match=f"column stars: {right} where other files have"):
+        unify_schemas(pa.schema([("stars", left)]), pa.schema([("stars", right)]))
+
+
+kinds = st.sampled_from(
+    [pa.int8(), pa.int32(), pa.int64(), pa.uint16(), pa.string(), pa.large_binary(), pa.float32(), pa.null()]
+)
+
+
+@given(kinds, kinds)
+def test_a_unified_type_holds_every_value_of_both(left, right):
+    try:
+        both = unify_types(left, right)
+    except SchemaMismatch:
+        return
+    for kind in (left, right):
+        values = ["a", None] if pa.types.is_string(kind) else [b"a"] if pa.types.is_large_binary(kind) else [1, None]
+        table = pa.table({"a": pa.array([None] if pa.types.is_null(kind) else values, kind)})
+        fitted = fit_table(table, pa.schema([("a", both)]))
+        assert fitted["a"].cast(canonical_type(kind)).cast(kind).equals(table["a"])
+
+
+def test_a_schema_survives_its_text():
+    schema = SCHEMA.with_metadata({"schema_version": "1"})
+    assert schema_from_text(schema_to_text(schema)).equals(schema, check_metadata=True)
