@@ -6,15 +6,13 @@ engine itself is a module global, because a device admits one owner per process 
 
 from __future__ import annotations
 
-import functools
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
 from model.engine.api import Generator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_SHORTEST_BUCKET = 64
 
 _lock = threading.Lock()
 _engines: dict[EngineSpec, Generator] = {}
@@ -26,33 +24,39 @@ class EngineSpec:
 
     Args:
         model: A preset's name or a checkpoint's path.
-        determinism: `exact` or `fast`.
         max_prompt_tokens: The longest prompt, in tokens: the largest prefill bucket.
-        max_new_tokens: The longest completion, in tokens: the size of the generation cache.
-        slots: Decode rows; 0 lets the engine choose.
-        dtype: `float32`, `bfloat16`, or `auto` (float32 on CPU, bfloat16 elsewhere).
-        compilation_cache_dir: Where JAX keeps compiled programs between processes; empty for nowhere.
+        max_new_tokens: The longest completion, in tokens: the length of the generation cache.
+        determinism: `exact` or `fast`.
+        slots: Requests decoded at once; None lets the engine choose.
+        dtype: Of weights, activations and caches; None lets the engine choose.
+        compile_cache: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
     """
 
     model: str
-    determinism: str
     max_prompt_tokens: int
     max_new_tokens: int
-    slots: int = 0
-    dtype: str = "auto"
-    compilation_cache_dir: str = ""
+    determinism: Literal["exact", "fast"] = "fast"
+    slots: int | None = None
+    dtype: Literal["float32", "bfloat16"] | None = None
+    compile_cache: str | None = None
 
 
-def acquire_engine(spec: EngineSpec, make: Callable[[EngineSpec], Generator] | None = None) -> Generator:
-    """Returns this process's engine for `spec`, made once and warmed up.
+def acquire_engine(spec: EngineSpec) -> Generator:
+    """Returns this process's engine for `spec`, made on the first call.
 
     Raises:
-        ConfigError: the model can't be loaded or doesn't fit.
+        ConfigError: The model can't be loaded.
     """
     with _lock:
         if spec not in _engines:
-            _engines[spec] = (make or _make_engine)(spec)
+            _engines[spec] = _make_engine(spec)
         return _engines[spec]
+
+
+def use_engine(spec: EngineSpec, engine: Generator) -> None:
+    """Gives this process a ready engine for `spec`, for programs and tests that hold one already."""
+    with _lock:
+        _engines[spec] = engine
 
 
 def release_engines() -> None:
@@ -61,3 +65,32 @@ def release_engines() -> None:
         for engine in _engines.values():
             engine.close()
         _engines.clear()
+
+
+def prompt_buckets(max_prompt_tokens: int) -> tuple[int, ...]:
+    """The prompt lengths that are compiled for: powers of two from 64 up to, and exactly, the longest prompt.
+
+    >>> prompt_buckets(768)
+    (64, 128, 256, 512, 768)
+    """
+    buckets = []
+    length = _SHORTEST_BUCKET
+    while length < max_prompt_tokens:
+        buckets.append(length)
+        length *= 2
+    return (*buckets, max_prompt_tokens)
+
+
+def _make_engine(spec: EngineSpec) -> Generator:
+    import model  # JAX starts here, in the worker, and nowhere above
+    from model.engine import Engine, EngineOptions
+
+    options = EngineOptions(
+        determinism=spec.determinism,
+        slots=spec.slots,
+        prompt_buckets=prompt_buckets(spec.max_prompt_tokens),
+        max_new_tokens=spec.max_new_tokens,
+        dtype=spec.dtype,
+        compilation_cache_dir=spec.compile_cache,
+    )
+    return Engine(model.load(spec.model), options=options)

@@ -1,0 +1,187 @@
+"""The generating work with a task and an engine that can be worked out by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+
+from model.engine.api import Completion, Request
+from model.errors import RecordError
+from transforms.bridge import EngineSpec, prompt_buckets, release_engines, use_engine
+from transforms.columns import ColumnOverrides, RowLimits
+from transforms.generation import GenerationWork
+from transforms.rows import REJECTED_SCHEMA, Rejection
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.work import Unit
+
+SPEC = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
+
+
+@dataclass(frozen=True)
+class WordTask:
+    """One target a word. Its prompt is the word's length; an answer is refused where it is odd."""
+
+    name: str = "words"
+    template_version: str = "1"
+
+    @property
+    def result_schema(self):
+        return pa.schema([("word", pa.large_string()), ("checks", pa.struct([("is_even", pa.bool_())]))])
+
+    def requests(self, row):
+        if row.content == "nothing":
+            return
+        if row.content == "refused":
+            raise RecordError("refused_content", "this content is refused")
+        if row.content == "bug":
+            raise KeyError("a secret value that must not be stored")
+        if row.content == "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for number, word in enumerate(row.content.split()):
+            request = Request(prompt=(len(word),), max_new_tokens=4, stop_ids=frozenset({1}))
+            yield TaskRequest(target=f"word:{number}", request=request, payload=word, prompt_format="plain")
+
+    def accept(self, row, request, completion):
+        if completion.tokens[0] % 2:
+            return RejectedTarget(target=request.target, rejection=Rejection("judge", "odd_length"))
+        return Accepted(columns={"word": request.payload, "checks": {"is_even": True}})
+
+
+class EchoEngine:
+    """Answers with the prompt; refuses prompts above 5."""
+
+    def submit(self, requests):
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        future = Future()
+        if request.prompt[0] > 5:
+            future.set_exception(RecordError("prompt_too_long", "too long"))
+        else:
+            future.set_result(
+                Completion(tokens=request.prompt, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+            )
+        return future
+
+    def stats(self):
+        return {"slot_occupancy": 1.0}
+
+    def fingerprint(self):
+        return {"engine": "echo"}
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(params=[0, 1], ids=["inline", "pooled"])
+def work(request):
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(max_content_bytes=100),
+        checkpoint_sha256="c0ffee",
+        row_workers=request.param,
+    )
+    work.open()
+    yield work
+    work.close()
+    release_engines()
+
+
+def run(work, contents):
+    table = pa.table({"content": pa.array(contents, pa.string()), "stars": list(range(len(contents)))})
+    unit = Unit(
+        unit_id="0", uri="a.parquet", version="1", row_group=2, row_start=10, row_count=len(contents), num_bytes=1
+    )
+    result = work.run(unit, table, list(range(10, 10 + len(contents))))
+    assert result.kept.schema == work.output_schema(table.schema)
+    assert result.rejected.schema == REJECTED_SCHEMA
+    assert_ledgers(result)
+    return result
+
+
+def assert_ledgers(result):
+    counts = result.counts
+    assert counts["rows_in"] == counts["rows_kept"] + counts["rows_rejected"]
+    assert counts["targets"] == counts["targets_accepted"] + counts["targets_rejected"]
+    kinds = result.rejected.column("kind").to_pylist()
+    assert (kinds.count("row"), kinds.count("target")) == (counts["rows_rejected"], counts["targets_rejected"])
+    assert result.kept.num_rows == counts["targets_accepted"]
+
+
+def reasons(result):
+    return [(r["kind"], r["row"], r["stage"], r["reason"]) for r in result.rejected.to_pylist()]
+
+
+def test_each_accepted_target_is_a_row_with_its_source_columns_and_lineage(work):
+    result = run(work, ["ab cdef", "gh"])
+    rows = result.kept.to_pylist()
+    assert [(row["content"], row["stars"], row["word"]) for row in rows] == [
+        ("ab cdef", 0, "ab"),
+        ("ab cdef", 0, "cdef"),
+        ("gh", 1, "gh"),
+    ]
+    lineage = rows[1]["lineage"]
+    assert (lineage["source_uri"], lineage["source_row_group"], lineage["source_row"]) == ("a.parquet", 2, 10)
+    assert (lineage["target"], lineage["prompt_format"], lineage["checkpoint_sha256"]) == ("word:1", "plain", "c0ffee")
+    assert lineage["engine"] == '{"engine": "echo"}'
+
+
+def test_a_row_is_kept_when_one_of_its_targets_is_accepted(work):
+    result = run(work, ["ab abc", "abc", "toolong"])
+    assert result.counts["rows_kept"] == 1
+    assert reasons(result) == [
+        ("target", 10, "judge", "odd_length"),
+        ("row", 11, "judge", "no_target_accepted"),
+        ("target", 11, "judge", "odd_length"),
+        ("row", 12, "judge", "no_target_accepted"),
+        ("target", 12, "generate", "prompt_too_long"),
+    ]
+
+
+def test_rows_that_cannot_be_read_or_asked_about_are_rejected_with_their_reason(work):
+    result = run(work, [None, "", "x" * 101, "nothing", "refused", "bug", "ab"])
+    assert [reason for _, _, _, reason in reasons(result)] == [
+        "null_content",
+        "empty_content",
+        "content_too_large",
+        "no_target",
+        "refused_content",
+        "stage_error",
+    ]
+    assert result.kept.num_rows == 1
+    assert "secret" not in str(result.rejected.to_pylist())
+
+
+def test_a_row_whose_parser_kills_its_process_is_rejected_and_the_others_come_out():
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=SPEC, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=1
+    )
+    work.open()
+    try:
+        result = run(work, ["ab", "killer", "cd"])
+    finally:
+        work.close()
+        release_engines()
+    assert reasons(result) == [("row", 11, "targets", "crashed_worker")]
+    assert result.kept.column("word").to_pylist() == ["ab", "cd"]
+
+
+def test_a_column_that_has_a_results_name_stays_under_another(work):
+    table = pa.table({"content": ["ab"], "word": ["mine"]})
+    unit = Unit(unit_id="0", uri="a", version="1", row_group=0, row_start=0, row_count=1, num_bytes=1)
+    row = work.run(unit, table, [0]).kept.to_pylist()[0]
+    assert (row["input_word"], row["word"]) == ("mine", "ab")
+
+
+def test_prompt_buckets_end_exactly_at_the_longest_prompt():
+    assert prompt_buckets(768)[-1] == 768
+    assert prompt_buckets(16) == (16,)
