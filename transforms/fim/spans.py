@@ -1,0 +1,269 @@
+"""Chooses which spans of a file become the middle: lines, characters, and nodes of its syntax tree.
+
+    def area(w, h):⏎    return w * h⏎
+                        └─ single_line (without the indentation and the line's end)
+                               └───┘ expression
+
+1. For target number i, a generator is seeded from job seed, content hash, recipe version and i alone.
+2. It draws a kind by the recipe's weights, among those that this file still may have.
+3. It draws a candidate of the kind evenly, and takes the first of up to `TRIES` that is long and short enough and is
+   no duplicate. Where a kind yields nothing, it is dropped and another drawn.
+4. Where the language has no grammar, the parse was refused or no kind of the mix yields, lines are chosen
+   instead (`single_line`, then `multi_line`); the span says which kind it really is.
+
+The suffix starts at a natural point: at a line's end, or where a syntax node or what its brackets hold ends.
+Only `random_chars` cuts anywhere (never within a CRLF). A byte-order mark stays in the prefix. A middle is never
+empty, never blank, and neither begins nor ends with a blank, except in `random_chars`.
+
+Cost: a parse and one query per kind drawn with syntax, see `transforms.fim.syntax`; without it, two passes over
+the text. Natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409; character spans:
+Bavarian et al., arXiv 2207.14255.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import tree_sitter
+
+from model.errors import ConfigError
+from transforms.fim import syntax
+from transforms.fim.grammars import SYNTAX_KINDS, grammar_name
+from transforms.rows import derive_seed
+
+LINE_KINDS: Final = ("single_line", "multi_line")
+KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
+
+# Raise it whenever the same input would give other spans: it enters the seeds and every row's lineage.
+RECIPE_VERSION: Final = "1"
+
+TRIES: Final = 48
+MAX_LINES: Final = 20
+_BOM: Final = "\ufeff"
+
+DEFAULT_MIX: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "single_line": 3.0,
+        "multi_line": 2.0,
+        "random_chars": 0.5,
+        "expression": 1.0,
+        "argument_list": 0.5,
+        "statement": 1.0,
+        "block": 1.0,
+        "function_body": 1.0,
+        "class_body": 0.25,
+        "docstring": 0.5,
+        "comment": 0.25,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A hole: `text[start:end]` is the middle. Offsets are characters (code points) of the text as it is."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How spans are drawn.
+
+    Args:
+        mix: Weight of each kind, any non-negative numbers; absent kinds are never drawn.
+        min_chars: A middle has at least so many characters ...
+        max_chars: ... and at most so many.
+    """
+
+    mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+    min_chars: int = 3
+    max_chars: int = 600
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.mix) - set(KINDS))
+        if unknown:
+            raise ConfigError(f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}")
+        if not any(weight > 0 for weight in self.mix.values()) or any(weight < 0 for weight in self.mix.values()):
+            raise ConfigError("the weights of span kinds must not be negative, and one must be above 0")
+        if not 1 <= self.min_chars <= self.max_chars:
+            raise ConfigError(
+                f"middles of {self.min_chars} to {self.max_chars} characters: need 1 <= min_chars <= max_chars"
+            )
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Reads `kind=weight,...` or `kind,kind`; a kind alone weighs 1.
+
+    >>> parse_mix("single_line=3,expression")
+    {'single_line': 3.0, 'expression': 1.0}
+    """
+    mix = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, weight = part.partition("=")
+        try:
+            mix[kind.strip()] = float(weight) if weight else 1.0
+        except ValueError:
+            raise ConfigError(f"weight of span kind {kind!r} is {weight!r}; give a number, as in {kind}=2") from None
+    return mix
+
+
+def choose_spans(
+    text: str,
+    language: str,
+    *,
+    job_seed: int,
+    content_sha256: str,
+    count: int,
+    recipe: Recipe | None = None,
+    path: str = "",
+) -> list[Span]:
+    """Chooses up to `count` different spans; fewer where the file has no more to offer, none for a blank file.
+
+    Spans may overlap: each is a target of its own. Raising `count` keeps the spans chosen before.
+
+    Args:
+        text: The file.
+        language: The corpus's name of its language, any case; "" to go by `path`.
+        job_seed: The job's seed.
+        content_sha256: Names the content, `transforms.rows.content_sha256`.
+        count: How many spans are wanted.
+        recipe: Kinds and lengths.
+        path: The file's path, for its extension.
+    """
+    recipe = recipe or Recipe()
+    chooser = _Chooser(text, grammar_name(language, path), recipe)
+    chosen: list[Span] = []
+    for index in range(count):
+        rng = random.Random(derive_seed(job_seed, content_sha256, "spans", RECIPE_VERSION, index))
+        span = chooser.draw(rng, taken={(span.start, span.end) for span in chosen})
+        if span is None:
+            break
+        chosen.append(span)
+    return chosen
+
+
+class _Chooser:
+    """Draws spans of one file; lines, the tree and each kind's nodes are found at first need."""
+
+    def __init__(self, text: str, grammar: str | None, recipe: Recipe):
+        self.text = text
+        self.grammar = grammar
+        self.recipe = recipe
+        self._lines: list[str] | None = None
+        self._ends: list[int] = []
+        self._source: syntax.Source | None = None
+        self._nodes: dict[str, list[tree_sitter.Node]] = {}
+        self._is_ascii = text.isascii()
+
+    def draw(self, rng: random.Random, taken: set[tuple[int, int]]) -> Span | None:
+        weights = {kind: weight for kind, weight in self.recipe.mix.items() if weight > 0}
+        if self.grammar is None:
+            weights = {kind: weight for kind, weight in weights.items() if kind not in SYNTAX_KINDS}
+        while weights:
+            kind = rng.choices(list(weights), list(weights.values()))[0]
+            found = self._draw_kind(kind, rng, taken)
+            if found:
+                return Span(kind, *found)
+            del weights[kind]
+        for kind in LINE_KINDS:
+            found = None if self.recipe.mix.get(kind) else self._draw_kind(kind, rng, taken)
+            if found:
+                return Span(kind, *found)
+        return None
+
+    def _draw_kind(self, kind: str, rng: random.Random, taken: set[tuple[int, int]]) -> tuple[int, int] | None:
+        if kind in SYNTAX_KINDS:
+            candidates = self._draw_nodes(kind, rng)
+        elif kind == "random_chars":
+            candidates = self._draw_chars(rng)
+        else:
+            candidates = self._draw_lines(kind, rng)
+        for start, end in candidates:
+            if (start, end) not in taken and self._fits(start, end):
+                return start, end
+        return None
+
+    def _fits(self, start: int, end: int) -> bool:
+        if not self.recipe.min_chars <= end - start <= self.recipe.max_chars:
+            return False
+        return not self.text[start:end].isspace() and not self.text.startswith(_BOM, start)
+
+    # Each of the three yields up to TRIES ranges of characters, drawn evenly.
+
+    def _draw_chars(self, rng: random.Random) -> Iterator[tuple[int, int]]:
+        first = len(_BOM) if self.text.startswith(_BOM) else 0
+        if len(self.text) - first < self.recipe.min_chars:
+            return
+        for _ in range(TRIES):
+            length = rng.randint(self.recipe.min_chars, min(self.recipe.max_chars, len(self.text) - first))
+            start = rng.randint(first, len(self.text) - length)
+            yield self._off_crlf(start), self._off_crlf(start + length)
+
+    def _off_crlf(self, offset: int) -> int:
+        """The offset, moved before a CRLF that it would cut in two."""
+        return offset - 1 if offset > 0 and self.text.startswith("\r\n", offset - 1) else offset
+
+    def _draw_lines(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+        count = self._num_lines()
+        for _ in range(min(TRIES, 4 * count)):
+            first = rng.randrange(count)
+            last = first
+            if kind == "multi_line":
+                last = first + rng.randint(1, MAX_LINES - 1)
+                if last >= count:
+                    continue
+            start, first_end = self._line(first)
+            last_start, end = self._line(last)
+            if start < first_end and last_start < end:  # first and last line are not blank
+                yield start, end
+
+    def _num_lines(self) -> int:
+        if self._lines is None:
+            self._lines = self.text.split("\n" if "\n" in self.text else "\r")
+            self._ends = list(itertools.accumulate(map(len, self._lines)))
+        return len(self._lines)
+
+    def _line(self, index: int) -> tuple[int, int]:
+        """Where a line starts after its indentation and ends before trailing blanks; equal for a blank one."""
+        assert self._lines is not None
+        line = self._lines[index]
+        stripped = line.lstrip(_BOM).strip() if index == 0 else line.strip()
+        # The ends count no line breaks: one for each line before this one.
+        end = self._ends[index] + index - (len(line) - len(line.rstrip()))
+        return end - len(stripped), end
+
+    def _draw_nodes(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+        source = self._parsed()
+        if source is None:
+            return
+        if kind not in self._nodes:
+            self._nodes[kind] = syntax.nodes(source, kind)
+        found = self._nodes[kind]
+        for node in rng.sample(found, min(TRIES, len(found))):
+            # A character has at most four bytes: what can't fit is passed over before any decoding.
+            if node.end_byte - node.start_byte > 4 * self.recipe.max_chars + 64:
+                continue
+            hole = syntax.hole(source, kind, node)
+            if hole:
+                yield self._chars(source.data, hole)
+
+    def _parsed(self) -> syntax.Source | None:
+        if self._source is None and self.grammar is not None:
+            data = self.text.encode("utf-8", "surrogatepass")
+            self._source = syntax.parse(data, self.grammar)
+            if self._source is None:
+                self.grammar = None
+        return self._source
+
+    def _chars(self, data: bytes, hole: tuple[int, int]) -> tuple[int, int]:
+        if self._is_ascii:
+            return hole
+        start = len(data[: hole[0]].decode("utf-8", "surrogatepass"))
+        return start, start + len(data[hole[0] : hole[1]].decode("utf-8", "surrogatepass"))
