@@ -13,7 +13,6 @@ from jobs import storage
 from jobs.reading import UnreadableUnit, read_unit
 from jobs.schemas import (
     SchemaMismatch,
-    canonical_type,
     fit_table,
     schema_from_text,
     schema_to_text,
@@ -141,7 +140,8 @@ def test_a_unified_type_holds_every_value_of_both(left, right):
         values = ["a", None] if pa.types.is_string(kind) else [b"a"] if pa.types.is_large_binary(kind) else [1, None]
         table = pa.table({"a": pa.array([None] if pa.types.is_null(kind) else values, kind)})
         fitted = fit_table(table, pa.schema([("a", both)]))
-        assert fitted["a"].cast(canonical_type(kind)).cast(kind).equals(table["a"])
+        as_bytes = [v.encode() if isinstance(v, str) else v for v in fitted["a"].to_pylist()]
+        assert as_bytes == [v.encode() if isinstance(v, str) else v for v in table["a"].to_pylist()]
 
 
 def test_a_schema_survives_its_text():
