@@ -1,0 +1,266 @@
+"""SentencePiece, made lossless and safe for source code. No JAX.
+
+Two promises that SentencePiece alone doesn't keep:
+
+- *Text never parses as control.* Gemma's vocabulary turns a literal `<|fim_prefix|>` in a file
+  into control id 67. Here such text is cut inside the name before it is encoded, so that it
+  becomes ordinary pieces, no byte edited: `<` + `|fim_prefix|>`. Callers who mean control
+  tokens use their ids (`tokenizer.fim_prefix`).
+- *Decoding gives back the text*, byte for byte. SentencePiece writes a space as U+2581, so a
+  real U+2581 would come back as a space; it is encoded by its three bytes instead.
+
+Text without control-like names and U+2581, nearly all of it, is one SentencePiece call.
+Source: SentencePiece (arXiv 1808.06226); CodeGemma's control tokens (arXiv 2406.11409).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from model.errors import ConfigError, RecordError
+from model.storage import is_folder, join, list_files, read_bytes, resolve
+
+_SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
+
+# Pieces that steer a model though the vocabulary doesn't mark them as control (Gemma defines most
+# of its own as user symbols). HTML tags, which are user symbols too, are ordinary text.
+_CONTROL_NAME = re.compile(
+    r"<(?:pad|eos|bos|unk|mask|2mass|start_of_turn|end_of_turn)>|<unused\d+>|<\|[^|<>\s]+\|>|\[@BOS@\]"
+)
+
+# Where the vocabulary lies in a checkpoint folder (Hugging Face and Kaggle; KerasHub).
+_FILE_NAMES = ("tokenizer.model", "assets/tokenizer/vocabulary.spm", "vocabulary.spm")
+
+# What normalizers are prone to change: outer and double spaces, line ends, compatibility characters.
+_PROBES = (" a", "a  b ", "\r\n\t", "\ufb01 \u2460 \uff1c", "\x00", "e\u0301", "\ufeff", "\U0001f600")
+
+
+class Tokenizer:
+    """A SentencePiece vocabulary with CodeGemma's control tokens. Thread-safe, picklable.
+
+    Args:
+        model: The bytes of a SentencePiece model.
+        source: Where they came from, for messages.
+
+    Raises:
+        ConfigError: Not a SentencePiece model, or one that can't give text back as it was.
+    """
+
+    def __init__(self, model: bytes, source: str = "tokenizer"):
+        import sentencepiece
+
+        self._model = model
+        self._source = source
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.load_from_serialized_proto(model)
+        except RuntimeError:
+            raise ConfigError(f"{source} is no SentencePiece model ({len(model)} bytes)") from None
+        everything = list(range(self.vocab_size))
+        pieces: list[str] = self._processor.id_to_piece(everything)
+        self._ids = dict(zip(pieces, everything, strict=True))
+        marked = zip(self._processor.is_control(everything), self._processor.is_unknown(everything), strict=True)
+        self.control_ids = frozenset(
+            id_
+            for id_, (is_marked, piece) in enumerate(zip(map(any, marked), pieces, strict=True))
+            if is_marked or _CONTROL_NAME.fullmatch(piece)
+        )
+        self._find_byte_ids()
+        byte_values = {id_: bytes([value]) for value, id_ in enumerate(self._byte_ids)}
+        self._bytes = [
+            b"" if id_ in self.control_ids else byte_values.get(id_) or piece.replace(_SPACE, " ").encode()
+            for id_, piece in enumerate(pieces)
+        ]
+        self._names = [pieces[id_] for id_ in sorted(self.control_ids)]
+        self._special = _starts_of([*self._names, _SPACE])
+        self._check_lossless()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Read a vocabulary: a `.model` file, a checkpoint's folder, or a shipped model's name ("embedded")."""
+        place = resolve(path)
+        if is_folder(place):
+            files = list_files(place)
+            named = [name for name in _FILE_NAMES if name in files]
+            others = [name for name in files if name.endswith((".model", ".spm"))]
+            if not named and len(others) != 1:
+                found = ", ".join(others or list(files)[:8]) or "nothing"
+                raise ConfigError(
+                    f"{place} holds no tokenizer.model (found: {found}); put the SentencePiece model there"
+                )
+            place = join(place, (named or others)[0])
+        return cls(read_bytes(place), source=place)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, none of them a control id, no begin-of-sequence added.
+
+        Raises:
+            RecordError: `lone_surrogate`, as such text has no UTF-8 form.
+        """
+        _check_encodable(text)
+        if not self._special.search(text):
+            return self._processor.encode(text)
+        ids: list[int] = []
+        for chunk in self._chunks(text):
+            ids += self._space_ids if chunk == _SPACE else self._processor.encode(chunk)
+        return ids
+
+    def encode_batch(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
+        """`encode` for many texts, in SentencePiece's own threads."""
+        for text in texts:
+            _check_encodable(text)
+        plain = [index for index, text in enumerate(texts) if not self._special.search(text)]
+        encoded = self._processor.encode([texts[index] for index in plain], num_threads=num_threads)
+        ready = dict(zip(plain, encoded, strict=True))
+        return [ready[index] if index in ready else self.encode(text) for index, text in enumerate(texts)]
+
+    def decode_bytes(self, ids: Iterable[int], *, keep_control: bool = False) -> bytes:
+        """The exact bytes that the ids stand for; control ids stand for nothing, or for their names."""
+        if not keep_control:
+            return b"".join([self._bytes[id_] for id_ in ids])
+        return b"".join([self.piece(id_).encode() if id_ in self.control_ids else self._bytes[id_] for id_ in ids])
+
+    def decode(self, ids: Iterable[int], *, keep_control: bool = False) -> str:
+        """The text that the ids stand for; bytes that are no UTF-8 (a character cut in two) become U+FFFD."""
+        return self.decode_bytes(ids, keep_control=keep_control).decode("utf-8", errors="replace")
+
+    def piece(self, id_: int) -> str:
+        """The piece as the vocabulary writes it, spaces as U+2581."""
+        return self._processor.id_to_piece(int(id_))
+
+    def control_id(self, name: str) -> int:
+        """The id of a control token by its piece, such as `<|fim_prefix|>`.
+
+        Raises:
+            ConfigError: The vocabulary has no such control token.
+        """
+        id_ = self._ids.get(name, -1)
+        if id_ not in self.control_ids:
+            raise ConfigError(f"{self._source} has no control token {name}; use CodeGemma's tokenizer.model")
+        return id_
+
+    @property
+    def vocab_size(self) -> int:
+        """How many pieces there are (a model's embedding may have more rows)."""
+        return self._processor.vocab_size()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the vocabulary's bytes, for the lineage."""
+        return hashlib.sha256(self._model).hexdigest()
+
+    @property
+    def bos(self) -> int:
+        """Begin of sequence: every prompt starts with it."""
+        return self._marked(self._processor.bos_id(), "begin-of-sequence")
+
+    @property
+    def eos(self) -> int:
+        """End of sequence."""
+        return self._marked(self._processor.eos_id(), "end-of-sequence")
+
+    @property
+    def pad(self) -> int:
+        """Padding."""
+        return self._marked(self._processor.pad_id(), "padding")
+
+    @property
+    def unk(self) -> int:
+        """Unknown; never produced, as what has no piece is spelled in bytes."""
+        return self._marked(self._processor.unk_id(), "unknown")
+
+    @property
+    def fim_prefix(self) -> int:
+        """Begins the text before the hole (67 in CodeGemma)."""
+        return self.control_id("<|fim_prefix|>")
+
+    @property
+    def fim_middle(self) -> int:
+        """Asks for the hole's text (68 in CodeGemma)."""
+        return self.control_id("<|fim_middle|>")
+
+    @property
+    def fim_suffix(self) -> int:
+        """Begins the text after the hole (69 in CodeGemma)."""
+        return self.control_id("<|fim_suffix|>")
+
+    @property
+    def file_separator(self) -> int:
+        """Stands between files of a packed repository (70 in CodeGemma)."""
+        return self.control_id("<|file_separator|>")
+
+    @property
+    def start_of_turn(self) -> int:
+        """Begins a turn of a chat."""
+        return self.control_id("<start_of_turn>")
+
+    @property
+    def end_of_turn(self) -> int:
+        """Ends a turn of a chat."""
+        return self.control_id("<end_of_turn>")
+
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes, str]]:
+        return Tokenizer, (self._model, self._source)
+
+    def _marked(self, id_: int, name: str) -> int:
+        if id_ < 0:
+            raise ConfigError(f"{self._source} has no {name} id; use CodeGemma's tokenizer.model")
+        return id_
+
+    def _chunks(self, text: str) -> Iterator[str]:
+        """Cut a text one character into each control name, and around each U+2581."""
+        begin = 0
+        for match in self._special.finditer(text):
+            here = match.start()
+            if text[here] != _SPACE:
+                yield text[begin : here + 1]
+            else:
+                if begin < here:
+                    yield text[begin:here]
+                yield _SPACE
+            begin = here + 1
+        if begin < len(text):
+            yield text[begin:]
+
+    def _find_byte_ids(self) -> None:
+        self._byte_ids = [self._ids.get(f"<0x{value:02X}>", -1) for value in range(256)]
+        if -1 in self._byte_ids:
+            raise ConfigError(
+                f"{self._source} has no byte fallback: it can't spell every text; train it with byte_fallback"
+            )
+        self._space_ids = [self._byte_ids[value] for value in _SPACE.encode()]
+
+    def _check_lossless(self) -> None:
+        for probe in _PROBES:
+            if (back := self.decode(self.encode(probe))) != probe:
+                raise ConfigError(
+                    f"{self._source} changes text ({probe!r} comes back as {back!r}); it must be "
+                    "trained with normalization_rule_name=identity, add_dummy_prefix and remove_extra_whitespaces off"
+                )
+
+
+def _starts_of(names: Sequence[str]) -> re.Pattern[str]:
+    """A pattern that matches the first character of each name, wherever one begins (they may overlap).
+
+    Names are grouped by that character, so that the search skips ahead to it.
+
+    >>> [m.start() for m in _starts_of(["<a>", "<|b|>"]).finditer("x<<a><|b|><c>")]
+    [2, 5]
+    """
+    rests: dict[str, list[str]] = {}
+    for name in names:
+        rests.setdefault(name[0], []).append(re.escape(name[1:]))
+    return re.compile("|".join(f"{re.escape(first)}(?={'|'.join(rest)})" for first, rest in rests.items()))
+
+
+def _check_encodable(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            "lone_surrogate",
+            f"character {error.start} of {len(text)} is half a surrogate pair, which has no UTF-8 form",
+        ) from None
