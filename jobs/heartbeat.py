@@ -1,6 +1,6 @@
 """A small object per worker that says every two seconds what it is doing.
 
-    _job/heartbeats/<session>.json   {"session", "host", "pid", "at", "rss_mb", "units_done", "units_in_flight", "figures"}
+    _job/heartbeats/<session>.json   {"session", "at", "rss_mb", "units_done", "units_in_flight", "figures", ...}
 
 Workers write them, the progress line reads them (with the commits), from any machine and on every runner; on
 runners without a supervisor a heartbeat that stops tells that its worker is gone. A heartbeat that can't be

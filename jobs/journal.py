@@ -35,6 +35,8 @@ from jobs import storage
 ALONE_DEATHS = 2
 
 Phase = Literal["read", "rows"]
+# A range of a unit's rows, and whether it is one row that kills its worker.
+Piece = tuple[int, int, bool]
 _SEPARATOR = "~"
 _SUPERVISED = "supervised"
 
@@ -105,24 +107,26 @@ class Suspect:
     def is_unreadable(self) -> bool:
         return self.read_deaths >= ALONE_DEATHS
 
-    def pieces(self, num_rows: int) -> list[tuple[int, int, bool]]:
-        """Cuts the unit's rows as the deaths demand: `(begin, end, is_killer)`, in order; a killer is one row.
+    def pieces(self, num_rows: int) -> list[Piece]:
+        """Cuts the unit's rows as the deaths demand, in order.
 
         >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(4)
         [(0, 1, False), (1, 2, True), (2, 4, False)]
         """
+        return list(self._cut(0, num_rows, num_rows)) if num_rows else []
 
-        def cut(begin: int, end: int) -> Iterator[tuple[int, int, bool]]:
-            bearable = ALONE_DEATHS if (begin, end) == (0, num_rows) else 1
-            died_too_often = self.range_deaths.get((begin, end), 0) >= bearable
-            if not died_too_often or end - begin == 1:
-                yield begin, end, died_too_often
-                return
-            middle = (begin + end) // 2
-            yield from cut(begin, middle)
-            yield from cut(middle, end)
+    def halves(self, begin: int, end: int, num_rows: int) -> list[Piece]:
+        """The two halves of a range of two rows or more, cut further as the deaths demand."""
+        middle = (begin + end) // 2
+        return [*self._cut(begin, middle, num_rows), *self._cut(middle, end, num_rows)]
 
-        return list(cut(0, num_rows)) if num_rows else []
+    def _cut(self, begin: int, end: int, num_rows: int) -> Iterator[Piece]:
+        bearable = ALONE_DEATHS if (begin, end) == (0, num_rows) else 1
+        died_too_often = self.range_deaths.get((begin, end), 0) >= bearable
+        if died_too_often and end - begin > 1:
+            yield from self.halves(begin, end, num_rows)
+        else:
+            yield begin, end, died_too_often
 
 
 class Journal:
