@@ -1,0 +1,298 @@
+"""The engine's device programs: prefill, insert, and bursts of decode steps. Pure functions.
+
+What a slot attends to is split in two, under one softmax:
+
+    prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read
+    generation cache  the same, max_new_tokens long: one column is written per step
+
+Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode input. In `fast` mode the
+generation cache is a ring written at one column shared by all slots (one slice, no scatter); a slot sees
+the last `generated + 1` columns. In `exact` mode each slot writes at its own count, so that sums run in the
+same order wherever and whenever a request is decoded.
+
+Cost of a step: all weights once, the slots' prompt and generation caches once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from model.config import GemmaConfig
+from model.engine.sampling import SlotSampling, sample, token_logprob
+from model.layers import (
+    BlockWeights,
+    GemmaWeights,
+    KeyValues,
+    attention,
+    block,
+    causal_mask,
+    embed,
+    over_blocks,
+    rms_norm,
+    rotation,
+    unembed,
+)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """Keys and values of one layer (or of all, stacked along a leading axis, where weights are)."""
+
+    key: Float[Array, "slots kv_heads positions head_dim"]
+    value: Float[Array, "slots kv_heads positions head_dim"]
+
+
+Caches = tuple[Cache, ...] | Cache
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """What each slot is doing. A request's lines are written whole by `insert`.
+
+    Args:
+        ticket: The scheduler's number of the request.
+        is_active: Whether it decodes.
+        token: The next decode input: the prompt's last token, then each generated one.
+        prompt_begin: Where the slot's prompt begins in the prompt cache.
+        prompt_length: Positions of it that are cached: the prompt's tokens but the last.
+        generated: Tokens generated so far.
+        limit: Most tokens to generate.
+        stop_ids: Ids that end it; -1 fills up.
+        stopped_by: The stop id that ended it, or -1.
+        logprob_sum: Sum of the generated tokens' log probabilities.
+        tokens: The generated ids, stop id included.
+        sampling: How it draws.
+        column: Steps taken by all: the ring's next column, before wrapping around.
+    """
+
+    ticket: Int[Array, " slots"]
+    is_active: Bool[Array, " slots"]
+    token: Int[Array, " slots"]
+    prompt_begin: Int[Array, " slots"]
+    prompt_length: Int[Array, " slots"]
+    generated: Int[Array, " slots"]
+    limit: Int[Array, " slots"]
+    stop_ids: Int[Array, "slots max_stop_ids"]
+    stopped_by: Int[Array, " slots"]
+    logprob_sum: Float[Array, " slots"]
+    tokens: Int[Array, "slots max_new_tokens"]
+    sampling: SlotSampling
+    column: Int[Array, ""]
+
+
+def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int) -> Slots:
+    """Slots that do nothing."""
+
+    def zeros() -> Array:
+        return jnp.zeros(slots, jnp.int32)
+
+    return Slots(
+        ticket=zeros(),
+        is_active=jnp.zeros(slots, bool),
+        token=zeros(),
+        prompt_begin=zeros(),
+        prompt_length=zeros(),
+        generated=zeros(),
+        limit=zeros(),
+        stop_ids=jnp.full((slots, max_stop_ids), -1, jnp.int32),
+        stopped_by=jnp.full(slots, -1, jnp.int32),
+        logprob_sum=jnp.zeros(slots, jnp.float32),
+        tokens=jnp.zeros((slots, max_new_tokens), jnp.int32),
+        sampling=SlotSampling(
+            seed=jnp.zeros(slots, jnp.uint32),
+            temperature=jnp.zeros(slots, jnp.float32),
+            top_k=zeros(),
+            top_p=jnp.ones(slots, jnp.float32),
+        ),
+        column=jnp.zeros((), jnp.int32),
+    )
+
+
+def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool) -> Caches:
+    """Zeroed caches in the layout of the weights: a tuple over layers, or stacked."""
+    shape = (slots, config.num_kv_heads, length, config.head_dim)
+    if stacked:
+        shape = (config.num_layers, *shape)
+        return Cache(key=jnp.zeros(shape, dtype), value=jnp.zeros(shape, dtype))
+    return tuple(Cache(key=jnp.zeros(shape, dtype), value=jnp.zeros(shape, dtype)) for _ in range(config.num_layers))
+
+
+def prefill(
+    weights: GemmaWeights,
+    tokens: Int[Array, "rows length"],
+    config: GemmaConfig,
+    dtype: Any,
+    *,
+    positions: Int[Array, "rows length"] | None = None,
+    segment_ids: Int[Array, "rows length"] | None = None,
+) -> Caches:
+    """Keys and values of prompts: one a row from position 0, or several, as segments, in a row."""
+    if positions is None:
+        positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
+    turn = rotation(positions, config.head_dim, config.rope_base)
+    mask = causal_mask(tokens.shape[1], segment_ids)
+
+    def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
+        return attention(query, KeyValues(key=key, value=value, mask=mask)), Cache(key=key, value=value)
+
+    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, Cache]:
+        return block(block_weights, x, turn, attend, config)
+
+    _, caches = over_blocks(step, embed(weights.embedding, tokens, dtype), weights.blocks)
+    return caches
+
+
+def insert_cache(caches: Caches, staged: Caches, slot: Int[Array, ""], start: Int[Array, ""], width: int) -> Caches:
+    """Copies positions [start, start + width) of a prefilled row to the beginning of a slot's prompt cache."""
+
+    def copy(cache: Array, row: Array) -> Array:
+        part = jax.lax.dynamic_slice_in_dim(row, start, width, axis=-2)
+        origin = (*(0,) * (cache.ndim - 4), slot, 0, 0, 0)
+        return jax.lax.dynamic_update_slice(cache, part.astype(cache.dtype), origin)
+
+    return jax.tree.map(copy, caches, staged)
+
+
+def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
+    """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column stays."""
+    written = jax.tree.map(
+        lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, slot, axis=0) if whole.ndim else whole,
+        slots,
+        line,
+    )
+    return replace(written, column=slots.column)
+
+
+def decode_step(
+    weights: GemmaWeights,
+    prompts: Caches,
+    generations: Caches,
+    slots: Slots,
+    config: GemmaConfig,
+    dtype: Any,
+    *,
+    is_ring: bool,
+) -> tuple[Float[Array, "slots vocab"], Caches]:
+    """Logits of each slot's next token, and the generation caches with this step's column written."""
+    max_new = slots.tokens.shape[1]
+    prompt_positions = jnp.arange(_length(prompts))
+    from_begin = prompt_positions - slots.prompt_begin[:, None]
+    prompt_mask = ((from_begin >= 0) & (from_begin < slots.prompt_length[:, None]))[:, None]
+    columns = jnp.arange(max_new)
+    column = slots.column % max_new
+    if is_ring:  # the age of a column: 0 for the one that is written now
+        generation_mask = ((column - columns) % max_new <= slots.generated[:, None])[:, None]
+    else:
+        generation_mask = (columns <= slots.generated[:, None])[:, None]
+    positions = (slots.prompt_length + slots.generated)[:, None]
+    turn = rotation(positions, config.head_dim, config.rope_base)
+
+    def write(cache: Array, new: Array) -> Array:
+        if is_ring:
+            return jax.lax.dynamic_update_slice_in_dim(cache, new, column, axis=2)
+        own_column = jnp.minimum(slots.generated, max_new - 1)
+        return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
+
+    def step(x: Array, block_weights: BlockWeights, caches: tuple[Cache, Cache]) -> tuple[Array, Cache]:
+        prompt, generation = caches
+
+        def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
+            new = Cache(key=write(generation.key, key), value=write(generation.value, value))
+            parts = (
+                KeyValues(key=prompt.key, value=prompt.value, mask=prompt_mask),
+                KeyValues(key=new.key, value=new.value, mask=generation_mask),
+            )
+            return attention(query, *parts), new
+
+        return block(block_weights, x, turn, attend, config)
+
+    per_block = (prompts, generations) if isinstance(prompts, Cache) else tuple(zip(prompts, generations, strict=True))
+    x, generations = over_blocks(step, embed(weights.embedding, slots.token[:, None], dtype), weights.blocks, per_block)
+    x = rms_norm(x[:, 0], weights.final_norm, config.norm_eps)
+    return unembed(x, weights.embedding), generations
+
+
+def advance(slots: Slots, logits: Float[Array, "slots vocab"]) -> Slots:
+    """Draws each active slot's token, records it, and ends the slots that are through."""
+    token = sample(logits, slots.sampling, slots.generated)
+    logprob = token_logprob(logits, token)
+    is_stop = jnp.any(token[:, None] == slots.stop_ids, axis=-1)
+    active = slots.is_active
+    here = active[:, None] & (jnp.arange(slots.tokens.shape[1]) == slots.generated[:, None])
+    generated = slots.generated + active
+    return replace(
+        slots,
+        token=jnp.where(active, token, slots.token),
+        tokens=jnp.where(here, token[:, None], slots.tokens),
+        logprob_sum=slots.logprob_sum + jnp.where(active, logprob, 0.0),
+        stopped_by=jnp.where(active & is_stop, token, slots.stopped_by),
+        generated=generated,
+        is_active=active & ~is_stop & (generated < slots.limit),
+        column=slots.column + 1,
+    )
+
+
+def burst(
+    weights: GemmaWeights,
+    prompts: Caches,
+    generations: Caches,
+    slots: Slots,
+    leave_after: Int[Array, ""],
+    config: GemmaConfig,
+    dtype: Any,
+    *,
+    max_steps: int,
+    is_ring: bool,
+) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
+    """Decodes until `leave_after` slots have ended, none is active, or `max_steps` are taken.
+
+    Returns:
+        The generation caches, the slots, and the report that `read_report` reads on the host.
+    """
+    active_before = slots.is_active
+
+    def goes_on(carry: tuple[Any, Slots, Array, Array]) -> Array:
+        _, slots, steps, _ = carry
+        num_ended = jnp.sum(active_before & ~slots.is_active)
+        return (steps < max_steps) & (num_ended < leave_after) & jnp.any(slots.is_active)
+
+    def one_step(carry: tuple[Any, Slots, Array, Array]) -> tuple[Any, Slots, Array, Array]:
+        generations, slots, steps, tokens = carry
+        logits, generations = decode_step(weights, prompts, generations, slots, config, dtype, is_ring=is_ring)
+        return generations, advance(slots, logits), steps + 1, tokens + jnp.sum(slots.is_active)
+
+    zero = jnp.zeros((), jnp.int32)
+    generations, slots, steps, tokens = jax.lax.while_loop(goes_on, one_step, (generations, slots, zero, zero))
+    return generations, slots, _report(slots, steps, tokens)
+
+
+REPORT_COLUMNS = ("ticket", "is_active", "generated", "stopped_by", "logprob_bits")
+
+
+def _report(slots: Slots, steps: Int[Array, ""], tokens: Int[Array, ""]) -> Int[Array, "slots_and_one report"]:
+    """All that the host wants to know in one int32 array, for one copy: a line a slot, then steps and tokens.
+
+    ticket | is_active | generated | stopped_by | logprob_sum's bits | generated ids ...
+    steps  | tokens    | 0 ...
+    """
+    columns = [
+        slots.ticket,
+        slots.is_active.astype(jnp.int32),
+        slots.generated,
+        slots.stopped_by,
+        jax.lax.bitcast_convert_type(slots.logprob_sum, jnp.int32),
+    ]
+    lines = jnp.concatenate([jnp.stack(columns, axis=1), slots.tokens], axis=1)
+    last = jnp.zeros((1, lines.shape[1]), jnp.int32).at[0, 0].set(steps).at[0, 1].set(tokens)
+    return jnp.concatenate([lines, last])
+
+
+def _length(caches: Caches) -> int:
+    return (caches if isinstance(caches, Cache) else caches[0]).key.shape[-2]

@@ -1,0 +1,109 @@
+"""The engine: a thread-safe, continuously batching generator over one model on this process's device."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import jax
+
+from model.engine.api import Completion, Request
+from model.engine.device import JaxDevice
+from model.engine.options import EngineOptions, ResolvedOptions
+from model.engine.scheduler import EngineStopped, Scheduler
+from model.gemma import Gemma
+
+
+class Engine:
+    """Generates completions; implements `model.engine.api.Generator`.
+
+    >>> engine = Engine(model, options=EngineOptions(slots=16))      # doctest: +SKIP
+    >>> futures = engine.submit(requests)                            # doctest: +SKIP
+    >>> completions = [future.result() for future in futures]        # doctest: +SKIP
+
+    Args:
+        model: The model; its weights are cast to the options' dtype at the start.
+        options: Shapes and mode. What is left open is chosen for the platform.
+    """
+
+    def __init__(self, model: Gemma, *, options: EngineOptions | None = None):
+        self._model = model
+        self._options = EngineOptions() if options is None else options
+        self._lock = threading.Lock()
+        self._scheduler: Scheduler | None = None
+        self._device: JaxDevice | None = None
+        self._is_closed = False
+
+    def start(self, *, warm_up: bool = False) -> None:
+        """Allocates the caches and starts the scheduler's thread; a second call does nothing.
+
+        Args:
+            warm_up: Compile every program now, instead of each when it is first needed.
+
+        Raises:
+            EngineStopped: The engine has been closed.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise EngineStopped("the engine has been closed")
+            if self._scheduler is not None:
+                return
+            options = self.resolved_options()
+            if options.compilation_cache_dir is not None:
+                jax.config.update("jax_compilation_cache_dir", options.compilation_cache_dir)
+                jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+            self._device = JaxDevice(self._model.arrays(), self._model.config, options)
+            self._device.start()
+            if warm_up:
+                self._device.warm_up()
+            self._scheduler = Scheduler(self._device, pipeline=options.pipeline_bursts)
+            self._scheduler.start()
+
+    def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
+        """Queues requests from any thread; one future each, in order.
+
+        A future fails with RecordError where its request can't be run, and with EngineStopped where the
+        engine ended first.
+
+        Raises:
+            EngineStopped: The engine has been closed or has crashed (the `__cause__`).
+        """
+        self.start()
+        assert self._scheduler is not None
+        return self._scheduler.submit(requests)
+
+    def stats(self) -> dict[str, float]:
+        """Figures since the start; empty before it.
+
+        `slot_occupancy`: generated tokens / (slots x steps). `padding_waste`: prefilled positions / prompt tokens.
+        `compiles`, `steps`, `bursts`, `requests_done`, `requests_failed`, `requests_queued`, `tokens_in`,
+        `tokens_out` and their rates `tokens_in_per_s`, `tokens_out_per_s` over `busy_s`, `shrinks`, `slots`.
+        """
+        return {} if self._scheduler is None else self._scheduler.stats()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tokens depend on beside request and weights: versions, device, shapes. JSON-able."""
+        return self.resolved_options().fingerprint()
+
+    def resolved_options(self) -> ResolvedOptions:
+        """The options with everything chosen for this process's platform."""
+        return self._options.resolve(jax.default_backend())
+
+    def close(self, *, cancel_futures: bool = False) -> None:
+        """Finishes what was submitted and ends the thread; may be called twice.
+
+        Args:
+            cancel_futures: Fail what hasn't ended with EngineStopped instead of finishing it.
+        """
+        with self._lock:
+            self._is_closed = True
+        if self._scheduler is not None:
+            self._scheduler.close(cancel_futures=cancel_futures)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
+        self.close(cancel_futures=error_type is not None)

@@ -1,0 +1,104 @@
+"""What fixes the engine's shapes, and their automatic choice per platform.
+
+Every array in the engine has a static shape that follows from these numbers and the model's
+config, so XLA compiles a small known set of programs. Imports no JAX: a plan freezes these
+options before any device starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Literal
+
+from model.errors import ConfigError
+
+Determinism = Literal["exact", "fast"]
+
+# Slots by platform. On a CPU decoding is bound by arithmetic from about 16 rows on; accelerators gain until memory ends.
+_SLOTS = {"cpu": 16, "gpu": 128, "tpu": 64}
+_DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
+# Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
+_BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """Shapes and mode of one engine. None means: chosen by `resolve` for the platform.
+
+    Args:
+        determinism: `exact`: each prompt is prefilled alone and every shape is frozen, so the same version, hardware
+            and options give bit-equal tokens in any order and with any neighbours. `fast`: every optimisation; tokens
+            differ from `exact` only at near-ties.
+        slots: Requests decoded at once.
+        prompt_buckets: Prompt lengths that are compiled for, ascending; a longer prompt is refused.
+        max_new_tokens: Most tokens that a request may ask for: the length of the generation cache.
+        burst_steps: Most decode steps between two looks by the host.
+        max_stop_ids: Most stop ids that a request may name.
+        dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
+        pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
+            behind the device's, at the price of a burst of idling for a slot that has just ended.
+        compilation_cache_dir: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
+    """
+
+    determinism: Determinism = "fast"
+    slots: int | None = None
+    prompt_buckets: tuple[int, ...] = (128, 256, 512, 1024, 2048)
+    max_new_tokens: int = 256
+    burst_steps: int | None = None
+    max_stop_ids: int = 16
+    dtype: Literal["float32", "bfloat16"] | None = None
+    pipeline_bursts: bool | None = None
+    compilation_cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.determinism not in ("exact", "fast"):
+            raise ConfigError(f"determinism is {self.determinism!r}; it can be 'exact' or 'fast'")
+        buckets = self.prompt_buckets
+        if not buckets or buckets[0] < 1 or any(a >= b for a, b in zip(buckets, buckets[1:], strict=False)):
+            raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
+        for name in ("slots", "burst_steps", "max_new_tokens", "max_stop_ids"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1")
+        if self.dtype not in (None, "float32", "bfloat16"):
+            raise ConfigError(f"dtype is {self.dtype!r}; it can be 'float32' or 'bfloat16'")
+
+    def resolve(self, platform: str) -> ResolvedOptions:
+        """Fills in what was left to choose, for `cpu`, `gpu` or `tpu`."""
+        platform = platform if platform in _SLOTS else "gpu"  # JAX also says `cuda` and `rocm`
+        chosen = {
+            "slots": self.slots or _SLOTS[platform],
+            "burst_steps": self.burst_steps or _BURST_STEPS[platform],
+            "dtype": self.dtype or _DTYPE[platform],
+            "pipeline_bursts": platform != "cpu" if self.pipeline_bursts is None else self.pipeline_bursts,
+        }
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return ResolvedOptions(**{**own, **chosen})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedOptions(EngineOptions):
+    """Options with nothing left open; made by `EngineOptions.resolve`."""
+
+    slots: int
+    burst_steps: int
+    dtype: Literal["float32", "bfloat16"]
+    pipeline_bursts: bool
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that tokens can depend on beside weights and request, for a row's lineage. Starts JAX's backend."""
+        import jax
+
+        shapes = dataclasses.asdict(self)
+        del shapes["compilation_cache_dir"]
+        shapes["prompt_buckets"] = list(self.prompt_buckets)
+        device = jax.devices()[0]
+        return {
+            **shapes,
+            "platform": device.platform,
+            "device_kind": device.device_kind,
+            "jax": metadata.version("jax"),
+            "jaxlib": metadata.version("jaxlib"),
+        }

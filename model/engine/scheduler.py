@@ -1,0 +1,374 @@
+"""Continuous batching over an abstract device: who runs when, and who hears of it.
+
+One thread owns the device. Each turn it fills free slots with prefilled prompts, prefills ahead of
+demand, dispatches a burst of decode steps and reads one:
+
+    submit -> waiting -> (prefill) -> staged -> (insert) -> a slot -> (bursts) -> future
+
+Prefilling ahead lets prompts be prefilled in groups without a slot standing empty until the group
+is there. A burst ends early once `leave_after` requests have ended, so that their slots are filled
+again; with `pipeline` the next burst is dispatched before the last is read. A request that ended
+in burst n is then still in burst n + 1's report: tickets, not slots, say whose report it is.
+
+A request's own fault fails its own future. Out of memory on a device that can shrink costs a
+restart of the requests in flight, none of them lost. Any other fault ends the engine and fails every waiting
+future with its cause. The module knows no JAX: tests drive it with a device of known tokens and latency.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from model.engine.api import Completion, Request
+
+_log = logging.getLogger(__name__)
+
+
+class OutOfMemory(Exception):
+    """The device's memory didn't suffice for the call; its state is lost."""
+
+
+class EngineStopped(RuntimeError):
+    """The engine has been closed or has crashed; a crash's error is the `__cause__`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One request's end, as the device reports it.
+
+    Args:
+        ticket: The ticket that it was inserted under.
+        tokens: Generated ids, the stop id included.
+        stop_id: The stop id that ended it, or None.
+        logprob_sum: Sum of the tokens' natural-log probabilities.
+    """
+
+    ticket: int
+    tokens: tuple[int, ...]
+    stop_id: int | None
+    logprob_sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class BurstReport:
+    """What one burst did.
+
+    Args:
+        steps: Decode steps it took.
+        tokens: Tokens that active slots generated in it.
+        ended: Requests that have ended; a device repeats them until their slot is filled again.
+    """
+
+    steps: int
+    tokens: int
+    ended: Sequence[Ended]
+
+
+class Device(Protocol):
+    """What the scheduler drives, from one thread. Any call may raise OutOfMemory."""
+
+    slots: int
+
+    def check(self, request: Request) -> None:
+        """Raises RecordError where the request can't be run. Thread-safe, touches no device."""
+        ...
+
+    def choose(self, waiting: Sequence[Request]) -> list[int]:
+        """Which of the waiting requests to prefill together: indices, the oldest always among them."""
+        ...
+
+    def prefill(self, requests: Sequence[Request]) -> list[Any]:
+        """Prefills a chosen group; one handle per request, for `insert`."""
+        ...
+
+    def insert(self, slot: int, staged: Any, request: Request, ticket: int) -> None:
+        """Puts a prefilled prompt into a slot, which then decodes."""
+        ...
+
+    def dispatch(self, leave_after: int) -> Any:
+        """Starts a burst that ends early when `leave_after` requests have ended in it; doesn't wait."""
+        ...
+
+    def read(self, burst: Any) -> BurstReport:
+        """Waits for a burst."""
+        ...
+
+    def shrink(self) -> bool:
+        """After OutOfMemory: starts anew with fewer slots, all empty. False where it can't."""
+        ...
+
+    def stats(self) -> dict[str, float]:
+        """The device's own figures."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A request on its way. `staged` is the prefilled prompt, while it waits for a slot."""
+
+    ticket: int
+    request: Request
+    future: Future[Completion]
+    staged: Any = field(default=None)
+
+
+# How far into the queue the device may look for requests that go well together: bounds the reordering.
+WINDOW = 256
+_MAX_TICKET = 2**31 - 1
+
+
+class Scheduler:
+    """Runs requests on a device from a thread of its own.
+
+    Args:
+        device: What runs them. Used from the scheduler's thread alone, but for `check`.
+        pipeline: Whether to dispatch the next burst before the last is read.
+    """
+
+    def __init__(self, device: Device, *, pipeline: bool = False):
+        self._device = device
+        self._pipeline = pipeline
+        self._wakeup = threading.Condition()
+        self._arrived: deque[_Job] = deque()  # guarded by _wakeup; all below it belong to the thread
+        self._is_closed = False
+        self._cause: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._waiting: list[_Job] = []
+        self._staged: deque[_Job] = deque()
+        self._slots: list[_Job | None] = []
+        self._running: dict[int, _Job] = {}
+        self._next_ticket = 0
+        self._counts: Counter[str] = Counter()
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        """Starts the thread; a second call does nothing. Raises EngineStopped after `close` or a crash."""
+        with self._wakeup:
+            self._raise_if_stopped()
+            if self._thread is None:
+                self._slots = [None] * self._device.slots
+                self._thread = threading.Thread(target=self._run, name="engine-scheduler", daemon=True)
+                self._thread.start()
+
+    def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
+        """Queues requests, from any thread; one future each. A request that can't be run fails its future at once."""
+        self.start()
+        jobs = []
+        futures: list[Future[Completion]] = []
+        num_refused = 0
+        for request in requests:
+            future: Future[Completion] = Future()
+            futures.append(future)
+            try:
+                self._device.check(request)
+            except Exception as error:  # the request's own fault fails its own future
+                future.set_exception(error)
+                num_refused += 1
+            else:
+                jobs.append(_Job(ticket=-1, request=request, future=future))
+        with self._wakeup:
+            self._raise_if_stopped()
+            self._counts["requests_failed"] += num_refused
+            self._arrived.extend(jobs)
+            self._wakeup.notify_all()
+        return futures
+
+    def stats(self) -> dict[str, float]:
+        """Counts and rates since the start; rates are over the time in which there was work."""
+        with self._wakeup:
+            counts, seconds = Counter(self._counts), self._seconds
+            queued = len(self._arrived) + len(self._waiting) + len(self._staged) + len(self._running)
+        names = ("requests_done", "requests_failed", "tokens_in", "tokens_out", "steps", "bursts", "shrinks")
+        figures: dict[str, float] = {name: float(counts[name]) for name in names}
+        figures["requests_queued"] = float(queued)
+        figures["busy_s"] = seconds
+        figures["slot_occupancy"] = counts["tokens_decoded"] / counts["slot_steps"] if counts["slot_steps"] else 0.0
+        for name in ("tokens_in", "tokens_out"):
+            figures[f"{name}_per_s"] = counts[name] / seconds if seconds else 0.0
+        return {**figures, **self._device.stats()}
+
+    def close(self, *, cancel_futures: bool = False) -> None:
+        """Finishes what was submitted, then ends the thread; as `Executor.shutdown`.
+
+        Args:
+            cancel_futures: Fail what hasn't ended with EngineStopped instead of finishing it.
+        """
+        with self._wakeup:
+            self._is_closed = True
+            if cancel_futures and self._cause is None:
+                self._cause = EngineStopped("the engine was closed before this request ended")
+            self._wakeup.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _raise_if_stopped(self) -> None:
+        if self._cause is not None or self._is_closed:
+            raise EngineStopped("the engine has stopped") from self._cause
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        try:
+            unread: deque[Any] = deque()
+            while self._await_work(has_unread=bool(unread)):
+                started = time.perf_counter()
+                try:
+                    self._turn(unread)
+                except OutOfMemory as error:
+                    unread.clear()
+                    self._restart_smaller(error)
+                with self._wakeup:
+                    self._seconds += time.perf_counter() - started
+        except BaseException as error:  # whatever ends the thread must reach those who wait on it
+            _log.exception("the engine's scheduler crashed")
+            with self._wakeup:
+                self._cause = error
+        finally:
+            self._fail_all()
+
+    def _await_work(self, *, has_unread: bool) -> bool:
+        """Takes in what has arrived; blocks while there is nothing to do. False when it is time to end."""
+        with self._wakeup:
+            while True:
+                while self._arrived:
+                    job = self._arrived.popleft()
+                    if job.future.set_running_or_notify_cancel():
+                        self._waiting.append(job)
+                if self._cause is not None:
+                    return False
+                if self._waiting or self._staged or self._running or has_unread:
+                    return True
+                if self._is_closed:
+                    return False
+                self._wakeup.wait()
+
+    def _turn(self, unread: deque[Any]) -> None:
+        """One turn: fill slots, dispatch a burst, read one."""
+        self._fill_slots()
+        if self._running:
+            unread.append(self._device.dispatch(self._leave_after()))
+        if len(unread) > (1 if self._pipeline and self._running else 0):
+            self._settle(self._device.read(unread.popleft()))
+
+    def _leave_after(self) -> int:
+        """A burst ends when this many have: at once while others wait for a slot, else when all have."""
+        return 1 if self._staged or self._waiting else len(self._running)
+
+    def _fill_slots(self) -> None:
+        """Inserts staged prompts into free slots, prefilling until all are full and one group waits ready."""
+        free = deque(slot for slot, job in enumerate(self._slots) if job is None)
+        while True:
+            while free and self._staged:
+                job = self._staged.popleft()
+                slot = free.popleft()
+                self._slots[slot] = self._running[job.ticket] = job
+                staged, job.staged = job.staged, None
+                self._device.insert(slot, staged, job.request, job.ticket)
+            if self._staged or not self._waiting or not free:
+                return
+            self._prefill_group()
+
+    def _prefill_group(self) -> None:
+        """Prefills the group that the device chooses among the oldest waiting requests."""
+        chosen = sorted(self._device.choose([job.request for job in self._waiting[:WINDOW]]))
+        assert chosen and chosen[0] == 0, "the oldest waiting request must be served"
+        group = [self._waiting[i] for i in chosen]
+        for i in reversed(chosen):
+            del self._waiting[i]
+        for job in group:
+            job.ticket = self._take_ticket()
+        self._staged.extend(group)  # before the call, so that a fault in it loses none of them
+        handles = self._device.prefill([job.request for job in group])
+        for job, handle in zip(group, handles, strict=True):
+            job.staged = handle
+
+    def _take_ticket(self) -> int:
+        self._next_ticket = (self._next_ticket + 1) % _MAX_TICKET
+        return self._next_ticket
+
+    def _settle(self, report: BurstReport) -> None:
+        """Resolves the futures of requests that have ended and frees their slots."""
+        done: list[tuple[_Job, Completion]] = []
+        for ended in report.ended:
+            job = self._running.pop(ended.ticket, None)
+            if job is None:
+                continue  # told before: the slot hadn't been filled again when this burst began
+            self._slots[self._slots.index(job)] = None
+            done.append((job, _completion(job.request, ended)))
+        with self._wakeup:
+            self._counts.update(
+                steps=report.steps,
+                bursts=1,
+                tokens_decoded=report.tokens,
+                slot_steps=report.steps * self._device.slots,
+                requests_done=len(done),
+                tokens_in=sum(c.prompt_tokens for _, c in done),
+                tokens_out=sum(len(c.tokens) + (c.stop_id is not None) for _, c in done),
+            )
+        for job, completion in done:
+            _resolve(job.future, completion)
+
+    def _restart_smaller(self, error: OutOfMemory) -> None:
+        """Puts every request in flight back into the queue, in order, and starts with fewer slots."""
+        in_flight = sorted([*self._running.values(), *self._staged], key=lambda job: job.ticket)
+        before = self._device.slots
+        if not self._device.shrink():
+            raise error
+        _log.warning(
+            "the device ran out of memory with %d slots; going on with %d, %d requests start again (%s)",
+            before,
+            self._device.slots,
+            len(in_flight),
+            error,
+        )
+        for job in in_flight:
+            job.staged = None
+        self._waiting[:0] = in_flight
+        self._staged.clear()
+        self._running.clear()
+        self._slots = [None] * self._device.slots
+        with self._wakeup:
+            self._counts["shrinks"] += 1
+
+    def _fail_all(self) -> None:
+        with self._wakeup:
+            self._is_closed = True
+            jobs = [*self._running.values(), *self._staged, *self._waiting, *self._arrived]
+            self._arrived.clear()
+            self._waiting, self._running = [], {}
+            self._staged.clear()
+            self._counts["requests_failed"] += len(jobs)
+            cause = self._cause
+        for job in jobs:
+            error = EngineStopped("the engine stopped before this request ended")
+            error.__cause__ = cause
+            if not job.future.done():
+                try:
+                    job.future.set_exception(error)
+                except InvalidStateError:  # cancelled in this very moment by the one who holds it
+                    _log.debug("a future was cancelled while the engine stopped")
+
+
+def _completion(request: Request, ended: Ended) -> Completion:
+    tokens = ended.tokens
+    is_stopped = ended.stop_id is not None
+    return Completion(
+        tokens=tokens[:-1] if is_stopped else tokens,
+        finish_reason="stop" if is_stopped else "length",
+        stop_id=ended.stop_id,
+        mean_logprob=ended.logprob_sum / len(tokens),
+        prompt_tokens=len(request.prompt),
+    )
+
+
+def _resolve(future: Future[Completion], completion: Completion) -> None:
+    """Sets a result; once running, a future can't be cancelled, so nobody else has."""
+    future.set_result(completion)

@@ -1,0 +1,169 @@
+"""The engine on a small random model: bit for bit in `exact`, against the reference forward in `fast`."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from model.engine import Completion, Engine, EngineOptions, Request, Sampling
+from model.engine.scheduler import EngineStopped
+from model.errors import RecordError
+from model.gemma import Gemma
+
+OPTIONS = EngineOptions(slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7)
+
+
+def run(model: Gemma, options: EngineOptions, requests: list[Request]) -> list[Completion]:
+    with Engine(model, options=options) as engine:
+        return [future.result() for future in engine.submit(requests)]
+
+
+@pytest.fixture(scope="module")
+def exact_completions(small_model: Gemma, mixed_requests: list[Request]) -> list[Completion]:
+    return run(small_model, replace(OPTIONS, determinism="exact"), mixed_requests)
+
+
+def test_exact_gives_the_same_bits_alone_as_in_full_slots(small_model, mixed_requests, exact_completions):
+    with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
+        alone = [engine.submit([request])[0].result() for request in mixed_requests]
+    assert alone == exact_completions
+
+
+def test_exact_gives_the_same_bits_in_any_order_and_slot(small_model, mixed_requests, exact_completions):
+    order = list(range(len(mixed_requests)))
+    random.Random(5).shuffle(order)
+    shuffled = run(small_model, replace(OPTIONS, determinism="exact"), [mixed_requests[i] for i in order])
+    assert shuffled == [exact_completions[i] for i in order]
+
+
+def test_exact_gives_the_same_bits_with_bursts_in_a_pipeline(small_model, mixed_requests, exact_completions):
+    options = replace(OPTIONS, determinism="exact", pipeline_bursts=True, burst_steps=3)
+    assert run(small_model, options, mixed_requests) == exact_completions
+
+
+def test_mixed_requests_cover_both_ends_and_both_ways_to_draw(mixed_requests, exact_completions):
+    assert {c.finish_reason for c in exact_completions} == {"stop", "length"}
+    assert {r.sampling.temperature > 0 for r in mixed_requests} == {True, False}
+
+
+def test_completions_keep_to_their_request(mixed_requests, exact_completions):
+    for request, completion in zip(mixed_requests, exact_completions, strict=True):
+        num_generated = len(completion.tokens) + (completion.stop_id is not None)
+        assert 0 < num_generated <= request.max_new_tokens
+        assert not set(completion.tokens) & request.stop_ids
+        assert completion.stop_id in (request.stop_ids if completion.finish_reason == "stop" else {None})
+        assert completion.prompt_tokens == len(request.prompt)
+
+
+def reference_logits(model: Gemma, request: Request, completion: Completion) -> np.ndarray:
+    """Logits of one forward pass at each generated token: teacher forcing."""
+    generated = completion.tokens + (() if completion.stop_id is None else (completion.stop_id,))
+    sequence = request.prompt + generated
+    padded = np.zeros((1, 72), np.int32)  # one shape for all
+    padded[0, : len(sequence)] = sequence
+    return np.asarray(model(jnp.asarray(padded)))[0, len(request.prompt) - 1 : len(sequence) - 1]
+
+
+@pytest.mark.parametrize("determinism", ["exact", "fast"])
+def test_greedy_tokens_are_the_reference_forwards_best_but_for_near_ties(small_model, mixed_requests, determinism):
+    requests = [replace(request, sampling=Sampling()) for request in mixed_requests]
+    for request, completion in zip(
+        requests, run(small_model, replace(OPTIONS, determinism=determinism), requests), strict=True
+    ):
+        generated = completion.tokens + (() if completion.stop_id is None else (completion.stop_id,))
+        logits = reference_logits(small_model, request, completion)
+        chosen = logits[np.arange(len(generated)), list(generated)]
+        np.testing.assert_allclose(chosen, logits.max(axis=-1), atol=1e-4)
+        logprobs = chosen - np.log(np.exp(logits.astype(np.float64)).sum(axis=-1))
+        assert completion.mean_logprob == pytest.approx(logprobs.mean(), abs=1e-4)
+
+
+def test_fast_draws_the_tokens_that_exact_draws(small_model, mixed_requests, exact_completions):
+    fast = run(small_model, OPTIONS, mixed_requests)
+    for ours, theirs in zip(fast, exact_completions, strict=True):
+        assert (ours.tokens, ours.stop_id) == (theirs.tokens, theirs.stop_id)
+        assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-4)
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_another(small_model):
+    request = Request(
+        prompt=(5, 6, 7), max_new_tokens=20, stop_ids=frozenset(), sampling=Sampling(temperature=1.0, seed=1)
+    )
+    other = replace(request, sampling=Sampling(temperature=1.0, seed=2))
+    first, second, third = run(small_model, replace(OPTIONS, determinism="exact"), [request, other, request])
+    assert first == third
+    assert first.tokens != second.tokens
+
+
+def test_requests_of_many_threads_each_get_their_own_answer(small_model, mixed_requests, exact_completions):
+    answers: dict[int, Completion] = {}
+    with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
+
+        def ask(index: int) -> None:
+            answers[index] = engine.submit([mixed_requests[index]])[0].result()
+
+        threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(mixed_requests))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [answers[index] for index in range(len(mixed_requests))] == exact_completions
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "said"),
+    [
+        ({"prompt": tuple([1] * 49)}, "prompt_too_long", "prompt has 49 tokens, the longest bucket is 48"),
+        ({"prompt": ()}, "prompt_empty", "no tokens"),
+        ({"prompt": (1, 307)}, "token_out_of_vocabulary", "token id 307, the model knows 0 to 306"),
+        ({"max_new_tokens": 25}, "max_new_tokens_out_of_range", "max_new_tokens is 25"),
+        ({"max_new_tokens": 0}, "max_new_tokens_out_of_range", "max_new_tokens is 0"),
+        ({"stop_ids": frozenset(range(17))}, "too_many_stop_ids", "17 stop ids, the limit is 16"),
+        ({"sampling": Sampling(temperature=-1.0)}, "sampling_out_of_range", "temperature -1.0"),
+    ],
+)
+def test_a_request_that_cannot_be_run_fails_alone_and_says_why(small_model, change, reason, said):
+    good = Request(prompt=(1, 2), max_new_tokens=2, stop_ids=frozenset())
+    with Engine(small_model, options=OPTIONS) as engine:
+        bad_future, good_future = engine.submit([replace(good, **change), good])
+        with pytest.raises(RecordError, match=said) as caught:
+            bad_future.result()
+        assert caught.value.reason == reason
+        assert len(good_future.result().tokens) == 2
+
+
+def test_a_closed_engine_has_finished_its_requests_and_takes_no_more(small_model, mixed_requests):
+    engine = Engine(small_model, options=OPTIONS)
+    futures = engine.submit(mixed_requests[:6])
+    engine.close()
+    assert all(future.done() for future in futures)
+    with pytest.raises(EngineStopped):
+        engine.submit(mixed_requests[:1])
+
+
+def test_an_engine_that_never_started_closes(small_model):
+    engine = Engine(small_model, options=OPTIONS)
+    assert engine.stats() == {}
+    engine.close()
+
+
+def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests):
+    with Engine(small_model, options=OPTIONS) as engine:
+        engine.start(warm_up=True)
+        before = engine.stats()["compiles"]
+        for future in engine.submit(mixed_requests):
+            future.result()
+        assert engine.stats()["compiles"] == before
+
+
+def test_fingerprint_names_versions_device_and_shapes(small_model):
+    fingerprint = Engine(small_model, options=OPTIONS).fingerprint()
+    assert fingerprint["slots"] == 4
+    assert fingerprint["prompt_buckets"] == [16, 48]
+    assert fingerprint["platform"] == "cpu"
+    assert {"jax", "jaxlib", "device_kind", "determinism", "dtype"} <= fingerprint.keys()
