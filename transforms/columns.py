@@ -176,7 +176,7 @@ def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverri
         )
     column_map = ColumnMap(**(found | given))
     kind = schema.field(column_map.content).type
-    if not is_text_type(kind):
+    if not is_text_type(kind) and not pa.types.is_null(kind):  # null: every content is null, and each row says so
         raise ConfigError(
             f"content column {column_map.content} is {kind}, not text; name another with --content_column"
         )
