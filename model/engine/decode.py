@@ -5,10 +5,10 @@ What a slot attends to is split in two, under one softmax:
     prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read
     generation cache  the same, max_new_tokens long: one column is written per step
 
-Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode input. In `fast` mode the
-generation cache is a ring written at one column shared by all slots (one slice, no scatter); a slot sees
-the last `generated + 1` columns. In `exact` mode each slot writes at its own count, so that sums run in the
-same order wherever and whenever a request is decoded.
+Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
+input. In `fast` mode the generation cache is a ring written at one column shared by all slots (one
+slice, no scatter); a slot sees the last `generated + 1` columns. In `exact` mode each slot writes at its
+own count, so that sums run in the same order wherever and whenever a request is decoded.
 
 Cost of a step: all weights once, the slots' prompt and generation caches once.
 """
@@ -119,8 +119,8 @@ def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, st
     """Zeroed caches in the layout of the weights: a tuple over layers, or stacked."""
     shape = (slots, config.num_kv_heads, length, config.head_dim)
     if stacked:
-        shape = (config.num_layers, *shape)
-        return Cache(key=jnp.zeros(shape, dtype), value=jnp.zeros(shape, dtype))
+        every = (config.num_layers, *shape)
+        return Cache(key=jnp.zeros(every, dtype), value=jnp.zeros(every, dtype))
     return tuple(Cache(key=jnp.zeros(shape, dtype), value=jnp.zeros(shape, dtype)) for _ in range(config.num_layers))
 
 
@@ -154,8 +154,7 @@ def insert_cache(caches: Caches, staged: Caches, slot: Int[Array, ""], start: In
 
     def copy(cache: Array, row: Array) -> Array:
         part = jax.lax.dynamic_slice_in_dim(row, start, width, axis=-2)
-        origin = (*(0,) * (cache.ndim - 4), slot, 0, 0, 0)
-        return jax.lax.dynamic_update_slice(cache, part.astype(cache.dtype), origin)
+        return jax.lax.dynamic_update_slice_in_dim(cache, part.astype(cache.dtype), slot, axis=-4)
 
     return jax.tree.map(copy, caches, staged)
 
@@ -213,7 +212,10 @@ def decode_step(
 
         return block(block_weights, x, turn, attend, config)
 
-    per_block = (prompts, generations) if isinstance(prompts, Cache) else tuple(zip(prompts, generations, strict=True))
+    per_block: Any = (prompts, generations)
+    if isinstance(prompts, tuple):
+        assert isinstance(generations, tuple)
+        per_block = tuple(zip(prompts, generations, strict=True))
     x, generations = over_blocks(step, embed(weights.embedding, slots.token[:, None], dtype), weights.blocks, per_block)
     x = rms_norm(x[:, 0], weights.final_norm, config.norm_eps)
     return unembed(x, weights.embedding), generations

@@ -275,12 +275,14 @@ def _line(request: Request, ticket: int, prompt_begin: int, options: ResolvedOpt
     def one(value: float, dtype: Any = np.int32) -> Any:
         return np.full(1, value, dtype)
 
-    stop_ids = np.full((1, options.max_stop_ids), -1, np.int32)
+    stop_ids: Any = np.full((1, options.max_stop_ids), -1, np.int32)
+    tokens: Any = np.zeros((1, options.max_new_tokens), np.int32)
+    column: Any = np.zeros((), np.int32)
     stop_ids[0, : len(request.stop_ids)] = sorted(request.stop_ids)
     sampling = request.sampling
     return Slots(
         ticket=one(ticket),
-        is_active=np.ones(1, bool),
+        is_active=one(True, np.bool_),
         token=one(request.prompt[-1]),
         prompt_begin=one(prompt_begin),
         prompt_length=one(len(request.prompt) - 1),
@@ -289,14 +291,14 @@ def _line(request: Request, ticket: int, prompt_begin: int, options: ResolvedOpt
         stop_ids=stop_ids,
         stopped_by=one(-1),
         logprob_sum=one(0.0, np.float32),
-        tokens=np.zeros((1, options.max_new_tokens), np.int32),
+        tokens=tokens,
         sampling=SlotSampling(
             seed=one(sampling.seed & 0xFFFFFFFF, np.uint32),
             temperature=one(sampling.temperature, np.float32),
             top_k=one(sampling.top_k),
             top_p=one(sampling.top_p, np.float32),
         ),
-        column=np.zeros((), np.int32),
+        column=column,
     )
 
 

@@ -8,6 +8,7 @@ options before any device starts.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from model.errors import ConfigError
 
 Determinism = Literal["exact", "fast"]
 
-# Slots by platform. On a CPU decoding is bound by arithmetic from about 16 rows on; accelerators gain until memory ends.
+# Slots by platform. A CPU is bound by arithmetic from about 16 rows on; accelerators gain until memory ends.
 _SLOTS = {"cpu": 16, "gpu": 128, "tpu": 64}
 _DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
 # Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
@@ -56,7 +57,7 @@ class EngineOptions:
         if self.determinism not in ("exact", "fast"):
             raise ConfigError(f"determinism is {self.determinism!r}; it can be 'exact' or 'fast'")
         buckets = self.prompt_buckets
-        if not buckets or buckets[0] < 1 or any(a >= b for a, b in zip(buckets, buckets[1:], strict=False)):
+        if not buckets or buckets[0] < 1 or any(a >= b for a, b in itertools.pairwise(buckets)):
             raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
         for name in ("slots", "burst_steps", "max_new_tokens", "max_stop_ids"):
             value = getattr(self, name)

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -89,7 +89,8 @@ class Device(Protocol):
         ...
 
     def insert(self, slot: int, staged: Any, request: Request, ticket: int) -> None:
-        """Puts a prefilled prompt into a slot, which then decodes."""
+        """Puts a prefilled prompt into a slot, which then decodes. Tickets fit 31 bits: the engine would have
+        to run for years."""
         ...
 
     def dispatch(self, leave_after: int) -> Any:
@@ -121,7 +122,6 @@ class _Job:
 
 # How far into the queue the device may look for requests that go well together: bounds the reordering.
 WINDOW = 256
-_MAX_TICKET = 2**31 - 1
 
 
 class Scheduler:
@@ -141,6 +141,7 @@ class Scheduler:
         self._cause: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._waiting: list[_Job] = []
+        self._prefilling: list[_Job] = []
         self._staged: deque[_Job] = deque()
         self._slots: list[_Job | None] = []
         self._running: dict[int, _Job] = {}
@@ -284,15 +285,34 @@ class Scheduler:
         for i in reversed(chosen):
             del self._waiting[i]
         for job in group:
-            job.ticket = self._take_ticket()
-        self._staged.extend(group)  # before the call, so that a fault in it loses none of them
+            job.ticket = self._next_ticket
+            self._next_ticket += 1
+        self._prefilling = group  # so that lack of memory loses none of them
+        try:
+            self._stage(group)
+        except OutOfMemory:
+            raise
+        except Exception:  # one of them is at fault: alone, each fails for itself
+            _log.exception("prefilling %d prompts together failed; going on one by one", len(group))
+            for job in group:
+                self._stage_alone(job)
+        self._prefilling = []
+
+    def _stage(self, group: Sequence[_Job]) -> None:
         handles = self._device.prefill([job.request for job in group])
         for job, handle in zip(group, handles, strict=True):
             job.staged = handle
+        self._staged.extend(group)
 
-    def _take_ticket(self) -> int:
-        self._next_ticket = (self._next_ticket + 1) % _MAX_TICKET
-        return self._next_ticket
+    def _stage_alone(self, job: _Job) -> None:
+        try:
+            self._stage([job])
+        except OutOfMemory:
+            raise
+        except Exception as error:
+            with self._wakeup:
+                self._counts["requests_failed"] += 1
+            job.future.set_exception(error)
 
     def _settle(self, report: BurstReport) -> None:
         """Resolves the futures of requests that have ended and frees their slots."""
@@ -314,47 +334,49 @@ class Scheduler:
                 tokens_out=sum(len(c.tokens) + (c.stop_id is not None) for _, c in done),
             )
         for job, completion in done:
-            _resolve(job.future, completion)
+            job.future.set_result(completion)  # it is running, so nobody can have cancelled it
 
     def _restart_smaller(self, error: OutOfMemory) -> None:
         """Puts every request in flight back into the queue, in order, and starts with fewer slots."""
-        in_flight = sorted([*self._running.values(), *self._staged], key=lambda job: job.ticket)
+        again = [job for job in self._in_flight() if not job.future.done()]
+        for job in again:
+            job.staged = None
+        self._waiting[:0] = again
+        self._staged.clear()
+        self._running, self._prefilling = {}, []
         before = self._device.slots
         if not self._device.shrink():
             raise error
+        self._slots = [None] * self._device.slots
+        with self._wakeup:
+            self._counts["shrinks"] += 1
         _log.warning(
             "the device ran out of memory with %d slots; going on with %d, %d requests start again (%s)",
             before,
             self._device.slots,
-            len(in_flight),
+            len(again),
             error,
         )
-        for job in in_flight:
-            job.staged = None
-        self._waiting[:0] = in_flight
-        self._staged.clear()
-        self._running.clear()
-        self._slots = [None] * self._device.slots
-        with self._wakeup:
-            self._counts["shrinks"] += 1
+
+    def _in_flight(self) -> list[_Job]:
+        """Jobs that have left the queue, oldest first, each once."""
+        jobs = {job.ticket: job for job in (*self._running.values(), *self._staged, *self._prefilling)}
+        return [jobs[ticket] for ticket in sorted(jobs)]
 
     def _fail_all(self) -> None:
         with self._wakeup:
             self._is_closed = True
-            jobs = [*self._running.values(), *self._staged, *self._waiting, *self._arrived]
+            taken = [job for job in (*self._in_flight(), *self._waiting) if not job.future.done()]
+            queued = [job for job in self._arrived if job.future.set_running_or_notify_cancel()]
             self._arrived.clear()
-            self._waiting, self._running = [], {}
+            self._waiting, self._running, self._prefilling = [], {}, []
             self._staged.clear()
-            self._counts["requests_failed"] += len(jobs)
+            self._counts["requests_failed"] += len(taken) + len(queued)
             cause = self._cause
-        for job in jobs:
+        for job in (*taken, *queued):
             error = EngineStopped("the engine stopped before this request ended")
             error.__cause__ = cause
-            if not job.future.done():
-                try:
-                    job.future.set_exception(error)
-                except InvalidStateError:  # cancelled in this very moment by the one who holds it
-                    _log.debug("a future was cancelled while the engine stopped")
+            job.future.set_exception(error)
 
 
 def _completion(request: Request, ended: Ended) -> Completion:
@@ -367,8 +389,3 @@ def _completion(request: Request, ended: Ended) -> Completion:
         mean_logprob=ended.logprob_sum / len(tokens),
         prompt_tokens=len(request.prompt),
     )
-
-
-def _resolve(future: Future[Completion], completion: Completion) -> None:
-    """Sets a result; once running, a future can't be cancelled, so nobody else has."""
-    future.set_result(completion)

@@ -1,0 +1,352 @@
+"""The scheduler on a device whose tokens and latency are worked out by hand.
+
+The device answers a prompt (a, ...) with a + 1, a + 2, ... up to max_new_tokens; a stop id ends it. One
+decode step takes one second of its own clock.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from model.engine.api import Request
+from model.engine.scheduler import BurstReport, Ended, EngineStopped, OutOfMemory, Scheduler
+from model.errors import RecordError
+
+
+def ask(first: int, count: int, *, stop: int | None = None) -> Request:
+    return Request(prompt=(first,), max_new_tokens=count, stop_ids=frozenset() if stop is None else frozenset({stop}))
+
+
+@dataclass
+class FakeSlot:
+    ticket: int
+    request: Request
+    tokens: list[int] = field(default_factory=list)
+    stop_id: int | None = None
+    is_active: bool = True
+
+
+class FakeDevice:
+    """A device of `slots` slots, whose bursts take up to `burst_steps` steps."""
+
+    def __init__(self, slots: int, *, burst_steps: int = 16, group: int = 1):
+        self.slots = slots
+        self.burst_steps = burst_steps
+        self.group = group
+        self.lines: dict[int, FakeSlot] = {}
+        self.clock = 0
+        self.busy: list[int] = []  # active slots, step by step
+        self.groups: list[int] = []
+        self.admitted: list[int] = []
+        self.max_unread = 0
+        self.unread = 0
+
+    def check(self, request: Request) -> None:
+        if len(request.prompt) > 4:
+            raise RecordError("prompt_too_long", f"prompt has {len(request.prompt)} tokens")
+
+    def choose(self, waiting: Sequence[Request]) -> list[int]:
+        return list(range(min(self.group, len(waiting))))
+
+    def prefill(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+        self.groups.append(len(requests))
+        return [request.prompt for request in requests]
+
+    def insert(self, slot: int, staged: tuple[int, ...], request: Request, ticket: int) -> None:
+        assert staged == request.prompt
+        assert slot not in self.lines or not self.lines[slot].is_active, "a slot that decodes was overwritten"
+        self.lines[slot] = FakeSlot(ticket, request)
+        self.admitted.append(request.prompt[0])
+
+    def dispatch(self, leave_after: int) -> BurstReport:
+        self.unread += 1
+        self.max_unread = max(self.max_unread, self.unread)
+        steps = tokens = num_ended = 0
+        while steps < self.burst_steps and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
+            active = [line for line in self.lines.values() if line.is_active]
+            self.busy.append(len(active))
+            for line in active:
+                self._step(line)
+                num_ended += not line.is_active
+            steps, tokens = steps + 1, tokens + len(active)
+        self.clock += steps
+        ended = [Ended(s.ticket, tuple(s.tokens), s.stop_id, -1.0) for s in self.lines.values() if not s.is_active]
+        return BurstReport(steps=steps, tokens=tokens, ended=ended)
+
+    def _step(self, line: FakeSlot) -> None:
+        token = line.request.prompt[0] + len(line.tokens) + 1
+        line.tokens.append(token)
+        if token in line.request.stop_ids:
+            line.stop_id = token
+        line.is_active = line.stop_id is None and len(line.tokens) < line.request.max_new_tokens
+
+    def read(self, burst: BurstReport) -> BurstReport:
+        self.unread -= 1
+        return burst
+
+    def shrink(self) -> bool:
+        return False
+
+    def stats(self) -> dict[str, float]:
+        return {"clock": float(self.clock)}
+
+
+def ragged(count: int, seed: int = 0) -> list[Request]:
+    rng = random.Random(seed)
+    return [ask(1000 * i, rng.randint(1, 60)) for i in range(count)]
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("group", [1, 5])
+def test_each_request_gets_its_own_tokens(pipeline, group):
+    requests = ragged(50)
+    scheduler = Scheduler(FakeDevice(4, group=group), pipeline=pipeline)
+    completions = [future.result(10) for future in scheduler.submit(requests)]
+    for request, completion in zip(requests, completions, strict=True):
+        assert completion.tokens == tuple(request.prompt[0] + i + 1 for i in range(request.max_new_tokens))
+        assert (completion.finish_reason, completion.stop_id) == ("length", None)
+    assert scheduler.stats()["tokens_out"] == sum(request.max_new_tokens for request in requests)
+    scheduler.close()
+
+
+def test_a_stop_id_ends_a_request_and_is_not_among_its_tokens():
+    scheduler = Scheduler(FakeDevice(2))
+    (future,) = scheduler.submit([ask(10, 20, stop=13)])
+    completion = future.result(10)
+    scheduler.close()
+    assert completion.tokens == (11, 12)
+    assert (completion.finish_reason, completion.stop_id) == ("stop", 13)
+    assert completion.mean_logprob == pytest.approx(-1.0 / 3)
+
+
+def test_slots_are_full_at_every_step_while_requests_wait():
+    device = FakeDevice(8)
+    requests = ragged(200)
+    scheduler = Scheduler(device)
+    for future in scheduler.submit(requests):
+        future.result(10)
+    scheduler.close()
+    drained = max(request.max_new_tokens for request in requests)
+    assert set(device.busy[:-drained]) == {8}
+    stats = scheduler.stats()
+    assert stats["slot_occupancy"] == sum(device.busy) / (8 * device.clock)
+    assert stats["slot_occupancy"] > 0.95
+    assert stats["steps"] == device.clock
+
+
+def test_a_pipeline_keeps_one_burst_ahead_and_costs_a_slot_at_most_one_burst():
+    device = FakeDevice(8, burst_steps=4)
+    scheduler = Scheduler(device, pipeline=True)
+    for future in scheduler.submit(ragged(200)):
+        future.result(10)
+    scheduler.close()
+    assert device.max_unread == 2
+    assert device.unread == 0
+    assert scheduler.stats()["slot_occupancy"] > 0.8
+
+
+def test_requests_are_admitted_in_the_order_of_their_arrival():
+    device = FakeDevice(3, group=4)
+    scheduler = Scheduler(device)
+    for future in scheduler.submit(ragged(30)):
+        future.result(10)
+    scheduler.close()
+    assert device.admitted == [1000 * i for i in range(30)]
+    assert max(device.groups) == 4
+
+
+def test_the_oldest_request_goes_first_whatever_the_device_would_rather_take():
+    class LatestFirst(FakeDevice):
+        def choose(self, waiting: Sequence[Request]) -> list[int]:
+            return [len(waiting) - 1, 0] if len(waiting) > 1 else [0]
+
+    device = LatestFirst(1)
+    scheduler = Scheduler(device)
+    for future in scheduler.submit([ask(1000 * i, 3) for i in range(9)]):
+        future.result(10)
+    scheduler.close()
+    # Each group takes the oldest and the newest: no request waits for more than its elders twice over.
+    assert [first // 1000 for first in device.admitted] == [0, 8, 1, 7, 2, 6, 3, 5, 4]
+
+
+def test_a_refused_request_fails_alone():
+    scheduler = Scheduler(FakeDevice(2))
+    too_long = Request(prompt=(1, 2, 3, 4, 5), max_new_tokens=1, stop_ids=frozenset())
+    good, bad, also_good = scheduler.submit([ask(1, 2), too_long, ask(5, 2)])
+    assert good.result(10).tokens == (2, 3)
+    assert also_good.result(10).tokens == (6, 7)
+    with pytest.raises(RecordError, match="prompt_too_long: prompt has 5 tokens"):
+        bad.result(10)
+    scheduler.close()
+    assert (scheduler.stats()["requests_done"], scheduler.stats()["requests_failed"]) == (2, 1)
+
+
+def test_a_prompt_that_breaks_its_prefill_fails_alone():
+    class Allergic(FakeDevice):
+        def prefill(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+            if any(request.prompt[0] == 7 for request in requests):
+                raise ValueError("no sevens")
+            return super().prefill(requests)
+
+    scheduler = Scheduler(Allergic(2, group=3))
+    futures = scheduler.submit([ask(first, 2) for first in (5, 6, 7, 8)])
+    assert [futures[i].result(10).tokens for i in (0, 1, 3)] == [(6, 7), (7, 8), (9, 10)]
+    with pytest.raises(ValueError, match="no sevens"):
+        futures[2].result(10)
+    scheduler.close()
+
+
+class Forgetful(FakeDevice):
+    """Runs out of memory in the named call, as long as it has more than `fits` slots."""
+
+    def __init__(self, slots: int, fits: int, call: str):
+        super().__init__(slots, group=3)
+        self.fits = fits
+        self.call = call
+        self.calls = 0
+
+    def _maybe_fail(self, call: str) -> None:
+        self.calls += call == self.call
+        if call == self.call and self.slots > self.fits and self.calls > 2:
+            raise OutOfMemory(f"in {call}")
+
+    def prefill(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+        self._maybe_fail("prefill")
+        return super().prefill(requests)
+
+    def insert(self, slot: int, staged: tuple[int, ...], request: Request, ticket: int) -> None:
+        self._maybe_fail("insert")
+        super().insert(slot, staged, request, ticket)
+
+    def dispatch(self, leave_after: int) -> BurstReport:
+        self._maybe_fail("dispatch")
+        return super().dispatch(leave_after)
+
+    def read(self, burst: BurstReport) -> BurstReport:
+        self._maybe_fail("read")
+        return super().read(burst)
+
+    def shrink(self) -> bool:
+        self.slots, self.lines = self.slots // 2, {}
+        return self.slots > 0
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("call", ["prefill", "insert", "dispatch", "read"])
+def test_out_of_memory_halves_the_slots_and_loses_no_request(call, pipeline, caplog):
+    device = Forgetful(8, fits=2, call=call)
+    requests = ragged(40)
+    scheduler = Scheduler(device, pipeline=pipeline)
+    completions = [future.result(10) for future in scheduler.submit(requests)]
+    scheduler.close()
+    assert [len(c.tokens) for c in completions] == [r.max_new_tokens for r in requests]
+    assert device.slots == 2
+    assert scheduler.stats()["shrinks"] == 2
+    assert scheduler.stats()["requests_done"] == 40
+    assert "out of memory with 8 slots; going on with 4" in caplog.text
+
+
+def test_out_of_memory_with_no_slot_to_give_up_fails_what_waits():
+    scheduler = Scheduler(Forgetful(4, fits=0, call="dispatch"))
+    futures = scheduler.submit(ragged(9))
+    errors = [future.exception(10) for future in futures]
+    failed = [error for error in errors if error is not None]
+    assert failed
+    assert all(isinstance(error, EngineStopped) and isinstance(error.__cause__, OutOfMemory) for error in failed)
+
+
+def test_a_crash_fails_every_waiting_future_with_its_cause_and_all_later_calls():
+    class Broken(FakeDevice):
+        def read(self, burst: BurstReport) -> BurstReport:
+            raise ZeroDivisionError("the device caught fire")
+
+    scheduler = Scheduler(Broken(2))
+    for future in scheduler.submit(ragged(9)):
+        error = future.exception(10)
+        assert isinstance(error, EngineStopped)
+        assert isinstance(error.__cause__, ZeroDivisionError)
+    with pytest.raises(EngineStopped) as caught:
+        scheduler.submit(ragged(1))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert scheduler.stats()["requests_failed"] == 9
+    scheduler.close()
+
+
+class Gated(FakeDevice):
+    """Waits for `gate` in its first read: what is submitted meanwhile piles up."""
+
+    def __init__(self, slots: int):
+        super().__init__(slots)
+        self.gate = threading.Event()
+        self.has_begun = threading.Event()
+
+    def read(self, burst: BurstReport) -> BurstReport:
+        self.has_begun.set()
+        assert self.gate.wait(10)
+        return super().read(burst)
+
+
+def test_close_finishes_what_was_submitted():
+    device = Gated(2)
+    scheduler = Scheduler(device)
+    futures = scheduler.submit(ragged(9))
+    closer = threading.Thread(target=scheduler.close)
+    closer.start()
+    device.gate.set()
+    closer.join(10)
+    assert all(future.done() and future.exception() is None for future in futures)
+    with pytest.raises(EngineStopped):
+        scheduler.submit(ragged(1))
+    scheduler.close()
+
+
+def test_close_with_cancel_futures_fails_what_has_not_ended():
+    device = Gated(2)
+    scheduler = Scheduler(device)
+    futures = scheduler.submit([ask(1, 100)] * 9)
+    assert device.has_begun.wait(10)
+    closer = threading.Thread(target=lambda: scheduler.close(cancel_futures=True))
+    closer.start()
+    while not scheduler._is_closed:
+        pass
+    device.gate.set()
+    closer.join(10)
+    assert all(isinstance(future.exception(10), EngineStopped) for future in futures)
+
+
+def test_a_cancelled_future_is_never_run():
+    device = Gated(1)
+    scheduler = Scheduler(device)
+    (running,) = scheduler.submit([ask(1, 3)])
+    assert device.has_begun.wait(10)
+    cancelled, kept = scheduler.submit([ask(100, 3), ask(200, 3)])
+    assert cancelled.cancel()
+    device.gate.set()
+    assert running.result(10).tokens == (2, 3, 4)
+    assert kept.result(10).tokens == (201, 202, 203)
+    assert not running.cancel()
+    scheduler.close()
+    assert 100 not in device.admitted
+
+
+def test_requests_of_many_threads_all_end():
+    scheduler = Scheduler(FakeDevice(4), pipeline=True)
+    done: list[int] = []
+
+    def work(thread: int) -> None:
+        for request in ragged(20, seed=thread):
+            (future,) = scheduler.submit([request])
+            done.append(len(future.result(10).tokens) - request.max_new_tokens)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    scheduler.close()
+    assert done == [0] * 160
