@@ -48,10 +48,7 @@ class Source:
         """How many nodes are errors or missing: 0 means that the grammar accepts the file."""
         if not self.tree.root_node.has_error:
             return 0
-        captures = tree_sitter.QueryCursor(_compiled(self.grammar, "(ERROR) @x (MISSING) @x")).captures(
-            self.tree.root_node
-        )
-        return max(1, len(captures.get("x", ())))
+        return max(1, len(captures(self, "(ERROR) @x (MISSING) @x").get("x", ())))
 
 
 @functools.cache
@@ -91,7 +88,12 @@ def nodes(source: Source, kind: str) -> list[tree_sitter.Node]:
     query = query_source(source.grammar, kind)
     if not query:
         return []
-    return tree_sitter.QueryCursor(_compiled(source.grammar, query)).captures(source.tree.root_node).get("x", [])
+    return captures(source, query).get("x", [])
+
+
+def captures(source: Source, query: str) -> dict[str, list[tree_sitter.Node]]:
+    """What a tree-sitter query captures in the whole file, by capture name, in no useful order."""
+    return tree_sitter.QueryCursor(_compiled(source.grammar, query)).captures(source.tree.root_node)
 
 
 def hole(source: Source, kind: str, node: tree_sitter.Node) -> tuple[int, int] | None:

@@ -1,0 +1,121 @@
+"""Verdicts on generated code: does the file parse, is it an echo, does it hold control tokens, how near is it.
+
+Each is a plain function of texts. A verdict is True (good), False (bad) or None (can't be told: no parser for the
+language, a file too large, or an original that doesn't parse either). Costs, all per file and not per span: Python's
+compiler about 1 MB/s, tree-sitter 4 to 7 MB/s.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Iterable
+from typing import Final
+
+from rapidfuzz.distance import Levenshtein
+
+from transforms.fim import syntax
+from transforms.fim.grammars import grammar_name
+
+# Above it neither parser is asked: one file must not hold up a unit for seconds.
+MAX_CHECKED_CHARS: Final = 1_000_000
+_COMPILE_NAME: Final = "codemill_check"
+
+
+def parses(text: str, original: str, language: str, path: str = "") -> bool | None:
+    """Whether a changed file is as sound as the original.
+
+    Python is judged by its own compiler (tree-sitter takes `print 'hi'` and empty bodies), other languages by
+    tree-sitter: the changed file may have no more error nodes than the original. None where there is no
+    parser, the file is too large or too hard for it, or, in Python, the original doesn't compile.
+    """
+    grammar = grammar_name(language, path)
+    if grammar is None or max(len(text), len(original)) > MAX_CHECKED_CHARS:
+        return None
+    if grammar == "python":
+        if not _compiles_cached(original):
+            return None
+        return compiles(text)
+    allowed, found = _num_errors_cached(original, grammar), num_errors(text, grammar)
+    return None if allowed is None or found is None else found <= allowed
+
+
+def compiles(text: str) -> bool | None:
+    """Whether this interpreter's compiler takes a text as a Python module; nothing is executed.
+
+    None where the compiler gave up rather than said no (nesting too deep, memory).
+    """
+    # Only these compilations: the filter matches their file's name, so it is safe beside other threads, which
+    # `warnings.catch_warnings` is not.
+    warnings.filterwarnings("ignore", module=_COMPILE_NAME)
+    try:
+        compile(text.removeprefix("\ufeff"), _COMPILE_NAME, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):  # ValueError: NUL bytes, lone surrogates
+        return False
+    except (RecursionError, MemoryError):
+        return None
+    return True
+
+
+def num_errors(text: str, grammar: str) -> int | None:
+    """How many syntax errors tree-sitter finds; None where it refuses the text."""
+    source = syntax.parse(text.encode("utf-8", "surrogatepass"), grammar)
+    return None if source is None else source.num_errors
+
+
+# A file's targets are judged one after the other: its original is parsed once for all of them.
+_compiles_cached = functools.lru_cache(maxsize=8)(compiles)
+_num_errors_cached = functools.lru_cache(maxsize=8)(num_errors)
+
+
+def is_exact_match(generated: str, original: str) -> bool:
+    """Equal up to blanks at both ends.
+
+    >>> is_exact_match("x = 1\\n", "x = 1")
+    True
+    """
+    return generated.strip() == original.strip()
+
+
+def edit_similarity(generated: str, original: str) -> float:
+    """1 minus the Levenshtein distance over the longer length, in characters: 1.0 for equal texts.
+
+    >>> edit_similarity("abcd", "abxd")
+    0.75
+    """
+    return Levenshtein.normalized_similarity(generated, original)
+
+
+# An overlap shorter than this is how code looks (`):`, `return`), not an echo.
+MIN_ECHO_CHARS: Final = 12
+_MAX_ECHO_CHARS: Final = 400
+
+
+def echoes_suffix(generated: str, original: str, suffix: str) -> bool:
+    """Whether a middle repeats the beginning of its suffix, as models do that miss where the hole ends.
+
+    The rule, blanks at the ends of both aside: its last characters, at least `MIN_ECHO_CHARS` of them, are the
+    suffix's first; or the suffix's first line that isn't blank, if that long, is one of its own lines. An echo that the
+    original has as well (code repeats itself) is none.
+
+    >>> echoes_suffix("a = 1\\nreturn combine(a)", "a = 1", "\\n    return combine(a)\\n")
+    True
+    """
+    return _has_echo(generated, suffix) and not _has_echo(original, suffix)
+
+
+def _has_echo(middle: str, suffix: str) -> bool:
+    end, begin = middle.rstrip(), suffix.lstrip()[:_MAX_ECHO_CHARS]
+    longest = min(len(end), len(begin))
+    if any(end.endswith(begin[:length]) for length in range(MIN_ECHO_CHARS, longest + 1)):
+        return True
+    first_line = begin.split("\n", 1)[0].strip()
+    # A line of the cap's length may be cut off, and is then no whole line to look for.
+    if not MIN_ECHO_CHARS <= len(first_line) < _MAX_ECHO_CHARS:
+        return False
+    return any(line.strip() == first_line for line in middle.split("\n"))
+
+
+def has_control_text(generated: str, content: str, names: Iterable[str]) -> bool:
+    """Whether a control token's name stands in the generated text and nowhere in the file it was generated for."""
+    return any(name in generated and name not in content for name in names)

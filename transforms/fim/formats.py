@@ -1,0 +1,142 @@
+"""Lays out a hole's prefix, middle and suffix as token ids, and reads such ids back.
+
+    psm     <fim_prefix> prefix <fim_suffix> suffix <fim_middle> middle
+    spm     <fim_suffix> suffix <fim_prefix> prefix <fim_middle> middle
+    spm_v2  <fim_prefix> <fim_suffix> suffix <fim_middle> prefix middle
+
+A prompt is `<bos>`, then whole context files (`path⏎content<file_separator>` each), optionally the line `path⏎` of the
+file itself, then the layout up to where the middle begins. Nothing stands between a control token and text. All of
+it is built from ids: text is encoded apart and never yields a control id, so every layout can be read back.
+
+`psm` is CodeGemma's published form (arXiv 2406.11409 and its model card). Its SPM string is unpublished, so the two SPM
+dialects are named options and recorded in each row. `spm_v2` is variant 2 of Bavarian et al. (arXiv 2207.14255,
+appendix D) as the Megatron-LM forks of NVIDIA and BigCode train it; there prefix and middle are one run of text, so
+reading it back needs to be told where the prefix ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, cast, get_args
+
+FimMode = Literal["psm", "spm", "spm_v2"]
+FIM_MODES: Final = cast("tuple[FimMode, ...]", get_args(FimMode))
+
+
+class ControlIds(Protocol):
+    """The control tokens that layouts are made of; a `model.tokenizer.Tokenizer` has them."""
+
+    @property
+    def bos(self) -> int: ...
+    @property
+    def eos(self) -> int: ...
+    @property
+    def fim_prefix(self) -> int: ...
+    @property
+    def fim_middle(self) -> int: ...
+    @property
+    def fim_suffix(self) -> int: ...
+    @property
+    def file_separator(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FimParts:
+    """A document read back: token ids of each part. `path_line` holds the line's end, or nothing."""
+
+    mode: FimMode
+    path_line: list[int]
+    prefix: list[int]
+    middle: list[int]
+    suffix: list[int]
+
+
+def fim_prompt(
+    control: ControlIds,
+    mode: FimMode,
+    prefix: Sequence[int],
+    suffix: Sequence[int],
+    *,
+    path_line: Sequence[int] = (),
+    context: Iterable[Sequence[int]] = (),
+) -> list[int]:
+    """Lays out a prompt that asks for the middle.
+
+    Args:
+        control: The control ids.
+        mode: The layout.
+        prefix: Ids of the text before the hole.
+        suffix: Ids of the text after it.
+        path_line: Ids of `path⏎`, or nothing.
+        context: For each file shown before this one, the ids of its path line and content.
+    """
+    ids = [control.bos]
+    for file in context:
+        ids += [*file, control.file_separator]
+    return [*ids, *path_line, *_before_middle(control, mode, prefix, suffix)]
+
+
+def fim_document(
+    control: ControlIds,
+    mode: FimMode,
+    prefix: Sequence[int],
+    middle: Sequence[int],
+    suffix: Sequence[int],
+    *,
+    path_line: Sequence[int] = (),
+) -> list[int]:
+    """Lays out one training document; what stands before and after it (`bos`, a separator) is the packer's."""
+    return [*path_line, *_before_middle(control, mode, prefix, suffix), *middle]
+
+
+def read_fim_document(control: ControlIds, ids: Sequence[int], *, prefix_tokens: int | None = None) -> FimParts:
+    """Reads back what `fim_document` laid out.
+
+    Args:
+        control: The control ids.
+        ids: The document, without `bos` and what follows its middle.
+        prefix_tokens: Length of the prefix; needed for `spm_v2` alone.
+
+    Raises:
+        ValueError: The control tokens are not those of one of the layouts, or `prefix_tokens` is missing.
+    """
+    marks = {control.fim_prefix: "p", control.fim_suffix: "s", control.fim_middle: "m"}
+    places = [index for index, id_ in enumerate(ids) if id_ in marks]
+    order = "".join(marks[ids[place]] for place in places)
+    if order not in ("psm", "spm"):
+        raise ValueError(f"control tokens stand in the order {order or '(none)'}; layouts are psm, spm and spm_v2")
+    texts = [list(ids[a + 1 : b]) for a, b in zip(places, [*places[1:], len(ids)], strict=True)]
+    path_line, last = list(ids[: places[0]]), texts[2]
+    if order == "spm":
+        return FimParts("spm", path_line, texts[1], last, texts[0])
+    if prefix_tokens is None or places[1] > places[0] + 1:
+        # An empty prefix reads the same in psm and spm_v2; so does the document.
+        return FimParts("psm", path_line, texts[0], last, texts[1])
+    return FimParts("spm_v2", path_line, last[:prefix_tokens], last[prefix_tokens:], texts[1])
+
+
+def path_line_text(path: str) -> str:
+    """The first line that names the file, or "" where it has no path or one that no line can hold."""
+    return f"{path}\n" if path and not any(char in path for char in "\r\n\0") else ""
+
+
+def fim_stop_ids(control: ControlIds) -> frozenset[int]:
+    """What ends a middle: any of the four FIM control tokens, or the end of the sequence."""
+    return frozenset((control.fim_prefix, control.fim_middle, control.fim_suffix, control.file_separator, control.eos))
+
+
+def strip_final_separator(control: ControlIds, ids: Sequence[int]) -> list[int]:
+    """The ids without the file separators and ends of sequence that stand last."""
+    end = len(ids)
+    while end and ids[end - 1] in (control.file_separator, control.eos):
+        end -= 1
+    return list(ids[:end])
+
+
+def _before_middle(control: ControlIds, mode: FimMode, prefix: Sequence[int], suffix: Sequence[int]) -> list[int]:
+    if mode == "psm":
+        return [control.fim_prefix, *prefix, control.fim_suffix, *suffix, control.fim_middle]
+    if mode == "spm":
+        return [control.fim_suffix, *suffix, control.fim_prefix, *prefix, control.fim_middle]
+    return [control.fim_prefix, control.fim_suffix, *suffix, control.fim_middle, *prefix]

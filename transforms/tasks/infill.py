@@ -1,0 +1,328 @@
+"""Infill: cut spans out of a file, have the model fill them in, judge each middle against file and original.
+
+Where a middle ends. The model's own stop ends it: one of the FIM control tokens or the end of the sequence. A
+`single_line` hole also ends at the first line break that the model writes (`stop_at_newline`), since what follows
+would not be an answer to that hole; the vocabulary's line breaks are stop ids, so nothing is generated past one.
+`ended_by` tells which it was. Nothing else is trimmed: a middle is what the model wrote, blanks included.
+
+`prefix` and `suffix` are what the prompt showed, which is a window of a long file; `content[:span_start]` and
+`content[span_end:]` are all of it. Checks look at the whole file.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from model.engine.api import Completion, Request, Sampling
+from model.errors import ConfigError, RecordError
+from model.tokenizer import Tokenizer
+from transforms import checks
+from transforms.fim.formats import (
+    FIM_MODES,
+    FimMode,
+    fim_prompt,
+    fim_stop_ids,
+    path_line_text,
+    strip_final_separator,
+)
+from transforms.fim.spans import DEFAULT_MIX, RECIPE_VERSION, Recipe, Span, choose_spans
+from transforms.fim.windows import Window, fit_window
+from transforms.rows import Rejection, Row, derive_seed
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+
+# The checks that can reject a middle, in the order in which they are asked, with the reason that they give.
+# A verdict of None (can't be told) rejects nothing.
+REJECTION_REASONS: Final[Mapping[str, str]] = {
+    "not_empty": "empty_middle",
+    "no_control_token": "control_token_in_output",
+    "not_cut_off": "cut_off",
+    "no_suffix_echo": "suffix_echo",
+    "parses": "does_not_parse",
+    "exact_match": "not_exact_match",
+}
+DEFAULT_REQUIRED_CHECKS: Final = ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses")
+
+# `<bos>` and the three control tokens of every layout.
+_CONTROL_TOKENS: Final = 4
+
+EndedBy = Literal["stop", "newline", "length"]
+
+CHECKS_TYPE: Final = pa.struct(
+    [
+        pa.field("parses", pa.bool_()),  # null: no parser, or the original doesn't parse either
+        pa.field("exact_match", pa.bool_(), nullable=False),
+        pa.field("edit_similarity", pa.float32(), nullable=False),
+        pa.field("not_empty", pa.bool_(), nullable=False),
+        pa.field("no_control_token", pa.bool_(), nullable=False),
+        pa.field("no_suffix_echo", pa.bool_(), nullable=False),
+        pa.field("not_cut_off", pa.bool_(), nullable=False),
+        pa.field("mean_logprob", pa.float32(), nullable=False),
+    ]
+)
+RESULT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("prefix", pa.large_string(), nullable=False),
+        pa.field("original_middle", pa.large_string(), nullable=False),
+        pa.field("generated_middle", pa.large_string(), nullable=False),
+        pa.field("suffix", pa.large_string(), nullable=False),
+        pa.field("span_kind", pa.string(), nullable=False),
+        pa.field("span_start", pa.int64(), nullable=False),  # characters of content
+        pa.field("span_end", pa.int64(), nullable=False),
+        pa.field("prefix_start", pa.int64(), nullable=False),
+        pa.field("suffix_end", pa.int64(), nullable=False),
+        pa.field("is_windowed", pa.bool_(), nullable=False),
+        pa.field("fim_mode", pa.string(), nullable=False),
+        pa.field("has_path_line", pa.bool_(), nullable=False),
+        pa.field("ended_by", pa.string(), nullable=False),
+        pa.field("checks", CHECKS_TYPE, nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InfillTarget:
+    """What `accept` needs again of a target."""
+
+    span: Span
+    fim_mode: FimMode
+    prefix_start: int
+    suffix_end: int
+    is_windowed: bool
+    has_path_line: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfillTask:
+    """Fills spans in, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
+
+    Args:
+        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
+        job_seed: Seeds the choice of spans, the layout and sampling.
+        mix: Weights of the kinds of span, `transforms.fim.spans.KINDS`.
+        spans_per_file: How many targets a file gives, at most.
+        min_chars: Shortest middle.
+        max_chars: Longest middle, in characters.
+        max_middle_tokens: Longest original middle, in tokens; a longer one is rejected as `middle_too_long`.
+        fim_format: A layout of `transforms.fim.formats`, or `mixed`: half `psm`, half `spm`, by the target's seed.
+        path_line: Whether prompts begin with the file's path.
+        max_prompt_tokens: Longest prompt; a longer context is cut to whole lines around the hole.
+        max_new_tokens: Longest generated middle, the stop token included.
+        stop_at_newline: Whether a line break ends a `single_line` middle.
+        temperature, top_k, top_p: See `model.engine.api.Sampling`.
+        required_checks: Checks that reject a middle where their verdict is False.
+
+    Raises:
+        ConfigError: An option is out of range or unknown.
+    """
+
+    tokenizer: str
+    job_seed: int = 0
+    mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+    spans_per_file: int = 1
+    min_chars: int = 3
+    max_chars: int = 600
+    max_middle_tokens: int = 192
+    fim_format: str = "mixed"
+    path_line: bool = False
+    max_prompt_tokens: int = 1024
+    max_new_tokens: int = 256
+    stop_at_newline: bool = True
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    required_checks: tuple[str, ...] = DEFAULT_REQUIRED_CHECKS
+
+    name = "infill"
+    template_version = f"infill-1/spans-{RECIPE_VERSION}"
+
+    def __post_init__(self) -> None:
+        self._recipe()
+        if self.fim_format not in (*FIM_MODES, "mixed"):
+            raise ConfigError(f"fim format is {self.fim_format!r}; give one of {', '.join(FIM_MODES)} or mixed")
+        unknown = sorted(set(self.required_checks) - set(REJECTION_REASONS))
+        if unknown:
+            raise ConfigError(f"unknown check {', '.join(unknown)}; checks are {', '.join(REJECTION_REASONS)}")
+        for name in ("spans_per_file", "max_middle_tokens", "max_new_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.max_prompt_tokens <= _CONTROL_TOKENS:
+            raise ConfigError(
+                f"max_prompt_tokens is {self.max_prompt_tokens}; the control tokens alone need {_CONTROL_TOKENS}"
+            )
+
+    @property
+    def result_schema(self) -> pa.Schema:
+        """The columns of one accepted middle."""
+        return RESULT_SCHEMA
+
+    def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
+        """Chooses the row's spans and builds their prompts.
+
+        Raises:
+            RecordError: `lone_surrogate`, `nothing_to_infill`.
+        """
+        _check_encodable(row.content)
+        spans = choose_spans(
+            row.content,
+            row.language,
+            path=row.path,
+            job_seed=self.job_seed,
+            content_sha256=row.content_sha256,
+            count=self.spans_per_file,
+            recipe=self._recipe(),
+        )
+        if not spans:
+            raise RecordError(
+                "nothing_to_infill",
+                f"none of its {len(row.content)} characters make a span of {self.min_chars} to {self.max_chars}",
+            )
+        return (self._request(row, span) for span in spans)
+
+    def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
+        """Judges one middle."""
+        target: InfillTarget = request.payload
+        tokenizer = _tokenizer(self.tokenizer)
+        ids = strip_final_separator(tokenizer, completion.tokens)
+        middle, ended_by = self._middle(tokenizer, target.span, ids, completion)
+        verdicts = self._verdicts(tokenizer, row, target.span, ids, middle, ended_by)
+        for check, reason in REJECTION_REASONS.items():
+            if check in self.required_checks and verdicts[check] is False:
+                detail = f"{len(ids)} tokens were generated, ended by {ended_by}"
+                return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+        start, end = target.span.start, target.span.end
+        return Accepted(
+            columns={
+                "prefix": row.content[target.prefix_start : start],
+                "original_middle": row.content[start:end],
+                "generated_middle": middle,
+                "suffix": row.content[end : target.suffix_end],
+                "span_kind": target.span.kind,
+                "span_start": start,
+                "span_end": end,
+                "prefix_start": target.prefix_start,
+                "suffix_end": target.suffix_end,
+                "is_windowed": target.is_windowed,
+                "fim_mode": target.fim_mode,
+                "has_path_line": target.has_path_line,
+                "ended_by": ended_by,
+                "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
+            }
+        )
+
+    def _recipe(self) -> Recipe:
+        return Recipe(mix=self.mix, min_chars=self.min_chars, max_chars=self.max_chars)
+
+    def _request(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
+        name = f"{span.kind}:{span.start}:{span.end}"
+        tokenizer = _tokenizer(self.tokenizer)
+        path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
+        budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
+        try:
+            self._check_middle(len(tokenizer.encode(row.content[span.start : span.end])))
+            window = fit_window(tokenizer, row.content, span.start, span.end, budget)
+        except RecordError as error:
+            return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
+        mode = self._mode(row.content_sha256, name)
+        prompt = fim_prompt(tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line)
+        return TaskRequest(
+            target=name,
+            request=Request(
+                prompt=tuple(prompt),
+                max_new_tokens=self.max_new_tokens,
+                stop_ids=self._stop_ids(tokenizer, span),
+                sampling=Sampling(
+                    temperature=self.temperature,
+                    top_k=self.top_k,
+                    top_p=self.top_p,
+                    seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
+                ),
+            ),
+            payload=_target(span, mode, window, has_path_line=bool(path_line)),
+            prompt_format=mode,
+        )
+
+    def _check_middle(self, num_tokens: int) -> None:
+        if num_tokens > self.max_middle_tokens:
+            raise RecordError(
+                "middle_too_long",
+                f"the original middle has {num_tokens} tokens, the limit is {self.max_middle_tokens}; "
+                "raise --max_middle_tokens or lower --max_chars",
+            )
+
+    def _mode(self, content_sha256: str, target: str) -> FimMode:
+        for mode in FIM_MODES:
+            if self.fim_format == mode:
+                return mode
+        return "spm" if derive_seed(self.job_seed, content_sha256, "fim_mode", target) & 1 else "psm"
+
+    def _stops_at_newline(self, span: Span) -> bool:
+        return self.stop_at_newline and span.kind == "single_line"
+
+    def _stop_ids(self, tokenizer: Tokenizer, span: Span) -> frozenset[int]:
+        newlines = _newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
+        return fim_stop_ids(tokenizer) | newlines
+
+    def _middle(self, tokenizer: Tokenizer, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
+        """The middle's text and what ended it."""
+        text = tokenizer.decode(ids)
+        if self._stops_at_newline(span):
+            if "\n" in text:  # a piece that holds a line break without beginning with one
+                return text.split("\n", 1)[0], "newline"
+            if completion.stop_id in _newline_ids(self.tokenizer):
+                return text, "newline"
+        return text, completion.finish_reason
+
+    def _verdicts(
+        self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy
+    ) -> dict[str, Any]:
+        original = row.content[span.start : span.end]
+        changed = row.content[: span.start] + middle + row.content[span.end :]
+        has_control_id = any(id_ in tokenizer.control_ids for id_ in ids)
+        return {
+            "parses": checks.parses(changed, row.content, row.language, row.path),
+            "exact_match": checks.is_exact_match(middle, original),
+            "edit_similarity": checks.edit_similarity(middle, original),
+            "not_empty": bool(middle.strip()),
+            "no_control_token": not has_control_id
+            and not checks.has_control_text(middle, row.content, _control_names(self.tokenizer)),
+            "no_suffix_echo": not checks.echoes_suffix(middle, original, row.content[span.end :]),
+            "not_cut_off": ended_by != "length",
+        }
+
+
+def _target(span: Span, mode: FimMode, window: Window, *, has_path_line: bool) -> InfillTarget:
+    return InfillTarget(span, mode, window.prefix_start, window.suffix_end, window.is_windowed, has_path_line)
+
+
+def _check_encodable(content: str) -> None:
+    try:
+        content.encode("utf-8")
+    except UnicodeEncodeError as error:
+        detail = f"character {error.start} of {len(content)} is half a surrogate pair, which has no UTF-8 form"
+        raise RecordError("lone_surrogate", detail) from None
+
+
+# Opened at first use in each process; tasks stay small and picklable.
+
+
+@functools.lru_cache(maxsize=4)
+def _tokenizer(path: str) -> Tokenizer:
+    return Tokenizer.load(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _newline_ids(path: str) -> frozenset[int]:
+    """The pieces that begin with a line feed."""
+    tokenizer = _tokenizer(path)
+    return frozenset(id_ for id_ in range(tokenizer.vocab_size) if tokenizer.decode_bytes([id_]).startswith(b"\n"))
+
+
+@functools.lru_cache(maxsize=4)
+def _control_names(path: str) -> tuple[str, ...]:
+    tokenizer = _tokenizer(path)
+    return tuple(sorted(tokenizer.piece(id_) for id_ in tokenizer.control_ids))
