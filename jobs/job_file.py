@@ -1,0 +1,176 @@
+"""What a job is, written down once: `_job/job.json`. From then on plan and semantic options stand.
+
+An output folder is one of these, and `output_state` says which:
+
+    new          empty, absent, or a plan that was never finished: the job may begin
+    begun        it has this job's `job.json`: the same command resumes it
+    foreign      another job's output, or files of somebody else: refused, in one line
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import pyarrow as pa
+
+from jobs import storage
+from jobs.options import OptionSet, changed_options, semantic_options
+from jobs.schemas import schema_from_text
+from model.errors import ConfigError
+
+JOB_FILE = "job.json"
+SCHEMA_VERSION = "1"
+_PACKAGES = ("codemill", "apache-beam", "pyarrow", "jax", "flax", "sentencepiece")
+_SHOWN_NAMES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFile:
+    """The frozen job.
+
+    Args:
+        job: The job's name, as on the command line.
+        options: The semantic options; a resumed job must have the same.
+        config_hash: Hash of job, options and weights; every commit carries it.
+        checkpoint_sha256: Hash of the model's weights, "" for a job without a model.
+        versions: Of this program and the packages that shape its rows.
+        columns: Which input column is what (`transforms.columns.ColumnMap`).
+        input_schema: The one schema of the input, as text; `projected` names the columns that are read.
+        output_schema: The one schema of the output, as text.
+        plan_sha256: Of `plan.parquet`.
+        totals: `files`, `bad_files`, `units`, `rows` and `bytes` of the plan.
+        created: When, in UTC.
+    """
+
+    job: str
+    options: Mapping[str, Any]
+    config_hash: str
+    checkpoint_sha256: str
+    versions: Mapping[str, str]
+    columns: Mapping[str, str | None]
+    input_schema: str
+    projected: tuple[str, ...]
+    output_schema: str
+    plan_sha256: str
+    totals: Mapping[str, int]
+    created: str
+    schema_version: str = SCHEMA_VERSION
+
+    @property
+    def read_schema(self) -> pa.Schema:
+        """The columns that are read, in the job's types."""
+        schema = schema_from_text(self.input_schema)
+        return pa.schema([schema.field(name) for name in self.projected])
+
+    @property
+    def final_schema(self) -> pa.Schema:
+        """The schema of every output shard, with what its file metadata says."""
+        facts = {"schema_version": self.schema_version, "codemill_job": self.job, "config_hash": self.config_hash}
+        return schema_from_text(self.output_schema).with_metadata(facts)
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> JobFile:
+        """Reads what `to_json` wrote."""
+        fields = json.loads(data)
+        return cls(**{**fields, "projected": tuple(fields["projected"])})
+
+
+def read_job(output: str) -> JobFile | None:
+    """The job whose output this is, or None. Raises ConfigError where its file can't be understood."""
+    path = storage.join(output, "_job", JOB_FILE)
+    try:
+        return JobFile.from_json(storage.read_bytes(path))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path} is not a job file of this version of codemill ({error})") from None
+
+
+def hash_config(job: str, options: Mapping[str, Any], checkpoint_sha256: str) -> str:
+    """The hash that commits carry: of everything that the user chose and that changes rows."""
+    chosen = {"job": job, "options": options, "checkpoint": checkpoint_sha256, "schema_version": SCHEMA_VERSION}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape rows, without importing any."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def utc_now() -> str:
+    """The time, to the second, for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def check_output(output: str, job: str) -> JobFile | None:
+    """Returns the job to resume, or None where a new one may begin.
+
+    Raises:
+        ConfigError: The folder is another job's output, or holds files that no job of ours wrote.
+    """
+    found = read_job(output)
+    if found is not None:
+        if found.job != job:
+            raise ConfigError(
+                f"{output} is the output of `codemill {found.job}` (begun {found.created}); choose another --output"
+            )
+        return found
+    if storage.is_local(output) and storage.exists(output) and not _is_folder(output):
+        raise ConfigError(f"--output {output} is a file; name a folder")
+    names = storage.list_names(output)
+    if names and "_job" not in names:
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+        raise ConfigError(f"{output} is not empty and no output of codemill: it holds {shown}; choose another --output")
+    return None
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        storage.list_names(path)
+    except NotADirectoryError:
+        return False
+    return True
+
+
+def check_resume(found: JobFile, output: str, options: OptionSet, checkpoint_sha256: str) -> None:
+    """Holds a resumed job to what it was begun with.
+
+    Raises:
+        ConfigError: Semantic options or the model's weights differ: lists what changed and how to proceed.
+    """
+    changes = changed_options(found.options, json.loads(json.dumps(semantic_options(options))))
+    if not changes and checkpoint_sha256 != found.checkpoint_sha256:
+        changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
+    if changes:
+        raise ConfigError(
+            f"{output} was begun with other options: {'; '.join(changes)}. "
+            "Give the old values to resume it, or choose another --output"
+        )
+
+
+def changed_versions(found: JobFile) -> list[str]:
+    """Packages that are not of the version that the job was begun with, a line each."""
+    now = installed_versions()
+    return [
+        f"{name} was {old}, is now {now.get(name, 'absent')}"
+        for name, old in sorted(found.versions.items())
+        if now.get(name) != old
+    ]
