@@ -10,6 +10,8 @@
 Flags are the fields' names, parsed strictly; `--config job.yaml` gives the same options and flags override
 it; Beam's own options follow `--`. Each field is *semantic* (it changes rows, so a resumed job refuses a change) unless
 it is marked operational. Imports neither Beam nor JAX: help and a flag error answer at once.
+
+Longer than most modules, because what an option is, how both its spellings are read and which ones jobs share is one thing.
 """
 
 from __future__ import annotations

@@ -1,0 +1,340 @@
+"""`codemill corpus SOURCE... --output DIR`: folders, git work trees and archives -> a corpus in Parquet.
+
+Each file becomes one row with Stack v2's columns, or one rejected row with its reason: files seen = kept + rejected.
+Rows stand in the order of the sources and, within one, in its own fixed order, so the same sources give the same
+bytes. Row groups are as large as a unit of work, so later jobs read each group once.
+
+Shards are written under a name of this run's own and get their final names at the end; `COMPLETED` comes last. An
+interrupted run is repeated from the start. Memory: one row group and one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from jobs.options import OptionSet, changed_options, option, semantic_options
+from model.errors import ConfigError, RecordError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jobs.progress import CountLine
+    from transforms.sources import File, Source
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
+
+    source: tuple[str, ...] = option(
+        help="Folders, git work trees, archives (zip, tar.*, whl, sdist) or files.", positional=True
+    )
+    output: str = option(help="Folder of the corpus, local or gs://.", operational=True, metavar="DIR")
+    include: tuple[str, ...] = option(
+        (), help="Only files whose path in the source matches one of these; * matches / too.", metavar="PATTERN"
+    )
+    exclude: tuple[str, ...] = option((), help="No files whose path matches one of these.", metavar="PATTERN")
+    repo_name: str | None = option(
+        None, help="For the column repo_name; by default git's owner/name, else the name of the folder or archive."
+    )
+    untracked: bool = option(False, help="In a git work tree take all files, not only the tracked ones.")
+    max_content_mb: float = option(10.0, help="Reject a file that has more megabytes.", minimum=0.001, metavar="MB")
+    max_archive_entries: int = option(100_000, help="Entries read from one archive, at most.", minimum=1)
+    max_archive_mb: int = option(4096, help="Unpacked megabytes of one archive, at most.", minimum=1, metavar="MB")
+    max_archive_ratio: float = option(
+        200.0, help="Unpacked size of an archive over its own size, at most (from 64 MB on).", minimum=1
+    )
+    shard_mb: int = option(256, help="Megabytes of text in an output file, at most.", minimum=1, metavar="MB")
+    group_rows: int = option(256, help="Rows in a row group, at most: later a unit of work.", minimum=1)
+    group_mb: float = option(16.0, help="Megabytes of text in a row group, at most.", minimum=0.01, metavar="MB")
+    progress: Literal["auto", "bar", "lines", "none"] = option(
+        "auto", help="Live line, plain lines, or nothing; auto: live in a terminal.", operational=True
+    )
+
+
+def run(options: Options, beam_args: Sequence[str] = ()) -> int:
+    """Makes the corpus. Raises ConfigError for what the user can mend."""
+    from jobs import storage
+    from jobs.progress import count_line
+
+    if beam_args:
+        raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+    sources = _open_sources(options)
+    if (finished := _claim_output(options)) is not None:
+        print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
+        return 0
+    attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
+    started = time.monotonic()
+    with count_line(options.progress, "files") as line:
+        corpus = _Corpus(options, attempt)
+        with corpus:
+            for source in sources:
+                corpus.add_source(source, line)
+    if corpus.counts["seen"] == 0:
+        raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
+    summary = corpus.publish()
+    print(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    return 0
+
+
+def corpus_schema() -> pa.Schema:
+    """The columns of a corpus: Stack v2's names."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("blob_id", pa.string(), nullable=False),  # as `git hash-object` computes it
+            pa.field("path", pa.large_string(), nullable=False),
+            pa.field("repo_name", pa.string(), nullable=False),
+            pa.field("language", pa.string()),  # Linguist's name; null where unknown
+            pa.field("extension", pa.string(), nullable=False),
+            pa.field("length_bytes", pa.int64(), nullable=False),  # of the file as it was found
+            pa.field("src_encoding", pa.string(), nullable=False),
+            pa.field("is_vendor", pa.bool_(), nullable=False),
+            pa.field("is_generated", pa.bool_(), nullable=False),
+            pa.field("detected_licenses", pa.list_(pa.string()), nullable=False),
+            pa.field("content", pa.large_string(), nullable=False),
+        ],
+        metadata={"schema_version": SCHEMA_VERSION},
+    )
+
+
+def git_blob_id(data: bytes) -> str:
+    """The SHA-1 that git names this content by.
+
+    >>> git_blob_id(b"")
+    'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+    """
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """One file as a row. Raises RecordError where it has no text."""
+    from transforms.encoding import decode
+    from transforms.languages import extension_of, is_generated, is_vendor, language_of
+    from transforms.licenses import licenses_of
+
+    decoded = decode(file.data)
+    return {
+        "blob_id": git_blob_id(file.data),
+        "path": file.path,
+        "repo_name": repo_name,
+        "language": language_of(file.path, decoded.text),
+        "extension": extension_of(file.path),
+        "length_bytes": len(file.data),
+        "src_encoding": decoded.encoding,
+        "is_vendor": is_vendor(file.path),
+        "is_generated": is_generated(file.path, decoded.text),
+        "detected_licenses": list(licenses_of(file.path, decoded.text, by_folder)),
+        "content": decoded.text,
+    }
+
+
+def _open_sources(options: Options) -> list[Source]:
+    from transforms.archives import ArchiveLimits
+    from transforms.sources import Selection, open_source
+
+    limits = ArchiveLimits(
+        max_entries=options.max_archive_entries,
+        max_entry_bytes=int(options.max_content_mb * 1e6),
+        max_total_bytes=options.max_archive_mb * 1_000_000,
+        max_ratio=options.max_archive_ratio,
+    )
+    selection = Selection(include=options.include, exclude=options.exclude)
+    return [
+        open_source(path, repo_name=options.repo_name, untracked=options.untracked, limits=limits, selection=selection)
+        for path in options.source
+    ]
+
+
+# --- the output folder -------------------------------------------------------------------------------
+
+
+def _claim_output(options: Options) -> dict[str, Any] | None:
+    """Makes the output this job's own and returns None, or its summary where it is complete.
+
+    Raises:
+        ConfigError: The output is another job's, or was begun with other options.
+    """
+    from jobs import storage
+
+    job_path = storage.join(options.output, "_job", "job.json")
+    job = {"job": "corpus", "schema_version": SCHEMA_VERSION, "options": semantic_options(options)}
+    if not storage.exists(job_path) and (names := storage.list_names(options.output)):
+        shown = ", ".join(names[:3])
+        raise ConfigError(f"{options.output} is not empty and no corpus (it has {shown}); choose another --output")
+    if storage.create_if_absent(job_path, json.dumps(job, indent=2).encode()):
+        return None
+    found = json.loads(storage.read_bytes(job_path))
+    if found.get("job", found.get("name")) != "corpus":
+        raise ConfigError(f"{options.output} belongs to another job; choose another --output")
+    if changes := changed_options(found["options"], job["options"]):  # type: ignore[arg-type]
+        raise ConfigError(
+            f"{options.output} was begun with other options: {'; '.join(changes)}; choose another --output"
+        )
+    if not storage.exists(storage.join(options.output, "COMPLETED")):
+        return None
+    return json.loads(storage.read_bytes(storage.join(options.output, "summary.json")))
+
+
+@dataclass
+class _Corpus:
+    """The corpus of one run while it is written."""
+
+    options: Options
+    attempt: str
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __enter__(self) -> _Corpus:
+        from jobs.rowfiles import RowFiles
+        from transforms.rows import REJECTED_SCHEMA
+
+        def files(name: str, schema: pa.Schema) -> RowFiles:
+            return RowFiles(
+                f"{self.attempt}/{name}",
+                schema,
+                file_bytes=self.options.shard_mb * 1e6,
+                group_rows=self.options.group_rows,
+                group_bytes=self.options.group_mb * 1e6,
+            )
+
+        self._kept = files("kept", corpus_schema())
+        self._rejected = files("rejected", REJECTED_SCHEMA)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for shards in (self._kept, self._rejected):
+            if kind is None:
+                shards.close()
+            else:
+                shards.abandon()
+
+    def add_source(self, source: Source, line: CountLine) -> None:
+        """Reads one source to its end."""
+        from transforms.archives import File
+
+        by_folder = source.licenses()
+        for index, entry in enumerate(source.read()):
+            self.counts["seen"] += 1
+            if isinstance(entry, File):
+                try:
+                    row = corpus_row(entry, source.repo_name, by_folder)
+                    self._keep(row)
+                except RecordError as error:
+                    self._reject(source, index, entry.path, "decode", error.reason, error.detail, entry.data)
+            else:
+                self._reject(source, index, entry.path, "read", entry.reason, entry.detail)
+            line.update(self.counts["seen"], f"{self.counts['rejected']} rejected, {source.repo_name}")
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self._kept.add(row, len(row["content"].encode("utf-8")))
+        self.counts["kept"] += 1
+        self.counts["bytes"] += row["length_bytes"]
+        self.counts[f"language/{row['language'] or 'unknown'}"] += 1
+
+    def _reject(
+        self, source: Source, index: int, path: str, stage: str, reason: str, detail: str, data: bytes | None = None
+    ) -> None:
+        """Adds a rejected row. A file has no row group: `row` is its place in the source's order."""
+        row = {
+            "kind": "row",
+            "uri": source.path,
+            "row_group": 0,
+            "row": index,
+            "content_sha256": None if data is None else hashlib.sha256(data).hexdigest(),
+            "path": path,
+            "target": None,
+            "stage": stage,
+            "reason": reason,
+            "detail": detail,
+        }
+        self._rejected.add(row, len(path) + len(detail))
+        self.counts["rejected"] += 1
+        self.counts[f"reason/{reason}"] += 1
+
+    def publish(self) -> dict[str, Any]:
+        """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
+        from jobs import storage
+
+        counts = self.counts
+        assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
+        for folder, name, paths in (
+            ("data", "train", self._kept.paths),
+            ("rejected", "rejected", self._rejected.paths),
+        ):
+            for index, path in enumerate(paths):
+                final = f"{name}-{index:05}-of-{len(paths):05}.parquet"
+                storage.publish(path, storage.join(self.options.output, folder, final))
+        for path in self._kept.paths + self._rejected.paths:
+            storage.remove(path)
+        summary = {
+            "job": "corpus",
+            "files_seen": counts["seen"],
+            "rows_kept": counts["kept"],
+            "rows_rejected": counts["rejected"],
+            "bytes_kept": counts["bytes"],
+            "shards": len(self._kept.paths),
+            "languages": _by_count(counts, "language/"),
+            "rejected": _by_count(counts, "reason/"),
+        }
+        root = self.options.output
+        storage.write_bytes(storage.join(root, "README.md"), _card(summary).encode())
+        storage.write_bytes(storage.join(root, "summary.json"), json.dumps(summary, indent=2).encode())
+        storage.write_bytes(storage.join(root, "COMPLETED"), b"")
+        return summary
+
+
+def _by_count(counts: Counter[str], prefix: str) -> dict[str, int]:
+    named = {key.removeprefix(prefix): count for key, count in counts.items() if key.startswith(prefix)}
+    return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _counts_line(summary: Mapping[str, Any]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
+    return (
+        f"{summary['files_seen']} files seen = {summary['rows_kept']} kept + {summary['rows_rejected']} rejected"
+        f"{f' ({reasons})' if reasons else ''}; {summary['bytes_kept'] / 1e6:.1f} MB in {summary['shards']} "
+        f"shard{'s' if summary['shards'] != 1 else ''}"
+    )
+
+
+def _card(summary: Mapping[str, Any]) -> str:
+    """The dataset card, whose head tells `load_dataset` where the rows are."""
+
+    def table(heading: str, counts: Mapping[str, int]) -> Iterator[str]:
+        yield from (f"| {heading} | files |", "|---|---|")
+        yield from (f"| {name} | {count} |" for name, count in counts.items())
+
+    return "\n".join(
+        [
+            "---",
+            "configs:",
+            "- config_name: default",
+            "  data_files: data/train-*.parquet",
+            "tags: [code]",
+            "---",
+            "# A corpus of source files",
+            "",
+            f"{_counts_line(summary)}.",
+            "",
+            "One row a file, with the columns of The Stack v2. The files stay under their own licences: "
+            "`detected_licenses` holds what could be",
+            "recognised, and is empty where nothing was. `content` is the text without a byte order mark, line ends "
+            "as found; `blob_id` and `length_bytes`",
+            "are those of the file as it was found. What was not kept stands in `rejected/`, with its reason.",
+            "",
+            *table("language", summary["languages"]),
+            "",
+            *(table("rejected because", summary["rejected"]) if summary["rejected"] else ()),
+            "",
+        ]
+    )

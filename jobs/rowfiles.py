@@ -1,0 +1,96 @@
+"""Writes rows, one at a time, into Parquet files of a bounded size.
+
+    rows -> row group (bounded by rows and bytes) -> file (bounded by bytes) -> the next file
+
+Sizes are of text, as the caller counts it, so that the cuts depend on the rows alone. Memory: one row group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+
+
+class RowFiles:
+    """Rows of one schema on their way into files.
+
+    Args:
+        prefix: Files are named `<prefix>-00000.parquet` and so on.
+        schema: Of every row.
+        file_bytes: Text in a file, at most, unless a single row has more.
+        group_rows: Rows in a row group, at most.
+        group_bytes: Text in a row group, at most, unless a single row has more.
+    """
+
+    def __init__(self, prefix: str, schema: pa.Schema, *, file_bytes: float, group_rows: int, group_bytes: float):
+        self.paths: list[str] = []
+        self._prefix = prefix
+        self._schema = schema
+        self._file_bytes = file_bytes
+        self._group_rows = group_rows
+        self._group_bytes = group_bytes
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes_in_group = 0
+        self._bytes_in_file = 0
+        self._writer: Any = None
+        self._files = ExitStack()
+
+    def add(self, row: Mapping[str, Any], num_bytes: int) -> None:
+        """Takes one row; `num_bytes` is the size of its text."""
+        if self._rows and self._bytes_in_group + num_bytes > self._group_bytes:
+            self._write_group()
+        self._rows.append(row)
+        self._bytes_in_group += num_bytes
+        if len(self._rows) == self._group_rows:
+            self._write_group()
+
+    def close(self) -> None:
+        """Writes what is left. There is always one file, so that the schema is known where there is no row."""
+        if self._rows or not self.paths:
+            self._write_group()
+        self._close_file()
+
+    def abandon(self) -> None:
+        """Leaves the file in part: the run has failed and nothing names it."""
+        self._files.close()
+
+    def _write_group(self) -> None:
+        if self._writer is not None and self._bytes_in_file + self._bytes_in_group > self._file_bytes:
+            self._close_file()
+        if self._writer is None:
+            self._open_file()
+        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+        self._bytes_in_file += self._bytes_in_group
+        self._rows, self._bytes_in_group = [], 0
+
+    def _open_file(self) -> None:
+        path = f"{self._prefix}-{len(self.paths):05}.parquet"
+        sink = self._files.enter_context(storage.open_output(path))
+        self._writer = pq.ParquetWriter(
+            sink,
+            self._schema,
+            compression="zstd",
+            use_dictionary=_repetitive(self._schema),
+        )
+        self.paths.append(path)
+        self._bytes_in_file = 0
+
+    def _close_file(self) -> None:
+        self._writer.close()
+        self._writer = None
+        self._files.close()
+
+
+def _repetitive(schema: pa.Schema) -> list[str]:
+    """The columns worth a dictionary: short texts that come again and again, unlike `content`, hashes and paths."""
+    return [
+        field.name for field in schema if pa.types.is_string(field.type) and not field.name.endswith(("_id", "sha256"))
+    ]
