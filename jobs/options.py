@@ -11,7 +11,7 @@ Flags are the fields' names, parsed strictly; `--config job.yaml` gives the same
 it; Beam's own options follow `--`. Each field is *semantic* (it changes rows, so a resumed job refuses a change) unless
 it is marked operational. Imports neither Beam nor JAX: help and a flag error answer at once.
 
-Longer than most modules, because what an option is, how both its spellings are read and which ones jobs share is one thing.
+Longer than most modules: what an option is, how its two spellings are read and which ones jobs share are one thing.
 """
 
 from __future__ import annotations
@@ -337,6 +337,15 @@ def all_options(options: OptionSet) -> dict[str, Any]:
         field.name: list(value) if isinstance(value := getattr(options, field.name), tuple) else value
         for field in _fields(type(options))
     }
+
+
+def from_all_options(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Makes the options again that `all_options` told of, in another process.
+
+    Raises:
+        ConfigError: A value is out of its limits.
+    """
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def semantic_options(options: OptionSet) -> dict[str, Any]:

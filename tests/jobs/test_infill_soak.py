@@ -1,0 +1,130 @@
+"""The main job, killed: at every failpoint once, and at twenty random moments. Minutes, so `make soak` runs it.
+
+In `exact` mode the dataset of a killed and resumed job equals that of an uninterrupted one, row for row; in `fast`
+mode a resumed job never changes a committed row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import jobs.finalize
+import jobs.run  # noqa: F401  (both register their failpoints)
+from jobs import failpoints
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+FILES = ("json/*.py", "email/*.py", "textwrap.py", "csv.py")
+ENVIRONMENT = {**os.environ, "JAX_PLATFORMS": "cpu"}
+
+
+def command(corpus, output, *flags, determinism="exact"):
+    return [
+        *(sys.executable, "-m", "jobs.cli", "infill", "--input", str(corpus / "data"), "--output", str(output)),
+        *("--determinism", determinism, "--unit_rows", "4", "--progress", "none", "--max_new_tokens", "32"),
+        *("--max_prompt_tokens", "256", "--slots", "8", "--shard_mb", "1", *flags),
+    ]
+
+
+def finish(words, **environment):
+    done = subprocess.run(words, env={**ENVIRONMENT, **environment}, capture_output=True, text=True)
+    return done
+
+
+def kill_group(words, after_s):
+    """Starts the job in a process group of its own and kills the whole group, if it still runs by then."""
+    process = subprocess.Popen(
+        words, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return process.returncode
+
+
+def rows(output, part):
+    files = sorted((output / part).glob("*.parquet"))
+    assert files, f"no shard in {output / part}"
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def assert_same_dataset(output, reference):
+    for part in ("data", "rejected"):
+        assert rows(output, part) == rows(reference, part)
+    assert (output / "COMPLETED").exists()
+    ours, theirs = (json.loads((folder / "summary.json").read_text()) for folder in (output, reference))
+    assert ours["rows"] == theirs["rows"] and ours["targets"] == theirs["targets"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    output = tmp_path_factory.mktemp("soak") / "corpus"
+    words = [sys.executable, "-m", "jobs.cli", "corpus", sysconfig.get_path("stdlib"), "--output", str(output)]
+    done = finish([*words, "--include", *FILES])
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def reference(corpus, tmp_path_factory):
+    output = tmp_path_factory.mktemp("soak") / "reference"
+    started = time.monotonic()
+    done = finish(command(corpus, output))
+    assert done.returncode == 0, done.stderr
+    return output, time.monotonic() - started
+
+
+def test_two_uninterrupted_runs_give_the_same_bytes(corpus, reference, tmp_path):
+    assert finish(command(corpus, tmp_path / "again")).returncode == 0
+    for file in sorted((reference[0] / "data").glob("*.parquet")):
+        assert file.read_bytes() == (tmp_path / "again" / "data" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", failpoints.names("commit.") + failpoints.names("finalize."))
+def test_a_job_killed_at_a_failpoint_and_resumed_gives_the_same_dataset(name, corpus, reference, tmp_path):
+    output = tmp_path / "killed"
+    finish(command(corpus, output), CODEMILL_FAILPOINT=f"{name}:1=kill")
+    resumed = finish(command(corpus, output))
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same_dataset(output, reference[0])
+
+
+def test_a_job_killed_at_twenty_random_moments_gives_the_same_dataset(corpus, reference, tmp_path):
+    output = tmp_path / "killed"
+    moments = random.Random(20)
+    kills = 0
+    while kills < 20:
+        if kill_group(command(corpus, output), moments.uniform(0.5, 1.1 * reference[1])) != -signal.SIGKILL:
+            assert (output / "COMPLETED").exists()
+            assert_same_dataset(output, reference[0])
+            shutil.rmtree(output)  # it came through before we struck: strike on a fresh one
+            continue
+        kills += 1
+    resumed = finish(command(corpus, output))
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same_dataset(output, reference[0])
+
+
+def test_in_fast_mode_a_resumed_job_never_changes_a_committed_row(corpus, reference, tmp_path):
+    output = tmp_path / "fast"
+    words = command(corpus, output, determinism="fast")
+    kill_group(words, 0.6 * reference[1])
+    before = {file.name: file.read_bytes() for file in Path(output, "_job", "commits").glob("*.json")}
+    resumed = finish(words)
+    assert resumed.returncode == 0, resumed.stderr
+    for name, commit in before.items():
+        assert (output / "_job" / "commits" / name).read_bytes() == commit
