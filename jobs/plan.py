@@ -213,7 +213,7 @@ def _parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_units(job_dir: str) -> Iterator[Unit]:
+def read_plan(job_dir: str) -> Iterator[Unit]:
     """The frozen plan's units, in plan order, a batch in memory at a time."""
     with storage.open_input(storage.join(job_dir, PLAN)) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):

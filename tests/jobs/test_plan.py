@@ -17,7 +17,7 @@ from jobs.plan import (
     make_plan,
     plan_to_parquet,
     planned_rows,
-    read_units,
+    read_plan,
     rejected_rows,
 )
 from model.errors import ConfigError
@@ -245,7 +245,7 @@ def test_the_plan_survives_its_file_and_has_the_same_bytes_each_time(tmp_path):
         data = plan_to_parquet(plan.units)
         assert data == plan_to_parquet(plan.units)
         (tmp_path / "plan.parquet").write_bytes(data)
-        assert tuple(read_units(str(tmp_path))) == plan.units
+        assert tuple(read_plan(str(tmp_path))) == plan.units
 
 
 def test_only_a_finished_job_can_be_retried(tmp_path):

@@ -1,0 +1,58 @@
+"""The pipeline of the last step: the shard numbers go round, each is merged where it lands.
+
+Like the units before them, shards leave by a commit of their own, so this may be killed and run again at any point.
+Several merges run at once in a process: encoding Parquet leaves the interpreter's lock alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from jobs.run import names_a_runner
+from jobs.shards import Kind, MergeSpec, ShardRecord, merge_shard
+
+_MERGES_AT_ONCE = 4
+
+
+class MergeShards(beam.DoFn):
+    """Merges shards, several at once; `finish_bundle` waits for those of its own bundle."""
+
+    def __init__(self, spec: MergeSpec):
+        self._spec = spec
+
+    def start_bundle(self) -> None:
+        """Begins with nothing in flight."""
+        self._pool = ThreadPoolExecutor(min(_MERGES_AT_ONCE, os.cpu_count() or 1), thread_name_prefix="merge")
+        self._futures: list[Future[ShardRecord]] = []
+
+    def process(self, shard: tuple[Kind, int]) -> None:
+        """Submits one shard."""
+        self._futures.append(self._pool.submit(merge_shard, self._spec, *shard))
+
+    def finish_bundle(self) -> None:
+        """Waits for the bundle's shards; the first fault ends the others."""
+        try:
+            for future in self._futures:
+                future.result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def merge_all(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], runner_args: Sequence[str] = ()) -> None:
+    """Merges the shards, on the runner that `runner_args` (Beam's own flags) name, `FnApiRunner` without any."""
+    options = PipelineOptions(list(runner_args))
+    options.view_as(SetupOptions).save_main_session = False
+    runner = None if names_a_runner(runner_args) else FnApiRunner()
+    with beam.Pipeline(runner=runner, options=options) as pipeline:
+        (
+            pipeline
+            | "Shards" >> beam.Create(list(shards), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | "Merge" >> beam.ParDo(MergeShards(spec))
+        )
