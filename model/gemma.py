@@ -8,6 +8,7 @@ plus attention.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -32,29 +33,45 @@ from model.layers import (
     unembed,
 )
 
+# The axes of every weight, by its name in the parameter tree: the one place where layouts are stated.
+# Shapes come from them here, shardings in `model.sharding`.
+WEIGHT_AXES: dict[str, tuple[str, ...]] = {
+    "embedding": ("vocab", "d_model"),
+    "pre_attention_norm": ("d_model",),
+    "q_proj": ("queries", "d_model"),
+    "k_proj": ("keys", "d_model"),
+    "v_proj": ("keys", "d_model"),
+    "o_proj": ("d_model", "queries"),
+    "pre_mlp_norm": ("d_model",),
+    "gate_proj": ("d_ff", "d_model"),
+    "up_proj": ("d_ff", "d_model"),
+    "down_proj": ("d_model", "d_ff"),
+    "final_norm": ("d_model",),
+}
+
+
+def weight_tree(make: Callable[[str, int | None], Any], num_layers: int) -> GemmaWeights:
+    """An unrolled parameter tree of whatever `make(name, layer)` returns; `layer` is None outside the blocks."""
+    names = [field.name for field in dataclasses.fields(BlockWeights)]
+    return GemmaWeights(
+        embedding=make("embedding", None),
+        blocks=tuple(BlockWeights(**{name: make(name, layer) for name in names}) for layer in range(num_layers)),
+        final_norm=make("final_norm", None),
+    )
+
 
 def weight_shapes(config: GemmaConfig, dtype: Any = jnp.float32) -> GemmaWeights:
-    """The parameter tree as `jax.ShapeDtypeStruct`s (unrolled): the one place where shapes are stated."""
-
-    def shaped(*shape: int) -> Any:
-        return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
-
-    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    one = BlockWeights(
-        pre_attention_norm=shaped(config.d_model),
-        q_proj=shaped(queries, config.d_model),
-        k_proj=shaped(keys, config.d_model),
-        v_proj=shaped(keys, config.d_model),
-        o_proj=shaped(config.d_model, queries),
-        pre_mlp_norm=shaped(config.d_model),
-        gate_proj=shaped(config.d_ff, config.d_model),
-        up_proj=shaped(config.d_ff, config.d_model),
-        down_proj=shaped(config.d_model, config.d_ff),
-    )
-    return GemmaWeights(
-        embedding=shaped(config.vocab_size, config.d_model),
-        blocks=(one,) * config.num_layers,
-        final_norm=shaped(config.d_model),
+    """The parameter tree as `jax.ShapeDtypeStruct`s (unrolled)."""
+    sizes = {
+        "vocab": config.vocab_size,
+        "d_model": config.d_model,
+        "d_ff": config.d_ff,
+        "queries": config.num_heads * config.head_dim,
+        "keys": config.num_kv_heads * config.head_dim,
+    }
+    return weight_tree(
+        lambda name, _: jax.ShapeDtypeStruct(tuple(sizes[axis] for axis in WEIGHT_AXES[name]), jnp.dtype(dtype)),
+        config.num_layers,
     )
 
 

@@ -1,0 +1,183 @@
+"""DeepMind's flat layout, as in the `gemma` package and Kaggle's Flax files: `layer_0/attn/q_einsum/w`.
+
+    name                      shape                        ours
+    embedder/input_embedding  [vocab, d_model]             embedding (256,128 rows: 128 spare)
+    attn/q_einsum/w           [heads, d_model, head_dim]   q_proj, where kv heads are fewer (2B)
+    attn/kv_einsum/w          [2, kv, d_model, head_dim]   k_proj, v_proj
+    attn/qkv_einsum/w         [3, heads, d_model, head_dim]  all three, where they are as many (7B)
+    attn/attn_vec_einsum/w    [heads, head_dim, d_model]   o_proj
+    mlp/gating_einsum         [2, d_model, d_ff]           gate_proj, up_proj
+    mlp/linear                [d_ff, d_model]              down_proj
+    pre_attention_norm/scale, pre_ffw_norm/scale, final_norm/scale
+
+There is no config: the shapes state it. Names may stand below `transformer/`. An `.npz` of
+this layout is a zip of arrays; it is read in blocks, and never unpickled.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, rows_per_block, without_spare_rows
+from model.config import GemmaConfig
+from model.errors import ConfigError
+from model.storage import filesystem
+
+KIND = "DeepMind's flat layout"
+
+_LAYER = re.compile(r"layer_(\d+)/")
+
+
+def open_npz(path: str) -> Checkpoint:
+    """List an `.npz` of this layout."""
+    return from_flat(f"{KIND}, npz", path, read_npz(path))
+
+
+def from_flat(kind: str, source: str, tensors: Mapping[str, StoredTensor]) -> Checkpoint:
+    """A checkpoint from tensors by their flat names, with or without `transformer/`."""
+    named = {_plain(name): tensor for name, tensor in tensors.items()}
+    config = config_from_shapes({name: tensor.shape for name, tensor in named.items()}, source)
+    return Checkpoint(kind, source, config, named, entries(config))
+
+
+def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> GemmaConfig:
+    """Work the model's shapes out from its tensors'.
+
+    Raises:
+        ConfigError: A tensor that is needed for it is missing or has another number of axes.
+    """
+
+    def shape(name: str, axes: int) -> tuple[int, ...]:
+        if name not in shapes:
+            raise ConfigError(f"{source} has no {name}; found {', '.join(list(shapes)[:4]) or 'nothing'}")
+        if len(shapes[name]) != axes:
+            raise ConfigError(f"{source}: {name} is {list(shapes[name])}; it must have {axes} axes")
+        return shapes[name]
+
+    layers = {int(match[1]) for name in shapes if (match := _LAYER.match(name))}
+    vocab_size, d_model = shape("embedder/input_embedding", 2)
+    if "layer_0/attn/qkv_einsum/w" in shapes:
+        _, heads, _, head_dim = shape("layer_0/attn/qkv_einsum/w", 4)
+        kv_heads = heads
+    else:
+        heads, _, head_dim = shape("layer_0/attn/q_einsum/w", 3)
+        kv_heads = shape("layer_0/attn/kv_einsum/w", 4)[1]
+    config = GemmaConfig(
+        num_layers=max(layers, default=0) + 1,
+        d_model=d_model,
+        d_ff=shape("layer_0/mlp/gating_einsum", 3)[2],
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
+        vocab_size=vocab_size,
+    )
+    return without_spare_rows(config, 256_000)
+
+
+def entries(config: GemmaConfig) -> dict[str, Entry]:
+    """Every tensor of a Gemma-1 model in this layout."""
+    heads, kv_heads, width, d_model = config.num_heads, config.num_kv_heads, config.head_dim, config.d_model
+    found = {"embedder/input_embedding": Entry((config.vocab_size, d_model), {("embedding",): None})}
+    for i in range(config.num_layers):
+        at = f"layer_{i}"
+
+        def path(name: str, i: int = i) -> tuple[str | int, ...]:
+            return ("blocks", i, name)
+
+        if heads == kv_heads:
+            found[f"{at}/attn/qkv_einsum/w"] = Entry(
+                (3, heads, d_model, width), {path(f"{p}_proj"): _heads_in(part) for part, p in enumerate("qkv")}
+            )
+        else:
+            found[f"{at}/attn/q_einsum/w"] = Entry((heads, d_model, width), {path("q_proj"): _heads_in()})
+            found[f"{at}/attn/kv_einsum/w"] = Entry(
+                (2, kv_heads, d_model, width), {path("k_proj"): _heads_in(0), path("v_proj"): _heads_in(1)}
+            )
+        found[f"{at}/attn/attn_vec_einsum/w"] = Entry((heads, width, d_model), {path("o_proj"): _heads_out})
+        found[f"{at}/mlp/gating_einsum"] = Entry(
+            (2, d_model, config.d_ff), {path("gate_proj"): lambda w: w[0].T, path("up_proj"): lambda w: w[1].T}
+        )
+        found[f"{at}/mlp/linear"] = Entry((config.d_ff, d_model), {path("down_proj"): np.transpose})
+        found[f"{at}/pre_attention_norm/scale"] = Entry((d_model,), {path("pre_attention_norm"): None})
+        found[f"{at}/pre_ffw_norm/scale"] = Entry((d_model,), {path("pre_mlp_norm"): None})
+    found["final_norm/scale"] = Entry((d_model,), {("final_norm",): None})
+    return found
+
+
+def _heads_in(part: int | None = None) -> Any:
+    """[heads, d_model, head_dim] (one `part` of a stack of them) -> [heads * head_dim, d_model]."""
+
+    def take(w: np.ndarray) -> np.ndarray:
+        w = w if part is None else w[part]
+        return w.transpose(0, 2, 1).reshape(-1, w.shape[1])
+
+    return take
+
+
+def _heads_out(w: np.ndarray) -> np.ndarray:
+    """[heads, head_dim, d_model] -> [d_model, heads * head_dim]."""
+    return w.reshape(-1, w.shape[-1]).T
+
+
+def _plain(name: str) -> str:
+    """`transformer/layer_0/mlp/linear/w` -> `layer_0/mlp/linear`: the two ways it is published."""
+    return re.sub(r"(mlp/(?:gating_einsum|linear))/w$", r"\1", name.removeprefix("transformer/"))
+
+
+def read_npz(path: str) -> dict[str, StoredTensor]:
+    """List the arrays of an `.npz`, their headers read and the data not."""
+    tensors = {}
+    try:
+        with _open(path) as file, zipfile.ZipFile(file) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as stream:
+                    shape, is_fortran, dtype = _read_header(stream, f"{path}: {member}")
+                name = member.removesuffix(".npy")
+                tensors[name] = StoredTensor(shape, str(dtype), _npz_blocks(path, member, is_fortran))
+    except zipfile.BadZipFile as error:
+        raise ConfigError(f"{path} is no .npz, or is cut short: {error}") from None
+    return tensors
+
+
+def _npz_blocks(path: str, member: str, is_fortran: bool) -> Any:
+    def blocks() -> Iterator[np.ndarray]:
+        with _open(path) as file, zipfile.ZipFile(file) as archive, archive.open(member) as stream:
+            shape, _, dtype = _read_header(stream, f"{path}: {member}")
+            if is_fortran or not shape:
+                flat = np.frombuffer(stream.read(), dtype)
+                yield flat.reshape(shape, order="F" if is_fortran else "C")
+                return
+            rows, row_bytes = rows_per_block(shape, dtype.itemsize), int(np.prod(shape[1:])) * dtype.itemsize
+            for begin in range(0, shape[0], rows):
+                count = min(rows, shape[0] - begin)
+                yield np.frombuffer(stream.read(count * row_bytes), dtype).reshape(count, *shape[1:])
+
+    return blocks
+
+
+def _read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, is_fortran, dtype = read(stream)
+    except ValueError as error:
+        raise ConfigError(f"{where} is no array: {error}") from None
+    if dtype.hasobject:
+        raise ConfigError(f"{where} holds pickled objects, which are never read; save plain arrays")
+    if dtype == np.dtype("V2"):  # how NumPy writes bfloat16, which it doesn't know
+        import ml_dtypes
+
+        dtype = np.dtype(ml_dtypes.bfloat16)
+    if dtype.kind != "f" and dtype.name != "bfloat16":
+        raise ConfigError(f"{where} holds {dtype}; accepted: float64, float32, float16, bfloat16")
+    return shape, is_fortran, dtype
+
+
+def _open(path: str) -> Any:
+    files, inner = filesystem(path)
+    return files.open(inner, "rb")

@@ -1,0 +1,239 @@
+"""The Hugging Face layout: `config.json`, and one or many safetensors files with an index.
+
+Matrices are stored [out, in], as ours are, so every tensor is a weight as it is and is
+streamed from disk (memory-mapped) or from a bucket (ranges) in blocks.
+A safetensors file is: header size (8 bytes, little-endian), a JSON header with each
+tensor's dtype, shape and byte range, the data. Source: the safetensors format description.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from model.checkpoint.stored import (
+    Checkpoint,
+    Entry,
+    StoredTensor,
+    array_blocks,
+    rows_per_block,
+    without_spare_rows,
+)
+from model.config import GemmaConfig
+from model.errors import ConfigError
+from model.storage import filesystem, is_local, join, read_bytes
+
+KIND = "Hugging Face safetensors"
+
+_DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
+_MAX_HEADER_BYTES = 100 << 20  # the format's own limit
+
+# Our name of a block's weight -> the tensor's, in `model.layers.{i}.`
+BLOCK_TENSORS = {
+    "pre_attention_norm": "input_layernorm",
+    "q_proj": "self_attn.q_proj",
+    "k_proj": "self_attn.k_proj",
+    "v_proj": "self_attn.v_proj",
+    "o_proj": "self_attn.o_proj",
+    "pre_mlp_norm": "post_attention_layernorm",
+    "gate_proj": "mlp.gate_proj",
+    "up_proj": "mlp.up_proj",
+    "down_proj": "mlp.down_proj",
+}
+
+# Config keys that change the arithmetic, and the only values that mean Gemma 1.
+_FIXED = {
+    "model_type": ("gemma",),
+    "hidden_act": ("gelu_pytorch_tanh", "gelu", None),  # "gelu" in early files; the tanh form was always meant
+    "hidden_activation": ("gelu_pytorch_tanh", None),
+    "attention_bias": (False,),
+    "tie_word_embeddings": (True,),
+    "rope_scaling": (None,),
+}
+
+
+def open_huggingface(folder: str, files: dict[str, int]) -> Checkpoint:
+    """List a folder's checkpoint; `files` are its files and sizes."""
+    if "config.json" not in files:
+        raise ConfigError(f"{folder} has safetensors but no config.json, which states the model's shapes")
+    is_chat = "tokenizer_config.json" in files and "chat_template" in _read_json(folder, "tokenizer_config.json")
+    config = config_from_json(_read_json(folder, "config.json"), join(folder, "config.json"), is_chat=is_chat)
+    tensors: dict[str, StoredTensor] = {}
+    for name in _weight_files(folder, files):
+        tensors.update(read_safetensors(join(folder, name), files[name]))
+    embedding = tensors.get("model.embed_tokens.weight")
+    if embedding and len(embedding.shape) == 2:
+        config = without_spare_rows(config, embedding.shape[0])
+        config = without_spare_rows(config, 256_000)  # config and embedding may both count them
+    ignored = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq" for i in range(config.num_layers)}
+    if "lm_head.weight" in tensors:  # some files store the tied embedding a second time
+        _check_tied(folder, tensors)
+        ignored.add("lm_head.weight")
+    return Checkpoint(KIND, folder, config, tensors, entries(config), ignored)
+
+
+def entries(config: GemmaConfig) -> dict[str, Entry]:
+    """Every tensor of a Gemma-1 model in this layout."""
+    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    shapes = {
+        "pre_attention_norm": (config.d_model,),
+        "q_proj": (queries, config.d_model),
+        "k_proj": (keys, config.d_model),
+        "v_proj": (keys, config.d_model),
+        "o_proj": (config.d_model, queries),
+        "pre_mlp_norm": (config.d_model,),
+        "gate_proj": (config.d_ff, config.d_model),
+        "up_proj": (config.d_ff, config.d_model),
+        "down_proj": (config.d_model, config.d_ff),
+    }
+    found = {"model.embed_tokens.weight": Entry((config.vocab_size, config.d_model), {("embedding",): None})}
+    for i in range(config.num_layers):
+        for ours, theirs in BLOCK_TENSORS.items():
+            found[f"model.layers.{i}.{theirs}.weight"] = Entry(shapes[ours], {("blocks", i, ours): None})
+    found["model.norm.weight"] = Entry((config.d_model,), {("final_norm",): None})
+    return found
+
+
+def config_from_json(stated: dict[str, Any], source: str, *, is_chat: bool = False) -> GemmaConfig:
+    """Our config from the keys of `transformers.GemmaConfig`; refuses what isn't Gemma 1."""
+    for key, allowed in _FIXED.items():
+        if key in stated and stated[key] not in allowed:
+            raise ConfigError(f"{source} states {key}={stated[key]!r}; Gemma 1 has {allowed[0]!r}")
+    rope = stated.get("rope_parameters") or {}
+    if rope.get("rope_type", "default") != "default":
+        raise ConfigError(f"{source} states rope_type={rope['rope_type']!r}; Gemma 1 has 'default'")
+    try:
+        return GemmaConfig(
+            num_layers=stated["num_hidden_layers"],
+            d_model=stated["hidden_size"],
+            d_ff=stated["intermediate_size"],
+            num_heads=stated["num_attention_heads"],
+            num_kv_heads=stated["num_key_value_heads"],
+            head_dim=stated["head_dim"],
+            vocab_size=stated["vocab_size"],
+            context_length=stated.get("max_position_embeddings", 8192),
+            norm_eps=stated.get("rms_norm_eps", 1e-6),
+            rope_base=rope.get("rope_theta", stated.get("rope_theta", 10_000.0)),
+            is_instruction_tuned=stated.get("is_instruction_tuned", is_chat),
+        )
+    except KeyError as error:
+        raise ConfigError(f"{source} doesn't state {error.args[0]}") from None
+
+
+def config_to_json(config: GemmaConfig, dtype: str) -> dict[str, Any]:
+    """The keys that `transformers` reads, for `save`."""
+    return {
+        "architectures": ["GemmaForCausalLM"],
+        "model_type": "gemma",
+        "attention_bias": False,
+        "hidden_act": "gelu_pytorch_tanh",
+        "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "head_dim": config.head_dim,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "num_key_value_heads": config.num_kv_heads,
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.context_length,
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_base,
+        "tie_word_embeddings": True,
+        "torch_dtype": dtype,
+        "bos_token_id": 2,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+        "is_instruction_tuned": config.is_instruction_tuned,
+    }
+
+
+def read_safetensors(path: str, size: int) -> dict[str, StoredTensor]:
+    """List the tensors of one file; the header is read, the data isn't.
+
+    Raises:
+        ConfigError: The file is cut short or its header can't be right.
+    """
+    header_bytes = int.from_bytes(_read_range(path, 0, 8), "little")
+    if not 2 <= header_bytes <= min(size - 8, _MAX_HEADER_BYTES):
+        raise ConfigError(f"{path} is no safetensors file, or is cut short: header of {header_bytes} of {size} bytes")
+    try:
+        header = json.loads(_read_range(path, 8, 8 + header_bytes))
+        return {
+            name: _stored(path, 8 + header_bytes, size, name, info)
+            for name, info in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} has a broken safetensors header: {error}") from None
+
+
+def _stored(path: str, data_begin: int, size: int, name: str, info: dict[str, Any]) -> StoredTensor:
+    begin, end = (data_begin + offset for offset in info["data_offsets"])
+    shape = tuple(info["shape"])
+    if info["dtype"] not in _DTYPES:
+        raise ConfigError(f"{path}: {name} is stored as {info['dtype']}; accepted: {', '.join(_DTYPES)}")
+    dtype = np.dtype(_DTYPES[info["dtype"]])
+    if end > size:
+        raise ConfigError(f"{path} is cut short: it has {size} bytes, {name} ends at {end}; copy it again")
+    if end - begin != math.prod(shape) * dtype.itemsize:
+        raise ConfigError(
+            f"{path}: {name} has {end - begin} bytes, {list(shape)} of {info['dtype']} needs another number"
+        )
+
+    def blocks() -> Iterator[np.ndarray]:
+        if is_local(path):
+            yield from array_blocks(np.memmap(path, dtype, "r", offset=begin, shape=shape))
+            return
+        row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        step = rows_per_block(shape, dtype.itemsize) * row_bytes
+        for at in range(begin, end, step):
+            yield np.frombuffer(_read_range(path, at, min(at + step, end)), dtype).reshape(-1, *shape[1:])
+
+    return StoredTensor(shape, info["dtype"], blocks)
+
+
+def _weight_files(folder: str, files: dict[str, int]) -> list[str]:
+    """The files that make up the checkpoint: as the index lists them, or all there are."""
+    index = "model.safetensors.index.json"
+    if index not in files:
+        return [name for name in files if name.endswith(".safetensors") and "/" not in name]
+    listed = _read_json(folder, index).get("weight_map")
+    if not isinstance(listed, dict):
+        raise ConfigError(f"{join(folder, index)} has no weight_map")
+    names = sorted(set(listed.values()))
+    if absent := [name for name in names if name not in files]:
+        raise ConfigError(
+            f"{folder} lacks {len(absent)} of the {len(names)} files in its index: {', '.join(absent[:4])}"
+        )
+    return names
+
+
+def _check_tied(folder: str, tensors: dict[str, StoredTensor]) -> None:
+    embedding, head = tensors.get("model.embed_tokens.weight"), tensors["lm_head.weight"]
+    if embedding is None:
+        return  # `check` will say so
+    same = embedding.shape == head.shape and all(
+        np.array_equal(ours, theirs) for ours, theirs in zip(embedding.blocks(), head.blocks(), strict=False)
+    )
+    if not same:
+        raise ConfigError(f"{folder}: lm_head.weight differs from the embedding; Gemma 1 uses one matrix for both")
+
+
+def _read_json(folder: str, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(read_bytes(join(folder, name)))
+    except ValueError as error:
+        raise ConfigError(f"{join(folder, name)} is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{join(folder, name)} is no JSON object")
+    return value
+
+
+def _read_range(path: str, begin: int, end: int) -> bytes:
+    files, inner = filesystem(path)
+    return files.cat_file(inner, start=begin, end=end)
