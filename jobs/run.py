@@ -3,21 +3,13 @@
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
 
 Only unit records travel; rows are read where they are worked on, and results leave by the commit protocol, so
-the pipeline has no output. On one machine it runs inside a child process (`python -m jobs.run`, started by
+the pipeline has no output. On one machine it runs inside a child process (`jobs.child`, started by
 `jobs.supervisor`), which a row may kill without killing the job; other Beam runners get the same pipeline.
 """
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
 import importlib
-import json
-import logging
-import os
-import signal
-import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -29,11 +21,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from jobs import commits, storage
 from jobs.plan import read_plan
-from jobs.worker import RunSpec, Worker, close_shared, shared, spec_from_json
-from model.errors import ConfigError
+from jobs.worker import RunSpec, Worker, close_shared, names_a_runner, shared
 from transforms.work import Unit, Work
 
-_PR_SET_PDEATHSIG = 1
 _NAMESPACE = "codemill"
 
 
@@ -130,50 +120,3 @@ def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> 
             raise
         raise reason from error
     close_shared()
-
-
-def names_a_runner(runner_args: Sequence[str]) -> bool:
-    """Whether Beam's flags choose a runner."""
-    return any(arg == "--runner" or arg.startswith("--runner=") for arg in runner_args)
-
-
-def main(argv: Sequence[str]) -> int:
-    """The supervised child: reads its orders from standard input, says how it ended on the given descriptor.
-
-    A child that ends without a word has died.
-    """
-    outcome_fd, parent_pid = int(argv[0]), int(argv[1])
-    _die_with(parent_pid)
-    faulthandler.enable()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    orders = json.load(sys.stdin)
-    try:
-        spec = spec_from_json(orders["spec"])
-        run_pipeline(spec, build_work(orders["job_name"], orders["options"]), orders["runner_args"])
-        outcome = {"kind": "done", "message": ""}
-    except ConfigError as error:
-        outcome = {"kind": type(error).__name__, "message": str(error)[:2000]}
-    except Exception as error:
-        traceback.print_exc()
-        outcome = {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:2000]}
-    os.write(outcome_fd, json.dumps(outcome).encode())
-    os.close(outcome_fd)
-    return 0
-
-
-def _die_with(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent dies, however that dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before we asked
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    # By its importable name: what is defined in `__main__` would be pickled by value, module globals and all.
-    from jobs.run import main as importable_main
-
-    code = importable_main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # Beam's threads would hold up an ordinary exit

@@ -318,8 +318,10 @@ def _remote(path: str) -> Any:
     import fsspec
 
     scheme = path.split("://", 1)[0]
+    # An emulator has no accounts, and looking for some takes long where there are none.
+    account = {"token": "anon"} if scheme in ("gs", "gcs") and os.environ.get("STORAGE_EMULATOR_HOST") else {}
     try:
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        return fsspec.filesystem(scheme, use_listings_cache=False, **account)
     except (ValueError, ImportError) as error:
         raise ConfigError(f"{path}: no storage of the kind {scheme}:// is known ({error})") from error
 
@@ -381,4 +383,6 @@ def clear_errors(path: str) -> Iterator[None]:
         if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
             why = os.strerror(error.errno).lower() if error.errno else "no permission"
             raise ConfigError(f"can't write {path}: {why}; choose another --output or mend its permissions") from error
+        if isinstance(error, FileNotFoundError) and not is_local(path):
+            raise ConfigError(f"can't write {path}: not found; is there such a bucket?") from error
         raise

@@ -32,7 +32,7 @@ from jobs import commits, journal
 from jobs.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from jobs.plan import read_plan
 from jobs.storage import StorageFull
-from jobs.worker import RunSpec, spec_to_json
+from jobs.worker import RunSpec, names_a_runner, spec_to_json
 from model.errors import ConfigError
 
 MAX_UNITS_IN_FLIGHT = 2
@@ -86,7 +86,7 @@ def run_units(
     )
     if not _uncommitted(spec):
         return
-    if any(arg.startswith("--runner") for arg in runner_args):
+    if names_a_runner(runner_args):
         from jobs.run import build_work, run_pipeline
 
         run_pipeline(spec, build_work(job_name, options), runner_args)
@@ -153,7 +153,7 @@ def _run_child(
     outcome_read, outcome_write = os.pipe()
     with open(outcome_read, "rb") as outcome_file:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jobs.run", str(outcome_write), str(os.getpid())],
+            [sys.executable, "-P", "-m", "jobs.child", str(outcome_write), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

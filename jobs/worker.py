@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +71,11 @@ def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
         "only_units": None if only_units is None else frozenset(only_units),
     }
     return RunSpec(**{**fields, **changed})
+
+
+def names_a_runner(runner_args: Sequence[str]) -> bool:
+    """Whether Beam's flags choose a runner."""
+    return any(arg == "--runner" or arg.startswith("--runner=") for arg in runner_args)
 
 
 class Admission:

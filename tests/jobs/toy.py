@@ -1,0 +1,188 @@
+"""A job small enough to kill: its rows say what is to happen to the process that works on them.
+
+"kill"      SIGKILL to the worker          "exit"    os._exit(70)
+"raise"     an exception that quotes it    "refuse"  a RecordError
+"reject"    a rejected row                 "sleep"   a second's pause
+otherwise   kept, with its length
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import commits, journal, storage
+from jobs.attempt import UnitRunner
+from jobs.plan import plan_to_parquet, read_plan
+from jobs.supervisor import run_units
+from model.errors import ConfigError, RecordError
+from transforms.rows import REJECTED_SCHEMA
+from transforms.work import Unit, UnitResult
+
+SCHEMA = pa.schema([pa.field("content", pa.large_string())])
+OUTPUT_SCHEMA = pa.schema(
+    [pa.field("content", pa.large_string()), pa.field("length", pa.int64()), pa.field("row", pa.int64())]
+)
+CONFIG_HASH = "c0ffee"
+
+
+class ToyWork:
+    def __init__(self, options: dict):
+        self.options = options
+
+    def output_schema(self, input_schema):
+        return OUTPUT_SCHEMA
+
+    def input_columns(self, input_schema):
+        return ["content"]
+
+    def open(self):
+        if self.options.get("die_on_open"):
+            os._exit(71)
+        if self.options.get("refuse_on_open"):
+            raise ConfigError("the toy has no batteries; put some in")
+
+    def run(self, unit, table, rows):
+        kept, rejected = [], []
+        for row, content in zip(rows, table["content"].to_pylist(), strict=True):
+            self._log(f"{unit.unit_id}:{row}")
+            word = content.split()[0] if content else ""
+            if word == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if word == "exit":
+                os._exit(70)
+            if word == "raise":
+                raise ValueError(f"can't stand {content}")
+            if word == "refuse":
+                raise RecordError("toy_refused", "a refused row")
+            if word == "sleep":
+                time.sleep(1)
+            if word == "reject":
+                rejected.append(rejected_row(unit, row))
+            else:
+                kept.append({"content": content, "length": len(content), "row": row})
+        return UnitResult(
+            pa.Table.from_pylist(kept, schema=OUTPUT_SCHEMA),
+            pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA),
+            Counter(rows_in=len(rows), rows_kept=len(kept), rows_rejected=len(rejected)),
+        )
+
+    def heartbeat(self):
+        return {"tokens_out": 7.0}
+
+    def close(self):
+        pass
+
+    def _log(self, line):
+        """What was run, for tests that count it."""
+        if log := self.options.get("log"):
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def build_work(options: dict) -> ToyWork:
+    return ToyWork(options)
+
+
+def rejected_row(unit: Unit, row: int) -> dict:
+    return {
+        "kind": "row",
+        "uri": unit.uri,
+        "row_group": unit.row_group,
+        "row": row,
+        "stage": "toy",
+        "reason": "toy_rejected",
+        "detail": "",
+    }
+
+
+def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> str:
+    """Writes an input file with these row groups, and its plan; returns the job's folder."""
+    uri = storage.join(root, "in.parquet")
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, SCHEMA) as writer:
+        for contents in groups:
+            writer.write_table(pa.table({"content": contents}, schema=SCHEMA))
+    storage.write_bytes(uri, sink.getvalue().to_pybytes())
+    _, version = storage.file_info(uri)
+    units = []
+    for group, contents in enumerate(groups):
+        for start in range(0, len(contents), unit_rows):
+            count = min(unit_rows, len(contents) - start)
+            units.append(
+                Unit(
+                    unit_id=f"{len(units):06d}-toy",
+                    uri=uri,
+                    version=version,
+                    row_group=group,
+                    row_start=start,
+                    row_count=count,
+                    num_bytes=100 * count,
+                )
+            )
+    job_dir = storage.join(root, "out", "_job")
+    storage.write_bytes(storage.join(job_dir, "plan.parquet"), plan_to_parquet(units))
+    return job_dir
+
+
+def run_here(job_dir: str, **options) -> list[commits.CommitRecord]:
+    """Runs what isn't committed in this process, one unit after the other, without Beam."""
+    session = journal.new_session(supervised=True)
+    runner = UnitRunner(
+        job_dir=job_dir,
+        work=ToyWork(options),
+        schema=SCHEMA,
+        config_hash=CONFIG_HASH,
+        journal=journal.Journal(job_dir, session),
+        suspects=journal.diagnose(journal.read_deaths(job_dir)),
+    )
+    committed = commits.list_commits(job_dir)
+    return [runner.run(unit) for unit in read_plan(job_dir) if unit.unit_id not in committed]
+
+
+def run_supervised(job_dir: str, *, options: dict | None = None, **bounds) -> None:
+    """Runs the job as a driver does: a Beam pipeline in a child process under the supervisor."""
+    run_units(
+        job_dir,
+        job_name="tests.jobs.toy",
+        options=options or {},
+        schema=SCHEMA,
+        config_hash=CONFIG_HASH,
+        **bounds,
+    )
+
+
+def outcome(job_dir: str) -> tuple[list[tuple], list[tuple]]:
+    """What the commits hold, in plan order: kept rows and rejected rows."""
+    kept: list[tuple] = []
+    rejected: list[tuple] = []
+    for record in commits.read_commits(job_dir):
+        assert commits.verify_commit(job_dir, record, full=True) is None
+        for name, rows, columns in (
+            ("kept", kept, ["row", "content", "length"]),
+            ("rejected", rejected, ["row_group", "row", "stage", "reason", "detail"]),
+        ):
+            if name in record.files:
+                data = storage.read_bytes(storage.join(job_dir, record.files[name].path))
+                table = pq.read_table(pa.BufferReader(data))
+                rows += [(record.unit_id, *(row[column] for column in columns)) for row in table.to_pylist()]
+    return kept, rejected
+
+
+def main(job_dir: str, how: str, options: str) -> None:
+    """A driver to be killed: `here` without Beam, `supervised` with all of it; options as JSON."""
+    if how == "here":
+        run_here(job_dir, **json.loads(options))
+    else:
+        run_supervised(job_dir, options=json.loads(options))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
