@@ -15,10 +15,7 @@ Node = tree_sitter.Node
 
 _VOID = {"void", "unit", "()", "none", "nothing", "never", "undefined"}
 _NESTED = frozenset(
-    "function_definition lambda class_definition function_declaration function_expression arrow_function "
-    "method_definition generator_function_declaration class_declaration lambda_expression anonymous_function "
-    "lambda_literal func_literal closure_expression local_function_statement object_literal class_body "
-    "anonymous_method_expression function_item".split()
+    ["function_definition", "lambda", "class_definition", "function_declaration", "function_expression", "arrow_function", "method_definition", "generator_function_declaration", "class_declaration", "lambda_expression", "anonymous_function", "lambda_literal", "func_literal", "closure_expression", "local_function_statement", "object_literal", "class_body", "anonymous_method_expression", "function_item"]
 )
 
 _READERS = {
