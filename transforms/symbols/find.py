@@ -77,7 +77,7 @@ def find_symbols(source: Source) -> list[Symbol]:
     if spec is None:
         return []
     found = captures(source, symbol_query(source.grammar))
-    signatures = Signatures(source.data, source.grammar)
+    signatures = Signatures(source)
     definitions = [(node, kind) for kind in ("class", "function") for node in found.get(kind, ())]
     definitions.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
     symbols = []
@@ -93,7 +93,8 @@ def find_symbols(source: Source) -> list[Symbol]:
         scopes.append((node.end_byte, kind, name))
         if node.has_error:
             continue
-        symbols.append(_symbol(source, spec, signatures, node, "method" if is_method else kind, name, path))
+        symbol_kind: SymbolKind = "class" if kind == "class" else "method" if is_method else "function"
+        symbols.append(_symbol(source, spec, signatures, node, symbol_kind, name, path))
     module = _module(source, spec, symbols)
     return [module, *symbols] if module is not None else symbols
 

@@ -11,11 +11,21 @@ from collections.abc import Iterator
 
 import tree_sitter
 
+from transforms.fim.syntax import Source, captures
+
 Node = tree_sitter.Node
 
 _VOID = {"void", "unit", "()", "none", "nothing", "never", "undefined"}
-_NESTED = frozenset(
-    ["function_definition", "lambda", "class_definition", "function_declaration", "function_expression", "arrow_function", "method_definition", "generator_function_declaration", "class_declaration", "lambda_expression", "anonymous_function", "lambda_literal", "func_literal", "closure_expression", "local_function_statement", "object_literal", "class_body", "anonymous_method_expression", "function_item"]
+# Nodes whose `return`, `yield` and `throw` are their own and not those of the function around them.
+_SCOPES = (
+    "function_definition lambda class_definition function_declaration function_expression arrow_function "
+    "method_definition generator_function_declaration generator_function lambda_expression anonymous_function "
+    "lambda_literal func_literal closure_expression local_function_statement object_literal class_body "
+    "anonymous_method_expression function_item method_declaration constructor_declaration declaration_list"
+)
+_EFFECTS = (
+    "return_statement yield yield_expression yield_statement raise_statement throw_statement throw_expression throws "
+    "jump_expression"
 )
 
 _READERS = {
@@ -36,9 +46,10 @@ _READERS = {
 class Signatures:
     """Reads signatures in one file."""
 
-    def __init__(self, data: bytes, grammar: str):
-        self._data = data
-        self._grammar = grammar
+    def __init__(self, source: Source):
+        self._data = source.data
+        self._grammar = source.grammar
+        self._effects = _effects_by_scope(source)
 
     def text(self, node: Node | None) -> str:
         """A node's own text; "" for no node."""
@@ -97,13 +108,14 @@ class Signatures:
     def is_generator(self, node: Node) -> bool:
         """Whether the function yields."""
         return any(
-            n.type in ("yield", "yield_expression", "yield_statement") for n in _own_nodes(self._function_node(node))
+            n.type in ("yield", "yield_expression", "yield_statement")
+            for n in self._own_effects(self._function_node(node))
         )
 
     def raised_names(self, node: Node) -> list[str]:
         """The types that the function's own body raises by name, in order, each once."""
         names = []
-        for n in _own_nodes(self._function_node(node)):
+        for n in self._own_effects(self._function_node(node)):
             if n.type in ("raise_statement", "throw_statement", "throw_expression") or (
                 n.type == "jump_expression" and self.text(n).startswith("throw")
             ):
@@ -114,6 +126,10 @@ class Signatures:
             elif n.type == "throws":  # Java's clause
                 names += [self.text(c) for c in n.named_children]
         return list(dict.fromkeys(names))
+
+    def _own_effects(self, function: Node) -> list[Node]:
+        """What the function returns, yields and throws itself, not what functions within it do, in order."""
+        return self._effects.get((function.start_byte, function.end_byte), [])
 
     def _function_node(self, node: Node) -> Node:
         """The function in `const f = () => ...`, else the node itself."""
@@ -235,7 +251,7 @@ class Signatures:
             return None
         if function.type == "arrow_function" and body.type != "statement_block":
             return True
-        for node in _own_nodes(function):
+        for node in self._own_effects(function):
             if node.type in ("yield", "yield_expression"):
                 return True
             if node.type == "return_statement":
@@ -275,12 +291,25 @@ def _walk(node: Node) -> Iterator[Node]:
         stack.extend(reversed(current.named_children))
 
 
-def _own_nodes(function: Node) -> Iterator[Node]:
-    """The nodes of a function without those of functions and classes within it."""
-    stack = list(reversed(function.named_children))
-    while stack:
-        current = stack.pop()
-        if current.type in _NESTED:
-            continue
-        yield current
-        stack.extend(reversed(current.named_children))
+def _effects_by_scope(source: Source) -> dict[tuple[int, int], list[Node]]:
+    """The effects of a file by the span of the innermost scope around each: one query, one sweep."""
+    found = captures(source, f"{_alternatives(source, _SCOPES)} @scope {_alternatives(source, _EFFECTS)} @effect")
+    nodes = [(node, name == "scope") for name, group in found.items() for node in group]
+    nodes.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
+    owned: dict[tuple[int, int], list[Node]] = {}
+    around: list[Node] = []
+    for node, is_scope in nodes:
+        while around and around[-1].end_byte <= node.start_byte:
+            around.pop()
+        if is_scope:
+            around.append(node)
+        elif around:
+            owned.setdefault((around[-1].start_byte, around[-1].end_byte), []).append(node)
+    return owned
+
+
+def _alternatives(source: Source, types: str) -> str:
+    """A query for those of the node types that the grammar knows."""
+    language = source.tree.language
+    known = [f"({name})" for name in types.split() if language.id_for_node_kind(name, True) is not None]
+    return f"[{' '.join(known)}]"
