@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from model.errors import ConfigError
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and + SIGPIPE, as shells have them
 
 JOBS: dict[str, tuple[str, str]] = {
     "corpus": ("jobs.corpus", "folders, git work trees and archives -> a corpus in Parquet"),
@@ -32,6 +32,18 @@ JOBS: dict[str, tuple[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _answer(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _is_reader_gone():  # some other pipe: a bug of ours
+            traceback.print_exc()
+            return BUG
+        return READER_GONE
+
+
+def _answer(words: Sequence[str]) -> int:
     if not words:
         print(_help(), file=sys.stderr)
         return USER_ERROR
@@ -64,13 +76,23 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as end:  # after --help
+        return end.code if isinstance(end.code, int) else DONE
     except BrokenPipeError:
-        # The reader has gone (`| head`): not a fault. The interpreter's own flush at exit would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        raise
     except Exception:
         traceback.print_exc()
         return BUG
+
+
+def _is_reader_gone() -> bool:
+    """Whether nobody reads standard output any more (`| head`); if so, keeps the flush at exit quiet."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _help() -> str:
