@@ -25,8 +25,8 @@ GEMMA_TERMS = (
 )
 EMBEDDED_TERMS = (
     "The generated columns were written by the small model that ships with codemill: the architecture of Gemma, with "
-    "weights of its own that were trained from scratch on permissively licensed packages. It is no Gemma model, so the Gemma "
-    "terms don't apply; its own card, `model/embedded/README.md`, names its data and licences."
+    "weights of its own that were trained from scratch on permissively licensed packages. It is no Gemma model, so the "
+    "Gemma terms don't apply; its own card, `model/embedded/README.md`, names its data and licences."
 )
 SOURCE_TERMS = (
     "Every row stands under the licence of the file it was made from. The input's columns are kept, its licence column "

@@ -1,0 +1,337 @@
+"""Runs a job from end to end: plan or resume, lock, units, finalize, and the exit code.
+
+    check the output -> plan (or read the plan that stands) -> lock -> job.json -> run units -> finalize -> release
+
+Everything that can be refused is refused before anything is written. Whatever happens afterwards (a kill, a full disk,
+Ctrl-C), running the same command again goes on from what is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jobs import storage
+from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
+from jobs.failpoints import failpoint, register
+from jobs.job_file import (
+    JOB_FILE,
+    JobFile,
+    changed_versions,
+    check_output,
+    check_resume,
+    hash_config,
+    installed_versions,
+    read_job,
+    utc_now,
+)
+from jobs.options import CommonOptions, all_options, semantic_options
+from model.errors import ConfigError
+from transforms.work import Work
+
+AFTER_LOCK = register("plan.after_lock")
+AFTER_PLAN_FILE = register("plan.after_plan_file")
+AFTER_INPUTS_FILE = register("plan.after_inputs_file")
+AFTER_JOB_FILE = register("plan.after_job_file")
+AFTER_BAD_FILES = register("plan.after_bad_files")
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends the job as cleanly as Ctrl-C."""
+
+
+def run_job(job_name: str, options: CommonOptions, beam_args: Sequence[str], work: Work) -> int:
+    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
+
+    Args:
+        job_name: The module under `jobs` whose `build_work(all_options(options))` makes `work` anew in the worker.
+        options: The job's options.
+        beam_args: Beam's own flags.
+        work: What to do; not opened here but for the sample of a dry run.
+
+    Raises:
+        ConfigError: The set-up can't work (exit code 2): one line says why.
+    """
+    prog = f"codemill {job_name}"
+    driver = _Driver(job_name, dataclasses.replace(options, output=_normal(options.output)), list(beam_args), work)
+    try:
+        with _terminate_like_interrupt():
+            if options.dry_run:
+                from jobs.dry_run import dry_run
+
+                return dry_run(options, driver.plan(), work)
+            return driver.run()
+    except KeyboardInterrupt as interrupt:
+        how, code = (
+            ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
+        )
+        print(f"{prog}: {how}; what is committed is kept: run the same command to resume", file=sys.stderr)
+        return code
+    except _reported_bugs() as error:
+        print(f"{prog}: {_BUG_WORDS[type(error).__name__]}: {error}", file=sys.stderr)
+        return BUG
+
+
+_BUG_WORDS = {
+    "LedgerBroken": "the ledgers don't add up, so nothing is published (this is a bug)",
+    "IncompleteJob": "nothing is published (this is a bug)",
+    "DamagedAttempt": "a committed file was damaged a second time",
+    "WorkerFailed": "the worker stopped with a bug; its traceback is above",
+}
+
+
+def _reported_bugs() -> tuple[type[Exception], ...]:
+    """Faults of ours whose one line says more than a traceback would."""
+    from jobs.shards import DamagedAttempt
+    from jobs.summary import IncompleteJob, LedgerBroken
+    from jobs.supervisor import WorkerFailed
+
+    return LedgerBroken, IncompleteJob, DamagedAttempt, WorkerFailed
+
+
+def _normal(output: str) -> str:
+    """The output's path, absolute where it is local, so that workers in other folders find it."""
+    return os.path.abspath(output.removeprefix("file://")) if storage.is_local(output) else output.rstrip("/")
+
+
+@contextlib.contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Turns SIGTERM into an exception while the block runs, so that it cleans up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: Any) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Driver:
+    """One run of a job."""
+
+    def __init__(self, job_name: str, options: CommonOptions, beam_args: list[str], work: Work):
+        self.job_name = job_name
+        self.options = options
+        self.beam_args = beam_args
+        self.work = work
+        self.output = options.output
+        self.job_dir = storage.join(options.output, "_job")
+        self.checkpoint_sha256 = str(getattr(work, "checkpoint_sha256", ""))
+
+    def run(self) -> int:
+        """Plans or resumes, runs, finalizes."""
+        from jobs.finalize import is_finished
+        from jobs.lock import acquire
+
+        planned = None
+        if self._found() is None:
+            # Before the lock: a plan that is refused leaves nothing behind.
+            planned = self.plan()
+        elif is_finished(self.output, self.options.shard_mb):
+            return self._already_finished()
+        with acquire(self.job_dir, break_lock=self.options.break_lock) as lock:
+            failpoint(AFTER_LOCK)
+            job = self._found()
+            if job is None:
+                job = self._begin(planned or self.plan())
+            self._fail_bad_files(job)
+            earlier = self._take_stock(job)
+            session_s = self._run_units(job)
+            summary = self._finalize(job, earlier, session_s, lock.still_held)
+        return self._close(summary)
+
+    def _found(self) -> JobFile | None:
+        """The job to resume; raises ConfigError where the output is foreign or semantic options changed."""
+        found = check_output(self.output, self.job_name)
+        if found is not None:
+            check_resume(found, self.output, self.options, self.checkpoint_sha256)
+        return found
+
+    # --- plan ------------------------------------------------------------------------------------
+
+    def plan(self) -> Any:
+        """Reads the inputs' footers and cuts them into units; writes nothing. Returns a `PlannedJob`."""
+        from jobs.planning import plan_job
+
+        return plan_job(self.options, self.work)
+
+    def _begin(self, planned: Any) -> JobFile:
+        """Freezes the plan. Nobody has committed anything before job.json stands, so an earlier try is overwritten."""
+        from jobs.plan import INPUTS, PLAN, inputs_to_parquet, plan_to_parquet
+        from jobs.schemas import schema_to_text
+
+        plan_bytes = plan_to_parquet(planned.plan.units)
+        semantic = json.loads(json.dumps(semantic_options(self.options)))
+        plan = planned.plan
+        job = JobFile(
+            job=self.job_name,
+            options=semantic,
+            config_hash=hash_config(self.job_name, semantic, self.checkpoint_sha256),
+            checkpoint_sha256=self.checkpoint_sha256,
+            versions=installed_versions(),
+            columns=dataclasses.asdict(planned.inputs.columns),
+            input_schema=schema_to_text(planned.inputs.schema),
+            projected=tuple(planned.projected),
+            output_schema=schema_to_text(planned.output_schema),
+            plan_sha256=hashlib.sha256(plan_bytes).hexdigest(),
+            totals={
+                "files": len(plan.files),
+                "bad_files": len(plan.bad_files),
+                "units": len(plan.units),
+                "rows": plan.rows,
+                "bytes": plan.num_bytes,
+            },
+            created=utc_now(),
+        )
+        storage.write_bytes(storage.join(self.job_dir, PLAN), plan_bytes)
+        failpoint(AFTER_PLAN_FILE)
+        storage.write_bytes(storage.join(self.job_dir, INPUTS), inputs_to_parquet(plan.files))
+        failpoint(AFTER_INPUTS_FILE)
+        if not storage.create_if_absent(storage.join(self.job_dir, JOB_FILE), job.to_json()):
+            found = read_job(self.output)
+            if found is None or found.plan_sha256 != job.plan_sha256:
+                raise ConfigError(f"another driver began {self.output} at the same time; run the same command again")
+        failpoint(AFTER_JOB_FILE)
+        totals = job.totals
+        self._say(
+            f"plan: {totals['files']:,} files, {totals['rows']:,} rows, {totals['bytes'] / 1e6:,.1f} MB in "
+            f"{totals['units']:,} units; columns as in {planned.inputs.columns.preset}"
+        )
+        return job
+
+    def _fail_bad_files(self, job: JobFile) -> None:
+        """Commits each bad file's unit as failed, and says so."""
+        from jobs.commits import commit_failed, list_commits, new_attempt_id
+        from jobs.plan import NO_ROW_GROUP, read_input_files, read_plan
+
+        if not job.totals["bad_files"]:
+            return
+        bad = {file.uri: file for file in read_input_files(self.job_dir) if file.state == "bad"}
+        committed = list_commits(self.job_dir)
+        for unit in read_plan(self.job_dir):
+            if unit.row_group == NO_ROW_GROUP and unit.unit_id not in committed:
+                file = bad[unit.uri]
+                self._say(f"bad file {unit.uri}: {file.reason}: {file.detail}")
+                commit_failed(
+                    self.job_dir, unit, new_attempt_id(), file.reason, file.detail, config_hash=job.config_hash
+                )
+        failpoint(AFTER_BAD_FILES)
+
+    def _take_stock(self, job: JobFile) -> set[str]:
+        """Checks plan and commits of a resumed job; returns the units that are done."""
+        from jobs.commits import list_commits, read_commits, verify_commit, void_commit
+        from jobs.plan import PLAN
+
+        path = storage.join(self.job_dir, PLAN)
+        if storage.sha256_of(path) != job.plan_sha256:
+            raise ConfigError(f"{path} is not the plan that this job was begun with; choose another --output")
+        for line in changed_versions(job):
+            self._say(f"note: {line}; rows made from now on may differ from those that are committed")
+        committed = list_commits(self.job_dir)
+        for record in read_commits(self.job_dir, sorted(committed)):
+            if record.config_hash != job.config_hash:
+                raise ConfigError(
+                    f"{self.output}: unit {record.unit_id} was committed by another job; choose another --output"
+                )
+            if fault := verify_commit(self.job_dir, record):
+                self._void(record, fault, void_commit)
+                committed.discard(record.unit_id)
+        if committed:
+            self._say(f"resuming: {len(committed):,} of {job.totals['units']:,} units are committed")
+        return committed
+
+    def _void(self, record: Any, fault: str, void: Any) -> None:
+        if storage.exists(storage.join(self.output, "COMPLETED")):
+            raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb it has")
+        self._say(f"damaged: {fault}; its unit runs again")
+        void(self.job_dir, record, fault)
+
+    # --- run and finalize ------------------------------------------------------------------------
+
+    def _run_units(self, job: JobFile) -> float:
+        """Runs what isn't committed; returns how long that took, in seconds."""
+        from jobs.progress import follow_job
+        from jobs.supervisor import run_units
+
+        began = time.monotonic()
+        with follow_job(
+            self.job_dir,
+            units_total=job.totals["units"],
+            rows_total=job.totals["rows"],
+            mode=self.options.progress,
+        ):
+            run_units(
+                self.job_dir,
+                job_name=self.job_name,
+                options=all_options(self.options),
+                schema=job.read_schema,
+                config_hash=job.config_hash,
+                runner_args=self.beam_args,
+                max_units_in_flight=self.options.max_units_in_flight,
+                max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+            )
+        return time.monotonic() - began
+
+    def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
+        """Makes the dataset. Units whose files turn out damaged run once more."""
+        from jobs.commits import verify_commit, void_commit
+        from jobs.finalize import finalize
+        from jobs.shards import DamagedAttempt
+        from jobs.summary import walk_commits
+
+        def once() -> dict[str, Any]:
+            return finalize(
+                self.output,
+                job,
+                shard_mb=self.options.shard_mb,
+                options=all_options(self.options),
+                runner_args=self.beam_args,
+                earlier=earlier,
+                session_s=session_s,
+                still_held=still_held,
+            )
+
+        try:
+            return once()
+        except DamagedAttempt:
+            damaged = [
+                (commit, fault)
+                for _, commit in walk_commits(self.job_dir)
+                if (fault := verify_commit(self.job_dir, commit, full=True))
+            ]
+            for commit, fault in damaged:
+                self._void(commit, fault, void_commit)
+                earlier.discard(commit.unit_id)
+        session_s += self._run_units(job)
+        return once()
+
+    # --- words -----------------------------------------------------------------------------------
+
+    def _already_finished(self) -> int:
+        summary = json.loads(storage.read_bytes(storage.join(self.output, "summary.json")))
+        self._say(f"{self.output} is complete since {summary['finished']}; nothing to do")
+        return self._close(summary)
+
+    def _close(self, summary: dict[str, Any]) -> int:
+        from jobs.summary import closing_lines
+
+        for line in closing_lines(summary, self.output):
+            print(line)
+        return FAILED_UNITS if summary["units"]["failed"] else DONE
+
+    def _say(self, line: str) -> None:
+        print(f"codemill {self.job_name}: {line}", file=sys.stderr)

@@ -1,0 +1,87 @@
+"""`--dry_run`: the plan, counted, and an estimate from a short measured sample. Writes nothing.
+
+The sample runs the work itself over a few rows from the beginning, middle and end of the plan, after a row to warm up
+(compiling programs is no part of the rate). So few rows leave an engine's slots partly empty: the time is
+rather too long than too short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from jobs.options import CommonOptions
+from jobs.plan import BYTES_PER_TOKEN, planned_rows
+from jobs.planning import PlannedJob
+from jobs.progress import clock
+from jobs.reading import read_unit
+from transforms.work import Unit, Work
+
+SAMPLE_UNITS = 3
+ROWS_PER_UNIT = 8
+
+
+def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
+    """Prints the plan's counts and the estimate; returns the exit code, which is 3 where files are bad."""
+    plan = planned.plan
+    states = Counter(file.state for file in plan.files)
+    tokens = plan.num_bytes / BYTES_PER_TOKEN
+    print(f"files    {len(plan.files):,} ({', '.join(f'{count:,} {state}' for state, count in states.items())})")
+    print(f"columns  {planned.inputs.columns.preset}: content is {planned.inputs.columns.content}")
+    print(f"units    {len(plan.units):,}")
+    print(f"rows     {plan.rows:,}")
+    print(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
+    for file in plan.bad_files:
+        print(f"bad file {file.uri}: {file.reason}: {file.detail}")
+    sample = [unit for unit in plan.units if planned_rows(unit)]
+    for line in estimate(_spread(sample), plan.rows, planned.read_schema, work):
+        print(line)
+    print("nothing was written")
+    return 3 if plan.bad_files else 0
+
+
+def _spread(units: Sequence[Unit]) -> list[Unit]:
+    """Units from all over the plan, cut to a few rows each."""
+    count = min(SAMPLE_UNITS, len(units))
+    picked = [units[index * len(units) // count] for index in range(count)]
+    return [_cut(unit, ROWS_PER_UNIT) for unit in picked]
+
+
+def _cut(unit: Unit, rows: int) -> Unit:
+    if unit.retry_rows is not None:
+        kept = unit.retry_rows[:rows]
+        return replace(unit, row_count=kept[-1] - kept[0] + 1, retry_rows=kept)
+    return replace(unit, row_count=min(rows, unit.row_count))
+
+
+def estimate(sample: Sequence[Unit], total_rows: int, schema: pa.Schema, work: Work) -> list[str]:
+    """Runs the sample and returns what it says about all rows, line by line."""
+    if not sample:
+        return ["sample   no rows to measure"]
+    counts: Counter[str] = Counter()
+    work.open()
+    try:
+        first = _cut(sample[0], 1)
+        work.run(first, *read_unit(first, schema))
+        began = time.monotonic()
+        for unit in sample:
+            counts.update(work.run(unit, *read_unit(unit, schema)).counts)
+        wall_s = time.monotonic() - began
+    finally:
+        work.close()
+    rows = counts["rows_in"]
+    scale = total_rows / rows
+    lines = [
+        f"sample   {rows:,} rows in {wall_s:.1f} s: {counts['rows_kept']:,} kept, {counts['rows_rejected']:,} rejected"
+    ]
+    if counts["targets"]:
+        lines.append(f"prompts  about {counts['targets'] * scale:,.0f}")
+    if counts["tokens_in"]:
+        into, out = counts["tokens_in"] * scale, counts["tokens_out"] * scale
+        lines.append(f"tokens   about {into:,.0f} in prompts, {out:,.0f} generated")
+    lines.append(f"time     about {clock(wall_s * scale)} with one worker like this one, less with full slots")
+    return lines
