@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -88,11 +89,15 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
 def _is_reader_gone() -> bool:
     """Whether nobody reads standard output any more (`| head`); if so, keeps the flush at exit quiet."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        output = sys.stdout.fileno()
+    except OSError:  # standard output was replaced by something that isn't a file
+        return False
+    poll = select.poll()
+    poll.register(output, select.POLLOUT)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _help() -> str:

@@ -106,7 +106,7 @@ def test_the_module_runs_as_the_command_does():
 
 
 def test_a_reader_that_has_gone_is_not_a_fault():
-    program = "from jobs.cli import main; import sys; sys.exit(main(['corpus', '--help']))"
+    program = "from jobs.cli import main; import sys; sys.exit(main(['--help']))"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     _, errors = process.communicate()

@@ -1,0 +1,137 @@
+"""Holds the imports to the layers: jobs -> transforms -> model, and what may import Beam and JAX."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {"jobs": 2, "transforms": 1, "model": 0}
+MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+AT_ONCE = {  # answer before Beam and JAX are there; a function may import them when it is called
+    "jobs/cli.py",
+    "jobs/options.py",
+    "model/config.py",
+    "model/engine/api.py",
+    "model/engine/options.py",
+    "model/errors.py",
+    "model/tokenizer.py",
+}
+BRIDGE = "transforms/bridge.py"
+JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
+
+# What an import is called, where that isn't what the distribution is called.
+DISTRIBUTIONS = {
+    "apache_beam": "apache-beam",
+    "charset_normalizer": "charset-normalizer",
+    "license_expression": "license-expression",
+    "orbax": "orbax-checkpoint",
+    "tree_sitter_language_pack": "tree-sitter-language-pack",
+    "yaml": "pyyaml",
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )
+
+
+def imports(source: str, *, top_only: bool) -> Iterator[str]:
+    """Dotted names that a module imports when it runs; those for type checkers alone don't count.
+
+    Args:
+        source: The module's text.
+        top_only: Leaves out what functions import when they are called.
+    """
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and is_type_checking(node.test):
+            waiting += node.orelse
+        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def imported_roots(path: Path, *, top_only: bool = False) -> set[str]:
+    return {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), top_only=top_only)}
+
+
+def test_the_walk_sees_imports_in_functions_and_passes_over_those_for_type_checkers():
+    source = (
+        "import a.b\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import never\nelse:\n    import other\n"
+        "def f():\n    from c import d\n"
+    )
+    assert set(imports(source, top_only=False)) == {"a.b", "typing", "typing.TYPE_CHECKING", "other", "c", "c.d"}
+    assert "c" not in set(imports(source, top_only=True))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path):
+    own = LAYERS[name_of(path).split("/")[0]]
+    above = {root for root in imported_roots(path) if LAYERS.get(root, -1) > own}
+    assert not above, f"{name_of(path)} imports {', '.join(sorted(above))} from a layer above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_beam_and_jax_stay_where_they_belong(path):
+    name, roots = name_of(path), imported_roots(path)
+    if name.startswith("model/"):
+        assert "apache_beam" not in roots and "pyarrow" not in roots, (
+            f"{name}: the model knows neither Beam nor Parquet"
+        )
+    if name.startswith("transforms/") and name != BRIDGE:
+        assert not roots & JAX, f"{name}: only {BRIDGE} knows JAX"
+    if name in AT_ONCE:
+        assert not imported_roots(path, top_only=True) & (JAX | {"apache_beam"}), f"{name} must answer at once"
+
+
+def test_a_jobs_module_imports_neither_beam_nor_jax_at_its_top():
+    from jobs.cli import JOBS
+
+    for module, _ in JOBS.values():
+        path = ROOT / f"{module.replace('.', '/')}.py"
+        roots = imported_roots(path, top_only=True)
+        assert not roots & (JAX | {"apache_beam", "pyarrow", "numpy"}), f"{name_of(path)} must answer --help at once"
+
+
+def test_no_module_imports_the_tests_or_the_benchmarks():
+    for path in MODULES:
+        assert not imported_roots(path) & {"tests", "benchmarks"}, name_of(path)
+
+
+def test_there_is_no_utils_module():
+    assert not [name_of(path) for path in MODULES if path.stem in ("utils", "util", "helpers", "misc")]
+
+
+def required() -> set[str]:
+    """The distributions that setup.py asks for, as it writes them."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "INSTALL_REQUIRES":
+            return {line.split(">")[0].split("[")[0].lower() for line in ast.literal_eval(node.value)}
+    raise AssertionError("setup.py has no INSTALL_REQUIRES")
+
+
+def test_setup_asks_for_what_is_imported_and_for_nothing_else():
+    roots = set().union(*(imported_roots(path) for path in MODULES)) - set(LAYERS) - set(sys.stdlib_module_names)
+    imported = {DISTRIBUTIONS.get(root, root).lower() for root in roots - {"__future__"}}
+    # Loaded by name: fsspec opens gs:// with gcsfs.
+    assert imported - required() == set(), "imported, and not in setup.py's INSTALL_REQUIRES"
+    assert required() - imported == {"gcsfs"}, "in setup.py's INSTALL_REQUIRES, and imported nowhere"
