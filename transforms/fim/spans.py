@@ -8,8 +8,8 @@
 2. It draws a kind by the recipe's weights, among those that this file still may have.
 3. It draws a candidate of the kind evenly, and takes the first of up to `TRIES` that is long and short enough and is
    no duplicate. Where a kind yields nothing, it is dropped and another drawn.
-4. Where the language has no grammar, the parse was refused or no kind of the mix yields, lines are chosen
-   instead (`single_line`, then `multi_line`); the span says which kind it really is.
+4. Where the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
+   (`single_line`, then `multi_line`) if the mix has no other kind; the span says which kind it really is.
 
 The suffix starts at a natural point: at a line's end, or where a syntax node or what its brackets hold ends.
 Only `random_chars` cuts anywhere (never within a CRLF). A byte-order mark stays in the prefix. A middle is never
@@ -172,10 +172,11 @@ class _Chooser:
             if found:
                 return Span(kind, *found)
             del weights[kind]
-        for kind in LINE_KINDS:
-            found = None if self.recipe.mix.get(kind) else self._draw_kind(kind, rng, taken)
-            if found:
-                return Span(kind, *found)
+        if self.grammar is None:  # no syntax to be had: lines, even where the mix has none
+            for kind in LINE_KINDS:
+                found = None if self.recipe.mix.get(kind) else self._draw_kind(kind, rng, taken)
+                if found:
+                    return Span(kind, *found)
         return None
 
     def _draw_kind(self, kind: str, rng: random.Random, taken: set[tuple[int, int]]) -> tuple[int, int] | None:
@@ -263,7 +264,9 @@ class _Chooser:
         return self._source
 
     def _chars(self, data: bytes, hole: tuple[int, int]) -> tuple[int, int]:
+        """Character offsets of a range of bytes, less the Unicode blanks at its ends that the bytes' trim left."""
         if self._is_ascii:
             return hole
         start = len(data[: hole[0]].decode("utf-8", "surrogatepass"))
-        return start, start + len(data[hole[0] : hole[1]].decode("utf-8", "surrogatepass"))
+        middle = data[hole[0] : hole[1]].decode("utf-8", "surrogatepass")
+        return start + len(middle) - len(middle.lstrip()), start + len(middle.rstrip())

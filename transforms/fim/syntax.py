@@ -84,7 +84,7 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Sou
 
 
 def nodes(source: Source, kind: str) -> list[tree_sitter.Node]:
-    """All nodes of a kind of span (`transforms.fim.grammars.SYNTAX_KINDS`), in no useful order."""
+    """All nodes of a kind of span (`transforms.fim.grammars.SYNTAX_KINDS`), in the order of the file."""
     query = query_source(source.grammar, kind)
     if not query:
         return []
@@ -92,8 +92,16 @@ def nodes(source: Source, kind: str) -> list[tree_sitter.Node]:
 
 
 def captures(source: Source, query: str) -> dict[str, list[tree_sitter.Node]]:
-    """What a tree-sitter query captures in the whole file, by capture name, in no useful order."""
-    return tree_sitter.QueryCursor(_compiled(source.grammar, query)).captures(source.tree.root_node)
+    """What a tree-sitter query captures in the whole file, by capture name, each in the order of the file.
+
+    The binding gives captures in an order that changes from run to run, so they are sorted: outer before inner.
+    """
+    found = tree_sitter.QueryCursor(_compiled(source.grammar, query)).captures(source.tree.root_node)
+    return {name: sorted(nodes, key=_file_order) for name, nodes in found.items()}
+
+
+def _file_order(node: tree_sitter.Node) -> tuple[int, int, int]:
+    return node.start_byte, -node.end_byte, node.kind_id
 
 
 def hole(source: Source, kind: str, node: tree_sitter.Node) -> tuple[int, int] | None:
