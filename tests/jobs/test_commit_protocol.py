@@ -270,7 +270,7 @@ def test_the_machine_notices_a_protocol_that_overwrites():
         case.settings = settings(
             max_examples=200, stateful_step_count=40, deadline=None, database=None, phases=generate
         )
-        with pytest.raises(Exception):  # noqa: B017 (an assertion, or a group of several)
+        with pytest.raises(AssertionError):
             case("runTest").runTest()
     finally:
         Attempt.create_if_absent = original
