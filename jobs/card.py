@@ -112,7 +112,7 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{targets['rejected']:,} rejected."
         )
     if summary["units"]["failed"]:
-        yield f"{summary['units']['failed']:,} units failed; `summary.json` names them: their rows are missing here."
+        yield f"Failed units, named in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."
     if summary["rejected"]:
         yield from ("", "| what | stage | reason | count |", "|---|---|---|--:|")
         for entry in summary["rejected"]:

@@ -146,10 +146,12 @@ class _Driver:
         with acquire(self.job_dir, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
             job = self._found()
+            earlier: set[str] = set()
             if job is None:
                 job = self._begin(planned or self.plan())
+            else:
+                earlier = self._take_stock(job)
             self._fail_bad_files(job)
-            earlier = self._take_stock(job)
             session_s = self._run_units(job)
             summary = self._finalize(job, earlier, session_s, lock.still_held)
         return self._close(summary)
@@ -250,8 +252,7 @@ class _Driver:
             if fault := verify_commit(self.job_dir, record):
                 self._void(record, fault, void_commit)
                 committed.discard(record.unit_id)
-        if committed:
-            self._say(f"resuming: {len(committed):,} of {job.totals['units']:,} units are committed")
+        self._say(f"resuming: {len(committed):,} of {job.totals['units']:,} units are committed")
         return committed
 
     def _void(self, record: Any, fault: str, void: Any) -> None:

@@ -15,6 +15,7 @@ anything. Memory is bounded by one unit's file and one row group, times the merg
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,8 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
     """Merges what isn't merged yet; returns all records, in order."""
     missing = [item for item in plan.items() if read_shard_record(spec, *item) is None]
     if missing:
+        # Beam warns, on the root logger, of a BigQuery client that no job here uses.
+        logging.getLogger().addFilter(_is_no_apitools_warning)
         from jobs.merge import merge_all
 
         try:
@@ -142,6 +145,10 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
     records = [read_shard_record(spec, *item) for item in plan.items()]
     assert all(records), "a shard has no commit though its pipeline has ended"
     return [record for record in records if record is not None]
+
+
+def _is_no_apitools_warning(record: logging.LogRecord) -> bool:
+    return "apitools not found" not in record.getMessage()
 
 
 def _check_attempts(spec: MergeSpec) -> None:

@@ -1,0 +1,185 @@
+"""A whole job without a model: its rows come out in upper case, each line of a file is a target.
+
+A line with `bad` in it is a rejected target; a file with `nothing` in its first line has no target at all.
+`python -m tests.jobs.uppercase FLAGS` is its command line. `inline_units` runs units in the caller's process, for
+tests of what comes before or after them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import commits, journal
+from jobs.attempt import UnitRunner
+from jobs.options import CommonOptions, all_options, from_all_options, option, parse
+from jobs.plan import read_plan
+from model.errors import ConfigError
+from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows
+from transforms.rows import REJECTED_SCHEMA, Rejection
+from transforms.work import UnitResult
+
+NAME = "tests.jobs.uppercase"
+RESULTS = [
+    pa.field("upper", pa.large_string()),
+    pa.field("lines", pa.int64()),
+    pa.field("source_row", pa.int64()),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """Turn files into upper case."""
+
+    mark: str = option("", help="Put in front of each text.")
+
+
+@dataclass
+class UppercaseWork:
+    options: Options
+    checkpoint_sha256: str = ""
+
+    @property
+    def _overrides(self) -> ColumnOverrides:
+        return ColumnOverrides(content=self.options.content_column)
+
+    def output_schema(self, input_schema):
+        columns = resolve_columns(input_schema, self._overrides)
+        return pa.schema([*output_fields(input_schema, columns, [f.name for f in RESULTS]), *RESULTS])
+
+    def input_columns(self, input_schema):
+        return list(input_schema.names)
+
+    def open(self):
+        pass
+
+    def run(self, unit, table, rows):
+        columns = resolve_columns(table.schema, self._overrides)
+        limits = RowLimits(max_content_bytes=int(self.options.max_content_mb * 1_000_000))
+        counts = Counter(rows_in=len(rows))
+        picks, contents, uppers, rejected = [], [], [], []
+        for index, row in enumerate(table_to_rows(table, unit, rows, columns, limits)):
+            if isinstance(row, RejectedRow):
+                rejected.append(row.record())
+                continue
+            lines = row.content.splitlines()
+            if "nothing" in lines[0]:
+                nothing = Rejection("targets", "no_target", "the first line says so")
+                rejected.append(RejectedRow(row.source, nothing, row.content_sha256).record())
+                continue
+            bad = [number for number, line in enumerate(lines) if "bad" in line]
+            counts.update(targets=len(lines), targets_rejected=len(bad), targets_accepted=len(lines) - len(bad))
+            for number in bad:
+                refused = RejectedRow(row.source, Rejection("judge", "bad_line"), row.content_sha256).record()
+                rejected.append(refused | {"kind": "target", "target": f"line:{number}"})
+            picks.append(index)
+            contents.append(row.content)
+            uppers.append(self.options.mark + row.content.upper())
+        counts["rows_kept"] = len(picks)
+        counts["rows_rejected"] = len(rows) - len(picks)
+        counts["tokens_out"] = sum(map(len, uppers))
+        schema = self.output_schema(table.schema)
+        taken = table.take(pa.array(picks, pa.int64()))
+        results = {
+            "upper": uppers,
+            "lines": [len(c.splitlines()) for c in contents],
+            "source_row": [rows[i] for i in picks],
+        }
+        arrays = [
+            pa.array(contents, pa.large_string())
+            if name == columns.content
+            else pa.array(results[name], kind)
+            if name in results
+            else taken.column(name)
+            for name, kind in zip(schema.names, schema.types, strict=True)
+        ]
+        kept = pa.Table.from_arrays(arrays, schema=schema)
+        return UnitResult(kept, pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA), counts)
+
+    def heartbeat(self):
+        return {}
+
+    def close(self):
+        pass
+
+
+def build_work(options: Mapping[str, Any]) -> UppercaseWork:
+    return UppercaseWork(from_all_options(Options, options))
+
+
+def run(options: Options, beam_args: list[str]) -> int:
+    from jobs.driver import run_job
+
+    return run_job(NAME, options, beam_args, build_work(all_options(options)))
+
+
+def inline_units(job_dir: str, *, options: Mapping[str, Any], schema: pa.Schema, config_hash: str, **_: Any) -> None:
+    """As `jobs.supervisor.run_units`, in this process and one unit after the other."""
+    runner = UnitRunner(
+        job_dir=job_dir,
+        work=build_work(options),
+        schema=schema,
+        config_hash=config_hash,
+        journal=journal.Journal(job_dir, journal.new_session(supervised=True)),
+    )
+    committed = commits.list_commits(job_dir)
+    for unit in read_plan(job_dir):
+        if unit.unit_id not in committed:
+            runner.run(unit)
+
+
+def inline_merges(spec: Any, shards: list, runner_args: Any = ()) -> None:
+    """As `jobs.merge.merge_all`, in this process."""
+    from jobs.shards import merge_shard
+
+    for shard in shards:
+        merge_shard(spec, *shard)
+
+
+def command_line(argv: list[str]) -> int:
+    """As `codemill` does it."""
+    try:
+        options, beam_args = parse(Options, argv, prog="codemill uppercase")
+        return run(options, beam_args)
+    except ConfigError as error:
+        print(f"codemill uppercase: error: {error}", file=sys.stderr)
+        return 2
+
+
+# --- corpora and outputs ---------------------------------------------------------------------------
+
+
+def write_corpus(path: Path, rows: int = 40, *, group: int = 10, seed: int = 0) -> Path:
+    """A file whose every fifth row has a bad line and every seventh nothing to do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contents = [
+        f"nothing {n}" if n % 7 == 6 else f"row {n} of {path.stem}{seed}\n" + ("bad line\n" if n % 5 == 4 else "good\n")
+        for n in range(rows)
+    ]
+    table = pa.table({"content": contents, "path": [f"src/{n}.py" for n in range(rows)], "stars": list(range(rows))})
+    pq.write_table(table, path, row_group_size=group)
+    return path
+
+
+def dataset(output: Path) -> dict[str, list[dict[str, Any]]]:
+    """All rows of an output, by folder, in the order of the shards."""
+    return {
+        folder: [row for path in sorted((output / folder).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+        for folder in ("data", "rejected")
+    }
+
+
+def summary(output: Path) -> dict[str, Any]:
+    return json.loads((output / "summary.json").read_text())
+
+
+if __name__ == "__main__":
+    sys.exit(command_line(sys.argv[1:]))
