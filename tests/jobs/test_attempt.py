@@ -1,0 +1,170 @@
+"""What becomes of one unit, whatever goes wrong in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs import attempt, commits, journal, storage
+from jobs.attempt import FaultStreak, LedgerBroken, WorkBroken
+from jobs.plan import read_plan
+from model.errors import ConfigError
+from tests.jobs import toy
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch):
+    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0.0)
+
+
+def reasons(job_dir: str) -> list[tuple]:
+    return [(row, stage, reason) for _, _, row, stage, reason, _ in toy.outcome(job_dir)[1]]
+
+
+def test_only_the_rows_that_raise_are_rejected_and_nothing_of_them_is_told(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "raise top secret", "b", "c", "refuse", "d", "reject"]])
+    (record,) = toy.run_here(job_dir)
+    assert reasons(job_dir) == [(1, "run", "stage_error"), (4, "run", "toy_refused"), (6, "toy", "toy_rejected")]
+    assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 2, 3, 5]
+    assert "secret" not in str(toy.outcome(job_dir)[1]) + str(record)
+    assert toy.outcome(job_dir)[1][0][-1] == "ValueError in tests.jobs.toy"
+    assert record.counts["rejected/run/stage_error"] == 1
+
+
+@given(st.lists(st.sampled_from(["a", "raise x", "refuse", "reject"]), min_size=1, max_size=24))
+@settings(max_examples=25, deadline=None)
+def test_whichever_rows_raise_every_row_ends_in_one_state(tmp_path_factory, contents):
+    job_dir = toy.make_job(str(tmp_path_factory.mktemp("job")), [contents])
+    (record,) = toy.run_here(job_dir)
+    kept, rejected = toy.outcome(job_dir)
+    assert [row for _, row, _, _ in kept] == [row for row, content in enumerate(contents) if content == "a"]
+    assert [row[2] for row in rejected] == [row for row, content in enumerate(contents) if content != "a"]
+    assert record.counts["rows_in"] == len(contents)
+
+
+def test_when_row_after_row_raises_the_work_is_to_blame_and_nothing_is_committed(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["raise x"] * (attempt.MAX_FAULTS_IN_A_ROW + 1)])
+    with pytest.raises(WorkBroken, match="100 rows in a row raised, the last one ValueError"):
+        toy.run_here(job_dir)
+    assert commits.list_commits(job_dir) == set()
+
+
+def test_a_row_that_comes_out_ends_the_streak():
+    streak = FaultStreak(limit=2)
+    streak.add(ValueError())
+    streak.end()
+    streak.add(ValueError())
+    with pytest.raises(WorkBroken):
+        streak.add(ValueError())
+
+
+def test_an_input_that_is_gone_or_changed_fails_its_units_with_the_reason(tmp_path):
+    for name, spoil, reason in (
+        ("gone", lambda path: os.unlink(path), "input_missing"),
+        ("changed", lambda path: os.truncate(path, 10), "input_changed"),
+    ):
+        job_dir = toy.make_job(str(tmp_path / name), [["a"], ["b"]])
+        spoil(next(read_plan(job_dir)).uri)
+        records = toy.run_here(job_dir)
+        assert [(record.status, record.reason, record.rows_in) for record in records] == [("failed", reason, 1)] * 2
+
+
+def test_a_local_disk_that_cant_be_read_fails_the_unit_after_some_tries(tmp_path, monkeypatch):
+    tries = []
+
+    def broken(unit, schema):
+        tries.append(unit)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(attempt, "read_unit", broken)
+    (record,) = toy.run_here(toy.make_job(str(tmp_path), [["a"]]))
+    assert (record.status, record.reason, len(tries)) == ("failed", "input_unreadable", 3)
+    assert "Input/output error" in record.detail
+
+
+def test_a_remote_storage_that_stays_silent_stops_the_job_and_fails_nothing(gcs_root, monkeypatch):
+    def silent(unit, schema):
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(attempt, "read_unit", silent)
+    job_dir = toy.make_job(gcs_root, [["a"]])
+    with pytest.raises(ConfigError, match="run the same command again when the storage answers"):
+        toy.run_here(job_dir)
+    assert commits.list_commits(job_dir) == set()
+
+
+def test_counts_that_dont_add_up_are_found_before_anything_is_committed(tmp_path, monkeypatch):
+    run = toy.ToyWork.run
+
+    def forgetful(self, unit, table, rows):
+        result = run(self, unit, table, rows)
+        result.counts.subtract(Counter(rows_kept=1))
+        return result
+
+    monkeypatch.setattr(toy.ToyWork, "run", forgetful)
+    job_dir = toy.make_job(str(tmp_path), [["a", "b"]])
+    with pytest.raises(LedgerBroken, match="2 rows read, 2 counted in, 1 out"):
+        toy.run_here(job_dir)
+    assert commits.list_commits(job_dir) == set()
+
+
+def record_death(job_dir: str, *starts: journal.Start) -> None:
+    session = journal.new_session(supervised=True)
+    for start in starts:
+        storage.write_bytes(storage.join(job_dir, "journal", "open", session, start.to_name()), b"")
+    journal.record_death(job_dir, session, "SIGKILL")
+
+
+def alone(unit_id: str, begin: int, end: int, phase: journal.Phase = "rows") -> journal.Start:
+    return journal.Start(unit_id=unit_id, attempt_id="x", begin=begin, end=end, phase=phase, alone=True)
+
+
+def test_the_row_that_killed_is_rejected_without_being_run_and_the_others_come_out(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "kill", "b", "c"]])
+    for begin, end in ((0, 4), (0, 4), (0, 2), (1, 2)):
+        record_death(job_dir, alone("000000-toy", begin, end))
+    (record,) = toy.run_here(job_dir)  # this very process would be killed
+    assert reasons(job_dir) == [(1, "run", "crashed_worker")]
+    assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == ["a", "b", "c"]
+    assert record.attempts == 5
+
+
+def test_the_smallest_pieces_run_first_since_they_are_what_may_kill(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "b", "c", "d"]])
+    for begin, end in ((0, 4), (0, 4), (2, 4)):
+        record_death(job_dir, alone("000000-toy", begin, end))
+    log = tmp_path / "log"
+    toy.run_here(job_dir, log=str(log))
+    assert [line.split(":")[1] for line in log.read_text().split()] == ["2", "3", "0", "1"]
+    assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 1, 2, 3]
+
+
+def test_a_unit_that_killed_while_it_was_read_fails_without_being_read(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    for _ in range(journal.ALONE_DEATHS):
+        record_death(job_dir, alone("000000-toy", 0, 0, "read"))
+    first, second = toy.run_here(job_dir)
+    assert (first.status, first.reason) == ("failed", "crashed_on_read")
+    assert second.status == "done"
+
+
+def test_a_death_inside_a_range_that_raises_as_a_whole_is_still_narrowed_down(tmp_path):
+    """The whole raises, its first half kills: the half has to be cut although the whole never died."""
+    job_dir = toy.make_job(str(tmp_path), [["kill", "a", "raise x", "b"]])
+    record_death(job_dir, alone("000000-toy", 0, 2))
+    suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
+    assert suspect.halves(0, 4, 4) == [(0, 1, False), (1, 2, False), (2, 4, False)]
+    record_death(job_dir, alone("000000-toy", 0, 1))
+    suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
+    assert suspect.halves(0, 4, 4) == [(0, 1, True), (1, 2, False), (2, 4, False)]
+
+
+def test_no_mark_stays_behind_after_a_run(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "raise x"], ["b"]])
+    toy.run_here(job_dir)
+    opened = storage.join(job_dir, "journal", "open")
+    assert [storage.list_names(storage.join(opened, session)) for session in storage.list_names(opened)] == [[]]
