@@ -18,6 +18,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
 
 from jobs import commits, storage
 from jobs.plan import read_plan
@@ -91,10 +92,11 @@ def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
     return module.build_work(dict(options))
 
 
-def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> None:
+def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:
     """Runs all units that have no commit yet, on the runner that `runner_args` (Beam's own flags) name.
 
-    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines.
+    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines. The result carries the
+    counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and `units_failed`.
 
     Raises:
         ConfigError, StorageFull: The job can't go on (only where the pipeline runs in this process; a remote
@@ -120,3 +122,4 @@ def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> 
             raise
         raise reason from error
     close_shared()
+    return pipeline.result
