@@ -144,6 +144,10 @@ def forward(
     return unembed(hidden_states(weights, tokens, config, **options), weights.embedding)
 
 
+# Compiled once for each shape, so that calling a model outside `jit` isn't hundreds of small dispatches.
+_jit_forward = jax.jit(forward, static_argnames=("config", "dtype", "remat"))
+
+
 class Gemma(nnx.Module):
     """A Gemma-1 model: its shapes and its parameters.
 
@@ -185,7 +189,7 @@ class Gemma(nnx.Module):
         remat: bool = False,
     ) -> Float[Array, "batch length vocab"]:
         """Float32 logits of the token that follows each position."""
-        return forward(
+        return _jit_forward(
             self.arrays(),
             tokens,
             self.config,

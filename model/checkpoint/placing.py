@@ -90,7 +90,7 @@ def _fill_int8(shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Int8Matr
         values[at : at + count], scale[at : at + count] = quantize_rows(block[:count])
         at += count
     assert at == shape[0], (at, shape)
-    return Int8Matrix(values=values, scale=scale)  # type: ignore[arg-type] - still on the host
+    return Int8Matrix(values=values, scale=scale)  # type: ignore[arg-type]  # still on the host
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
