@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, ModelOptions, from_all_options, option
+from jobs.options import GeneratingOptions, from_all_options, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ModelOptions, CommonOptions):
+class Options(GeneratingOptions):
     """Fill in the middle of source files and judge what the model wrote."""
 
     span_kinds: tuple[str, ...] = option(
@@ -51,10 +51,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model can't be found.
     """
-    import model
-    from transforms.bridge import EngineSpec
-    from transforms.columns import ColumnOverrides, RowLimits
-    from transforms.generation import GenerationWork
+    from jobs.generating import generation_work
     from transforms.tasks.infill import InfillTask
 
     o = from_all_options(Options, options)
@@ -76,23 +73,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         required_checks=o.require,
     )
-    return GenerationWork(
-        task=task,
-        engine=EngineSpec(
-            model=o.model,
-            max_prompt_tokens=o.max_prompt_tokens,
-            max_new_tokens=o.max_new_tokens,
-            determinism=o.determinism,
-            slots=o.slots,
-            dtype=None if o.dtype == "auto" else o.dtype,
-            compile_cache=o.compile_cache,
-        ),
-        columns=ColumnOverrides(
-            content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
-        ),
-        limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
-        checkpoint_sha256=model.checkpoint_hash(o.model),
-    )
+    return generation_work(o, task)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

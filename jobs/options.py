@@ -474,3 +474,8 @@ class ModelOptions(OptionSet):
             raise ConfigError(
                 "--top_k and --top_p choose among drawn tokens, but --temperature 0 draws none; raise --temperature"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratingOptions(ModelOptions, CommonOptions):
+    """What every job that runs a model over a corpus takes."""

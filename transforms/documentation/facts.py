@@ -1,0 +1,158 @@
+"""What a documentation says: the parameters that it names, whether it tells of a result, which types are raised.
+
+Python's three styles are read by `docstring_parser`; tags (`@param`, `\\param`, `<param name="...">`) and Rust's
+section lists by the expressions below. Prose is not searched for names: what no convention marks says nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import docstring_parser
+
+PythonStyle = Literal["google", "numpy", "rest"]
+
+# Each style's own section heads, as its own guide writes them.
+_STYLE_MARKS: Final[dict[PythonStyle, re.Pattern[str]]] = {
+    "google": re.compile(r"^(Args|Arguments|Parameters|Returns|Return|Yields|Raises|Attributes):[ \t]*$", re.M),
+    "numpy": re.compile(r"^(Parameters|Other Parameters|Returns|Yields|Raises|Attributes)\n-{3,}[ \t]*$", re.M),
+    "rest": re.compile(r"^:(param|parameter|arg|argument|type|returns?|rtype|raises?|except|exception)\b", re.M),
+}
+_PARSERS: Final = {
+    "google": docstring_parser.DocstringStyle.GOOGLE,
+    "numpy": docstring_parser.DocstringStyle.NUMPYDOC,
+    "rest": docstring_parser.DocstringStyle.REST,
+}
+# JSDoc, Javadoc, KDoc, Doxygen: @param {type} [name=default] text; Doxygen also \param[in] name.
+_TAG = re.compile(
+    r"[@\\](?P<tag>params?|arg|argument|tparam|typeparam|template|returns?|result|retval|yields?|throws?|exception)\b"
+    r"(?:\[[a-z, ]*\])?[ \t]*(?:\{(?P<type>[^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*)\})?[ \t]*(?P<name>\S*)"
+)
+_XML = re.compile(r"<(?P<tag>param|typeparam|returns|value|exception)\b(?:\s+(?:name|cref)=\"(?P<name>[^\"]*)\")?")
+_RUST_SECTION = re.compile(r"^#+[ \t]*(?P<head>Arguments?|Parameters?|Returns?|Errors|Panics)\b.*$", re.M | re.I)
+_RUST_ITEM = re.compile(r"^[ \t]*[*-][ \t]+`(?P<name>[^`]+)`", re.M)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocFacts:
+    """What a documentation claims.
+
+    Args:
+        summary: Its first paragraph on one line, without tags.
+        parameters: Names that it documents, in order, stars and defaults stripped.
+        has_result: Whether it tells of a returned or yielded value.
+        raises: Types that it says are raised.
+        style: The Python style that its sections are in, or None.
+        mixed_styles: Whether sections of more than one Python style stand in it.
+    """
+
+    summary: str
+    parameters: tuple[str, ...] = ()
+    has_result: bool = False
+    raises: tuple[str, ...] = ()
+    style: PythonStyle | None = None
+    mixed_styles: bool = False
+
+
+def read_facts(text: str, grammar: str) -> DocFacts:
+    """Reads a documentation's plain text (delimiters and line markers removed).
+
+    >>> read_facts("Area.\\n\\n@param w width\\n@return the area", "java").parameters
+    ('w',)
+    """
+    if grammar == "python":
+        return _python(text)
+    if grammar == "csharp":
+        return _xml(text)
+    if grammar == "rust":
+        return _rust(text)
+    if grammar == "go":
+        return DocFacts(summary=_summary(text))
+    return _tags(text)
+
+
+def _summary(text: str) -> str:
+    paragraph = re.split(r"\n\s*\n", text.strip(), maxsplit=1)[0]
+    return " ".join(re.split(r"^\s*[@\\]\w+", paragraph, maxsplit=1, flags=re.M)[0].split())
+
+
+def _python(text: str) -> DocFacts:
+    clean = inspect.cleandoc(text)
+    styles = [style for style, marks in _STYLE_MARKS.items() if marks.search(clean)]
+    if not styles:
+        return DocFacts(summary=_summary(clean))
+    try:
+        parsed = docstring_parser.parse(clean, _PARSERS[styles[0]])
+    except docstring_parser.ParseError:
+        return DocFacts(summary=_summary(clean), style=styles[0], mixed_styles=len(styles) > 1)
+    names = [name for param in parsed.params if param.args[0] != "attribute" for name in _names(param.arg_name)]
+    has_result = any(item.args and item.args[0] in _RESULT_WORDS for item in parsed.meta)
+    raises = tuple((item.type_name or "").split(".")[-1] for item in parsed.raises if item.type_name)
+    return DocFacts(
+        summary=" ".join((parsed.short_description or "").split()),
+        parameters=tuple(names),
+        has_result=has_result,
+        raises=raises,
+        style=styles[0],
+        mixed_styles=len(styles) > 1,
+    )
+
+
+_RESULT_WORDS: Final = ("return", "returns", "yield", "yields", "rtype")
+
+
+def _names(written: str) -> list[str]:
+    """`w, h : int` names two, `\\*args` is `args`, `[x=1]` is `x`."""
+    bare = re.sub(r"\(.*?\)", "", written).split(":")[0]
+    names = (re.sub(r"^[\[`'\"\\*&.]+|[\]`'\",\\*:]+$", "", name.split("=")[0].strip()) for name in bare.split(","))
+    return [name for name in names if name]
+
+
+def _tags(text: str) -> DocFacts:
+    parameters, raises, has_result = [], [], False
+    for found in _TAG.finditer(text):
+        tag, name = found["tag"], found["name"]
+        if tag.startswith(("param", "arg")):
+            if name.startswith("<"):  # Javadoc: @param <T> describes a type parameter
+                continue
+            # JSDoc: @param {string} options.name tells of a part of `options`.
+            parameters += [n.split(".")[0].removesuffix("[]") for n in _names(name)]
+        elif tag.startswith(("return", "result", "retval", "yield")):
+            has_result = has_result or (found["type"] or "").strip().lower() not in ("void", "undefined")
+        elif tag.startswith(("throw", "exception")):
+            raised = found["type"] or name
+            raises += [re.split(r"[.:]+", raised.strip("{}"))[-1]] if raised else []
+    return DocFacts(
+        summary=_summary(text),
+        parameters=tuple(dict.fromkeys(parameters)),
+        has_result=has_result,
+        raises=tuple(name for name in raises if name[:1].isupper() or name.endswith("_error")),
+    )
+
+
+def _xml(text: str) -> DocFacts:
+    found = list(_XML.finditer(text))
+    inside = re.search(r"<summary>(.*?)(</summary>|$)", text, re.S)
+    return DocFacts(
+        summary=" ".join((inside[1] if inside else re.sub(r"<[^>]*>", " ", text)).split()),
+        parameters=tuple(m["name"] for m in found if m["tag"] == "param" and m["name"]),
+        has_result=any(m["tag"] == "returns" for m in found),
+        raises=tuple(m["name"].split(".")[-1] for m in found if m["tag"] == "exception" and m["name"]),
+    )
+
+
+def _rust(text: str) -> DocFacts:
+    sections = list(_RUST_SECTION.finditer(text))
+    parameters: list[str] = []
+    has_result = False
+    for section, following in zip(sections, [*sections[1:], None], strict=True):
+        body = text[section.end() : following.start() if following else len(text)]
+        head = section["head"].lower()
+        if head.startswith(("arg", "param")):
+            parameters += [name for item in _RUST_ITEM.finditer(body) for name in _names(item["name"])]
+        elif head.startswith("return"):
+            has_result = True
+    return DocFacts(summary=_summary(text), parameters=tuple(parameters), has_result=has_result)

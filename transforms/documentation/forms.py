@@ -1,0 +1,171 @@
+'''The forms that documentation takes, and the hole that is cut for it.
+
+    docstring   """text"""                             Python, inside the body
+    block       /** text, lines led by " * " */        JavaScript, TypeScript, Java, Kotlin, C, C++
+    line        /// text, //! text, // text            Rust, C#, Go; C and C++ where the file has it so
+
+A hole is `before | opener ... closer | after`: the model writes what stands between opener and closer, and
+`before + after` is the code alone. Documentation that is there already keeps its form and gives way to the hole.
+'''
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from model.errors import RecordError
+from transforms.fim.syntax import Source
+from transforms.symbols import Symbol
+
+FormName = Literal["docstring", "block", "line"]
+
+_LINE_MARKERS: Final = {"go": "//", "rust": "///", "csharp": "///"}
+_BLOCK_LANGUAGES: Final = ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp")
+DOCUMENTED_LANGUAGES: Final = ("python", *_BLOCK_LANGUAGES, *_LINE_MARKERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Where documentation goes in one file.
+
+    Args:
+        before, after: The file's bytes around the hole; together they are the file without this documentation.
+        opener, closer: What delimits the text, line breaks and indentation included.
+        form: The form that the text takes.
+        marker: What leads its lines but the first: "" in a docstring, ` *` in a block, `///` and the like.
+        indent: The blanks before the marker.
+        newline: The file's line break.
+    """
+
+    before: bytes
+    opener: str
+    closer: str
+    after: bytes
+    form: FormName
+    marker: str
+    indent: str
+    newline: str
+
+    @property
+    def terminator(self) -> str:
+        """What ends the text where the model writes it itself; "" where nothing does."""
+        return {"docstring": '"""', "block": "*/", "line": ""}[self.form]
+
+
+def cut_hole(source: Source, symbol: Symbol) -> Hole:
+    """Cuts the hole for a symbol's documentation.
+
+    Raises:
+        RecordError: `no_documentation_form`: the language has none that is known here.
+    """
+    if source.grammar not in DOCUMENTED_LANGUAGES:
+        raise RecordError("no_documentation_form", f"no form of documentation is known for {source.grammar}")
+    newline = "\r\n" if b"\r\n" in source.data else "\n"
+    if source.grammar == "python":
+        return _docstring_hole(source.data, symbol, newline)
+    old = source.data[slice(*symbol.doc)] if symbol.doc is not None else b""
+    marker = _line_marker(source.grammar, symbol, old)
+    if marker:
+        return _line_hole(source, symbol, newline, marker)
+    return _block_hole(source.data, symbol, newline)
+
+
+def _docstring_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
+    opener, closer, start, end = '"""', '"""', symbol.insert_at, symbol.insert_at
+    if symbol.doc is not None:
+        start, end = symbol.doc
+        if data[start : start + 1] in b"rR":  # a raw docstring may hold backslashes: its successor may too
+            opener = 'r"""'
+    elif symbol.is_inline_body and symbol.kind != "module":
+        start = len(data[:start].rstrip(b" \t"))
+        opener, closer = f'{newline}{symbol.indent}"""', f'"""{newline}{symbol.indent}'
+    else:
+        closer = f'"""{newline}{symbol.indent}'
+    return Hole(data[:start], opener, closer, data[end:], "docstring", "", symbol.indent, newline)
+
+
+def _block_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
+    start, end = symbol.doc if symbol.doc is not None else (symbol.insert_at, symbol.insert_at)
+    if symbol.is_inline_body:  # other code stands before it on its line
+        return Hole(data[:start], "/** ", " */ ", data[end:], "block", " *", symbol.indent, newline)
+    lead = f"{newline}{symbol.indent}"
+    after = "" if symbol.doc is not None else lead
+    if symbol.kind == "module" and symbol.doc is None:
+        after = newline + newline  # a blank line keeps it apart from what follows
+    return Hole(data[:start], f"/**{lead} * ", f"{lead} */{after}", data[end:], "block", " *", symbol.indent, newline)
+
+
+def _line_marker(grammar: str, symbol: Symbol, old: bytes) -> str:
+    if old.startswith(b"/*"):
+        return ""
+    found = re.match(rb"//[/!]?", old)
+    if found:
+        return found.group().decode()
+    if grammar == "rust" and symbol.kind == "module":
+        return "//!"
+    return _LINE_MARKERS.get(grammar, "")
+
+
+def _line_hole(source: Source, symbol: Symbol, newline: str, marker: str) -> Hole:
+    data = source.data
+    start, end = symbol.doc if symbol.doc is not None else (symbol.insert_at, symbol.insert_at)
+    lead = f"{newline}{symbol.indent}"
+    opener = f"{marker} "
+    if source.grammar == "go" and symbol.kind != "module":
+        opener += f"{symbol.name} "  # Go's convention: the comment begins with the name
+    elif source.grammar == "go":
+        opener += "Package "
+    elif source.grammar == "csharp":
+        opener += f"<summary>{lead}{marker} "
+    closer = "" if symbol.doc is not None else lead
+    if marker == "//!" and symbol.doc is None:
+        closer = newline + newline
+    if symbol.is_inline_body:
+        opener = lead + opener
+    return Hole(data[:start], opener, closer, data[end:], "line", marker, symbol.indent, newline)
+
+
+def read_answer(hole: Hole, answer: str) -> str:
+    """The plain text of what a model wrote into the hole, the opener's own words included.
+
+    Raises:
+        RecordError: `wrong_form`: a line doesn't go on as the form asks for.
+    """
+    opening = hole.opener.strip()
+    lines = re.split(r"\r\n|\r|\n", answer)
+    if hole.form == "docstring":
+        return "\n".join([lines[0], *[line.removeprefix(hole.indent) for line in lines[1:]]]).strip()
+    marker = hole.marker.strip()
+    text = [lines[0].strip()]
+    for number, line in enumerate(lines[1:], 2):
+        bare = line.strip()
+        is_last = number == len(lines)
+        if not bare and is_last:
+            continue
+        if not bare.startswith(marker) or (marker == "//" and bare.startswith("///")):
+            raise RecordError("wrong_form", f"line {number} of the answer doesn't begin with {marker}")
+        text.append(bare.removeprefix(marker).removeprefix(" "))
+    opened = " ".join(part.strip() for part in re.split(r"[\r\n]+\s*(?:\*|//[/!]?)?", opening))
+    words = re.sub(r"^(/\*\*|//[/!]?)\s*", "", opened).strip()
+    return "\n".join([f"{words} {text[0]}".strip(), *text[1:]]).strip()
+
+
+def write_answer(hole: Hole, text: str) -> str:
+    """Writes plain text down as the hole's form asks for: the reverse of `read_answer`, for chat models' answers.
+
+    The first line follows the opener; words that the opener says already are not said twice.
+    """
+    said = re.sub(r"\s*<summary>.*", "<summary>", hole.opener.strip(), flags=re.DOTALL)
+    said = re.sub(r"^(/\*\*|//[/!]?|r?\"\"\")\s*", "", said).strip()
+    body = text.strip()
+    if said and body.startswith(said):
+        body = body[len(said) :].lstrip()
+    lines = re.split(r"\r\n|\r|\n", body)
+    if hole.form == "docstring":
+        rest = [f"{hole.indent}{line}" if line.strip() else "" for line in lines[1:]]
+        tail = [hole.indent] if rest else []
+    else:
+        lead = hole.indent + hole.marker
+        rest, tail = [f"{lead} {line}".rstrip() for line in lines[1:]], []
+    return hole.newline.join([lines[0], *rest, *tail])

@@ -1,0 +1,118 @@
+"""Puts documentation into a file and proves that the code is the same.
+
+Python: the definition's `ast`, its documentation taken out, is equal before and after. Other languages: the leaves of
+the syntax tree that are no comments are equal. Python compares the definition's own lines (any indentation is
+wrapped in an `if`), so that a file of 5,000 functions isn't parsed 5,000 times; other languages compare the
+whole file up to `WHOLE_FILE_BYTES`, beyond that the definition's own lines.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+
+from transforms.documentation.forms import Hole
+from transforms.fim.syntax import Source, parse
+from transforms.symbols import Symbol
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
+
+WHOLE_FILE_BYTES = 64_000
+
+
+def splice(hole: Hole, answer: str) -> bytes:
+    """The file with the answer in the hole."""
+    return hole.before + f"{hole.opener}{answer}{hole.closer}".encode() + hole.after
+
+
+def is_code_unchanged(source: Source, symbol: Symbol, hole: Hole, answer: str) -> bool:
+    """Whether the file's code is the same with the answer in its place, and the answer is its documentation."""
+    spliced = splice(hole, answer)
+    if source.grammar == "python":
+        return _python_unchanged(source.data, spliced, symbol, hole, answer)
+    return _tokens_unchanged(source, spliced, symbol)
+
+
+def _python_unchanged(data: bytes, spliced: bytes, symbol: Symbol, hole: Hole, answer: str) -> bool:
+    before = _python_code(data, symbol, symbol.end)
+    after = _python_code(spliced, symbol, symbol.end + len(spliced) - len(data))
+    if before is None or after is None:
+        return False
+    wanted = _literal_value(hole, answer)
+    return before[0] == after[0] and after[1] is not None and after[1] == wanted
+
+
+def _literal_value(hole: Hole, answer: str) -> str | None:
+    raw = "r" if hole.opener.strip().startswith("r") else ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            value = ast.literal_eval(f'{raw}"""{answer}"""'.replace("\r\n", "\n"))
+    except (SyntaxError, ValueError):
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _python_code(data: bytes, symbol: Symbol, end: int) -> tuple[str, str | None] | None:
+    """The definition's tree without its documentation, and the documentation; None where it doesn't parse."""
+    if symbol.kind == "module":
+        text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    else:
+        start = data.rfind(b"\n", 0, symbol.start) + 1
+        blanks = data[start : symbol.start]
+        text = data[start if not blanks.strip() else symbol.start : end].decode("utf-8", "replace")
+        if text[:1] in (" ", "\t", "\f"):
+            text = "if True:\n" + text
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree: ast.AST = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    holder: ast.AST = tree
+    if symbol.kind != "module":
+        assert isinstance(tree, ast.Module)
+        first = tree.body[0] if tree.body else None
+        holder = first.body[0] if isinstance(first, ast.If) else first if first is not None else tree
+    body = getattr(holder, "body", None)
+    if body is None:
+        return None
+    documentation = None
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        value = body[0].value.value
+        if isinstance(value, str):
+            documentation = value
+            del body[0]
+    return ast.dump(tree), documentation
+
+
+def _tokens_unchanged(source: Source, spliced: bytes, symbol: Symbol) -> bool:
+    data, grammar = source.data, source.grammar
+    if len(data) > WHOLE_FILE_BYTES:
+        start = data.rfind(b"\n", 0, min(symbol.insert_at, symbol.doc[0] if symbol.doc else symbol.insert_at)) + 1
+        grown = len(spliced) - len(data)
+        data, spliced = data[start : symbol.end], spliced[start : symbol.end + grown]
+    before, after = parse(data, grammar), parse(spliced, grammar)
+    if before is None or after is None:
+        return False
+    if not before.num_errors and after.num_errors:
+        return False
+    return list(_tokens(before)) == list(_tokens(after))
+
+
+def _tokens(source: Source) -> Iterator[bytes]:
+    """The text of each leaf that is no comment, in order."""
+    comments = SYMBOL_GRAMMARS[source.grammar].comments
+    stack = [source.tree.root_node]
+    while stack:
+        node = stack.pop()
+        if node.type in comments:
+            continue
+        if node.child_count:
+            stack.extend(reversed(node.children))
+        else:
+            # Some grammars make the line break a token of its own: it isn't code.
+            text = source.data[node.start_byte : node.end_byte].strip()
+            if text:
+                yield text

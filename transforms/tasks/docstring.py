@@ -1,0 +1,364 @@
+"""Docstring: find symbols, have the model write their documentation, keep what is true of the code.
+
+Base models get a FIM hole where the documentation goes, in the language's own form; instruction models get a chat turn
+with the definition and are asked for the text alone. Either way the answer is read back into plain text, its claims
+are held against the symbol (`transforms.documentation.verify`), and it is spliced into the file, whose code must be
+the same (`transforms.documentation.splice`): a row whose code would change is never accepted.
+
+A definition longer than the context is reduced as every FIM context is: to whole lines nearest the hole, which are the
+signature and what surrounds it; in a chat prompt, to the first lines of the definition. `is_windowed` marks both.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from model.engine.api import Completion, Request, Sampling
+from model.errors import ConfigError, RecordError
+from model.tokenizer import Tokenizer
+from transforms import checks
+from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
+from transforms.documentation.facts import PythonStyle, read_facts
+from transforms.documentation.forms import DOCUMENTED_LANGUAGES, Hole, cut_hole, read_answer, write_answer
+from transforms.documentation.splice import is_code_unchanged, splice
+from transforms.documentation.verify import REASONS, DocBounds, verify
+from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
+from transforms.fim.grammars import grammar_name
+from transforms.fim.syntax import Source, parse
+from transforms.fim.windows import fit_window
+from transforms.rows import Rejection, Row, derive_seed
+from transforms.symbols import Symbol, find_symbols
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+
+SYMBOL_KINDS: Final = ("module", "class", "function", "method")
+_CONTROL_TOKENS: Final = 4
+
+CHECKS_TYPE: Final = pa.struct(
+    [
+        pa.field("right_form", pa.bool_(), nullable=False),
+        pa.field("code_unchanged", pa.bool_(), nullable=False),
+        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: the syntax alone can't tell
+        pa.field("likely_enough", pa.bool_(), nullable=False),
+        pa.field("edit_similarity", pa.float32()),  # null: there was no documentation
+        pa.field("mean_logprob", pa.float32(), nullable=False),
+    ]
+)
+RESULT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("symbol_kind", pa.string(), nullable=False),
+        pa.field("symbol_name", pa.large_string(), nullable=False),
+        pa.field("symbol_start", pa.int64(), nullable=False),  # characters of content
+        pa.field("symbol_end", pa.int64(), nullable=False),
+        pa.field("code", pa.large_string(), nullable=False),  # the definition, its documentation taken out
+        pa.field("code_documented", pa.large_string(), nullable=False),
+        pa.field("original_documentation", pa.large_string()),
+        pa.field("documentation", pa.large_string(), nullable=False),  # as it stands in code_documented
+        pa.field("documentation_text", pa.large_string(), nullable=False),  # without delimiters and line markers
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("is_windowed", pa.bool_(), nullable=False),
+        pa.field("ended_by", pa.string(), nullable=False),
+        pa.field("checks", CHECKS_TYPE, nullable=False),
+    ]
+)
+
+_INSTRUCTIONS: Final = (
+    "Write the documentation comment of the following {language} {kind} `{name}`. Describe what it does, its "
+    "parameters, its result and what it raises{style}. Answer with the text of the documentation alone, without the "
+    "code.\n\n```{language}\n{code}\n```"
+)
+_STYLE_WORDS: Final = {None: "", "google": ", in Google style", "numpy": ", in NumPy style", "rest": ", in reST style"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocstringTask:
+    """Writes documentation, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
+
+    Args:
+        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
+        is_chat: Whether the model is an instruction model.
+        kinds: Which symbols: of `SYMBOL_KINDS`.
+        targets: `undocumented`: symbols without documentation; `all`: the others too, whose own is taken out first.
+        style: Python's style of sections, or None for any one.
+        job_seed: Seeds sampling.
+        max_symbols: At most so many symbols of a file, in order; what is beyond is rejected as `too_many_symbols`.
+        max_prompt_tokens, max_new_tokens, temperature, top_k, top_p: As for every generating task.
+        min_score: Least mean log-probability of an answer.
+        bounds: Bounds on the text's length.
+    """
+
+    tokenizer: str
+    is_chat: bool = False
+    kinds: tuple[str, ...] = SYMBOL_KINDS
+    targets: Literal["undocumented", "all"] = "undocumented"
+    style: PythonStyle | None = None
+    job_seed: int = 0
+    max_symbols: int = 10_000
+    max_prompt_tokens: int = 1024
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_score: float = float("-inf")
+    bounds: DocBounds = field(default_factory=DocBounds)
+
+    name = "docstring"
+    template_version = "docstring-1"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.kinds) - set(SYMBOL_KINDS))
+        if unknown or not self.kinds:
+            raise ConfigError(f"unknown kind of symbol {', '.join(unknown)}; kinds are {', '.join(SYMBOL_KINDS)}")
+
+    @property
+    def result_schema(self) -> pa.Schema:
+        """The columns of one documented symbol."""
+        return RESULT_SCHEMA
+
+    def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
+        """Finds the row's symbols and asks for their documentation.
+
+        Raises:
+            RecordError: `unsupported_language`, `unparsable`, `no_symbol`.
+        """
+        source = read_source(row)
+        wanted = [
+            symbol
+            for symbol in find_symbols(source)
+            if symbol.kind in self.kinds and (self.targets == "all" or symbol.doc is None)
+        ]
+        if not wanted:
+            raise RecordError("no_symbol", f"no symbol of the kinds {', '.join(self.kinds)} to document")
+        return (self._request(row, source, symbol, number) for number, symbol in enumerate(wanted))
+
+    def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
+        """Reads one answer, holds it against the symbol, and splices it in."""
+        symbol, is_windowed = request.payload
+        source = read_source(row)
+        hole = cut_hole(source, symbol)
+        answer, ended_by = self._answer(hole, completion)
+        try:
+            text = read_answer(hole, answer)
+        except RecordError as error:
+            return _rejected(request, error.reason, error.detail)
+        verdicts = self._verdicts(source, symbol, text, was_cut=ended_by == "length")
+        for check, reason in REASONS.items():
+            if verdicts[check] is False:
+                return _rejected(
+                    request, reason, f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
+                )
+        if completion.mean_logprob < self.min_score:
+            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
+            return _rejected(request, "unlikely", detail)
+        if not is_code_unchanged(source, symbol, hole, answer):
+            return _rejected(request, "code_changed", "with this answer in its place the file's code isn't the same")
+        original = source.data[slice(*symbol.doc)].decode() if symbol.doc is not None else None
+        return Accepted(
+            columns={
+                **_texts(source, symbol, hole, answer),
+                "original_documentation": original,
+                "documentation_text": text,
+                "form": hole.form,
+                "is_windowed": is_windowed,
+                "ended_by": ended_by,
+                "checks": {
+                    "right_form": True,
+                    "code_unchanged": True,
+                    **verdicts,
+                    "likely_enough": True,
+                    "edit_similarity": None
+                    if original is None
+                    else checks.edit_similarity(f"{hole.opener.strip()}{answer}{hole.closer.strip()}", original),
+                    "mean_logprob": completion.mean_logprob,
+                },
+            }
+        )
+
+    def nest(self, row: Row, accepted: list[tuple[TaskRequest, Completion]]) -> tuple[str, list[str]]:
+        """The whole file with all accepted documentation in it, and the names of what was written, in order."""
+        source = read_source(row)
+        pieces: list[tuple[int, int, str]] = []
+        names = []
+        for request, completion in accepted:
+            symbol, _ = request.payload
+            hole = cut_hole(source, symbol)
+            answer, _ = self._answer(hole, completion)
+            pieces.append((len(hole.before), len(source.data) - len(hole.after), f"{hole.opener}{answer}{hole.closer}"))
+            names.append(symbol.qualified_name or "(module)")
+        data = source.data
+        for start, end, text in sorted(pieces, reverse=True):
+            data = data[:start] + text.encode() + data[end:]
+        return data.decode(), names
+
+    def _request(self, row: Row, source: Source, symbol: Symbol, number: int) -> TaskRequest | RejectedTarget:
+        name = f"{symbol.kind}:{symbol.qualified_name}:{symbol.start}"
+        if number >= self.max_symbols:
+            detail = f"the file has more than {self.max_symbols} symbols; raise --max_symbols"
+            return RejectedTarget(target=name, rejection=Rejection("targets", "too_many_symbols", detail))
+        tokenizer = open_tokenizer(self.tokenizer)
+        try:
+            hole = cut_hole(source, symbol)
+            if self.is_chat:
+                prompt, is_windowed = self._chat_prompt(tokenizer, source, symbol, hole)
+            else:
+                prompt, is_windowed = self._fim_prompt(tokenizer, hole)
+        except RecordError as error:
+            return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
+        stop_ids = chat_stop_ids(tokenizer) if self.is_chat else fim_stop_ids(tokenizer)
+        return TaskRequest(
+            target=name,
+            request=Request(
+                prompt=tuple(prompt),
+                max_new_tokens=self.max_new_tokens,
+                stop_ids=stop_ids,
+                sampling=Sampling(
+                    temperature=self.temperature,
+                    top_k=self.top_k,
+                    top_p=self.top_p,
+                    seed=derive_seed(self.job_seed, row.content_sha256, "docstring", name),
+                ),
+            ),
+            payload=(symbol, is_windowed),
+            prompt_format="chat" if self.is_chat else "psm",
+        )
+
+    def _fim_prompt(self, tokenizer: Tokenizer, hole: Hole) -> tuple[list[int], bool]:
+        prefix = hole.before.decode() + hole.opener
+        text = prefix + hole.closer + hole.after.decode()
+        window = fit_window(tokenizer, text, len(prefix), len(prefix), self.max_prompt_tokens - _CONTROL_TOKENS)
+        return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
+
+    def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
+        """The definition without its documentation; cut from the end, by halves of its lines, until it fits."""
+        lines = _definition(source, symbol, hole).splitlines()
+        for kept in _fewer_and_fewer(len(lines)):
+            code = "\n".join(lines[:kept] + (["..."] if kept < len(lines) else []))
+            words = _INSTRUCTIONS.format(
+                language=source.grammar,
+                kind=symbol.kind,
+                name=symbol.name,
+                code=code,
+                style=_STYLE_WORDS[self.style] if source.grammar == "python" else "",
+            )
+            prompt = chat_prompt(tokenizer, [Turn("user", words)])
+            if len(prompt) <= self.max_prompt_tokens:
+                return prompt, kept < len(lines)
+        raise RecordError(
+            "prompt_too_long",
+            f"the first line alone makes {len(prompt)} tokens, the limit is {self.max_prompt_tokens}; "
+            "raise --max_prompt_tokens",
+        )
+
+    def _answer(self, hole: Hole, completion: Completion) -> tuple[str, str]:
+        """What goes between opener and closer, and what ended it: the model's stop, the form's closer, the limit."""
+        tokenizer = open_tokenizer(self.tokenizer)
+        written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
+        if self.is_chat:
+            return write_answer(hole, _plain(fenced_code(written) or written)), completion.finish_reason
+        ended_by: str = completion.finish_reason
+        if hole.terminator and hole.terminator in written:
+            written, ended_by = written.split(hole.terminator, 1)[0], "closer"
+        if hole.form == "block":
+            written = written.rstrip(" \t*")
+        return written.rstrip("\r\n") if hole.form != "docstring" else written, ended_by
+
+    def _verdicts(self, source: Source, symbol: Symbol, text: str, *, was_cut: bool) -> dict[str, bool | None]:
+        body = source.data[symbol.body_start : symbol.body_end]
+        return verify(
+            symbol,
+            read_facts(text, source.grammar),
+            text,
+            body_has_calls=b"(" in body or b"!" in body,
+            was_cut=was_cut,
+            style=self.style if source.grammar == "python" else None,
+            bounds=self.bounds,
+        )
+
+
+def read_source(row: Row) -> Source:
+    """The row's syntax tree.
+
+    Raises:
+        RecordError: `unsupported_language`, `unparsable`.
+    """
+    grammar = grammar_name(row.language, row.path)
+    if grammar not in DOCUMENTED_LANGUAGES:
+        raise RecordError(
+            "unsupported_language", f"{row.language or 'an unknown language'} has no form of documentation here"
+        )
+    return _parsed(row.content, grammar)
+
+
+@functools.lru_cache(maxsize=8)  # the targets of one file come one after the other
+def _parsed(content: str, grammar: str) -> Source:
+    source = parse(content.encode(), grammar)
+    if source is None:
+        raise RecordError("unparsable", f"the {grammar} grammar gave up on {len(content)} characters")
+    return source
+
+
+def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str, Any]:
+    """The definition before and after, from the start of its first line."""
+    grown = len(splice(hole, answer)) - len(source.data)
+    start = min(symbol.start, symbol.doc[0] if symbol.doc is not None else symbol.start, len(hole.before))
+    start = source.data.rfind(b"\n", 0, start) + 1
+    documented = splice(hole, answer)[start : symbol.end + grown]
+    return {
+        "symbol_kind": symbol.kind,
+        "symbol_name": symbol.qualified_name,
+        "symbol_start": len(source.data[: symbol.start].decode()),
+        "symbol_end": len(source.data[: symbol.end].decode()),
+        "code": _definition(source, symbol, hole),
+        "code_documented": documented.decode(),
+        "documentation": f"{hole.opener.strip()}{_joint(hole)}{answer}{hole.closer.rstrip()}",
+    }
+
+
+def _joint(hole: Hole) -> str:
+    """The blank that `strip` took from the opener's end."""
+    return hole.opener[len(hole.opener.rstrip()) :] if hole.opener[-1:] == " " else ""
+
+
+def _definition(source: Source, symbol: Symbol, hole: Hole) -> str:
+    without = hole.before + hole.after
+    shrunk = len(source.data) - len(without)
+    start = min(symbol.start, len(hole.before))
+    start = without.rfind(b"\n", 0, start) + 1
+    return without[start : symbol.end - shrunk].decode()
+
+
+def _plain(text: str) -> str:
+    """A chat answer without the delimiters that the model put around it."""
+    text = text.strip()
+    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/")):
+        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
+            text = text[len(opening) : -len(closing)].strip()
+    lines = text.splitlines()
+    marker = re.match(r"\s*(///|//!|//|\*)(?: |$)", text)
+    if marker and all(line.strip().startswith(marker[1]) for line in lines if line.strip()):
+        lines = [line.strip().removeprefix(marker[1]).removeprefix(" ") for line in lines]
+    elif len(lines) > 1 and all(line.strip().startswith("*") for line in lines[1:] if line.strip()):
+        lines = [lines[0], *[line.strip().removeprefix("*").removeprefix(" ") for line in lines[1:]]]
+    return "\n".join(lines)
+
+
+def _fewer_and_fewer(count: int) -> Iterator[int]:
+    while count > 1:
+        yield count
+        count = count * 3 // 4
+    yield 1
+
+
+def _rejected(request: TaskRequest, reason: str, detail: str) -> RejectedTarget:
+    return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+
+
+@functools.lru_cache(maxsize=4)
+def open_tokenizer(path: str) -> Tokenizer:
+    """This process's tokenizer for `path`: tasks stay small and picklable."""
+    return Tokenizer.load(path)
