@@ -101,7 +101,7 @@ def corpus_schema() -> pa.Schema:
             pa.field("src_encoding", pa.string(), nullable=False),
             pa.field("is_vendor", pa.bool_(), nullable=False),
             pa.field("is_generated", pa.bool_(), nullable=False),
-            pa.field("detected_licenses", pa.list_(pa.string()), nullable=False),
+            pa.field("detected_licenses", pa.list_(pa.field("element", pa.string())), nullable=False),
             pa.field("content", pa.large_string(), nullable=False),
         ],
         metadata={"schema_version": SCHEMA_VERSION},

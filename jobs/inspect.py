@@ -174,7 +174,7 @@ def _fim_row(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableT
     from rich.text import Text
 
     facts = [str(row[name]) for name in ("span_kind", "fim_mode") if row.get(name)]
-    yield Text("  ".join(facts), style=_FAINT)
+    yield Text(visible("  ".join(facts)), style=_FAINT)
     before = "".join(row["prefix"].splitlines(keepends=True)[-context_lines:])
     after = "".join(row["suffix"].splitlines(keepends=True)[:context_lines])
     original, generated = row.get("original_middle"), row["generated_middle"]

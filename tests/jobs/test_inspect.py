@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.inspect import Options, run, visible
+from model.errors import ConfigError
+from transforms.rows import REJECTED_SCHEMA
+
+FIM_ROW = {
+    "repo_name": "tool",
+    "path": "lib/[red]x.py",
+    "prefix": "import os\n\n\ndef area(a, b):\n\treturn ",
+    "generated_middle": "a + b",
+    "original_middle": "a * b",
+    "suffix": "  # metres\n\n\ndef next():\n    pass\n",
+    "span_kind": "single_line",
+    "fim_mode": "psm",
+    "checks": {"parses": True, "exact_match": False, "edit_similarity": 0.6, "unchecked": None},
+}
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+def dataset(folder: Path, rows: list[dict], name: str = "data/train-00000-of-00001.parquet", **how) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path, **how)
+    return folder
+
+
+def shown(capsys, path: Path, **options) -> str:
+    assert run(Options(path=str(path), **options)) == 0
+    return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_generated_middle_stands_in_its_place_above_the_original(tmp_path, capsys):
+    lines = shown(capsys, dataset(tmp_path, [FIM_ROW])).splitlines()
+    assert lines[0].startswith("row 0  tool lib/[red]x.py ---")
+    assert lines[1] == "single_line  psm"
+    assert lines[2:11] == [
+        "  import os",
+        "",
+        "",
+        "  def area(a, b):",
+        "+     return a + b  # metres",
+        "",
+        "",
+        "  def next():",
+        "      pass",
+    ]
+    assert lines[11] == "-     return a * b  # metres"
+    assert lines[12] == "ok parses  NO exact_match  edit_similarity 0.60"
+    assert lines[-1] == "1 of 1 rows in 1 file"
+
+
+def test_a_middle_of_several_lines_is_marked_at_each(tmp_path, capsys):
+    row = FIM_ROW | {"prefix": "def f():\n", "generated_middle": "    a\n    b\n", "suffix": "# end\n"}
+    lines = shown(capsys, dataset(tmp_path, [row | {"original_middle": "    c\n"}])).splitlines()
+    assert lines[2:7] == ["  def f():", "+     a", "+     b", "  # end", "-     c"]
+
+
+def test_an_exact_match_is_not_shown_twice(tmp_path, capsys):
+    text = shown(capsys, dataset(tmp_path, [FIM_ROW | {"original_middle": "a + b"}]))
+    assert "  = the original" in text and "\n-" not in text
+
+
+def test_context_is_cut_to_the_lines_asked_for(tmp_path, capsys):
+    text = shown(capsys, dataset(tmp_path, [FIM_ROW]), context_lines=1)
+    assert "def area" not in text and "return a + b" in text and "def next" not in text
+
+
+def test_a_narrow_terminal_folds_lines_and_loses_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "24")
+    row = FIM_ROW | {"generated_middle": "alpha + beta + gamma + delta + epsilon"}
+    text = shown(capsys, dataset(tmp_path, [row]))
+    assert max(map(len, text.splitlines())) <= 24
+    assert all(word in text for word in ("alpha", "beta", "gamma", "delta", "epsilon"))
+
+
+def test_colour_comes_only_when_it_is_asked_for_or_there_is_a_terminal(tmp_path, capsys):
+    assert "\x1b" not in shown(capsys, dataset(tmp_path, [FIM_ROW]))
+    assert "\x1b[" in shown(capsys, tmp_path, color="always")
+
+
+def test_escapes_in_rows_never_reach_the_terminal(tmp_path, capsys):
+    evil = "\x1b]0;owned\x07\x9b31m\u202e"
+    row = {name: evil if isinstance(value, str) else value for name, value in FIM_ROW.items()}
+    for case in (row, {evil: evil, "path": evil}):
+        text = shown(capsys, dataset(tmp_path, [case]))
+        assert not set(text) & set(evil[:1] + "\x07\x9b\u202e")
+        assert "\\x1b]0;owned" in text
+
+
+@given(st.text())
+def test_what_is_visible_holds_no_control_but_tab_and_newline(text):
+    assert all(char in "\t\n" or not (ord(char) < 32 or 127 <= ord(char) < 160) for char in visible(text))
+
+
+def test_any_other_parquet_is_shown_column_by_column(tmp_path, capsys):
+    rows = [{"path": "a.py", "content": "\n".join(map(str, range(20))), "deep": {"x": None, "y": [1, 2]}}]
+    text = shown(capsys, dataset(tmp_path, rows), context_lines=3)
+    for expected in ("content 0", "(17 more lines)", "deep.x  null", "deep.y  [1, 2]"):
+        assert expected in text
+
+
+def test_rows_are_numbered_through_files_and_row_groups(tmp_path, capsys):
+    dataset(tmp_path, [{"path": f"{i}.py"} for i in range(5)], "data/train-00000-of-00002.parquet", row_group_size=2)
+    dataset(tmp_path, [{"path": f"{i}.py"} for i in range(5, 8)], "data/train-00001-of-00002.parquet")
+    text = shown(capsys, tmp_path, start=3, rows=3)
+    assert [line.split(" -")[0] for line in text.splitlines() if line.startswith("row ")] == [
+        "row 3  3.py",
+        "row 4  4.py",
+        "row 5  5.py",
+    ]
+    assert "3 of 8 rows in 2 files" in text
+
+
+def test_a_seed_draws_the_same_rows_each_time(tmp_path, capsys):
+    dataset(tmp_path, [{"path": f"{i}.py"} for i in range(50)])
+    first, again, other = (shown(capsys, tmp_path, seed=seed, rows=4) for seed in (1, 1, 2))
+    assert first == again != other and first.count("row ") == 4
+
+
+def test_what_was_rejected_is_counted_by_reason(tmp_path, capsys):
+    base = {"kind": "row", "uri": "in.parquet", "row_group": 0, "stage": "read", "detail": "no UTF-8"}
+    rows = [base | {"row": i, "reason": "not_utf8", "path": f"{i}.py"} for i in range(3)]
+    rows.append(base | {"row": 7, "reason": "null_content", "path": None})
+    path = tmp_path / "rejected/rejected-00000-of-00001.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), path)
+    text = shown(capsys, tmp_path, rejected=True)
+    assert "row   read   not_utf8      3" in text and "row   read   null_content  1" in text
+    assert "read/not_utf8  0.py  no UTF-8" in text
+    assert "read/null_content  in.parquet group 0 row 7  no UTF-8" in text
+
+
+def test_a_job_that_is_not_finished_shows_what_is_committed(tmp_path, capsys):
+    from jobs.commits import commit_unit, new_attempt_id
+    from transforms.work import Unit, UnitResult
+
+    unit = Unit(unit_id="000000-a", uri="u", version="v", row_group=0, row_start=0, row_count=1, num_bytes=1)
+    result = UnitResult(kept=pa.Table.from_pylist([FIM_ROW]), rejected=REJECTED_SCHEMA.empty_table())
+    commit_unit(str(tmp_path / "_job"), unit, new_attempt_id(), result, config_hash="h")
+    assert "return a + b" in shown(capsys, tmp_path)
+
+
+def test_a_file_a_folder_and_a_glob_are_understood(tmp_path, capsys):
+    dataset(tmp_path, [{"path": "a.py"}], "x.parquet")
+    for path in (tmp_path, tmp_path / "x.parquet", tmp_path / "*.parquet"):
+        assert "a.py" in shown(capsys, path)
+
+
+def test_what_cannot_be_shown_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"no rows at .*nowhere; give a job's output"):
+        run(Options(path=str(tmp_path / "nowhere")))
+    (tmp_path / "bad.parquet").write_bytes(b"not parquet at all")
+    with pytest.raises(ConfigError, match=r"bad\.parquet is not Parquet"):
+        run(Options(path=str(tmp_path / "bad.parquet")))
