@@ -138,8 +138,10 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
 
         try:
             merge_all(spec, missing, runner_args)
+        except (ConfigError, DamagedAttempt):
+            raise
         except Exception:
-            # Beam wraps a worker's error in text of its own: what is wrong with a unit's file is found out here.
+            # A remote runner gives an error as text: what is wrong with a unit's file is found out here.
             _check_attempts(spec)
             raise
     records = [read_shard_record(spec, *item) for item in plan.items()]

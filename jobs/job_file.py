@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import platform
 import time
 from collections.abc import Mapping
@@ -126,6 +127,8 @@ def check_output(output: str, job: str) -> JobFile | None:
     Raises:
         ConfigError: The folder is another job's output, or holds files that no job of ours wrote.
     """
+    if storage.is_local(output) and os.path.isfile(output):
+        raise ConfigError(f"--output {output} is a file; name a folder")
     found = read_job(output)
     if found is not None:
         if found.job != job:
@@ -133,21 +136,11 @@ def check_output(output: str, job: str) -> JobFile | None:
                 f"{output} is the output of `codemill {found.job}` (begun {found.created}); choose another --output"
             )
         return found
-    if storage.is_local(output) and storage.exists(output) and not _is_folder(output):
-        raise ConfigError(f"--output {output} is a file; name a folder")
     names = storage.list_names(output)
     if names and "_job" not in names:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
         raise ConfigError(f"{output} is not empty and no output of codemill: it holds {shown}; choose another --output")
     return None
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        storage.list_names(path)
-    except NotADirectoryError:
-        return False
-    return True
 
 
 def check_resume(found: JobFile, output: str, options: OptionSet, checkpoint_sha256: str) -> None:

@@ -19,6 +19,9 @@ from jobs.shards import Kind, MergeSpec, ShardRecord, merge_shard
 
 _MERGES_AT_ONCE = 4
 
+# Beam wraps a DoFn's error in text of its own; where the runner is in this process, the error itself is here.
+_first_fault: Exception | None = None
+
 
 class MergeShards(beam.DoFn):
     """Merges shards, several at once; `finish_bundle` waits for those of its own bundle."""
@@ -37,15 +40,35 @@ class MergeShards(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Waits for the bundle's shards; the first fault ends the others."""
+        global _first_fault
         try:
             for future in self._futures:
                 future.result()
+        except Exception as error:
+            _first_fault = _first_fault or error
+            raise
         finally:
             self._pool.shutdown(cancel_futures=True)
 
 
 def merge_all(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], runner_args: Sequence[str] = ()) -> None:
-    """Merges the shards, on the runner that `runner_args` (Beam's own flags) name, `FnApiRunner` without any."""
+    """Merges the shards, on the runner that `runner_args` (Beam's own flags) name, `FnApiRunner` without any.
+
+    Raises:
+        StorageFull, DamagedAttempt: As `merge_shard` does, where the runner is in this process; a remote runner wraps
+            errors in its own.
+    """
+    global _first_fault
+    _first_fault = None
+    try:
+        _run(spec, shards, runner_args)
+    except Exception as error:
+        if _first_fault is not None:
+            raise _first_fault from error
+        raise
+
+
+def _run(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], runner_args: Sequence[str]) -> None:
     options = PipelineOptions(list(runner_args))
     options.view_as(SetupOptions).save_main_session = False
     runner = None if names_a_runner(runner_args) else FnApiRunner()

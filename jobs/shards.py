@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.commits import CommitRecord, FileRecord, new_attempt_id
+from jobs.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
 from jobs.failpoints import failpoint, register
 from jobs.schemas import fit_table
 from transforms.rows import REJECTED_SCHEMA
@@ -190,7 +190,7 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
             rows += group.num_rows
             if kind == "rejected":
                 tally.update(_tally(group))
-            failpoint(INSIDE_SHARD)
+            failpoint_in(path, INSIDE_SHARD)
         if not rows:
             writer.write_table(schema.empty_table())
     failpoint(AFTER_SHARD)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Options(CommonOptions):
     """Turn files into upper case."""
 
     mark: str = option("", help="Put in front of each text.")
+    pause_s: float = option(0.0, help="Pause before each unit.", operational=True)
 
 
 @dataclass
@@ -62,6 +64,7 @@ class UppercaseWork:
         pass
 
     def run(self, unit, table, rows):
+        time.sleep(self.options.pause_s)
         columns = resolve_columns(table.schema, self._overrides)
         limits = RowLimits(max_content_bytes=int(self.options.max_content_mb * 1_000_000))
         counts = Counter(rows_in=len(rows))
