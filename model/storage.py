@@ -30,11 +30,6 @@ def filesystem(path: str | os.PathLike[str]) -> tuple[Any, str]:
     return fsspec.core.url_to_fs(resolve(path))
 
 
-def is_local(path: str | os.PathLike[str]) -> bool:
-    """Whether the path can be memory-mapped: no URL scheme."""
-    return "://" not in os.fspath(path)
-
-
 def join(folder: str | os.PathLike[str], name: str) -> str:
     """A file's path inside a folder, for paths and URLs alike."""
     return f"{os.fspath(folder).rstrip('/')}/{name}"

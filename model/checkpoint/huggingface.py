@@ -1,7 +1,7 @@
 """The Hugging Face layout: `config.json`, and one or many safetensors files with an index.
 
 Matrices are stored [out, in], as ours are, so every tensor is a weight as it is and is
-streamed from disk (memory-mapped) or from a bucket (ranges) in blocks.
+streamed in blocks, from a disk or a bucket.
 A safetensors file is: header size (8 bytes, little-endian), a JSON header with each
 tensor's dtype, shape and byte range, the data. Source: the safetensors format description.
 """
@@ -20,13 +20,12 @@ from model.checkpoint.stored import (
     Checkpoint,
     Entry,
     StoredTensor,
-    array_blocks,
     rows_per_block,
     without_spare_rows,
 )
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.storage import filesystem, is_local, join, read_bytes
+from model.storage import filesystem, join, read_bytes
 
 KIND = "Hugging Face safetensors"
 
@@ -186,9 +185,6 @@ def _stored(path: str, data_begin: int, size: int, name: str, info: dict[str, An
         )
 
     def blocks() -> Iterator[np.ndarray]:
-        if is_local(path):
-            yield from array_blocks(np.memmap(path, dtype, "r", offset=begin, shape=shape))
-            return
         row_bytes = math.prod(shape[1:]) * dtype.itemsize
         step = rows_per_block(shape, dtype.itemsize) * row_bytes
         for at in range(begin, end, step):
