@@ -1,10 +1,10 @@
 """What a running job shows: a live line in a terminal, a plain line now and then elsewhere.
 
-    units 41/117 | rows 10,496/29,952 | 1,204 tokens/s | slots 93% | rejected 212 | ETA 00:07:31
+    41/117 units · ETA 07:31 · 10,496/29,952 rows · 1,204 tokens/s · 212 rejected · slots 93% ━━━━━━━━━╸━━━━━━━━━━━
 
 Figures come from the commits (units, rows, rejected) and the workers' heartbeats (tokens, slots) alone, so they are
 the same on every runner, from any machine, and after a resume. What doesn't fit the terminal is left off from the
-right, whole figures at a time. All of it goes to standard error.
+right, whole figures at a time; the bar has what is left over. All of it goes to standard error.
 
 Cost: one listing of the commits a poll; a slow listing makes polls rarer, so that it takes a tenth of the time at most.
 """
@@ -28,8 +28,8 @@ _POLL_SHARE = 10  # a poll that took t is followed by a pause of at least 10 t
 _LINE_S = 30.0  # between plain lines
 _WINDOW_S = 120.0  # rates are over the last two minutes
 _FRESH_S = 30.0  # a worker silent for longer counts no more among the slots
-_BAR_WIDTH = 24
-_LEAST_BAR_TERMINAL = 60  # a narrower terminal has no room for a bar beside the figures
+_BAR_WIDTH = 24  # columns at most; below a third of it there is none
+_SEPARATOR = " \N{MIDDLE DOT} "
 
 _log = logging.getLogger(__name__)
 
@@ -53,17 +53,17 @@ def figures(snapshot: Snapshot) -> list[str]:
     """The figures as words, the most important first.
 
     >>> figures(Snapshot(units_done=1, units_total=4, rows_done=10, rows_total=40, rejected=2, eta_s=75))
-    ['units 1/4', 'ETA 00:01:15', 'rows 10/40', 'rejected 2']
+    ['1/4 units', 'ETA 01:15', '10/40 rows', '2 rejected']
     """
-    shown = [f"units {snapshot.units_done:,}/{snapshot.units_total:,}"]
+    shown = [f"{snapshot.units_done:,}/{snapshot.units_total:,} units"]
     if snapshot.failed_units:
-        shown.append(f"FAILED UNITS {snapshot.failed_units:,}")
-    if snapshot.eta_s is not None:
+        shown.append(f"{snapshot.failed_units:,} FAILED")
+    if snapshot.eta_s:
         shown.append(f"ETA {clock(snapshot.eta_s)}")
-    shown.append(f"rows {snapshot.rows_done:,}/{snapshot.rows_total:,}")
+    shown.append(f"{snapshot.rows_done:,}/{snapshot.rows_total:,} rows")
     if snapshot.tokens_per_s is not None:
         shown.append(f"{snapshot.tokens_per_s:,.0f} tokens/s")
-    shown.append(f"rejected {snapshot.rejected:,}")
+    shown.append(f"{snapshot.rejected:,} rejected")
     if snapshot.slot_occupancy is not None:
         shown.append(f"slots {snapshot.slot_occupancy:.0%}")
     return shown
@@ -72,12 +72,12 @@ def figures(snapshot: Snapshot) -> list[str]:
 def fit(words: Sequence[str], width: int) -> str:
     """As many of the words as fit in `width` columns, from the first on; the first is cut if it must be.
 
-    >>> fit(["units 1/4", "rows 10/40", "rejected 2"], 24)
-    'units 1/4 | rows 10/40'
+    >>> fit(["1/4 units", "10/40 rows", "2 rejected"], 24)
+    '1/4 units · 10/40 rows'
     """
     line = words[0][:width]
     for word in words[1:]:
-        longer = f"{line} | {word}"
+        longer = f"{line}{_SEPARATOR}{word}"
         if len(longer) > width:
             break
         line = longer
@@ -85,13 +85,14 @@ def fit(words: Sequence[str], width: int) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
+    """Seconds as minutes and seconds, with hours before them where there are any.
 
-    >>> clock(3725.4)
-    '01:02:05'
+    >>> clock(125.4), clock(3725.4)
+    ('02:05', '1:02:05')
     """
-    whole = int(seconds)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"
 
 
 class Watcher:
@@ -191,7 +192,7 @@ class _Lines:
         self._pending: str | None = None
 
     def show(self, words: Sequence[str], share: float | None) -> None:
-        self._pending = " | ".join(words)
+        self._pending = _SEPARATOR.join(words)
         if self._now() - self._last_at >= _LINE_S:
             self._write()
 
@@ -221,13 +222,13 @@ class _Bar:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        width = self._console.width - 1
-        if share is None or self._console.width < _LEAST_BAR_TERMINAL:
-            self._live.update(Text(fit(words, width), no_wrap=True))
+        line = fit(words, self._console.width - 1)
+        left = self._console.width - len(line) - 2
+        if share is None or left < _BAR_WIDTH // 3:
+            self._live.update(Text(line, no_wrap=True))
             return
-        bar = ProgressBar(total=1.0, completed=share, width=_BAR_WIDTH)
-        text = Text(fit(words, width - _BAR_WIDTH - 1), no_wrap=True)
-        self._live.update(Columns([bar, text], padding=(0, 1)))
+        bar = ProgressBar(total=1.0, completed=share, width=min(left, _BAR_WIDTH))
+        self._live.update(Columns([Text(line, no_wrap=True), bar], padding=(0, 1)))
 
     def close(self) -> None:
         self._live.stop()

@@ -128,17 +128,22 @@ def test_all_figures_stand_in_the_line():
         slot_occupancy=0.93,
         eta_s=451,
     )
-    line = " | ".join(figures(snapshot))
-    assert line == (
-        "units 41/117 | FAILED UNITS 1 | ETA 00:07:31 | rows 10,496/29,952 | 1,204 tokens/s | rejected 212 | slots 93%"
-    )
+    assert figures(snapshot) == [
+        "41/117 units",
+        "1 FAILED",
+        "ETA 07:31",
+        "10,496/29,952 rows",
+        "1,204 tokens/s",
+        "212 rejected",
+        "slots 93%",
+    ]
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.integers(1, 200))
 def test_a_line_never_exceeds_the_width_and_keeps_the_first_figures(words, width):
     line = fit(words, width)
     assert len(line) <= width
-    assert line == words[0][:width] or any(line == " | ".join(words[:count]) for count in range(1, len(words) + 1))
+    assert line == words[0][:width] or any(line == " · ".join(words[:count]) for count in range(1, len(words) + 1))
 
 
 def test_a_clock_counts_beyond_a_day():
@@ -158,7 +163,7 @@ def test_where_there_is_no_terminal_a_last_plain_line_comes(job):
     stream = io.StringIO()
     with follow_job(str(job.job_dir), units_total=1, rows_total=40, stream=stream):
         pass
-    assert stream.getvalue() == "[00:00:00] units 1/1 | rows 40/40 | rejected 0\n"
+    assert stream.getvalue() == "[00:00] 1/1 units · 40/40 rows · 0 rejected\n"
 
 
 def test_plain_lines_come_now_and_then(monkeypatch):
@@ -167,7 +172,7 @@ def test_plain_lines_come_now_and_then(monkeypatch):
     for word in ("one", "two", "three"):
         lines.show([word], None)
     lines.close()
-    assert stream.getvalue() == "[00:00:31] two\n[00:00:50] three\n"
+    assert stream.getvalue() == "[00:31] two\n[00:50] three\n"
 
 
 def test_a_terminal_gets_a_bar_with_the_figures(job, monkeypatch):
@@ -177,16 +182,16 @@ def test_a_terminal_gets_a_bar_with_the_figures(job, monkeypatch):
     stream = Terminal()
     with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
         pass
-    assert "units 1/2 | rows 20/40 | rejected 0" in stream.getvalue() and "\x1b[" in stream.getvalue()
+    assert "1/2 units · 20/40 rows · 0 rejected" in stream.getvalue() and "\x1b[" in stream.getvalue()
 
 
 def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("COLUMNS", "28")
     stream = Terminal()
     with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
         pass
-    assert "units 0/2 | rows 0/40" in stream.getvalue() and "rejected" not in stream.getvalue()
+    assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
 
 def test_none_shows_nothing_at_all(job):
@@ -213,7 +218,7 @@ def test_storage_that_fails_for_a_moment_does_not_end_the_job(job, monkeypatch):
     with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=stream):
         while len(polls) < 3:
             time.sleep(0.001)
-    assert "units 1/1" in stream.getvalue()
+    assert "1/1 units" in stream.getvalue()
 
 
 def test_the_blocks_own_error_comes_out(job):
@@ -229,4 +234,4 @@ def test_a_count_shows_its_last_value():
     with count_line("auto", "files", stream) as line:
         for count in range(1, 1001):
             line.update(count, "2 rejected")
-    assert stream.getvalue() == "[00:00:00] 1,000 files | 2 rejected\n"
+    assert stream.getvalue() == "[00:00] 1,000 files · 2 rejected\n"
