@@ -1,0 +1,229 @@
+"""Values given to names that say "secret": the class that scanners by prefix miss most.
+
+    name            between        value
+    DB_PASSWORD     = "            hunter22"        quoted, in any language
+    "clientSecret"  : "            9f3c...          JSON, dictionaries, calls, XML, command lines
+    password        :              hunter22         bare, where the file is configuration or the value is no expression
+
+The rule matches the word and the first characters of the value; this validator reads the whole name to its left and the whole value, and
+weighs three things: what the name claims, what the value looks like, and what separates the two.
+"""
+
+from __future__ import annotations
+
+import re
+
+from transforms.filters.candidate import Candidate, Verdict
+from transforms.filters.secret_values import (
+    is_hex_hash,
+    is_path_or_url,
+    is_placeholder,
+    is_uuid,
+    is_wordlike,
+    looks_random,
+    shannon_entropy,
+    word_share,
+)
+
+MAX_VALUE_BYTES = 2048
+_MAX_NAME_BYTES = 64
+_NAME_CHARS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$")
+_PASSWORD_NAME = re.compile(
+    rb"(?i)pass(?:w|phrase|code)|passwd|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
+)
+_STRONG_NAME = re.compile(
+    rb"(?i)secret|token|api[_.-]?key|apikey|(?:access|auth|private|signing|encryption|client|account|storage|master|service|license|app|admin|deploy|consumer|session|shared|server|rest|write|user|security|ssh|webhook)[_.-]?key|credential|bearer|oauth"
+)
+_NOT_A_SECRET_NAME = re.compile(
+    rb"(?i)(?:^|[_.-])(?:public|pub|foreign|primary|csrf_?param|cache|partition|sort|row|hot|short|foreignkey|keyboard|translation|i18n)[_.-]?key"
+    rb"|tokeni[sz]|monkey|keyboard|keycode|secretary|passport|bypass|compass|passive|passenger|passing|keyframe|keypress|keydown|keyup|keyword|keychar|hockey|turkey|donkey"
+)
+_TAIL_OF_OTHER_THINGS = re.compile(
+    rb"(?i)(?:[_.-]?(?:file|filename|path|dir|url|uri|endpoint|field|label|text|hint|prompt|msg|message|error|errors|regexp?|pattern|format|policy|prefix|suffix|header|param|params|placeholder"
+    rb"|class|type|types|name|names|len|length|size|count|num|number|expir\w*|ttl|timeout|date|time|age|min|max|enabled|required|column|attribute|attr|index|idx|selector|element|input|form|view|page|screen|dialog|title"
+    rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
+    rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
+)
+_HASH_NAME = re.compile(
+    rb"(?i)hash|digest|checksum|sha\d*|md5|commit|etag|integrity|fingerprint|revision|uuid|guid|thumbprint"
+)
+_CODE_LANGUAGES = frozenset(
+    b"python java javascript typescript c c++ cpp c# csharp go rust kotlin swift scala ruby php dart lua perl r julia haskell objective-c groovy elixir tsx jsx".split()
+)
+_CONFIG_PATH = re.compile(
+    r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
+)
+_BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;)?[a-z_]+=|\\n")
+_EXPRESSION = re.compile(
+    rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^&|^\*|^!|^\$"
+)
+_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]+[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]+[uUlL]*\Z")
+_OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
+_CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
+
+
+def assigned_secret(candidate: Candidate) -> Verdict | None:
+    """The validator of assignments. Confidence: 0.9 for generated values under a strong name, 0.5 for weak ones."""
+    match, data = candidate.match, candidate.data
+    name = _whole_name(data, match.start("word"), match.end("name"))
+    kind = _name_kind(name)
+    if not kind or _OUR_PLACEHOLDER.fullmatch(name):
+        return None
+    opening = match.group("open")
+    start = match.start("v")
+    quote = opening[-1:] if opening[-1:] in (b'"', b"'", b"`") else b""
+    separator = match.group("sep")
+    end = _quoted_end(data, start, quote) if quote else _bare_end(data, start)
+    if end <= start:
+        if not quote:
+            return None
+        quote, end = b"", _bare_end(data, start)
+    value = data[start:end]
+    if not quote:
+        if not _bare_is_a_value(candidate, value, separator, opening):
+            return None
+        value = value.rstrip(b".:")
+        end = start + len(value)
+    confidence = _judge(kind, name, value, quoted=bool(quote))
+    return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def spoken_secret(candidate: Candidate) -> Verdict | None:
+    """A value that follows a secret's name after spaces alone, in prose or on a command line: only what looks generated or is
+    letters and digits with neither being a word."""
+    verdict = assigned_secret(candidate)
+    if verdict is None:
+        return None
+    value = candidate.data[verdict.start : verdict.end]
+    if len(value) < 6 or not re.search(rb"[A-Za-z]", value) or not re.search(rb"\d", value):
+        return None
+    is_clear = (
+        looks_random(value) or re.search(rb"[^\w.,:/-]", value) is not None or candidate.before_match(2)[-1:] == b"-"
+    )
+    return Verdict(verdict.start, verdict.end, confidence=0.6) if is_clear else None
+
+
+def compared_secret(candidate: Candidate) -> Verdict | None:
+    """A literal compared with a secret's name on its right: `"hunter22" == password`."""
+    data, at = candidate.data, candidate.match.start()
+    line = data[max(0, at - 200) : at].rpartition(b"\n")[2].rstrip()
+    quote = line[-1:]
+    if quote not in (b'"', b"'"):
+        return None
+    start = line.rfind(quote, 0, -1)
+    value = line[start + 1 : -1]
+    if start < 0:
+        return None
+    name = _whole_name(data, candidate.match.start("word"), candidate.match.end("name"))
+    kind = _name_kind(name)
+    confidence = _judge(kind, name, value, quoted=True) if kind else None
+    if confidence is None:
+        return None
+    end = max(0, at - 200) + len(data[max(0, at - 200) : at].rstrip()) - 1
+    return Verdict(end - len(value), end, confidence=confidence)
+
+
+def _whole_name(data: bytes, start: int, end: int) -> bytes:
+    left = start
+    while left > 0 and start - left < _MAX_NAME_BYTES and data[left - 1] in _NAME_CHARS:
+        left -= 1
+    return data[left:end]
+
+
+def _name_kind(name: bytes) -> str:
+    """ "password", "strong", "weak", or "" for names that only sound like secrets."""
+    if _NOT_A_SECRET_NAME.search(name) or (
+        _TAIL_OF_OTHER_THINGS.search(name) and not re.search(rb"(?i)(?:access|secret)_?key_?id$", name)
+    ):
+        return ""
+    if _PASSWORD_NAME.search(name):
+        return "password"
+    return "strong" if _STRONG_NAME.search(name) else "weak"
+
+
+def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
+    """The closing quote's offset, or -1 where the line ends first."""
+    limit = min(len(data), start + MAX_VALUE_BYTES)
+    at = start
+    while at < limit:
+        byte = data[at : at + 1]
+        if byte == b"\\":
+            at += 2
+            continue
+        if byte == quote:
+            return at
+        if byte == b"\n":
+            return -1
+        at += 1
+    return -1
+
+
+def _bare_end(data: bytes, start: int) -> int:
+    match = _BARE_END.search(data, start, min(len(data), start + MAX_VALUE_BYTES))
+    return match.start() if match else min(len(data), start + MAX_VALUE_BYTES)
+
+
+def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, opening: bytes) -> bool:
+    """Whether an unquoted right-hand side is text and not an expression."""
+    if (
+        b"(" in opening
+        or b"(" in separator
+        or _EXPRESSION.search(value)
+        or _BARE_NUMBER.match(value)
+        or b"," in separator
+    ):
+        return False
+    start = candidate.match.start("v")
+    if candidate.data[start + len(value) : start + len(value) + 1] in (b"(", b"["):
+        return False
+    is_config = bool(candidate.document.path and _CONFIG_PATH.search(candidate.document.path))
+    if re.search(rb"\d", value) is None and not (is_config and len(value) >= 8) and not looks_random(value):
+        return False
+    language = candidate.document.language.lower().encode()
+    return language not in _CODE_LANGUAGES or is_config or candidate.document.lexical.is_text(start)
+
+
+def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+    size = len(value)
+    if size < 5 or size >= MAX_VALUE_BYTES or is_placeholder(value) or is_path_or_url(value):
+        return None
+    if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
+        return None
+    if value.count(b" ") > (1 if size > 24 else 0) and word_share(value) > 0.4:
+        return None
+    if kind == "password":
+        return _judge_password(value, quoted)
+    if is_uuid(value) or is_hex_hash(value):
+        return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
+    if kind == "strong":
+        good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
+        return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
+    good = size >= 16 and looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
+    return 0.5 if good else None
+
+
+def _judge_password(value: bytes, quoted: bool) -> float | None:
+    """Passwords need not be random, only no word, label or sentence."""
+    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-]")]
+    if re.search(rb"\s", value) and word_share(value) > 0.35:
+        return None
+    if classes[2] and (classes[0] or classes[1]):
+        return 0.8
+    if classes[3] and sum(classes) >= 2 and not re.search(rb"[.!?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
+        return 0.7
+    if classes[2] and not classes[0] and not classes[1]:
+        return 0.5 if quoted and len(value) >= 6 else None
+    if len(value) >= 8 and word_share(value) < 0.4 and not _is_identifier(value):
+        return 0.6
+    return None
+
+
+def size_ok(value: bytes) -> bool:
+    """Whether a password with special characters is long enough to be one and is no identifier with punctuation."""
+    return len(value) >= 6 and not (is_wordlike(value) and len(value) > 16)
+
+
+def _is_identifier(value: bytes) -> bool:
+    return re.fullmatch(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+", value) is not None or (
+        _CASE_CHANGE.search(value) is not None and word_share(value) > 0.3
+    )

@@ -1,0 +1,173 @@
+"""Rules are data: TOML files, one a family, read into `Rule`s whose patterns are checked before any text is scanned.
+
+A file holds `family`, optional `[defaults]`, and `rules`, an array of tables with these keys:
+
+    id          unique name, kebab-case                    type        what a policy calls it, e.g. `api_token`
+    token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is the value)
+    near        words of which one stands up to 40 characters before the token on the same line (any case)
+    keywords    literals of which each match holds one     validator   name in `validators.VALIDATORS`
+    context     "" or "comment_or_string"                  confidence  0 to 1
+    source      the provider's documentation               specificity 0 to 2, see `Finding`
+    anchored    whether each match begins with a keyword   hashes      of terms, see `terms.py`
+    like        recipes of values that must be found       unlike      recipes of text that must not be
+
+Recipes (`recipes.py`) make examples at run time, so no token-shaped literal stands in the project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from model.errors import ConfigError
+from transforms.filters.trigger import Trigger, derive_trigger
+
+RULES_DIRECTORY = Path(__file__).parent / "rules"
+CONTEXTS = ("", "comment_or_string")
+_NEAR_GAP_CHARS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule; the module's text describes the fields. `pattern` is the exact expression, complete."""
+
+    id: str
+    type: str
+    pattern: str
+    family: str = "user"
+    near: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    validator: str = ""
+    context: str = ""
+    confidence: float = 0.8
+    specificity: int = 1
+    source: str = ""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    anchored: bool = False
+    hashes: tuple[str, ...] = ()
+
+    @cached_property
+    def trigger(self) -> Trigger:
+        """What Hyperscan looks for. Raises ConfigError where the pattern can't be used."""
+        return derive_trigger(self.id, self.pattern)
+
+    @cached_property
+    def keyword_bytes(self) -> tuple[bytes, ...]:
+        """The keywords in lower case; of words that begin with another keyword only the shorter one."""
+        words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
+        return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
+
+    @cached_property
+    def regex(self) -> re.Pattern[bytes]:
+        """The exact expression, over UTF-8 bytes."""
+        return re.compile(self.pattern.encode("utf-8"))
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Rules in a fixed order with the hash that a dataset's lineage names them by."""
+
+    rules: tuple[Rule, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over everything that the rules say, 16 hex digits."""
+        text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that these rules can report, sorted."""
+        return tuple(sorted({rule.type for rule in self.rules}))
+
+    def of_types(self, types: Iterable[str]) -> RuleSet:
+        """The rules that report one of `types`."""
+        wanted = set(types)
+        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))
+
+
+def load_rules(*extra_files: str | Path) -> RuleSet:
+    """Reads codemill's rules and then a user's own files. Raises ConfigError (one line: file, rule, reason)."""
+    rules: dict[str, Rule] = {}
+    for path in [*sorted(RULES_DIRECTORY.glob("*.toml")), *map(Path, extra_files)]:
+        for rule in read_rule_file(path):
+            if rule.id in rules:
+                raise ConfigError(f"{path.name}: rule {rule.id} is there twice; give it another id")
+            rules[rule.id] = rule
+    return RuleSet(tuple(rules.values()))
+
+
+def read_rule_file(path: Path) -> list[Rule]:
+    """Reads and checks one rule file. Raises ConfigError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"rule file {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"rule file {path.name} is no TOML: {error}") from None
+    tables = content.get("rules")
+    if not isinstance(tables, list):
+        raise ConfigError(f"rule file {path.name} has no array `rules`")
+    defaults = content.get("defaults", {})
+    return [
+        _make_rule(path.name, {**defaults, "family": content.get("family", path.stem), **table}) for table in tables
+    ]
+
+
+def _make_rule(file: str, table: dict[str, Any]) -> Rule:
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    for key in ("like", "unlike", "near", "keywords"):
+        if isinstance(values.get(key), str):
+            values[key] = (values[key],)
+    name = f"{file}: rule {values.get('id', '(without id)')}"
+    token = values.pop("token", None)
+    if (token is None) == ("pattern" not in values):
+        raise ConfigError(f"{name}: give either `token` or `pattern`")
+    if token is not None:
+        values["pattern"] = _token_pattern(token, values.get("near", ()))
+        values.setdefault("specificity", 1 if values.get("near") else 2)
+    if values.get("near") and not values.get("keywords"):
+        values |= {"keywords": values["near"], "anchored": True}
+    unknown = set(values) - set(Rule.__dataclass_fields__)
+    if unknown:
+        raise ConfigError(f"{name}: unknown key {sorted(unknown)[0]}")
+    try:
+        rule = Rule(**values)
+    except TypeError as error:
+        raise ConfigError(f"{name}: {str(error).split('__init__() ')[-1]}") from None
+    _check_rule(name, rule)
+    return rule
+
+
+def _token_pattern(token: str, near: tuple[str, ...]) -> str:
+    """Puts boundaries around a value's pattern, and the words that stand before it."""
+    boundary = r"(?<![A-Za-z0-9_])"
+    value = rf"(?P<v>{token})(?![A-Za-z0-9_])"
+    if not near:
+        return boundary + value
+    words = "|".join(re.escape(word) for word in near)
+    return rf"(?i:{words})[^\n]{{0,{_NEAR_GAP_CHARS}}}?(?<![A-Za-z0-9_\-+/.#%&]){value}(?![+/=-][A-Za-z0-9])"
+
+
+def _check_rule(name: str, rule: Rule) -> None:
+    from transforms.filters.validators import VALIDATORS
+
+    if rule.context not in CONTEXTS:
+        raise ConfigError(f"{name}: context {rule.context!r} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
+    if rule.validator and rule.validator not in VALIDATORS:
+        raise ConfigError(f"{name}: validator {rule.validator!r} is unknown; one of {', '.join(sorted(VALIDATORS))}")
+    if not 0 <= rule.confidence <= 1:
+        raise ConfigError(f"{name}: confidence {rule.confidence} is not between 0 and 1")
+    if rule.anchored and not rule.keywords:
+        raise ConfigError(f"{name}: an anchored rule needs the keywords that its matches begin with")
+    trigger = rule.trigger
+    if not re.sub(r"\{0\}|[()?:^]", "", trigger.expression):
+        raise ConfigError(f"{name}: the pattern begins with a repeat that is too long to look for")

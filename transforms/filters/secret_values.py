@@ -1,0 +1,257 @@
+"""What tells a secret from a placeholder, a name, a path or a hash: pure functions on bytes, and the validators of secret rules.
+
+Shannon entropy alone can't: `getElementById` and a token of that length are alike in it. So a value is also judged by the letter
+pairs that words are made of (random letters hit the common ones about a quarter of the time, words about three quarters), by
+the mix of letters and digits, and by the shapes that people write where a secret will stand.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections import Counter
+
+from transforms.filters.candidate import Candidate, Verdict
+from transforms.filters.recipes import base62_crc32
+
+_COMMON_PAIRS = frozenset(
+    (
+        "th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve ra ld ur "
+        "ro io co me ne li ic ri ce ch ll ma el la ta ge om us ec na il di pe ss no ac un ho tr et so sh wh ai fo ot rt ca am "
+        "ul ad mo ie lo ee tt su po oo pr ke ct be id ol ow ir em ay ns iv pa ts ey da ef ck op if ig fi im ni ab up ex mp ob "
+        "ap ag bl cl cr do ds du ff fr ga gr ht ia je ks ly mi nc nf og os pl pu qu rd rg rk rl rm rn rr rs sc sp sy ty ub ue "
+        "um ut va vi wa we wi wo xt ye yp ze ub ug sk sw ba bo bu by ev ak go gi fa fe sm tu tw ua ui"
+    ).split()
+)
+_TEMPLATE = re.compile(
+    rb"\$\{[\w.:()\[\]'\" -]+\}|\{\{[^{}]{0,80}\}\}|\{[A-Za-z_][\w.]*\}|#\{[^}]{1,80}\}|<%.{0,80}%>|%\([\w.]+\)s|\$\([\w. -]+\)"
+    rb"|^%[A-Za-z_]+%$|^<[^<>]{1,80}>$|^\[[^\[\]]{1,80}\]$|^\$[A-Za-z_]\w*(?:[.:/][$\w]*)*$|^@\w+@$|^%[-\d.]*[sdvqr@]$|^\{\d*\}$|\{[a-z_.]+\(\)"
+)
+_PLACEHOLDER = re.compile(
+    rb"(?i)ex[a@]mple|placeholder|change[-_ ]?(?:me|it|this)|your[-_ ]?(?:\w|$)|\bmy[-_ ]?(?:secret|token|password|api|key|pass)|dummy|\bfake|fake[-_]?(?:api|key|token|secret|pass)"
+    rb"|somefake|afake|insert[-_ ]|[-_ ]here\b|enter[-_ ]|replace|redacted|removed|\bhidden\b|\bmasked|\btodo\b|\bfixme\b|not[-_ ]?(?:set|a[-_ ]|long|real)|undefined"
+    rb"|x{5,}|X{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}|lorem|ipsum|foo[-_]?bar|xxx+$|^xxx|\bnone\b|\bnull\b|sample[-_]|\btest[-_]?(?:key|token|secret|pass(?:word)?)\b"
+)
+_WORD_VALUES = frozenset(
+    b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
+    b"password passwd pwd pass passphrase secret token key apikey api_key username user admin root test testing tests login guest "
+    b"public private hidden required optional basic bearer digest oauth oauth2 saml jwt auto local localhost value name email "
+    b"unknown empty disabled enabled encrypted plain plaintext credentials credential auth sha1 sha256 sha512 md5 rsa dsa ecdsa ed25519 aes".split()
+)
+_HEX = re.compile(rb"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)\Z")
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_PATH = re.compile(
+    rb"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,12}:)?(?:\.{0,2}/|~/|[A-Za-z]:\\\\?)[^\s]*|[\w-]+(?:/[\w.-]+)*\.[a-z]{1,5}\Z|[a-z][a-z0-9+.-]{1,12}://.*",
+    re.DOTALL,
+)
+_DATE = re.compile(rb"\d{4}-\d{2}-\d{2}(?:[T ].*)?\Z|\d{1,2}[:/.]\d{2}[:/.]\d{2,4}\Z")
+_LETTER_RUN = re.compile(rb"[A-Za-z]+")
+
+
+def shannon_entropy(value: bytes) -> float:
+    """Bits per byte of a value's own byte distribution (Shannon 1948).
+
+    >>> shannon_entropy(b"abab")
+    1.0
+    """
+    total = len(value)
+    return -sum(n / total * math.log2(n / total) for n in Counter(value).values()) if total else 0.0
+
+
+def word_share(value: bytes) -> float:
+    """Share of a value's adjacent letter pairs that are common in English; 0 where it has fewer than two pairs.
+
+    >>> word_share(b"authentication") > 0.8 > 0.4 > word_share(b"xqzvkwjpgh")
+    True
+    """
+    pairs = hits = 0
+    for run in _LETTER_RUN.findall(value):
+        lowered = run.lower().decode()
+        for a, b in zip(lowered, lowered[1:], strict=False):
+            pairs += 1
+            hits += a + b in _COMMON_PAIRS
+    return hits / pairs if pairs > 1 else 0.0
+
+
+def is_uuid(value: bytes) -> bool:
+    """Whether a value has the shape of RFC 9562."""
+    return _UUID.match(value) is not None
+
+
+def is_hex_hash(value: bytes) -> bool:
+    """Whether a value has the length and letters of an MD5, SHA-1, SHA-2 digest in hex."""
+    return len(value) in (32, 40, 56, 64, 96, 128) and _HEX.match(value) is not None
+
+
+def is_placeholder(value: bytes) -> bool:
+    """Whether a value is what people write where a secret will stand: a template, a mask, "changeme", one repeated character.
+
+    >>> is_placeholder(b"${DB_PASSWORD}"), is_placeholder(b"********"), is_placeholder(b"hunter22")
+    (True, True, False)
+    """
+    stripped = value.strip(b" \t\"'`")
+    if len(set(stripped)) < 3 or stripped.lower() in _WORD_VALUES:
+        return True
+    return _TEMPLATE.search(stripped) is not None or _PLACEHOLDER.search(stripped) is not None
+
+
+def is_path_or_url(value: bytes) -> bool:
+    """Whether a value is a path, a file name or a URL rather than base64 with slashes in it."""
+    if not _PATH.match(value):
+        return False
+    return b"://" in value or word_share(value) > 0.5 or shannon_entropy(value) < 3.6
+
+
+def is_wordlike(value: bytes) -> bool:
+    """Whether a value reads as words or an identifier: letters without digits inside, in common pairs, or with digits at the end only."""
+    core = value.rstrip(b"0123456789")
+    if re.search(rb"[0-9]", core) and len(re.findall(rb"[0-9]+", core)) > 1:
+        return False
+    letters = sum(map(len, _LETTER_RUN.findall(value)))
+    return letters >= 0.75 * len(value) and word_share(value) >= (0.5 if len(value) > 10 else 0.6)
+
+
+def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
+    """Whether a value looks generated: letters and digits mixed, or letters that make no words, with entropy for its length."""
+    entropy = shannon_entropy(value)
+    needed = min(min_entropy, math.log2(max(len(value), 2)) * 0.8)
+    if entropy < needed or _DATE.match(value):
+        return False
+    has_digit = any(48 <= c <= 57 for c in value)
+    has_letter = any(65 <= c <= 90 or 97 <= c <= 122 for c in value)
+    if has_digit and has_letter:
+        return not is_wordlike(value)
+    if not has_letter:
+        return len(value) >= 20 and len(set(value)) >= 6
+    return len(value) >= 16 and word_share(value) < 0.45
+
+
+def plausible_token(candidate: Candidate) -> Verdict | None:
+    """For values with a shape of their own: anything but masks and examples."""
+    value = candidate.value
+    tail = value[-24:]
+    if len(set(tail)) < 5 or re.search(rb"(?i)example|x{6,}|\*{3}|\.\.\.|placeholder|your[-_]|<|0{12,}", value):
+        return None
+    return candidate.verdict()
+
+
+def near_token(candidate: Candidate) -> Verdict | None:
+    """For plain hex, UUID or letters beside a provider's name: also asks for an assignment or a word such as key between them."""
+    value = candidate.value
+    if len(set(value)) < 6 or is_placeholder(value) or is_wordlike(value):
+        return None
+    gap = candidate.data[candidate.match.start() : candidate.span[0]]
+    if not re.search(rb"(?i)[=:,>(\"' \t]\s{0,3}[\"'`]?\Z", gap) or re.search(
+        rb"(?i)://|sha\d|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision", gap
+    ):
+        return None
+    if not re.search(rb"(?i)key|token|secret|pass|auth|api|access|cred|pat\b|_id|client|sid|[=:]", gap):
+        return None
+    return candidate.verdict()
+
+
+def crc32_tail(candidate: Candidate) -> Verdict | None:
+    """GitHub's and npm's tokens: the last six base-62 digits are the CRC-32 of the characters before them
+    (github.blog, 2021-04-05). A token whose sum is wrong is still reported, unvalidated: published examples and truncated ones leak too."""
+    if plausible_token(candidate) is None:
+        return None
+    body = candidate.value.decode("ascii", "replace").rpartition("_")[2]
+    return candidate.verdict(validated=base62_crc32(body[:-6]) == body[-6:], confidence=None)
+
+
+def decodes_as_jwt(candidate: Candidate) -> Verdict | None:
+    """RFC 7519: the first segment decodes to a JSON object that names an algorithm or a type."""
+    header = candidate.value.split(b".", 1)[0]
+    try:
+        fields = json.loads(base64.urlsafe_b64decode(header + b"=" * (-len(header) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    if not isinstance(fields, dict) or not fields.keys() & {"alg", "typ", "enc", "kid", "cty"}:
+        return None
+    if re.search(rb"EXAMPLE|FAKE", candidate.value):
+        return None
+    return candidate.verdict(validated=True)
+
+
+def private_key_block(candidate: Candidate) -> Verdict | None:
+    """A key block with a body; the span is the body, so that redaction keeps the frame. Also bodies whose line ends are written `\\n`."""
+    start, end = candidate.span
+    body = candidate.value
+    plain = re.sub(rb"\\[nr]|\s|[\"'+,]", b"", body)
+    if len(plain) < 16 or is_placeholder(plain[:64]) or len(set(plain)) < 8:
+        return None
+    left = len(body) - len(body.lstrip())
+    right = len(body) - len(body.rstrip())
+    return Verdict(start + left, end - right, validated=len(plain) >= 100)
+
+
+def url_password(candidate: Candidate) -> Verdict | None:
+    """The password of `scheme://user:password@host`, unless it is a template, a mask or the documentation's own word."""
+    value = candidate.value
+    user = candidate.match.group("user")
+    if (
+        is_placeholder(value)
+        or value.lower() in (user.lower(), b"pw", b"foo", b"bar", b"pass", b"passw0rd")
+        or value.startswith((b"$", b"%s", b"{"))
+    ):
+        return None
+    if re.match(rb"[*x]+$", value) or re.search(
+        rb"(?i)^(?:your|the|my)?[-_]?(?:password|passwd|pwd|secret|token|credentials?)$", value
+    ):
+        return None
+    return candidate.verdict()
+
+
+def basic_credentials(candidate: Candidate) -> Verdict | None:
+    """`Basic` credentials: base64 of `user:password` (RFC 7617)."""
+    try:
+        decoded = base64.b64decode(candidate.value + b"=" * (-len(candidate.value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    user, colon, password = decoded.partition(b":")
+    if (
+        not colon
+        or not password
+        or not decoded.isascii()
+        or not user.isascii()
+        or b"\x00" in decoded
+        or is_placeholder(password)
+    ):
+        return None
+    return candidate.verdict(validated=True)
+
+
+def opaque_credentials(candidate: Candidate) -> Verdict | None:
+    """Bearer and other authorization values: anything that looks generated."""
+    value = candidate.value
+    if is_placeholder(value) or not looks_random(value, 2.5):
+        return None
+    return candidate.verdict()
+
+
+def crypt_hash(candidate: Candidate) -> Verdict | None:
+    """Password hashes of crypt(5): the prefix names the scheme."""
+    return None if is_placeholder(candidate.value) else candidate.verdict()
+
+
+def not_placeholder(candidate: Candidate) -> Verdict | None:
+    """Where the place alone tells that it is a credential."""
+    return None if is_placeholder(candidate.value) else candidate.verdict()
+
+
+def opaque_or_password(candidate: Candidate) -> Verdict | None:
+    """A password in a place made for one: no placeholder, no field's own name, no variable."""
+    value = candidate.value
+    if (
+        is_placeholder(value)
+        or len(value) < 4
+        or re.search(rb"[(){}\[\]]", value)
+        or value.startswith((b"$", b"%", b"@", b"<"))
+    ):
+        return None
+    if re.fullmatch(rb"(?i)(?:my|your|the|db|user)?_?(?:password|pwd|secret|pass)\d?", value):
+        return None
+    return candidate.verdict()

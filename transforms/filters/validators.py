@@ -1,0 +1,38 @@
+"""The names by which rule files call validators. A validator says yes with a `Verdict`, no with None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transforms.filters import assignments, personal_values, safety, secret_values
+from transforms.filters.candidate import Candidate, Verdict
+
+VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
+    validator.__name__: validator
+    for validator in (
+        assignments.assigned_secret,
+        assignments.compared_secret,
+        assignments.spoken_secret,
+        secret_values.basic_credentials,
+        secret_values.crc32_tail,
+        secret_values.crypt_hash,
+        secret_values.decodes_as_jwt,
+        secret_values.near_token,
+        secret_values.not_placeholder,
+        secret_values.opaque_credentials,
+        secret_values.opaque_or_password,
+        secret_values.plausible_token,
+        secret_values.private_key_block,
+        secret_values.url_password,
+        safety.hashed_term,
+        personal_values.author_name,
+        personal_values.email_address,
+        personal_values.global_ipv4,
+        personal_values.global_ipv6,
+        personal_values.iban,
+        personal_values.international_phone,
+        personal_values.national_phone,
+        personal_values.payment_card,
+        *personal_values.NATIONAL_ID_VALIDATORS,
+    )
+}
