@@ -44,7 +44,11 @@ def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
     check_version(unit)
     wanted = list(range(unit.row_start, unit.row_start + unit.row_count))
     try:
-        with storage.open_input(unit.uri) as file, pq.ParquetFile(file, pre_buffer=True) as parquet:
+        with (
+            storage.open_input(unit.uri) as file,
+            # Checksums are optional in Parquet; where a writer made them, damage can't pass for content.
+            pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True) as parquet,
+        ):
             names = [name for name in schema.names if name in parquet.schema_arrow.names]
             table = _read_range(parquet, unit, names)
     except FileNotFoundError:

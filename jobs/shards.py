@@ -183,7 +183,9 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
     rows = 0
     with (
         storage.open_output(path) as file,
-        pq.ParquetWriter(file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL) as writer,
+        pq.ParquetWriter(
+            file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL, write_page_checksum=True
+        ) as writer,
     ):
         for group in _row_groups(spec, kind, index, schema):
             writer.write_table(group, row_group_size=max(1, group.num_rows))

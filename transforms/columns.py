@@ -248,6 +248,7 @@ def table_to_rows(
         _texts(table, name) for name in (column_map.path, column_map.repo_name, column_map.language)
     )
     rejections, texts = _judge(data, lengths, limits.max_content_bytes)
+    rejections |= _judge_other_texts(table, column_map.content)
     used = {column_map.content, column_map.path, column_map.repo_name, column_map.language}
     others = table.select([name for name in table.column_names if name not in used])
     found: list[Row | RejectedRow] = []
@@ -324,6 +325,22 @@ def _judge(
         else:
             texts[index] = text
     return rejections, texts
+
+
+def _judge_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
+    """Rows with a text beside the content that is no UTF-8: an output that holds one can't be loaded."""
+    rejections: dict[int, Rejection] = {}
+    for name in table.column_names:
+        column: Any = table.column(name)
+        if name == content or not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            continue
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            for index, cell in enumerate(_as_binary(column).to_pylist()):
+                if isinstance(decoded := _decode(cell or b"", False), Rejection):
+                    rejections[index] = Rejection(READ_STAGE, decoded.reason, f"column {name}: {decoded.detail}")
+    return rejections
 
 
 def _decode(cell: bytes, has_nul: bool) -> str | Rejection:

@@ -96,14 +96,11 @@ class UppercaseWork:
             "lines": [len(c.splitlines()) for c in contents],
             "source_row": [rows[i] for i in picks],
         }
-        arrays = [
-            pa.array(contents, pa.large_string())
-            if name == columns.content
-            else pa.array(results[name], kind)
-            if name in results
-            else taken.column(name)
-            for name, kind in zip(schema.names, schema.types, strict=True)
+        inputs = [
+            pa.array(contents, pa.large_string()) if name == columns.content else taken.column(name)
+            for name in table.column_names
         ]
+        arrays = [*inputs, *(pa.array(results[field.name], field.type) for field in RESULTS)]
         kept = pa.Table.from_arrays(arrays, schema=schema)
         return UnitResult(kept, pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA), counts)
 
