@@ -24,13 +24,12 @@ AT_ONCE = {  # answer before Beam and JAX are there; a function may import them 
 BRIDGE = "transforms/bridge.py"
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
-# What an import is called, where that isn't what the distribution is called.
+# The distribution of an import, where it isn't called the same (but for - and _).
 DISTRIBUTIONS = {
     "apache_beam": "apache-beam",
-    "charset_normalizer": "charset-normalizer",
-    "license_expression": "license-expression",
     "orbax": "orbax-checkpoint",
-    "tree_sitter_language_pack": "tree-sitter-language-pack",
+    "phonenumbers": "phonenumberslite",
+    "stdnum": "python-stdnum",
     "yaml": "pyyaml",
 }
 
@@ -45,12 +44,19 @@ def is_type_checking(test: ast.expr) -> bool:
     )
 
 
-def imports(source: str, *, top_only: bool) -> Iterator[str]:
+def is_optional(node: ast.AST) -> bool:
+    """Whether the code goes on where the import fails."""
+    handled = {getattr(handler.type, "id", "") for handler in node.handlers} if isinstance(node, ast.Try) else set()
+    return bool(handled & {"ImportError", "ModuleNotFoundError"})
+
+
+def imports(source: str, *, top_only: bool = False, needed_only: bool = False) -> Iterator[str]:
     """Dotted names that a module imports when it runs; those for type checkers alone don't count.
 
     Args:
         source: The module's text.
         top_only: Leaves out what functions import when they are called.
+        needed_only: Leaves out what the code can do without.
     """
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
@@ -64,12 +70,14 @@ def imports(source: str, *, top_only: bool) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.If) and is_type_checking(node.test):
             waiting += node.orelse
+        elif needed_only and is_optional(node):
+            continue
         elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
             waiting += ast.iter_child_nodes(node)
 
 
-def imported_roots(path: Path, *, top_only: bool = False) -> set[str]:
-    return {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), top_only=top_only)}
+def imported_roots(path: Path, **which: bool) -> set[str]:
+    return {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), **which)}
 
 
 def test_the_walk_sees_imports_in_functions_and_passes_over_those_for_type_checkers():
@@ -77,9 +85,12 @@ def test_the_walk_sees_imports_in_functions_and_passes_over_those_for_type_check
         "import a.b\nfrom typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    import never\nelse:\n    import other\n"
         "def f():\n    from c import d\n"
+        "try:\n    import maybe\nexcept ImportError:\n    maybe = None\n"
     )
-    assert set(imports(source, top_only=False)) == {"a.b", "typing", "typing.TYPE_CHECKING", "other", "c", "c.d"}
-    assert "c" not in set(imports(source, top_only=True))
+    every = {"a.b", "typing", "typing.TYPE_CHECKING", "other", "c", "c.d", "maybe"}
+    assert set(imports(source)) == every
+    assert set(imports(source, top_only=True)) == every - {"c", "c.d"}
+    assert set(imports(source, needed_only=True)) == every - {"maybe"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -130,8 +141,9 @@ def required() -> set[str]:
 
 
 def test_setup_asks_for_what_is_imported_and_for_nothing_else():
-    roots = set().union(*(imported_roots(path) for path in MODULES)) - set(LAYERS) - set(sys.stdlib_module_names)
-    imported = {DISTRIBUTIONS.get(root, root).lower() for root in roots - {"__future__"}}
+    roots = set().union(*(imported_roots(path, needed_only=True) for path in MODULES))
+    roots -= {*LAYERS, *sys.stdlib_module_names}
+    imported = {DISTRIBUTIONS.get(root, root).lower().replace("_", "-") for root in roots}
     # Loaded by name: fsspec opens gs:// with gcsfs.
     assert imported - required() == set(), "imported, and not in setup.py's INSTALL_REQUIRES"
     assert required() - imported == {"gcsfs"}, "in setup.py's INSTALL_REQUIRES, and imported nowhere"
