@@ -7,6 +7,7 @@ section lists by the expressions below. Prose is not searched for names: what no
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -41,6 +42,7 @@ class DocFacts:
     """What a documentation claims.
 
     Args:
+        prose: All of its text, without XML tags.
         summary: Its first paragraph on one line, without tags.
         parameters: Names that it documents, in order, stars and defaults stripped.
         has_result: Whether it tells of a returned or yielded value.
@@ -49,6 +51,7 @@ class DocFacts:
         mixed_styles: Whether sections of more than one Python style stand in it.
     """
 
+    prose: str
     summary: str
     parameters: tuple[str, ...] = ()
     has_result: bool = False
@@ -70,7 +73,7 @@ def read_facts(text: str, grammar: str) -> DocFacts:
     if grammar == "rust":
         return _rust(text)
     if grammar == "go":
-        return DocFacts(summary=_summary(text))
+        return DocFacts(prose=text, summary=_summary(text))
     return _tags(text)
 
 
@@ -83,15 +86,16 @@ def _python(text: str) -> DocFacts:
     clean = inspect.cleandoc(text)
     styles = [style for style, marks in _STYLE_MARKS.items() if marks.search(clean)]
     if not styles:
-        return DocFacts(summary=_summary(clean))
+        return DocFacts(prose=text, summary=_summary(clean))
     try:
         parsed = docstring_parser.parse(clean, _PARSERS[styles[0]])
     except docstring_parser.ParseError:
-        return DocFacts(summary=_summary(clean), style=styles[0], mixed_styles=len(styles) > 1)
+        return DocFacts(prose=text, summary=_summary(clean), style=styles[0], mixed_styles=len(styles) > 1)
     names = [name for param in parsed.params if param.args[0] != "attribute" for name in _names(param.arg_name)]
     has_result = any(item.args and item.args[0] in _RESULT_WORDS for item in parsed.meta)
     raises = tuple((item.type_name or "").split(".")[-1] for item in parsed.raises if item.type_name)
     return DocFacts(
+        prose=text,
         summary=" ".join((parsed.short_description or "").split()),
         parameters=tuple(names),
         has_result=has_result,
@@ -126,6 +130,7 @@ def _tags(text: str) -> DocFacts:
             raised = found["type"] or name
             raises += [re.split(r"[.:]+", raised.strip("{}"))[-1]] if raised else []
     return DocFacts(
+        prose=text,
         summary=_summary(text),
         parameters=tuple(dict.fromkeys(parameters)),
         has_result=has_result,
@@ -137,6 +142,7 @@ def _xml(text: str) -> DocFacts:
     found = list(_XML.finditer(text))
     inside = re.search(r"<summary>(.*?)(</summary>|$)", text, re.S)
     return DocFacts(
+        prose=re.sub(r"<[^>]*>", "", text).strip(),
         summary=" ".join((inside[1] if inside else re.sub(r"<[^>]*>", " ", text)).split()),
         parameters=tuple(m["name"] for m in found if m["tag"] == "param" and m["name"]),
         has_result=any(m["tag"] == "returns" for m in found),
@@ -148,11 +154,11 @@ def _rust(text: str) -> DocFacts:
     sections = list(_RUST_SECTION.finditer(text))
     parameters: list[str] = []
     has_result = False
-    for section, following in zip(sections, [*sections[1:], None], strict=True):
+    for section, following in itertools.zip_longest(sections, sections[1:]):
         body = text[section.end() : following.start() if following else len(text)]
         head = section["head"].lower()
         if head.startswith(("arg", "param")):
             parameters += [name for item in _RUST_ITEM.finditer(body) for name in _names(item["name"])]
         elif head.startswith("return"):
             has_result = True
-    return DocFacts(summary=_summary(text), parameters=tuple(parameters), has_result=has_result)
+    return DocFacts(prose=text, summary=_summary(text), parameters=tuple(parameters), has_result=has_result)

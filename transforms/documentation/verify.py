@@ -23,8 +23,8 @@ REASONS: Final[Mapping[str, str]] = {
     "no_chatter": "chatter",
     "not_cut_off": "cut_off",
     "right_style": "wrong_form",
-    "length_in_bounds": "length_out_of_bounds",
     "not_the_name": "repeats_the_name",
+    "length_in_bounds": "length_out_of_bounds",
     "not_repeating": "repeats_itself",
     "no_invented_parameter": "invented_parameter",
     "no_missing_parameter": "missing_parameter",
@@ -61,7 +61,6 @@ class DocBounds:
 def verify(
     symbol: Symbol,
     facts: DocFacts,
-    text: str,
     *,
     body_has_calls: bool,
     was_cut: bool,
@@ -69,18 +68,18 @@ def verify(
     constructor_parameters: tuple[str, ...] = (),
     bounds: DocBounds = DocBounds(),
 ) -> dict[str, bool | None]:
-    """Judges a documentation's plain text.
+    """Judges what a documentation says.
 
     Args:
         symbol: What it documents.
         facts: What it claims (`read_facts`).
-        text: All of it.
         body_has_calls: Whether the code calls anything, so that types may be raised that it doesn't name.
         was_cut: Whether generation ended at its limit.
         style: The Python style that was asked for; None takes any one.
         constructor_parameters: For a class: the parameters of its constructor, which its documentation may describe.
         bounds: Length limits.
     """
+    text = facts.prose
     return {
         "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS,
         "no_chatter": not _CHATTER.match(text),

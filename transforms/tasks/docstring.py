@@ -272,7 +272,6 @@ class DocstringTask:
         return verify(
             symbol,
             read_facts(text, source.grammar),
-            text,
             body_has_calls=b"(" in body or b"!" in body,
             was_cut=was_cut,
             style=self.style if source.grammar == "python" else None,
@@ -325,6 +324,9 @@ def _joint(hole: Hole) -> str:
 
 
 def _definition(source: Source, symbol: Symbol, hole: Hole) -> str:
+    """The definition from the start of its first line, its documentation taken out."""
+    if symbol.doc is None:
+        return source.data[source.data.rfind(b"\n", 0, symbol.start) + 1 : symbol.end].decode()
     without = hole.before + hole.after
     shrunk = len(source.data) - len(without)
     start = min(symbol.start, len(hole.before))

@@ -1,0 +1,324 @@
+"""The docstring task: the removed original comes back, mutants are rejected for their reason, code never changes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.engine.api import Completion
+from model.errors import ConfigError, RecordError
+from transforms.rows import Row, SourceRef, content_sha256
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.docstring import RESULT_SCHEMA, DocstringTask
+
+GOOGLE = """Scale a rectangle.
+
+    Args:
+        width: How wide it is, in metres.
+        height: How high it is.
+
+    Returns:
+        The scaled area.
+
+    Raises:
+        ValueError: The width is negative.
+    """
+PYTHON = f'''\
+import math
+
+
+def scale(width, height=1):
+    """{GOOGLE}"""
+    if width < 0:
+        raise ValueError(width)
+    return math.prod([width, height])
+
+
+def one_liner(x): return x + 1
+
+
+class Shape:
+
+    @property
+    def area(self):
+        return 1
+'''
+
+# language -> (file with a documented function, the text between its opener and closer)
+BLOCK = "Scales a shape.\n * @param width how wide\n * @param height how high\n * @return the area"
+OTHER_FILES = {
+    "javascript": ("/**\n * %s\n */\nfunction scale(width, height) {\n  return width * height;\n}\n", BLOCK),
+    "typescript": ("/**\n * %s\n */\nexport function scale(width: number, height = 1): number { return 1; }\n", BLOCK),
+    "kotlin": ("/**\n * %s\n */\nfun scale(width: Int, height: Int): Int = width * height\n", BLOCK),
+    "c": ("/**\n * %s\n */\nint scale(int width, int height) { return width * height; }\n", BLOCK),
+    "cpp": (
+        "/**\n * %s\n */\ntemplate <typename T>\nT scale(T width, const T& height) { return width * height; }\n",
+        BLOCK,
+    ),
+    "java": (
+        "class Shape {\n  /**\n   * %s\n   */\n  int scale(int width, int height) { return width * height; }\n}\n",
+        BLOCK.replace("\n *", "\n   *"),
+    ),
+    "go": (
+        "package a\n\n// Scale %s\nfunc Scale(width, height int) int { return width * height }\n",
+        "gives the area\n// of a shape.",
+    ),
+    "rust": (
+        "/// %s\n#[inline]\npub fn scale(width: i32, height: i32) -> i32 { width * height }\n",
+        "Scales a shape.\n///\n/// # Arguments\n///\n/// * `width` - how wide\n/// * `height` - how high",
+    ),
+    "csharp": (
+        "class Shape {\n    /// <summary>\n    /// %s\n    int Scale(int width, int height) => width * height;\n}\n",
+        'Scales a shape.\n    /// </summary>\n    /// <param name="width">How wide.</param>\n'
+        '    /// <param name="height">How high.</param>\n    /// <returns>The area.</returns>',
+    ),
+}
+
+
+def row_of(content, language="python"):
+    sha = content_sha256(content)
+    return Row(SourceRef("corpus.parquet", 0, 0), content, sha, sha, language=language)
+
+
+@pytest.fixture
+def task(small_vocabulary):
+    return DocstringTask(tokenizer=small_vocabulary, targets="all", max_prompt_tokens=4096)
+
+
+@pytest.fixture
+def answer(small_tokenizer):
+    """Judges a text as the answer to a request, or for the symbol of a name."""
+
+    def judge(task, row, name, text, *, finish_reason="stop", mean_logprob=-0.5):
+        request = name
+        if isinstance(name, str):
+            asked = [r for r in task.requests(row) if isinstance(r, TaskRequest)]
+            (request,) = [r for r in asked if r.payload[0].qualified_name == name]
+        completion = Completion(
+            tokens=tuple(small_tokenizer.encode(text)),
+            finish_reason=finish_reason,
+            stop_id=1 if finish_reason == "stop" else None,
+            mean_logprob=mean_logprob,
+            prompt_tokens=len(request.request.prompt),
+        )
+        return task.accept(row, request, completion)
+
+    return judge
+
+
+def reason(verdict):
+    assert isinstance(verdict, RejectedTarget), verdict
+    return verdict.rejection.reason
+
+
+def test_the_removed_original_is_accepted_and_gives_the_file_back(task, answer):
+    accepted = answer(task, row_of(PYTHON), "scale", GOOGLE)
+    assert isinstance(accepted, Accepted)
+    assert set(accepted.columns) == set(RESULT_SCHEMA.names)
+    assert accepted.columns["code_documented"] in PYTHON
+    assert accepted.columns["original_documentation"] == f'"""{GOOGLE}"""'
+    assert '"""' not in accepted.columns["code"]
+    assert accepted.columns["checks"]["edit_similarity"] == pytest.approx(1.0)
+
+
+MUTANTS = {
+    "a parameter renamed": (("height:", "depth:"), "invented_parameter"),
+    "a parameter invented": (("height:", "colour: Its colour.\n        height:"), "invented_parameter"),
+    "a parameter dropped": (("        height: How high it is.\n", ""), "missing_parameter"),
+    "a result that it gives again, cut": (("The scaled area.", "The scaled area of the"), "cut_off"),
+    "another style mixed in": (("Scale a rectangle.", "Scale a rectangle.\n\n    :param width: x"), "wrong_form"),
+    "nothing": ((GOOGLE, ""), "empty_documentation"),
+    "only blanks": ((GOOGLE, "\n    "), "empty_documentation"),
+    "the name": ((GOOGLE, "Scale."), "repeats_the_name"),
+    "prose of a chat": ((GOOGLE, "Sure, here is the docstring you asked for."), "chatter"),
+    "a loop": ((GOOGLE, "\n".join(["    It scales the thing."] * 5)), "repeats_itself"),
+    "an open code fence": ((GOOGLE, "Scale it.\n\n    ```python\n    scale(1)"), "cut_off"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_mutant_is_rejected_for_its_reason(mutant, task, answer):
+    (old, new), wanted = MUTANTS[mutant]
+    text = GOOGLE.replace(old, new)
+    assert text != GOOGLE
+    # the cut mutant ends where generation stopped
+    text = text.split("The scaled area of the")[0] + "The scaled area of the" if "of the" in new else text
+    assert reason(answer(task, row_of(PYTHON), "scale", text)) == wanted
+
+
+def test_a_result_or_a_raised_type_that_the_code_does_not_have_is_rejected(task, answer):
+    row = row_of("def reset(state):\n    state = None\n")
+    told = "Reset the state.\n\n    Args:\n        state: What to reset.\n\n    {}:\n        {}: The old one.\n    "
+    assert reason(answer(task, row, "reset", told.format("Returns", "int"))) == "result_disagrees"
+    assert reason(answer(task, row, "reset", told.format("Raises", "KeyError"))) == "raises_disagree"
+
+
+def test_an_answer_that_is_cut_by_its_limit_or_unlikely_is_rejected(task, answer):
+    assert reason(answer(task, row_of(PYTHON), "scale", GOOGLE, finish_reason="length")) == "cut_off"
+    strict = replace(task, min_score=-0.4)
+    assert reason(answer(strict, row_of(PYTHON), "scale", GOOGLE)) == "unlikely"
+
+
+def test_an_answer_that_would_change_the_code_is_rejected(task, answer):
+    row = row_of(PYTHON)
+    assert reason(answer(task, row, "scale", 'Scale the thing with a \\"quote at the end\\')) == "code_changed"
+    assert reason(answer(task, row, "scale", "Scale the thing \\N{nonsense} now.")) == "code_changed"
+
+
+def test_the_forms_own_closer_ends_the_answer(task, answer):
+    accepted = answer(task, row_of(PYTHON), "one_liner", 'Add one to a number."""\n    return x + 1')
+    assert accepted.columns["ended_by"] == "closer"
+    assert accepted.columns["documentation"] == '"""Add one to a number."""'
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["", "scale", "one_liner", "Shape", "Shape.area"])
+def test_documentation_is_spliced_in_at_every_kind_of_place(name, newline, task, answer):
+    content = PYTHON.replace("\n", newline)
+    accepted = answer(task, row_of(content), name, "Say something true of it.")
+    assert isinstance(accepted, Accepted), accepted
+    documented = content.replace(accepted.columns["code"], accepted.columns["code_documented"])
+    holder = ast.parse(documented)
+    for part in filter(None, name.split(".")):
+        holder = next(node for node in holder.body if getattr(node, "name", "") == part)
+    if not name:
+        assert accepted.columns["code_documented"].startswith('"""Say something true of it."""')
+    elif accepted.columns["original_documentation"] is None:
+        assert ast.get_docstring(holder) == "Say something true of it."
+
+
+def test_tabs_decorators_comments_and_strings_around_a_body_stay_as_they_are(task, answer):
+    content = 'class A:\n\t@deco("x")\n\tdef f(self):\n\t\t# why\n\t\treturn """no doc"""\n'
+    accepted = answer(task, row_of(content), "A.f", "Give the text back.")
+    assert accepted.columns["code_documented"] == (
+        '\t@deco("x")\n\tdef f(self):\n\t\t# why\n\t\t"""Give the text back."""\n\t\treturn """no doc"""'
+    )
+
+
+@pytest.mark.parametrize("language", OTHER_FILES)
+def test_in_other_languages_the_original_comes_back_and_mutants_are_rejected(language, task, answer):
+    template, text = OTHER_FILES[language]
+    content = template % text
+    row = row_of(content, language)
+    name = {"java": "Shape.scale", "csharp": "Shape.Scale", "go": "Scale"}.get(language, "scale")
+    accepted = answer(task, row, name, text)
+    assert isinstance(accepted, Accepted), accepted
+    assert accepted.columns["code_documented"] in content
+    assert reason(answer(task, row, name, "")) in ("empty_documentation", "repeats_the_name")
+    if language != "go":
+        assert reason(answer(task, row, name, text.replace("height", "depth"))) == "invented_parameter"
+    if accepted.columns["form"] == "block":
+        assert reason(answer(task, row, name, "Scales it.\nwithout a star")) == "wrong_form"
+        assert answer(task, row, name, "Scales it. */ int evil() {} /*").columns["ended_by"] == "closer"
+    else:
+        assert reason(answer(task, row, name, f"{text}\nint evil;")) == "wrong_form"
+
+
+@pytest.mark.parametrize("language", OTHER_FILES)
+def test_in_other_languages_new_documentation_goes_above_and_code_stays(language, task, answer):
+    template, text = OTHER_FILES[language]
+    documented = template % text
+    name = {"java": "Shape.scale", "csharp": "Shape.Scale", "go": "Scale"}.get(language, "scale")
+    bare = answer(task, row_of(documented, language), name, text).columns["code"]
+    content = documented.replace(
+        answer(task, row_of(documented, language), name, text).columns["code_documented"], bare
+    )
+    assert "how" not in content.lower()
+    accepted = answer(task, row_of(content, language), name, text)
+    assert isinstance(accepted, Accepted), accepted
+    assert accepted.columns["original_documentation"] is None
+
+
+def test_nesting_puts_all_accepted_texts_into_one_file(task, small_tokenizer):
+    row = row_of(PYTHON)
+    wanted = [r for r in task.requests(row) if r.payload[0].name in ("one_liner", "area", "scale")]
+    completions = [
+        Completion(
+            tokens=tuple(small_tokenizer.encode(f"Text number {number}.")),
+            finish_reason="stop",
+            stop_id=1,
+            mean_logprob=-0.5,
+            prompt_tokens=1,
+        )
+        for number in range(len(wanted))
+    ]
+    content, names = task.nest(row, list(zip(wanted, completions, strict=True)))
+    assert names == ["scale", "one_liner", "Shape.area"]
+    found = [ast.get_docstring(n) for n in ast.walk(ast.parse(content)) if isinstance(n, ast.FunctionDef)]
+    assert sorted(filter(None, found)) == ["Text number 0.", "Text number 1.", "Text number 2."]
+
+
+def test_a_chat_model_is_asked_for_the_text_and_its_fences_and_delimiters_are_taken_off(task, answer, small_tokenizer):
+    chat = replace(task, is_chat=True)
+    row = row_of(PYTHON)
+    (request,) = [r for r in chat.requests(row) if r.payload[0].name == "one_liner"]
+    assert request.request.prompt[-2:] != ()
+    assert request.prompt_format == "chat"
+    assert small_tokenizer.end_of_turn in request.request.stop_ids
+    fenced = '```python\n"""Add one to x.\n\nArgs:\n    x: A number.\n"""\n```'
+    accepted = answer(chat, row, "one_liner", fenced)
+    assert accepted.columns["documentation_text"] == "Add one to x.\n\nArgs:\n    x: A number."
+    java, _ = OTHER_FILES["java"]
+    told = "/**\n * Scales it.\n * @param width w\n * @param height h\n */"
+    accepted = answer(chat, row_of(java % "Old text.", "java"), "Shape.scale", told)
+    assert "   * @param width w\n" in accepted.columns["code_documented"]
+
+
+def test_a_function_longer_than_the_context_is_asked_about_by_its_first_lines_and_marked(task):
+    long = "def long(x):\n" + "".join(f"    x = x + {i}\n" for i in range(500)) + "    return x\n"
+    for is_chat in (False, True):
+        short = replace(task, is_chat=is_chat, max_prompt_tokens=400, kinds=("function",))
+        (request,) = short.requests(row_of(long))
+        assert len(request.request.prompt) <= 400
+        assert request.payload[1], "it is marked as windowed"
+
+
+def test_what_can_not_be_documented_is_rejected_with_its_reason(task):
+    for content, language, wanted in [
+        ("x = 1", "cobol", "unsupported_language"),
+        ("x = 1\0", "python", "unparsable"),
+    ]:
+        with pytest.raises(RecordError) as error:
+            list(task.requests(row_of(content, language)))
+        assert error.value.reason == wanted
+    with pytest.raises(RecordError) as error:
+        list(replace(task, kinds=("class",)).requests(row_of("x = 1\n")))
+    assert error.value.reason == "no_symbol"
+    with pytest.raises(ConfigError, match="unknown kind"):
+        replace(task, kinds=("gadget",))
+
+
+def test_symbols_beyond_the_limit_are_rejected_not_dropped(task):
+    many = "".join(f"def f{i}():\n    return {i}\n" for i in range(5))
+    asked = list(replace(task, max_symbols=3, kinds=("function",)).requests(row_of(many)))
+    assert [isinstance(item, RejectedTarget) for item in asked] == [False] * 3 + [True] * 2
+    assert reason(asked[-1]) == "too_many_symbols"
+
+
+@pytest.mark.parametrize("folder", ["json", "importlib"])
+def test_every_original_of_the_standard_library_comes_back_without_a_change_of_code(folder, task, answer):
+    for file in sorted((Path(json.__file__).parent.parent / folder).glob("*.py")):
+        content = file.read_text(encoding="utf-8")
+        row = row_of(content)
+        for request in task.requests(row):
+            symbol = request.payload[0]
+            if symbol.doc is None:
+                continue
+            literal = content.encode()[slice(*symbol.doc)].decode()
+            if not literal.startswith('"""'):
+                continue
+            verdict = answer(task, row, request, literal[3:-3])
+            if isinstance(verdict, Accepted):
+                assert verdict.columns["code_documented"] in content
+            else:
+                assert verdict.rejection.reason != "code_changed", (file, symbol)
+
+
+def test_the_dedented_text_is_what_a_reader_sees(task, answer):
+    accepted = answer(task, row_of(PYTHON), "scale", GOOGLE)
+    assert accepted.columns["documentation_text"] == textwrap.dedent("    " + GOOGLE).strip()
