@@ -121,7 +121,7 @@ def _expand_one(pattern: str) -> list[str]:
     if storage.is_local(pattern):
         pattern = os.path.abspath(pattern.removeprefix("file://"))
     if _is_folder(pattern):
-        if storage.exists(storage.join(pattern, "_job", "job.json")):
+        if any(storage.exists(storage.join(pattern, *mark)) for mark in (("_job", "job.json"), ("COMPLETED",))):
             pattern = storage.join(pattern, "data")
         base = local_glob.escape(pattern) if storage.is_local(pattern) else pattern
         names = storage.glob([storage.join(base, "**", f"*{suffix}") for suffix in PARQUET_SUFFIXES])

@@ -58,10 +58,11 @@ def test_globs_match_at_any_depth_and_each_file_counts_once(tmp_path):
     assert names(found) == ["b.parquet", "y.parquet", "z.parquet"]
 
 
-def test_the_output_of_a_job_stands_for_its_data(tmp_path):
+@pytest.mark.parametrize("mark", ["_job/job.json", "COMPLETED"])
+def test_the_output_of_a_job_stands_for_its_data(tmp_path, mark):
     for name in ["data/train-00000-of-00001.parquet", "rejected/rejected-00000-of-00001.parquet", "_job/plan.parquet"]:
         write(tmp_path / name)
-    (tmp_path / "_job" / "job.json").write_text("{}")
+    (tmp_path / mark).write_text("{}")
     assert names(expand([str(tmp_path)])) == ["train-00000-of-00001.parquet"]
 
 

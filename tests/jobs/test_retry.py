@@ -30,9 +30,8 @@ def first(tmp_path) -> Path:
 
 
 def run(tmp_path: Path, output: Path, *more: str) -> int:
-    return uppercase.command_line(
-        ["--input", str(tmp_path / "in"), "--output", str(output), "--progress", "none", "--unit_rows", "6", *more]
-    )
+    inputs = [] if "--retry_rejected" in more else ["--input", str(tmp_path / "in")]
+    return uppercase.command_line([*inputs, "--output", str(output), "--progress", "none", "--unit_rows", "6", *more])
 
 
 def names(output: Path) -> set[str]:
@@ -87,3 +86,9 @@ def test_an_unfinished_job_cannot_be_retried(tmp_path, first, capfd):
     (first / "COMPLETED").unlink()
     assert run(tmp_path, tmp_path / "second", "--retry_rejected", str(first)) == 2
     assert "not the output of a finished job" in capfd.readouterr().err
+
+
+def test_input_and_retry_are_one_or_the_other(tmp_path, capfd):
+    for flags in (["--output", "out"], ["--output", "out", "--input", "a", "--retry_rejected", "b"]):
+        assert uppercase.command_line(flags) == 2
+        assert "--input" in capfd.readouterr().err
