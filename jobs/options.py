@@ -384,7 +384,10 @@ class CommonOptions(OptionSet):
     """What every job that reads and writes Parquet takes."""
 
     input: tuple[str, ...] = option(
-        help="Parquet files, folders and globs (** included), local or gs://; several at once.", metavar="GLOB"
+        (),
+        help="Parquet files, folders and globs (** included), local or gs://; several at once. Required but with "
+        "--retry_rejected.",
+        metavar="GLOB",
     )
     output: str = option(help="Folder of the dataset, local or gs://.", operational=True, metavar="DIR")
     content_column: str | None = option(None, help="Column of the file's text; found by itself in the usual layouts.")
@@ -432,6 +435,13 @@ class CommonOptions(OptionSet):
     progress: Literal["auto", "bar", "lines", "none"] = option(
         "auto", help="Live bar, plain lines, or nothing; auto: a bar in a terminal.", operational=True
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.input and self.retry_rejected is None:
+            raise ConfigError("missing --input: the Parquet files, folders or globs to read")
+        if self.input and self.retry_rejected is not None:
+            raise ConfigError("--retry_rejected reads the sources that the earlier job read; leave --input out")
 
 
 @dataclass(frozen=True, kw_only=True)
