@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.options import GeneratingOptions
 from transforms.bridge import EngineSpec
 from transforms.columns import ColumnOverrides, RowLimits
+from transforms.filters import ContentFilter
 from transforms.generation import GenerationWork
 from transforms.tasks.base import Task
 
@@ -17,7 +18,7 @@ def generation_work(options: GeneratingOptions, task: Task) -> GenerationWork:
         task: What to ask the model.
 
     Raises:
-        ConfigError: The model can't be found.
+        ConfigError: The model can't be found, or the policy can't be read.
     """
     import model
 
@@ -40,6 +41,8 @@ def generation_work(options: GeneratingOptions, task: Task) -> GenerationWork:
         ),
         limits=RowLimits(max_content_bytes=int(options.max_content_mb * 1_000_000)),
         checkpoint_sha256=model.checkpoint_hash(options.model),
+        content_filter=None if options.policy == "none" else ContentFilter(options.policy),
+        row_workers=-1 if options.row_workers is None else options.row_workers,
     )
 
 

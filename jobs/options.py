@@ -489,3 +489,15 @@ class ModelOptions(OptionSet):
 @dataclass(frozen=True, kw_only=True)
 class GeneratingOptions(ModelOptions, CommonOptions):
     """What every job that runs a model over a corpus takes."""
+
+    policy: str = option(
+        "default",
+        help="What filters do with secrets, personal and unsafe content: strict, default, annotate, none, or a file.",
+    )
+    row_workers: int | None = option(
+        None,
+        help="Processes for parsing and checking beside the engine; 0 runs them in its own; chosen if not given.",
+        operational=True,
+        minimum=0,
+        metavar="PROCESSES",
+    )

@@ -25,9 +25,10 @@ from model.engine.api import Completion, Generator
 from model.errors import RecordError
 from transforms.bridge import EngineSpec, acquire_engine
 from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows
+from transforms.filters import ContentFilter
 from transforms.lineage import LINEAGE_TYPE, JobLineage
 from transforms.rowpool import CRASHED, RowPool, default_workers
-from transforms.rows import REJECTED_SCHEMA, Rejection, Row
+from transforms.rows import REJECTED_SCHEMA, Rejection, Row, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, Task, TaskRequest
 from transforms.work import Unit, UnitResult
 
@@ -40,25 +41,54 @@ ROWS_PER_CHUNK = (
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What came of one row before the engine: its (redacted) text, its requests and what was rejected on the way."""
+    """What came of one row before the engine: its (redacted) text, its requests and what was rejected on the way.
+
+    `findings` counts what the input filter found, by `type/action`.
+    """
 
     row: Row
     requests: tuple[TaskRequest, ...] = ()
     rejected_targets: tuple[RejectedTarget, ...] = ()
     rejection: Rejection | None = None
+    findings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RowStages:
-    """The pure-Python part of generation over one row, as the pool runs it."""
+    """The pure-Python part of generation over one row, as the pool runs it.
+
+    Args:
+        task: Chooses targets, builds prompts, judges answers.
+        content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
+    """
 
     task: Task
+    content_filter: ContentFilter | None = None
 
     def open(self) -> None:
-        """Nothing heavy of its own: tasks open their tokenizers on first use."""
+        """Makes the scanner; tasks open their tokenizers on first use."""
+        if self.content_filter is not None:
+            self.content_filter.open()
 
     def prepare(self, row: Row) -> Prepared:
-        """Chooses the row's targets and builds their prompts."""
+        """Filters and redacts the row, then chooses its targets and builds their prompts."""
+        if self.content_filter is None:
+            return self._ask(row)
+        try:
+            outcome = self.content_filter.filter_input(row.content, row.language, row.path)
+        except Exception as error:
+            logger.exception("the input filter failed on %s", row.source)
+            return Prepared(row, rejection=Rejection("filter_input", "stage_error", type(error).__name__))
+        findings = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
+        if outcome.dropped is not None:
+            detail = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
+            rejection = Rejection("filter_input", outcome.dropped, detail and f"by rule {detail}")
+            return Prepared(row, rejection=rejection, findings=findings)
+        if outcome.text != row.content:
+            row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
+        return replace(self._ask(row), findings=findings)
+
+    def _ask(self, row: Row) -> Prepared:
         try:
             asked = list(self.task.requests(row))
         except RecordError as error:
@@ -76,7 +106,7 @@ class RowStages:
         """Parses, verifies and scores one answer."""
         row, request, completion = answer
         try:
-            return self.task.accept(row, request, completion)
+            return self._filtered(row, request, self.task.accept(row, request, completion))
         except RecordError as error:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
         except Exception as error:
@@ -84,6 +114,19 @@ class RowStages:
             return RejectedTarget(
                 target=request.target, rejection=Rejection("judge", "stage_error", type(error).__name__)
             )
+
+    def _filtered(
+        self, row: Row, request: TaskRequest, verdict: Accepted | RejectedTarget
+    ) -> Accepted | RejectedTarget:
+        """Looks at an accepted text in context; what would be redacted in a source may not be written."""
+        if self.content_filter is None or isinstance(verdict, RejectedTarget):
+            return verdict
+        findings = self.content_filter.filter_output(*verdict.written, row.language, row.path)
+        reason = self.content_filter.output_reason(findings)
+        if reason is None:
+            return replace(verdict, written=("", "", ""))  # it has been looked at, and needn't travel
+        rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
+        return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
 
 
 @dataclass
@@ -96,6 +139,7 @@ class _RowState:
     futures: list[Future[Completion]] = field(default_factory=list)
     verdicts: list[Accepted | RejectedTarget] = field(default_factory=list)
     rejection: Rejection | None = None
+    findings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +161,7 @@ class GenerationWork:
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
         checkpoint_sha256: The model's hash, for the lineage.
+        content_filter: Filters inputs and outputs; None lets everything through.
         row_workers: Processes for row work; -1 chooses by the machine, 0 runs inline.
     """
 
@@ -125,6 +170,7 @@ class GenerationWork:
     columns: ColumnOverrides
     limits: RowLimits
     checkpoint_sha256: str
+    content_filter: ContentFilter | None = None
     row_workers: int = -1
 
     def __post_init__(self) -> None:
@@ -146,7 +192,7 @@ class GenerationWork:
     def open(self) -> None:
         """Starts the engine and the row pool. Raises ConfigError where the model can't be loaded."""
         workers = default_workers() if self.row_workers < 0 else self.row_workers
-        pool = RowPool(RowStages(self.task), workers)
+        pool = RowPool(RowStages(self.task, self.content_filter), workers)
         pool.open()
         generator = acquire_engine(self.engine)
         lineage = JobLineage(
@@ -156,6 +202,7 @@ class GenerationWork:
             checkpoint_sha256=self.checkpoint_sha256,
             determinism=self.engine.determinism,
             engine=generator.fingerprint(),
+            filter_version=self.content_filter.version if self.content_filter is not None else "none",
         )
         self._opened = _Opened(pool, generator, lineage)
 
@@ -214,6 +261,8 @@ class GenerationWork:
             counts["targets_accepted"] += len(accepted)
             counts["targets_rejected"] += len(refused)
             counts["rows_kept"] += bool(accepted)
+            counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
+            counts.update({f"found/{name}": count for name, count in state.findings.items()})
         counts["rows_in"] = table.num_rows
         counts["rows_rejected"] = table.num_rows - counts["rows_kept"]
         counts.update(f"rejected_{r['kind']}/{r['stage']}/{r['reason']}" for r in rejected)
@@ -256,6 +305,7 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState]) -> None:
             state.requests = prepared.requests
             state.verdicts.extend(prepared.rejected_targets)
             state.rejection = prepared.rejection
+            state.findings = prepared.findings
             state.futures = opened.generator.submit([request.request for request in prepared.requests])
 
 

@@ -14,6 +14,7 @@ from model.engine.api import Completion, Request
 from model.errors import RecordError
 from transforms.bridge import EngineSpec, prompt_buckets, release_engines, use_engine
 from transforms.columns import ColumnOverrides, RowLimits
+from transforms.filters import ContentFilter
 from transforms.generation import GenerationWork
 from transforms.rows import REJECTED_SCHEMA, Rejection
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
@@ -49,7 +50,11 @@ class WordTask:
     def accept(self, row, request, completion):
         if completion.tokens[0] % 2:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", "odd_length"))
-        return Accepted(columns={"word": request.payload, "checks": {"is_even": True}})
+        before, after = row.content.split(request.payload, 1)
+        return Accepted(
+            columns={"word": request.payload, "checks": {"is_even": True}},
+            written=(before, f"mail {request.payload}@corp-mail.dev" if request.payload == "mail" else "", after),
+        )
 
 
 class EchoEngine:
@@ -185,3 +190,38 @@ def test_a_column_that_has_a_results_name_stays_under_another(work):
 def test_prompt_buckets_end_exactly_at_the_longest_prompt():
     assert prompt_buckets(768)[-1] == 768
     assert prompt_buckets(16) == (16,)
+
+
+def filtered_work(policy):
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        content_filter=ContentFilter(policy),
+        row_workers=0,
+    )
+    work.open()
+    return work
+
+
+def test_inputs_are_redacted_before_they_become_prompts_and_the_raw_text_goes_nowhere():
+    address = "jane.roe" + "@" + "corp-mail.dev"
+    result = run(filtered_work("default"), [f"ab {address} cd", "ab"])
+    first = result.kept.to_pylist()[0]
+    assert address not in str(result.kept.to_pylist()) + str(result.rejected.to_pylist())
+    assert "<EMAIL_1>" in first["content"]
+    assert first["lineage"]["content_sha256"] != first["lineage"]["redacted_sha256"]
+    assert first["lineage"]["filter_version"].startswith("default-")
+    assert (result.counts["rows_redacted"], result.counts["found/email/redact"]) == (1, 1)
+    release_engines()
+
+
+def test_an_output_with_personal_data_is_rejected_and_named_by_its_rule():
+    result = run(filtered_work("default"), ["mail ab"])
+    assert reasons(result) == [("target", 10, "filter_output", "personal_data_in_output")]
+    assert result.kept.column("word").to_pylist() == ["ab"]
+    assert "corp-mail" not in str(result.rejected.to_pylist())
+    release_engines()

@@ -80,6 +80,11 @@ class ContentFilter:
         return self.rules.hash
 
     @property
+    def version(self) -> str:
+        """Policy and rules in one word, for the lineage."""
+        return f"{self.policy.name}-{self.policy_hash}/rules-{self.rules_hash}"
+
+    @property
     def policy_hash(self) -> str:
         """The policy's hash, for the lineage."""
         return self.policy.hash

@@ -36,9 +36,16 @@ class TaskRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """An enrichment: the task's own result columns for one output row, by name, as in `Task.result_schema`."""
+    """An enrichment.
+
+    Args:
+        columns: The task's own result columns for one output row, by name, as in `Task.result_schema`.
+        written: What stands before the model's text in its document, the text itself, what stands after: the output
+            filter looks at it in context, since a secret can straddle the seam.
+    """
 
     columns: Mapping[str, Any]
+    written: tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

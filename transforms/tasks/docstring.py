@@ -159,6 +159,7 @@ class DocstringTask:
             return _rejected(request, "code_changed", "with this answer in its place the file's code isn't the same")
         original = source.data[slice(*symbol.doc)].decode() if symbol.doc is not None else None
         return Accepted(
+            written=(hole.before.decode(), f"{hole.opener}{answer}{hole.closer}", hole.after.decode()),
             columns={
                 **_texts(source, symbol, hole, answer),
                 "original_documentation": original,

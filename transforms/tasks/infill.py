@@ -196,6 +196,7 @@ class InfillTask:
                 return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
         start, end = target.span.start, target.span.end
         return Accepted(
+            written=(row.content[:start], middle, row.content[end:]),
             columns={
                 "prefix": row.content[target.prefix_start : start],
                 "original_middle": row.content[start:end],
