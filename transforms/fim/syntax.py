@@ -43,6 +43,12 @@ class Source:
     grammar: str
     tree: tree_sitter.Tree
 
+    def text(self, node: tree_sitter.Node | None) -> str:
+        """A node's text, "" for None. Never `node.text`: the binding crashes there on trees read by a callback."""
+        if node is None:
+            return ""
+        return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
     @property
     def num_errors(self) -> int:
         """How many nodes are errors or missing: 0 means that the grammar accepts the file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import pytest
 import tree_sitter
@@ -128,11 +127,9 @@ def test_a_parse_that_takes_too_long_is_refused(monkeypatch):
 
 def test_a_one_line_file_of_ten_megabytes_gives_character_spans_without_a_parse():
     text = "a = 1; " * 1_500_000
-    started = time.process_time()
     found = spans_of(text, count=3)
     assert {span.kind for span in found} == {"random_chars"}
     assert all(span.end - span.start <= 600 for span in found)
-    assert time.process_time() - started < 30  # a guard against a quadratic search, not a measurement
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n \t\r\n", "\ufeff", "\ufeff\n", "\x0c\x1c"])

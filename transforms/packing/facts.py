@@ -1,0 +1,368 @@
+"""What a file says of itself: what it imports, which package it is in, which names it declares.
+
+Facts are read from the syntax tree, so imports in comments, strings and templates don't count. They are small (a few
+hundred bytes a file), so that a repository's graph can be built without its contents in memory. By default imports
+count from the top of the file alone, as arXiv 2406.11409 does (section "Multi-file packing").
+
+Cost: a parse; of the top lines alone where a language's packages are not found by the names that files declare.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import tree_sitter
+
+from transforms.fim import syntax
+from transforms.fim.grammars import grammar_name
+
+# How far down imports count; the paper says "the top N lines" without N.
+TOP_LINES: Final = 200
+
+# Type-like names that a file with a wildcard import uses; a file has few hundred, a generated one may have more.
+_MAX_USES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import as written.
+
+    Args:
+        target: The module, namespace or path, without quotes; "" for Python's `from . import x`.
+        names: What is taken from it: names of a from-import, or nothing.
+        form: What kind of statement it is, in the language's own words: `from`, `wildcard`, `mod`, `angle`, ...
+        level: Python's leading dots.
+        is_nested: It stands in a function or under `if TYPE_CHECKING`, not where the file is loaded.
+    """
+
+    target: str
+    names: tuple[str, ...] = ()
+    form: str = ""
+    level: int = 0
+    is_nested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What resolution needs to know of a file.
+
+    Args:
+        path: Path in the repository, with `/`.
+        grammar: `transforms.fim.grammars.grammar_name`, or "".
+        imports: In the order of the file.
+        package: Declared package or namespace, with `.`.
+        declares: Names of top-level types and functions (Java, Kotlin, C#, PHP).
+        uses: Type-like names in the text, where a wildcard import makes them matter.
+    """
+
+    path: str
+    grammar: str = ""
+    imports: tuple[Import, ...] = ()
+    package: str = ""
+    declares: tuple[str, ...] = ()
+    uses: frozenset[str] = frozenset()
+
+
+def read_facts(path: str, text: str, language: str = "", *, top_lines: int | None = TOP_LINES) -> FileFacts:
+    """Reads a file's facts; a file that can't be parsed or has no reader has a path alone.
+
+    Args:
+        path: Path in the repository.
+        text: The file.
+        language: The corpus's name of its language; "" to go by the path.
+        top_lines: Imports below this line don't count; None counts all.
+    """
+    grammar = grammar_name(language, path) or ""
+    reader = _READERS.get(grammar)
+    if reader is None:
+        return FileFacts(path, grammar)
+    is_named = grammar in _NAMED
+    if top_lines is not None and not is_named:
+        text = _head(text, top_lines)
+    source = syntax.parse(text.encode("utf-8", "surrogatepass"), grammar)
+    if source is None:
+        return FileFacts(path, grammar)
+    imports = [found for found, line in reader(source) if top_lines is None or line < top_lines]
+    if not is_named:
+        return FileFacts(path, grammar, tuple(imports))
+    package, declares = _declared(source)
+    has_wildcard = any(found.form == "wildcard" for found in imports)
+    uses = frozenset(_TYPE_NAME.findall(text)[:_MAX_USES]) if has_wildcard else frozenset()
+    return FileFacts(path, grammar, tuple(imports), package, declares, uses)
+
+
+_TYPE_NAME: Final = re.compile(r"\b[A-Z]\w*")
+
+
+def _head(text: str, lines: int) -> str:
+    end = -1
+    for _ in range(lines):
+        end = text.find("\n", end + 1)
+        if end < 0:
+            return text
+    return text[: end + 1]
+
+
+Found = tuple[Import, int]  # with the line on which it stands, from 0
+
+
+def _captured(source: syntax.Source, query: str, name: str = "x") -> list[tree_sitter.Node]:
+    return syntax.captures(source, query).get(name, [])
+
+
+def _python(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "[(import_statement)(import_from_statement)] @x"):
+        line, is_nested = node.start_point[0], _is_nested(source, node)
+        names = [_unaliased(source, child) for child in node.children_by_field_name("name")]
+        if node.type == "import_statement":
+            found += [(Import(name, form="import", is_nested=is_nested), line) for name in names]
+            continue
+        module = node.child_by_field_name("module_name")
+        dots = source.text(module)
+        target = dots.lstrip(". \t")
+        level = dots[: len(dots) - len(target)].count(".")
+        is_wildcard = any(child.type == "wildcard_import" for child in node.children)
+        form = "wildcard" if is_wildcard else "from"
+        found.append((Import(target, tuple(names), form, level, is_nested), line))
+    return found
+
+
+def _unaliased(source: syntax.Source, node: tree_sitter.Node) -> str:
+    return source.text(node.child_by_field_name("name")) if node.type == "aliased_import" else source.text(node)
+
+
+def _is_nested(source: syntax.Source, node: tree_sitter.Node) -> bool:
+    parent = node.parent
+    while parent is not None and parent.type != "module":
+        if parent.type == "function_definition":
+            return True
+        if (
+            parent.type == "if_statement"
+            and b"TYPE_CHECKING" in source.data[parent.start_byte : parent.start_byte + 40]
+        ):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _javascript(source: syntax.Source) -> list[Found]:
+    query = (
+        "(import_statement source: (string) @x) (export_statement source: (string) @x) "
+        "(call_expression function: (import) arguments: (arguments . (string) @x)) "
+        "(call_expression function: (identifier) @f arguments: (arguments . (string) @r))"
+    )
+    if source.grammar != "javascript":
+        query += " (import_require_clause source: (string) @x)"
+    captured = syntax.captures(source, query)
+    strings = list(captured.get("x", []))
+    callers = {node.end_byte: source.text(node) for node in captured.get("f", [])}
+    for node in captured.get("r", []):
+        call = node.parent.parent if node.parent is not None else None
+        caller = call.child_by_field_name("function") if call is not None else None
+        if caller is not None and callers.get(caller.end_byte) == "require":
+            strings.append(node)
+    strings = sorted(strings, key=lambda node: node.start_byte)
+    return [(Import(source.text(node).strip("\"'`"), form="module"), node.start_point[0]) for node in strings]
+
+
+def _java(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(import_declaration) @x"):
+        words = source.text(node).rstrip("; \t").split()
+        target = "".join(word for word in words if word not in ("import", "static"))
+        is_wildcard = target.endswith(".*")
+        form = "static" if "static" in words else ("wildcard" if is_wildcard else "name")
+        found.append((Import(target.removesuffix(".*"), form=form), node.start_point[0]))
+    return found
+
+
+def _kotlin(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(import_header) @x"):
+        name = next((child for child in node.children if child.type == "identifier"), None)
+        is_wildcard = any(child.type == "wildcard_import" for child in node.children)
+        found.append((Import(source.text(name), form="wildcard" if is_wildcard else "name"), node.start_point[0]))
+    return found
+
+
+def _go(source: syntax.Source) -> list[Found]:
+    nodes = _captured(source, "(import_spec path: (_) @x)")
+    return [(Import(source.text(node).strip('"`'), form="package"), node.start_point[0]) for node in nodes]
+
+
+def _rust(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "[(mod_item !body)(use_declaration)] @x"):
+        line = node.start_point[0]
+        if node.type == "mod_item":
+            place = node.prev_named_sibling
+            attribute = re.search(r'path\s*=\s*"([^"]+)"', source.text(place)) if place is not None else None
+            if attribute is not None and place is not None and place.type == "attribute_item":
+                found.append((Import(attribute.group(1), form="path"), line))
+            else:
+                found.append(
+                    (Import("::".join([*_enclosing_modules(source, node), _name(source, node)]), form="mod"), line)
+                )
+        else:
+            argument = node.child_by_field_name("argument")
+            tree = re.sub(r"\s+", " ", source.text(argument))
+            found += [(Import(path, form="use"), line) for path in _use_paths(tree)]
+    return found
+
+
+def _name(source: syntax.Source, node: tree_sitter.Node) -> str:
+    return source.text(node.child_by_field_name("name"))
+
+
+def _enclosing_modules(source: syntax.Source, node: tree_sitter.Node) -> list[str]:
+    names = []
+    parent = node.parent
+    while parent is not None:
+        if parent.type == "mod_item":
+            names.append(_name(source, parent))
+        parent = parent.parent
+    return names[::-1]
+
+
+def _use_paths(tree: str) -> list[str]:
+    """The paths of a use tree, braces multiplied out.
+
+    >>> _use_paths("crate::x::{y, z::*, w as v, self}")
+    ['crate::x::y', 'crate::x::z', 'crate::x::w', 'crate::x']
+    """
+    tree = tree.strip()
+    if "{" not in tree:
+        path = tree.split(" as ")[0].strip().removesuffix("::*").removesuffix("::self").strip(": ")
+        return [path] if path and path != "*" else []
+    head, _, rest = tree.partition("{")
+    paths = []
+    for part in _split_top(rest.rsplit("}", 1)[0]):
+        for path in _use_paths(part) or ([""] if part.strip() in ("*", "self") else []):
+            paths.append(head.strip() + path if path != "self" else head.strip())
+    return [path.strip().removesuffix("::") for path in paths]
+
+
+def _split_top(text: str) -> list[str]:
+    """Splits at commas outside braces."""
+    parts, depth, start = [], 0, 0
+    for index, char in enumerate(text):
+        depth += (char == "{") - (char == "}")
+        if char == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [part for part in [*parts, text[start:]] if part.strip()]
+
+
+def _c(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(preproc_include path: [(string_literal)(system_lib_string)] @x)"):
+        form = "quote" if node.type == "string_literal" else "angle"
+        found.append((Import(source.text(node).strip('"<>'), form=form), node.start_point[0]))
+    return found
+
+
+def _csharp(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(using_directive) @x"):
+        text = source.text(node).rstrip("; ")
+        target = re.sub(r"\s|<.*", "", text.split("=")[-1] if "=" in text else text.split("using", 1)[-1])
+        is_static = " static " in text
+        target = target.removeprefix("static") if is_static else target
+        form = "name" if is_static or "=" in text else "wildcard"
+        found.append((Import(target, form=form), node.start_point[0]))
+    return found
+
+
+def _php(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(namespace_use_declaration) @x"):
+        text = re.sub(r"\s+", " ", source.text(node)).removeprefix("use ").rstrip("; ")
+        text = re.sub(r"^(function|const) ", "", text)
+        prefix, brace, group = text.partition("{")
+        for part in (group.rstrip("} ") if brace else text).split(","):
+            name = re.sub(r" as \w+$", "", part.strip())
+            target = ((prefix if brace else "") + name).strip("\\ ").replace("\\", ".")
+            found.append((Import(target, form="name"), node.start_point[0]))
+    query = "[(require_expression)(require_once_expression)(include_expression)(include_once_expression)] @x"
+    for node in _captured(source, query):
+        literal = re.search(r"""["']([^"']+)["']""", source.text(node))
+        if literal:
+            found.append((Import(literal.group(1).lstrip("/"), form="require"), node.start_point[0]))
+    return found
+
+
+def _ruby(source: syntax.Source) -> list[Found]:
+    found = []
+    for node in _captured(source, "(call method: (identifier) arguments: (argument_list (string))) @x"):
+        method = source.text(node.child_by_field_name("method"))
+        if method not in ("require", "require_relative", "load", "autoload") or node.child_by_field_name("receiver"):
+            continue
+        arguments = node.child_by_field_name("arguments")
+        literals = [child for child in arguments.named_children if child.type == "string"] if arguments else []
+        if literals:
+            found.append((Import(source.text(literals[0]).strip("\"'"), form=method), node.start_point[0]))
+    return found
+
+
+_READERS: Final[dict[str, Callable[[syntax.Source], list[Found]]]] = {
+    "python": _python,
+    "javascript": _javascript,
+    "typescript": _javascript,
+    "tsx": _javascript,
+    "java": _java,
+    "kotlin": _kotlin,
+    "go": _go,
+    "rust": _rust,
+    "c": _c,
+    "cpp": _c,
+    "csharp": _csharp,
+    "php": _php,
+    "ruby": _ruby,
+}
+
+# Languages whose imports name what files declare: query of the package, query of the declarations.
+_NAMED: Final[dict[str, tuple[str, str]]] = {
+    "java": (
+        "(package_declaration (_) @x)",
+        "(program [(class_declaration)(interface_declaration)(enum_declaration)(record_declaration)"
+        "(annotation_type_declaration)] @x)",
+    ),
+    "kotlin": (
+        "(package_header (identifier) @x)",
+        "(source_file [(class_declaration)(object_declaration)(function_declaration)(property_declaration)"
+        "(type_alias)] @x)",
+    ),
+    "csharp": (
+        "(namespace_declaration name: (_) @x) (file_scoped_namespace_declaration name: (_) @x)",
+        "[(class_declaration)(interface_declaration)(struct_declaration)(enum_declaration)(record_declaration)"
+        "(delegate_declaration)] @x",
+    ),
+    "php": (
+        "(namespace_definition name: (_) @x)",
+        "[(class_declaration)(interface_declaration)(trait_declaration)(enum_declaration)(function_definition)] @x",
+    ),
+}
+_NAME_TYPES: Final = ("type_identifier", "simple_identifier", "identifier", "name")
+
+
+def _declared(source: syntax.Source) -> tuple[str, tuple[str, ...]]:
+    package_query, names_query = _NAMED[source.grammar]
+    packages = _captured(source, package_query)
+    package = source.text(packages[0]).replace("\\", ".").replace(" ", "") if packages else ""
+    return package, tuple(filter(None, (_declared_name(source, node) for node in _captured(source, names_query))))
+
+
+def _declared_name(source: syntax.Source, node: tree_sitter.Node) -> str:
+    named = node.child_by_field_name("name")
+    if named is not None:
+        return source.text(named)
+    for child in node.children:
+        if child.type == "variable_declaration" and child.named_children:
+            child = child.named_children[0]
+        if child.type in _NAME_TYPES:
+            return source.text(child)
+    return ""

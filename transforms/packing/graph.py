@@ -1,0 +1,199 @@
+"""The dependency graph of a repository, and the order of its files that follows from it.
+
+1. Edges: a file to the files that its imports point at; importance is how much is imported (`importance_of`).
+2. Cycles: the least important edges go. Edges enter from the most important to the least, and one that would close a
+   cycle is dropped; a topological order is kept along the way (Pearce and Kelly, 2007), so only what stands between
+   the two ends is searched.
+3. Order: a file may come once all it imports has come. Of those that may, the one nearest to the files already placed
+   is next, by shortest path over all edges (the dropped ones too: they still tie files together), an edge being as
+   long as 1 / importance; ties go by path. Distances grow from each placed file by Dijkstra's algorithm; in a
+   component of more than `FULL_SEARCH_FILES` files a search ends after `MAX_SEARCH_STEPS` files.
+
+Deterministic: depends on names and importances, not on the order in which they came.
+Cost: a component of n files and m edges takes about O(m log m) for cycles on real code, and O(n (m + n log n)) at
+worst for distances, which real repositories stay far below, as a search stops where an earlier one was nearer.
+Source: arXiv 2406.11409, "Multi-file packing": imports, importance, cycles, all-pairs shortest paths, topological
+order by minimum distance to sorted nodes, lexicographic ties.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from transforms.packing.facts import Import
+from transforms.packing.resolution import RepositoryIndex, resolve
+
+FULL_SEARCH_FILES: Final = 2000
+MAX_SEARCH_STEPS: Final = 200
+
+_WILDCARD_NAMES: Final = 3
+_MAX_NAMES: Final = 10
+_NESTED_FACTOR: Final = 0.25
+
+# importer -> imported file -> importance
+Edges = dict[str, dict[str, float]]
+
+
+def importance_of(found: Import) -> float:
+    """How much an import ties: a name counts 1 (at most `_MAX_NAMES`), a wildcard 3; a quarter of it where nested."""
+    names = _WILDCARD_NAMES if found.form == "wildcard" else max(1, min(len(found.names), _MAX_NAMES))
+    return names * (_NESTED_FACTOR if found.is_nested else 1.0)
+
+
+def dependency_edges(index: RepositoryIndex) -> Edges:
+    """Resolves all imports of a repository; files without any are absent."""
+    edges: Edges = {}
+    for path, facts in index.facts.items():
+        for found in facts.imports:
+            targets = resolve(found, path, index)
+            for target in targets:
+                importances = edges.setdefault(path, {})
+                importances[target] = importances.get(target, 0.0) + importance_of(found) / len(targets)
+    return edges
+
+
+def order_files(edges: Edges) -> list[str]:
+    """All files that an edge ties, components by their first path, each in topological order, nearest first."""
+    acyclic = break_cycles(edges)
+    order: list[str] = []
+    for component in components(edges):
+        order += _order_component(component, edges, acyclic)
+    return order
+
+
+def break_cycles(edges: Edges) -> Edges:
+    """Drops the least important edges until no cycle is left; ties keep what comes first by path."""
+    sorter = _IncrementalOrder(_nodes(edges))
+    kept: Edges = {}
+    ranked = sorted((-weight, a, b) for a, targets in edges.items() for b, weight in targets.items())
+    for weight, importer, imported in ranked:
+        if importer != imported and sorter.add(imported, importer):
+            kept.setdefault(importer, {})[imported] = -weight
+    return kept
+
+
+class _IncrementalOrder:
+    """A topological order that stays one as edges come in, and refuses an edge that would close a cycle."""
+
+    def __init__(self, nodes: Iterable[str]):
+        self._place = {node: place for place, node in enumerate(nodes)}
+        self._after: dict[str, list[str]] = defaultdict(list)
+        self._before: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, first: str, then: str) -> bool:
+        """Requires `first` to stand before `then`; False, and nothing changes, where that closes a cycle."""
+        low, high = self._place[then], self._place[first]
+        if high > low:
+            reached = self._reach(then, self._after, lambda place: place <= high)
+            if first in reached:
+                return False
+            reaching = self._reach(first, self._before, lambda place: place >= low)
+            self._reorder(reaching, reached)
+        self._after[first].append(then)
+        self._before[then].append(first)
+        return True
+
+    def _reach(self, start: str, neighbours: Mapping[str, list[str]], is_between: Callable[[int], bool]) -> set[str]:
+        seen, stack = {start}, [start]
+        while stack:
+            for node in neighbours.get(stack.pop(), ()):
+                if node not in seen and is_between(self._place[node]):
+                    seen.add(node)
+                    stack.append(node)
+        return seen
+
+    def _reorder(self, reaching: set[str], reached: set[str]) -> None:
+        """Moves what reaches the new edge before what it reaches, within the places that both had."""
+        nodes = [*sorted(reaching, key=self._place.__getitem__), *sorted(reached, key=self._place.__getitem__)]
+        places = sorted(self._place[node] for node in nodes)
+        self._place.update(zip(nodes, places, strict=True))
+
+
+def components(edges: Edges) -> list[list[str]]:
+    """The files that edges tie, by component: each sorted, components by their first file."""
+    neighbours = _undirected(edges)
+    seen: set[str] = set()
+    found = []
+    for start in sorted(neighbours):
+        if start in seen:
+            continue
+        component, stack = [], [start]
+        seen.add(start)
+        while stack:
+            node = stack.pop()
+            component.append(node)
+            for other in neighbours[node]:
+                if other not in seen:
+                    seen.add(other)
+                    stack.append(other)
+        found.append(sorted(component))
+    return found
+
+
+def _order_component(component: list[str], edges: Edges, acyclic: Edges) -> list[str]:
+    neighbours = _undirected({path: edges[path] for path in component if path in edges})
+    waiting = {path: len(acyclic.get(path, ())) for path in component}
+    importers: dict[str, list[str]] = defaultdict(list)
+    for path in component:
+        for imported in acyclic.get(path, ()):
+            importers[imported].append(path)
+    max_steps = MAX_SEARCH_STEPS if len(component) > FULL_SEARCH_FILES else len(component)
+    distance: dict[str, float] = {}
+    # A distance that fell leaves its old entry behind, which is passed over: it is no longer the file's distance.
+    ready = [(float("inf"), path) for path in component if not waiting[path]]
+    heapq.heapify(ready)
+    placed: set[str] = set()
+    order: list[str] = []
+    while ready:
+        far, path = heapq.heappop(ready)
+        if path in placed or far != distance.get(path, float("inf")):
+            continue
+        placed.add(path)
+        order.append(path)
+        for importer in importers[path]:
+            waiting[importer] -= 1
+            if not waiting[importer]:
+                heapq.heappush(ready, (distance.get(importer, float("inf")), importer))
+        for other in _spread(path, neighbours, distance, max_steps):
+            if not waiting[other] and other not in placed:
+                heapq.heappush(ready, (distance[other], other))
+    assert len(order) == len(component), "a cycle was left"
+    return order
+
+
+def _spread(
+    start: str, neighbours: Mapping[str, Mapping[str, float]], distance: dict[str, float], max_steps: int
+) -> list[str]:
+    """Lowers the distances to the nearest placed file, now that `start` is one; returns those that fell."""
+    distance[start] = 0.0
+    frontier = [(0.0, start)]
+    lowered = []
+    while frontier and max_steps > 0:
+        far, path = heapq.heappop(frontier)
+        if far > distance[path]:
+            continue
+        max_steps -= 1
+        for other, length in neighbours[path].items():
+            reached = far + length
+            if reached < distance.get(other, float("inf")):
+                distance[other] = reached
+                lowered.append(other)
+                heapq.heappush(frontier, (reached, other))
+    return lowered
+
+
+def _undirected(edges: Edges) -> dict[str, dict[str, float]]:
+    """For each file its neighbours and the lengths of the edges to them."""
+    importance: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for importer, targets in edges.items():
+        for imported, weight in targets.items():
+            importance[importer][imported] += weight
+            importance[imported][importer] += weight
+    return {path: {other: 1.0 / weight for other, weight in sorted(near.items())} for path, near in importance.items()}
+
+
+def _nodes(edges: Edges) -> list[str]:
+    return sorted({*edges, *(imported for targets in edges.values() for imported in targets)})

@@ -1,0 +1,41 @@
+"""From imports as written to files of the repository: one module for each family of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from transforms.packing.facts import Import
+from transforms.packing.resolution.files import resolve_include, resolve_ruby
+from transforms.packing.resolution.go import resolve_go
+from transforms.packing.resolution.index import CONFIG_NAMES, RepositoryIndex
+from transforms.packing.resolution.javascript import resolve_javascript
+from transforms.packing.resolution.names import resolve_named
+from transforms.packing.resolution.python import resolve_python
+from transforms.packing.resolution.rust import resolve_rust
+
+__all__ = ["CONFIG_NAMES", "RepositoryIndex", "resolve"]
+
+_RESOLVERS: Final[dict[str, Callable[[Import, str, RepositoryIndex], list[str]]]] = {
+    "python": resolve_python,
+    "javascript": resolve_javascript,
+    "typescript": resolve_javascript,
+    "tsx": resolve_javascript,
+    "java": resolve_named,
+    "kotlin": resolve_named,
+    "csharp": resolve_named,
+    "php": resolve_named,
+    "go": resolve_go,
+    "rust": resolve_rust,
+    "c": resolve_include,
+    "cpp": resolve_include,
+    "ruby": resolve_ruby,
+}
+
+
+def resolve(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
+    """The files of the repository that one import of `importer` points at, never the importer itself."""
+    resolver = _RESOLVERS.get(index.facts[importer].grammar)
+    if resolver is None:
+        return []
+    return [path for path in resolver(found, importer, index) if path != importer]

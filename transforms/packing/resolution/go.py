@@ -1,0 +1,46 @@
+"""Go: an import names a folder, from the module path that the nearest `go.mod` declares.
+
+All files of the folder but tests are the package. Without a `go.mod`, the folder is the longest end of the import
+path that is a folder of the repository and either follows the repository's name or has two components.
+Source: The Go Modules Reference, "Resolving a package to a module".
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from transforms.packing.facts import Import
+from transforms.packing.resolution.index import RepositoryIndex
+
+
+def resolve_go(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
+    """The files of the package that one import names."""
+    for module, root in _modules(index):
+        if found.target == module or found.target.startswith(f"{module}/"):
+            rest = found.target[len(module) :].strip("/")
+            return _package("/".join(filter(None, [root, rest])), index)
+    if _modules(index):
+        return []
+    parts = found.target.split("/")
+    name = index.repo_name.rsplit("/", 1)[-1]
+    for start in range(len(parts)):
+        files = _package("/".join(parts[start:]), index)
+        if files and ((start and parts[start - 1] == name) or len(parts) - start >= 2):
+            return files
+    return []
+
+
+def _package(folder: str, index: RepositoryIndex) -> list[str]:
+    return [p for p in index.by_folder.get(folder, ()) if p.endswith(".go") and not p.endswith("_test.go")]
+
+
+@lru_cache(maxsize=2)
+def _modules(index: RepositoryIndex) -> list[tuple[str, str]]:
+    """Module path and folder of each `go.mod`, longest path first."""
+    found = []
+    for folder, text in index.configs_named("go.mod"):
+        match = re.search(r'^\s*module\s+"?([^\s"]+)', text, re.MULTILINE)
+        if match:
+            found.append((match.group(1), folder))
+    return sorted(found, key=lambda item: (-len(item[0]), item))

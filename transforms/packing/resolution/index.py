@@ -1,0 +1,100 @@
+"""The files of one repository, found by path, by the end of a path, by package and by declared name.
+
+Building it is linear in the number of files; a look-up touches the files that share the last two components of the path
+looked for. Nothing here depends on the order in which files came.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from transforms.packing.facts import FileFacts
+
+# Files that steer resolution, though they are no source: their contents go to `RepositoryIndex(configs=...)`.
+CONFIG_NAMES = frozenset({"go.mod", "tsconfig.json", "jsconfig.json", "package.json", "Cargo.toml"})
+
+
+class RepositoryIndex:
+    """What imports can point at.
+
+    Args:
+        facts: All files.
+        repo_name: The repository, as `owner/name`.
+        configs: Path and text of the files named in `CONFIG_NAMES`.
+    """
+
+    def __init__(self, facts: Iterable[FileFacts], repo_name: str = "", configs: Mapping[str, str] | None = None):
+        self.repo_name = repo_name
+        self.configs = dict(configs or {})
+        self.facts = {fact.path: fact for fact in sorted(facts, key=lambda fact: fact.path)}
+        self._by_end: dict[str, list[str]] = defaultdict(list)
+        self.by_folder: dict[str, list[str]] = defaultdict(list)
+        self.by_package: dict[str, list[str]] = defaultdict(list)
+        self.by_name: dict[str, list[str]] = defaultdict(list)
+        for path, fact in self.facts.items():
+            folder, name = posixpath.split(path)
+            self.by_folder[folder].append(path)
+            self._by_end[name].append(path)
+            self._by_end[f"{posixpath.basename(folder)}/{name}"].append(path)
+            if fact.declares:
+                self.by_package[fact.package].append(path)
+            for declared in dict.fromkeys(fact.declares):
+                self.by_name[f"{fact.package}.{declared}".lstrip(".")].append(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.facts
+
+    def first(self, candidates: Iterable[str]) -> str | None:
+        """The first of some paths that is a file of the repository."""
+        return next((path for path in candidates if path in self.facts), None)
+
+    def ending_with(self, suffix: str) -> list[str]:
+        """All paths that are `suffix` or end with `/suffix`, sorted."""
+        key = "/".join(suffix.split("/")[-2:])
+        ending = f"/{suffix}"
+        return [path for path in self._by_end.get(key, ()) if path == suffix or path.endswith(ending)]
+
+    def nearest(self, candidates: Iterable[str], importer: str) -> str | None:
+        """The candidate that shares the longest run of folders with the importer; then the shortest, then the first."""
+        return min(candidates, key=lambda path: (-shared_folders(path, importer), path.count("/"), path), default=None)
+
+    def configs_named(self, name: str) -> list[tuple[str, str]]:
+        """Folder and text of each configuration file of a name, deepest folder first."""
+        found = [(posixpath.dirname(path), text) for path, text in self.configs.items() if is_named(path, name)]
+        return sorted(found, key=lambda item: (-item[0].count("/") - bool(item[0]), item[0]))
+
+
+def is_named(path: str, name: str) -> bool:
+    """Whether the last component of a path is `name`."""
+    return path == name or path.endswith(f"/{name}")
+
+
+def shared_folders(a: str, b: str) -> int:
+    """How many leading folders two paths have in common.
+
+    >>> shared_folders("a/b/x.py", "a/c/y.py")
+    1
+    """
+    count = 0
+    for left, right in zip(a.split("/")[:-1], b.split("/")[:-1], strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder or below it; everything lies in ""."""
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def joined(folder: str, relative: str) -> str | None:
+    """A relative path from a folder, or None where it leaves the repository.
+
+    >>> joined("a/b", "../c"), joined("a", "../../c")
+    ('a/c', None)
+    """
+    path = posixpath.normpath(posixpath.join(folder, relative))
+    return None if path.startswith(("../", "/")) or path == ".." else ("" if path == "." else path)

@@ -1,0 +1,50 @@
+"""Java, Kotlin, C# and PHP: imports name what files declare, so they are looked up by package and name.
+
+- `import a.b.C`, `use A\\B\\C`: the files that declare `C` in `a.b`; failing that, less is asked for (`a.b.C.field`,
+  a nested type); failing that, the longest end of `a/b/C.ext` that is a path, of two components at least.
+- `import a.b.*`, `using A.B`: the files of that package that declare a type whose name the importer uses.
+- PHP's `require`: the path as written from the importer's folder, else the nearest path that ends so.
+Same-package references without an import are no imports, and give no edge.
+Sources: Java Language Specification 7.5; Kotlin "Packages and imports"; C# "using directive"; PSR-4.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from transforms.packing.facts import Import
+from transforms.packing.resolution.index import RepositoryIndex, joined
+
+_EXTENSIONS = {"java": (".java", ".kt"), "kotlin": (".kt", ".java"), "csharp": (".cs",), "php": (".php",)}
+_MAX_BACKOFF = 3
+_MIN_PATH_PARTS = 2
+
+
+def resolve_named(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
+    """The files that one import points at."""
+    if found.form == "require":
+        place = joined(posixpath.dirname(importer), found.target)
+        if place is not None and place in index:
+            return [place]
+        nearest = index.nearest(index.ending_with(found.target.removeprefix("./").removeprefix("../")), importer)
+        return [nearest] if nearest else []
+    if found.form == "wildcard":
+        uses = index.facts[importer].uses
+        return [
+            path for path in index.by_package.get(found.target, ()) if not uses.isdisjoint(index.facts[path].declares)
+        ]
+    parts = found.target.split(".")
+    for end in range(len(parts), max(len(parts) - _MAX_BACKOFF, 0), -1):
+        declared = index.by_name.get(".".join(parts[:end]), [])
+        if declared:
+            return list(declared)
+    return _by_path(parts, importer, index)
+
+
+def _by_path(parts: list[str], importer: str, index: RepositoryIndex) -> list[str]:
+    for extension in _EXTENSIONS.get(index.facts[importer].grammar, ()):
+        for start in range(len(parts) - _MIN_PATH_PARTS + 1):
+            nearest = index.nearest(index.ending_with("/".join(parts[start:]) + extension), importer)
+            if nearest:
+                return [nearest]
+    return []

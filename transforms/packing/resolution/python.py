@@ -1,0 +1,104 @@
+"""Python: packages, `__init__`, relative imports, several source roots.
+
+An absolute import starts at a *root*: a folder that holds the first name as a module or package and is itself no
+package (`""`, `src`, a folder of scripts). Roots above the importer come first, the deepest of them; then the
+nearest. A name of the standard library counts only where a root above the importer really has such a module, as it
+would shadow it. `from a import b` points at the module `a.b` where there is one, else at `a`.
+Source: the Python language reference, "The import system".
+"""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+from functools import lru_cache
+
+from transforms.packing.facts import Import
+from transforms.packing.resolution.index import RepositoryIndex, is_within, shared_folders
+
+_EXTENSIONS = (".py", ".pyi")
+
+
+def resolve_python(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
+    """The files that one import points at, one for each name at most."""
+    parts = found.target.split(".") if found.target else []
+    if found.level:
+        folder: str | None = posixpath.dirname(importer)
+        for _ in range(found.level - 1):
+            folder = posixpath.dirname(folder) if folder else None
+        return [] if folder is None else _from_root(found, folder, parts, index)
+    best: list[str] = []
+    for root in _roots(parts[0], importer, index):
+        targets = _from_root(found, root, parts, index)
+        if targets:
+            if _module(root, parts, index) is not None or _is_folder(root, parts, index):
+                return targets
+            best = best or targets
+    return best
+
+
+def _from_root(found: Import, root: str, parts: list[str], index: RepositoryIndex) -> list[str]:
+    module = _module(root, parts, index)
+    if found.form != "from":
+        prefix = parts
+        while module is None and len(prefix) > 1:  # import a.b.c, where c is made at run time
+            prefix = prefix[:-1]
+            module = _module(root, prefix, index)
+        return [module] if module else []
+    targets = [_module(root, [*parts, name], index) or module for name in found.names]
+    return list(dict.fromkeys(target for target in targets if target))
+
+
+def _module(root: str, parts: list[str], index: RepositoryIndex) -> str | None:
+    path = "/".join(filter(None, [root, *parts]))
+    packages = (f"{path}/__init__{extension}".lstrip("/") for extension in _EXTENSIONS)
+    modules = (f"{path}{extension}" for extension in _EXTENSIONS) if parts else ()
+    return index.first((*packages, *modules))
+
+
+def _is_folder(root: str, parts: list[str], index: RepositoryIndex) -> bool:
+    return "/".join(filter(None, [root, *parts])) in index.by_folder
+
+
+def _roots(name: str, importer: str, index: RepositoryIndex) -> list[str]:
+    folder = posixpath.dirname(importer)
+    is_standard = name in sys.stdlib_module_names
+    roots = [
+        root
+        for root, is_module in _tops(index).get(name, {}).items()
+        if not _is_package(root, index) and (not is_standard or (is_module and is_within(folder, root)))
+    ]
+    return sorted(
+        roots,
+        key=lambda root: (
+            not is_within(folder, root),
+            -shared_folders(f"{root}/x", importer),
+            root.count("/"),
+            root,
+        ),
+    )
+
+
+def _is_package(folder: str, index: RepositoryIndex) -> bool:
+    return bool(folder) and index.first(f"{folder}/__init__{extension}" for extension in _EXTENSIONS) is not None
+
+
+@lru_cache(maxsize=2)  # the index of the repository under way
+def _tops(index: RepositoryIndex) -> dict[str, dict[str, bool]]:
+    """For each first name of an import, the folders that hold it, and whether as a module or regular package."""
+    tops: dict[str, dict[str, bool]] = {}
+    seen: set[str] = set()
+    for path in index.facts:
+        folder, base = posixpath.split(path)
+        stem, extension = posixpath.splitext(base)
+        if extension not in _EXTENSIONS:
+            continue
+        if stem == "__init__":
+            tops.setdefault(posixpath.basename(folder), {})[posixpath.dirname(folder)] = True
+        else:
+            tops.setdefault(stem, {})[folder] = True
+        while folder and folder not in seen:
+            seen.add(folder)
+            tops.setdefault(posixpath.basename(folder), {}).setdefault(posixpath.dirname(folder), False)
+            folder = posixpath.dirname(folder)
+    return tops
