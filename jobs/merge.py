@@ -14,8 +14,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from jobs.run import names_a_runner
 from jobs.shards import Kind, MergeSpec, ShardRecord, merge_shard
+from jobs.worker import names_a_runner
 
 _MERGES_AT_ONCE = 4
 

@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,54 +29,12 @@ from jobs.shards import DamagedAttempt, MergeSpec, ShardPlanner, merge_shard, re
 from jobs.summary import IncompleteJob, LedgerBroken
 from tests.jobs import uppercase
 
-ROOT = Path(__file__).parents[2]
 FAILPOINTS = failpoints.names("finalize.") + failpoints.names("plan.")
-
-# Reads cases as JSON lines, runs each in a fork of its own, and answers with how it ended.
-FORKER = """
-import json, os, sys
-import apache_beam, jobs.driver, jobs.merge, jobs.supervisor
-from tests.jobs import uppercase
-jobs.supervisor.run_units = uppercase.inline_units
-for line in sys.stdin:
-    case = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        os.environ["CODEMILL_FAILPOINT"] = case["failpoint"]
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, 1), os.dup2(devnull, 2)
-        os._exit(uppercase.command_line(case["argv"]))
-    print(os.waitpid(pid, 0)[1], flush=True)
-"""
-
-
-class Forker:
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", FORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-    def run(self, argv: list[str], failpoint: str = "none=raise") -> int:
-        """The wait status of a driver in a process of its own."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"argv": argv, "failpoint": failpoint}) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")
-def forker():
-    made = Forker()
+def forker() -> Iterator[uppercase.Forker]:
+    made = uppercase.Forker()
     yield made
     made.close()
 

@@ -8,6 +8,8 @@ tests of what comes before or after them.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -29,6 +31,7 @@ from transforms.rows import REJECTED_SCHEMA, Rejection
 from transforms.work import UnitResult
 
 NAME = "tests.jobs.uppercase"
+ROOT = Path(__file__).parents[2]
 RESULTS = [
     pa.field("upper", pa.large_string()),
     pa.field("lines", pa.int64()),
@@ -152,6 +155,52 @@ def command_line(argv: list[str]) -> int:
     except ConfigError as error:
         print(f"codemill uppercase: error: {error}", file=sys.stderr)
         return 2
+
+
+# --- drivers to be killed ---------------------------------------------------------------------------
+
+# Reads cases as JSON lines, runs each in a fork of its own, and answers with how it ended.
+FORKER = """
+import json, os, sys
+import apache_beam, jobs.driver, jobs.merge, jobs.supervisor
+from tests.jobs import uppercase
+jobs.supervisor.run_units = uppercase.inline_units
+for line in sys.stdin:
+    case = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        os.environ["CODEMILL_FAILPOINT"] = case["failpoint"]
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1), os.dup2(devnull, 2)
+        os._exit(uppercase.command_line(case["argv"]))
+    print(os.waitpid(pid, 0)[1], flush=True)
+"""
+
+
+class Forker:
+    """Drivers to be killed, each in a fork of a process that has imported all it needs, so that one costs little."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", FORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def run(self, argv: list[str], failpoint: str = "none=raise") -> int:
+        """The wait status of a driver in a process of its own."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"argv": argv, "failpoint": failpoint}) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
 
 
 # --- corpora and outputs ---------------------------------------------------------------------------
