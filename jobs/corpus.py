@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,11 +75,9 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         return 0
     attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
     started = time.monotonic()
-    with count_line(options.progress, "files") as line:
-        corpus = _Corpus(options, attempt)
-        with corpus:
-            for source in sources:
-                corpus.add_source(source, line)
+    with count_line(options.progress, "files") as line, _Corpus(options, attempt) as corpus:
+        for source in sources:
+            corpus.add_source(source, line)
     if corpus.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = corpus.publish()
@@ -193,6 +192,7 @@ class _Corpus:
     options: Options
     attempt: str
     counts: Counter[str] = field(default_factory=Counter)
+    _files: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> _Corpus:
         from jobs.rowfiles import RowFiles
@@ -207,16 +207,12 @@ class _Corpus:
                 group_bytes=self.options.group_mb * 1e6,
             )
 
-        self._kept = files("kept", corpus_schema())
-        self._rejected = files("rejected", REJECTED_SCHEMA)
+        self._kept = self._files.enter_context(files("kept", corpus_schema()))
+        self._rejected = self._files.enter_context(files("rejected", REJECTED_SCHEMA))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for shards in (self._kept, self._rejected):
-            if kind is None:
-                shards.close()
-            else:
-                shards.abandon()
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
 
     def add_source(self, source: Source, line: CountLine) -> None:
         """Reads one source to its end."""
@@ -274,8 +270,6 @@ class _Corpus:
             for index, path in enumerate(paths):
                 final = f"{name}-{index:05}-of-{len(paths):05}.parquet"
                 storage.publish(path, storage.join(self.options.output, folder, final))
-        for path in self._kept.paths + self._rejected.paths:
-            storage.remove(path)
         summary = {
             "job": "corpus",
             "files_seen": counts["seen"],
@@ -290,7 +284,17 @@ class _Corpus:
         storage.write_bytes(storage.join(root, "README.md"), _card(summary).encode())
         storage.write_bytes(storage.join(root, "summary.json"), json.dumps(summary, indent=2).encode())
         storage.write_bytes(storage.join(root, "COMPLETED"), b"")
+        _remove_attempts(storage.join(root, "_job", "attempts"))
         return summary
+
+
+def _remove_attempts(folder: str) -> None:
+    """Removes the files under this run's own name, and what interrupted runs left."""
+    from jobs import storage
+
+    for attempt in storage.list_names(folder):
+        for name in storage.list_names(storage.join(folder, attempt)):
+            storage.remove(storage.join(folder, attempt, name))
 
 
 def _by_count(counts: Counter[str], prefix: str) -> dict[str, int]:

@@ -462,8 +462,12 @@ class ModelOptions(OptionSet):
     top_p: float = option(
         1.0, help="Draw among the likeliest tokens that together reach this probability.", maximum=1.0, metavar="P"
     )
+    # With max_new_tokens it fills the embedded model's context of 1,024.
     max_prompt_tokens: int = option(
-        1024, help="A longer prompt is rejected with its length.", minimum=16, metavar="TOKENS"
+        896,
+        help="Longest prompt: context is cut to it, and what still doesn't fit is rejected.",
+        minimum=16,
+        metavar="TOKENS",
     )
     max_new_tokens: int = option(128, help="Tokens generated for a target, at most.", minimum=1, metavar="TOKENS")
     slots: int | None = option(

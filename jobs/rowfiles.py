@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
@@ -50,15 +51,22 @@ class RowFiles:
         if len(self._rows) == self._group_rows:
             self._write_group()
 
-    def close(self) -> None:
-        """Writes what is left. There is always one file, so that the schema is known where there is no row."""
+    def __enter__(self) -> RowFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Writes what is left, or, after an error, leaves the file in part: nothing names it."""
+        if kind is not None:
+            if self._writer is not None:
+                self._writer.is_open = False  # or its destructor would write a footer into a closed file
+            self._files.__exit__(kind, error, traceback)
+            return
+        # There is always one file, so that the schema is known where there is no row.
         if self._rows or not self.paths:
             self._write_group()
         self._close_file()
-
-    def abandon(self) -> None:
-        """Leaves the file in part: the run has failed and nothing names it."""
-        self._files.close()
 
     def _write_group(self) -> None:
         if self._writer is not None and self._bytes_in_file + self._bytes_in_group > self._file_bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import subprocess
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
 from model.errors import ConfigError
 from transforms.rows import REJECTED_SCHEMA
@@ -175,9 +177,25 @@ def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(encoding, "decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            made(tmp_path, source)
+            made(tmp_path, source, group_rows=1)
     assert not (tmp_path / "out/COMPLETED").exists()
-    assert len(rows(made(tmp_path, source))) == 4
+    assert list((tmp_path / "out/_job/attempts").rglob("*.parquet")) == []
+
+    def interrupted_later(data):
+        if data == b"":
+            raise KeyboardInterrupt
+        return decode(data)
+
+    decode = encoding.decode
+    with monkeypatch.context() as patched:
+        patched.setattr(encoding, "decode", interrupted_later)
+        with pytest.raises(KeyboardInterrupt):
+            made(tmp_path, source, group_rows=1)
+    assert list((tmp_path / "out/_job/attempts").rglob("*.parquet")) != []
+    assert not (tmp_path / "out/data").exists()
+
+    assert len(rows(made(tmp_path, source, group_rows=1))) == 4
+    assert list((tmp_path / "out/_job/attempts").rglob("*.parquet")) == []
     assert sorted(path.name for path in (tmp_path / "out/data").iterdir()) == ["train-00000-of-00001.parquet"]
 
 
@@ -196,3 +214,25 @@ def test_the_card_says_where_the_rows_are(tmp_path, source):
 def test_beams_flags_are_refused_because_there_is_no_beam(tmp_path, source):
     with pytest.raises(ConfigError, match="without Beam"):
         run(Options(source=(str(source),), output=str(tmp_path / "out")), ["--runner", "X"])
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on_elsewhere(full_disk, tmp_path):
+    folder = tmp_path / "noisy"
+    folder.mkdir()
+    for index in range(8):
+        (folder / f"{index}.py").write_text(random.Random(index).randbytes(100_000).hex())
+    options = {"source": (str(folder),), "progress": "none", "group_rows": 1}
+    with pytest.raises(ConfigError, match="no space left while writing"):
+        run(Options(output=f"{full_disk}/out", **options))
+    assert not Path(full_disk, "out/COMPLETED").exists()
+    assert run(Options(output=str(tmp_path / "out"), **options)) == 0
+
+
+def test_a_corpus_can_be_written_to_a_bucket(gcs_root, tmp_path, source, capsys):
+    local = made(tmp_path, source)
+    options = Options(source=(str(source),), output=f"{gcs_root}/corpus", progress="none")
+    assert run(options) == 0
+    for name in ("data/train-00000-of-00001.parquet", "rejected/rejected-00000-of-00001.parquet", "README.md"):
+        assert storage.read_bytes(f"{gcs_root}/corpus/{name}") == (local / name).read_bytes()
+    assert run(options) == 0
+    assert "complete already" in capsys.readouterr().out
