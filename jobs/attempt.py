@@ -200,18 +200,22 @@ class _Rows:
             row_count=rows[-1] - rows[0] + 1,
             retry_rows=None if unit.retry_rows is None else tuple(rows),
         )
-        try:
-            with runner.journal.started(runner.start_of(unit, self._attempt_id, (begin, end))):
+        # Only the work's own errors are the rows': the journal's would blame them for a silent storage.
+        with runner.journal.started(runner.start_of(unit, self._attempt_id, (begin, end))):
+            try:
                 result = runner.work.run(narrowed, self._table.slice(begin, end - begin), rows)
-        except ConfigError:
-            raise
-        except (Exception, SystemExit) as error:
-            if end - begin == 1:
-                runner.streak.add(error)
-                return self._reject(begin, _rejection(error))
-        else:
+            except ConfigError:
+                raise
+            except (Exception, SystemExit) as caught:
+                error: BaseException | None = caught
+            else:
+                error = None
+        if error is None:
             runner.streak.end()
             return result
+        if end - begin == 1:
+            runner.streak.add(error)
+            return self._reject(begin, _rejection(error))
         return self._run_pieces(self._suspect.halves(begin, end, len(self._rows)))
 
     def _reject(self, position: int, rejection: Rejection) -> UnitResult:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import time
 import uuid
 from collections import Counter
@@ -37,6 +38,8 @@ ALONE_DEATHS = 2
 Phase = Literal["read", "rows"]
 # A range of a unit's rows, and whether it is one row that kills its worker.
 Piece = tuple[int, int, bool]
+_log = logging.getLogger(__name__)
+
 _SEPARATOR = "~"
 _SUPERVISED = "supervised"
 
@@ -143,7 +146,11 @@ class Journal:
         try:
             yield
         finally:
-            storage.remove(path)
+            try:
+                storage.remove(path)
+            except OSError as error:
+                # At worst the unit is suspected of a later death of this session, and runs alone once.
+                _log.warning("a mark stays in the journal: %s", error)
 
 
 def new_session(*, supervised: bool) -> str:

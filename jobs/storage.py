@@ -86,7 +86,8 @@ def create_if_absent(path: str, data: bytes) -> bool:
                 ) from error
             raise
         finally:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):  # a finalizer may have swept it up
+                os.unlink(temporary)
         failpoint(CREATE_AFTER_LINK)
         _sync_folder(os.path.dirname(name))
         return True

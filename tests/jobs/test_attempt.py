@@ -163,6 +163,21 @@ def test_a_death_inside_a_range_that_raises_as_a_whole_is_still_narrowed_down(tm
     assert suspect.halves(0, 4, 4) == [(0, 1, True), (1, 2, False), (2, 4, False)]
 
 
+def test_a_journal_that_cant_be_written_is_not_the_rows_fault(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a", "b"]])
+
+    def silent(path, data, durable=True):
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(storage, "write_bytes", silent)
+    with pytest.raises(TimeoutError):
+        toy.run_here(job_dir)
+    monkeypatch.undo()
+    monkeypatch.setattr(storage, "remove", lambda path: silent(path, b""))
+    toy.run_here(job_dir)
+    assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 1]
+
+
 def test_no_mark_stays_behind_after_a_run(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "raise x"], ["b"]])
     toy.run_here(job_dir)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -145,3 +146,27 @@ def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_go_on(full_d
     toy.run_here(small)
     toy.run_here(job_dir)
     assert toy.outcome(small) == toy.outcome(job_dir)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_lose_and_double_nothing(tmp_path):
+    groups = [[f"{group} {row}" if row % 7 else "reject" for row in range(20)] for group in range(400)]
+    job_dir, expected = (toy.make_job(str(tmp_path / name), groups) for name in ("killed", "undisturbed"))
+    random_s = random.Random(0)
+    seen: dict[str, commits.CommitRecord] = {}
+    for _ in range(20):
+        driver = subprocess.Popen([sys.executable, "-m", "tests.jobs.toy", job_dir, "here", "{}"])
+        before = len(seen)
+        deadline = time.monotonic() + 60
+        while len(commits.list_commits(job_dir)) == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(random_s.uniform(0, 0.1))
+        driver.kill()
+        driver.wait()
+        now = {record.unit_id: record for record in commits.read_commits(job_dir)}
+        assert all(now[unit_id] == record for unit_id, record in seen.items())
+        seen = now
+    assert len(seen) < len(groups), "the job was over before it was killed for the last time"
+    toy.run_here(job_dir)
+    toy.run_here(expected)
+    assert toy.outcome(job_dir) == toy.outcome(expected)

@@ -91,10 +91,11 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_resumes(gcs_root):
-    job_dir = toy.make_job(gcs_root, [["a"], ["b", "reject"], *[["sleep", str(n)] for n in range(6)]])
-    expected = toy.make_job(f"{gcs_root}/undisturbed", [["a"], ["b", "reject"], *[["sleep", str(n)] for n in range(6)]])
-    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({})]
+def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_resumes(gcs_root, tmp_path):
+    groups = [["a"], ["b", "reject"], *[["sleep", str(number)] for number in range(6)]]
+    job_dir = toy.make_job(gcs_root, groups)
+    expected = toy.make_job(str(tmp_path), groups)
+    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 2})]
     driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
     wait_until(lambda: len(commits.list_commits(job_dir)) >= 3, "the first commits")
     (beat,) = heartbeat.read_heartbeats(job_dir)
@@ -105,7 +106,7 @@ def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_r
     assert len(before) < 8
 
     toy.run_supervised(job_dir)
-    toy.run_here(expected)
+    toy.run_here(expected, sleep_s=0)
     assert toy.outcome(job_dir) == toy.outcome(expected)
     assert journal.read_deaths(job_dir) == []
     assert all(commits.read_commit(job_dir, unit_id) == record for unit_id, record in before.items())

@@ -2,7 +2,7 @@
 
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)
 "raise"     an exception that quotes it    "refuse"  a RecordError
-"reject"    a rejected row                 "sleep"   a second's pause
+"reject"    a rejected row                 "sleep"   a pause of `sleep_s`
 otherwise   kept, with its length
 """
 
@@ -63,7 +63,7 @@ class ToyWork:
             if word == "refuse":
                 raise RecordError("toy_refused", "a refused row")
             if word == "sleep":
-                time.sleep(1)
+                time.sleep(self.options.get("sleep_s", 0.5))
             if word == "reject":
                 rejected.append(rejected_row(unit, row))
             else:
