@@ -11,7 +11,6 @@ signature and what surrounds it; in a chat prompt, to the first lines of the def
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,15 +28,21 @@ from transforms.documentation.forms import DOCUMENTED_LANGUAGES, Hole, cut_hole,
 from transforms.documentation.splice import is_code_unchanged, splice
 from transforms.documentation.verify import REASONS, DocBounds, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
-from transforms.fim.grammars import grammar_name
-from transforms.fim.syntax import Source, parse
+from transforms.fim.syntax import Source
 from transforms.fim.windows import fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.shared import (
+    FIM_CONTROL_TOKENS,
+    byte_to_char,
+    fit_code,
+    open_tokenizer,
+    read_source,
+    rejected,
+)
 
 SYMBOL_KINDS: Final = ("module", "class", "function", "method")
-_CONTROL_TOKENS: Final = 4
 
 CHECKS_TYPE: Final = pa.struct(
     [
@@ -126,7 +131,7 @@ class DocstringTask:
         Raises:
             RecordError: `unsupported_language`, `unparsable`, `no_symbol`.
         """
-        source = read_source(row)
+        source = read_source(row, DOCUMENTED_LANGUAGES)
         wanted = [
             symbol
             for symbol in find_symbols(source)
@@ -139,24 +144,22 @@ class DocstringTask:
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Reads one answer, holds it against the symbol, and splices it in."""
         symbol, is_windowed = request.payload
-        source = read_source(row)
+        source = read_source(row, DOCUMENTED_LANGUAGES)
         hole = cut_hole(source, symbol)
         answer, ended_by = self._answer(hole, completion)
         try:
             text = read_answer(hole, answer)
         except RecordError as error:
-            return _rejected(request, error.reason, error.detail)
+            return rejected(request, error.reason, error.detail)
         verdicts = self._verdicts(source, symbol, text, was_cut=ended_by == "length")
         for check, reason in REASONS.items():
             if verdicts[check] is False:
-                return _rejected(
-                    request, reason, f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
-                )
+                return rejected(request, reason, f"{len(completion.tokens)} tokens were generated, ended by {ended_by}")
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
-            return _rejected(request, "unlikely", detail)
+            return rejected(request, "unlikely", detail)
         if not is_code_unchanged(source, symbol, hole, answer):
-            return _rejected(request, "code_changed", "with this answer in its place the file's code isn't the same")
+            return rejected(request, "code_changed", "with this answer in its place the file's code isn't the same")
         original = source.data[slice(*symbol.doc)].decode() if symbol.doc is not None else None
         return Accepted(
             written=(hole.before.decode(), f"{hole.opener}{answer}{hole.closer}", hole.after.decode()),
@@ -177,12 +180,12 @@ class DocstringTask:
                     else checks.edit_similarity(f"{hole.opener.strip()}{answer}{hole.closer.strip()}", original),
                     "mean_logprob": completion.mean_logprob,
                 },
-            }
+            },
         )
 
     def nest(self, row: Row, accepted: list[tuple[TaskRequest, Completion]]) -> tuple[str, list[str]]:
         """The whole file with all accepted documentation in it, and the names of what was written, in order."""
-        source = read_source(row)
+        source = read_source(row, DOCUMENTED_LANGUAGES)
         pieces: list[tuple[int, int, str]] = []
         names = []
         for request, completion in accepted:
@@ -231,29 +234,20 @@ class DocstringTask:
     def _fim_prompt(self, tokenizer: Tokenizer, hole: Hole) -> tuple[list[int], bool]:
         prefix = hole.before.decode() + hole.opener
         text = prefix + hole.closer + hole.after.decode()
-        window = fit_window(tokenizer, text, len(prefix), len(prefix), self.max_prompt_tokens - _CONTROL_TOKENS)
+        window = fit_window(tokenizer, text, len(prefix), len(prefix), self.max_prompt_tokens - FIM_CONTROL_TOKENS)
         return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
 
     def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
-        """The definition without its documentation; cut from the end, by halves of its lines, until it fits."""
-        lines = _definition(source, symbol, hole).splitlines()
-        for kept in _fewer_and_fewer(len(lines)):
-            code = "\n".join(lines[:kept] + (["..."] if kept < len(lines) else []))
+        """The definition without its documentation, its last lines left out where it doesn't fit."""
+        style = _STYLE_WORDS[self.style] if source.grammar == "python" else ""
+
+        def build(code: str) -> list[int]:
             words = _INSTRUCTIONS.format(
-                language=source.grammar,
-                kind=symbol.kind,
-                name=symbol.name,
-                code=code,
-                style=_STYLE_WORDS[self.style] if source.grammar == "python" else "",
+                language=source.grammar, kind=symbol.kind, name=symbol.name, code=code, style=style
             )
-            prompt = chat_prompt(tokenizer, [Turn("user", words)])
-            if len(prompt) <= self.max_prompt_tokens:
-                return prompt, kept < len(lines)
-        raise RecordError(
-            "prompt_too_long",
-            f"the first line alone makes {len(prompt)} tokens, the limit is {self.max_prompt_tokens}; "
-            "raise --max_prompt_tokens",
-        )
+            return chat_prompt(tokenizer, [Turn("user", words)])
+
+        return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens)
 
     def _answer(self, hole: Hole, completion: Completion) -> tuple[str, str]:
         """What goes between opener and closer, and what ended it: the model's stop, the form's closer, the limit."""
@@ -280,28 +274,6 @@ class DocstringTask:
         )
 
 
-def read_source(row: Row) -> Source:
-    """The row's syntax tree.
-
-    Raises:
-        RecordError: `unsupported_language`, `unparsable`.
-    """
-    grammar = grammar_name(row.language, row.path)
-    if grammar not in DOCUMENTED_LANGUAGES:
-        raise RecordError(
-            "unsupported_language", f"{row.language or 'an unknown language'} has no form of documentation here"
-        )
-    return _parsed(row.content, grammar)
-
-
-@functools.lru_cache(maxsize=8)  # the targets of one file come one after the other
-def _parsed(content: str, grammar: str) -> Source:
-    source = parse(content.encode(), grammar)
-    if source is None:
-        raise RecordError("unparsable", f"the {grammar} grammar gave up on {len(content)} characters")
-    return source
-
-
 def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str, Any]:
     """The definition before and after, from the start of its first line."""
     grown = len(splice(hole, answer)) - len(source.data)
@@ -311,8 +283,8 @@ def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str,
     return {
         "symbol_kind": symbol.kind,
         "symbol_name": symbol.qualified_name,
-        "symbol_start": len(source.data[: symbol.start].decode()),
-        "symbol_end": len(source.data[: symbol.end].decode()),
+        "symbol_start": byte_to_char(source.data, symbol.start),
+        "symbol_end": byte_to_char(source.data, symbol.end),
         "code": _definition(source, symbol, hole),
         "code_documented": documented.decode(),
         "documentation": f"{hole.opener.strip()}{_joint(hole)}{answer}{hole.closer.rstrip()}",
@@ -348,20 +320,3 @@ def _plain(text: str) -> str:
     elif len(lines) > 1 and all(line.strip().startswith("*") for line in lines[1:] if line.strip()):
         lines = [lines[0], *[line.strip().removeprefix("*").removeprefix(" ") for line in lines[1:]]]
     return "\n".join(lines)
-
-
-def _fewer_and_fewer(count: int) -> Iterator[int]:
-    while count > 1:
-        yield count
-        count = count * 3 // 4
-    yield 1
-
-
-def _rejected(request: TaskRequest, reason: str, detail: str) -> RejectedTarget:
-    return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
-
-
-@functools.lru_cache(maxsize=4)
-def open_tokenizer(path: str) -> Tokenizer:
-    """This process's tokenizer for `path`: tasks stay small and picklable."""
-    return Tokenizer.load(path)

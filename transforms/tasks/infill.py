@@ -212,7 +212,7 @@ class InfillTask:
                 "has_path_line": target.has_path_line,
                 "ended_by": ended_by,
                 "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
-            }
+            },
         )
 
     def _recipe(self) -> Recipe:

@@ -1,0 +1,162 @@
+"""The generate task: originals come back, code that leaves its place or isn't code is rejected for its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from model.engine.api import Completion
+from model.errors import ConfigError, RecordError
+from transforms.rows import Row, SourceRef, content_sha256
+from transforms.tasks.base import Accepted, RejectedTarget
+from transforms.tasks.generate import RESULT_SCHEMA, GenerateTask
+
+PYTHON = '''\
+"""Sizes of shapes."""
+
+class Shape:
+    def area(self, width, height):
+        """Gives the area."""
+        size = width * height
+        return size
+
+    def undocumented(self):
+        return 2
+
+def todo(x):
+    """Comes later."""
+    raise NotImplementedError("todo")
+'''
+BRACES = {
+    "javascript": "/** Gives the area. */\nfunction area(w, h) {\n  const size = w * h;\n  return size;\n}\n",
+    "java": "class A {\n  /** Gives the area. */\n  int area(int w, int h) {\n    int size = w * h;\n    return size;\n  }\n}\n",
+    "go": "package a\n\n// area gives it.\nfunc area(w, h int) int {\n\tsize := w * h\n\treturn size\n}\n",
+    "rust": "/// Gives the area.\nfn area(w: i32, h: i32) -> i32 {\n    let size = w * h;\n    size\n}\n",
+    "c": "/** Gives the area. */\nint area(int w, int h) {\n  int size = w * h;\n  return size;\n}\n",
+    "csharp": "class A {\n  /// <summary>Area.</summary>\n  int area(int w, int h) {\n    int size = w * h;\n    return size;\n  }\n}\n",
+    "kotlin": "/** Gives the area. */\nfun area(w: Int, h: Int): Int {\n  val size = w * h\n  return size\n}\n",
+}
+
+
+def row_of(content=PYTHON, language="python", path=""):
+    sha = content_sha256(content)
+    return Row(SourceRef("corpus.parquet", 0, 0), content, sha, sha, path=path, language=language)
+
+
+@pytest.fixture
+def task(small_vocabulary):
+    return GenerateTask(tokenizer=small_vocabulary, max_prompt_tokens=4096, reject_copies=False)
+
+
+@pytest.fixture
+def answer(small_tokenizer):
+    def judge(task, row, text, finish_reason="stop", number=0):
+        request = list(task.requests(row))[number]
+        completion = Completion(
+            tokens=tuple(small_tokenizer.encode(text)),
+            finish_reason=finish_reason,
+            stop_id=1,
+            mean_logprob=-0.5,
+            prompt_tokens=9,
+        )
+        return task.accept(row, request, completion)
+
+    return judge
+
+
+def reason(verdict):
+    assert isinstance(verdict, RejectedTarget), verdict
+    return verdict.rejection.reason
+
+
+def test_the_original_body_comes_back_with_its_description(task, answer):
+    accepted = answer(task, row_of(), "size = width * height\n        return size")
+    assert isinstance(accepted, Accepted), accepted
+    assert set(accepted.columns) == set(RESULT_SCHEMA.names)
+    assert accepted.columns["symbol_name"] == "Shape.area"
+    assert accepted.columns["description"].strip().endswith('"""Gives the area."""')
+    assert accepted.columns["original_code"] == "size = width * height\n        return size"
+    assert accepted.columns["checks"]["not_a_copy"] is False
+    assert reason(answer(replace(task, reject_copies=True), row_of(), accepted.columns["original_code"])) == (
+        "copy_of_original"
+    )
+
+
+REJECTED = {
+    "nothing": ("", "empty_code"),
+    "pass": ("pass", "placeholder_body"),
+    "an ellipsis with a comment": ("...  # later", "placeholder_body"),
+    "not implemented": ('raise NotImplementedError("x")', "placeholder_body"),
+    "prose": ("The function multiplies both of them.", "does_not_parse"),
+    "more functions": ("return width\n\n    def evil(self):\n        return 1", "signature_changed"),
+    "code outside the class": ("return width\n\nimport os", "does_not_parse"),
+}
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_what_is_no_body_is_rejected_for_its_reason(name, task, answer):
+    text, wanted = REJECTED[name]
+    assert reason(answer(task, row_of(), text)) == wanted
+
+
+def test_a_body_that_was_cut_is_rejected(task, answer):
+    assert reason(answer(task, row_of(), "return width", finish_reason="length")) == "cut_off"
+
+
+def test_documented_functions_are_asked_for_unless_all_are_wanted_and_placeholders_never(task):
+    asked = list(task.requests(row_of()))
+    assert [getattr(item, "target", "").split(":")[1] for item in asked] == ["Shape.area", "todo"]
+    assert reason(asked[1]) == "no_body"
+    everything = list(replace(task, only_documented=False).requests(row_of()))
+    assert len(everything) == 3
+
+
+@pytest.mark.parametrize("language", BRACES)
+def test_in_languages_with_braces_bodies_come_back_and_escapes_are_rejected(language, task, answer):
+    row = row_of(BRACES[language], language)
+    (request,) = task.requests(row)
+    target = request.payload
+    original = BRACES[language][target.start : target.end]
+    assert "size" in original and "{" not in original
+    assert isinstance(answer(task, row, original), Accepted)
+    escape = {"go": "return 1\n}\n\nfunc evil() int {\n\treturn 2", "rust": "1\n}\n\nfn evil() -> i32 {\n    2"}.get(
+        language, "return 1;\n}\n\nint evil(int x) {\n  return 2;"
+    )
+    assert reason(answer(task, row, escape)) in ("signature_changed", "does_not_parse")
+
+
+def test_a_file_is_asked_for_by_its_path_and_heading(task, answer):
+    whole = replace(task, what="file")
+    row = row_of(path="shapes/sizes.py")
+    accepted = answer(whole, row, "\n\ndef area(w, h):\n    return w * h\n")
+    assert accepted.columns["description"] == '"""Sizes of shapes."""\n\n'
+    assert accepted.columns["original_code"].startswith("class Shape")
+    with pytest.raises(RecordError) as error:
+        list(whole.requests(row_of("x = 1\n")))
+    assert error.value.reason == "no_heading"
+
+
+def test_an_instruction_is_answered_by_its_first_fence(task, answer):
+    chat = replace(task, what="prompt", is_chat=True, language="python")
+    row = row_of("Write a function that adds two numbers.", "")
+    accepted = answer(chat, row, "Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nDone.")
+    assert accepted.columns["generated_code"] == "def add(a, b):\n    return a + b\n"
+    assert reason(answer(chat, row, "I can't do that.")) == "does_not_parse"
+
+
+def test_a_chat_answer_gives_the_body_of_the_function_of_that_name(task, answer):
+    chat = replace(task, is_chat=True)
+    told = "```python\ndef area(self, width, height):\n    total = width\n    return total * height\n```"
+    accepted = answer(chat, row_of(), told)
+    assert accepted.columns["generated_code"] == "total = width\n        return total * height"
+    assert reason(answer(chat, row_of(), "```python\ndef other(): return 1\n```")) == "no_such_function"
+    assert reason(answer(chat, row_of(), told.replace("height)", "depth)"))) == "signature_changed"
+
+
+def test_bad_set_ups_are_refused(task):
+    with pytest.raises(ConfigError, match="body, file, prompt"):
+        replace(task, what="poem")
+    with pytest.raises(RecordError) as error:
+        list(task.requests(row_of("x = 1\n")))
+    assert error.value.reason == "no_function"
