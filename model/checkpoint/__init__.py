@@ -1,7 +1,10 @@
 """Checkpoints in every form that CodeGemma is published in, read onto devices; one form written.
 
     huggingface.py   config.json + safetensors          read, written
-    deepmind.py      .npz of flat names                  read
+    kaggle_flax.py   Orbax of DeepMind's flat names      read
+    keras.py         KerasHub's .weights.h5              read
+    gguf_file.py     llama.cpp's GGUF                    read
+    deepmind.py      .npz of DeepMind's flat names       read
 
 `finding.py` tells them apart, `stored.py` checks every name and shape before weights are read,
 `placing.py` streams tensor by tensor onto the devices. No pickle is ever read. Finding, checking

@@ -91,14 +91,14 @@ def entries(config: GemmaConfig) -> dict[str, Entry]:
 
         if heads == kv_heads:
             found[f"{at}/attn/qkv_einsum/w"] = Entry(
-                (3, heads, d_model, width), {path(f"{p}_proj"): _heads_in(part) for part, p in enumerate("qkv")}
+                (3, heads, d_model, width), {path(f"{p}_proj"): heads_in(part) for part, p in enumerate("qkv")}
             )
         else:
-            found[f"{at}/attn/q_einsum/w"] = Entry((heads, d_model, width), {path("q_proj"): _heads_in()})
+            found[f"{at}/attn/q_einsum/w"] = Entry((heads, d_model, width), {path("q_proj"): heads_in()})
             found[f"{at}/attn/kv_einsum/w"] = Entry(
-                (2, kv_heads, d_model, width), {path("k_proj"): _heads_in(0), path("v_proj"): _heads_in(1)}
+                (2, kv_heads, d_model, width), {path("k_proj"): heads_in(0), path("v_proj"): heads_in(1)}
             )
-        found[f"{at}/attn/attn_vec_einsum/w"] = Entry((heads, width, d_model), {path("o_proj"): _heads_out})
+        found[f"{at}/attn/attn_vec_einsum/w"] = Entry((heads, width, d_model), {path("o_proj"): heads_out})
         found[f"{at}/mlp/gating_einsum"] = Entry(
             (2, d_model, config.d_ff), {path("gate_proj"): lambda w: w[0].T, path("up_proj"): lambda w: w[1].T}
         )
@@ -109,7 +109,7 @@ def entries(config: GemmaConfig) -> dict[str, Entry]:
     return found
 
 
-def _heads_in(part: int | None = None) -> Any:
+def heads_in(part: int | None = None) -> Any:
     """[heads, d_model, head_dim] (one `part` of a stack of them) -> [heads * head_dim, d_model]."""
 
     def take(w: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ def _heads_in(part: int | None = None) -> Any:
     return take
 
 
-def _heads_out(w: np.ndarray) -> np.ndarray:
+def heads_out(w: np.ndarray) -> np.ndarray:
     """[heads, head_dim, d_model] -> [d_model, heads * head_dim]."""
     return w.reshape(-1, w.shape[-1]).T
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 from model.checkpoint.deepmind import open_npz
+from model.checkpoint.gguf_file import open_gguf
 from model.checkpoint.huggingface import open_huggingface
+from model.checkpoint.kaggle_flax import open_orbax, orbax_folder
+from model.checkpoint.keras import open_keras
 from model.checkpoint.stored import Checkpoint, check
 from model.errors import ConfigError
 from model.storage import exists, filesystem, is_folder, join, list_files, resolve
 
-ACCEPTED = "a folder of Hugging Face safetensors with config.json, a DeepMind .npz"
+ACCEPTED = (
+    "Hugging Face safetensors with config.json, Kaggle Flax (Orbax), Keras .weights.h5, GGUF, DeepMind's flat .npz"
+)
+
+# How a file's name ends -> what opens it; several Keras files come with one `.weights.json`.
+_FILES: dict[str, Callable[[str], Checkpoint]] = {
+    ".weights.json": open_keras,
+    ".weights.h5": open_keras,
+    ".gguf": open_gguf,
+    ".npz": open_npz,
+}
 
 # Files that make a model what it is; where a folder has none of these (Orbax), every file counts.
 _IDENTITY = (".safetensors", ".npz", ".h5", ".gguf", "config.json", ".index.json")
@@ -37,8 +51,9 @@ def find(path: str | os.PathLike[str]) -> Checkpoint:
 
 def _open(place: str) -> Checkpoint:
     if not is_folder(place):
-        if place.endswith(".npz"):
-            return open_npz(place)
+        for ending, open_file in _FILES.items():
+            if place.endswith(ending):
+                return open_file(place)
         if place.endswith(".safetensors"):
             folder = os.path.dirname(place)
             return open_huggingface(folder, list_files(folder))
@@ -46,11 +61,16 @@ def _open(place: str) -> Checkpoint:
     files = list_files(place)
     if any(name.endswith(".safetensors") and "/" not in name for name in files):
         return open_huggingface(place, files)
-    single = [name for name in files if name.endswith(".npz")]
-    if len(single) == 1:
-        return _open(join(place, single[0]))
+    if (root := orbax_folder(files)) is not None:
+        below = f"{root}/" if root else ""
+        inside = {name.removeprefix(below): size for name, size in files.items() if name.startswith(below)}
+        return open_orbax(join(place, root) if root else place, inside)
+    for ending in _FILES:
+        named = [name for name in files if name.endswith(ending)]
+        if len(named) == 1:
+            return _open(join(place, named[0]))
     found = ", ".join(list(files)[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
-    raise ConfigError(f"{place} holds no checkpoint: found {found or 'nothing'}; accepted: {ACCEPTED}")
+    raise ConfigError(f"{place} holds no checkpoint, or several: found {found or 'nothing'}; accepted: {ACCEPTED}")
 
 
 def checkpoint_hash(path: str | os.PathLike[str]) -> str:

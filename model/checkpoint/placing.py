@@ -8,6 +8,7 @@ its final type, plus a block, plus what the devices hold if they are the host.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -74,8 +75,11 @@ def _host_weights(
 
 def _fill(shape: tuple[int, ...], blocks: Iterator[np.ndarray], dtype: np.dtype) -> np.ndarray:
     """Blocks converted into one buffer; rows beyond `shape` are spare and dropped."""
+    first = next(blocks)
+    if first.shape == shape and first.dtype == dtype:
+        return first  # came whole and as wanted: no second copy
     out, at = _aligned(shape, dtype), 0
-    for block in blocks:
+    for block in itertools.chain([first], blocks):
         count = min(len(block), shape[0] - at)
         out[at : at + count] = block[:count]
         at += count
@@ -86,9 +90,11 @@ def _fill(shape: tuple[int, ...], blocks: Iterator[np.ndarray], dtype: np.dtype)
 def _fill_int8(shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Int8Matrix:
     values, scale, at = _aligned(shape, np.dtype(np.int8)), _aligned(shape[:1], np.dtype(np.float32)), 0
     for block in blocks:
-        count = min(len(block), shape[0] - at)
-        values[at : at + count], scale[at : at + count] = quantize_rows(block[:count])
-        at += count
+        step = -(-len(block) // 16)  # rounding holds several copies of what it rounds
+        for begin in range(0, min(len(block), shape[0] - at), step):
+            rows = block[begin : begin + min(step, shape[0] - at)]
+            values[at : at + len(rows)], scale[at : at + len(rows)] = quantize_rows(rows)
+            at += len(rows)
     assert at == shape[0], (at, shape)
     return Int8Matrix(values=values, scale=scale)  # type: ignore[arg-type]  # still on the host
 

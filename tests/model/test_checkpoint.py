@@ -237,7 +237,7 @@ def test_a_missing_array_of_deepminds_layout_is_named(tmp_path, drop):
 
 
 def test_a_path_that_is_no_checkpoint_says_what_was_found_and_what_is_accepted(tmp_path):
-    with pytest.raises(ConfigError, match=r"there is no checkpoint at .*absent; accepted: a folder of Hugging Face"):
+    with pytest.raises(ConfigError, match=r"there is no checkpoint at .*absent; accepted: Hugging Face"):
         model.load(tmp_path / "absent")
     with pytest.raises(ConfigError, match="holds no checkpoint: found nothing; accepted: "):
         model.load(tmp_path)

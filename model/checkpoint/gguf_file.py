@@ -1,0 +1,139 @@
+"""GGUF, llama.cpp's one-file format, by the `gguf` package.
+
+Matrices are stored [out, in] as ours are, quantized or not; norms are stored as 1 + scale,
+so 1 is taken off. Rows are dequantized a block at a time, in any type that the package
+dequantizes (F32, F16, BF16, Q8_0 and most K-quants). A file in a bucket is copied to local disk first:
+the package maps files into memory. The vocabulary inside isn't read: bring a `tokenizer.model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, rows_per_block, without_spare_rows
+from model.config import GemmaConfig
+from model.errors import ConfigError
+
+KIND = "GGUF"
+
+# Our name of a block's weight -> the tensor's, in `blk.{i}.`
+_BLOCK_TENSORS = {
+    "pre_attention_norm": "attn_norm",
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "pre_mlp_norm": "ffn_norm",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+
+
+def open_gguf(path: str) -> Checkpoint:
+    """List the tensors of one file."""
+    try:
+        import gguf
+    except ImportError:
+        raise ConfigError("reading GGUF needs the gguf package; pip install gguf") from None
+    try:
+        reader = gguf.GGUFReader(_local(path))
+    except (ValueError, IndexError, OSError, KeyError) as error:
+        raise ConfigError(f"{path} is no GGUF file, or is cut short: {error}") from None
+    tensors = {tensor.name: _stored(path, tensor) for tensor in reader.tensors}
+    config = _config(reader, path)
+    if "token_embd.weight" in tensors:
+        config = without_spare_rows(config, tensors["token_embd.weight"].shape[0])
+    return Checkpoint(KIND, path, without_spare_rows(config, 256_000), tensors, entries(config))
+
+
+def entries(config: GemmaConfig) -> dict[str, Entry]:
+    """Every tensor of a Gemma-1 model in this layout."""
+    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    shapes = {
+        "q_proj": (queries, config.d_model),
+        "k_proj": (keys, config.d_model),
+        "v_proj": (keys, config.d_model),
+        "o_proj": (config.d_model, queries),
+        "gate_proj": (config.d_ff, config.d_model),
+        "up_proj": (config.d_ff, config.d_model),
+        "down_proj": (config.d_model, config.d_ff),
+    }
+    found = {"token_embd.weight": Entry((config.vocab_size, config.d_model), {("embedding",): None})}
+    for i in range(config.num_layers):
+        for ours, theirs in _BLOCK_TENSORS.items():
+            take = _less_one if ours.endswith("norm") else None
+            shape = shapes.get(ours, (config.d_model,))
+            found[f"blk.{i}.{theirs}.weight"] = Entry(shape, {("blocks", i, ours): take})
+    found["output_norm.weight"] = Entry((config.d_model,), {("final_norm",): _less_one})
+    return found
+
+
+def _less_one(norm: np.ndarray) -> np.ndarray:
+    return norm - 1.0
+
+
+def _config(reader: Any, source: str) -> GemmaConfig:
+    def value(name: str, default: Any = None) -> Any:
+        field = reader.get_field(name)
+        if field is None and default is None:
+            raise ConfigError(f"{source} doesn't state {name}")
+        return default if field is None else field.contents()
+
+    if (architecture := value("general.architecture")) != "gemma":
+        raise ConfigError(f"{source} holds a model of architecture {architecture!r}; Gemma 1 is 'gemma'")
+    return GemmaConfig(
+        num_layers=value("gemma.block_count"),
+        d_model=value("gemma.embedding_length"),
+        d_ff=value("gemma.feed_forward_length"),
+        num_heads=value("gemma.attention.head_count"),
+        num_kv_heads=value("gemma.attention.head_count_kv"),
+        head_dim=value("gemma.attention.key_length"),
+        vocab_size=next((int(t.shape[1]) for t in reader.tensors if t.name == "token_embd.weight"), 256_000),
+        context_length=value("gemma.context_length", 8192),
+        norm_eps=value("gemma.attention.layer_norm_rms_epsilon", 1e-6),
+        rope_base=value("gemma.rope.freq_base", 10_000.0),
+        is_instruction_tuned=reader.get_field("tokenizer.chat_template") is not None,
+    )
+
+
+def _stored(path: str, tensor: Any) -> StoredTensor:
+    import gguf
+
+    shape = tuple(int(axis) for axis in reversed(tensor.shape))
+    kind = tensor.tensor_type
+    if kind not in (gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16) and not _can_dequantize(kind):
+        raise ConfigError(f"{path}: {tensor.name} is stored as {kind.name}, which the gguf package can't dequantize")
+
+    def blocks() -> Iterator[np.ndarray]:
+        if len(shape) < 2:
+            yield np.array(gguf.dequantize(tensor.data, kind))
+            return
+        rows = rows_per_block(shape, 4)
+        for begin in range(0, shape[0], rows):
+            # A copy, as what comes back may be the mapped file itself, which could change under the weights.
+            yield np.array(gguf.dequantize(tensor.data[begin : begin + rows], kind))
+
+    return StoredTensor(shape, kind.name, blocks)
+
+
+def _can_dequantize(kind: Any) -> bool:
+    import gguf
+
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    try:
+        gguf.dequantize(np.zeros((1, size), np.uint8), kind)
+    except NotImplementedError:
+        return False
+    return block > 0
+
+
+def _local(path: str) -> str:
+    if "://" not in path:
+        return path
+    import fsspec
+
+    return fsspec.open_local(f"simplecache::{path}")
