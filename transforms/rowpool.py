@@ -46,8 +46,17 @@ _stages: Any = None
 
 def _open_in_child(stages: Stages) -> None:
     global _stages
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     stages.open()
     _stages = stages
+
+
+def _end_with_parent() -> None:
+    """Pool processes outlive a parent that is killed: they wait for calls on a pipe that they hold open themselves."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _apply(method: str, items: Sequence[Any]) -> list[Any]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -58,3 +60,30 @@ def test_an_exception_of_an_item_reaches_its_caller_alone(pool):
     with pytest.raises(ValueError, match="seven"):
         pool.apply("double", [7])()
     assert pool.apply("double", [8])() == [16]
+
+
+class Pids:
+    """Says which process it runs in."""
+
+    def open(self):
+        pass
+
+    def pid(self, item):
+        return os.getpid()
+
+
+def test_pool_processes_end_when_their_parent_is_killed():
+    program = (
+        "import os, signal\n"
+        "from tests.transforms.test_rowpool import Pids\n"
+        "from transforms.rowpool import RowPool\n"
+        "if __name__ == '__main__':\n"
+        "    pool = RowPool(Pids(), workers=1)\n"
+        "    pool.open()\n"
+        "    print(pool.apply('pid', [0])()[0], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # They share its standard output, so that this call ends only when the last of them has.
+    environment = {**os.environ, "PYTHONPATH": "."}
+    killed = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, timeout=120)
+    assert (killed.returncode, int(killed.stdout) > 1) == (-signal.SIGKILL, True)
