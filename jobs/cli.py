@@ -27,6 +27,7 @@ JOBS: dict[str, tuple[str, str]] = {
     "infill": ("jobs.infill", "a corpus -> middles that a model filled in, judged, with their lineage"),
     "docstring": ("jobs.docstring", "a corpus -> documentation that a model wrote, verified against the code"),
     "generate": ("jobs.generate", "a corpus or instructions -> code that a model wrote, verified"),
+    "annotate": ("jobs.annotate", "a corpus -> answers to a question of your own, checked"),
     "train": ("jobs.train", "a corpus -> a model trained to fill in the middle"),
     "inspect": ("jobs.inspect", "show rows of a dataset in the terminal"),
 }

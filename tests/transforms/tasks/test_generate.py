@@ -30,11 +30,13 @@ def todo(x):
 '''
 BRACES = {
     "javascript": "/** Gives the area. */\nfunction area(w, h) {\n  const size = w * h;\n  return size;\n}\n",
-    "java": "class A {\n  /** Gives the area. */\n  int area(int w, int h) {\n    int size = w * h;\n    return size;\n  }\n}\n",
+    "java": "class A {\n  /** Gives the area. */\n  int area(int w, int h) {\n    int size = w * h;\n"
+    "    return size;\n  }\n}\n",
     "go": "package a\n\n// area gives it.\nfunc area(w, h int) int {\n\tsize := w * h\n\treturn size\n}\n",
     "rust": "/// Gives the area.\nfn area(w: i32, h: i32) -> i32 {\n    let size = w * h;\n    size\n}\n",
     "c": "/** Gives the area. */\nint area(int w, int h) {\n  int size = w * h;\n  return size;\n}\n",
-    "csharp": "class A {\n  /// <summary>Area.</summary>\n  int area(int w, int h) {\n    int size = w * h;\n    return size;\n  }\n}\n",
+    "csharp": "class A {\n  /// <summary>Area.</summary>\n  int area(int w, int h) {\n    int size = w * h;\n"
+    "    return size;\n  }\n}\n",
     "kotlin": "/** Gives the area. */\nfun area(w: Int, h: Int): Int {\n  val size = w * h\n  return size\n}\n",
 }
 

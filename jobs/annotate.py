@@ -1,0 +1,108 @@
+"""`codemill annotate --task FILE.yaml`: a user's own question about files and symbols, without code.
+
+    codemill annotate --task explain --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
+
+Shipped tasks: explain, review, unit-tests, exercise, translate, question-answer, grammar. The task file's form stands
+in `transforms.tasks.annotate`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from jobs.options import GeneratingOptions, from_all_options, option
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transforms.generation import GenerationWork
+    from transforms.tasks.annotate import AnnotationSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(GeneratingOptions):
+    """Ask a chat model a question of your own about files, classes and functions."""
+
+    task: str = option(
+        help="A task file, or a shipped task: "
+        "explain, review, unit-tests, exercise, translate, question-answer, grammar."
+    )
+    set: tuple[str, ...] = option(
+        (), help="Values of the task's params, as in to_language=rust.", metavar="PARAM=VALUE"
+    )
+    max_targets: int = option(10_000, help="Targets of one file, at most.", minimum=1, metavar="TARGETS")
+    min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
+    any_model: bool = option(False, help="Ask a base model in chat form as well, which it wasn't trained for.")
+    task_sha256: str = option(
+        "", help="Hash of the task as it is read; filled in, so that a resumed job refuses a changed task file."
+    )
+
+
+def build_work(options: Mapping[str, Any]) -> GenerationWork:
+    """Makes the job's work from its options (`jobs.options.all_options`).
+
+    Raises:
+        ConfigError: The task file is wrong, the model is a base model, an option is out of range.
+    """
+    from jobs.generating import generation_work, wants_chat
+    from transforms.tasks.annotate import AnnotateTask
+
+    o = from_all_options(Options, options)
+    spec = _load(o)
+    if not (o.any_model or wants_chat(o.model)):
+        raise ConfigError(
+            f"--model {o.model} is a base model and annotate asks in chat form; "
+            "give an instruction model (codegemma-7b-it), or --any_model to try"
+        )
+    task = AnnotateTask(
+        tokenizer=o.model,
+        spec=spec,
+        max_targets=o.max_targets,
+        job_seed=o.seed,
+        max_prompt_tokens=o.max_prompt_tokens,
+        max_new_tokens=o.max_new_tokens,
+        temperature=o.temperature,
+        top_k=o.top_k,
+        top_p=o.top_p,
+        min_score=o.min_score,
+    )
+    return generation_work(o, task)
+
+
+def run(options: Options, beam_args: Sequence[str]) -> int:
+    """Runs the job and returns the exit code."""
+    from jobs.driver import run_job
+    from jobs.options import all_options
+
+    options = replace(options, task_sha256=_hash(_load(replace(options, task_sha256=""))))
+    return run_job("annotate", options, beam_args, build_work(all_options(options)))
+
+
+def _load(options: Options) -> AnnotationSpec:
+    from transforms.tasks.annotate import load_annotation
+
+    params = {}
+    for word in options.set:
+        name, separator, value = word.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {word}: expected PARAM=VALUE, as in to_language=rust")
+        params[name] = value
+    spec = load_annotation(options.task, params)
+    if options.task_sha256 and options.task_sha256 != _hash(spec):
+        raise ConfigError(f"--task {options.task} changed while the job ran; restore it, or begin a new --output")
+    return spec
+
+
+def _hash(spec: AnnotationSpec) -> str:
+    return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True, default=list).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    import sys
+
+    from jobs.cli import main
+
+    sys.exit(main(["annotate", *sys.argv[1:]]))

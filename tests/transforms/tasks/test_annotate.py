@@ -1,0 +1,190 @@
+"""The annotate task: shipped and user task files, templates that are refused, answers that are read or rejected."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from model.engine.api import Completion
+from model.errors import ConfigError, RecordError
+from transforms.rows import Row, SourceRef, content_sha256
+from transforms.tasks.annotate import RESULT_SCHEMA, SHIPPED, AnnotateTask, load_annotation
+from transforms.tasks.base import Accepted, RejectedTarget
+
+PYTHON = '''\
+def area(width, height):
+    """Gives the area."""
+    return width * height
+
+
+class Shape:
+    def move(self, dx):
+        self.x += dx
+'''
+
+
+def row_of(content=PYTHON, language="python", path="shapes.py"):
+    sha = content_sha256(content)
+    return Row(SourceRef("corpus.parquet", 0, 0), content, sha, sha, path=path, language=language)
+
+
+@pytest.fixture
+def make(small_vocabulary):
+    def task(name_or_path, max_prompt_tokens=4096, **params):
+        spec = load_annotation(str(name_or_path), params)
+        return AnnotateTask(tokenizer=small_vocabulary, spec=spec, max_prompt_tokens=max_prompt_tokens)
+
+    return task
+
+
+@pytest.fixture
+def answer(small_tokenizer):
+    def judge(task, text, *, row=None, finish_reason="stop"):
+        row = row or row_of()
+        request = next(iter(task.requests(row)))
+        tokens = tuple(small_tokenizer.encode(text))
+        completion = Completion(
+            tokens=tokens, finish_reason=finish_reason, stop_id=1, mean_logprob=-0.5, prompt_tokens=9
+        )
+        return task.accept(row, request, completion)
+
+    return judge
+
+
+@pytest.fixture
+def task_file(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def reason(verdict):
+    assert isinstance(verdict, RejectedTarget), verdict
+    return verdict.rejection.reason
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in SHIPPED.glob("*.yaml")))
+def test_every_shipped_task_is_read_asks_and_travels_between_processes(name, make):
+    task = pickle.loads(pickle.dumps(make(name)))  # noqa: S301
+    content = "def broken(:\n    pass\n" if name == "grammar" else PYTHON
+    request = next(iter(task.requests(row_of(content))))
+    assert content.splitlines()[0].split("(")[0] in request.payload.prompt_text
+    assert task.name == f"annotate:{name}"
+
+
+GOOD = {
+    "explain": "It multiplies the two sides of a rectangle and gives the product back to the caller.",
+    "review": '[{"severity": "risk", "where": "return width * height", "comment": "Negative sides pass."}]',
+    "unit-tests": "```python\ndef test_area():\n    assert area(2, 3) == 6\n```",
+    "exercise": json.dumps(
+        {
+            "title": "Area",
+            "task": "Write a function area(width, height) that gives the area.",
+            "solution": "def area(w, h):\n    return w * h",
+        }
+    ),
+    "translate": "```go\nfunc area(width, height int) int {\n\treturn width * height\n}\n```",
+    "question-answer": '{"question": "What of negative sides?", "answer": "They are multiplied like others."}',
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_answer_is_accepted_in_its_form(name, make, answer):
+    accepted = answer(make(name), GOOD[name])
+    assert isinstance(accepted, Accepted), accepted
+    assert set(accepted.columns) == set(RESULT_SCHEMA.names)
+    kind = make(name).spec.answer.kind
+    assert (accepted.columns["answer_code"] is not None) == (kind == "code" or name == "exercise")
+    assert (accepted.columns["answer_json"] is not None) == (kind == "json")
+
+
+BAD = [
+    ("explain", "", "empty_answer"),
+    ("explain", "Short.", "length_out_of_bounds"),
+    ("explain", "I'm sorry, but I can't explain this code, as it is too long for me.", "refusal"),
+    ("review", "There is nothing to say about this code at all.", "wrong_form"),
+    ("review", '[{"severity": "catastrophe", "where": "x", "comment": "Everything burns."}]', "wrong_form"),
+    ("review", '[{"severity": "bug"', "wrong_form"),
+    ("unit-tests", "def test_area(): pass", "wrong_form"),
+    ("unit-tests", "```python\ndef test_area(:\n    pass\n```", "does_not_parse"),
+    ("unit-tests", "```python\ndef test_other():\n    assert True\n```", "name_not_mentioned"),
+    ("exercise", GOOD["exercise"].replace("return w * h", "return w *"), "does_not_parse"),
+    ("translate", "```go\nfunc area(width int {\n```", "does_not_parse"),
+    ("question-answer", '{"question": "This is no question at all", "answer": "But this is an answer."}', "wrong_form"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "wanted"), BAD)
+def test_a_bad_answer_is_rejected_for_its_reason(name, text, wanted, make, answer):
+    assert reason(answer(make(name), text)) == wanted
+
+
+def test_an_answer_that_was_cut_is_rejected(make, answer):
+    assert reason(answer(make("explain"), GOOD["explain"], finish_reason="length")) == "cut_off"
+
+
+def test_only_broken_files_are_mended_and_the_mended_file_stays_near(make, answer):
+    task = make("grammar")
+    with pytest.raises(RecordError) as error:
+        list(task.requests(row_of()))
+    assert error.value.reason == "no_target"
+    broken = row_of(PYTHON.replace("height):", "height:"))
+    assert isinstance(answer(task, f"```python\n{PYTHON}```", row=broken), Accepted)
+    assert reason(answer(task, "```python\nx = 1\n```", row=broken)) == "too_far_from_original"
+    assert reason(answer(task, f"```python\n{broken.content}```", row=broken)) in ("does_not_parse", "copy_of_original")
+
+
+def test_params_fill_the_template_and_unknown_ones_are_refused(make, answer):
+    assert "to rust" in next(iter(make("translate", to_language="rust").requests(row_of()))).payload.prompt_text
+    with pytest.raises(ConfigError, match="no such param; its params are to_language"):
+        make("translate", language_to="rust")
+
+
+def test_a_definition_that_does_not_fit_loses_its_last_lines_and_is_marked(make):
+    long = "def long(x):\n" + "".join(f"    x = x + {i}\n" for i in range(300)) + "    return x\n"
+    request = next(iter(make("explain", max_prompt_tokens=600).requests(row_of(long))))
+    assert len(request.request.prompt) <= 600
+    assert request.payload.is_windowed
+    assert "def long(x):" in request.payload.prompt_text and "..." in request.payload.prompt_text
+
+
+HEAD = "name: mine\ntargets: [function]\n"
+REFUSED = {
+    "an unknown field": (HEAD + "template: 'Explain {{ cod }}'", "unknown field cod; fields are code"),
+    "an unknown key": (HEAD + "template: x\ntarget: file", "unknown key target"),
+    "an unknown answer key": (HEAD + "template: x\nanswer: {kin: text}", "unknown key answer.kin"),
+    "no template": (HEAD, "template is missing"),
+    "a template that does not parse": (HEAD + "template: 'Explain {{ code'", "template, line 1"),
+    "an unknown target": ("name: m\ntargets: [gadget]\ntemplate: x", "unknown target gadget"),
+    "an unknown language": (HEAD + "template: x\nlanguages: [klingon]", "unknown language klingon"),
+    "an unknown kind of answer": (HEAD + "template: x\nanswer: {kind: poem}", "answer.kind is 'poem'"),
+    "a schema that is none": (HEAD + "template: x\nanswer: {kind: json, schema: {type: nonsense}}", "no JSON schema"),
+    "a param with a field's name": (HEAD + "template: x\nparams: {code: x}", "param code has the name of a field"),
+    "no mapping": ("- a\n- b\n", "expected lines of the form key: value"),
+    "no YAML": ("name: [", "not YAML"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_task_file_is_refused_in_one_line_before_anything_runs(name, task_file, make):
+    text, wanted = REFUSED[name]
+    with pytest.raises(ConfigError) as error:
+        make(task_file(text))
+    assert wanted in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_task_names_the_shipped_ones(make):
+    with pytest.raises(ConfigError, match=r"shipped tasks are exercise, explain, .*unit-tests"):
+        make("explian")
+
+
+def test_a_template_can_not_leave_its_sandbox(task_file, make):
+    task = make(task_file(HEAD + "template: \"{{ ''.__class__.__mro__[1].__subclasses__() }} {{ code }}\""))
+    verdict = next(iter(task.requests(row_of())))
+    assert reason(verdict) == "template_failed"

@@ -1,0 +1,447 @@
+"""Annotate: a user's own chat task in one YAML file: which targets, what to ask, how to read the answer, what to check.
+
+    name: explain
+    version: "1"
+    targets: [function, method]         # of file, class, function, method
+    select: any                         # broken: only what doesn't parse
+    languages: [python]                 # left out: every language with a grammar
+    system: You are a careful engineer. # optional; folded into the user's turn
+    params: {depth: short}              # names for the template; `--set depth=long` overrides
+    template: |                         # Jinja2, sandboxed; a field that isn't there is refused before anything runs
+      Explain {{ name }} ({{ depth }}):
+      {{ code }}
+    answer: {kind: text, min_chars: 40} # text; code (in a fence, must parse); json (by a schema)
+
+Fields of a template: code, language, path, repo_name, kind, name, signature, documentation, and the task's params. A
+definition that doesn't fit loses its last lines (`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import jinja2
+import jinja2.meta
+import jinja2.sandbox
+import jsonschema
+import pyarrow as pa
+import yaml
+
+from model.engine.api import Completion, Request, Sampling
+from model.errors import ConfigError, RecordError
+from transforms import checks
+from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
+from transforms.fim.formats import strip_final_separator
+from transforms.fim.grammars import SPAN_NODES, grammar_name
+from transforms.fim.syntax import Source
+from transforms.rows import Rejection, Row, derive_seed
+from transforms.symbols import Symbol, find_symbols
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.shared import byte_to_char, fit_code, open_tokenizer, read_source, rejected
+
+SHIPPED: Final = Path(__file__).parent / "annotations"
+TARGETS: Final = ("file", "class", "function", "method")
+FIELDS: Final = ("code", "language", "path", "repo_name", "kind", "name", "signature", "documentation")
+
+REASONS: Final = {
+    "not_empty": "empty_answer",
+    "not_cut_off": "cut_off",
+    "no_refusal": "refusal",
+    "right_form": "wrong_form",
+    "length_in_bounds": "length_out_of_bounds",
+    "parses": "does_not_parse",
+    "mentions_name": "name_not_mentioned",
+    "near_the_original": "too_far_from_original",
+    "not_a_copy": "copy_of_original",
+}
+CHECKS_TYPE: Final = pa.struct(
+    [
+        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: doesn't apply
+        pa.field("mean_logprob", pa.float32(), nullable=False),
+    ]
+)
+RESULT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("target_kind", pa.string(), nullable=False),
+        pa.field("symbol_name", pa.large_string()),
+        pa.field("target_start", pa.int64(), nullable=False),  # characters of content
+        pa.field("target_end", pa.int64(), nullable=False),
+        pa.field("prompt_text", pa.large_string(), nullable=False),
+        pa.field("answer", pa.large_string(), nullable=False),
+        pa.field("answer_code", pa.large_string()),
+        pa.field("answer_json", pa.large_string()),
+        pa.field("is_windowed", pa.bool_(), nullable=False),
+        pa.field("checks", CHECKS_TYPE, nullable=False),
+    ]
+)
+_REFUSAL = re.compile(
+    r"^\W*(?:i(?:'m| am) (?:sorry|unable)|i can(?:no|')t|sorry|as an ai|i do not|i don't have)\b", re.I
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerSpec:
+    """How an answer is read.
+
+    Args:
+        kind: `text`, `code` or `json`.
+        language: Code: a template for its language; "" is the target's own.
+        whole: Code: takes the place of the target, which must be mended by it.
+        schema: JSON: its schema.
+        code_field: JSON: a field that holds code, which must parse.
+        min_chars, max_chars: Bounds on the answer's length.
+        min_edit_similarity: Code: how near to the target it must stay, from 0 to 1.
+        must_mention_name: Code: whether the target's name must occur.
+    """
+
+    kind: Literal["text", "code", "json"] = "text"
+    language: str = ""
+    whole: bool = False
+    schema: Mapping[str, Any] | None = None
+    code_field: str = ""
+    min_chars: int = 1
+    max_chars: int = 20_000
+    min_edit_similarity: float = 0.0
+    must_mention_name: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationSpec:
+    """One task file, checked."""
+
+    name: str
+    version: str
+    targets: tuple[str, ...]
+    template: str
+    select: Literal["any", "broken"] = "any"
+    languages: tuple[str, ...] = tuple(SPAN_NODES)
+    system: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    answer: AnswerSpec = field(default_factory=AnswerSpec)
+
+
+def load_annotation(name_or_path: str, params: Mapping[str, str] | None = None) -> AnnotationSpec:
+    """Reads a task file, or a shipped task by name.
+
+    Args:
+        name_or_path: `explain`, ..., or a YAML file.
+        params: Overrides of the task's own params.
+
+    Raises:
+        ConfigError: There is no such file, a key is unknown, the template doesn't parse or names an unknown field, the
+            schema is no schema; the message names file and fault.
+    """
+    shipped = SHIPPED / f"{name_or_path}.yaml"
+    path = shipped if shipped.exists() else Path(name_or_path)
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
+        raise ConfigError(f"--task {name_or_path}: {error.strerror}; shipped tasks are {known}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--task {path}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        spec = _spec(written)
+        return _checked(spec, params or {})
+    except (ConfigError, TypeError) as error:
+        raise ConfigError(f"--task {path.name}: {error}") from None
+
+
+def _spec(written: Any) -> AnnotationSpec:
+    if not isinstance(written, dict):
+        raise ConfigError("expected lines of the form key: value")
+    answer = written.pop("answer", {})
+    for given, cls, where in ((written, AnnotationSpec, ""), (answer, AnswerSpec, "answer.")):
+        known = set(cls.__dataclass_fields__)
+        if unknown := sorted(map(str, set(given) - known)):
+            raise ConfigError(f"unknown key {where}{unknown[0]}; keys are {', '.join(sorted(known))}")
+    for key in ("name", "template", "targets"):
+        if not written.get(key):
+            raise ConfigError(f"{key} is missing")
+    lists = {key: tuple(written[key]) for key in ("targets", "languages") if key in written}
+    version = str(written.get("version", "1"))
+    params = {key: str(value) for key, value in (written.get("params") or {}).items()}
+    return AnnotationSpec(**{**written, **lists, "version": version, "params": params, "answer": AnswerSpec(**answer)})
+
+
+def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSpec:
+    if unknown := sorted(set(overrides) - set(spec.params)):
+        known = ", ".join(sorted(spec.params)) or "none"
+        raise ConfigError(f"--set {unknown[0]}: the task has no such param; its params are {known}")
+    spec = replace(spec, params={**spec.params, **overrides})
+    if bad := sorted(set(spec.targets) - set(TARGETS)):
+        raise ConfigError(f"unknown target {bad[0]}; targets are {', '.join(TARGETS)}")
+    if bad := sorted(set(spec.languages) - set(SPAN_NODES)):
+        raise ConfigError(f"unknown language {bad[0]}; languages are {', '.join(SPAN_NODES)}")
+    if clash := sorted(set(spec.params) & set(FIELDS)):
+        raise ConfigError(f"param {clash[0]} has the name of a field")
+    if spec.select not in ("any", "broken"):
+        raise ConfigError(f"select is {spec.select!r}; it can be any or broken")
+    if spec.answer.kind not in ("text", "code", "json"):
+        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, code or json")
+    _check_template("template", spec.template, {*FIELDS, *spec.params})
+    _check_template("answer.language", spec.answer.language, {"language", *spec.params})
+    if spec.answer.kind == "json":
+        try:
+            jsonschema.Draft202012Validator.check_schema(spec.answer.schema or {})
+        except jsonschema.SchemaError as error:
+            raise ConfigError(f"answer.schema is no JSON schema: {error.message}") from None
+    return spec
+
+
+def _check_template(where: str, template: str, known: set[str]) -> None:
+    try:
+        names = jinja2.meta.find_undeclared_variables(_jinja().parse(template))
+    except jinja2.TemplateSyntaxError as error:
+        raise ConfigError(f"{where}, line {error.lineno}: {error.message}") from None
+    if unknown := sorted(names - known):
+        raise ConfigError(f"{where}: unknown field {unknown[0]}; fields are {', '.join(sorted(known))}")
+
+
+@functools.cache
+def _jinja() -> jinja2.Environment:
+    return jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
+def _render(template: str, fields: Mapping[str, str]) -> str:
+    """Fills a template in.
+
+    Raises:
+        RecordError: `template_failed`.
+    """
+    try:
+        return _jinja().from_string(template).render(fields)
+    except Exception as error:  # a template is a user's program: whatever it raises is this target's fault
+        raise RecordError("template_failed", f"{type(error).__name__} in the task's template") from None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateTarget:
+    """What `accept` needs again of a target; offsets are bytes of the content."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+    is_windowed: bool
+    prompt_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotateTask:
+    """Asks a user's own question about files and symbols, see `transforms.tasks.base.Task`.
+
+    Args:
+        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
+        spec: The task file's content (`load_annotation`).
+        max_targets: Targets of one file, at most; those beyond are rejected as `too_many_targets`.
+        job_seed, max_prompt_tokens, max_new_tokens, temperature, top_k, top_p, min_score: As for every generating task.
+    """
+
+    tokenizer: str
+    spec: AnnotationSpec
+    max_targets: int = 10_000
+    job_seed: int = 0
+    max_prompt_tokens: int = 1024
+    max_new_tokens: int = 512
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_score: float = float("-inf")
+
+    @property
+    def name(self) -> str:
+        """The task file's name, with `annotate:` in front."""
+        return f"annotate:{self.spec.name}"
+
+    @property
+    def template_version(self) -> str:
+        """The task file's version."""
+        return f"{self.spec.name}-{self.spec.version}"
+
+    @property
+    def result_schema(self) -> pa.Schema:
+        """The columns of one answer."""
+        return RESULT_SCHEMA
+
+    def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
+        """Finds the row's targets and asks about them.
+
+        Raises:
+            RecordError: `unsupported_language`, `unparsable`, `no_target`.
+        """
+        source = read_source(row, self.spec.languages)
+        targets = list(_targets(source, self.spec))
+        if not targets:
+            broken = "broken " if self.spec.select == "broken" else ""
+            raise RecordError("no_target", f"the file has no {broken}{' or '.join(self.spec.targets)}")
+        return (self._request(row, source, *target, number) for number, target in enumerate(targets))
+
+    def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
+        """Reads one answer as the task file says, and judges it."""
+        target: AnnotateTarget = request.payload
+        tokenizer = open_tokenizer(self.tokenizer)
+        answer = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens)).strip()
+        language = grammar_name(row.language, row.path) or ""
+        original = row.content.encode()[target.start : target.end].decode()
+        code, found = self._read(answer, language)
+        verdicts = self._verdicts(target, answer, code, found, language, original, completion)
+        for check, reason in REASONS.items():
+            if verdicts[check] is False:
+                return rejected(request, reason, f"{len(completion.tokens)} tokens were generated")
+        if completion.mean_logprob < self.min_score:
+            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
+            return rejected(request, "unlikely", detail)
+        data = row.content.encode()
+        return Accepted(
+            written=("", answer, ""),
+            columns={
+                "target_kind": target.kind,
+                "symbol_name": target.name or None,
+                "target_start": byte_to_char(data, target.start),
+                "target_end": byte_to_char(data, target.end),
+                "prompt_text": target.prompt_text,
+                "answer": answer,
+                "answer_code": code,
+                "answer_json": None if found is None else json.dumps(found, ensure_ascii=False, sort_keys=True),
+                "is_windowed": target.is_windowed,
+                "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
+            },
+        )
+
+    def _request(
+        self, row: Row, source: Source, kind: str, symbol: Symbol | None, number: int
+    ) -> TaskRequest | RejectedTarget:
+        start, end = (0, len(source.data)) if symbol is None else (symbol.start, symbol.end)
+        name = f"{kind}:{symbol.qualified_name if symbol else ''}:{start}"
+        tokenizer = open_tokenizer(self.tokenizer)
+        shown: list[str] = []
+
+        def build(code: str) -> list[int]:
+            text = _render(self.spec.template, _fields(row, source, kind, symbol, code, self.spec.params))
+            shown[:] = [text]
+            system = [Turn("system", self.spec.system)] if self.spec.system else []
+            return chat_prompt(tokenizer, [*system, Turn("user", text)])
+
+        try:
+            if number >= self.max_targets:
+                raise RecordError("too_many_targets", f"the file has more than {self.max_targets} targets")
+            code = source.data[source.data.rfind(b"\n", 0, start) + 1 : end].decode()
+            prompt, is_windowed = fit_code(code, build, self.max_prompt_tokens)
+            if is_windowed and self.spec.answer.whole:
+                raise RecordError(
+                    "prompt_too_long", "the whole target must fit for this task; raise --max_prompt_tokens"
+                )
+        except RecordError as error:
+            return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
+        return TaskRequest(
+            target=name,
+            request=Request(
+                prompt=tuple(prompt),
+                max_new_tokens=self.max_new_tokens,
+                stop_ids=chat_stop_ids(tokenizer),
+                sampling=Sampling(
+                    temperature=self.temperature,
+                    top_k=self.top_k,
+                    top_p=self.top_p,
+                    seed=derive_seed(self.job_seed, row.content_sha256, self.name, name),
+                ),
+            ),
+            payload=AnnotateTarget(
+                kind, symbol.qualified_name if symbol else "", start, end, is_windowed, "".join(shown)
+            ),
+            prompt_format="chat",
+        )
+
+    def _read(self, answer: str, language: str) -> tuple[str | None, Any]:
+        """The code and the JSON value of an answer; None for what isn't there."""
+        spec = self.spec.answer
+        if spec.kind == "code":
+            return fenced_code(answer, self._answer_language(language)), None
+        if spec.kind == "json":
+            try:
+                found = json.loads(fenced_code(answer, "json") or answer)
+            except (ValueError, RecursionError):
+                return None, None
+            code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
+            return (code if isinstance(code, str) else None), found
+        return None, None
+
+    def _answer_language(self, language: str) -> str:
+        written = _render(self.spec.answer.language, {"language": language, **self.spec.params})
+        return grammar_name(written) or language if written else language
+
+    def _verdicts(
+        self,
+        target: AnnotateTarget,
+        answer: str,
+        code: str | None,
+        found: Any,
+        language: str,
+        original: str,
+        completion: Completion,
+    ) -> dict[str, bool | None]:
+        spec = self.spec.answer
+        right_form = True
+        if spec.kind == "code":
+            right_form = code is not None
+        elif spec.kind == "json":
+            right_form = jsonschema.Draft202012Validator(spec.schema or {}).is_valid(found)
+        is_code = code is not None
+        similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
+        name = target.name.split(".")[-1]
+        return {
+            "not_empty": any(character.isalnum() for character in answer) or answer.strip() in ("[]", "{}"),
+            "not_cut_off": completion.finish_reason != "length",
+            "no_refusal": not _REFUSAL.match(answer),
+            "right_form": right_form,
+            "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
+            "parses": _code_parses(code, self._answer_language(language)) if code is not None else None,
+            "mentions_name": name in (code or "") if spec.must_mention_name else None,
+            "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
+            "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
+        }
+
+
+def _code_parses(code: str, language: str) -> bool | None:
+    if language == "python":
+        return checks.compiles(code)
+    errors = checks.num_errors(code, language) if language in SPAN_NODES else None
+    return None if errors is None else errors == 0
+
+
+def _targets(source: Source, spec: AnnotationSpec) -> Iterator[tuple[str, Symbol | None]]:
+    is_broken = source.num_errors > 0
+    if source.grammar == "python" and not is_broken:
+        is_broken = checks.compiles(source.data.decode()) is False
+    if spec.select == "broken" and not is_broken:
+        return
+    if "file" in spec.targets:
+        yield "file", None
+    for symbol in find_symbols(source):
+        if symbol.kind in spec.targets:
+            yield symbol.kind, symbol
+
+
+def _fields(
+    row: Row, source: Source, kind: str, symbol: Symbol | None, code: str, params: Mapping[str, str]
+) -> dict[str, str]:
+    signature = source.data[symbol.start : symbol.body_start].decode().strip() if symbol is not None else ""
+    documentation = source.data[slice(*symbol.doc)].decode() if symbol is not None and symbol.doc else ""
+    return {
+        **params,
+        "code": code,
+        "language": source.grammar,
+        "path": row.path,
+        "repo_name": row.repo_name,
+        "kind": kind,
+        "name": symbol.name if symbol is not None else row.path.rsplit("/", 1)[-1],
+        "signature": signature,
+        "documentation": documentation,
+    }
