@@ -15,6 +15,8 @@ INSTALL_REQUIRES = [
     # Where it has no wheels, the scanner falls back on its keyword search.
     'hyperscan>=0.9,<0.10; platform_machine == "x86_64"',
     "jax>=0.10.2,<0.11",
+    "Jinja2>=3.1,<4",
+    "jsonschema>=4.23,<5",
     "jaxtyping>=0.3.2,<0.4",
     "license-expression>=30.4,<31",
     "ml-dtypes>=0.5,<0.7",
@@ -40,6 +42,7 @@ DEV_REQUIRES = [
     "pytest-timeout>=2.4,<3",
     "pytest-xdist>=3.8,<4",
     "ruff>=0.17,<0.18",
+    "types-jsonschema>=4.23",
     "types-PyYAML>=6.0.12",
 ]
 
@@ -50,7 +53,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
-    package_data={"model": ["embedded/*"]},
+    package_data={
+        "model": ["embedded/*"],
+        "transforms.filters": ["policies/*", "rules/*"],
+        "transforms.tasks": ["annotations/*"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require={
         "tpu": ["jax[tpu]>=0.10.2,<0.11"],
