@@ -1,0 +1,175 @@
+"""Turns a file, or a piece of one, into a training document: FIM with a chosen span, or the text as it is.
+
+FIM is applied before packing, to exactly the text that one row will hold, so no middle, prefix or suffix is ever cut
+off. A whole file's span and layout depend on job seed, content hash and recipe alone; those of a piece also on where
+the piece begins and ends.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from model.errors import ConfigError
+from model.tokenizer import Tokenizer
+from transforms.fim.formats import FIM_MODES, FimMode, fim_document, path_line_text
+from transforms.fim.spans import Recipe, Span, choose_spans
+from transforms.rows import derive_seed
+
+PLAIN: Final = "none"
+
+# Lines longer than this are cut where a file is split, at a blank where there is one.
+LONG_LINE_CHARS: Final = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentRecipe:
+    """How documents are made.
+
+    Args:
+        job_seed: Seeds spans and layouts.
+        fim_rate: Share of documents that get FIM (CodeGemma: 0.8; 1.1: 0.9).
+        spm_rate: Share of these in SPM rather than PSM (CodeGemma: 0.5).
+        spm_mode: The SPM dialect.
+        path_line: Whether a document begins with its path.
+        spans: Kinds and lengths of middles.
+    """
+
+    job_seed: int = 0
+    fim_rate: float = 0.8
+    spm_rate: float = 0.5
+    spm_mode: FimMode = "spm"
+    path_line: bool = True
+    spans: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        for name in ("fim_rate", "spm_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share between 0 and 1")
+        if self.spm_mode not in FIM_MODES[1:]:
+            raise ConfigError(f"the SPM dialect is {self.spm_mode!r}; give one of {', '.join(FIM_MODES[1:])}")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to pack."""
+
+    repo_name: str
+    path: str
+    language: str
+    content: str
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's text `[start, end)` as tokens.
+
+    Args:
+        file: Where the text is from.
+        start, end: Characters of the file's content.
+        ids: Path line, control tokens and text.
+        fim_mode: The layout, or `none`.
+        span: The hole, in characters of the file's content; None without FIM.
+        path_tokens, prefix_tokens, middle_tokens, suffix_tokens: Lengths of the parts; without FIM all text is prefix.
+    """
+
+    file: SourceFile
+    start: int
+    end: int
+    ids: tuple[int, ...]
+    fim_mode: str
+    span: Span | None
+    path_tokens: int
+    prefix_tokens: int
+    middle_tokens: int
+    suffix_tokens: int
+
+
+def make_document(
+    tokenizer: Tokenizer, file: SourceFile, recipe: DocumentRecipe, start: int = 0, end: int | None = None
+) -> Document:
+    """Makes the document of a file's characters `[start, end)`.
+
+    Raises:
+        RecordError: `lone_surrogate`.
+    """
+    end = len(file.content) if end is None else end
+    text = file.content[start:end]
+    path_line = tokenizer.encode(path_line_text(file.path)) if recipe.path_line else []
+    mode, span = _choose_fim(file, text, recipe, start, end)
+    if mode is None or span is None:
+        ids = tokenizer.encode(text)
+        return Document(file, start, end, (*path_line, *ids), PLAIN, None, len(path_line), len(ids), 0, 0)
+    parts = [tokenizer.encode(piece) for piece in (text[: span.start], text[span.start : span.end], text[span.end :])]
+    ids = fim_document(tokenizer, mode, *parts, path_line=path_line)
+    whole = Span(span.kind, span.start + start, span.end + start)
+    return Document(file, start, end, tuple(ids), mode, whole, len(path_line), *map(len, parts))
+
+
+def _choose_fim(
+    file: SourceFile, text: str, recipe: DocumentRecipe, start: int, end: int
+) -> tuple[FimMode | None, Span | None]:
+    is_whole = start == 0 and end == len(file.content)
+    key = file.content_sha256 if is_whole else f"{file.content_sha256}:{start}:{end}"
+    rng = random.Random(derive_seed(recipe.job_seed, key, "pack"))
+    if rng.random() >= recipe.fim_rate:
+        return None, None
+    mode: FimMode = recipe.spm_mode if rng.random() < recipe.spm_rate else "psm"
+    spans = choose_spans(
+        text,
+        file.language,
+        path=file.path,
+        job_seed=recipe.job_seed,
+        content_sha256=key,
+        count=1,
+        recipe=recipe.spans,
+    )
+    return (mode, spans[0]) if spans else (None, None)
+
+
+def cut_point(tokenizer: Tokenizer, text: str, start: int, capacity: int, slack: int) -> int:
+    """Where to end a piece that begins at `start` and may have `capacity` tokens of text: a natural point.
+
+    Of the line ends that leave at most `slack` tokens unused, the one after which the least indented line comes
+    wins, one before a blank line over others, then the last. Returns `start` where not even one line fits.
+    """
+    used = 0
+    fitting: list[tuple[int, int]] = []  # where a line ends, tokens up to there
+    for end in _line_ends(text, start):
+        used += len(tokenizer.encode(text[fitting[-1][0] if fitting else start : end]))
+        if used > capacity:
+            break
+        fitting.append((end, used))
+    if not fitting:
+        return start
+    least = min(fitting[-1][1], capacity) - slack
+    return max((end for end, tokens in fitting if tokens >= least), key=lambda end: (*_naturalness(text, end), end))
+
+
+def _line_ends(text: str, start: int) -> Iterator[int]:
+    place = start
+    while place < len(text):
+        found = text.find("\n", place)
+        end = len(text) if found < 0 else found + 1
+        while end - place > LONG_LINE_CHARS:
+            blank = text.rfind(" ", place + LONG_LINE_CHARS // 8, place + LONG_LINE_CHARS // 4)
+            place = blank + 1 if blank > 0 else place + LONG_LINE_CHARS // 4
+            yield place
+        yield end
+        place = end
+
+
+def _naturalness(text: str, end: int) -> tuple[int, bool]:
+    """How good a place to cut this is: (less indentation of what follows, whether a blank line stands around it)."""
+    if end >= len(text):
+        return 1, True
+    line_end = text.find("\n", end)
+    following = text[end : len(text) if line_end < 0 else line_end]
+    if not following.strip():
+        return -1_000, False
+    is_line_start = text[end - 1] == "\n"
+    indentation = len(following) - len(following.lstrip()) if is_line_start else 500
+    return -indentation, text.startswith("\n", end - 2) if end >= 2 else False

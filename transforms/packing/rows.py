@@ -1,0 +1,286 @@
+"""Packs documents into rows of at most `context_length` tokens, in order, nearly full, losing nothing.
+
+    <bos> doc <file_separator> doc <file_separator> doc <eos> <bos> doc <eos>
+    └──────────── segment 1: one repository ───────────────┘ └─ segment 2 ──┘
+
+1. The next file that fits the row is placed. A file longer than a row is cut at a natural point to fill the row and
+   goes on in the next one.
+2. Where the next file doesn't fit, the largest of the following `LOOKAHEAD` files that does takes its place, unless it
+   imports a file that it would overtake.
+3. Where none does and more than `MAX_WASTE` of the row would stay empty, the next file is cut to fill it. So rows are
+   full to about 1 - `MAX_WASTE`, and few files shorter than a row are cut.
+
+Rows aren't padded: `input_ids` has as many tokens as there are. Memory: `LOOKAHEAD` documents and one row.
+Source: arXiv 2406.11409, "Multi-file packing"; why cutting files hurts: arXiv 2404.10830.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from model.errors import ConfigError
+from model.tokenizer import Tokenizer
+from transforms.packing.documents import Document, DocumentRecipe, SourceFile, cut_point, make_document
+
+LOOKAHEAD: Final = 32
+MAX_WASTE: Final = 1 / 128
+MIN_CONTEXT_LENGTH: Final = 64
+
+# The control tokens of a layout, and room for a text that encodes longer in three parts than in one.
+_FIM_OVERHEAD: Final = 3 + 5
+
+# Code has 2 to 5 characters a token; what has more than this a token of a row is cut without being encoded whole.
+_LONG_CHARS_PER_TOKEN: Final = 8
+
+PART_TYPE: Final = pa.struct(
+    [
+        pa.field("repo_name", pa.large_string(), nullable=False),
+        pa.field("path", pa.large_string(), nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),  # characters of the file
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("token_start", pa.int32(), nullable=False),  # of the row, path line included
+        pa.field("token_end", pa.int32(), nullable=False),
+        pa.field("path_tokens", pa.int32(), nullable=False),
+        pa.field("prefix_tokens", pa.int32(), nullable=False),
+        pa.field("middle_tokens", pa.int32(), nullable=False),
+        pa.field("suffix_tokens", pa.int32(), nullable=False),
+        pa.field("fim_mode", pa.string(), nullable=False),  # psm, spm, spm_v2, or none
+        pa.field("span_kind", pa.string()),
+        pa.field("span_start", pa.int64()),  # characters of the file
+        pa.field("span_end", pa.int64()),
+    ]
+)
+ROW_SCHEMA: Final = pa.schema(
+    [
+        pa.field("input_ids", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
+        pa.field("segment_ids", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),  # from 1
+        pa.field("loss_mask", pa.list_(pa.field("item", pa.int8(), nullable=False)), nullable=False),  # 1: a target
+        pa.field("text", pa.large_string(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+        pa.field("parts", pa.list_(pa.field("item", PART_TYPE, nullable=False)), nullable=False),
+    ]
+)
+
+
+class RowPacker:
+    """Packs one repository after the other; a row may hold the end of one and the beginning of the next.
+
+    Args:
+        tokenizer: The model's.
+        recipe: How documents are made.
+        context_length: The most tokens of a row.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, recipe: DocumentRecipe, context_length: int):
+        if context_length < MIN_CONTEXT_LENGTH:
+            raise ConfigError(f"context_length is {context_length}; the least is {MIN_CONTEXT_LENGTH}")
+        self._tokenizer = tokenizer
+        self._recipe = recipe
+        self._length = context_length
+        self._min_piece = max(8, int(context_length * MAX_WASTE))
+        self._row = _Row(tokenizer)
+
+    def pack(
+        self, files: Iterable[SourceFile], imports: Mapping[str, frozenset[str]] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Packs one repository's files and yields the rows that became full.
+
+        Args:
+            files: In the order in which they shall stand.
+            imports: For each path the paths that it imports, which it may not overtake.
+        """
+        self._row.end_segment()
+        source = iter(files)
+        waiting: deque[_Waiting] = deque()
+        while True:
+            while len(waiting) <= LOOKAHEAD and (file := next(source, None)) is not None:
+                waiting.append(_Waiting(self, file, 0))
+            if not waiting:
+                return
+            if not self._place_next(waiting, imports or {}):
+                yield self._row.finish()
+                self._row = _Row(self._tokenizer)
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """Yields the last row, where there is one."""
+        if self._row.documents:
+            yield self._row.finish()
+            self._row = _Row(self._tokenizer)
+
+    def _place_next(self, waiting: deque[_Waiting], imports: Mapping[str, frozenset[str]]) -> bool:
+        """Places one document in the row; False where the row is to be closed."""
+        room = self._length - self._row.used
+        head = waiting[0]
+        if head.fits(room):
+            self._row.place(waiting.popleft().document)
+            return True
+        if not head.is_long:
+            index = self._best_that_fits(waiting, room, imports)
+            if index is not None:
+                self._row.place(waiting[index].document)
+                del waiting[index]
+                return True
+        return room > self._min_piece and self._place_piece(waiting, room)
+
+    def _best_that_fits(self, waiting: deque[_Waiting], room: int, imports: Mapping[str, frozenset[str]]) -> int | None:
+        best, best_size = None, 0
+        overtaken: set[str] = set()
+        for index, item in enumerate(waiting):
+            if (
+                index
+                and not item.is_long
+                and best_size < item.size <= room
+                and overtaken.isdisjoint(imports.get(item.file.path, ()))
+            ):
+                best, best_size = index, item.size
+            overtaken.add(item.file.path)
+        return best
+
+    def _place_piece(self, waiting: deque[_Waiting], room: int) -> bool:
+        """Cuts the next file so that its first piece fills the row; False where no piece fits."""
+        item = waiting[0]
+        capacity = room - _Waiting.overhead(self, item.file)
+        while capacity > 0:
+            end = cut_point(self._tokenizer, item.file.content, item.start, capacity, self._min_piece)
+            if end == item.start:
+                break
+            document = make_document(self._tokenizer, item.file, self._recipe, item.start, end)
+            if len(document.ids) + 1 <= room:
+                self._row.place(document)
+                if end == len(item.file.content):
+                    waiting.popleft()
+                else:
+                    waiting[0] = _Waiting(self, item.file, end)
+                return True
+            capacity -= len(document.ids) + 1 - room
+        if not self._row.documents:
+            return self._place_characters(waiting, room)
+        return False
+
+    def _place_characters(self, waiting: deque[_Waiting], room: int) -> bool:
+        """In an empty row, where not even a line fits: as many characters as do, at least one."""
+        item = waiting[0]
+        chars = max(1, min(room // 4, len(item.file.content) - item.start))
+        plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
+        document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars)
+        assert len(document.ids) + 1 <= room, "a character has at most four byte tokens"
+        self._row.place(document)
+        if document.end == len(item.file.content):
+            waiting.popleft()
+        else:
+            waiting[0] = _Waiting(self, item.file, document.end)
+        return True
+
+
+class _Waiting:
+    """The rest of a file from `start`, its document made at first need."""
+
+    def __init__(self, packer: RowPacker, file: SourceFile, start: int):
+        self.file, self.start = file, start
+        self._packer = packer
+        self._document: Document | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether no row can hold it."""
+        length = len(self.file.content) - self.start
+        return length > _LONG_CHARS_PER_TOKEN * self._packer._length or self.size > self._packer._length - 1
+
+    @property
+    def size(self) -> int:
+        """Tokens with what ends it (a separator or the end of the sequence)."""
+        return len(self.document.ids) + 1
+
+    @property
+    def document(self) -> Document:
+        if self._document is None:
+            packer = self._packer
+            self._document = make_document(packer._tokenizer, self.file, packer._recipe, self.start)
+        return self._document
+
+    def fits(self, room: int) -> bool:
+        return not self.is_long and self.size <= room
+
+    @staticmethod
+    def overhead(packer: RowPacker, file: SourceFile) -> int:
+        """Tokens of a document beside its text, about."""
+        path_tokens = len(packer._tokenizer.encode(f"{file.path}\n")) if packer._recipe.path_line else 0
+        return path_tokens + _FIM_OVERHEAD + 1
+
+
+class _Row:
+    """A row under way."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        self._tokenizer = tokenizer
+        self.documents: list[tuple[int, Document]] = []  # with the number of their segment
+        self._segment = 0
+        self._begins_segment = True
+        self._tokens = 0
+
+    @property
+    def used(self) -> int:
+        """Tokens so far, with those that begin a new segment where the next document needs one."""
+        return self._tokens + self._begins_segment
+
+    def end_segment(self) -> None:
+        self._begins_segment = True
+
+    def place(self, document: Document) -> None:
+        self._segment += self._begins_segment
+        self._tokens = self.used + len(document.ids) + 1
+        self._begins_segment = False
+        self.documents.append((self._segment, document))
+
+    def finish(self) -> dict[str, Any]:
+        """The row's values, as in `ROW_SCHEMA`."""
+        t = self._tokenizer
+        ids: list[int] = []
+        segment_ids: list[int] = []
+        loss_mask: list[int] = []
+        parts: list[dict[str, Any]] = []
+        for index, (segment, document) in enumerate(self.documents):
+            is_first = index == 0 or self.documents[index - 1][0] != segment
+            is_last = index + 1 == len(self.documents) or self.documents[index + 1][0] != segment
+            ids += [t.bos] if is_first else []
+            parts.append(_part(document, len(ids)))
+            ids += [*document.ids, t.eos if is_last else t.file_separator]
+            added = len(ids) - len(segment_ids)
+            segment_ids += [segment] * added
+            # Nothing precedes a segment's first token, so nothing can be learnt to predict it.
+            loss_mask += [0, *[1] * (added - 1)] if is_first else [1] * added
+        assert len(ids) == self._tokens
+        return {
+            "input_ids": ids,
+            "segment_ids": segment_ids,
+            "loss_mask": loss_mask,
+            "text": t.decode(ids, keep_control=True),
+            "num_tokens": len(ids),
+            "parts": parts,
+        }
+
+
+def _part(document: Document, token_start: int) -> dict[str, Any]:
+    span = document.span
+    return {
+        "repo_name": document.file.repo_name,
+        "path": document.file.path,
+        "content_sha256": document.file.content_sha256,
+        "start": document.start,
+        "end": document.end,
+        "token_start": token_start,
+        "token_end": token_start + len(document.ids),
+        "path_tokens": document.path_tokens,
+        "prefix_tokens": document.prefix_tokens,
+        "middle_tokens": document.middle_tokens,
+        "suffix_tokens": document.suffix_tokens,
+        "fim_mode": document.fim_mode,
+        "span_kind": span.kind if span else None,
+        "span_start": span.start if span else None,
+        "span_end": span.end if span else None,
+    }
