@@ -13,6 +13,8 @@ second one finds the object of the first): callers compare what is there with wh
 begin with a dot are temporary files and never listed.
 
 Errors that a user can mend come as one line: `ConfigError` (read-only, no permission), `StorageFull`.
+
+Longer than most modules: the two kinds of storage stand side by side, so that their one contract is read in one place.
 """
 
 from __future__ import annotations
