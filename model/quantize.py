@@ -12,6 +12,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from model.layers import GemmaWeights, Int8Matrix
 
@@ -33,12 +34,15 @@ def quantize_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def quantize(weights: GemmaWeights) -> GemmaWeights:
     """Every matrix of a parameter tree in 8 bits, on its device; unrolled or scanned."""
 
-    def one(leaf: jax.Array, path: tuple) -> jax.Array | Int8Matrix:
-        if path[-1].name.endswith("norm"):
-            return leaf
-        wide = leaf.astype(jnp.float32)
-        scale = jnp.max(jnp.abs(wide), axis=-1) / LARGEST
-        values = jnp.rint(wide / jnp.where(scale == 0, 1.0, scale)[..., None]).astype(jnp.int8)
-        return Int8Matrix(values=values, scale=scale)
+    def one(path: tuple, leaf: jax.Array) -> jax.Array | Int8Matrix:
+        return leaf if path[-1].name.endswith("norm") else _quantize_matrix(leaf)
 
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: one(leaf, path), weights)
+    return jax.tree_util.tree_map_with_path(one, weights)
+
+
+@jax.jit
+def _quantize_matrix(matrix: Float[Array, "*rows columns"]) -> Int8Matrix:
+    wide = matrix.astype(jnp.float32)
+    scale = jnp.max(jnp.abs(wide), axis=-1) / LARGEST
+    values = jnp.rint(wide / jnp.where(scale == 0, 1.0, scale)[..., None]).astype(jnp.int8)
+    return Int8Matrix(values=values, scale=scale)

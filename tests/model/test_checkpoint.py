@@ -239,10 +239,10 @@ def test_a_missing_array_of_deepminds_layout_is_named(tmp_path, drop):
 def test_a_path_that_is_no_checkpoint_says_what_was_found_and_what_is_accepted(tmp_path):
     with pytest.raises(ConfigError, match=r"there is no checkpoint at .*absent; accepted: Hugging Face"):
         model.load(tmp_path / "absent")
-    with pytest.raises(ConfigError, match="holds no checkpoint: found nothing; accepted: "):
+    with pytest.raises(ConfigError, match="holds no checkpoint, or several: found nothing; accepted: "):
         model.load(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02")
-    with pytest.raises(ConfigError, match=r"holds no checkpoint: found pytorch_model.bin; accepted: "):
+    with pytest.raises(ConfigError, match=r"holds no checkpoint, or several: found pytorch_model.bin; accepted: "):
         model.load(tmp_path)
     with pytest.raises(ConfigError, match=r"pytorch_model.bin is no checkpoint that is known by its name; accepted"):
         model.load(tmp_path / "pytorch_model.bin")
