@@ -2,7 +2,8 @@
 
 What a slot attends to is split in two, under one softmax:
 
-    prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read
+    prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read;
+                      in chunks along the positions, of which a burst reads as many as its slots reach
     generation cache  the same, max_new_tokens long: one column is written per step
 
 Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
@@ -23,6 +24,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
+from model.engine.attention import PromptRow, RowAttention
 from model.engine.sampling import SlotSampling, sample, token_logprob
 from model.layers import (
     BlockWeights,
@@ -30,7 +32,6 @@ from model.layers import (
     KeyValues,
     attention,
     block,
-    causal_mask,
     embed,
     over_blocks,
     rms_norm,
@@ -60,8 +61,7 @@ class Slots:
         ticket: The scheduler's number of the request.
         is_active: Whether it decodes.
         token: The next decode input: the prompt's last token, then each generated one.
-        prompt_begin: Where the slot's prompt begins in the prompt cache.
-        prompt_length: Positions of it that are cached: the prompt's tokens but the last.
+        prompt_length: Positions of the prompt that are cached: the prompt's tokens but the last.
         generated: Tokens generated so far.
         limit: Most tokens to generate.
         stop_ids: Ids that end it; -1 fills up.
@@ -75,7 +75,6 @@ class Slots:
     ticket: Int[Array, " slots"]
     is_active: Bool[Array, " slots"]
     token: Int[Array, " slots"]
-    prompt_begin: Int[Array, " slots"]
     prompt_length: Int[Array, " slots"]
     generated: Int[Array, " slots"]
     limit: Int[Array, " slots"]
@@ -97,7 +96,6 @@ def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int) -> Slots:
         ticket=zeros(),
         is_active=jnp.zeros(slots, bool),
         token=zeros(),
-        prompt_begin=zeros(),
         prompt_length=zeros(),
         generated=zeros(),
         limit=zeros(),
@@ -126,37 +124,60 @@ def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, st
 
 def prefill(
     weights: GemmaWeights,
-    tokens: Int[Array, "rows length"],
+    row: PromptRow,
     config: GemmaConfig,
     dtype: Any,
     *,
-    positions: Int[Array, "rows length"] | None = None,
-    segment_ids: Int[Array, "rows length"] | None = None,
+    attend_row: RowAttention,
+    staged_length: int,
 ) -> Caches:
-    """Keys and values of prompts: one a row from position 0, or several, as segments, in a row."""
-    if positions is None:
-        positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
-    turn = rotation(positions, config.head_dim, config.rope_base)
-    mask = causal_mask(tokens.shape[1], segment_ids)
+    """Keys and values of one row of prompts, padded to `staged_length` positions."""
+    turn = rotation(row.positions[None], config.head_dim, config.rope_base)
+
+    def pad(array: Array) -> Array:
+        return jnp.pad(array, ((0, 0), (0, 0), (0, staged_length - array.shape[2]), (0, 0)))
 
     def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
-        return attention(query, KeyValues(key=key, value=value, mask=mask)), Cache(key=key, value=value)
+        return attend_row(query, key, value, row), Cache(key=pad(key), value=pad(value))
 
     def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, Cache]:
         return block(block_weights, x, turn, attend, config)
 
-    _, caches = over_blocks(step, embed(weights.embedding, tokens, dtype), weights.blocks)
+    _, caches = over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks)
     return caches
 
 
-def insert_cache(caches: Caches, staged: Caches, slot: Int[Array, ""], start: Int[Array, ""], width: int) -> Caches:
-    """Copies positions [start, start + width) of a prefilled row to the beginning of a slot's prompt cache."""
+def insert_prompt(
+    chunks: tuple[Caches, ...], staged: Caches, slot: Int[Array, ""], place: Int[Array, " 3"]
+) -> tuple[Caches, ...]:
+    """Copies a prompt from its row to the beginning of a slot's prompt cache, as far as `chunks` reach.
 
-    def copy(cache: Array, row: Array) -> Array:
-        part = jax.lax.dynamic_slice_in_dim(row, start, width, axis=-2)
-        return jax.lax.dynamic_update_slice_in_dim(cache, part.astype(cache.dtype), slot, axis=-4)
+    Args:
+        chunks: The prompt cache's first chunks.
+        staged: The row's keys and values, long enough for a slice of the chunks' length at any place.
+        slot: Which slot.
+        place: prefix_start, prefix_length, tail_start, as in `model.engine.packing.Place`.
+    """
+    prefix_start, prefix_length, tail_start = place
+    width = sum(_length(chunk) for chunk in chunks)
+    in_prefix = (jnp.arange(width) < prefix_length)[:, None]
 
-    return jax.tree.map(copy, caches, staged)
+    def gather(row: Array) -> Array:
+        prefix = jax.lax.dynamic_slice_in_dim(row, prefix_start, width, axis=-2)
+        tail = jax.lax.dynamic_slice_in_dim(row, tail_start - prefix_length, width, axis=-2)
+        return jnp.where(in_prefix, prefix, tail)
+
+    whole = jax.tree.map(gather, staged)
+    written, at = [], 0
+    for chunk in chunks:
+        end = at + _length(chunk)
+
+        def copy(cache: Array, line: Array, at: int = at, end: int = end) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(cache, line[..., at:end, :], slot, axis=-4)
+
+        written.append(jax.tree.map(copy, chunk, whole))
+        at = end
+    return tuple(written)
 
 
 def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
@@ -171,7 +192,7 @@ def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
 
 def decode_step(
     weights: GemmaWeights,
-    prompts: Caches,
+    prompts: tuple[Caches, ...],
     generations: Caches,
     slots: Slots,
     config: GemmaConfig,
@@ -181,9 +202,7 @@ def decode_step(
 ) -> tuple[Float[Array, "slots vocab"], Caches]:
     """Logits of each slot's next token, and the generation caches with this step's column written."""
     max_new = slots.tokens.shape[1]
-    prompt_positions = jnp.arange(_length(prompts))
-    from_begin = prompt_positions - slots.prompt_begin[:, None]
-    prompt_mask = ((from_begin >= 0) & (from_begin < slots.prompt_length[:, None]))[:, None]
+    prompt_masks = _prompt_masks(prompts, slots.prompt_length)
     columns = jnp.arange(max_new)
     column = slots.column % max_new
     if is_ring:  # the age of a column: 0 for the one that is written now
@@ -199,26 +218,35 @@ def decode_step(
         own_column = jnp.minimum(slots.generated, max_new - 1)
         return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
 
-    def step(x: Array, block_weights: BlockWeights, caches: tuple[Cache, Cache]) -> tuple[Array, Cache]:
-        prompt, generation = caches
+    def step(x: Array, block_weights: BlockWeights, caches: tuple[Cache, ...]) -> tuple[Array, Cache]:
+        *chunks, generation = caches
 
         def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
             new = Cache(key=write(generation.key, key), value=write(generation.value, value))
-            parts = (
-                KeyValues(key=prompt.key, value=prompt.value, mask=prompt_mask),
-                KeyValues(key=new.key, value=new.value, mask=generation_mask),
-            )
-            return attention(query, *parts), new
+            parts = [
+                KeyValues(key=chunk.key, value=chunk.value, mask=mask)
+                for chunk, mask in zip(chunks, prompt_masks, strict=True)
+            ]
+            return attention(query, *parts, KeyValues(key=new.key, value=new.value, mask=generation_mask)), new
 
         return block(block_weights, x, turn, attend, config)
 
-    per_block: Any = (prompts, generations)
-    if isinstance(prompts, tuple):
-        assert isinstance(generations, tuple)
-        per_block = tuple(zip(prompts, generations, strict=True))
+    per_block: Any = (*prompts, generations)
+    if not isinstance(generations, Cache):
+        per_block = tuple(zip(*per_block, strict=True))
     x, generations = over_blocks(step, embed(weights.embedding, slots.token[:, None], dtype), weights.blocks, per_block)
     x = rms_norm(x[:, 0], weights.final_norm, config.norm_eps)
     return unembed(x, weights.embedding), generations
+
+
+def _prompt_masks(prompts: tuple[Caches, ...], length: Int[Array, " slots"]) -> list[Bool[Array, "slots 1 positions"]]:
+    """For each chunk of the prompt cache, which positions hold a slot's prompt."""
+    masks, at = [], 0
+    for chunk in prompts:
+        end = at + _length(chunk)
+        masks.append((jnp.arange(at, end) < length[:, None])[:, None])
+        at = end
+    return masks
 
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"]) -> Slots:
@@ -243,7 +271,7 @@ def advance(slots: Slots, logits: Float[Array, "slots vocab"]) -> Slots:
 
 def burst(
     weights: GemmaWeights,
-    prompts: Caches,
+    prompts: tuple[Caches, ...],
     generations: Caches,
     slots: Slots,
     leave_after: Int[Array, ""],

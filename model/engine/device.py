@@ -6,6 +6,7 @@ State that a program replaces is donated to it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,10 @@ import numpy as np
 from model.config import GemmaConfig
 from model.engine import decode
 from model.engine.api import Request
+from model.engine.attention import PromptRow, path_for, row_attention
 from model.engine.decode import Caches, Slots
 from model.engine.options import ResolvedOptions
+from model.engine.packing import Layout, Place, RowPlanner, families, lay_out
 from model.engine.sampling import SlotSampling
 from model.engine.scheduler import BurstReport, Ended, OutOfMemory
 from model.errors import RecordError
@@ -27,17 +30,10 @@ from model.layers import BlockWeights, GemmaWeights
 
 @dataclass(frozen=True, slots=True)
 class StagedPrompt:
-    """A prefilled prompt that waits for a slot.
-
-    Args:
-        row: Keys and values of the row that it was prefilled in.
-        offset: Where in the row it begins.
-        length: How many of its tokens are cached: all but the last.
-    """
+    """A prefilled prompt that waits for a slot: a place in a row's keys and values. Its last token isn't cached."""
 
     row: Caches
-    offset: int
-    length: int
+    place: Place
 
 
 class JaxDevice:
@@ -49,10 +45,14 @@ class JaxDevice:
         self._config = config
         self._options = options
         self._dtype = jnp.dtype(options.dtype)
+        self._is_exact = options.determinism == "exact"
+        self._path = path_for(jax.default_backend(), self._dtype)
+        self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
         self._is_stacked = isinstance(weights.blocks, BlockWeights)
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
+        self._shared_tokens = 0
         self._compiles = 0
 
     def start(self) -> None:
@@ -62,19 +62,22 @@ class JaxDevice:
 
     def warm_up(self) -> None:
         """Compiles every program that any request can need."""
-        self._burst_program()
         for bucket in self._options.prompt_buckets:
-            row = self._prefill_program(bucket)
-            self._insert_program(bucket, bucket)
-            del row
+            self._insert_program(bucket)
+            self._burst_program(self._window(bucket))
+        for length in self._options.row_lengths():
+            self._prefill_program(length)
 
     def _allocate(self) -> None:
-        def caches(length: int) -> Caches:
-            return decode.empty_caches(self._config, self.slots, length, self._dtype, stacked=self._is_stacked)
-
-        self._prompts = caches(self._options.prompt_buckets[-1])
-        self._generations = caches(self._options.max_new_tokens)
+        buckets = (0, *self._options.prompt_buckets)
+        self._prompts = tuple(self._caches(self.slots, b - a) for a, b in itertools.pairwise(buckets))
+        self._generations = self._caches(self.slots, self._options.max_new_tokens)
         self._state = decode.empty_slots(self.slots, self._options.max_new_tokens, self._options.max_stop_ids)
+        self._tickets = [-1] * self.slots
+        self._reach = [0] * self.slots
+
+    def _caches(self, slots: int, length: int) -> Caches:
+        return decode.empty_caches(self._config, slots, length, self._dtype, stacked=self._is_stacked)
 
     # --- what the scheduler calls ---
 
@@ -125,39 +128,51 @@ class JaxDevice:
             )
 
     def choose(self, waiting: Sequence[Request]) -> list[int]:
-        """One prompt at a time, the oldest."""
-        return [0]
+        """In exact mode the oldest alone; else what fills a row well."""
+        if self._is_exact:
+            return [0]
+        groups = families(
+            [request.prompt[:-1] for request in waiting],
+            min_shared=self._options.min_shared_prefix,
+            target=self._options.prefill_row_tokens,
+        )
+        row = self._planner.next_row([group.length for group in groups])
+        return [i for member in row.members for i in groups[member].members]
 
     def prefill(self, requests: Sequence[Request]) -> list[StagedPrompt]:
-        """Prefills each prompt alone, at position 0 of its bucket."""
-        staged = []
-        for request in requests:
-            length = len(request.prompt) - 1
-            bucket = self._bucket(length)
-            tokens = np.zeros((1, bucket), np.int32)
-            tokens[0, :length] = request.prompt[:-1]
-            row = self._call(self._prefill_program(bucket), self._weights, tokens)
-            staged.append(StagedPrompt(row=row, offset=0, length=length))
-            self._prefilled_tokens += max(length, 1)
-            self._prefilled_positions += bucket
-        return staged
+        """Prefills prompts together in one row; in exact mode one, in a row of its bucket's length."""
+        assert len(requests) == 1 or not self._is_exact
+        prompts = [request.prompt[:-1] for request in requests]
+        layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
+        used = len(layout.tokens)
+        length = next(length for length in self._options.row_lengths() if length >= used)
+        row = self._call(self._prefill_program(length), self._weights, _prompt_row(layout, length))
+        self._prefilled_tokens += used
+        self._prefilled_positions += length
+        self._shared_tokens += sum(map(len, prompts)) - used
+        return [StagedPrompt(row=row, place=place) for place in places]
 
     def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
         """Copies the prompt's keys and values into the slot and starts it."""
-        width = self._bucket(staged.length)
-        row_length = _row_length(staged.row)
-        start = min(staged.offset, row_length - width)
-        line = _line(request, ticket, staged.offset - start, self._options)
-        program = self._insert_program(row_length, width)
-        at = (np.int32(slot), np.int32(start))
-        self._prompts, self._state = self._call(program, self._prompts, self._state, staged.row, line, *at)
+        place = staged.place
+        width = self._window(place.length)
+        line = _line(request, ticket, self._options)
+        where = np.array([place.prefix_start, place.prefix_length, place.tail_start], np.int32)
+        chunks = self._chunks(width)
+        program = self._insert_program(width)
+        written, self._state = self._call(program, chunks, self._state, staged.row, line, np.int32(slot), where)
+        self._prompts = (*written, *self._prompts[len(written) :])
+        self._tickets[slot] = ticket
+        self._reach[slot] = place.length
 
     def dispatch(self, leave_after: int) -> jax.Array:
-        """Starts a burst; its report is copied to the host as soon as it is there."""
+        """Starts a burst that reads the prompt cache as far as any slot does; its report is copied to the host
+        as soon as it is there."""
+        window = self._window(max(self._reach))
         self._generations, self._state, report = self._call(
-            self._burst_program(),
+            self._burst_program(window),
             self._weights,
-            self._prompts,
+            self._chunks(window),
             self._generations,
             self._state,
             np.int32(leave_after),
@@ -167,53 +182,83 @@ class JaxDevice:
 
     def read(self, burst: jax.Array) -> BurstReport:
         """Waits for a burst's report."""
-        return read_report(self._call(np.asarray, burst))
+        report = read_report(self._call(np.asarray, burst))
+        ended = {line.ticket for line in report.ended}
+        for slot, ticket in enumerate(self._tickets):
+            if ticket in ended:
+                self._reach[slot] = 0
+        return report
 
     def shrink(self) -> bool:
-        """Nothing to give up: slots are fixed."""
-        return False
+        """In fast mode halves the slots; in exact mode their number is part of the promise."""
+        if self._is_exact or self.slots == 1:
+            return False
+        self.slots //= 2
+        del self._prompts, self._generations, self._state
+        self._programs = {key: program for key, program in self._programs.items() if key[0] == "prefill"}
+        self._allocate()
+        return True
 
     def stats(self) -> dict[str, float]:
-        """Compiled programs, and prefilled positions for each prompt token among them."""
+        """Compiled programs; prefilled positions for each token among them; prompt tokens that sharing saved."""
         waste = self._prefilled_positions / self._prefilled_tokens if self._prefilled_tokens else 1.0
-        return {"compiles": float(self._compiles), "padding_waste": waste, "slots": float(self.slots)}
+        return {
+            "compiles": float(self._compiles),
+            "padding_waste": waste,
+            "prefill_tokens_shared": float(self._shared_tokens),
+            "slots": float(self.slots),
+        }
 
     # --- programs ---
 
-    def _bucket(self, length: int) -> int:
-        return next(bucket for bucket in self._options.prompt_buckets if bucket >= length)
+    def _window(self, length: int) -> int:
+        """How far a slot's prompt cache must be read for a prompt: always to its end in exact mode."""
+        buckets = self._options.prompt_buckets
+        return buckets[-1] if self._is_exact else next(bucket for bucket in buckets if bucket >= length)
 
-    def _compiled(self, key: tuple[Any, ...], make: Callable[[], Any], *args: Any, donate: tuple[int, ...] = ()) -> Any:
+    def _chunks(self, window: int) -> tuple[Caches, ...]:
+        return self._prompts[: self._options.prompt_buckets.index(window) + 1]
+
+    def _compiled(
+        self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()
+    ) -> Any:
         """The program for a key; compiled for the shapes of `args` when first asked for."""
         program = self._programs.get(key)
         if program is None:
-            lowered = jax.jit(make(), donate_argnums=donate).lower(*args)
-            program = self._programs[key] = self._call(lowered.compile)
+            program = self._programs[key] = self._call(jax.jit(make, donate_argnums=donate).lower(*args).compile)
             self._compiles += 1
         return program
 
-    def _prefill_program(self, bucket: int) -> Callable[..., Caches]:
-        def make() -> Callable[..., Caches]:
-            return lambda weights, tokens: decode.prefill(weights, tokens, self._config, self._dtype)
+    def _prefill_program(self, length: int) -> Callable[..., Caches]:
+        def prefill(weights: GemmaWeights, row: PromptRow) -> Caches:
+            return decode.prefill(
+                weights,
+                row,
+                self._config,
+                self._dtype,
+                attend_row=row_attention(self._path),
+                staged_length=self._options.staged_length(),
+            )
 
-        tokens = jax.ShapeDtypeStruct((1, bucket), jnp.int32)
-        return self._compiled(("prefill", bucket), make, self._weights, tokens)
-
-    def _insert_program(self, row_length: int, width: int) -> Callable[..., tuple[Caches, Slots]]:
-        def insert(
-            prompts: Caches, state: Slots, row: Caches, line: Slots, slot: jax.Array, start: jax.Array
-        ) -> tuple[Caches, Slots]:
-            return decode.insert_cache(prompts, row, slot, start, width), decode.insert_request(state, line, slot)
-
-        row = jax.eval_shape(
-            lambda: decode.empty_caches(self._config, 1, row_length, self._dtype, stacked=self._is_stacked)
+        return self._compiled(
+            ("prefill", length), prefill, self._weights, _prompt_row(Layout([], [], [], [], []), length)
         )
-        request = Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset())
-        args = (self._prompts, self._state, row, _line(request, 0, 0, self._options), np.int32(0), np.int32(0))
-        return self._compiled(("insert", row_length, width), lambda: insert, *args, donate=(0, 1))
 
-    def _burst_program(self) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
-        def burst(weights: GemmaWeights, prompts: Caches, generations: Caches, state: Slots, leave_after: Any) -> Any:
+    def _insert_program(self, width: int) -> Callable[..., tuple[tuple[Caches, ...], Slots]]:
+        def insert(
+            prompts: tuple[Caches, ...], state: Slots, row: Caches, line: Slots, slot: jax.Array, place: jax.Array
+        ) -> tuple[tuple[Caches, ...], Slots]:
+            return decode.insert_prompt(prompts, row, slot, place), decode.insert_request(state, line, slot)
+
+        staged = jax.eval_shape(lambda: self._caches(1, self._options.staged_length()))
+        line = _line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
+        args = (self._chunks(width), self._state, staged, line, np.int32(0), np.zeros(3, np.int32))
+        return self._compiled(("insert", width), insert, *args, donate=(0, 1))
+
+    def _burst_program(self, window: int) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
+        def burst(
+            weights: GemmaWeights, prompts: tuple[Caches, ...], generations: Caches, state: Slots, leave_after: Any
+        ) -> tuple[Caches, Slots, jax.Array]:
             return decode.burst(
                 weights,
                 prompts,
@@ -223,11 +268,11 @@ class JaxDevice:
                 self._config,
                 self._dtype,
                 max_steps=self._options.burst_steps,
-                is_ring=self._options.determinism == "fast",
+                is_ring=not self._is_exact,
             )
 
-        args = (self._weights, self._prompts, self._generations, self._state, np.int32(0))
-        return self._compiled(("burst",), lambda: burst, *args, donate=(2, 3))
+        args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
+        return self._compiled(("burst", window), burst, *args, donate=(2, 3))
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls into JAX, telling lack of memory from other faults."""
@@ -269,7 +314,7 @@ def read_report(report: np.ndarray) -> BurstReport:
     return BurstReport(steps=int(last[0]), tokens=int(last[1]), ended=ended)
 
 
-def _line(request: Request, ticket: int, prompt_begin: int, options: ResolvedOptions) -> Slots:
+def _line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
     """A request as one line of the slots' arrays, on the host."""
 
     def one(value: float, dtype: Any = np.int32) -> Any:
@@ -284,7 +329,6 @@ def _line(request: Request, ticket: int, prompt_begin: int, options: ResolvedOpt
         ticket=one(ticket),
         is_active=one(True, np.bool_),
         token=one(request.prompt[-1]),
-        prompt_begin=one(prompt_begin),
         prompt_length=one(len(request.prompt) - 1),
         generated=one(0),
         limit=one(request.max_new_tokens),
@@ -302,5 +346,21 @@ def _line(request: Request, ticket: int, prompt_begin: int, options: ResolvedOpt
     )
 
 
-def _row_length(row: Caches) -> int:
-    return int((row if isinstance(row, decode.Cache) else row[0]).key.shape[-2])
+def _prompt_row(layout: Layout, length: int) -> PromptRow:
+    """A layout as arrays of a row's length; padding is a segment of its own, that nobody reads."""
+    used = len(layout.tokens)
+
+    def padded(values: list[int], padding: int) -> Any:
+        array = np.full(length, padding, np.int32)
+        array[:used] = values
+        return array
+
+    num_used: Any = np.int32(used)
+    return PromptRow(
+        tokens=padded(layout.tokens, 0),
+        positions=padded(layout.positions, 0),
+        segment=padded(layout.segment, -1),
+        parent=padded(layout.parent, -1),
+        begin=padded(layout.begin, used),
+        used=num_used,
+    )

@@ -22,6 +22,8 @@ _SLOTS = {"cpu": 16, "gpu": 128, "tpu": 64}
 _DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
 # Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
 _BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
+# Tokens that fill a device's matrix units; longer rows gain nothing and delay the slots that wait.
+_ROW_TOKENS = {"cpu": 1024, "gpu": 4096, "tpu": 4096}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class EngineOptions:
         prompt_buckets: Prompt lengths that are compiled for, ascending; a longer prompt is refused.
         max_new_tokens: Most tokens that a request may ask for: the length of the generation cache.
         burst_steps: Most decode steps between two looks by the host.
+        prefill_row_tokens: `fast`: prompts are prefilled together in rows of up to so many tokens.
+        min_shared_prefix: `fast`: prompts in a row that begin with so many equal tokens share them; 0: never.
         max_stop_ids: Most stop ids that a request may name.
         dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
         pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
@@ -48,6 +52,8 @@ class EngineOptions:
     prompt_buckets: tuple[int, ...] = (128, 256, 512, 1024, 2048)
     max_new_tokens: int = 256
     burst_steps: int | None = None
+    prefill_row_tokens: int | None = None
+    min_shared_prefix: int = 32
     max_stop_ids: int = 16
     dtype: Literal["float32", "bfloat16"] | None = None
     pipeline_bursts: bool | None = None
@@ -59,10 +65,12 @@ class EngineOptions:
         buckets = self.prompt_buckets
         if not buckets or buckets[0] < 1 or any(a >= b for a, b in itertools.pairwise(buckets)):
             raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
-        for name in ("slots", "burst_steps", "max_new_tokens", "max_stop_ids"):
+        for name in ("slots", "burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
+        if self.min_shared_prefix < 0:
+            raise ConfigError(f"min_shared_prefix is {self.min_shared_prefix}; it must be at least 0")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ConfigError(f"dtype is {self.dtype!r}; it can be 'float32' or 'bfloat16'")
 
@@ -72,6 +80,7 @@ class EngineOptions:
         chosen = {
             "slots": self.slots or _SLOTS[platform],
             "burst_steps": self.burst_steps or _BURST_STEPS[platform],
+            "prefill_row_tokens": self.prefill_row_tokens or _ROW_TOKENS[platform],
             "dtype": self.dtype or _DTYPE[platform],
             "pipeline_bursts": platform != "cpu" if self.pipeline_bursts is None else self.pipeline_bursts,
         }
@@ -85,8 +94,25 @@ class ResolvedOptions(EngineOptions):
 
     slots: int
     burst_steps: int
+    prefill_row_tokens: int
     dtype: Literal["float32", "bfloat16"]
     pipeline_bursts: bool
+
+    def row_lengths(self) -> list[int]:
+        """Lengths of prefill rows that are compiled for: the buckets, and in `fast` mode the target and its steps.
+
+        Halving the target twice, with the steps at three quarters between, keeps padding below a fifth
+        even where little waits.
+        """
+        lengths = set(self.prompt_buckets)
+        if self.determinism == "fast":
+            for eighths in (2, 3, 4, 6, 8):
+                lengths.add(max(1, self.prefill_row_tokens * eighths // 8))
+        return sorted(lengths)
+
+    def staged_length(self) -> int:
+        """Positions of a prefilled row: the longest row, and room for a slice of any width at its end."""
+        return self.row_lengths()[-1] + (0 if self.determinism == "exact" else self.prompt_buckets[-1])
 
     def fingerprint(self) -> dict[str, Any]:
         """All that tokens can depend on beside weights and request, for a row's lineage. Starts JAX's backend."""

@@ -23,7 +23,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model.engine.api import Completion, Request
@@ -81,7 +81,7 @@ class Device(Protocol):
         ...
 
     def choose(self, waiting: Sequence[Request]) -> list[int]:
-        """Which of the waiting requests to prefill together: indices, the oldest always among them."""
+        """Which of the waiting requests, given oldest first, to prefill together: at least one index."""
         ...
 
     def prefill(self, requests: Sequence[Request]) -> list[Any]:
@@ -112,16 +112,20 @@ class Device(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A request on its way. `staged` is the prefilled prompt, while it waits for a slot."""
+    """A request on its way: `staged` is its prefilled prompt while it waits for a slot, `times_passed` how often
+    others were preferred to it while it was the oldest."""
 
     ticket: int
     request: Request
     future: Future[Completion]
-    staged: Any = field(default=None)
+    staged: Any = None
+    times_passed: int = 0
 
 
 # How far into the queue the device may look for requests that go well together: bounds the reordering.
 WINDOW = 256
+# After so many groups without it, the oldest request goes alone.
+PATIENCE = 64
 
 
 class Scheduler:
@@ -278,9 +282,13 @@ class Scheduler:
             self._prefill_group()
 
     def _prefill_group(self) -> None:
-        """Prefills the group that the device chooses among the oldest waiting requests."""
-        chosen = sorted(self._device.choose([job.request for job in self._waiting[:WINDOW]]))
-        assert chosen and chosen[0] == 0, "the oldest waiting request must be served"
+        """Prefills the group that the device chooses among the oldest waiting requests, or the one that it has
+        passed over too often."""
+        oldest = self._waiting[0]
+        chosen = [0]
+        if oldest.times_passed < PATIENCE:
+            chosen = sorted(self._device.choose([job.request for job in self._waiting[:WINDOW]]))
+            oldest.times_passed += chosen[0] != 0
         group = [self._waiting[i] for i in chosen]
         for i in reversed(chosen):
             del self._waiting[i]

@@ -1,0 +1,159 @@
+"""Attention over prefill rows: one place that chooses the path for a platform.
+
+A row holds several prompts; prompts that begin alike share their beginning. Each token has a segment,
+and a parent: the segment of the beginning that it shares with others (its own, if none).
+
+    tokens    a b c | d e | f g | x y z        three prompts: abcde, abcfg, xyz
+    segment   0 0 0   1 1   2 2   3 3 3
+    parent    0 0 0   0 0   0 0   3 3 3        sees: its segment and its parent, up to itself
+
+Paths, which agree within rounding (a test holds them to 2e-5 in float32):
+
+    einsum   all scores at once, from `model.layers`: any platform, the reference
+    blocked  online softmax over tiles of 128 x 128, skipping tiles that nothing in them may see: CPU.
+             Cost follows the prompts' own lengths, not the row's (FlashAttention-2, arXiv 2307.08691)
+    cudnn    `jax.nn.dot_product_attention`: GPUs, 16-bit only
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from model.layers import KeyValues, attention
+
+Path = Literal["einsum", "blocked", "cudnn"]
+
+_TILE = 128
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class PromptRow:
+    """One prefill row; `model.engine.packing.lay_out` makes these.
+
+    Args:
+        tokens: Token ids, 0 in the padding at the end.
+        positions: Places for the rotary embedding: each prompt's own.
+        segment: See the module's drawing; padding has segments of its own.
+        parent: Likewise.
+        begin: First index that each token may see; never falls along the row within a tile's reach.
+        used: How much of the row is not padding.
+    """
+
+    tokens: Int[Array, " length"]
+    positions: Int[Array, " length"]
+    segment: Int[Array, " length"]
+    parent: Int[Array, " length"]
+    begin: Int[Array, " length"]
+    used: Int[Array, ""]
+
+
+RowAttention = Callable[[Array, Array, Array, PromptRow], Array]
+
+
+def path_for(platform: str, dtype: Any) -> Path:
+    """The best path of a platform (`cpu`, `gpu`, `tpu`) for a compute dtype."""
+    if platform == "cpu":
+        return "blocked"
+    if platform in ("gpu", "cuda") and jnp.dtype(dtype).itemsize == 2:
+        return "cudnn"
+    return "einsum"
+
+
+def row_attention(path: Path) -> RowAttention:
+    """The function for a path: (query, key, value, row) -> what was read.
+
+    Shapes: query [1 length heads head_dim], key and value [1 kv_heads length head_dim].
+    """
+    return {"einsum": _einsum, "blocked": _blocked, "cudnn": _cudnn}[path]
+
+
+def visible(row: PromptRow) -> Bool[Array, "length length"]:
+    """Which token (first axis) sees which."""
+    order = jnp.arange(row.tokens.shape[0])
+    return _sees(row, order, order)
+
+
+def _sees(row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"]) -> Bool[Array, "q k"]:
+    segment = row.segment[keys]
+    own = row.segment[queries][:, None] == segment
+    shared = row.parent[queries][:, None] == segment
+    return (queries[:, None] >= keys) & (own | shared)
+
+
+def _einsum(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
+    return attention(query, KeyValues(key=key, value=value, mask=visible(row)[None]))
+
+
+def _cudnn(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
+    return jax.nn.dot_product_attention(
+        query,
+        key.swapaxes(1, 2),
+        value.swapaxes(1, 2),
+        mask=visible(row)[None, None],
+        scale=1.0,  # queries come scaled
+        implementation="cudnn" if jax.default_backend() == "gpu" else "xla",
+    )
+
+
+def _blocked(
+    query: Float[Array, "1 length heads head_dim"],
+    key: Float[Array, "1 kv_heads length head_dim"],
+    value: Float[Array, "1 kv_heads length head_dim"],
+    row: PromptRow,
+) -> Float[Array, "1 length heads head_dim"]:
+    _, length, heads, head_dim = query.shape
+    kv_heads = key.shape[1]
+    tile = math.gcd(length, _TILE)
+    groups = heads // kv_heads
+    # [tiles kv_heads groups*tile head_dim]: one matrix product per kv head and tile.
+    tiles = query.reshape(length // tile, tile, kv_heads, groups, head_dim).transpose(0, 2, 3, 1, 4)
+    tiles = tiles.reshape(length // tile, kv_heads, groups * tile, head_dim)
+    keys, values = key[0], value[0]
+
+    def one_tile(index: Array, read: Array) -> Array:
+        queries = index * tile + jnp.arange(tile)
+        part = tiles[index]
+
+        def one_block(block: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            top, total, mixed = carry
+            at = block * tile
+            mask = jnp.tile(_sees(row, queries, at + jnp.arange(tile)), (groups, 1))
+            scores = jnp.einsum("kmd,kpd->kmp", part, _cut(keys, at, tile), preferred_element_type=jnp.float32)
+            scores = jnp.where(mask, scores, -jnp.inf)
+            new_top = jnp.maximum(top, scores.max(axis=-1))
+            weights = jnp.exp(scores - new_top[..., None])
+            shrink = jnp.exp(top - new_top)
+            new = jnp.einsum(
+                "kmp,kpd->kmd",
+                weights.astype(values.dtype),
+                _cut(values, at, tile),
+                preferred_element_type=jnp.float32,
+            )
+            return new_top, total * shrink + weights.sum(axis=-1), mixed * shrink[..., None] + new
+
+        rows = (kv_heads, groups * tile)
+        # The lowest finite number, not -inf: a token whose first tiles are all masked then has weights of exactly 0.
+        start = (jnp.full(rows, _LOWEST), jnp.zeros(rows), jnp.zeros((*rows, head_dim)))
+        first = jnp.min(row.begin[queries]) // tile
+        _, total, mixed = jax.lax.fori_loop(first, index + 1, one_block, start)
+        return read.at[index].set((mixed / total[..., None]).astype(read.dtype))
+
+    num_used = (row.used + tile - 1) // tile
+    read = jax.lax.fori_loop(0, num_used, one_tile, jnp.zeros_like(tiles))
+    read = read.reshape(length // tile, kv_heads, groups, tile, head_dim).transpose(0, 3, 1, 2, 4)
+    return read.reshape(1, length, heads, head_dim)
+
+
+_LOWEST = float(jnp.finfo(jnp.float32).min)
+
+
+def _cut(array: Array, at: Array, size: int) -> Array:
+    return jax.lax.dynamic_slice_in_dim(array, at, size, axis=1)

@@ -1,0 +1,56 @@
+"""The paths of prefill attention agree, and see what a plain forward pass over each prompt sees."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from model.engine.attention import path_for, row_attention, visible
+from model.engine.device import _prompt_row
+from model.engine.packing import lay_out
+from model.layers import KeyValues, attention, causal_mask
+
+
+@pytest.fixture(scope="module")
+def row():
+    rng = np.random.default_rng(0)
+    file = rng.integers(0, 9, 140).tolist()
+    prompts = [file, [*file[:80], 1, 2], rng.integers(0, 9, 150).tolist(), [3]]
+    return _prompt_row(lay_out(prompts, min_shared=32)[0], 512)
+
+
+def projections(heads: int, kv_heads: int):
+    keys = jax.random.split(jax.random.key(0), 3)
+    query = jax.random.normal(keys[0], (1, 512, heads, 16))
+    return query, *(jax.random.normal(key, (1, kv_heads, 512, 16)) for key in keys[1:])
+
+
+@pytest.mark.parametrize("path", ["blocked", "cudnn"])
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 1), (6, 2)])
+def test_paths_agree(path, heads, kv_heads, row):
+    args = projections(heads, kv_heads)
+    used = int(row.used)
+    expected = jax.jit(row_attention("einsum"))(*args, row)[:, :used]
+    read = jax.jit(row_attention(path))(*args, row)
+    assert bool(jnp.isfinite(read).all())
+    np.testing.assert_allclose(read[:, :used], expected, atol=2e-5)
+
+
+def test_a_prompt_alone_reads_as_a_causal_forward_pass_does():
+    query, key, value = projections(4, 2)
+    row = _prompt_row(lay_out([list(range(200))], min_shared=0)[0], 512)
+    plain = attention(query[:, :200], KeyValues(key=key[:, :, :200], value=value[:, :, :200], mask=causal_mask(200)))
+    np.testing.assert_allclose(jax.jit(row_attention("blocked"))(query, key, value, row)[:, :200], plain, atol=2e-5)
+
+
+def test_every_token_sees_itself(row):
+    assert bool(jnp.diagonal(visible(row)).all())
+
+
+def test_each_platform_has_a_path():
+    assert path_for("cpu", jnp.float32) == "blocked"
+    assert path_for("gpu", jnp.bfloat16) == "cudnn"
+    assert path_for("gpu", jnp.float32) == "einsum"
+    assert path_for("tpu", jnp.bfloat16) == "einsum"
