@@ -12,12 +12,14 @@ INSTALL_REQUIRES = [
     "flax>=0.12.8,<0.13",
     "fsspec>=2026.9",
     "gcsfs>=2026.9",
+    "gguf>=0.17,<1",
+    "h5py>=3.12,<4",
     # Where it has no wheels, the scanner falls back on its keyword search.
     'hyperscan>=0.9,<0.10; platform_machine == "x86_64"',
     "jax>=0.10.2,<0.11",
+    "jaxtyping>=0.3.2,<0.4",
     "Jinja2>=3.1,<4",
     "jsonschema>=4.23,<5",
-    "jaxtyping>=0.3.2,<0.4",
     "license-expression>=30.4,<31",
     "ml-dtypes>=0.5,<0.7",
     "numpy>=2.2,<3",
@@ -30,6 +32,7 @@ INSTALL_REQUIRES = [
     "rich>=14,<16",
     "safetensors>=0.7,<0.9",
     "sentencepiece>=0.2.1,<0.3",
+    "tensorstore>=0.1.76,<0.2",
     "tree-sitter>=0.25,<0.27",
     "tree-sitter-language-pack>=0.13,<0.14",
 ]

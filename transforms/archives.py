@@ -287,7 +287,7 @@ class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
         try:
-            return super().frombuf(buf, encoding, errors)  # type: ignore[return-value]
+            return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if isinstance(error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
                 raise
@@ -301,7 +301,7 @@ class _Header(tarfile.TarInfo):
             raise RecordError(
                 "corrupt_archive", f"an extended header of {self.size} bytes, the limit is {_MAX_HEADER_BYTES}"
             )
-        return super()._proc_member(archive)
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 def _read_tar(path: str, budget: _Budget) -> Iterator[File | Refused]:

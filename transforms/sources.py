@@ -115,7 +115,7 @@ def open_source(
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """Relative paths of all that isn't a folder below `folder`, depth first, each folder's names in code-point order."""
+    """Relative paths of all that isn't a folder below `folder`, depth first, names in code-point order."""
     below = [""]
     while below:
         prefix = below.pop()
