@@ -18,6 +18,7 @@ from transforms.filters.secret_values import (
     is_hex_hash,
     is_path_or_url,
     is_placeholder,
+    is_symbol_mix,
     is_uuid,
     is_wordlike,
     looks_random,
@@ -29,7 +30,7 @@ MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
 _NAME_CHARS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$")
 _PASSWORD_NAME = re.compile(
-    rb"(?i)pass(?:w|phrase|code)|passwd|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
+    rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
 )
 _STRONG_NAME = re.compile(
     rb"(?i)secret|token|api[_.-]?key|apikey|(?:access|auth|private|signing|encryption|client|account|storage|master|service|license|app|admin|deploy|consumer|session|shared|server|rest|write|user|security|ssh|webhook)[_.-]?key|credential|bearer|oauth"
@@ -44,6 +45,12 @@ _TAIL_OF_OTHER_THINGS = re.compile(
     rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
     rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
 )
+_OWNED_KEY = re.compile(rb"(?i)([a-z]{2,20})[_.-]?keys?\d?$|(?:^|[_.-])(pat|cred|auth|salt|private|access)$")
+_STRUCTURE_KEY = re.compile(
+    rb"(?i)(?:cache|primary|foreign|sort|hash|row|partition|lookup|map|dict|group|object|bucket|item|index|query|event|state|route|unique|composite|public|pub|the|this|new|old|first|last|next|by|on|in|of|is|has|get|set|for"
+    rb"|to|with|no|all|any|each|sub|parent|child|node|tree|data|json|yaml|config|option|setting|param|prop|attr|field|column|table|record|entity|model|message|msg|text|label|locale|lang|i18n|menu|tab|page|view|shortcut|hot|modifier"
+    rb"|arrow|enter|esc|ctrl|alt|shift|meta|tooltip|icon|color|style|class|css|theme|feature|metric|trace|span|log|debug|test|image|file|path|dir|url|uri|host|domain|region|registry|reg|default|base|root|name|id|type|kind|tag|note|piano|music|translation|cell|idempotency|dedup|session_?storage|local_?storage)$"
+)
 _HASH_NAME = re.compile(
     rb"(?i)hash|digest|checksum|sha\d*|md5|commit|etag|integrity|fingerprint|revision|uuid|guid|thumbprint"
 )
@@ -53,11 +60,13 @@ _CODE_LANGUAGES = frozenset(
 _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
 )
-_BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;)?[a-z_]+=|\\n")
+_QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
+_SPACE = re.compile(rb"\s")
+_BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26|\\n")
 _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^&|^\*|^!|^\$"
 )
-_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]+[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]+[uUlL]*\Z")
+_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
@@ -89,18 +98,38 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
 
 
 def spoken_secret(candidate: Candidate) -> Verdict | None:
-    """A value that follows a secret's name after spaces alone, in prose or on a command line: only what looks generated or is
-    letters and digits with neither being a word."""
-    verdict = assigned_secret(candidate)
-    if verdict is None:
+    """A value that follows a secret's name after spaces or a dash, in prose or on a command line: a password of mixed characters, or
+    sixteen characters and more that look generated."""
+    word = candidate.match.group("word").lower()
+    is_password = word.startswith((b"pa", b"pw")) and word != b"pat"
+    start = candidate.match.start("v")
+    quote = candidate.match.group("open")
+    end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
+    value = candidate.data[start:end].rstrip(b".:,")
+    if (
+        len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16)
+        or is_placeholder(value)
+        or is_path_or_url(value)
+        or (not quote and _EXPRESSION.search(value))
+    ):
         return None
-    value = candidate.data[verdict.start : verdict.end]
-    if len(value) < 6 or not re.search(rb"[A-Za-z]", value) or not re.search(rb"\d", value):
+    if not re.search(rb"[A-Za-z]", value) or not re.search(rb"\d", value) or re.search(rb"\s", value):
         return None
-    is_clear = (
-        looks_random(value) or re.search(rb"[^\w.,:/-]", value) is not None or candidate.before_match(2)[-1:] == b"-"
-    )
-    return Verdict(verdict.start, verdict.end, confidence=0.6) if is_clear else None
+    if is_password:
+        clear = (
+            candidate.before_match(1) == b"-"
+            or (not is_wordlike(value) and re.search(rb"[^\w./:@-]", value) is not None)
+            or looks_random(value)
+        )
+        return (
+            Verdict(start, start + len(value), confidence=0.6)
+            if clear and b"-" not in candidate.match.group("sep")
+            else None
+        )
+    if not re.fullmatch(rb"[\w+/=.~-]+", value) or _HASH_NAME.search(candidate.before(40)):
+        return None
+    is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
+    return Verdict(start, start + len(value), confidence=0.6) if is_random else None
 
 
 def compared_secret(candidate: Candidate) -> Verdict | None:
@@ -127,6 +156,8 @@ def _whole_name(data: bytes, start: int, end: int) -> bytes:
     left = start
     while left > 0 and start - left < _MAX_NAME_BYTES and data[left - 1] in _NAME_CHARS:
         left -= 1
+    if left >= 2 and data[left - 1 : left] == b" ":
+        left = left - len(_QUALIFIER.search(data[max(0, left - 12) : left]).group())  # type: ignore[union-attr]
     return data[left:end]
 
 
@@ -138,7 +169,10 @@ def _name_kind(name: bytes) -> str:
         return ""
     if _PASSWORD_NAME.search(name):
         return "password"
-    return "strong" if _STRONG_NAME.search(name) else "weak"
+    if _STRONG_NAME.search(name):
+        return "strong"
+    owner = _OWNED_KEY.search(name)
+    return "strong" if owner and not _STRUCTURE_KEY.search(owner.group(1) or b"") else "weak"
 
 
 def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
@@ -159,8 +193,26 @@ def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
 
 
 def _bare_end(data: bytes, start: int) -> int:
+    """The end of an unquoted value. Brackets that don't balance make no expression, so such a value runs to the next space."""
+    line = _SPACE.search(data, start, start + MAX_VALUE_BYTES)
+    whole = data[start : line.start() if line else start + MAX_VALUE_BYTES].rstrip(b",;")
+    if len(whole) >= 12 and _is_unbalanced(whole):
+        return start + len(whole)
     match = _BARE_END.search(data, start, min(len(data), start + MAX_VALUE_BYTES))
     return match.start() if match else min(len(data), start + MAX_VALUE_BYTES)
+
+
+def _is_unbalanced(value: bytes) -> bool:
+    """Whether a closing bracket comes before its opening one, with three kinds of brackets or more about: soup, not syntax."""
+    if len(set(value) & set(b"(){}[]<>$#")) < 4:
+        return False
+    open_brackets: list[int] = []
+    for byte in value:
+        if byte in b"([{":
+            open_brackets.append(byte)
+        elif byte in b")]}" and (not open_brackets or abs(open_brackets.pop() - byte) > 2):
+            return True
+    return False
 
 
 def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, opening: bytes) -> bool:
@@ -209,6 +261,8 @@ def _judge_password(value: bytes, quoted: bool) -> float | None:
         return None
     if classes[2] and (classes[0] or classes[1]):
         return 0.8
+    if is_symbol_mix(value):
+        return 0.7
     if classes[3] and sum(classes) >= 2 and not re.search(rb"[.!?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
         return 0.7
     if classes[2] and not classes[0] and not classes[1]:
@@ -225,5 +279,5 @@ def size_ok(value: bytes) -> bool:
 
 def _is_identifier(value: bytes) -> bool:
     return re.fullmatch(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+", value) is not None or (
-        _CASE_CHANGE.search(value) is not None and word_share(value) > 0.3
+        _CASE_CHANGE.search(value) is not None and word_share(value) > (0.45 if len(value) >= 16 else 0.3)
     )

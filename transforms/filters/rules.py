@@ -4,7 +4,7 @@ A file holds `family`, optional `[defaults]`, and `rules`, an array of tables wi
 
     id          unique name, kebab-case                    type        what a policy calls it, e.g. `api_token`
     token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is the value)
-    near        words of which one stands up to 40 characters before the token on the same line (any case)
+    near        words of which one stands up to three words before the token on the same line (any case)
     keywords    literals of which each match holds one     validator   name in `validators.VALIDATORS`
     context     "" or "comment_or_string"                  confidence  0 to 1
     source      the provider's documentation               specificity 0 to 2, see `Finding`
@@ -27,11 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
-from transforms.filters.trigger import Trigger, derive_trigger
+from transforms.filters.trigger import Trigger, derive_trigger, escape_literal
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
-_NEAR_GAP_CHARS = 40
+_BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
+"""What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in one."""
+_NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
+"""Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +59,13 @@ class Rule:
 
     @cached_property
     def trigger(self) -> Trigger:
-        """What Hyperscan looks for. Raises ConfigError where the pattern can't be used."""
-        return derive_trigger(self.id, self.pattern)
+        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where the
+        pattern can't be used."""
+        derived = derive_trigger(self.id, self.pattern)
+        if not self.near:
+            return derived
+        words = "|".join(escape_literal(word) for word in self.near)
+        return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
 
     @cached_property
     def keyword_bytes(self) -> tuple[bytes, ...]:
@@ -149,12 +157,11 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
 
 def _token_pattern(token: str, near: tuple[str, ...]) -> str:
     """Puts boundaries around a value's pattern, and the words that stand before it."""
-    boundary = r"(?<![A-Za-z0-9_])"
     value = rf"(?P<v>{token})(?![A-Za-z0-9_])"
     if not near:
-        return boundary + value
+        return _BOUNDARY + value
     words = "|".join(re.escape(word) for word in near)
-    return rf"(?i:{words})[^\n]{{0,{_NEAR_GAP_CHARS}}}?(?<![A-Za-z0-9_\-+/.#%&]){value}(?![+/=-][A-Za-z0-9])"
+    return rf"(?i:{words}){_NEAR_GAP}(?<![A-Za-z0-9_\-+/.#%&]){value}(?![+/=-][A-Za-z0-9])"
 
 
 def _check_rule(name: str, rule: Rule) -> None:

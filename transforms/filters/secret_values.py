@@ -33,8 +33,9 @@ _TEMPLATE = re.compile(
 _PLACEHOLDER = re.compile(
     rb"(?i)ex[a@]mple|placeholder|change[-_ ]?(?:me|it|this)|your[-_ ]?(?:\w|$)|\bmy[-_ ]?(?:secret|token|password|api|key|pass)|dummy|\bfake|fake[-_]?(?:api|key|token|secret|pass)"
     rb"|somefake|afake|insert[-_ ]|[-_ ]here\b|enter[-_ ]|replace|redacted|removed|\bhidden\b|\bmasked|\btodo\b|\bfixme\b|not[-_ ]?(?:set|a[-_ ]|long|real)|undefined"
-    rb"|x{5,}|X{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}|lorem|ipsum|foo[-_]?bar|xxx+$|^xxx|\bnone\b|\bnull\b|sample[-_]|\btest[-_]?(?:key|token|secret|pass(?:word)?)\b"
+    rb"|lorem|ipsum|foo[-_]?bar|xxx+$|^xxx|\bnone\b|\bnull\b|sample[-_]|\btest[-_]?(?:key|token|secret|password)\b"
 )
+_MASK = re.compile(rb"[xX]{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}")
 _WORD_VALUES = frozenset(
     b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
     b"password passwd pwd pass passphrase secret token key apikey api_key username user admin root test testing tests login guest "
@@ -95,7 +96,10 @@ def is_placeholder(value: bytes) -> bool:
     stripped = value.strip(b" \t\"'`")
     if len(set(stripped)) < 3 or stripped.lower() in _WORD_VALUES:
         return True
-    return _TEMPLATE.search(stripped) is not None or _PLACEHOLDER.search(stripped) is not None
+    if _PLACEHOLDER.search(stripped) is not None or len(_MASK.sub(b"", stripped)) < min(8, len(stripped)):
+        return True
+    literal = _TEMPLATE.sub(b"", stripped)
+    return len(literal) < len(stripped) and (len(literal) < max(6, len(stripped) // 2) or is_wordlike(literal))
 
 
 def is_path_or_url(value: bytes) -> bool:
@@ -122,6 +126,8 @@ def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
         return False
     has_digit = any(48 <= c <= 57 for c in value)
     has_letter = any(65 <= c <= 90 or 97 <= c <= 122 for c in value)
+    if is_symbol_mix(value):
+        return True
     if has_digit and has_letter:
         return not is_wordlike(value)
     if not has_letter:
@@ -129,11 +135,22 @@ def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
     return len(value) >= 16 and word_share(value) < 0.45
 
 
+def is_symbol_mix(value: bytes) -> bool:
+    """Whether a value mixes letters with four or more kinds of punctuation and no space, as generated passwords do and words don't."""
+    symbols = {c for c in value if not (48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122) and c not in b"_-./:"}
+    letters = sum(map(len, _LETTER_RUN.findall(value)))
+    return len(symbols) >= 4 and 2 * letters >= len(value) >= 10 and not re.search(rb"[\s\\]|\[\^|\(\?", value)
+
+
 def plausible_token(candidate: Candidate) -> Verdict | None:
     """For values with a shape of their own: anything but masks and examples."""
     value = candidate.value
     tail = value[-24:]
-    if len(set(tail)) < 5 or re.search(rb"(?i)example|x{6,}|\*{3}|\.\.\.|placeholder|your[-_]|<|0{12,}", value):
+    if (
+        len(set(tail)) < 5
+        or (len(value) > 40 and len(set(value[:40])) < 6)
+        or re.search(rb"(?i)example|x{6,}|\*{3}|\.\.\.|placeholder|your[-_]|<|0{12,}", value)
+    ):
         return None
     return candidate.verdict()
 
@@ -210,7 +227,7 @@ def basic_credentials(candidate: Candidate) -> Verdict | None:
     try:
         decoded = base64.b64decode(candidate.value + b"=" * (-len(candidate.value) % 4), validate=True)
     except (binascii.Error, ValueError):
-        return None
+        return opaque_credentials(candidate)
     user, colon, password = decoded.partition(b":")
     if (
         not colon
@@ -255,3 +272,15 @@ def opaque_or_password(candidate: Candidate) -> Verdict | None:
     if re.fullmatch(rb"(?i)(?:my|your|the|db|user)?_?(?:password|pwd|secret|pass)\d?", value):
         return None
     return candidate.verdict()
+
+
+def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
+    """A signed token in base64 once more, as Kubernetes secrets hold them."""
+    value = candidate.value
+    try:
+        inner = base64.b64decode(
+            value + b"=" * (-len(value) % 4), altchars=b"-_" if re.search(rb"[-_]", value) else None
+        )
+    except (binascii.Error, ValueError):
+        return None
+    return candidate.verdict(validated=True) if re.match(rb"ey[\w-]{10,4000}\.[\w-]{10,}", inner) else None

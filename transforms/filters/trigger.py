@@ -84,7 +84,7 @@ def derive_trigger(rule_id: str, pattern: str) -> Trigger:
     _refuse_catastrophic(rule_id, tree)
     pieces: list[str] = []
     items, trimmed = _trim_left(list(tree))
-    lead = trimmed + _sequence(items, pieces, top=True)
+    lead = trimmed + _sequence(items, pieces, top=True, at_start=True)
     return Trigger("".join(pieces), lead, high)
 
 
@@ -131,7 +131,7 @@ def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
     visit(tree, 1)
 
 
-def _sequence(items: list[Any], out: list[str], top: bool) -> int:
+def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = False) -> int:
     """Appends the trigger of a sequence to `out` and returns its widest length in bytes. Raises _Stop, after having
     appended what it could, where the trigger must end; at the top that end is final."""
     total = 0
@@ -139,7 +139,7 @@ def _sequence(items: list[Any], out: list[str], top: bool) -> int:
         is_last = not any(other[0] not in (sre.ASSERT, sre.ASSERT_NOT, sre.AT) for other in items[index + 1 :])
         mark = len(out)
         try:
-            total += _item(op, arg, out, is_first=index == 0, is_last=is_last and top)
+            total += _item(op, arg, out, is_first=at_start and index == 0, is_last=is_last and top)
         except _Stop as stop:
             if not top:
                 del out[mark:]
@@ -247,3 +247,12 @@ def _charset(items: Any) -> str:
 def _literal(code: int) -> str:
     char = chr(code)
     return char if char.isascii() and (char.isalnum() or char in "_ @/:=,;<>#%&'\"!~`") else f"\\x{code:02x}"
+
+
+def escape_literal(text: str) -> str:
+    """A literal in Hyperscan's syntax.
+
+    >>> escape_literal("a.b")
+    'a\\\\x2eb'
+    """
+    return "".join(_literal(byte) for byte in text.encode("utf-8"))

@@ -17,6 +17,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         secret_values.crc32_tail,
         secret_values.crypt_hash,
         secret_values.decodes_as_jwt,
+        secret_values.decodes_as_jwt_twice,
         secret_values.near_token,
         secret_values.not_placeholder,
         secret_values.opaque_credentials,
