@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import signal
@@ -18,30 +17,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs import storage
 from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
 from jobs.failpoints import failpoint, register
-from jobs.job_file import (
-    JOB_FILE,
-    JobFile,
-    changed_versions,
-    check_output,
-    check_resume,
-    hash_config,
-    installed_versions,
-    read_job,
-    utc_now,
-)
-from jobs.options import CommonOptions, all_options, semantic_options
-from model.errors import ConfigError
+from jobs.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.options import CommonOptions, all_options
 from transforms.work import Work
 
+if TYPE_CHECKING:
+    from jobs.planning import PlannedJob
+
 AFTER_LOCK = register("plan.after_lock")
-AFTER_PLAN_FILE = register("plan.after_plan_file")
-AFTER_INPUTS_FILE = register("plan.after_inputs_file")
-AFTER_JOB_FILE = register("plan.after_job_file")
 AFTER_BAD_FILES = register("plan.after_bad_files")
 
 
@@ -165,49 +153,16 @@ class _Driver:
 
     # --- plan ------------------------------------------------------------------------------------
 
-    def plan(self) -> Any:
-        """Reads the inputs' footers and cuts them into units; writes nothing. Returns a `PlannedJob`."""
+    def plan(self) -> PlannedJob:
+        """Reads the inputs' footers and cuts them into units; writes nothing."""
         from jobs.planning import plan_job
 
         return plan_job(self.options, self.work)
 
-    def _begin(self, planned: Any) -> JobFile:
-        """Freezes the plan. Nobody has committed anything before job.json stands, so an earlier try is overwritten."""
-        from jobs.plan import INPUTS, PLAN, inputs_to_parquet, plan_to_parquet
-        from jobs.schemas import schema_to_text
+    def _begin(self, planned: PlannedJob) -> JobFile:
+        from jobs.planning import freeze
 
-        plan_bytes = plan_to_parquet(planned.plan.units)
-        semantic = json.loads(json.dumps(semantic_options(self.options)))
-        plan = planned.plan
-        job = JobFile(
-            job=self.job_name,
-            options=semantic,
-            config_hash=hash_config(self.job_name, semantic, self.checkpoint_sha256),
-            checkpoint_sha256=self.checkpoint_sha256,
-            versions=installed_versions(),
-            columns=dataclasses.asdict(planned.inputs.columns),
-            input_schema=schema_to_text(planned.inputs.schema),
-            projected=tuple(planned.projected),
-            output_schema=schema_to_text(planned.output_schema),
-            plan_sha256=hashlib.sha256(plan_bytes).hexdigest(),
-            totals={
-                "files": len(plan.files),
-                "bad_files": len(plan.bad_files),
-                "units": len(plan.units),
-                "rows": plan.rows,
-                "bytes": plan.num_bytes,
-            },
-            created=utc_now(),
-        )
-        storage.write_bytes(storage.join(self.job_dir, PLAN), plan_bytes)
-        failpoint(AFTER_PLAN_FILE)
-        storage.write_bytes(storage.join(self.job_dir, INPUTS), inputs_to_parquet(plan.files))
-        failpoint(AFTER_INPUTS_FILE)
-        if not storage.create_if_absent(storage.join(self.job_dir, JOB_FILE), job.to_json()):
-            found = read_job(self.output)
-            if found is None or found.plan_sha256 != job.plan_sha256:
-                raise ConfigError(f"another driver began {self.output} at the same time; run the same command again")
-        failpoint(AFTER_JOB_FILE)
+        job = freeze(planned, self.job_name, self.options, self.checkpoint_sha256)
         totals = job.totals
         self._say(
             f"plan: {totals['files']:,} files, {totals['rows']:,} rows, {totals['bytes'] / 1e6:,.1f} MB in "
@@ -234,32 +189,14 @@ class _Driver:
         failpoint(AFTER_BAD_FILES)
 
     def _take_stock(self, job: JobFile) -> set[str]:
-        """Checks plan and commits of a resumed job; returns the units that are done."""
-        from jobs.commits import list_commits, read_commits, verify_commit, void_commit
-        from jobs.plan import PLAN
+        """Checks what a resumed job has; returns the units that are done."""
+        from jobs.resume import take_stock
 
-        path = storage.join(self.job_dir, PLAN)
-        if storage.sha256_of(path) != job.plan_sha256:
-            raise ConfigError(f"{path} is not the plan that this job was begun with; choose another --output")
         for line in changed_versions(job):
             self._say(f"note: {line}; rows made from now on may differ from those that are committed")
-        committed = list_commits(self.job_dir)
-        for record in read_commits(self.job_dir, sorted(committed)):
-            if record.config_hash != job.config_hash:
-                raise ConfigError(
-                    f"{self.output}: unit {record.unit_id} was committed by another job; choose another --output"
-                )
-            if fault := verify_commit(self.job_dir, record):
-                self._void(record, fault, void_commit)
-                committed.discard(record.unit_id)
+        committed = take_stock(self.output, job, self._say)
         self._say(f"resuming: {len(committed):,} of {job.totals['units']:,} units are committed")
         return committed
-
-    def _void(self, record: Any, fault: str, void: Any) -> None:
-        if storage.exists(storage.join(self.output, "COMPLETED")):
-            raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb it has")
-        self._say(f"damaged: {fault}; its unit runs again")
-        void(self.job_dir, record, fault)
 
     # --- run and finalize ------------------------------------------------------------------------
 
@@ -289,10 +226,9 @@ class _Driver:
 
     def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
         """Makes the dataset. Units whose files turn out damaged run once more."""
-        from jobs.commits import verify_commit, void_commit
         from jobs.finalize import finalize
+        from jobs.resume import void_damaged
         from jobs.shards import DamagedAttempt
-        from jobs.summary import walk_commits
 
         def once() -> dict[str, Any]:
             return finalize(
@@ -309,14 +245,7 @@ class _Driver:
         try:
             return once()
         except DamagedAttempt:
-            damaged = [
-                (commit, fault)
-                for _, commit in walk_commits(self.job_dir)
-                if (fault := verify_commit(self.job_dir, commit, full=True))
-            ]
-            for commit, fault in damaged:
-                self._void(commit, fault, void_commit)
-                earlier.discard(commit.unit_id)
+            earlier -= void_damaged(self.output, self._say)
         session_s += self._run_units(job)
         return once()
 

@@ -1,17 +1,42 @@
-"""From a job's options and its work to a plan: what the driver freezes and what a dry run counts."""
+"""From a job's options and its work to a plan, and the plan frozen.
+
+`plan_job` writes nothing: the driver freezes what it returns, a dry run counts it. `freeze` writes `plan.parquet`,
+`inputs.parquet` and, last, `job.json`: nobody commits anything before that stands, so what an earlier try left behind
+is overwritten.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from jobs import storage
+from jobs.failpoints import failpoint, register
 from jobs.inputs import Inputs, bad, expand, read_inputs
-from jobs.options import CommonOptions
-from jobs.plan import Plan, UnitBounds, make_plan, rejected_rows
+from jobs.job_file import JOB_FILE, JobFile, hash_config, installed_versions, read_job, utc_now
+from jobs.options import CommonOptions, semantic_options
+from jobs.plan import (
+    INPUTS,
+    PLAN,
+    Plan,
+    UnitBounds,
+    inputs_to_parquet,
+    make_plan,
+    plan_to_parquet,
+    rejected_rows,
+)
+from jobs.schemas import schema_to_text
 from model.errors import ConfigError
 from transforms.columns import ColumnOverrides
 from transforms.work import Work
+
+AFTER_PLAN_FILE = register("plan.after_plan_file")
+AFTER_INPUTS_FILE = register("plan.after_inputs_file")
+AFTER_JOB_FILE = register("plan.after_job_file")
 
 
 @dataclass(frozen=True)
@@ -76,3 +101,52 @@ def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, d
     if all(file.state == "bad" for file in files):
         raise ConfigError(f"--retry_rejected {output}: no source can be read again; {files[0].uri}: {files[0].detail}")
     return replace(inputs, files=files), rows
+
+
+def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str) -> JobFile:
+    """Writes the plan and then the job file; only under the output's lock.
+
+    Raises:
+        ConfigError: Another driver, whose lock was broken, wrote another job file in the meantime.
+    """
+    job_dir = storage.join(options.output, "_job")
+    plan_bytes = plan_to_parquet(planned.plan.units)
+    job = _job_file(planned, job_name, options, checkpoint_sha256, hashlib.sha256(plan_bytes).hexdigest())
+    storage.write_bytes(storage.join(job_dir, PLAN), plan_bytes)
+    failpoint(AFTER_PLAN_FILE)
+    storage.write_bytes(storage.join(job_dir, INPUTS), inputs_to_parquet(planned.plan.files))
+    failpoint(AFTER_INPUTS_FILE)
+    if not storage.create_if_absent(storage.join(job_dir, JOB_FILE), job.to_json()):
+        found = read_job(options.output)
+        # Or the echo of our own create, whose answer was lost.
+        if found is None or found.plan_sha256 != job.plan_sha256:
+            raise ConfigError(f"another driver began {options.output} at the same time; run the same command again")
+    failpoint(AFTER_JOB_FILE)
+    return job
+
+
+def _job_file(
+    planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str, plan_sha256: str
+) -> JobFile:
+    plan, inputs = planned.plan, planned.inputs
+    semantic = json.loads(json.dumps(semantic_options(options)))
+    return JobFile(
+        job=job_name,
+        options=semantic,
+        config_hash=hash_config(job_name, semantic, checkpoint_sha256),
+        checkpoint_sha256=checkpoint_sha256,
+        versions=installed_versions(),
+        columns=dataclasses.asdict(inputs.columns),
+        input_schema=schema_to_text(inputs.schema),
+        projected=tuple(planned.projected),
+        output_schema=schema_to_text(planned.output_schema),
+        plan_sha256=plan_sha256,
+        totals={
+            "files": len(plan.files),
+            "bad_files": len(plan.bad_files),
+            "units": len(plan.units),
+            "rows": plan.rows,
+            "bytes": plan.num_bytes,
+        },
+        created=utc_now(),
+    )

@@ -20,6 +20,7 @@ import pytest
 
 import jobs.driver
 import jobs.finalize
+import jobs.planning
 import jobs.shards
 from jobs import failpoints
 from jobs.commits import CommitRecord, FileRecord, read_commits
