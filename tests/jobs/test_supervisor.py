@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -110,3 +111,23 @@ def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_r
     assert toy.outcome(job_dir) == toy.outcome(expected)
     assert journal.read_deaths(job_dir) == []
     assert all(commits.read_commit(job_dir, unit_id) == record for unit_id, record in before.items())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_workers_killed_at_random_moments_are_replaced_and_no_row_is_blamed(tmp_path):
+    groups = [[f"{group} {row}" if row % 5 else "sleep a little" for row in range(10)] for group in range(60)]
+    job_dir, expected = (toy.make_job(str(tmp_path / name), groups) for name in ("killed", "undisturbed"))
+    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 0.05})]
+    driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
+    random_s = random.Random(0)
+    for kill in range(4):
+        done = len(commits.list_commits(job_dir))
+        wait_until(lambda done=done: len(commits.list_commits(job_dir)) > done, "a commit")
+        time.sleep(random_s.uniform(0, 0.5))
+        os.kill(heartbeat.read_heartbeats(job_dir)[-1].pid, signal.SIGKILL)
+        wait_until(lambda kill=kill: len(journal.read_deaths(job_dir)) > kill, "the record of the death")
+    assert driver.wait(timeout=600) == 0
+    toy.run_here(expected, sleep_s=0)
+    assert toy.outcome(job_dir) == toy.outcome(expected)
+    assert len(journal.read_deaths(job_dir)) == 4
