@@ -26,10 +26,10 @@ _TEST_STEMS = (
 )
 
 
-def tested_name(path: str) -> str | None:
+def name_under_test(path: str) -> str | None:
     """The stem of what a test file tests, by its name; None where the name is no test's.
 
-    >>> tested_name("a/TestFoo.java"), tested_name("foo.spec.ts"), tested_name("contest.py")
+    >>> name_under_test("a/TestFoo.java"), name_under_test("foo.spec.ts"), name_under_test("contest.py")
     ('Foo', 'foo', None)
     """
     stem = posixpath.splitext(posixpath.basename(path))[0]
@@ -52,11 +52,11 @@ def pair_tests(
     """
     by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in sorted(implementations):
-        if tested_name(path) is None:
+        if name_under_test(path) is None:
             by_name[_key(posixpath.splitext(posixpath.basename(path))[0], path)].append(path)
     pairs = {}
     for path in sorted(paths):
-        name = tested_name(path)
+        name = name_under_test(path)
         candidates = by_name.get(_key(name, path), ()) if name else ()
         if candidates:
             imported = set((imports or {}).get(path, ()))
