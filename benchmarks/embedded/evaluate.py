@@ -1,0 +1,217 @@
+"""Measures the embedded model on packages that it never saw, and the copying baseline on the same holes.
+
+    python benchmarks/embedded/evaluate.py --corpus held_out.parquet [--model embedded] [--json figures.json]
+
+Offline, from a corpus Parquet alone (`corpus.py` makes it). Files are drawn evenly over the packages, one hole each of
+a kind; prompts, stops and verdicts are the infill job's own (`transforms.tasks.infill`), decoding is greedy.
+
+- exact match of single lines, in PSM and in SPM, blanks at both ends aside; 95% intervals by resampling packages;
+- edit similarity of several lines;
+- loss per byte: of middles given what is around them, and of text left to right, in bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.embedded.copying import copy_middle
+from jobs.train import read_files
+from model.errors import RecordError
+from model.tokenizer import Tokenizer
+from transforms.checks import edit_similarity, is_exact_match
+from transforms.fim.training_rows import ExampleRecipe, examples_of
+from transforms.rows import Row
+from transforms.tasks.base import TaskRequest
+from transforms.tasks.infill import InfillTask
+
+RESAMPLES = 2000
+
+
+def draw_files(files: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """Files drawn evenly over the packages: one of each in turn until there are enough."""
+    rng = random.Random(seed)
+    by_package: dict[str, list[Row]] = defaultdict(list)
+    for file in files:
+        by_package[file.repo_name].append(file)
+    for own in by_package.values():
+        rng.shuffle(own)
+    turns = [
+        own[turn]
+        for turn in range(max(map(len, by_package.values())))
+        for own in by_package.values()
+        if turn < len(own)
+    ]
+    return turns[:count]
+
+
+def ask(task: InfillTask, engine: Any, files: Sequence[Row]) -> list[tuple[Row, TaskRequest, str, float]]:
+    """Each file's hole and what the model wrote into it, as the infill job reads it, with the mean log-probability."""
+    asked: list[tuple[Row, TaskRequest]] = []
+    for file in files:
+        try:
+            asked += [(file, one) for one in task.requests(file) if isinstance(one, TaskRequest)]
+        except RecordError:
+            continue  # nothing to infill in it
+    futures = engine.submit([request.request for _, request in asked])
+    answers = []
+    for (file, request), future in zip(asked, futures, strict=True):
+        completion = future.result()
+        result = task.accept(file, request, completion)
+        middle = result.columns["generated_middle"]  # type: ignore[union-attr]  # no check is required
+        answers.append((file, request, middle, completion.mean_logprob))
+    return answers
+
+
+def copied(tokenizer: Tokenizer, newline_ids: frozenset[int], file: Row, request: TaskRequest) -> str:
+    """The baseline's middle for the same hole; for several lines it is told how many."""
+    span = request.payload.span
+    original = file.content[span.start : span.end]
+    prefix, suffix = tokenizer.encode(file.content[: span.start]), tokenizer.encode(file.content[span.end :])
+    ids = copy_middle(prefix, suffix, newline_ids, max_tokens=256, num_stops=original.count("\n") + 1)
+    return tokenizer.decode(ids)
+
+
+def interval(
+    values: Sequence[tuple[str, float]], statistic: Callable[[np.ndarray], float], seed: int = 0
+) -> list[float]:
+    """The 95% interval of a statistic when packages are drawn anew with replacement."""
+    by_package: dict[str, list[float]] = defaultdict(list)
+    for package, value in values:
+        by_package[package].append(value)
+    groups = [np.asarray(own) for own in by_package.values()]
+    rng = np.random.default_rng(seed)
+    drawn = [
+        statistic(np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))]))
+        for _ in range(RESAMPLES)
+    ]
+    return [round(float(bound), 4) for bound in np.percentile(drawn, [2.5, 97.5])]
+
+
+def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length: int) -> dict[str, float]:
+    """Bits per byte of middles given their surroundings, and of text from left to right."""
+    import jax
+    import jax.numpy as jnp
+
+    from model.gemma import forward
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def log_probabilities(weights: Any, tokens: Any, config: Any) -> Any:
+        logits = forward(weights, tokens[None], config)[0, :-1]
+        return jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[1:, None], axis=1)[:, 0]
+
+    def bits(fim_rate: float) -> float:
+        nats = num_bytes = 0.0
+        recipe = ExampleRecipe(max_tokens=length, min_tokens=length, fim_rate=fim_rate, path_rate=0.0)
+        for file in files:
+            short = replace(file, content=file.content[: 8 * length])  # one or two examples of each file
+            for example in examples_of(short, tokenizer, recipe, seed=1)[:1]:
+                begin = example.weighted_from if fim_rate else 1
+                padded = np.full(length, tokenizer.pad, np.int32)
+                padded[: len(example.ids)] = example.ids
+                found = np.asarray(log_probabilities(model.arrays(), padded, model.config))
+                nats -= float(found[begin - 1 : len(example.ids) - 1].sum())
+                num_bytes += len(tokenizer.decode_bytes(example.ids[begin:]))
+        return round(nats / num_bytes / float(np.log(2)), 4)
+
+    return {"middle_bits_per_byte": bits(1.0), "text_bits_per_byte": bits(0.0)}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    import model as models
+    from model.engine import Engine, EngineOptions
+    from transforms.tasks.infill import _newline_ids
+
+    files = draw_files(read_files([str(options.corpus)]), options.files, options.seed)
+    tokenizer = Tokenizer.load(options.model)
+    newline_ids = _newline_ids(options.model)
+    model = models.load(options.model)
+    shapes = EngineOptions(prompt_buckets=(128, 256, options.prompt_tokens), max_new_tokens=options.new_tokens)
+    engine = Engine(model, options=shapes)
+    figures: dict[str, Any] = {
+        "files": len(files),
+        "packages": len({file.repo_name for file in files}),
+        "prompt_tokens": options.prompt_tokens,
+    }
+    base = InfillTask(
+        tokenizer=options.model,
+        job_seed=options.seed,
+        mix={"single_line": 1.0},
+        max_prompt_tokens=options.prompt_tokens,
+        max_new_tokens=options.new_tokens,
+        max_middle_tokens=options.new_tokens,
+        required_checks=(),
+    )
+    baseline: dict[str, str] = {}
+    for kind, mode in (("single_line", "psm"), ("single_line", "spm"), ("multi_line", "psm"), ("multi_line", "spm")):
+        began = time.monotonic()
+        task = replace(base, fim_format=mode, mix={kind: 1.0})
+        answers = ask(task, engine, files)
+        rows = []
+        for file, request, middle, logprob in answers:
+            span = request.payload.span
+            original = file.content[span.start : span.end]
+            key = f"{kind}:{file.content_sha256}"
+            if key not in baseline:
+                baseline[key] = copied(tokenizer, newline_ids, file, request)
+            rows.append((file.repo_name, original, middle, baseline[key], logprob))
+        figures[f"{kind}/{mode}"] = summarize(rows) | {"wall_s": round(time.monotonic() - began, 1)}
+        print(f"{kind}/{mode}: {json.dumps(figures[f'{kind}/{mode}'])}", file=sys.stderr, flush=True)
+    engine.close()
+    figures |= loss_per_byte(model, tokenizer, files[: options.loss_files], options.prompt_tokens)
+    return figures
+
+
+def summarize(rows: Sequence[tuple[str, str, str, str, float]]) -> dict[str, Any]:
+    """Shares and means over the holes, for the model and for the baseline, with intervals over packages."""
+    exact = [(package, float(is_exact_match(middle, original))) for package, original, middle, _, _ in rows]
+    exact_copied = [(package, float(is_exact_match(copy, original))) for package, original, _, copy, _ in rows]
+    similar = [(package, edit_similarity(middle, original)) for package, original, middle, _, _ in rows]
+    similar_copied = [(package, edit_similarity(copy, original)) for package, original, _, copy, _ in rows]
+
+    def mean(values: Sequence[tuple[str, float]]) -> float:
+        return round(float(np.mean([value for _, value in values])), 4)
+
+    return {
+        "holes": len(rows),
+        "exact_match": mean(exact),
+        "exact_match_interval": interval(exact, lambda values: float(values.mean())),
+        "exact_match_copied": mean(exact_copied),
+        "edit_similarity": mean(similar),
+        "edit_similarity_copied": mean(similar_copied),
+        "mean_logprob": round(float(np.mean([logprob for *_, logprob in rows])), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--loss_files", type=int, default=300)
+    parser.add_argument("--prompt_tokens", type=int, default=384)
+    parser.add_argument("--new_tokens", type=int, default=96)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    figures = measure(options)
+    print(json.dumps(figures, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
