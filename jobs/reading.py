@@ -33,7 +33,7 @@ def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
 
     Args:
         unit: What to read; with `retry_rows`, only those rows of its range.
-        schema: The columns to read, as in the plan (`JobFile.projected_schema`); null where the file lacks one.
+        schema: The columns to read, as in the plan (`JobFile.read_schema`); null where the file lacks one.
 
     Returns:
         The table, and for each of its rows the offset within the row group.

@@ -212,6 +212,35 @@ def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_goes_on(corpus,
     assert len(uppercase.dataset(output)["data"]) == 30
 
 
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def test_a_read_only_output_is_one_line(corpus, full_disk, inline, capfd):
+    remount(Path(full_disk), "ro")
+    assert run(corpus, Path(full_disk) / "out") == 2
+    said = one_line(capfd)
+    assert "can't write" in said and "read-only file system; choose another --output" in said
+
+
+def test_a_disk_that_fills_up_is_one_line_and_with_more_space_the_same_command_ends_well(
+    tmp_path, full_disk, inline, capfd
+):
+    path = tmp_path / "noise.parquet"
+    noise = [os.urandom(6000).hex() for _ in range(60)]
+    pq.write_table(pa.table({"content": noise}), path)
+    output = Path(full_disk) / "out"
+    assert run(path, output) == 2
+    said = capfd.readouterr().err
+    assert "no space left while writing" in said.splitlines()[-1] and "Traceback" not in said
+    committed = len(list((output / "_job" / "commits").iterdir()))
+    assert committed >= 1
+    remount(Path(full_disk), "size=50m")
+    assert run(path, output) == 0
+    assert f"resuming: {committed} of 12 units" in capfd.readouterr().err
+    assert [row["content"] for row in uppercase.dataset(output)["data"]] == noise
+
+
 # --- resume ----------------------------------------------------------------------------------------
 
 
