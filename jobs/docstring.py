@@ -32,6 +32,7 @@ class Options(GeneratingOptions):
         "auto", help="fim: a hole in the file; chat: a question; auto: chat for instruction models."
     )
     max_symbols: int = option(10_000, help="Symbols of one file, at most.", minimum=1, metavar="SYMBOLS")
+    nest: bool = option(False, help="One row a file, with content_documented and the list of what was written.")
     min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
 
 
@@ -60,7 +61,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         min_score=o.min_score,
     )
-    return generation_work(o, task)
+    return generation_work(o, task, nest=o.nest)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

@@ -10,12 +10,13 @@ from transforms.generation import GenerationWork
 from transforms.tasks.base import Task
 
 
-def generation_work(options: GeneratingOptions, task: Task) -> GenerationWork:
+def generation_work(options: GeneratingOptions, task: Task, *, nest: bool = False) -> GenerationWork:
     """Makes the work that runs `task` over a corpus.
 
     Args:
         options: The job's.
         task: What to ask the model.
+        nest: Whether a file becomes one row.
 
     Raises:
         ConfigError: The model can't be found, or the policy can't be read.
@@ -43,6 +44,9 @@ def generation_work(options: GeneratingOptions, task: Task) -> GenerationWork:
         checkpoint_sha256=model.checkpoint_hash(options.model),
         content_filter=None if options.policy == "none" else ContentFilter(options.policy),
         row_workers=-1 if options.row_workers is None else options.row_workers,
+        samples=options.samples,
+        keep=options.keep,
+        nest=nest,
     )
 
 

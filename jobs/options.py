@@ -505,3 +505,12 @@ class GeneratingOptions(ModelOptions, CommonOptions):
         minimum=0,
         metavar="PROCESSES",
     )
+    samples: int = option(1, help="Answers asked for per target; more than one needs --temperature.", minimum=1)
+    keep: int = option(1, help="Distinct answers that are kept of each target's samples, at most.", minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError(f"--samples {self.samples} asks for different answers, --temperature 0 gives one; raise it")
+        if self.keep > self.samples:
+            raise ConfigError(f"--keep {self.keep} is more than --samples {self.samples}")

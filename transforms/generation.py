@@ -12,12 +12,11 @@ The engine's time dwarfs the rest; what each stage costs stands in docs/benchmar
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -27,106 +26,17 @@ from transforms.bridge import EngineSpec, acquire_engine
 from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows
 from transforms.filters import ContentFilter
 from transforms.lineage import LINEAGE_TYPE, JobLineage
+from transforms.row_stages import Answers, Judged, Prepared, RowStages, sample_request
 from transforms.rowpool import CRASHED, RowPool, default_workers
-from transforms.rows import REJECTED_SCHEMA, Rejection, Row, content_sha256
-from transforms.tasks.base import Accepted, RejectedTarget, Task, TaskRequest
+from transforms.rows import REJECTED_SCHEMA, Rejection, Row
+from transforms.tasks.base import NestingTask, RejectedTarget, Task
 from transforms.work import Unit, UnitResult
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 ROWS_PER_CHUNK = (
     16  # rows that travel to the pool together: enough to hide a pickle, few enough to start the engine early
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What came of one row before the engine: its (redacted) text, its requests and what was rejected on the way.
-
-    `findings` counts what the input filter found, by `type/action`.
-    """
-
-    row: Row
-    requests: tuple[TaskRequest, ...] = ()
-    rejected_targets: tuple[RejectedTarget, ...] = ()
-    rejection: Rejection | None = None
-    findings: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RowStages:
-    """The pure-Python part of generation over one row, as the pool runs it.
-
-    Args:
-        task: Chooses targets, builds prompts, judges answers.
-        content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
-    """
-
-    task: Task
-    content_filter: ContentFilter | None = None
-
-    def open(self) -> None:
-        """Makes the scanner; tasks open their tokenizers on first use."""
-        if self.content_filter is not None:
-            self.content_filter.open()
-
-    def prepare(self, row: Row) -> Prepared:
-        """Filters and redacts the row, then chooses its targets and builds their prompts."""
-        if self.content_filter is None:
-            return self._ask(row)
-        try:
-            outcome = self.content_filter.filter_input(row.content, row.language, row.path)
-        except Exception as error:
-            logger.exception("the input filter failed on %s", row.source)
-            return Prepared(row, rejection=Rejection("filter_input", "stage_error", type(error).__name__))
-        findings = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
-        if outcome.dropped is not None:
-            detail = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
-            rejection = Rejection("filter_input", outcome.dropped, detail and f"by rule {detail}")
-            return Prepared(row, rejection=rejection, findings=findings)
-        if outcome.text != row.content:
-            row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
-        return replace(self._ask(row), findings=findings)
-
-    def _ask(self, row: Row) -> Prepared:
-        try:
-            asked = list(self.task.requests(row))
-        except RecordError as error:
-            return Prepared(row, rejection=Rejection("targets", error.reason, error.detail))
-        except Exception as error:  # a bug in a task must cost one row, and must be seen: it is counted and named
-            logger.exception("task %s failed on %s", self.task.name, row.source)
-            return Prepared(row, rejection=Rejection("targets", "stage_error", type(error).__name__))
-        requests = tuple(item for item in asked if isinstance(item, TaskRequest))
-        rejected = tuple(item for item in asked if isinstance(item, RejectedTarget))
-        if not asked:
-            return Prepared(row, rejection=Rejection("targets", "no_target", "the task found nothing to ask for"))
-        return Prepared(row, requests, rejected)
-
-    def judge(self, answer: tuple[Row, TaskRequest, Completion]) -> Accepted | RejectedTarget:
-        """Parses, verifies and scores one answer."""
-        row, request, completion = answer
-        try:
-            return self._filtered(row, request, self.task.accept(row, request, completion))
-        except RecordError as error:
-            return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
-        except Exception as error:
-            logger.exception("task %s failed to judge %s of %s", self.task.name, request.target, row.source)
-            return RejectedTarget(
-                target=request.target, rejection=Rejection("judge", "stage_error", type(error).__name__)
-            )
-
-    def _filtered(
-        self, row: Row, request: TaskRequest, verdict: Accepted | RejectedTarget
-    ) -> Accepted | RejectedTarget:
-        """Looks at an accepted text in context; what would be redacted in a source may not be written."""
-        if self.content_filter is None or isinstance(verdict, RejectedTarget):
-            return verdict
-        findings = self.content_filter.filter_output(*verdict.written, row.language, row.path)
-        reason = self.content_filter.output_reason(findings)
-        if reason is None:
-            return replace(verdict, written=("", "", ""))  # it has been looked at, and needn't travel
-        rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
-        return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
 
 
 @dataclass
@@ -135,11 +45,11 @@ class _RowState:
 
     index: int
     row: Row
-    requests: tuple[TaskRequest, ...] = ()
-    futures: list[Future[Completion]] = field(default_factory=list)
-    verdicts: list[Accepted | RejectedTarget] = field(default_factory=list)
+    prepared: Prepared | None = None
+    futures: list[list[Future[Completion]]] = field(default_factory=list)  # of each request, its samples
+    completions: list[tuple[Completion | Rejection, ...]] = field(default_factory=list)
+    judged: Judged = field(default_factory=lambda: Judged((), ()))
     rejection: Rejection | None = None
-    findings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +73,9 @@ class GenerationWork:
         checkpoint_sha256: The model's hash, for the lineage.
         content_filter: Filters inputs and outputs; None lets everything through.
         row_workers: Processes for row work; -1 chooses by the machine, 0 runs inline.
+        samples: Answers asked for per target.
+        keep: Distinct ones of them that are kept, at most.
+        nest: Whether a file becomes one row, with all that was accepted put together by the task.
     """
 
     task: Task
@@ -172,6 +85,9 @@ class GenerationWork:
     checkpoint_sha256: str
     content_filter: ContentFilter | None = None
     row_workers: int = -1
+    samples: int = 1
+    keep: int = 1
+    nest: bool = False
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None
@@ -180,8 +96,13 @@ class GenerationWork:
         return {**self.__dict__, "_opened": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
-        """Input columns (content as redacted), the task's result columns, then the struct `lineage`."""
-        added = [*self.task.result_schema, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
+        """Input columns (content as redacted), the task's result columns, then `lineage`: a list of them if nested."""
+        if self.nest:
+            assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
+            lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
+            added = [*self.task.nested_schema, pa.field("lineage", lineage, nullable=False)]
+        else:
+            added = [*self.task.result_schema, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
         kept = output_fields(input_schema, resolve_columns(input_schema, self.columns), [f.name for f in added])
         return pa.schema([*kept, *added])
 
@@ -192,7 +113,8 @@ class GenerationWork:
     def open(self) -> None:
         """Starts the engine and the row pool. Raises ConfigError where the model can't be loaded."""
         workers = default_workers() if self.row_workers < 0 else self.row_workers
-        pool = RowPool(RowStages(self.task, self.content_filter), workers)
+        stages = RowStages(task=self.task, content_filter=self.content_filter, keep=self.keep, nest=self.nest)
+        pool = RowPool(stages, workers)
         pool.open()
         generator = acquire_engine(self.engine)
         lineage = JobLineage(
@@ -217,7 +139,7 @@ class GenerationWork:
                 unreadable[index] = item
             else:
                 states.append(_RowState(index, item))
-        _prepare_and_submit(self._opened, states)
+        _prepare_and_submit(self._opened, states, self.samples)
         counts = _judge(self._opened, states)
         return self._result(table, column_map.content, states, unreadable, counts)
 
@@ -248,26 +170,46 @@ class GenerationWork:
                 rejected.append(unreadable[index].record())
                 continue
             state = by_index[index]
-            accepted = [verdict for verdict in state.verdicts if isinstance(verdict, Accepted)]
-            refused = [verdict for verdict in state.verdicts if isinstance(verdict, RejectedTarget)]
-            for verdict in accepted:
-                kept_indices.append(index)
-                kept_content.append(state.row.content)
-                kept_columns.append(verdict.columns)
-            if not accepted:
+            outputs = self._outputs(state)
+            kept_indices += [index] * len(outputs)
+            kept_content += [state.row.content] * len(outputs)
+            kept_columns += outputs
+            refused = state.judged.rejected
+            if not outputs:
                 rejected.append(rejected_record("row", state.row, _row_rejection(state, refused)))
             rejected.extend(rejected_record("target", state.row, item.rejection, item.target) for item in refused)
-            counts["targets"] += len(state.verdicts)
-            counts["targets_accepted"] += len(accepted)
+            num_accepted = len({item.request for item in state.judged.kept})
+            counts["targets"] += num_accepted + len(refused)
+            counts["targets_accepted"] += num_accepted
             counts["targets_rejected"] += len(refused)
-            counts["rows_kept"] += bool(accepted)
+            counts["rows_kept"] += bool(outputs)
             counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
-            counts.update({f"found/{name}": count for name, count in state.findings.items()})
+            counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
+            if state.prepared is not None:
+                counts.update({f"found/{name}": count for name, count in state.prepared.findings.items()})
         counts["rows_in"] = table.num_rows
         counts["rows_rejected"] = table.num_rows - counts["rows_kept"]
         counts.update(f"rejected_{r['kind']}/{r['stage']}/{r['reason']}" for r in rejected)
         kept = self._kept_table(table, content_column, kept_indices, kept_content, kept_columns)
         return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
+
+    def _outputs(self, state: _RowState) -> list[Mapping[str, Any]]:
+        """The result columns and lineage of the row's output rows."""
+        assert self._opened is not None
+        if not state.judged.kept:
+            return []
+        assert state.prepared is not None
+        lineages = []
+        for item in state.judged.kept:
+            request, completion = state.prepared.requests[item.request], state.completions[item.request][item.sample]
+            assert isinstance(completion, Completion), "what was kept was generated"
+            lineages.append(
+                self._opened.lineage.of(state.row, request, completion, sample=item.sample, agreement=item.agreement)
+            )
+        if state.judged.nested is not None:
+            return [{**state.judged.nested, "lineage": lineages}]
+        pairs = zip(state.judged.kept, lineages, strict=True)
+        return [{**item.accepted.columns, "lineage": lineage} for item, lineage in pairs]
 
     def _kept_table(
         self,
@@ -292,7 +234,7 @@ class GenerationWork:
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState]) -> None:
+def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState], samples: int) -> None:
     """Chunk by chunk, so that the engine decodes the first rows while the pool prepares the last."""
     chunks = list(_chunks(states, ROWS_PER_CHUNK))
     calls = [opened.pool.apply("prepare", [state.row for state in chunk]) for chunk in chunks]
@@ -301,42 +243,41 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState]) -> None:
             if prepared is CRASHED:
                 state.rejection = Rejection("targets", "crashed_worker", "the row's parser killed its process")
                 continue
-            state.row = prepared.row
-            state.requests = prepared.requests
-            state.verdicts.extend(prepared.rejected_targets)
-            state.rejection = prepared.rejection
-            state.findings = prepared.findings
-            state.futures = opened.generator.submit([request.request for request in prepared.requests])
+            state.prepared, state.row, state.rejection = prepared, prepared.row, prepared.rejection
+            requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
+            futures = opened.generator.submit(requests)
+            state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 
 def _judge(opened: _Opened, states: Sequence[_RowState]) -> Counter[str]:
-    """Waits for the answers and judges them, again in chunks."""
+    """Waits for the answers and judges them, a chunk of rows at a time."""
     counts: Counter[str] = Counter()
+    asked = [(state, state.prepared) for state in states if state.prepared is not None]
     calls = []
-    for chunk in _chunks(states, ROWS_PER_CHUNK):
-        answers: list[tuple[_RowState, TaskRequest, Completion]] = []
-        for state in chunk:
-            for request, future in zip(state.requests, state.futures, strict=True):
-                try:
-                    completion = future.result()
-                except RecordError as error:
-                    rejection = Rejection("generate", error.reason, error.detail)
-                    state.verdicts.append(RejectedTarget(target=request.target, rejection=rejection))
-                    continue
-                counts["tokens_in"] += completion.prompt_tokens
-                counts["tokens_out"] += len(completion.tokens)
-                answers.append((state, request, completion))
-        calls.append((answers, opened.pool.apply("judge", [(s.row, r, c) for s, r, c in answers])))
-    for answers, call in calls:
-        for (state, request, completion), verdict in zip(answers, call(), strict=True):
-            if verdict is CRASHED:
-                rejection = Rejection("judge", "crashed_worker", "judging the answer killed its process")
-                verdict = RejectedTarget(target=request.target, rejection=rejection)
-            if isinstance(verdict, Accepted):
-                lineage = opened.lineage.of(state.row, request, completion)
-                verdict = replace(verdict, columns={**verdict.columns, "lineage": lineage})
-            state.verdicts.append(verdict)
+    for chunk in _chunks(asked, ROWS_PER_CHUNK):
+        answers = []
+        for state, prepared in chunk:
+            state.completions = [tuple(_wait(future, counts) for future in samples) for samples in state.futures]
+            answers.append(Answers(state.row, prepared.requests, tuple(state.completions)))
+        calls.append((chunk, opened.pool.apply("judge", answers)))
+    for chunk, call in calls:
+        for (state, prepared), judged in zip(chunk, call(), strict=True):
+            if judged is CRASHED:
+                rejection = Rejection("judge", "crashed_worker", "judging the row's answers killed its process")
+                refused = [RejectedTarget(target=r.target, rejection=rejection) for r in prepared.requests]
+                judged = Judged((), tuple(refused))
+            state.judged = replace(judged, rejected=(*prepared.rejected_targets, *judged.rejected))
     return counts
+
+
+def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Rejection:
+    try:
+        completion = future.result()
+    except RecordError as error:
+        return Rejection("generate", error.reason, error.detail)
+    counts["tokens_in"] += completion.prompt_tokens
+    counts["tokens_out"] += len(completion.tokens)
+    return completion
 
 
 def rejected_record(kind: str, row: Row, rejection: Rejection, target: str | None = None) -> dict[str, Any]:
@@ -364,6 +305,6 @@ def _row_rejection(state: _RowState, refused: Sequence[RejectedTarget]) -> Rejec
     return Rejection("judge", "no_target_accepted", detail)
 
 
-def _chunks(items: Sequence[_RowState], size: int) -> Iterator[Sequence[_RowState]]:
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

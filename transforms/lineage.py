@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.engine.api import Completion
+from transforms.row_stages import sample_request
 from transforms.rows import Row
 from transforms.tasks.base import TaskRequest
 
@@ -40,6 +41,8 @@ LINEAGE_TYPE = pa.struct(
         pa.field("top_k", pa.int32(), nullable=False),
         pa.field("top_p", pa.float32(), nullable=False),
         pa.field("seed", pa.uint32(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),  # which of the target's samples, from 0
+        pa.field("agreement", pa.float32()),  # mean edit similarity to the others that passed; null for a lone one
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
         pa.field("mean_logprob", pa.float32(), nullable=False),
@@ -60,9 +63,11 @@ class JobLineage:
     engine: Mapping[str, Any]
     filter_version: str = "none"
 
-    def of(self, row: Row, request: TaskRequest, completion: Completion) -> dict[str, Any]:
+    def of(
+        self, row: Row, request: TaskRequest, completion: Completion, *, sample: int = 0, agreement: float | None = None
+    ) -> dict[str, Any]:
         """Returns the values of `LINEAGE_TYPE` for one answer."""
-        sampling = request.request.sampling
+        sampling = sample_request(request.request, sample).sampling
         return {
             "source_uri": row.source.uri,
             "source_row_group": row.source.row_group,
@@ -83,6 +88,8 @@ class JobLineage:
             "top_k": sampling.top_k,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
+            "sample": sample,
+            "agreement": agreement,
             "prompt_tokens": completion.prompt_tokens,
             "completion_tokens": len(completion.tokens),
             "mean_logprob": completion.mean_logprob,

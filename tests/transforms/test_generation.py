@@ -225,3 +225,88 @@ def test_an_output_with_personal_data_is_rejected_and_named_by_its_rule():
     assert result.kept.column("word").to_pylist() == ["ab"]
     assert "corp-mail" not in str(result.rejected.to_pylist())
     release_engines()
+
+
+def test_of_several_samples_the_likeliest_that_others_agree_with_is_kept_and_the_rest_are_counted():
+    class Sampler(EchoEngine):
+        """Sample 0 (seed 0) says something odd, the others say the same."""
+
+        def submit(self, requests):
+            self.seeds = [request.sampling.seed for request in requests]
+            futures = []
+            for request in requests:
+                future = Future()
+                tokens = (3,) if request.sampling.seed == 0 else request.prompt
+                future.set_result(
+                    Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-1.0, prompt_tokens=1)
+                )
+                futures.append(future)
+            return futures
+
+    engine = Sampler()
+    use_engine(SPEC, engine)
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        row_workers=0,
+        samples=3,
+    )
+    work.open()
+    result = run(work, ["ab"])
+    assert len(set(engine.seeds)) == 3, "each sample has a seed of its own"
+    row = result.kept.to_pylist()[0]
+    assert row["lineage"]["sample"] == 1, (
+        "sample 0 was rejected; 1 and 2 are alike, and the earlier one stands for both"
+    )
+    assert row["lineage"]["seed"] == engine.seeds[1]
+    assert row["lineage"]["agreement"] == 1.0
+    assert {k: v for k, v in result.counts.items() if k.startswith("samples/")} == {
+        "samples/kept": 1,
+        "samples/passed_over": 1,
+        "samples/odd_length": 1,
+    }
+    release_engines()
+
+
+class NestingWords(WordTask):
+    """Puts the words that were accepted into one line."""
+
+    @property
+    def nested_schema(self):
+        return pa.schema([("words", pa.large_string())])
+
+    def nest(self, row, kept):
+        if row.content.endswith("clash"):
+            raise RecordError("words_clash", "they don't fit together")
+        return {"words": "+".join(accepted.columns["word"] for _, accepted in kept)}
+
+
+def test_nested_answers_make_one_row_a_file_and_what_does_not_fit_together_is_rejected():
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=NestingWords(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        row_workers=0,
+        nest=True,
+    )
+    work.open()
+    table = pa.table({"content": ["ab abc cdef", "ab clash"]})
+    unit = Unit(unit_id="0", uri="a", version="1", row_group=0, row_start=0, row_count=2, num_bytes=1)
+    result = work.run(unit, table, [0, 1])
+    (row,) = result.kept.to_pylist()
+    assert row["words"] == "ab+cdef"
+    assert [lineage["target"] for lineage in row["lineage"]] == ["word:0", "word:2"]
+    assert reasons(result) == [
+        ("target", 0, "judge", "odd_length"),
+        ("row", 1, "judge", "no_target_accepted"),
+        ("target", 1, "judge", "odd_length"),
+        ("target", 1, "nest", "words_clash"),
+    ]
+    assert (result.counts["targets_accepted"], result.counts["rows_kept"]) == (2, 1)
+    release_engines()

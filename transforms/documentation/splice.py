@@ -33,6 +33,33 @@ def is_code_unchanged(source: Source, symbol: Symbol, hole: Hole, answer: str) -
     return _tokens_unchanged(source, spliced, symbol)
 
 
+def is_same_code(before: bytes, after: bytes, grammar: str) -> bool:
+    """Whether two files are the same but for documentation and comments."""
+    if grammar == "python":
+        trees = [_undocumented_tree(data) for data in (before, after)]
+        return trees[0] is not None and trees[0] == trees[1]
+    sources = [parse(data, grammar) for data in (before, after)]
+    if sources[0] is None or sources[1] is None:
+        return False
+    return list(_tokens(sources[0])) == list(_tokens(sources[1]))
+
+
+def _undocumented_tree(data: bytes) -> str | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            value = first.value if isinstance(first, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                del node.body[0]
+    return ast.dump(tree)
+
+
 def _python_unchanged(data: bytes, spliced: bytes, symbol: Symbol, hole: Hole, answer: str) -> bool:
     before = _python_code(data, symbol, symbol.end)
     after = _python_code(spliced, symbol, symbol.end + len(spliced) - len(data))

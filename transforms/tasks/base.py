@@ -7,9 +7,9 @@ between rows; it is picklable (its tokenizer is opened anew in each process).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -74,4 +74,22 @@ class Task(Protocol):
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Parses, verifies and scores one answer."""
+        ...
+
+
+@runtime_checkable
+class NestingTask(Protocol):
+    """A task whose accepted answers can be put together into one row a file."""
+
+    @property
+    def nested_schema(self) -> pa.Schema:
+        """The result columns of that row."""
+        ...
+
+    def nest(self, row: Row, kept: Sequence[tuple[TaskRequest, Accepted]]) -> Mapping[str, Any]:
+        """Puts the answers that were kept into the file.
+
+        Raises:
+            RecordError: Together they don't fit.
+        """
         ...

@@ -12,7 +12,7 @@ signature and what surrounds it; in a chat prompt, to the first lines of the def
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -25,7 +25,7 @@ from transforms import checks
 from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
 from transforms.documentation.facts import PythonStyle, read_facts
 from transforms.documentation.forms import DOCUMENTED_LANGUAGES, Hole, cut_hole, read_answer, write_answer
-from transforms.documentation.splice import is_code_unchanged, splice
+from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, DocBounds, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
 from transforms.fim.syntax import Source
@@ -69,6 +69,21 @@ RESULT_SCHEMA: Final = pa.schema(
         pa.field("is_windowed", pa.bool_(), nullable=False),
         pa.field("ended_by", pa.string(), nullable=False),
         pa.field("checks", CHECKS_TYPE, nullable=False),
+    ]
+)
+
+_NESTED_COLUMNS: Final = (
+    "symbol_kind",
+    "symbol_name",
+    "original_documentation",
+    "documentation",
+    "documentation_text",
+    "checks",
+)
+NESTED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("content_documented", pa.large_string(), nullable=False),
+        pa.field("documented", pa.list_(pa.struct([RESULT_SCHEMA.field(n) for n in _NESTED_COLUMNS])), nullable=False),
     ]
 )
 
@@ -183,21 +198,26 @@ class DocstringTask:
             },
         )
 
-    def nest(self, row: Row, accepted: list[tuple[TaskRequest, Completion]]) -> tuple[str, list[str]]:
-        """The whole file with all accepted documentation in it, and the names of what was written, in order."""
+    @property
+    def nested_schema(self) -> pa.Schema:
+        """The columns of a file with all of its new documentation."""
+        return NESTED_SCHEMA
+
+    def nest(self, row: Row, kept: Sequence[tuple[TaskRequest, Accepted]]) -> dict[str, Any]:
+        """Puts all documentation that was kept into the file.
+
+        Raises:
+            RecordError: `code_changed`: with all of them in place the code isn't the same.
+        """
         source = read_source(row, DOCUMENTED_LANGUAGES)
-        pieces: list[tuple[int, int, str]] = []
-        names = []
-        for request, completion in accepted:
-            symbol, _ = request.payload
-            hole = cut_hole(source, symbol)
-            answer, _ = self._answer(hole, completion)
-            pieces.append((len(hole.before), len(source.data) - len(hole.after), f"{hole.opener}{answer}{hole.closer}"))
-            names.append(symbol.qualified_name or "(module)")
         data = source.data
-        for start, end, text in sorted(pieces, reverse=True):
-            data = data[:start] + text.encode() + data[end:]
-        return data.decode(), names
+        holes = [(cut_hole(source, request.payload[0]), accepted.written[1]) for request, accepted in kept]
+        for hole, text in sorted(holes, key=lambda item: len(item[0].before), reverse=True):
+            data = data[: len(hole.before)] + text.encode() + data[len(source.data) - len(hole.after) :]
+        if not is_same_code(source.data, data, source.grammar):
+            raise RecordError("code_changed", f"with {len(kept)} pieces of documentation the code isn't the same")
+        documented = [{name: accepted.columns[name] for name in _NESTED_COLUMNS} for _, accepted in kept]
+        return {"content_documented": data.decode(), "documented": documented}
 
     def _request(self, row: Row, source: Source, symbol: Symbol, number: int) -> TaskRequest | RejectedTarget:
         name = f"{symbol.kind}:{symbol.qualified_name}:{symbol.start}"

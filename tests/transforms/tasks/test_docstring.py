@@ -14,7 +14,7 @@ from model.engine.api import Completion
 from model.errors import ConfigError, RecordError
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.docstring import RESULT_SCHEMA, DocstringTask
+from transforms.tasks.docstring import NESTED_SCHEMA, RESULT_SCHEMA, DocstringTask
 
 GOOGLE = """Scale a rectangle.
 
@@ -234,22 +234,15 @@ def test_in_other_languages_new_documentation_goes_above_and_code_stays(language
     assert accepted.columns["original_documentation"] is None
 
 
-def test_nesting_puts_all_accepted_texts_into_one_file(task, small_tokenizer):
+def test_nesting_puts_all_accepted_texts_into_one_file(task, answer):
     row = row_of(PYTHON)
     wanted = [r for r in task.requests(row) if r.payload[0].name in ("one_liner", "area", "scale")]
-    completions = [
-        Completion(
-            tokens=tuple(small_tokenizer.encode(f"Text number {number}.")),
-            finish_reason="stop",
-            stop_id=1,
-            mean_logprob=-0.5,
-            prompt_tokens=1,
-        )
-        for number in range(len(wanted))
-    ]
-    content, names = task.nest(row, list(zip(wanted, completions, strict=True)))
-    assert names == ["scale", "one_liner", "Shape.area"]
-    found = [ast.get_docstring(n) for n in ast.walk(ast.parse(content)) if isinstance(n, ast.FunctionDef)]
+    kept = [(r, answer(task, row, r, f"Text number {number}.")) for number, r in enumerate(wanted)]
+    nested = task.nest(row, kept)
+    assert set(nested) == set(NESTED_SCHEMA.names)
+    assert [item["symbol_name"] for item in nested["documented"]] == ["scale", "one_liner", "Shape.area"]
+    tree = ast.parse(nested["content_documented"])
+    found = [ast.get_docstring(n) for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
     assert sorted(filter(None, found)) == ["Text number 0.", "Text number 1.", "Text number 2."]
 
 

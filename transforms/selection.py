@@ -1,0 +1,49 @@
+"""Which of several answers to one request are kept: the likely ones that others agree with, no two alike.
+
+The score of a sample is its mean log-probability (nats a token, at most 0) plus its agreement, the mean edit similarity
+to the other samples that passed all checks (0 to 1): an answer that the model gives again and again in other words is
+more likely right than one that it gave once (self-consistency, arXiv 2203.11171). Ties fall to the earlier sample.
+
+Cost: samples squared edit distances per target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transforms.checks import edit_similarity
+
+# Two answers nearer than this are one answer, and the better one stands for both.
+NEAR_DUPLICATE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A sample that is kept: its position, and how far the others agree with it (None for a lone sample)."""
+
+    index: int
+    agreement: float | None
+
+
+def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> list[Chosen]:
+    """Chooses at most `keep` of the samples that passed, the best first.
+
+    Args:
+        texts: What each sample says.
+        scores: Their mean log-probabilities.
+        keep: How many at most.
+
+    >>> [chosen.index for chosen in choose_samples(["return a", "return  a", "raise b"], [-0.2, -0.3, -0.1], 2)]
+    [0, 2]
+    """
+    if len(texts) == 1:
+        return [Chosen(0, None)]
+    similar = [[edit_similarity(one, other) for other in texts] for one in texts]
+    agreement = [(sum(row) - 1.0) / (len(texts) - 1) for row in similar]
+    ranked = sorted(range(len(texts)), key=lambda index: (-(scores[index] + agreement[index]), index))
+    kept: list[int] = []
+    for index in ranked:
+        if len(kept) < keep and all(similar[index][other] < NEAR_DUPLICATE for other in kept):
+            kept.append(index)
+    return [Chosen(index, agreement[index]) for index in kept]
