@@ -511,6 +511,6 @@ class GeneratingOptions(ModelOptions, CommonOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.samples > 1 and self.temperature == 0:
-            raise ConfigError(f"--samples {self.samples} asks for different answers, --temperature 0 gives one; raise it")
+            raise ConfigError(f"--samples {self.samples} wants different answers, --temperature 0 gives one; raise it")
         if self.keep > self.samples:
             raise ConfigError(f"--keep {self.keep} is more than --samples {self.samples}")
