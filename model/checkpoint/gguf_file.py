@@ -2,8 +2,8 @@
 
 Matrices are stored [out, in] as ours are, quantized or not; norms are stored as 1 + scale,
 so 1 is taken off. Rows are dequantized a block at a time, in any type that the package
-dequantizes (F32, F16, BF16, Q8_0 and most K-quants). A file in a bucket is copied to local disk first:
-the package maps files into memory. The vocabulary inside isn't read: bring a `tokenizer.model`.
+dequantizes (F32, F16, BF16, Q8_0 and most K-quants). A file in a bucket is copied to local disk first,
+as the package wants a file. The vocabulary inside isn't read: bring a `tokenizer.model`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from model.config import GemmaConfig
 from model.errors import ConfigError
 
 KIND = "GGUF"
+
+_DEQUANTIZING_COPIES = 4  # float32 arrays of a block's size that the package holds while it works
 
 # Our name of a block's weight -> the tensor's, in `blk.{i}.`
 _BLOCK_TENSORS = {
@@ -40,10 +42,11 @@ def open_gguf(path: str) -> Checkpoint:
     except ImportError:
         raise ConfigError("reading GGUF needs the gguf package; pip install gguf") from None
     try:
-        reader = gguf.GGUFReader(_local(path))
+        local = _local(path)
+        reader = gguf.GGUFReader(local)
     except (ValueError, IndexError, OSError, KeyError) as error:
         raise ConfigError(f"{path} is no GGUF file, or is cut short: {error}") from None
-    tensors = {tensor.name: _stored(path, tensor) for tensor in reader.tensors}
+    tensors = {tensor.name: _stored(local, tensor) for tensor in reader.tensors}
     config = _config(reader, path)
     if "token_embd.weight" in tensors:
         config = without_spare_rows(config, tensors["token_embd.weight"].shape[0])
@@ -108,14 +111,20 @@ def _stored(path: str, tensor: Any) -> StoredTensor:
     if kind not in (gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16) and not _can_dequantize(kind):
         raise ConfigError(f"{path}: {tensor.name} is stored as {kind.name}, which the gguf package can't dequantize")
 
+    rows = shape[0] if len(shape) > 1 else 1
+    row_bytes = int(tensor.n_bytes) // rows
+    offset = int(tensor.data_offset)
+
     def blocks() -> Iterator[np.ndarray]:
-        if len(shape) < 2:
-            yield np.array(gguf.dequantize(tensor.data, kind))
-            return
-        rows = rows_per_block(shape, 4)
-        for begin in range(0, shape[0], rows):
-            # A copy, as what comes back may be the mapped file itself, which could change under the weights.
-            yield np.array(gguf.dequantize(tensor.data[begin : begin + rows], kind))
+        # Read, not mapped: mapped pages would count as the process's memory, and could change under the weights.
+        step = rows_per_block(shape, 4 * _DEQUANTIZING_COPIES) if len(shape) > 1 else 1
+        with open(path, "rb") as file:
+            file.seek(offset)
+            for begin in range(0, rows, step):
+                count = min(step, rows - begin)
+                stored = np.frombuffer(file.read(count * row_bytes), np.uint8).reshape(count, row_bytes)
+                block = gguf.dequantize(stored, kind)
+                yield block if len(shape) > 1 else block[0]
 
     return StoredTensor(shape, kind.name, blocks)
 

@@ -3,7 +3,8 @@
 Each array is a Zarr array named like `transformer/layer_0/attn/q_einsum.w` (a `.` before the
 last part), lying in a folder of its own or, in newer files, in an OCDBT database that fills the
 folder (`manifest.ocdbt`, `d/`). TensorStore opens both, locally or in `gs://`; Orbax itself would
-start JAX. Arrays are read in whole chunks: a chunk is decoded as a whole anyway.
+start JAX. Arrays are read in whole chunks, as a chunk is decoded as a whole; for that moment it
+is held twice, encoded and decoded.
 """
 
 from __future__ import annotations
