@@ -28,7 +28,10 @@ JOBS: dict[str, tuple[str, str]] = {
     "docstring": ("jobs.docstring", "a corpus -> documentation that a model wrote, verified against the code"),
     "generate": ("jobs.generate", "a corpus or instructions -> code that a model wrote, verified"),
     "annotate": ("jobs.annotate", "a corpus -> answers to a question of your own, checked"),
+    "pack": ("jobs.pack", "a corpus -> rows of training data: FIM, files of a repository in order of dependencies"),
     "train": ("jobs.train", "a corpus -> a model trained to fill in the middle"),
+    "filter": ("jobs.filter", "a corpus -> without secrets, personal data, unfit files, benchmark items"),
+    "dedup": ("jobs.dedup", "a corpus -> one file of each cluster of exact and near duplicates"),
     "inspect": ("jobs.inspect", "show rows of a dataset in the terminal"),
 }
 

@@ -1,0 +1,131 @@
+"""`codemill pack`: a corpus in, rows of training data out, by CodeGemma's recipe.
+
+    codemill pack --input 'corpus/**/*.parquet' --output out --tokenizer codegemma-2b/
+
+First the input is grouped by repository (`jobs.grouping`), then the groups are packed by the machinery that all jobs
+share (`jobs.driver`): imports, dependency graph, order of files, FIM, rows (`transforms.packing`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from jobs.options import CommonOptions, from_all_options, option
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transforms.packing.work import PackWork
+
+# Units are row groups here, which grouping has cut: the planner is not to cut them again.
+_UNBOUNDED_ROWS = 2**31
+_UNBOUNDED_MB = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """Pack repositories into rows of training data: FIM first, files in the order of their dependencies."""
+
+    tokenizer: str = option(
+        "embedded",
+        help="A vocabulary, a checkpoint's folder, or `embedded`: that of the model to train.",
+        metavar="PATH",
+    )
+    context_length: int = option(8192, help="Tokens of a row, at most.", minimum=64, metavar="TOKENS")
+    fim_rate: float = option(0.8, help="Share of documents that get FIM; CodeGemma 1.1 has 0.9.", minimum=0, maximum=1)
+    spm_rate: float = option(0.5, help="Share of these laid out suffix first.", minimum=0, maximum=1)
+    spm_mode: Literal["spm", "spm_v2"] = option("spm", help="Layout of those; see the documentation of formats.")
+    path_line: bool = option(True, help="Begin each document with the file's path on a line of its own.")
+    span_kinds: tuple[str, ...] = option(
+        (),
+        help="Kinds of span with their weights, as in single_line=3 block=1; empty takes the default mix.",
+        metavar="KIND=WEIGHT",
+    )
+    min_chars: int = option(3, help="Shortest middle, in characters.", minimum=1, metavar="CHARS")
+    max_chars: int = option(600, help="Longest middle, in characters.", minimum=1, metavar="CHARS")
+    top_lines: int = option(
+        200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
+    )
+
+
+def build_work(options: Mapping[str, Any]) -> PackWork:
+    """Makes the job's work from its options (`jobs.options.all_options`).
+
+    Raises:
+        ConfigError: An option is out of range.
+    """
+    from transforms.columns import ColumnOverrides, RowLimits
+    from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
+    from transforms.packing.documents import DocumentRecipe
+    from transforms.packing.work import PackWork
+
+    o = from_all_options(Options, options)
+    mix = parse_mix(",".join(o.span_kinds)) if o.span_kinds else dict(DEFAULT_MIX)
+    return PackWork(
+        tokenizer=o.tokenizer,
+        recipe=DocumentRecipe(
+            job_seed=o.seed,
+            fim_rate=o.fim_rate,
+            spm_rate=o.spm_rate,
+            spm_mode=o.spm_mode,
+            path_line=o.path_line,
+            spans=Recipe(mix=mix, min_chars=o.min_chars, max_chars=o.max_chars),
+        ),
+        context_length=o.context_length,
+        top_lines=o.top_lines or None,
+        columns=ColumnOverrides(
+            content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
+        ),
+        limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
+    )
+
+
+def run(options: Options, beam_args: Sequence[str]) -> int:
+    """Runs the job and returns the exit code."""
+    import os
+    import sys
+
+    from jobs import storage
+    from jobs.cli import DONE, FAILED_UNITS
+    from jobs.driver import run_job
+    from jobs.grouping import group_by_repository
+    from jobs.job_file import check_output
+    from jobs.options import all_options
+    from model.tokenizer import Tokenizer
+
+    if options.retry_rejected is not None:
+        raise ConfigError(
+            "codemill pack takes no --retry_rejected: files are packed with their repository; use --input"
+        )
+    work = build_work(all_options(options))
+    Tokenizer.load(options.tokenizer)  # refused here rather than in a worker
+    if options.dry_run:
+        return run_job("pack", options, beam_args, work)
+    output = os.path.abspath(options.output) if storage.is_local(options.output) else options.output
+    check_output(output, "pack")
+    grouped = group_by_repository(options.input, storage.join(output, "_job"), work.columns, limit=options.limit)
+    for uri, fault in grouped.bad_files:
+        print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
+    packed = dataclasses.replace(
+        options,
+        input=(grouped.folder,),
+        limit=None,
+        content_column=None,
+        path_column=None,
+        repo_column=None,
+        language_column=None,
+        unit_rows=_UNBOUNDED_ROWS,
+        unit_mb=_UNBOUNDED_MB,
+    )
+    code = run_job("pack", packed, beam_args, build_work(all_options(packed)))
+    return FAILED_UNITS if code == DONE and grouped.bad_files else code
+
+
+if __name__ == "__main__":
+    import sys
+
+    from jobs.cli import main
+
+    sys.exit(main(["pack", *sys.argv[1:]]))
