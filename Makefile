@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.codemill-installed
 DEMO   := out/demo
+MODEL  ?= embedded
 STDLIB  = $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 
 # Tests and the demo run on the CPU, whatever else the machine has; a job of one's own chooses by itself.
@@ -26,7 +27,8 @@ $(READY): setup.py pyproject.toml
 demo: setup clean-demo         ## the main job over part of Python's standard library, with the embedded model
 	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)/corpus \
 	  --include 'json/*.py' 'email/*.py' 'http/*.py' 'urllib/*.py' 'logging/*.py' 'csv.py' 'textwrap.py' 'shutil.py'
-	$(BIN)/codemill infill --input $(DEMO)/corpus/data --output $(DEMO)/infill
+	$(BIN)/codemill infill --input $(DEMO)/corpus/data --output $(DEMO)/infill \
+	  --model $(MODEL) --spans_per_file 4 --max_prompt_tokens 512
 	$(BIN)/codemill inspect $(DEMO)/infill --rows 3
 
 clean-demo:

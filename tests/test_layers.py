@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,7 @@ def imports(source: str, *, top_only: bool = False, needed_only: bool = False) -
             waiting += ast.iter_child_nodes(node)
 
 
+@functools.cache
 def imported_roots(path: Path, **which: bool) -> set[str]:
     return {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), **which)}
 
@@ -98,6 +100,7 @@ def test_imports_point_down(path):
     own = LAYERS[name_of(path).split("/")[0]]
     above = {root for root in imported_roots(path) if LAYERS.get(root, -1) > own}
     assert not above, f"{name_of(path)} imports {', '.join(sorted(above))} from a layer above it"
+    assert not imported_roots(path) & {"tests", "benchmarks"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -120,11 +123,6 @@ def test_a_jobs_module_imports_neither_beam_nor_jax_at_its_top():
         path = ROOT / f"{module.replace('.', '/')}.py"
         roots = imported_roots(path, top_only=True)
         assert not roots & (JAX | {"apache_beam", "pyarrow", "numpy"}), f"{name_of(path)} must answer --help at once"
-
-
-def test_no_module_imports_the_tests_or_the_benchmarks():
-    for path in MODULES:
-        assert not imported_roots(path) & {"tests", "benchmarks"}, name_of(path)
 
 
 def test_there_is_no_utils_module():

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.options import (
@@ -230,6 +230,7 @@ _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 )
 
 
+@settings(max_examples=30)
 @given(
     stones=st.integers(1, 8),
     speed=st.floats(0, 1e9),
