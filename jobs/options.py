@@ -240,7 +240,7 @@ def _refuse_unknown(words: Sequence[str], fields: Sequence[_Field], prog: str) -
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
