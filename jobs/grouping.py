@@ -110,7 +110,7 @@ def _spool(inputs: Inputs, folder: str, bad: list[tuple[str, str]], limit: int |
     """Spreads all rows over buckets; returns the buckets' files and the number of rows."""
     num_bytes = sum(file.num_bytes for file in inputs.files if file.state == "good")
     # Parquet of source shrinks to about a quarter.
-    count = max(1, min(MAX_BUCKETS, -(-4 * num_bytes // (BUCKET_MB * 1_000_000))))
+    count = min(MAX_BUCKETS, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
     paths = [os.path.join(folder, f"{number:05d}.parquet") for number in range(count)]
     schema = _grouped_schema(inputs)
     writers = [pq.ParquetWriter(path, schema, compression="zstd") for path in paths]

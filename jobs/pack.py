@@ -48,6 +48,13 @@ class Options(CommonOptions):
     top_lines: int = option(
         200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
     )
+    row_workers: int | None = option(
+        None,
+        help="Processes that pack; 0 packs in the worker's own; chosen if not given.",
+        operational=True,
+        minimum=0,
+        metavar="PROCESSES",
+    )
 
 
 def build_work(options: Mapping[str, Any]) -> PackWork:
@@ -79,6 +86,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
         ),
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
+        row_workers=-1 if o.row_workers is None else o.row_workers,
     )
 
 

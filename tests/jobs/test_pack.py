@@ -1,0 +1,208 @@
+"""`codemill pack` from corpus to rows: nothing lost, the same however the corpus is cut into files, resumable."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import grouping
+from jobs.cli import main
+from jobs.grouping import group_by_repository
+from jobs.job_file import JOB_FILE
+from model.errors import ConfigError
+from model.tokenizer import Tokenizer
+from transforms.columns import ColumnOverrides, RowLimits
+from transforms.fim.formats import read_fim_document
+from transforms.packing.documents import DocumentRecipe
+from transforms.packing.rows import ROW_SCHEMA
+from transforms.packing.work import PackWork
+from transforms.rows import content_sha256
+from transforms.work import Unit
+
+
+def source(number: int) -> dict[str, str | None]:
+    repo = number % 5
+    imports = f"import module_{number - 5}\n" if number >= 5 else ""
+    body = "".join(f"    total_{line} = first * {number} + {line}\n" for line in range(number % 30))
+    content = f"{imports}\n\ndef function_{number}(first):\n{body}    return first\n"
+    return {"content": content, "path": f"module_{number}.py", "repo_name": f"org/repo_{repo}", "language": "Python"}
+
+
+@pytest.fixture
+def rows():
+    return [source(number) for number in range(60)]
+
+
+def write_corpus(folder, rows, *, files=2, seed=0):
+    rows = random.Random(seed).sample(rows, len(rows))
+    folder.mkdir()
+    for number in range(files):
+        part = rows[number * len(rows) // files : (number + 1) * len(rows) // files]
+        pq.write_table(pa.Table.from_pylist(part), folder / f"{number}.parquet", row_group_size=7)
+    return str(folder)
+
+
+def pack(corpus, output, *more, code=0):
+    words = ["pack", "--input", corpus, "--output", str(output), "--context_length", "512", "--progress", "none"]
+    assert main([*words, *more]) == code
+
+
+def packed_here(corpus, job_dir):
+    """What the job would give, without its machinery: grouped, then each row group packed. Rows, and rejected ones."""
+    grouped = group_by_repository([corpus], str(job_dir), ColumnOverrides())
+    work = PackWork(
+        tokenizer="embedded",
+        recipe=DocumentRecipe(),
+        context_length=512,
+        top_lines=200,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        row_workers=0,
+    )
+    work.open()
+    kept, rejected = [], []
+    for path in sorted(Path(grouped.folder).glob("*.parquet")):
+        for group in range(pq.ParquetFile(path).num_row_groups):
+            table = pq.ParquetFile(path).read_row_group(group)
+            unit = Unit(
+                unit_id="0",
+                uri=str(path),
+                version="",
+                row_group=group,
+                row_start=0,
+                row_count=table.num_rows,
+                num_bytes=table.nbytes,
+            )
+            result = work.run(unit, table, list(range(table.num_rows)))
+            assert result.counts["rows_in"] == table.num_rows
+            kept += result.kept.to_pylist()
+            rejected += result.rejected.to_pylist()
+    return kept, rejected
+
+
+def packed_rows(output):
+    table = pa.concat_tables([pq.read_table(path) for path in sorted((output / "data").glob("*.parquet"))])
+    assert table.schema.names == ROW_SCHEMA.names
+    return table.to_pylist()
+
+
+def rebuilt(packed):
+    tokenizer = Tokenizer.load("embedded")
+    pieces = defaultdict(list)
+    for row in packed:
+        for part in row["parts"]:
+            ids = row["input_ids"][part["token_start"] : part["token_end"]]
+            if part["fim_mode"] == "none":
+                text = tokenizer.decode(ids[part["path_tokens"] :])
+            else:
+                read = read_fim_document(tokenizer, ids, prefix_tokens=part["prefix_tokens"])
+                text = "".join(map(tokenizer.decode, (read.prefix, read.middle, read.suffix)))
+            pieces[part["repo_name"], part["path"], part["content_sha256"]].append((part["start"], text))
+    return {key: "".join(text for _, text in sorted(found)) for key, found in pieces.items()}
+
+
+def test_all_files_of_a_corpus_stand_in_rows_whatever_files_they_came_in(tmp_path, rows):
+    one = write_corpus(tmp_path / "one", rows, files=1)
+    many = write_corpus(tmp_path / "many", rows, files=9, seed=1)
+    pack(one, tmp_path / "a")
+    packed = packed_rows(tmp_path / "a")
+    assert (packed, []) == packed_here(many, tmp_path / "b")
+    assert rebuilt(packed) == {(r["repo_name"], r["path"], content_sha256(r["content"])): r["content"] for r in rows}
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert (summary["rows"]["kept"], summary["rows"]["rejected"]) == (60, 0)
+
+
+def test_files_of_a_repository_stand_in_the_order_of_their_imports(tmp_path, rows):
+    packed, _ = packed_here(write_corpus(tmp_path / "corpus", rows), tmp_path / "job")
+    first: dict[tuple[str, str], int] = {}
+    for row in packed:
+        for part in row["parts"]:
+            first.setdefault((part["repo_name"], part["path"]), len(first))
+    for number in range(5, 60):
+        repo = f"org/repo_{number % 5}"
+        assert first[repo, f"module_{number - 5}.py"] < first[repo, f"module_{number}.py"]
+
+
+def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, rows, monkeypatch, capsys):
+    corpus = write_corpus(tmp_path / "corpus", rows)
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.driver.run_job", lambda *arguments: 130)  # killed after it had grouped
+        pack(corpus, out, code=130)
+    assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / JOB_FILE).exists()
+    monkeypatch.setattr("jobs.grouping.read_inputs", None)
+    pack(corpus, out)
+    monkeypatch.undo()
+    assert packed_rows(out) == packed_here(corpus, tmp_path / "whole")[0]
+    pack(corpus, out)  # complete: nothing to do
+    pack(write_corpus(tmp_path / "other", rows), out, code=2)
+    assert "can't change --input" in capsys.readouterr().err
+
+
+def test_bad_rows_are_rejected_with_where_they_came_from(tmp_path, rows):
+    bad = [
+        {"content": None, "path": "null.py", "repo_name": "org/bad", "language": "Python"},
+        {"content": "", "path": "empty.py", "repo_name": "org/bad", "language": "Python"},
+        {"content": "x = 1\n", "path": None, "repo_name": "org/bad", "language": "Python"},
+    ]
+    corpus = write_corpus(tmp_path / "corpus", [*rows, *bad])
+    _, rejected = packed_here(corpus, tmp_path / "job")
+    assert sorted(row["reason"] for row in rejected) == ["empty_content", "no_path", "null_content"]
+    for row in rejected:
+        table = pq.ParquetFile(row["uri"]).read_row_group(row["row_group"])
+        assert table.column("repo_name")[row["row"]].as_py() == "org/bad"
+
+
+def test_rows_without_a_repository_and_duplicate_paths_are_packed(tmp_path):
+    rows = [
+        {"content": f"x = {n}\n" * 3, "path": "same.py", "repo_name": repo, "language": "Python"}
+        for n, repo in enumerate([None, None, "org/a", "org/a", "org/A"])
+    ]
+    packed, _ = packed_here(write_corpus(tmp_path / "corpus", rows), tmp_path / "job")
+    assert sorted(rebuilt(packed).values()) == sorted(row["content"] for row in rows)
+
+
+def test_a_repository_over_all_files_is_one_row_group(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(grouping, "BUCKET_MB", 0.001)
+    monkeypatch.setattr(grouping, "GROUP_MB", 0.002)
+    monkeypatch.setattr(grouping, "SPOOL_MB", 0.001)
+    corpus = write_corpus(tmp_path / "corpus", rows, files=8)
+    grouped = group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+    places = defaultdict(set)
+    count = 0
+    for path in sorted((tmp_path / "job" / "grouped").rglob("*.parquet")):
+        parquet = pq.ParquetFile(path)
+        for group in range(parquet.num_row_groups):
+            for repo in parquet.read_row_group(group).column("repo_name").to_pylist():
+                places[repo].add((path.name, group))
+                count += 1
+    assert count == grouped.rows == 60
+    assert all(len(found) == 1 for found in places.values())
+    assert len(set.union(*places.values())) > 1
+
+
+def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):
+    corpus = write_corpus(tmp_path / "corpus", rows)
+    (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
+    grouped = group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+    assert [uri.rsplit("/", 1)[-1] for uri, _ in grouped.bad_files] == ["bad.parquet"]
+    assert grouped.rows == 60
+
+
+@pytest.mark.parametrize("missing", ["repo_name", "path"])
+def test_a_missing_column_is_one_clear_line(tmp_path, rows, missing):
+    table = [{name: value for name, value in row.items() if name != missing} for row in rows]
+    corpus = write_corpus(tmp_path / "corpus", table)
+    with pytest.raises(ConfigError, match="column, which grouping needs; name it with --"):
+        group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+
+
+def test_retry_rejected_is_refused(tmp_path, capsys):
+    assert main(["pack", "--retry_rejected", "x", "--output", str(tmp_path / "out")]) == 2
+    assert "codemill pack takes no --retry_rejected" in capsys.readouterr().err
