@@ -6,6 +6,7 @@ make) and is thread-safe. Raw values leave it nowhere: findings carry types, off
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from transforms.filters.findings import Finding, resolve_overlaps
 from transforms.filters.policy import Policy, load_policy
 from transforms.filters.redact import redact
+from transforms.filters.rules import RuleSet
 from transforms.filters.scanner import Scanner
 from transforms.filters.syntax import parses
 
@@ -47,6 +49,12 @@ class FilterOutcome:
     def is_redacted(self) -> bool:
         """Whether the text differs from what came in."""
         return self.dropped is None and any(f.placeholder for f in self.findings)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_scanner(rules: RuleSet) -> Scanner:
+    """One scanner a rule set and process: several filters, and a filter that is opened again, share it."""
+    return Scanner(rules)
 
 
 def drop_reason(finding_type: str, where: str) -> str:
@@ -95,7 +103,7 @@ class ContentFilter:
     def open(self) -> None:
         """Makes the scanner, once. Raises ConfigError."""
         if self._scanner is None:
-            self._scanner = Scanner(self.rules)
+            self._scanner = _shared_scanner(self.rules)
 
     def scan(self, text: str, language: str = "", path: str = "") -> list[Finding]:
         """Findings with the policy's actions, without overlaps, in order."""

@@ -16,6 +16,7 @@ Recipes (`recipes.py`) make examples at run time, so no token-shaped literal sta
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -105,12 +106,20 @@ class RuleSet:
 def load_rules(*extra_files: str | Path) -> RuleSet:
     """Reads codemill's rules and then a user's own files. Raises ConfigError (one line: file, rule, reason)."""
     rules: dict[str, Rule] = {}
-    for path in [*sorted(RULES_DIRECTORY.glob("*.toml")), *map(Path, extra_files)]:
+    for rule in _own_rules():
+        rules[rule.id] = rule
+    for path in map(Path, extra_files):
         for rule in read_rule_file(path):
             if rule.id in rules:
                 raise ConfigError(f"{path.name}: rule {rule.id} is there twice; give it another id")
             rules[rule.id] = rule
     return RuleSet(tuple(rules.values()))
+
+
+@functools.cache
+def _own_rules() -> tuple[Rule, ...]:
+    """The project's own rules; read once a process."""
+    return tuple(rule for path in sorted(RULES_DIRECTORY.glob("*.toml")) for rule in read_rule_file(path))
 
 
 def read_rule_file(path: Path) -> list[Rule]:

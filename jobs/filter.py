@@ -1,0 +1,103 @@
+"""`codemill filter`: secrets, personal data, unsafe content, quality, licences and benchmarks, over any corpus.
+
+    codemill filter --input 'corpus/**/*.parquet' --output clean --policy default
+
+The stages are `transforms.filters.work`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.options import CommonOptions, from_all_options, option
+
+if TYPE_CHECKING:
+    from transforms.filters.work import FilterWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """Filter a corpus: what is secret or personal is replaced, what is unfit is left out, each with its reason."""
+
+    policy: str = option(
+        "default",
+        help="What to do with each type of finding: strict, default, annotate, none, or a file.",
+        metavar="NAME",
+    )
+    quality: bool = option(True, help="Leave out files with too long lines, encoded data, repeated lines and so on.")
+    require_syntax: bool = option(False, help="Leave out files that don't parse in their language.")
+    drop_generated: bool = option(True, help="Leave out files that a machine wrote.")
+    drop_vendored: bool = option(False, help="Leave out files under vendored folders.")
+    allow_licenses: tuple[str, ...] = option(
+        (),
+        help="SPDX identifiers that are allowed; permissive stands for the usual ones; empty allows all.",
+        metavar="SPDX",
+    )
+    deny_licenses: tuple[str, ...] = option((), help="SPDX identifiers that are not allowed.", metavar="SPDX")
+    allow_unknown_license: bool = option(True, help="Keep files without a recognised licence.")
+    license_column: str | None = option(None, help="Column of the licences; found by itself in the usual layouts.")
+    opt_out: tuple[str, ...] = option(
+        (), help="Lists of repositories (owner/name a line) whose files are left out.", metavar="FILE"
+    )
+    decontaminate: bool = option(True, help="Leave out files that hold items of public code benchmarks.")
+    benchmarks: tuple[str, ...] = option(
+        (), help="Folders of Parquet files (columns id, text) with benchmarks of your own.", metavar="DIR"
+    )
+    min_ngrams: int = option(
+        3, help="12-token runs of one benchmark item that reject a file.", minimum=1, metavar="COUNT"
+    )
+    row_workers: int = option(
+        0, help="Processes for the filters beside the worker's own; 0: none.", operational=True, minimum=0
+    )
+
+
+def build_work(options: Mapping[str, Any]) -> FilterWork:
+    """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
+    from transforms.columns import ColumnOverrides, RowLimits
+    from transforms.filters import ContentFilter
+    from transforms.filters.licences import make_policy
+    from transforms.filters.quality import Limits
+    from transforms.filters.work import FilterStages, FilterWork
+
+    o = from_all_options(Options, options)
+    stages = FilterStages(
+        content_filter=None if o.policy == "none" else ContentFilter(o.policy),
+        limits=Limits() if o.quality else None,
+        licences=make_policy(
+            o.allow_licenses, o.deny_licenses, unknown_is_allowed=o.allow_unknown_license, opt_out_files=o.opt_out
+        ),
+        licence_column=o.license_column,
+        decontaminate=o.decontaminate,
+        benchmark_folders=o.benchmarks,
+        min_ngrams=o.min_ngrams,
+        require_syntax=o.require_syntax,
+        drop_generated=o.drop_generated,
+        drop_vendored=o.drop_vendored,
+    )
+    columns = ColumnOverrides(
+        content=o.content_column,
+        path=o.path_column,
+        repo_name=o.repo_column,
+        language=o.language_column,
+        license=o.license_column,
+    )
+    limits = RowLimits(max_content_bytes=int(o.max_content_mb * 1e6))
+    return FilterWork(stages, columns, limits, o.row_workers)
+
+
+def run(options: Options, beam_args: Sequence[str]) -> int:
+    """Runs the job and returns the exit code."""
+    from jobs.driver import run_job
+    from jobs.options import all_options
+
+    return run_job("filter", options, beam_args, build_work(all_options(options)))
+
+
+if __name__ == "__main__":
+    import sys
+
+    from jobs.cli import main
+
+    sys.exit(main(["filter", *sys.argv[1:]]))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import cli
+from tests.jobs import uppercase
+
+WORDS = [f"name{i * 7919 % 613}" for i in range(300)]
+
+
+def text(changed: int = 0) -> str:
+    """300 words, of which the first so many are others."""
+    return "\n".join([f"other{i}" for i in range(changed)] + WORDS[changed:])
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch):
+    """Units and merges in this process."""
+
+    def units(job_dir, *, job_name, options, **more):
+        from jobs.dedup import build_work
+
+        def build_and_open(options):
+            work = build_work(options)
+            work.open()
+            return work
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(uppercase, "build_work", build_and_open)
+            uppercase.inline_units(job_dir, job_name=job_name, options=options, **more)
+
+    monkeypatch.setattr("jobs.supervisor.run_units", units)
+    monkeypatch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+
+
+def dedup(folder: Path, texts: list[str], *more: str) -> tuple[list[dict], list[dict]]:
+    """Rows kept and rejected."""
+    pq.write_table(pa.table({"content": texts}), folder / "in.parquet", row_group_size=2)
+    out = folder / "out"
+    words = ["dedup", "--input", str(folder / "in.parquet"), "--output", str(out), "--progress", "none", *more]
+    assert cli.main(words) == 0
+    return pq.read_table(out / "data").to_pylist(), pq.read_table(out / "rejected").to_pylist()
+
+
+def test_one_row_of_each_cluster_stays_and_the_others_name_it(tmp_path):
+    kept, rejected = dedup(tmp_path, [text(), "x = 1\n", text(10), text(), text(200)])
+    assert [(row["lineage"]["source_row_group"], row["lineage"]["source_row"]) for row in kept] == [
+        (0, 0),
+        (0, 1),
+        (2, 0),
+    ]
+    assert [row["cluster_size"] for row in kept] == [3, 1, 1]
+    assert [row["reason"] for row in rejected] == ["near_duplicate", "exact_duplicate"]
+    assert all("00000000 000000000000" in row["detail"] for row in rejected)
+
+
+def test_the_longest_row_stays_where_that_is_asked_for(tmp_path):
+    kept, _ = dedup(tmp_path, [text(), text() + "\nand more"], "--keep", "longest")
+    assert [row["content"] for row in kept] == [text() + "\nand more"]
+
+
+def test_a_higher_threshold_keeps_what_a_lower_one_leaves_out(tmp_path):
+    kept, _ = dedup(tmp_path, [text(), text(10)], "--threshold", "0.99")
+    assert len(kept) == 2

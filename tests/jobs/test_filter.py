@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import cli
+from tests.jobs import uppercase
+from transforms.filters.recipes import fill
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch):
+    """Units and merges in this process."""
+    monkeypatch.setattr("jobs.supervisor.run_units", inline_units)
+    monkeypatch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+
+
+def inline_units(job_dir, *, job_name, options, **more):
+    """As `uppercase.inline_units`, for the filter job."""
+    from jobs.filter import build_work
+
+    def build_and_open(options):
+        work = build_work(options)
+        work.open()
+        return work
+
+    original = uppercase.build_work
+    uppercase.build_work = build_and_open
+    try:
+        uppercase.inline_units(job_dir, job_name=job_name, options=options, **more)
+    finally:
+        uppercase.build_work = original
+
+
+def secret(seed: int = 0) -> str:
+    return fill("ghp_{crctoken}", random.Random(seed))
+
+
+def write_corpus(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def row(
+    content: str, path: str = "a.py", language: str = "Python", repo: str = "o/r", licence: str = "MIT"
+) -> dict[str, object]:
+    return {"content": content, "path": path, "repo_name": repo, "language": language, "detected_licenses": [licence]}
+
+
+def run(corpus: Path, output: Path, *more: str) -> int:
+    return cli.main(["filter", "--input", str(corpus), "--output", str(output), "--progress", "none", *more])
+
+
+def kept(output: Path) -> list[dict[str, object]]:
+    return pq.read_table(output / "data").to_pylist()
+
+
+def reasons(output: Path) -> list[tuple[str, str]]:
+    return [(r["stage"], r["reason"]) for r in pq.read_table(output / "rejected").to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("filter")
+    (folder / "opt_out.txt").write_text("# asked for it\nGone/Repo\n")
+    corpus = write_corpus(
+        folder / "in.parquet",
+        [
+            row(f'TOKEN = "{secret()}"\n'),
+            row("def f(x):\n    return x\n"),
+            row("y = 1  # " + "word " * 400 + "\n", path="long.py"),
+            row("y = 1\n", repo="gone/repo"),
+            row("z = 1\n", licence="GPL-3.0-only"),
+            row("# Licensed under the Apache License, Version 2.0\nw = 1\n", licence="GPL-3.0-only"),
+        ],
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setattr("jobs.supervisor.run_units", inline_units)
+    patch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+    with patch.context():
+        more = ("--deny_licenses", "GPL-3.0-only", "--opt_out", str(folder / "opt_out.txt"))
+        assert run(corpus, folder / "out", *more) == 0
+    patch.undo()
+    return folder / "out"
+
+
+def test_a_secret_is_replaced_and_its_span_told(outcome):
+    first = kept(outcome)[0]
+    assert first["content"] == 'TOKEN = "<KEY_1>"\n'
+    (finding,) = first["findings"]
+    assert (finding["type"], finding["action"], finding["placeholder"]) == ("api_token", "redact", "<KEY_1>")
+    assert finding["validated"]
+    assert first["lineage"]["content_sha256"] != first["lineage"]["redacted_sha256"]
+
+
+def test_unfit_rows_are_rejected_with_their_reasons(outcome):
+    assert sorted(reasons(outcome)) == [
+        ("licence", "licence_denied"),
+        ("licence", "repository_opted_out"),
+        ("quality", "line_too_long"),
+    ]
+
+
+def test_a_files_own_header_goes_before_its_repositorys_licence(outcome):
+    assert kept(outcome)[2]["licences"] == ["Apache-2.0"]
+
+
+def test_no_output_holds_the_secret(outcome):
+    needle = secret().encode()
+    files = [path for path in outcome.rglob("*") if path.is_file()]
+    assert files and not any(needle in path.read_bytes() for path in files)
+
+
+def test_the_funnel_counts_rows_and_bytes(outcome):
+    counts = json.loads((outcome / "summary.json").read_text())["counts"]
+    assert counts["found.api_token.redact"] == counts["rows_redacted"] == 1
+    assert counts["bytes_kept"] > 0 and counts["bytes_rejected"] > 2000
+
+
+def test_the_same_run_twice_gives_the_same_rows(outcome, tmp_path):
+    corpus = write_corpus(tmp_path / "in.parquet", [row(f'TOKEN = "{secret()}"\n')])
+    assert run(corpus, tmp_path / "a") == run(corpus, tmp_path / "b") == 0
+    assert kept(tmp_path / "a") == kept(tmp_path / "b")
+
+
+def test_an_unknown_policy_type_is_one_line_and_nothing_is_written(tmp_path, capfd):
+    (tmp_path / "p.yaml").write_text("actions:\n  emial: drop\n")
+    corpus = write_corpus(tmp_path / "in.parquet", [row("a = 1\n")])
+    assert run(corpus, tmp_path / "out", "--policy", str(tmp_path / "p.yaml")) == 2
+    said = capfd.readouterr().err
+    assert "unknown type 'emial'" in said and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,137 @@
+"""Whether a text holds a benchmark's problem: hashed 12-grams of the public sets, and any set of the user's own.
+
+codemill ships hashes and item names, no text (`benchmark_ngrams.npz`, made by `python -m transforms.filters.contamination_index`). An item of 8 to
+11 tokens counts as one n-gram of its own length: then the whole of it must stand in the text. N-grams that three or more problems
+share are boilerplate and were left out. 12 tokens are GPT-3's shortest (Brown et al. 2020, arXiv:2005.14165, appendix C).
+
+The evidence is in the finding: which benchmark, which item, how many of its n-grams, and where in the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.errors import ConfigError
+from transforms.filters.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
+
+NGRAM_TOKENS = 12
+MIN_ITEM_TOKENS = 8
+BOILERPLATE_ITEMS = 3
+MIN_DISTINCT_TOKENS = 7  # "0, 1, 2, 3, 0, 1, ..." is nobody's text
+PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """A benchmark item found in a text.
+
+    Args:
+        benchmark, item: Which, e.g. `HumanEval`, `HumanEval/12`.
+        num_ngrams: How many of its n-grams stand in the text.
+        first_token: Index of the first matching token in the text's normalised tokens.
+    """
+
+    benchmark: str
+    item: str
+    num_ngrams: int
+    first_token: int
+
+
+@dataclass(frozen=True)
+class BenchmarkIndex:
+    """Sorted n-gram hashes by n-gram length, each with the item it belongs to.
+
+    Args:
+        by_length: For each n-gram length, sorted hashes and the item index of each.
+        items: `(benchmark, item)` by index.
+    """
+
+    by_length: dict[int, tuple[Hashes, np.ndarray]]
+    items: tuple[tuple[str, str], ...]
+
+    def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
+        """Items of which at least `min_ngrams` n-grams stand in a text, most first."""
+        hashes = token_hashes(tokens_of(text))
+        counts: dict[int, int] = {}
+        first: dict[int, int] = {}
+        for n, (known, owners) in self.by_length.items():
+            grams = ngram_hashes(hashes, n)
+            if not len(grams) or not len(known):
+                continue
+            at = np.searchsorted(known, grams)
+            at[at == len(known)] = 0
+            for position in np.flatnonzero(known[at] == grams):
+                item = int(owners[at[position]])
+                counts[item] = counts.get(item, 0) + 1
+                first[item] = min(first.get(item, int(position)), int(position))
+        found = [Contamination(*self.items[i], n, first[i]) for i, n in counts.items() if n >= min_ngrams]
+        return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
+
+    def save(self, path: Path) -> None:
+        """Writes the index: hashes and names only."""
+        arrays = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
+        arrays |= {f"owners_{n}": owners for n, (_, owners) in self.by_length.items()}
+        np.savez_compressed(path, items=np.array(["\t".join(item) for item in self.items]), **arrays)
+
+
+def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
+    """An index of `(benchmark, item, text)`; several texts may belong to one item."""
+    items = sorted({(benchmark, item) for benchmark, item, _ in texts})
+    number = {item: index for index, item in enumerate(items)}
+    grams: dict[int, dict[int, set[int]]] = {}
+    for benchmark, item, text in texts:
+        hashes = token_hashes(tokens_of(text))
+        n = min(NGRAM_TOKENS, len(hashes))
+        if n < MIN_ITEM_TOKENS:
+            continue
+        tokens = tokens_of(text)
+        for at, value in enumerate(ngram_hashes(hashes, n).tolist()):
+            if len(set(tokens[at : at + n])) < MIN_DISTINCT_TOKENS:
+                continue
+            grams.setdefault(n, {}).setdefault(value, set()).add(number[benchmark, item])
+    by_length = {}
+    for n, owners_of in sorted(grams.items()):
+        telling = sorted(
+            (value, min(owners)) for value, owners in owners_of.items() if _problems(owners, items) < BOILERPLATE_ITEMS
+        )
+        by_length[n] = (
+            np.array([value for value, _ in telling], dtype=np.uint64),
+            np.array([owner for _, owner in telling], dtype=np.uint32),
+        )
+    return BenchmarkIndex(by_length, tuple(items))
+
+
+def _problems(owners: set[int], items: list[tuple[str, str]]) -> int:
+    """How many different problems share an n-gram; the same problem in several languages and cuts is one."""
+    return len({items[owner][1].split("#")[0] for owner in owners})
+
+
+def load_index(path: Path = PUBLIC_INDEX) -> BenchmarkIndex:
+    """Reads an index. Raises ConfigError."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            lengths = sorted(int(name[7:]) for name in arrays.files if name.startswith("hashes_"))
+            by_length = {n: (arrays[f"hashes_{n}"], arrays[f"owners_{n}"]) for n in lengths}
+            items = tuple((line.partition("\t")[0], line.partition("\t")[2]) for line in arrays["items"].tolist())
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigError(f"benchmark index {path}: {error}") from None
+    return BenchmarkIndex(by_length, items)
+
+
+def merge_indexes(*indexes: BenchmarkIndex) -> BenchmarkIndex:
+    """One index of several, such as the public one and a user's own."""
+    items: list[tuple[str, str]] = []
+    parts: dict[int, list[tuple[Hashes, np.ndarray]]] = {}
+    for index in indexes:
+        for n, (known, owners) in index.by_length.items():
+            parts.setdefault(n, []).append((known, owners + np.uint32(len(items))))
+        items += index.items
+    by_length = {}
+    for n, pairs in parts.items():
+        known, owners = np.concatenate([k for k, _ in pairs]), np.concatenate([o for _, o in pairs])
+        order = np.argsort(known, kind="stable")
+        by_length[n] = (known[order], owners[order])
+    return BenchmarkIndex(by_length, tuple(items))

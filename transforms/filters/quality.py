@@ -1,0 +1,176 @@
+"""Whether a file is worth learning from: signals measured once, then one pure predicate a fault.
+
+    text -> signals (one pass over bytes and lines) -> first fault that the limits name, or none
+
+Every limit names its source. None of them divides by a count that can be zero, so files of no, one or five lines are judged like any other.
+Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`syntax.parses`) is apart because it is slow.
+
+Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section 3.1), The Stack v2
+(Lozhkov et al. 2024, arXiv:2402.19173, section 3.2), Gopher (Rae et al. 2021, arXiv:2112.11446, table A1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_ALPHANUMERIC = bytes(b for b in range(256) if chr(b).isascii() and chr(b).isalnum()) + bytes(range(128, 256))
+_ENCODED = re.compile(
+    rb"(?:[A-Za-z0-9+/]{64,}={0,2}|(?:\\x[0-9A-Fa-f]{2}){16,}|(?:0x[0-9A-Fa-f]{1,8},[ ]?){16,}|(?:\\u[0-9A-Fa-f]{4}){8,})"
+)
+_ENCODED_LINE_BYTES = 64
+_HASH_COMMENT = frozenset(
+    "python ruby perl shell bash r julia elixir toml ini yaml makefile dockerfile powershell cmake nim crystal tcl".split()
+)
+_DASH_COMMENT = frozenset("sql lua haskell ada elm vhdl".split())
+_DATA_LANGUAGES = frozenset("json csv tsv xml yaml svg text geojson".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What was measured. Lengths in bytes; shares from 0 to 1, 0 for an empty file.
+
+    Args:
+        num_bytes, num_lines: Size; an empty file has no lines.
+        longest_line, mean_line: Line lengths.
+        alphanumeric_share: ASCII letters and digits and all non-ASCII bytes, over all bytes.
+        encoded_share, longest_encoded: Runs of base64, hex escapes and byte lists, over all bytes, and the longest.
+        repeated_line_share: Lines longer than two characters that an earlier line equals, over such lines.
+        comment_line_share: Lines that begin with a comment mark, over lines that aren't blank.
+    """
+
+    num_bytes: int
+    num_lines: int
+    longest_line: int
+    mean_line: float
+    alphanumeric_share: float
+    encoded_share: float
+    longest_encoded: int
+    repeated_line_share: float
+    comment_line_share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Thresholds, each with its source. None switches a fault off."""
+
+    max_longest_line: int | None = 1000  # The Stack, StarCoder 3.1
+    max_mean_line: float | None = 100.0  # The Stack, StarCoder 3.1
+    min_alphanumeric_share: float | None = 0.25  # The Stack, StarCoder 3.1
+    max_encoded_share: float | None = 0.5  # The Stack v2 3.2
+    max_encoded_run: int | None = 1024  # The Stack v2 3.2
+    max_repeated_line_share: float | None = 0.6  # Gopher has 0.3 for prose; code repeats closing brackets and imports
+    min_repeat_lines: int = 20  # below that a share says nothing
+    min_comment_share: float | None = (
+        None  # StarCoder 3.1 used 0.01 for some languages; off, since short files have none
+    )
+    max_comment_share: float | None = 0.8  # StarCoder 3.1
+    max_data_bytes: int | None = (
+        50_000  # StarCoder 3.1: JSON and YAML of 50 to 5000 characters; data beyond teaches little
+    )
+    min_lines: int | None = None
+
+
+def measure(text: str, language: str = "") -> Signals:
+    """Measures a text's signals.
+
+    >>> measure("").num_lines, measure("a = 1\\n").longest_line
+    (0, 5)
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    if not data:
+        return Signals(0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    size, lengths = len(data), list(map(len, lines))
+    encoded = [len(m) for line in lines if len(line) >= _ENCODED_LINE_BYTES for m in _ENCODED.findall(line)]
+    stripped = [line.strip() for line in lines]
+    telling = [line for line in stripped if len(line) > 2]
+    marks = _comment_marks(language.lower())
+    filled = sum(1 for line in stripped if line)
+    return Signals(
+        num_bytes=size,
+        num_lines=len(lines),
+        longest_line=max(lengths),
+        mean_line=sum(lengths) / len(lines),
+        alphanumeric_share=(size - len(data.translate(None, _ALPHANUMERIC))) / size,
+        encoded_share=sum(encoded) / size,
+        longest_encoded=max(encoded, default=0),
+        repeated_line_share=1 - len(set(telling)) / len(telling) if telling else 0.0,
+        comment_line_share=sum(1 for line in stripped if line.startswith(marks)) / filled if filled else 0.0,
+    )
+
+
+def _comment_marks(language: str) -> tuple[bytes, ...]:
+    if language in _HASH_COMMENT:
+        return (b"#",)
+    if language in _DASH_COMMENT:
+        return (b"--", b"/*", b"*")
+    return (b"//", b"/*", b"* ", b"*/", b"<!--")
+
+
+def line_too_long(s: Signals, limits: Limits, language: str) -> bool:
+    """A line longer than `max_longest_line`: minified or data."""
+    return limits.max_longest_line is not None and s.longest_line > limits.max_longest_line
+
+
+def lines_too_long_on_average(s: Signals, limits: Limits, language: str) -> bool:
+    """A mean line longer than `max_mean_line`; prose and markup have such lines by nature."""
+    return (
+        limits.max_mean_line is not None
+        and s.mean_line > limits.max_mean_line
+        and language not in ("markdown", "text", "html", "tex", "restructuredtext")
+    )
+
+
+def too_few_alphanumeric(s: Signals, limits: Limits, language: str) -> bool:
+    """Fewer letters and digits than `min_alphanumeric_share`. Files under 20 bytes aren't judged."""
+    share = limits.min_alphanumeric_share
+    return share is not None and s.num_bytes >= 20 and s.alphanumeric_share < share
+
+
+def mostly_encoded(s: Signals, limits: Limits, language: str) -> bool:
+    """Encoded data makes up more than `max_encoded_share`, or one run is longer than `max_encoded_run`."""
+    too_much = limits.max_encoded_share is not None and s.encoded_share > limits.max_encoded_share
+    return too_much or (limits.max_encoded_run is not None and s.longest_encoded > limits.max_encoded_run)
+
+
+def lines_repeat(s: Signals, limits: Limits, language: str) -> bool:
+    """More lines repeat an earlier one than `max_repeated_line_share`."""
+    share = limits.max_repeated_line_share
+    return share is not None and s.num_lines >= limits.min_repeat_lines and s.repeated_line_share > share
+
+
+def too_many_comments(s: Signals, limits: Limits, language: str) -> bool:
+    """More comment lines than `max_comment_share`, in files of five lines and more."""
+    return limits.max_comment_share is not None and s.num_lines >= 5 and s.comment_line_share > limits.max_comment_share
+
+
+def too_few_comments(s: Signals, limits: Limits, language: str) -> bool:
+    """Fewer comment lines than `min_comment_share`, where that is asked for."""
+    return limits.min_comment_share is not None and s.num_lines >= 5 and s.comment_line_share < limits.min_comment_share
+
+
+def data_like(s: Signals, limits: Limits, language: str) -> bool:
+    """A large file in a data format."""
+    return limits.max_data_bytes is not None and language in _DATA_LANGUAGES and s.num_bytes > limits.max_data_bytes
+
+
+def too_short(s: Signals, limits: Limits, language: str) -> bool:
+    """Fewer lines than `min_lines`, where that is asked for."""
+    return limits.min_lines is not None and s.num_lines < limits.min_lines
+
+
+FAULTS: tuple[Callable[[Signals, Limits, str], bool], ...] = (
+    line_too_long, lines_too_long_on_average, too_few_alphanumeric, mostly_encoded, lines_repeat,
+    too_many_comments, too_few_comments, data_like, too_short,
+)  # fmt: skip
+"""In the order in which they are asked; a fault's name is the drop reason."""
+
+
+def fault(signals: Signals, limits: Limits, language: str = "") -> str | None:
+    """The first fault's name, or None."""
+    lowered = language.lower()
+    return next((check.__name__ for check in FAULTS if check(signals, limits, lowered)), None)
