@@ -74,11 +74,10 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver import run_job
-    from jobs.options import all_options
+    from jobs.generating import run_generating
 
     options = replace(options, task_sha256=_hash(_load(replace(options, task_sha256=""))))
-    return run_job("annotate", options, beam_args, build_work(all_options(options)))
+    return run_generating("annotate", options, beam_args, build_work)
 
 
 def _load(options: Options) -> AnnotationSpec:

@@ -66,12 +66,11 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver import run_job
-    from jobs.options import all_options
+    from jobs.generating import run_generating
 
     if options.what == "prompt" and options.content_column is None:
         options = replace(options, content_column="prompt")
-    return run_job("generate", options, beam_args, build_work(all_options(options)))
+    return run_generating("generate", options, beam_args, build_work)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from jobs.options import GeneratingOptions
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jobs.options import GeneratingOptions, all_options
+from model.errors import ConfigError
 from transforms.bridge import EngineSpec
 from transforms.columns import ColumnOverrides, RowLimits
 from transforms.filters import ContentFilter
@@ -19,10 +24,21 @@ def generation_work(options: GeneratingOptions, task: Task, *, nest: bool = Fals
         nest: Whether a file becomes one row.
 
     Raises:
-        ConfigError: The model can't be found, or the policy can't be read.
+        ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
     """
     import model
+    from model.checkpoint import read_config
 
+    longest, context = options.max_prompt_tokens + options.max_new_tokens, read_config(options.model).context_length
+    if longest > context:
+        raise ConfigError(
+            f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
+            f"{longest} tokens, the model's context has {context}; lower one of them"
+        )
+    content_filter = _content_filter(options)
+    version = content_filter.version if content_filter is not None else ""
+    if options.policy_version and options.policy_version != version:
+        raise ConfigError(f"--policy {options.policy} changed while the job ran; restore it, or begin a new --output")
     return GenerationWork(
         task=task,
         engine=EngineSpec(
@@ -42,12 +58,33 @@ def generation_work(options: GeneratingOptions, task: Task, *, nest: bool = Fals
         ),
         limits=RowLimits(max_content_bytes=int(options.max_content_mb * 1_000_000)),
         checkpoint_sha256=model.checkpoint_hash(options.model),
-        content_filter=None if options.policy == "none" else ContentFilter(options.policy),
+        content_filter=content_filter,
         row_workers=-1 if options.row_workers is None else options.row_workers,
         samples=options.samples,
         keep=options.keep,
         nest=nest,
     )
+
+
+def run_generating(
+    job_name: str,
+    options: GeneratingOptions,
+    beam_args: Sequence[str],
+    build_work: Callable[[Mapping[str, Any]], GenerationWork],
+) -> int:
+    """Runs a generating job and returns the exit code.
+
+    What a policy file says now is frozen with the options: a file that changes is another policy.
+    """
+    from jobs.driver import run_job
+
+    content_filter = _content_filter(options)
+    options = replace(options, policy_version=content_filter.version if content_filter is not None else "")
+    return run_job(job_name, options, beam_args, build_work(all_options(options)))
+
+
+def _content_filter(options: GeneratingOptions) -> ContentFilter | None:
+    return None if options.policy == "none" else ContentFilter(options.policy)
 
 
 def wants_chat(model_path: str) -> bool:

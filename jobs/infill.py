@@ -78,10 +78,9 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver import run_job
-    from jobs.options import all_options
+    from jobs.generating import run_generating
 
-    return run_job("infill", options, beam_args, build_work(all_options(options)))
+    return run_generating("infill", options, beam_args, build_work)
 
 
 def _parse_mix(words: Sequence[str]) -> dict[str, float]:

@@ -505,6 +505,9 @@ class GeneratingOptions(ModelOptions, CommonOptions):
         minimum=0,
         metavar="PROCESSES",
     )
+    policy_version: str = option(
+        "", help="Hash of policy and rules; filled in, so that a resumed job refuses other ones.", metavar="HASH"
+    )
     samples: int = option(1, help="Answers asked for per target; more than one needs --temperature.", minimum=1)
     keep: int = option(1, help="Distinct answers that are kept of each target's samples, at most.", minimum=1)
 

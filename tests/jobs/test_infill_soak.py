@@ -20,8 +20,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import jobs.driver
 import jobs.finalize
-import jobs.run  # noqa: F401  (both register their failpoints)
+import jobs.planning
+import jobs.run  # noqa: F401  (these register their failpoints)
 from jobs import failpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -94,7 +96,9 @@ def test_two_uninterrupted_runs_give_the_same_bytes(corpus, reference, tmp_path)
         assert file.read_bytes() == (tmp_path / "again" / "data" / file.name).read_bytes()
 
 
-@pytest.mark.parametrize("name", failpoints.names("commit.") + failpoints.names("finalize."))
+@pytest.mark.parametrize(
+    "name", [name for part in ("plan.", "commit.", "finalize.") for name in failpoints.names(part)]
+)
 def test_a_job_killed_at_a_failpoint_and_resumed_gives_the_same_dataset(name, corpus, reference, tmp_path):
     output = tmp_path / "killed"
     finish(command(corpus, output), CODEMILL_FAILPOINT=f"{name}:1=kill")

@@ -59,8 +59,15 @@ class RejectedTarget:
 class Task(Protocol):
     """One module and one test file each."""
 
-    name: str
-    template_version: str
+    @property
+    def name(self) -> str:
+        """What the lineage calls it."""
+        ...
+
+    @property
+    def template_version(self) -> str:
+        """Changes whenever the same row would give other prompts."""
+        ...
 
     @property
     def result_schema(self) -> pa.Schema:
