@@ -1,0 +1,324 @@
+"""What a device could do at most: floors of time from bytes, operations and published peaks. No JAX.
+
+    decode step    = max(bytes / bandwidth, FLOPs / peak);  bytes = all weights once + each slot's keys and values once
+    prefill        = tokens * FLOPs a token / peak, or reading the weights once a row, whichever is longer
+    slots          = what the caches may take / bytes of a slot's caches
+
+A floor is not a prediction: real programs reach a share of it, and what is printed as a range is that floor divided by
+stated, assumed shares. With `chips` > 1 one model is split over them, so bytes and operations are shared evenly and
+the links between them cost nothing: still a floor.
+Source of the method: Williams, Waterman, Patterson, "Roofline" (CACM 52(4), 2009); of the counts of operations:
+"Scaling Laws for Neural Language Models" (arXiv 2001.08361), section 2.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model.config import GemmaConfig
+from model.errors import ConfigError
+
+Storage = Literal["float32", "bfloat16", "int8"]
+WIDTHS: dict[Storage, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
+
+# The engine's own share (model.engine.options): caches take this much of what the weights leave free.
+CACHE_SHARE = 0.7
+# The engine prefills prompts in rows of about so many tokens, and reads the weights once for each.
+ROW_TOKENS = 4096
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """One chip's published peaks.
+
+    Args:
+        name: As on the command line.
+        title: What it is.
+        peak_flops: Dense matrix operations a second in the compute type, two for a multiply-add.
+        bandwidth: Bytes a second from its memory.
+        memory_bytes: What programs can use of its memory.
+        compute: The compute type that the peak holds for.
+        source: Where the figures come from.
+    """
+
+    name: str
+    title: str
+    peak_flops: float
+    bandwidth: float
+    memory_bytes: int
+    compute: Storage
+    source: str
+
+
+_TPU_DOCS = "cloud.google.com/tpu/docs"
+_HBM_LIMIT = "memory: the TPU compiler's limit for one program"
+DEVICES: dict[str, Device] = {
+    device.name: device
+    for device in (
+        Device(
+            name="v5e",
+            title="TPU v5e",
+            peak_flops=197e12,
+            bandwidth=819e9,
+            memory_bytes=int(15.75 * GIB),
+            compute="bfloat16",
+            source=f"{_TPU_DOCS}/v5e; {_HBM_LIMIT}",
+        ),
+        Device(
+            name="v6e",
+            title="TPU v6e",
+            peak_flops=918e12,
+            bandwidth=1640e9,
+            memory_bytes=int(31.25 * GIB),
+            compute="bfloat16",
+            source=f"{_TPU_DOCS}/v6e; {_HBM_LIMIT}",
+        ),
+        Device(
+            name="v5p",
+            title="TPU v5p",
+            peak_flops=459e12,
+            bandwidth=2765e9,
+            memory_bytes=95 * 10**9,
+            compute="bfloat16",
+            source=f"{_TPU_DOCS}/v5p",
+        ),
+        Device(
+            name="h100",
+            title="H100 SXM",
+            peak_flops=989e12,
+            bandwidth=3350e9,
+            memory_bytes=80 * 10**9,
+            compute="bfloat16",
+            source="NVIDIA H100 data sheet, SXM, without sparsity",
+        ),
+        Device(
+            name="h200",
+            title="H200 SXM",
+            peak_flops=989e12,
+            bandwidth=4800e9,
+            memory_bytes=141 * 10**9,
+            compute="bfloat16",
+            source="NVIDIA H200 data sheet, SXM, without sparsity",
+        ),
+        Device(
+            name="cpu",
+            title="32-core CPU",
+            # 32 cores * 2 AVX-512 units * 16 lanes * 2 * 2.6 GHz; 8 channels of DDR4-3200.
+            peak_flops=5.3e12,
+            bandwidth=204.8e9,
+            memory_bytes=128 * 10**9,
+            compute="float32",
+            source="Intel Xeon Platinum 8358 (ark.intel.com), one socket, base clock; 128 GB is an assumption",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A model as the device holds it: its shapes, and how weights and caches are stored."""
+
+    config: GemmaConfig
+    weights: Storage = "bfloat16"
+    cache: Storage = "bfloat16"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights.
+
+        >>> from model.config import PRESETS
+        >>> round(Shape(config=PRESETS["codegemma-2b"]).weight_bytes / GIB, 2)
+        4.67
+        """
+        return self.config.num_parameters * WIDTHS[self.weights]
+
+    @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of one token's keys and values in all layers.
+
+        >>> from model.config import PRESETS
+        >>> Shape(config=PRESETS["codegemma-7b"]).cache_bytes_per_token // 1024
+        448
+        """
+        config = self.config
+        return 2 * config.num_layers * config.num_kv_heads * config.head_dim * WIDTHS[self.cache]
+
+    @property
+    def block_parameters(self) -> int:
+        """Weights of all blocks' matrices: what a token is multiplied with in prefill, where no logits are made."""
+        config = self.config
+        attention = config.head_dim * (2 * config.num_heads + 2 * config.num_kv_heads)
+        return config.num_layers * config.d_model * (attention + 3 * config.d_ff)
+
+    def prefill_flops_per_token(self, prompt_tokens: float) -> float:
+        """Operations for a prompt's token, which sees half of its prompt on average."""
+        return 2 * self.block_parameters + self._attention_flops(prompt_tokens / 2)
+
+    def decode_flops_per_token(self, context: float) -> float:
+        """Operations for a generated token that sees `context` tokens; logits included."""
+        logits = self.config.vocab_size * self.config.d_model
+        return 2 * (self.block_parameters + logits) + self._attention_flops(context)
+
+    def _attention_flops(self, seen: float) -> float:
+        config = self.config
+        return 4 * config.num_layers * config.num_heads * config.head_dim * seen
+
+
+def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, chips: int = 1) -> float:
+    """Least seconds of one decode step of `slots` requests, each of which sees `context` tokens.
+
+    >>> from model.config import PRESETS
+    >>> shape, v5e = Shape(config=PRESETS["codegemma-2b"]), DEVICES["v5e"]
+    >>> round(64 / decode_step_s(shape, v5e, slots=64, context=1280))
+    8037
+    """
+    num_bytes = shape.weight_bytes + slots * context * shape.cache_bytes_per_token
+    flops = slots * shape.decode_flops_per_token(context)
+    return max(num_bytes / device.bandwidth, flops / device.peak_flops) / chips
+
+
+def prefill_s(shape: Shape, device: Device, *, tokens: float, prompt_tokens: float, chips: int = 1) -> float:
+    """Least seconds to prefill `tokens` tokens of prompts of `prompt_tokens` each."""
+    flops = tokens * shape.prefill_flops_per_token(prompt_tokens)
+    read = tokens / ROW_TOKENS * shape.weight_bytes
+    return max(flops / device.peak_flops, read / device.bandwidth) / chips
+
+
+def largest_slots(shape: Shape, device: Device, *, positions: int, chips: int = 1) -> int:
+    """Slots whose caches of `positions` tokens fit beside the weights; 0 where not even one does.
+
+    A share of `1 - CACHE_SHARE` of what the weights leave free stays for prefill rows and temporaries.
+    """
+    free = chips * device.memory_bytes - shape.weight_bytes
+    return max(0, int(free * CACHE_SHARE) // (positions * shape.cache_bytes_per_token))
+
+
+def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int = 16, most: int = 8) -> int:
+    """The smallest power of two of chips that holds the model and `min_slots` slots.
+
+    A multi-query model has one key/value head, which isn't split, so it takes one chip or none.
+
+    Raises:
+        ConfigError: It fits on none: says what it needs and what there is.
+    """
+    limit = min(most, shape.config.num_kv_heads)
+    chips = 1
+    while chips <= limit:
+        if largest_slots(shape, device, positions=positions, chips=chips) >= min_slots:
+            return chips
+        chips *= 2
+    chips //= 2
+    if largest_slots(shape, device, positions=positions, chips=chips) >= 1:
+        return chips
+    raise ConfigError(
+        f"{shape.weight_bytes / GIB:.1f} GiB of {shape.weights} weights and a slot of {positions} positions don't fit "
+        f"{chips} x {device.title} ({chips * device.memory_bytes / GIB:.1f} GiB)"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is to be generated.
+
+    Args:
+        requests: How many prompts.
+        prompt_tokens: Mean tokens of a prompt.
+        new_tokens: Mean tokens generated for one.
+        max_prompt_tokens: The longest prompt, which slots are sized for.
+        max_new_tokens: The longest completion, likewise.
+    """
+
+    requests: int
+    prompt_tokens: float
+    new_tokens: float
+    max_prompt_tokens: int
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or not self.prompt_tokens > 0 or not self.new_tokens > 0:
+            raise ConfigError(
+                f"{self.requests} requests of {self.prompt_tokens} prompt tokens and {self.new_tokens} new ones; "
+                "each must be above 0"
+            )
+        if self.prompt_tokens > self.max_prompt_tokens or self.new_tokens > self.max_new_tokens:
+            raise ConfigError(
+                f"means of {self.prompt_tokens:,.0f} prompt and {self.new_tokens:,.0f} new tokens exceed the longest, "
+                f"{self.max_prompt_tokens:,} and {self.max_new_tokens:,}; raise --max_prompt_tokens or --max_new_tokens"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floor:
+    """The least time of a workload on a device: one group of chips that holds the model once.
+
+    Args:
+        device: The device.
+        chips: Chips that hold one model.
+        slots: Requests decoded at once by them.
+        steps: Decode steps, every slot busy in each.
+        prefill_s: Seconds for all prompts.
+        decode_s: Seconds for all decode steps.
+    """
+
+    device: Device
+    chips: int
+    slots: int
+    steps: int
+    prefill_s: float
+    decode_s: float
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds on one group of chips."""
+        return self.prefill_s + self.decode_s
+
+    @property
+    def chip_hours(self) -> float:
+        """Hours times chips: more groups share the time and cost the same."""
+        return self.wall_s * self.chips / 3600
+
+
+def floor_of(
+    work: Workload, shape: Shape, device: Device, *, chips: int | None = None, slots: int | None = None
+) -> Floor:
+    """The floor of a workload.
+
+    Args:
+        work: What is to be generated.
+        shape: The model.
+        device: The device.
+        chips: Chips that hold one model; the fewest that do if None.
+        slots: Requests decoded at once; the most that fit if None.
+
+    Raises:
+        ConfigError: The model or the slots don't fit.
+    """
+    positions = work.max_prompt_tokens + work.max_new_tokens
+    if chips is None:
+        chips = fewest_chips(shape, device, positions=positions)
+    most = largest_slots(shape, device, positions=positions, chips=chips)
+    if most < (slots or 1):
+        raise ConfigError(
+            f"{slots or 1} slots of {positions} positions don't fit {chips} x {device.title}, {most} do; "
+            "lower --slots or --max_prompt_tokens, or raise --chips"
+        )
+    slots = min(most if slots is None else slots, work.requests)
+    # The first token follows the prompt's last, so a request of n new tokens takes n steps.
+    steps = -(-int(work.requests * work.new_tokens) // slots)
+    context = work.prompt_tokens + (work.new_tokens + 1) / 2
+    return Floor(
+        device=device,
+        chips=chips,
+        slots=slots,
+        steps=steps,
+        prefill_s=prefill_s(
+            shape,
+            device,
+            tokens=work.requests * work.prompt_tokens,
+            prompt_tokens=work.prompt_tokens,
+            chips=chips,
+        ),
+        decode_s=steps * decode_step_s(shape, device, slots=slots, context=context, chips=chips),
+    )
