@@ -7,6 +7,7 @@ the piece begins and ends.
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -130,23 +131,53 @@ def _choose_fim(
     return (mode, spans[0]) if spans else (None, None)
 
 
-def cut_point(tokenizer: Tokenizer, text: str, start: int, capacity: int, slack: int) -> int:
+class LineTokens:
+    """Where the lines of a text end and how many tokens they have, each line encoded once and when it is first needed.
+
+    Summed over lines, tokens are a little more than those of the text encoded as one.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, text: str, start: int = 0):
+        self.text, self.start = text, start
+        self._tokenizer = tokenizer
+        self._unread = _line_ends(text, start)
+        self._ends: list[int] = []
+        self._totals: list[int] = []
+
+    def has(self, offset: int) -> bool:
+        """Whether a line that was read ends at `offset`, or the first begins there."""
+        place = bisect.bisect_left(self._ends, offset)
+        return offset == self.start or (place < len(self._ends) and self._ends[place] == offset)
+
+    def up_to(self, start: int, max_tokens: int) -> list[tuple[int, int]]:
+        """The line ends after `start`, itself one, with the tokens from there, as far as `max_tokens` reach."""
+        first = bisect.bisect_right(self._ends, start)
+        base = self._totals[first - 1] if first else 0
+        while not self._totals or self._totals[-1] - base <= max_tokens:
+            end = next(self._unread, None)
+            if end is None:
+                break
+            begin = self._ends[-1] if self._ends else self.start
+            self._totals.append(
+                (self._totals[-1] if self._totals else 0) + len(self._tokenizer.encode(self.text[begin:end]))
+            )
+            self._ends.append(end)
+        last = bisect.bisect_right(self._totals, base + max_tokens)
+        return [(self._ends[place], self._totals[place] - base) for place in range(first, last)]
+
+
+def cut_point(lines: LineTokens, start: int, capacity: int, slack: int) -> int:
     """Where to end a piece that begins at `start` and may have `capacity` tokens of text: a natural point.
 
     Of the line ends that leave at most `slack` tokens unused, the one after which the least indented line comes
     wins, one before a blank line over others, then the last. Returns `start` where not even one line fits.
     """
-    used = 0
-    fitting: list[tuple[int, int]] = []  # where a line ends, tokens up to there
-    for end in _line_ends(text, start):
-        used += len(tokenizer.encode(text[fitting[-1][0] if fitting else start : end]))
-        if used > capacity:
-            break
-        fitting.append((end, used))
+    fitting = lines.up_to(start, capacity)
     if not fitting:
         return start
-    least = min(fitting[-1][1], capacity) - slack
-    return max((end for end, tokens in fitting if tokens >= least), key=lambda end: (*_naturalness(text, end), end))
+    least = fitting[-1][1] - slack
+    natural = (end for end, tokens in fitting if tokens >= least)
+    return max(natural, key=lambda end: (*_naturalness(lines.text, end), end))
 
 
 def _line_ends(text: str, start: int) -> Iterator[int]:

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.packing.documents import Document, DocumentRecipe, SourceFile, cut_point, make_document
+from transforms.packing.documents import Document, DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
 
 LOOKAHEAD: Final = 32
 MAX_WASTE: Final = 1 / 128
@@ -35,6 +35,11 @@ _FIM_OVERHEAD: Final = 3 + 5
 
 # Code has 2 to 5 characters a token; what has more than this a token of a row is cut without being encoded whole.
 _LONG_CHARS_PER_TOKEN: Final = 8
+
+# A text of fewer characters a token of a row most likely fits and is encoded at once; of one in between, its lines are
+# counted, which are needed to cut it. Their sum exceeds the text's tokens by far less than the margin.
+_SHORT_CHARS_PER_TOKEN: Final = 3
+_SUM_MARGIN: Final = 1.1
 
 PART_TYPE: Final = pa.struct(
     [
@@ -146,7 +151,7 @@ class RowPacker:
         item = waiting[0]
         capacity = room - _Waiting.overhead(self, item.file)
         while capacity > 0:
-            end = cut_point(self._tokenizer, item.file.content, item.start, capacity, self._min_piece)
+            end = cut_point(item.lines, item.start, capacity, self._min_piece)
             if end == item.start:
                 break
             document = make_document(self._tokenizer, item.file, self._recipe, item.start, end)
@@ -155,7 +160,7 @@ class RowPacker:
                 if end == len(item.file.content):
                     waiting.popleft()
                 else:
-                    waiting[0] = _Waiting(self, item.file, end)
+                    waiting[0] = _Waiting(self, item.file, end, item.lines)
                 return True
             capacity -= len(document.ids) + 1 - room
         if not self._row.documents:
@@ -180,16 +185,35 @@ class RowPacker:
 class _Waiting:
     """The rest of a file from `start`, its document made at first need."""
 
-    def __init__(self, packer: RowPacker, file: SourceFile, start: int):
+    def __init__(self, packer: RowPacker, file: SourceFile, start: int, lines: LineTokens | None = None):
         self.file, self.start = file, start
         self._packer = packer
+        self._lines = lines if lines is not None and lines.has(start) else None
         self._document: Document | None = None
+        self._is_long: bool | None = None
+
+    @property
+    def lines(self) -> LineTokens:
+        """The file's lines from `start` on, or from a line's end before it."""
+        if self._lines is None:
+            self._lines = LineTokens(self._packer._tokenizer, self.file.content, self.start)
+        return self._lines
 
     @property
     def is_long(self) -> bool:
-        """Whether no row can hold it."""
-        length = len(self.file.content) - self.start
-        return length > _LONG_CHARS_PER_TOKEN * self._packer._length or self.size > self._packer._length - 1
+        """Whether no row can hold it; settled without making its document where that is plain."""
+        if self._is_long is None:
+            chars, length = len(self.file.content) - self.start, self._packer._length
+            self._is_long = (
+                chars > _LONG_CHARS_PER_TOKEN * length
+                or (chars > _SHORT_CHARS_PER_TOKEN * length and self._lines_fill(int(_SUM_MARGIN * length)))
+                or self.size > length - 1
+            )
+        return self._is_long
+
+    def _lines_fill(self, tokens: int) -> bool:
+        fitting = self.lines.up_to(self.start, tokens)
+        return not fitting or fitting[-1][0] < len(self.file.content)
 
     @property
     def size(self) -> int:
