@@ -17,6 +17,7 @@ Paths, which agree within rounding (a test holds them to 2e-5 in float32):
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from model.config import GemmaConfig
 from model.layers import KeyValues, attention
+
+_log = logging.getLogger(__name__)
 
 Path = Literal["einsum", "blocked", "cudnn"]
 
@@ -65,6 +69,25 @@ def path_for(platform: str, dtype: Any) -> Path:
     if platform in ("gpu", "cuda") and jnp.dtype(dtype).itemsize == 2:
         return "cudnn"
     return "einsum"
+
+
+def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
+    """The path, or `einsum` where it doesn't compile here: cuDNN refuses some head sizes on some cards."""
+    if path != "cudnn":
+        return path
+    length = _TILE
+    order = jnp.zeros(length, jnp.int32)
+    row = PromptRow(
+        tokens=order, positions=order, segment=order, parent=order, begin=order, used=jnp.zeros((), jnp.int32)
+    )
+    query = jax.ShapeDtypeStruct((1, length, config.num_heads, config.head_dim), dtype)
+    key = jax.ShapeDtypeStruct((1, config.num_kv_heads, length, config.head_dim), dtype)
+    try:
+        jax.jit(row_attention(path)).lower(query, key, key, row).compile()
+    except (jax.errors.JaxRuntimeError, RuntimeError, ValueError, NotImplementedError) as error:
+        _log.warning("attention by %s doesn't compile here, using einsum: %s", path, str(error).splitlines()[0])
+        return "einsum"
+    return path
 
 
 def row_attention(path: Path) -> RowAttention:

@@ -11,7 +11,8 @@ input. In `fast` mode the generation cache is a ring written at one column share
 slice, no scatter); a slot sees the last `generated + 1` columns. In `exact` mode each slot writes at its
 own count, so that sums run in the same order wherever and whenever a request is decoded.
 
-Cost of a step: all weights once, the slots' prompt and generation caches once.
+Cost of a step: all weights once, the slots' prompt and generation caches once. The module is long because the
+slots' state is described beside the steps that change it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
 from model.engine.attention import PromptRow, RowAttention
+from model.engine.drafting import draft
 from model.engine.sampling import SlotSampling, sample, token_logprob
 from model.layers import (
     BlockWeights,
@@ -68,6 +70,7 @@ class Slots:
         stopped_by: The stop id that ended it, or -1.
         logprob_sum: Sum of the generated tokens' log probabilities.
         tokens: The generated ids, stop id included.
+        history: Prompt and generated ids, for drafts; no columns where there are none.
         sampling: How it draws.
         column: Steps taken by all: the ring's next column, before wrapping around.
     """
@@ -82,11 +85,12 @@ class Slots:
     stopped_by: Int[Array, " slots"]
     logprob_sum: Float[Array, " slots"]
     tokens: Int[Array, "slots max_new_tokens"]
+    history: Int[Array, "slots history"]
     sampling: SlotSampling
     column: Int[Array, ""]
 
 
-def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int) -> Slots:
+def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int = 0) -> Slots:
     """Slots that do nothing."""
 
     def zeros() -> Array:
@@ -103,6 +107,7 @@ def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int) -> Slots:
         stopped_by=jnp.full(slots, -1, jnp.int32),
         logprob_sum=jnp.zeros(slots, jnp.float32),
         tokens=jnp.zeros((slots, max_new_tokens), jnp.int32),
+        history=jnp.zeros((slots, history), jnp.int32),
         sampling=SlotSampling(
             seed=jnp.zeros(slots, jnp.uint32),
             temperature=jnp.zeros(slots, jnp.float32),
@@ -195,27 +200,34 @@ def decode_step(
     prompts: tuple[Caches, ...],
     generations: Caches,
     slots: Slots,
+    drafts: Int[Array, "slots drafts"],
     config: GemmaConfig,
     dtype: Any,
     *,
     is_ring: bool,
-) -> tuple[Float[Array, "slots vocab"], Caches]:
-    """Logits of each slot's next token, and the generation caches with this step's column written."""
-    max_new = slots.tokens.shape[1]
+) -> tuple[Float[Array, "slots drafts_and_one vocab"], Caches]:
+    """Logits after each slot's next input and each of its drafts, and the generation caches with their columns.
+
+    Columns of drafts that turn out wrong are written again by the next step: nothing sees them before.
+    """
+    tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
+    count = tokens.shape[1]
+    assert count == 1 or not is_ring, "slots accept different numbers of drafts, so they share no column"
+    length = _length(generations)
     prompt_masks = _prompt_masks(prompts, slots.prompt_length)
-    columns = jnp.arange(max_new)
-    column = slots.column % max_new
+    columns = jnp.arange(length)
+    column = slots.column % length
+    index = slots.generated[:, None] + jnp.arange(count)  # [slots count]: tokens generated before each input
     if is_ring:  # the age of a column: 0 for the one that is written now
-        generation_mask = ((column - columns) % max_new <= slots.generated[:, None])[:, None]
+        generation_mask = (column - columns) % length <= index[..., None]
     else:
-        generation_mask = (columns <= slots.generated[:, None])[:, None]
-    positions = (slots.prompt_length + slots.generated)[:, None]
-    turn = rotation(positions, config.head_dim, config.rope_base)
+        generation_mask = columns <= index[..., None]
+    turn = rotation(slots.prompt_length[:, None] + index, config.head_dim, config.rope_base)
 
     def write(cache: Array, new: Array) -> Array:
         if is_ring:
             return jax.lax.dynamic_update_slice_in_dim(cache, new, column, axis=2)
-        own_column = jnp.minimum(slots.generated, max_new - 1)
+        own_column = jnp.minimum(slots.generated, length - count)
         return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
 
     def step(x: Array, block_weights: BlockWeights, caches: tuple[Cache, ...]) -> tuple[Array, Cache]:
@@ -234,8 +246,8 @@ def decode_step(
     per_block: Any = (*prompts, generations)
     if not isinstance(generations, Cache):
         per_block = tuple(zip(*per_block, strict=True))
-    x, generations = over_blocks(step, embed(weights.embedding, slots.token[:, None], dtype), weights.blocks, per_block)
-    x = rms_norm(x[:, 0], weights.final_norm, config.norm_eps)
+    x, generations = over_blocks(step, embed(weights.embedding, tokens, dtype), weights.blocks, per_block)
+    x = rms_norm(x, weights.final_norm, config.norm_eps)
     return unembed(x, weights.embedding), generations
 
 
@@ -249,24 +261,44 @@ def _prompt_masks(prompts: tuple[Caches, ...], length: Int[Array, " slots"]) -> 
     return masks
 
 
-def advance(slots: Slots, logits: Float[Array, "slots vocab"]) -> Slots:
-    """Draws each active slot's token, records it, and ends the slots that are through."""
+def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:
+    """Draws the next token of each slot that moves, records it, and ends the slots that are through."""
     token = sample(logits, slots.sampling, slots.generated)
     logprob = token_logprob(logits, token)
     is_stop = jnp.any(token[:, None] == slots.stop_ids, axis=-1)
-    active = slots.is_active
-    here = active[:, None] & (jnp.arange(slots.tokens.shape[1]) == slots.generated[:, None])
-    generated = slots.generated + active
+    generated = slots.generated + moves
+
+    def record(line: Array, at: Array) -> Array:
+        here = moves[:, None] & (jnp.arange(line.shape[1]) == at[:, None])
+        return jnp.where(here, token[:, None], line)
+
     return replace(
         slots,
-        token=jnp.where(active, token, slots.token),
-        tokens=jnp.where(here, token[:, None], slots.tokens),
-        logprob_sum=slots.logprob_sum + jnp.where(active, logprob, 0.0),
-        stopped_by=jnp.where(active & is_stop, token, slots.stopped_by),
+        token=jnp.where(moves, token, slots.token),
+        tokens=record(slots.tokens, slots.generated),
+        history=record(slots.history, slots.prompt_length + 1 + slots.generated),
+        logprob_sum=slots.logprob_sum + jnp.where(moves, logprob, 0.0),
+        stopped_by=jnp.where(moves & is_stop, token, slots.stopped_by),
         generated=generated,
-        is_active=active & ~is_stop & (generated < slots.limit),
-        column=slots.column + 1,
+        is_active=slots.is_active & ~(moves & (is_stop | (generated >= slots.limit))),
     )
+
+
+def settle(
+    slots: Slots, logits: Float[Array, "slots drafts_and_one vocab"], drafts: Int[Array, "slots drafts"]
+) -> Slots:
+    """Draws tokens one after another as long as they are the drafted ones, and the one after.
+
+    Each token is drawn from the model's own distribution with the key of its index, as plain decoding does, and a
+    draft counts only if it is that token. So a draft is accepted with just the probability that the model gives it:
+    the acceptance rule of speculative sampling (arXiv 2302.01318) for a draft that is certain of itself.
+    """
+    moves = slots.is_active
+    for i in range(logits.shape[1]):
+        slots = advance(slots, logits[:, i], moves)
+        if i < drafts.shape[1]:
+            moves = moves & slots.is_active & (slots.token == drafts[:, i])
+    return replace(slots, column=slots.column + 1)
 
 
 def burst(
@@ -280,6 +312,7 @@ def burst(
     *,
     max_steps: int,
     is_ring: bool,
+    num_drafts: int = 0,
 ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
     """Decodes until `leave_after` slots have ended, none is active, or `max_steps` are taken.
 
@@ -294,23 +327,26 @@ def burst(
         return (steps < max_steps) & (num_ended < leave_after) & jnp.any(slots.is_active)
 
     def one_step(carry: tuple[Any, Slots, Array, Array]) -> tuple[Any, Slots, Array, Array]:
-        generations, slots, steps, tokens = carry
-        logits, generations = decode_step(weights, prompts, generations, slots, config, dtype, is_ring=is_ring)
-        return generations, advance(slots, logits), steps + 1, tokens + jnp.sum(slots.is_active)
+        generations, slots, steps, busy = carry
+        drafts = draft(slots, num_drafts)
+        logits, generations = decode_step(weights, prompts, generations, slots, drafts, config, dtype, is_ring=is_ring)
+        return generations, settle(slots, logits, drafts), steps + 1, busy + jnp.sum(slots.is_active)
 
     zero = jnp.zeros((), jnp.int32)
-    generations, slots, steps, tokens = jax.lax.while_loop(goes_on, one_step, (generations, slots, zero, zero))
-    return generations, slots, _report(slots, steps, tokens)
+    generated_before = jnp.sum(slots.generated)
+    generations, slots, steps, busy = jax.lax.while_loop(goes_on, one_step, (generations, slots, zero, zero))
+    counts = jnp.stack([steps, jnp.sum(slots.generated) - generated_before, busy])
+    return generations, slots, _report(slots, counts)
 
 
 REPORT_COLUMNS = ("ticket", "is_active", "generated", "stopped_by", "logprob_bits")
 
 
-def _report(slots: Slots, steps: Int[Array, ""], tokens: Int[Array, ""]) -> Int[Array, "slots_and_one report"]:
-    """All that the host wants to know in one int32 array, for one copy: a line a slot, then steps and tokens.
+def _report(slots: Slots, counts: Int[Array, " 3"]) -> Int[Array, "slots_and_one report"]:
+    """All that the host wants to know in one int32 array, for one copy: a line a slot, then the burst's counts.
 
     ticket | is_active | generated | stopped_by | logprob_sum's bits | generated ids ...
-    steps  | tokens    | 0 ...
+    steps  | tokens    | busy slot steps | 0 ...
     """
     columns = [
         slots.ticket,
@@ -320,7 +356,7 @@ def _report(slots: Slots, steps: Int[Array, ""], tokens: Int[Array, ""]) -> Int[
         jax.lax.bitcast_convert_type(slots.logprob_sum, jnp.int32),
     ]
     lines = jnp.concatenate([jnp.stack(columns, axis=1), slots.tokens], axis=1)
-    last = jnp.zeros((1, lines.shape[1]), jnp.int32).at[0, 0].set(steps).at[0, 1].set(tokens)
+    last = jnp.zeros((1, lines.shape[1]), jnp.int32).at[0, : counts.shape[0]].set(counts)
     return jnp.concatenate([lines, last])
 
 

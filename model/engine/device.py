@@ -1,7 +1,8 @@
 """The scheduler's device on JAX: arrays, compiled programs, and what passes between host and device.
 
 Programs are compiled ahead of time, one for each known shape, and counted: nothing retraces in silence.
-State that a program replaces is donated to it.
+State that a program replaces is donated to it. The module is long because what a program takes and what the
+host hands it (a request's line, a row, a report) are read side by side.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from model.config import GemmaConfig
 from model.engine import decode
 from model.engine.api import Request
-from model.engine.attention import PromptRow, path_for, row_attention
+from model.engine.attention import PromptRow, path_for, row_attention, usable_path
 from model.engine.decode import Caches, Slots
 from model.engine.options import ResolvedOptions
 from model.engine.packing import Layout, Place, RowPlanner, families, lay_out
@@ -46,7 +47,9 @@ class JaxDevice:
         self._options = options
         self._dtype = jnp.dtype(options.dtype)
         self._is_exact = options.determinism == "exact"
-        self._path = path_for(jax.default_backend(), self._dtype)
+        self._path = path_for(jax.default_backend(), self._dtype)  # `start` sees whether it serves
+        # Exact mode always reads the whole cache: one chunk, one shape.
+        self._chunk_ends = options.prompt_buckets[-1:] if self._is_exact else options.prompt_buckets
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
         self._is_stacked = isinstance(weights.blocks, BlockWeights)
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
@@ -58,7 +61,12 @@ class JaxDevice:
     def start(self) -> None:
         """Moves the weights to their final dtype and allocates the caches."""
         self._weights = cast_weights(self._weights, self._dtype)
-        self._allocate()
+        self._path = usable_path(self._path, self._config, self._dtype)
+        try:
+            self._call(self._allocate)
+        except OutOfMemory:
+            if not self.shrink():
+                raise
 
     def warm_up(self) -> None:
         """Compiles every program that any request can need."""
@@ -69,10 +77,13 @@ class JaxDevice:
             self._prefill_program(length)
 
     def _allocate(self) -> None:
-        buckets = (0, *self._options.prompt_buckets)
-        self._prompts = tuple(self._caches(self.slots, b - a) for a, b in itertools.pairwise(buckets))
-        self._generations = self._caches(self.slots, self._options.max_new_tokens)
-        self._state = decode.empty_slots(self.slots, self._options.max_new_tokens, self._options.max_stop_ids)
+        ends = (0, *self._chunk_ends)
+        self._prompts = tuple(self._caches(self.slots, b - a) for a, b in itertools.pairwise(ends))
+        options = self._options
+        self._generations = self._caches(self.slots, options.max_new_tokens + options.draft_tokens)
+        self._state = decode.empty_slots(
+            self.slots, options.max_new_tokens, options.max_stop_ids, options.history_length()
+        )
         self._tickets = [-1] * self.slots
         self._reach = [0] * self.slots
 
@@ -190,14 +201,18 @@ class JaxDevice:
         return report
 
     def shrink(self) -> bool:
-        """In fast mode halves the slots; in exact mode their number is part of the promise."""
-        if self._is_exact or self.slots == 1:
-            return False
-        self.slots //= 2
-        del self._prompts, self._generations, self._state
-        self._programs = {key: program for key, program in self._programs.items() if key[0] == "prefill"}
-        self._allocate()
-        return True
+        """In fast mode halves the slots until they fit; in exact mode their number is part of the promise."""
+        while not self._is_exact and self.slots > 1:
+            self.slots //= 2
+            for name in ("_prompts", "_generations", "_state"):  # or the old arrays would stand beside the new
+                self.__dict__.pop(name, None)
+            self._programs = {key: program for key, program in self._programs.items() if key[0] == "prefill"}
+            try:
+                self._call(self._allocate)
+            except OutOfMemory:
+                continue
+            return True
+        return False
 
     def stats(self) -> dict[str, float]:
         """Compiled programs; prefilled positions for each token among them; prompt tokens that sharing saved."""
@@ -212,12 +227,11 @@ class JaxDevice:
     # --- programs ---
 
     def _window(self, length: int) -> int:
-        """How far a slot's prompt cache must be read for a prompt: always to its end in exact mode."""
-        buckets = self._options.prompt_buckets
-        return buckets[-1] if self._is_exact else next(bucket for bucket in buckets if bucket >= length)
+        """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
+        return next(end for end in self._chunk_ends if end >= length)
 
     def _chunks(self, window: int) -> tuple[Caches, ...]:
-        return self._prompts[: self._options.prompt_buckets.index(window) + 1]
+        return self._prompts[: self._chunk_ends.index(window) + 1]
 
     def _compiled(
         self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()
@@ -268,7 +282,8 @@ class JaxDevice:
                 self._config,
                 self._dtype,
                 max_steps=self._options.burst_steps,
-                is_ring=not self._is_exact,
+                is_ring=not self._is_exact and self._options.draft_tokens == 0,
+                num_drafts=self._options.draft_tokens,
             )
 
         args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
@@ -311,7 +326,7 @@ def read_report(report: np.ndarray) -> BurstReport:
                 logprob_sum=float(np.int32(logprob_bits).view(np.float32)),
             )
         )
-    return BurstReport(steps=int(last[0]), tokens=int(last[1]), ended=ended)
+    return BurstReport(steps=int(last[0]), tokens=int(last[1]), busy=int(last[2]), ended=ended)
 
 
 def _line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
@@ -323,6 +338,9 @@ def _line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
     stop_ids: Any = np.full((1, options.max_stop_ids), -1, np.int32)
     tokens: Any = np.zeros((1, options.max_new_tokens), np.int32)
     column: Any = np.zeros((), np.int32)
+    history: Any = np.zeros((1, options.history_length()), np.int32)
+    if options.draft_tokens:
+        history[0, : len(request.prompt)] = request.prompt
     stop_ids[0, : len(request.stop_ids)] = sorted(request.stop_ids)
     sampling = request.sampling
     return Slots(
@@ -336,6 +354,7 @@ def _line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
         stopped_by=one(-1),
         logprob_sum=one(0.0, np.float32),
         tokens=tokens,
+        history=history,
         sampling=SlotSampling(
             seed=one(sampling.seed & 0xFFFFFFFF, np.uint32),
             temperature=one(sampling.temperature, np.float32),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from model.engine.api import Completion, Request
 from model.engine.device import JaxDevice
@@ -29,7 +31,9 @@ class Engine:
     """
 
     def __init__(self, model: Gemma, *, options: EngineOptions | None = None):
-        self._model = model
+        self._model: Gemma | None = model
+        self._config = model.config
+        self._num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.weights))
         self._options = EngineOptions() if options is None else options
         self._lock = threading.Lock()
         self._scheduler: Scheduler | None = None
@@ -50,16 +54,19 @@ class Engine:
                 raise EngineStopped("the engine has been closed")
             if self._scheduler is not None:
                 return
+            assert self._model is not None
             options = self.resolved_options()
             if options.compilation_cache_dir is not None:
                 jax.config.update("jax_compilation_cache_dir", options.compilation_cache_dir)
                 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-            self._device = JaxDevice(self._model.arrays(), self._model.config, options)
+            self._device = JaxDevice(self._model.arrays(), self._config, options)
             self._device.start()
             if warm_up:
                 self._device.warm_up()
             self._scheduler = Scheduler(self._device, pipeline=options.pipeline_bursts)
             self._scheduler.start()
+            self._model = None  # the device has its own copy where the dtype differs
+            atexit.register(self.close, cancel_futures=True)
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
         """Queues requests from any thread; one future each, in order.
@@ -77,7 +84,8 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """Figures since the start; empty before it.
 
-        `slot_occupancy`: generated tokens / (slots x steps). `padding_waste`: prefilled positions / prompt tokens.
+        `slot_occupancy`: slots that decoded / slots, over all steps. `tokens_per_slot_step`: above 1 where drafts
+        are accepted. `padding_waste`: prefilled positions / prompt tokens.
         `compiles`, `steps`, `bursts`, `requests_done`, `requests_failed`, `requests_queued`, `tokens_in`,
         `tokens_out` and their rates `tokens_in_per_s`, `tokens_out_per_s` over `busy_s`, `shrinks`, `slots`.
         """
@@ -89,7 +97,13 @@ class Engine:
 
     def resolved_options(self) -> ResolvedOptions:
         """The options with everything chosen for this process's platform."""
-        return self._options.resolve(jax.default_backend())
+        device = jax.devices()[0]
+        limit = (device.memory_stats() or {}).get("bytes_limit")
+        options = self._options.resolve(device.platform)
+        if limit is None:
+            return options
+        left = limit - self._num_weights * jnp.dtype(options.dtype).itemsize
+        return self._options.resolve(device.platform, config=self._config, memory_bytes=max(left, 0))
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Finishes what was submitted and ends the thread; may be called twice.
@@ -99,6 +113,7 @@ class Engine:
         """
         with self._lock:
             self._is_closed = True
+        atexit.unregister(self.close)
         if self._scheduler is not None:
             self._scheduler.close(cancel_futures=cancel_futures)
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
+from model.config import GemmaConfig
 from model.errors import ConfigError
 
 Determinism = Literal["exact", "fast"]
 
-# Slots by platform. A CPU is bound by arithmetic from about 16 rows on; accelerators gain until memory ends.
-_SLOTS = {"cpu": 16, "gpu": 128, "tpu": 64}
+# Slots by platform. A CPU is bound by arithmetic from about 32 rows on; accelerators gain until memory ends.
+_SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
+# Share of what the weights leave free that the caches may take; the rest is for rows and activations.
+_CACHE_SHARE = 0.7
 _DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
 # Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
 _BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
@@ -40,6 +43,8 @@ class EngineOptions:
         burst_steps: Most decode steps between two looks by the host.
         prefill_row_tokens: `fast`: prompts are prefilled together in rows of up to so many tokens.
         min_shared_prefix: `fast`: prompts in a row that begin with so many equal tokens share them; 0: never.
+        draft_tokens: `fast`: so many tokens are drafted for each step by prompt lookup; 0: none. Worth it below about
+            64 slots, where a step over several tokens costs little more than over one.
         max_stop_ids: Most stop ids that a request may name.
         dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
         pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
@@ -54,7 +59,8 @@ class EngineOptions:
     burst_steps: int | None = None
     prefill_row_tokens: int | None = None
     min_shared_prefix: int = 32
-    max_stop_ids: int = 16
+    draft_tokens: int = 0
+    max_stop_ids: int = 64
     dtype: Literal["float32", "bfloat16"] | None = None
     pipeline_bursts: bool | None = None
     compilation_cache_dir: str | None = None
@@ -69,23 +75,45 @@ class EngineOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
-        if self.min_shared_prefix < 0:
-            raise ConfigError(f"min_shared_prefix is {self.min_shared_prefix}; it must be at least 0")
+        for name in ("min_shared_prefix", "draft_tokens"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.determinism == "exact" and self.draft_tokens:
+            raise ConfigError(f"draft_tokens is {self.draft_tokens} in exact mode, which drafts none; set it to 0")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ConfigError(f"dtype is {self.dtype!r}; it can be 'float32' or 'bfloat16'")
 
-    def resolve(self, platform: str) -> ResolvedOptions:
-        """Fills in what was left to choose, for `cpu`, `gpu` or `tpu`."""
+    def resolve(
+        self, platform: str, *, config: GemmaConfig | None = None, memory_bytes: int | None = None
+    ) -> ResolvedOptions:
+        """Fills in what was left to choose.
+
+        Args:
+            platform: `cpu`, `gpu` or `tpu`.
+            config: The model, and
+            memory_bytes: the device's memory beside its weights: bounds the slots in `fast` mode where they are left
+                open. In `exact` mode their number is part of the promise and never depends on them.
+        """
         platform = platform if platform in _SLOTS else "gpu"  # JAX also says `cuda` and `rocm`
+        dtype = self.dtype or _DTYPE[platform]
+        slots = self.slots or _SLOTS[platform]
+        if self.slots is None and self.determinism == "fast" and config is not None and memory_bytes is not None:
+            slots = max(1, min(slots, int(memory_bytes * _CACHE_SHARE) // self._slot_bytes(config, dtype)))
         chosen = {
-            "slots": self.slots or _SLOTS[platform],
+            "slots": slots,
             "burst_steps": self.burst_steps or _BURST_STEPS[platform],
             "prefill_row_tokens": self.prefill_row_tokens or _ROW_TOKENS[platform],
-            "dtype": self.dtype or _DTYPE[platform],
+            "dtype": dtype,
             "pipeline_bursts": platform != "cpu" if self.pipeline_bursts is None else self.pipeline_bursts,
         }
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return ResolvedOptions(**{**own, **chosen})
+
+    def _slot_bytes(self, config: GemmaConfig, dtype: str) -> int:
+        """Bytes of one slot's prompt and generation caches."""
+        positions = self.prompt_buckets[-1] + self.max_new_tokens + self.draft_tokens
+        width = 2 if dtype == "bfloat16" else 4
+        return 2 * config.num_layers * config.num_kv_heads * config.head_dim * positions * width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +129,21 @@ class ResolvedOptions(EngineOptions):
     def row_lengths(self) -> list[int]:
         """Lengths of prefill rows that are compiled for: the buckets, and in `fast` mode the target and its steps.
 
-        Halving the target twice, with the steps at three quarters between, keeps padding below a fifth
-        even where little waits.
+        Where many wait, rows are full whatever their lengths; the steps are for the times when few do.
         """
         lengths = set(self.prompt_buckets)
         if self.determinism == "fast":
-            for eighths in (2, 3, 4, 6, 8):
+            for eighths in (2, 4, 6, 8):
                 lengths.add(max(1, self.prefill_row_tokens * eighths // 8))
         return sorted(lengths)
 
     def staged_length(self) -> int:
         """Positions of a prefilled row: the longest row, and room for a slice of any width at its end."""
         return self.row_lengths()[-1] + (0 if self.determinism == "exact" else self.prompt_buckets[-1])
+
+    def history_length(self) -> int:
+        """Tokens of prompt and output that each slot keeps for drafts."""
+        return self.prompt_buckets[-1] + self.max_new_tokens if self.draft_tokens else 0
 
     def fingerprint(self) -> dict[str, Any]:
         """All that tokens can depend on beside weights and request, for a row's lineage. Starts JAX's backend."""

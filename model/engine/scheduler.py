@@ -62,12 +62,14 @@ class BurstReport:
 
     Args:
         steps: Decode steps it took.
-        tokens: Tokens that active slots generated in it.
+        tokens: Tokens generated in it.
+        busy: Slots that decoded, summed over the steps.
         ended: Requests that have ended; a device repeats them until their slot is filled again.
     """
 
     steps: int
     tokens: int
+    busy: int
     ended: Sequence[Ended]
 
 
@@ -194,7 +196,8 @@ class Scheduler:
         figures: dict[str, float] = {name: float(counts[name]) for name in names}
         figures["requests_queued"] = float(queued)
         figures["busy_s"] = seconds
-        figures["slot_occupancy"] = counts["tokens_decoded"] / counts["slot_steps"] if counts["slot_steps"] else 0.0
+        figures["slot_occupancy"] = counts["busy_slot_steps"] / max(counts["slot_steps"], 1)
+        figures["tokens_per_slot_step"] = counts["tokens_decoded"] / max(counts["busy_slot_steps"], 1)
         for name in ("tokens_in", "tokens_out"):
             figures[f"{name}_per_s"] = counts[name] / seconds if seconds else 0.0
         return {**figures, **self._device.stats()}
@@ -336,6 +339,7 @@ class Scheduler:
                 steps=report.steps,
                 bursts=1,
                 tokens_decoded=report.tokens,
+                busy_slot_steps=report.busy,
                 slot_steps=report.steps * self._device.slots,
                 requests_done=len(done),
                 tokens_in=sum(c.prompt_tokens for _, c in done),

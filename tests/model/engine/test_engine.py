@@ -19,7 +19,7 @@ from model.engine.scheduler import EngineStopped
 from model.errors import RecordError
 from model.gemma import Gemma
 
-OPTIONS = EngineOptions(slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7)
+OPTIONS = EngineOptions(slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7, prefill_row_tokens=64)
 
 
 def run(model: Gemma, options: EngineOptions, requests: list[Request]) -> list[Completion]:
@@ -141,13 +141,26 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
         return fail
 
     monkeypatch.setattr(JaxDevice, "_compiled", failing)
-    options = replace(OPTIONS, prefill_row_tokens=32)
+    options = replace(OPTIONS, prefill_row_tokens=48)
     with Engine(small_model, options=options) as engine:
         completions = [future.result() for future in engine.submit(mixed_requests)]
     monkeypatch.undo()
     assert engine.stats()["shrinks"] == 1
     assert engine.stats()["slots"] == 2
     assert [c.tokens for c in completions] == [c.tokens for c in exact_completions]
+
+
+def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exact, exact_completions):
+    """Greedy and sampled alike: a draft counts only where the model draws that very token."""
+    loop = Request(prompt=(9, 8, 7, 6) * 8, max_new_tokens=24, stop_ids=frozenset())
+    with Engine(small_model, options=replace(OPTIONS, draft_tokens=3)) as engine:
+        drafted = ask(engine, [*mixed_requests, loop])
+        stats = engine.stats()
+    for ours, theirs in zip(drafted, [*exact_completions, *ask(exact, [loop])], strict=True):
+        assert (ours.tokens, ours.stop_id) == (theirs.tokens, theirs.stop_id)
+        assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-4)
+    assert stats["tokens_per_slot_step"] > 1
+    assert stats["slot_occupancy"] <= 1
 
 
 def test_weights_stacked_for_a_scan_generate_what_unrolled_ones_do(small_model, mixed_requests, exact_completions):

@@ -76,7 +76,7 @@ class FakeDevice:
             steps, tokens = steps + 1, tokens + len(active)
         self.clock += steps
         ended = [Ended(s.ticket, tuple(s.tokens), s.stop_id, -1.0) for s in self.lines.values() if not s.is_active]
-        return BurstReport(steps=steps, tokens=tokens, ended=ended)
+        return BurstReport(steps=steps, tokens=tokens, busy=tokens, ended=ended)
 
     def _step(self, line: FakeSlot) -> None:
         token = line.request.prompt[0] + len(line.tokens) + 1

@@ -1,0 +1,58 @@
+"""Options refuse what can't work and choose what was left open."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from model.config import PRESETS
+from model.engine.options import EngineOptions
+from model.errors import ConfigError
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"determinism": "fastest"}, "determinism is 'fastest'"),
+        ({"prompt_buckets": ()}, "ascending"),
+        ({"prompt_buckets": (256, 128)}, "ascending"),
+        ({"slots": 0}, "slots is 0"),
+        ({"dtype": "float16"}, "dtype is 'float16'"),
+        ({"min_shared_prefix": -1}, "min_shared_prefix is -1"),
+        ({"determinism": "exact", "draft_tokens": 2}, "draft_tokens is 2 in exact mode"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(change, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        EngineOptions(**change)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_left_open_once_resolved():
+    for platform in ("cpu", "gpu", "tpu", "cuda"):
+        resolved = EngineOptions().resolve(platform)
+        open_fields = {f.name for f in dataclasses.fields(resolved) if getattr(resolved, f.name) is None}
+        assert open_fields == {"compilation_cache_dir"}
+    assert EngineOptions(slots=3).resolve("tpu").slots == 3
+
+
+def test_slots_fit_the_memory_that_weights_leave():
+    """7B in bfloat16 takes 448 KiB a position: 2,304 positions are 0.98 GiB a slot."""
+    large = PRESETS["codegemma-7b"]
+    assert EngineOptions().resolve("gpu", config=large, memory_bytes=60 * GIB).slots == 42
+    assert EngineOptions().resolve("gpu", config=PRESETS["codegemma-2b"], memory_bytes=60 * GIB).slots == 128
+
+
+def test_exact_mode_takes_its_slots_from_the_options_alone():
+    large = PRESETS["codegemma-7b"]
+    options = EngineOptions(determinism="exact")
+    assert options.resolve("gpu", config=large, memory_bytes=GIB) == options.resolve("gpu")
+
+
+def test_every_bucket_is_a_row_length_and_the_staged_row_has_room_for_a_slice_at_its_end():
+    resolved = EngineOptions().resolve("cpu")
+    assert set(resolved.prompt_buckets) <= set(resolved.row_lengths())
+    assert resolved.staged_length() >= resolved.row_lengths()[-1] + resolved.prompt_buckets[-1]
