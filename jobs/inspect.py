@@ -1,17 +1,11 @@
-"""`codemill inspect OUT`: shows rows of a dataset in the terminal.
+"""`codemill inspect OUT`: shows rows of a dataset in the terminal; how they look is `jobs.show`.
 
-A filled-in middle stands in its place, between the end of its prefix and the start of its suffix; what was there
-originally stands below. Lines with generated text begin with `+`, the original ones with `-`, so that no
-colour is needed. Any other Parquet is shown column by column.
-
-What rows hold is untrusted: control characters, terminal escapes and characters that reorder text are made visible.
 Cost: the footers, and the row groups of the rows shown.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,17 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import OptionSet, option
+from jobs.show import FAINT, ORIGINAL, shown_row, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.text import Text
 
-_FIM_COLUMNS = ("prefix", "generated_middle", "suffix")
-_GENERATED, _ORIGINAL, _CONTEXT, _FAINT = "bold green", "red", "default", "bright_black"
-# C0 and C1 controls but for tab and newline, the characters that reorder text, and lone surrogates.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
-_MAX_VALUE_CHARS = 100_000  # of one value, before it is cut to lines
 _LOCATED_ROWS = 1 << 20  # enough for any terminal
 
 
@@ -67,9 +57,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         _print_reasons(console, [path for path, _ in files])
     shown = 0
     for number, row in _chosen_rows(files, options):
-        console.print(*_shown_row(number, row, options), sep="\n")
+        if options.rejected and "reason" in row:
+            console.print(_rejected_line(row))
+        else:
+            console.print(*shown_row(number, row, options.context_lines), sep="\n")
         shown += 1
-    console.print(f"{shown:,} of {total:,} rows in {len(files):,} file{'s' if len(files) != 1 else ''}", style=_FAINT)
+    console.print(f"{shown:,} of {total:,} rows in {len(files):,} file{'s' if len(files) != 1 else ''}", style=FAINT)
     return 0
 
 
@@ -146,107 +139,6 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
             first += count
 
 
-# --- how they look -----------------------------------------------------------------------------------
-
-
-def visible(text: str) -> str:
-    r"""The text with every character that could act on a terminal, or deceive its reader, written out.
-
-    >>> visible("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
-
-
-def _shown_row(number: int, row: Mapping[str, Any], options: Options) -> list[RenderableType]:
-    from rich.rule import Rule
-
-    if options.rejected and "reason" in row:
-        return [_rejected_line(row)]
-    title = visible(" ".join(str(row[name]) for name in ("repo_name", "path") if row.get(name)))
-    heading = Rule(f"row {number:,}  {title}".replace("[", "\\["), align="left", style=_FAINT, characters="-")
-    if all(isinstance(row.get(name), str) for name in _FIM_COLUMNS):
-        return [heading, *_fim_row(row, options.context_lines)]
-    return [heading, *_any_row(row, options.context_lines)]
-
-
-def _fim_row(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableType]:
-    from rich.text import Text
-
-    facts = [str(row[name]) for name in ("span_kind", "fim_mode") if row.get(name)]
-    yield Text(visible("  ".join(facts)), style=_FAINT)
-    before = "".join(row["prefix"].splitlines(keepends=True)[-context_lines:])
-    after = "".join(row["suffix"].splitlines(keepends=True)[:context_lines])
-    original, generated = row.get("original_middle"), row["generated_middle"]
-    yield _code(before, generated, after, mark="+", style=_GENERATED)
-    if original == generated:
-        yield Text("  = the original", style=_FAINT)
-    elif original is not None:
-        # Only the lines that the original touches: the rest stands above.
-        line_before = before.rsplit("\n", 1)[-1]
-        line_after = after.split("\n", 1)[0] if not original.endswith("\n") else ""
-        yield _code(line_before, original, line_after, mark="-", style=_ORIGINAL)
-    if isinstance(row.get("checks"), Mapping):
-        yield _checks(row["checks"])
-
-
-def _code(before: str, middle: str, after: str, *, mark: str, style: str) -> RenderableType:
-    """The three parts as they follow each other, with `mark` at each line that has a part of the middle."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=0)
-    grid.add_column(width=2)
-    grid.add_column(overflow="fold")
-    text = Text()
-    for part, part_style in ((before, _CONTEXT), (middle, style), (after, _CONTEXT)):
-        text.append(visible(part.replace("\r\n", "\n")), style=part_style)
-    text.expand_tabs(4)
-    for line in text.split("\n", allow_blank=not text.plain.endswith("\n")):
-        is_middle = any(span.style == style for span in line.spans)
-        grid.add_row(Text(mark, style=style) if is_middle else Text(), line)
-    return grid
-
-
-def _checks(checks: Mapping[str, Any]) -> Text:
-    """`ok parses  NO exact_match  edit_similarity 0.83`; what could not be checked is left out."""
-    from rich.text import Text
-
-    text = Text()
-    for name, value in checks.items():
-        if isinstance(value, bool):
-            text.append(("ok " if value else "NO ") + name, style="green" if value else "red").append("  ")
-        elif value is not None:
-            shown = f"{value:.2f}" if isinstance(value, float) else str(value)
-            text.append(visible(f"{name} {shown}"), style=_FAINT).append("  ")
-    return text
-
-
-def _any_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(style=_FAINT, overflow="fold", max_width=24)
-    grid.add_column(overflow="fold")
-    for name, value in _flat(row):
-        shown = "null" if value is None else str(value)
-        lines = visible(shown[:_MAX_VALUE_CHARS]).split("\n")
-        text = Text("\n".join(lines[:max_lines]), style=_FAINT if value is None else _CONTEXT)
-        if (left := shown.count("\n") + 1 - max_lines) > 0:
-            text.append(f"\n({left:,} more lines)", style=_FAINT)
-        grid.add_row(Text(visible(name)), text)
-    yield grid
-
-
-def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in row.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
 # --- the rejected ------------------------------------------------------------------------------------
 
 
@@ -278,5 +170,5 @@ def _rejected_line(row: Mapping[str, Any]) -> Text:
 
     where = row.get("path") or f"{row['uri']} group {row['row_group']} row {row['row']}"
     target = f" {row['target']}" if row.get("target") else ""
-    text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=_ORIGINAL)
-    return text.append(visible(f"  {where}{target}")).append(visible(f"  {row['detail']}"), style=_FAINT)
+    text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
+    return text.append(visible(f"  {where}{target}")).append(visible(f"  {row['detail']}"), style=FAINT)

@@ -50,6 +50,8 @@ PART_TYPE: Final = pa.struct(
         pa.field("end", pa.int64(), nullable=False),
         pa.field("token_start", pa.int32(), nullable=False),  # of the row, path line included
         pa.field("token_end", pa.int32(), nullable=False),
+        pa.field("text_start", pa.int32(), nullable=False),  # characters of the row's text
+        pa.field("text_end", pa.int32(), nullable=False),
         pa.field("path_tokens", pa.int32(), nullable=False),
         pa.field("prefix_tokens", pa.int32(), nullable=False),
         pa.field("middle_tokens", pa.int32(), nullable=False),
@@ -268,12 +270,18 @@ class _Row:
         segment_ids: list[int] = []
         loss_mask: list[int] = []
         parts: list[dict[str, Any]] = []
+        text = ""
         for index, (segment, document) in enumerate(self.documents):
             is_first = index == 0 or self.documents[index - 1][0] != segment
             is_last = index + 1 == len(self.documents) or self.documents[index + 1][0] != segment
-            ids += [t.bos] if is_first else []
-            parts.append(_part(document, len(ids)))
-            ids += [*document.ids, t.eos if is_last else t.file_separator]
+            if is_first:
+                ids.append(t.bos)
+                text += t.decode([t.bos], keep_control=True)
+            shown = t.decode(document.ids, keep_control=True)
+            parts.append(_part(document, len(ids), len(text), shown))
+            end = t.eos if is_last else t.file_separator
+            ids += [*document.ids, end]
+            text += shown + t.decode([end], keep_control=True)
             added = len(ids) - len(segment_ids)
             segment_ids += [segment] * added
             # Nothing precedes a segment's first token, so nothing can be learnt to predict it.
@@ -283,13 +291,13 @@ class _Row:
             "input_ids": ids,
             "segment_ids": segment_ids,
             "loss_mask": loss_mask,
-            "text": t.decode(ids, keep_control=True),
+            "text": text,
             "num_tokens": len(ids),
             "parts": parts,
         }
 
 
-def _part(document: Document, token_start: int) -> dict[str, Any]:
+def _part(document: Document, token_start: int, text_start: int, text: str) -> dict[str, Any]:
     span = document.span
     return {
         "repo_name": document.file.repo_name,
@@ -299,6 +307,8 @@ def _part(document: Document, token_start: int) -> dict[str, Any]:
         "end": document.end,
         "token_start": token_start,
         "token_end": token_start + len(document.ids),
+        "text_start": text_start,
+        "text_end": text_start + len(text),
         "path_tokens": document.path_tokens,
         "prefix_tokens": document.prefix_tokens,
         "middle_tokens": document.middle_tokens,

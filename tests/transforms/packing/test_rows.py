@@ -90,6 +90,8 @@ def test_segments_are_repositories_and_begin_and_end_as_sequences_do(small_token
     two = [file_of("c.py", "c = 1\n", "org/two")]
     (row,) = [*packer.pack(one), *packer.pack(two), *packer.finish()]
     assert row["text"] == ("<bos>a.py\na = 1\n<|file_separator|>b.py\nb = 1\n<eos><bos>c.py\nc = 1\n<eos>")
+    shown = [row["text"][part["text_start"] : part["text_end"]] for part in row["parts"]]
+    assert shown == ["a.py\na = 1\n", "b.py\nb = 1\n", "c.py\nc = 1\n"]
     second = row["input_ids"].index(t.bos, 1)
     assert row["segment_ids"] == [1] * second + [2] * (len(row["input_ids"]) - second)
     assert [place for place, target in enumerate(row["loss_mask"]) if not target] == [0, second]
