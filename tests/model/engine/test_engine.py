@@ -19,7 +19,9 @@ from model.engine.scheduler import EngineStopped
 from model.errors import RecordError
 from model.gemma import Gemma
 
-OPTIONS = EngineOptions(slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7, prefill_row_tokens=64)
+OPTIONS = EngineOptions(
+    slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7, prefill_row_tokens=64, max_stop_ids=16
+)
 
 
 def run(model: Gemma, options: EngineOptions, requests: list[Request]) -> list[Completion]:
