@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.inspect import Options, run, visible
+from jobs.inspect import Options, run
+from jobs.show import visible
 from model.errors import ConfigError
 from transforms.rows import REJECTED_SCHEMA
 
@@ -166,3 +167,57 @@ def test_what_cannot_be_shown_is_one_line(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(ConfigError, match=r"bad\.parquet is not Parquet"):
         run(Options(path=str(tmp_path / "bad.parquet")))
+
+
+def lines_of(row, capsys, tmp_path):
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    run(Options(path=str(tmp_path / "rows.parquet"), color="never", context_lines=2))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_documentation_is_shown_as_a_diff_of_its_definition(capsys, tmp_path):
+    lines = lines_of(
+        {
+            "path": "a.py",
+            "symbol_kind": "function",
+            "symbol_name": "area",
+            "code": "def area(w):\n    return w\n",
+            "code_documented": 'def area(w):\n    """Give it."""\n    return w\n',
+            "original_documentation": '"""Old."""',
+            "checks": {"code_unchanged": True, "raises_agree": None},
+        },
+        capsys,
+        tmp_path,
+    )
+    assert any(line.startswith("+") and '"""Give it."""' in line for line in lines)
+    assert any(line.startswith("-") and '"""Old."""' in line for line in lines)
+    assert any("ok code_unchanged" in line for line in lines)
+    assert not any("raises_agree" in line for line in lines)
+
+
+def test_generated_code_is_shown_under_what_described_it_as_a_diff_against_the_original(capsys, tmp_path):
+    lines = lines_of(
+        {
+            "symbol_name": "area",
+            "description": 'def area(w):\n    """Area."""',
+            "original_code": "x = 1\nreturn x",
+            "generated_code": "x = 1\nreturn 2",
+            "checks": {"parses": True},
+        },
+        capsys,
+        tmp_path,
+    )
+    text = "\n".join(lines)
+    assert '"""Area."""' in text
+    assert any(line.startswith("+") and "return 2" in line for line in lines)
+    assert any(line.startswith("-") and "return x" in line for line in lines)
+
+
+def test_an_answer_is_shown_under_its_prompt_with_escapes_made_visible(capsys, tmp_path):
+    lines = lines_of(
+        {"target_kind": "function", "prompt_text": "Explain this.", "answer": "It \x1b[31mmultiplies.", "checks": {"parses": None}},
+        capsys,
+        tmp_path,
+    )
+    assert any("Explain this." in line for line in lines)
+    assert any(line.startswith("+") and "\\x1b[31mmultiplies." in line for line in lines)
