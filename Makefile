@@ -11,7 +11,7 @@ STDLIB  = $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('
 # Tests and the demo run on the CPU, whatever else the machine has; a job of one's own chooses by itself.
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: setup demo test check soak format clean-demo
+.PHONY: setup demo test check soak format clean-demo bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -44,6 +44,9 @@ check: setup                   ## format, lint, types
 
 soak: setup                    ## the slow tests
 	$(BIN)/python -m pytest -n 2 -q -m slow
+
+bench-pack: setup              ## figures of spans, imports, order and packing, as a table
+	$(BIN)/python benchmarks/pack.py
 
 format: setup                  ## put the code in order
 	$(BIN)/ruff format .

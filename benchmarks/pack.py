@@ -63,13 +63,13 @@ def standard_library() -> Files:
 
 
 def installed_packages(count: int) -> dict[str, Files]:
-    """The installed packages with most files, less those of more than 1,500."""
+    """The installed packages with most files, less those of more than 200, whose order would outweigh all others."""
     root = Path(sysconfig.get_paths()["purelib"])
     names = sorted(path.name for path in root.iterdir() if (path / "__init__.py").exists())
     repositories = {}
     for name in names:
         files = {f"{name}/{path}": text for path, text in python_files(str(root / name)).items()}
-        if 5 <= len(files) <= 1500:
+        if 5 <= len(files) <= 200:
             repositories[name] = files
     largest = sorted(repositories, key=lambda name: (-len(repositories[name]), name))[:count]
     return {name: repositories[name] for name in sorted(largest)}
@@ -148,7 +148,10 @@ def interpreter_path(name: str, root: str) -> str | None:
     for end in range(1, len(parts) + 1):
         if path is None:
             return None
-        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        try:
+            spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        except KeyError:  # a namespace package, which the finder looks up among imported modules
+            return None
         if spec is None:
             return None
         path = list(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
