@@ -7,7 +7,8 @@
 At every step the tokens before the hole and those written so far are looked up in the rest of the file, before and
 after the hole: the longest run of up to `MAX_MATCH` tokens that ends them and stands elsewhere as well is
 continued as it was there; among equally long ones the commonest continuation is taken, then the nearest before the
-hole. It sees the whole file, more than the model's window, in the model's own tokens. It ends where the model would.
+hole. Where even the last token stands nowhere else, it ends; it also ends where the model would. It sees the whole
+file, more than the model's window, in the model's own tokens.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ def copy_middle(
 
 
 def _continuation(rest: list[int], after: dict[int, list[int]], so_far: list[int]) -> int | None:
-    """The token that followed the longest run that ends `so_far`; the commonest overall where nothing matches."""
+    """The token that followed the longest run that ends `so_far`; None where its last token stands nowhere else."""
     if not so_far:
-        return rest[0] if rest else None
+        return None
     best, places = 0, after[so_far[-1]]
     matches: list[int] = []
     for place in places:
@@ -67,8 +68,7 @@ def _continuation(rest: list[int], after: dict[int, list[int]], so_far: list[int
         if length == best:
             matches.append(place)
     if not matches:
-        known = Counter(token for token in rest if token >= 0)
-        return known.most_common(1)[0][0] if known else None
+        return None
     votes = Counter(rest[place + 1] for place in matches)
     most = max(votes.values())
     return next(rest[place + 1] for place in reversed(matches) if votes[rest[place + 1]] == most)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+import model
+from jobs.cli import main
+from model.errors import ConfigError
+from model.tokenizer import Tokenizer
+
+SHAPES = "--num_layers 1 --d_model 16 --d_ff 16 --num_heads 2 --head_dim 8 --length 64 --min_tokens 32 --batch_rows 2"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.parquet"
+    texts = [
+        "\n".join(f"def area_{n}_{m}(width, height):\n    return width * height + {m}\n" for m in range(12))
+        for n in range(12)
+    ]
+    table = {"content": [*texts, ""], "path": [f"pkg/m{n}.py" for n in range(13)], "language": ["Python"] * 13}
+    pq.write_table(pa.table(table), path)
+    return str(path)
+
+
+def train(corpus: str, output: Path, *flags: str) -> int:
+    words = ["train", "--input", corpus, "--tokenizer", "embedded", "--output", str(output), *SHAPES.split()]
+    return main([*words, "--log_every", "1", "--num_steps", "6", "--warmup_steps", "1", *flags])
+
+
+def log_of(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("trained") / "run"
+    assert train(corpus, output) == 0
+    return output
+
+
+def test_the_trained_model_loads_with_its_vocabulary(trained: Path):
+    loaded = model.load(trained / "model")
+    assert loaded.config.num_layers == 1 and loaded.config.d_model == 16
+    assert Tokenizer.load(trained / "model").vocab_size == loaded.config.vocab_size
+    assert (trained / "COMPLETED").exists()
+
+
+def test_the_log_tells_loss_and_speed_of_every_step(trained: Path):
+    lines = log_of(trained)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert all(line["tokens"] > 0 and line["tokens_per_s"] > 0 and np.isfinite(line["grad_norm"]) for line in lines)
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_a_run_stopped_after_each_step_and_resumed_gives_the_same_weights(corpus: str, trained: Path, tmp_path: Path):
+    output = tmp_path / "run"
+    for _ in range(7):
+        assert train(corpus, output, "--stop_after_s", "0") == 0
+        if (output / "COMPLETED").exists():
+            break
+    assert (output / "COMPLETED").exists()
+    assert [line["loss"] for line in log_of(output)] == [line["loss"] for line in log_of(trained)]
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (output, trained))
+    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+def test_at_most_two_checkpoints_are_kept(corpus: str, tmp_path: Path):
+    train(corpus, tmp_path / "run", "--checkpoint_every_s", "0")
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == ["0000000005.safetensors", "0000000006.safetensors"]
+
+
+def test_a_run_goes_on_from_anothers_weights(corpus: str, trained: Path, tmp_path: Path):
+    train(corpus, tmp_path / "run", "--init_from", str(trained))
+    assert log_of(tmp_path / "run")[0]["loss"] < log_of(trained)[1]["loss"]
+    assert log_of(tmp_path / "run")[0]["step"] == 1
+
+
+def test_other_options_than_the_run_began_with_are_refused_by_name(
+    corpus: str, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert train(corpus, trained, "--learning_rate", "0.5") == 2
+    assert "--learning_rate was 0.01, is now 0.5" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_with_what_differs(
+    corpus: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert train(corpus, tmp_path / "run", "--init_from", str(trained), "--d_ff", "24") == 2
+    assert "give the run's own shapes" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    output = tmp_path / "run"
+    train(corpus, output, "--stop_after_s", "0")
+    (output / "checkpoints" / "0000000009.safetensors").write_bytes(b"torn")
+    assert train(corpus, output, "--stop_after_s", "0") == 2
+    assert "0000000009.safetensors is no readable checkpoint" in capsys.readouterr().err
+
+
+def test_a_finished_run_says_so_and_trains_no_further(corpus: str, trained: Path, capsys: pytest.CaptureFixture[str]):
+    assert train(corpus, trained) == 0
+    assert "is complete" in capsys.readouterr().out
+    assert len(log_of(trained)) == 6
+
+
+def test_an_empty_row_is_counted_and_left_out(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    train(corpus, tmp_path / "run", "--stop_after_s", "0")
+    assert "1 of 13 rows can't be trained on" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_something_else_is_refused(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert train(corpus, tmp_path) == 2
+    assert "holds something else" in capsys.readouterr().err
+
+
+def test_options_that_can_not_go_together_are_refused_before_any_work():
+    from jobs.train import Options
+
+    with pytest.raises(ConfigError, match="--batch_rows 3"):
+        Options(input=("x",), tokenizer="t", output="o", batch_rows=3, micro_batches=2)
+    with pytest.raises(ConfigError, match="--length 2048"):
+        Options(input=("x",), tokenizer="t", output="o", length=2048, context_length=1024)
