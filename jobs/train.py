@@ -29,7 +29,6 @@ from jobs.options import OptionSet, all_options, changed_options, option, semant
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
 
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
@@ -414,10 +413,10 @@ def _stack(packed: list[Any]) -> Rows:
 
     from model.training import Rows
 
-    def stacked(name: str, dtype: Any) -> np.ndarray:
+    def stacked(name: str, dtype: Any) -> Any:
         return np.asarray([getattr(row, name) for row in packed], dtype)
 
-    return Rows(  # type: ignore[arg-type]
+    return Rows(
         tokens=stacked("tokens", np.int32),
         segment_ids=stacked("segment_ids", np.int32),
         loss_weights=stacked("loss_weights", np.float32),

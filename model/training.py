@@ -130,7 +130,7 @@ def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
     adam = optax.adamw(config.embedding_learning_rate, b1=0.9, b2=0.95, weight_decay=0.0)
     return optax.chain(
         optax.clip_by_global_norm(config.max_grad_norm),
-        optax.partition({"matrix": muon, "vector": adam}, kinds),  # type: ignore[arg-type]
+        optax.partition({"matrix": muon, "vector": adam}, kinds),
     )
 
 
