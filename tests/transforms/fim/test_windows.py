@@ -73,7 +73,7 @@ TEXTS = st.lists(st.sampled_from(["a", "\n", "\r\n", "\r", "é", "\U0001f600", "
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=TEXTS, data=st.data(), budget=st.integers(1, 60))
 def test_a_window_fits_its_budget_and_begins_and_ends_at_line_breaks(small_tokenizer, text, data, budget):
     start = data.draw(st.integers(0, len(text)))

@@ -170,7 +170,7 @@ PIECES = [
 CONTENTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=9)), min_size=1, max_size=25).map("".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(contents=st.lists(CONTENTS, max_size=6), length=st.integers(64, 300), rate=st.sampled_from([0.0, 0.8, 1.0]))
 def test_nothing_is_lost_whatever_the_files_say(small_tokenizer, contents, length, rate):
     contents = [content for content in contents if content and content.isprintable() is not None]
