@@ -224,11 +224,11 @@ def bench_order(repositories: dict[str, Files], tokenizer: Tokenizer, context_le
             sources = [SourceFile(name, path, "python", files[path], content_sha256(files[path])) for path in order]
             # Only the order that knows its imports may look ahead by them.
             rows = [*packer.pack(sources, ordered.imports if kind == "dependency" else {}), *packer.finish()]
-            in_row = 0
+            together: set[tuple[str, str]] = set()  # each edge once, however many rows a long file spans
             for row in rows:
                 parts = {part["path"]: number for number, part in enumerate(row["parts"])}
-                in_row += sum(parts.get(b, len(parts)) < parts.get(a, -1) for a, b in edges)
-            totals[kind, "in_row"] += in_row
+                together.update((a, b) for a, b in edges if parts.get(b, len(parts)) < parts.get(a, -1))
+            totals[kind, "in_row"] += len(together)
     figures: dict[str, float] = {"packages whose order is judged": len(repositories), "resolved imports": num_edges}
     for (kind, where), count in totals.items():
         what = "imported file stands earlier" if where == "before" else "imported file stands earlier in the same row"
