@@ -16,6 +16,7 @@ interrupted. The step itself is `model.training`, what the rows are is `transfor
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import queue
 import sys
@@ -29,7 +30,6 @@ from jobs.options import OptionSet, all_options, changed_options, option, semant
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
     from model.training import Rows, TrainingConfig, TrainState
@@ -60,6 +60,9 @@ class Options(OptionSet):
     num_kv_heads: int = option(1, help="Key/value heads.", minimum=1, metavar="HEADS")
     head_dim: int = option(64, help="Width of a head; even.", minimum=2, metavar="WIDTH")
     context_length: int = option(1024, help="What the model's config states as its context.", minimum=32)
+    copying_heads: bool = option(
+        False, help="Begin with two heads set to copy from the context: a small model needs long to find them."
+    )
     length: int = option(512, help="Tokens in a row; no example is longer.", minimum=64, metavar="TOKENS")
     batch_rows: int = option(16, help="Rows in a step.", minimum=1, metavar="ROWS")
     num_steps: int = option(1000, help="Steps of the run.", minimum=1, metavar="STEPS")
@@ -273,7 +276,13 @@ def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, G
     config, training = model_config(options, tokenizer), training_config(options)
     last = _last_checkpoint(_path(options, "checkpoints"))
     if last is None and options.init_from is None:
-        return new_state(jax.random.key(options.seed), config, training), Place(0, 0), config
+        state = new_state(jax.random.key(options.seed), config, training)
+        if options.copying_heads:
+            from model.copying_heads import with_copying_heads
+
+            weights = with_copying_heads(state.weights, config, jax.random.key(options.seed + 1))
+            state = dataclasses.replace(state, weights=weights)
+        return state, Place(0, 0), config
     shapes = jax.eval_shape(lambda: new_state(jax.random.key(0), config, training))
     if last is not None:
         state, place = load_checkpoint(last, shapes)
@@ -286,15 +295,8 @@ def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, G
     if earlier is None:
         raise ConfigError(f"--init_from {options.init_from} holds no checkpoint; name the folder of a training run")
     state, place = load_checkpoint(earlier, shapes)
-    state = jax.tree.map(lambda leaf: leaf, state)
     # The next epoch, so that what the other run saw isn't seen again at once.
-    return _with_step(state, jnp.zeros((), jnp.int32)), Place(place.epoch + 1, 0), config
-
-
-def _with_step(state: TrainState, step: Any) -> TrainState:
-    from dataclasses import replace
-
-    return replace(state, step=step)
+    return dataclasses.replace(state, step=jnp.zeros((), jnp.int32)), Place(place.epoch + 1, 0), config
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------
