@@ -188,8 +188,12 @@ def commands(runs: list[Path]) -> str:
     for run in runs:
         options = json.loads((run / "train.json").read_text())["semantic"]
         earlier = options.get("init_from")
-        flags = [f"--{name} {value}" for name, value in options.items()
-                 if value is not None and name not in ("input", "tokenizer", "output", "init_from")]  # fmt: skip
+        left_out = ("input", "tokenizer", "output", "init_from")
+        given = {name: value for name, value in options.items() if value is not None and name not in left_out}
+        flags = [
+            (f"--{name}" if value else f"--no-{name}") if isinstance(value, bool) else f"--{name} {value}"
+            for name, value in given.items()
+        ]
         start = f" --init_from {Path(earlier).name}" if earlier else ""
         head = f"codemill train --input corpus/train.parquet --tokenizer tokenizer.model --output {run.name}{start}"
         steps = read_curve([run])[-1]["step"]
