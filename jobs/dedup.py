@@ -2,9 +2,11 @@
 
     codemill dedup --input 'corpus/**/*.parquet' --output unique --threshold 0.7
 
-    plan -> [each worker, once: signatures of all planned rows -> clusters] -> units: rows kept, or rejected as a duplicate of which row
+    plan -> [each worker, once: signatures of all planned rows -> clusters] -> units: rows kept, or rejected as a
+    duplicate of which row
 
-The signatures (`transforms.filters.dedup`) are made anew by each worker process from the frozen plan, so a resumed job meets the same
+The signatures (`transforms.filters.dedup`) are made anew by each worker process from the frozen plan, so a resumed
+job meets the same
 clusters. They are held in memory: about 2 KB a row and 8 bytes a distinct 5-gram (at most 33 KB a row).
 """
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and word lists read best unbroken
 """Values given to names that say "secret": the class that scanners by prefix miss most.
 
     name            between        value
@@ -28,6 +29,8 @@ from transforms.filters.secret_values import (
 
 MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
+_LONG_VALUE_BYTES = 64
+"""Names inside a longer value are not looked at again: a line of `a=a=a=` is judged once, not at each name."""
 _NAME_CHARS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$")
 _PASSWORD_NAME = re.compile(
     rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
@@ -61,6 +64,7 @@ _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
 )
 _QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
+_QUOTED = {q: re.compile(rb"(?:[^\\\n" + q + rb"]|\\[^\n])*+") for q in (b'"', b"'", b"`")}
 _SPACE = re.compile(rb"\s")
 _BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26|\\n")
 _EXPRESSION = re.compile(
@@ -88,13 +92,23 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         quote, end = b"", _bare_end(data, start)
     value = data[start:end]
+    if len(value) > _LONG_VALUE_BYTES:
+        candidate.document.skip_until[candidate.rule.id] = end
     if not quote:
         if not _bare_is_a_value(candidate, value, separator, opening):
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
-    confidence = _judge(kind, name, value, quoted=bool(quote))
+    confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote))
     return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def _judged_once(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+    """As `_judge`; what a document repeats is judged once."""
+    known, key = candidate.document.judged, (kind, name, value, quoted)
+    if key not in known:
+        known[key] = _judge(kind, name, value, quoted=quoted)
+    return known[key]
 
 
 def spoken_secret(candidate: Candidate) -> Verdict | None:
@@ -177,19 +191,8 @@ def _name_kind(name: bytes) -> str:
 
 def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
     """The closing quote's offset, or -1 where the line ends first."""
-    limit = min(len(data), start + MAX_VALUE_BYTES)
-    at = start
-    while at < limit:
-        byte = data[at : at + 1]
-        if byte == b"\\":
-            at += 2
-            continue
-        if byte == quote:
-            return at
-        if byte == b"\n":
-            return -1
-        at += 1
-    return -1
+    end = _QUOTED[quote].match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
+    return end if data[end : end + 1] == quote else -1
 
 
 def _bare_end(data: bytes, start: int) -> int:

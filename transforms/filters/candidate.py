@@ -19,6 +19,10 @@ class Document:
     data: bytes
     language: str = ""
     path: str = ""
+    judged: dict[tuple[str, bytes, bytes, bool], float | None] = field(default_factory=dict, repr=False)
+    skip_until: dict[str, int] = field(
+        default_factory=dict
+    )  # by rule id: matches that begin before are of a value already judged
     _lexical: Lexical | None = field(default=None, repr=False)
     _lowered: bytes | None = field(default=None, repr=False)
 
@@ -83,7 +87,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A validator's yes: the span to report (bytes), whether a checksum or structure confirmed it, and what else it knows
+    """A validator's yes: the span to report (bytes), whether a checksum or structure confirmed it, and what else it
+    knows
     better than the rule. Its no is None."""
 
     start: int

@@ -1,8 +1,11 @@
 """Whether a text holds a benchmark's problem: hashed 12-grams of the public sets, and any set of the user's own.
 
-codemill ships hashes and item names, no text (`benchmark_ngrams.npz`, made by `python -m transforms.filters.contamination_index`). An item of 8 to
-11 tokens counts as one n-gram of its own length: then the whole of it must stand in the text. N-grams that three or more problems
-share are boilerplate and were left out. 12 tokens are GPT-3's shortest (Brown et al. 2020, arXiv:2005.14165, appendix C).
+codemill ships hashes and item names, no text (`benchmark_ngrams.npz`, made by `python -m
+transforms.filters.contamination_index`). An item of 8 to
+11 tokens counts as one n-gram of its own length: then the whole of it must stand in the text. N-grams that three or
+more problems
+share are boilerplate and were left out. 12 tokens are GPT-3's shortest (Brown et al. 2020, arXiv:2005.14165, appendix
+C).
 
 The evidence is in the finding: which benchmark, which item, how many of its n-grams, and where in the text.
 """
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +76,7 @@ class BenchmarkIndex:
 
     def save(self, path: Path) -> None:
         """Writes the index: hashes and names only."""
-        arrays = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
+        arrays: dict[str, Any] = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
         arrays |= {f"owners_{n}": owners for n, (_, owners) in self.by_length.items()}
         np.savez_compressed(path, items=np.array(["\t".join(item) for item in self.items]), **arrays)
 

@@ -1,6 +1,8 @@
-"""Makes `benchmark_ngrams.npz` from a folder of benchmarks in Parquet: `python -m transforms.filters.contamination_index FOLDER [OUT]`.
+"""Makes `benchmark_ngrams.npz` from a folder of benchmarks in Parquet: `python -m
+transforms.filters.contamination_index FOLDER [OUT]`.
 
-Reads HumanEval, its infilling sets, MBPP and BabelCode in the layouts of their publishers, and of any other Parquet file the columns `text` and, where
+Reads HumanEval, its infilling sets, MBPP and BabelCode in the layouts of their publishers, and of any other Parquet
+file the columns `text` and, where
 there, `id`. What is written holds hashes and item names, none of the texts.
 """
 

@@ -1,6 +1,7 @@
 """The one entry point of jobs: what goes in is scanned and redacted, what the model wrote is scanned in context.
 
-A `ContentFilter` is a cheap, picklable description until `open`; then it holds the scanner (one Hyperscan database, about a second to
+A `ContentFilter` is a cheap, picklable description until `open`; then it holds the scanner (one Hyperscan database,
+about a second to
 make) and is thread-safe. Raw values leave it nowhere: findings carry types, offsets and keyed hashes.
 """
 
@@ -19,7 +20,8 @@ from transforms.filters.scanner import Scanner
 from transforms.filters.syntax import parses
 
 CONTEXT_CHARS = 16_384
-"""How much of prefix and suffix is scanned with a completion: longer than any key block whose part could stand in them."""
+"""How much of prefix and suffix is scanned with a completion: longer than any key block whose part could stand in
+them."""
 _MAX_PASSES = 4
 
 Classifier = Callable[[str, str], Sequence[Finding]]
@@ -72,7 +74,8 @@ class ContentFilter:
     """Filters what goes into prompts and datasets, and what a model wrote.
 
     Args:
-        policy: A `Policy`, a preset's name (`strict`, `default`, `annotate`) or a policy file's path. Raises ConfigError.
+        policy: A `Policy`, a preset's name (`strict`, `default`, `annotate`) or a policy file's path. Raises
+        ConfigError.
         classifier: A picklable hook that adds findings of its own.
     """
 
@@ -167,7 +170,8 @@ class ContentFilter:
         ]
 
     def output_reason(self, findings: Sequence[Finding]) -> str | None:
-        """Why an output with these findings is to be rejected, or None: what would be redacted in a source may not be written."""
+        """Why an output with these findings is to be rejected, or None: what would be redacted in a source may not be
+        written."""
         bad = next((f for f in findings if f.action in ("redact", "drop")), None)
         return None if bad is None else drop_reason(bad.type, "output")
 

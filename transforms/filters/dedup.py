@@ -1,13 +1,17 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 """Exact and near duplicates: signatures, bands, verified Jaccard, connected components.
 
     text -> 5-grams of tokens -> MinHash signature (128 permutations) -> 16 bands of 8 rows
-    rows that share a band are candidates; a pair counts if the Jaccard similarity of the two sets of 5-grams, computed, not estimated, is at
+    rows that share a band are candidates; a pair counts if the Jaccard similarity of the two sets of 5-grams,
+    computed, not estimated, is at
     least the threshold; clusters are connected components; one row of each is kept, by a stated rule
 
 With 16 bands of 8 rows a pair of Jaccard 0.7 meets in a band with probability 1 - (1 - 0.7^8)^16 = 0.61, one of 0.8 with 0.95, of 0.85 with 0.994.
-Sources: Broder 1997; Lee et al. 2022 (arXiv:2107.06499); 5-grams and 0.7 as in The Stack (arXiv:2211.15533). MinHash by `rensa`.
+Sources: Broder 1997; Lee et al. 2022 (arXiv:2107.06499); 5-grams and 0.7 as in The Stack (arXiv:2211.15533). MinHash
+by `rensa`.
 
-Only signatures and hashes travel: `Signature` is 128 numbers however long the text, and its 5-grams for verification are hashed.
+Only signatures and hashes travel: `Signature` is 128 numbers however long the text, and its 5-grams for verification
+are hashed.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ NUM_PERMUTATIONS = 128
 NUM_BANDS = 16
 DEFAULT_THRESHOLD = 0.7
 MAX_VERIFIED_NGRAMS = 4096
-"""Of longer texts the smallest so many hashes are kept: a bottom-k sketch, whose Jaccard estimate has a standard error below 0.008."""
+"""Of longer texts the smallest so many hashes are kept: a bottom-k sketch, whose Jaccard estimate has a standard
+error below 0.008."""
 KeepRule = Literal["first", "longest"]
 
 
@@ -80,7 +85,8 @@ def _band_hash(number: int, rows: Hashes) -> int:
 
 
 def jaccard(a: Signature, b: Signature) -> float:
-    """Jaccard similarity of two texts' 5-grams; of long ones from their smallest hashes (bottom-k, Cohen and Kaplan 2007).
+    """Jaccard similarity of two texts' 5-grams; of long ones from their smallest hashes (bottom-k, Cohen and Kaplan
+    2007).
 
     >>> jaccard(sign("a", "a b c d e f"), sign("b", "a b c d e f"))
     1.0
@@ -95,8 +101,10 @@ def jaccard(a: Signature, b: Signature) -> float:
 
 
 def candidate_pairs(signatures: Sequence[Signature], max_bucket: int = 200) -> Iterator[tuple[int, int]]:
-    """Pairs of positions that share a band or the normalised text, each once. In a bucket of more than `max_bucket` each row
-    is compared with the first ones only: such a bucket is a cluster anyway, and its components stay connected through them."""
+    """Pairs of positions that share a band or the normalised text, each once. In a bucket of more than `max_bucket`
+    each row
+    is compared with the first ones only: such a bucket is a cluster anyway, and its components stay connected through
+    them."""
     buckets: dict[tuple[int, int | str], list[int]] = {}
     for position, signature in enumerate(signatures):
         buckets.setdefault((-1, signature.normal), []).append(position)

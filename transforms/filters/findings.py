@@ -69,7 +69,8 @@ def keyed_hash(value: bytes, key: bytes) -> str:
 def resolve_overlaps(findings: list[Finding]) -> list[Finding]:
     """Keeps the best of overlapping findings: validated before not, specific before generic, long before short.
 
-    Ties go to the one that starts first, then to the smaller rule id, so the result does not depend on order. The result is sorted by start.
+    Ties go to the one that starts first, then to the smaller rule id, so the result does not depend on order. The
+    result is sorted by start.
     """
     kept: list[Finding] = []
     ordered = sorted(findings, key=lambda f: (f.byte_start, f.byte_end))

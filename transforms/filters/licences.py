@@ -1,6 +1,9 @@
-"""Which licences a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of repositories.
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
+"""Which licences a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of
+repositories.
 
-A file's own words go before its repository's: an SPDX line, then a header's sentence, then the licence column. Identifiers are normalised
+A file's own words go before its repository's: an SPDX line, then a header's sentence, then the licence column.
+Identifiers are normalised
 with `license-expression`; of "MIT OR GPL-3.0" one allowed choice is enough, of "MIT AND GPL-3.0" all must be.
 """
 
@@ -59,7 +62,8 @@ class LicencePolicy:
     opted_out: frozenset[str] = frozenset()
 
     def reason(self, expressions: Sequence[str], repo_name: str = "") -> str | None:
-        """Why a file is to be rejected, or None: `repository_opted_out`, `licence_denied`, `licence_not_allowed`, `licence_unknown`."""
+        """Why a file is to be rejected, or None: `repository_opted_out`, `licence_denied`, `licence_not_allowed`,
+        `licence_unknown`."""
         if repo_name.lower() in self.opted_out:
             return "repository_opted_out"
         parsed = [expression for expression in map(_parse, expressions) if expression is not None]
@@ -85,7 +89,8 @@ def make_policy(
     unknown_is_allowed: bool = True,
     opt_out_files: Iterable[str] = (),
 ) -> LicencePolicy:
-    """Checks identifiers and reads opt-out lists (one `owner/name` a line, `#` begins a comment). `permissive` in `allow` stands for
+    """Checks identifiers and reads opt-out lists (one `owner/name` a line, `#` begins a comment). `permissive` in
+    `allow` stands for
     `PERMISSIVE`. Raises ConfigError."""
     allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
     return LicencePolicy(
@@ -106,7 +111,8 @@ def read_opt_out(path: str | Path) -> list[str]:
 
 
 def file_licences(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
-    """The licences of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones left out).
+    """The licences of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones
+    left out).
 
     >>> file_licences("# Licensed under the Apache License, Version 2.0", ["MIT"])
     ('Apache-2.0',)

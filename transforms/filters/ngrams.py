@@ -1,7 +1,9 @@
 """Hashed n-grams of code tokens: the common ground of contamination, verbatim copies and near duplicates.
 
-Tokens are words and numbers in lower case; punctuation, layout and comments' marks don't count, so reformatting hides nothing. A token's hash is 64
-bits of BLAKE2b, an n-gram's a polynomial over them modulo 2^64: all of a text's n-grams in one vectorised pass, about 10 MB/s.
+Tokens are words and numbers in lower case; punctuation, layout and comments' marks don't count, so reformatting hides
+nothing. A token's hash is 64
+bits of BLAKE2b, an n-gram's a polynomial over them modulo 2^64: all of a text's n-grams in one vectorised pass, about
+10 MB/s.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and word lists read best unbroken
 """Validators of personal data: what makes an address, a number or an id a person's rather than an example, a version or a constant.
 
 Sources: RFC 2606 and 6761 (reserved domains), IANA special-purpose address registries (through `ipaddress`), libphonenumber's
@@ -7,6 +8,7 @@ metadata (`phonenumberslite`), ISO/IEC 7812 (cards), ISO 13616 (IBAN), and the i
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -38,9 +40,37 @@ _COUNTRY_TLDS = frozenset(
     ).split()
 )
 _RESOLVERS = frozenset(
-    "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 4.2.2.1 4.2.2.2 4.2.2.3 4.2.2.4 64.6.64.6 64.6.65.6 "
-    "114.114.114.114 223.5.5.5 223.6.6.6 119.29.29.29 77.88.8.8 77.88.8.1 94.140.14.14 94.140.15.15 185.228.168.9 "
-    "2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe 2620:fe::9".split()
+    [
+        "8.8.8.8",
+        "8.8.4.4",
+        "1.1.1.1",
+        "1.0.0.1",
+        "9.9.9.9",
+        "149.112.112.112",
+        "208.67.222.222",
+        "208.67.220.220",
+        "4.2.2.1",
+        "4.2.2.2",
+        "4.2.2.3",
+        "4.2.2.4",
+        "64.6.64.6",
+        "64.6.65.6",
+        "114.114.114.114",
+        "223.5.5.5",
+        "223.6.6.6",
+        "119.29.29.29",
+        "77.88.8.8",
+        "77.88.8.1",
+        "94.140.14.14",
+        "94.140.15.15",
+        "185.228.168.9",
+        "2001:4860:4860::8888",
+        "2001:4860:4860::8844",
+        "2606:4700:4700::1111",
+        "2606:4700:4700::1001",
+        "2620:fe::fe",
+        "2620:fe::9",
+    ]
 )
 _VERSION_BEFORE = re.compile(
     rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:section|chapter|figure|clause)\s*$"
@@ -64,7 +94,7 @@ def _validated(candidate: Candidate, is_valid: bool) -> Verdict | None:
 def email_address(candidate: Candidate) -> Verdict | None:
     """An address that can be a person's: a known top-level domain, no reserved or placeholder domain, no role such as `git@`
     or noreply, no URL's user, no asset name such as `icon@2x.png`."""
-    start, end = candidate.span
+    start, _ = candidate.span
     value = candidate.value.rstrip(b".-_")
     local, _, domain = value.rpartition(b"@")
     top = domain.rpartition(b".")[2].lower()
@@ -118,7 +148,7 @@ def global_ipv4(candidate: Candidate) -> Verdict | None:
 
 
 def _is_progression(octets: list[int]) -> bool:
-    return len({b - a for a, b in zip(octets, octets[1:], strict=False)}) == 1
+    return len({b - a for a, b in itertools.pairwise(octets)}) == 1
 
 
 def global_ipv6(candidate: Candidate) -> Verdict | None:
@@ -149,8 +179,7 @@ def international_phone(candidate: Candidate) -> Verdict | None:
     if (
         len(set(digits)) < 4
         or digits[-7:] in (b"1234567", b"2345678", b"3456789", b"4567890")
-        or re.search(rb"[\w)\]]\s?$", before)
-        and not re.search(rb"(?i)[a-z]\s?$", before)
+        or (re.search(rb"[\w)\]]\s?$", before) and not re.search(rb"(?i)[a-z]\s?$", before))
     ):
         return None
     try:

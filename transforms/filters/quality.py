@@ -1,11 +1,15 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 """Whether a file is worth learning from: signals measured once, then one pure predicate a fault.
 
     text -> signals (one pass over bytes and lines) -> first fault that the limits name, or none
 
-Every limit names its source. None of them divides by a count that can be zero, so files of no, one or five lines are judged like any other.
-Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`syntax.parses`) is apart because it is slow.
+Every limit names its source. None of them divides by a count that can be zero, so files of no, one or five lines are
+judged like any other.
+Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`syntax.parses`) is apart because
+it is slow.
 
-Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section 3.1), The Stack v2
+Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section
+3.1), The Stack v2
 (Lozhkov et al. 2024, arXiv:2402.19173, section 3.2), Gopher (Rae et al. 2021, arXiv:2112.11446, table A1).
 """
 
@@ -21,10 +25,29 @@ _ENCODED = re.compile(
 )
 _ENCODED_LINE_BYTES = 64
 _HASH_COMMENT = frozenset(
-    "python ruby perl shell bash r julia elixir toml ini yaml makefile dockerfile powershell cmake nim crystal tcl".split()
+    [
+        "python",
+        "ruby",
+        "perl",
+        "shell",
+        "bash",
+        "r",
+        "julia",
+        "elixir",
+        "toml",
+        "ini",
+        "yaml",
+        "makefile",
+        "dockerfile",
+        "powershell",
+        "cmake",
+        "nim",
+        "crystal",
+        "tcl",
+    ]
 )
-_DASH_COMMENT = frozenset("sql lua haskell ada elm vhdl".split())
-_DATA_LANGUAGES = frozenset("json csv tsv xml yaml svg text geojson".split())
+_DASH_COMMENT = frozenset(["sql", "lua", "haskell", "ada", "elm", "vhdl"])
+_DATA_LANGUAGES = frozenset(["json", "csv", "tsv", "xml", "yaml", "svg", "text", "geojson"])
 
 
 @dataclass(frozen=True, slots=True)

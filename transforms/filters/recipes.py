@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 """Examples from recipes: text with fields such as `{alnum:36}`, filled at run time from a seed.
 
 No token-shaped literal is committed, yet each rule carries examples that must be found and ones that must not.

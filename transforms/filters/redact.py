@@ -3,9 +3,12 @@
     mail = "ann@corp.io"; cc = "ann@corp.io"; bcc = "bo@corp.io"
     mail = "<EMAIL_1>"; cc = "<EMAIL_1>"; bcc = "<EMAIL_2>"
 
-Numbers count per document and label, in order of first appearance, and go on after those that already stand in the text; so redaction
-is deterministic and a second pass changes nothing. Addresses become documentation addresses (RFC 5737, RFC 3849). Where a
-span holds a quote or cuts an escape, the whole literal's content is replaced; a key split over several literals is emptied run by run.
+Numbers count per document and label, in order of first appearance, and go on after those that already stand in the
+text; so redaction
+is deterministic and a second pass changes nothing. Addresses become documentation addresses (RFC 5737, RFC 3849).
+Where a
+span holds a quote or cuts an escape, the whole literal's content is replaced; a key split over several literals is
+emptied run by run.
 """
 
 from __future__ import annotations
@@ -90,7 +93,8 @@ def _format(label: str, number: int) -> str:
 
 
 def neutralise(token: str) -> str:
-    """A model's control token made plain text by a space after its first character: it stays readable and encodes as ordinary pieces.
+    """A model's control token made plain text by a space after its first character: it stays readable and encodes as
+    ordinary pieces.
 
     >>> neutralise("<" + "eos>")
     '< eos>'

@@ -3,7 +3,8 @@
 A file holds `family`, optional `[defaults]`, and `rules`, an array of tables with these keys:
 
     id          unique name, kebab-case                    type        what a policy calls it, e.g. `api_token`
-    token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is the value)
+    token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is
+    the value)
     near        words of which one stands up to three words before the token on the same line (any case)
     keywords    literals of which each match holds one     validator   name in `validators.VALIDATORS`
     context     "" or "comment_or_string"                  confidence  0 to 1
@@ -33,9 +34,11 @@ from transforms.filters.trigger import Trigger, derive_trigger, escape_literal
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
-"""What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in one."""
+"""What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in
+one."""
 _NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
-"""Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try each."""
+"""Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try
+each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,8 @@ class Rule:
 
     @cached_property
     def trigger(self) -> Trigger:
-        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where the
+        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
+        the
         pattern can't be used."""
         derived = derive_trigger(self.id, self.pattern)
         if not self.near:
@@ -140,7 +144,7 @@ def read_rule_file(path: Path) -> list[Rule]:
 
 
 def _make_rule(file: str, table: dict[str, Any]) -> Rule:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     for key in ("like", "unlike", "near", "keywords"):
         if isinstance(values.get(key), str):
             values[key] = (values[key],)

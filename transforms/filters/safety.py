@@ -25,7 +25,8 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "encrypt-and-ransom": ("encrypt_files", "ransom_note"),
     "keys-and-send": ("keylogger", "send"),
 }
-"""Which signals together make a finding. `shell_to_network` is a combination by itself: one line redirects a shell to a socket."""
+"""Which signals together make a finding. `shell_to_network` is a combination by itself: one line redirects a shell to
+a socket."""
 
 
 def hashed_term(candidate: Candidate) -> Verdict | None:

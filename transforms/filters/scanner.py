@@ -6,9 +6,12 @@
             a match that starts at or before `end` is a finding; else no match starts up to `end`: done = end + 1
         validators look at the match and around it; overlaps are resolved; byte offsets become character offsets
 
-Each byte is tried as a start at most once a rule, and the result equals `re.finditer` over the whole text (a test holds it).
-Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used: adversarial input
-costs a linear pass and not a call a byte. Cost: 100 to 200 MB/s for the pass; confirming is a few microseconds a trigger.
+Each byte is tried as a start at most once a rule, and the result equals `re.finditer` over the whole text (a test
+holds it).
+Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used:
+adversarial input
+costs a linear pass and not a call a byte. Cost: 100 to 200 MB/s for the pass; confirming is a few microseconds a
+trigger.
 
 Hyperscan: https://intel.github.io/hyperscan/dev-reference/ (no SOM flag: tracking starts would cost most of the speed).
 Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and rules without any run by themselves.
@@ -16,6 +19,7 @@ Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -127,7 +131,8 @@ class KeywordBackend:
 
 
 class Scanner:
-    """Scans text with a rule set. Thread-safe and deterministic; makes its database when constructed, so construct it in `open`.
+    """Scans text with a rule set. Thread-safe and deterministic; makes its database when constructed, so construct it
+    in `open`.
 
     Args:
         rules: What to look for.
@@ -161,16 +166,12 @@ class Scanner:
         rule, validate = self.rules.rules[index], self._validators[index]
         found: list[Finding] = []
         for match in self.matches(rule, ends, document):
-            verdict = (
-                Verdict(match.start("v"), match.end("v"))
-                if "v" in match.re.groupindex
-                else Verdict(match.start(), match.end())
-            )
-            if validate is not None:
-                checked = validate(Candidate(match, document, rule))
-                if checked is None:
-                    continue
-                verdict = checked
+            if match.start() < document.skip_until.get(rule.id, 0):
+                continue
+            candidate = Candidate(match, document, rule)
+            verdict = candidate.verdict() if validate is None else validate(candidate)
+            if verdict is None:
+                continue
             if rule.context and not document.lexical.is_text(verdict.start):
                 continue
             found.append(self._finding(rule, verdict, document.data))
@@ -181,8 +182,8 @@ class Scanner:
         return Finding(
             type=verdict.type or rule.type,
             rule=rule.id,
-            start=0,
-            end=0,
+            start=start,  # in bytes until `_with_char_offsets`
+            end=end,
             byte_start=start,
             byte_end=end,
             confidence=rule.confidence if verdict.confidence is None else verdict.confidence,
@@ -219,7 +220,8 @@ def _match_anywhere(rule: Rule, document: Document, start: int, _end: int, limit
 
 
 def _match_at_keywords(rule: Rule, document: Document, start: int, end: int, limit: int) -> Match[bytes] | None:
-    """The same for a rule whose matches begin with one of its keywords: finding a literal is fifty times faster than trying
+    """The same for a rule whose matches begin with one of its keywords: finding a literal is fifty times faster than
+    trying
     a branching pattern at every byte."""
     lowered, data, match_at = document.lowered, document.data, rule.regex.match
     positions = []
@@ -245,7 +247,7 @@ def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_sorted(values: list[int]) -> bool:
-    return all(a <= b for a, b in zip(values, values[1:], strict=False))
+    return all(a <= b for a, b in itertools.pairwise(values))
 
 
 def _has_hyperscan(required: bool) -> bool:
@@ -263,7 +265,7 @@ def _has_hyperscan(required: bool) -> bool:
 def _with_char_offsets(findings: list[Finding], data: bytes, is_ascii: bool) -> list[Finding]:
     """Adds character offsets. One pass over the text whatever the number of findings."""
     if is_ascii:
-        return [replace(f, start=f.byte_start, end=f.byte_end) for f in findings]
+        return findings
     chars, at_byte, at_char = {}, 0, 0
     for offset in sorted({o for f in findings for o in (f.byte_start, f.byte_end)}):
         at_char += len(data[at_byte:offset].decode("utf-8", "surrogatepass"))

@@ -20,7 +20,8 @@ def _parser(language: str) -> Any | None:
 
 
 def parses(text: str, language: str) -> bool:
-    """Whether tree-sitter finds no error in a text. False for languages without a grammar and for texts over 2 MB, so that
+    """Whether tree-sitter finds no error in a text. False for languages without a grammar and for texts over 2 MB, so
+    that
     "parsed before and not after" never holds for them."""
     data = text.encode("utf-8", "surrogatepass")
     if not language or len(data) > MAX_PARSED_BYTES:

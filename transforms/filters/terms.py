@@ -3,8 +3,10 @@
     a term           its shape, which the scanner looks for     its hash, which decides
     "some phrase"    [st][op][mn][ef]... in any case            d3a1...
 
-A shape replaces each letter by its pair of neighbours in the alphabet, so a term of six letters passes one position in some millions, by
-chance; the hash, BLAKE2b over the normalised term, decides. To add terms: `python -m transforms.filters.terms CATEGORY < one_term_a_line`, which prints a rule file's entry.
+A shape replaces each letter by its pair of neighbours in the alphabet, so a term of six letters passes one position
+in some millions, by
+chance; the hash, BLAKE2b over the normalised term, decides. To add terms: `python -m transforms.filters.terms
+CATEGORY < one_term_a_line`, which prints a rule file's entry.
 """
 
 from __future__ import annotations

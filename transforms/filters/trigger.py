@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 """From a rule's exact regular expression to the looser one that Hyperscan looks for.
 
 Hyperscan reports where a match *ends* and knows neither lookaround nor back-references, so a rule is found in two
@@ -25,7 +26,8 @@ from model.errors import ConfigError
 MAX_MATCH_BYTES = 1 << 16
 """The longest match a rule may have; private keys and certificates are well below."""
 MAX_COUNTED_REPEAT = 3
-"""Longer variable repeats are left open upwards in the trigger: counters cost Hyperscan most of its speed (measured: 20 against
+"""Longer variable repeats are left open upwards in the trigger: counters cost Hyperscan most of its speed (measured:
+20 against
 270 MB/s for the trigger of assignments)."""
 MAX_TRIGGER_REPEAT = 256
 """Repeats longer than this end the trigger, so that windows stay small."""
@@ -89,7 +91,8 @@ def derive_trigger(rule_id: str, pattern: str) -> Trigger:
 
 
 def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
-    """Cuts a long repeat at the very start to its minimum, since Hyperscan would follow it through every word of a text:
+    """Cuts a long repeat at the very start to its minimum, since Hyperscan would follow it through every word of a
+    text:
     `[a-z]{1,64}@` is found as `[a-z]@`. Returns the items and the bytes by which a match may start further left."""
     start = next((i for i, (op, _) in enumerate(items) if op not in (sre.ASSERT, sre.ASSERT_NOT, sre.AT)), 0)
     op, arg = items[start]
@@ -103,7 +106,8 @@ def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
 
 
 def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
-    """Refuses a variable repeat inside another one unless the inner is possessive or atomic: matching time then grows with
+    """Refuses a variable repeat inside another one unless the inner is possessive or atomic: matching time then grows
+    with
     the product of the bounds (or worse)."""
 
     def visit(items: Any, outer: int) -> None:
@@ -180,7 +184,8 @@ def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> i
 
 
 def _assertion(op: Any, arg: Any, out: list[str], is_first: bool) -> int:
-    """A leading `(?<!set)` becomes "start of text, or a character outside the set"; other assertions are dropped, which only
+    """A leading `(?<!set)` becomes "start of text, or a character outside the set"; other assertions are dropped,
+    which only
     makes the trigger looser."""
     direction, body = arg
     if op is sre.ASSERT_NOT and direction < 0 and is_first and len(body) == 1 and body[0][0] in (sre.IN, sre.LITERAL):

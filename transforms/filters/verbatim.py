@@ -4,11 +4,13 @@
     2. every file of the corpus -> its 20-grams -> hits in the index, but for the middle's own source file
     3. a middle with a hit is flagged with that file's path and licence, and its longest run of matching tokens
 
-The index holds middles, which are few; the corpus streams past, so memory does not grow with it. 20 tokens: shorter runs are idiom.
+The index holds middles, which are few; the corpus streams past, so memory does not grow with it. 20 tokens: shorter
+runs are idiom.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -80,7 +82,7 @@ class VerbatimIndex:
 
 def _longest_run(positions: list[int]) -> int:
     best = run = 1
-    for before, after in zip(positions, positions[1:], strict=False):
+    for before, after in itertools.pairwise(positions):
         run = run + 1 if after == before + 1 else 1
         best = max(best, run)
     return best

@@ -1,8 +1,10 @@
 """The work of `codemill filter`: each row through licence, quality, contamination and content, in that order.
 
-    row -> licences -> quality -> contamination -> secrets, personal data, safety -> kept (redacted) or rejected (stage, reason)
+    row -> licences -> quality -> contamination -> secrets, personal data, safety -> kept (redacted) or rejected
+    (stage, reason)
 
-Cheap stages come first, but a row's findings are always those of its whole text. The stages are pure and picklable and run in the row pool's
+Cheap stages come first, but a row's findings are always those of its whole text. The stages are pure and picklable
+and run in the row pool's
 processes; a row whose stage crashes costs that row alone.
 """
 
@@ -25,8 +27,8 @@ from transforms.columns import (
     resolve_columns,
     table_to_rows,
 )
-from transforms.filters.content import ContentFilter
 from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build_index, load_index, merge_indexes
+from transforms.filters.content import ContentFilter
 from transforms.filters.licences import LicencePolicy, file_licences
 from transforms.filters.quality import Limits, fault, measure
 from transforms.filters.syntax import parses

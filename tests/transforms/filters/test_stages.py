@@ -1,5 +1,7 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -178,5 +180,5 @@ def test_validated_beats_specific_beats_longest(other, winner):
 def test_resolved_findings_never_overlap(spans):
     findings = [finding(s, s + n, validated=v, specificity=p) for s, n, v, p in spans]
     resolved = resolve_overlaps(findings)
-    assert all(a.end <= b.start for a, b in zip(resolved, resolved[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(resolved))
     assert bool(resolved) == bool(findings)
