@@ -32,6 +32,7 @@ JOBS: dict[str, tuple[str, str]] = {
     "train": ("jobs.train", "a corpus -> a model trained to fill in the middle"),
     "filter": ("jobs.filter", "a corpus -> without secrets, personal data, unfit files, benchmark items"),
     "dedup": ("jobs.dedup", "a corpus -> one file of each cluster of exact and near duplicates"),
+    "estimate": ("jobs.estimate", "what generating over a corpus needs at least, by device: hours, cost"),
     "inspect": ("jobs.inspect", "show rows of a dataset in the terminal"),
 }
 
