@@ -60,7 +60,7 @@ def use_engine(spec: EngineSpec, engine: Generator) -> None:
 
 
 def release_engines() -> None:
-    """Closes all engines of this process; requests in flight fail."""
+    """Closes all engines of this process, once their requests in flight have ended."""
     with _lock:
         for engine in _engines.values():
             engine.close()
