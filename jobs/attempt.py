@@ -7,7 +7,8 @@ What can go wrong, and what becomes of it:
     a row killed the worker (from the journal)     rejected, `crashed_worker`; the other rows come out
     reading killed the worker (from the journal)   a failed commit, `crashed_on_read`
     ConfigError, StorageFull                       stops the job; the unit stays uncommitted
-    a hundred rows in a row raise                  stops the job: not the rows are at fault, the work is
+    WorkBroken (a dead engine), or a hundred rows  stops the job: not the rows are at fault, the work is
+    in a row that raise
 
 A rejected row says what kind of exception was raised in which module, never its text, which may quote the row.
 """
@@ -29,16 +30,12 @@ from jobs.journal import Journal, Piece, Start, Suspect
 from jobs.reading import read_unit
 from model.errors import ConfigError, RecordError
 from transforms.rows import REJECTED_SCHEMA, Rejection
-from transforms.work import Unit, UnitResult, Work
+from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100
 _READ_TRIES = 3
 _READ_DELAY_S = 1.0
 _STAGE = "run"
-
-
-class WorkBroken(Exception):
-    """So many rows in a row raised that the work itself must be at fault: a bug or a broken machine."""
 
 
 class LedgerBroken(Exception):
@@ -142,7 +139,10 @@ class UnitRunner:
                 return read_unit(unit, self.schema)
             except (RecordError, ConfigError):
                 raise
-            except OSError as error:
+            except Exception as error:
+                if not (isinstance(error, OSError) or storage.is_unanswered(error)):
+                    detail = f"{unit.uri}: {type(error).__name__} while decoding"
+                    raise RecordError("damaged_input", detail) from error
                 if tries_left:
                     time.sleep(_READ_DELAY_S)
                 elif storage.is_local(unit.uri):
@@ -154,8 +154,6 @@ class UnitRunner:
                         f"can't read {unit.uri} ({type(error).__name__}: {error}); what is committed is kept: "
                         "run the same command again when the storage answers"
                     ) from error
-            except Exception as error:
-                raise RecordError("damaged_input", f"{unit.uri}: {type(error).__name__} while decoding") from error
         raise AssertionError("unreachable")
 
 
@@ -204,7 +202,7 @@ class _Rows:
         with runner.journal.started(runner.start_of(unit, self._attempt_id, (begin, end))):
             try:
                 result = runner.work.run(narrowed, self._table.slice(begin, end - begin), rows)
-            except ConfigError:
+            except (ConfigError, WorkBroken):
                 raise
             except (Exception, SystemExit) as caught:
                 error: BaseException | None = caught

@@ -188,8 +188,8 @@ def commit_record(job_dir: str, record: CommitRecord, *, store: ModuleType | Any
                 return record
             # Somebody else was first, or this is the echo of our own create: what stands there says which.
             return CommitRecord.from_json(store.read_bytes(path))
-        except OSError:
-            if not tries_left:
+        except Exception as error:
+            if not tries_left or not (isinstance(error, OSError) or storage.is_unanswered(error)):
                 raise
             time.sleep(_RETRY_DELAY_S)
     raise AssertionError("unreachable")

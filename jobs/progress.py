@@ -260,8 +260,9 @@ def follow_job(
     def show() -> None:
         try:
             snapshot = watcher.poll()
-        except OSError as error:
-            # The workers' own storage errors end the job; that a poll failed is no reason to.
+        except Exception as error:
+            # The workers' own storage errors end the job; that a poll failed, in whatever words a client puts it, is
+            # no reason to.
             _log.debug("no progress this time: %s", error)
             return
         display.show(figures(snapshot), snapshot.rows_done / rows_total if rows_total else None)

@@ -56,7 +56,7 @@ def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
     except pa.ArrowException as error:
         raise _damaged(unit, error) from error
     except OSError as error:
-        if type(error) is not OSError or error.errno is not None:
+        if type(error) is not OSError or error.errno is not None or storage.is_unanswered(error):
             raise  # the storage's fault, not the file's: Arrow reports bad bytes as a bare OSError
         raise _damaged(unit, error) from error
     if unit.retry_rows is not None:
@@ -76,7 +76,7 @@ def check_version(unit: Unit) -> None:
         raise UnreadableUnit(
             "input_changed",
             f"{unit.uri} has changed since it was planned (version {unit.version}, now {version}); "
-            "put the old file back or start anew with another --output",
+            "its rows are missing from this output: give the file as --input of a job of its own",
         )
 
 

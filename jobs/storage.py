@@ -25,6 +25,7 @@ import glob as local_glob
 import hashlib
 import os
 import posixpath
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,7 @@ CREATE_AFTER_LINK = register("storage.create_after_link")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _COPY_CHUNK_BYTES = 8 << 20
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 
 
 class StorageFull(ConfigError):
@@ -129,7 +131,7 @@ def list_names(folder: str) -> list[str]:
     if is_local(folder):
         try:
             names = os.listdir(_local(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
     else:
         try:
@@ -149,6 +151,16 @@ def remove(path: str) -> None:
             os.unlink(_local(path))
         else:
             _remote(path).rm_file(path)
+
+
+def remove_temporaries(folder: str) -> None:
+    """Removes the temporary files that killed processes left right under a local folder."""
+    if not is_local(folder):
+        return  # there are none: an object appears whole
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(_local(folder)):
+            if _TEMPORARY.fullmatch(name):
+                remove(join(folder, name))
 
 
 class OutputFile:
@@ -310,6 +322,29 @@ def sha256_of(path: str) -> str:
 def open_input(path: str) -> IO[bytes]:
     """Opens a file for reading at any place (what pyarrow wants for Parquet)."""
     return open(_local(path), "rb") if is_local(path) else _remote(path).open(path, "rb")
+
+
+# Packages whose own errors, neither OSError nor anything else of Python's, mean that a request came to nothing.
+_CLIENT_PACKAGES = {"aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Whether `error` says that a remote storage gave no answer or refused one, as against what it holds."""
+    package = type(error).__module__.partition(".")[0]
+    return (
+        package in _CLIENT_PACKAGES
+        or isinstance(error, ConnectionError | TimeoutError)
+        or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))
+    )
+
+
+def unanswered_line(error: BaseException) -> str:
+    """What to tell the user of such an error."""
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"the storage gives no answer ({type(error).__name__}: {said}); mend access or network and run the same "
+        "command again: what is committed is kept"
+    )
 
 
 def _local(path: str) -> str:

@@ -30,7 +30,7 @@ from transforms.row_stages import Answers, Judged, Prepared, RowStages, sample_r
 from transforms.rowpool import CRASHED, RowPool, default_workers
 from transforms.rows import REJECTED_SCHEMA, Rejection, Row
 from transforms.tasks.base import NestingTask, RejectedTarget, Task
-from transforms.work import Unit, UnitResult
+from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
 
@@ -221,7 +221,7 @@ class GenerationWork:
     ) -> pa.Table:
         """Repeats each source row for each of its accepted targets and appends the results."""
         schema = self.output_schema(table.schema)
-        sources = table.take(pa.array(indices, pa.int64()))
+        places = pa.array(indices, pa.int64())
         arrays = []
         for position, output_field in enumerate(schema):
             if position >= table.num_columns:
@@ -230,7 +230,8 @@ class GenerationWork:
             elif table.schema.names[position] == content_column:
                 arrays.append(pa.array(content, output_field.type))
             else:
-                arrays.append(sources.column(position).cast(output_field.type))
+                # Column by column: the raw content, the bulk of the table, isn't repeated for nothing.
+                arrays.append(table.column(position).take(places).cast(output_field.type))
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -245,7 +246,10 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState], samples: i
                 continue
             state.prepared, state.row, state.rejection = prepared, prepared.row, prepared.rejection
             requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
-            futures = opened.generator.submit(requests)
+            try:
+                futures = opened.generator.submit(requests)
+            except RuntimeError as error:
+                raise WorkBroken(f"the engine takes no more prompts: {error}") from error
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 
@@ -275,6 +279,8 @@ def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Reje
         completion = future.result()
     except RecordError as error:
         return Rejection("generate", error.reason, error.detail)
+    except RuntimeError as error:  # the engine or its device has stopped, whatever it was asked
+        raise WorkBroken(f"the engine failed: {type(error).__name__}") from error
     counts["tokens_in"] += completion.prompt_tokens
     counts["tokens_out"] += len(completion.tokens)
     return completion

@@ -7,6 +7,7 @@ engine: `prepare` gives requests, `judge` takes the completions of all of a row'
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -105,7 +106,7 @@ class RowStages:
         try:
             outcome = self.content_filter.filter_input(row.content, row.language, row.path)
         except Exception as error:  # a bug must cost one row, and must be seen: it is counted and named
-            logger.exception("the input filter failed on %s", row.source)
+            _log_fault(error, "the input filter failed on %s", row.source)
             return Prepared(row, rejection=Rejection("filter_input", "stage_error", type(error).__name__))
         findings = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
         if outcome.dropped is not None:
@@ -141,7 +142,7 @@ class RowStages:
         except RecordError as error:
             return Prepared(row, rejection=Rejection("targets", error.reason, error.detail))
         except Exception as error:
-            logger.exception("task %s failed on %s", self.task.name, row.source)
+            _log_fault(error, "task %s failed on %s", self.task.name, row.source)
             return Prepared(row, rejection=Rejection("targets", "stage_error", type(error).__name__))
         if not asked:
             return Prepared(row, rejection=Rejection("targets", "no_target", "the task found nothing to ask for"))
@@ -160,7 +161,7 @@ class RowStages:
         except RecordError as error:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
         except Exception as error:
-            logger.exception("task %s failed to judge %s of %s", self.task.name, request.target, row.source)
+            _log_fault(error, "task %s failed to judge %s of %s", self.task.name, request.target, row.source)
             rejection = Rejection("judge", "stage_error", type(error).__name__)
             return RejectedTarget(target=request.target, rejection=rejection)
         reason = self.content_filter.output_reason(findings)
@@ -198,6 +199,12 @@ class RowStages:
             refused = [RejectedTarget(target=request.target, rejection=rejection) for request, _ in parts]
             return Judged((), (*rejected, *refused), None, fates)
         return Judged(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
+
+
+def _log_fault(error: Exception, message: str, *words: Any) -> None:
+    """Logs where it happened and what kind of error it was, never the error's own text, which may quote the row."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error(message + ": %s\n%s", *words, type(error).__name__, where.rstrip())
 
 
 def sample_request(request: Request, sample: int) -> Request:

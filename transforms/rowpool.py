@@ -6,7 +6,8 @@ interpreter for a few microseconds between device calls. A pool of spawned proce
 the engine.
 
 A broken pool breaks for every chunk in flight, guilty or not. So each chunk that saw the break runs again row by
-row in a process of its own; the row that breaks that one is the guilty one and comes back as `CRASHED`.
+row in a process of its own; the row that breaks that one is the guilty one and comes back as `CRASHED`. A process that
+dies before it has opened the stages says nothing about a row: `WorkBroken`.
 
 Cost: one pickle of the rows each way; with `workers=0` the calls run inline.
 """
@@ -20,6 +21,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol
+
+from transforms.work import WorkBroken
 
 
 class Crashed:
@@ -59,6 +62,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _is_open() -> bool:
+    return _stages is not None
+
+
 def _apply(method: str, items: Sequence[Any]) -> list[Any]:
     function = getattr(_stages, method)
     return [function(item) for item in items]
@@ -94,6 +101,9 @@ class RowPool:
         """Starts `stages.method(item)` for each item; the returned call waits for the results, in order.
 
         A result is `CRASHED` where the item killed its process.
+
+        Raises:
+            WorkBroken: The processes can't even be made ready (raised by the returned call).
         """
         if self._workers == 0:
             return lambda: [getattr(self._stages, method)(item) for item in items]
@@ -115,7 +125,7 @@ class RowPool:
                 return pool, pool.submit(_apply, method, items)
             except BrokenProcessPool:
                 self._discard(pool)
-        raise RuntimeError("the row pool broke three times in a row before it took any work")
+        raise WorkBroken("the processes for row work died three times in a row before they took any")
 
     def _collect(
         self, pool: ProcessPoolExecutor, future: Future[list[Any]], method: str, items: Sequence[Any]
@@ -129,13 +139,25 @@ class RowPool:
     def _alone(self, method: str, item: Any) -> Any:
         with self._solo_lock:
             if self._solo is None:
-                self._solo = self._make_pool(1)
+                self._solo = self._ready_pool()
             try:
                 return self._solo.submit(_apply, method, [item]).result()[0]
             except BrokenProcessPool:
                 self._solo.shutdown(wait=False)
                 self._solo = None
                 return CRASHED
+
+    def _ready_pool(self) -> ProcessPoolExecutor:
+        """A process that has opened the stages, so that its death is the fault of what it is given."""
+        pool = self._make_pool(1)
+        try:
+            pool.submit(_is_open).result()
+        except BrokenProcessPool as error:
+            pool.shutdown(wait=False)
+            raise WorkBroken(
+                "the processes for row work end before they are ready; what they say stands above"
+            ) from error
+        return pool
 
     def _current_pool(self) -> ProcessPoolExecutor:
         with self._lock:

@@ -14,6 +14,10 @@ from typing import Protocol
 import pyarrow as pa
 
 
+class WorkBroken(Exception):
+    """The work itself can't go on, whatever row it is given: no row is to blame, nothing more is committed."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
     """A range of rows of one row group of one input file.
@@ -79,6 +83,9 @@ class Work(Protocol):
             unit: The unit, or a sub-range of it while a crash is being narrowed down.
             table: The projected columns of the rows to do.
             rows: For each row of `table`, its offset within the row group.
+
+        Raises:
+            WorkBroken: Not a row is at fault (a dead engine). Any other exception but ConfigError blames the rows.
         """
         ...
 

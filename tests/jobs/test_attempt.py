@@ -62,6 +62,17 @@ def test_a_row_that_comes_out_ends_the_streak():
         streak.add(ValueError())
 
 
+def test_a_work_that_says_it_is_broken_blames_no_row_and_nothing_is_committed(tmp_path, monkeypatch):
+    def broken(work, unit, table, rows):
+        raise WorkBroken("the engine is dead")
+
+    job_dir = toy.make_job(str(tmp_path), [["a", "b"]])
+    monkeypatch.setattr(toy.ToyWork, "run", broken)
+    with pytest.raises(WorkBroken, match="engine is dead"):
+        toy.run_here(job_dir)
+    assert commits.list_commits(job_dir) == set()
+
+
 def test_an_input_that_is_gone_or_changed_fails_its_units_with_the_reason(tmp_path):
     for name, spoil, reason in (
         ("gone", lambda path: os.unlink(path), "input_missing"),
@@ -86,10 +97,22 @@ def test_a_local_disk_that_cant_be_read_fails_the_unit_after_some_tries(tmp_path
     assert "Input/output error" in record.detail
 
 
-def test_a_remote_storage_that_stays_silent_stops_the_job_and_fails_nothing(gcs_root, monkeypatch):
-    def silent(unit, schema):
-        raise TimeoutError("no answer")
+def try_later() -> Exception:
+    from gcsfs.retry import HttpError  # once jobs.storage has set it up
 
+    return HttpError({"code": 503, "message": "try later"})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda: TimeoutError("no answer"), try_later, lambda: OSError("Forbidden: it was revoked")],
+    ids=["silence", "an error of the client's own", "no permission any more"],
+)
+def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(gcs_root, monkeypatch, answer):
+    def silent(unit, schema):
+        raise answer()
+
+    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
     monkeypatch.setattr(attempt, "read_unit", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
     with pytest.raises(ConfigError, match="run the same command again when the storage answers"):

@@ -170,3 +170,19 @@ def test_twenty_kills_at_random_moments_lose_and_double_nothing(tmp_path):
     toy.run_here(job_dir)
     toy.run_here(expected)
     assert toy.outcome(job_dir) == toy.outcome(expected)
+
+
+def test_a_client_that_gets_no_answer_is_asked_again(job_dir, monkeypatch):
+    from gcsfs.retry import HttpError  # once jobs.storage has set it up
+
+    create, answers = storage.create_if_absent, [HttpError({"code": 503, "message": "try later"})]
+
+    def unsteady(path, data):
+        if answers:
+            raise answers.pop()
+        return create(path, data)
+
+    monkeypatch.setattr(storage, "create_if_absent", unsteady)
+    monkeypatch.setattr(commits, "_RETRY_DELAY_S", 0)
+    unit, result = unit_and_result(job_dir)
+    assert commits.commit_unit(job_dir, unit, "a1", result, config_hash="c").attempt_id == "a1"

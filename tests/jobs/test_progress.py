@@ -194,6 +194,16 @@ def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
 
+def test_a_poll_that_fails_in_whatever_way_fails_no_job(job, monkeypatch):
+    def broken(watcher):
+        raise LookupError("a client's own kind of error")
+
+    monkeypatch.setattr(Watcher, "poll", broken)
+    with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=(stream := io.StringIO())):
+        pass
+    assert stream.getvalue() == ""
+
+
 def test_none_shows_nothing_at_all(job):
     stream = Terminal()
     with follow_job(str(job.job_dir), units_total=1, rows_total=1, mode="none", stream=stream):

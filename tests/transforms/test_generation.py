@@ -16,9 +16,10 @@ from transforms.bridge import EngineSpec, prompt_buckets, release_engines, use_e
 from transforms.columns import ColumnOverrides, RowLimits
 from transforms.filters import ContentFilter
 from transforms.generation import GenerationWork
-from transforms.rows import REJECTED_SCHEMA, Rejection
+from transforms.row_stages import RowStages
+from transforms.rows import REJECTED_SCHEMA, Rejection, Row, SourceRef
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.work import Unit
+from transforms.work import Unit, WorkBroken
 
 SPEC = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
 
@@ -178,6 +179,39 @@ def test_a_row_whose_parser_kills_its_process_is_rejected_and_the_others_come_ou
         release_engines()
     assert reasons(result) == [("row", 11, "targets", "crashed_worker")]
     assert result.kept.column("word").to_pylist() == ["ab", "cd"]
+
+
+class DeadEngine(EchoEngine):
+    """Took the prompts and died."""
+
+    def _answer(self, request):
+        future = Future()
+        future.set_exception(RuntimeError("the engine has stopped"))
+        return future
+
+
+def test_a_dead_engine_is_no_rows_fault():
+    use_engine(SPEC, DeadEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=SPEC, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=0
+    )
+    work.open()
+    try:
+        with pytest.raises(WorkBroken, match="the engine failed"):
+            run(work, ["ab"])
+    finally:
+        work.close()
+        release_engines()
+
+
+def test_a_bug_is_logged_with_its_place_and_without_what_it_says(caplog):
+    stages = RowStages(task=WordTask())
+    source = SourceRef("a.parquet", 0, 7)
+    prepared = stages.prepare(Row(source=source, content="bug", content_sha256="", redacted_sha256=""))
+    assert prepared.rejection == Rejection("targets", "stage_error", "KeyError")
+    assert "KeyError" in caplog.text and "in requests" in caplog.text and "row=7" in caplog.text
+    # The line of code is shown, and the text that stands in it; not the error's own.
+    assert caplog.text.count("must not be stored") == 1
 
 
 def test_a_column_that_has_a_results_name_stays_under_another(work):

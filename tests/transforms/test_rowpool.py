@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from transforms.rowpool import CRASHED, RowPool
+from transforms.work import WorkBroken
 
 
 class Doubler:
@@ -60,6 +61,23 @@ def test_an_exception_of_an_item_reaches_its_caller_alone(pool):
     with pytest.raises(ValueError, match="seven"):
         pool.apply("double", [7])()
     assert pool.apply("double", [8])() == [16]
+
+
+class Unready:
+    """Stages that can't be opened."""
+
+    def open(self):
+        raise ValueError("no rules")
+
+    def double(self, number):
+        return number
+
+
+def test_processes_that_never_get_ready_blame_no_item():
+    pool = RowPool(Unready(), workers=1)
+    with pytest.raises(WorkBroken, match="before they are ready"):
+        pool.apply("double", [1])()
+    pool.close()
 
 
 class Pids:
