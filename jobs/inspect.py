@@ -93,7 +93,8 @@ def _candidates(options: Options) -> list[str]:
     from jobs import storage
 
     folder = "rejected" if options.rejected else "data"
-    if found := storage.glob(storage.join(options.path, folder, "*.parquet")):
+    names = storage.list_names(storage.join(options.path, folder))
+    if found := [storage.join(options.path, folder, name) for name in names if name.endswith(".parquet")]:
         return found
     job_dir = storage.join(options.path, "_job")
     if storage.exists(storage.join(job_dir, "commits")):  # not finished: what is committed so far
@@ -124,6 +125,7 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
     import pyarrow.parquet as pq
 
     from jobs import storage
+    from transforms.columns import cell_value
 
     if not offsets:
         return
@@ -135,7 +137,7 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
             if inside:
                 table = parquet.read_row_group(group)
                 for offset in inside:
-                    yield offset, {name: table.column(name)[offset - first].as_py() for name in table.column_names}
+                    yield offset, {name: cell_value(table.column(name)[offset - first]) for name in table.column_names}
             first += count
 
 

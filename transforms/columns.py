@@ -213,7 +213,7 @@ class _ColumnsOfRow(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._table.column_names:
             raise KeyError(name)
-        return self._table.column(name)[self._index].as_py()
+        return cell_value(self._table.column(name)[self._index])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.column_names)
@@ -224,6 +224,21 @@ class _ColumnsOfRow(Mapping[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         # Plain values travel to the pool's processes, not the whole table.
         return dict, (dict(self.items()),)
+
+
+def cell_value(cell: Any) -> Any:
+    """A cell as a Python value; what Python has none for (nanoseconds, years beyond 9999) as text or as its type.
+
+    >>> cell_value(pa.scalar(1, pa.timestamp("ns")))
+    '1970-01-01 00:00:00.000000001'
+    """
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        try:
+            return cell.cast(pa.large_string()).as_py()
+        except (pa.ArrowException, ValueError):
+            return f"<{cell.type}>"
 
 
 def table_to_rows(
@@ -332,15 +347,38 @@ def _judge_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
     rejections: dict[int, Rejection] = {}
     for name in table.column_names:
         column: Any = table.column(name)
-        if name == content or not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if name == content or not _holds_strings(column.type):
             continue
         try:
             column.validate(full=True)
         except pa.ArrowInvalid:
+            if pa.types.is_nested(column.type):
+                rejections |= {
+                    index: Rejection(READ_STAGE, "not_utf8", f"column {name}: a text in it is no UTF-8")
+                    for index, cell in enumerate(column)
+                    if not _is_readable(cell)
+                }
+                continue
             for index, cell in enumerate(_as_binary(column).to_pylist()):
                 if isinstance(decoded := _decode(cell or b"", False), Rejection):
                     rejections[index] = Rejection(READ_STAGE, decoded.reason, f"column {name}: {decoded.detail}")
     return rejections
+
+
+def _holds_strings(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return any(_holds_strings(kind.field(index).type) for index in range(kind.num_fields))
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_readable(cell: Any) -> bool:
+    try:
+        cell.as_py()
+    except UnicodeDecodeError:
+        return False
+    except (ValueError, OverflowError):  # a time that Python has no value for, see `cell_value`
+        pass
+    return True
 
 
 def _decode(cell: bytes, has_nul: bool) -> str | Rejection:

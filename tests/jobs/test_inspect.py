@@ -215,9 +215,25 @@ def test_generated_code_is_shown_under_what_described_it_as_a_diff_against_the_o
 
 def test_an_answer_is_shown_under_its_prompt_with_escapes_made_visible(capsys, tmp_path):
     lines = lines_of(
-        {"target_kind": "function", "prompt_text": "Explain this.", "answer": "It \x1b[31mmultiplies.", "checks": {"parses": None}},
+        {
+            "target_kind": "function",
+            "prompt_text": "Explain this.",
+            "answer": "It \x1b[31mmultiplies.",
+            "checks": {"parses": None},
+        },
         capsys,
         tmp_path,
     )
     assert any("Explain this." in line for line in lines)
     assert any(line.startswith("+") and "\\x1b[31mmultiplies." in line for line in lines)
+
+
+def test_an_output_whose_name_looks_like_a_glob_is_shown(tmp_path, capsys):
+    output = dataset(tmp_path / "out [1] #%41", [{"a": 1}])
+    assert "1 of 1 rows" in shown(capsys, output)
+
+
+def test_times_that_python_has_no_value_for_are_shown_as_text(tmp_path, capsys):
+    times = pa.table({"at": pa.array([1], pa.timestamp("ns")), "far": pa.array([10**18], pa.timestamp("us"))})
+    pq.write_table(times, tmp_path / "a.parquet")
+    assert "1970-01-01 00:00:00.000000001" in shown(capsys, tmp_path / "a.parquet")

@@ -192,3 +192,20 @@ def test_output_keeps_the_inputs_columns_with_large_text():
         ("stars", pa.int64()),
         ("input_middle", pa.large_string()),
     ]
+
+
+def test_times_that_python_has_no_value_for_travel_as_text():
+    (row,) = rows_of(["x"], at=pa.array([1], pa.timestamp("ns")), years=pa.array([10**18], pa.timestamp("us")))
+    travelled = pickle.loads(pickle.dumps(row))  # noqa: S301
+    assert travelled.columns["at"] == "1970-01-01 00:00:00.000000001"
+    assert isinstance(travelled.columns["years"], str)
+
+
+def test_a_text_inside_a_list_or_struct_that_is_no_utf8_rejects_its_row():
+    names = pa.array([b"ok", b"\xff", b"fine"], pa.binary()).view(pa.string())
+    lists = pa.ListArray.from_arrays([0, 1, 2, 3], names)
+    structs = pa.StructArray.from_arrays([names], ["name"])
+    for column in (lists, structs):
+        rows = rows_of(["a", "b", "c"], names=column)
+        assert [type(row) for row in rows] == [Row, RejectedRow, Row]
+        assert rows[1].rejection.detail == "column names: a text in it is no UTF-8"
