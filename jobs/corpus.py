@@ -5,7 +5,8 @@ Rows stand in the order of the sources and, within one, in its own fixed order, 
 bytes. Row groups are as large as a unit of work, so later jobs read each group once.
 
 Shards are written under a name of this run's own and get their final names at the end; `COMPLETED` comes last. An
-interrupted run is repeated from the start. Memory: one row group and one file.
+interrupted run is repeated from the start, and takes away what that had published already. Memory: one row group and
+one file.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class Options(OptionSet):
     shard_mb: int = option(256, help="Megabytes of text in an output file, at most.", minimum=1, metavar="MB")
     group_rows: int = option(256, help="Rows in a row group, at most: later a unit of work.", minimum=1)
     group_mb: float = option(16.0, help="Megabytes of text in a row group, at most.", minimum=0.01, metavar="MB")
+    break_lock: bool = option(
+        False, help="Take over an output that another run, known to be dead, has locked.", operational=True
+    )
     progress: Literal["auto", "bar", "lines", "none"] = option(
         "auto", help="Live line, plain lines, or nothing; auto: live in a terminal.", operational=True
     )
@@ -65,14 +69,26 @@ class Options(OptionSet):
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
     from jobs import storage
-    from jobs.progress import count_line
+    from jobs.lock import acquire
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     sources = _open_sources(options)
-    if (finished := _claim_output(options)) is not None:
-        print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
-        return 0
+    finished = _claim_output(options)
+    if finished is None:
+        with acquire(storage.join(options.output, "_job"), break_lock=options.break_lock):
+            finished = _claim_output(options)  # another run may have ended since
+            if finished is None:
+                _make(options, sources)
+                return 0
+    print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
+    return 0
+
+
+def _make(options: Options, sources: Sequence[Source]) -> None:
+    from jobs import storage
+    from jobs.progress import count_line
+
     attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
     started = time.monotonic()
     with count_line(options.progress, "files") as line, _Corpus(options, attempt) as corpus:
@@ -82,7 +98,6 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = corpus.publish()
     print(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
-    return 0
 
 
 def corpus_schema() -> pa.Schema:
@@ -168,7 +183,8 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
 
     job_path = storage.join(options.output, "_job", "job.json")
     job = {"job": "corpus", "schema_version": SCHEMA_VERSION, "options": semantic_options(options)}
-    if not storage.exists(job_path) and (names := storage.list_names(options.output)):
+    names = [] if storage.exists(job_path) else storage.list_names(options.output)
+    if names and "_job" not in names:  # with it: a run that was killed before it had begun
         shown = ", ".join(names[:3])
         raise ConfigError(f"{options.output} is not empty and no corpus (it has {shown}); choose another --output")
     if storage.create_if_absent(job_path, json.dumps(job, indent=2).encode()):
@@ -260,16 +276,17 @@ class _Corpus:
     def publish(self) -> dict[str, Any]:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         from jobs import storage
+        from jobs.shards import remove_stale
 
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
-        for folder, name, paths in (
-            ("data", "train", self._kept.paths),
-            ("rejected", "rejected", self._rejected.paths),
-        ):
+        published = set()
+        for name, paths in (("data/train", self._kept.paths), ("rejected/rejected", self._rejected.paths)):
             for index, path in enumerate(paths):
                 final = f"{name}-{index:05}-of-{len(paths):05}.parquet"
-                storage.publish(path, storage.join(self.options.output, folder, final))
+                storage.publish(path, storage.join(self.options.output, final))
+                published.add(final)
+        remove_stale(self.options.output, published)
         summary = {
             "job": "corpus",
             "files_seen": counts["seen"],
@@ -303,11 +320,13 @@ def _by_count(counts: Counter[str], prefix: str) -> dict[str, int]:
 
 
 def _counts_line(summary: Mapping[str, Any]) -> str:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
+    from jobs.wording import counted
+
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary["rejected"].items())
     return (
-        f"{summary['files_seen']} files seen = {summary['rows_kept']} kept + {summary['rows_rejected']} rejected"
-        f"{f' ({reasons})' if reasons else ''}; {summary['bytes_kept'] / 1e6:.1f} MB in {summary['shards']} "
-        f"shard{'s' if summary['shards'] != 1 else ''}"
+        f"{counted(summary['files_seen'], 'file')} seen = {summary['rows_kept']:,} kept + "
+        f"{summary['rows_rejected']:,} rejected{f' ({reasons})' if reasons else ''}; "
+        f"{summary['bytes_kept'] / 1e6:,.1f} MB in {counted(summary['shards'], 'shard')}"
     )
 
 

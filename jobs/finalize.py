@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -37,6 +36,7 @@ from jobs.shards import (
     ShardRecord,
     merge_shard,
     read_shard_record,
+    remove_stale,
     shard_path,
 )
 from jobs.summary import Totals, summarize, walk_commits
@@ -55,7 +55,6 @@ INSIDE_COLLECT = register("finalize.inside_collect")
 
 COMPLETED = "COMPLETED"
 _THREADS = 16
-_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 
 
 def finalize(
@@ -104,7 +103,7 @@ def finalize(
     storage.remove(storage.join(output, COMPLETED))
     _publish(output, spec, plan, shards)
     failpoint(AFTER_PUBLISH)
-    _remove_stale(output, plan)
+    remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
     failpoint(AFTER_STALE)
     summary = summarize(job, totals, shards, read_input_files(job_dir), finished=utc_now(), session_s=session_s)
     _write_pages(output, job, summary, options)
@@ -113,6 +112,12 @@ def finalize(
     storage.write_bytes(storage.join(output, COMPLETED), json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
     _collect(job_dir, plan)
+    for folder in (
+        output,
+        *(storage.join(output, name) for name in FOLDERS.values()),
+        storage.join(job_dir, "commits"),
+    ):
+        storage.remove_temporaries(folder)
     return summary
 
 
@@ -165,25 +170,16 @@ def _check_attempts(spec: MergeSpec) -> None:
 def _publish(output: str, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
     def publish_one(record: ShardRecord) -> None:
         final = storage.join(output, plan.final_path(record.kind, record.index))
-        if not storage.exists(record.path):
+        if not storage.exists(storage.join(spec.job_dir, record.path)):
             if storage.exists(final) and storage.sha256_of(final) == record.sha256:
                 return  # published by an earlier finalizer, which has cleared its own files away
             storage.remove(shard_path(spec.job_dir, spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
             record = merge_shard(spec, record.kind, record.index)
-        storage.publish(record.path, final)
+        storage.publish(storage.join(spec.job_dir, record.path), final)
         failpoint(AFTER_FIRST_PUBLISHED)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="publish") as pool:
         list(pool.map(publish_one, shards))
-
-
-def _remove_stale(output: str, plan: ShardPlan) -> None:
-    """Removes published shards of another shard plan; files of any other name are left alone."""
-    current = {plan.final_path(kind, index) for kind, index in plan.items()}
-    for kind in KINDS:
-        for name in storage.list_names(storage.join(output, FOLDERS[kind])):
-            if _SHARD_NAME.fullmatch(name) and f"{FOLDERS[kind]}/{name}" not in current:
-                storage.remove(storage.join(output, FOLDERS[kind], name))
 
 
 def _write_pages(output: str, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:

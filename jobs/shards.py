@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -42,6 +43,8 @@ _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers like groups under 100 MB
 COMPRESSION_LEVEL = 3
 _BATCH_ROWS = 1024
+
+_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 
 SHARD_PLAN_SCHEMA = pa.schema(
     [
@@ -132,6 +135,17 @@ class ShardPlanner:
         return plan
 
 
+def remove_stale(output: str, current: Collection[str]) -> None:
+    """Removes published shards that aren't among `current` (paths relative to `output`): they are of another cut.
+
+    Files of any other name are left alone.
+    """
+    for folder in FOLDERS.values():
+        for name in storage.list_names(storage.join(output, folder)):
+            if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
+                storage.remove(storage.join(output, folder, name))
+
+
 def shard_path(job_dir: str, plan_id: str, name: str = "") -> str:
     """A file of a shard plan."""
     return storage.join(job_dir, "shards", plan_id, name) if name else storage.join(job_dir, "shards", plan_id)
@@ -139,7 +153,11 @@ def shard_path(job_dir: str, plan_id: str, name: str = "") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
-    """The merge of a shard that counts. `tally` counts rejected rows as `kind/stage/reason`."""
+    """The merge of a shard that counts.
+
+    `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
+    `kind/stage/reason`.
+    """
 
     kind: Kind
     index: int
@@ -177,7 +195,8 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
     name = f"{kind}-{index:05d}"
-    path = shard_path(spec.job_dir, spec.plan_id, f"{name}.{new_attempt_id()}.parquet")
+    relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
+    path = storage.join(spec.job_dir, relative)
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
     tally: Counter[str] = Counter()
     rows = 0
@@ -197,7 +216,7 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
             writer.write_table(schema.empty_table())
     failpoint(AFTER_SHARD)
     record = ShardRecord(
-        kind=kind, index=index, path=path, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
+        kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
     )
     record_path = shard_path(spec.job_dir, spec.plan_id, f"{name}.json")
     if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 
 from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
+from jobs.lock import acquire
 from model.errors import ConfigError
 from transforms.rows import REJECTED_SCHEMA
 
@@ -236,3 +238,21 @@ def test_a_corpus_can_be_written_to_a_bucket(gcs_root, tmp_path, source, capsys)
         assert storage.read_bytes(f"{gcs_root}/corpus/{name}") == (local / name).read_bytes()
     assert run(options) == 0
     assert "complete already" in capsys.readouterr().out
+
+
+def test_a_run_killed_while_it_published_leaves_no_shard_of_its_own_cut_behind(tmp_path, source):
+    output = made(tmp_path, source, shard_mb=1)
+    undisturbed = rows(output)
+    # As after a kill between publishing and COMPLETED, when the source had more shards.
+    (output / "COMPLETED").unlink()
+    shard = next((output / "data").iterdir())
+    (output / "data" / "train-00000-of-00002.parquet").write_bytes(shard.read_bytes())
+    assert rows(made(tmp_path, source, shard_mb=1)) == undisturbed
+
+
+def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_path, source):
+    with (
+        acquire(str(tmp_path / "out" / "_job")),
+        pytest.raises(ConfigError, match=f"written by process {os.getpid()}"),
+    ):
+        run(Options(source=(str(source),), output=str(tmp_path / "out"), progress="none"))

@@ -1,0 +1,12 @@
+"""Counts as people say them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where there isn't one of it.
+
+    >>> counted(1, "row"), counted(1204, "row"), counted(0, "file")
+    ('1 row', '1,204 rows', '0 files')
+    """
+    return f"{number:,} {noun}" + "s" * (number != 1)
