@@ -380,7 +380,7 @@ def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
     return _wrapped(
         f"{device.title}: libtpu {report.versions['libtpu']} compiles {floor.slots} slots: "
         f"{report.peak_bytes / GIB:.2f} of {device.memory_bytes / GIB:.2f} GiB a chip, which {fits}; "
-        f"{burst.cycles:,} estimated cycles a step"
+        f"{burst.step_cycles:,} estimated cycles a greedy step"
     )
 
 

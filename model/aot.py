@@ -3,7 +3,7 @@
 libtpu holds the whole TPU compiler: `get_topology_desc` gives devices to build a mesh of, programs are lowered on
 shapes with shardings, and the compiled program tells its memory and its HLO text. Nothing runs. From the text come
 
-    cycles       the compiler's own estimate for one decode step, one prefill row, one insert
+    cycles       the compiler's own estimate for a burst of one step, a prefill row, an insert, and of the step alone
     loop copies  copies in a loop's body from HBM to HBM above a size: a cache that is copied each step shows here
 
 Estimates rank variants and hold a baseline; they are never a throughput. Needs the extra `tpu-aot`. JAX with libtpu
@@ -32,7 +32,7 @@ from typing import Any
 
 from model.config import PRESETS
 from model.errors import ConfigError
-from model.hlo import estimated_cycles, loop_copies
+from model.hlo import estimated_cycles, loop_copies, step_cycles
 
 LARGE_COPY_BYTES = 4 << 20
 HLO_FOLDER = "CODEMILL_HLO_DIR"  # where compiled programs' text is left, to look into one that a gate refused
@@ -85,7 +85,8 @@ class ProgramReport:
         output_bytes: Outputs.
         alias_bytes: Outputs that take the place of donated inputs.
         temp_bytes: Temporaries.
-        cycles: See the module.
+        cycles: See the module; where it branches, as around sampling, the dearest way.
+        step_cycles: Of the burst: one greedy step, without what comes before and after the loop of steps.
         loop_copies: Large copies in loops' bodies, as `name bytes`.
     """
 
@@ -94,6 +95,7 @@ class ProgramReport:
     alias_bytes: int
     temp_bytes: int
     cycles: int
+    step_cycles: int
     loop_copies: tuple[str, ...]
 
 
@@ -198,6 +200,7 @@ def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
         alias_bytes=memory.alias_size_in_bytes,
         temp_bytes=memory.temp_size_in_bytes,
         cycles=estimated_cycles(text),
+        step_cycles=step_cycles(text),
         loop_copies=tuple(f"{copy} {size}" for copy, size in loop_copies(text, LARGE_COPY_BYTES)),
     )
 

@@ -10,6 +10,7 @@ The compiler writes `estimated_cycles` beside what it has scheduled and `known_t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) (?:\(.*\) -> .*)?\{$")
@@ -53,23 +54,44 @@ def estimated_cycles(text: str) -> int:
     A loop whose count is open, such as the burst of decode steps, counts once; of a conditional's branches the dearest.
     """
     entry, computations = parse_hlo(text)
+    return _cycles(computations, entry, max)
 
-    def total(name: str) -> int:
-        cycles = 0
-        for instruction in computations.get(name, ()):
-            own = _CYCLES.search(instruction.text)
-            cycles += int(own[1]) if own else 0
-            if instruction.opcode == "while":
-                trips, body = _TRIPS.search(instruction.text), _BODY.search(instruction.text)
-                assert body, instruction.text
-                cycles += total(body[1]) * (int(trips[1]) if trips else 1)
-            elif instruction.opcode == "conditional":
-                cycles += max(map(total, _callees(instruction)), default=0)
-            elif instruction.opcode == "call":
-                cycles += sum(map(total, _callees(instruction)))
-        return cycles
 
-    return total(entry)
+def step_cycles(text: str) -> int:
+    """Estimated cycles of one turn of the entry's loops of open count, the cheapest branches taken; 0 without one.
+
+    For a burst of decode steps that is one greedy step, without what the burst does before and after its loop.
+    """
+    entry, computations = parse_hlo(text)
+    loops = [one for one in computations[entry] if one.opcode == "while" and not _TRIPS.search(one.text)]
+    return sum(_cycles(computations, _body(loop), min) for loop in loops)
+
+
+def _cycles(computations: dict[str, list[_Instruction]], name: str, of_branches: Callable[[Iterable[int]], int]) -> int:
+    total = 0
+    for instruction in computations.get(name, ()):
+        own = _CYCLES.search(instruction.text)
+        total += int(own[1]) if own else 0
+        inside = [_cycles(computations, callee, of_branches) for callee in _called(instruction)]
+        if instruction.opcode == "while":
+            trips = _TRIPS.search(instruction.text)
+            total += sum(inside) * (int(trips[1]) if trips else 1)
+        elif inside:
+            total += of_branches(inside) if instruction.opcode == "conditional" else sum(inside)
+    return total
+
+
+def _called(instruction: _Instruction) -> list[str]:
+    """The computations whose instructions run when this one does; a fusion's are part of its own cycles."""
+    if instruction.opcode == "while":
+        return [_body(instruction)]
+    return _callees(instruction) if instruction.opcode in ("call", "conditional") else []
+
+
+def _body(loop: _Instruction) -> str:
+    match = _BODY.search(loop.text)
+    assert match, loop.text
+    return match[1]
 
 
 def loop_copies(text: str, min_bytes: int) -> list[tuple[str, int]]:
@@ -79,12 +101,8 @@ def loop_copies(text: str, min_bytes: int) -> list[tuple[str, int]]:
     weights and caches are read.
     """
     _, computations = parse_hlo(text)
-    bodies = [
-        match[1]
-        for instructions in computations.values()
-        for instruction in instructions
-        if instruction.opcode == "while" and (match := _BODY.search(instruction.text))
-    ]
+    everything = [instruction for instructions in computations.values() for instruction in instructions]
+    bodies = [_body(instruction) for instruction in everything if instruction.opcode == "while"]
     found: dict[str, int] = {}
     seen: set[str] = set()
     while bodies:

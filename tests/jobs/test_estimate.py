@@ -164,7 +164,13 @@ def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str
     def report(target: aot.Target) -> aot.Report:
         asked.append(target)
         program = aot.ProgramReport(
-            argument_bytes=1, output_bytes=0, alias_bytes=0, temp_bytes=1 << 30, cycles=123_456, loop_copies=()
+            argument_bytes=1,
+            output_bytes=0,
+            alias_bytes=0,
+            temp_bytes=1 << 30,
+            cycles=200_000,
+            step_cycles=123_456,
+            loop_copies=(),
         )
         return aot.Report(versions={"libtpu": "1.2"}, programs={"burst": program}, resident_bytes=10 << 30)
 
@@ -175,7 +181,7 @@ def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str
         (96, "v5e:1x1x1", (512, 1024, 2048))
     ]
     shown = " ".join(capsys.readouterr().out.split())
-    assert "11.00 of 15.75 GiB a chip, which fits; 123,456 estimated cycles a step" in shown
+    assert "11.00 of 15.75 GiB a chip, which fits; 123,456 estimated cycles a greedy step" in shown
 
 
 def test_numbers_have_three_digits_that_count() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.hlo import estimated_cycles, loop_copies
+from model.hlo import estimated_cycles, loop_copies, step_cycles
 
 # A loop of known count (10) in a loop of open count, in which one of two branches is taken.
 PROGRAM = """\
@@ -56,6 +56,10 @@ ENTRY %main (arg: f32[8]) -> f32[8] {
 
 def test_cycles_are_multiplied_by_known_trip_counts_and_the_dearest_branch_counts() -> None:
     assert estimated_cycles(PROGRAM) == 50 + 50 + 10 * 7 + 1000 + 3
+
+
+def test_a_step_is_one_turn_of_the_open_loop_by_its_cheapest_branch() -> None:
+    assert step_cycles(PROGRAM) == 50 + 50 + 10 * 7 + 1
 
 
 def test_large_copies_in_loops_are_found_and_prefetches_and_copies_outside_are_not() -> None:
