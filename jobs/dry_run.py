@@ -19,6 +19,8 @@ from jobs.plan import BYTES_PER_TOKEN, planned_rows
 from jobs.planning import PlannedJob
 from jobs.progress import clock
 from jobs.reading import read_unit
+from jobs.wording import counted
+from model.errors import RecordError
 from transforms.work import Unit, Work
 
 SAMPLE_UNITS = 3
@@ -63,20 +65,33 @@ def estimate(sample: Sequence[Unit], total_rows: int, schema: pa.Schema, work: W
     if not sample:
         return ["sample   no rows to measure"]
     counts: Counter[str] = Counter()
+    faults: dict[str, None] = {}
+
+    def run(unit: Unit) -> Counter[str]:
+        try:
+            read = read_unit(unit, schema)
+        except RecordError as error:  # the job itself goes on without this unit
+            faults[f"sample   {error}"] = None
+            return Counter()
+        return work.run(unit, *read).counts
+
     work.open()
     try:
-        first = _cut(sample[0], 1)
-        work.run(first, *read_unit(first, schema))
+        any(run(_cut(unit, 1)) for unit in sample)
         began = time.monotonic()
         for unit in sample:
-            counts.update(work.run(unit, *read_unit(unit, schema)).counts)
+            counts.update(run(unit))
         wall_s = time.monotonic() - began
     finally:
         work.close()
     rows = counts["rows_in"]
+    if not rows:
+        return [*faults, "sample   no row could be read"]
     scale = total_rows / rows
     lines = [
-        f"sample   {rows:,} rows in {wall_s:.1f} s: {counts['rows_kept']:,} kept, {counts['rows_rejected']:,} rejected"
+        *faults,
+        f"sample   {counted(rows, 'row')} in {wall_s:.1f} s: {counts['rows_kept']:,} kept, "
+        f"{counts['rows_rejected']:,} rejected",
     ]
     if counts["targets"]:
         lines.append(f"prompts  about {counts['targets'] * scale:,.0f}")

@@ -114,7 +114,37 @@ def expand(patterns: Iterable[str]) -> list[str]:
             what = "no file matches" if local_glob.has_magic(pattern) else "there is no Parquet file in"
             raise ConfigError(f"--input: {what} {pattern}")
         found.update(dict.fromkeys(names))
-    return list(found)
+    return _each_file_once(found)
+
+
+def _each_file_once(names: Iterable[str]) -> list[str]:
+    """Of several names of one local file, which symbolic links give it, the shortest; the others in their order.
+
+    A link to a folder above it would otherwise give every file forty times over.
+    """
+    folders: dict[str, str] = {}
+    shortest: dict[str, str] = {}
+    names = list(names)
+    real_of = {name: _real(name, folders) if storage.is_local(name) else name for name in names}
+    for name, real in real_of.items():
+        if real not in shortest or len(name) < len(shortest[real]):
+            shortest[real] = name
+    return [name for name in names if shortest[real_of[name]] == name]
+
+
+def _real(name: str, folders: dict[str, str]) -> str:
+    """`os.path.realpath`, which looks at each folder once."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise ConfigError(f"--input: the name {shown} is no UTF-8; rename the file") from None
+    if os.path.islink(name):
+        return os.path.realpath(name)
+    folder, base = os.path.split(name)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], base)
 
 
 def _expand_one(pattern: str) -> list[str]:

@@ -99,6 +99,16 @@ def read_job(output: str) -> JobFile | None:
         raise ConfigError(f"{path} is not a job file of this version of codemill ({error})") from None
 
 
+def _job_name(output: str) -> str | None:
+    """Whose output it is, by a job file of any kind: corpus and train have fewer fields."""
+    try:
+        fields = json.loads(storage.read_bytes(storage.join(output, "_job", JOB_FILE)))
+    except (FileNotFoundError, ValueError):
+        return None
+    name = fields.get("job") if isinstance(fields, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def hash_config(job: str, options: Mapping[str, Any], checkpoint_sha256: str) -> str:
     """The hash that commits carry: of everything that the user chose and that changes rows."""
     chosen = {"job": job, "options": options, "checkpoint": checkpoint_sha256, "schema_version": SCHEMA_VERSION}
@@ -129,12 +139,10 @@ def check_output(output: str, job: str) -> JobFile | None:
     """
     if storage.is_local(output) and os.path.isfile(output):
         raise ConfigError(f"--output {output} is a file; name a folder")
+    if (other := _job_name(output)) not in (None, job):
+        raise ConfigError(f"{output} is the output of `codemill {other}`; choose another --output")
     found = read_job(output)
     if found is not None:
-        if found.job != job:
-            raise ConfigError(
-                f"{output} is the output of `codemill {found.job}` (begun {found.created}); choose another --output"
-            )
         return found
     names = storage.list_names(output)
     if names and "_job" not in names:

@@ -20,6 +20,7 @@ import argparse
 import dataclasses
 import difflib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -156,6 +157,8 @@ def _check_value(field: _Field, value: Any) -> None:
         raise ConfigError(f"{field.flag} is {value}, the least is {field.minimum}")
     if field.maximum is not None and not value <= field.maximum:
         raise ConfigError(f"{field.flag} is {value}, the most is {field.maximum}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{field.flag} is {value}, it must be a finite number")
 
 
 # --- flags -----------------------------------------------------------------------------------------
@@ -425,9 +428,6 @@ class CommonOptions(OptionSet):
         operational=True,
         minimum=1,
         metavar="MB",
-    )
-    max_attempts: int = option(
-        3, help="A unit that killed its worker so often is narrowed down to the row.", operational=True, minimum=1
     )
     break_lock: bool = option(
         False, help="Take over an output that another driver, known to be dead, has locked.", operational=True

@@ -243,7 +243,8 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
     if not storage.exists(storage.join(output, "COMPLETED")):
         raise ConfigError(f"--retry_rejected {output}: not the output of a finished job; finish that job first")
     rows: dict[tuple[str, int], set[int]] = {}
-    for path in storage.glob(storage.join(output, "rejected", "*.parquet")):
+    folder = storage.join(output, "rejected")
+    for path in [storage.join(folder, name) for name in storage.list_names(folder) if name.endswith(".parquet")]:
         with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(8192, columns=["kind", "uri", "row_group", "row"]):
                 for record in batch.to_pylist():
@@ -252,5 +253,10 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
     if not rows:
         raise ConfigError(f"--retry_rejected {output}: that job rejected no rows; there is nothing to retry")
     uris = {uri for uri, _ in rows}
-    files = [file for file in read_input_files(storage.join(output, "_job")) if file.uri in uris]
+    try:
+        files = [file for file in read_input_files(storage.join(output, "_job")) if file.uri in uris]
+    except FileNotFoundError:
+        raise ConfigError(
+            f"--retry_rejected {output}: what that job rejected are no rows of Parquet files; run it again on them"
+        ) from None
     return files, {key: sorted(found) for key, found in rows.items()}

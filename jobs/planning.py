@@ -30,6 +30,7 @@ from jobs.plan import (
     rejected_rows,
 )
 from jobs.schemas import schema_to_text
+from jobs.wording import counted
 from model.errors import ConfigError
 from transforms.columns import ColumnOverrides
 from transforms.work import Work
@@ -83,7 +84,7 @@ def plan_job(options: CommonOptions, work: Work) -> PlannedJob:
     bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
     if not plan.units:
-        raise ConfigError(f"the input has no rows: {len(inputs.files)} files, all of them empty")
+        raise ConfigError(f"the input has no rows: {counted(len(inputs.files), 'file')}, none with any")
     return PlannedJob(plan, inputs, projected, output_schema)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
+from jobs.job_file import check_output
 from jobs.lock import acquire
 from model.errors import ConfigError
 from transforms.rows import REJECTED_SCHEMA
@@ -256,3 +257,8 @@ def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_pa
         pytest.raises(ConfigError, match=f"written by process {os.getpid()}"),
     ):
         run(Options(source=(str(source),), output=str(tmp_path / "out"), progress="none"))
+
+
+def test_a_corpus_is_named_as_such_to_a_job_that_would_write_into_it(tmp_path, source):
+    with pytest.raises(ConfigError, match="is the output of `codemill corpus`; choose another --output"):
+        check_output(str(made(tmp_path, source)), "infill")

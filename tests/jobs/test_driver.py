@@ -137,7 +137,7 @@ def test_a_changed_semantic_option_is_refused_with_what_changed_and_what_to_do(c
 def test_an_operational_option_may_change(corpus, output, inline):
     assert run(corpus, output) == 0
     before = uppercase.dataset(output)
-    assert run(corpus, output, "--shard_mb", "1", "--unit_mb", "1", "--max_attempts", "9") == 0
+    assert run(corpus, output, "--shard_mb", "1", "--unit_mb", "1") == 0
     assert uppercase.dataset(output) == before
 
 
@@ -292,6 +292,22 @@ def test_a_dry_run_counts_the_plan_measures_a_sample_and_writes_nothing(corpus, 
     assert "sample   15 rows" in said and "prompts  about 61" in said
     assert "nothing was written" in said
     assert not output.exists()
+
+
+def test_a_dry_run_measures_around_what_cant_be_read(corpus, output, inline, capfd):
+    data = bytearray(corpus.read_bytes())
+    data[8:200] = bytes(192)  # pages of the first row group
+    corpus.write_bytes(data)
+    assert run(corpus, output, "--dry_run") == 0
+    said = capfd.readouterr().out
+    assert "sample   damaged_input: " in said and "time     about" in said
+
+
+def test_one_of_anything_is_named_in_the_singular(tmp_path, output, inline, capfd):
+    pq.write_table(pa.table({"content": ["x = 1"]}), tmp_path / "one.parquet")
+    assert run(tmp_path / "one.parquet", output) == 0
+    said = capfd.readouterr()
+    assert "plan: 1 file, 1 row, 0.0 MB in 1 unit;" in said.err and "1 row in 1 file: " in said.out
 
 
 def test_a_job_whose_input_has_no_rows_is_refused(tmp_path, output, inline, capfd):

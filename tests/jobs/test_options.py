@@ -118,6 +118,7 @@ def test_a_value_of_another_type_is_refused_with_what_was_expected():
         (("--stones", "0"), "--stones is 0, the least is 1"),
         (("--stones", "9"), "--stones is 9, the most is 8"),
         (("--speed", "nan"), "--speed is nan, the least is 0"),
+        (("--speed", "inf"), "--speed is inf, it must be a finite number"),
         (("--slots", "0"), "--slots is 0, the least is 1"),
         (("--kind", "wheet"), "--kind is 'wheet', it can be rye, wheat; did you mean wheat?"),
     ],

@@ -77,6 +77,22 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path):
     assert expand([str(path)]) == [str(path)]
 
 
+def test_links_give_no_file_twice(tmp_path):
+    write(tmp_path / "in" / "a.parquet")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "0.parquet").symlink_to("a.parquet")
+    assert len(expand([str(tmp_path / "in")])) == 1
+    named = str(tmp_path / "in" / "a.parquet")
+    assert expand([named, str(tmp_path / "**" / "*.parquet")]) == [named]
+
+
+def test_a_name_that_is_no_utf8_is_refused_in_printable_form(tmp_path):
+    write(tmp_path / "a.parquet")
+    os.rename(tmp_path / "a.parquet", os.fsencode(tmp_path) + b"/\xff.parquet")
+    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is no UTF-8; rename the file"):
+        expand([str(tmp_path)])
+
+
 @pytest.mark.parametrize(
     ("pattern", "line"),
     [
@@ -259,6 +275,16 @@ def test_a_job_that_rejected_nothing_leaves_nothing_to_retry(tmp_path):
     (tmp_path / "rejected").mkdir()
     pq.write_table(REJECTED_SCHEMA.empty_table(), tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
     with pytest.raises(ConfigError, match="rejected no rows"):
+        rejected_rows(str(tmp_path))
+
+
+def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
+    (tmp_path / "COMPLETED").write_text("")
+    (tmp_path / "rejected").mkdir()
+    record = {"kind": "row", "uri": "/src", "row_group": 0, "row": 3, "stage": "read", "reason": "link", "detail": ""}
+    table = pa.Table.from_pylist([record], schema=REJECTED_SCHEMA)
+    pq.write_table(table, tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
+    with pytest.raises(ConfigError, match="are no rows of Parquet files"):
         rejected_rows(str(tmp_path))
 
 

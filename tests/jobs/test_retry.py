@@ -92,3 +92,10 @@ def test_input_and_retry_are_one_or_the_other(tmp_path, capfd):
     for flags in (["--output", "out"], ["--output", "out", "--input", "a", "--retry_rejected", "b"]):
         assert uppercase.command_line(flags) == 2
         assert "--input" in capfd.readouterr().err
+
+
+def test_an_output_whose_name_looks_like_a_glob_can_be_retried(tmp_path, first):
+    odd = first.rename(tmp_path / "first [1] #%41 \N{SNOWMAN}")
+    second = tmp_path / "second"
+    assert run(tmp_path, second, "--retry_rejected", str(odd)) == 0
+    assert uppercase.summary(second)["rows"]["planned"] == 28
