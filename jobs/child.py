@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
@@ -44,10 +45,17 @@ def _outcome(orders: dict[str, Any]) -> dict[str, str]:
 
     try:
         work = build_work(orders["job_name"], orders["options"])
+        if (found := str(getattr(work, "checkpoint_sha256", ""))) != orders["checkpoint_sha256"]:
+            raise ConfigError(
+                f"the model's weights changed while the job ran (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
+                f"is now {found[:12]}); put the old ones back and run the same command again"
+            )
         run_pipeline(spec_from_json(orders["spec"]), work, orders["runner_args"])
     except ConfigError as error:
         return {"kind": type(error).__name__, "message": str(error)[:_MAX_MESSAGE]}
     except Exception as error:
+        if is_unanswered(error):
+            return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
         traceback.print_exc()
         return {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
     return {"kind": "done", "message": ""}

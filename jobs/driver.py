@@ -24,6 +24,7 @@ from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
 from jobs.failpoints import failpoint, register
 from jobs.job_file import JobFile, changed_versions, check_output, check_resume
 from jobs.options import CommonOptions, all_options
+from model.errors import ConfigError
 from transforms.work import Work
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def run_job(job_name: str, options: CommonOptions, beam_args: Sequence[str], wor
     except _reported_bugs() as error:
         print(f"{prog}: {_BUG_WORDS[type(error).__name__]}: {error}", file=sys.stderr)
         return BUG
+    except Exception as error:
+        if not storage.is_unanswered(error):
+            raise
+        raise ConfigError(storage.unanswered_line(error)) from error
 
 
 _BUG_WORDS = {
@@ -161,12 +166,14 @@ class _Driver:
 
     def _begin(self, planned: PlannedJob) -> JobFile:
         from jobs.planning import freeze
+        from jobs.wording import counted
 
         job = freeze(planned, self.job_name, self.options, self.checkpoint_sha256)
         totals = job.totals
         self._say(
-            f"plan: {totals['files']:,} files, {totals['rows']:,} rows, {totals['bytes'] / 1e6:,.1f} MB in "
-            f"{totals['units']:,} units; columns as in {planned.inputs.columns.preset}"
+            f"plan: {counted(totals['files'], 'file')}, {counted(totals['rows'], 'row')}, "
+            f"{totals['bytes'] / 1e6:,.1f} MB in {counted(totals['units'], 'unit')}; "
+            f"columns as in {planned.inputs.columns.preset}"
         )
         return job
 
@@ -191,11 +198,12 @@ class _Driver:
     def _take_stock(self, job: JobFile) -> set[str]:
         """Checks what a resumed job has; returns the units that are done."""
         from jobs.resume import take_stock
+        from jobs.wording import counted
 
         for line in changed_versions(job):
             self._say(f"note: {line}; rows made from now on may differ from those that are committed")
         committed = take_stock(self.output, job, self._say)
-        self._say(f"resuming: {len(committed):,} of {job.totals['units']:,} units are committed")
+        self._say(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 
     # --- run and finalize ------------------------------------------------------------------------
@@ -218,6 +226,7 @@ class _Driver:
                 options=all_options(self.options),
                 schema=job.read_schema,
                 config_hash=job.config_hash,
+                checkpoint_sha256=job.checkpoint_sha256,
                 runner_args=self.beam_args,
                 max_units_in_flight=self.options.max_units_in_flight,
                 max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),

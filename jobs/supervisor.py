@@ -54,6 +54,7 @@ def run_units(
     options: Mapping[str, Any],
     schema: pa.Schema,
     config_hash: str,
+    checkpoint_sha256: str = "",
     runner_args: Sequence[str] = (),
     max_units_in_flight: int = MAX_UNITS_IN_FLIGHT,
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
@@ -67,6 +68,7 @@ def run_units(
         options: All options, as JSON values; `build_work` gets them in the worker.
         schema: The columns that units are read with.
         config_hash: For the commit records.
+        checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
         runner_args: Beam's own flags. With a `--runner`, that one gets the pipeline and there is no supervisor.
         max_units_in_flight: Units in flight in one process.
         max_bytes_in_flight: Their estimated bytes together.
@@ -92,6 +94,7 @@ def run_units(
         run_pipeline(spec, build_work(job_name, options), runner_args)
     else:
         orders = {"job_name": job_name, "options": dict(options), "runner_args": list(runner_args)}
+        orders["checkpoint_sha256"] = checkpoint_sha256
         _supervise(spec, orders)
     left = _uncommitted(spec)
     if left:

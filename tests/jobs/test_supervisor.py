@@ -43,6 +43,13 @@ def test_what_the_work_refuses_is_the_users_one_line(tmp_path):
     assert journal.read_deaths(job_dir) == []
 
 
+def test_weights_that_changed_while_the_job_ran_stop_it(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    with pytest.raises(ConfigError, match=r"weights changed while the job ran \(SHA-256 was old, is now new\)"):
+        toy.run_supervised(job_dir, options={"weights": "new"}, checkpoint_sha256="old")
+    assert commits.list_commits(job_dir) == set()
+
+
 def test_a_bug_is_no_death_and_its_traceback_is_shown(tmp_path, capsys):
     job_dir = toy.make_job(str(tmp_path), [["raise x"] * 101])
     with pytest.raises(WorkerFailed, match="WorkBroken"):

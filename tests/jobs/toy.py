@@ -36,6 +36,7 @@ CONFIG_HASH = "c0ffee"
 class ToyWork:
     def __init__(self, options: dict):
         self.options = options
+        self.checkpoint_sha256 = options.get("weights", "")
 
     def output_schema(self, input_schema):
         return OUTPUT_SCHEMA
