@@ -13,8 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.wording import counted
+
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 EMBEDDED = "embedded"
+_PATHS = ("input", "retry_rejected", "policy", "task", "benchmarks", "opt_out")  # options that name files
 
 GEMMA_TERMS = (
     "The generated columns were written by a model of the Gemma family. Under the "
@@ -67,7 +70,7 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
     rows = summary["rows"]
     yield f"# Made by `codemill {summary['job']}`"
     yield ""
-    yield f"{rows['output']:,} rows, made of {rows['kept']:,} of {rows['planned']:,} source rows."
+    yield f"{counted(rows['output'], 'row')}, made of {rows['kept']:,} of {counted(rows['planned'], 'source row')}."
     yield ""
     yield "```python"
     yield "from datasets import load_dataset"
@@ -109,7 +112,7 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     if targets["chosen"]:
         yield (
             f"Targets chosen in them: {targets['chosen']:,} = {targets['accepted']:,} accepted + "
-            f"{targets['rejected']:,} rejected."
+            f"{targets['rejected']:,} rejected. A source row is kept when at least one of its targets was accepted."
         )
     if summary["units"]["failed"]:
         yield f"Failed units, named in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."
@@ -143,7 +146,7 @@ def _again(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(name: str, value: Any) -> str:
-    if name in ("input", "retry_rejected"):
+    if name in _PATHS:
         # The maker's folders are nobody's business once the dataset is published.
         return " ".join(
             os.path.basename(str(one).rstrip("/")) for one in (value if isinstance(value, list) else [value])

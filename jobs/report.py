@@ -5,9 +5,12 @@ Drawn with plain boxes whose widths are shares, in colours that follow the reade
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
+
+from jobs.wording import counted
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5b6168; --line: #d9dde2;
@@ -17,9 +20,10 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem .3rem 0;
+table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem 1.2rem .3rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table.pairs td:first-child { width: 38%; color: var(--soft); }
 .soft { color: var(--soft); } .scroll { overflow-x: auto; }
 .bar { display: flex; height: 1.1rem; background: var(--line); border-radius: 3px; overflow: hidden; }
 .kept { background: var(--kept); } .rejected { background: var(--rejected); } .failed { background: var(--failed); }
@@ -43,7 +47,7 @@ def html_report(summary: Mapping[str, Any]) -> str:
         *_reasons(summary["rejected"]),
         *_failures(summary),
         *_timings(summary),
-        *_pairs("Options", summary["options"]),
+        *_pairs("Options", {name: value for name, value in summary["options"].items() if value not in (None, [], "")}),
         *_pairs("Versions", summary["versions"]),
         "</body></html>",
     ]
@@ -61,6 +65,8 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
             ("failed", "in failed units", rows["in_failed_units"]),
         ],
     )
+    if targets["chosen"]:
+        yield '<p class="soft">A source row is kept when at least one of its targets was accepted.</p>'
     if targets["chosen"]:
         yield "<h2>Targets</h2>"
         yield from _bar(
@@ -86,24 +92,22 @@ def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
 
 
 def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The funnel by stage: which stage rejected what, with a bar against the largest count of its kind."""
+    """The funnel by stage: which stage rejected what, and its share of all rejected rows or targets."""
     if not rejected:
         return
-    most = {kind: max(entry["count"] for entry in rejected if entry["kind"] == kind) for kind in _kinds(rejected)}
+    of_kind: Counter[str] = Counter()
+    for entry in rejected:
+        of_kind[entry["kind"]] += entry["count"]
     yield "<h2>Rejected, by stage and reason</h2>"
     yield '<div class="scroll"><table><tr><th>what</th><th>stage</th><th>reason</th>'
-    yield '<th class="number">count</th><th style="width:35%"></th></tr>'
+    yield '<th class="number">count</th><th style="width:30%">share of its kind</th></tr>'
     for entry in rejected:
         yield (
             f"<tr><td>{escape(entry['kind'])}</td><td>{escape(entry['stage'])}</td><td>{escape(entry['reason'])}</td>"
             f'<td class="number">{entry["count"]:,}</td><td><div class="bar"><div class="rejected" '
-            f'style="width:{entry["count"] / most[entry["kind"]]:.2%}"></div></div></td></tr>'
+            f'style="width:{entry["count"] / of_kind[entry["kind"]]:.2%}"></div></div></td></tr>'
         )
     yield "</table></div>"
-
-
-def _kinds(rejected: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {entry["kind"] for entry in rejected}
 
 
 def _failures(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -135,15 +139,24 @@ def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
     figures |= {name: f"{value:,}" for name, value in counts.items()}
     yield from _pairs("Timings and counts", figures)
     shards = {
-        folder: f"{s['files']:,} files, {s['rows']:,} rows, {s['bytes'] / 1e6:,.1f} MB"
+        folder: f"{counted(s['files'], 'file')}, {counted(s['rows'], 'row')}, {_size(s['bytes'])}"
         for folder, s in summary["shards"].items()
     }
     yield from _pairs("Output files", shards)
 
 
 def _pairs(heading: str, pairs: Mapping[str, Any]) -> Iterator[str]:
-    yield f'<h2>{escape(heading)}</h2><div class="scroll"><table>'
+    yield f'<h2>{escape(heading)}</h2><div class="scroll"><table class="pairs">'
     for name, value in pairs.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield f"<tr><td>{escape(name)}</td><td>{escape(shown)}</td></tr>"
+        yield f"<tr><td>{escape(name)}</td><td>{escape(_shown(value))}</td></tr>"
     yield "</table></div>"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:,.1f} kB"

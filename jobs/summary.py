@@ -19,6 +19,7 @@ from jobs.inputs import InputFile
 from jobs.job_file import JobFile
 from jobs.plan import planned_rows, read_plan
 from jobs.shards import ShardRecord
+from jobs.wording import counted
 from transforms.work import Unit
 
 MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
@@ -232,11 +233,13 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
     session = summary["last_session"]
     if session["tokens_out"]:
         seconds = summary["seconds"]["last_session"]
-        lines.append(f"{session['tokens_out']:,} tokens in {seconds:,.1f} s, {session['tokens_per_s']:,.1f} tokens/s")
+        lines.append(
+            f"{counted(session['tokens_out'], 'token')} in {seconds:,.1f} s, {session['tokens_per_s']:,.1f} tokens/s"
+        )
     if units["failed"]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary["failures"].items())
         lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
         lines += [f"  {unit['uri']}: {unit['reason']}: {unit['detail']}" for unit in summary["failed_units"][:5]]
     data = summary["shards"]["data"]
-    lines.append(f"{data['rows']:,} rows in {data['files']} file{'s' * (data['files'] != 1)}: {output}/data")
+    lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
     return lines

@@ -218,6 +218,23 @@ def test_the_report_shows_the_funnel_per_stage_and_reason_and_the_timings():
         assert text in page
 
 
+def test_what_wasnt_given_is_no_option_and_small_files_have_a_size():
+    summary = some_summary()
+    summary["options"] |= {"limit": None, "span_kinds": [], "path_line": False}
+    page = html_report(summary)
+    assert "None" not in page and "span_kinds" not in page
+    assert "<td>path_line</td><td>false</td>" in page and "1 file, 6 rows, 1.0 kB" in page
+
+
+def test_card_and_report_say_when_a_row_is_kept_and_hide_where_a_policy_lay():
+    summary = some_summary()
+    summary["options"] |= {"policy": "/home/somebody/strict.toml"}
+    card = dataset_card(summary, SCHEMA, {})
+    for text in (card, html_report(summary)):
+        assert "kept when at least one of its targets was accepted" in text
+    assert "| `--policy` | strict.toml |" in card
+
+
 def test_a_job_without_rejections_failures_or_targets_has_a_page_too():
     nothing = {"planned": 0, "kept": 0, "rejected": 0, "in_failed_units": 0, "output": 0}
     page = html_report(
