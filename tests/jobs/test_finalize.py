@@ -124,6 +124,24 @@ def test_every_shard_has_the_one_schema_with_its_version(finished, monkeypatch):
         assert schema.field("content").type == pa.large_string()
 
 
+def test_temporary_files_of_killed_processes_are_collected_and_nothing_else_is(corpus, finished):
+    left = [finished / folder / f".x.parquet.{'0a' * 16}.tmp" for folder in ("", "data", "rejected", "_job/commits")]
+    mine = finished / "data" / ".keep.tmp"
+    for path in (*left, mine):
+        path.write_bytes(b"")
+    finalize_again(finished)
+    assert mine.exists() and not any(path.exists() for path in left)
+
+
+def test_a_copied_output_is_finished_from_its_own_files(corpus, tmp_path, inline, forker):
+    output, copy = tmp_path / "out", tmp_path / "copy"
+    forker.run(flags(corpus, output), "finalize.after_merge=kill")
+    shutil.copytree(output, copy)
+    assert uppercase.command_line(flags(corpus, copy)) == 3
+    originals = {path.stat().st_ino for path in output.rglob("*.parquet")}
+    assert not originals & {path.stat().st_ino for path in copy.rglob("*.parquet")}
+
+
 def test_another_shard_size_cuts_the_same_rows_anew_and_leaves_no_stale_shard(finished, monkeypatch):
     before = uppercase.dataset(finished)
     monkeypatch.setattr("jobs.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
