@@ -62,7 +62,7 @@ def figures(snapshot: Snapshot) -> list[str]:
         shown.append(f"ETA {clock(snapshot.eta_s)}")
     shown.append(f"{snapshot.rows_done:,}/{snapshot.rows_total:,} rows")
     if snapshot.tokens_per_s is not None:
-        shown.append(f"{snapshot.tokens_per_s:,.0f} tokens/s")
+        shown.append(f"{snapshot.tokens_per_s:,.{0 if snapshot.tokens_per_s >= 10 else 1}f} tokens/s")
     shown.append(f"{snapshot.rejected:,} rejected")
     if snapshot.slot_occupancy is not None:
         shown.append(f"slots {snapshot.slot_occupancy:.0%}")

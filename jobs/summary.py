@@ -181,7 +181,7 @@ def summarize(
         "failed_units": totals.failed,
         "failures": dict(totals.failures.most_common()),
         "rejected": rejection_table(shards),
-        "counts": {name: value for name, value in sorted(counts.items()) if name not in _LEDGER and "/" not in name},
+        "counts": {name: value for name, value in sorted(counts.items()) if _is_told(name)},
         "seconds": {"units": round(totals.unit_seconds, 3), "last_session": round(session_s, 3)},
         "last_session": {
             "rows": totals.session["rows_in"],
@@ -199,6 +199,11 @@ def summarize(
         "schema_version": job.schema_version,
         "versions": dict(job.versions),
     }
+
+
+def _is_told(name: str) -> bool:
+    """Whether a count says what neither the ledgers nor the table of rejections say."""
+    return name not in _LEDGER and not name.startswith("rejected")
 
 
 _TARGETS: Mapping[str, str] = {

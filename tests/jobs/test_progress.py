@@ -194,6 +194,12 @@ def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
 
+def test_a_slow_engine_isnt_told_from_a_dead_one_by_rounding():
+    at = {"units_done": 0, "units_total": 1, "rows_done": 0, "rows_total": 1}
+    assert "0.4 tokens/s" in figures(Snapshot(**at, tokens_per_s=0.41))
+    assert "1,204 tokens/s" in figures(Snapshot(**at, tokens_per_s=1204.4))
+
+
 def test_a_poll_that_fails_in_whatever_way_fails_no_job(job, monkeypatch):
     def broken(watcher):
         raise LookupError("a client's own kind of error")

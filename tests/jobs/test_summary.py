@@ -38,6 +38,23 @@ def commit(rows_in: int, **fields) -> CommitRecord:
     )
 
 
+def some_job() -> JobFile:
+    return JobFile(
+        job="infill",
+        options={"input": ["/home/somebody/in/*.parquet"], "seed": 0, "model": "/home/somebody/codegemma-2b"},
+        config_hash="cafe",
+        checkpoint_sha256="ab" * 32,
+        versions={"python": "3.11"},
+        columns={"content": "content"},
+        input_schema=schema_to_text(SCHEMA),
+        projected=("content",),
+        output_schema=schema_to_text(SCHEMA),
+        plan_sha256="",
+        totals={},
+        created="2030-01-01T00:00:00Z",
+    )
+
+
 def some_summary(**changes) -> dict:
     """Of a job with a failed unit, rejected rows and targets."""
     totals = Totals()
@@ -66,22 +83,8 @@ def some_summary(**changes) -> dict:
             tally={"row/read/null_content": 2, "target/judge/does_not_parse": 3},
         ),
     ]
-    job = JobFile(
-        job="infill",
-        options={"input": ["/home/somebody/in/*.parquet"], "seed": 0, "model": "/home/somebody/codegemma-2b"},
-        config_hash="cafe",
-        checkpoint_sha256="ab" * 32,
-        versions={"python": "3.11"},
-        columns={"content": "content"},
-        input_schema=schema_to_text(SCHEMA),
-        projected=("content",),
-        output_schema=schema_to_text(SCHEMA),
-        plan_sha256="",
-        totals={},
-        created="2030-01-01T00:00:00Z",
-    )
     files = [InputFile(uri=HOSTILE, state="bad", reason="zero_bytes", detail="the file has no bytes")]
-    return summarize(job, totals, shards, files, finished="2030-01-02T00:00:00Z", session_s=4.0) | changes
+    return summarize(some_job(), totals, shards, files, finished="2030-01-02T00:00:00Z", session_s=4.0) | changes
 
 
 # --- sums ------------------------------------------------------------------------------------------
@@ -120,6 +123,15 @@ def test_the_summary_says_where_every_row_went():
     assert [unit["rows"] for unit in summary["failed_units"]] == ["unknown", 3]
     assert summary["rejected"][0] == {"kind": "row", "stage": "read", "reason": "null_content", "count": 2}
     assert summary["last_session"] == {"rows": 6, "tokens_out": 1200, "tokens_per_s": 300.0}
+
+
+def test_what_the_filters_found_stands_in_the_summary():
+    totals = Totals()
+    totals.add(
+        unit(1), commit(1, counts={"rows_in": 1, "rows_kept": 1, "found/email/redact": 2, "rejected_row/a/b": 0})
+    )
+    counts = summarize(some_job(), totals, [], [], finished="", session_s=1.0)["counts"]
+    assert counts == {"found/email/redact": 2}
 
 
 def test_the_closing_lines_are_few_and_add_up():
