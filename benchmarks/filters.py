@@ -147,7 +147,6 @@ def other_secrets(name: str, rows: list[dict]) -> list[bool]:
         program = str(Path(sys.executable).parent / "betterleaks")
         words = [
             program,
-            "dir",
             folder,
             "--no-banner",
             "--exit-code",
@@ -158,8 +157,10 @@ def other_secrets(name: str, rows: list[dict]) -> list[bool]:
             "error",
             "--no-allow-signatures",
         ]
-        subprocess.run(words, check=False, capture_output=True)
-        text = out.read_text() if out.exists() else "[]"
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        if done.returncode or not out.exists():
+            raise RuntimeError(f"betterleaks failed: {done.stderr.strip()[-200:]}")
+        text = out.read_text()
         return [f"/{number:05}/" in text for number in range(len(rows))]
 
 
@@ -176,6 +177,8 @@ def serve_other() -> None:
             answer = other_secrets(question["name"], question["data"])
     except ImportError as error:
         answer = f"not installed ({error.name})"
+    except (RuntimeError, OSError) as error:
+        answer = str(error)
     json.dump(answer, os.fdopen(3, "w"))
 
 

@@ -226,10 +226,11 @@ def _match_at_keywords(rule: Rule, document: Document, start: int, end: int, lim
     lowered, data, match_at = document.lowered, document.data, rule.regex.match
     positions = []
     for word in rule.keyword_bytes:
-        at = lowered.find(word, start, end)
+        last = end + len(word)  # a keyword that begins before the trigger's end may end after it
+        at = lowered.find(word, start, last)
         while at >= 0:
             positions.append(at)
-            at = lowered.find(word, at + 1, end)
+            at = lowered.find(word, at + 1, last)
     for at in sorted(set(positions)):
         match = match_at(data, at, limit)
         if match is not None:

@@ -88,6 +88,15 @@ def test_one_pass_finds_exactly_what_finditer_finds(scanner, seed):
     assert total > 700
 
 
+def test_a_name_that_begins_inside_another_match_s_first_characters_is_still_tried(scanner):
+    text = fill('token = "db_password = "{alpha:6}4#{alnum:6}"\n', random.Random(3))
+    document = Document(text.encode())
+    index, rule = next((i, r) for i, r in enumerate(RULES.rules) if r.id == "assigned-quoted")
+    naive = [match.span() for match in rule.regex.finditer(document.data)]
+    ends = scanner._backend.ends(document.data)
+    assert [match.span() for match in scanner.matches(rule, ends[index], document)] == naive
+
+
 def test_the_keyword_backend_finds_the_same(scanner, keyword_scanner):
     text = planted(40, 3)
     assert keyword_scanner.scan(text) == scanner.scan(text)
