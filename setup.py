@@ -59,7 +59,7 @@ setup(
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
     package_data={
         "model": ["embedded/*"],
-        "transforms.filters": ["policies/*", "rules/*"],
+        "transforms.filters": ["policies/*", "rules/*", "*.npz"],
         "transforms.tasks": ["annotations/*"],
     },
     install_requires=INSTALL_REQUIRES,
