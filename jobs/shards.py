@@ -42,7 +42,7 @@ _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
 ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers like groups under 100 MB
 COMPRESSION_LEVEL = 3
-_BATCH_ROWS = 1024
+_BATCH_ROWS = 64  # a row may hold ten megabytes, and a batch is in memory before it can be weighed
 
 _SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 

@@ -12,6 +12,7 @@ The engine's time dwarfs the rest; what each stage costs stands in docs/benchmar
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -120,7 +121,8 @@ class GenerationWork:
         lineage = JobLineage(
             task=self.task.name,
             template_version=self.task.template_version,
-            model=self.engine.model,
+            # The folder's name: where it lies on this machine is nobody's business once the rows are published.
+            model=os.path.basename(os.path.normpath(self.engine.model)),
             checkpoint_sha256=self.checkpoint_sha256,
             determinism=self.engine.determinism,
             engine=generator.fingerprint(),

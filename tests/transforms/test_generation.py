@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pytest
@@ -138,6 +138,21 @@ def test_each_accepted_target_is_a_row_with_its_source_columns_and_lineage(work)
     assert (lineage["source_uri"], lineage["source_row_group"], lineage["source_row"]) == ("a.parquet", 2, 10)
     assert (lineage["target"], lineage["prompt_format"], lineage["checkpoint_sha256"]) == ("word:1", "plain", "c0ffee")
     assert lineage["engine"] == '{"engine": "echo"}'
+
+
+def test_the_lineage_names_the_model_and_not_where_it_lies():
+    spec = replace(SPEC, model="/home/somebody/models/codegemma-2b/")
+    use_engine(spec, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=spec, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=0
+    )
+    work.open()
+    try:
+        (row,) = run(work, ["ab"]).kept.to_pylist()
+    finally:
+        work.close()
+        release_engines()
+    assert row["lineage"]["model"] == "codegemma-2b"
 
 
 def test_a_row_is_kept_when_one_of_its_targets_is_accepted(work):
