@@ -147,7 +147,7 @@ class UnitRunner:
                     time.sleep(_READ_DELAY_S)
                 elif storage.is_local(unit.uri):
                     raise RecordError(
-                        "input_unreadable", f"{unit.uri}: {error.strerror or type(error).__name__}"
+                        "input_unreadable", f"{unit.uri}: {getattr(error, 'strerror', None) or type(error).__name__}"
                     ) from error
                 else:
                     raise ConfigError(
