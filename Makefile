@@ -11,7 +11,7 @@ STDLIB  = $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('
 # Tests and the demo run on the CPU, whatever else the machine has; a job of one's own chooses by itself.
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: setup demo test check soak format clean-demo bench-pack
+.PHONY: setup demo test check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -28,7 +28,7 @@ demo: setup clean-demo         ## the main job over part of Python's standard li
 	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)/corpus \
 	  --include 'json/*.py' 'email/*.py' 'http/*.py' 'urllib/*.py' 'logging/*.py' 'csv.py' 'textwrap.py' 'shutil.py'
 	$(BIN)/codemill infill --input $(DEMO)/corpus/data --output $(DEMO)/infill \
-	  --model $(MODEL) --spans_per_file 4 --max_prompt_tokens 512
+	  --model $(MODEL) --spans_per_file 4 --max_prompt_tokens 384 --max_new_tokens 64 --max_middle_tokens 64
 	$(BIN)/codemill inspect $(DEMO)/infill --rows 3
 
 clean-demo:
@@ -44,6 +44,12 @@ check: setup                   ## format, lint, types
 
 soak: setup                    ## the slow tests
 	$(BIN)/python -m pytest -n 2 -q -m slow
+
+bench: setup                   ## the engine against static batches of the same model, on this machine
+	$(BIN)/python -m benchmarks.engine
+
+bench-filters: setup           ## figures of the filters; other tools beside them with OTHERS=a python that has them
+	$(BIN)/python benchmarks/filters.py $(if $(OTHERS),--others $(OTHERS))
 
 bench-pack: setup              ## figures of spans, imports, order and packing, as a table
 	$(BIN)/python benchmarks/pack.py

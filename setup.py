@@ -29,6 +29,7 @@ INSTALL_REQUIRES = [
     "python-stdnum>=2.1,<3",
     "PyYAML>=6.0.2,<7",
     "RapidFuzz>=3.14,<4",
+    "rensa>=0.5,<0.6",
     "rich>=14,<16",
     "safetensors>=0.7,<0.9",
     "sentencepiece>=0.2.1,<0.3",
