@@ -128,7 +128,7 @@ def mutants(symbol: Symbol, text: str) -> Iterator[tuple[str, str]]:
     yield "a second style", f"Args:\n    x: y\n\n:param x: y\n\n{text}"
     documented = list(read_facts(text, "python").parameters)
     entry = re.compile(rf"^([ \t]*)(:param )?(\*{{0,2}}{re.escape(documented[0])})\b", re.M) if documented else None
-    if entry is None or symbol.kind == "class" or not (found := entry.search(text)):
+    if entry is None or symbol.kind in ("class", "module") or not (found := entry.search(text)):
         return
     yield "a parameter renamed", entry.sub(r"\1\2no_such_parameter", text, count=1)
     line = f"{found[1]}{found[2] or ''}no_such_parameter: What it is.\n"
