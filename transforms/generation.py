@@ -7,7 +7,7 @@ One unit passes these stages; several units are under way at once, so the engine
 A row is *kept* when at least one of its targets was accepted, and *rejected* otherwise; each accepted target is one
 output row, each rejected target one rejected record, so both ledgers add up unit by unit.
 
-The engine's time dwarfs the rest; what each stage costs stands in docs/benchmarks.md.
+Cost: the engine's time; the rest runs beside it.
 """
 
 from __future__ import annotations
