@@ -130,7 +130,10 @@ def mutants(symbol: Symbol, text: str) -> Iterator[tuple[str, str]]:
     entry = re.compile(rf"^([ \t]*)(:param )?(\*{{0,2}}{re.escape(documented[0])})\b", re.M) if documented else None
     if entry is None or symbol.kind in ("class", "module") or not (found := entry.search(text)):
         return
-    yield "a parameter renamed", entry.sub(r"\1\2no_such_parameter", text, count=1)
+    renamed = entry.sub(r"\1\2no_such_parameter", text, count=1)
+    if read_facts(renamed, "python").parameters == tuple(documented):
+        return  # the name began a line of prose: the documented parameters are still the real ones
+    yield "a parameter renamed", renamed
     line = f"{found[1]}{found[2] or ''}no_such_parameter: What it is.\n"
     if ":" in text[found.end() : text.find("\n", found.end())]:
         yield "a parameter invented", text[: found.start()] + line + text[found.start() :]
