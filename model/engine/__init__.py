@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from model.engine.api import Completion, Generator, Request, Sampling
+from model.engine.api import Completion, EngineStopped, Generator, Request, Sampling
 from model.engine.options import EngineOptions
 
 if TYPE_CHECKING:
     from model.engine.engine import Engine
 
-__all__ = ["Completion", "Engine", "EngineOptions", "Generator", "Request", "Sampling"]
+__all__ = ["Completion", "Engine", "EngineOptions", "EngineStopped", "Generator", "Request", "Sampling"]
 
 
 def __getattr__(name: str) -> Any:

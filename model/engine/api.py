@@ -70,6 +70,10 @@ class Completion:
     prompt_tokens: int
 
 
+class EngineStopped(RuntimeError):
+    """The engine has been closed or has crashed; a crash's error is the `__cause__`."""
+
+
 class Generator(Protocol):
     """What tasks and jobs need of an engine; a test gives a fake one.
 

@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from model.engine.api import Completion, Request
+from model.engine.api import Completion, EngineStopped, Request
 from model.engine.device import JaxDevice
 from model.engine.options import EngineOptions, ResolvedOptions
-from model.engine.scheduler import EngineStopped, Scheduler
+from model.engine.scheduler import Scheduler
 from model.gemma import Gemma
 
 

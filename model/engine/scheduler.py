@@ -26,17 +26,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from model.engine.api import Completion, Request
+from model.engine.api import Completion, EngineStopped, Request
 
 _log = logging.getLogger(__name__)
 
 
 class OutOfMemory(Exception):
     """The device's memory didn't suffice for the call; its state is lost."""
-
-
-class EngineStopped(RuntimeError):
-    """The engine has been closed or has crashed; a crash's error is the `__cause__`."""
 
 
 @dataclass(frozen=True, slots=True)

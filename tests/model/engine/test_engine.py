@@ -13,9 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine import Completion, Engine, EngineOptions, Request, Sampling
+from model.engine import Completion, Engine, EngineOptions, EngineStopped, Request, Sampling
 from model.engine.device import JaxDevice
-from model.engine.scheduler import EngineStopped
 from model.errors import RecordError
 from model.gemma import Gemma
 

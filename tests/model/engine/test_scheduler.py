@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from model.engine.api import Request
-from model.engine.scheduler import PATIENCE, BurstReport, Ended, EngineStopped, OutOfMemory, Scheduler
+from model.engine.api import EngineStopped, Request
+from model.engine.scheduler import PATIENCE, BurstReport, Ended, OutOfMemory, Scheduler
 from model.errors import RecordError
 
 
