@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import docstring_parser
+from docstring_parser.common import DocstringReturns
 
 PythonStyle = Literal["google", "numpy", "rest"]
 
@@ -46,18 +48,22 @@ class DocFacts:
         summary: Its first paragraph on one line, without tags.
         parameters: Names that it documents, in order, stars and defaults stripped.
         has_result: Whether it tells of a returned or yielded value.
+        result_type: The type that it gives that value, as it is written; "" where it gives none.
         raises: Types that it says are raised.
         style: The Python style that its sections are in, or None.
         mixed_styles: Whether sections of more than one Python style stand in it.
+        foreign_form: The form of another language that it is written in, or "".
     """
 
     prose: str
     summary: str
     parameters: tuple[str, ...] = ()
     has_result: bool = False
+    result_type: str = ""
     raises: tuple[str, ...] = ()
     style: PythonStyle | None = None
     mixed_styles: bool = False
+    foreign_form: str = ""
 
 
 def read_facts(text: str, grammar: str) -> DocFacts:
@@ -66,15 +72,43 @@ def read_facts(text: str, grammar: str) -> DocFacts:
     >>> read_facts("Area.\\n\\n@param w width\\n@return the area", "java").parameters
     ('w',)
     """
-    if grammar == "python":
-        return _python(text)
-    if grammar == "csharp":
-        return _xml(text)
-    if grammar == "rust":
-        return _rust(text)
-    if grammar == "go":
-        return DocFacts(prose=text, summary=_summary(text))
-    return _tags(text)
+    facts = _READERS.get(grammar, _tags)(text)
+    return replace(facts, foreign_form=foreign_form(text, grammar))
+
+
+def _go(text: str) -> DocFacts:
+    return DocFacts(prose=text, summary=_summary(text))
+
+
+# How one language's documentation begins a line that no other's does. Where the language itself is listed, it is at
+# home; C and C++ have borrowed nearly all of them.
+_FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
+    "reST fields": (re.compile(r"^[ \t]*:(param|type|returns?|rtype|raises?)\b[^:\n]*:", re.M), ("python",)),
+    "tags": (
+        re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b", re.M),
+        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp"),
+    ),
+    "XML tags": (re.compile(r"^[ \t]*<(summary|param name=|returns>|exception cref=)", re.M), ("csharp", "c", "cpp")),
+    "NumPy sections": (
+        re.compile(r"^[ \t]*(Parameters|Returns|Yields|Raises)[ \t]*\r?\n[ \t]*-{3,}[ \t]*$", re.M),
+        ("python",),
+    ),
+    "Google sections": (
+        re.compile(r"^[ \t]*(Args|Arguments|Raises|Yields):[ \t]*\r?\n[ \t]+\S", re.M),
+        ("python", "c", "cpp"),
+    ),
+    "a comment's delimiters": (re.compile(r"^[ \t]*(/\*\*|\*/|///)(?=\s|$)", re.M), ("rust", "csharp", "c", "cpp")),
+}
+
+
+def foreign_form(text: str, grammar: str) -> str:
+    """The form of another language's documentation that stands in a text; "" for none.
+
+    >>> foreign_form("Area.\\n\\n@param w width", "python"), foreign_form("Area.\\n\\n@param w width", "java")
+    ('tags', '')
+    """
+    fitting = (form for form, (lines, home) in _FOREIGN.items() if grammar not in home and lines.search(text))
+    return next(fitting, "")
 
 
 def _summary(text: str) -> str:
@@ -92,13 +126,15 @@ def _python(text: str) -> DocFacts:
     except docstring_parser.ParseError:
         return DocFacts(prose=text, summary=_summary(clean), style=styles[0], mixed_styles=len(styles) > 1)
     names = [name for param in parsed.params if param.args[0] != "attribute" for name in _names(param.arg_name)]
-    has_result = any(item.args and item.args[0] in _RESULT_WORDS for item in parsed.meta)
+    results = [item for item in parsed.meta if item.args and item.args[0] in _RESULT_WORDS]
+    types = [item.type_name for item in results if isinstance(item, DocstringReturns) and item.type_name]
     raises = tuple((item.type_name or "").split(".")[-1] for item in parsed.raises if item.type_name)
     return DocFacts(
         prose=text,
         summary=" ".join((parsed.short_description or "").split()),
         parameters=tuple(names),
-        has_result=has_result,
+        has_result=bool(results),
+        result_type=types[0] if types else "",
         raises=raises,
         style=styles[0],
         mixed_styles=len(styles) > 1,
@@ -116,7 +152,7 @@ def _names(written: str) -> list[str]:
 
 
 def _tags(text: str) -> DocFacts:
-    parameters, raises, has_result = [], [], False
+    parameters, raises, has_result, result_type = [], [], False, ""
     for found in _TAG.finditer(text):
         tag, name = found["tag"], found["name"]
         if tag.startswith(("param", "arg")):
@@ -126,6 +162,7 @@ def _tags(text: str) -> DocFacts:
             parameters += [n.split(".")[0].removesuffix("[]") for n in _names(name)]
         elif tag.startswith(("return", "result", "retval", "yield")):
             has_result = has_result or (found["type"] or "").strip().lower() not in ("void", "undefined")
+            result_type = result_type or (found["type"] or "").strip()
         elif tag.startswith(("throw", "exception")):
             raised = found["type"] or name
             raises += [re.split(r"[.:]+", raised.strip("{}"))[-1]] if raised else []
@@ -134,6 +171,7 @@ def _tags(text: str) -> DocFacts:
         summary=_summary(text),
         parameters=tuple(dict.fromkeys(parameters)),
         has_result=has_result,
+        result_type=result_type,
         raises=tuple(name for name in raises if name[:1].isupper() or name.endswith("_error")),
     )
 
@@ -162,3 +200,6 @@ def _rust(text: str) -> DocFacts:
         elif head.startswith("return"):
             has_result = True
     return DocFacts(prose=text, summary=_summary(text), parameters=tuple(parameters), has_result=has_result)
+
+
+_READERS: Final[dict[str, Callable[[str], DocFacts]]] = {"python": _python, "csharp": _xml, "rust": _rust, "go": _go}

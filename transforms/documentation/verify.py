@@ -1,26 +1,29 @@
 """Whether a documentation is true of its symbol and worth keeping, as named verdicts.
 
 Each verdict is True, False or None (the syntax alone can't tell); `REASONS` names the rejection of each False one.
-True of the symbol: names that it documents are parameters; when it documents some, it documents all; it tells of a
-result only where there is one; it names raised types that the code can raise. Worth keeping: not empty, not the name
-again, not repeating itself, not cut off, no chatter, within bounds.
+True of the symbol: names that it documents are parameters (of a class: its constructor's); when it documents some, it
+documents all; it tells of a result only where there is one, and of the type that there is; it names raised types that
+the code can raise. Worth keeping: prose in the language's own form, not empty, not the name again, not cut off, not
+repeating itself, no chatter, within bounds.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from transforms.documentation.facts import DocFacts, PythonStyle
+from transforms.documentation.prose import is_chatter, is_unfinished, reads_as_code, repeats_itself, repeats_name
+from transforms.documentation.types import types_agree
 from transforms.symbols import Symbol
 
 # verdict -> the reason of a rejection, in the order in which they are asked
 REASONS: Final[Mapping[str, str]] = {
     "not_empty": "empty_documentation",
     "no_chatter": "chatter",
+    "is_prose": "code_for_documentation",
     "not_cut_off": "cut_off",
     "right_style": "wrong_form",
     "not_the_name": "repeats_the_name",
@@ -32,22 +35,16 @@ REASONS: Final[Mapping[str, str]] = {
     "raises_agree": "raises_disagree",
 }
 
-_CHATTER = re.compile(
-    r"^\W*(sure|certainly|of course|absolutely|okay|here(?:'s| is| are)|below is|as an ai|"
-    r"i (?:can|will|have|am|cannot))\b",
-    re.I,
-)
-# A text that stops at one of these was not finished.
-_UNFINISHED = re.compile(
-    r"(?:[,;(\[{:\-/&+=<]|\b(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
-    r"which|whose|with))\s*$",
-    re.I,
-)
-_WORDS = re.compile(r"[A-Za-z0-9]+")
 _MIN_LETTERS = 3
-_REPEATED_LINE = 3  # the same line so often is a loop
-_NGRAM = 4
-_LEAST_NOVELTY = 0.5  # of the text's 4-grams at least half are different ones
+# What is raised without being named, by `d[k]`, `a.b`, `a / b`, loops, imports and assertions.
+_OPERATORS = re.compile(r"[\[.+*/%<>-]|\b(?:assert|import|for|with|yield|as)\b")
+_OPERATOR_FAULTS = """
+    KeyError IndexError LookupError TypeError AttributeError ZeroDivisionError ArithmeticError OverflowError ValueError
+    AssertionError StopIteration StopAsyncIteration NameError ImportError ModuleNotFoundError RuntimeError RangeError
+    ReferenceError NullPointerException ArithmeticException IndexOutOfBoundsException ArrayIndexOutOfBoundsException
+    ClassCastException NullReferenceException InvalidCastException DivideByZeroException IndexOutOfRangeException
+"""
+_BY_OPERATORS = frozenset(_OPERATOR_FAULTS.split())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +58,11 @@ class DocBounds:
 def verify(
     symbol: Symbol,
     facts: DocFacts,
+    grammar: str,
     *,
-    body_has_calls: bool,
+    body: str,
     was_cut: bool,
     style: PythonStyle | None = None,
-    constructor_parameters: tuple[str, ...] = (),
     bounds: DocBounds = DocBounds(),
 ) -> dict[str, bool | None]:
     """Judges what a documentation says.
@@ -73,36 +70,39 @@ def verify(
     Args:
         symbol: What it documents.
         facts: What it claims (`read_facts`).
-        body_has_calls: Whether the code calls anything, so that types may be raised that it doesn't name.
+        grammar: The language.
+        body: The code that the symbol stands for.
         was_cut: Whether generation ended at its limit.
         style: The Python style that was asked for; None takes any one.
-        constructor_parameters: For a class: the parameters of its constructor, which its documentation may describe.
         bounds: Length limits.
     """
     text = facts.prose
     return {
         "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS,
-        "no_chatter": not _CHATTER.match(text),
+        "no_chatter": not is_chatter(text),
+        "is_prose": not reads_as_code(text, grammar),
         "not_cut_off": not was_cut and not is_unfinished(text),
-        "right_style": not facts.mixed_styles and (style is None or facts.style in (None, style)),
+        "right_style": not facts.mixed_styles
+        and not facts.foreign_form
+        and (style is None or facts.style in (None, style)),
         "length_in_bounds": bounds.min_chars <= len(text) <= bounds.max_chars,
         "not_the_name": not repeats_name(symbol.name, text),
         "not_repeating": not repeats_itself(text),
-        **_parameter_verdicts(symbol, facts, constructor_parameters),
-        "result_agrees": _result_agrees(symbol, facts),
-        "raises_agree": _raises_agree(symbol, facts, body_has_calls),
+        **_parameter_verdicts(symbol, facts),
+        "result_agrees": _result_agrees(symbol, facts, grammar),
+        "raises_agree": _raises_agree(symbol, facts, body),
     }
 
 
-def _parameter_verdicts(symbol: Symbol, facts: DocFacts, constructor: tuple[str, ...]) -> dict[str, bool | None]:
+def _parameter_verdicts(symbol: Symbol, facts: DocFacts) -> dict[str, bool | None]:
     if symbol.kind in ("class", "module"):
         # Attributes may be described as parameters; only a constructor's own list can be held against the text.
-        real, has_pattern = list(constructor), False
-        if not real:
+        if not symbol.constructor:
             return {"no_invented_parameter": None, "no_missing_parameter": None}
+        real = [parameter.name for parameter in symbol.constructor]
     else:
         real = [parameter.name for parameter in symbol.parameters]
-        has_pattern = "" in real
+    has_pattern = "" in real
     named = {name for name in real if name}
     allowed = named | set(symbol.type_parameters)
     invented = [name for name in facts.parameters if name not in allowed]
@@ -113,61 +113,25 @@ def _parameter_verdicts(symbol: Symbol, facts: DocFacts, constructor: tuple[str,
     return {"no_invented_parameter": not invented, "no_missing_parameter": is_complete}
 
 
-def _result_agrees(symbol: Symbol, facts: DocFacts) -> bool | None:
-    if symbol.kind not in ("function", "method") or symbol.returns_value is None:
+def _result_agrees(symbol: Symbol, facts: DocFacts, grammar: str) -> bool | None:
+    if symbol.kind not in ("function", "method"):
         return None
-    return symbol.returns_value or not facts.has_result
+    if symbol.returns_value is False:
+        return not facts.has_result
+    if facts.result_type and symbol.result_types and not symbol.yields:
+        agree = types_agree(facts.result_type, symbol.result_types, grammar)
+        if agree is not None:
+            return agree
+    return symbol.returns_value
 
 
-def _raises_agree(symbol: Symbol, facts: DocFacts, body_has_calls: bool) -> bool | None:
+def _raises_agree(symbol: Symbol, facts: DocFacts, body: str) -> bool | None:
     if symbol.kind not in ("function", "method"):
         return None
     unknown = set(facts.raises) - set(symbol.raises)
     if not unknown:
         return True
-    return None if body_has_calls else False
-
-
-def is_unfinished(text: str) -> bool:
-    """Whether the text stops in the middle: an open bracket or code fence, a comma, a word that asks for another.
-
-    >>> is_unfinished("Returns the"), is_unfinished("Returns the area.")
-    (True, False)
-    """
-    stripped = text.rstrip()
-    if not stripped:
-        return False
-    if stripped.count("```") % 2:
-        return True
-    prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
-    last_paragraph = re.split(r"\n\s*\n", prose)[-1]
-    if any(last_paragraph.count(opening) > last_paragraph.count(closing) for opening, closing in ("()", "[]")):
-        return True
-    last_line = stripped.splitlines()[-1].strip()
-    if re.fullmatch(r"[-=~#*>`:.]+.*|\S+:", last_line) and not last_line.endswith(("the", ",")):
-        # rules, list bullets, code, and heads of sections end however they like; an empty section is unfinished
-        return bool(re.fullmatch(r"(Args|Arguments|Parameters|Returns|Raises|Yields):", last_line))
-    return bool(_UNFINISHED.search(last_line))
-
-
-def repeats_name(name: str, text: str) -> bool:
-    """Whether the text says no more than the symbol's name.
-
-    >>> repeats_name("readTheFile", "Read the file."), repeats_name("area", "Area of a rectangle.")
-    (True, False)
-    """
-    if not name:
-        return False
-    parts = [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
-    words = [word.lower() for word in _WORDS.findall(text)]
-    return bool(words) and words in (parts, [name.lower()], parts * 2, [name.lower(), *parts])
-
-
-def repeats_itself(text: str) -> bool:
-    """Whether the text goes round in circles: one line three times, or half of its 4-grams said before."""
-    lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 3)
-    if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
-        return True
-    words = [word.lower() for word in _WORDS.findall(text)]
-    grams = [tuple(words[i : i + _NGRAM]) for i in range(len(words) - _NGRAM + 1)]
-    return len(grams) >= 2 * _NGRAM and len(set(grams)) < _LEAST_NOVELTY * len(grams)
+    # What is called may raise anything, an operator what belongs to it, and a contract binds those who fulfil it.
+    if symbol.has_calls or symbol.returns_value is None or (unknown <= _BY_OPERATORS and _OPERATORS.search(body)):
+        return None
+    return False

@@ -9,7 +9,7 @@ comment above `package`, and a leading documentation comment that a blank line p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tree_sitter
 
@@ -46,6 +46,9 @@ class Symbol:
         returns_value: Whether a call gives a value; None where the syntax alone can't tell.
         yields: Whether it is a generator.
         raises: Names of types that its own body raises.
+        result_types: Types of what it returns, as declared or told by literals; empty where neither tells.
+        has_calls: Whether its body calls anything, so that types may be raised and things happen that it doesn't name.
+        constructor: Classes: the parameters of the one constructor, receiver left out; None without one, or with more.
         is_inline_body: Python: the body stands on the line of the colon.
     """
 
@@ -64,6 +67,9 @@ class Symbol:
     returns_value: bool | None = None
     yields: bool = False
     raises: tuple[str, ...] = ()
+    result_types: tuple[str, ...] = ()
+    has_calls: bool = True
+    constructor: tuple[Parameter, ...] | None = None
     is_inline_body: bool = False
 
 
@@ -76,27 +82,56 @@ def find_symbols(source: Source) -> list[Symbol]:
     spec = SYMBOL_GRAMMARS.get(source.grammar)
     if spec is None:
         return []
-    found = captures(source, symbol_query(source.grammar))
     signatures = Signatures(source)
-    definitions = [(node, kind) for kind in ("class", "function") for node in found.get(kind, ())]
-    definitions.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
     symbols = []
     scopes: list[tuple[int, str, str]] = []  # (end, kind, name) of the definitions around the current one
-    for node, kind in definitions:
+    for node, kind in _definitions(source):
         while scopes and scopes[-1][0] <= node.start_byte:
             scopes.pop()
         name = signatures.name_of(node)
         if not name:
             continue
-        is_method = kind == "function" and bool(scopes) and scopes[-1][1] == "class"
-        path = ".".join([scope[2] for scope in scopes] + [name])
+        own_scope = signatures.scope_of(node)
+        is_method = kind == "function" and (bool(own_scope) or (bool(scopes) and scopes[-1][1] != "function"))
+        path = ".".join([scope[2] for scope in scopes] + [own_scope] * bool(own_scope) + [name])
         scopes.append((node.end_byte, kind, name))
-        if node.has_error:
+        if node.has_error or kind == "scope":
             continue
         symbol_kind: SymbolKind = "class" if kind == "class" else "method" if is_method else "function"
         symbols.append(_symbol(source, spec, signatures, node, symbol_kind, name, path))
+    symbols = _with_constructors(symbols)
     module = _module(source, spec, symbols)
     return [module, *symbols] if module is not None else symbols
+
+
+def _definitions(source: Source) -> list[tuple[Node, str]]:
+    """The nodes of symbols and scopes with what they are, in the order in which they begin, outer ones first."""
+    found = captures(source, symbol_query(source.grammar))
+    definitions = [(node, kind) for kind in ("class", "scope", "function") for node in found.get(kind, ())]
+    return sorted(definitions, key=lambda item: (item[0].start_byte, -item[0].end_byte))
+
+
+_CONSTRUCTORS = ("__init__", "constructor")
+
+
+def _with_constructors(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """The symbols, each class with its constructor's parameters: its own (records, Kotlin) or those of its one method
+    that constructs."""
+    found: dict[str, list[Symbol]] = {}
+    for symbol in symbols:
+        path, _, name = symbol.qualified_name.rpartition(".")
+        if symbol.kind == "method" and (name in _CONSTRUCTORS or name == path.rpartition(".")[2]):
+            found.setdefault(path, []).append(symbol)
+    finished = []
+    for symbol in symbols:
+        if symbol.kind == "class":
+            inside = [c for c in found.get(symbol.qualified_name, ()) if symbol.start <= c.start < symbol.end]
+            if symbol.parameters:
+                symbol = replace(symbol, constructor=symbol.parameters)
+            elif len(inside) == 1:
+                symbol = replace(symbol, constructor=inside[0].parameters)
+        finished.append(symbol)
+    return finished
 
 
 def _symbol(
@@ -109,7 +144,8 @@ def _symbol(
     qualified_name: str,
 ) -> Symbol:
     outer = _outermost(source, spec, node)
-    body = _body(node)
+    function = signatures.function_of(node)
+    body = _body(function)
     if source.grammar == "python":
         assert body is not None, "a Python definition without an error has a body"
         place = _place_in_body(source, body, node)
@@ -133,8 +169,10 @@ def _symbol(
         parameters=tuple(map(Parameter, names)),
         type_parameters=tuple(signatures.type_parameters_of(node)),
         returns_value=signatures.returns_value(node) if is_function else None,
-        yields=is_function and signatures.is_generator(node),
-        raises=tuple(signatures.raised_names(node)) if is_function else (),
+        yields=is_function and signatures.effects.is_generator(function),
+        raises=tuple(signatures.effects.raised_names(function)) if is_function else (),
+        result_types=signatures.result_types(node) if is_function else (),
+        has_calls=signatures.effects.has_calls(body.start_byte, body.end_byte) if body is not None else True,
         is_inline_body=place.is_inline_body,
     )
 
@@ -155,9 +193,6 @@ def _body(node: Node) -> Node | None:
     for child in node.named_children:
         if child.type in ("function_body", "class_body", "enum_class_body"):  # Kotlin has no field for it
             return child
-        if child.type == "variable_declarator":
-            value = child.child_by_field_name("value")
-            return _body(value) if value is not None else None
     kind = node.child_by_field_name("type")  # Go: type T struct { ... }
     return kind if node.type == "type_spec" else None
 

@@ -17,7 +17,8 @@ class SymbolGrammar:
 
     Args:
         definitions: Node type -> `class` or `function` (a function whose nearest symbol is a class is a method).
-        extra: Tree-sitter patterns beyond plain node types, captured as `@function`.
+        extra: Tree-sitter patterns beyond plain node types, captured as `@class`, `@function`, or `@scope`: what is no
+            symbol but gives those in it a name and makes its functions methods (Rust's `impl`).
         wrappers: Nodes around a definition that belong to it: exports, decorators, templates.
         comments: Node types of comments.
         doc_openers: How a documentation comment begins.
@@ -34,6 +35,14 @@ class SymbolGrammar:
     module_doc_openers: tuple[bytes, ...] = ()
 
 
+# Functions that a declaration, an assignment (`exports.f = function () {}`) or a class's field gives a name to.
+_JAVASCRIPT_EXTRA: Final = """
+    (lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression)]) .) @function
+    (variable_declaration . (variable_declarator value: [(arrow_function) (function_expression)]) .) @function
+    (expression_statement (assignment_expression left: (member_expression)
+        right: [(arrow_function) (function_expression) (generator_function)])) @function
+    (FIELD value: [(arrow_function) (function_expression)]) @function
+"""
 _JAVASCRIPT = SymbolGrammar(
     definitions={
         "function_declaration": "function",
@@ -41,7 +50,7 @@ _JAVASCRIPT = SymbolGrammar(
         "method_definition": "function",
         "class_declaration": "class",
     },
-    extra="(lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression)]) .) @function",
+    extra=_JAVASCRIPT_EXTRA.replace("FIELD", "field_definition"),
     wrappers=frozenset({"export_statement"}),
     module_doc_openers=(b"/**",),
 )
@@ -55,7 +64,7 @@ _TYPESCRIPT = SymbolGrammar(
         "method_signature": "function",
         "abstract_method_signature": "function",
     },
-    extra=_JAVASCRIPT.extra,
+    extra=_JAVASCRIPT_EXTRA.replace("FIELD", "public_field_definition"),
     wrappers=_JAVASCRIPT.wrappers | {"ambient_declaration"},
     attributes=frozenset({"decorator"}),
     module_doc_openers=(b"/**",),
@@ -111,6 +120,7 @@ SYMBOL_GRAMMARS: Final[dict[str, SymbolGrammar]] = {
             "union_item": "class",
             "trait_item": "class",
         },
+        extra="(impl_item) @scope",
         comments=frozenset({"line_comment", "block_comment"}),
         doc_openers=(b"///", b"/**"),
         attributes=frozenset({"attribute_item"}),
@@ -142,7 +152,7 @@ SYMBOL_GRAMMARS: Final[dict[str, SymbolGrammar]] = {
 
 
 def symbol_query(grammar: str) -> str:
-    """The tree-sitter query that captures all symbols but the module, as `@class` and `@function`."""
+    """The tree-sitter query that captures all symbols but the module, as `@class` and `@function`, and their scopes."""
     spec = SYMBOL_GRAMMARS[grammar]
     plain = " ".join(f"({node_type}) @{kind}" for node_type, kind in spec.definitions.items())
     return f"{plain} {spec.extra}".strip()

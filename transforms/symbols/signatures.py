@@ -11,22 +11,12 @@ from collections.abc import Iterator
 
 import tree_sitter
 
-from transforms.fim.syntax import Source, captures
+from transforms.fim.syntax import Source
+from transforms.symbols.effects import Effects
 
 Node = tree_sitter.Node
 
 _VOID = {"void", "unit", "()", "none", "nothing", "never", "undefined"}
-# Nodes whose `return`, `yield` and `throw` are their own and not those of the function around them.
-_SCOPES = (
-    "function_definition lambda class_definition function_declaration function_expression arrow_function "
-    "method_definition generator_function_declaration generator_function lambda_expression anonymous_function "
-    "lambda_literal func_literal closure_expression local_function_statement object_literal class_body "
-    "anonymous_method_expression function_item method_declaration constructor_declaration declaration_list"
-)
-_EFFECTS = (
-    "return_statement yield yield_expression yield_statement raise_statement throw_statement throw_expression throws "
-    "jump_expression"
-)
 
 _READERS = {
     "python": "_python_parameter",
@@ -49,7 +39,7 @@ class Signatures:
     def __init__(self, source: Source):
         self._data = source.data
         self._grammar = source.grammar
-        self._effects = _effects_by_scope(source)
+        self.effects = Effects(source)
 
     def text(self, node: Node | None) -> str:
         """A node's own text; "" for no node."""
@@ -58,13 +48,21 @@ class Signatures:
 
     def name_of(self, node: Node) -> str:
         """The name that a definition gives, without its scope; "" for none."""
-        if node.type == "lexical_declaration":
+        if node.type in ("lexical_declaration", "variable_declaration"):
             declarator = _first(node, "variable_declarator")
             return self.text(declarator.child_by_field_name("name")) if declarator else ""
+        if node.type == "expression_statement":
+            target = _assigned(node)
+            return self.text(target.child_by_field_name("property")) if target is not None else ""
+        if node.type in ("field_definition", "public_field_definition"):
+            return self.text(node.child_by_field_name("property") or node.child_by_field_name("name"))
+        if node.type == "impl_item":
+            names = (n for n in _walk(node.child_by_field_name("type")) if n.type == "type_identifier")
+            return next((self.text(n) for n in names), "")
         if self._grammar == "kotlin":
             return self.text(_first(node, "simple_identifier") or _first(node, "type_identifier"))
         if self._grammar in ("c", "cpp") and (declarator := self._function_declarator(node)):
-            return self.text(declarator.child_by_field_name("declarator"))
+            return self.text(declarator.child_by_field_name("declarator")).split("::")[-1]
         return self.text(node.child_by_field_name("name"))
 
     def parameters_of(self, node: Node) -> list[str]:
@@ -89,13 +87,13 @@ class Signatures:
 
     def returns_value(self, node: Node) -> bool | None:
         """Whether calling the function gives a value; None where the syntax alone can't tell."""
-        function = self._function_node(node)
+        function = self.function_of(node)
         if self._grammar == "python" or self._grammar == "javascript":
-            return self._returns_by_statements(function)
+            return self.effects.returns_value(function)
         declared = self._declared_return(function)
         if declared is None:
             if self._grammar in ("typescript", "tsx"):
-                return self._returns_by_statements(function)
+                return self.effects.returns_value(function)
             if self._grammar == "kotlin":  # fun f() = expression gives what the expression gives
                 body = _first(function, "function_body")
                 return None if body is not None and self.text(body).startswith("=") else False
@@ -105,39 +103,30 @@ class Signatures:
             return None
         return bare not in _VOID
 
-    def is_generator(self, node: Node) -> bool:
-        """Whether the function yields."""
-        return any(
-            n.type in ("yield", "yield_expression", "yield_statement")
-            for n in self._own_effects(self._function_node(node))
-        )
+    def result_types(self, node: Node) -> tuple[str, ...]:
+        """The type of the result as it is declared, else the types of the literals that are returned; () where neither
+        tells."""
+        function = self.function_of(node)
+        declared = self._declared_return(function)
+        return (declared.lstrip(":").strip(),) if declared else self.effects.result_types(function)
 
-    def raised_names(self, node: Node) -> list[str]:
-        """The types that the function's own body raises by name, in order, each once."""
-        names = []
-        for n in self._own_effects(self._function_node(node)):
-            if n.type in ("raise_statement", "throw_statement", "throw_expression") or (
-                n.type == "jump_expression" and self.text(n).startswith("throw")
-            ):
-                thrown = _first_child(n)
-                name = self._type_name(thrown) if thrown is not None else ""
-                if name:
-                    names.append(name)
-            elif n.type == "throws":  # Java's clause
-                names += [self.text(c) for c in n.named_children]
-        return list(dict.fromkeys(names))
+    def function_of(self, node: Node) -> Node:
+        """The function in `const f = () => ...`, `exports.f = function () {...}` and the like, else the node itself."""
+        value = _value(node)
+        return value if value is not None else node
 
-    def _own_effects(self, function: Node) -> list[Node]:
-        """What the function returns, yields and throws itself, not what functions within it do, in order."""
-        return self._effects.get((function.start_byte, function.end_byte), [])
-
-    def _function_node(self, node: Node) -> Node:
-        """The function in `const f = () => ...`, else the node itself."""
-        if node.type == "lexical_declaration":
-            declarator = _first(node, "variable_declarator")
-            value = declarator.child_by_field_name("value") if declarator else None
-            return value if value is not None else node
-        return node
+    def scope_of(self, node: Node) -> str:
+        """The name that stands before a definition's own in its signature: Go's receiver, C++'s `Shape::`, JavaScript's
+        `Shape.prototype`; "" without one."""
+        if node.type == "method_declaration" and self._grammar == "go":
+            names = (n for n in _walk(node.child_by_field_name("receiver")) if n.type == "type_identifier")
+            return next((self.text(n) for n in names), "")
+        if self._grammar == "cpp" and (declarator := self._function_declarator(node)):
+            return ".".join(self.text(declarator.child_by_field_name("declarator")).split("::")[:-1])
+        if node.type == "expression_statement" and (target := _assigned(node)) is not None:
+            parts = self.text(target.child_by_field_name("object")).split(".")
+            return ".".join(part for part in parts if part not in ("module", "exports", "prototype", "this"))
+        return ""
 
     def _function_declarator(self, node: Node) -> Node | None:
         """C and C++: the declarator with the parameter list, under pointers and references."""
@@ -149,7 +138,7 @@ class Signatures:
         return current
 
     def _parameter_list(self, node: Node) -> Node | None:
-        function = self._function_node(node)
+        function = self.function_of(node)
         if self._grammar in ("c", "cpp"):
             declarator = self._function_declarator(function)
             return declarator.child_by_field_name("parameters") if declarator else None
@@ -244,36 +233,6 @@ class Signatures:
                 return self.text(found)
         return None
 
-    def _returns_by_statements(self, function: Node) -> bool | None:
-        """By what the body does: `return value` or `yield`; None without a body; an arrow's expression is a value."""
-        body = function.child_by_field_name("body")
-        if body is None:
-            return None
-        if function.type == "arrow_function" and body.type != "statement_block":
-            return True
-        for node in self._own_effects(function):
-            if node.type in ("yield", "yield_expression"):
-                return True
-            if node.type == "return_statement":
-                value = _first_child(node)
-                if value is not None and value.type not in ("none", "comment") and self.text(value) != "undefined":
-                    return True
-        return False
-
-    def _type_name(self, node: Node) -> str:
-        """`ValueError` of `ValueError("x")`, `E` of `new E()`, `runtime_error` of `std::runtime_error("x")`."""
-        for field in ("function", "constructor", "type"):
-            inner = node.child_by_field_name(field)
-            if inner is not None:
-                return self._type_name(inner)
-        if node.type == "call_expression":  # Kotlin
-            inner = _first_child(node)
-            return self._type_name(inner) if inner is not None else ""
-        if node.type in ("new_expression", "call"):
-            return ""
-        name = self.text(node).replace("::", ".").split("<")[0].split(".")[-1].strip()
-        return name if name[:1].isupper() or node.type in ("qualified_identifier", "type_identifier") else ""
-
 
 def _first(node: Node, *types: str) -> Node | None:
     return next((child for child in node.named_children if child.type in types), None)
@@ -283,33 +242,27 @@ def _first_child(node: Node) -> Node | None:
     return node.named_child(0) if node.named_child_count else None
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    stack = [node]
+def _walk(node: Node | None) -> Iterator[Node]:
+    stack = [node] if node is not None else []
     while stack:
         current = stack.pop()
         yield current
         stack.extend(reversed(current.named_children))
 
 
-def _effects_by_scope(source: Source) -> dict[tuple[int, int], list[Node]]:
-    """The effects of a file by the span of the innermost scope around each: one query, one sweep."""
-    found = captures(source, f"{_alternatives(source, _SCOPES)} @scope {_alternatives(source, _EFFECTS)} @effect")
-    nodes = [(node, name == "scope") for name, group in found.items() for node in group]
-    nodes.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
-    owned: dict[tuple[int, int], list[Node]] = {}
-    around: list[Node] = []
-    for node, is_scope in nodes:
-        while around and around[-1].end_byte <= node.start_byte:
-            around.pop()
-        if is_scope:
-            around.append(node)
-        elif around:
-            owned.setdefault((around[-1].start_byte, around[-1].end_byte), []).append(node)
-    return owned
+def _assigned(node: Node) -> Node | None:
+    """JavaScript: the `a.b` of a statement `a.b = ...`."""
+    inner = _first_child(node)
+    left = inner.child_by_field_name("left") if inner is not None and inner.type == "assignment_expression" else None
+    return left if left is not None and left.type == "member_expression" else None
 
 
-def _alternatives(source: Source, types: str) -> str:
-    """A query for those of the node types that the grammar knows."""
-    language = source.tree.language
-    known = [f"({name})" for name in types.split() if language.id_for_node_kind(name, True) is not None]
-    return f"[{' '.join(known)}]"
+def _value(node: Node) -> Node | None:
+    """JavaScript: what a declaration, an assignment or a field gives a name to."""
+    if node.type in ("lexical_declaration", "variable_declaration"):
+        declarator = _first(node, "variable_declarator")
+        return declarator.child_by_field_name("value") if declarator is not None else None
+    if node.type == "expression_statement":
+        inner = _first_child(node)
+        return inner.child_by_field_name("right") if inner is not None else None
+    return node.child_by_field_name("value") if node.type in ("field_definition", "public_field_definition") else None

@@ -283,11 +283,11 @@ class DocstringTask:
         return written.rstrip("\r\n") if hole.form != "docstring" else written, ended_by
 
     def _verdicts(self, source: Source, symbol: Symbol, text: str, *, was_cut: bool) -> dict[str, bool | None]:
-        body = source.data[symbol.body_start : symbol.body_end]
         return verify(
             symbol,
             read_facts(text, source.grammar),
-            body_has_calls=b"(" in body or b"!" in body,
+            source.grammar,
+            body=_code_of_body(source, symbol),
             was_cut=was_cut,
             style=self.style if source.grammar == "python" else None,
             bounds=self.bounds,
@@ -325,6 +325,14 @@ def _definition(source: Source, symbol: Symbol, hole: Hole) -> str:
     start = min(symbol.start, len(hole.before))
     start = without.rfind(b"\n", 0, start) + 1
     return without[start : symbol.end - shrunk].decode()
+
+
+def _code_of_body(source: Source, symbol: Symbol) -> str:
+    """The body without its documentation."""
+    start, end = symbol.body_start, symbol.body_end
+    if symbol.doc is not None and start <= symbol.doc[0] < end:
+        return (source.data[start : symbol.doc[0]] + source.data[symbol.doc[1] : end]).decode()
+    return source.data[start:end].decode()
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from transforms.fim.syntax import parse
-from transforms.symbols import find_symbols
+from transforms.symbols import Parameter, find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
 
 FILES = {
@@ -49,7 +49,12 @@ FILES = {
           /** Old. */
           move(dx) { this.x += dx; }
           static make(kind) { return new Shape(); }
+          grow = (by) => { this.x += by; };
         }
+        /** Old. */
+        exports.half = function (x) { return x / 2; };
+        Shape.prototype.turn = function (angle) { return angle; };
+        var third = function (x) { return x / 3; };
         """,
     "typescript": """\
         // not documentation
@@ -119,6 +124,7 @@ FILES = {
           virtual int move(const std::string& name) const override { throw std::runtime_error("x"); }
         };
         auto g() -> int { return 1; }
+        int Shape::turn(int angle) { return angle; }
         """,
     "csharp": """\
         /// <summary>Old.</summary>
@@ -149,6 +155,10 @@ EXPECTED = {
         ("class", "Shape", [], None, [], False),
         ("method", "Shape.move", ["dx"], False, [], True),
         ("method", "Shape.make", ["kind"], True, [], False),
+        ("method", "Shape.grow", ["by"], False, [], False),
+        ("function", "half", ["x"], True, [], True),
+        ("method", "Shape.turn", ["angle"], True, [], False),
+        ("function", "third", ["x"], True, [], False),
     ],
     "typescript": [
         ("module", "", [], None, [], False),
@@ -174,14 +184,14 @@ EXPECTED = {
     "go": [
         ("module", "", [], None, [], True),
         ("function", "Area", ["w", "h", "rest"], True, [], True),
-        ("function", "Move", ["dx"], False, [], False),
+        ("method", "Shape.Move", ["dx"], False, [], False),
         ("class", "Shape", [], None, [], True),
     ],
     "rust": [
         ("module", "", [], None, [], True),
         ("function", "area", ["w", "h", ""], True, [], True),
         ("class", "Shape", [], None, [], False),
-        ("function", "go", ["dx"], False, [], False),
+        ("method", "Shape.go", ["dx"], False, [], False),
     ],
     "c": [
         ("module", "", [], None, [], False),
@@ -195,6 +205,7 @@ EXPECTED = {
         ("method", "Shape.Shape", ["x", "rest"], False, [], False),
         ("method", "Shape.move", ["name"], True, ["runtime_error"], False),
         ("function", "g", [], True, [], False),
+        ("method", "Shape.turn", ["angle"], True, [], False),
     ],
     "csharp": [
         ("class", "Shape", [], None, [], True),
@@ -219,6 +230,45 @@ def test_symbols_parameters_returns_and_documentation_are_found(language):
         for s in found
     ]
     assert facts == EXPECTED[language]
+
+
+def test_what_a_body_tells_of_its_result_and_its_faults_is_found():
+    text = """\
+        def told(a) -> int: return g(a)
+        def literal(a):
+            if a:
+                return "x"
+            return ""
+        def mixed(a): return "x" if a else 1
+        def abstract(self): raise NotImplementedError(self)
+        def empty(self): ...
+        def calm(d):
+            d = 1
+        """
+    found = {symbol.name: symbol for symbol in symbols("python", text)[1]}
+    assert [found[name].result_types for name in ("told", "literal", "mixed", "calm")] == [("int",), ("str",), (), ()]
+    assert [found[name].returns_value for name in ("abstract", "empty", "calm")] == [None, None, False]
+    assert [found[name].has_calls for name in ("told", "abstract", "calm")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        ("python", "class A:\n    def __init__(self, x, *rest): pass\n", ["x", "rest"]),
+        ("python", "class A:\n    def go(self, x): pass\n", None),
+        ("java", "class A { A(int x) {} }", ["x"]),
+        ("java", "class A { A(int x) {} A(int x, int y) {} }", None),
+        ("java", "record A(int x, int y) {}", ["x", "y"]),
+        ("kotlin", "class A(val x: Int)", ["x"]),
+        ("typescript", "class A { constructor(private x: number) {} }", ["x"]),
+        ("csharp", "class A { A(int x) {} }", ["x"]),
+        ("csharp", "record A(int X);", ["X"]),
+        ("cpp", "class A { public: A(int x) {} };", ["x"]),
+    ],
+)
+def test_a_class_has_the_parameters_of_its_only_constructor(language, text, wanted):
+    (found,) = [symbol for symbol in symbols(language, text)[1] if symbol.kind == "class"]
+    assert found.constructor == (None if wanted is None else tuple(map(Parameter, wanted)))
 
 
 def test_every_language_has_a_table():

@@ -32,7 +32,7 @@ PYTHON = f'''\
 import math
 
 
-def scale(width, height=1):
+def scale(width, height=1) -> int:
     """{GOOGLE}"""
     if width < 0:
         raise ValueError(width)
@@ -137,6 +137,11 @@ MUTANTS = {
     "the name": ((GOOGLE, "Scale."), "repeats_the_name"),
     "prose of a chat": ((GOOGLE, "Sure, here is the docstring you asked for."), "chatter"),
     "a loop": ((GOOGLE, "\n".join(["    It scales the thing."] * 5)), "repeats_itself"),
+    "code": ((GOOGLE, "area = width * height\n    return area"), "code_for_documentation"),
+    "code of another language": ((GOOGLE, "const area = width * height;\n    return area;"), "code_for_documentation"),
+    "a fence": ((GOOGLE, "```python\n    scale(1)\n    ```"), "code_for_documentation"),
+    "tags of another language": ((GOOGLE, "Scale it.\n\n    @param width how wide\n    @return it"), "wrong_form"),
+    "another type of result": (("The scaled area.", "str: The scaled area."), "result_disagrees"),
     "an open code fence": ((GOOGLE, "Scale it.\n\n    ```python\n    scale(1)"), "cut_off"),
 }
 
@@ -156,6 +161,25 @@ def test_a_result_or_a_raised_type_that_the_code_does_not_have_is_rejected(task,
     told = "Reset the state.\n\n    Args:\n        state: What to reset.\n\n    {}:\n        {}: The old one.\n    "
     assert reason(answer(task, row, "reset", told.format("Returns", "int"))) == "result_disagrees"
     assert reason(answer(task, row, "reset", told.format("Raises", "KeyError"))) == "raises_disagree"
+
+
+def test_a_class_is_held_to_its_constructor(task, answer):
+    row = row_of("class Shape:\n    def __init__(self, width, height):\n        self.size = width * height\n")
+    told = "A shape of a size.\n\n    Args:\n        width: How wide.\n        {}: How high.\n    "
+    assert isinstance(answer(task, row, "Shape", told.format("height")), Accepted)
+    assert reason(answer(task, row, "Shape", told.format("depth"))) == "invented_parameter"
+    assert reason(answer(task, row, "Shape", told.replace("        {}: How high.\n", ""))) == "missing_parameter"
+
+
+def test_what_an_operator_or_a_call_may_raise_can_not_be_told(task, answer):
+    told = "Look it up.\n\n    Args:\n        d: Where.\n\n    Raises:\n        KeyError: It isn't there.\n    "
+    for body, wanted in [("d[1]", None), ("find(d)", None), ("d", False)]:
+        row = row_of(f"def look(d):\n    return {body}\n")
+        verdict = answer(task, row, "look", told)
+        if wanted is None:
+            assert verdict.columns["checks"]["raises_agree"] is None
+        else:
+            assert reason(verdict) == "raises_disagree"
 
 
 def test_an_answer_that_is_cut_by_its_limit_or_unlikely_is_rejected(task, answer):

@@ -1,0 +1,129 @@
+"""Whether a text is prose worth keeping: no chatter, no code, not cut off, not the name again, not going in circles.
+
+Plain functions of texts, in any script: words are what Unicode says they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import warnings
+from collections import Counter
+from typing import Final
+
+_CHATTER = re.compile(
+    r"^\W*(sure|certainly|of course|absolutely|okay|here(?:'s| is| are)|below is|as an ai|"
+    r"i (?:can|will|have|am|cannot))\b",
+    re.I,
+)
+# A text that stops at one of these was not finished.
+_UNFINISHED = re.compile(
+    r"(?:[,;(\[{:\-/&+=<]|\b(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
+    r"which|whose|with))\s*$",
+    re.I,
+)
+_WORDS = re.compile(r"[^\W_]+")
+_NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
+# Between `read` and `The`, and between `HTTP` and `Server`, in any script that has capitals.
+_HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_REPEATED_LINE = 3  # the same line so often is a loop
+_NGRAM = 4
+_LEAST_NOVELTY = 0.5  # of the text's 4-grams at least half are different ones
+# A line that ends or begins so is code in one of the languages with braces.
+_CODE_LINE: Final = re.compile(
+    r"[;{}]\s*$|^\s*(?:#include|import|package|using|const|let|var|function|func|fn|def|return|public|private|static|class)"
+    r"\b.*[;{(=:]\s*\S*$"
+)
+
+_PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
+
+
+def is_chatter(text: str) -> bool:
+    """Whether a text talks to who asked instead of saying something.
+
+    >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
+    (True, False)
+    """
+    return _CHATTER.match(text) is not None
+
+
+def reads_as_code(text: str, grammar: str) -> bool:
+    """Whether a text is code where prose is wanted: it begins with a fence, or its first paragraph is made of
+    statements.
+
+    >>> reads_as_code("return width * height", "python"), reads_as_code("Return the width.", "python")
+    (True, False)
+    """
+    stripped = text.strip()
+    if stripped.startswith(("```", "~~~")):
+        return True
+    first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
+    if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first))):
+        return True
+    lines = [line for line in first.splitlines() if line.strip()]
+    return bool(lines) and 2 * sum(bool(_CODE_LINE.search(line)) for line in lines) > len(lines)
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text parses as Python and can't be a sentence, as `return value` or `Note: this` can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            statements = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(not isinstance(node, ast.Expr) and not _could_be_words(node) for node in statements)
+
+
+def _could_be_words(node: ast.stmt) -> bool:
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None
+    if isinstance(node, ast.Return | ast.Raise | ast.Delete | ast.Assert | ast.Global | ast.Nonlocal):
+        return not any(isinstance(n, ast.Call | ast.BinOp | ast.Subscript | ast.Attribute) for n in ast.walk(node))
+    return isinstance(node, ast.Pass | ast.Break | ast.Continue)
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether the text stops in the middle: an open bracket or code fence, a comma, a word that asks for another.
+
+    >>> is_unfinished("Returns the"), is_unfinished("Returns the area.")
+    (True, False)
+    """
+    stripped = text.rstrip()
+    if not stripped:
+        return False
+    if stripped.count("```") % 2:
+        return True
+    prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
+    last_paragraph = re.split(r"\n\s*\n", prose)[-1]
+    if any(last_paragraph.count(opening) > last_paragraph.count(closing) for opening, closing in ("()", "[]")):
+        return True
+    last_line = stripped.splitlines()[-1].strip()
+    if re.fullmatch(r"[-=~#*>`:.]+.*|\S+:", last_line) and not last_line.endswith(("the", ",")):
+        # rules, list bullets, code, and heads of sections end however they like; an empty section is unfinished
+        return bool(re.fullmatch(r"(Args|Arguments|Parameters|Returns|Raises|Yields):", last_line))
+    return bool(_UNFINISHED.search(last_line))
+
+
+def repeats_name(name: str, text: str) -> bool:
+    """Whether the text says no more than the symbol's name.
+
+    >>> repeats_name("readTheFile", "Read the file."), repeats_name("area", "Area of a rectangle.")
+    (True, False)
+    """
+    if not name:
+        return False
+    parts = [part.lower() for part in _NAME_PARTS.findall(_HUMP.sub(" ", name))]
+    words = [word.lower() for word in _WORDS.findall(text)]
+    return bool(words) and words in (parts, [name.lower()], parts * 2, [name.lower(), *parts])
+
+
+def repeats_itself(text: str) -> bool:
+    """Whether the text goes round in circles: one line three times, or half of its 4-grams said before."""
+    lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 3)
+    if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
+        return True
+    words = [word.lower() for word in _WORDS.findall(text)]
+    grams = [tuple(words[i : i + _NGRAM]) for i in range(len(words) - _NGRAM + 1)]
+    return len(grams) >= 2 * _NGRAM and len(set(grams)) < _LEAST_NOVELTY * len(grams)

@@ -1,0 +1,182 @@
+"""What functions do that a caller sees: return, yield, raise, call; one query and one sweep for a whole file.
+
+    def f(x):                  own effects of f: the raise and the last return, not those of g
+        def g(): return 1
+        if not x: raise KeyError(x)
+        return "a"
+
+An effect belongs to the innermost function around it. Answers that the syntax alone can't give are None.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+import tree_sitter
+
+from transforms.fim.syntax import Source, captures
+
+Node = tree_sitter.Node
+
+# Nodes whose `return`, `yield` and `throw` are their own and not those of the function around them.
+_SCOPES: Final = (
+    "function_definition lambda class_definition function_declaration function_expression arrow_function "
+    "method_definition generator_function_declaration generator_function lambda_expression anonymous_function "
+    "lambda_literal func_literal closure_expression local_function_statement object_literal class_body "
+    "anonymous_method_expression function_item method_declaration constructor_declaration declaration_list"
+)
+_EFFECTS: Final = (
+    "return_statement yield yield_expression yield_statement raise_statement throw_statement throw_expression throws "
+    "jump_expression"
+)
+_CALLS: Final = (
+    "call call_expression new_expression method_invocation object_creation_expression invocation_expression "
+    "macro_invocation await await_expression"
+)
+_THROWS: Final = ("raise_statement", "throw_statement", "throw_expression", "jump_expression")
+# What a literal is, in the words of the language: types are named in documentation of these two alone.
+_LITERALS: Final = {
+    "python": {
+        "string": "str",
+        "concatenated_string": "str",
+        "integer": "int",
+        "float": "float",
+        "true": "bool",
+        "false": "bool",
+        "list": "list",
+        "list_comprehension": "list",
+        "dictionary": "dict",
+        "dictionary_comprehension": "dict",
+        "set": "set",
+        "set_comprehension": "set",
+        "tuple": "tuple",
+        "expression_list": "tuple",
+        "none": "none",
+    },
+    "javascript": {
+        "string": "string",
+        "template_string": "string",
+        "number": "number",
+        "true": "boolean",
+        "false": "boolean",
+        "array": "array",
+        "null": "null",
+    },
+}
+_PLACEHOLDERS: Final = ("pass_statement", "ellipsis", "string", "comment", "raise_statement", "throw_statement")
+
+
+class Effects:
+    """The effects of all functions of one file."""
+
+    def __init__(self, source: Source):
+        self._source = source
+        found = captures(source, f"{_known(source, _SCOPES)} @scope {_known(source, _EFFECTS)} @effect")
+        self._owned = _by_scope([(n, name == "scope") for name, group in found.items() for n in group])
+        calls = captures(source, f"{_known(source, _CALLS)} @call").get("call", [])
+        self._calls = [n.start_byte for n in calls if n.parent is None or n.parent.type not in _THROWS]
+
+    def is_generator(self, function: Node) -> bool:
+        """Whether the function yields."""
+        return any(n.type in ("yield", "yield_expression", "yield_statement") for n in self._own(function))
+
+    def has_calls(self, start: int, end: int) -> bool:
+        """Whether anything is called in a range of bytes, what is raised there aside."""
+        at = bisect_left(self._calls, start)
+        return at < len(self._calls) and self._calls[at] < end
+
+    def raised_names(self, function: Node) -> list[str]:
+        """The types that the function's own body raises by name, in order, each once."""
+        names = []
+        for n in self._own(function):
+            if n.type in _THROWS and (n.type != "jump_expression" or self._text(n).startswith("throw")):
+                thrown = _first_child(n)
+                if thrown is not None and (name := self._type_name(thrown)):
+                    names.append(name)
+            elif n.type == "throws":  # Java's clause
+                names += [self._text(c) for c in n.named_children]
+        return list(dict.fromkeys(names))
+
+    def returns_value(self, function: Node) -> bool | None:
+        """By what the body does: `return value` or `yield`. None without a body or with one that is still to be
+        written; an arrow's expression is a value."""
+        body = function.child_by_field_name("body")
+        if body is None:
+            return None
+        if function.type == "arrow_function" and body.type != "statement_block":
+            return True
+        if self.is_generator(function) or any(self._is_value(n) for n in self._returned(function)):
+            return True
+        return None if self._is_placeholder(body) else False
+
+    def result_types(self, function: Node) -> tuple[str, ...]:
+        """The types of what is returned, where all of it is written as literals; () where that can't be told."""
+        literals = _LITERALS["python" if self._source.grammar == "python" else "javascript"]
+        if self.is_generator(function):
+            return ()
+        types = [literals.get(n.type, "") for n in self._returned(function)]
+        return tuple(dict.fromkeys(types)) if all(types) else ()
+
+    def _own(self, function: Node) -> list[Node]:
+        return self._owned.get((function.start_byte, function.end_byte), [])
+
+    def _returned(self, function: Node) -> list[Node]:
+        found = (_first_child(n) for n in self._own(function) if n.type == "return_statement")
+        return [n for n in found if n is not None and n.type != "comment"]
+
+    def _is_value(self, node: Node) -> bool:
+        return node.type != "none" and self._text(node) != "undefined"
+
+    def _is_placeholder(self, body: Node) -> bool:
+        """Nothing but `pass`, `...`, texts and what is raised: an abstract method's result can't be told."""
+        found = [n.named_children[0] if _is_bare(n) else n for n in body.named_children]
+        return all(n.type in _PLACEHOLDERS for n in found)
+
+    def _type_name(self, node: Node) -> str:
+        """`ValueError` of `ValueError("x")`, `E` of `new E()`, `runtime_error` of `std::runtime_error("x")`."""
+        for field in ("function", "constructor", "type"):
+            inner = node.child_by_field_name(field)
+            if inner is not None:
+                return self._type_name(inner)
+        if node.type == "call_expression":  # Kotlin
+            inner = _first_child(node)
+            return self._type_name(inner) if inner is not None else ""
+        if node.type in ("new_expression", "call"):
+            return ""
+        name = self._text(node).replace("::", ".").split("<")[0].split(".")[-1].strip()
+        return name if name[:1].isupper() or node.type in ("qualified_identifier", "type_identifier") else ""
+
+    def _text(self, node: Node) -> str:
+        return self._source.text(node)
+
+
+def _is_bare(node: Node) -> bool:
+    """Whether a statement is nothing but an expression."""
+    return node.type == "expression_statement" and node.named_child_count == 1
+
+
+def _first_child(node: Node) -> Node | None:
+    return node.named_child(0) if node.named_child_count else None
+
+
+def _by_scope(nodes: list[tuple[Node, bool]]) -> dict[tuple[int, int], list[Node]]:
+    """Effects by the span of the innermost scope around each. Takes nodes, each with whether it is a scope."""
+    nodes.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
+    owned: dict[tuple[int, int], list[Node]] = {}
+    around: list[Node] = []
+    for node, is_scope in nodes:
+        while around and around[-1].end_byte <= node.start_byte:
+            around.pop()
+        if is_scope:
+            around.append(node)
+        elif around:
+            owned.setdefault((around[-1].start_byte, around[-1].end_byte), []).append(node)
+    return owned
+
+
+def _known(source: Source, types: str) -> str:
+    """A query for those of the node types that the grammar knows."""
+    language = source.tree.language
+    known = [f"({name})" for name in types.split() if language.id_for_node_kind(name, True) is not None]
+    return f"[{' '.join(known)}]"
