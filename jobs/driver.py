@@ -162,7 +162,7 @@ class _Driver:
         """Reads the inputs' footers and cuts them into units; writes nothing."""
         from jobs.planning import plan_job
 
-        return plan_job(self.options, self.work)
+        return plan_job(self.options, self.work, self._say)
 
     def _begin(self, planned: PlannedJob) -> JobFile:
         from jobs.planning import freeze

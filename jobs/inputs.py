@@ -1,19 +1,18 @@
-"""From what the user named to files that can be read: globs, footers, and one schema for all of them.
+"""From files to files that can be read: footers, and one schema for all of them.
 
-    patterns -> files, in a fixed order -> footers, many at once -> one schema -> good, empty and bad files
+    files, in a fixed order -> footers, many at once -> one schema -> good, empty and bad files
 
 A bad file never stops the good ones: it is named with its reason in `_job/inputs.parquet`, counts as a failed unit,
 and the job ends with exit code 3. Only where nothing is left to read is it the user's mistake (exit code 2).
 
-Cost: two small reads a file, `_THREADS` files at once; no row is read.
+Cost: two small reads a file, `_THREADS` files at once; no row is read. With a limit on rows, only the files that it
+takes to reach it are read, and they alone settle the schema.
 """
 
 from __future__ import annotations
 
-import glob as local_glob
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,11 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.input_names import expand as expand
+from jobs.input_names import public_names
 from jobs.schemas import SchemaMismatch, unify_schemas
 from model.errors import ConfigError
 from transforms.columns import ColumnMap, ColumnOverrides, resolve_columns
 
-PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 _THREADS = 32
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _SMALLEST_FILE = 12  # the magic word twice and the footer's length
@@ -34,9 +34,13 @@ _SMALLEST_FILE = 12  # the magic word twice and the footer's length
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputFile:
-    """One file of the input. `reason` is a snake_case word and `detail` a line for a person where it is bad."""
+    """One file of the input. `reason` is a snake_case word and `detail` a line for a person where it is bad.
+
+    `uri` is where it lies, `name` what it is called in everything that is published.
+    """
 
     uri: str
+    name: str = ""
     num_bytes: int = 0
     version: str = ""
     state: Literal["good", "empty", "bad"] = "good"
@@ -44,10 +48,16 @@ class InputFile:
     reason: str = ""
     detail: str = ""
 
+    @property
+    def public_name(self) -> str:
+        """What the file is called in everything that is published."""
+        return self.name or self.uri
+
 
 INPUTS_SCHEMA = pa.schema(
     [
         pa.field("uri", pa.large_string(), nullable=False),
+        pa.field("name", pa.large_string(), nullable=False),
         pa.field("num_bytes", pa.int64(), nullable=False),
         pa.field("version", pa.string(), nullable=False),
         pa.field("state", pa.string(), nullable=False),
@@ -84,102 +94,68 @@ class Inputs:
     columns: ColumnMap
 
 
-def read_inputs(uris: Sequence[str], overrides: ColumnOverrides) -> Inputs:
-    """Reads all footers and settles the one schema.
+def read_inputs(
+    uris: Sequence[str],
+    overrides: ColumnOverrides,
+    *,
+    limit: int | None = None,
+    names: Sequence[str] | None = None,
+) -> Inputs:
+    """Reads the footers and settles the one schema.
+
+    Args:
+        uris: The files, in plan order.
+        overrides: The user's own choice of columns.
+        limit: Read no more files than hold so many good rows.
+        names: The files' public names; settled here where None.
 
     Raises:
         ConfigError: No file is any good: names the first one's fault.
     """
+    called = list(zip(uris, public_names(uris) if names is None else names, strict=True))
+    files: list[InputFile] = []
+    footers: dict[str, Footer] = {}
+    at_once = _THREADS if limit is not None else max(1, len(called))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="footers") as pool:
-        read = list(pool.map(read_footer, uris))
-    return settle([file for file, _ in read], {f.uri: footer for f, footer in read if footer is not None}, overrides)
+        for start in range(0, len(called), at_once):
+            before = len(files)
+            for file, footer in pool.map(lambda one: read_footer(*one), called[start : start + at_once]):
+                files.append(file)
+                if footer is not None:
+                    footers[file.uri] = footer
+            if limit is not None and (inputs := _first_rows(files, before, footers, overrides, limit)):
+                return inputs
+    return settle(files, footers, overrides)
 
 
-# --- names -----------------------------------------------------------------------------------------
+def _first_rows(
+    files: Sequence[InputFile], known: int, footers: Mapping[str, Footer], overrides: ColumnOverrides, limit: int
+) -> Inputs | None:
+    """The inputs of the shortest beginning of `files` with `limit` good rows; None where all have fewer.
 
-
-def expand(patterns: Iterable[str]) -> list[str]:
-    """The files that patterns name, each once: patterns in the order given, files of one pattern by name.
-
-    A folder stands for the Parquet files in it, at any depth, and the output of a job for its `data/`. Folders
-    that begin with `_` or `.` are skipped below a pattern, as everywhere where Parquet lies in folders.
-
-    Raises:
-        ConfigError: A pattern that names no file.
+    Whether a file is good depends on those beside it, so a beginning is settled before its rows count. The first
+    `known` files alone are known to have too few. However many footers were read, the answer is the same.
     """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        names = _expand_one(pattern)
-        if not names:
-            what = "no file matches" if local_glob.has_magic(pattern) else "there is no Parquet file in"
-            raise ConfigError(f"--input: {what} {pattern}")
-        found.update(dict.fromkeys(names))
-    return _each_file_once(found)
-
-
-def _each_file_once(names: Iterable[str]) -> list[str]:
-    """Of several names of one local file, which symbolic links give it, the shortest; the others in their order.
-
-    A link to a folder above it would otherwise give every file forty times over.
-    """
-    folders: dict[str, str] = {}
-    shortest: dict[str, str] = {}
-    names = list(names)
-    real_of = {name: _real(name, folders) if storage.is_local(name) else name for name in names}
-    for name, real in real_of.items():
-        if real not in shortest or len(name) < len(shortest[real]):
-            shortest[real] = name
-    return [name for name in names if shortest[real_of[name]] == name]
-
-
-def _real(name: str, folders: dict[str, str]) -> str:
-    """`os.path.realpath`, which looks at each folder once."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise ConfigError(f"--input: the name {shown} is no UTF-8; rename the file") from None
-    if os.path.islink(name):
-        return os.path.realpath(name)
-    folder, base = os.path.split(name)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    return os.path.join(folders[folder], base)
-
-
-def _expand_one(pattern: str) -> list[str]:
-    if storage.is_local(pattern):
-        pattern = os.path.abspath(pattern.removeprefix("file://"))
-    if _is_folder(pattern):
-        if any(storage.exists(storage.join(pattern, *mark)) for mark in (("_job", "job.json"), ("COMPLETED",))):
-            pattern = storage.join(pattern, "data")
-        base = local_glob.escape(pattern) if storage.is_local(pattern) else pattern
-        names = storage.glob([storage.join(base, "**", f"*{suffix}") for suffix in PARQUET_SUFFIXES])
-        return [name for name in names if not _is_hidden(name[len(pattern) :])]
-    if local_glob.has_magic(pattern) and not (storage.is_local(pattern) and os.path.isfile(pattern)):
-        fixed = pattern[: min(pattern.find(char) for char in "*?[" if char in pattern)]
-        return [name for name in storage.glob(pattern) if not _is_hidden(name[len(fixed.rpartition("/")[0]) :])]
-    if not storage.exists(pattern):
-        raise ConfigError(f"--input: no such file {pattern}")
-    return [pattern]
-
-
-def _is_folder(path: str) -> bool:
-    if local_glob.has_magic(path) and not storage.is_local(path):
-        return False
-    return os.path.isdir(path) if storage.is_local(path) else bool(storage.list_names(path))
-
-
-def _is_hidden(relative: str) -> bool:
-    return any(part.startswith(("_", ".")) for part in relative.split("/")[:-1])
+    rows = sum(file.rows for file in files[:known])
+    for count, file in enumerate(files[known:], known + 1):
+        rows += file.rows
+        if rows < limit or not file.rows:
+            continue  # too few even if all of them turn out good, or no more than without this one
+        try:
+            inputs = settle(files[:count], footers, overrides)
+        except ConfigError:
+            continue  # nothing good yet; the files that follow may be
+        if sum(found.rows for found in inputs.files) >= limit:
+            return inputs
+    return None
 
 
 # --- footers ---------------------------------------------------------------------------------------
 
 
-def read_footer(uri: str) -> tuple[InputFile, Footer | None]:
+def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
     """Reads a file's footer. A file that is no good comes as `bad`, with the reason, and without a footer."""
-    file = InputFile(uri=uri)
+    file = InputFile(uri=uri, name=name)
     try:
         num_bytes, version = storage.file_info(uri)
         file = replace(file, num_bytes=num_bytes, version=version)
@@ -190,7 +166,9 @@ def read_footer(uri: str) -> tuple[InputFile, Footer | None]:
     except FileNotFoundError:
         return bad(file, "input_missing", "the file is gone"), None
     except (pa.ArrowException, OSError) as error:
-        return bad(file, "damaged_footer", " ".join(str(error).split())[:300]), None
+        # Without the name that the operating system puts into its message: the detail is published.
+        said = getattr(error, "strerror", None) or str(error)
+        return bad(file, "damaged_footer", " ".join(said.split())[:300]), None
     names = footer.schema.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})

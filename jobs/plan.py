@@ -4,9 +4,9 @@
     _job/plan.parquet      the units, in the order of the output
     _job/job.json          written last: what the job is; from then on plan and options stand
 
-A unit is a range of rows of one row group, bounded by rows, bytes and estimated tokens; a smaller range decodes its
-group's pages again, so a group is cut only where it is over a bound, into even parts. A bad file is a unit as
-well, with no rows and a failed commit from the start. A resumed job reads the plan that stands, even if
+A unit is a range of rows of one row group, bounded by rows, bytes and estimated tokens. A group over a bound is cut
+into even parts; small ones that follow each other in a file are put together up to the bounds. A bad file is a
+unit as well, with no rows and a failed commit from the start. A resumed job reads the plan that stands, even if
 the glob has grown since.
 
 Cost: linear in units; 100 bytes or so a unit in memory and less in the file.
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.inputs import INPUTS_SCHEMA, InputFile, Inputs
+from jobs.inputs import INPUTS_SCHEMA, InputFile, Inputs, RowGroup
 from model.errors import ConfigError
 from transforms.work import Unit
 
@@ -44,17 +44,54 @@ PLAN_SCHEMA = pa.schema(
         pa.field("row_count", pa.int64(), nullable=False),
         pa.field("num_bytes", pa.int64(), nullable=False),
         pa.field("retry_rows", pa.list_(pa.int64())),
+        pa.field("name", pa.large_string(), nullable=False),
+        pa.field("group_rows", pa.list_(pa.int64())),
     ]
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitBounds:
-    """How big a unit may be. A single row may be over the bytes: it is a unit of its own."""
+    """How big a unit may be. A single row may be over the bytes: it is a unit of its own.
+
+    `join` puts small row groups together; without it no unit reaches beyond its row group.
+    """
 
     rows: int = 256
     bytes: int = 16_000_000
     tokens: int = MAX_UNIT_TOKENS
+    join: bool = True
+
+    def parts(self, run: _Run) -> int:
+        """Into how many units the rows must be cut."""
+        most = min(
+            self.rows,
+            self.bytes * run.rows // max(run.num_bytes, 1),
+            int(self.tokens * BYTES_PER_TOKEN) * run.rows // max(run.content_bytes, 1),
+        )
+        return -(-run.rows // max(most, 1))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Row groups that follow each other: the first one's number, the rows of each, bytes of all."""
+
+    first: int
+    group_rows: tuple[int, ...]
+    num_bytes: int
+    content_bytes: int
+
+    @property
+    def rows(self) -> int:
+        return sum(self.group_rows)
+
+    def and_then(self, other: _Run) -> _Run:
+        return _Run(
+            self.first,
+            self.group_rows + other.group_rows,
+            self.num_bytes + other.num_bytes,
+            self.content_bytes + other.content_bytes,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +137,7 @@ def make_plan(
         columns: The columns that are read.
         bounds: How big a unit may be.
         limit: Take only the first so many rows; files beyond them are not looked at.
-        retry: Take only these rows, by file and row group.
+        retry: Take only these rows, by file (its public name) and row group.
     """
     units: list[Unit] = []
     files: list[InputFile] = []
@@ -128,31 +165,48 @@ def _cut_file(
         yield _unit(file, NO_ROW_GROUP, 0, 0, 0)
     if file.state != "good":
         return
-    for index, group in enumerate(inputs.footers[file.uri].groups):
-        if not group.rows:
-            continue
-        num_bytes = sum(group.column_bytes.get(name, 0) for name in columns)
-        content_bytes = group.column_bytes.get(inputs.columns.content, 0)
-        most = min(
-            bounds.rows,
-            bounds.bytes * group.rows // max(num_bytes, 1),
-            int(bounds.tokens * BYTES_PER_TOKEN) * group.rows // max(content_bytes, 1),
-        )
-        parts = -(-group.rows // max(most, 1))
-        for start, count in _even_ranges(group.rows, parts):
-            unit = _unit(file, index, start, count, num_bytes * count // group.rows)
+    for run in _runs(inputs.footers[file.uri].groups, columns, inputs.columns.content, bounds):
+        for start, count in _even_ranges(run.rows, bounds.parts(run)):
+            unit = _unit(file, run.first, start, count, run.num_bytes * count // run.rows)
+            if len(run.group_rows) > 1:
+                unit = replace(unit, group_rows=run.group_rows)
             if retry is None:
                 yield unit
                 continue
-            rows = tuple(row for row in retry.get((file.uri, index), ()) if start <= row < start + count)
+            rows = tuple(row for row in _rows_to_retry(file, run, retry) if start <= row < start + count)
             if rows:
                 yield _narrowed(unit, rows)
+
+
+def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, bounds: UnitBounds) -> Iterator[_Run]:
+    """A file's row groups in order, small ones put together; those without rows are left out or lie in between."""
+    run: _Run | None = None
+    for index, group in enumerate(groups):
+        num_bytes = sum(group.column_bytes.get(name, 0) for name in columns)
+        one = _Run(index, (group.rows,), num_bytes, group.column_bytes.get(content, 0))
+        if run is not None and bounds.join and bounds.parts(run.and_then(one)) == 1:
+            run = run.and_then(one)
+            continue
+        if run is not None:
+            yield run
+        run = one if group.rows else None
+    if run is not None:
+        yield run
+
+
+def _rows_to_retry(file: InputFile, run: _Run, retry: Mapping[tuple[str, int], Sequence[int]]) -> Iterator[int]:
+    """The wanted rows of these row groups, counted from the first of them on."""
+    before = 0
+    for index, rows in enumerate(run.group_rows, run.first):
+        yield from (before + row for row in retry.get((file.public_name, index), ()))
+        before += rows
 
 
 def _unit(file: InputFile, row_group: int, start: int, count: int, num_bytes: int) -> Unit:
     return Unit(
         unit_id="",
         uri=file.uri,
+        name=file.name,
         version=file.version,
         row_group=row_group,
         row_start=start,
@@ -188,7 +242,8 @@ def _named(units: Sequence[Unit]) -> Iterator[Unit]:
     """Gives units their ids: position in the plan, then a hash of the rest, so that ids sort in plan order."""
     width = max(6, len(str(len(units))))
     for position, unit in enumerate(units):
-        rest = repr([unit.uri, unit.version, unit.row_group, unit.row_start, unit.row_count, unit.retry_rows])
+        rows = [unit.row_group, unit.row_start, unit.row_count, unit.retry_rows, unit.group_rows]
+        rest = repr([unit.uri, unit.version, *rows])
         digest = hashlib.sha256(rest.encode()).hexdigest()[:8]
         yield replace(unit, unit_id=f"{position:0{width}d}-{digest}")
 
@@ -218,8 +273,8 @@ def read_plan(job_dir: str) -> Iterator[Unit]:
     with storage.open_input(storage.join(job_dir, PLAN)) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):
             for record in batch.to_pylist():
-                rows = record.pop("retry_rows")
-                yield Unit(**record, retry_rows=None if rows is None else tuple(rows))
+                lists = {name: record.pop(name, None) for name in ("retry_rows", "group_rows")}
+                yield Unit(**record, **{name: rows and tuple(rows) for name, rows in lists.items()})
 
 
 def read_input_files(job_dir: str) -> list[InputFile]:
@@ -235,7 +290,7 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
     """The rows that a finished job rejected.
 
     Returns:
-        The files that hold any, as that job found them, and the rows by file and row group, sorted.
+        The files that hold any, as that job found them, and the rows by file (its public name) and row group, sorted.
 
     Raises:
         ConfigError: `output` is no finished job's, or it rejected no rows.
@@ -252,9 +307,9 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
                         rows.setdefault((record["uri"], record["row_group"]), set()).add(record["row"])
     if not rows:
         raise ConfigError(f"--retry_rejected {output}: that job rejected no rows; there is nothing to retry")
-    uris = {uri for uri, _ in rows}
+    names = {name for name, _ in rows}
     try:
-        files = [file for file in read_input_files(storage.join(output, "_job")) if file.uri in uris]
+        files = [file for file in read_input_files(storage.join(output, "_job")) if file.public_name in names]
     except FileNotFoundError:
         raise ConfigError(
             f"--retry_rejected {output}: what that job rejected are no rows of Parquet files; run it again on them"

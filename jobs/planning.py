@@ -10,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from jobs import storage
 from jobs.failpoints import failpoint, register
-from jobs.inputs import Inputs, bad, expand, read_inputs
+from jobs.input_names import expand
+from jobs.inputs import Inputs, bad, read_inputs
 from jobs.job_file import JOB_FILE, JobFile, hash_config, installed_versions, read_job, utc_now
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan import (
@@ -62,8 +64,13 @@ class PlannedJob:
         return pa.schema([self.inputs.schema.field(name) for name in self.projected])
 
 
-def plan_job(options: CommonOptions, work: Work) -> PlannedJob:
+def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = lambda line: None) -> PlannedJob:
     """Lists the inputs, reads their footers, settles the schemas and cuts the units; writes nothing.
+
+    Args:
+        options: The job's options.
+        work: What to do; one that says `whole_row_groups` gets no unit of several of them.
+        say: Tells the user what was left out.
 
     Raises:
         ConfigError: An input names nothing, no file can be read, or the columns don't serve the job.
@@ -76,12 +83,16 @@ def plan_job(options: CommonOptions, work: Work) -> PlannedJob:
     )
     retry = None
     if options.retry_rejected is None:
-        inputs = read_inputs(expand(options.input), overrides)
+        inputs = read_inputs(expand(options.input, say), overrides, limit=options.limit)
     else:
         inputs, retry = _inputs_to_retry(options.retry_rejected, overrides)
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
-    bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
+    bounds = UnitBounds(
+        rows=options.unit_rows,
+        bytes=max(1, int(options.unit_mb * 1_000_000)),
+        join=not getattr(work, "whole_row_groups", False),
+    )
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
     if not plan.units:
         raise ConfigError(f"the input has no rows: {counted(len(inputs.files), 'file')}, none with any")
@@ -91,7 +102,8 @@ def plan_job(options: CommonOptions, work: Work) -> PlannedJob:
 def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
     """The sources of the rows that an earlier job rejected; a source that changed since is bad."""
     before, rows = rejected_rows(output)
-    inputs = read_inputs([file.uri for file in before], overrides)
+    uris, names = [file.uri for file in before], [file.public_name for file in before]
+    inputs = read_inputs(uris, overrides, names=names)
     versions = {file.uri: file.version for file in before}
     files = tuple(
         bad(file, "input_changed", f"version {versions[file.uri]} when it was rejected, now {file.version}")

@@ -70,7 +70,7 @@ class Totals:
                 self.failed.append(
                     {
                         "unit": unit.unit_id,
-                        "uri": unit.uri,
+                        "uri": unit.public_name,
                         "rows": known,
                         "reason": commit.reason,
                         "detail": commit.detail,
@@ -176,7 +176,9 @@ def summarize(
         "units": {"all": totals.units, "failed": totals.failed_units, "restarted": totals.restarted_units},
         "files": dict(Counter(file.state for file in files)),
         "bad_files": [
-            {"uri": file.uri, "reason": file.reason, "detail": file.detail} for file in files if file.state == "bad"
+            {"uri": file.public_name, "reason": file.reason, "detail": file.detail}
+            for file in files
+            if file.state == "bad"
         ][:MAX_LISTED],
         "failed_units": totals.failed,
         "failures": dict(totals.failures.most_common()),

@@ -252,7 +252,7 @@ def table_to_rows(
     Args:
         table: The unit's columns.
         unit: Where they come from.
-        rows: For each row of `table` its offset within the row group.
+        rows: For each row of `table`, which of the unit's rows it is.
         column_map: Which column is what.
         limits: What is too large.
     """
@@ -268,7 +268,7 @@ def table_to_rows(
     others = table.select([name for name in table.column_names if name not in used])
     found: list[Row | RejectedRow] = []
     for index, row in enumerate(rows):
-        source = SourceRef(unit.uri, unit.row_group, row)
+        source = SourceRef(*unit.place(row))
         sha256 = None if lengths[index] is None else hashlib.sha256(data[index].as_buffer()).hexdigest()
         if (rejection := rejections.get(index)) is not None:
             found.append(RejectedRow(source, rejection, sha256, paths[index]))

@@ -20,18 +20,23 @@ class WorkBroken(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """A range of rows of one row group of one input file.
+    """A range of rows of one row group of one input file, or of several small ones that follow each other.
+
+    Rows are counted from the first row of `row_group` on, through all the groups of the unit; `place` tells where
+    such a row stands.
 
     Args:
         unit_id: Position in the plan and a hash of the rest, e.g. `000042-9f3a1c`; sorts in plan order.
         uri: The input file.
         version: The file's generation (GCS) or size and modification time (local) when it was planned.
-        row_group: Row group, from 0.
-        row_start: First row within the group.
+        row_group: The first row group, from 0.
+        row_start: First row.
         row_count: Number of rows.
         num_bytes: Estimated uncompressed bytes of the projected columns.
-        retry_rows: Where only some rows of the range are wanted (`--retry_rejected`), their offsets within the
-            row group; None means all.
+        retry_rows: Where only some rows of the range are wanted (`--retry_rejected`), these; None means all.
+        name: What the file is called in everything that is published, without the maker's folders; "" where that
+            is its URI.
+        group_rows: Where the unit is of several row groups, how many rows each of them has; None where of one.
     """
 
     unit_id: str
@@ -42,6 +47,30 @@ class Unit:
     row_count: int
     num_bytes: int
     retry_rows: tuple[int, ...] | None = None
+    name: str = ""
+    group_rows: tuple[int, ...] | None = None
+
+    @property
+    def public_name(self) -> str:
+        """What the file is called in everything that is published."""
+        return self.name or self.uri
+
+    def place(self, row: int) -> tuple[str, int, int]:
+        """Where one of the unit's rows stands: file, row group, row within that group (as `SourceRef` takes them).
+
+        >>> import dataclasses
+        >>> unit = Unit(unit_id="0", uri="a", version="", row_group=7, row_start=0, row_count=5, num_bytes=0)
+        >>> unit.place(4)
+        ('a', 7, 4)
+        >>> dataclasses.replace(unit, group_rows=(3, 2)).place(4)
+        ('a', 8, 1)
+        """
+        group = self.row_group
+        for rows in self.group_rows or ():
+            if row < rows:
+                break
+            row, group = row - rows, group + 1
+        return self.public_name, group, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +111,7 @@ class Work(Protocol):
         Args:
             unit: The unit, or a sub-range of it while a crash is being narrowed down.
             table: The projected columns of the rows to do.
-            rows: For each row of `table`, its offset within the row group.
+            rows: For each row of `table`, which of the unit's rows it is (`Unit.place` tells where that stands).
 
         Raises:
             WorkBroken: Not a row is at fault (a dead engine). Any other exception but ConfigError blames the rows.

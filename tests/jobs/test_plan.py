@@ -6,11 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
-from jobs.inputs import Footer, InputFile, Inputs, RowGroup, expand, read_inputs
+from jobs.input_names import expand, public_names
+from jobs.inputs import Footer, InputFile, Inputs, RowGroup, read_footer, read_inputs
 from jobs.plan import (
     NO_ROW_GROUP,
     UnitBounds,
@@ -106,6 +107,105 @@ def test_an_input_that_names_nothing_is_refused_by_name(tmp_path, pattern, line)
     with pytest.raises(ConfigError, match=line) as error:
         expand([str(tmp_path / pattern)])
     assert pattern in str(error.value) and "\n" not in str(error.value)
+
+
+def output_of_a_job(folder: Path) -> Path:
+    for name in ["data/train-00000-of-00001.parquet", "rejected/rejected-00000-of-00001.parquet", "_job/plan.parquet"]:
+        write(folder / name)
+    for name in ("COMPLETED", "README.md", "report.html", "summary.json", "_job/job.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_left_out(tmp_path):
+    output_of_a_job(tmp_path / "corpus")
+    said: list[str] = []
+    assert names(expand([f"{tmp_path}/corpus/**"], said.append)) == ["train-00000-of-00001.parquet"]
+    (line,) = said
+    assert f"left out 7 files of {tmp_path}/corpus besides its data/: COMPLETED, README.md, _job/job.json, ..." in line
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.parquet", "/*/rejected/*", "/*/*/*.parquet"])
+def test_no_wildcard_and_no_folder_takes_rejected_rows_for_input(tmp_path, pattern):
+    output_of_a_job(tmp_path / "one")
+    write(tmp_path / "two" / "rejected" / "mine.parquet")
+    said: list[str] = []
+    found = names(expand([f"{tmp_path}{pattern}"], said.append))
+    assert "mine.parquet" in found and not any(name.startswith(("rejected-", "plan")) for name in found)
+    assert len(said) == 1 and f"of {tmp_path}/one besides its data/" in said[0]
+
+
+def test_what_is_named_outright_is_taken_at_the_users_word(tmp_path):
+    folder = output_of_a_job(tmp_path / "one") / "rejected"
+    for pattern in (folder, folder / "*.parquet", folder / "rejected-00000-of-00001.parquet"):
+        assert names(expand([str(pattern)], pytest.fail)) == ["rejected-00000-of-00001.parquet"]
+
+
+paths = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, unique_by=tuple)
+
+
+@given(paths)
+def test_public_names_tell_files_apart_and_are_ends_of_their_paths(parts):
+    files = ["/home/me/" + "/".join(one) for one in parts]
+    found = public_names(files)
+    assert len(set(found)) == len(files)
+    assert all(path.endswith("/" + name) or path == "/" + name for path, name in zip(files, found, strict=True))
+
+
+def test_a_lone_files_public_name_tells_nothing_of_where_it_lies():
+    assert public_names(["/home/me/secret/a.parquet"]) == ["a.parquet"]
+
+
+# --- limits ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def footers(monkeypatch) -> list[str]:
+    """Names of the files whose footers are read; three at a time."""
+    read: list[str] = []
+    monkeypatch.setattr("jobs.inputs._THREADS", 3)
+    monkeypatch.setattr(
+        "jobs.inputs.read_footer", lambda uri, name: (read.append(os.path.basename(uri)), read_footer(uri, name))[1]
+    )
+    return read
+
+
+def test_a_limit_reads_only_the_footers_that_it_takes(tmp_path, footers):
+    for number in range(20):
+        write(tmp_path / f"{number:02d}.parquet", rows=4)
+    inputs = read_inputs(expand([str(tmp_path)]), ColumnOverrides(), limit=10)
+    assert len(footers) == 3 and len(inputs.files) == 3
+    assert make_plan(inputs, columns=["content"], bounds=UnitBounds(), limit=10).rows == 10
+
+
+def test_files_that_turn_out_bad_dont_count_towards_a_limit(tmp_path, footers):
+    for number in range(4):
+        pq.write_table(pa.table({"other": [1, 2, 3, 4]}), tmp_path / f"{number:02d}.parquet")
+    for number in range(4, 20):
+        write(tmp_path / f"{number:02d}.parquet", rows=4)
+    inputs = read_inputs(expand([str(tmp_path)]), ColumnOverrides(), limit=5)
+    assert [file.state for file in inputs.files] == ["bad"] * 4 + ["good"] * 2 and len(footers) == 6
+
+
+@given(st.lists(st.sampled_from(["good", "odd", "bad", "empty"]), min_size=1, max_size=8), st.integers(1, 20))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_how_many_footers_are_read_at_once_changes_nothing(tmp_path_factory, monkeypatch, kinds, limit):
+    folder = tmp_path_factory.mktemp("in")
+    for number, kind in enumerate(kinds):
+        path = folder / f"{number}.parquet"
+        if kind == "bad":
+            path.write_bytes(b"")
+        else:
+            columns = {"stars": ["many"] * 3} if kind == "odd" else {"stars": [1] * (3 if kind == "good" else 0)}
+            write(path, rows=0 if kind == "empty" else 3, **columns)
+    answers = []
+    for at_once in (1, 2, 9):
+        monkeypatch.setattr("jobs.inputs._THREADS", at_once)
+        try:
+            answers.append(read_inputs(expand([str(folder)]), ColumnOverrides(), limit=limit).files)
+        except ConfigError as error:
+            answers.append(str(error))
+    assert answers[0] == answers[1] == answers[2]
 
 
 # --- bad files -------------------------------------------------------------------------------------
@@ -214,11 +314,7 @@ def test_units_hold_each_row_once_in_order_up_to_the_limit(groups, max_rows, max
     plan = make_plan(
         fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows, bytes=max_bytes), limit=limit
     )
-    seen = [
-        (unit.uri, unit.row_group, row)
-        for unit in plan.units
-        for row in range(unit.row_start, unit.row_start + unit.row_count)
-    ]
+    seen = [unit.place(row) for unit in plan.units for row in range(unit.row_start, unit.row_start + unit.row_count)]
     everything = [
         (f"f{number}", group, row)
         for number, rows in enumerate(groups)
@@ -245,9 +341,31 @@ def test_a_retry_plan_holds_the_rejected_rows_and_no_others(groups, max_rows, da
     for uri, group, row in wanted:
         retry.setdefault((uri, group), []).append(row)
     plan = make_plan(fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows), retry=retry)
-    assert [(u.uri, u.row_group, row) for u in plan.units for row in u.retry_rows or ()] == wanted
+    assert [u.place(row) for u in plan.units for row in u.retry_rows or ()] == wanted
     for unit in plan.units:
         assert unit.retry_rows[0] == unit.row_start and unit.retry_rows[-1] == unit.row_start + unit.row_count - 1
+
+
+def test_small_row_groups_share_a_unit_up_to_its_bounds_and_big_ones_keep_their_own():
+    plan = make_plan(
+        fake_inputs([[1] * 100, [3, 0, 4, 90, 5, 5]]), columns=["content"], bounds=UnitBounds(rows=40, bytes=10_000)
+    )
+    assert [(u.uri, u.row_group, u.row_count) for u in plan.units] == [
+        ("f0", 0, 40),
+        ("f0", 40, 40),
+        ("f0", 80, 20),
+        ("f1", 0, 7),
+        ("f1", 3, 30),
+        ("f1", 3, 30),
+        ("f1", 3, 30),
+        ("f1", 4, 10),
+    ]
+    assert [u.group_rows for u in plan.units[3:]] == [(3, 0, 4), None, None, None, (5, 5)]
+
+
+def test_units_can_be_held_to_their_row_groups():
+    plan = make_plan(fake_inputs([[1] * 5]), columns=["content"], bounds=UnitBounds(join=False))
+    assert [(u.row_group, u.group_rows) for u in plan.units] == [(group, None) for group in range(5)]
 
 
 def test_a_unit_is_bounded_by_tokens_too():

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs import storage
-from jobs.reading import UnreadableUnit, read_unit
+from jobs import cursors, storage
+from jobs.cursors import MAX_BATCH_ROWS, close_cursors
+from jobs.reading import UnreadableUnit, read_piece, read_unit
 from jobs.schemas import (
     SchemaMismatch,
     fit_table,
@@ -147,3 +150,103 @@ def test_a_unified_type_holds_every_value_of_both(left, right):
 def test_a_schema_survives_its_text():
     schema = SCHEMA.with_metadata({"schema_version": "1"})
     assert schema_from_text(schema_to_text(schema)).equals(schema, check_metadata=True)
+
+
+# --- ranges of one row group -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many rows were decoded, counted as they come out of Parquet."""
+    rows = []
+    iter_batches = pq.ParquetFile.iter_batches
+
+    def counting(self, *args, **kwargs):
+        for batch in iter_batches(self, *args, **kwargs):
+            rows.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counting)
+    close_cursors()
+    return rows
+
+
+def ranges(total: int, count: int) -> list[tuple[int, int]]:
+    return [(start, min(count, total - start)) for start in range(0, total, count)]
+
+
+def test_a_row_group_is_decoded_once_whatever_number_of_units_is_cut_out_of_it(corpus, decoded):
+    for start, count in ranges(600, 50):
+        table, _ = read_unit(unit_of(corpus, 0, start, count), SCHEMA)
+        assert table["stars"].to_pylist() == list(range(start, start + count))
+    assert sum(decoded) == 600
+
+
+@given(st.permutations(ranges(600, 50)))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_units_read_in_any_order_get_their_own_rows_and_decode_nothing_twice(corpus, decoded, order):
+    close_cursors()
+    decoded.clear()
+    for start, count in order:
+        table, rows = read_unit(unit_of(corpus, 0, start, count), SCHEMA)
+        assert table["stars"].to_pylist() == rows == list(range(start, start + count))
+    assert sum(decoded) == 600
+
+
+def test_units_read_at_once_by_several_threads_get_their_own_rows(corpus, decoded):
+    with ThreadPoolExecutor(6) as pool:
+        read = pool.map(lambda one: read_unit(unit_of(corpus, 0, *one), SCHEMA), ranges(600, 20))
+        assert [row for _, rows in read for row in rows] == list(range(600))
+    assert sum(decoded) == 600
+
+
+def test_ranges_that_are_no_longer_kept_are_decoded_again_and_right(corpus, decoded, monkeypatch):
+    monkeypatch.setattr("jobs.cursors._KEPT_BYTES", 0)
+    for start, count in reversed(ranges(600, 50)):
+        table, _ = read_unit(unit_of(corpus, 0, start, count), SCHEMA)
+        assert table["stars"].to_pylist() == list(range(start, start + count))
+    assert sum(decoded) > 600
+
+
+def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
+    monkeypatch.setattr("jobs.cursors._KEPT_BYTES", 2000)
+    for start, count in ranges(600, 50):
+        read_unit(unit_of(corpus, 0, start, count), SCHEMA)
+        assert 0 < cursors._kept_bytes <= 2000
+    close_cursors()
+    assert cursors._kept_bytes == 0
+
+
+# --- several row groups in one unit, and pieces ----------------------------------------------------
+
+
+def test_a_unit_of_several_row_groups_is_read_across_them_and_knows_where_its_rows_stand(tmp_path):
+    path = tmp_path / "tiny.parquet"
+    pq.write_table(pa.table({"content": [f"row {n}" for n in range(10)], "stars": range(10)}), path, row_group_size=3)
+    unit = dataclasses.replace(unit_of(path, 1, 1, 5), group_rows=(3, 3))
+    table, rows = read_unit(unit, SCHEMA)
+    assert table["stars"].to_pylist() == [4, 5, 6, 7, 8]
+    assert [unit.place(row)[1:] for row in rows] == [(1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+    retried = dataclasses.replace(unit, retry_rows=(1, 5))
+    assert read_unit(retried, SCHEMA)[0]["stars"].to_pylist() == [4, 8]
+
+
+def test_rows_that_a_dictionary_made_small_come_in_pieces_of_what_they_are_decoded(tmp_path, decoded):
+    path = tmp_path / "repeated.parquet"
+    pq.write_table(pa.table({"content": ["x" * 10_000] * 500, "stars": range(500)}), path)
+    assert pq.read_metadata(path).row_group(0).total_byte_size < 50_000
+    unit = unit_of(path, 0, 0, 500)
+    rows: list[int] = []
+    while len(rows) < 500:
+        table, more = read_piece(unit, SCHEMA, done=len(rows), max_bytes=1_000_000)
+        assert table.nbytes <= 1_000_000 + MAX_BATCH_ROWS * 10_100
+        assert table["stars"].to_pylist() == more
+        rows += more
+    assert rows == list(range(500)) and sum(decoded) == 500
+
+
+def test_a_file_with_none_of_the_columns_still_has_its_rows(tmp_path):
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"other": range(7)}), path)
+    table, rows = read_unit(unit_of(path, 0, 2, 4), SCHEMA)
+    assert rows == [2, 3, 4, 5] and table["content"].to_pylist() == [None] * 4

@@ -1,0 +1,202 @@
+"""One pass over a row group, shared by the units that are cut out of it.
+
+Parquet can't begin to decode in the middle of a row group. So ranges of one group share a *cursor*, which goes on
+where it stands when the next range is asked for, and keeps what it decoded last for ranges that are asked for out of
+order or at once. A group is thus decoded once per worker, not once per unit, whatever its size.
+
+    row group   |----------------------------------------------------|
+    cursor                             kept batches |> next_row       end
+
+A row that is behind all that is kept opens a second cursor, which begins anew: slower, never wrong.
+
+Cost: `_KEPT_BYTES` in a process at most, the batches being decoded apart, and one buffer per column of an open group.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+from transforms.work import Unit
+
+MAX_BATCH_ROWS = 32  # a row may hold ten megabytes, and a batch is in memory before it can be weighed
+_BATCH_BYTES = 1 << 20
+_KEPT_BYTES = 64 << 20
+_MAX_CURSORS = 8
+# A group of more compressed bytes isn't fetched in one go but through a buffer per column.
+_PREFETCH_BYTES = 64 << 20
+_BUFFER_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    first: int
+    batch: pa.RecordBatch
+    num_bytes: int
+
+
+@dataclass(eq=False)
+class _Cursor:
+    """Rows are counted from the first of the groups; `decoding` is held by who takes the next batch."""
+
+    key: tuple[object, ...]
+    file: Any
+    batches: Iterator[pa.RecordBatch]
+    end: int
+    next_row: int = 0
+    is_open: bool = True
+    kept: deque[_Kept] = field(default_factory=deque)
+    decoding: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, row: int) -> _Kept | None:
+        """What is kept of the row."""
+        return next((kept for kept in reversed(self.kept) if kept.first <= row < kept.first + len(kept.batch)), None)
+
+
+_lock = threading.Lock()  # guards what follows, and what cursors keep
+_cursors: list[_Cursor] = []  # the one used last at the end
+_kept_bytes = 0
+
+
+def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.RecordBatch]:
+    """The batch that holds one of a unit's rows, and which row the batch begins with. Thread-safe.
+
+    Args:
+        unit: The file and its row groups.
+        names: The columns to read; those that the file lacks are left out.
+        row: Counted from the first row of the unit's first row group.
+
+    Raises:
+        pa.ArrowException, OSError: The file can't be read, or has fewer rows.
+    """
+    key = (unit.uri, unit.version, unit.row_group, unit.group_rows, names)
+    while True:
+        cursor = _choose(key, row) or _add(_open(key, unit, names))
+        with cursor.decoding:
+            kept = _kept_by(cursor, row)
+            while kept is None and row >= cursor.next_row and cursor.is_open:
+                try:
+                    decoded = _decode(cursor, is_shared=unit.row_count < cursor.end)
+                except BaseException:
+                    _drop(cursor)
+                    raise
+                kept = decoded if row < cursor.next_row else None
+        if kept is not None:
+            return kept.first, kept.batch
+        # Another thread went on with the cursor, past the row, or closed it: look again.
+
+
+def close_cursors() -> None:
+    """Lets all files and kept rows go."""
+    with _lock:
+        cursors = list(_cursors)
+    for cursor in cursors:
+        with cursor.decoding:
+            _drop(cursor)
+
+
+def _choose(key: tuple[object, ...], row: int) -> _Cursor | None:
+    """Of this key's cursors, one that keeps the row, else the one with the least to decode before it."""
+    with _lock:
+        able = [one for one in _cursors if one.key == key and (one.find(row) is not None or one.next_row <= row)]
+        if not able:
+            return None
+        best = max(able, key=lambda one: (one.find(row) is not None, one.next_row))
+        _cursors.remove(best)
+        _cursors.append(best)
+        return best
+
+
+def _add(cursor: _Cursor) -> _Cursor:
+    with _lock:
+        _cursors.append(cursor)
+        spare = _cursors[: max(0, len(_cursors) - _MAX_CURSORS)]
+    for one in spare:
+        if one.decoding.acquire(blocking=False):
+            try:
+                _drop(one)
+            finally:
+                one.decoding.release()
+    return cursor
+
+
+def _drop(cursor: _Cursor) -> None:
+    with _lock:
+        if cursor in _cursors:
+            _cursors.remove(cursor)
+        while cursor.kept:
+            _let_go(cursor)
+        cursor.is_open = False
+    cursor.file.close()
+
+
+def _let_go(cursor: _Cursor) -> None:
+    global _kept_bytes
+    _kept_bytes -= cursor.kept.popleft().num_bytes
+
+
+def _kept_by(cursor: _Cursor, row: int) -> _Kept | None:
+    with _lock:
+        return cursor.find(row)
+
+
+def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
+    """Decodes the next batch and keeps it; other batches go, the oldest first, where that is too much."""
+    global _kept_bytes
+    batch = next(cursor.batches, None)
+    if batch is None:
+        raise pa.ArrowInvalid(f"the file has {cursor.next_row} rows there, and more were planned")
+    kept = _Kept(cursor.next_row, batch, batch.nbytes)
+    with _lock:
+        cursor.next_row += batch.num_rows
+        while cursor.kept and not is_shared:
+            _let_go(cursor)
+        cursor.kept.append(kept)
+        _kept_bytes += kept.num_bytes
+        for other in _cursors:
+            while _kept_bytes > _KEPT_BYTES and other.kept and other.kept[0] is not kept:
+                _let_go(other)
+    if cursor.next_row == cursor.end and not is_shared:
+        _drop(cursor)  # nobody else will ask for these rows
+    return kept
+
+
+def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Cursor:
+    file = storage.open_input(unit.uri)
+    try:
+        metadata = pq.read_metadata(file)
+        groups = list(range(unit.row_group, unit.row_group + len(unit.group_rows or (0,))))
+        parts = [metadata.row_group(group) for group in groups]
+        rows = sum(part.num_rows for part in parts)
+        encoded = sum(part.total_byte_size for part in parts)
+        compressed = sum(
+            part.column(column).total_compressed_size for part in parts for column in range(part.num_columns)
+        )
+        is_small = compressed <= _PREFETCH_BYTES
+        parquet = pq.ParquetFile(
+            file,
+            metadata=metadata,
+            pre_buffer=is_small,
+            buffer_size=0 if is_small else _BUFFER_BYTES,
+            # Checksums are optional in Parquet; where a writer made them, damage can't pass for content.
+            page_checksum_verification=True,
+        )
+        present = [name for name in names if name in parquet.schema_arrow.names]
+        size = max(1, min(MAX_BATCH_ROWS, _BATCH_BYTES * rows // max(encoded, 1)))
+        batches = parquet.iter_batches(size, row_groups=groups, columns=present) if present else _empty(rows)
+    except BaseException:
+        file.close()
+        raise
+    return _Cursor(key, file, batches, rows)
+
+
+def _empty(rows: int) -> Iterator[pa.RecordBatch]:
+    """Rows of a file that has no column of the projection: they are there all the same."""
+    yield pa.record_batch({"": pa.nulls(rows)})

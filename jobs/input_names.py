@@ -1,0 +1,154 @@
+"""From what the user named to files: folders, globs, what is left out of them, and what a file is called in public.
+
+A folder stands for the Parquet files in it, and the output of a job for its `data/`: what else a job writes (rejected
+rows, its own books, its pages) is no input, and a line says so where a pattern would have taken it.
+
+A file's *public name* stands in everything that is published, rows included: the maker's folders are nobody's business
+there. It is the shortest end of the path that tells the files of a job apart; a URL is its own name.
+"""
+
+from __future__ import annotations
+
+import glob as local_glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from jobs import storage
+from jobs.wording import counted
+from model.errors import ConfigError
+
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+_JOB_FOLDERS = ("_job", "rejected")
+_JOB_PAGES = ("README.md", "report.html", "summary.json", "COMPLETED")
+_SHOWN_NAMES = 3
+
+
+def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
+    """The files that patterns name, each once: patterns in the order given, files of one pattern by name.
+
+    A folder stands for the Parquet files in it, at any depth, and the output of a job for its `data/`. Folders
+    that begin with `_` or `.` are skipped below a pattern, as everywhere where Parquet lies in folders.
+
+    Args:
+        patterns: Files, folders and globs.
+        say: Tells the user what was left out.
+
+    Raises:
+        ConfigError: A pattern that names no file.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        names = _expand_one(pattern, say)
+        if not names:
+            what = "no file matches" if local_glob.has_magic(pattern) else "there is no Parquet file in"
+            raise ConfigError(f"--input: {what} {pattern}")
+        found.update(dict.fromkeys(names))
+    return _each_file_once(found)
+
+
+def public_names(paths: Sequence[str]) -> list[str]:
+    """What each of several files is called in public.
+
+    >>> public_names(["/home/me/a/x.parquet", "/home/me/b/x.parquet", "gs://corpus/x.parquet"])
+    ['a/x.parquet', 'b/x.parquet', 'gs://corpus/x.parquet']
+    """
+    local = {path: path.strip("/").split("/") for path in paths if storage.is_local(path)}
+    depth = 1
+    while len({tuple(parts[-depth:]) for parts in local.values()}) < len(local):
+        depth += 1
+    return ["/".join(local[path][-depth:]) if path in local else path for path in paths]
+
+
+def _each_file_once(names: Iterable[str]) -> list[str]:
+    """Of several names of one local file, which symbolic links give it, the shortest; the others in their order.
+
+    A link to a folder above it would otherwise give every file forty times over.
+    """
+    folders: dict[str, str] = {}
+    shortest: dict[str, str] = {}
+    names = list(names)
+    real_of = {name: _real(name, folders) if storage.is_local(name) else name for name in names}
+    for name, real in real_of.items():
+        if real not in shortest or len(name) < len(shortest[real]):
+            shortest[real] = name
+    return [name for name in names if shortest[real_of[name]] == name]
+
+
+def _real(name: str, folders: dict[str, str]) -> str:
+    """`os.path.realpath`, which looks at each folder once."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise ConfigError(f"--input: the name {shown} is no UTF-8; rename the file") from None
+    if os.path.islink(name):
+        return os.path.realpath(name)
+    folder, base = os.path.split(name)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], base)
+
+
+def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
+    named = pattern
+    if storage.is_local(pattern):
+        pattern = os.path.abspath(pattern.removeprefix("file://"))
+    if _is_folder(pattern):
+        if _is_output(pattern):
+            pattern = storage.join(pattern, "data")
+        base = local_glob.escape(pattern) if storage.is_local(pattern) else pattern
+        names = storage.glob([storage.join(base, "**", f"*{suffix}") for suffix in PARQUET_SUFFIXES])
+        return _inputs_among(names, pattern, named, say)
+    if local_glob.has_magic(pattern) and not (storage.is_local(pattern) and os.path.isfile(pattern)):
+        fixed = pattern[: min(pattern.find(char) for char in "*?[" if char in pattern)]
+        return _inputs_among(storage.glob(pattern), fixed.rpartition("/")[0], named, say)
+    if not storage.exists(pattern):
+        raise ConfigError(f"--input: no such file {pattern}")
+    return [pattern]
+
+
+def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[str], None]) -> list[str]:
+    """What a pattern's wildcards may take of what they match below `base`; says what they may not."""
+    outputs: dict[str, bool] = {}
+    taken: list[str] = []
+    left_out: dict[str, list[str]] = {}
+    for name in names:
+        relative = name[len(base) :].lstrip("/")
+        output = next((folder for folder in _likely_outputs(base, relative) if _known_output(folder, outputs)), None)
+        if output is not None:
+            left_out.setdefault(output, []).append(name[len(output) :].lstrip("/"))
+        elif not _is_hidden(relative):
+            taken.append(name)
+    for output, others in left_out.items():
+        shown = ", ".join(others[:_SHOWN_NAMES]) + (", ..." if len(others) > _SHOWN_NAMES else "")
+        say(f"--input {named}: left out {counted(len(others), 'file')} of {output} besides its data/: {shown}")
+    return taken
+
+
+def _likely_outputs(base: str, relative: str) -> Iterator[str]:
+    """The folders whose output the file would belong to, not as data, if they are outputs of a job."""
+    parts = relative.split("/")
+    for depth, part in enumerate(parts):
+        is_file = depth == len(parts) - 1
+        if part in (_JOB_PAGES if is_file else _JOB_FOLDERS):
+            yield storage.join(base, *parts[:depth]) if depth else base
+
+
+def _known_output(folder: str, known: dict[str, bool]) -> bool:
+    if folder not in known:
+        known[folder] = _is_output(folder)
+    return known[folder]
+
+
+def _is_output(folder: str) -> bool:
+    return any(storage.exists(storage.join(folder, *mark)) for mark in (("_job", "job.json"), ("COMPLETED",)))
+
+
+def _is_folder(path: str) -> bool:
+    if local_glob.has_magic(path) and not storage.is_local(path):
+        return False
+    return os.path.isdir(path) if storage.is_local(path) else bool(storage.list_names(path))
+
+
+def _is_hidden(relative: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in relative.split("/")[:-1])
