@@ -73,9 +73,11 @@ class JobFile:
 
     @property
     def final_schema(self) -> pa.Schema:
-        """The schema of every output shard, with what its file metadata says."""
+        """The schema of every output shard, with what its file metadata says; a job may have said more of its own."""
+        schema = schema_from_text(self.output_schema)
+        own = {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
         facts = {"schema_version": self.schema_version, "codemill_job": self.job, "config_hash": self.config_hash}
-        return schema_from_text(self.output_schema).with_metadata(facts)
+        return schema.with_metadata({**own, **facts})
 
     def to_json(self) -> bytes:
         """The file's content."""

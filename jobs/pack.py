@@ -48,6 +48,16 @@ class Options(CommonOptions):
     top_lines: int = option(
         200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
     )
+    policy: str = option(
+        "default",
+        help="What filters do with secrets, personal and unsafe content: strict, default, annotate, none, or a file.",
+    )
+    policy_version: str = option(
+        "", help="Hash of policy and rules; filled in, so that a resumed job refuses other ones.", metavar="HASH"
+    )
+    tokenizer_version: str = option(
+        "", help="Hash of the vocabulary; filled in, so that a resumed job refuses another one.", metavar="HASH"
+    )
     row_workers: int | None = option(
         None,
         help="Processes that pack; 0 packs in the worker's own; chosen if not given.",
@@ -64,6 +74,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         ConfigError: An option is out of range.
     """
     from transforms.columns import ColumnOverrides, RowLimits
+    from transforms.filters import ContentFilter
     from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
     from transforms.packing.documents import DocumentRecipe
     from transforms.packing.work import PackWork
@@ -86,6 +97,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
         ),
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
+        content_filter=None if o.policy == "none" else ContentFilter(o.policy),
         row_workers=-1 if o.row_workers is None else o.row_workers,
     )
 
@@ -108,7 +120,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
             "codemill pack takes no --retry_rejected: files are packed with their repository; use --input"
         )
     work = build_work(all_options(options))
-    Tokenizer.load(options.tokenizer)  # refused here rather than in a worker
+    options = dataclasses.replace(
+        options,
+        policy_version=work.content_filter.version if work.content_filter is not None else "",
+        tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # refused here rather than in a worker
+    )
     if options.dry_run:
         return run_job("pack", options, beam_args, work)
     output = os.path.abspath(options.output) if storage.is_local(options.output) else options.output

@@ -1,7 +1,8 @@
-"""`codemill train`: a corpus -> a model trained to fill in the middle.
+"""`codemill train`: a corpus, or rows that `codemill pack` made of one -> a model trained to fill in the middle.
 
     codemill train --input corpus/ --tokenizer tokenizer.model --output run --num_steps 2000
     codemill train --input corpus/ --tokenizer tokenizer.model --output run2 --init_from run --decay_fraction 1
+    codemill train --input packed/ --tokenizer tokenizer.model --output run3 --length 1024
 
     OUT/train.json                     the options, frozen
     OUT/log.jsonl                      a line for every --log_every steps
@@ -9,34 +10,35 @@
     OUT/model/                         the model in Hugging Face's layout with its vocabulary, when done
     OUT/COMPLETED
 
-One process trains; files are read once into memory, examples are made in a thread beside it. The same
-command resumes from the last checkpoint with the same data, and gives the same weights as a run that was never
-interrupted. The step itself is `model.training`, what the rows are is `transforms.fim.training_rows`.
+One process trains; rows are made in a thread beside it (`jobs.train_data`). The same command resumes from the last
+checkpoint with the same data, and gives the same weights as a run that was never interrupted. The step itself is
+`model.training`, the loop around it `jobs.train_loop`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import queue
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
+from jobs.train_checkpoints import last_checkpoint, load_checkpoint, write_whole
+from jobs.train_data import CorpusSource, Place, Source, batches, read_files
+from jobs.train_packed import PackedSource, open_packed
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
-    from model.training import Rows, TrainingConfig, TrainState
+    from model.training import TrainingConfig, TrainState
     from transforms.fim.training_rows import ExampleRecipe
-    from transforms.rows import Row
 
-KEPT_CHECKPOINTS = 2
+# What only matters where holes are cut: packed rows have theirs.
+_CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate", "repeat_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class Options(OptionSet):
     """Train a Gemma model to fill in the middle of source files."""
 
     input: tuple[str, ...] = option(
-        help="Parquet files, folders and globs of the corpus, local or gs://; several at once.", metavar="GLOB"
+        help="Parquet files, folders and globs of a corpus or of packed rows, local or gs://; several at once.",
+        metavar="GLOB",
     )
     tokenizer: str = option(help="The vocabulary: a .model file or a checkpoint's folder.", metavar="PATH")
     output: str = option(help="Folder of the run, local.", operational=True, metavar="DIR")
@@ -63,7 +66,12 @@ class Options(OptionSet):
     copying_heads: bool = option(
         False, help="Begin with two heads set to copy from the context: a small model needs long to find them."
     )
-    length: int = option(512, help="Tokens in a row; no example is longer.", minimum=64, metavar="TOKENS")
+    length: int = option(
+        512,
+        help="Tokens in a row; no example is longer. That of the rows where they are packed.",
+        minimum=64,
+        metavar="TOKENS",
+    )
     batch_rows: int = option(16, help="Rows in a step.", minimum=1, metavar="ROWS")
     num_steps: int = option(1000, help="Steps of the run.", minimum=1, metavar="STEPS")
     warmup_steps: int = option(50, help="Steps over which the learning rate rises.", minimum=0, metavar="STEPS")
@@ -112,70 +120,79 @@ class Options(OptionSet):
             raise ConfigError(f"--length {self.length} is more than --context_length {self.context_length}")
 
 
-class Place(NamedTuple):
-    """Where in the data a run stands: the next row to train on."""
-
-    epoch: int
-    row: int
-
-
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train runs in one process and takes no Beam options; got {' '.join(beam_args)}")
+    from jobs.train_loop import train
     from model.tokenizer import Tokenizer
 
-    _freeze(options)
-    if _path(options, "COMPLETED").exists():
-        print(f"{options.output} is complete; the model is in {_path(options, 'model')}")
+    folder = _run_folder(options)
+    _check_frozen(options, folder)
+    if (folder / "COMPLETED").exists():
+        print(f"{options.output} is complete; the model is in {folder / 'model'}")
         return 0
     tokenizer = Tokenizer.load(options.tokenizer)
-    recipe = _recipe(options)
-    files = read_files(options.input)
-    state, place, config = _start(options, tokenizer)
-    done = _train(options, config, state, _batches(options, files, tokenizer, recipe, place))
+    source = open_source(options, tokenizer)
+    _freeze(options, folder)
+    state, place, config = _start(options, tokenizer, folder)
+    ready = batches(source, options.batch_rows, place)
+    done = train(options, config, training_config(options), state, ready, folder)
     if done is None:
-        print(f"stopped; the same command resumes from {_path(options, 'checkpoints')}", file=sys.stderr)
+        print(f"stopped; the same command resumes from {folder / 'checkpoints'}", file=sys.stderr)
         return 0
-    _publish(options, done, config, tokenizer)
-    print(f"the model is in {_path(options, 'model')}")
+    _publish(done, config, tokenizer, folder)
+    print(f"the model is in {folder / 'model'}")
     return 0
 
 
-# --- set-up ---------------------------------------------------------------------------------------------
-
-
-def _path(options: Options, *parts: str) -> Any:
-    from pathlib import Path
-
+def _run_folder(options: Options) -> Path:
     if "://" in options.output:
         raise ConfigError(f"--output {options.output}: train writes to a local folder; copy it when it is done")
-    return Path(options.output, *parts)
+    return Path(options.output)
 
 
-def _freeze(options: Options) -> None:
-    """Writes the options of a new run, or refuses those that differ from the run found there."""
-    frozen = _path(options, "train.json")
-    now = semantic_options(options)
+def _check_frozen(options: Options, folder: Path) -> None:
+    """Refuses options that differ from those of the run found there, and a folder of something else."""
+    frozen = folder / "train.json"
     if frozen.exists():
-        changes = changed_options(json.loads(frozen.read_text())["semantic"], now)
+        changes = changed_options(json.loads(frozen.read_text())["semantic"], semantic_options(options))
         if changes:
             raise ConfigError(
                 f"{options.output} was begun with other options: {'; '.join(changes)}; "
                 "give them as they were, or another --output"
             )
-        return
-    if _path(options).is_dir() and any(_path(options).iterdir()):
+    elif folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--output {options.output} holds something else than a training run; name an empty folder")
-    _path(options, "checkpoints").mkdir(parents=True, exist_ok=True)
-    _write(frozen, json.dumps({"semantic": now, "all": all_options(options)}, indent=1).encode())
 
 
-def _write(path: Any, data: bytes) -> None:
-    """Writes a file that appears only when it is whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+def _freeze(options: Options, folder: Path) -> None:
+    """Writes the options of a new run."""
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    frozen = folder / "train.json"
+    if not frozen.exists():
+        found = {"semantic": semantic_options(options), "all": all_options(options)}
+        write_whole(frozen, json.dumps(found, indent=1).encode())
+
+
+def open_source(options: Options, tokenizer: Tokenizer) -> Source:
+    """The rows to train on: packed ones where the input has their columns, else examples cut from a corpus.
+
+    Raises:
+        ConfigError: No file, nothing to train on, or rows that were packed for another model.
+    """
+    groups = open_packed(options.input, tokenizer, options.length)
+    if groups is None:
+        files = read_files(options.input)
+        return CorpusSource(files, tokenizer, _recipe(options), length=options.length, seed=options.seed)
+    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
+    for name in _CUTTING_OPTIONS:
+        if getattr(options, name) != defaults[name]:
+            raise ConfigError(
+                f"--{name} says how holes are cut, but --input has packed rows, which have theirs; leave it out, "
+                "or give the corpus instead"
+            )
+    return PackedSource(groups, options.length, tokenizer.pad, options.middle_weight, options.seed)
 
 
 def _recipe(options: Options) -> ExampleRecipe:
@@ -189,51 +206,6 @@ def _recipe(options: Options) -> ExampleRecipe:
         repeat_rate=options.repeat_rate,
         middle_weight=options.middle_weight,
     )
-
-
-def read_files(patterns: Sequence[str]) -> list[Row]:
-    """The good files of a corpus, all in memory; says on stderr how many rows were no good.
-
-    Raises:
-        ConfigError: No file, or none with a row that can be trained on.
-    """
-    import pyarrow.parquet as pq
-
-    from jobs import storage
-    from jobs.inputs import expand, read_inputs
-    from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, table_to_rows
-    from transforms.work import Unit
-
-    inputs = read_inputs(expand(patterns), ColumnOverrides())
-    kept: list[Row] = []
-    rejected = 0
-    for file in inputs.files:
-        if file.state != "good":
-            print(f"{file.uri}: {file.reason}: {file.detail}", file=sys.stderr)
-            continue
-        with storage.open_input(file.uri) as handle:
-            parquet = pq.ParquetFile(handle)
-            columns = [name for name in (inputs.columns.content, inputs.columns.path, inputs.columns.repo_name,
-                                         inputs.columns.language) if name in parquet.schema_arrow.names]  # fmt: skip
-            for group in range(parquet.num_row_groups):
-                table = parquet.read_row_group(group, columns=columns)
-                unit = Unit(
-                    unit_id=f"{group}", uri=file.uri, version=file.version, row_group=group,
-                    row_start=0, row_count=table.num_rows, num_bytes=table.nbytes,
-                )  # fmt: skip
-                for row in table_to_rows(table, unit, range(table.num_rows), inputs.columns, RowLimits()):
-                    if isinstance(row, RejectedRow):
-                        rejected += 1
-                    else:
-                        kept.append(row)
-    if rejected:
-        print(
-            f"{rejected} of {rejected + len(kept)} rows can't be trained on (empty, binary or too large)",
-            file=sys.stderr,
-        )
-    if not kept:
-        raise ConfigError("--input has no row that can be trained on")
-    return kept
 
 
 def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
@@ -266,7 +238,7 @@ def training_config(options: Options) -> TrainingConfig:
     )
 
 
-def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, GemmaConfig]:
+def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainState, Place, GemmaConfig]:
     """The state to go on from: this run's last checkpoint, another run's, or random weights."""
     import jax
     import jax.numpy as jnp
@@ -274,7 +246,7 @@ def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, G
     from model.training import new_state
 
     config, training = model_config(options, tokenizer), training_config(options)
-    last = _last_checkpoint(_path(options, "checkpoints"))
+    last = last_checkpoint(folder / "checkpoints")
     if last is None and options.init_from is None:
         state = new_state(jax.random.key(options.seed), config, training)
         if options.copying_heads:
@@ -288,10 +260,8 @@ def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, G
         state, place = load_checkpoint(last, shapes)
         print(f"resumed from step {int(state.step)} of {options.num_steps}", file=sys.stderr)
         return state, place, config
-    from pathlib import Path
-
     assert options.init_from is not None
-    earlier = _last_checkpoint(Path(options.init_from, "checkpoints"))
+    earlier = last_checkpoint(Path(options.init_from, "checkpoints"))
     if earlier is None:
         raise ConfigError(f"--init_from {options.init_from} holds no checkpoint; name the folder of a training run")
     state, place = load_checkpoint(earlier, shapes)
@@ -299,225 +269,11 @@ def _start(options: Options, tokenizer: Tokenizer) -> tuple[TrainState, Place, G
     return dataclasses.replace(state, step=jnp.zeros((), jnp.int32)), Place(place.epoch + 1, 0), config
 
 
-# --- checkpoints ------------------------------------------------------------------------------------------
-
-
-def save_checkpoint(folder: Any, state: TrainState, place: Place) -> Any:
-    """Writes everything that a run needs to go on, as one safetensors file; removes all but the last two."""
-    import jax
-    import numpy as np
-    from safetensors.numpy import save
-
-    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
-    arrays = {jax.tree_util.keystr(path): np.array(jax.device_get(leaf), order="C") for path, leaf in leaves}
-    path = folder / f"{int(state.step):010d}.safetensors"
-    _write(path, save(arrays, metadata={"epoch": str(place.epoch), "row": str(place.row)}))
-    for old in sorted(folder.glob("*.safetensors"))[:-KEPT_CHECKPOINTS]:
-        old.unlink()
-    return path
-
-
-def load_checkpoint(path: Any, shapes: TrainState) -> tuple[TrainState, Place]:
-    """Reads a checkpoint back.
-
-    Args:
-        path: The file.
-        shapes: What the state must look like.
-
-    Raises:
-        ConfigError: It is damaged, or of another shape than the options say.
-    """
-    import jax
-    from safetensors import SafetensorError, safe_open
-
-    wanted = [(jax.tree_util.keystr(where), leaf) for where, leaf in jax.tree_util.tree_flatten_with_path(shapes)[0]]
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata, names = file.metadata(), set(file.keys())
-            arrays = [file.get_tensor(name) if name in names else None for name, _ in wanted]
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(
-            f"{path} is no readable checkpoint ({error}); remove it to go on from the one before"
-        ) from None
-    for (name, leaf), array in zip(wanted, arrays, strict=True):
-        if array is None or array.shape != leaf.shape:
-            found = "absent" if array is None else f"of shape {array.shape}"
-            raise ConfigError(f"{path}: {name} is {found}, the options ask for {leaf.shape}; give the run's own shapes")
-    state = jax.tree.unflatten(jax.tree.structure(shapes), [jax.numpy.asarray(array) for array in arrays])
-    return state, Place(int(metadata["epoch"]), int(metadata["row"]))
-
-
-def _last_checkpoint(folder: Any) -> Any:
-    return max(folder.glob("*.safetensors"), default=None)
-
-
-# --- data ---------------------------------------------------------------------------------------------------
-
-
-def _batches(
-    options: Options, files: list[Row], tokenizer: Tokenizer, recipe: ExampleRecipe, place: Place
-) -> Iterator[tuple[Rows, Place]]:
-    """Batches from a place in the data on, each with the place after it, for ever; made in a thread ahead of use."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=8)
-    closed = threading.Event()
-
-    def fill() -> None:
-        try:
-            for item in _make_batches(options, files, tokenizer, recipe, place):
-                while not closed.is_set():
-                    try:
-                        ready.put(item, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if closed.is_set():
-                    return
-        except BaseException as error:  # to the consumer, who raises it
-            ready.put(error)
-
-    threading.Thread(target=fill, name="training-rows", daemon=True).start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        closed.set()
-
-
-def _make_batches(
-    options: Options, files: list[Row], tokenizer: Tokenizer, recipe: ExampleRecipe, place: Place
-) -> Iterator[tuple[Rows, Place]]:
-    from transforms.fim.training_rows import rows_of
-
-    epoch, skip = place
-    waiting: list[Any] = []
-    while True:
-        found = 0
-        packed = rows_of(files, tokenizer, recipe, length=options.length, seed=options.seed, epoch=epoch)
-        for index, row in enumerate(packed):
-            found += 1
-            if index < skip:
-                continue
-            waiting.append(row)
-            if len(waiting) == options.batch_rows:
-                yield _stack(waiting), Place(epoch, index + 1)
-                waiting = []
-        if found == 0:
-            raise ConfigError("--input gives no example: its files offer no hole that fits a row; raise --length")
-        # Rows left over begin the next epoch's first batch; a checkpoint never stands between them.
-        epoch, skip = epoch + 1, 0
-
-
-def _stack(packed: list[Any]) -> Rows:
-    import numpy as np
-
-    from model.training import Rows
-
-    def stacked(name: str, dtype: Any) -> Any:
-        return np.asarray([getattr(row, name) for row in packed], dtype)
-
-    return Rows(
-        tokens=stacked("tokens", np.int32),
-        segment_ids=stacked("segment_ids", np.int32),
-        loss_weights=stacked("loss_weights", np.float32),
-    )
-
-
-# --- the loop -----------------------------------------------------------------------------------------------
-
-
-def _train(
-    options: Options, config: GemmaConfig, state: TrainState, batches: Iterator[tuple[Rows, Place]]
-) -> TrainState | None:
-    """Trains to the last step; None where it was stopped before."""
-    from functools import partial
-
-    import jax
-    import jax.numpy as jnp
-
-    from model.training import train_step
-
-    is_cpu = jax.devices()[0].platform == "cpu"
-    dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(options.dtype, options.dtype))
-    step_once = jax.jit(
-        partial(train_step, model=config, training=training_config(options), micro_batches=options.micro_batches,
-                dtype=dtype),
-        donate_argnums=0,
-    )  # fmt: skip
-    log = _Log(options, config, first_step=int(state.step))
-    began = saved = time.monotonic()
-    checkpoints = _path(options, "checkpoints")
-    # The loss is read one step late, so that the device never waits for the host.
-    for step in range(int(state.step), options.num_steps):
-        rows, place = next(batches)
-        state, metrics = step_once(state, rows)
-        log.add(step + 1, rows, metrics)
-        now = time.monotonic()
-        is_last = step + 1 == options.num_steps
-        must_stop = options.stop_after_s is not None and now - began >= options.stop_after_s
-        if is_last or must_stop or now - saved >= options.checkpoint_every_s:
-            save_checkpoint(checkpoints, state, place)
-            saved = now
-        if must_stop and not is_last:
-            batches.close()  # type: ignore[attr-defined]
-            return None
-    batches.close()  # type: ignore[attr-defined]
-    return state
-
-
-class _Log:
-    """Means over the last `log_every` steps, to log.jsonl and to stderr with the time that is left."""
-
-    def __init__(self, options: Options, config: GemmaConfig, first_step: int):
-        self.options = options
-        self.first_step = first_step
-        self.path = _path(options, "log.jsonl")
-        self.began = self.since = time.monotonic()
-        self.waiting: list[tuple[int, Any, int]] = []
-        print(
-            f"{config.num_parameters:,} parameters, {options.num_steps - first_step} steps of "
-            f"{options.batch_rows} x {options.length} tokens",
-            file=sys.stderr,
-        )
-
-    def add(self, step: int, rows: Rows, metrics: dict[str, Any]) -> None:
-        self.waiting.append((step, metrics, int((rows.segment_ids > 0).sum())))
-        if step % self.options.log_every == 0 or step == self.options.num_steps:
-            self._write()
-
-    def _write(self) -> None:
-        losses = [float(metrics["loss"]) for _, metrics, _ in self.waiting]
-        norms = [float(metrics["grad_norm"]) for _, metrics, _ in self.waiting]
-        tokens = sum(count for _, _, count in self.waiting)
-        step, now = self.waiting[-1][0], time.monotonic()
-        line = {
-            "step": step,
-            "loss": round(sum(losses) / len(losses), 5),
-            "grad_norm": round(sum(norms) / len(norms), 4),
-            "tokens": tokens,
-            "tokens_per_s": round(tokens / max(now - self.since, 1e-9), 1),
-            "wall_s": round(now - self.began, 1),
-        }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        left = (now - self.began) / (step - self.first_step) * (self.options.num_steps - step)
-        print(
-            f"step {step}/{self.options.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
-            f"{left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
-        self.waiting, self.since = [], now
-
-
-def _publish(options: Options, state: TrainState, config: GemmaConfig, tokenizer: Tokenizer) -> None:
+def _publish(state: TrainState, config: GemmaConfig, tokenizer: Tokenizer, folder: Path) -> None:
     """Writes the trained model as a checkpoint that any job loads."""
     from model.checkpoint import save
     from model.gemma import Gemma
 
-    folder = _path(options, "model")
-    save(Gemma(config, weights=state.weights), folder)
-    _write(folder / "tokenizer.model", tokenizer.__reduce__()[1][0])
-    _write(_path(options, "COMPLETED"), b"")
+    save(Gemma(config, weights=state.weights), folder / "model")
+    write_whole(folder / "model" / "tokenizer.model", tokenizer.__reduce__()[1][0])
+    write_whole(folder / "COMPLETED", b"")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import json
 import os
 import platform
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from jobs.train import Options
 
 WIDTH, HEIGHT, MARGIN = 640, 260, 42
 
@@ -183,13 +186,13 @@ def verdict(figures: dict[str, Any]) -> str:
 
 
 def commands(runs: list[Path]) -> str:
-    """The runs' own command lines, with their options as frozen."""
+    """The runs' own command lines, with their options as frozen, but for flags that `codemill train` no longer has."""
+    known = {field.name for field in dataclasses.fields(Options)} - {"input", "tokenizer", "output", "init_from"}
     lines = []
     for run in runs:
         options = json.loads((run / "train.json").read_text())["semantic"]
         earlier = options.get("init_from")
-        left_out = ("input", "tokenizer", "output", "init_from")
-        given = {name: value for name, value in options.items() if value is not None and name not in left_out}
+        given = {name: value for name, value in options.items() if value is not None and name in known}
         flags = [
             (f"--{name}" if value else f"--no-{name}") if isinstance(value, bool) else f"--{name} {value}"
             for name, value in given.items()

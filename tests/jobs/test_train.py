@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 import model
 from jobs.cli import main
+from jobs.train_packed import PackedSource, open_packed
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 
@@ -31,6 +32,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def train(corpus: str, output: Path, *flags: str) -> int:
     words = ["train", "--input", corpus, "--tokenizer", "embedded", "--output", str(output), *SHAPES.split()]
+    if corpus.endswith("packed"):
+        words = words[: words.index("--min_tokens")] + words[words.index("--min_tokens") + 2 :]
     return main([*words, "--log_every", "1", "--num_steps", "6", "--warmup_steps", "1", *flags])
 
 
@@ -129,3 +132,97 @@ def test_options_that_can_not_go_together_are_refused_before_any_work():
         Options(input=("x",), tokenizer="t", output="o", batch_rows=3, micro_batches=2)
     with pytest.raises(ConfigError, match="--length 2048"):
         Options(input=("x",), tokenizer="t", output="o", length=2048, context_length=1024)
+
+
+# --- packed rows ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve small repositories as `codemill pack` leaves them."""
+    folder = tmp_path_factory.mktemp("packed")
+    texts = [
+        f"def area_{n}(width, height):\n    total = width * {n}\n    return total + height\n" * 4 for n in range(48)
+    ]
+    table = {"content": texts, "path": [f"m{n}.py" for n in range(48)], "repo_name": [f"r{n % 12}" for n in range(48)]}
+    pq.write_table(pa.table({**table, "language": ["Python"] * 48}), folder / "corpus.parquet")
+    words = ["pack", "--input", str(folder / "corpus.parquet"), "--output", str(folder / "packed")]
+    assert main([*words, "--context_length", "64", "--progress", "none", "--min_chars", "1"]) == 0
+    return folder / "packed"
+
+
+def test_packed_rows_are_found_by_their_columns_and_trained_on(packed: Path, tmp_path: Path):
+    assert train(str(packed), tmp_path / "run") == 0
+    lines = log_of(tmp_path / "run")
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert all(line["tokens"] <= 2 * 64 for line in lines)
+
+
+def test_a_run_on_packed_rows_stopped_and_resumed_gives_the_same_weights(packed: Path, tmp_path: Path):
+    train(str(packed), tmp_path / "whole", "--middle_weight", "3")
+    for _ in range(7):
+        train(str(packed), tmp_path / "parts", "--middle_weight", "3", "--stop_after_s", "0")
+    one, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "parts"))
+    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+def test_an_epoch_holds_each_packed_row_once_and_another_epoch_another_order(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tokenizer = Tokenizer.load("embedded")
+    groups = open_packed([str(packed)], tokenizer, 64)
+    assert groups is not None
+    # Row groups are large here, so cut the only one in pieces that can't be read apart: a window each.
+    monkeypatch.setattr("jobs.train_packed.SHUFFLE_TOKENS", 64)
+    source = PackedSource(groups, 64, tokenizer.pad, 1.0, 7)
+    wanted = [tuple(ids) for ids in pq.read_table(packed / "data").column("input_ids").to_pylist()]
+
+    def ids_of(epoch: int, start: int = 0) -> list[tuple[int, ...]]:
+        return [tuple(row.tokens[: (row.segment_ids > 0).sum()].tolist()) for row in source.rows(epoch, start)]
+
+    assert sorted(ids_of(0)) == sorted(ids_of(1)) == sorted(wanted)
+    assert ids_of(0) != ids_of(1)
+    assert all(ids_of(0, start) == ids_of(0)[start:] for start in (1, 5, len(wanted)))
+
+
+def test_middles_and_what_ends_them_weigh_as_asked(packed: Path):
+    tokenizer = Tokenizer.load("embedded")
+    groups = open_packed([str(packed)], tokenizer, 64)
+    assert groups is not None
+    by_ids = {tuple(row["input_ids"]): row for row in pq.read_table(packed / "data").to_pylist()}
+    middles = 0
+    for row in PackedSource(groups, 64, tokenizer.pad, 3.0, 0).rows(0, 0):
+        length = int((row.segment_ids > 0).sum())
+        source = by_ids[tuple(row.tokens[:length].tolist())]
+        expected = np.asarray([*source["loss_mask"], *[0] * (64 - length)], np.float32)
+        for part in source["parts"]:
+            if part["fim_mode"] != "none":
+                expected[part["token_end"] - part["middle_tokens"] : part["token_end"] + 1] = 3.0
+                middles += 1
+        assert (row.loss_weights == expected).all()
+        assert (row.tokens[length:] == tokenizer.pad).all()
+    assert middles > 10
+
+
+def test_rows_packed_for_another_model_are_refused_in_one_line(
+    packed: Path, corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def refused(*flags: str, source: str = str(packed)) -> str:
+        assert train(source, tmp_path / "run", *flags) == 2
+        assert not (tmp_path / "run").exists()
+        return capsys.readouterr().err
+
+    assert "packed to rows of 64 tokens, --length is 128; give --length 64" in refused("--length", "128")
+    assert "--fim_rate says how holes are cut, but --input has packed rows" in refused("--fim_rate", "0.5")
+    shard = next((packed / "data").iterdir())
+    table = pq.read_table(shard)
+    told = {**table.schema.metadata, b"codemill_tokenizer_sha256": b"0" * 64}
+    other = tmp_path / "other_packed"
+    other.mkdir()
+    pq.write_table(table.replace_schema_metadata(told), other / "other.parquet")
+    assert "was packed with the vocabulary 000000000000, --tokenizer is" in refused(source=str(other))
+    pq.write_table(table.replace_schema_metadata({}), other / "other.parquet")
+    assert "doesn't say which vocabulary its ids are of" in refused(source=str(other))
+    pq.write_table(table, other / "other.parquet")
+    pq.write_table(pq.read_table(corpus), other / "corpus.parquet")
+    assert "--input mixes packed rows" in refused(source=str(other))

@@ -23,6 +23,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import fim_document, path_line_text
@@ -84,9 +87,9 @@ class Example(NamedTuple):
 class PackedRow(NamedTuple):
     """One row of the training batch; all three lists have the row's length."""
 
-    tokens: list[int]
-    segment_ids: list[int]
-    loss_weights: list[float]
+    tokens: list[int] | NDArray[np.int32]
+    segment_ids: list[int] | NDArray[np.int32]
+    loss_weights: list[float] | NDArray[np.float32]
 
 
 def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: int, epoch: int = 0) -> list[Example]:

@@ -55,13 +55,23 @@ class DocumentRecipe:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to pack."""
+    """A file to pack.
+
+    Args:
+        repo_name: Its repository.
+        path: Its path there.
+        language: The corpus's name of its language, or "".
+        content: Its text, after redaction.
+        content_sha256: Hash of the raw content: span and layout come from it.
+        redacted_sha256: Hash of `content`; "" where it is the raw one.
+    """
 
     repo_name: str
     path: str
     language: str
     content: str
     content_sha256: str
+    redacted_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

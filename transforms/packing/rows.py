@@ -45,7 +45,8 @@ PART_TYPE: Final = pa.struct(
     [
         pa.field("repo_name", pa.large_string(), nullable=False),
         pa.field("path", pa.large_string(), nullable=False),
-        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),  # of the file as it came
+        pa.field("redacted_sha256", pa.string(), nullable=False),  # of the text that the offsets are of
         pa.field("start", pa.int64(), nullable=False),  # characters of the file
         pa.field("end", pa.int64(), nullable=False),
         pa.field("token_start", pa.int32(), nullable=False),  # of the row, path line included
@@ -72,6 +73,21 @@ ROW_SCHEMA: Final = pa.schema(
         pa.field("parts", pa.list_(pa.field("item", PART_TYPE, nullable=False)), nullable=False),
     ]
 )
+
+# What a file of packed rows says of itself in its metadata: the vocabulary, by hash and size, and the rows' length.
+TOKENIZER_KEY: Final = b"codemill_tokenizer_sha256"
+VOCAB_SIZE_KEY: Final = b"codemill_vocab_size"
+CONTEXT_LENGTH_KEY: Final = b"codemill_context_length"
+
+
+def row_schema(tokenizer: Tokenizer, context_length: int) -> pa.Schema:
+    """`ROW_SCHEMA` with what a trainer needs to know of the ids."""
+    facts = {
+        TOKENIZER_KEY: tokenizer.sha256,
+        VOCAB_SIZE_KEY: str(tokenizer.vocab_size),
+        CONTEXT_LENGTH_KEY: str(context_length),
+    }
+    return ROW_SCHEMA.with_metadata(facts)
 
 
 class RowPacker:
@@ -303,6 +319,7 @@ def _part(document: Document, token_start: int, text_start: int, text: str) -> d
         "repo_name": document.file.repo_name,
         "path": document.file.path,
         "content_sha256": document.file.content_sha256,
+        "redacted_sha256": document.file.redacted_sha256 or document.file.content_sha256,
         "start": document.start,
         "end": document.end,
         "token_start": token_start,

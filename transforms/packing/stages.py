@@ -1,0 +1,234 @@
+"""What `codemill pack` does in processes of its own: a unit's table in, packed rows out, both as files.
+
+    read, filter, spool texts -> facts, graph, order of each repository -> FIM, rows
+
+Memory: the facts of one repository, `LOOKAHEAD` documents and a batch of rows. Texts and packed rows lie on local disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from model.tokenizer import Tokenizer
+from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, resolve_columns, table_to_rows
+from transforms.filters import ContentFilter
+from transforms.generation import rejected_record
+from transforms.packing.documents import DocumentRecipe, SourceFile
+from transforms.packing.facts import read_facts
+from transforms.packing.order import OrderedRepository, order_repository
+from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
+from transforms.packing.rows import ROW_SCHEMA, RowPacker
+from transforms.packing.spool import Extent, TextSpool
+from transforms.rows import Rejection, Row, SourceRef, content_sha256
+from transforms.work import Unit
+
+_log = logging.getLogger(__name__)
+
+# Columns that tell where a grouped row comes from; without them a row comes from where it was read.
+SOURCE_COLUMNS: Final = ("source_uri", "source_row_group", "source_row")
+
+_ROWS_PER_BATCH: Final = 64
+
+
+@dataclass(frozen=True)
+class PackCall:
+    """What the process that packs is told.
+
+    Args:
+        folder: A folder of the unit's own: holds `source`, the unit's table, and takes `result`, the packed rows, both
+            as Arrow IPC files.
+        unit: The unit.
+        rows: For each row of the table, which of the unit's rows it is.
+    """
+
+    folder: str
+    unit: Unit
+    rows: tuple[int, ...]
+
+    @property
+    def source(self) -> str:
+        """Where the unit's table lies."""
+        return os.path.join(self.folder, "source.arrow")
+
+    @property
+    def result(self) -> str:
+        """Where the packed rows go."""
+        return os.path.join(self.folder, "rows.arrow")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What became of a unit's rows, beside the packed ones.
+
+    Args:
+        files: How many files were packed.
+        repositories: How many repositories these are of.
+        redacted: How many files the filter changed.
+        rejected: Records of `REJECTED_SCHEMA`.
+        found: What the filter found, counted by `type/action`.
+    """
+
+    files: int
+    repositories: int
+    redacted: int
+    rejected: tuple[Mapping[str, Any], ...]
+    found: Mapping[str, int]
+
+
+class _Entry(NamedTuple):
+    """A file that waits to be packed, its text in the spool."""
+
+    repo_name: str
+    path: str
+    language: str
+    content_sha256: str
+    redacted_sha256: str
+    text: Extent
+
+
+@dataclass(frozen=True)
+class PackStages:
+    """The part of the work that runs in processes of its own: a table of files in, a table of packed rows out."""
+
+    tokenizer: str
+    recipe: DocumentRecipe
+    context_length: int
+    top_lines: int | None
+    columns: ColumnOverrides
+    limits: RowLimits
+    content_filter: ContentFilter | None = None
+
+    def open(self) -> None:
+        """Reads the vocabulary and makes the scanner."""
+        load_tokenizer(self.tokenizer)
+        if self.content_filter is not None:
+            self.content_filter.open()
+
+    def pack(self, call: PackCall) -> Packed:
+        """Packs whole repositories, one after the other in the order of their names."""
+        spool = TextSpool(call.folder)
+        rejected: list[dict[str, Any]] = []
+        found: Counter[str] = Counter()
+        repositories: dict[tuple[str, int], list[_Entry]] = defaultdict(list)
+        count = 0
+        for item in self._read(call):
+            entry = self._take_in(item, spool, found)
+            if isinstance(entry, _Entry):
+                # A file without a repository is one of its own.
+                repositories[entry.repo_name, 0 if entry.repo_name else count].append(entry)
+                count += 1
+            else:
+                rejected.append(entry)
+        spool.ready()
+        with pa.OSFile(call.result, "wb") as sink, pa.ipc.new_file(sink, ROW_SCHEMA) as writer:
+            for batch in _batches(self._rows(repositories, spool)):
+                writer.write_batch(batch)
+        spool.close()
+        entries = [entry for members in repositories.values() for entry in members]
+        names = {entry.repo_name for entry in entries}
+        redacted = sum(entry.redacted_sha256 != entry.content_sha256 for entry in entries)
+        return Packed(count, len(names), redacted, tuple(rejected), dict(found))
+
+    def _read(self, call: PackCall) -> Iterator[Row | RejectedRow]:
+        """The unit's rows, a few hundred in memory at a time."""
+        with pa.memory_map(call.source) as source:
+            reader = pa.ipc.open_file(source)
+            column_map = resolve_columns(reader.schema, self.columns)
+            first = 0
+            for number in range(reader.num_record_batches):
+                table = pa.Table.from_batches([reader.get_batch(number)])
+                rows = call.rows[first : first + table.num_rows]
+                first += table.num_rows
+                for index, item in enumerate(table_to_rows(table, call.unit, rows, column_map, self.limits)):
+                    yield replace(item, source=_source_of(table, index) or item.source)
+
+    def _take_in(self, item: Row | RejectedRow, spool: TextSpool, found: Counter[str]) -> _Entry | dict[str, Any]:
+        """Filters a row and spools its text; a row that isn't packed gives its record."""
+        if isinstance(item, RejectedRow):
+            return item.record()
+        if not item.path:
+            return rejected_record("row", item, _NO_PATH)
+        text, redacted_sha256 = item.content, item.content_sha256
+        if self.content_filter is not None:
+            outcome = _filtered(self.content_filter, item, found)
+            if isinstance(outcome, Rejection):
+                return rejected_record("row", item, outcome)
+            if outcome != text:
+                text, redacted_sha256 = outcome, content_sha256(outcome)
+        return _Entry(item.repo_name, item.path, item.language, item.content_sha256, redacted_sha256, spool.add(text))
+
+    def _rows(self, repositories: Mapping[tuple[str, int], list[_Entry]], spool: TextSpool) -> Iterator[dict[str, Any]]:
+        packer = RowPacker(load_tokenizer(self.tokenizer), self.recipe, self.context_length)
+        for _, members in sorted(repositories.items(), key=lambda item: item[0]):
+            ordered, entries = self._order(members, spool)
+            yield from packer.pack((_source_file(entry, spool) for entry in entries), ordered.imports)
+        yield from packer.finish()
+
+    def _order(self, entries: Sequence[_Entry], spool: TextSpool) -> tuple[OrderedRepository, list[_Entry]]:
+        """A repository's files in packing order. Files of one path stand together, by content hash."""
+        by_path: dict[str, list[_Entry]] = defaultdict(list)
+        for entry in sorted(entries, key=lambda entry: (entry.path, entry.content_sha256)):
+            by_path[entry.path].append(entry)
+        first = {path: same[0] for path, same in by_path.items()}
+        facts = (
+            read_facts(path, spool.read(entry.text), entry.language, top_lines=self.top_lines)
+            for path, entry in first.items()
+        )
+        configs = {
+            path: spool.read(entry.text) for path, entry in first.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES
+        }
+        ordered = order_repository(RepositoryIndex(facts, entries[0].repo_name, configs))
+        return ordered, [entry for path in ordered.paths for entry in by_path[path]]
+
+
+def _source_file(entry: _Entry, spool: TextSpool) -> SourceFile:
+    text = spool.read(entry.text)
+    return SourceFile(entry.repo_name, entry.path, entry.language, text, entry.content_sha256, entry.redacted_sha256)
+
+
+def _filtered(content_filter: ContentFilter, row: Row, found: Counter[str]) -> str | Rejection:
+    """The row's text after redaction, or why it is not to be packed; counts what was found."""
+    try:
+        outcome = content_filter.filter_input(row.content, row.language, row.path)
+    except Exception as error:  # a bug must cost one row, and must be seen: it is counted and named
+        _log.error("the filter failed on %s: %s", row.source, type(error).__name__)
+        return Rejection("filter_input", "stage_error", type(error).__name__)
+    found.update(f"{finding.type}/{finding.action}" for finding in outcome.findings)
+    if outcome.dropped is None:
+        return outcome.text
+    rules = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
+    return Rejection("filter_input", outcome.dropped, rules and f"by rule {rules}")
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Packed rows as record batches, a few at a time: Python's lists of numbers take ten times the room."""
+    waiting: list[dict[str, Any]] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == _ROWS_PER_BATCH:
+            yield pa.RecordBatch.from_pylist(waiting, ROW_SCHEMA)
+            waiting.clear()
+    yield pa.RecordBatch.from_pylist(waiting, ROW_SCHEMA)
+
+
+@functools.lru_cache(maxsize=2)
+def load_tokenizer(path: str) -> Tokenizer:
+    """`Tokenizer.load`, once a process."""
+    return Tokenizer.load(path)
+
+
+_NO_PATH: Final = Rejection("read", "no_path", "a file without a path has no place in its repository")
+
+
+def _source_of(table: pa.Table, index: int) -> SourceRef | None:
+    if not set(SOURCE_COLUMNS) <= set(table.column_names):
+        return None
+    return SourceRef(*(table.column(name)[index].as_py() for name in SOURCE_COLUMNS))
