@@ -3,7 +3,7 @@
     codemill annotate --task explain --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
 
 Shipped tasks: explain, review, unit-tests, exercise, translate, question-answer, grammar. The task file's form stands
-in `transforms.tasks.annotate`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+in `transforms.tasks.task_file`; plan, units, commits and shards are the machinery's (`jobs.driver`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from transforms.generation import GenerationWork
-    from transforms.tasks.annotate import AnnotationSpec
+    from transforms.tasks.task_file import AnnotationSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def _load(options: Options) -> AnnotationSpec:
-    from transforms.tasks.annotate import load_annotation
+    from transforms.tasks.task_file import load_annotation
 
     params = {}
     for word in options.set:

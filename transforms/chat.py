@@ -8,20 +8,23 @@ parses as control (`model.tokenizer`). Source: Gemma's formatting guide, ai.goog
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
+
+Role = Literal["system", "user", "model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "model"]
+    role: Role
     text: str
 
 
@@ -62,13 +65,39 @@ def chat_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.M | re.S)
 
 
-def fenced_code(answer: str, language: str = "") -> str | None:
-    """The code in an answer's fences: of the wanted language if a fence says so, else the first; None without any.
+def fences(answer: str) -> list[tuple[str, str]]:
+    """The fenced pieces of an answer in order: the language that the fence names (lower case, "" for none), the code.
 
-    >>> fenced_code("Here:\\n```python\\nx = 1\\n```\\nDone.")
-    'x = 1\\n'
+    >>> fences("Here:\\n```python\\nx = 1\\n```\\nDone.")
+    [('python', 'x = 1\\n')]
     """
-    found = [(match[2].strip().lower(), match[3]) for match in _FENCE.finditer(answer)]
-    if not found:
-        return None
-    return next((code for name, code in found if language and name.split()[:1] == [language]), found[0][1])
+    return [((match[2].strip().lower().split() or [""])[0], match[3]) for match in _FENCE.finditer(answer)]
+
+
+# Names of the model's role in data sets of conversations.
+_ROLES: Final[Mapping[str, Role]] = {"system": "system", "user": "user", "model": "model", "assistant": "model"}
+
+
+def read_turns(text: str) -> list[Turn]:
+    """Reads a conversation: a JSON list of objects with `role` (system, user, model or assistant) and `content`.
+
+    Raises:
+        RecordError: `bad_turns`.
+
+    >>> read_turns('[{"role": "user", "content": "Hello"}]')
+    [Turn(role='user', text='Hello')]
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RecordError("bad_turns", "not a JSON list of objects with role and content") from None
+    if not isinstance(found, list) or not all(isinstance(turn, dict) for turn in found):
+        raise RecordError("bad_turns", "not a JSON list of objects with role and content")
+    turns = []
+    for number, turn in enumerate(found, 1):
+        role, content = _ROLES.get(str(turn.get("role")).lower()), turn.get("content")
+        if role is None or not isinstance(content, str):
+            detail = f"turn {number} has no text, or a role that is none of {', '.join(_ROLES)}"
+            raise RecordError("bad_turns", detail)
+        turns.append(Turn(role, content))
+    return turns

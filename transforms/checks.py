@@ -15,7 +15,7 @@ from typing import Final
 from rapidfuzz.distance import Levenshtein
 
 from transforms.fim import syntax
-from transforms.fim.grammars import grammar_name
+from transforms.fim.grammars import SPAN_NODES, grammar_name
 
 # Above it neither parser is asked: one file must not hold up a unit for seconds.
 MAX_CHECKED_CHARS: Final = 1_000_000
@@ -38,6 +38,19 @@ def parses(text: str, original: str, language: str, path: str = "") -> bool | No
         return compiles(text)
     allowed, found = _num_errors_cached(original, grammar), num_errors(text, grammar)
     return None if allowed is None or found is None else found <= allowed
+
+
+def parses_alone(text: str, grammar: str) -> bool | None:
+    """Whether a text is sound code: Python by its own compiler, other languages without a syntax error by tree-sitter.
+
+    None where there is no parser for the grammar, or the text is too large or too hard for it.
+    """
+    if len(text) > MAX_CHECKED_CHARS or grammar not in SPAN_NODES:
+        return None
+    if grammar == "python":
+        return compiles(text)
+    errors = num_errors(text, grammar)
+    return None if errors is None else errors == 0
 
 
 def compiles(text: str) -> bool | None:

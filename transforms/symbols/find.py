@@ -343,3 +343,16 @@ def _leading_doc(source: Source, spec: SymbolGrammar, symbols: Sequence[Symbol])
         return None
     found = (run[0].start_byte, _comment_end(source, run[-1]))
     return None if found in taken else found
+
+
+def item_span(source: Source, symbol: Symbol) -> tuple[int, int]:
+    """The top-level item of the file that holds a symbol, from its line's start: it parses alone as in the file.
+
+    The symbol's own documentation, or the place for it, is in it.
+    """
+    cursor = source.tree.walk()
+    first = min(symbol.start, symbol.insert_at, symbol.doc[0] if symbol.doc is not None else symbol.start)
+    if symbol.kind == "module" or cursor.goto_first_child_for_byte(symbol.start) is None or cursor.node is None:
+        return 0, len(source.data)
+    start = _line_start(source.data, min(first, cursor.node.start_byte))
+    return start, max(cursor.node.end_byte, symbol.end)

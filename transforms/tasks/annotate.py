@@ -1,53 +1,33 @@
-"""Annotate: a user's own chat task in one YAML file: which targets, what to ask, how to read the answer, what to check.
+"""Annotate: a user's own chat task (`transforms.tasks.task_file`) about files, classes and functions.
 
-    name: explain
-    version: "1"
-    targets: [function, method]         # of file, class, function, method
-    select: any                         # broken: only what doesn't parse
-    languages: [python]                 # left out: every language with a grammar
-    system: You are a careful engineer. # optional; folded into the user's turn
-    params: {depth: short}              # names for the template; `--set depth=long` overrides
-    template: |                         # Jinja2, sandboxed; a field that isn't there is refused before anything runs
-      Explain {{ name }} ({{ depth }}):
-      {{ code }}
-    answer: {kind: text, min_chars: 40} # text; code (in a fence, must parse); json (by a schema)
-
-Fields of a template: code, language, path, repo_name, kind, name, signature, documentation, and the task's params. A
-definition that doesn't fit loses its last lines (`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
+The template is filled in for each target and asked in chat form; the answer is read as text, as code in a fence or as
+JSON by a schema, and judged by what the task file asks for. A definition that doesn't fit loses its last lines
+(`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
-import jinja2
-import jinja2.meta
-import jinja2.sandbox
 import jsonschema
 import pyarrow as pa
-import yaml
 
 from model.engine.api import Completion, Request, Sampling
-from model.errors import ConfigError, RecordError
+from model.errors import RecordError
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
+from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.fim.formats import strip_final_separator
-from transforms.fim.grammars import SPAN_NODES, grammar_name
+from transforms.fim.grammars import grammar_name
 from transforms.fim.syntax import Source
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.shared import byte_to_char, fit_code, open_tokenizer, read_source, rejected
-
-SHIPPED: Final = Path(__file__).parent / "annotations"
-TARGETS: Final = ("file", "class", "function", "method")
-FIELDS: Final = ("code", "language", "path", "repo_name", "kind", "name", "signature", "documentation")
+from transforms.tasks.shared import byte_to_char, code_of_answer, fit_code, open_tokenizer, read_source, rejected
+from transforms.tasks.task_file import AnnotationSpec, render
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -57,6 +37,8 @@ REASONS: Final = {
     "length_in_bounds": "length_out_of_bounds",
     "parses": "does_not_parse",
     "mentions_name": "name_not_mentioned",
+    "matches": "pattern_not_found",
+    "no_unwanted_match": "unwanted_pattern",
     "near_the_original": "too_far_from_original",
     "not_a_copy": "copy_of_original",
 }
@@ -83,142 +65,6 @@ RESULT_SCHEMA: Final = pa.schema(
 _REFUSAL = re.compile(
     r"^\W*(?:i(?:'m| am) (?:sorry|unable)|i can(?:no|')t|sorry|as an ai|i do not|i don't have)\b", re.I
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerSpec:
-    """How an answer is read.
-
-    Args:
-        kind: `text`, `code` or `json`.
-        language: Code: a template for its language; "" is the target's own.
-        whole: Code: takes the place of the target, which must be mended by it.
-        schema: JSON: its schema.
-        code_field: JSON: a field that holds code, which must parse.
-        min_chars, max_chars: Bounds on the answer's length.
-        min_edit_similarity: Code: how near to the target it must stay, from 0 to 1.
-        must_mention_name: Code: whether the target's name must occur.
-    """
-
-    kind: Literal["text", "code", "json"] = "text"
-    language: str = ""
-    whole: bool = False
-    schema: Mapping[str, Any] | None = None
-    code_field: str = ""
-    min_chars: int = 1
-    max_chars: int = 20_000
-    min_edit_similarity: float = 0.0
-    must_mention_name: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnnotationSpec:
-    """One task file, checked."""
-
-    name: str
-    version: str
-    targets: tuple[str, ...]
-    template: str
-    select: Literal["any", "broken"] = "any"
-    languages: tuple[str, ...] = tuple(SPAN_NODES)
-    system: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    answer: AnswerSpec = field(default_factory=AnswerSpec)
-
-
-def load_annotation(name_or_path: str, params: Mapping[str, str] | None = None) -> AnnotationSpec:
-    """Reads a task file, or a shipped task by name.
-
-    Args:
-        name_or_path: `explain`, ..., or a YAML file.
-        params: Overrides of the task's own params.
-
-    Raises:
-        ConfigError: There is no such file, a key is unknown, the template doesn't parse or names an unknown field, the
-            schema is no schema; the message names file and fault.
-    """
-    shipped = SHIPPED / f"{name_or_path}.yaml"
-    path = shipped if shipped.exists() else Path(name_or_path)
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        known = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
-        raise ConfigError(f"--task {name_or_path}: {error.strerror}; shipped tasks are {known}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--task {path}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        spec = _spec(written)
-        return _checked(spec, params or {})
-    except (ConfigError, TypeError) as error:
-        raise ConfigError(f"--task {path.name}: {error}") from None
-
-
-def _spec(written: Any) -> AnnotationSpec:
-    if not isinstance(written, dict):
-        raise ConfigError("expected lines of the form key: value")
-    answer = written.pop("answer", {})
-    for given, cls, where in ((written, AnnotationSpec, ""), (answer, AnswerSpec, "answer.")):
-        known = set(cls.__dataclass_fields__)
-        if unknown := sorted(map(str, set(given) - known)):
-            raise ConfigError(f"unknown key {where}{unknown[0]}; keys are {', '.join(sorted(known))}")
-    for key in ("name", "template", "targets"):
-        if not written.get(key):
-            raise ConfigError(f"{key} is missing")
-    lists = {key: tuple(written[key]) for key in ("targets", "languages") if key in written}
-    version = str(written.get("version", "1"))
-    params = {key: str(value) for key, value in (written.get("params") or {}).items()}
-    return AnnotationSpec(**{**written, **lists, "version": version, "params": params, "answer": AnswerSpec(**answer)})
-
-
-def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSpec:
-    if unknown := sorted(set(overrides) - set(spec.params)):
-        known = ", ".join(sorted(spec.params)) or "none"
-        raise ConfigError(f"--set {unknown[0]}: the task has no such param; its params are {known}")
-    spec = replace(spec, params={**spec.params, **overrides})
-    if bad := sorted(set(spec.targets) - set(TARGETS)):
-        raise ConfigError(f"unknown target {bad[0]}; targets are {', '.join(TARGETS)}")
-    if bad := sorted(set(spec.languages) - set(SPAN_NODES)):
-        raise ConfigError(f"unknown language {bad[0]}; languages are {', '.join(SPAN_NODES)}")
-    if clash := sorted(set(spec.params) & set(FIELDS)):
-        raise ConfigError(f"param {clash[0]} has the name of a field")
-    if spec.select not in ("any", "broken"):
-        raise ConfigError(f"select is {spec.select!r}; it can be any or broken")
-    if spec.answer.kind not in ("text", "code", "json"):
-        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, code or json")
-    _check_template("template", spec.template, {*FIELDS, *spec.params})
-    _check_template("answer.language", spec.answer.language, {"language", *spec.params})
-    if spec.answer.kind == "json":
-        try:
-            jsonschema.Draft202012Validator.check_schema(spec.answer.schema or {})
-        except jsonschema.SchemaError as error:
-            raise ConfigError(f"answer.schema is no JSON schema: {error.message}") from None
-    return spec
-
-
-def _check_template(where: str, template: str, known: set[str]) -> None:
-    try:
-        names = jinja2.meta.find_undeclared_variables(_jinja().parse(template))
-    except jinja2.TemplateSyntaxError as error:
-        raise ConfigError(f"{where}, line {error.lineno}: {error.message}") from None
-    if unknown := sorted(names - known):
-        raise ConfigError(f"{where}: unknown field {unknown[0]}; fields are {', '.join(sorted(known))}")
-
-
-@functools.cache
-def _jinja() -> jinja2.Environment:
-    return jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-
-
-def _render(template: str, fields: Mapping[str, str]) -> str:
-    """Fills a template in.
-
-    Raises:
-        RecordError: `template_failed`.
-    """
-    try:
-        return _jinja().from_string(template).render(fields)
-    except Exception as error:  # a template is a user's program: whatever it raises is this target's fault
-        raise RecordError("template_failed", f"{type(error).__name__} in the task's template") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +136,10 @@ class AnnotateTask:
         answer = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens)).strip()
         language = grammar_name(row.language, row.path) or ""
         original = row.content.encode()[target.start : target.end].decode()
-        code, found = self._read(answer, language)
+        try:
+            code, found = self._read(answer, language)
+        except RecordError as error:
+            return rejected(request, error.reason, error.detail)
         verdicts = self._verdicts(target, answer, code, found, language, original, completion)
         for check, reason in REASONS.items():
             if verdicts[check] is False:
@@ -324,7 +173,7 @@ class AnnotateTask:
         shown: list[str] = []
 
         def build(code: str) -> list[int]:
-            text = _render(self.spec.template, _fields(row, source, kind, symbol, code, self.spec.params))
+            text = render(self.spec.template, _fields(row, source, kind, symbol, code, self.spec.params))
             shown[:] = [text]
             system = [Turn("system", self.spec.system)] if self.spec.system else []
             return chat_prompt(tokenizer, [*system, Turn("user", text)])
@@ -363,10 +212,10 @@ class AnnotateTask:
         """The code and the JSON value of an answer; None for what isn't there."""
         spec = self.spec.answer
         if spec.kind == "code":
-            return fenced_code(answer, self._answer_language(language)), None
+            return code_of_answer(answer, self._answer_language(language)), None
         if spec.kind == "json":
             try:
-                found = json.loads(fenced_code(answer, "json") or answer)
+                found = json.loads(_json_text(answer))
             except (ValueError, RecursionError):
                 return None, None
             code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
@@ -374,8 +223,8 @@ class AnnotateTask:
         return None, None
 
     def _answer_language(self, language: str) -> str:
-        written = _render(self.spec.answer.language, {"language": language, **self.spec.params})
-        return grammar_name(written) or language if written else language
+        written = render(self.spec.answer.language, {"language": language, **self.spec.params})
+        return grammar_name(written) or language
 
     def _verdicts(
         self,
@@ -402,18 +251,19 @@ class AnnotateTask:
             "no_refusal": not _REFUSAL.match(answer),
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
-            "parses": _code_parses(code, self._answer_language(language)) if code is not None else None,
+            "parses": None if code is None else checks.parses_alone(code, self._answer_language(language)),
             "mentions_name": name in (code or "") if spec.must_mention_name else None,
+            "matches": re.search(spec.must_match, answer) is not None if spec.must_match else None,
+            "no_unwanted_match": re.search(spec.must_not_match, answer) is None if spec.must_not_match else None,
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
             "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
         }
 
 
-def _code_parses(code: str, language: str) -> bool | None:
-    if language == "python":
-        return checks.compiles(code)
-    errors = checks.num_errors(code, language) if language in SPAN_NODES else None
-    return None if errors is None else errors == 0
+def _json_text(answer: str) -> str:
+    """What stands in the fence that says json, or the first one; the answer itself where there is none."""
+    found = fences(answer)
+    return next((text for name, text in found if name == "json"), found[0][1] if found else answer)
 
 
 def _targets(source: Source, spec: AnnotationSpec) -> Iterator[tuple[str, Symbol | None]]:

@@ -11,6 +11,7 @@ signature and what surrounds it; in a chat prompt, to the first lines of the def
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +23,13 @@ from model.engine.api import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
+from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.documentation.facts import PythonStyle, read_facts
 from transforms.documentation.forms import DOCUMENTED_LANGUAGES, Hole, cut_hole, read_answer, write_answer
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, DocBounds, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
-from transforms.fim.syntax import Source
+from transforms.fim.syntax import Source, parse
 from transforms.fim.windows import fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
@@ -161,7 +162,7 @@ class DocstringTask:
         symbol, is_windowed = request.payload
         source = read_source(row, DOCUMENTED_LANGUAGES)
         hole = cut_hole(source, symbol)
-        answer, ended_by = self._answer(hole, completion)
+        answer, ended_by = self._answer(source, symbol, hole, completion)
         try:
             text = read_answer(hole, answer)
         except RecordError as error:
@@ -269,12 +270,12 @@ class DocstringTask:
 
         return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens)
 
-    def _answer(self, hole: Hole, completion: Completion) -> tuple[str, str]:
+    def _answer(self, source: Source, symbol: Symbol, hole: Hole, completion: Completion) -> tuple[str, str]:
         """What goes between opener and closer, and what ended it: the model's stop, the form's closer, the limit."""
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            return write_answer(hole, _plain(fenced_code(written) or written)), completion.finish_reason
+            return write_answer(hole, _plain(_told(source, symbol, written))), completion.finish_reason
         ended_by: str = completion.finish_reason
         if hole.terminator and hole.terminator in written:
             written, ended_by = written.split(hole.terminator, 1)[0], "closer"
@@ -333,6 +334,15 @@ def _code_of_body(source: Source, symbol: Symbol) -> str:
     if symbol.doc is not None and start <= symbol.doc[0] < end:
         return (source.data[start : symbol.doc[0]] + source.data[symbol.doc[1] : end]).decode()
     return source.data[start:end].decode()
+
+
+def _told(source: Source, symbol: Symbol, written: str) -> str:
+    """The documentation in a chat answer: what its first fence holds, and of a whole definition its documentation."""
+    text = next((code for _, code in fences(written)), written)
+    answer = parse(text.encode(), source.grammar)
+    found = find_symbols(answer) if answer is not None and symbol.name else []
+    doc = next((s.doc for s in found if s.name == symbol.name and s.doc is not None), None)
+    return inspect.cleandoc(text.encode()[slice(*doc)].decode()) if doc is not None else text
 
 
 def _plain(text: str) -> str:

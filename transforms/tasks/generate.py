@@ -4,9 +4,11 @@
              unless told otherwise
     file     the rest of a file after its path and its heading comment or docstring
     prompt   the row's content is an instruction; the answer is the code in its first fence, or all of it
+    chat     the row's content is a conversation (a column `messages`): the model's next turn; one that ends the
+             conversation already is taken off and compared with
 
 Verified: it parses (Python's own `compile` for whole files, syntax trees elsewhere; nothing is run), a body stays a
-body (the function ends where the answer ends, so name and signature are kept), it is no copy of the original and no
+body (`transforms.documentation.bodies`), it is in the language that was asked for, no copy of the original and no
 placeholder, it is not cut off. The original is kept to compare with.
 """
 
@@ -22,19 +24,36 @@ from model.engine.api import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fenced_code
-from transforms.documentation.bodies import BODY_LANGUAGES, BodyHole, body_hole, is_placeholder
+from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns
+from transforms.documentation.bodies import (
+    BODY_LANGUAGES,
+    BodyHole,
+    body_hole,
+    body_of_answer,
+    body_parses,
+    heading_end,
+    is_placeholder,
+    keeps_function,
+)
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.fim.grammars import SPAN_NODES, grammar_name
-from transforms.fim.syntax import Source, parse
+from transforms.fim.syntax import Source
 from transforms.fim.windows import fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.shared import FIM_CONTROL_TOKENS, byte_to_char, fit_code, open_tokenizer, read_source, rejected
+from transforms.tasks.shared import (
+    FIM_CONTROL_TOKENS,
+    byte_to_char,
+    code_of_answer,
+    fit_code,
+    open_tokenizer,
+    read_source,
+    rejected,
+)
 
-What = Literal["body", "file", "prompt"]
-WHATS: Final = ("body", "file", "prompt")
+What = Literal["body", "file", "prompt", "chat"]
+WHATS: Final = ("body", "file", "prompt", "chat")
 
 # verdict -> reason, in the order in which they are asked
 REASONS: Final = {
@@ -77,12 +96,15 @@ _FILE_WORDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GenerateTarget:
-    """What `accept` needs again: where the code goes (bytes of the content), and of which function."""
+    """What `accept` needs again: where the code goes (bytes of the content), and of which function; of a conversation
+    what was asked last and what was answered, or None."""
 
     symbol: Symbol | None
     start: int
     end: int
     is_windowed: bool
+    asked: str = ""
+    answered: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +113,13 @@ class GenerateTask:
 
     Args:
         tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
-        what: `body`, `file` or `prompt`.
+        what: `body`, `file`, `prompt` or `chat`.
         is_chat: Whether the model is an instruction model.
         only_documented: Bodies: only of functions with documentation.
         max_functions: Bodies of one file, at most; those beyond are rejected as `too_many_functions`.
         reject_copies: Whether code that equals the original up to blanks is rejected.
-        language: Prompts: the language of the code that is wanted, or "".
+        language: Prompts and conversations: the language of the code that is wanted; "" takes the row's own, if it has
+            one, else the language that the answer's fence names.
         job_seed, max_prompt_tokens, max_new_tokens, temperature, top_k, top_p, min_score: As for every generating task.
     """
 
@@ -121,6 +144,13 @@ class GenerateTask:
     def __post_init__(self) -> None:
         if self.what not in WHATS:
             raise ConfigError(f"what is {self.what!r}; it can be {', '.join(WHATS)}")
+        if self.what == "chat" and not self.is_chat:
+            raise ConfigError("conversations need an instruction model (codegemma-7b-it); or give --prompt chat to try")
+        if self.language and grammar_name(self.language) is None:
+            raise ConfigError(
+                f"--language {self.language}: no parser for it, so nothing could be checked; "
+                f"languages are {', '.join(SPAN_NODES)}"
+            )
 
     @property
     def result_schema(self) -> pa.Schema:
@@ -131,9 +161,9 @@ class GenerateTask:
         """Finds what the row describes and asks for the code.
 
         Raises:
-            RecordError: `unsupported_language`, `unparsable`, `no_function`, `no_heading`.
+            RecordError: `unsupported_language`, `unparsable`, `no_function`, `no_heading`, `bad_turns`.
         """
-        if self.what == "prompt":
+        if self._is_free:
             return iter([self._prompt_request(row)])
         if self.what == "file":
             return iter([self._file_request(row)])
@@ -151,12 +181,15 @@ class GenerateTask:
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         data = row.content.encode()
-        original = None if self.what == "prompt" else data[target.start : target.end].decode()
+        grammar = self._grammar(row, written)
         try:
-            code = self._code(row, target, written)
+            code = self._code(row, target, written, grammar)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        verdicts = self._verdicts(row, data, target, code, original, completion)
+        original = target.answered if self._is_free else data[target.start : target.end].decode()
+        if original is not None and self._is_free:
+            original = next((code for _, code in fences(original)), original)
+        verdicts = self._verdicts(row, data, target, code, original, grammar, completion)
         required = [check for check in REASONS if check != "not_a_copy" or self.reject_copies]
         for check in required:
             if verdicts[check] is False:
@@ -164,18 +197,17 @@ class GenerateTask:
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
             return rejected(request, "unlikely", detail)
-        is_prompt = self.what == "prompt"
-        before, after = ("", "") if is_prompt else (data[: target.start].decode(), data[target.end :].decode())
+        before, after = ("", "") if self._is_free else (data[: target.start].decode(), data[target.end :].decode())
         return Accepted(
             written=(before, code, after),
             columns={
                 "symbol_name": target.symbol.qualified_name if target.symbol is not None else None,
-                "code_start": None if is_prompt else byte_to_char(data, target.start),
-                "code_end": None if is_prompt else byte_to_char(data, target.end),
+                "code_start": None if self._is_free else byte_to_char(data, target.start),
+                "code_end": None if self._is_free else byte_to_char(data, target.end),
                 "description": self._description(row, data, target),
                 "original_code": original,
                 "generated_code": code,
-                "generated_language": self.language if is_prompt else grammar_name(row.language, row.path),
+                "generated_language": grammar or None,
                 "is_windowed": target.is_windowed,
                 "checks": {
                     **verdicts,
@@ -215,7 +247,7 @@ class GenerateTask:
 
     def _file_request(self, row: Row) -> TaskRequest | RejectedTarget:
         source = read_source(row, tuple(SPAN_NODES))
-        end = _heading_end(source)
+        end = heading_end(source)
         if end == 0 or not source.data[end:].strip():
             raise RecordError("no_heading", "the file doesn't begin with a comment or docstring that describes it")
         tokenizer = open_tokenizer(self.tokenizer)
@@ -234,16 +266,18 @@ class GenerateTask:
 
     def _prompt_request(self, row: Row) -> TaskRequest | RejectedTarget:
         tokenizer = open_tokenizer(self.tokenizer)
-        if self.is_chat:
-            prompt = chat_prompt(tokenizer, [Turn("user", row.content)])
-        else:
-            prompt = [tokenizer.bos, *tokenizer.encode(row.content)]
+        turns, answered = [Turn("user", row.content)], None
+        if self.what == "chat":
+            turns = read_turns(row.content)
+            if len(turns) > 1 and turns[-1].role == "model":
+                answered = turns.pop().text
+        prompt = chat_prompt(tokenizer, turns) if self.is_chat else [tokenizer.bos, *tokenizer.encode(row.content)]
         if len(prompt) > self.max_prompt_tokens:
             detail = (
                 f"the prompt has {len(prompt)} tokens, the limit is {self.max_prompt_tokens}; raise --max_prompt_tokens"
             )
-            return RejectedTarget(target="prompt", rejection=Rejection("targets", "prompt_too_long", detail))
-        return self._request(row, "prompt", prompt, GenerateTarget(None, 0, 0, False))
+            return RejectedTarget(target=self.what, rejection=Rejection("targets", "prompt_too_long", detail))
+        return self._request(row, self.what, prompt, GenerateTarget(None, 0, 0, False, turns[-1].text, answered))
 
     def _fim_prompt(
         self, tokenizer: Tokenizer, data: bytes, start: int | None = None, end: int | None = None
@@ -256,7 +290,7 @@ class GenerateTask:
 
     def _request(self, row: Row, name: str, prompt: list[int], target: GenerateTarget) -> TaskRequest:
         tokenizer = open_tokenizer(self.tokenizer)
-        is_plain = self.what == "prompt" and not self.is_chat
+        is_plain = self._is_free and not self.is_chat
         return TaskRequest(
             target=name,
             request=Request(
@@ -276,16 +310,32 @@ class GenerateTask:
 
     # --- judging -------------------------------------------------------------------------------------
 
-    def _code(self, row: Row, target: GenerateTarget, written: str) -> str:
-        """The code in an answer: a FIM middle as it is; a chat answer's fence, and of a whole function its body."""
+    @property
+    def _is_free(self) -> bool:
+        """Whether the row asks for code instead of holding it."""
+        return self.what in ("prompt", "chat")
+
+    def _grammar(self, row: Row, written: str) -> str:
+        """The language that the answer should be in; "" where nothing says."""
+        if not self._is_free:
+            return grammar_name(row.language, row.path) or ""
+        named = grammar_name(self.language) or grammar_name(row.language)
+        return named or next((found for name, _ in fences(written) if name and (found := grammar_name(name))), "")
+
+    def _code(self, row: Row, target: GenerateTarget, written: str, grammar: str) -> str:
+        """The code in an answer: a FIM middle as it is; a chat answer's fence, and of a whole function its body.
+
+        Raises:
+            RecordError: `other_language`, `no_code`, and those of `body_of_answer`.
+        """
         if not self.is_chat:
             return written if self.what != "body" else written.rstrip()
-        grammar = self.language or grammar_name(row.language, row.path) or ""
-        code = fenced_code(written, grammar)
-        if code is None:
-            code = written
-        if self.what == "body":
-            return _body_of_answer(code, grammar, target)
+        code = code_of_answer(written, grammar)
+        if code is None and not grammar and written.strip():
+            raise RecordError("no_code", "the answer holds no fenced code, and no --language says what to check it by")
+        code = written if code is None else code
+        if target.symbol is not None:
+            return body_of_answer(code, grammar, target.symbol)
         heading = row.content.encode()[: target.start].decode().strip()
         if self.what == "file" and code.lstrip().startswith(heading):
             return code.lstrip()[len(heading) :]
@@ -298,92 +348,31 @@ class GenerateTask:
         target: GenerateTarget,
         code: str,
         original: str | None,
+        grammar: str,
         completion: Completion,
     ) -> dict[str, bool | None]:
-        changed = (
-            code if self.what == "prompt" else (data[: target.start] + code.encode() + data[target.end :]).decode()
-        )
-        return {
+        verdicts: dict[str, bool | None] = {
             "not_empty": bool(code.strip()),
             "not_cut_off": completion.finish_reason != "length",
-            "not_placeholder": not is_placeholder(code) if self.what == "body" else None,
-            "parses": self._parses(row, changed),
-            "keeps_signature": _stays_a_body(row, target, code) if target.symbol is not None else None,
+            "not_placeholder": None,
+            "parses": None,
+            "keeps_signature": None,
             "not_a_copy": None if original is None else " ".join(code.split()) != " ".join(original.split()),
         }
-
-    def _parses(self, row: Row, changed: str) -> bool | None:
-        if self.what != "prompt":
-            return checks.parses(changed, row.content, row.language, row.path)
-        if self.language == "python":
-            return checks.compiles(changed)
-        errors = checks.num_errors(changed, self.language) if self.language in SPAN_NODES else None
-        return None if errors is None else errors == 0
+        if target.symbol is not None:
+            source, hole = read_source(row, BODY_LANGUAGES), BodyHole(target.start, target.end)
+            verdicts["not_placeholder"] = not is_placeholder(code)
+            verdicts["parses"] = body_parses(source, target.symbol, hole, code)
+            verdicts["keeps_signature"] = keeps_function(source, target.symbol, hole, code)
+        elif grammar:
+            verdicts["parses"] = checks.parses_alone(data[: target.start].decode() + code, grammar)
+        return verdicts
 
     def _description(self, row: Row, data: bytes, target: GenerateTarget) -> str:
-        if self.what == "prompt":
-            return row.content
+        if self._is_free:
+            return target.asked
         start = 0
         if target.symbol is not None:
             first = min(target.symbol.start, target.symbol.doc[0] if target.symbol.doc else target.symbol.start)
             start = data.rfind(b"\n", 0, first) + 1
         return data[start : target.start].decode()
-
-
-def _heading_end(source: Source) -> int:
-    """Where the file's heading ends: its leading comments, and Python's module docstring; 0 where it has neither."""
-    end = 0
-    for child in source.tree.root_node.named_children:
-        is_comment = "comment" in child.type or child.type in ("hash_bang_line", "shebang")
-        is_string = source.grammar == "python" and source.data[child.start_byte : child.start_byte + 1] in (b'"', b"'")
-        if not is_comment and not is_string:
-            break
-        end = child.end_byte
-        if is_string:
-            break
-    return end + len(source.data[end:]) - len(source.data[end:].lstrip(b"\r\n")) if end else 0
-
-
-def _stays_a_body(row: Row, target: GenerateTarget, code: str) -> bool | None:
-    """Whether the function, with the new body, is still there by name and signature and ends where the answer ends."""
-    assert target.symbol is not None
-    grammar = grammar_name(row.language, row.path)
-    assert grammar is not None
-    data = row.content.encode()
-    body = code.encode()
-    source = parse(data[: target.start] + body + data[target.end :], grammar)
-    if source is None:
-        return None
-    grown = len(body) - (target.end - target.start)
-    same_place = [s for s in find_symbols(source) if s.start == target.symbol.start and s.name == target.symbol.name]
-    # Blanks at the answer's end may or may not belong to the body.
-    slack = len(body) - len(body.rstrip())
-    return any(
-        s.parameters == target.symbol.parameters
-        and s.kind == target.symbol.kind
-        and target.symbol.end + grown - slack <= s.end <= target.symbol.end + grown
-        for s in same_place
-    )
-
-
-def _body_of_answer(code: str, grammar: str, target: GenerateTarget) -> str:
-    """The body of the function of that name in a chat answer.
-
-    Raises:
-        RecordError: `no_such_function`, `signature_changed`.
-    """
-    assert target.symbol is not None
-    source = parse(code.encode(), grammar) if grammar in BODY_LANGUAGES else None
-    found = [s for s in find_symbols(source) if s.name == target.symbol.name] if source is not None else []
-    if source is None or not found:
-        raise RecordError("no_such_function", f"the answer holds no function {target.symbol.name} that parses")
-    if found[0].parameters != target.symbol.parameters and found[0].parameters[1:] != target.symbol.parameters:
-        raise RecordError("signature_changed", "the answer's function has other parameters")
-    hole = body_hole(source, found[0])
-    body = source.data[hole.start : hole.end].decode()
-    return _indented(body, found[0].indent, target.symbol.indent) if grammar == "python" else body
-
-
-def _indented(body: str, old: str, new: str) -> str:
-    first, *rest = body.split("\n")
-    return "\n".join([first, *[new + line.removeprefix(old) if line.strip() else line for line in rest]])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
+from transforms.chat import fences
 from transforms.fim.grammars import grammar_name
 from transforms.fim.syntax import Source, parse
 from transforms.rows import Rejection, Row
@@ -49,6 +51,35 @@ def _parsed(content: str, grammar: str) -> Source:
 def rejected(request: TaskRequest, reason: str, detail: str = "") -> RejectedTarget:
     """An answer that was judged and refused."""
     return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+
+
+# Grammars that read each other's code well enough for a fence's name not to tell them apart.
+_KIN: Final = (frozenset({"c", "cpp"}), frozenset({"javascript", "typescript", "tsx"}))
+
+
+def code_of_answer(answer: str, grammar: str) -> str | None:
+    """The code in a chat answer's fences: of the wanted language if a fence names it, else of one that names none.
+
+    Args:
+        answer: What the model wrote.
+        grammar: The language that was asked for; "" takes any.
+
+    Returns:
+        The code; None where the answer has no fence.
+
+    Raises:
+        RecordError: `other_language`, where every fence names another language.
+    """
+    found = [(grammar_name(name) if name else None, code) for name, code in fences(answer)]
+    if not found:
+        return None
+    kin = next((group for group in _KIN if grammar in group), frozenset({grammar}))
+    for wanted in ({grammar}, kin, {None}):
+        if fitting := [code for name, code in found if name in wanted]:
+            return fitting[0]
+    if grammar:
+        raise RecordError("other_language", f"the answer's code is in {found[0][0]}, {grammar} was asked for")
+    return found[0][1]
 
 
 def fit_code(code: str, build: Callable[[str], list[int]], max_tokens: int) -> tuple[list[int], bool]:

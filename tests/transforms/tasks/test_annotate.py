@@ -10,8 +10,9 @@ import pytest
 from model.engine.api import Completion
 from model.errors import ConfigError, RecordError
 from transforms.rows import Row, SourceRef, content_sha256
-from transforms.tasks.annotate import RESULT_SCHEMA, SHIPPED, AnnotateTask, load_annotation
+from transforms.tasks.annotate import RESULT_SCHEMA, AnnotateTask
 from transforms.tasks.base import Accepted, RejectedTarget
+from transforms.tasks.task_file import SHIPPED, load_annotation
 
 PYTHON = '''\
 def area(width, height):
@@ -115,6 +116,7 @@ BAD = [
     ("unit-tests", "```python\ndef test_other():\n    assert True\n```", "name_not_mentioned"),
     ("exercise", GOOD["exercise"].replace("return w * h", "return w *"), "does_not_parse"),
     ("translate", "```go\nfunc area(width int {\n```", "does_not_parse"),
+    ("translate", "```python\ndef area(width, height):\n    return height * width\n```", "other_language"),
     ("question-answer", '{"question": "This is no question at all", "answer": "But this is an answer."}', "wrong_form"),
 ]
 
@@ -141,6 +143,8 @@ def test_only_broken_files_are_mended_and_the_mended_file_stays_near(make, answe
 
 def test_params_fill_the_template_and_unknown_ones_are_refused(make, answer):
     assert "to rust" in next(iter(make("translate", to_language="rust").requests(row_of()))).payload.prompt_text
+    with pytest.raises(ConfigError, match="klingon: no parser for it"):
+        make("translate", to_language="klingon")
     with pytest.raises(ConfigError, match="no such param; its params are to_language"):
         make("translate", language_to="rust")
 
@@ -167,6 +171,15 @@ REFUSED = {
     "a param with a field's name": (HEAD + "template: x\nparams: {code: x}", "param code has the name of a field"),
     "no mapping": ("- a\n- b\n", "expected lines of the form key: value"),
     "no YAML": ("name: [", "not YAML"),
+    "a list that is none": ("name: m\ntargets: function\ntemplate: x", "targets is 'function'; it must be a list"),
+    "an answer that is text": (HEAD + "template: x\nanswer: text", "answer is 'text'; it must be lines of the form"),
+    "a number that is none": (HEAD + "template: x\nanswer: {min_chars: few}", "answer.min_chars is 'few'"),
+    "params in a list": (HEAD + "template: x\nparams: [a]", "params is ['a']; it must be lines of the form"),
+    "a pattern that is none": (HEAD + "template: x\nanswer: {must_match: '('}", "answer.must_match is no regular"),
+    "a schema that leads elsewhere": (
+        HEAD + "template: x\nanswer: {kind: json, schema: {$ref: 'other.json'}}",
+        "answer.schema refers to other.json",
+    ),
 }
 
 
@@ -177,6 +190,14 @@ def test_a_bad_task_file_is_refused_in_one_line_before_anything_runs(name, task_
         make(task_file(text))
     assert wanted in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_patterns_of_the_task_file_are_held_against_the_answer(task_file, make, answer):
+    text = HEAD + "template: '{{ code }}'\nanswer: {must_match: 'O\\(.+\\)', must_not_match: TODO}"
+    task = make(task_file(text))
+    assert isinstance(answer(task, "It takes O(n) steps."), Accepted)
+    assert reason(answer(task, "It takes some steps.")) == "pattern_not_found"
+    assert reason(answer(task, "It takes O(n) steps. TODO: why.")) == "unwanted_pattern"
 
 
 def test_a_missing_task_names_the_shipped_ones(make):

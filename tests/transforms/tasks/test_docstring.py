@@ -280,6 +280,9 @@ def test_a_chat_model_is_asked_for_the_text_and_its_fences_and_delimiters_are_ta
     fenced = '```python\n"""Add one to x.\n\nArgs:\n    x: A number.\n"""\n```'
     accepted = answer(chat, row, "one_liner", fenced)
     assert accepted.columns["documentation_text"] == "Add one to x.\n\nArgs:\n    x: A number."
+    documented = 'def one_liner(x):\n    """Add one to x.\n\n    Args:\n        x: A number.\n    """\n    return x\n'
+    whole = f"Here:\n```python\n{documented}```"
+    assert answer(chat, row, "one_liner", whole).columns["documentation_text"] == accepted.columns["documentation_text"]
     java, _ = OTHER_FILES["java"]
     told = "/**\n * Scales it.\n * @param width w\n * @param height h\n */"
     accepted = answer(chat, row_of(java % "Old text.", "java"), "Shape.scale", told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -156,7 +157,93 @@ def test_a_chat_answer_gives_the_body_of_the_function_of_that_name(task, answer)
     assert reason(answer(chat, row_of(), told.replace("height)", "depth)"))) == "signature_changed"
 
 
+def test_code_in_another_language_than_was_asked_for_is_rejected(task, answer):
+    chat = replace(task, is_chat=True)
+    assert (
+        reason(answer(chat, row_of(), "```javascript\nfunction area(w, h) { return w * h; }\n```")) == "other_language"
+    )
+    free = replace(chat, what="prompt", language="go")
+    assert reason(answer(free, row_of("Add two numbers.", ""), "```python\nx = 1\n```")) == "other_language"
+    both = "```text\nout\n```\n```go\npackage a\n```"
+    assert answer(free, row_of("Add two numbers.", ""), both).columns["generated_code"] == "package a\n"
+
+
+def test_without_a_language_the_fence_names_it_and_prose_is_rejected(task, answer):
+    chat = replace(task, what="prompt", is_chat=True)
+    row = row_of("Add two numbers.", "")
+    accepted = answer(chat, row, "```js\nconst add = (a, b) => a + b;\n```")
+    assert accepted.columns["generated_language"] == "javascript"
+    assert accepted.columns["checks"]["parses"] is True
+    assert reason(answer(chat, row, "```js\nconst add = (a, b => a + b;\n```")) == "does_not_parse"
+    assert reason(answer(chat, row, "You add the one to the other.")) == "no_code"
+    assert reason(answer(chat, row, "")) == "empty_code"
+    assert answer(chat, row_of("Add.", "python"), "x = 1").columns["generated_language"] == "python"
+
+
+def test_a_conversation_is_continued_and_its_last_answer_compared_with(task, answer, small_tokenizer):
+    chat = replace(task, what="chat", is_chat=True)
+    turns = [
+        {"role": "system", "content": "Write Python."},
+        {"role": "user", "content": "Add two numbers."},
+        {"role": "assistant", "content": "Sure:\n```python\ndef add(a, b):\n    return a + b\n```"},
+        {"role": "user", "content": "And now three."},
+        {"role": "assistant", "content": "```python\ndef add(a, b, c):\n    return a + b + c\n```"},
+    ]
+    row = row_of(json.dumps(turns), "")
+    (request,) = chat.requests(row)
+    text = small_tokenizer.decode(request.request.prompt)
+    assert "Write Python.\n\nAdd two numbers." in text and "three" in text and "a + b + c" not in text
+    accepted = answer(chat, row, "```python\ndef add(*numbers):\n    return sum(numbers)\n```")
+    assert accepted.columns["description"] == "And now three."
+    assert accepted.columns["original_code"] == "def add(a, b, c):\n    return a + b + c\n"
+    assert reason(answer(replace(chat, reject_copies=True), row, turns[-1]["content"])) == "copy_of_original"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no JSON",
+        "{}",
+        '["a"]',
+        '[{"role": "robot", "content": "x"}]',
+        '[{"role": "user"}]',
+        '[{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]',
+    ],
+)
+def test_turns_that_are_no_conversation_are_rejected(content, task):
+    with pytest.raises(RecordError) as error:
+        list(replace(task, what="chat", is_chat=True).requests(row_of(content, "")))
+    assert error.value.reason == "bad_turns"
+
+
+def test_a_file_that_does_not_compile_still_has_its_functions_compiled(task, answer):
+    row = row_of("print 'two'\n" + PYTHON.partition("\n\n")[2])
+    assert answer(task, row, "return width * height").columns["checks"]["parses"] is True
+    assert reason(answer(task, row, "print width")) == "does_not_parse"
+    whole = replace(task, what="file")
+    broken = row_of('"""Sizes."""\nprint 2\n', path="a.py")
+    assert reason(answer(whole, broken, "print 3")) == "does_not_parse"
+    assert isinstance(answer(whole, broken, "print(3)"), Accepted)
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "java"])
+def test_in_a_large_file_a_function_is_judged_by_what_holds_it(language, task, answer):
+    filler = {"python": "x = 1\n", "javascript": "let x = 1;\n", "java": "class B { int x; }\n"}[language] * 12_000
+    content = filler + (PYTHON if language == "python" else BRACES[language])
+    row = row_of(content, language)
+    request = next(iter(task.requests(row)))
+    original = content[request.payload.start : request.payload.end]
+    assert isinstance(answer(task, row, original), Accepted)
+    outside = "return width\n\nimport os" if language == "python" else "return 1;\n}\n\nint evil(int x) {\n  return 2;"
+    assert reason(answer(task, row, outside)) in ("signature_changed", "does_not_parse")
+    assert reason(answer(task, row, "return (")) == "does_not_parse"
+
+
 def test_bad_set_ups_are_refused(task):
+    with pytest.raises(ConfigError, match="no parser for it"):
+        replace(task, what="prompt", language="klingon")
+    with pytest.raises(ConfigError, match="need an instruction model"):
+        replace(task, what="chat")
     with pytest.raises(ConfigError, match="body, file, prompt"):
         replace(task, what="poem")
     with pytest.raises(RecordError) as error:
