@@ -11,7 +11,7 @@ STDLIB  = $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('
 # Tests and the demo run on the CPU, whatever else the machine has; a job of one's own chooses by itself.
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: setup demo test check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup tpu-aot demo test check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -24,6 +24,9 @@ $(READY): setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+tpu-aot: setup                 ## libtpu's compiler (213 MB), so that the tests compile for TPUs that aren't there
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-aot]'
+
 demo: setup clean-demo         ## the main job over part of Python's standard library, with the embedded model
 	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)/corpus \
 	  --include 'json/*.py' 'email/*.py' 'http/*.py' 'urllib/*.py' 'logging/*.py' 'csv.py' 'textwrap.py' 'shutil.py'
@@ -34,8 +37,8 @@ demo: setup clean-demo         ## the main job over part of Python's standard li
 clean-demo:
 	@rm -rf $(DEMO)
 
-test: setup                    ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 -q
+test: setup                    ## all tests but the slow ones; groups share what is dear to make
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 check: setup                   ## format, lint, types
 	$(BIN)/ruff format --check .
