@@ -16,10 +16,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -106,10 +108,10 @@ def commit_unit(
     job_dir: str,
     unit: Unit,
     attempt_id: str,
-    result: UnitResult,
+    results: UnitResult | Iterable[UnitResult],
     *,
     config_hash: str,
-    wall_s: float = 0.0,
+    wall_s: float | Callable[[], float] = 0.0,
     attempts: int = 1,
     store: ModuleType | Any = storage,
 ) -> CommitRecord:
@@ -119,28 +121,29 @@ def commit_unit(
 
     Args:
         job_dir: The job's folder, `OUT/_job`.
+        results: What became of the rows, or of one part of them after the other: each is written before the next one
+            is asked for. What it raises goes through, and nothing is committed.
+        wall_s: How long it took, in seconds; a function is asked when the files are written.
         store: Where objects go; tests put a simulated storage here.
 
     Raises:
         StorageFull: No space. The unit stays uncommitted.
     """
     failpoint_in(job_dir, BEFORE_ATTEMPT)
-    folder = storage.join("attempts", unit.unit_id)
-    files = {}
-    for name, table, passed in (("kept", result.kept, AFTER_KEPT), ("rejected", result.rejected, AFTER_ATTEMPT)):
-        if table.num_rows:
-            path = storage.join(folder, f"{attempt_id}.{name}.parquet")
-            files[name] = _write_table(job_dir, path, table, store)
-        failpoint_in(job_dir, passed)
+    counts: Counter[str] = Counter()
+    with AttemptFiles(job_dir, storage.join("attempts", unit.unit_id, attempt_id), store) as written:
+        for result in [results] if isinstance(results, UnitResult) else results:
+            written.add(result)
+            counts.update(result.counts)
     record = CommitRecord(
         unit_id=unit.unit_id,
         attempt_id=attempt_id,
         status="done",
-        rows_in=int(result.counts["rows_in"]),
-        counts=dict(sorted(result.counts.items())),
-        files=files,
+        rows_in=int(counts["rows_in"]),
+        counts=dict(sorted(counts.items())),
+        files=written.records,
         config_hash=config_hash,
-        wall_s=round(wall_s, 3),
+        wall_s=round(wall_s() if callable(wall_s) else wall_s, 3),
         attempts=attempts,
     )
     return commit_record(job_dir, record, store=store)
@@ -260,12 +263,59 @@ def failpoint_in(path: str, name: str) -> None:
         failpoint(name)
 
 
-def _write_table(job_dir: str, path: str, table: pa.Table, store: ModuleType | Any) -> FileRecord:
-    with (
-        store.open_output(storage.join(job_dir, path)) as file,
+class AttemptFiles:
+    """The files of one attempt, each opened with its first row; `records` tells of them after the block.
+
+    Args:
+        job_dir: The job's folder.
+        prefix: Of their names, relative to it.
+        store: Where objects go.
+    """
+
+    def __init__(self, job_dir: str, prefix: str, store: ModuleType | Any):
+        self.records: dict[str, FileRecord] = {}
+        self._job_dir = job_dir
+        self._prefix = prefix
+        self._store = store
+        self._parts = {"kept": ExitStack(), "rejected": ExitStack()}
+        self._open: dict[str, tuple[Any, pq.ParquetWriter]] = {}
+        self._rows: Counter[str] = Counter()
+
+    def add(self, result: UnitResult) -> None:
+        """Appends the result's rows."""
+        for name, table in (("kept", result.kept), ("rejected", result.rejected)):
+            if table.num_rows:
+                if name not in self._open:
+                    self._open[name] = self._begin(name, table.schema)
+                self._open[name][1].write_table(table)
+                self._rows[name] += table.num_rows
+                failpoint_in(self._path(name), INSIDE_KEPT)
+
+    def __enter__(self) -> AttemptFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the files; after an error they are left in part, and nothing names them."""
+        if kind is not None:
+            for stack in self._parts.values():
+                stack.__exit__(kind, error, trace)
+            return
+        for name, passed in (("kept", AFTER_KEPT), ("rejected", AFTER_ATTEMPT)):
+            self._parts[name].close()
+            if name in self._open:
+                file = self._open[name][0]
+                self.records[name] = FileRecord(
+                    path=self._path(name), rows=self._rows[name], bytes=file.bytes, sha256=file.sha256
+                )
+            failpoint_in(self._job_dir, passed)
+
+    def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
+        file = self._parts[name].enter_context(self._store.open_output(storage.join(self._job_dir, self._path(name))))
         # Read once more by the finalizer and gone with it: the fastest level will do.
-        pq.ParquetWriter(file, table.schema, compression="zstd", compression_level=1) as writer,
-    ):
-        writer.write_table(table)
-        failpoint_in(path, INSIDE_KEPT)
-    return FileRecord(path=path, rows=table.num_rows, bytes=file.bytes, sha256=file.sha256)
+        writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
+        return file, self._parts[name].enter_context(writer)
+
+    def _path(self, name: str) -> str:
+        return f"{self._prefix}.{name}.parquet"

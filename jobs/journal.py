@@ -15,6 +15,8 @@ What follows from the deaths is a pure function of them (`diagnose`):
 2. One that died alone `ALONE_DEATHS` times while being read can't be read: it fails.
 3. One that died alone as often while its rows ran is cut in two, and each part that dies again as well, down to
    the row, which is rejected; the parts that come out are kept.
+4. One that was in flight when a worker stood still (`--row_timeout_s`) runs its rows one by one: halving would cost
+   the whole limit at every step.
 
 Marks needn't survive a loss of power (which blames nobody either), so they cost no fsync.
 """
@@ -26,14 +28,15 @@ import json
 import logging
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs import storage
 
 ALONE_DEATHS = 2
+READING = (0, 0)  # where a range of rows stands, of a start in phase `read`
 
 Phase = Literal["read", "rows"]
 # A range of a unit's rows, and whether it is one row that kills its worker.
@@ -84,12 +87,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A session that died, how (`SIGKILL`, `exit code 70`, `silent for 600 s`), and what it had open."""
+    """A session that died, how (`SIGKILL`, `exit code 70`, `silent for 600 s`), and what it had open.
+
+    `stood_still`: the supervisor killed it because nothing in it went on.
+    """
 
     session: str
     how: str
     at: float
     open: tuple[Start, ...]
+    stood_still: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +107,45 @@ class Suspect:
         deaths: In how many it was in flight.
         read_deaths: How often it died alone while being read.
         range_deaths: How often each range of its rows died alone.
+        hung: The ranges among them that stood still when they last died; `READING` where that was reading.
+        row_by_row: Whether it was in flight when a worker stood still.
     """
 
     deaths: int
     read_deaths: int = 0
     range_deaths: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    hung: frozenset[tuple[int, int]] = frozenset()
+    row_by_row: bool = False
 
     @property
     def is_unreadable(self) -> bool:
         return self.read_deaths >= ALONE_DEATHS
 
-    def pieces(self, num_rows: int) -> list[Piece]:
-        """Cuts the unit's rows as the deaths demand, in order.
+    def pieces(self, begin: int, end: int) -> list[Piece]:
+        """Cuts a range of the unit's rows as the deaths demand, in order.
 
-        >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(4)
+        >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(0, 4)
         [(0, 1, False), (1, 2, True), (2, 4, False)]
         """
-        return list(self._cut(0, num_rows, num_rows)) if num_rows else []
+        return list(self._cut(begin, end, ALONE_DEATHS)) if end > begin else []
 
-    def halves(self, begin: int, end: int, num_rows: int) -> list[Piece]:
+    def halves(self, begin: int, end: int) -> list[Piece]:
         """The two halves of a range of two rows or more, cut further as the deaths demand."""
         middle = (begin + end) // 2
-        return [*self._cut(begin, middle, num_rows), *self._cut(middle, end, num_rows)]
+        return [*self._cut(begin, middle, 1), *self._cut(middle, end, 1)]
 
-    def _cut(self, begin: int, end: int, num_rows: int) -> Iterator[Piece]:
-        bearable = ALONE_DEATHS if (begin, end) == (0, num_rows) else 1
-        died_too_often = self.range_deaths.get((begin, end), 0) >= bearable
-        if died_too_often and end - begin > 1:
-            yield from self.halves(begin, end, num_rows)
+    def _cut(self, begin: int, end: int, bearable: int) -> Iterator[Piece]:
+        """Cuts where the range itself died too often, or a part of it did: it may have been cut elsewhere before."""
+        died = self.range_deaths.get((begin, end), 0)
+        if end - begin == 1:
+            yield begin, end, died >= (1 if self.row_by_row else bearable)
+        elif self.row_by_row or died >= bearable or self._part_died(begin, end):
+            yield from self.halves(begin, end)
         else:
-            yield begin, end, died_too_often
+            yield begin, end, False
+
+    def _part_died(self, begin: int, end: int) -> bool:
+        return any(begin <= first and last <= end and last - first < end - begin for first, last in self.range_deaths)
 
 
 class Journal:
@@ -158,15 +174,29 @@ def new_session(*, supervised: bool) -> str:
     return f"{_SUPERVISED if supervised else 'worker'}-{uuid.uuid4().hex[:16]}"
 
 
-def record_death(job_dir: str, session: str, how: str) -> Death:
-    """Records that a session died, with what it had open; may be repeated (the first record stays)."""
+def open_starts(job_dir: str, session: str) -> list[Start]:
+    """What a session has in flight."""
     names = storage.list_names(storage.join(job_dir, "journal", "open", session))
-    death = Death(session, how, time.time(), tuple(Start.from_name(name) for name in names))
-    record = {"how": how, "at": death.at, "open": [start.to_name() for start in death.open]}
-    path = storage.join(job_dir, "journal", "deaths", f"{session}.json")
-    if storage.create_if_absent(path, json.dumps(record, indent=1).encode()):
+    return [Start.from_name(name) for name in names]
+
+
+def record_death(job_dir: str, session: str, how: str, *, stood_still: bool = False) -> Death:
+    """Records that a session died, with what it had open; may be repeated (the first record stays)."""
+    death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), stood_still)
+    if storage.create_if_absent(_death_path(job_dir, session), _death_to_json(death)):
         return death
     return _read_death(job_dir, session)
+
+
+def forgive(job_dir: str, unit_ids: Collection[str]) -> None:
+    """Takes these units out of all recorded deaths, so that they are tried as if nothing had happened.
+
+    Only for the driver, under its lock and before workers start.
+    """
+    for death in read_deaths(job_dir):
+        others = tuple(start for start in death.open if start.unit_id not in unit_ids)
+        if others != death.open:
+            storage.write_bytes(_death_path(job_dir, death.session), _death_to_json(replace(death, open=others)))
 
 
 def read_deaths(job_dir: str) -> list[Death]:
@@ -198,20 +228,39 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
     """What the deaths say about each unit that was in flight in one."""
     in_flight: Counter[str] = Counter()
     read_deaths: Counter[str] = Counter()
-    range_deaths: dict[str, Counter[tuple[int, int]]] = {}
+    range_deaths: dict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
+    hung: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    row_by_row: set[str] = set()
     for death in deaths:
         in_flight.update({start.unit_id for start in death.open})
+        row_by_row |= {start.unit_id for start in death.open if death.stood_still and start.phase == "rows"}
         for start in death.open:
-            if start.alone and start.phase == "read":
+            if not start.alone:
+                continue
+            (hung[start.unit_id].add if death.stood_still else hung[start.unit_id].discard)((start.begin, start.end))
+            if start.phase == "read":
                 read_deaths[start.unit_id] += 1
-            elif start.alone:
-                range_deaths.setdefault(start.unit_id, Counter())[start.begin, start.end] += 1
+            else:
+                range_deaths[start.unit_id][start.begin, start.end] += 1
     return {
-        unit_id: Suspect(count, read_deaths[unit_id], dict(range_deaths.get(unit_id, {})))
+        unit_id: Suspect(
+            count, read_deaths[unit_id], dict(range_deaths[unit_id]), frozenset(hung[unit_id]), unit_id in row_by_row
+        )
         for unit_id, count in in_flight.items()
     }
 
 
+def _death_path(job_dir: str, session: str) -> str:
+    return storage.join(job_dir, "journal", "deaths", f"{session}.json")
+
+
+def _death_to_json(death: Death) -> bytes:
+    opened = [start.to_name() for start in death.open]
+    record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.stood_still}
+    return json.dumps(record, indent=1).encode()
+
+
 def _read_death(job_dir: str, session: str) -> Death:
-    record = json.loads(storage.read_bytes(storage.join(job_dir, "journal", "deaths", f"{session}.json")))
-    return Death(session, record["how"], record["at"], tuple(Start.from_name(name) for name in record["open"]))
+    record = json.loads(storage.read_bytes(_death_path(job_dir, session)))
+    opened = tuple(Start.from_name(name) for name in record["open"])
+    return Death(session, record["how"], record["at"], opened, record.get("stood_still", False))

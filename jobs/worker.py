@@ -2,7 +2,8 @@
 
 Beam makes and pickles DoFn objects as it likes; what costs much (an engine) is made once a process, behind a
 lock, and lives in a module global. Several units are in flight at once, bounded by number and by bytes, so that
-the engine has prompts while the next unit is read and the last one is checked and written. A unit that was in
+the engine has prompts while the next unit is read and the last one is checked and written. A unit that decodes to
+more bytes than it was planned to have is worked on in pieces of its share of that bound. One that was in
 flight when a worker died runs alone.
 """
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 from jobs import heartbeat, journal
 from jobs.attempt import UnitRunner
 from jobs.commits import CommitRecord
+from jobs.cursors import close_cursors
 from jobs.schemas import schema_from_text, schema_to_text
 from transforms.work import Unit, Work
 
@@ -36,7 +38,7 @@ class RunSpec:
         config_hash: The job's, for the commit records.
         schema: The columns to read.
         max_units_in_flight: Units in flight in one process, at most.
-        max_bytes_in_flight: Their estimated bytes together, at most; a single unit may be larger.
+        max_bytes_in_flight: Their bytes together, at most; a single unit may be larger.
         only_units: Do these units and no others; None means all.
         session: The journal's name of the process, where a supervisor gave it one.
     """
@@ -136,6 +138,8 @@ class Worker:
         self._work = work
         self._units_done = 0
         self._lock = threading.Lock()
+        # What a unit may hold although it was planned to be smaller: then the bound holds whatever footers say.
+        self._share = spec.max_bytes_in_flight // spec.max_units_in_flight
         self._admission = Admission(spec.max_units_in_flight, spec.max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(spec.max_units_in_flight, thread_name_prefix="unit")
         self._heartbeat = heartbeat.HeartbeatWriter(
@@ -156,15 +160,16 @@ class Worker:
             schema=self.spec.schema,
             config_hash=self.spec.config_hash,
             journal=journal.Journal(job_dir, self.session),
+            max_bytes=float("inf") if getattr(self._work, "whole_row_groups", False) else self._share,
             suspects=journal.diagnose(journal.read_deaths(job_dir)),
         )
 
     def submit(self, unit: Unit) -> Future[CommitRecord]:
         """Waits for room and runs the unit in a thread. Raises the reason to stop, where there is one."""
         alone = self._runner.must_run_alone(unit)
-        self._admission.enter(unit.num_bytes, alone)
+        self._admission.enter(self._most_bytes(unit), alone)
         if self.stop_reason is not None:
-            self._admission.leave(unit.num_bytes)
+            self._admission.leave(self._most_bytes(unit))
             raise self.stop_reason
         return self._pool.submit(self._run, unit)
 
@@ -178,6 +183,10 @@ class Worker:
         self._pool.shutdown()
         self._heartbeat.stop()
         self._work.close()
+        close_cursors()
+
+    def _most_bytes(self, unit: Unit) -> int:
+        return max(unit.num_bytes, self._share)
 
     def _run(self, unit: Unit) -> CommitRecord:
         try:
@@ -186,7 +195,7 @@ class Worker:
             self.stop(error)
             raise
         finally:
-            self._admission.leave(unit.num_bytes)
+            self._admission.leave(self._most_bytes(unit))
         with self._lock:
             self._units_done += 1
         return record

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import attempt, commits, journal, storage
 from jobs.attempt import FaultStreak, LedgerBroken, WorkBroken
+from jobs.cursors import MAX_BATCH_ROWS
 from jobs.plan import read_plan
 from model.errors import ConfigError
 from tests.jobs import toy
@@ -87,11 +90,11 @@ def test_an_input_that_is_gone_or_changed_fails_its_units_with_the_reason(tmp_pa
 def test_a_local_disk_that_cant_be_read_fails_the_unit_after_some_tries(tmp_path, monkeypatch):
     tries = []
 
-    def broken(unit, schema):
+    def broken(unit, schema, **how):
         tries.append(unit)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(attempt, "read_unit", broken)
+    monkeypatch.setattr(attempt, "read_piece", broken)
     (record,) = toy.run_here(toy.make_job(str(tmp_path), [["a"]]))
     assert (record.status, record.reason, len(tries)) == ("failed", "input_unreadable", 3)
     assert "Input/output error" in record.detail
@@ -109,11 +112,11 @@ def try_later() -> Exception:
     ids=["silence", "an error of the client's own", "no permission any more"],
 )
 def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(gcs_root, monkeypatch, answer):
-    def silent(unit, schema):
+    def silent(unit, schema, **how):
         raise answer()
 
     monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
-    monkeypatch.setattr(attempt, "read_unit", silent)
+    monkeypatch.setattr(attempt, "read_piece", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
     with pytest.raises(ConfigError, match="run the same command again when the storage answers"):
         toy.run_here(job_dir)
@@ -130,7 +133,7 @@ def test_counts_that_dont_add_up_are_found_before_anything_is_committed(tmp_path
 
     monkeypatch.setattr(toy.ToyWork, "run", forgetful)
     job_dir = toy.make_job(str(tmp_path), [["a", "b"]])
-    with pytest.raises(LedgerBroken, match="2 rows read, 2 counted in, 1 out"):
+    with pytest.raises(LedgerBroken, match="2 rows planned, 2 counted in, 1 out"):
         toy.run_here(job_dir)
     assert commits.list_commits(job_dir) == set()
 
@@ -180,10 +183,10 @@ def test_a_death_inside_a_range_that_raises_as_a_whole_is_still_narrowed_down(tm
     job_dir = toy.make_job(str(tmp_path), [["kill", "a", "raise x", "b"]])
     record_death(job_dir, alone("000000-toy", 0, 2))
     suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
-    assert suspect.halves(0, 4, 4) == [(0, 1, False), (1, 2, False), (2, 4, False)]
+    assert suspect.halves(0, 4) == [(0, 1, False), (1, 2, False), (2, 4, False)]
     record_death(job_dir, alone("000000-toy", 0, 1))
     suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
-    assert suspect.halves(0, 4, 4) == [(0, 1, True), (1, 2, False), (2, 4, False)]
+    assert suspect.halves(0, 4) == [(0, 1, True), (1, 2, False), (2, 4, False)]
 
 
 def test_a_journal_that_cant_be_written_is_not_the_rows_fault(tmp_path, monkeypatch):
@@ -206,3 +209,156 @@ def test_no_mark_stays_behind_after_a_run(tmp_path):
     toy.run_here(job_dir)
     opened = storage.join(job_dir, "journal", "open")
     assert [storage.list_names(storage.join(opened, session)) for session in storage.list_names(opened)] == [[]]
+
+
+# --- pieces, and several row groups in one unit -----------------------------------------------------
+
+
+def runner_of(job_dir: str, **how) -> attempt.UnitRunner:
+    session = journal.new_session(supervised=True)
+    return attempt.UnitRunner(
+        job_dir=job_dir,
+        work=toy.ToyWork({}),
+        schema=toy.SCHEMA,
+        config_hash=toy.CONFIG_HASH,
+        journal=journal.Journal(job_dir, session),
+        suspects=journal.diagnose(journal.read_deaths(job_dir)),
+        **how,
+    )
+
+
+def test_a_unit_that_decodes_to_more_than_its_share_is_worked_on_in_pieces(tmp_path, monkeypatch):
+    """A dictionary makes 3.2 MB of text a few kilobytes in the footer, and in the plan."""
+    sizes = []
+    run = toy.ToyWork.run
+
+    def measuring(self, unit, table, rows):
+        sizes.append(table.nbytes)
+        return run(self, unit, table, rows)
+
+    monkeypatch.setattr(toy.ToyWork, "run", measuring)
+    contents = ["x" * 10_000, "reject " + "y" * 10_000] * 160
+    job_dir = toy.make_job(str(tmp_path), [contents])
+    (unit,) = read_plan(job_dir)
+    assert unit.num_bytes < 50_000
+    record = runner_of(job_dir, max_bytes=500_000).run(unit)
+    assert len(sizes) > 1 and max(sizes) <= 500_000 + MAX_BATCH_ROWS * 11_000
+    kept, rejected = toy.outcome(job_dir)
+    assert [row for _, row, _, _ in kept] == list(range(0, 320, 2))
+    assert [row for _, _, row, *_ in rejected] == list(range(1, 320, 2))
+    assert record.counts["rows_in"] == 320
+
+
+@given(
+    st.lists(st.sampled_from(["a", "raise x", "refuse", "reject"]), min_size=33, max_size=150),
+    st.sets(st.integers(0, 150), max_size=3),
+)
+@settings(max_examples=10, deadline=None)
+def test_in_pieces_too_killers_are_narrowed_down_and_every_row_ends_in_one_state(tmp_path_factory, contents, killers):
+    killers = {row for row in killers if row < len(contents)}
+    job_dir = toy.make_job(str(tmp_path_factory.mktemp("job")), [contents])
+    (unit,) = read_plan(job_dir)
+    run = toy.ToyWork.run
+
+    class Killed(BaseException):
+        pass
+
+    def mortal(self, unit, table, rows):
+        if killers & set(rows):
+            raise Killed
+        return run(self, unit, table, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy.ToyWork, "run", mortal)
+        patch.setattr(storage, "remove", lambda path: None)  # as in a death, marks stay
+        for _ in range(100):
+            runner = runner_of(job_dir, max_bytes=1)
+            try:
+                runner.run(unit)
+                break
+            except Killed:
+                session = runner.journal._folder.rpartition("/")[2]
+                last = max(journal.open_starts(job_dir, session), key=lambda mark: started_last(job_dir, session, mark))
+                record_death(job_dir, dataclasses.replace(last, alone=True))
+    kept, rejected = toy.outcome(job_dir)
+    assert [row for _, row, _, _ in kept] == [
+        row for row, content in enumerate(contents) if content == "a" and row not in killers
+    ]
+    assert {row for _, _, row, _, reason, _ in rejected if reason == "crashed_worker"} == killers
+    assert len(kept) + len(rejected) == len(contents)
+
+
+def started_last(job_dir: str, session: str, mark: journal.Start) -> int:
+    return os.stat(storage.join(job_dir, "journal", "open", session, mark.to_name())).st_mtime_ns
+
+
+def test_of_a_unit_of_several_row_groups_only_the_damaged_ones_are_lost(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [[f"{group} {row}" for row in range(50)] for group in range(3)])
+    units = list(read_plan(job_dir))
+    spoil(units[0].uri, 1)
+    _, version = storage.file_info(units[0].uri)
+    joined = dataclasses.replace(units[0], version=version, row_start=10, row_count=120, group_rows=(50, 50, 50))
+    record = runner_of(job_dir).run(joined)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == [f"{n // 50} {n % 50}" for n in (*range(10, 50), *range(100, 130))]
+    assert [row[1:5] for row in rejected] == [(1, row, "read", "damaged_input") for row in range(50)]
+    assert (record.status, record.counts["rows_in"], record.counts["rows_rejected"]) == ("done", 120, 50)
+
+
+def test_a_unit_of_several_row_groups_that_are_all_damaged_fails(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [[f"{group} {row}" for row in range(50)] for group in range(2)])
+    (unit, _) = read_plan(job_dir)
+    for group in range(2):
+        spoil(unit.uri, group)
+    _, version = storage.file_info(unit.uri)
+    record = runner_of(job_dir).run(dataclasses.replace(unit, version=version, row_count=100, group_rows=(50, 50)))
+    assert (record.status, record.reason, record.rows_in) == ("failed", "damaged_input", 100)
+
+
+def spoil(uri: str, row_group: int) -> None:
+    """Overwrites a row group's pages."""
+    column = pq.read_metadata(uri).row_group(row_group).column(0)
+    with open(uri, "r+b") as file:
+        file.seek(column.dictionary_page_offset or column.data_page_offset)
+        file.write(b"\xff" * column.total_compressed_size)
+
+
+# --- rows that stand still --------------------------------------------------------------------------
+
+
+def record_standstill(job_dir: str, *starts: journal.Start) -> None:
+    session = journal.new_session(supervised=True)
+    for start in starts:
+        storage.write_bytes(storage.join(job_dir, "journal", "open", session, start.to_name()), b"")
+    journal.record_death(job_dir, session, "no progress for 5 s", stood_still=True)
+
+
+def test_a_unit_that_stood_still_runs_row_by_row_and_the_row_that_stands_still_again_is_rejected(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "hang", "b"], ["c"]])
+    log = tmp_path / "log"
+    record_standstill(job_dir, dataclasses.replace(alone("000000-toy", 0, 3), alone=False))
+    suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
+    assert suspect.pieces(0, 3) == [(0, 1, False), (1, 2, False), (2, 3, False)]
+    record_standstill(job_dir, alone("000000-toy", 1, 2))
+    toy.run_here(job_dir, log=str(log))  # this very process would stand still
+    assert [row[2:5] for row in toy.outcome(job_dir)[1]] == [(1, "run", "timeout")]
+    assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == ["a", "b", "c"]
+    assert "000000-toy:1" not in log.read_text().split()
+
+
+def test_a_unit_whose_reading_stands_still_twice_fails_with_that_reason(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    for _ in range(journal.ALONE_DEATHS):
+        record_standstill(job_dir, alone("000000-toy", 0, 0, "read"))
+    (record,) = toy.run_here(job_dir)
+    assert (record.status, record.reason) == ("failed", "timeout")
+
+
+def test_what_is_forgiven_is_tried_as_if_nothing_had_happened(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    for _ in range(journal.ALONE_DEATHS):
+        record_standstill(job_dir, alone("000000-toy", 0, 0, "read"))
+        record_death(job_dir, alone("000001-toy", 0, 0, "read"))
+    journal.forgive(job_dir, {"000000-toy"})
+    first, second = toy.run_here(job_dir)
+    assert (first.status, second.status) == ("done", "failed")

@@ -76,13 +76,13 @@ def test_a_unit_beside_the_killer_is_suspected_and_not_blamed():
     alone = [Death(f"s{n}", "SIGKILL", 1.0 + n, (start("a", alone=True),)) for n in range(ALONE_DEATHS)]
     found = journal.diagnose([together, *alone])
     assert found["b"] == Suspect(deaths=1)
-    assert found["b"].pieces(8) == [(0, 8, False)]
-    assert found["a"].pieces(8) == [(0, 4, False), (4, 8, False)]
+    assert found["b"].pieces(0, 8) == [(0, 8, False)]
+    assert found["a"].pieces(0, 8) == [(0, 4, False), (4, 8, False)]
 
 
 def test_one_death_alone_is_forgiven():
     found = journal.diagnose([Death("s", "SIGKILL", 0.0, (start("a", alone=True),))])
-    assert found["a"].pieces(8) == [(0, 8, False)]
+    assert found["a"].pieces(0, 8) == [(0, 8, False)]
 
 
 def test_a_unit_that_dies_alone_while_it_is_read_is_unreadable_at_the_second_time():
@@ -98,7 +98,7 @@ def test_however_many_rows_kill_exactly_those_are_found(case):
     deaths: list[Death] = []
     for _ in range(ALONE_DEATHS + 2 * len(killers) * 8 + 1):
         suspect = journal.diagnose(deaths).get("a", Suspect(0))
-        pieces = suspect.pieces(num_rows)
+        pieces = suspect.pieces(0, num_rows)
         assert [begin for begin, _, _ in pieces] == [0, *(end for _, end, _ in pieces)][:-1]
         assert pieces[-1][1] == num_rows
         fatal = [piece for piece in pieces if not piece[2] and killers & set(range(piece[0], piece[1]))]
