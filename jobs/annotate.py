@@ -34,6 +34,9 @@ class Options(GeneratingOptions):
         (), help="Values of the task's params, as in to_language=rust.", metavar="PARAM=VALUE"
     )
     max_targets: int = option(10_000, help="Targets of one file, at most.", minimum=1, metavar="TARGETS")
+    distinct: bool = option(
+        True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
+    )
     min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
     any_model: bool = option(False, help="Ask a base model in chat form as well, which it wasn't trained for.")
     task_sha256: str = option(
@@ -69,7 +72,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         min_score=o.min_score,
     )
-    return generation_work(o, task)
+    return generation_work(o, task, distinct=o.distinct)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

@@ -33,6 +33,9 @@ class Options(GeneratingOptions):
     )
     max_symbols: int = option(10_000, help="Symbols of one file, at most.", minimum=1, metavar="SYMBOLS")
     nest: bool = option(False, help="One row a file, with content_documented and the list of what was written.")
+    distinct: bool = option(
+        True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
+    )
     min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
 
 
@@ -61,7 +64,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         min_score=o.min_score,
     )
-    return generation_work(o, task, nest=o.nest)
+    return generation_work(o, task, nest=o.nest, distinct=o.distinct)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
     codemill generate --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
     codemill generate --what prompt --input prompts.parquet --output out --model codegemma-7b-it/ --language python
+    codemill generate --what chat --input conversations.parquet --output out --model codegemma-7b-it/
 
 The task is `transforms.tasks.generate`; plan, units, commits and shards are the machinery's (`jobs.driver`).
 """
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
 class Options(GeneratingOptions):
     """Write code from what describes it, and verify that it is code, whole and in its place."""
 
-    what: Literal["body", "file", "prompt"] = option(
-        "body", help="body: of documented functions; file: after its heading; prompt: instructions in a column."
+    what: Literal["body", "file", "prompt", "chat"] = option(
+        "body",
+        help="body: of documented functions; file: after its heading; prompt: instructions in the column prompt; "
+        "chat: conversations in the column messages, continued by a turn.",
     )
     only_documented: bool = option(True, help="Bodies only of functions that have documentation.")
     max_functions: int = option(10_000, help="Bodies of one file, at most.", minimum=1, metavar="FUNCTIONS")
     reject_copies: bool = option(True, help="Reject code that equals the original up to blanks.")
-    language: str = option("", help="With --what prompt: the language of the code that is wanted.")
+    language: str = option(
+        "",
+        help="With --what prompt or chat: the language of the code that is wanted; else the row's, or the answer's.",
+    )
     prompt: Literal["auto", "fim", "chat"] = option(
         "auto", help="fim: a hole in the file; chat: a question; auto: chat for instruction models."
+    )
+    distinct: bool = option(
+        True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
     )
     min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
 
@@ -61,15 +70,18 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         min_score=o.min_score,
     )
-    return generation_work(o, task)
+    return generation_work(o, task, distinct=o.distinct)
+
+
+_ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
     from jobs.generating import run_generating
 
-    if options.what == "prompt" and options.content_column is None:
-        options = replace(options, content_column="prompt")
+    if options.what in _ASKING_COLUMNS and options.content_column is None:
+        options = replace(options, content_column=_ASKING_COLUMNS[options.what])
     return run_generating("generate", options, beam_args, build_work)
 
 

@@ -15,13 +15,16 @@ from transforms.generation import GenerationWork
 from transforms.tasks.base import Task
 
 
-def generation_work(options: GeneratingOptions, task: Task, *, nest: bool = False) -> GenerationWork:
+def generation_work(
+    options: GeneratingOptions, task: Task, *, nest: bool = False, distinct: bool = False
+) -> GenerationWork:
     """Makes the work that runs `task` over a corpus.
 
     Args:
         options: The job's.
         task: What to ask the model.
         nest: Whether a file becomes one row.
+        distinct: Whether answers that repeat each other are kept once.
 
     Raises:
         ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
@@ -63,6 +66,7 @@ def generation_work(options: GeneratingOptions, task: Task, *, nest: bool = Fals
         samples=options.samples,
         keep=options.keep,
         nest=nest,
+        distinct=distinct,
     )
 
 

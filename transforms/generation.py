@@ -30,7 +30,8 @@ from transforms.lineage import LINEAGE_TYPE, JobLineage
 from transforms.row_stages import Answers, Judged, Prepared, RowStages, sample_request
 from transforms.rowpool import CRASHED, RowPool, default_workers
 from transforms.rows import REJECTED_SCHEMA, Rejection, Row
-from transforms.tasks.base import NestingTask, RejectedTarget, Task
+from transforms.selection import find_repeats
+from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task
 from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class GenerationWork:
         samples: Answers asked for per target.
         keep: Distinct ones of them that are kept, at most.
         nest: Whether a file becomes one row, with all that was accepted put together by the task.
+        distinct: Whether an answer that repeats another of its unit is rejected, where the task can tell; a nested file
+            keeps all of its answers.
     """
 
     task: Task
@@ -89,6 +92,7 @@ class GenerationWork:
     samples: int = 1
     keep: int = 1
     nest: bool = False
+    distinct: bool = True
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None
@@ -143,6 +147,8 @@ class GenerationWork:
                 states.append(_RowState(index, item))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _judge(self._opened, states)
+        if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
+            _reject_repeats(self.task, states)
         return self._result(table, column_map.content, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
@@ -274,6 +280,46 @@ def _judge(opened: _Opened, states: Sequence[_RowState]) -> Counter[str]:
                 judged = Judged((), tuple(refused))
             state.judged = replace(judged, rejected=(*prepared.rejected_targets, *judged.rejected))
     return counts
+
+
+def _reject_repeats(task: DistinctTask, states: Sequence[_RowState]) -> None:
+    """Takes out what repeats an earlier answer of the unit: near duplicates of both the question and the answer."""
+    kept = [(state, item) for state in states for item in state.judged.kept]
+    repeats = find_repeats([task.distinct_texts(state.row, item.accepted.columns) for state, item in kept])
+    gone: dict[int, dict[int, str]] = {}  # of which row, which kept item -> what stays for it
+    first = 0
+    for state in states:
+        for offset in range(len(state.judged.kept)):
+            if (stays := repeats.get(first + offset)) is not None:
+                other, item = kept[stays]
+                assert other.prepared is not None
+                target = other.prepared.requests[item.request].target
+                gone.setdefault(state.index, {})[offset] = f"of {target} in row {other.row.source.row}, which stays"
+        first += len(state.judged.kept)
+    for state in states:
+        if state.index in gone:
+            state.judged = _without_repeats(state, gone[state.index])
+
+
+def _without_repeats(state: _RowState, gone: Mapping[int, str]) -> Judged:
+    """What is left of a row's answers; a target that loses its last one is rejected."""
+    assert state.prepared is not None
+    judged = state.judged
+    left = tuple(item for offset, item in enumerate(judged.kept) if offset not in gone)
+    lost = {judged.kept[offset].request: detail for offset, detail in gone.items()}
+    left_requests = {item.request for item in left}
+    refused = [
+        RejectedTarget(
+            target=state.prepared.requests[number].target,
+            rejection=Rejection("select", "near_duplicate_output", detail),
+        )
+        for number, detail in sorted(lost.items())
+        if number not in left_requests
+    ]
+    fates = Counter(judged.sample_fates)
+    if fates:
+        fates.update({"kept": -len(gone), "near_duplicate_output": len(gone)})
+    return replace(judged, kept=left, rejected=(*judged.rejected, *refused), sample_fates=fates)
 
 
 def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Rejection:

@@ -155,8 +155,10 @@ class RowStages:
             return RejectedTarget(target=request.target, rejection=sample)
         try:
             verdict = self.task.accept(row, request, sample)
-            if self.content_filter is None or isinstance(verdict, RejectedTarget):
+            if isinstance(verdict, RejectedTarget):
                 return verdict
+            if self.content_filter is None:
+                return _without_context(verdict)
             findings = self.content_filter.filter_output(*verdict.written, row.language, row.path)
         except RecordError as error:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
@@ -166,7 +168,7 @@ class RowStages:
             return RejectedTarget(target=request.target, rejection=rejection)
         reason = self.content_filter.output_reason(findings)
         if reason is None:
-            return verdict
+            return _without_context(verdict)
         rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
         return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
 
@@ -213,6 +215,11 @@ def sample_request(request: Request, sample: int) -> Request:
         return request
     seed = derive_seed(request.sampling.seed, "sample", sample)
     return replace(request, sampling=replace(request.sampling, seed=seed))
+
+
+def _without_context(accepted: Accepted) -> Accepted:
+    """Without the file around the text: five thousand answers to one file must not hold it five thousand times."""
+    return replace(accepted, written=("", accepted.written[1], ""))
 
 
 def _light(kept: Kept) -> Kept:

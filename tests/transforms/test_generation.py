@@ -359,3 +359,52 @@ def test_nested_answers_make_one_row_a_file_and_what_does_not_fit_together_is_re
     ]
     assert (result.counts["targets_accepted"], result.counts["rows_kept"]) == (2, 1)
     release_engines()
+
+
+class DistinctWords(WordTask):
+    """A word may be kept once in a unit."""
+
+    def distinct_texts(self, row, columns):
+        return columns["word"], "the same"
+
+
+def test_answers_of_a_unit_that_repeat_an_earlier_one_are_rejected_and_name_it():
+    def rejected_of(task, **settings):
+        use_engine(SPEC, EchoEngine())
+        work = GenerationWork(
+            task=task,
+            engine=SPEC,
+            columns=ColumnOverrides(),
+            limits=RowLimits(),
+            checkpoint_sha256="",
+            row_workers=0,
+            **settings,
+        )
+        work.open()
+        result = run(work, ["ab cdef", "ab ab gh", "ab"])
+        release_engines()
+        return result
+
+    result = rejected_of(DistinctWords())
+    assert result.kept.column("word").to_pylist() == ["ab", "cdef", "gh"]
+    assert reasons(result) == [
+        ("target", 11, "select", "near_duplicate_output"),
+        ("target", 11, "select", "near_duplicate_output"),
+        ("row", 12, "judge", "no_target_accepted"),
+        ("target", 12, "select", "near_duplicate_output"),
+    ]
+    assert {r["detail"] for r in result.rejected.to_pylist() if r["kind"] == "target"} == {
+        "of word:0 in row 10, which stays"
+    }
+    assert rejected_of(DistinctWords(), distinct=False).kept.num_rows == 6
+    assert rejected_of(WordTask()).kept.num_rows == 6
+
+
+def test_the_file_around_an_answer_is_let_go_as_soon_as_it_was_filtered():
+    row = Row(source=SourceRef("a", 0, 0), content="ab " * 3, content_sha256="", redacted_sha256="")
+    stages = RowStages(task=WordTask(), content_filter=ContentFilter("default"))
+    stages.open()
+    requests = stages.prepare(row).requests
+    completion = Completion(tokens=(2,), finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+    verdict = stages._verdict(row, requests[1], completion)
+    assert verdict.written[0] == verdict.written[2] == ""

@@ -164,6 +164,10 @@ class AnnotateTask:
             },
         )
 
+    def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
+        """The target's own text and the answer."""
+        return row.content[columns["target_start"] : columns["target_end"]], columns["answer"]
+
     def _request(
         self, row: Row, source: Source, kind: str, symbol: Symbol | None, number: int
     ) -> TaskRequest | RejectedTarget:

@@ -100,3 +100,17 @@ class NestingTask(Protocol):
             RecordError: Together they don't fit.
         """
         ...
+
+
+@runtime_checkable
+class DistinctTask(Protocol):
+    """A task whose output should not say the same of the same twice."""
+
+    def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
+        """What an accepted answer was asked about, and what it says: it repeats another where both are nearly alike.
+
+        Args:
+            row: The row that it was asked of.
+            columns: Its result columns.
+        """
+        ...

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -198,6 +198,10 @@ class DocstringTask:
                 },
             },
         )
+
+    def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
+        """The definition and what is said of it."""
+        return columns["code"], columns["documentation_text"]
 
     @property
     def nested_schema(self) -> pa.Schema:

@@ -14,9 +14,9 @@ placeholder, it is not cut off. The original is kept to compare with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -216,6 +216,10 @@ class GenerateTask:
                 },
             },
         )
+
+    def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
+        """The description and the code."""
+        return columns["description"], columns["generated_code"]
 
     # --- asking --------------------------------------------------------------------------------------
 
