@@ -36,6 +36,7 @@ INSTALL_REQUIRES = [
     "tensorstore>=0.1.76,<0.2",
     "tree-sitter>=0.25,<0.27",
     "tree-sitter-language-pack>=0.13,<0.14",
+    "zstandard>=0.23,<0.26",
 ]
 
 DEV_REQUIRES = [

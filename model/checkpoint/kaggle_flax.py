@@ -3,20 +3,21 @@
 Each array is a Zarr array named like `transformer/layer_0/attn/q_einsum.w` (a `.` before the
 last part), lying in a folder of its own or, in newer files, in an OCDBT database that fills the
 folder (`manifest.ocdbt`, `d/`). TensorStore opens both, locally or in `gs://`; Orbax itself would
-start JAX. Arrays are read in whole chunks, as a chunk is decoded as a whole; for that moment it
-is held twice, encoded and decoded.
+start JAX. Arrays are decompressed in blocks of rows where `zarr_chunks` can; else TensorStore reads
+them in whole chunks, each held encoded and decoded for that moment.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 
 from model.checkpoint.deepmind import from_flat
 from model.checkpoint.stored import Checkpoint, StoredTensor, rows_per_block
+from model.checkpoint.zarr_chunks import row_blocks
 from model.errors import ConfigError
 from model.storage import join
 
@@ -42,17 +43,20 @@ def open_orbax(folder: str, files: dict[str, int]) -> Checkpoint:
     url = folder if "://" in folder else f"file://{posixpath.abspath(folder)}"
     base: Any = {"driver": "ocdbt", "base": f"{url}/"} if "manifest.ocdbt" in files else f"{url}/"
     try:
-        keys = [key.decode() for key in tensorstore.KvStore.open(base).result().list().result()]
+        store = tensorstore.KvStore.open(base).result()
+        keys = {key.decode(): None for key in store.list().result()}
         tensors = {}
         for key in keys:
             place, marker = posixpath.split(key)
             if marker in _MARKERS and place:
                 spec = {"driver": _MARKERS[marker], "kvstore": _inside(base, place)}
-                tensors[place.replace(".", "/")] = _stored(spec)
+                tensors[place.replace(".", "/")] = _stored(spec, store, place, keys)
     except (ValueError, OSError) as error:
         raise ConfigError(f"{folder} can't be read as an Orbax checkpoint: {str(error).splitlines()[0]}") from None
     if not tensors:
-        raise ConfigError(f"{folder} is an Orbax checkpoint without arrays (found {', '.join(keys[:4]) or 'nothing'})")
+        raise ConfigError(
+            f"{folder} is an Orbax checkpoint without arrays (found {', '.join(list(keys)[:4]) or 'nothing'})"
+        )
     return from_flat(KIND, folder, {name.removeprefix("params/"): tensor for name, tensor in tensors.items()})
 
 
@@ -60,11 +64,15 @@ def _inside(base: Any, place: str) -> Any:
     return {**base, "path": f"{place}/"} if isinstance(base, dict) else join(base, place) + "/"
 
 
-def _stored(spec: dict[str, Any]) -> StoredTensor:
+def _stored(spec: dict[str, Any], store: Any, place: str, keys: Collection[str]) -> StoredTensor:
     import tensorstore
 
     array = tensorstore.open(spec, read=True).result()
     shape, chunk_rows = tuple(array.shape), int((array.chunk_layout.read_chunk.shape or (1,))[0] or 1)
+    if spec["driver"] == "zarr":
+        metadata = array.spec().to_json()["metadata"]
+        if streamed := row_blocks(store, place, metadata, array.dtype.numpy_dtype, keys):
+            return StoredTensor(shape, array.dtype.name, streamed)
 
     def blocks() -> Iterator[np.ndarray]:
         rows = rows_per_block(shape, array.dtype.numpy_dtype.itemsize)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -14,14 +16,16 @@ import ml_dtypes
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+import tensorstore
 
 import model
 from model import PRESETS, Gemma, GemmaConfig
-from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored
+from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored, zarr_chunks
 from model.errors import ConfigError
 from model.gemma import weight_shapes
 from model.layers import BlockWeights, GemmaWeights
 
+ROOT = Path(__file__).parents[2]
 TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
 MHA = dataclasses.replace(TINY, num_kv_heads=4)
 
@@ -222,3 +226,58 @@ def test_every_layout_holds_each_weight_of_every_preset_once_in_its_size(name, l
     per_block = len(BlockWeights.__dataclass_fields__)
     assert len(paths) == len(set(paths)) == per_block * config.num_layers + 2
     assert sum(int(np.prod(entry.shape)) for entry in entries.values()) == config.num_parameters
+
+
+@pytest.mark.parametrize("compressor", [{"id": "zstd", "level": 1}, None], ids=["zstd", "plain"])
+@pytest.mark.parametrize("rows", [7, 40], ids=["cut", "whole"])
+def test_a_chunk_of_zarr_is_read_as_it_is_decompressed(tmp_path, monkeypatch, compressor, rows):
+    """Beside TensorStore's own reading, chunks that don't divide the rows and blocks that don't divide chunks."""
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 3 * 6 * 4)
+    expected = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
+    metadata = {"shape": [40, 6], "chunks": [rows, 6], "dtype": "<f4", "compressor": compressor}
+    kvstore = f"file://{tmp_path}/"
+    spec = {"driver": "zarr", "kvstore": f"{kvstore}w/", "metadata": metadata}
+    array = tensorstore.open(spec, create=True).result()
+    array.write(expected).result()
+    store = tensorstore.KvStore.open(kvstore).result()
+    keys = [key.decode() for key in store.list().result()]
+    metadata = array.spec().to_json()["metadata"]
+    blocks = list(zarr_chunks.row_blocks(store, "w", metadata, np.dtype(np.float32), keys)())
+    assert max(len(block) for block in blocks) == 3
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+    np.testing.assert_array_equal(array.read().result(), expected)
+    assert zarr_chunks.row_blocks(store, "w", metadata, np.dtype(np.float32), ["w/.zarray"]) is None
+    columns = {**metadata, "chunks": [40, 2]}
+    assert zarr_chunks.row_blocks(store, "w", columns, np.dtype(np.float32), keys) is None
+
+
+@pytest.mark.parametrize("damage", [lambda value: value[:-40], lambda value: b"x" * len(value)], ids=["cut", "other"])
+def test_a_damaged_chunk_of_zarr_is_refused_in_one_line(tmp_path, damage):
+    ocp.PyTreeCheckpointer(use_ocdbt=False).save(tmp_path / "2b", kaggle_tree(TINY, random_weights(TINY)))
+    (chunk,) = (tmp_path / "2b").glob("transformer/embedder.input_embedding/0.0")
+    chunk.write_bytes(damage(chunk.read_bytes()))
+    with pytest.raises(ConfigError, match=r"embedder.input_embedding/0.0 can't be read: ") as error:
+        model.load(tmp_path / "2b", dtype=jnp.float32)
+    assert "\n" not in str(error.value)
+
+
+def test_loading_orbax_in_float32_as_bfloat16_holds_the_result_and_little_more(tmp_path):
+    """The process's own peak, in a process of its own; the largest tensor counts in its final type."""
+    config = dataclasses.replace(TINY, num_layers=1, d_model=256, vocab_size=160_000)
+    ocp.PyTreeCheckpointer().save(tmp_path / "2b", kaggle_tree(config, random_weights(config)))
+    program = """
+import resource, sys, jax, jax.numpy as jnp, tensorstore, model, model.checkpoint.kaggle_flax, model.checkpoint.placing
+jax.block_until_ready(jnp.ones(8) + 1)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+gemma = model.load(sys.argv[1], dtype=jnp.bfloat16)
+jax.block_until_ready(gemma.arrays())
+sizes = [leaf.nbytes for leaf in jax.tree.leaves(gemma.arrays())]
+print(peak() - before, sum(sizes), max(sizes))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT, capture_output=True, text=True
+    )
+    grown, result, largest = map(int, done.stdout.split())
+    assert largest == config.vocab_size * config.d_model * 2
+    assert grown <= result + 1.2 * largest, (grown, result, largest)
