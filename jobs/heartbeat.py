@@ -112,11 +112,18 @@ class HeartbeatWriter:
 
 def read_heartbeats(job_dir: str) -> list[Heartbeat]:
     """The last heartbeat of each worker there ever was, oldest first."""
-    folder = storage.join(job_dir, "heartbeats")
-    beats = [
-        Heartbeat(**json.loads(storage.read_bytes(storage.join(folder, name)))) for name in storage.list_names(folder)
-    ]
-    return sorted(beats, key=lambda beat: beat.at)
+    names = storage.list_names(storage.join(job_dir, "heartbeats"))
+    beats = [read_heartbeat(job_dir, name.removesuffix(".json")) for name in names]
+    return sorted((beat for beat in beats if beat is not None), key=lambda beat: beat.at)
+
+
+def read_heartbeat(job_dir: str, session: str) -> Heartbeat | None:
+    """The last heartbeat of one worker; None before its first."""
+    try:
+        data = storage.read_bytes(storage.join(job_dir, "heartbeats", f"{session}.json"))
+    except FileNotFoundError:
+        return None
+    return Heartbeat(**json.loads(data))
 
 
 def _rss_mb() -> float:

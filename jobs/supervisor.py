@@ -8,6 +8,8 @@ teaches something; deaths that don't end the job with one line:
 - twice in a row with no unit in flight and none committed (the worker can't even start);
 - `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (not the rows are at fault, say memory is short).
 
+A child in which nothing goes on for `row_timeout_s` (`jobs.watchdog`) is killed, and counts as a death.
+
 The child dies with the driver (PR_SET_PDEATHSIG), and then nobody records its death: a user who kills the job
 blames nobody.
 """
@@ -31,12 +33,14 @@ import pyarrow as pa
 from jobs import commits, journal
 from jobs.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from jobs.plan import read_plan
-from jobs.storage import StorageFull
+from jobs.storage import StorageFull, is_unanswered
+from jobs.watchdog import Watchdog
 from jobs.worker import RunSpec, names_a_runner, spec_to_json
 from model.errors import ConfigError
 
 MAX_UNITS_IN_FLIGHT = 2
 MAX_BYTES_IN_FLIGHT = 512_000_000
+ROW_TIMEOUT_S = 1800.0
 MAX_DEATHS_IN_VAIN = 2
 MAX_DEATHS_WITHOUT_COMMIT = 100
 
@@ -58,6 +62,7 @@ def run_units(
     runner_args: Sequence[str] = (),
     max_units_in_flight: int = MAX_UNITS_IN_FLIGHT,
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
+    row_timeout_s: float = ROW_TIMEOUT_S,
     only_units: Iterable[str] | None = None,
 ) -> None:
     """Runs every unit of the frozen plan that has no commit yet; returns when all have one.
@@ -71,7 +76,8 @@ def run_units(
         checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
         runner_args: Beam's own flags. With a `--runner`, that one gets the pipeline and there is no supervisor.
         max_units_in_flight: Units in flight in one process.
-        max_bytes_in_flight: Their estimated bytes together.
+        max_bytes_in_flight: Their bytes together.
+        row_timeout_s: How long a worker with units in flight may stand still.
         only_units: Do these units and no others.
 
     Raises:
@@ -95,7 +101,7 @@ def run_units(
     else:
         orders = {"job_name": job_name, "options": dict(options), "runner_args": list(runner_args)}
         orders["checkpoint_sha256"] = checkpoint_sha256
-        _supervise(spec, orders)
+        _supervise(spec, orders, row_timeout_s)
     left = _uncommitted(spec)
     if left:
         raise WorkerFailed(f"{len(left)} units have no commit though the pipeline has ended, first {min(left)}")
@@ -107,7 +113,7 @@ def _uncommitted(spec: RunSpec) -> set[str]:
     return planned - commits.list_commits(spec.job_dir)
 
 
-def _supervise(spec: RunSpec, orders: Mapping[str, Any]) -> None:
+def _supervise(spec: RunSpec, orders: Mapping[str, Any], row_timeout_s: float) -> None:
     # The worker imports the same code as we do, whatever lies in the current folder (hence also -P below).
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -116,12 +122,14 @@ def _supervise(spec: RunSpec, orders: Mapping[str, Any]) -> None:
     committed = len(commits.list_commits(spec.job_dir))
     while True:
         session = journal.new_session(supervised=True)
-        outcome, how = _run_child(dataclasses.replace(spec, session=session), orders, environment)
-        if outcome is not None:
-            return _conclude(outcome)
+        watchdog = Watchdog(spec.job_dir, session, row_timeout_s)
+        end = _run_child(dataclasses.replace(spec, session=session), orders, environment, watchdog)
+        if end.outcome is not None:
+            return _conclude(end.outcome)
         # A failpoint stands for one accident.
         environment.pop(FAILPOINT_VARIABLE, None)
-        death = journal.record_death(spec.job_dir, session, how)
+        how = end.how
+        death = journal.record_death(spec.job_dir, session, how, stood_still=end.stood_still)
         before, committed = committed, len(commits.list_commits(spec.job_dir))
         without_commit = 0 if committed > before else without_commit + 1
         in_vain = 0 if committed > before or death.open else in_vain + 1
@@ -149,10 +157,17 @@ def _conclude(outcome: Mapping[str, str]) -> None:
         raise ConfigError(message)
 
 
-def _run_child(
-    spec: RunSpec, orders: Mapping[str, Any], environment: Mapping[str, str]
-) -> tuple[dict[str, str] | None, str]:
-    """Runs one worker to its end. Returns what it said at the end (None: it died) and how it ended."""
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """How a worker ended: what it said at the end (None: it died), how, and whether it was killed for standing still."""
+
+    outcome: dict[str, str] | None
+    how: str
+    stood_still: bool
+
+
+def _run_child(spec: RunSpec, orders: Mapping[str, Any], environment: Mapping[str, str], watchdog: Watchdog) -> _End:
+    """Runs one worker to its end."""
     outcome_read, outcome_write = os.pipe()
     with open(outcome_read, "rb") as outcome_file:
         child = subprocess.Popen(
@@ -173,7 +188,7 @@ def _run_child(
             with contextlib.suppress(BrokenPipeError):  # a child that died at once
                 child.stdin.write(json.dumps({**orders, "spec": spec_to_json(spec)}).encode())
                 child.stdin.close()
-            code = child.wait()
+            code = _wait(child, watchdog)
         finally:
             # Also the processes that a dead worker leaves behind.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -181,8 +196,27 @@ def _run_child(
             child.wait()
         echo.join(timeout=5)
         said = outcome_file.read()
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return (json.loads(said) if said else None), how
+    if code is None:
+        how = f"nothing went on for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
+    else:
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return _End(json.loads(said) if said else None, how, stood_still=code is None)
+
+
+def _wait(child: subprocess.Popen[bytes], watchdog: Watchdog) -> int | None:
+    """The child's exit code; None where it stands still."""
+    while True:
+        try:
+            return child.wait(watchdog.period_s)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            if watchdog.stands_still():
+                return None
+        except Exception as error:
+            if not (isinstance(error, OSError) or is_unanswered(error)):
+                raise
+            _log.warning("can't see what the worker does: %s", error)
 
 
 def _echo(output: IO[bytes]) -> None:

@@ -30,6 +30,16 @@ def test_a_row_that_kills_its_worker_is_rejected_and_everything_else_comes_out(t
     assert "the worker died (SIGKILL); units in flight: 000000-toy" in caplog.text
 
 
+def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
+    job_dir = toy.make_job(str(tmp_path), [["a", "hang forever", "b"], ["c"], ["d"]])
+    toy.run_supervised(job_dir, row_timeout_s=5)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "c", "d"]
+    assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "timeout")]
+    assert "the worker died (nothing went on for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
+    assert all(death.stood_still for death in journal.read_deaths(job_dir))
+
+
 def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before it could begin a unit"):

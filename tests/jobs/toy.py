@@ -3,7 +3,7 @@
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
-otherwise   kept, with its length
+"hang"      a pause without an end         otherwise kept, with its length
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -65,6 +66,8 @@ class ToyWork:
                 raise RecordError("toy_refused", "a refused row")
             if word == "sleep":
                 time.sleep(self.options.get("sleep_s", 0.5))
+            if word == "hang":
+                threading.Event().wait()
             if word == "reject":
                 rejected.append(rejected_row(unit, row))
             else:
