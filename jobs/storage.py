@@ -12,9 +12,8 @@ A create whose answer was lost may report False after its own success (the clien
 second one finds the object of the first): callers compare what is there with what they wrote. Names that
 begin with a dot are temporary files and never listed.
 
-Errors that a user can mend come as one line: `ConfigError` (read-only, no permission), `StorageFull`.
-
-Longer than most modules: the two kinds of storage stand side by side, so that their one contract is read in one place.
+Errors that a user can mend come as one line (`jobs.storage_errors`): `ConfigError` (read-only, no permission),
+`StorageFull`.
 """
 
 from __future__ import annotations
@@ -32,6 +31,12 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from jobs.failpoints import failpoint, register
+from jobs.output_file import OutputFile
+from jobs.storage_errors import StorageFull as StorageFull
+from jobs.storage_errors import clear_errors as clear_errors
+from jobs.storage_errors import is_local as is_local
+from jobs.storage_errors import is_unanswered as is_unanswered
+from jobs.storage_errors import unanswered_line as unanswered_line
 from model.errors import ConfigError
 
 # Without this gcsfs asks for each bucket's layout before an operation, which off Google's network may stall for
@@ -41,19 +46,8 @@ os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 CREATE_AFTER_TEMP = register("storage.create_after_temp")
 CREATE_AFTER_LINK = register("storage.create_after_link")
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _COPY_CHUNK_BYTES = 8 << 20
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-
-
-class StorageFull(ConfigError):
-    """No space is left where the job writes. Nothing committed is lost: free some and run the command again."""
-
-
-def is_local(path: str) -> bool:
-    """Whether `path` is in the local file system (`file://` URLs included)."""
-    return "://" not in path or path.startswith("file://")
 
 
 def join(root: str, *parts: str) -> str:
@@ -161,53 +155,6 @@ def remove_temporaries(folder: str) -> None:
         for name in os.listdir(_local(folder)):
             if _TEMPORARY.fullmatch(name):
                 remove(join(folder, name))
-
-
-class OutputFile:
-    """A file being written from start to end, which counts and hashes what goes by.
-
-    pyarrow takes it as a file object. `bytes` and `sha256` are right once it is closed.
-    """
-
-    def __init__(self, path: str, file: IO[bytes]):
-        self.path = path
-        self.bytes = 0
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def write(self, data: Any) -> int:
-        with clear_errors(self.path):
-            view = memoryview(data).cast("B")
-            self._file.write(view)
-        self._hash.update(view)
-        self.bytes += len(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self.bytes
-
-    def flush(self) -> None:
-        """Nothing to do before the end: what counts is the close by `open_output`."""
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """`open_output` closes the file: a writer that closes its sink must not do it in mid-air."""
 
 
 @contextlib.contextmanager
@@ -324,29 +271,6 @@ def open_input(path: str) -> IO[bytes]:
     return open(_local(path), "rb") if is_local(path) else _remote(path).open(path, "rb")
 
 
-# Packages whose own errors, neither OSError nor anything else of Python's, mean that a request came to nothing.
-_CLIENT_PACKAGES = {"aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
-
-
-def is_unanswered(error: BaseException) -> bool:
-    """Whether `error` says that a remote storage gave no answer or refused one, as against what it holds."""
-    package = type(error).__module__.partition(".")[0]
-    return (
-        package in _CLIENT_PACKAGES
-        or isinstance(error, ConnectionError | TimeoutError)
-        or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))
-    )
-
-
-def unanswered_line(error: BaseException) -> str:
-    """What to tell the user of such an error."""
-    said = " ".join(str(error).split())[:300]
-    return (
-        f"the storage gives no answer ({type(error).__name__}: {said}); mend access or network and run the same "
-        "command again: what is committed is kept"
-    )
-
-
 def _local(path: str) -> str:
     return path.removeprefix("file://")
 
@@ -405,22 +329,3 @@ def _sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def clear_errors(path: str) -> Iterator[None]:
-    """Turns the errors that a user can mend into one line each."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(
-                f"no space left while writing {path}; free some space and run the same command again: "
-                "what is committed is kept"
-            ) from error
-        if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
-            why = os.strerror(error.errno).lower() if error.errno else "no permission"
-            raise ConfigError(f"can't write {path}: {why}; choose another --output or mend its permissions") from error
-        if isinstance(error, FileNotFoundError) and not is_local(path):
-            raise ConfigError(f"can't write {path}: not found; is there such a bucket?") from error
-        raise

@@ -159,7 +159,7 @@ def _conclude(outcome: Mapping[str, str]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _End:
-    """How a worker ended: what it said at the end (None: it died), how, and whether it was killed for standing still."""
+    """How a worker ended: what it said (None: it died), how, and whether it was killed for standing still."""
 
     outcome: dict[str, str] | None
     how: str

@@ -1,0 +1,68 @@
+"""What goes wrong with a storage, told so that a user can mend it: full, forbidden, silent.
+
+`clear_errors` turns the errors of the operating system and of remote clients into one line each; `is_unanswered` tells
+an answer that never came from what a file holds, since only the one may be tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from model.errors import ConfigError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class StorageFull(ConfigError):
+    """No space is left where the job writes. Nothing committed is lost: free some and run the command again."""
+
+
+def is_local(path: str) -> bool:
+    """Whether `path` is in the local file system (`file://` URLs included)."""
+    return "://" not in path or path.startswith("file://")
+
+
+@contextlib.contextmanager
+def clear_errors(path: str) -> Iterator[None]:
+    """Turns the errors that a user can mend into one line each."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(
+                f"no space left while writing {path}; free some space and run the same command again: "
+                "what is committed is kept"
+            ) from error
+        if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
+            why = os.strerror(error.errno).lower() if error.errno else "no permission"
+            raise ConfigError(f"can't write {path}: {why}; choose another --output or mend its permissions") from error
+        if isinstance(error, FileNotFoundError) and not is_local(path):
+            raise ConfigError(f"can't write {path}: not found; is there such a bucket?") from error
+        raise
+
+
+# Packages whose own errors, neither OSError nor anything else of Python's, mean that a request came to nothing.
+_CLIENT_PACKAGES = {"aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Whether `error` says that a remote storage gave no answer or refused one, as against what it holds."""
+    package = type(error).__module__.partition(".")[0]
+    return (
+        package in _CLIENT_PACKAGES
+        or isinstance(error, ConnectionError | TimeoutError)
+        or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))
+    )
+
+
+def unanswered_line(error: BaseException) -> str:
+    """What to tell the user of such an error."""
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"the storage gives no answer ({type(error).__name__}: {said}); mend access or network and run the same "
+        "command again: what is committed is kept"
+    )
