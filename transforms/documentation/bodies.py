@@ -25,7 +25,7 @@ from transforms.symbols.find import item_span
 BODY_LANGUAGES = ("python", "javascript", "typescript", "tsx", "java", "kotlin", "go", "rust", "c", "cpp", "csharp")
 
 # A larger file isn't parsed anew for each of its functions: what holds the function is.
-WHOLE_FILE_BYTES: Final = 64_000
+WHOLE_FILE_BYTES: Final = 16_000
 
 # Bodies that stand for one that is still to be written. Comments are taken out before.
 _PLACEHOLDER = re.compile(

@@ -3,7 +3,8 @@
 Python: the definition's `ast`, its documentation taken out, is equal before and after. Other languages: the leaves of
 the syntax tree that are no comments are equal. Python compares the definition's own lines (any indentation is
 wrapped in an `if`), so that a file of 5,000 functions isn't parsed 5,000 times; other languages compare the
-whole file up to `WHOLE_FILE_BYTES`, beyond that the definition's own lines.
+whole file up to `WHOLE_FILE_BYTES`, beyond that the top-level item that holds the symbol. What is outside of what is
+compared is the same bytes, and what is compared ends outside of any comment.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from collections.abc import Iterator
 from transforms.documentation.forms import Hole
 from transforms.fim.syntax import Source, parse
 from transforms.symbols import Symbol
+from transforms.symbols.find import item_span
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
 
-WHOLE_FILE_BYTES = 64_000
+WHOLE_FILE_BYTES = 16_000
 
 
 def splice(hole: Hole, answer: str) -> bytes:
@@ -117,9 +119,8 @@ def _python_code(data: bytes, symbol: Symbol, end: int) -> tuple[str, str | None
 def _tokens_unchanged(source: Source, spliced: bytes, symbol: Symbol) -> bool:
     data, grammar = source.data, source.grammar
     if len(data) > WHOLE_FILE_BYTES:
-        start = data.rfind(b"\n", 0, min(symbol.insert_at, symbol.doc[0] if symbol.doc else symbol.insert_at)) + 1
-        grown = len(spliced) - len(data)
-        data, spliced = data[start : symbol.end], spliced[start : symbol.end + grown]
+        start, end = item_span(source, symbol)
+        data, spliced = data[start:end], spliced[start : end + len(spliced) - len(data)]
     before, after = parse(data, grammar), parse(spliced, grammar)
     if before is None or after is None:
         return False

@@ -11,6 +11,7 @@ nodes parse. Cost: a parse (see `transforms.fim.syntax`) and one query.
 
 from __future__ import annotations
 
-from transforms.symbols.find import Parameter, Symbol, find_symbols
+from transforms.symbols.find import find_symbols
+from transforms.symbols.symbol import Parameter, Symbol
 
 __all__ = ["Parameter", "Symbol", "find_symbols"]

@@ -14,74 +14,28 @@ from dataclasses import dataclass, replace
 import tree_sitter
 
 from transforms.fim.syntax import Source, captures
-from transforms.symbols.grammars import SYMBOL_GRAMMARS, SymbolGrammar, SymbolKind, symbol_query
+from transforms.symbols.grammars import SYMBOL_GRAMMARS, SymbolGrammar, symbol_query
+from transforms.symbols.python_ast import python_symbols
 from transforms.symbols.signatures import Signatures
+from transforms.symbols.symbol import Parameter, Symbol, SymbolKind, blanks_before, line_start
 
 Node = tree_sitter.Node
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter's name; "" where a pattern takes the argument apart."""
-
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Symbol:
-    """One thing that can have documentation. Offsets are bytes of the file's UTF-8.
-
-    Args:
-        kind: `module`, `class`, `function` or `method`.
-        name: Its own name; "" for the module.
-        qualified_name: With the names around it, by dots.
-        start, end: The definition with its decorators, export or template; documentation before it isn't in.
-        body_start, body_end: What follows the signature; empty at `end` where there is no body.
-        doc: Where its documentation stands, or None.
-        insert_at: Where new documentation goes: for Python the first statement of the body, elsewhere the line that
-            documentation is put above of, or the definition's own start within a line.
-        indent: The blanks that begin the documentation's lines.
-        parameters: In order; receivers left out.
-        type_parameters: Names that documentation may describe too.
-        returns_value: Whether a call gives a value; None where the syntax alone can't tell.
-        yields: Whether it is a generator.
-        raises: Names of types that its own body raises.
-        result_types: Types of what it returns, as declared or told by literals; empty where neither tells.
-        has_calls: Whether its body calls anything, so that types may be raised and things happen that it doesn't name.
-        constructor: Classes: the parameters of the one constructor, receiver left out; None without one, or with more.
-        is_inline_body: Python: the body stands on the line of the colon.
-    """
-
-    kind: SymbolKind
-    name: str
-    qualified_name: str
-    start: int
-    end: int
-    body_start: int
-    body_end: int
-    doc: tuple[int, int] | None
-    insert_at: int
-    indent: str
-    parameters: tuple[Parameter, ...] = ()
-    type_parameters: tuple[str, ...] = ()
-    returns_value: bool | None = None
-    yields: bool = False
-    raises: tuple[str, ...] = ()
-    result_types: tuple[str, ...] = ()
-    has_calls: bool = True
-    constructor: tuple[Parameter, ...] | None = None
-    is_inline_body: bool = False
 
 
 def find_symbols(source: Source) -> list[Symbol]:
     """Finds all symbols of a file, the module first, then in the order in which they begin.
 
-    A definition with a syntax error in its own signature is left out; one whose body has an error is too, since nothing
-    said of it could be checked. Languages without a symbol grammar give an empty list.
+    A file that tree-sitter finds an error in and Python none is read by Python's own parser. Else a definition with a
+    syntax error in its signature or body is left out, since nothing said of it could be checked.
+    Languages without a symbol grammar give an empty list.
     """
     spec = SYMBOL_GRAMMARS.get(source.grammar)
     if spec is None:
         return []
+    if source.grammar == "python" and source.tree.root_node.has_error:
+        by_python = python_symbols(source.data)
+        if by_python is not None:
+            return _with_constructors(by_python)
     signatures = Signatures(source)
     symbols = []
     scopes: list[tuple[int, str, str]] = []  # (end, kind, name) of the definitions around the current one
@@ -214,24 +168,14 @@ class _Place:
     is_inline_body: bool = False
 
 
-def _line_start(data: bytes, offset: int) -> int:
-    return max(data.rfind(b"\n", 0, offset), data.rfind(b"\r", 0, offset)) + 1
-
-
-def _blanks_before(data: bytes, offset: int) -> str | None:
-    """The blanks between the line's start and `offset`; None where something else stands there."""
-    before = data[_line_start(data, offset) : offset]
-    return before.decode() if not before.strip(b" \t\f") else None
-
-
 def _place_in_body(source: Source, body: Node, definition: Node) -> _Place:
     statements = [child for child in body.named_children if child.type != "comment"]
     first = statements[0] if statements else body
     doc = _docstring(source.data, first)
-    blanks = _blanks_before(source.data, first.start_byte)
+    blanks = blanks_before(source.data, first.start_byte)
     if blanks is not None and first.start_point.row > definition.start_point.row:
         return _Place(doc, first.start_byte, blanks)
-    line = _line_start(source.data, definition.start_byte)
+    line = line_start(source.data, definition.start_byte)
     own = source.data[line : definition.start_byte]
     indent = own[: len(own) - len(own.lstrip(b" \t"))].decode()
     return _Place(doc, first.start_byte, indent + ("\t" if "\t" in indent else "    "), is_inline_body=True)
@@ -259,7 +203,7 @@ def _place_before(source: Source, spec: SymbolGrammar, outer: Node) -> _Place:
     doc = None
     if block and source.data.startswith(spec.doc_openers, block[0].start_byte):
         doc = (block[0].start_byte, _comment_end(source, block[-1]))
-    blanks = _blanks_before(source.data, anchor.start_byte)
+    blanks = blanks_before(source.data, anchor.start_byte)
     return _Place(doc, anchor.start_byte, blanks if blanks is not None else "", is_inline_body=blanks is None)
 
 
@@ -279,7 +223,7 @@ def _comments_above(source: Source, spec: SymbolGrammar, anchor: Node) -> list[N
         gap = source.data[_comment_end(source, previous) : below.start_byte]
         if gap.strip() or gap.count(b"\n") > 1 or gap.count(b"\r") > 1:
             break
-        if _blanks_before(source.data, previous.start_byte) is None:
+        if blanks_before(source.data, previous.start_byte) is None:
             break  # it belongs to the code before it on its line
         is_block = source.data.startswith(b"/*", previous.start_byte)
         if run and is_block != source.data.startswith(b"/*", run[0].start_byte):
@@ -354,5 +298,5 @@ def item_span(source: Source, symbol: Symbol) -> tuple[int, int]:
     first = min(symbol.start, symbol.insert_at, symbol.doc[0] if symbol.doc is not None else symbol.start)
     if symbol.kind == "module" or cursor.goto_first_child_for_byte(symbol.start) is None or cursor.node is None:
         return 0, len(source.data)
-    start = _line_start(source.data, min(first, cursor.node.start_byte))
+    start = line_start(source.data, min(first, cursor.node.start_byte))
     return start, max(cursor.node.end_byte, symbol.end)

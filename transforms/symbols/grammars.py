@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-SymbolKind = Literal["module", "class", "function", "method"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SymbolGrammar:

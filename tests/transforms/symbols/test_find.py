@@ -6,6 +6,7 @@ import ast
 import json
 import textwrap
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from transforms.fim.syntax import parse
 from transforms.symbols import Parameter, find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
+from transforms.symbols.python_ast import python_symbols
 
 FILES = {
     "python": '''\
@@ -230,6 +232,27 @@ def test_symbols_parameters_returns_and_documentation_are_found(language):
         for s in found
     ]
     assert facts == EXPECTED[language]
+
+
+@pytest.mark.parametrize("folder", ["json", "importlib"])
+def test_python_read_by_its_own_parser_gives_the_same_symbols(folder):
+    texts = [file.read_bytes() for file in sorted((Path(json.__file__).parent.parent / folder).glob("*.py"))]
+    texts += [textwrap.dedent(FILES["python"]).encode(), "\ufeffdef größe(ß): return ß\r\n".encode()]
+    for data in texts:
+        wanted, found = find_symbols(parse(data, "python")), python_symbols(data)
+        assert len(found) == len(wanted)
+        for ours, theirs in zip(found, wanted, strict=True):
+            # Comments before the first statement are in the block for the one and before it for the other.
+            assert replace(ours, body_start=theirs.body_start, constructor=theirs.constructor) == theirs
+
+
+def test_a_file_that_only_pythons_own_parser_takes_gives_all_its_symbols():
+    # The error that tree-sitter sees here takes the class with it.
+    text = "class A:\n    def f(self):\n        match = 1\n        return (match\n\\\n)\n\nprint (yield_ := 1)\n"
+    data = text.encode() + b"\x0cclass B:\n    pass\n"
+    compile(data, "x", "exec")
+    names = [symbol.qualified_name for symbol in find_symbols(parse(data, "python"))]
+    assert names == ["", "A", "A.f", "B"]
 
 
 def test_what_a_body_tells_of_its_result_and_its_faults_is_found():
