@@ -1,6 +1,6 @@
 """Figures of span choice, import resolution, order of files and packing; prints one table.
 
-    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--skip-job]
+    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order job]
 
 The corpus is what is at hand on any machine: the interpreter's standard library and the packages installed beside
 this one. Rates are per core, of process time; a busy machine still slows them. What each figure means stands in its
@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import itertools
 import json
 import os
 import random
-import resource
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -29,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.processes import watch  # noqa: E402
 from model.tokenizer import Tokenizer  # noqa: E402
 from transforms.fim.grammars import SYNTAX_KINDS  # noqa: E402
 from transforms.fim.spans import LINE_KINDS, Recipe, choose_spans  # noqa: E402
@@ -92,9 +92,9 @@ def bench_spans(files: Files) -> dict[str, float]:
     texts = [(text, content_sha256(text)) for text in files.values() if text][:600]
     num_bytes = sum(len(text.encode()) for text, _ in texts)
 
-    def choose(recipe: Recipe) -> None:
+    def choose(recipe: Recipe, count: int = 1) -> None:
         for text, sha in texts:
-            spans = choose_spans(text, "python", job_seed=1, content_sha256=sha, count=1, recipe=recipe)
+            spans = choose_spans(text, "python", job_seed=1, content_sha256=sha, count=count, recipe=recipe)
             for span in spans:  # the three parts, as every layout takes them
                 _ = text[: span.start], text[span.start : span.end], text[span.end :]
 
@@ -103,6 +103,8 @@ def bench_spans(files: Files) -> dict[str, float]:
     return {
         "span choice by syntax, MB/s a core": rate(lambda: choose(by_syntax), num_bytes),
         "span choice by lines and characters, MB/s a core": rate(lambda: choose(by_lines), num_bytes),
+        "span choice by the default mix, MB/s a core": rate(lambda: choose(Recipe()), num_bytes),
+        "span choice by the default mix, four a file, MB/s a core": rate(lambda: choose(Recipe(), 4), num_bytes),
     }
 
 
@@ -205,34 +207,64 @@ def bench_standard_library_imports(files: Files) -> dict[str, float]:
 
 # --- order -------------------------------------------------------------------------------------------
 
+ORDERS = ("dependency", "alphabetical", "random")
+Edge = tuple[str, str]  # a file, and one that it imports
+
+
+def edges_of(name: str, files: Files) -> tuple[list[str], dict[str, frozenset[str]]]:
+    """A repository's files in the order of their dependencies, and its resolved imports."""
+    facts = [read_facts(path, text) for path, text in files.items() if text]
+    configs = {path: text for path, text in files.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
+    ordered = order_repository(RepositoryIndex(facts, name, configs))
+    return ordered.paths, ordered.imports
+
+
+def earlier(pack: list[str], edges: Iterable[Edge]) -> set[Edge]:
+    """The imports whose target stands before them in a pack."""
+    place = {path: number for number, path in reversed(list(enumerate(pack)))}
+    return {(a, b) for a, b in edges if a in place and b in place and place[b] < place[a]}
+
 
 def bench_order(repositories: dict[str, Files], tokenizer: Tokenizer, context_length: int) -> dict[str, float]:
-    """Of all resolved imports, how many point at a file that stands earlier, in the repository and in the same row."""
-    totals = {(kind, where): 0 for kind in ("dependency", "alphabetical", "random") for where in ("before", "in_row")}
-    num_edges = 0
+    """Of the resolved imports, how many point at a file that stands earlier in the same pack (the same row).
+
+    Once with each order packed as a whole: rows of the same length over the same files, none of which may look ahead by
+    imports but the first. And once with the packs of the first taken as given and only the files in each put in
+    another order, so that nothing but the order differs.
+    """
+    own = dict.fromkeys(ORDERS, 0)
+    same = dict.fromkeys(ORDERS, 0)
+    whole = dict.fromkeys(ORDERS, 0)
+    num_edges = num_pairs = 0
     for name, files in repositories.items():
-        index = RepositoryIndex([read_facts(path, text) for path, text in files.items() if text], name)
-        ordered = order_repository(index)
-        edges = [(a, b) for a, targets in ordered.imports.items() for b in targets]
+        paths, imports = edges_of(name, files)
+        edges = [(a, b) for a, targets in imports.items() for b in targets]
         num_edges += len(edges)
-        shuffled = random.Random(0).sample(ordered.paths, len(ordered.paths))
-        orders = {"dependency": ordered.paths, "alphabetical": sorted(ordered.paths), "random": shuffled}
-        for kind, order in orders.items():
-            place = {path: number for number, path in enumerate(order)}
-            totals[kind, "before"] += sum(place[b] < place[a] for a, b in edges)
+        draw = random.Random(name)
+        for kind in ORDERS:
+            order = {"dependency": paths, "alphabetical": sorted(paths), "random": draw.sample(paths, len(paths))}[kind]
+            whole[kind] += len(earlier(order, edges))
             packer = RowPacker(tokenizer, DocumentRecipe(fim_rate=0.0), context_length)
-            sources = [SourceFile(name, path, "python", files[path], content_sha256(files[path])) for path in order]
-            # Only the order that knows its imports may look ahead by them.
-            rows = [*packer.pack(sources, ordered.imports if kind == "dependency" else {}), *packer.finish()]
-            together: set[tuple[str, str]] = set()  # each edge once, however many rows a long file spans
-            for row in rows:
-                parts = {part["path"]: number for number, part in enumerate(row["parts"])}
-                together.update((a, b) for a, b in edges if parts.get(b, len(parts)) < parts.get(a, -1))
-            totals[kind, "in_row"] += len(together)
-    figures: dict[str, float] = {"packages whose order is judged": len(repositories), "resolved imports": num_edges}
-    for (kind, where), count in totals.items():
-        what = "imported file stands earlier" if where == "before" else "imported file stands earlier in the same row"
-        figures[f"{what}, {kind} order"] = count / max(1, num_edges)
+            sources = (SourceFile(name, path, "python", files[path], content_sha256(files[path])) for path in order)
+            rows = [*packer.pack(sources, imports if kind == "dependency" else {}), *packer.finish()]
+            packs = [list(dict.fromkeys(part["path"] for part in row["parts"])) for row in rows]
+            own[kind] += len(set().union(*(earlier(pack, edges) for pack in packs)))
+            if kind != "dependency":
+                continue
+            pairs = [[(a, b) for a, b in edges if a in pack and b in pack] for pack in map(set, packs)]
+            num_pairs += sum(map(len, pairs))
+            for pack, inside in zip(packs, pairs, strict=True):
+                same["dependency"] += len(earlier(pack, inside))
+                same["alphabetical"] += len(earlier(sorted(pack), inside))
+                same["random"] += len(earlier(draw.sample(pack, len(pack)), inside))
+    figures: dict[str, float] = {"repositories whose order is judged": len(repositories), "resolved imports": num_edges}
+    for kind in ORDERS:
+        figures[f"imported file stands earlier in the repository, {kind} order"] = whole[kind] / num_edges
+    for kind in ORDERS:
+        figures[f"imported file stands earlier in the same pack, packed in {kind} order"] = own[kind] / num_edges
+    figures["imports within one pack"] = num_pairs
+    for kind in ORDERS:
+        figures[f"of these, imported file stands earlier, the same packs in {kind} order"] = same[kind] / num_pairs
     return figures
 
 
@@ -254,21 +286,56 @@ def bench_job(repositories: dict[str, Files], tokenizer: str, context_length: in
         pq.write_table(pa.Table.from_pylist(rows), f"{folder}/corpus.parquet", row_group_size=500)
         command = [sys.executable, "-m", "jobs", "pack", "--input", f"{folder}/corpus.parquet", "--output"]
         command += [f"{folder}/out", "--tokenizer", tokenizer, "--context_length", str(context_length)]
-        began = time.monotonic()
-        subprocess.run([*command, "--progress", "none"], cwd=ROOT, check=True, stdout=sys.stderr)
-        took_s = time.monotonic() - began
+        usage = watch([*command, "--progress", "none"], cwd=ROOT)
         summary = json.loads(Path(folder, "out", "summary.json").read_text())
+        imports = {name: edges_of(name, files)[1] for name, files in repositories.items()}
+        ahead = bench_packed(Path(folder, "out", "data"), imports)
     packed, tokens = summary["counts"]["rows_packed"], summary["counts"]["tokens_out"]
     return {
+        "repositories packed": len(repositories),
         "files packed": summary["rows"]["kept"],
+        "files rejected": summary["rows"]["rejected"],
+        "files redacted": summary["counts"].get("rows_redacted", 0),
         "megabytes packed": sum(len(row["content"]) for row in rows) / 1e6,
-        "seconds": took_s,
-        "largest process, GB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
+        "seconds": usage.seconds,
+        "peak memory of all processes, MB": usage.peak_rss_mb,
+        "of it private, MB": usage.peak_private_mb,
         "rows": packed,
         "tokens": tokens,
         "tokens per row, share of the context length": tokens / packed / context_length,
         "documents with FIM, share": summary["counts"]["documents_fim"] / summary["counts"]["documents"],
         "FIM documents in SPM, share": summary["counts"]["documents_spm"] / summary["counts"]["documents_fim"],
+        **ahead,
+    }
+
+
+def bench_packed(folder: Path, imports: dict[str, dict[str, frozenset[str]]]) -> dict[str, float]:
+    """The order figures of the rows that a job wrote: imports whose target stands earlier in the same row."""
+    import pyarrow.parquet as pq
+
+    counts = {"pairs": 0, "earlier": 0, "alphabetical": 0}
+    reached: set[tuple[str, Edge]] = set()
+    for path in sorted(folder.glob("*.parquet")):
+        with pq.ParquetFile(path) as parquet:
+            for batch in parquet.iter_batches(64, columns=["parts"]):
+                for parts in batch.column("parts").to_pylist():
+                    packs: dict[str, dict[str, None]] = {}
+                    for part in parts:
+                        packs.setdefault(part["repo_name"], {})[part["path"]] = None
+                    for name, pack in packs.items():
+                        inside = [(a, b) for a in pack for b in imports[name].get(a, ()) if b in pack]
+                        found = earlier(list(pack), inside)
+                        counts["pairs"] += len(inside)
+                        counts["earlier"] += len(found)
+                        counts["alphabetical"] += len(earlier(sorted(pack), inside))
+                        reached.update((name, edge) for edge in found)
+    num_edges = sum(len(targets) for graph in imports.values() for targets in graph.values())
+    return {
+        "imports resolved in the job's repositories": num_edges,
+        "of these, imported file stands earlier in the same row": len(reached) / num_edges,
+        "imports within one row": counts["pairs"],
+        "of these, imported file stands earlier": counts["earlier"] / counts["pairs"],
+        "of these, imported file would stand earlier in alphabetical order": counts["alphabetical"] / counts["pairs"],
     }
 
 
@@ -278,23 +345,17 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="embedded")
     parser.add_argument("--packages", type=int, default=24)
     parser.add_argument("--context_length", type=int, default=8192)
-    parser.add_argument("--skip-job", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=("spans", "imports", "order", "job"))
     options = parser.parse_args()
     library, packages = standard_library(), installed_packages(options.packages)
-    figures: dict[str, float] = {}
-    for bench in (
-        lambda: bench_spans(library),
-        bench_small_repositories,
-        lambda: bench_standard_library_imports(library),
-        lambda: bench_order(packages, Tokenizer.load(options.tokenizer), options.context_length),
-        lambda: (
-            {}
-            if options.skip_job
-            else bench_job({"python/cpython": library, **packages}, options.tokenizer, options.context_length)
-        ),
-    ):
+    benches: dict[str, list[Callable[[], dict[str, float]]]] = {
+        "spans": [lambda: bench_spans(library)],
+        "imports": [bench_small_repositories, lambda: bench_standard_library_imports(library)],
+        "order": [lambda: bench_order(packages, Tokenizer.load(options.tokenizer), options.context_length)],
+        "job": [lambda: bench_job({"python/cpython": library, **packages}, options.tokenizer, options.context_length)],
+    }
+    for bench in itertools.chain(*(benches[name] for name in options.only or benches)):
         for name, value in bench().items():
-            figures[name] = value
             print(f"| {name} | {value:,.4g} |" if isinstance(value, float) else f"| {name} | {value:,} |", flush=True)
 
 

@@ -38,7 +38,9 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends the job as cleanly as Ctrl-C."""
 
 
-def run_job(job_name: str, options: CommonOptions, beam_args: Sequence[str], work: Work) -> int:
+def run_job(
+    job_name: str, options: CommonOptions, beam_args: Sequence[str], work: Work, *, reads: str | None = None
+) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
 
     Args:
@@ -46,12 +48,14 @@ def run_job(job_name: str, options: CommonOptions, beam_args: Sequence[str], wor
         options: The job's options.
         beam_args: Beam's own flags.
         work: What to do; not opened here but for the sample of a dry run.
+        reads: A folder with what the job made of its input, in the columns that `work` names; read instead of it.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2): one line says why.
     """
     prog = f"codemill {job_name}"
-    driver = _Driver(job_name, dataclasses.replace(options, output=_normal(options.output)), list(beam_args), work)
+    options = dataclasses.replace(options, output=_normal(options.output))
+    driver = _Driver(job_name, options, list(beam_args), work, reads)
     try:
         with _terminate_like_interrupt():
             if options.dry_run:
@@ -116,11 +120,12 @@ def _terminate_like_interrupt() -> Iterator[None]:
 class _Driver:
     """One run of a job."""
 
-    def __init__(self, job_name: str, options: CommonOptions, beam_args: list[str], work: Work):
+    def __init__(self, job_name: str, options: CommonOptions, beam_args: list[str], work: Work, reads: str | None):
         self.job_name = job_name
         self.options = options
         self.beam_args = beam_args
         self.work = work
+        self.reads = reads
         self.output = options.output
         self.job_dir = storage.join(options.output, "_job")
         self.checkpoint_sha256 = str(getattr(work, "checkpoint_sha256", ""))
@@ -162,7 +167,18 @@ class _Driver:
         """Reads the inputs' footers and cuts them into units; writes nothing."""
         from jobs.planning import plan_job
 
-        return plan_job(self.options, self.work, self._say)
+        if self.reads is None:
+            return plan_job(self.options, self.work, self._say)
+        options = dataclasses.replace(
+            self.options,
+            input=(self.reads,),
+            limit=None,
+            content_column=None,
+            path_column=None,
+            repo_column=None,
+            language_column=None,
+        )
+        return plan_job(options, self.work, self._say)
 
     def _begin(self, planned: PlannedJob) -> JobFile:
         from jobs.planning import freeze

@@ -1,16 +1,19 @@
 """Groups a corpus by repository, wherever a repository's files lie: Parquet in, Parquet out, memory bounded.
 
-    input files --pass 1--> buckets by the hash of the repository --pass 2--> one grouped file a bucket
+    input files --by hash of the repository--> buckets --sorted--> one grouped file a bucket
 
-1. Every row goes to the bucket of its repository's hash, with where it came from. Buckets are spooled to local disk.
-2. Each bucket is read, sorted by repository and path, and written so that a row group holds whole repositories: the
-   planner, whose units don't reach beyond a row group, then gives each unit whole repositories.
+Every row goes to the bucket of its repository's hash, with where it came from. Each bucket is sorted by repository and
+path and written so that a row group holds whole repositories, each of which becomes a unit of the job. There are
+two ways from rows to buckets, with the same result:
+
+- on one machine by way of local disk, in this process: the local runner holds what it groups in memory;
+- on a runner that the user names by Beam's `GroupByKey` (`jobs.grouping_beam`), so that no machine sees all rows.
 
 The result depends on rows and on the number of buckets, not on how the rows were spread over files. Grouping again
 starts over, unless the manifest says that it was finished for the same input.
 
-Memory: one bucket (about `BUCKET_MB`, more where one repository is larger), and `SPOOL_MB` of rows under way. Done by
-the driver, in files instead of a runner's shuffle: the local runner holds a shuffle in memory (about 5 GB for 1 GB).
+Memory: one bucket (about `BUCKET_MB`, more where one repository is larger, or above `MAX_BUCKETS` of them), and
+`SPOOL_MB` of rows under way.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,15 +34,20 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.inputs import InputFile, Inputs, expand, read_inputs
 from jobs.schemas import fit_table
+from jobs.worker import names_a_runner
 from model.errors import ConfigError
 from transforms.columns import ColumnMap, ColumnOverrides
 
 BUCKET_MB: Final = 128
 GROUP_MB: Final = 32
-MAX_BUCKETS: Final = 256
+MAX_BUCKETS: Final = 256  # files that are open at once
+MAX_BUCKETS_ON_A_RUNNER: Final = 65_536
 SPOOL_MB: Final = 64
-_BATCH_ROWS: Final = 512
+_BATCH_ROWS: Final = 128
 FOLDER, MANIFEST = "grouped", "grouped.json"
+
+# The columns of the grouped files; beside them stands where a row comes from.
+COLUMNS: Final = ColumnOverrides(content="content", path="path", repo_name="repo_name", language="language")
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,29 @@ class Grouped:
     rows: int
 
 
+class Outcome(NamedTuple):
+    """What grouping gave: how many rows, and the name and fault of each file that was found damaged on the way."""
+
+    rows: int
+    bad_files: tuple[tuple[str, str], ...]
+
+
 def group_by_repository(
-    patterns: Sequence[str], job_dir: str, overrides: ColumnOverrides, *, limit: int | None = None
+    patterns: Sequence[str],
+    job_dir: str,
+    overrides: ColumnOverrides,
+    *,
+    limit: int | None = None,
+    beam_args: Sequence[str] = (),
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, or finds that it is grouped already.
+
+    Args:
+        patterns: The input's files, folders and globs.
+        job_dir: The job's folder.
+        overrides: The user's own choice of columns.
+        limit: Take only the first so many rows.
+        beam_args: Beam's flags; with a runner among them, that runner groups.
 
     Raises:
         ConfigError: The input names nothing, has no repository or path column, or was another when it was grouped.
@@ -73,20 +101,25 @@ def group_by_repository(
                 f"{job_dir} was grouped for --input {' '.join(manifest['asked']['input'])}; a resumed job can't change "
                 "--input, --limit or columns; choose another --output"
             )
-        return Grouped(manifest["folder"], tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
+        # The folder's name is relative, so that an output can be moved.
+        folder = storage.join(job_dir, manifest["folder"])
+        return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
     inputs = read_inputs(expand(patterns), overrides)
     _check_columns(inputs.columns)
     # A folder of its own for each try: what an interrupted one left behind is never read.
-    folder = storage.join(job_dir, FOLDER, hashlib.sha256(os.urandom(16)).hexdigest()[:12])
-    bad = [(file.uri, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
-    with tempfile.TemporaryDirectory(prefix="codemill-group-") as spool:
-        writers, rows = _spool(inputs, spool, bad, limit)
-        for number, path in enumerate(writers):
-            _write_bucket(path, storage.join(folder, f"repositories-{number:05d}.parquet"))
-    if not rows:
+    name = storage.join(FOLDER, secrets.token_hex(6))
+    folder = storage.join(job_dir, name)
+    if names_a_runner(beam_args):
+        from jobs.grouping_beam import group_on_runner
+
+        outcome = group_on_runner(_reading(inputs, MAX_BUCKETS_ON_A_RUNNER), inputs, folder, limit, beam_args)
+    else:
+        outcome = _group_on_disk(inputs, folder, limit)
+    if not outcome.rows:
         raise ConfigError(f"the input has no rows: {len(inputs.files)} files")
-    grouped = Grouped(folder, tuple(bad), rows)
-    record = {"asked": asked, "folder": folder, "bad_files": bad, "rows": rows}
+    bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
+    grouped = Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
+    record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
     storage.write_bytes(manifest_path, json.dumps(record, indent=1).encode())
     return grouped
 
@@ -103,51 +136,78 @@ def _check_columns(columns: ColumnMap) -> None:
             raise ConfigError(f"the input has no {what} column, which grouping needs; name it with {flag}")
 
 
-# --- pass 1 ----------------------------------------------------------------------------------------
+# --- spread over buckets -----------------------------------------------------------------------------
 
 
-def _spool(inputs: Inputs, folder: str, bad: list[tuple[str, str]], limit: int | None) -> tuple[list[str], int]:
-    """Spreads all rows over buckets; returns the buckets' files and the number of rows."""
+@dataclass(frozen=True)
+class Reading:
+    """How input files are read, and into how many buckets their rows go.
+
+    Args:
+        columns: Which input column is what.
+        schema: Of grouped rows.
+        buckets: How many there are.
+    """
+
+    columns: ColumnMap
+    schema: pa.Schema
+    buckets: int
+
+    def spread(self, file: InputFile, group: int, limit: int | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of one row group, or the first `limit` of them, by bucket, a few hundred rows at a time."""
+        for table in self._read(file, group):
+            table = table if limit is None else table.slice(0, limit)
+            limit = None if limit is None else limit - table.num_rows
+            yield from self._split(table)
+
+    def _read(self, file: InputFile, group: int) -> Iterator[pa.Table]:
+        columns = self.columns
+        names = {"content": columns.content, "path": columns.path}
+        names |= {"repo_name": columns.repo_name, "language": columns.language}
+        with storage.open_input(file.uri) as opened, pq.ParquetFile(opened) as parquet:
+            present = set(parquet.schema_arrow.names)
+            used = {part: name for part, name in names.items() if name is not None and name in present}
+            projected = list(dict.fromkeys(used.values()))
+            row = 0
+            for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=projected):
+                count = batch.num_rows
+                table = pa.table({part: batch.column(name) for part, name in used.items()})
+                table = table.append_column("source_uri", pa.array([file.public_name] * count, pa.large_string()))
+                table = table.append_column("source_row_group", pa.array([group] * count, pa.int32()))
+                table = table.append_column("source_row", pa.array(range(row, row + count), pa.int64()))
+                row += count
+                yield fit_table(table, self.schema)
+
+    def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of each bucket. A row without a repository goes by its path."""
+        keys = pc.coalesce(table.column("repo_name"), table.column("path"), pa.scalar("", pa.large_string()))
+        buckets = [_bucket(key, self.buckets) for key in keys.to_pylist()]
+        for number in sorted(set(buckets)):
+            yield number, table.take(pa.array([i for i, bucket in enumerate(buckets) if bucket == number], pa.int64()))
+
+
+def _bucket(key: str, count: int) -> int:
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count
+
+
+def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, int]]:
+    """The row groups to read, in order: file, number, and how many rows of it."""
+    left = limit
+    for file in inputs.files:
+        if file.state == "good":
+            for number, group in enumerate(inputs.footers[file.uri].groups):
+                rows = group.rows if left is None else min(group.rows, left)
+                left = None if left is None else left - rows
+                if rows:
+                    yield file, number, rows
+
+
+def _reading(inputs: Inputs, max_buckets: int) -> Reading:
     num_bytes = sum(file.num_bytes for file in inputs.files if file.state == "good")
     # Parquet of source shrinks to about a quarter.
-    count = min(MAX_BUCKETS, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
-    paths = [os.path.join(folder, f"{number:05d}.parquet") for number in range(count)]
-    schema = _grouped_schema(inputs)
-    writers = [pq.ParquetWriter(path, schema, compression="zstd") for path in paths]
-    waiting: list[list[pa.Table]] = [[] for _ in paths]
-    waiting_bytes = rows = 0
-
-    def flush() -> None:
-        for number, tables in enumerate(waiting):
-            if tables:
-                writers[number].write_table(pa.concat_tables(tables))
-                tables.clear()
-
-    try:
-        for file in inputs.files:
-            if file.state != "good":
-                continue
-            try:
-                for table in _read(file, inputs, schema):
-                    table = table if limit is None else table.slice(0, limit - rows)
-                    rows += table.num_rows
-                    waiting_bytes += table.nbytes
-                    for number, part in _split(table, count):
-                        waiting[number].append(part)
-                    if waiting_bytes > SPOOL_MB * 1_000_000:
-                        flush()
-                        waiting_bytes = 0
-            except (pa.ArrowException, OSError) as error:
-                bad.append((file.uri, f"damaged_input: {' '.join(str(error).split())[:300]}"))
-        flush()
-    finally:
-        for writer in writers:
-            writer.close()
-    return paths, rows
-
-
-def _grouped_schema(inputs: Inputs) -> pa.Schema:
-    return pa.schema(
+    buckets = min(max_buckets, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
+    schema = pa.schema(
         [
             pa.field("content", inputs.schema.field(inputs.columns.content).type),
             pa.field("path", pa.large_string()),
@@ -158,50 +218,83 @@ def _grouped_schema(inputs: Inputs) -> pa.Schema:
             pa.field("source_row", pa.int64()),
         ]
     )
+    return Reading(inputs.columns, schema, buckets)
 
 
-def _read(file: InputFile, inputs: Inputs, schema: pa.Schema) -> Iterator[pa.Table]:
-    columns = inputs.columns
-    names = {"content": columns.content, "path": columns.path}
-    names |= {"repo_name": columns.repo_name, "language": columns.language}
-    with storage.open_input(file.uri) as opened, pq.ParquetFile(opened) as parquet:
-        present = set(parquet.schema_arrow.names)
-        used = {part: name for part, name in names.items() if name is not None and name in present}
-        projected = list(dict.fromkeys(used.values()))
-        for group in range(parquet.num_row_groups):
-            row = 0
-            for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=projected):
-                count = batch.num_rows
-                table = pa.table({part: batch.column(name) for part, name in used.items()})
-                table = table.append_column("source_uri", pa.array([file.uri] * count, pa.large_string()))
-                table = table.append_column("source_row_group", pa.array([group] * count, pa.int32()))
-                table = table.append_column("source_row", pa.array(range(row, row + count), pa.int64()))
-                row += count
-                yield fit_table(table, schema)
+def _group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+    """Groups by way of local disk: rows are spooled to a file a bucket, then each is sorted and written."""
+    reading = _reading(inputs, MAX_BUCKETS)
+    bad: list[tuple[str, str]] = []
+    rows = 0
+    with tempfile.TemporaryDirectory(prefix="codemill-group-") as spool_folder, _Spool(reading, spool_folder) as spool:
+        for file, group, count in pieces(inputs, limit):
+            try:
+                for bucket, table in reading.spread(file, group, count):
+                    rows += table.num_rows
+                    spool.add(bucket, table)
+            except (pa.ArrowException, OSError) as error:
+                bad.append((file.public_name, damage(error)))
+        for number, path in enumerate(spool.close()):
+            table = pq.read_table(path)
+            os.remove(path)
+            if table.num_rows:
+                write_bucket(table, storage.join(folder, bucket_name(number)))
+    return Outcome(rows, tuple(dict(bad).items()))
 
 
-def _split(table: pa.Table, count: int) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each bucket. A row without a repository goes by its path."""
-    keys = pc.coalesce(table.column("repo_name"), table.column("path"), pa.scalar("", pa.large_string()))
-    buckets = [_bucket(key, count) for key in keys.to_pylist()]
-    for number in sorted(set(buckets)):
-        yield number, table.take(pa.array([i for i, bucket in enumerate(buckets) if bucket == number], pa.int64()))
+class _Spool:
+    """A file a bucket on local disk, with `SPOOL_MB` of rows under way in memory."""
+
+    def __init__(self, reading: Reading, folder: str):
+        self._paths = [os.path.join(folder, f"{number:05d}.parquet") for number in range(reading.buckets)]
+        self._writers = [pq.ParquetWriter(path, reading.schema, compression="zstd") for path in self._paths]
+        self._waiting: list[list[pa.Table]] = [[] for _ in self._paths]
+        self._waiting_bytes = 0
+
+    def add(self, bucket: int, table: pa.Table) -> None:
+        """Takes rows of a bucket."""
+        self._waiting[bucket].append(table)
+        self._waiting_bytes += table.nbytes
+        if self._waiting_bytes > SPOOL_MB * 1_000_000:
+            self._flush()
+
+    def close(self) -> list[str]:
+        """Writes what is left and returns the buckets' files."""
+        self._flush()
+        for writer in self._writers:
+            writer.close()
+        return self._paths
+
+    def __enter__(self) -> _Spool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for writer in self._writers:
+            writer.close()
+
+    def _flush(self) -> None:
+        for writer, tables in zip(self._writers, self._waiting, strict=True):
+            if tables:
+                writer.write_table(pa.concat_tables(tables))
+                tables.clear()
+        self._waiting_bytes = 0
 
 
-def _bucket(key: str, count: int) -> int:
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % count
+def damage(error: Exception) -> str:
+    """What is said of a file that can't be read to its end."""
+    return f"damaged_input: {' '.join(str(error).split())[:300]}"
 
 
-# --- pass 2 ----------------------------------------------------------------------------------------
+# --- a bucket ------------------------------------------------------------------------------------------
 
 
-def _write_bucket(path: str, output: str) -> None:
-    """Sorts one bucket and writes it with whole repositories in each row group; an empty bucket has no file."""
-    table = pq.read_table(path)
-    os.remove(path)
-    if not table.num_rows:
-        return
+def bucket_name(number: int) -> str:
+    """What the grouped file of a bucket is called."""
+    return f"repositories-{number:05d}.parquet"
+
+
+def write_bucket(table: pa.Table, output: str) -> None:
+    """Sorts the rows of one bucket and writes them with whole repositories in each row group."""
     keys = [(name, "ascending") for name in ("repo_name", "path", "source_uri", "source_row_group", "source_row")]
     order = pc.sort_indices(table, sort_keys=keys)
     with storage.open_output(output) as file, pq.ParquetWriter(file, table.schema, compression="zstd") as writer:

@@ -19,10 +19,6 @@ from model.errors import ConfigError
 if TYPE_CHECKING:
     from transforms.packing.work import PackWork
 
-# Units are row groups here, which grouping has cut: the planner is not to cut them again.
-_UNBOUNDED_ROWS = 2**31
-_UNBOUNDED_MB = 1e6
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options(CommonOptions):
@@ -73,7 +69,8 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
     Raises:
         ConfigError: An option is out of range.
     """
-    from transforms.columns import ColumnOverrides, RowLimits
+    from jobs.grouping import COLUMNS
+    from transforms.columns import RowLimits
     from transforms.filters import ContentFilter
     from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
     from transforms.packing.documents import DocumentRecipe
@@ -93,9 +90,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         ),
         context_length=o.context_length,
         top_lines=o.top_lines or None,
-        columns=ColumnOverrides(
-            content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
-        ),
+        columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),
         row_workers=-1 if o.row_workers is None else o.row_workers,
@@ -114,6 +109,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.job_file import check_output
     from jobs.options import all_options
     from model.tokenizer import Tokenizer
+    from transforms.columns import ColumnOverrides
 
     if options.retry_rejected is not None:
         raise ConfigError(
@@ -125,25 +121,22 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         policy_version=work.content_filter.version if work.content_filter is not None else "",
         tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # refused here rather than in a worker
     )
-    if options.dry_run:
-        return run_job("pack", options, beam_args, work)
     output = os.path.abspath(options.output) if storage.is_local(options.output) else options.output
     check_output(output, "pack")
-    grouped = group_by_repository(options.input, storage.join(output, "_job"), work.columns, limit=options.limit)
+    asked = ColumnOverrides(
+        content=options.content_column,
+        path=options.path_column,
+        repo_name=options.repo_column,
+        language=options.language_column,
+    )
+    if options.dry_run:
+        return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
+    grouped = group_by_repository(
+        options.input, storage.join(output, "_job"), asked, limit=options.limit, beam_args=beam_args
+    )
     for uri, fault in grouped.bad_files:
         print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
-    packed = dataclasses.replace(
-        options,
-        input=(grouped.folder,),
-        limit=None,
-        content_column=None,
-        path_column=None,
-        repo_column=None,
-        language_column=None,
-        unit_rows=_UNBOUNDED_ROWS,
-        unit_mb=_UNBOUNDED_MB,
-    )
-    code = run_job("pack", packed, beam_args, build_work(all_options(packed)))
+    code = run_job("pack", options, beam_args, work, reads=grouped.folder)
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
 
 

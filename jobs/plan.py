@@ -18,6 +18,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +33,7 @@ PLAN, INPUTS = "plan.parquet", "inputs.parquet"
 # CodeGemma's own vocabulary over 300 files of CPython's standard library: 4.81 MB are 1.41 M tokens.
 BYTES_PER_TOKEN = 3.4
 MAX_UNIT_TOKENS = 4_000_000
+_INSIDE = "./"  # begins the stored name of a file in the job's own folder
 NO_ROW_GROUP = -1  # of a unit that stands for a bad file
 
 PLAN_SCHEMA = pa.schema(
@@ -61,6 +63,11 @@ class UnitBounds:
     bytes: int = 16_000_000
     tokens: int = MAX_UNIT_TOKENS
     join: bool = True
+
+    @classmethod
+    def row_groups(cls) -> UnitBounds:
+        """Bounds that make each row group a unit, whatever its size."""
+        return cls(rows=2**62, bytes=2**62, tokens=2**56, join=False)
 
     def parts(self, run: _Run) -> int:
         """Into how many units the rows must be cut."""
@@ -251,15 +258,29 @@ def _named(units: Sequence[Unit]) -> Iterator[Unit]:
 # --- the plan as files -----------------------------------------------------------------------------
 
 
-def plan_to_parquet(units: Iterable[Unit]) -> bytes:
+def _stored(record: dict[str, Any], job_dir: str) -> dict[str, Any]:
+    """The record of a file or unit as it is frozen: what lies in the job's own folder moves with it."""
+    inside = storage.join(job_dir, "")
+    uri = record["uri"]
+    return {**record, "uri": _INSIDE + uri[len(inside) :]} if job_dir and uri.startswith(inside) else record
+
+
+def _found(record: dict[str, Any], job_dir: str) -> dict[str, Any]:
+    """What `_stored` froze, where the job's folder lies now."""
+    uri = record["uri"]
+    return {**record, "uri": storage.join(job_dir, uri[len(_INSIDE) :])} if uri.startswith(_INSIDE) else record
+
+
+def plan_to_parquet(units: Iterable[Unit], job_dir: str = "") -> bytes:
     """The plan as the bytes of a Parquet file; the same units give the same bytes."""
-    records = [asdict(unit) for unit in units]
+    records = [_stored(asdict(unit), job_dir) for unit in units]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=PLAN_SCHEMA))
 
 
-def inputs_to_parquet(files: Iterable[InputFile]) -> bytes:
+def inputs_to_parquet(files: Iterable[InputFile], job_dir: str = "") -> bytes:
     """The list of input files as the bytes of a Parquet file."""
-    return _parquet_bytes(pa.Table.from_pylist([asdict(file) for file in files], schema=INPUTS_SCHEMA))
+    records = [_stored(asdict(file), job_dir) for file in files]
+    return _parquet_bytes(pa.Table.from_pylist(records, schema=INPUTS_SCHEMA))
 
 
 def _parquet_bytes(table: pa.Table) -> bytes:
@@ -272,15 +293,17 @@ def read_plan(job_dir: str) -> Iterator[Unit]:
     """The frozen plan's units, in plan order, a batch in memory at a time."""
     with storage.open_input(storage.join(job_dir, PLAN)) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):
-            for record in batch.to_pylist():
-                lists = {name: record.pop(name, None) for name in ("retry_rows", "group_rows")}
-                yield Unit(**record, **{name: rows and tuple(rows) for name, rows in lists.items()})
+            for stored in batch.to_pylist():
+                record = _found(stored, job_dir)
+                for name in ("retry_rows", "group_rows"):
+                    record[name] = record.get(name) and tuple(record[name])
+                yield Unit(**record)
 
 
 def read_input_files(job_dir: str) -> list[InputFile]:
     """The input files that the plan was made of."""
     table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(job_dir, INPUTS))))
-    return [InputFile(**record) for record in table.to_pylist()]
+    return [InputFile(**_found(record, job_dir)) for record in table.to_pylist()]
 
 
 # --- rows that an earlier job rejected -------------------------------------------------------------

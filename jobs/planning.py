@@ -69,7 +69,7 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
 
     Args:
         options: The job's options.
-        work: What to do; one that says `whole_row_groups` gets no unit of several of them.
+        work: What to do; to one that says `whole_row_groups` each of them is a unit.
         say: Tells the user what was left out.
 
     Raises:
@@ -88,11 +88,9 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
         inputs, retry = _inputs_to_retry(options.retry_rejected, overrides)
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
-    bounds = UnitBounds(
-        rows=options.unit_rows,
-        bytes=max(1, int(options.unit_mb * 1_000_000)),
-        join=not getattr(work, "whole_row_groups", False),
-    )
+    bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
+    if getattr(work, "whole_row_groups", False):
+        bounds = UnitBounds.row_groups()
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
     if not plan.units:
         raise ConfigError(f"the input has no rows: {counted(len(inputs.files), 'file')}, none with any")
@@ -123,11 +121,11 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
         ConfigError: Another driver, whose lock was broken, wrote another job file in the meantime.
     """
     job_dir = storage.join(options.output, "_job")
-    plan_bytes = plan_to_parquet(planned.plan.units)
+    plan_bytes = plan_to_parquet(planned.plan.units, job_dir)
     job = _job_file(planned, job_name, options, checkpoint_sha256, hashlib.sha256(plan_bytes).hexdigest())
     storage.write_bytes(storage.join(job_dir, PLAN), plan_bytes)
     failpoint(AFTER_PLAN_FILE)
-    storage.write_bytes(storage.join(job_dir, INPUTS), inputs_to_parquet(planned.plan.files))
+    storage.write_bytes(storage.join(job_dir, INPUTS), inputs_to_parquet(planned.plan.files, job_dir))
     failpoint(AFTER_INPUTS_FILE)
     if not storage.create_if_absent(storage.join(job_dir, JOB_FILE), job.to_json()):
         found = read_job(options.output)

@@ -13,11 +13,12 @@ import pytest
 
 from jobs import grouping
 from jobs.cli import main
-from jobs.grouping import group_by_repository
+from jobs.grouping import COLUMNS, group_by_repository
 from jobs.job_file import JOB_FILE
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.columns import ColumnOverrides, RowLimits
+from transforms.filters import ContentFilter
 from transforms.fim.formats import read_fim_document
 from transforms.packing.documents import DocumentRecipe
 from transforms.packing.rows import ROW_SCHEMA
@@ -53,7 +54,7 @@ def pack(corpus, output, *more, code=0):
     assert main([*words, *more]) == code
 
 
-def packed_here(corpus, job_dir):
+def packed_here(corpus, job_dir, content_filter=None):
     """What the job would give, without its machinery: grouped, then each row group packed. Rows, and rejected ones."""
     grouped = group_by_repository([corpus], str(job_dir), ColumnOverrides())
     work = PackWork(
@@ -61,8 +62,9 @@ def packed_here(corpus, job_dir):
         recipe=DocumentRecipe(),
         context_length=512,
         top_lines=200,
-        columns=ColumnOverrides(),
+        columns=COLUMNS,
         limits=RowLimits(),
+        content_filter=content_filter,
         row_workers=0,
     )
     work.open()
@@ -143,7 +145,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     corpus = write_corpus(tmp_path / "corpus", rows)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.run_job", lambda *arguments: 130)  # killed after it had grouped
+        patch.setattr("jobs.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
         pack(corpus, out, code=130)
     assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / JOB_FILE).exists()
     monkeypatch.setattr("jobs.grouping.read_inputs", None)
@@ -153,6 +155,40 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     pack(corpus, out)  # complete: nothing to do
     pack(write_corpus(tmp_path / "other", rows), out, code=2)
     assert "can't change --input" in capsys.readouterr().err
+
+
+def test_an_output_that_was_moved_is_resumed_where_it_lies_now(tmp_path, rows, monkeypatch):
+    corpus = write_corpus(tmp_path / "corpus", rows)
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.driver._Driver._run_units", interrupt)  # killed when the plan stood
+        pack(corpus, tmp_path / "here", code=130)
+    assert (tmp_path / "here" / "_job" / JOB_FILE).exists()
+    (tmp_path / "here").rename(tmp_path / "there")
+    pack(corpus, tmp_path / "there")
+    assert packed_rows(tmp_path / "there") == packed_here(corpus, tmp_path / "whole")[0]
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_what_goes_in_is_filtered_and_what_was_found_is_counted(tmp_path, rows):
+    mail = "jane.roe" + "@" + "corp-mail.org"
+    key = "AKIA" + "QYLPMN5HFIQR7XYA"  # put together here, so that no scanner takes this file for a leak
+    rows[7]["content"] += f"AUTHOR = '{mail}'\n"
+    rows[9]["content"] += f"aws_access_key_id = '{key}'\n"
+    corpus = write_corpus(tmp_path / "corpus", rows)
+    plain, _ = packed_here(corpus, tmp_path / "plain")
+    filtered, _ = packed_here(corpus, tmp_path / "filtered", ContentFilter("default"))
+    texts = "".join(row["text"] for row in filtered)
+    assert mail in "".join(row["text"] for row in plain) and mail not in texts and key not in texts
+    changed = {p["path"] for row in filtered for p in row["parts"] if p["redacted_sha256"] != p["content_sha256"]}
+    assert changed == {"module_7.py", "module_9.py"}
+    whole = rebuilt(filtered)
+    for row in rows:
+        text = whole[row["repo_name"], row["path"], content_sha256(row["content"])]
+        hashes = {p["redacted_sha256"] for r in filtered for p in r["parts"] if p["path"] == row["path"]}
+        assert hashes == {content_sha256(text)}
 
 
 def test_bad_rows_are_rejected_with_where_they_came_from(tmp_path, rows):
@@ -165,7 +201,8 @@ def test_bad_rows_are_rejected_with_where_they_came_from(tmp_path, rows):
     _, rejected = packed_here(corpus, tmp_path / "job")
     assert sorted(row["reason"] for row in rejected) == ["empty_content", "no_path", "null_content"]
     for row in rejected:
-        table = pq.ParquetFile(row["uri"]).read_row_group(row["row_group"])
+        assert "/" not in row["uri"], "the maker's folders are published"
+        table = pq.ParquetFile(f"{corpus}/{row['uri']}").read_row_group(row["row_group"])
         assert table.column("repo_name")[row["row"]].as_py() == "org/bad"
 
 
@@ -195,6 +232,26 @@ def test_a_repository_over_all_files_is_one_row_group(tmp_path, rows, monkeypatc
     assert count == grouped.rows == 60
     assert all(len(found) == 1 for found in places.values())
     assert len(set.union(*places.values())) > 1
+
+
+def grouped_rows(grouped):
+    return [pq.read_table(path).to_pylist() for path in sorted(Path(grouped.folder).glob("*.parquet"))]
+
+
+def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(grouping, "BUCKET_MB", 0.005)
+    corpus = write_corpus(tmp_path / "corpus", rows, files=3)
+    (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
+    runner = ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
+    for limit in (None, 25):
+        on_disk = group_by_repository([corpus], str(tmp_path / f"disk{limit}"), ColumnOverrides(), limit=limit)
+        on_runner = group_by_repository(
+            [corpus], str(tmp_path / f"runner{limit}"), ColumnOverrides(), limit=limit, beam_args=runner
+        )
+        assert on_runner.rows == on_disk.rows == (limit or 60)
+        assert on_runner.bad_files == on_disk.bad_files
+        assert grouped_rows(on_runner) == grouped_rows(on_disk)
+        assert len(grouped_rows(on_disk)) > 1
 
 
 def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):

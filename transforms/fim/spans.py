@@ -6,8 +6,9 @@
 
 1. For target number i, a generator is seeded from job seed, content hash, recipe version and i alone.
 2. It draws a kind by the recipe's weights, among those that this file still may have.
-3. It draws a candidate of the kind evenly, and takes the first of up to `TRIES` that is long and short enough and is
-   no duplicate. Where a kind yields nothing, it is dropped and another drawn.
+3. It draws a candidate of the kind evenly (nodes of a file over `WINDOW_BYTES` from a window drawn evenly), and takes
+   the first of up to `TRIES` that is long and short enough and is no duplicate. Where a kind yields nothing, it is
+   dropped and another drawn.
 4. Where the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
    (`single_line`, then `multi_line`) if the mix has no other kind; the span says which kind it really is.
 
@@ -15,7 +16,7 @@ The suffix starts at a natural point: at a line's end, or where a syntax node or
 Only `random_chars` cuts anywhere (never within a CRLF). A byte-order mark stays in the prefix. A middle is never
 empty, never blank, and neither begins nor ends with a blank, except in `random_chars`.
 
-Cost: a parse and one query per kind drawn with syntax, see `transforms.fim.syntax`; without it, two passes over
+Cost: a parse and one query of a window per node drawn, see `transforms.fim.syntax`; without it, two passes over
 the text. Natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409; character spans:
 Bavarian et al., arXiv 2207.14255.
 """
@@ -40,9 +41,12 @@ LINE_KINDS: Final = ("single_line", "multi_line")
 KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
 
 # Raise it whenever the same input would give other spans: it enters the seeds and every row's lineage.
-RECIPE_VERSION: Final = "1"
+RECIPE_VERSION: Final = "2"
 
 TRIES: Final = 48
+
+# Nodes of a larger file are looked for in one window of so many bytes, drawn evenly; in all of it where that has none.
+WINDOW_BYTES: Final = 16_384
 MAX_LINES: Final = 20
 _BOM: Final = "\ufeff"
 
@@ -159,7 +163,7 @@ class _Chooser:
         self._lines: list[str] | None = None
         self._ends: list[int] = []
         self._source: syntax.Source | None = None
-        self._nodes: dict[str, list[tree_sitter.Node]] = {}
+        self._nodes: dict[tuple[str, int], list[tree_sitter.Node]] = {}  # by kind and window; -1 is the whole file
         self._is_ascii = text.isascii()
 
     def draw(self, rng: random.Random, taken: set[tuple[int, int]]) -> Span | None:
@@ -244,9 +248,10 @@ class _Chooser:
         source = self._parsed()
         if source is None:
             return
-        if kind not in self._nodes:
-            self._nodes[kind] = syntax.nodes(source, kind)
-        found = self._nodes[kind]
+        windows = -(-len(source.data) // WINDOW_BYTES)
+        found = self._nodes_in(source, kind, rng.randrange(windows) if windows > 1 else -1)
+        if not found and windows > 1:
+            found = self._nodes_in(source, kind, -1)
         for node in rng.sample(found, min(TRIES, len(found))):
             # A character has at most four bytes: what can't fit is passed over before any decoding.
             if node.end_byte - node.start_byte > 4 * self.recipe.max_chars + 64:
@@ -254,6 +259,12 @@ class _Chooser:
             hole = syntax.hole(source, kind, node)
             if hole:
                 yield self._chars(source.data, hole)
+
+    def _nodes_in(self, source: syntax.Source, kind: str, window: int) -> list[tree_sitter.Node]:
+        if (kind, window) not in self._nodes:
+            within = None if window < 0 else (window * WINDOW_BYTES, (window + 1) * WINDOW_BYTES)
+            self._nodes[kind, window] = syntax.nodes(source, kind, within)
+        return self._nodes[kind, window]
 
     def _parsed(self) -> syntax.Source | None:
         if self._source is None and self.grammar is not None:

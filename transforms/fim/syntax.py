@@ -89,20 +89,35 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Sou
     return Source(data, grammar, tree)
 
 
-def nodes(source: Source, kind: str) -> list[tree_sitter.Node]:
-    """All nodes of a kind of span (`transforms.fim.grammars.SYNTAX_KINDS`), in the order of the file."""
+def nodes(source: Source, kind: str, within: tuple[int, int] | None = None) -> list[tree_sitter.Node]:
+    """The nodes of a kind of span (`transforms.fim.grammars.SYNTAX_KINDS`), in the order of the file.
+
+    Args:
+        source: The file.
+        kind: Which nodes.
+        within: Only those that begin in this range of bytes; None takes all.
+    """
     query = query_source(source.grammar, kind)
     if not query:
         return []
-    return captures(source, query).get("x", [])
+    found = captures(source, query, within).get("x", [])
+    return found if within is None else [node for node in found if within[0] <= node.start_byte < within[1]]
 
 
-def captures(source: Source, query: str) -> dict[str, list[tree_sitter.Node]]:
-    """What a tree-sitter query captures in the whole file, by capture name, each in the order of the file.
+def captures(source: Source, query: str, within: tuple[int, int] | None = None) -> dict[str, list[tree_sitter.Node]]:
+    """What a tree-sitter query captures, by capture name, each in the order of the file.
 
     The binding gives captures in an order that changes from run to run, so they are sorted: outer before inner.
+
+    Args:
+        source: The file.
+        query: In tree-sitter's language.
+        within: Only what reaches into this range of bytes; None takes the whole file.
     """
-    found = tree_sitter.QueryCursor(_compiled(source.grammar, query)).captures(source.tree.root_node)
+    cursor = tree_sitter.QueryCursor(_compiled(source.grammar, query))
+    if within is not None:
+        cursor.set_byte_range(*within)
+    found = cursor.captures(source.tree.root_node)
     return {name: sorted(nodes, key=_file_order) for name, nodes in found.items()}
 
 

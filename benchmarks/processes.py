@@ -1,0 +1,77 @@
+"""Runs a command and watches what all its processes take together, from /proc (Linux)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command took.
+
+    Args:
+        seconds: Wall time.
+        peak_rss_mb: The largest sum of resident memory over its processes; pages that several of them share count in
+            each.
+        peak_private_mb: The same without pages of files (libraries, mapped data), which the kernel can drop.
+        processes: The most processes that lived at once.
+    """
+
+    seconds: float
+    peak_rss_mb: float
+    peak_private_mb: float
+    processes: int
+
+
+def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | None = None) -> Usage:
+    """Runs a command in a session of its own; its output goes to stderr. Raises CalledProcessError."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, cwd=cwd, stdout=sys.stderr, start_new_session=True)
+    peaks = {"rss": 0, "private": 0, "processes": 0}
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(every_s):
+            found = [memory for memory in map(_memory, _session(process.pid)) if memory is not None]
+            now = {"rss": sum(rss for rss, _ in found), "private": sum(anon for _, anon in found)}
+            for name, value in {**now, "processes": len(found)}.items():
+                peaks[name] = max(peaks[name], value)
+
+    thread = threading.Thread(target=sample, name="memory", daemon=True)
+    thread.start()
+    code = process.wait()
+    ended.set()
+    thread.join()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Usage(time.monotonic() - began, peaks["rss"] / 1024, peaks["private"] / 1024, peaks["processes"])
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.getsid(int(name)) == leader:
+                    found.append(int(name))
+            except OSError:  # it has ended
+                continue
+    return found
+
+
+def _memory(pid: int) -> tuple[int, int] | None:
+    """Resident and anonymous memory of a process in KiB, None where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    values = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines) if rest.split()}
+    return (int(values["VmRSS"]), int(values["RssAnon"])) if "VmRSS" in values else None
