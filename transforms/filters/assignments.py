@@ -12,6 +12,7 @@ weighs three things: what the name claims, what the value looks like, and what s
 
 from __future__ import annotations
 
+import functools
 import re
 
 from transforms.filters.candidate import Candidate, Verdict
@@ -175,6 +176,7 @@ def _whole_name(data: bytes, start: int, end: int) -> bytes:
     return data[left:end]
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def _name_kind(name: bytes) -> str:
     """ "password", "strong", "weak", or "" for names that only sound like secrets."""
     if _NOT_A_SECRET_NAME.search(name) or (

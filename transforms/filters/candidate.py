@@ -24,14 +24,6 @@ class Document:
         default_factory=dict
     )  # by rule id: matches that begin before are of a value already judged
     _lexical: Lexical | None = field(default=None, repr=False)
-    _lowered: bytes | None = field(default=None, repr=False)
-
-    @property
-    def lowered(self) -> bytes:
-        """The bytes with ASCII letters in lower case."""
-        if self._lowered is None:
-            self._lowered = self.data.lower()
-        return self._lowered
 
     @property
     def lexical(self) -> Lexical:

@@ -29,9 +29,21 @@ _HASH_LANGUAGES = frozenset(
         "powershell",
     }
 )
-_STRINGS = rb'"""(?:[^\\]|\\.)*?(?:"""|\Z)|\'\'\'(?:[^\\]|\\.)*?(?:\'\'\'|\Z)|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|`(?:[^`\\]|\\.)*+`?'
+_TRIPLE = rb"QQQ[^Q\\]*+(?:(?:\\.|Q(?!QQ))[^Q\\]*+)*+(?:QQQ|\Z)"
+_SINGLE = rb"Q[^Q\\\n]*+(?:\\.[^Q\\\n]*+)*+Q?"
+_STRINGS = b"|".join(
+    form.replace(b"Q", quote)
+    for form, quote in [
+        (_TRIPLE, b'"'),
+        (_TRIPLE, b"'"),
+        (_SINGLE, b'"'),
+        (_SINGLE, b"'"),
+        (_SINGLE.replace(rb"\n", b""), b"`"),
+    ]
+)
+"""Unrolled loops: a string costs one step a run of plain characters, not one a character."""
 _HASH = re.compile(_STRINGS + rb"|#[^\n]*+", re.DOTALL)
-_SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*.*?(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
+_SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
 
 
 class Lexical:
@@ -39,24 +51,14 @@ class Lexical:
 
     def __init__(self, data: bytes, language: str):
         self._everything = language.lower() in _TEXT_LANGUAGES
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        if not self._everything:
-            pattern = _HASH if language.lower() in _HASH_LANGUAGES else _SLASH
-            for match in pattern.finditer(data):
-                self._starts.append(match.start())
-                self._ends.append(match.end())
+        pattern = _HASH if language.lower() in _HASH_LANGUAGES else _SLASH
+        self._spans = [] if self._everything else [match.span() for match in pattern.finditer(data)]
 
     def is_text(self, offset: int) -> bool:
         """Whether the byte at `offset` stands in a comment or a string."""
-        if self._everything:
-            return True
-        index = bisect.bisect_right(self._starts, offset) - 1
-        return index >= 0 and offset < self._ends[index]
+        return self._everything or self.span_at(offset) is not None
 
     def span_at(self, offset: int) -> tuple[int, int] | None:
         """The comment or string that holds the byte at `offset`, quotes included; None outside, and in prose."""
-        index = bisect.bisect_right(self._starts, offset) - 1
-        if index < 0 or offset >= self._ends[index]:
-            return None
-        return self._starts[index], self._ends[index]
+        index = bisect.bisect_right(self._spans, offset, key=lambda span: span[0]) - 1
+        return self._spans[index] if index >= 0 and offset < self._spans[index][1] else None

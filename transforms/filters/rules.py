@@ -11,6 +11,8 @@ A file holds `family`, optional `[defaults]`, and `rules`, an array of tables wi
     source      the provider's documentation               specificity 0 to 2, see `Finding`
     anchored    whether each match begins with a keyword   hashes      of terms, see `terms.py`
     like        recipes of values that must be found       unlike      recipes of text that must not be
+    fold        for patterns without a literal: see `folds.py`
+    trigger     what each match begins with, as a pattern, where the derived one (`trigger.py`) is slow
 
 Recipes (`recipes.py`) make examples at run time, so no token-shaped literal stands in the project.
 """
@@ -23,12 +25,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
+from transforms.filters.folds import FOLDS
 from transforms.filters.trigger import Trigger, derive_trigger, escape_literal
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
@@ -39,6 +42,10 @@ one."""
 _NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
 """Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try
 each."""
+NEAR_GAP_BYTES = 24 + 3 * (6 + 16) + 6
+_BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
+"""What may not stand before and after a value beside a provider's name."""
+_TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +67,18 @@ class Rule:
     unlike: tuple[str, ...] = ()
     anchored: bool = False
     hashes: tuple[str, ...] = ()
+    fold: str = ""
+    trigger_pattern: str = ""
+    value: str = ""
 
     @cached_property
     def trigger(self) -> Trigger:
         """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
         the
         pattern can't be used."""
-        derived = derive_trigger(self.id, self.pattern)
+        derived = derive_trigger(self.id, self.pattern, self.fold)
+        if self.trigger_pattern:
+            return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
         if not self.near:
             return derived
         words = "|".join(escape_literal(word) for word in self.near)
@@ -77,6 +89,17 @@ class Rule:
         """The keywords in lower case; of words that begin with another keyword only the shorter one."""
         words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
         return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
+
+    @cached_property
+    def value_regex(self) -> re.Pattern[bytes] | None:
+        """The value of a rule with `near`, by itself; None for other rules."""
+        return re.compile((_BESIDE[0] + self.value + _BESIDE[1]).encode("utf-8")) if self.value else None
+
+    @cached_property
+    def term_lengths(self) -> tuple[int, ...]:
+        """Lengths in bytes of a rule of hashed terms (`terms.rule_entry`), longest first; empty for other rules."""
+        shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
+        return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
 
     @cached_property
     def regex(self) -> re.Pattern[bytes]:
@@ -150,14 +173,18 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
             values[key] = (values[key],)
     name = f"{file}: rule {values.get('id', '(without id)')}"
     token = values.pop("token", None)
+    if "trigger" in values:
+        values["trigger_pattern"] = values.pop("trigger")
     if (token is None) == ("pattern" not in values):
         raise ConfigError(f"{name}: give either `token` or `pattern`")
     if token is not None:
         values["pattern"] = _token_pattern(token, values.get("near", ()))
+        values["value"] = token if values.get("near") else ""
         values.setdefault("specificity", 1 if values.get("near") else 2)
     if values.get("near") and not values.get("keywords"):
         values |= {"keywords": values["near"], "anchored": True}
-    unknown = set(values) - set(Rule.__dataclass_fields__)
+    own = {"value", "trigger_pattern"}  # not a file's to give
+    unknown = set(table) - set(Rule.__dataclass_fields__) - {"token", "trigger"} | set(table) & own
     if unknown:
         raise ConfigError(f"{name}: unknown key {sorted(unknown)[0]}")
     try:
@@ -170,16 +197,17 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
 
 def _token_pattern(token: str, near: tuple[str, ...]) -> str:
     """Puts boundaries around a value's pattern, and the words that stand before it."""
-    value = rf"(?P<v>{token})(?![A-Za-z0-9_])"
     if not near:
-        return _BOUNDARY + value
+        return rf"{_BOUNDARY}(?P<v>{token})(?![A-Za-z0-9_])"
     words = "|".join(re.escape(word) for word in near)
-    return rf"(?i:{words}){_NEAR_GAP}(?<![A-Za-z0-9_\-+/.#%&]){value}(?![+/=-][A-Za-z0-9])"
+    return rf"(?i:{words}){_NEAR_GAP}{_BESIDE[0]}(?P<v>{token}){_BESIDE[1]}"
 
 
 def _check_rule(name: str, rule: Rule) -> None:
     from transforms.filters.validators import VALIDATORS
 
+    if rule.fold not in FOLDS:
+        raise ConfigError(f"{name}: fold {rule.fold!r} is unknown; one of {', '.join(map(repr, FOLDS))}")
     if rule.context not in CONTEXTS:
         raise ConfigError(f"{name}: context {rule.context!r} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
     if rule.validator and rule.validator not in VALIDATORS:

@@ -1,17 +1,11 @@
 """The one-pass scanner: all rules' triggers in one Hyperscan database, then exact patterns in windows, then validators.
 
-    text --encode--> bytes --Hyperscan, one pass--> (rule, end of trigger) ...
-        for each rule, ends in ascending order; `done` is where the last match ended:
-            search the exact pattern from max(done, end - lead) to end + longest match     (bounded)
-            a match that starts at or before `end` is a finding; else no match starts up to `end`: done = end + 1
+    text --encode--> bytes --Hyperscan, one pass a fold--> (rule, end of trigger) ...
+        each rule's exact matches around those ends (`matching.py`)
         validators look at the match and around it; overlaps are resolved; byte offsets become character offsets
 
-Each byte is tried as a start at most once a rule, and the result equals `re.finditer` over the whole text (a test
-holds it).
-Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used:
-adversarial input
-costs a linear pass and not a call a byte. Cost: 100 to 200 MB/s for the pass; confirming is a few microseconds a
-trigger.
+The result equals `re.finditer` over the whole text; a test holds it. Triggers are derived from the exact patterns (`trigger.py`);
+patterns without a literal are looked for in a folded text (`folds.py`). Cost: the passes take about as long as confirming does.
 
 Hyperscan: https://intel.github.io/hyperscan/dev-reference/ (no SOM flag: tracking starts would cost most of the speed).
 Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and rules without any run by themselves.
@@ -19,23 +13,20 @@ Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from re import Match
-from typing import Protocol
+from typing import Any, Protocol
 
 from model.errors import ConfigError
 from transforms.filters.candidate import Candidate, Document, Verdict
 from transforms.filters.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
+from transforms.filters.folds import FOLDS
+from transforms.filters.matching import Matcher
 from transforms.filters.rules import Rule, RuleSet
 from transforms.filters.safety import combine_signals
 from transforms.filters.validators import VALIDATORS
-
-_LOOKAHEAD_BYTES = 64
-"""Room after the longest match for a pattern's lookahead."""
-_FLOOD_FACTOR = 2
 
 
 class Backend(Protocol):
@@ -45,28 +36,36 @@ class Backend(Protocol):
 
 
 class HyperscanBackend:
-    """One database, and one scratch a thread. Raises ConfigError naming the rule that Hyperscan can't compile."""
+    """A database for each fold of the text (`folds.py`), with one scratch a thread. Raises ConfigError naming the rule
+    that Hyperscan can't compile."""
 
     def __init__(self, rules: RuleSet):
         import hyperscan
 
         self._hyperscan = hyperscan
-        expressions = [rule.trigger.expression.encode("utf-8") for rule in rules.rules]
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        try:
-            self._database.compile(
-                expressions=expressions,
-                ids=list(range(len(expressions))),
-                elements=len(expressions),
-                flags=[0] * len(expressions),
-            )
-        except hyperscan.HyperscanError as error:
-            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan refuses the pattern: {error}") from None
-        self._first_scratch = hyperscan.Scratch(self._database)
+        self._databases: list[tuple[bytes, Any]] = []
+        for fold, table in FOLDS.items():
+            triggers = {i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold}
+            if triggers:
+                self._databases.append((table if fold else b"", self._compiled(triggers)))
+        self._scratches = [hyperscan.Scratch(database) for _, database in self._databases]
         self._local = threading.local()
 
-    def _culprit(self, rules: RuleSet) -> str:
-        for rule in rules.rules:
+    def _compiled(self, rules: dict[int, Rule]) -> Any:
+        database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
+        try:
+            database.compile(
+                expressions=[rule.trigger.expression.encode("utf-8") for rule in rules.values()],
+                ids=list(rules),
+                elements=len(rules),
+                flags=[0] * len(rules),
+            )
+        except self._hyperscan.HyperscanError as error:
+            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan refuses the pattern: {error}") from None
+        return database
+
+    def _culprit(self, rules: dict[int, Rule]) -> str:
+        for rule in rules.values():
             database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
             try:
                 database.compile(expressions=[rule.trigger.expression.encode()], ids=[0], elements=1, flags=[0])
@@ -78,9 +77,9 @@ class HyperscanBackend:
         found: dict[int, list[int]] = {}
         if not data:
             return found
-        scratch = getattr(self._local, "scratch", None)
-        if scratch is None:
-            scratch = self._local.scratch = self._first_scratch.clone()
+        scratches = getattr(self._local, "scratches", None)
+        if scratches is None:
+            scratches = self._local.scratches = [scratch.clone() for scratch in self._scratches]
 
         def on_match(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
             try:
@@ -88,7 +87,9 @@ class HyperscanBackend:
             except KeyError:
                 found[rule] = [end]
 
-        self._database.scan(data, match_event_handler=on_match, scratch=scratch)
+        for (table, database), scratch in zip(self._databases, scratches, strict=True):
+            text = data.translate(table) if table else data
+            database.scan(text, match_event_handler=on_match, scratch=scratch)
         return found
 
 
@@ -146,8 +147,7 @@ class Scanner:
         self._has_triggers = backend != "keywords" and _has_hyperscan(required=backend == "hyperscan")
         self._backend: Backend = HyperscanBackend(rules) if self._has_triggers else KeywordBackend(rules)
         self._validators = [VALIDATORS[rule.validator] if rule.validator else None for rule in rules.rules]
-        for rule in rules.rules:
-            _ = rule.regex
+        self._matchers = [Matcher(rule, self._has_triggers) for rule in rules.rules]
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
         """Findings in a text, without overlaps, in order. Lone surrogates and NUL are text like any other."""
@@ -165,7 +165,7 @@ class Scanner:
     def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
         rule, validate = self.rules.rules[index], self._validators[index]
         found: list[Finding] = []
-        for match in self.matches(rule, ends, document):
+        for match in self.matches(index, ends, document):
             if match.start() < document.skip_until.get(rule.id, 0):
                 continue
             candidate = Candidate(match, document, rule)
@@ -192,50 +192,9 @@ class Scanner:
             value_hash=keyed_hash(data[start:end], self._hash_key),
         )
 
-    def matches(self, rule: Rule, ends: list[int], document: Document) -> Iterator[Match[bytes]]:
+    def matches(self, index: int, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
         """The exact matches of one rule, given the ends of its triggers: the same as `rule.regex.finditer(data)`."""
-        trigger, data = rule.trigger, document.data
-        lead = trigger.lead_bytes if self._has_triggers else trigger.max_bytes
-        reach = trigger.max_bytes + _LOOKAHEAD_BYTES
-        if (not ends and not self._has_triggers) or len(ends) * min(lead + reach, 4096) > _FLOOD_FACTOR * len(
-            data
-        ) + 65536:
-            yield from rule.regex.finditer(data)
-            return
-        first_match = _match_at_keywords if rule.anchored else _match_anywhere
-        done = 0
-        for end in ends if _is_sorted(ends) else sorted(ends):
-            if end <= done:
-                continue
-            match = first_match(rule, document, max(done, end - lead), end, end + reach)
-            if match is None or match.start() > end:
-                done = end + 1
-                continue
-            yield match
-            done = match.end()
-
-
-def _match_anywhere(rule: Rule, document: Document, start: int, _end: int, limit: int) -> Match[bytes] | None:
-    return rule.regex.search(document.data, start, limit)
-
-
-def _match_at_keywords(rule: Rule, document: Document, start: int, end: int, limit: int) -> Match[bytes] | None:
-    """The same for a rule whose matches begin with one of its keywords: finding a literal is fifty times faster than
-    trying
-    a branching pattern at every byte."""
-    lowered, data, match_at = document.lowered, document.data, rule.regex.match
-    positions = []
-    for word in rule.keyword_bytes:
-        last = end + len(word)  # a keyword that begins before the trigger's end may end after it
-        at = lowered.find(word, start, last)
-        while at >= 0:
-            positions.append(at)
-            at = lowered.find(word, at + 1, last)
-    for at in sorted(set(positions)):
-        match = match_at(data, at, limit)
-        if match is not None:
-            return match
-    return None
+        return self._matchers[index].matches(ends, document)
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -245,10 +204,6 @@ def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
     while end < len(data) and 0x80 <= data[end] < 0xC0:
         end += 1
     return start, end
-
-
-def _is_sorted(values: list[int]) -> bool:
-    return all(a <= b for a, b in itertools.pairwise(values))
 
 
 def _has_hyperscan(required: bool) -> bool:

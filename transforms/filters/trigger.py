@@ -22,6 +22,7 @@ from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from model.errors import ConfigError
+from transforms.filters.folds import FOLDS, fold_items
 
 MAX_MATCH_BYTES = 1 << 16
 """The longest match a rule may have; private keys and certificates are well below."""
@@ -33,6 +34,8 @@ MAX_TRIGGER_REPEAT = 256
 """Repeats longer than this end the trigger, so that windows stay small."""
 _MAX_NESTED_COST = 4096
 _LONG_LEADING_REPEAT = 16
+_LEADING_ITEMS = 4
+"""How many characters of a long leading repeat a trigger asks for; more make it slower and hardly more telling."""
 
 _CATEGORIES = {
     sre.CATEGORY_DIGIT: r"\d",
@@ -54,18 +57,19 @@ _ANCHORS = {
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Args: expression: In Hyperscan's syntax. lead_bytes: Furthest a match can start left of a trigger's end.
-    max_bytes: The longest exact match."""
+    max_bytes: The longest exact match. fold: Which folded text it is looked for in (`folds.FOLDS`)."""
 
     expression: str
     lead_bytes: int
     max_bytes: int
+    fold: str = ""
 
 
 class _Stop(Exception):
     """The rest of the pattern can't be part of the trigger."""
 
 
-def derive_trigger(rule_id: str, pattern: str) -> Trigger:
+def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
     """Derives the trigger of an exact pattern. Raises ConfigError, naming the rule, where the pattern is malformed,
     unbounded, can match nothing, or nests variable repeats (catastrophic backtracking).
 
@@ -85,9 +89,9 @@ def derive_trigger(rule_id: str, pattern: str) -> Trigger:
         )
     _refuse_catastrophic(rule_id, tree)
     pieces: list[str] = []
-    items, trimmed = _trim_left(list(tree))
+    items, trimmed = _trim_left(list(fold_items(tree, FOLDS[fold]) if fold else tree))
     lead = trimmed + _sequence(items, pieces, top=True, at_start=True)
-    return Trigger("".join(pieces), lead, high)
+    return Trigger("".join(pieces), lead, high, fold)
 
 
 def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
@@ -101,7 +105,7 @@ def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
         return ([*inner, *items[start + 1 :]], trimmed) if trimmed else (items, 0)
     if op not in (sre.MAX_REPEAT, sre.POSSESSIVE_REPEAT) or int(arg[1]) < _LONG_LEADING_REPEAT or not int(arg[0]):
         return items, 0
-    low, high, body = int(arg[0]), int(arg[1]), arg[2]
+    low, high, body = min(int(arg[0]), _LEADING_ITEMS), int(arg[1]), arg[2]
     return [*([*body] * low), *items[start + 1 :]], (high - low) * int(body.getwidth()[1])
 
 
@@ -140,7 +144,7 @@ def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = Fals
     appended what it could, where the trigger must end; at the top that end is final."""
     total = 0
     for index, (op, arg) in enumerate(items):
-        is_last = not any(other[0] not in (sre.ASSERT, sre.ASSERT_NOT, sre.AT) for other in items[index + 1 :])
+        is_last = not any(_takes_part(*other) for other in items[index + 1 :])
         mark = len(out)
         try:
             total += _item(op, arg, out, is_first=at_start and index == 0, is_last=is_last and top)
@@ -150,6 +154,11 @@ def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = Fals
                 raise
             return total + (stop.args[0] if stop.args else 0)
     return total
+
+
+def _takes_part(op: Any, arg: Any) -> bool:
+    """Whether an item after the present one goes into the trigger: all but anchors, and assertions other than "must follow"."""
+    return op not in (sre.ASSERT_NOT, sre.AT) and not (op is sre.ASSERT and arg[0] < 0)
 
 
 def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> int:
@@ -171,7 +180,7 @@ def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> i
         out.append(_ANCHORS[arg])
         return 0
     if op in (sre.ASSERT, sre.ASSERT_NOT):
-        return _assertion(op, arg, out, is_first)
+        return _assertion(op, arg, out, is_first, is_last)
     if op is sre.BRANCH:
         return _branch(arg[1], out, is_last)
     if op is sre.SUBPATTERN:
@@ -183,11 +192,12 @@ def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> i
     raise _Stop(0)
 
 
-def _assertion(op: Any, arg: Any, out: list[str], is_first: bool) -> int:
-    """A leading `(?<!set)` becomes "start of text, or a character outside the set"; other assertions are dropped,
-    which only
-    makes the trigger looser."""
+def _assertion(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> int:
+    """A leading `(?<!set)` becomes "start of text, or a character outside the set", and what must follow a match is part of
+    its trigger; other assertions are dropped, which only makes the trigger looser."""
     direction, body = arg
+    if op is sre.ASSERT and direction > 0 and is_last:
+        return _sequence(list(body), out, top=True)
     if op is sre.ASSERT_NOT and direction < 0 and is_first and len(body) == 1 and body[0][0] in (sre.IN, sre.LITERAL):
         inner = _charset(body[0][1]) if body[0][0] is sre.IN else f"[{_literal(body[0][1])}]"
         if not inner.startswith("[^"):
@@ -202,7 +212,8 @@ def _branch(branches: Any, out: list[str], is_last: bool) -> int:
         piece: list[str] = []
         widths.append(_sequence(list(branch), piece, top=is_last))
         texts.append("".join(piece))
-    out.append("(?:" + "|".join(texts) + ")")
+    if any(texts):
+        out.append("(?:" + "|".join(texts) + ")")
     return max(widths)
 
 

@@ -81,7 +81,7 @@ def test_one_pass_finds_exactly_what_finditer_finds(scanner, seed):
     for index, rule in enumerate(RULES.rules):
         naive = [match.span() for match in rule.regex.finditer(document.data)]
         quick = (
-            [match.span() for match in scanner.matches(rule, ends.get(index, []), document)] if index in ends else []
+            [match.span() for match in scanner.matches(index, ends.get(index, []), document)] if index in ends else []
         )
         assert quick == naive, rule.id
         total += len(naive)
@@ -94,7 +94,7 @@ def test_a_name_that_begins_inside_another_match_s_first_characters_is_still_tri
     index, rule = next((i, r) for i, r in enumerate(RULES.rules) if r.id == "assigned-quoted")
     naive = [match.span() for match in rule.regex.finditer(document.data)]
     ends = scanner._backend.ends(document.data)
-    assert [match.span() for match in scanner.matches(rule, ends[index], document)] == naive
+    assert [match.span() for match in scanner.matches(index, ends[index], document)] == naive
 
 
 def test_the_keyword_backend_finds_the_same(scanner, keyword_scanner):
