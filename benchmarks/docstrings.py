@@ -1,11 +1,13 @@
 """Holds the docstring task to real code: `python -m benchmarks.docstrings CORPUS.parquet... [--files N]`.
 
-Three questions, asked of every symbol of every Python file, with no model but made-up answers:
+Three questions, asked of every symbol of every file, with no model but made-up answers:
 
-    targets    are the symbols that the task finds those that Python's own `ast` counts?
-    echo       is the removed original put back with the code unchanged, and which originals are rejected, for what?
-    mutants    is an original that a rule changed (a parameter renamed, invented or dropped, a cut end, a second style,
-               an e-mail address) rejected?
+    targets    are the symbols that the task finds in Python files those that Python's own `ast` counts?
+    echo       are all removed originals put back with the file's code unchanged, and which are rejected, for what?
+    mutants    is an original that a rule changed (a parameter renamed or invented, a cut end, a second form, an e-mail
+               address) rejected?
+
+The code is held together twice: each answer by the task, and the whole file with all of its answers in place.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import ast
 import re
 import time
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -24,25 +26,32 @@ import pyarrow.parquet as pq
 from model.engine.api import Completion
 from model.errors import RecordError
 from transforms.documentation.facts import read_facts
+from transforms.documentation.forms import DOCUMENTED_LANGUAGES, cut_hole, without_delimiters, write_answer
 from transforms.filters import ContentFilter
+from transforms.fim.grammars import grammar_name
 from transforms.row_stages import Answers, RowStages
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.symbols import Symbol
 from transforms.tasks.base import TaskRequest
-from transforms.tasks.docstring import DOCUMENTED_LANGUAGES, DocstringTask
+from transforms.tasks.docstring import DocstringTask
 from transforms.tasks.shared import open_tokenizer, read_source
 
 _QUOTES = re.compile(r"[rRuU]?(\"\"\"|''')")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 
 @dataclass
 class Figures:
+    """What was seen in one language."""
+
     files: int = 0
-    wanted: int = 0
     found: int = 0
+    wanted: int = 0  # Python: definitions by `ast`
+    missed_files: int = 0
     spent_s: float = 0.0
-    rows: Counter[str] = field(default_factory=Counter)
+    not_asked: Counter[str] = field(default_factory=Counter)
     echo: Counter[str] = field(default_factory=Counter)
+    unsound_files: int = 0  # whose code wasn't the same with all of its documentation put back
     mutants: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -56,100 +65,146 @@ def main() -> None:
     rows = [row for path in options.corpus for row in read_rows(path)]
     rows = rows[:: max(1, len(rows) // options.files)]
     task = DocstringTask(tokenizer="embedded", targets="all", max_prompt_tokens=512)
-    stages = RowStages(task=task, content_filter=ContentFilter("default"))
+    stages = RowStages(task=task, content_filter=ContentFilter("default"), nest=True)
     stages.open()
-    figures = Figures()
+    by_language: defaultdict[str, Figures] = defaultdict(Figures)
     for row in rows:
-        judge_file(row, stages, figures)
-    report(figures)
+        judge_file(row, stages, by_language[grammar_name(row.language, row.path) or ""])
+    for language, figures in by_language.items():
+        report(language, figures)
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """The corpus's Python files that parse."""
+    """The corpus's files in languages whose documentation is known."""
     table = pq.read_table(path, columns=["content", "path", "language"])
     for number, item in enumerate(table.to_pylist()):
-        if item["language"].lower() != "python":
-            continue
-        sha = content_sha256(item["content"])
-        yield Row(SourceRef(path, 0, number), item["content"], sha, sha, path=item["path"], language="python")
+        if grammar_name(item["language"].lower(), item["path"]) in DOCUMENTED_LANGUAGES:
+            sha = content_sha256(item["content"])
+            language = item["language"].lower()
+            yield Row(SourceRef(path, 0, number), item["content"], sha, sha, path=item["path"], language=language)
 
 
 def judge_file(row: Row, stages: RowStages, figures: Figures) -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(row.content)
-    except (SyntaxError, ValueError):
-        figures.rows["does not parse"] += 1
+    """Asks all three questions of one file."""
+    wanted = ast_count(row.content) if grammar_name(row.language, row.path) == "python" else 0
+    if wanted is None:
+        figures.not_asked["does not parse"] += 1
         return
     figures.files += 1
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         requests = [item for item in stages.task.requests(row) if isinstance(item, TaskRequest)]
     except RecordError as error:
-        figures.rows[error.reason] += 1
+        figures.not_asked[error.reason] += 1
         requests = []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
-    figures.wanted += sum(isinstance(node, kinds) for node in ast.walk(tree))
+    figures.wanted += wanted
     figures.found += len(requests)
-    for request in requests:
-        symbol: Symbol = request.payload[0]
-        inner = original_text(row, symbol)
-        if inner is None:
-            continue
-        reason = verdict(row, request, inner, stages)
-        figures.echo[reason] += 1
-        if reason == "accepted":
-            for name, mutant in mutants(symbol, inner):
+    figures.missed_files += wanted > len(requests)
+    echoes = [(request, text) for request in requests if (text := original_text(row, request.payload[0])) is not None]
+    accepted = put_back(row, echoes, stages, figures)
+    for request, text in echoes:
+        if request.target in accepted:
+            for name, mutant in mutants(request.payload[0], text, row):
                 figures.mutants[name, verdict(row, request, mutant, stages)] += 1
-    figures.spent_s += time.perf_counter() - started
+    figures.spent_s += time.process_time() - started
+
+
+def ast_count(content: str) -> int | None:
+    """How many definitions Python's own parser counts, the module included; None where it doesn't parse the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    return sum(isinstance(node, _DEFINITIONS) for node in ast.walk(tree))
 
 
 def original_text(row: Row, symbol: Symbol) -> str | None:
-    """What stands between the quotes of a triple-quoted original."""
+    """What a model would have to write for the original to come back; None for Python strings without triple quotes."""
+    source = read_source(row, DOCUMENTED_LANGUAGES)
     if symbol.doc is None:
         return None
-    literal = read_source(row, DOCUMENTED_LANGUAGES).data[slice(*symbol.doc)].decode()
+    literal = source.data[slice(*symbol.doc)].decode()
+    if source.grammar != "python":
+        return write_answer(cut_hole(source, symbol), without_delimiters(literal))
     quotes = _QUOTES.match(literal)
     return literal[quotes.end() : -3] if quotes and literal.endswith(quotes[1]) else None
 
 
-def verdict(row: Row, request: TaskRequest, text: str, stages: RowStages) -> str:
+def completion_of(text: str) -> Completion:
+    """A text as if a model had written it."""
     tokens = tuple(open_tokenizer("embedded").encode(text))
-    completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
-    judged = stages.judge(Answers(row, (request,), ((completion,),)))
+    return Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+
+
+def put_back(row: Row, echoes: list[tuple[TaskRequest, str]], stages: RowStages, figures: Figures) -> set[str]:
+    """Judges all originals of a file, and the file with all of the accepted ones in place; returns their targets."""
+    if not echoes:
+        return set()
+    requests = tuple(request for request, _ in echoes)
+    judged = stages.judge(Answers(row, requests, tuple((completion_of(text),) for _, text in echoes)))
+    figures.echo["accepted"] += len(judged.kept)
+    figures.echo.update(item.rejection.reason for item in judged.rejected)
+    figures.unsound_files += any(item.rejection.stage == "nest" for item in judged.rejected)
+    return {requests[item.request].target for item in judged.kept}
+
+
+def verdict(row: Row, request: TaskRequest, text: str, stages: RowStages) -> str:
+    """Why an answer is rejected, or `accepted`."""
+    judged = stages.judge(Answers(row, (request,), ((completion_of(text),),)))
     return "accepted" if judged.kept else judged.rejected[0].rejection.reason
 
 
-def mutants(symbol: Symbol, text: str) -> Iterator[tuple[str, str]]:
+def mutants(symbol: Symbol, text: str, row: Row) -> Iterator[tuple[str, str]]:
     """The original changed by each rule that applies to it."""
-    yield "an e-mail address inserted", f"{text.rstrip()} Ask jane.roe" + "@" + "corp-mail.dev.\n"
-    yield "a cut end", f"{text.rstrip().rstrip('.')} and the"
-    yield "a second style", f"Args:\n    x: y\n\n:param x: y\n\n{text}"
-    documented = list(read_facts(text, "python").parameters)
-    entry = re.compile(rf"^([ \t]*)(:param )?(\*{{0,2}}{re.escape(documented[0])})\b", re.M) if documented else None
-    if entry is None or symbol.kind in ("class", "module") or not (found := entry.search(text)):
+    grammar = read_source(row, DOCUMENTED_LANGUAGES).grammar
+    ending = text.rstrip()
+    yield "an e-mail address inserted", f"{ending} Ask jane.roe" + "@" + "corp-mail.dev."
+    yield "a cut end", f"{ending.rstrip('.')} and the"
+    if grammar == "python":
+        yield "a second form", f"Args:\n    x: y\n\n:param x: y\n\n{text}"
+    documented = read_facts(without_delimiters(text), grammar).parameters
+    if not documented or symbol.kind in ("class", "module"):
         return
-    renamed = entry.sub(r"\1\2no_such_parameter", text, count=1)
-    if read_facts(renamed, "python").parameters == tuple(documented):
+    entry = _entry(documented[0], grammar)
+    if not (found := entry.search(text)):
+        return
+    renamed = entry.sub(lambda m: m[0].replace(documented[0], "no_such_parameter"), text, count=1)
+    if read_facts(without_delimiters(renamed), grammar).parameters == documented:
         return  # the name began a line of prose: the documented parameters are still the real ones
     yield "a parameter renamed", renamed
-    line = f"{found[1]}{found[2] or ''}no_such_parameter: What it is.\n"
-    if ":" in text[found.end() : text.find("\n", found.end())]:
+    if grammar == "python" and ":" in text[found.end() : text.find("\n", found.end())]:
+        line = f"{found[1]}no_such_parameter: What it is.\n"
         yield "a parameter invented", text[: found.start()] + line + text[found.start() :]
 
 
-def report(figures: Figures) -> None:
-    print(f"files {figures.files:,}, not judged: {dict(figures.rows) or 'none'}, {figures.spent_s:.0f} s")
-    print(f"targets: {figures.found:,} found, {figures.wanted:,} by ast ({figures.found / figures.wanted:.2%})")
+def _entry(name: str, grammar: str) -> re.Pattern[str]:
+    """How the documentation of one parameter begins."""
+    if grammar == "python":
+        return re.compile(rf"^([ \t]*(?::param )?\*{{0,2}}){re.escape(name)}\b", re.M)
+    return re.compile(
+        rf"([@\\]param(?:\[[a-z, ]*\])?\s+(?:\{{[^}}\n]*\}}\s*)?\[?|<param name=\"|[*-] +`){re.escape(name)}\b"
+    )
+
+
+def report(language: str, figures: Figures) -> None:
+    """Prints what was seen in one language."""
+    rate = figures.found / figures.spent_s if figures.spent_s else 0.0
+    print(f"{language}: {figures.files:,} files, not asked: {dict(figures.not_asked) or 'none'}", end="; ")
+    print(f"{figures.found:,} symbols, {figures.spent_s:.0f} s of processor time, {rate:,.0f} symbols/s")
+    if figures.wanted:
+        print(
+            f"  targets: {figures.found:,} found, {figures.wanted:,} by ast; files with fewer: {figures.missed_files}"
+        )
     total = figures.echo.total()
-    print(f"echo: {total:,} originals, code changed: {figures.echo['code_changed']:,}")
+    print(f"  echo: {total:,} originals; files whose code changed: {figures.unsound_files}")
     for reason, count in figures.echo.most_common():
-        print(f"  {reason:28} {count:8,}  {count / total:.2%}")
-    print("mutants:")
+        print(f"    {reason:28} {count:8,}  {count / total:.2%}")
+    print("  mutants:")
     for name in sorted({name for name, _ in figures.mutants}):
         reasons = Counter({reason: n for (mutant, reason), n in figures.mutants.items() if mutant == name})
-        print(f"  {name:28} {reasons.total():8,}  {dict(reasons.most_common())}")
+        print(f"    {name:28} {reasons.total():8,}  {dict(reasons.most_common())}")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,8 @@ def _line_hole(source: Source, symbol: Symbol, newline: str, marker: str) -> Hol
         opener += f"{symbol.name} "  # Go's convention: the comment begins with the name
     elif source.grammar == "go":
         opener += "Package "
+        if symbol.doc is None and start and not data[:start].endswith((b"\n\n", b"\r\n\r\n")):
+            opener = newline + opener  # a blank line keeps it apart from the notice above
     elif source.grammar == "csharp":
         opener += f"<summary>{lead}{marker} "
     closer = "" if symbol.doc is not None else lead
@@ -169,3 +171,27 @@ def write_answer(hole: Hole, text: str) -> str:
         lead = hole.indent + hole.marker
         rest, tail = [f"{lead} {line}".rstrip() for line in lines[1:]], []
     return hole.newline.join([lines[0], *rest, *tail])
+
+
+def without_delimiters(text: str) -> str:
+    """Documentation as plain text: without quotes, a comment's delimiters and the markers that lead its lines.
+
+    >>> without_delimiters("/** Area.\\n *\\n * @param w width */")
+    'Area.\\n\\n@param w width'
+    """
+    text = text.strip()
+    is_block = text.startswith(("/**", "/*!"))
+    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/"), ("/*!", "*/")):
+        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
+            text = text[len(opening) : -len(closing)].strip()
+    lines = text.splitlines()
+    marker = re.match(r"\s*(///|//!|//|\*)(?: |$)", text)
+    if marker and (is_block or marker[1] != "*") and all(_begins(line, marker[1]) for line in lines):
+        lines = [line.strip().removeprefix(marker[1]).removeprefix(" ") for line in lines]
+    elif is_block and all(_begins(line, "*") for line in lines[1:]):
+        lines = [*lines[:1], *[line.strip().removeprefix("*").removeprefix(" ") for line in lines[1:]]]
+    return "\n".join(lines)
+
+
+def _begins(line: str, marker: str) -> bool:
+    return not line.strip() or line.strip().startswith(marker)

@@ -1,23 +1,20 @@
-"""The finder: definitions from one query, their documentation from what stands beside them.
-
-Documentation stands *inside* in Python (the body's first statement, a string) and *before* elsewhere: the run of
-comments that ends directly above the definition (no blank line between) and begins like documentation. Attributes
-(Rust) and decorators may stand between. A file's own documentation is Python's module docstring, Rust's `//!`, Go's
-comment above `package`, and a leading documentation comment that a blank line parts from the first definition.
+"""The finder: definitions from one query, their names from what is around them, their documentation's place from
+`transforms.symbols.places`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import tree_sitter
 
 from transforms.fim.syntax import Source, captures
 from transforms.symbols.grammars import SYMBOL_GRAMMARS, SymbolGrammar, symbol_query
+from transforms.symbols.places import place_before, place_in_body, place_in_module, place_of_file
 from transforms.symbols.python_ast import python_symbols
 from transforms.symbols.signatures import Signatures
-from transforms.symbols.symbol import Parameter, Symbol, SymbolKind, blanks_before, line_start
+from transforms.symbols.symbol import Parameter, Symbol, SymbolKind, line_start
 
 Node = tree_sitter.Node
 
@@ -102,9 +99,9 @@ def _symbol(
     body = _body(function)
     if source.grammar == "python":
         assert body is not None, "a Python definition without an error has a body"
-        place = _place_in_body(source, body, node)
+        place = place_in_body(source, body, node)
     else:
-        place = _place_before(source, spec, outer)
+        place = place_before(source, spec, outer)
     is_function = kind in ("function", "method")
     names = signatures.parameters_of(node)
     if kind == "method" and source.grammar == "python" and not _is_static(source, outer, node):
@@ -157,136 +154,27 @@ def _is_static(source: Source, outer: Node, node: Node) -> bool:
     return b"@staticmethod" in decorators
 
 
-# --- where documentation stands and goes ------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    doc: tuple[int, int] | None
-    insert_at: int
-    indent: str
-    is_inline_body: bool = False
-
-
-def _place_in_body(source: Source, body: Node, definition: Node) -> _Place:
-    statements = [child for child in body.named_children if child.type != "comment"]
-    first = statements[0] if statements else body
-    doc = _docstring(source.data, first)
-    blanks = blanks_before(source.data, first.start_byte)
-    if blanks is not None and first.start_point.row > definition.start_point.row:
-        return _Place(doc, first.start_byte, blanks)
-    line = line_start(source.data, definition.start_byte)
-    own = source.data[line : definition.start_byte]
-    indent = own[: len(own) - len(own.lstrip(b" \t"))].decode()
-    return _Place(doc, first.start_byte, indent + ("\t" if "\t" in indent else "    "), is_inline_body=True)
-
-
-def _docstring(data: bytes, statement: Node) -> tuple[int, int] | None:
-    """The span of a body's first statement where it is a plain string, as Python itself takes it."""
-    is_wrapped = statement.type == "expression_statement" and statement.named_child_count > 0
-    inner = statement.named_child(0) if is_wrapped else statement
-    if inner is None or inner.type not in ("string", "concatenated_string"):
-        return None
-    if statement.type == "expression_statement" and statement.named_child_count > 1:
-        return None
-    parts = inner.named_children if inner.type == "concatenated_string" else [inner]
-    openings = [data[part.start_byte : part.start_byte + 3] for part in parts if part.type == "string"]
-    prefixes = {opening[: min(opening.find(q) for q in (b"'", b'"') if q in opening)].lower() for opening in openings}
-    return (inner.start_byte, inner.end_byte) if prefixes <= {b"", b"r", b"u"} else None
-
-
-def _place_before(source: Source, spec: SymbolGrammar, outer: Node) -> _Place:
-    anchor = outer
-    while (previous := anchor.prev_named_sibling) is not None and previous.type in spec.attributes:
-        anchor = previous
-    block = _comments_above(source, spec, anchor)
-    doc = None
-    if block and source.data.startswith(spec.doc_openers, block[0].start_byte):
-        doc = (block[0].start_byte, _comment_end(source, block[-1]))
-    blanks = blanks_before(source.data, anchor.start_byte)
-    return _Place(doc, anchor.start_byte, blanks if blanks is not None else "", is_inline_body=blanks is None)
-
-
-def _comment_end(source: Source, comment: Node) -> int:
-    """Where a comment ends, without the line break that some grammars count in."""
-    end = comment.end_byte
-    while end > comment.start_byte and source.data[end - 1 : end] in (b"\n", b"\r"):
-        end -= 1
-    return end
-
-
-def _comments_above(source: Source, spec: SymbolGrammar, anchor: Node) -> list[Node]:
-    """The run of comments, each on lines of its own, that ends on the line above `anchor` (or on its line)."""
-    run: list[Node] = []
-    below = anchor
-    while (previous := below.prev_named_sibling) is not None and previous.type in spec.comments:
-        gap = source.data[_comment_end(source, previous) : below.start_byte]
-        if gap.strip() or gap.count(b"\n") > 1 or gap.count(b"\r") > 1:
-            break
-        if blanks_before(source.data, previous.start_byte) is None:
-            break  # it belongs to the code before it on its line
-        is_block = source.data.startswith(b"/*", previous.start_byte)
-        if run and is_block != source.data.startswith(b"/*", run[0].start_byte):
-            break
-        run.insert(0, previous)
-        if is_block:
-            break
-        below = previous
-    return run
-
-
 def _module(source: Source, spec: SymbolGrammar, symbols: Sequence[Symbol]) -> Symbol | None:
     """The file itself, in languages whose files have documentation."""
-    root, data = source.tree.root_node, source.data
     if source.grammar == "python":
-        if root.has_error:
-            return None
-        statements = [child for child in root.named_children if child.type != "comment"]
-        doc = _docstring(data, statements[0]) if statements else None
-        at = statements[0].start_byte if statements else len(data)
-    elif spec.module_doc_openers:
-        at = _after_leading_comments(source, spec)
-        doc = _leading_doc(source, spec, symbols)
+        place = None if source.tree.root_node.has_error else place_in_module(source)
     else:
+        place = place_of_file(source, spec, {symbol.doc for symbol in symbols if symbol.doc is not None})
+    if place is None:
         return None
+    size = len(source.data)
     return Symbol(
         kind="module",
         name="",
         qualified_name="",
         start=0,
-        end=len(data),
-        body_start=at,
-        body_end=len(data),
-        doc=doc,
-        insert_at=doc[0] if doc is not None else at,
+        end=size,
+        body_start=place.insert_at,
+        body_end=size,
+        doc=place.doc,
+        insert_at=place.doc[0] if place.doc is not None else place.insert_at,
         indent="",
     )
-
-
-def _after_leading_comments(source: Source, spec: SymbolGrammar) -> int:
-    """The start of the first thing that is no comment and no `#!` line: licence headers stay on top."""
-    for child in source.tree.root_node.named_children:
-        if child.type not in spec.comments and child.type not in ("hash_bang_line", "shebang"):
-            return child.start_byte
-    return len(source.data)
-
-
-def _leading_doc(source: Source, spec: SymbolGrammar, symbols: Sequence[Symbol]) -> tuple[int, int] | None:
-    taken = {symbol.doc for symbol in symbols if symbol.doc is not None}
-    run: list[Node] = []
-    for child in source.tree.root_node.named_children:
-        if child.type not in spec.comments:
-            break
-        if run and not source.data.startswith(spec.module_doc_openers, child.start_byte):
-            break
-        if source.data.startswith(spec.module_doc_openers, child.start_byte):
-            run.append(child)
-            if source.data.startswith(b"/*", child.start_byte):
-                break
-    if not run:
-        return None
-    found = (run[0].start_byte, _comment_end(source, run[-1]))
-    return None if found in taken else found
 
 
 def item_span(source: Source, symbol: Symbol) -> tuple[int, int]:

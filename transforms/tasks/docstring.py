@@ -12,7 +12,6 @@ signature and what surrounds it; in a chat prompt, to the first lines of the def
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -25,7 +24,14 @@ from model.tokenizer import Tokenizer
 from transforms import checks
 from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.documentation.facts import PythonStyle, read_facts
-from transforms.documentation.forms import DOCUMENTED_LANGUAGES, Hole, cut_hole, read_answer, write_answer
+from transforms.documentation.forms import (
+    DOCUMENTED_LANGUAGES,
+    Hole,
+    cut_hole,
+    read_answer,
+    without_delimiters,
+    write_answer,
+)
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, DocBounds, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
@@ -279,7 +285,7 @@ class DocstringTask:
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            return write_answer(hole, _plain(_told(source, symbol, written))), completion.finish_reason
+            return write_answer(hole, without_delimiters(_told(source, symbol, written))), completion.finish_reason
         ended_by: str = completion.finish_reason
         if hole.terminator and hole.terminator in written:
             written, ended_by = written.split(hole.terminator, 1)[0], "closer"
@@ -347,18 +353,3 @@ def _told(source: Source, symbol: Symbol, written: str) -> str:
     found = find_symbols(answer) if answer is not None and symbol.name else []
     doc = next((s.doc for s in found if s.name == symbol.name and s.doc is not None), None)
     return inspect.cleandoc(text.encode()[slice(*doc)].decode()) if doc is not None else text
-
-
-def _plain(text: str) -> str:
-    """A chat answer without the delimiters that the model put around it."""
-    text = text.strip()
-    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/")):
-        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
-            text = text[len(opening) : -len(closing)].strip()
-    lines = text.splitlines()
-    marker = re.match(r"\s*(///|//!|//|\*)(?: |$)", text)
-    if marker and all(line.strip().startswith(marker[1]) for line in lines if line.strip()):
-        lines = [line.strip().removeprefix(marker[1]).removeprefix(" ") for line in lines]
-    elif len(lines) > 1 and all(line.strip().startswith("*") for line in lines[1:] if line.strip()):
-        lines = [lines[0], *[line.strip().removeprefix("*").removeprefix(" ") for line in lines[1:]]]
-    return "\n".join(lines)

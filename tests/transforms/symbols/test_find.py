@@ -255,6 +255,48 @@ def test_a_file_that_only_pythons_own_parser_takes_gives_all_its_symbols():
     assert names == ["", "A", "A.f", "B"]
 
 
+LICENCE = "Copyright 2020 The authors. Licensed under the MIT licence."
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "doc", "below"),
+    [
+        ("go", f"// {LICENCE}\n\n// Package a is good.\npackage a\n", "// Package a is good.", ""),
+        ("go", f"/*\n * {LICENCE}\n */\n\npackage a\n", None, "package a"),
+        ("go", f"// {LICENCE}\npackage a\n", None, "package a"),
+        ("go", "//go:build linux\n\npackage a\n", None, "package a"),
+        ("javascript", f"/**\n * {LICENCE}\n */\nfunction f() {{}}\n", None, "function"),
+        ("javascript", f"/** {LICENCE} */\n\n/** All of it. */\n\nimport 'a';\n", "/** All of it. */", ""),
+        ("javascript", "/** Of f. */\nfunction f() {}\n", None, "/** Of f. */"),
+        ("typescript", "#!/usr/bin/env node\n// why\nimport 'a';\n", None, "// why"),
+        ("c", f"/** {LICENCE} */\n#include <a.h>\n/** Of f. */\nint f(void) {{ return 1; }}\n", None, "#include"),
+        ("rust", f"// {LICENCE}\n//! All\n//! of it.\nfn f() {{}}\n", "//! All\n//! of it.", ""),
+    ],
+)
+def test_a_notice_is_never_documentation_and_new_documentation_parts_nothing(language, text, doc, below):
+    source, found = symbols(language, text)
+    (module,) = [symbol for symbol in found if symbol.kind == "module"]
+    assert (source.data[slice(*module.doc)].decode() if module.doc else None) == doc
+    assert source.data[module.insert_at :].decode().startswith(below)
+    assert all(LICENCE.encode() not in source.data[slice(*s.doc)] for s in found if s.doc is not None)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "directive"),
+    [
+        ("go", "package a\n\n// f is good.\n//go:noinline\nfunc f() {}\n", "//go:noinline"),
+        ("javascript", "/** Good. */\n// eslint-disable-next-line max-len\nfunction f() {}\n", "// eslint"),
+        ("typescript", "/** Good. */\n// @ts-ignore\nfunction f(): void {}\n", "// @ts-ignore"),
+        ("cpp", "/// Good.\n// NOLINTNEXTLINE\nint f() { return 1; }\n", "// NOLINT"),
+    ],
+)
+def test_comments_that_speak_to_a_tool_stay_between_documentation_and_definition(language, text, directive):
+    source, found = symbols(language, text)
+    (function,) = [symbol for symbol in found if symbol.name == "f"]
+    assert b"ood." in source.data[slice(*function.doc)] and directive.encode() not in source.data[slice(*function.doc)]
+    assert source.data[function.insert_at :].decode().startswith(directive)
+
+
 def test_what_a_body_tells_of_its_result_and_its_faults_is_found():
     text = """\
         def told(a) -> int: return g(a)
