@@ -1,6 +1,6 @@
 """Figures of span choice, import resolution, order of files and packing; prints one table.
 
-    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order job]
+    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order job scale]
 
 The corpus is what is at hand on any machine: the interpreter's standard library and the packages installed beside
 this one. Rates are per core, of process time; a busy machine still slows them. What each figure means stands in its
@@ -339,13 +339,63 @@ def bench_packed(folder: Path, imports: dict[str, dict[str, frozenset[str]]]) ->
     }
 
 
+# --- one large repository ----------------------------------------------------------------------------
+
+SCALES = (25_000, 50_000, 100_000)
+
+
+def write_monorepo(path: str, files: int) -> int:
+    """Writes one repository of so many small Python files that import each other; returns their characters."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    draw = random.Random(files)
+    schema = pa.schema([(name, pa.large_string()) for name in ("content", "path", "repo_name", "language")])
+    chars = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for first in range(0, files, 1000):
+            rows = []
+            for number in range(first, min(first + 1000, files)):
+                # Mostly to files nearby, seldom across the tree; never in a cycle, as in a tree that builds.
+                near = {max(0, number - draw.randint(1, 200)) for _ in range(2)} | {draw.randrange(number + 1)}
+                imports = "".join(f"from {_module(one)} import make_{one}\n" for one in sorted(near - {number}))
+                body = "".join(f"    value = value * {draw.randrange(99)} + len(name)\n" for _ in range(4))
+                text = f'"""Part {number}."""\n\n{imports}\n\ndef make_{number}(name, value):\n{body}    return value\n'
+                chars += len(text)
+                rows.append({"content": text, "path": _module(number).replace(".", "/") + ".py"})
+            columns = {name: [row[name] for row in rows] for name in ("content", "path")}
+            columns |= {"repo_name": ["org/monorepo"] * len(rows), "language": ["Python"] * len(rows)}
+            writer.write_table(pa.table(columns, schema))
+    return chars
+
+
+def _module(number: int) -> str:
+    return f"tree.part_{number // 5000}.group_{number // 100 % 50}.module_{number}"
+
+
+def bench_scale(tokenizer: str, scales: Iterable[int] = SCALES) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for files in scales:
+        with tempfile.TemporaryDirectory() as folder:
+            chars = write_monorepo(f"{folder}/corpus.parquet", files)
+            command = [sys.executable, "-m", "jobs", "pack", "--input", f"{folder}/corpus.parquet", "--output"]
+            usage = watch([*command, f"{folder}/out", "--tokenizer", tokenizer, "--progress", "none"], cwd=ROOT)
+            summary = json.loads(Path(folder, "out", "summary.json").read_text())
+        assert summary["rows"]["kept"] == files, summary["rows"]
+        name = f"one repository of {files:,} files ({chars / 1e6:.0f} MB)"
+        figures[f"{name}, seconds"] = usage.seconds
+        figures[f"{name}, peak memory of all processes, MB"] = usage.peak_rss_mb
+        figures[f"{name}, of it private, MB"] = usage.peak_private_mb
+    return figures
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", default="embedded")
     parser.add_argument("--packages", type=int, default=24)
     parser.add_argument("--context_length", type=int, default=8192)
-    parser.add_argument("--only", nargs="+", choices=("spans", "imports", "order", "job"))
+    parser.add_argument("--only", nargs="+", choices=("spans", "imports", "order", "job", "scale"))
     options = parser.parse_args()
     library, packages = standard_library(), installed_packages(options.packages)
     benches: dict[str, list[Callable[[], dict[str, float]]]] = {
@@ -354,6 +404,7 @@ def main() -> None:
         "order": [lambda: bench_order(packages, Tokenizer.load(options.tokenizer), options.context_length)],
         "job": [lambda: bench_job({"python/cpython": library, **packages}, options.tokenizer, options.context_length)],
     }
+    benches["scale"] = [lambda: bench_scale(options.tokenizer)]
     for bench in itertools.chain(*(benches[name] for name in options.only or benches)):
         for name, value in bench().items():
             print(f"| {name} | {value:,.4g} |" if isinstance(value, float) else f"| {name} | {value:,} |", flush=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.errors import ConfigError
 from transforms.fim import syntax
 from transforms.fim.grammars import SPAN_NODES, SYNTAX_KINDS, grammar_name, query_source
-from transforms.fim.spans import KINDS, LINE_KINDS, Recipe, choose_spans, parse_mix
+from transforms.fim.spans import KINDS, LINE_KINDS, WINDOW_BYTES, Recipe, choose_spans, parse_mix
 from transforms.rows import content_sha256
 
 from .samples import ABSENT, SAMPLES
@@ -215,3 +215,34 @@ def test_a_span_is_never_blank_nor_out_of_bounds(text, language, low, extra):
         assert middle.strip()
         if span.kind != "random_chars":
             assert middle == middle.strip()
+
+
+LARGE = "\n\n".join(
+    f"def function_{n}(first, second):\n    total = first * {n} + second\n    return max(total, len(str(first)))\n"
+    for n in range(2500)
+)
+
+
+def test_nodes_of_a_large_file_come_from_all_of_it():
+    for kind in ("expression", "statement", "function_body"):
+        places = [span.start * 8 // len(LARGE) for span in spans_of(LARGE, kinds=[kind], count=160)]
+        assert len(LARGE) > 10 * WINDOW_BYTES and len(places) == 160
+        assert all(6 <= places.count(eighth) <= 36 for eighth in range(8))
+
+
+def test_a_node_that_stands_in_one_place_of_a_large_file_is_found():
+    text = LARGE + "\n\nclass Single:\n    def method(self):\n        return self\n"
+    (middle,) = middles(text, kinds=["class_body"], count=4)
+    assert middle == "def method(self):\n        return self"
+
+
+def test_a_node_belongs_to_the_window_in_which_it_begins():
+    source = syntax.parse(LARGE.encode(), "python")
+    for kind in ("expression", "function_body", "argument_list"):
+        whole = syntax.nodes(source, kind)
+        parts = [
+            node
+            for start in range(0, len(source.data), WINDOW_BYTES)
+            for node in syntax.nodes(source, kind, (start, start + WINDOW_BYTES))
+        ]
+        assert [(node.start_byte, node.end_byte) for node in parts] == [(n.start_byte, n.end_byte) for n in whole]
