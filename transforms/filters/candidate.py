@@ -33,7 +33,7 @@ class Document:
         return self._lexical
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time of making one
 class Candidate:
     """One exact match of a rule, for its validator to judge. It may look around the match, at `data`."""
 
@@ -77,7 +77,7 @@ class Candidate:
         return Verdict(*self.span, validated=validated, confidence=confidence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """A validator's yes: the span to report (bytes), whether a checksum or structure confirmed it, and what else it
     knows
@@ -88,3 +88,7 @@ class Verdict:
     validated: bool = False
     confidence: float | None = None
     type: str = ""
+
+    def moved(self, offset: int) -> Verdict:
+        """The same verdict, so many bytes further on."""
+        return Verdict(self.start + offset, self.end + offset, self.validated, self.confidence, self.type)

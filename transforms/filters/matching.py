@@ -18,7 +18,6 @@ costs a linear pass and not a call a byte.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from re import Match
@@ -60,7 +59,7 @@ class Matcher:
 
     def matches(self, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
         """The exact matches, in order."""
-        ends = ends if _is_sorted(ends) else sorted(ends)
+        ends = sorted(ends)
         if self._rule.value_regex is not None and ends and self._starts is not None:
             return self._beside_names(ends, document.data)
         if self._is_flood(ends, document):
@@ -183,7 +182,3 @@ class _ScannedKeywords:
 
         self._database.scan(data[first:last], match_event_handler=on_match, scratch=scratch)
         return sorted(found)
-
-
-def _is_sorted(values: Sequence[int]) -> bool:
-    return all(a <= b for a, b in itertools.pairwise(values))

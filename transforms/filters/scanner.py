@@ -14,7 +14,7 @@ Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from re import Match
 from typing import Any, Protocol
@@ -26,7 +26,10 @@ from transforms.filters.folds import FOLDS
 from transforms.filters.matching import Matcher
 from transforms.filters.rules import Rule, RuleSet
 from transforms.filters.safety import combine_signals
-from transforms.filters.validators import VALIDATORS
+from transforms.filters.validators import LOOKS_BEHIND_BYTES, VALIDATORS, looks_ahead_bytes
+
+_MANY_ENDS = 64
+_MAX_REMEMBERED = 1024
 
 
 class Backend(Protocol):
@@ -163,19 +166,42 @@ class Scanner:
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
 
     def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
-        rule, validate = self.rules.rules[index], self._validators[index]
+        rule, data = self.rules.rules[index], document.data
         found: list[Finding] = []
+        judge = self._judge_once(index, document) if len(ends) >= _MANY_ENDS else self._judge
         for match in self.matches(index, ends, document):
             if match.start() < document.skip_until.get(rule.id, 0):
                 continue
-            candidate = Candidate(match, document, rule)
-            verdict = candidate.verdict() if validate is None else validate(candidate)
+            verdict = judge(index, match, document)
             if verdict is None:
                 continue
             if rule.context and not document.lexical.is_text(verdict.start):
                 continue
-            found.append(self._finding(rule, verdict, document.data))
+            found.append(self._finding(rule, verdict, data))
         return found
+
+    def _judge(self, index: int, match: Match[bytes], document: Document) -> Verdict | None:
+        candidate, validate = Candidate(match, document, self.rules.rules[index]), self._validators[index]
+        return candidate.verdict() if validate is None else validate(candidate)
+
+    def _judge_once(self, index: int, document: Document) -> Callable[[int, Match[bytes], Document], Verdict | None]:
+        """A judge that remembers: a match with the same text around it gets the same verdict. A line repeated a hundred
+        thousand times would else be judged as often."""
+        ahead = looks_ahead_bytes(self.rules.rules[index].validator)
+        known: dict[tuple[int, bytes], Verdict | None] = {}
+
+        def judge(index: int, match: Match[bytes], document: Document) -> Verdict | None:
+            start, end = match.span()
+            first = max(0, start - LOOKS_BEHIND_BYTES)
+            key = (start - first, document.data[first : end + ahead])
+            if key in known:
+                return known[key] and known[key].moved(start)
+            verdict = self._judge(index, match, document)
+            if len(known) < _MAX_REMEMBERED:
+                known[key] = verdict and verdict.moved(-start)
+            return verdict
+
+        return self._judge if ahead is None else judge
 
     def _finding(self, rule: Rule, verdict: Verdict, data: bytes) -> Finding:
         start, end = _whole_characters(data, verdict.start, verdict.end)

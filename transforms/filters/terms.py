@@ -11,6 +11,7 @@ CATEGORY < one_term_a_line`, which prints a rule file's entry.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import sys
@@ -24,6 +25,7 @@ def normalise_term(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
 
 
+@functools.lru_cache(maxsize=4096)
 def term_hash(text: str) -> str:
     """The hash that stands for a term in rule files."""
     return hashlib.blake2b(normalise_term(text).encode(), digest_size=32, key=_TERM_KEY).hexdigest()[:_HASH_HEX_DIGITS]

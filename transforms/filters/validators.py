@@ -37,3 +37,13 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         *personal_values.NATIONAL_ID_VALIDATORS,
     )
 }
+
+LOOKS_BEHIND_BYTES = 256
+"""How far before its match a validator may look."""
+_LOOKS_AHEAD = {"spoken_secret": assignments.MAX_VALUE_BYTES + 64}
+_LOOKS_EVERYWHERE = frozenset({"assigned_secret"})
+
+
+def looks_ahead_bytes(validator: str) -> int | None:
+    """How far after its match a validator may look; None for one that asks about the whole document."""
+    return None if validator in _LOOKS_EVERYWHERE else _LOOKS_AHEAD.get(validator, 64)
