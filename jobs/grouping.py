@@ -19,6 +19,7 @@ Memory: one bucket (about `BUCKET_MB`, more where one repository is larger, or a
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -39,7 +40,7 @@ from model.errors import ConfigError
 from transforms.columns import ColumnMap, ColumnOverrides
 
 BUCKET_MB: Final = 128
-GROUP_MB: Final = 32
+GROUP_MB: Final = 8  # a unit: the last row of each stays part empty, one of about 300
 MAX_BUCKETS: Final = 256  # files that are open at once
 MAX_BUCKETS_ON_A_RUNNER: Final = 65_536
 SPOOL_MB: Final = 64
@@ -305,14 +306,17 @@ def write_bucket(table: pa.Table, output: str) -> None:
 
 
 def _groups(table: pa.Table, order: Any) -> Iterator[tuple[int, int]]:
-    """Ranges of `order` that hold whole repositories, of about `GROUP_MB` each."""
+    """Ranges of `order` that hold whole repositories: together about `GROUP_MB`, or a single one that is larger."""
     repositories = table.column("repo_name").take(order).to_pylist()
     sizes = pc.fill_null(pc.binary_length(table.column("content")), 0).take(order).to_pylist()
-    start, size = 0, 0
-    for place, repository in enumerate(repositories):
-        is_new = place > 0 and (repository != repositories[place - 1] or not repository)
-        if is_new and size + sizes[place] > GROUP_MB * 1_000_000:
+    start, size, place = 0, 0, 0
+    # Rows without a repository are one each.
+    for _, run in itertools.groupby(range(len(repositories)), lambda i: repositories[i] or i):
+        rows = list(run)
+        more = sum(sizes[row] for row in rows)
+        if size and size + more > GROUP_MB * 1_000_000:
             yield start, place
             start, size = place, 0
-        size += sizes[place]
-    yield start, len(repositories)
+        size += more
+        place += len(rows)
+    yield start, place
