@@ -34,6 +34,7 @@ from model.config import PRESETS
 from model.errors import ConfigError
 from model.hlo import estimated_cycles, loop_copies, step_cycles
 
+PROGRAMS = ("burst", "prefill", "insert")
 LARGE_COPY_BYTES = 4 << 20
 HLO_FOLDER = "CODEMILL_HLO_DIR"  # where compiled programs' text is left, to look into one that a gate refused
 _ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
@@ -105,8 +106,9 @@ class Report:
 
     Args:
         versions: Of libtpu and jaxlib: estimates compare only within them.
-        programs: `burst`, `prefill`, `insert`.
-        resident_bytes: Weights, caches and slots' state: what is there whichever program runs.
+        programs: `burst`, `prefill`, `insert`, or those of them that were asked for.
+        resident_bytes: Weights, caches and slots' state: what is there whichever program runs (without the burst,
+            which takes all of it, only what the others take).
     """
 
     versions: Mapping[str, str]
@@ -125,7 +127,7 @@ def is_available() -> bool:
     return importlib.util.find_spec("libtpu") is not None
 
 
-def report_in_subprocess(target: Target, *, timeout_s: float = 1800) -> Report:
+def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, timeout_s: float = 1800) -> Report:
     """Compiles a target's programs in a process of its own.
 
     Raises:
@@ -136,7 +138,7 @@ def report_in_subprocess(target: Target, *, timeout_s: float = 1800) -> Report:
         raise ConfigError("libtpu isn't installed; pip install 'codemill[tpu-aot]'")
     command = [sys.executable, "-m", "model.aot", target.preset, target.topology, "--slots", str(target.slots)]
     command += ["--prompt_buckets", *map(str, target.prompt_buckets), "--max_new_tokens", str(target.max_new_tokens)]
-    command += ["--weights", target.weights]
+    command += ["--weights", target.weights, "--programs", *programs]
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
@@ -165,16 +167,19 @@ def report_from_json(text: str) -> Report:
 # --- compiling -------------------------------------------------------------------------------------
 
 
-def compile_report(target: Target, log: Callable[[str], None] = lambda line: None) -> Report:
-    """Compiles the programs in this process, which must have been started with `JAX_PLATFORMS=cpu`."""
-    programs = {}
-    for name, program in _programs(target).items():
+def compile_report(
+    target: Target, programs: Sequence[str] = PROGRAMS, log: Callable[[str], None] = lambda line: None
+) -> Report:
+    """Compiles programs in this process, which must have been started with `JAX_PLATFORMS=cpu`."""
+    reports = {}
+    all_programs = _programs(target)
+    for name in programs:
         log(f"compiling {name}")
-        programs[name] = _compile(program, name, target)
-        log(f"{name}: {programs[name]}")
+        reports[name] = _compile(all_programs[name], name, target)
+        log(f"{name}: {reports[name]}")
     versions = {package: metadata.version(package) for package in ("libtpu", "jaxlib")}
-    # The burst takes all that stays in memory: weights, caches, state.
-    return Report(versions=versions, programs=programs, resident_bytes=programs["burst"].argument_bytes)
+    resident = max(report.argument_bytes for report in reports.values())
+    return Report(versions=versions, programs=reports, resident_bytes=resident)
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,8 @@ def _programs(target: Target) -> dict[str, _Program]:
     import jax.numpy as jnp
 
     from model.engine import decode
-    from model.engine.attention import PromptRow, path_for, row_attention
+    from model.engine.attention import PromptRow, path_for, row_attention, slot_attention
+    from model.engine.caches import empty_caches, insert_prompt
     from model.engine.options import EngineOptions
 
     config, dtype = PRESETS[target.preset], jnp.bfloat16
@@ -219,7 +225,7 @@ def _programs(target: Target) -> dict[str, _Program]:
     place = _Placement(target)
 
     def caches(slots: int, length: int) -> Any:
-        return place.over_heads(lambda: decode.empty_caches(config, slots, length, dtype, stacked=False))
+        return place.over_heads(lambda: empty_caches(config, slots, length, dtype, stacked=False))
 
     def state(slots: int) -> Any:
         return place.whole(lambda: decode.empty_slots(slots, max_new, options.max_stop_ids))
@@ -228,9 +234,17 @@ def _programs(target: Target) -> dict[str, _Program]:
         return place.whole(lambda: jnp.zeros(shape, jnp.int32))
 
     def burst(weights: Any, prompts: Any, generations: Any, slots: Any, leave_after: Any) -> Any:
-        steps = options.burst_steps
         return decode.burst(
-            weights, prompts, generations, slots, leave_after, config, dtype, max_steps=steps, is_ring=True
+            weights,
+            prompts,
+            generations,
+            slots,
+            leave_after,
+            config,
+            dtype,
+            attend_slots=slot_attention("tpu"),
+            max_steps=options.burst_steps,
+            is_ring=True,
         )
 
     def prefill(weights: Any, row: PromptRow) -> Any:
@@ -238,7 +252,7 @@ def _programs(target: Target) -> dict[str, _Program]:
         return decode.prefill(weights, row, config, dtype, attend_row=attend, staged_length=options.staged_length())
 
     def insert(prompts: Any, slots: Any, staged: Any, line: Any, slot: Any, where: Any) -> Any:
-        return decode.insert_prompt(prompts, staged, slot, where), decode.insert_request(slots, line, slot)
+        return insert_prompt(prompts, staged, slot, where), decode.insert_request(slots, line, slot)
 
     prompts = tuple(caches(target.slots, b - a) for a, b in itertools.pairwise((0, *buckets)))
     generations, slots, staged = caches(target.slots, max_new), state(target.slots), caches(1, options.staged_length())
@@ -329,9 +343,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompt_buckets", type=int, nargs="+", default=[128, 256, 512, 1024, 2048])
     parser.add_argument("--max_new_tokens", type=int, default=256)
     parser.add_argument("--weights", default="bfloat16")
+    parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
     fields = vars(parser.parse_args(argv))
+    programs = fields.pop("programs")
     target = Target(**{**fields, "prompt_buckets": tuple(fields["prompt_buckets"])})
-    print(report_to_json(compile_report(target, log=lambda line: print(line, file=sys.stderr, flush=True))))
+    print(report_to_json(compile_report(target, programs, lambda line: print(line, file=sys.stderr, flush=True))))
     return 0
 
 

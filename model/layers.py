@@ -95,11 +95,15 @@ class KeyValues:
         key: Rotated keys.
         value: Values.
         mask: Which positions each new token sees; a length of 1 means all see the same.
+        key_scale: What keys in 8 bits are to be multiplied with, a number for each position; None for others.
+        value_scale: Likewise of values.
     """
 
-    key: Float[Array, "batch kv_heads positions head_dim"]
-    value: Float[Array, "batch kv_heads positions head_dim"]
+    key: Float[Array, "batch kv_heads positions head_dim"] | Int8[Array, "batch kv_heads positions head_dim"]
+    value: Float[Array, "batch kv_heads positions head_dim"] | Int8[Array, "batch kv_heads positions head_dim"]
     mask: Bool[Array, "batch #length positions"]
+    key_scale: Float[Array, "batch kv_heads positions"] | None = None
+    value_scale: Float[Array, "batch kv_heads positions"] | None = None
 
 
 def linear(x: Float[Array, "*batch in"], matrix: Matrix) -> Float[Array, "*batch out"]:
@@ -108,6 +112,9 @@ def linear(x: Float[Array, "*batch in"], matrix: Matrix) -> Float[Array, "*batch
         product = jnp.einsum("...i,oi->...o", x, matrix.values.astype(x.dtype), preferred_element_type=jnp.float32)
         return (product * matrix.scale).astype(x.dtype)
     return jnp.einsum("...i,oi->...o", x, matrix.astype(x.dtype))
+
+
+Multiply = Callable[[Array, Matrix], Array]  # as `linear`; the engine has a faster way for few rows on a CPU
 
 
 def embed(
@@ -152,7 +159,11 @@ def rope(x: Float[Array, "batch length heads head_dim"], turn: Rotation) -> Floa
 
 
 def qkv(
-    weights: BlockWeights, x: Float[Array, "batch length d_model"], turn: Rotation, config: GemmaConfig
+    weights: BlockWeights,
+    x: Float[Array, "batch length d_model"],
+    turn: Rotation,
+    config: GemmaConfig,
+    multiply: Multiply = linear,
 ) -> tuple[
     Float[Array, "batch length heads head_dim"],
     Float[Array, "batch kv_heads length head_dim"],
@@ -160,9 +171,9 @@ def qkv(
 ]:
     """Project to rotated, scaled queries, and to rotated keys and values in the caches' layout."""
     batch, length, _ = x.shape
-    query = linear(x, weights.q_proj).reshape(batch, length, config.num_heads, config.head_dim)
-    key = linear(x, weights.k_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
-    value = linear(x, weights.v_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
+    query = multiply(x, weights.q_proj).reshape(batch, length, config.num_heads, config.head_dim)
+    key = multiply(x, weights.k_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
+    value = multiply(x, weights.v_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
     query = rope(query, turn) * jnp.asarray(config.head_dim**-0.5, x.dtype)
     return query, rope(key, turn).swapaxes(1, 2), value.swapaxes(1, 2)
 
@@ -180,7 +191,10 @@ def attention(
     grouped = query.reshape(batch, length, kv_heads, heads // kv_heads, head_dim)
     scores = []
     for part in parts:
-        score = jnp.einsum("blkgd,bkpd->bkglp", grouped, part.key, preferred_element_type=jnp.float32)
+        key = part.key.astype(query.dtype)
+        score = jnp.einsum("blkgd,bkpd->bkglp", grouped, key, preferred_element_type=jnp.float32)
+        if part.key_scale is not None:  # after the product: the cache is read in 8 bits
+            score *= part.key_scale[:, :, None, None]
         scores.append(jnp.where(part.mask[:, None, None], score, jnp.finfo(jnp.float32).min))
     # One softmax over several arrays: a shared maximum and a shared sum, no concatenation of caches.
     top = jnp.max(jnp.stack([jnp.max(score, axis=-1) for score in scores]), axis=0)
@@ -188,17 +202,20 @@ def attention(
     for score, part in zip(scores, parts, strict=True):
         weight = jnp.exp(score - top[..., None])
         total += jnp.sum(weight, axis=-1, keepdims=True)
-        mixed += jnp.einsum(
-            "bkglp,bkpd->bkgld", weight.astype(part.value.dtype), part.value, preferred_element_type=jnp.float32
-        )
+        if part.value_scale is not None:
+            weight *= part.value_scale[:, :, None, None]
+        value = part.value.astype(query.dtype)
+        mixed += jnp.einsum("bkglp,bkpd->bkgld", weight.astype(value.dtype), value, preferred_element_type=jnp.float32)
     mixed /= total
     return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, length, heads, head_dim).astype(query.dtype)
 
 
-def mlp(weights: BlockWeights, x: Float[Array, "batch length d_model"]) -> Float[Array, "batch length d_model"]:
+def mlp(
+    weights: BlockWeights, x: Float[Array, "batch length d_model"], multiply: Multiply = linear
+) -> Float[Array, "batch length d_model"]:
     """The gated feed-forward layer: down(gelu_tanh(gate(x)) * up(x))."""
-    gate = jax.nn.gelu(linear(x, weights.gate_proj), approximate=True)
-    return linear(gate * linear(x, weights.up_proj), weights.down_proj)
+    gate = jax.nn.gelu(multiply(x, weights.gate_proj), approximate=True)
+    return multiply(gate * multiply(x, weights.up_proj), weights.down_proj)
 
 
 Attend = Callable[[Array, Array, Array], tuple[Array, Any]]
@@ -210,6 +227,7 @@ def block(
     turn: Rotation,
     attend: Attend,
     config: GemmaConfig,
+    multiply: Multiply = linear,
 ) -> tuple[Float[Array, "batch length d_model"], Any]:
     """One transformer block.
 
@@ -220,14 +238,15 @@ def block(
         attend: Given query, key and value as `qkv` lays them out, returns what was read
             ([batch length heads head_dim]) and anything to carry out, such as a cache.
         config: The model's shapes.
+        multiply: How matrices are multiplied.
 
     Returns:
         The residual stream, and what `attend` carried out.
     """
-    query, key, value = qkv(weights, rms_norm(x, weights.pre_attention_norm, config.norm_eps), turn, config)
+    query, key, value = qkv(weights, rms_norm(x, weights.pre_attention_norm, config.norm_eps), turn, config, multiply)
     read, carried = attend(query, key, value)
-    x = x + linear(read.reshape(*x.shape[:-1], -1), weights.o_proj)
-    return x + mlp(weights, rms_norm(x, weights.pre_mlp_norm, config.norm_eps)), carried
+    x = x + multiply(read.reshape(*x.shape[:-1], -1), weights.o_proj)
+    return x + mlp(weights, rms_norm(x, weights.pre_mlp_norm, config.norm_eps), multiply), carried
 
 
 def over_blocks(

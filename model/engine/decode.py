@@ -1,17 +1,10 @@
 """The engine's device programs: prefill, insert, and bursts of decode steps. Pure functions.
 
-What a slot attends to is split in two, under one softmax:
-
-    prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read;
-                      in chunks along the positions, of which a burst reads as many as its slots reach
-    generation cache  the same, max_new_tokens long: one column is written per step
+What a slot attends to is split in two, under one softmax: a prompt cache that is only read, and a small generation
+cache of which a column is written per step (`model.engine.caches`).
 
 Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
-input. In `fast` mode the generation cache is a ring written at one column shared by all slots (one
-slice, no scatter); a slot sees the last `generated + 1` columns. In `exact` mode each slot writes at its
-own count, so that sums run in the same order wherever and whenever a request is decoded.
-
-Cost of a step: all weights once, the slots' prompt and generation caches once. The module is long because the
+input. Cost of a step: all weights once, the slots' prompt and generation caches once. The module is long because the
 slots' state is described beside the steps that change it.
 """
 
@@ -25,33 +18,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
-from model.engine.attention import PromptRow, RowAttention
+from model.engine.attention import PromptRow, RowAttention, SlotAttention
+from model.engine.caches import Cache, Caches, PromptCaches, length_of, prompt_masks, readable
 from model.engine.drafting import draft
 from model.engine.sampling import SlotSampling, sample, token_logprob
 from model.layers import (
     BlockWeights,
     GemmaWeights,
     KeyValues,
+    Multiply,
     attention,
     block,
     embed,
+    linear,
     over_blocks,
     rms_norm,
     rotation,
     unembed,
 )
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class Cache:
-    """Keys and values of one layer (or of all, stacked along a leading axis, where weights are)."""
-
-    key: Float[Array, "slots kv_heads positions head_dim"]
-    value: Float[Array, "slots kv_heads positions head_dim"]
-
-
-Caches = tuple[Cache, ...] | Cache
 
 
 @jax.tree_util.register_dataclass
@@ -118,15 +102,6 @@ def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int
     )
 
 
-def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool) -> Caches:
-    """Zeroed caches in the layout of the weights: a tuple over layers, or stacked."""
-    shape = (slots, config.num_kv_heads, length, config.head_dim)
-    if stacked:
-        every = (config.num_layers, *shape)
-        return Cache(key=jnp.zeros(every, dtype), value=jnp.zeros(every, dtype))
-    return tuple(Cache(key=jnp.zeros(shape, dtype), value=jnp.zeros(shape, dtype)) for _ in range(config.num_layers))
-
-
 def prefill(
     weights: GemmaWeights,
     row: PromptRow,
@@ -152,39 +127,6 @@ def prefill(
     return caches
 
 
-def insert_prompt(
-    chunks: tuple[Caches, ...], staged: Caches, slot: Int[Array, ""], place: Int[Array, " 3"]
-) -> tuple[Caches, ...]:
-    """Copies a prompt from its row to the beginning of a slot's prompt cache, as far as `chunks` reach.
-
-    Args:
-        chunks: The prompt cache's first chunks.
-        staged: The row's keys and values, long enough for a slice of the chunks' length at any place.
-        slot: Which slot.
-        place: prefix_start, prefix_length, tail_start, as in `model.engine.packing.Place`.
-    """
-    prefix_start, prefix_length, tail_start = place
-    width = sum(_length(chunk) for chunk in chunks)
-    in_prefix = (jnp.arange(width) < prefix_length)[:, None]
-
-    def gather(row: Array) -> Array:
-        prefix = jax.lax.dynamic_slice_in_dim(row, prefix_start, width, axis=-2)
-        tail = jax.lax.dynamic_slice_in_dim(row, tail_start - prefix_length, width, axis=-2)
-        return jnp.where(in_prefix, prefix, tail)
-
-    whole = jax.tree.map(gather, staged)
-    written, at = [], 0
-    for chunk in chunks:
-        end = at + _length(chunk)
-
-        def copy(cache: Array, line: Array, at: int = at, end: int = end) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(cache, line[..., at:end, :], slot, axis=-4)
-
-        written.append(jax.tree.map(copy, chunk, whole))
-        at = end
-    return tuple(written)
-
-
 def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
     """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column stays."""
     written = jax.tree.map(
@@ -197,13 +139,15 @@ def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
 
 def decode_step(
     weights: GemmaWeights,
-    prompts: tuple[Caches, ...],
+    prompts: tuple[PromptCaches, ...],
     generations: Caches,
     slots: Slots,
     drafts: Int[Array, "slots drafts"],
     config: GemmaConfig,
     dtype: Any,
     *,
+    attend_slots: SlotAttention = attention,
+    multiply: Multiply = linear,
     is_ring: bool,
 ) -> tuple[Float[Array, "slots drafts_and_one vocab"], Caches]:
     """Logits after each slot's next input and each of its drafts, and the generation caches with their columns.
@@ -213,8 +157,8 @@ def decode_step(
     tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
     count = tokens.shape[1]
     assert count == 1 or not is_ring, "slots accept different numbers of drafts, so they share no column"
-    length = _length(generations)
-    prompt_masks = _prompt_masks(prompts, slots.prompt_length)
+    length = length_of(generations)
+    masks = prompt_masks(prompts, slots.prompt_length)
     columns = jnp.arange(length)
     column = slots.column % length
     index = slots.generated[:, None] + jnp.arange(count)  # [slots count]: tokens generated before each input
@@ -230,35 +174,24 @@ def decode_step(
         own_column = jnp.minimum(slots.generated, length - count)
         return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
 
-    def step(x: Array, block_weights: BlockWeights, caches: tuple[Cache, ...]) -> tuple[Array, Cache]:
+    def step(x: Array, block_weights: BlockWeights, caches: tuple[Any, ...]) -> tuple[Array, Cache]:
         *chunks, generation = caches
 
         def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
             new = Cache(key=write(generation.key, key), value=write(generation.value, value))
-            parts = [
-                KeyValues(key=chunk.key, value=chunk.value, mask=mask)
-                for chunk, mask in zip(chunks, prompt_masks, strict=True)
-            ]
-            return attention(query, *parts, KeyValues(key=new.key, value=new.value, mask=generation_mask)), new
+            parts = [readable(chunk, mask) for chunk, mask in zip(chunks, masks, strict=True)]
+            return attend_slots(query, *parts, KeyValues(key=new.key, value=new.value, mask=generation_mask)), new
 
-        return block(block_weights, x, turn, attend, config)
+        return block(block_weights, x, turn, attend, config, multiply)
 
     per_block: Any = (*prompts, generations)
     if not isinstance(generations, Cache):
         per_block = tuple(zip(*per_block, strict=True))
     x, generations = over_blocks(step, embed(weights.embedding, tokens, dtype), weights.blocks, per_block)
     x = rms_norm(x, weights.final_norm, config.norm_eps)
-    return unembed(x, weights.embedding), generations
-
-
-def _prompt_masks(prompts: tuple[Caches, ...], length: Int[Array, " slots"]) -> list[Bool[Array, "slots 1 positions"]]:
-    """For each chunk of the prompt cache, which positions hold a slot's prompt."""
-    masks, at = [], 0
-    for chunk in prompts:
-        end = at + _length(chunk)
-        masks.append((jnp.arange(at, end) < length[:, None])[:, None])
-        at = end
-    return masks
+    if multiply is linear:
+        return unembed(x, weights.embedding), generations
+    return multiply(x, weights.embedding).astype(jnp.float32), generations
 
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:
@@ -303,13 +236,15 @@ def settle(
 
 def burst(
     weights: GemmaWeights,
-    prompts: tuple[Caches, ...],
+    prompts: tuple[PromptCaches, ...],
     generations: Caches,
     slots: Slots,
     leave_after: Int[Array, ""],
     config: GemmaConfig,
     dtype: Any,
     *,
+    attend_slots: SlotAttention = attention,
+    multiply: Multiply = linear,
     max_steps: int,
     is_ring: bool,
     num_drafts: int = 0,
@@ -329,7 +264,18 @@ def burst(
     def one_step(carry: tuple[Any, Slots, Array, Array]) -> tuple[Any, Slots, Array, Array]:
         generations, slots, steps, busy = carry
         drafts = draft(slots, num_drafts)
-        logits, generations = decode_step(weights, prompts, generations, slots, drafts, config, dtype, is_ring=is_ring)
+        logits, generations = decode_step(
+            weights,
+            prompts,
+            generations,
+            slots,
+            drafts,
+            config,
+            dtype,
+            attend_slots=attend_slots,
+            multiply=multiply,
+            is_ring=is_ring,
+        )
         return generations, settle(slots, logits, drafts), steps + 1, busy + jnp.sum(slots.is_active)
 
     zero = jnp.zeros((), jnp.int32)
@@ -358,7 +304,3 @@ def _report(slots: Slots, counts: Int[Array, " 3"]) -> Int[Array, "slots_and_one
     lines = jnp.concatenate([jnp.stack(columns, axis=1), slots.tokens], axis=1)
     last = jnp.zeros((1, lines.shape[1]), jnp.int32).at[0, : counts.shape[0]].set(counts)
     return jnp.concatenate([lines, last])
-
-
-def _length(caches: Caches) -> int:
-    return (caches if isinstance(caches, Cache) else caches[0]).key.shape[-2]

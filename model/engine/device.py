@@ -1,13 +1,14 @@
 """The scheduler's device on JAX: arrays, compiled programs, and what passes between host and device.
 
 Programs are compiled ahead of time, one for each known shape, and counted: nothing retraces in silence.
-State that a program replaces is donated to it. The module is long because what a program takes and what the
-host hands it (a request's line, a row, a report) are read side by side.
+State that a program replaces is donated to it. The module is long because the order in which programs hand on that
+state is one thing, and what each of them takes is read beside it.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,16 @@ import numpy as np
 from model.config import GemmaConfig
 from model.engine import decode
 from model.engine.api import Request
-from model.engine.attention import PromptRow, path_for, row_attention, usable_path
-from model.engine.decode import Caches, Slots
+from model.engine.attention import PromptRow, path_for, row_attention, slot_attention, usable_path
+from model.engine.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
+from model.engine.decode import Slots
+from model.engine.interface import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
 from model.engine.packing import Layout, Place, RowPlanner, families, lay_out
-from model.engine.sampling import SlotSampling
-from model.engine.scheduler import BurstReport, Ended, OutOfMemory
+from model.engine.products import few_rows_product
+from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
-from model.layers import BlockWeights, GemmaWeights
+from model.layers import BlockWeights, GemmaWeights, linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,18 @@ class StagedPrompt:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    """A burst under way. `is_clean`: nothing but its steps takes the device's time from `started` on."""
+
+    report: jax.Array
+    drafted: bool
+    started: float
+    is_clean: bool
+
+
 class JaxDevice:
-    """Implements `model.engine.scheduler.Device`. The constructor only remembers; `start` allocates."""
+    """Implements `model.engine.interface.Device`. The constructor only remembers; `start` allocates."""
 
     def __init__(self, weights: GemmaWeights, config: GemmaConfig, options: ResolvedOptions):
         self.slots = options.slots
@@ -57,6 +70,10 @@ class JaxDevice:
         self._prefilled_positions = 0
         self._shared_tokens = 0
         self._compiles = 0
+        self._compile_s = 0.0
+        self._is_ring = self._has_decoded = False  # how the generation cache's columns lie, if any are written
+        self._has_prefilled = False  # since the last burst was dispatched
+        self._last_read = 0.0
 
     def start(self) -> None:
         """Moves the weights to their final dtype and allocates the caches."""
@@ -72,23 +89,32 @@ class JaxDevice:
         """Compiles every program that any request can need."""
         for bucket in self._options.prompt_buckets:
             self._insert_program(bucket)
-            self._burst_program(self._window(bucket))
+            if self._options.prompt_lookup != "always" or self._is_exact:
+                self._burst_program(self._window(bucket), drafts=False)
+            if self._options.may_draft():
+                self._burst_program(self._window(bucket), drafts=True)
         for length in self._options.row_lengths():
             self._prefill_program(length)
+        self._compile_s = 0.0  # nobody waited for these
 
     def _allocate(self) -> None:
         ends = (0, *self._chunk_ends)
-        self._prompts = tuple(self._caches(self.slots, b - a) for a, b in itertools.pairwise(ends))
         options = self._options
-        self._generations = self._caches(self.slots, options.max_new_tokens + options.draft_tokens)
+        int8 = options.prompt_cache == "int8"
+        self._prompts: tuple[PromptCaches, ...] = tuple(
+            empty_prompt_caches(self._config, self.slots, b - a, self._dtype, stacked=self._is_stacked, int8=int8)
+            for a, b in itertools.pairwise(ends)
+        )
+        self._generations = self._caches(self.slots, options.generation_length())
         self._state = decode.empty_slots(
             self.slots, options.max_new_tokens, options.max_stop_ids, options.history_length()
         )
+        self._is_ring = self._has_decoded = False
         self._tickets = [-1] * self.slots
         self._reach = [0] * self.slots
 
     def _caches(self, slots: int, length: int) -> Caches:
-        return decode.empty_caches(self._config, slots, length, self._dtype, stacked=self._is_stacked)
+        return empty_caches(self._config, slots, length, self._dtype, stacked=self._is_stacked)
 
     # --- what the scheduler calls ---
 
@@ -157,7 +183,8 @@ class JaxDevice:
         layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
         used = len(layout.tokens)
         length = next(length for length in self._options.row_lengths() if length >= used)
-        row = self._call(self._prefill_program(length), self._weights, _prompt_row(layout, length))
+        row = self._call(self._prefill_program(length), self._weights, prompt_row(layout, length))
+        self._has_prefilled = True
         self._prefilled_tokens += used
         self._prefilled_positions += length
         self._shared_tokens += sum(map(len, prompts)) - used
@@ -167,7 +194,7 @@ class JaxDevice:
         """Copies the prompt's keys and values into the slot and starts it."""
         place = staged.place
         width = self._window(place.length)
-        line = _line(request, ticket, self._options)
+        line = request_line(request, ticket, self._options)
         where = np.array([place.prefix_start, place.prefix_length, place.tail_start], np.int32)
         chunks = self._chunks(width)
         program = self._insert_program(width)
@@ -176,24 +203,28 @@ class JaxDevice:
         self._tickets[slot] = ticket
         self._reach[slot] = place.length
 
-    def dispatch(self, leave_after: int) -> jax.Array:
+    def dispatch(self, leave_after: int, *, drafts: bool) -> _Burst:
         """Starts a burst that reads the prompt cache as far as any slot does; its report is copied to the host
         as soon as it is there."""
-        window = self._window(max(self._reach))
+        window, compiles = self._window(max(self._reach)), self._compiles
+        program = self._burst_program(window, drafts=drafts)
+        self._order_columns(is_ring=self._writes_ring(drafts))
+        is_clean = compiles == self._compiles and not self._has_prefilled
+        self._has_prefilled = False
+        started = time.perf_counter()
         self._generations, self._state, report = self._call(
-            self._burst_program(window),
-            self._weights,
-            self._chunks(window),
-            self._generations,
-            self._state,
-            np.int32(leave_after),
+            program, self._weights, self._chunks(window), self._generations, self._state, np.int32(leave_after)
         )
         report.copy_to_host_async()
-        return report
+        return _Burst(report, drafts, started, is_clean)
 
-    def read(self, burst: jax.Array) -> BurstReport:
+    def read(self, burst: _Burst) -> BurstReport:
         """Waits for a burst's report."""
-        report = read_report(self._call(np.asarray, burst))
+        array = self._call(np.asarray, burst.report)
+        # A burst that was dispatched before the last one was read begins when that one ends.
+        began, self._last_read = max(burst.started, self._last_read), time.perf_counter()
+        seconds = self._last_read - began if burst.is_clean else None
+        report = read_report(array, drafted=burst.drafted, seconds=seconds)
         ended = {line.ticket for line in report.ended}
         for slot, ticket in enumerate(self._tickets):
             if ticket in ended:
@@ -215,11 +246,13 @@ class JaxDevice:
         return False
 
     def stats(self) -> dict[str, float]:
-        """Compiled programs; prefilled positions for each token among them; prompt tokens that sharing saved."""
-        waste = self._prefilled_positions / self._prefilled_tokens if self._prefilled_tokens else 1.0
+        """Programs compiled, and the seconds that those took for which requests waited; tokens prefilled and
+        positions computed for them; prompt tokens that sharing saved; the slots."""
         return {
             "compiles": float(self._compiles),
-            "padding_waste": waste,
+            "compile_s": self._compile_s,
+            "prefill_tokens": float(self._prefilled_tokens),
+            "prefill_positions": float(self._prefilled_positions),
             "prefill_tokens_shared": float(self._shared_tokens),
             "slots": float(self.slots),
         }
@@ -230,8 +263,19 @@ class JaxDevice:
         """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
         return next(end for end in self._chunk_ends if end >= length)
 
-    def _chunks(self, window: int) -> tuple[Caches, ...]:
+    def _chunks(self, window: int) -> tuple[PromptCaches, ...]:
         return self._prompts[: self._chunk_ends.index(window) + 1]
+
+    def _writes_ring(self, drafts: bool) -> bool:
+        return not self._is_exact and not drafts
+
+    def _order_columns(self, *, is_ring: bool) -> None:
+        """Moves the generation cache to the order that the next burst writes; free where it lies so."""
+        if is_ring == self._is_ring:
+            return
+        if self._has_decoded:
+            self._generations = self._call(self._realign_program(is_ring), self._generations, self._state)
+        self._is_ring, self._has_decoded = is_ring, True
 
     def _compiled(
         self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()
@@ -239,8 +283,10 @@ class JaxDevice:
         """The program for a key; compiled for the shapes of `args` when first asked for."""
         program = self._programs.get(key)
         if program is None:
+            began = time.perf_counter()
             program = self._programs[key] = self._call(jax.jit(make, donate_argnums=donate).lower(*args).compile)
             self._compiles += 1
+            self._compile_s += time.perf_counter() - began
         return program
 
     def _prefill_program(self, length: int) -> Callable[..., Caches]:
@@ -255,23 +301,33 @@ class JaxDevice:
             )
 
         return self._compiled(
-            ("prefill", length), prefill, self._weights, _prompt_row(Layout([], [], [], [], []), length)
+            ("prefill", length), prefill, self._weights, prompt_row(Layout([], [], [], [], []), length)
         )
 
-    def _insert_program(self, width: int) -> Callable[..., tuple[tuple[Caches, ...], Slots]]:
+    def _insert_program(self, width: int) -> Callable[..., tuple[tuple[PromptCaches, ...], Slots]]:
         def insert(
-            prompts: tuple[Caches, ...], state: Slots, row: Caches, line: Slots, slot: jax.Array, place: jax.Array
-        ) -> tuple[tuple[Caches, ...], Slots]:
-            return decode.insert_prompt(prompts, row, slot, place), decode.insert_request(state, line, slot)
+            prompts: tuple[PromptCaches, ...], state: Slots, row: Caches, line: Slots, slot: jax.Array, place: jax.Array
+        ) -> tuple[tuple[PromptCaches, ...], Slots]:
+            return insert_prompt(prompts, row, slot, place), decode.insert_request(state, line, slot)
 
         staged = jax.eval_shape(lambda: self._caches(1, self._options.staged_length()))
-        line = _line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
+        line = request_line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
         args = (self._chunks(width), self._state, staged, line, np.int32(0), np.zeros(3, np.int32))
         return self._compiled(("insert", width), insert, *args, donate=(0, 1))
 
-    def _burst_program(self, window: int) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
+    def _realign_program(self, to_ring: bool) -> Callable[..., Caches]:
+        def move(generations: Caches, state: Slots) -> Caches:
+            return realign(generations, state.column, state.generated, to_ring=to_ring)
+
+        return self._compiled(("realign", to_ring), move, self._generations, self._state)
+
+    def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
         def burst(
-            weights: GemmaWeights, prompts: tuple[Caches, ...], generations: Caches, state: Slots, leave_after: Any
+            weights: GemmaWeights,
+            prompts: tuple[PromptCaches, ...],
+            generations: Caches,
+            state: Slots,
+            leave_after: Any,
         ) -> tuple[Caches, Slots, jax.Array]:
             return decode.burst(
                 weights,
@@ -281,13 +337,15 @@ class JaxDevice:
                 leave_after,
                 self._config,
                 self._dtype,
+                attend_slots=slot_attention(jax.default_backend()),
+                multiply=linear if self._is_exact else few_rows_product(jax.default_backend()),
                 max_steps=self._options.burst_steps,
-                is_ring=not self._is_exact and self._options.draft_tokens == 0,
-                num_drafts=self._options.draft_tokens,
+                is_ring=self._writes_ring(drafts),
+                num_drafts=self._options.draft_tokens if drafts else 0,
             )
 
         args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
-        return self._compiled(("burst", window), burst, *args, donate=(2, 3))
+        return self._compiled(("burst", window, drafts), burst, *args, donate=(2, 3))
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls into JAX, telling lack of memory from other faults."""
@@ -309,77 +367,3 @@ def cast_weights(weights: GemmaWeights, dtype: Any) -> GemmaWeights:
         return jnp.asarray(leaf, dtype)
 
     return jax.tree_util.tree_map_with_path(cast, weights)
-
-
-def read_report(report: np.ndarray) -> BurstReport:
-    """Reads what `decode.burst` reports (see there for the layout)."""
-    lines, last = report[:-1], report[-1]
-    first_id = len(decode.REPORT_COLUMNS)
-    ended = []
-    for line in lines[(lines[:, 1] == 0) & (lines[:, 2] > 0)]:
-        ticket, _, generated, stopped_by, logprob_bits = line[:first_id]
-        ended.append(
-            Ended(
-                ticket=int(ticket),
-                tokens=tuple(line[first_id : first_id + generated].tolist()),
-                stop_id=None if stopped_by < 0 else int(stopped_by),
-                logprob_sum=float(np.int32(logprob_bits).view(np.float32)),
-            )
-        )
-    return BurstReport(steps=int(last[0]), tokens=int(last[1]), busy=int(last[2]), ended=ended)
-
-
-def _line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
-    """A request as one line of the slots' arrays, on the host."""
-
-    def one(value: float, dtype: Any = np.int32) -> Any:
-        return np.full(1, value, dtype)
-
-    stop_ids: Any = np.full((1, options.max_stop_ids), -1, np.int32)
-    tokens: Any = np.zeros((1, options.max_new_tokens), np.int32)
-    column: Any = np.zeros((), np.int32)
-    history: Any = np.zeros((1, options.history_length()), np.int32)
-    if options.draft_tokens:
-        history[0, : len(request.prompt)] = request.prompt
-    stop_ids[0, : len(request.stop_ids)] = sorted(request.stop_ids)
-    sampling = request.sampling
-    return Slots(
-        ticket=one(ticket),
-        is_active=one(True, np.bool_),
-        token=one(request.prompt[-1]),
-        prompt_length=one(len(request.prompt) - 1),
-        generated=one(0),
-        limit=one(request.max_new_tokens),
-        stop_ids=stop_ids,
-        stopped_by=one(-1),
-        logprob_sum=one(0.0, np.float32),
-        tokens=tokens,
-        history=history,
-        sampling=SlotSampling(
-            seed=one(sampling.seed & 0xFFFFFFFF, np.uint32),
-            temperature=one(sampling.temperature, np.float32),
-            top_k=one(sampling.top_k),
-            top_p=one(sampling.top_p, np.float32),
-        ),
-        column=column,
-    )
-
-
-def _prompt_row(layout: Layout, length: int) -> PromptRow:
-    """A layout as arrays of a row's length; padding is a segment of its own, that nobody reads."""
-    used = len(layout.tokens)
-
-    def padded(values: list[int], padding: int) -> Any:
-        array = np.full(length, padding, np.int32)
-        array[:used] = values
-        return array
-
-    num_used: Any = np.int32(used)
-    return PromptRow(
-        tokens=padded(layout.tokens, 0),
-        positions=padded(layout.positions, 0),
-        segment=padded(layout.segment, -1),
-        parent=padded(layout.parent, -1),
-        begin=padded(layout.begin, used),
-        used=num_used,
-    )

@@ -11,11 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from model.engine import figures
 from model.engine.api import Completion, EngineStopped, Request
 from model.engine.device import JaxDevice
 from model.engine.options import EngineOptions, ResolvedOptions
 from model.engine.scheduler import Scheduler
 from model.gemma import Gemma
+from model.roofline import Device, Shape
 
 
 class Engine:
@@ -34,7 +36,9 @@ class Engine:
         self._model: Gemma | None = model
         self._config = model.config
         self._num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.weights))
+        self._is_int8 = any(leaf.dtype == jnp.int8 for leaf in jax.tree.leaves(model.weights))
         self._options = EngineOptions() if options is None else options
+        self._peaks: Device | None = None
         self._lock = threading.Lock()
         self._scheduler: Scheduler | None = None
         self._device: JaxDevice | None = None
@@ -56,6 +60,11 @@ class Engine:
                 return
             assert self._model is not None
             options = self.resolved_options()
+            self._shape = Shape(
+                config=self._config,
+                weights="int8" if self._is_int8 else options.dtype,
+                cache="int8" if options.prompt_cache == "int8" else options.dtype,
+            )
             if options.compilation_cache_dir is not None:
                 jax.config.update("jax_compilation_cache_dir", options.compilation_cache_dir)
                 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
@@ -63,7 +72,10 @@ class Engine:
             self._device.start()
             if warm_up:
                 self._device.warm_up()
-            self._scheduler = Scheduler(self._device, pipeline=options.pipeline_bursts)
+            prompt_lookup = options.prompt_lookup if options.may_draft() else "off"
+            self._scheduler = Scheduler(self._device, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
+            device = jax.devices()[0]
+            self._peaks = figures.peaks_of(device.device_kind, device.platform)  # before there is work beside it
             self._scheduler.start()
             self._model = None  # the device has its own copy where the dtype differs
             atexit.register(self.close, cancel_futures=True)
@@ -84,16 +96,21 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """Figures since the start; empty before it.
 
-        `slot_occupancy`: slots that decoded / slots, over all steps. `tokens_per_slot_step`: above 1 where drafts
-        are accepted. `padding_waste`: prefilled positions / prompt tokens.
-        `compiles`, `steps`, `bursts`, `requests_done`, `requests_failed`, `requests_queued`, `tokens_in`,
-        `tokens_out` and their rates `tokens_in_per_s`, `tokens_out_per_s` over `busy_s`, `shrinks`, `slots`.
+        Sums and their ratios as in `model.engine.figures` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
+        `floor_share`, `compiles`, ...); beside them `slots`, `requests_queued`, and `drafting_gain` where drafts
+        were tried. `floor_share` is left out where the device's peaks aren't known.
         """
-        return {} if self._scheduler is None else self._scheduler.stats()
+        if self._scheduler is None:
+            return {}
+        found = self._scheduler.stats()
+        if self._peaks is not None:
+            found["floor_s"] = figures.floor_s(found, self._shape, self._peaks, int(found["slots"]))
+        return {**found, **figures.ratios(found)}
 
     def fingerprint(self) -> dict[str, Any]:
         """What tokens depend on beside request and weights: versions, device, shapes. JSON-able."""
-        return self.resolved_options().fingerprint()
+        options = self.resolved_options()
+        return {**options.fingerprint(), "weights": "int8" if self._is_int8 else options.dtype}
 
     def resolved_options(self) -> ResolvedOptions:
         """The options with everything chosen for this process's platform."""
@@ -102,7 +119,7 @@ class Engine:
         options = self._options.resolve(device.platform)
         if limit is None:
             return options
-        left = limit - self._num_weights * jnp.dtype(options.dtype).itemsize
+        left = limit - self._num_weights * (1 if self._is_int8 else jnp.dtype(options.dtype).itemsize)
         return self._options.resolve(device.platform, config=self._config, memory_bytes=max(left, 0))
 
     def close(self, *, cancel_futures: bool = False) -> None:

@@ -11,12 +11,13 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
 
 Determinism = Literal["exact", "fast"]
+PromptLookup = Literal["off", "auto", "always"]
 
 # Slots by platform. A CPU is bound by arithmetic from about 32 rows on; accelerators gain until memory ends.
 _SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
@@ -43,8 +44,12 @@ class EngineOptions:
         burst_steps: Most decode steps between two looks by the host.
         prefill_row_tokens: `fast`: prompts are prefilled together in rows of up to so many tokens.
         min_shared_prefix: `fast`: prompts in a row that begin with so many equal tokens share them; 0: never.
-        draft_tokens: `fast`: so many tokens are drafted for each step by prompt lookup; 0: none. Worth it below about
-            64 slots, where a step over several tokens costs little more than over one.
+        prompt_lookup: `fast`: whether tokens are drafted by prompt lookup. `auto` measures while running whether it
+            gains and drafts where it does (`model.engine.switching`): mostly below about 64 slots, where a step over
+            several tokens costs little more than over one. `exact` mode never drafts.
+        draft_tokens: So many tokens are drafted for a step.
+        prompt_cache: How prompts' keys and values are held: `compute` in the compute dtype, `int8` in 8 bits with a
+            scale for each position and head, which is half the memory of bfloat16 and a quarter of float32.
         max_stop_ids: Most stop ids that a request may name.
         dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
         pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
@@ -59,7 +64,9 @@ class EngineOptions:
     burst_steps: int | None = None
     prefill_row_tokens: int | None = None
     min_shared_prefix: int = 32
-    draft_tokens: int = 0
+    prompt_lookup: PromptLookup = "off"
+    draft_tokens: int = 4
+    prompt_cache: Literal["compute", "int8"] = "compute"
     max_stop_ids: int = 64
     dtype: Literal["float32", "bfloat16"] | None = None
     pipeline_bursts: bool | None = None
@@ -71,15 +78,18 @@ class EngineOptions:
         buckets = self.prompt_buckets
         if not buckets or buckets[0] < 1 or any(a >= b for a, b in itertools.pairwise(buckets)):
             raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
-        for name in ("slots", "burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids"):
+        for name in ("slots", "burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids", "draft_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
-        for name in ("min_shared_prefix", "draft_tokens"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if self.determinism == "exact" and self.draft_tokens:
-            raise ConfigError(f"draft_tokens is {self.draft_tokens} in exact mode, which drafts none; set it to 0")
+        if self.min_shared_prefix < 0:
+            raise ConfigError(f"min_shared_prefix is {self.min_shared_prefix}; it must be at least 0")
+        for name, choices in (("prompt_lookup", get_args(PromptLookup)), ("prompt_cache", ("compute", "int8"))):
+            if getattr(self, name) not in choices:
+                shown = ", ".join(map(repr, choices))
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it can be {shown}")
+        if self.determinism == "exact" and self.prompt_lookup == "always":
+            raise ConfigError("prompt_lookup is 'always' in exact mode, which drafts none; set it to 'off' or 'auto'")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ConfigError(f"dtype is {self.dtype!r}; it can be 'float32' or 'bfloat16'")
 
@@ -111,9 +121,23 @@ class EngineOptions:
 
     def _slot_bytes(self, config: GemmaConfig, dtype: str) -> int:
         """Bytes of one slot's prompt and generation caches."""
-        positions = self.prompt_buckets[-1] + self.max_new_tokens + self.draft_tokens
         width = 2 if dtype == "bfloat16" else 4
-        return 2 * config.num_layers * config.num_kv_heads * config.head_dim * positions * width
+        head_bytes = config.head_dim * width
+        prompt_head_bytes = config.head_dim + 4 if self.prompt_cache == "int8" else head_bytes  # 4: its scale
+        position_bytes = self.prompt_buckets[-1] * prompt_head_bytes + self.generation_length() * head_bytes
+        return 2 * config.num_layers * config.num_kv_heads * position_bytes
+
+    def may_draft(self) -> bool:
+        """Whether any step may draft."""
+        return self.determinism == "fast" and self.prompt_lookup != "off"
+
+    def generation_length(self) -> int:
+        """Positions of a slot's generation cache: drafts that turn out wrong stand behind the last token."""
+        return self.max_new_tokens + (self.draft_tokens if self.may_draft() else 0)
+
+    def history_length(self) -> int:
+        """Tokens of prompt and output that each slot keeps for drafts."""
+        return self.prompt_buckets[-1] + self.max_new_tokens if self.may_draft() else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +164,6 @@ class ResolvedOptions(EngineOptions):
     def staged_length(self) -> int:
         """Positions of a prefilled row: the longest row, and room for a slice of any width at its end."""
         return self.row_lengths()[-1] + (0 if self.determinism == "exact" else self.prompt_buckets[-1])
-
-    def history_length(self) -> int:
-        """Tokens of prompt and output that each slot keeps for drafts."""
-        return self.prompt_buckets[-1] + self.max_new_tokens if self.draft_tokens else 0
 
     def fingerprint(self) -> dict[str, Any]:
         """All that tokens can depend on beside weights and request, for a row's lineage. Starts JAX's backend."""

@@ -13,6 +13,8 @@ in burst n is then still in burst n + 1's report: tickets, not slots, say whose 
 A request's own fault fails its own future. Out of memory on a device that can shrink costs a
 restart of the requests in flight, none of them lost. Any other fault ends the engine and fails every waiting
 future with its cause. The module knows no JAX: tests drive it with a device of known tokens and latency.
+
+The module is long because all of it is one thread's state, and what may touch that state should be read at once.
 """
 
 from __future__ import annotations
@@ -24,88 +26,15 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from model.engine.api import Completion, EngineStopped, Request
+from model.engine.figures import ratios
+from model.engine.interface import BurstReport, Device, Ended, OutOfMemory
+from model.engine.options import PromptLookup
+from model.engine.switching import DraftSwitch
 
 _log = logging.getLogger(__name__)
-
-
-class OutOfMemory(Exception):
-    """The device's memory didn't suffice for the call; its state is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """One request's end, as the device reports it.
-
-    Args:
-        ticket: The ticket that it was inserted under.
-        tokens: Generated ids, the stop id included.
-        stop_id: The stop id that ended it, or None.
-        logprob_sum: Sum of the tokens' natural-log probabilities.
-    """
-
-    ticket: int
-    tokens: tuple[int, ...]
-    stop_id: int | None
-    logprob_sum: float
-
-
-@dataclass(frozen=True, slots=True)
-class BurstReport:
-    """What one burst did.
-
-    Args:
-        steps: Decode steps it took.
-        tokens: Tokens generated in it.
-        busy: Slots that decoded, summed over the steps.
-        ended: Requests that have ended; a device repeats them until their slot is filled again.
-    """
-
-    steps: int
-    tokens: int
-    busy: int
-    ended: Sequence[Ended]
-
-
-class Device(Protocol):
-    """What the scheduler drives, from one thread. Any call may raise OutOfMemory."""
-
-    slots: int
-
-    def check(self, request: Request) -> None:
-        """Raises RecordError where the request can't be run. Thread-safe, touches no device."""
-        ...
-
-    def choose(self, waiting: Sequence[Request]) -> list[int]:
-        """Which of the waiting requests, given oldest first, to prefill together: at least one index."""
-        ...
-
-    def prefill(self, requests: Sequence[Request]) -> list[Any]:
-        """Prefills a chosen group; one handle per request, for `insert`."""
-        ...
-
-    def insert(self, slot: int, staged: Any, request: Request, ticket: int) -> None:
-        """Puts a prefilled prompt into a slot, which then decodes. Tickets fit 31 bits: the engine would have
-        to run for years."""
-        ...
-
-    def dispatch(self, leave_after: int) -> Any:
-        """Starts a burst that ends early when `leave_after` requests have ended in it; doesn't wait."""
-        ...
-
-    def read(self, burst: Any) -> BurstReport:
-        """Waits for a burst."""
-        ...
-
-    def shrink(self) -> bool:
-        """After OutOfMemory: starts anew with fewer slots, all empty. False where it can't."""
-        ...
-
-    def stats(self) -> dict[str, float]:
-        """The device's own figures."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -125,6 +54,20 @@ WINDOW = 256
 # After so many groups without it, the oldest request goes alone.
 PATIENCE = 64
 
+_COUNTS = (
+    "requests_done",
+    "requests_failed",
+    "tokens_in",
+    "tokens_out",
+    "tokens_decoded",
+    "steps",
+    "steps_drafted",
+    "slot_steps",
+    "busy_slot_steps",
+    "bursts",
+    "shrinks",
+)
+
 
 class Scheduler:
     """Runs requests on a device from a thread of its own.
@@ -132,11 +75,13 @@ class Scheduler:
     Args:
         device: What runs them. Used from the scheduler's thread alone, but for `check`.
         pipeline: Whether to dispatch the next burst before the last is read.
+        prompt_lookup: Whether bursts draft; `auto`: where that is measured to be faster.
     """
 
-    def __init__(self, device: Device, *, pipeline: bool = False):
+    def __init__(self, device: Device, *, pipeline: bool = False, prompt_lookup: PromptLookup = "off"):
         self._device = device
         self._pipeline = pipeline
+        self._switch = DraftSwitch(prompt_lookup)
         self._wakeup = threading.Condition()
         self._arrived: deque[_Job] = deque()  # guarded by _wakeup; all below it belong to the thread
         self._is_closed = False
@@ -184,19 +129,18 @@ class Scheduler:
         return futures
 
     def stats(self) -> dict[str, float]:
-        """Counts and rates since the start; rates are over the time in which there was work."""
+        """Sums since the start and their ratios (`model.engine.figures`), the device's own sums among them;
+        `requests_queued`; `drafting_gain` where drafts were tried: how much faster than plain steps they were."""
         with self._wakeup:
-            counts, seconds = Counter(self._counts), self._seconds
+            counts = Counter(self._counts)
+            seconds = self._seconds
             queued = len(self._arrived) + len(self._waiting) + len(self._staged) + len(self._running)
-        names = ("requests_done", "requests_failed", "tokens_in", "tokens_out", "steps", "bursts", "shrinks")
-        figures: dict[str, float] = {name: float(counts[name]) for name in names}
-        figures["requests_queued"] = float(queued)
-        figures["busy_s"] = seconds
-        figures["slot_occupancy"] = counts["busy_slot_steps"] / max(counts["slot_steps"], 1)
-        figures["tokens_per_slot_step"] = counts["tokens_decoded"] / max(counts["busy_slot_steps"], 1)
-        for name in ("tokens_in", "tokens_out"):
-            figures[f"{name}_per_s"] = counts[name] / seconds if seconds else 0.0
-        return {**figures, **self._device.stats()}
+        figures = {name: float(counts[name]) for name in _COUNTS}
+        figures |= {"busy_s": seconds, "requests_queued": float(queued)}
+        if gain := self._switch.gain():
+            figures["drafting_gain"] = gain
+        figures |= self._device.stats()
+        return {**figures, **ratios(figures)}
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Finishes what was submitted, then ends the thread; as `Executor.shutdown`.
@@ -258,7 +202,7 @@ class Scheduler:
         """One turn: fill slots, dispatch a burst, read one."""
         self._fill_slots()
         if self._running:
-            unread.append(self._device.dispatch(self._leave_after()))
+            unread.append(self._device.dispatch(self._leave_after(), drafts=self._switch.drafts))
         if len(unread) > (1 if self._pipeline and self._running else 0):
             self._settle(self._device.read(unread.popleft()))
 
@@ -323,6 +267,7 @@ class Scheduler:
 
     def _settle(self, report: BurstReport) -> None:
         """Resolves the futures of requests that have ended and frees their slots."""
+        self._switch.observe(report)
         done: list[tuple[_Job, Completion]] = []
         for ended in report.ended:
             job = self._running.pop(ended.ticket, None)
@@ -333,6 +278,7 @@ class Scheduler:
         with self._wakeup:
             self._counts.update(
                 steps=report.steps,
+                steps_drafted=report.steps if report.drafted else 0,
                 bursts=1,
                 tokens_decoded=report.tokens,
                 busy_slot_steps=report.busy,

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine.attention import path_for, row_attention, visible
-from model.engine.device import _prompt_row
+from model.engine.attention import path_for, row_attention, slot_attention, visible
 from model.engine.packing import lay_out
+from model.engine.transfer import prompt_row
 from model.layers import KeyValues, attention, causal_mask
 
 
@@ -18,7 +18,7 @@ def row():
     rng = np.random.default_rng(0)
     file = rng.integers(0, 9, 140).tolist()
     prompts = [file, [*file[:80], 1, 2], rng.integers(0, 9, 150).tolist(), [3]]
-    return _prompt_row(lay_out(prompts, min_shared=32)[0], 512)
+    return prompt_row(lay_out(prompts, min_shared=32)[0], 512)
 
 
 def projections(heads: int, kv_heads: int):
@@ -40,7 +40,7 @@ def test_paths_agree(path, heads, kv_heads, row):
 
 def test_a_prompt_alone_reads_as_a_causal_forward_pass_does():
     query, key, value = projections(4, 2)
-    row = _prompt_row(lay_out([list(range(200))], min_shared=0)[0], 512)
+    row = prompt_row(lay_out([list(range(200))], min_shared=0)[0], 512)
     plain = attention(query[:, :200], KeyValues(key=key[:, :, :200], value=value[:, :, :200], mask=causal_mask(200)))
     np.testing.assert_allclose(jax.jit(row_attention("blocked"))(query, key, value, row)[:, :200], plain, atol=2e-5)
 
@@ -54,3 +54,27 @@ def test_each_platform_has_a_path():
     assert path_for("gpu", jnp.bfloat16) == "cudnn"
     assert path_for("gpu", jnp.float32) == "einsum"
     assert path_for("tpu", jnp.bfloat16) == "einsum"
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 4, 1), (4, 4, 5), (4, 2, 1), (8, 1, 1)])
+def test_rows_of_zeros_beside_the_queries_change_nothing_that_is_read(heads, kv_heads, length):
+    keys = jax.random.split(jax.random.key(2), 5)
+    query = jax.random.normal(keys[0], (3, length, heads, 16))
+    caches = [jax.random.normal(key, (2, 3, kv_heads, 24, 16)) for key in keys[1:3]]
+    masks = [jax.random.bernoulli(key, 0.5, (3, 1, 24)).at[:, :, 0].set(True) for key in keys[3:5]]
+    parts = [KeyValues(key=key, value=value, mask=mask) for (key, value), mask in zip(caches, masks, strict=True)]
+    read = jax.jit(slot_attention("tpu"))(query, *parts)
+    np.testing.assert_allclose(read, jax.jit(slot_attention("cpu"))(query, *parts), atol=2e-6)
+
+
+def test_rows_of_zeros_are_added_on_tpus_alone_and_only_where_queries_are_few():
+    def lines(platform: str, heads: int, length: int) -> str:
+        query, cache = jnp.zeros((2, length, heads, 8)), jnp.zeros((2, 2, 4, 8))
+        part = KeyValues(key=cache, value=cache, mask=jnp.ones((2, 1, 4), bool))
+        return str(jax.make_jaxpr(slot_attention(platform))(query, part))
+
+    assert "optimization_barrier" in lines("tpu", heads=2, length=1)
+    assert "optimization_barrier" not in lines("tpu", heads=16, length=1)
+    assert "optimization_barrier" not in lines("tpu", heads=2, length=8)
+    assert "optimization_barrier" not in lines("cpu", heads=2, length=1)
+    assert "optimization_barrier" not in lines("gpu", heads=2, length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections import Counter
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 
 from model.engine import Completion, Engine, EngineOptions, EngineStopped, Request, Sampling
+from model.engine.attention import slot_attention
 from model.engine.device import JaxDevice
+from model.engine.switching import DraftSwitch
 from model.errors import RecordError
 from model.gemma import Gemma
 
@@ -62,6 +65,13 @@ def test_exact_gives_the_same_bits_in_any_order_and_slot(exact, mixed_requests, 
 def test_exact_gives_the_same_bits_with_bursts_in_a_pipeline(small_model, mixed_requests, exact_completions):
     options = replace(OPTIONS, determinism="exact", pipeline_bursts=True, burst_steps=3)
     assert run(small_model, options, mixed_requests) == exact_completions
+
+
+def test_exact_gives_the_same_bits_alone_with_a_tpus_attention(small_model, mixed_requests, monkeypatch):
+    monkeypatch.setattr("model.engine.device.slot_attention", lambda platform: slot_attention("tpu"))
+    with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
+        together = ask(engine, mixed_requests)
+        assert [ask(engine, [request])[0] for request in mixed_requests] == together
 
 
 def test_mixed_requests_cover_both_ends_and_both_ways_to_draw(mixed_requests, exact_completions):
@@ -154,7 +164,7 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
 def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exact, exact_completions):
     """Greedy and sampled alike: a draft counts only where the model draws that very token."""
     loop = Request(prompt=(9, 8, 7, 6) * 8, max_new_tokens=24, stop_ids=frozenset())
-    with Engine(small_model, options=replace(OPTIONS, draft_tokens=3)) as engine:
+    with Engine(small_model, options=replace(OPTIONS, prompt_lookup="always", draft_tokens=3)) as engine:
         drafted = ask(engine, [*mixed_requests, loop])
         stats = engine.stats()
     for ours, theirs in zip(drafted, [*exact_completions, *ask(exact, [loop])], strict=True):
@@ -162,6 +172,55 @@ def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exac
         assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-4)
     assert stats["tokens_per_slot_step"] > 1
     assert stats["slot_occupancy"] <= 1
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_switching_between_plain_steps_and_drafts_changes_no_token(
+    small_model, mixed_requests, exact_completions, monkeypatch, is_stacked
+):
+    """The cache changes its order in the middle of requests, again and again."""
+    turns = itertools.cycle([False, True, True, False, False, True])
+    monkeypatch.setattr(DraftSwitch, "drafts", property(lambda self: next(turns)))
+    weights = small_model.arrays()
+    if is_stacked:
+        weights = replace(weights, blocks=jax.tree.map(lambda *blocks: jnp.stack(blocks), *weights.blocks))
+    options = replace(OPTIONS, prompt_lookup="auto", draft_tokens=3, burst_steps=3)
+    with Engine(Gemma(small_model.config, weights=weights), options=options) as engine:
+        completions = ask(engine, mixed_requests)
+        stats = engine.stats()
+    assert [c.tokens for c in completions] == [c.tokens for c in exact_completions]
+    assert 0 < stats["steps_drafted"] < stats["steps"]
+
+
+def test_exact_mode_never_drafts_though_it_may_be_asked_to_try(small_model, mixed_requests, exact_completions):
+    options = replace(OPTIONS, determinism="exact", prompt_lookup="auto")
+    with Engine(small_model, options=options) as engine:
+        assert ask(engine, mixed_requests) == exact_completions
+        assert engine.stats()["steps_drafted"] == 0
+
+
+@pytest.mark.parametrize("determinism", ["exact", "fast"])
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_a_prompt_cache_of_8_bits_stays_near_the_full_one(small_model, mixed_requests, is_stacked, determinism):
+    """Probabilities of the same tokens: forced, where a request's first token is the only one."""
+    weights = small_model.arrays()
+    if is_stacked:
+        weights = replace(weights, blocks=jax.tree.map(lambda *blocks: jnp.stack(blocks), *weights.blocks))
+    model = Gemma(small_model.config, weights=weights)
+    first = [replace(request, max_new_tokens=1, sampling=Sampling()) for request in mixed_requests]
+    options = replace(OPTIONS, determinism=determinism)
+    full, small = (run(model, replace(options, prompt_cache=kind), first) for kind in ("compute", "int8"))
+    same = [(a, b) for a, b in zip(full, small, strict=True) if a.tokens == b.tokens and a.stop_id == b.stop_id]
+    assert len(same) >= 0.8 * len(first)
+    differences = [abs(a.mean_logprob - b.mean_logprob) for a, b in same]
+    assert 0 < max(differences) < 0.05
+
+
+def test_an_exact_engine_with_a_prompt_cache_of_8_bits_gives_the_same_bits_alone(small_model, mixed_requests):
+    options = replace(OPTIONS, determinism="exact", prompt_cache="int8")
+    with Engine(small_model, options=options) as engine:
+        together = ask(engine, mixed_requests)
+        assert [ask(engine, [request])[0] for request in mixed_requests[:6]] == together[:6]
 
 
 def test_weights_stacked_for_a_scan_generate_what_unrolled_ones_do(small_model, mixed_requests, exact_completions):
@@ -232,6 +291,25 @@ def test_an_engine_that_never_started_closes(small_model):
     engine.close()
 
 
+def test_statistics_are_those_of_what_was_done(small_model, mixed_requests):
+    with Engine(small_model, options=OPTIONS) as engine:
+        completions = ask(engine, mixed_requests)
+        stats = engine.stats()
+    assert stats["requests_done"] == len(mixed_requests)
+    assert stats["tokens_in"] == sum(len(request.prompt) for request in mixed_requests)
+    assert stats["tokens_out"] == sum(len(c.tokens) + (c.stop_id is not None) for c in completions)
+    assert stats["tokens_out"] == stats["tokens_decoded"] == stats["busy_slot_steps"]
+    assert stats["slot_occupancy"] == stats["tokens_decoded"] / (stats["slots"] * stats["steps"]) <= 1
+    # A prompt's last token is the first decode input; what is shared is prefilled once.
+    cached = stats["tokens_in"] - len(mixed_requests) - stats["prefill_tokens_shared"]
+    assert stats["prefill_tokens"] == cached
+    assert stats["padding_waste"] == stats["prefill_positions"] / cached >= 1
+    assert stats["compiles"] >= 3  # a row, an insert, a burst
+    assert 0 < stats["compile_s"] < stats["busy_s"]
+    assert stats["tokens_out_per_s"] == stats["tokens_out"] / (stats["busy_s"] - stats["compile_s"])
+    assert stats["floor_share"] == stats["floor_s"] / (stats["busy_s"] - stats["compile_s"]) > 0
+
+
 def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests):
     with Engine(small_model, options=OPTIONS) as engine:
         engine.start(warm_up=True)
@@ -239,6 +317,7 @@ def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests):
         for future in engine.submit(mixed_requests):
             future.result()
         assert engine.stats()["compiles"] == before
+        assert engine.stats()["compile_s"] == 0
 
 
 def test_fingerprint_names_versions_device_and_shapes(small_model):

@@ -22,7 +22,10 @@ GIB = 2**30
         ({"slots": 0}, "slots is 0"),
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"min_shared_prefix": -1}, "min_shared_prefix is -1"),
-        ({"determinism": "exact", "draft_tokens": 2}, "draft_tokens is 2 in exact mode"),
+        ({"draft_tokens": 0}, "draft_tokens is 0"),
+        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes'; it can be 'off', 'auto', 'always'"),
+        ({"prompt_cache": "int4"}, "prompt_cache is 'int4'"),
+        ({"determinism": "exact", "prompt_lookup": "always"}, "prompt_lookup is 'always' in exact mode"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(change, said):
@@ -56,3 +59,10 @@ def test_every_bucket_is_a_row_length_and_the_staged_row_has_room_for_a_slice_at
     resolved = EngineOptions().resolve("cpu")
     assert set(resolved.prompt_buckets) <= set(resolved.row_lengths())
     assert resolved.staged_length() >= resolved.row_lengths()[-1] + resolved.prompt_buckets[-1]
+
+
+def test_a_prompt_cache_of_8_bits_lets_nearly_twice_the_slots_in():
+    large = PRESETS["codegemma-7b"]
+    options = EngineOptions(slots=None, prompt_cache="int8", max_new_tokens=16)
+    full = EngineOptions(max_new_tokens=16).resolve("gpu", config=large, memory_bytes=60 * GIB).slots
+    assert 1.9 * full < options.resolve("gpu", config=large, memory_bytes=60 * GIB).slots < 2 * full

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from model.engine.api import EngineStopped, Request
-from model.engine.scheduler import PATIENCE, BurstReport, Ended, OutOfMemory, Scheduler
+from model.engine.interface import BurstReport, Ended, OutOfMemory
+from model.engine.scheduler import PATIENCE, Scheduler
 from model.errors import RecordError
 
 
@@ -32,10 +33,14 @@ class FakeSlot:
 
 
 class FakeDevice:
-    """A device of `slots` slots, whose bursts take up to `burst_steps` steps."""
+    """A device of `slots` slots, whose bursts take up to `burst_steps` steps. A drafted step takes `drafted_s`
+    seconds, a plain one 1, and makes `accepted` tokens where the request still wants them."""
 
-    def __init__(self, slots: int, *, burst_steps: int = 16, group: int = 1):
+    def __init__(self, slots: int, *, burst_steps: int = 16, group: int = 1, drafted_s: float = 1.0, accepted: int = 1):
         self.slots = slots
+        self.drafted_s = drafted_s
+        self.accepted = accepted
+        self.seconds = {False: 0.0, True: 0.0}
         self.burst_steps = burst_steps
         self.group = group
         self.lines: dict[int, FakeSlot] = {}
@@ -63,20 +68,26 @@ class FakeDevice:
         self.lines[slot] = FakeSlot(ticket, request)
         self.admitted.append(request.prompt[0])
 
-    def dispatch(self, leave_after: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False) -> BurstReport:
         self.unread += 1
         self.max_unread = max(self.max_unread, self.unread)
-        steps = tokens = num_ended = 0
+        steps = tokens = busy = num_ended = 0
         while steps < self.burst_steps and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
             active = [line for line in self.lines.values() if line.is_active]
             self.busy.append(len(active))
+            before = sum(len(line.tokens) for line in active)
             for line in active:
-                self._step(line)
+                for _ in range(self.accepted if drafts else 1):
+                    if line.is_active:
+                        self._step(line)
                 num_ended += not line.is_active
-            steps, tokens = steps + 1, tokens + len(active)
+            steps, busy = steps + 1, busy + len(active)
+            tokens += sum(len(line.tokens) for line in active) - before
         self.clock += steps
+        seconds = steps * (self.drafted_s if drafts else 1.0)
+        self.seconds[drafts] += seconds
         ended = [Ended(s.ticket, tuple(s.tokens), s.stop_id, -1.0) for s in self.lines.values() if not s.is_active]
-        return BurstReport(steps=steps, tokens=tokens, busy=tokens, ended=ended)
+        return BurstReport(steps=steps, tokens=tokens, busy=busy, ended=ended, drafted=drafts, seconds=seconds)
 
     def _step(self, line: FakeSlot) -> None:
         token = line.request.prompt[0] + len(line.tokens) + 1
@@ -224,9 +235,9 @@ class Forgetful(FakeDevice):
         self._maybe_fail("insert")
         super().insert(slot, staged, request, ticket)
 
-    def dispatch(self, leave_after: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False) -> BurstReport:
         self._maybe_fail("dispatch")
-        return super().dispatch(leave_after)
+        return super().dispatch(leave_after, drafts=drafts)
 
     def read(self, burst: BurstReport) -> BurstReport:
         self._maybe_fail("read")
@@ -351,3 +362,31 @@ def test_requests_of_many_threads_all_end():
         thread.join(30)
     scheduler.close()
     assert done == [0] * 160
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize(("drafted_s", "accepted", "drafts_win"), [(1.5, 2, True), (2.5, 2, False), (1.0, 1, False)])
+def test_drafts_are_used_where_they_are_measured_to_gain_and_hardly_elsewhere(
+    drafted_s, accepted, drafts_win, pipeline
+):
+    device = FakeDevice(4, drafted_s=drafted_s, accepted=accepted)
+    requests = ragged(1000)
+    scheduler = Scheduler(device, pipeline=pipeline, prompt_lookup="auto")
+    completions = [future.result(60) for future in scheduler.submit(requests)]
+    scheduler.close()
+    assert [len(c.tokens) for c in completions] == [r.max_new_tokens for r in requests]
+    stats = scheduler.stats()
+    drafted = stats["steps_drafted"] / stats["steps"]
+    assert stats["drafting_gain"] == pytest.approx(accepted / drafted_s, rel=0.1)
+    assert drafted > 0.9 if drafts_win else drafted < 0.06
+    assert stats["steps_drafted"] * drafted_s == device.seconds[True]
+
+
+@pytest.mark.parametrize(("mode", "share"), [("off", 0.0), ("always", 1.0)])
+def test_drafts_are_never_or_always_used_where_told_so(mode, share):
+    scheduler = Scheduler(FakeDevice(4, drafted_s=9.0, accepted=2), prompt_lookup=mode)
+    for future in scheduler.submit(ragged(100)):
+        future.result(10)
+    scheduler.close()
+    stats = scheduler.stats()
+    assert stats["steps_drafted"] == share * stats["steps"]

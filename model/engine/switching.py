@@ -1,0 +1,104 @@
+"""When to draft: measured while running, not assumed.
+
+A step over drafts yields more tokens and takes longer. Which wins depends on the text, the slots and the device, so
+the engine tries both on its own work. One way is in use; now and then the other one runs for some steps, and whichever
+gave a busy slot more tokens a second stays:
+
+    plain x 64 | drafts x 32 | plain x 128 | drafts x 32 | plain x 256 | drafts x 32 | drafts x 64 | plain x 32 ...
+                 measured:     twice as      slower        ...           faster:        in use now,
+                 slower        long as before                            it stays       and so on
+
+A trial that changes nothing doubles the steps until the next one, so the slower way comes to take under 1% of all
+steps; text that changes later is still found out. Only bursts whose time says something of their steps are
+measured: not those that waited for a compile or a prefill. Knows no device and no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.engine.interface import BurstReport
+from model.engine.options import PromptLookup
+
+TRIAL_STEPS = 32
+FIRST_INTERVAL_STEPS = 64
+LONGEST_INTERVAL_STEPS = 4096
+# The other way must be so much faster: a switch moves the generation cache, and times are noisy.
+MIN_GAIN = 1.05
+# Steps over which the way in use is averaged: about as many as a trial takes, so that both saw the same contexts.
+_MEMORY_STEPS = 64
+
+
+@dataclass
+class _Speed:
+    """Sums over the last steps of one way; what is older counts for less and less."""
+
+    steps: float = 0.0
+    seconds: float = 0.0
+    busy: float = 0.0
+    tokens: float = 0.0
+
+    def add(self, report: BurstReport) -> None:
+        assert report.seconds is not None
+        keep = max(0.0, 1 - report.steps / _MEMORY_STEPS)
+        self.steps = self.steps * keep + report.steps
+        self.seconds = self.seconds * keep + report.seconds
+        self.busy = self.busy * keep + report.busy
+        self.tokens = self.tokens * keep + report.tokens
+
+    def value(self) -> float:
+        """Tokens that a busy slot gains in a second; 0 where nothing was measured."""
+        if not self.busy or not self.seconds:
+            return 0.0
+        return (self.tokens / self.busy) / (self.seconds / self.steps)
+
+
+class DraftSwitch:
+    """Says for each burst whether to draft, and learns from what bursts report.
+
+    Args:
+        mode: `off`, `always`, or `auto`: whatever is measured to be faster.
+    """
+
+    def __init__(self, mode: PromptLookup):
+        self._is_auto = mode == "auto"
+        self._home = mode == "always"  # the way in use
+        self._is_trying = False
+        self._interval = self._left = FIRST_INTERVAL_STEPS
+        self._speeds = {False: _Speed(), True: _Speed()}
+
+    @property
+    def drafts(self) -> bool:
+        """Whether the next burst drafts."""
+        return self._home != self._is_trying
+
+    def observe(self, report: BurstReport) -> None:
+        """Learns from a burst; called for each, in order."""
+        if not self._is_auto or not report.busy:
+            return
+        is_measured = report.seconds is not None
+        if is_measured:
+            self._speeds[report.drafted].add(report)
+        if not self._is_trying:
+            self._left -= report.steps
+            if self._left <= 0 and self._speeds[self._home].value():
+                self._is_trying, self._left = True, TRIAL_STEPS
+                self._speeds[not self._home] = _Speed()
+        elif is_measured and report.drafted == self.drafts:  # bursts of the way before may still come in
+            self._left -= report.steps
+            if self._left <= 0:
+                self._decide()
+
+    def gain(self) -> float:
+        """How much faster drafting was than plain steps when both were last measured; 0 where they weren't."""
+        plain = self._speeds[False].value()
+        return self._speeds[True].value() / plain if plain else 0.0
+
+    def _decide(self) -> None:
+        self._is_trying = False
+        if self._speeds[not self._home].value() > MIN_GAIN * self._speeds[self._home].value():
+            self._home = not self._home
+            self._interval = FIRST_INTERVAL_STEPS
+        else:
+            self._interval = min(2 * self._interval, LONGEST_INTERVAL_STEPS)
+        self._left = self._interval
