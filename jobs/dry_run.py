@@ -1,4 +1,5 @@
-"""`--dry_run`: the plan, counted, and an estimate from a short measured sample. Writes nothing.
+"""`--dry_run`: the plan, counted, an estimate from a short measured sample, and for a job that generates what its work
+needs at least on each device (`jobs.estimate`), with the sample's tokens. Writes nothing.
 
 The sample runs the work itself over a few rows from the beginning, middle and end of the plan, after a row to warm up
 (compiling programs is no part of the rate). So few rows leave an engine's slots partly empty: the time is
@@ -10,17 +11,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from jobs.options import CommonOptions
+from jobs.options import CommonOptions, GeneratingOptions, all_options
 from jobs.plan import BYTES_PER_TOKEN, planned_rows
 from jobs.planning import PlannedJob
 from jobs.progress import clock
 from jobs.reading import read_unit
 from jobs.wording import counted
-from model.errors import RecordError
+from model.errors import ConfigError, RecordError
 from transforms.work import Unit, Work
 
 SAMPLE_UNITS = 3
@@ -39,8 +40,9 @@ def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
     print(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
     for file in plan.bad_files:
         print(f"bad file {file.uri}: {file.reason}: {file.detail}")
-    sample = [unit for unit in plan.units if planned_rows(unit)]
-    for line in estimate(_spread(sample), plan.rows, planned.read_schema, work):
+    units = [unit for unit in plan.units if planned_rows(unit)]
+    sample = measure(_spread(units), planned.read_schema, work) if units else Sample(Counter(), 0.0, ())
+    for line in (*sample_lines(sample, plan.rows), *floor_lines(options, units, sample)):
         print(line)
     print("nothing was written")
     return 3 if plan.bad_files else 0
@@ -60,10 +62,23 @@ def _cut(unit: Unit, rows: int) -> Unit:
     return replace(unit, row_count=min(rows, unit.row_count))
 
 
-def estimate(sample: Sequence[Unit], total_rows: int, schema: pa.Schema, work: Work) -> list[str]:
-    """Runs the sample and returns what it says about all rows, line by line."""
-    if not sample:
-        return ["sample   no rows to measure"]
+@dataclass(frozen=True)
+class Sample:
+    """What a few rows showed.
+
+    Args:
+        counts: Sums as in commits.
+        wall_s: How long they took.
+        faults: What couldn't be read, a line each.
+    """
+
+    counts: Counter[str]
+    wall_s: float
+    faults: tuple[str, ...]
+
+
+def measure(units: Sequence[Unit], schema: pa.Schema, work: Work) -> Sample:
+    """Runs the work over units."""
     counts: Counter[str] = Counter()
     faults: dict[str, None] = {}
 
@@ -77,20 +92,25 @@ def estimate(sample: Sequence[Unit], total_rows: int, schema: pa.Schema, work: W
 
     work.open()
     try:
-        any(run(_cut(unit, 1)) for unit in sample)
+        any(run(_cut(unit, 1)) for unit in units)
         began = time.monotonic()
-        for unit in sample:
+        for unit in units:
             counts.update(run(unit))
         wall_s = time.monotonic() - began
     finally:
         work.close()
-    rows = counts["rows_in"]
+    return Sample(counts, wall_s, tuple(faults))
+
+
+def sample_lines(sample: Sample, total_rows: int) -> list[str]:
+    """What a sample says about all rows, line by line."""
+    counts, rows = sample.counts, sample.counts["rows_in"]
     if not rows:
-        return [*faults, "sample   no row could be read"]
+        return [*sample.faults, "sample   no row could be read" if sample.faults else "sample   no rows to measure"]
     scale = total_rows / rows
     lines = [
-        *faults,
-        f"sample   {counted(rows, 'row')} in {wall_s:.1f} s: {counts['rows_kept']:,} kept, "
+        *sample.faults,
+        f"sample   {counted(rows, 'row')} in {sample.wall_s:.1f} s: {counts['rows_kept']:,} kept, "
         f"{counts['rows_rejected']:,} rejected",
     ]
     if counts["targets"]:
@@ -98,5 +118,18 @@ def estimate(sample: Sequence[Unit], total_rows: int, schema: pa.Schema, work: W
     if counts["tokens_in"]:
         into, out = counts["tokens_in"] * scale, counts["tokens_out"] * scale
         lines.append(f"tokens   about {into:,.0f} in prompts, {out:,.0f} generated")
-    lines.append(f"time     about {clock(wall_s * scale)} with one worker like this one, less with full slots")
+    lines.append(f"time     about {clock(sample.wall_s * scale)} with one worker like this one, less with full slots")
     return lines
+
+
+def floor_lines(options: CommonOptions, units: Sequence[Unit], sample: Sample) -> list[str]:
+    """For a job that generates: what all rows need at least, by device, as `codemill estimate` tells it."""
+    if not isinstance(options, GeneratingOptions) or not units:
+        return []
+    from jobs import estimate
+
+    source = estimate.source_of(units, all_options(options), sample.counts)
+    try:
+        return ["", *estimate.estimate(estimate.Options(path=options.output), source), ""]
+    except ConfigError as error:
+        return [f"floors   {error}"]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jobs.options import OptionSet, option
 from model.config import PRESETS, GemmaConfig
 from model.errors import ConfigError
-from model.roofline import DEVICES, GIB, Device, Floor, Shape, Workload, floor_of
+from model.roofline import DEVICES, GIB, Device, Floor, Shape, Storage, Workload, floor_of
 
 if TYPE_CHECKING:
     from transforms.work import Unit
@@ -47,7 +47,7 @@ class Options(OptionSet):
     chips: int | None = option(None, help="Chips that hold one model; the fewest that do if left out.", minimum=1)
     slots: int | None = option(None, help="Requests decoded at once; the most that fit if left out.", minimum=1)
     weights: Literal["auto", "bfloat16", "int8", "float32"] = option(
-        "auto", help="How weights are stored; auto: bfloat16, on a CPU float32."
+        "auto", help="How weights are stored; auto: as the job's own option, else bfloat16, on a CPU float32."
     )
     cache: Literal["auto", "bfloat16", "int8", "float32"] = option("auto", help="How keys and values are; likewise.")
     prompts_per_row: float | None = option(
@@ -125,7 +125,7 @@ def estimate(options: Options, source: Source) -> list[str]:
     floors: list[tuple[Shape, Floor]] = []
     misfits = []
     for device in devices:
-        shape = _shape(options, config, device)
+        shape = _shape(options, config, device, source.job_options)
         try:
             floors.append((shape, floor_of(work, shape, device, chips=options.chips, slots=options.slots)))
         except ConfigError as error:
@@ -166,7 +166,7 @@ def read_job_source(output: str) -> Source:
         if commit.status == "done":
             counts.update({name: commit.counts.get(name, 0) for name in ("targets", "tokens_in", "tokens_out")})
             counts["rows_in"] += commit.rows_in
-    return _source(read_plan(job_dir), job.options, counts)
+    return source_of(read_plan(job_dir), job.options, counts)
 
 
 def read_input_source(options: Options) -> Source:
@@ -177,10 +177,11 @@ def read_input_source(options: Options) -> Source:
 
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
     plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())
-    return _source(plan.units, {}, {})
+    return source_of(plan.units, {}, {})
 
 
-def _source(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Mapping[str, float]) -> Source:
+def source_of(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Mapping[str, float]) -> Source:
+    """What a plan's units and the counts of rows that are done say. Raises ConfigError where there are no rows."""
     from jobs.plan import BYTES_PER_TOKEN, planned_rows
 
     # A unit's bytes are those of its whole range, of which a retried unit takes some rows only.
@@ -242,12 +243,13 @@ def _model(name: str) -> tuple[GemmaConfig, str]:
     return config, f"{name}, {config.num_parameters / 1e9:,.2f} billion parameters"
 
 
-def _shape(options: Options, config: GemmaConfig, device: Device) -> Shape:
-    return Shape(
-        config=config,
-        weights=device.compute if options.weights == "auto" else options.weights,
-        cache=device.compute if options.cache == "auto" else options.cache,
-    )
+def _shape(options: Options, config: GemmaConfig, device: Device, job: Mapping[str, Any]) -> Shape:
+    def stored(given: Storage | Literal["auto"], of_job: str) -> Storage:
+        if given != "auto":
+            return given
+        return "int8" if job.get(of_job) == "int8" else device.compute
+
+    return Shape(config=config, weights=stored(options.weights, "weights"), cache=stored(options.cache, "prompt_cache"))
 
 
 def _device(name: str) -> Device:

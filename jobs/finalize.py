@@ -23,6 +23,7 @@ from typing import Any
 from jobs import storage
 from jobs.card import dataset_card
 from jobs.failpoints import failpoint, register
+from jobs.heartbeat import read_heartbeats
 from jobs.job_file import JobFile, utc_now
 from jobs.plan import read_input_files
 from jobs.report import html_report
@@ -39,7 +40,7 @@ from jobs.shards import (
     remove_stale,
     shard_path,
 )
-from jobs.summary import Totals, summarize, walk_commits
+from jobs.summary import Totals, engine_figures, summarize, walk_commits
 from model.errors import ConfigError
 
 AFTER_PLAN = register("finalize.after_plan")
@@ -105,7 +106,15 @@ def finalize(
     failpoint(AFTER_PUBLISH)
     remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
     failpoint(AFTER_STALE)
-    summary = summarize(job, totals, shards, read_input_files(job_dir), finished=utc_now(), session_s=session_s)
+    summary = summarize(
+        job,
+        totals,
+        shards,
+        read_input_files(job_dir),
+        finished=utc_now(),
+        session_s=session_s,
+        engine=engine_figures(read_heartbeats(job_dir)),
+    )
     _write_pages(output, job, summary, options)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}

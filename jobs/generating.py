@@ -16,7 +16,12 @@ from transforms.tasks.base import Task
 
 
 def generation_work(
-    options: GeneratingOptions, task: Task, *, nest: bool = False, distinct: bool = False
+    options: GeneratingOptions,
+    task: Task,
+    *,
+    nest: bool = False,
+    distinct: bool = False,
+    rejected_answers: bool = False,
 ) -> GenerationWork:
     """Makes the work that runs `task` over a corpus.
 
@@ -25,6 +30,7 @@ def generation_work(
         task: What to ask the model.
         nest: Whether a file becomes one row.
         distinct: Whether answers that repeat each other are kept once.
+        rejected_answers: Whether rejected targets keep what the model wrote.
 
     Raises:
         ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
@@ -51,6 +57,9 @@ def generation_work(
             determinism=options.determinism,
             slots=options.slots,
             dtype=None if options.dtype == "auto" else options.dtype,
+            weights=None if options.weights == "auto" else options.weights,
+            prompt_cache="compute" if options.prompt_cache == "auto" else options.prompt_cache,
+            prompt_lookup=options.prompt_lookup,
             compile_cache=options.compile_cache,
         ),
         columns=ColumnOverrides(
@@ -67,6 +76,7 @@ def generation_work(
         keep=options.keep,
         nest=nest,
         distinct=distinct,
+        rejected_answers=rejected_answers,
     )
 
 

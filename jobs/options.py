@@ -146,12 +146,26 @@ class ModelOptions(OptionSet):
         operational="unless_exact",
         minimum=1,
     )
+    weights: Literal["auto", "int8"] = option(
+        "auto",
+        help="How weights are held; auto: in the compute type; int8: in 8 bits, a scale for each output channel.",
+    )
+    prompt_cache: Literal["auto", "int8"] = option(
+        "auto", help="How prompts' keys and values are held; auto: in the compute type; int8: in 8 bits."
+    )
+    prompt_lookup: Literal["auto", "off", "always"] = option(
+        "auto",
+        help="Draft what prompt and output repeat; auto: while that is measured to be faster; exact mode never does.",
+        operational="unless_exact",
+    )
     compile_cache: str | None = option(
         None, help="Folder of XLA's persistent compilation cache.", operational=True, metavar="DIR"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.determinism == "exact" and self.prompt_lookup == "always":
+            raise ConfigError("--prompt_lookup is always, but --determinism exact drafts nothing; leave it at auto")
         if not self.top_p > 0:
             raise ConfigError(f"--top_p is {self.top_p}, it must be above 0 and at most 1")
         if self.temperature == 0 and (self.top_k or self.top_p < 1):

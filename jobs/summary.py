@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.commits import CommitRecord, read_commits
+from jobs.heartbeat import Heartbeat
 from jobs.inputs import InputFile
 from jobs.job_file import JobFile
 from jobs.plan import planned_rows, read_plan
+from jobs.publishing import public_options
 from jobs.shards import ShardRecord
 from jobs.wording import counted
+from model.engine.figures import SUMS, ratios
 from transforms.work import Unit
 
 MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
@@ -158,8 +161,9 @@ def summarize(
     *,
     finished: str,
     session_s: float,
+    engine: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """The content of `summary.json`."""
+    """The content of `summary.json`; `engine` is what `engine_figures` gives."""
     counts = totals.counts
     return {
         "job": job.job,
@@ -184,6 +188,7 @@ def summarize(
         "failures": dict(totals.failures.most_common()),
         "rejected": rejection_table(shards),
         "counts": {name: value for name, value in sorted(counts.items()) if _is_told(name)},
+        "engine": dict(engine or {}),
         "seconds": {"units": round(totals.unit_seconds, 3), "last_session": round(session_s, 3)},
         "last_session": {
             "rows": totals.session["rows_in"],
@@ -194,13 +199,25 @@ def summarize(
             folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
             for folder, group in _by_folder(shards).items()
         },
-        "options": dict(job.options),
+        "options": public_options(job.options),
         "columns": dict(job.columns),
         "config_hash": job.config_hash,
         "checkpoint_sha256": job.checkpoint_sha256,
         "schema_version": job.schema_version,
         "versions": dict(job.versions),
     }
+
+
+def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
+    """The engines' statistics (`model.engine.figures`) over all workers that there were, each as its last heartbeat
+    told them; empty for a job that runs no model."""
+    told = [beat.figures for beat in beats if beat.figures.get("requests_done")]
+    sums: Counter[str] = Counter()
+    for figures in told:
+        sums.update({name: figures[name] for name in SUMS if name in figures})
+    if not all("floor_s" in figures for figures in told):
+        del sums["floor_s"]  # a part of the floor is none
+    return {name: round(value, 4) for name, value in {**sums, **ratios(sums)}.items()}
 
 
 def _is_told(name: str) -> bool:
@@ -243,6 +260,8 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
         lines.append(
             f"{counted(session['tokens_out'], 'token')} in {seconds:,.1f} s, {session['tokens_per_s']:,.1f} tokens/s"
         )
+    if engine := summary.get("engine"):
+        lines.append(f"engine: {', '.join(_engine_words(engine))}")
     if units["failed"]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary["failures"].items())
         lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
@@ -250,3 +269,17 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
     data = summary["shards"]["data"]
     lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
     return lines
+
+
+def _engine_words(engine: Mapping[str, float]) -> list[str]:
+    words = []
+    if "slot_occupancy" in engine:
+        words.append(f"{engine['slot_occupancy']:.0%} of slots busy")
+    if "padding_waste" in engine:
+        words.append(f"prefill padded by {engine['padding_waste'] - 1:.1%}")
+    if "tokens_in_per_s" in engine:
+        words.append(f"{engine['tokens_in_per_s']:,.0f} tokens/s in, {engine['tokens_out_per_s']:,.0f} out")
+    if "floor_share" in engine:
+        words.append(f"{engine['floor_share']:.0%} of the device's speed at its floor")
+    words.append(f"{counted(int(engine.get('compiles', 0)), 'program')} compiled")
+    return words

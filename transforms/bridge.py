@@ -29,6 +29,9 @@ class EngineSpec:
         determinism: `exact` or `fast`.
         slots: Requests decoded at once; None lets the engine choose.
         dtype: Of weights, activations and caches; None lets the engine choose.
+        weights: `int8` holds weights in 8 bits; None as `dtype`.
+        prompt_cache: `int8` holds prompts' keys and values in 8 bits; `compute` as `dtype`.
+        prompt_lookup: Whether to draft by prompt lookup: `off`, `always`, or `auto` where measured to be faster.
         compile_cache: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
     """
 
@@ -38,6 +41,9 @@ class EngineSpec:
     determinism: Literal["exact", "fast"] = "fast"
     slots: int | None = None
     dtype: Literal["float32", "bfloat16"] | None = None
+    weights: Literal["int8"] | None = None
+    prompt_cache: Literal["compute", "int8"] = "compute"
+    prompt_lookup: Literal["off", "auto", "always"] = "off"
     compile_cache: str | None = None
 
 
@@ -91,6 +97,8 @@ def _make_engine(spec: EngineSpec) -> Generator:
         prompt_buckets=prompt_buckets(spec.max_prompt_tokens),
         max_new_tokens=spec.max_new_tokens,
         dtype=spec.dtype,
+        prompt_cache=spec.prompt_cache,
+        prompt_lookup=spec.prompt_lookup,
         compilation_cache_dir=spec.compile_cache,
     )
-    return Engine(model.load(spec.model), options=options)
+    return Engine(model.load(spec.model, quantize=spec.weights), options=options)

@@ -76,6 +76,9 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         determinism: `fast` or `exact` (`model.engine.EngineOptions`).
         slots: Prompts decoded at once; chosen for the device if None.
         dtype: Of weights, activations and caches; chosen for the device if None.
+        weights: `int8` holds weights in 8 bits; None in the compute type.
+        prompt_cache: `int8` holds prompts' keys and values in 8 bits; `compute` in the compute type.
+        prompt_lookup: Whether to draft by prompt lookup: `off`, `always`, or `auto` where measured to be faster.
         min_batch_size: Fewest prompts in a batch but for the last ones.
         max_batch_size: Most prompts in a batch. Larger keeps slots fuller; smaller loses less where a batch is retried.
         compile_cache: Folder of XLA's persistent compilation cache.
@@ -97,6 +100,9 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         determinism: Literal["exact", "fast"] = "fast",
         slots: int | None = None,
         dtype: Literal["float32", "bfloat16"] | None = None,
+        weights: Literal["int8"] | None = None,
+        prompt_cache: Literal["compute", "int8"] = "compute",
+        prompt_lookup: Literal["off", "auto", "always"] = "auto",
         min_batch_size: int = _MIN_BATCH,
         max_batch_size: int = _MAX_BATCH,
         compile_cache: str | None = None,
@@ -117,6 +123,9 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
             determinism=determinism,
             slots=slots,
             dtype=dtype,
+            weights=weights,
+            prompt_cache=prompt_cache,
+            prompt_lookup=prompt_lookup,
             compile_cache=compile_cache,
         )
         self._sampling = Sampling() if sampling is None else sampling

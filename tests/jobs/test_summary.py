@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from jobs.card import dataset_card
 from jobs.commits import CommitRecord
+from jobs.heartbeat import Heartbeat
 from jobs.inputs import InputFile
 from jobs.job_file import JobFile
 from jobs.report import html_report
 from jobs.schemas import schema_to_text
 from jobs.shards import ShardRecord
-from jobs.summary import LedgerBroken, Totals, closing_lines, summarize
+from jobs.summary import LedgerBroken, Totals, closing_lines, engine_figures, summarize
 from transforms.work import Unit
 
 SCHEMA = pa.schema(
@@ -259,3 +260,57 @@ def test_a_job_without_rejections_failures_or_targets_has_a_page_too():
         )
     )
     assert Tags(page).open == [] and "Failed units" not in page
+
+
+# --- the engine's figures ----------------------------------------------------------------------------
+
+
+def beat(session: str, **figures: float) -> Heartbeat:
+    return Heartbeat(
+        session=session, host="h", pid=1, at=1.0, rss_mb=1.0, units_done=1, units_in_flight=0, figures=figures
+    )
+
+
+WORKED = {
+    "requests_done": 2.0,
+    "tokens_in": 100.0,
+    "tokens_out": 30.0,
+    "slot_steps": 40.0,
+    "busy_slot_steps": 30.0,
+    "tokens_decoded": 30.0,
+    "prefill_tokens": 98.0,
+    "prefill_positions": 128.0,
+    "busy_s": 3.0,
+    "compile_s": 1.0,
+    "compiles": 4.0,
+    "floor_s": 0.5,
+}
+
+
+def test_the_engines_of_all_workers_are_summed_and_their_ratios_are_of_the_sums():
+    idle = beat("third")  # a worker that no unit came to
+    figures = engine_figures([beat("first", **WORKED), beat("second", **{**WORKED, "busy_slot_steps": 10.0}), idle])
+    assert figures["tokens_in"] == 200 and figures["compiles"] == 8
+    assert figures["slot_occupancy"] == 0.5
+    assert figures["tokens_out_per_s"] == 15.0
+    assert figures["padding_waste"] == round(128 / 98, 4)
+    assert figures["floor_share"] == 0.25
+
+
+def test_where_one_device_is_unknown_there_is_no_share_of_the_floor():
+    unknown = {name: value for name, value in WORKED.items() if name != "floor_s"}
+    assert "floor_share" not in engine_figures([beat("first", **WORKED), beat("second", **unknown)])
+
+
+def test_a_job_without_a_model_has_no_engine_figures():
+    assert engine_figures([beat("first", rows=3.0)]) == {}
+    assert some_summary()["engine"] == {}
+
+
+def test_the_closing_lines_tell_what_the_engine_did():
+    summary = {**some_summary(), "engine": engine_figures([beat("first", **WORKED)])}
+    (line,) = [line for line in closing_lines(summary, "out") if line.startswith("engine: ")]
+    assert line == (
+        "engine: 75% of slots busy, prefill padded by 30.6%, 50 tokens/s in, 15 out, "
+        "25% of the device's speed at its floor, 4 programs compiled"
+    )
