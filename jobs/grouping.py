@@ -23,7 +23,6 @@ import itertools
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -38,6 +37,7 @@ from jobs.schemas import fit_table
 from jobs.worker import names_a_runner
 from model.errors import ConfigError
 from transforms.columns import ColumnMap, ColumnOverrides
+from transforms.packing.spool import scratch_folder
 
 BUCKET_MB: Final = 128
 GROUP_MB: Final = 8  # a unit: the last row of each stays part empty, one of about 300
@@ -227,7 +227,7 @@ def _group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
     reading = _reading(inputs, MAX_BUCKETS)
     bad: list[tuple[str, str]] = []
     rows = 0
-    with tempfile.TemporaryDirectory(prefix="codemill-group-") as spool_folder, _Spool(reading, spool_folder) as spool:
+    with scratch_folder() as spool_folder, _Spool(reading, spool_folder) as spool:
         for file, group, count in pieces(inputs, limit):
             try:
                 for bucket, table in reading.spread(file, group, count):

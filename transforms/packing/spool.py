@@ -1,10 +1,39 @@
-"""Texts on local disk instead of in memory: a repository is ordered as a whole, but read file by file."""
+"""Local disk instead of memory: scratch folders, and texts that are read one by one, in any order."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import os
+import shutil
 import tempfile
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+_PREFIX: Final = "codemill-scratch-"
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for the time of the block. First removes those that killed processes left: nobody holds their lock."""
+    for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*.lock")):
+        with contextlib.suppress(OSError), open(path, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where it is held
+            shutil.rmtree(path.removesuffix(".lock"), ignore_errors=True)
+            os.remove(path)
+    file, new = tempfile.mkstemp(prefix=_PREFIX, suffix=".new")
+    folder = new.removesuffix(".new")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.rename(new, f"{folder}.lock")  # held from the first moment that it can be found
+        os.mkdir(folder, 0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(f"{folder}.lock")
+        os.close(file)
 
 
 class Extent(NamedTuple):

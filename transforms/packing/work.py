@@ -13,7 +13,6 @@ Memory: the unit's table, which the machinery holds. Local disk: twice the unit'
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -25,6 +24,7 @@ from transforms.columns import ColumnOverrides, RowLimits, resolve_columns
 from transforms.filters import ContentFilter
 from transforms.packing.documents import PLAIN, DocumentRecipe
 from transforms.packing.rows import row_schema
+from transforms.packing.spool import scratch_folder
 from transforms.packing.stages import SOURCE_COLUMNS, PackCall, Packed, PackStages, load_tokenizer
 from transforms.rowpool import CRASHED, RowPool
 from transforms.rows import REJECTED_SCHEMA
@@ -104,7 +104,7 @@ class PackWork:
         three times over.
         """
         assert self._pool is not None, "open() comes first"
-        with tempfile.TemporaryDirectory(prefix="codemill-pack-") as folder:
+        with scratch_folder() as folder:
             call = PackCall(folder, unit, tuple(rows))
             with pa.OSFile(call.source, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table, max_chunksize=_ROWS_READ)
