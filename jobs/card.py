@@ -7,17 +7,16 @@ can be a derivative of Gemma (Gemma Terms of Use, section 1.1, "Model Derivative
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from jobs.publishing import public_options
 from jobs.wording import counted
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 EMBEDDED = "embedded"
-_PATHS = ("input", "retry_rejected", "policy", "task", "benchmarks", "opt_out")  # options that name files
 
 GEMMA_TERMS = (
     "The generated columns were written by a model of the Gemma family. Under the "
@@ -87,7 +86,7 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
 
 def _model_name(options: Mapping[str, Any]) -> str:
     # The name of a checkpoint's folder, not where it lies on the maker's machine.
-    return os.path.basename(str(options["model"]).rstrip("/"))
+    return str(public_options(options)["model"])
 
 
 def _columns(schema: pa.Schema) -> Iterator[str]:
@@ -139,16 +138,10 @@ def _again(summary: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(summary["versions"].items()))
     yield from ("## How to make it again", "", f"Versions: {versions}. Configuration `{summary['config_hash']}`.")
     yield from ("", "| option | value |", "|---|---|")
-    for name, value in sorted(summary["options"].items()):
+    for name, value in sorted(public_options(summary["options"]).items()):
         if value not in (None, [], ""):
-            shown = _model_name({"model": value}) if name == "model" else _shown(name, value)
-            yield f"| `--{name}` | {_cell(shown)} |"
+            yield f"| `--{name}` | {_cell(_shown(value))} |"
 
 
-def _shown(name: str, value: Any) -> str:
-    if name in _PATHS:
-        # The maker's folders are nobody's business once the dataset is published.
-        return " ".join(
-            os.path.basename(str(one).rstrip("/")) for one in (value if isinstance(value, list) else [value])
-        )
+def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

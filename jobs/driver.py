@@ -132,18 +132,28 @@ class _Driver:
 
     def run(self) -> int:
         """Plans or resumes, runs, finalizes."""
-        from jobs.finalize import is_finished
+        from jobs.finalize import sweep
         from jobs.lock import acquire
+        from jobs.publishing import missing_files, read_completed
+        from jobs.resume import reopen
 
         planned = None
+        missing: list[str] = []
         if self._found() is None:
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
-        elif is_finished(self.output, self.options.shard_mb):
-            return self._already_finished()
+        elif (done := read_completed(self.output)) is not None:
+            missing = missing_files(self.output, done)
+            is_as_asked = done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
+            if is_as_asked and not missing:
+                return self._already_finished()
         with acquire(self.job_dir, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
+            sweep(self.output)
             job = self._found()
+            if missing:
+                self._say(f"{self.output} was complete and lacks {', '.join(missing)} now: making it again")
+                reopen(self.output, missing)
             earlier: set[str] = set()
             if job is None:
                 job = self._begin(planned or self.plan())
@@ -213,12 +223,14 @@ class _Driver:
 
     def _take_stock(self, job: JobFile) -> set[str]:
         """Checks what a resumed job has; returns the units that are done."""
-        from jobs.resume import take_stock
+        from jobs.resume import retry_failed, take_stock
         from jobs.wording import counted
 
         for line in changed_versions(job):
             self._say(f"note: {line}; rows made from now on may differ from those that are committed")
         committed = take_stock(self.output, job, self._say)
+        if self.options.retry_failed:
+            committed -= retry_failed(self.output, self._say)
         self._say(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 
@@ -246,6 +258,7 @@ class _Driver:
                 runner_args=self.beam_args,
                 max_units_in_flight=self.options.max_units_in_flight,
                 max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+                row_timeout_s=self.options.row_timeout_s,
             )
         return time.monotonic() - began
 
@@ -286,7 +299,10 @@ class _Driver:
 
         for line in closing_lines(summary, self.output):
             print(line)
-        return FAILED_UNITS if summary["units"]["failed"] else DONE
+        if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
+            self._say("the same command with --retry_failed tries the failed units again")
+        is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
+        return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
 
     def _say(self, line: str) -> None:
         print(f"codemill {self.job_name}: {line}", file=sys.stderr)

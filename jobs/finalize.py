@@ -26,6 +26,7 @@ from jobs.failpoints import failpoint, register
 from jobs.heartbeat import read_heartbeats
 from jobs.job_file import JobFile, utc_now
 from jobs.plan import read_input_files
+from jobs.publishing import COMPLETED
 from jobs.report import html_report
 from jobs.shards import (
     FOLDERS,
@@ -54,7 +55,6 @@ BEFORE_COMPLETED = register("finalize.before_completed")
 AFTER_COMPLETED = register("finalize.after_completed")
 INSIDE_COLLECT = register("finalize.inside_collect")
 
-COMPLETED = "COMPLETED"
 _THREADS = 16
 
 
@@ -118,25 +118,19 @@ def finalize(
     _write_pages(output, job, summary, options)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
+    done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
     storage.write_bytes(storage.join(output, COMPLETED), json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
     _collect(job_dir, plan)
-    for folder in (
-        output,
-        *(storage.join(output, name) for name in FOLDERS.values()),
-        storage.join(job_dir, "commits"),
-    ):
-        storage.remove_temporaries(folder)
+    sweep(output)
     return summary
 
 
-def is_finished(output: str, shard_mb: int) -> bool:
-    """Whether the output is complete, in shards of this size."""
-    try:
-        done = json.loads(storage.read_bytes(storage.join(output, COMPLETED)))
-    except (FileNotFoundError, ValueError):
-        return False
-    return done.get("shard_mb") == shard_mb
+def sweep(output: str) -> None:
+    """Removes the temporary files that killed writers left. Only under the output's lock, with no worker running."""
+    for folder in (output, *(storage.join(output, name) for name in FOLDERS.values())):
+        storage.remove_temporaries(folder)
+    storage.remove_temporaries(storage.join(output, "_job"), below=True)
 
 
 # --- merge and publish -----------------------------------------------------------------------------
@@ -205,7 +199,7 @@ def _write_pages(output: str, job: JobFile, summary: Mapping[str, Any], options:
 
 
 def _collect(job_dir: str, plan: ShardPlan) -> None:
-    """Removes attempts that lost, merges that are published, and plans of other shard sizes.
+    """Removes attempts that lost, merges that are published, plans of other shard sizes, and marks of killed workers.
 
     What commits name stays, so that the shards can be cut to another size later.
     """
@@ -214,6 +208,9 @@ def _collect(job_dir: str, plan: ShardPlan) -> None:
             named = {file.path.rpartition("/")[2] for file in commit.files.values()}
             pool.submit(_remove_others, storage.join(job_dir, "attempts", unit.unit_id), named)
     failpoint(INSIDE_COLLECT)
+    marks = storage.join(job_dir, "journal", "open")
+    for session in storage.list_names(marks):
+        _remove_others(storage.join(marks, session), set())
     for plan_id in storage.list_names(storage.join(job_dir, "shards")):
         folder = shard_path(job_dir, plan_id)
         names = storage.list_names(folder)

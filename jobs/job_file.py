@@ -147,6 +147,16 @@ def check_output(output: str, job: str) -> JobFile | None:
     if found is not None:
         return found
     names = storage.list_names(output)
+    if "COMPLETED" in names and "_job" not in names:
+        raise ConfigError(
+            f"{output} is a finished dataset without its _job folder, so nothing can be checked or made again; "
+            "leave it as it is, or choose another --output"
+        )
+    if storage.list_names(storage.join(output, "_job", "commits")):
+        raise ConfigError(
+            f"{storage.join(output, '_job', JOB_FILE)} is missing, though units are committed: whose they are can't be "
+            "told; restore it, or choose another --output"
+        )
     if names and "_job" not in names:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
         raise ConfigError(f"{output} is not empty and no output of codemill: it holds {shown}; choose another --output")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from jobs.publishing import public_options
 from jobs.wording import counted
 
 _STYLE = """
@@ -35,6 +36,7 @@ table.pairs td:first-child { width: 38%; color: var(--soft); }
 
 def html_report(summary: Mapping[str, Any]) -> str:
     """The page. Every text from the data is escaped: file names are whatever somebody called them."""
+    options = public_options(summary["options"])
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -47,7 +49,7 @@ def html_report(summary: Mapping[str, Any]) -> str:
         *_reasons(summary["rejected"]),
         *_failures(summary),
         *_timings(summary),
-        *_pairs("Options", {name: value for name, value in summary["options"].items() if value not in (None, [], "")}),
+        *_pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
         *_pairs("Versions", summary["versions"]),
         "</body></html>",
     ]

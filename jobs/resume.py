@@ -7,17 +7,21 @@ when they are read anyway, in the merge. A finished dataset is never touched by 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs import storage
 from jobs.commits import CommitRecord, list_commits, read_commits, verify_commit, void_commit
 from jobs.job_file import JobFile
-from jobs.plan import PLAN
+from jobs.journal import forgive
+from jobs.plan import INPUTS, NO_ROW_GROUP, PLAN, read_plan
+from jobs.publishing import COMPLETED
 from jobs.summary import walk_commits
+from jobs.wording import counted
 from model.errors import ConfigError
 
 _THREADS = 16
+_SHOWN = 3  # names in a message
 _SLICE = 1024  # so that a job of a million units doesn't queue a million checks
 
 
@@ -33,8 +37,12 @@ def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str
         ConfigError: The plan isn't the one that the job was begun with, or a commit is another job's.
     """
     job_dir = storage.join(output, "_job")
-    path = storage.join(job_dir, PLAN)
-    if storage.sha256_of(path) != job.plan_sha256:
+    for name in (PLAN, INPUTS):
+        if not storage.exists(path := storage.join(job_dir, name)):
+            raise ConfigError(
+                f"{path} is missing, without which the job can't go on; restore it, or choose another --output"
+            )
+    if storage.sha256_of(path := storage.join(job_dir, PLAN)) != job.plan_sha256:
         raise ConfigError(f"{path} is not the plan that this job was begun with; choose another --output")
 
     def check(record: CommitRecord) -> tuple[CommitRecord, str | None]:
@@ -55,6 +63,45 @@ def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str
     return committed
 
 
+def reopen(output: str, missing: Sequence[str]) -> None:
+    """Makes a complete output incomplete, since files of it are `missing`, so that it is made again from its commits.
+
+    Raises:
+        ConfigError: Files that it would be made from are gone as well.
+    """
+    job_dir = storage.join(output, "_job")
+    lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
+    if lost:
+        raise ConfigError(
+            f"{output} lacks {', '.join(missing[:_SHOWN])}, and of {counted(len(lost), 'unit')} what it would be made "
+            f"from ({lost[0]}); restore that, or remove {storage.join(output, COMPLETED)} and run the same command to "
+            "do those units again, whose rows may then differ"
+        )
+    storage.remove(storage.join(output, COMPLETED))
+
+
+def retry_failed(output: str, say: Callable[[str], None]) -> set[str]:
+    """Takes back the commits of failed units and forgets what they were suspected of; returns the units.
+
+    Bad files have no rows in the plan, so there is nothing to try again: says what to do about them.
+    """
+    job_dir = storage.join(output, "_job")
+    failed = {record.unit_id: record for record in read_commits(job_dir) if record.status == "failed"}
+    units = [unit for unit in read_plan(job_dir) if unit.unit_id in failed]
+    bad = [unit.uri for unit in units if unit.row_group == NO_ROW_GROUP]
+    again = {unit.unit_id for unit in units if unit.row_group != NO_ROW_GROUP}
+    if bad:
+        shown = ", ".join(bad[:_SHOWN]) + (", ..." if len(bad) > _SHOWN else "")
+        say(f"{counted(len(bad), 'file')} bad when the job was planned: give as --input of a job of its own: {shown}")
+    say(f"trying {counted(len(again), 'failed unit')} again" if again else "no unit that failed can be tried again")
+    if again:
+        storage.remove(storage.join(output, COMPLETED))
+        forgive(job_dir, again)
+    for unit_id in sorted(again):
+        void_commit(job_dir, failed[unit_id], "--retry_failed")
+    return again
+
+
 def void_damaged(output: str, say: Callable[[str], None]) -> set[str]:
     """Reads all committed files, takes back the commits of those that are damaged, and returns their units."""
     job_dir = storage.join(output, "_job")
@@ -67,7 +114,7 @@ def void_damaged(output: str, say: Callable[[str], None]) -> set[str]:
 
 
 def _void(output: str, record: CommitRecord, fault: str, say: Callable[[str], None]) -> None:
-    if storage.exists(storage.join(output, "COMPLETED")):
+    if storage.exists(storage.join(output, COMPLETED)):
         raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb that it has")
     say(f"damaged: {fault}; its unit runs again")
     void_commit(storage.join(output, "_job"), record, fault)

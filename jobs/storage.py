@@ -147,14 +147,16 @@ def remove(path: str) -> None:
             _remote(path).rm_file(path)
 
 
-def remove_temporaries(folder: str) -> None:
-    """Removes the temporary files that killed processes left right under a local folder."""
+def remove_temporaries(folder: str, *, below: bool = False) -> None:
+    """Removes the temporary files that killed processes left right under a local folder, or anywhere `below` it."""
     if not is_local(folder):
         return  # there are none: an object appears whole
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(_local(folder)):
+    for parent, folders, names in os.walk(_local(folder)):
+        for name in names:
             if _TEMPORARY.fullmatch(name):
-                remove(join(folder, name))
+                remove(join(parent, name))
+        if not below:
+            folders.clear()
 
 
 @contextlib.contextmanager

@@ -93,7 +93,9 @@ def test_with_only_bad_files_it_is_the_users_mistake(tmp_path, output, capfd):
     assert not output.exists()
 
 
-def test_pages_that_fail_their_checksum_fail_their_unit_and_no_other(tmp_path, output, capfd):
+@pytest.mark.parametrize("unit_rows", [256, 100])
+def test_pages_that_fail_their_checksum_lose_their_row_group_and_no_other(tmp_path, output, capfd, unit_rows):
+    """In a unit of its own the group is a failed unit; in one with good ones its rows are rejected."""
     path = tmp_path / "a.parquet"
     contents = [f"value_{n} = {n * 7919}" for n in range(400)]
     pq.write_table(pa.table({"content": contents}), path, row_group_size=100, write_page_checksum=True)
@@ -102,8 +104,9 @@ def test_pages_that_fail_their_checksum_fail_their_unit_and_no_other(tmp_path, o
     # Without the checksum, damage that leaves the page decodable would pass for content.
     data[column.dictionary_page_offset + column.total_compressed_size // 2] ^= 0x01
     path.write_bytes(data)
-    assert run(path, output) == 3
-    assert "(damaged_input 1)" in capfd.readouterr().out
+    assert run(path, output, "--unit_rows", str(unit_rows)) == 3
+    said = capfd.readouterr().out
+    assert ("(damaged_input 1)" if unit_rows == 100 else "rejected rows: damaged_input 100") in said
     assert kept(output) == contents[:200] + contents[300:]
 
 

@@ -24,7 +24,7 @@ import jobs.planning
 import jobs.shards
 from jobs import failpoints
 from jobs.commits import CommitRecord, FileRecord, read_commits
-from jobs.finalize import finalize, is_finished
+from jobs.finalize import finalize
 from jobs.job_file import read_job
 from jobs.shards import DamagedAttempt, MergeSpec, ShardPlanner, merge_shard, read_shard_record
 from jobs.summary import IncompleteJob, LedgerBroken
@@ -194,11 +194,20 @@ def test_attempts_that_no_commit_names_are_collected_and_no_others(finished):
     assert sorted(path.relative_to(attempts) for path in attempts.rglob("*.parquet")) == before
 
 
-def test_is_finished_is_true_only_for_the_size_of_its_shards(finished):
-    assert is_finished(str(finished), 256)
-    assert not is_finished(str(finished), 128)
-    (finished / "COMPLETED").unlink()
-    assert not is_finished(str(finished), 256)
+def test_what_killed_writers_left_is_swept_up(finished):
+    left = [
+        folder / f".{name}.{'0' * 32}.tmp"
+        for folder in [finished, *(finished / "_job" / name for name in ("commits", "heartbeats", "lock", "shards"))]
+        for name in ("x.json", "y")
+    ]
+    mark = finished / "_job" / "journal" / "open" / "supervised-killed" / "000001-ab~cafe~0-8~rows~shared"
+    mark.parent.mkdir(parents=True)
+    mine = finished / "_job" / ".notes"
+    for path in (*left, mark, mine):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    finalize_again(finished)
+    assert not any(path.exists() for path in (*left, mark)) and mine.exists()
 
 
 def test_a_driver_that_lost_its_lock_publishes_nothing(finished):
