@@ -41,6 +41,9 @@ class Options(GeneratingOptions):
     distinct: bool = option(
         True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
     )
+    rejected_answers: bool = option(
+        False, help="Keep rejected answers beside their reasons, but for those that the filters find something in."
+    )
     min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
 
 
@@ -70,7 +73,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         top_p=o.top_p,
         min_score=o.min_score,
     )
-    return generation_work(o, task, distinct=o.distinct)
+    return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
 
 
 _ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}

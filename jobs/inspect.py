@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jobs.inspect_rejected import rejected_row
 from jobs.options import OptionSet, option
-from jobs.show import FAINT, ORIGINAL, shown_row, visible
+from jobs.show import FAINT, shown_row, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
 _LOCATED_ROWS = 1 << 20  # enough for any terminal
 
@@ -31,7 +31,11 @@ class Options(OptionSet):
     rows: int = option(5, help="How many rows.", minimum=1, maximum=_LOCATED_ROWS)
     start: int = option(0, help="The first row, from 0.", minimum=0, metavar="ROW")
     seed: int | None = option(None, help="Draw the rows at random with this seed instead.", minimum=0)
-    rejected: bool = option(False, help="What was rejected, counted by reason, instead of what was kept.")
+    rejected: bool = option(
+        False, help="What was rejected, counted by reason, with its place in the source, instead of what was kept."
+    )
+    reason: str | None = option(None, help="With --rejected: only what was rejected for this reason.")
+    content_column: str | None = option(None, help="With --rejected: the source's column of contents.", metavar="NAME")
     context_lines: int = option(
         6, help="Lines shown before and after a middle, and of any other long text.", minimum=1, metavar="LINES"
     )
@@ -51,6 +55,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         force_terminal=True if options.color == "always" else None,
         color_system=None if options.color == "never" else "auto",
     )
+    if options.reason is not None and not options.rejected:
+        raise ConfigError(f"--reason {options.reason} chooses among what was rejected; give --rejected as well")
     files = _parquet_files(options)
     total = sum(count for _, count in files)
     if options.rejected:
@@ -58,7 +64,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     shown = 0
     for number, row in _chosen_rows(files, options):
         if options.rejected and "reason" in row:
-            console.print(_rejected_line(row))
+            console.print(*rejected_row(row, options.context_lines, options.content_column), sep="\n")
         else:
             console.print(*shown_row(number, row, options.context_lines), sep="\n")
         shown += 1
@@ -108,10 +114,11 @@ def _candidates(options: Options) -> list[str]:
 def _chosen_rows(files: Sequence[tuple[str, int]], options: Options) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows to show with their numbers in the dataset, in its order."""
     total = sum(count for _, count in files)
+    wanted: Sequence[int] = range(total) if options.reason is None else _numbers_of(files, options.reason)
     if options.seed is None:
-        numbers = list(range(options.start, min(options.start + options.rows, total)))
+        numbers = list(wanted[options.start : options.start + options.rows])
     else:
-        numbers = sorted(random.Random(options.seed).sample(range(total), min(options.rows, total)))
+        numbers = sorted(random.Random(options.seed).sample(wanted, min(options.rows, len(wanted))))
     first = 0
     for path, count in files:
         inside = [number - first for number in numbers if first <= number < first + count]
@@ -120,12 +127,29 @@ def _chosen_rows(files: Sequence[tuple[str, int]], options: Options) -> Iterator
         first += count
 
 
+def _numbers_of(files: Sequence[tuple[str, int]], reason: str) -> list[int]:
+    """The places in the dataset of what was rejected for a reason. Raises ConfigError where nothing was."""
+    import pyarrow.parquet as pq
+
+    from jobs import storage
+
+    reasons: list[str] = []
+    for path, count in files:
+        with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+            has_reasons = "reason" in parquet.schema_arrow.names
+            reasons += parquet.read(columns=["reason"]).column("reason").to_pylist() if has_reasons else [""] * count
+    if found := [number for number, name in enumerate(reasons) if name == reason]:
+        return found
+    known = ", ".join(sorted({name for name in reasons if name})) or "none"
+    raise ConfigError(f"--reason {reason}: nothing was rejected for it; reasons are {known}")
+
+
 def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows at these places of a file (ascending), by reading only their row groups."""
     import pyarrow.parquet as pq
 
     from jobs import storage
-    from transforms.columns import cell_value
+    from transforms.cells import cell_value
 
     if not offsets:
         return
@@ -165,12 +189,3 @@ def _print_reasons(console: Console, paths: Sequence[str]) -> None:
         table.add_row(*(Text(visible(part)) for part in key), f"{count:,}")
     console.print(table)
     console.print()
-
-
-def _rejected_line(row: Mapping[str, Any]) -> Text:
-    from rich.text import Text
-
-    where = row.get("path") or f"{row['uri']} group {row['row_group']} row {row['row']}"
-    target = f" {row['target']}" if row.get("target") else ""
-    text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
-    return text.append(visible(f"  {where}{target}")).append(visible(f"  {row['detail']}"), style=FAINT)

@@ -117,14 +117,14 @@ def _documentation_row(row: Mapping[str, Any], context_lines: int) -> Iterator[R
     yield from _facts(row, "symbol_kind", "symbol_name", "form")
     yield _diff(row.get("code") or "", row["code_documented"], context_lines)
     if isinstance(row.get("original_documentation"), str):
-        yield _marked("-", row["original_documentation"], ORIGINAL)
+        yield marked("-", row["original_documentation"], ORIGINAL)
     yield from _verdicts(row)
 
 
 def _generated_row(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableType]:
     yield from _facts(row, "symbol_name", "generated_language")
     if isinstance(row.get("description"), str):
-        yield _marked(" ", "\n".join(row["description"].splitlines()[-2 * context_lines :]), _CONTEXT)
+        yield marked(" ", "\n".join(row["description"].splitlines()[-2 * context_lines :]), _CONTEXT)
     yield _diff(row.get("original_code") or "", row["generated_code"], context_lines)
     yield from _verdicts(row)
 
@@ -132,8 +132,8 @@ def _generated_row(row: Mapping[str, Any], context_lines: int) -> Iterator[Rende
 def _answer_row(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableType]:
     yield from _facts(row, "target_kind", "symbol_name")
     if isinstance(row.get("prompt_text"), str):
-        yield _marked(" ", "\n".join(row["prompt_text"].rstrip().splitlines()[: 2 * context_lines]), FAINT)
-    yield _marked("+", row["answer"], GENERATED)
+        yield marked(" ", "\n".join(row["prompt_text"].rstrip().splitlines()[: 2 * context_lines]), FAINT)
+    yield marked("+", row["answer"], GENERATED)
     yield from _verdicts(row)
 
 
@@ -161,7 +161,8 @@ def _diff(before: str, after: str, context_lines: int) -> RenderableType:
     )
 
 
-def _marked(mark: str, text: str, style: str) -> RenderableType:
+def marked(mark: str, text: str, style: str) -> RenderableType:
+    """A text with a mark before each of its lines."""
     return _rows([(mark, line) for line in text.splitlines()], {mark: style})
 
 

@@ -80,6 +80,7 @@ class GenerationWork:
         nest: Whether a file becomes one row, with all that was accepted put together by the task.
         distinct: Whether an answer that repeats another of its unit is rejected, where the task can tell; a nested file
             keeps all of its answers.
+        rejected_answers: Whether rejected targets keep what the model wrote, where the filter finds nothing in it.
     """
 
     task: Task
@@ -93,6 +94,7 @@ class GenerationWork:
     keep: int = 1
     nest: bool = False
     distinct: bool = True
+    rejected_answers: bool = False
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None
@@ -118,7 +120,13 @@ class GenerationWork:
     def open(self) -> None:
         """Starts the engine and the row pool. Raises ConfigError where the model can't be loaded."""
         workers = default_workers() if self.row_workers < 0 else self.row_workers
-        stages = RowStages(task=self.task, content_filter=self.content_filter, keep=self.keep, nest=self.nest)
+        stages = RowStages(
+            task=self.task,
+            content_filter=self.content_filter,
+            keep=self.keep,
+            nest=self.nest,
+            answer_tokenizer=self.engine.model if self.rejected_answers else "",
+        )
         pool = RowPool(stages, workers)
         pool.open()
         generator = acquire_engine(self.engine)
@@ -185,7 +193,9 @@ class GenerationWork:
             refused = state.judged.rejected
             if not outputs:
                 rejected.append(rejected_record("row", state.row, _row_rejection(state, refused)))
-            rejected.extend(rejected_record("target", state.row, item.rejection, item.target) for item in refused)
+            rejected.extend(
+                rejected_record("target", state.row, item.rejection, item.target, item.answer) for item in refused
+            )
             num_accepted = len({item.request for item in state.judged.kept})
             counts["targets"] += num_accepted + len(refused)
             counts["targets_accepted"] += num_accepted
@@ -334,8 +344,10 @@ def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Reje
     return completion
 
 
-def rejected_record(kind: str, row: Row, rejection: Rejection, target: str | None = None) -> dict[str, Any]:
-    """Returns one record of `REJECTED_SCHEMA`: where the thing came from and why, never its content."""
+def rejected_record(
+    kind: str, row: Row, rejection: Rejection, target: str | None = None, answer: str | None = None
+) -> dict[str, Any]:
+    """Returns one record of `REJECTED_SCHEMA`: where the thing came from and why, never the row's content."""
     return {
         "kind": kind,
         "uri": row.source.uri,
@@ -347,6 +359,7 @@ def rejected_record(kind: str, row: Row, rejection: Rejection, target: str | Non
         "stage": rejection.stage,
         "reason": rejection.reason,
         "detail": rejection.detail,
+        "answer": answer,
     }
 
 

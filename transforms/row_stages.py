@@ -87,12 +87,15 @@ class RowStages:
         content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
         keep: Distinct answers that are kept of each target's samples, at most.
         nest: Whether a file becomes one row; the task is a `NestingTask` then.
+        answer_tokenizer: Reads rejected answers, so that they are kept, but for those that the filter finds something
+            in; "" keeps none.
     """
 
     task: Task
     content_filter: ContentFilter | None = None
     keep: int = 1
     nest: bool = False
+    answer_tokenizer: str = ""
 
     def open(self) -> None:
         """Makes the scanner; tasks open their tokenizers on first use."""
@@ -123,7 +126,7 @@ class RowStages:
         rejected: list[RejectedTarget] = []
         fates: Counter[str] = Counter()
         for number, (request, samples) in enumerate(zip(answers.requests, answers.samples, strict=True)):
-            verdicts = [self._verdict(answers.row, request, sample) for sample in samples]
+            verdicts = [self._with_answer(self._verdict(answers.row, request, sample), sample) for sample in samples]
             chosen = self._choose(number, verdicts, samples)
             refused = [verdict for verdict in verdicts if isinstance(verdict, RejectedTarget)]
             kept += chosen
@@ -171,6 +174,23 @@ class RowStages:
             return _without_context(verdict)
         rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
         return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
+
+    def _with_answer(
+        self, verdict: Accepted | RejectedTarget, sample: Completion | Rejection
+    ) -> Accepted | RejectedTarget:
+        """A rejected target with what the model wrote, for a person to look at."""
+        if not self.answer_tokenizer or isinstance(verdict, Accepted) or isinstance(sample, Rejection):
+            return verdict
+        from transforms.tasks.shared import open_tokenizer
+
+        text = open_tokenizer(self.answer_tokenizer).decode(sample.tokens)
+        if self.content_filter is not None:
+            if verdict.rejection.stage == "filter_output":
+                return verdict
+            findings = self.content_filter.filter_output("", text)
+            if self.content_filter.output_reason(findings) is not None:
+                return verdict
+        return replace(verdict, answer=text)
 
     def _choose(
         self,

@@ -71,6 +71,7 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.large_string(), nullable=False),
+        pa.field("answer", pa.large_string()),  # of a target, where a job was told to keep rejected answers
     ]
 )
 

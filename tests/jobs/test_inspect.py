@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -143,6 +144,30 @@ def test_what_was_rejected_is_counted_by_reason(tmp_path, capsys):
     assert "row   read   not_utf8      3" in text and "row   read   null_content  1" in text
     assert "read/not_utf8  0.py  no UTF-8" in text
     assert "read/null_content  in.parquet group 0 row 7  no UTF-8" in text
+
+
+def test_a_rejected_target_is_shown_with_its_place_in_the_source_and_its_answer(tmp_path, capsys):
+    content = "import os\n\n\ndef area(w, h):\n    return w * h\n"
+    pq.write_table(pa.table({"content": ["x", content]}), tmp_path / "in.parquet")
+    base = {"kind": "target", "uri": str(tmp_path / "in.parquet"), "row_group": 0, "row": 1, "stage": "judge"}
+    base |= {"content_sha256": hashlib.sha256(content.encode()).hexdigest(), "path": "a.py", "detail": "why"}
+    rows = [
+        base | {"reason": "cut_off", "target": "function:area:12", "answer": "Gives the\narea of the"},
+        base | {"reason": "does_not_parse", "target": "single_line:32:40", "answer": None},
+        base | {"reason": "changed", "target": "function:area:12", "content_sha256": "another", "answer": None},
+    ]
+    path = tmp_path / "rejected/rejected-00000-of-00001.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), path)
+    text = shown(capsys, tmp_path, rejected=True, reason="cut_off")
+    assert "  def area(w, h):\n      return w * h\n+ Gives the\n+ area of the\n" in text
+    assert "does_not_parse  a.py" not in text
+    assert "      return w * h\n" in shown(capsys, tmp_path, rejected=True, reason="does_not_parse")
+    assert "return w" not in shown(capsys, tmp_path, rejected=True, reason="changed"), "the source is another by now"
+    with pytest.raises(ConfigError, match="reasons are changed, cut_off, does_not_parse"):
+        run(Options(path=str(tmp_path), rejected=True, reason="nonsense"))
+    with pytest.raises(ConfigError, match="give --rejected as well"):
+        run(Options(path=str(tmp_path), reason="cut_off"))
 
 
 def test_a_job_that_is_not_finished_shows_what_is_committed(tmp_path, capsys):

@@ -16,7 +16,7 @@ from transforms.bridge import EngineSpec, prompt_buckets, release_engines, use_e
 from transforms.columns import ColumnOverrides, RowLimits
 from transforms.filters import ContentFilter
 from transforms.generation import GenerationWork
-from transforms.row_stages import RowStages
+from transforms.row_stages import Answers, RowStages
 from transforms.rows import REJECTED_SCHEMA, Rejection, Row, SourceRef
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.work import Unit, WorkBroken
@@ -408,3 +408,22 @@ def test_the_file_around_an_answer_is_let_go_as_soon_as_it_was_filtered():
     completion = Completion(tokens=(2,), finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
     verdict = stages._verdict(row, requests[1], completion)
     assert verdict.written[0] == verdict.written[2] == ""
+
+
+def test_rejected_answers_are_kept_where_that_was_asked_for_and_the_filter_finds_nothing(
+    small_vocabulary, small_tokenizer
+):
+    row = Row(source=SourceRef("a", 0, 0), content="ab abc", content_sha256="", redacted_sha256="")
+    stages = RowStages(task=WordTask(), content_filter=ContentFilter("default"), answer_tokenizer=small_vocabulary)
+    stages.open()
+    requests = stages.prepare(row).requests
+
+    def rejected_answer(text, stages=stages):
+        tokens = tuple(t | 1 if n == 0 else t for n, t in enumerate(small_tokenizer.encode("a" + text)))
+        completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+        (refused,) = stages.judge(Answers(row, requests[:1], ((completion,),))).rejected
+        return refused.answer
+
+    assert rejected_answer(" plain words").endswith(" plain words")
+    assert rejected_answer(" mail jane.roe" + "@" + "corp-mail.dev please") is None
+    assert rejected_answer(" plain words", replace(stages, answer_tokenizer="")) is None

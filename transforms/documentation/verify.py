@@ -94,6 +94,39 @@ def verify(
     }
 
 
+def explain(
+    check: str, symbol: Symbol, facts: DocFacts, *, style: PythonStyle | None = None, bounds: DocBounds = DocBounds()
+) -> str:
+    """A line for a person about a check that failed; it quotes neither code nor text. "" where the reason says all.
+
+    Args:
+        check: Of `REASONS`.
+        symbol, facts, style, bounds: As for `verify`.
+    """
+    real = symbol.constructor if symbol.constructor is not None else symbol.parameters
+    known = {parameter.name for parameter in real} | set(symbol.type_parameters)
+    match check:
+        case "no_invented_parameter":
+            invented = [name for name in facts.parameters if name not in known]
+            return f"{len(invented)} of {len(facts.parameters)} documented names are no parameters; it has {len(real)}"
+        case "no_missing_parameter":
+            missing = {parameter.name for parameter in real} - set(facts.parameters)
+            return f"{len(missing)} of {len(real)} parameters are not documented, though others are"
+        case "length_in_bounds":
+            return f"{len(facts.prose)} characters, allowed are {bounds.min_chars} to {bounds.max_chars}"
+        case "result_agrees":
+            return "gives the result another type" if symbol.returns_value else "tells of a result, the code gives none"
+        case "raises_agree":
+            return f"{len(set(facts.raises) - set(symbol.raises))} raised types that the code does not raise"
+        case "right_style":
+            if facts.foreign_form:
+                return f"{facts.foreign_form} are not this language's form"
+            return (
+                "sections in two styles" if facts.mixed_styles else f"sections in {facts.style} style, not in {style}"
+            )
+    return ""
+
+
 def _parameter_verdicts(symbol: Symbol, facts: DocFacts) -> dict[str, bool | None]:
     if symbol.kind in ("class", "module"):
         # Attributes may be described as parameters; only a constructor's own list can be held against the text.

@@ -50,10 +50,14 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedTarget:
-    """A target whose answer failed a check, or that no prompt could be built for."""
+    """A target whose answer failed a check, or that no prompt could be built for.
+
+    `answer` is what the model wrote, where rejected answers are kept and the filters found nothing in it.
+    """
 
     target: str
     rejection: Rejection
+    answer: str | None = None
 
 
 class Task(Protocol):

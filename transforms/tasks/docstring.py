@@ -33,7 +33,7 @@ from transforms.documentation.forms import (
     write_answer,
 )
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
-from transforms.documentation.verify import REASONS, DocBounds, verify
+from transforms.documentation.verify import REASONS, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
 from transforms.fim.syntax import Source, parse
 from transforms.fim.windows import fit_window
@@ -173,10 +173,22 @@ class DocstringTask:
             text = read_answer(hole, answer)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        verdicts = self._verdicts(source, symbol, text, was_cut=ended_by == "length")
+        facts = read_facts(text, source.grammar)
+        style = self.style if source.grammar == "python" else None
+        verdicts = verify(
+            symbol,
+            facts,
+            source.grammar,
+            body=_code_of_body(source, symbol),
+            was_cut=ended_by == "length",
+            style=style,
+            bounds=self.bounds,
+        )
         for check, reason in REASONS.items():
             if verdicts[check] is False:
-                return rejected(request, reason, f"{len(completion.tokens)} tokens were generated, ended by {ended_by}")
+                why = explain(check, symbol, facts, style=style, bounds=self.bounds)
+                length = f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
+                return rejected(request, reason, f"{why}; {length}" if why else length)
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
             return rejected(request, "unlikely", detail)
@@ -292,17 +304,6 @@ class DocstringTask:
         if hole.form == "block":
             written = written.rstrip(" \t*")
         return written.rstrip("\r\n") if hole.form != "docstring" else written, ended_by
-
-    def _verdicts(self, source: Source, symbol: Symbol, text: str, *, was_cut: bool) -> dict[str, bool | None]:
-        return verify(
-            symbol,
-            read_facts(text, source.grammar),
-            source.grammar,
-            body=_code_of_body(source, symbol),
-            was_cut=was_cut,
-            style=self.style if source.grammar == "python" else None,
-            bounds=self.bounds,
-        )
 
 
 def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str, Any]:
