@@ -12,11 +12,13 @@ The evidence is in the finding: which benchmark, which item, how many of its n-g
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.errors import ConfigError
 from transforms.filters.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
@@ -25,6 +27,7 @@ NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
 MIN_DISTINCT_TOKENS = 7  # "0, 1, 2, 3, 0, 1, ..." is nobody's text
+_FIRST_BITS = np.uint64(44)
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
 
@@ -56,21 +59,29 @@ class BenchmarkIndex:
     by_length: dict[int, tuple[Hashes, np.ndarray]]
     items: tuple[tuple[str, str], ...]
 
+    @functools.cached_property
+    def _may_be_known(self) -> dict[int, npt.NDArray[np.bool_]]:
+        """For each n-gram length, which first bits a known hash has: one look-up spares nearly all binary searches."""
+        tables = {n: np.zeros(1 << 20, dtype=bool) for n in self.by_length}
+        for n, (known, _) in self.by_length.items():
+            tables[n][known >> _FIRST_BITS] = True
+        return tables
+
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
         """Items of which at least `min_ngrams` n-grams stand in a text, most first."""
-        hashes = token_hashes(tokens_of(text))
+        hashes = token_hashes(text)
         counts: dict[int, int] = {}
         first: dict[int, int] = {}
         for n, (known, owners) in self.by_length.items():
             grams = ngram_hashes(hashes, n)
-            if not len(grams) or not len(known):
+            positions = np.flatnonzero(self._may_be_known[n][grams >> _FIRST_BITS])
+            if not len(positions):
                 continue
-            at = np.searchsorted(known, grams)
-            at[at == len(known)] = 0
-            for position in np.flatnonzero(known[at] == grams):
-                item = int(owners[at[position]])
-                counts[item] = counts.get(item, 0) + 1
-                first[item] = min(first.get(item, int(position)), int(position))
+            at = np.minimum(np.searchsorted(known, grams[positions]), len(known) - 1)
+            is_known = known[at] == grams[positions]
+            for position, owner in zip(positions[is_known].tolist(), owners[at[is_known]].tolist(), strict=True):
+                counts[owner] = counts.get(owner, 0) + 1
+                first[owner] = min(first.get(owner, position), position)
         found = [Contamination(*self.items[i], n, first[i]) for i, n in counts.items() if n >= min_ngrams]
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
@@ -87,7 +98,7 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
     number = {item: index for index, item in enumerate(items)}
     grams: dict[int, dict[int, set[int]]] = {}
     for benchmark, item, text in texts:
-        hashes = token_hashes(tokens_of(text))
+        hashes = token_hashes(text)
         n = min(NGRAM_TOKENS, len(hashes))
         if n < MIN_ITEM_TOKENS:
             continue

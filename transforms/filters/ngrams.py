@@ -1,42 +1,96 @@
 """Hashed n-grams of code tokens: the common ground of contamination, verbatim copies and near duplicates.
 
-Tokens are words and numbers in lower case; punctuation, layout and comments' marks don't count, so reformatting hides
-nothing. A token's hash is 64
-bits of BLAKE2b, an n-gram's a polynomial over them modulo 2^64: all of a text's n-grams in one vectorised pass, about
-10 MB/s.
+Tokens are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes of the text's UTF-8; punctuation, layout
+and comments' marks don't count, so reformatting hides nothing. No token is ever a Python object:
+
+    text      if x == Y1:      bytes, ASCII in lower case
+    words     11.1....11.      which bytes belong to tokens, so where tokens start and end
+    sums      prefix sums of value[byte] * P^position, modulo 2^64
+    token     (sum at its end - sum at its start) * P^-start, mixed: the same wherever it stands
+
+An n-gram's hash is a polynomial over its tokens' hashes. All of it is numpy over blocks that end between tokens: 100 MB/s and more.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import re
+import string
 
 import numpy as np
 import numpy.typing as npt
 
-_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\x00-\x7f]+")
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 Hashes = npt.NDArray[np.uint64]
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_POWER = 0x5851F42D4C957F2D  # odd, so it has an inverse modulo 2^64 (Knuth's MMIX multiplier)
+_BLOCK_BYTES = 1 << 16
+"""Small enough for the cache. A token that fills a whole block is cut there."""
+_WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
+_IS_WORD = np.zeros(256, dtype=bool)
+_IS_WORD[list(_WORD_BYTES)] = True
 
 
-@functools.lru_cache(maxsize=1 << 18)
-def _token_hash(token: str) -> int:
-    return int.from_bytes(hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+@functools.cache
+def _tables() -> tuple[Hashes, Hashes, Hashes]:
+    """A 64-bit value for each byte, and the powers of `_POWER` and of its inverse."""
+    values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in range(256)]
+    with np.errstate(over="ignore"):
+        forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64))
+        back = np.cumprod(np.full(_BLOCK_BYTES, pow(_POWER, -1, 1 << 64), np.uint64))
+    return np.frombuffer(b"".join(values), dtype="<u8").astype(np.uint64), forth, back
 
 
 def tokens_of(text: str) -> list[str]:
-    """A text's normalised tokens.
+    """A text's normalised tokens, for messages and tests; hashing goes without them.
 
     >>> tokens_of("Def f(x):\\n  return x+1")
     ['def', 'f', 'x', 'return', 'x', '1']
     """
-    return _TOKEN.findall(text.lower())
+    data = text.encode("utf-8", "surrogatepass").lower()
+    spaced = data.translate(bytes(byte if _IS_WORD[byte] else 32 for byte in range(256)))
+    return [token.decode("utf-8", "surrogatepass") for token in spaced.split()]
 
 
-def token_hashes(tokens: list[str]) -> Hashes:
-    """One 64-bit hash a token."""
-    return np.fromiter(map(_token_hash, tokens), dtype=np.uint64, count=len(tokens))
+def token_hashes(text: str) -> Hashes:
+    """One 64-bit hash a token, in order."""
+    data = text.encode("utf-8", "surrogatepass").lower()
+    parts = [_block_hashes(block) for block in _blocks(data)]
+    return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+
+def _blocks(data: bytes) -> list[npt.NDArray[np.uint8]]:
+    """Cuts bytes into blocks of at most `_BLOCK_BYTES` that end after a byte which belongs to no token, where there is one."""
+    whole = np.frombuffer(data, dtype=np.uint8)
+    blocks, start = [], 0
+    while len(whole) - start > _BLOCK_BYTES:
+        block = whole[start : start + _BLOCK_BYTES]
+        gaps = np.flatnonzero(~_IS_WORD[block[::-1]])
+        end = start + (_BLOCK_BYTES - int(gaps[0]) if len(gaps) else _BLOCK_BYTES)
+        blocks.append(whole[start:end])
+        start = end
+    return [*blocks, whole[start:]]
+
+
+def _block_hashes(block: npt.NDArray[np.uint8]) -> Hashes:
+    values, forth, back = _tables()
+    is_word = _IS_WORD[block]
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
+    if len(is_word) and is_word[0]:
+        edges = np.concatenate(([0], edges))
+    if len(edges) % 2:
+        edges = np.append(edges, len(block))
+    starts, ends = edges[::2], edges[1::2]
+    with np.errstate(over="ignore"):
+        sums = np.zeros(len(block) + 1, dtype=np.uint64)
+        np.cumsum(values[block] * forth[: len(block)], out=sums[1:])
+        return mixed((sums[ends] - sums[starts]) * back[starts])
+
+
+def mixed(hashes: Hashes) -> Hashes:
+    """Spreads a polynomial's entropy over all bits (the finalizer of SplitMix64, Steele et al. 2014)."""
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))
 
 
 def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
@@ -45,12 +99,19 @@ def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
     if count <= 0:
         return np.empty(0, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        total = np.zeros(count, dtype=np.uint64)
-        for k in range(n):
-            total = total * _BASE + hashes[k : k + count]
+        total = hashes[:count].copy()
+        for k in range(1, n):
+            total *= _BASE
+            total += hashes[k : k + count]
     return total
+
+
+def distinct(hashes: Hashes) -> Hashes:
+    """The different hashes, sorted. Sorting is faster here than `numpy.unique`, which builds a hash table first."""
+    ordered = np.sort(hashes)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
 
 
 def text_ngrams(text: str, n: int) -> Hashes:
     """Hashes of all n-grams of a text."""
-    return ngram_hashes(token_hashes(tokens_of(text)), n)
+    return ngram_hashes(token_hashes(text), n)

@@ -24,6 +24,8 @@ _ENCODED = re.compile(
     rb"(?:[A-Za-z0-9+/]{64,}={0,2}|(?:\\x[0-9A-Fa-f]{2}){16,}|(?:0x[0-9A-Fa-f]{1,8},[ ]?){16,}|(?:\\u[0-9A-Fa-f]{4}){8,})"
 )
 _ENCODED_LINE_BYTES = 64
+_BASE64_FOLD = bytes.maketrans(b"BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", b"A" * 63)
+_BASE64_RUN = b"A" * 64
 _HASH_COMMENT = frozenset(
     [
         "python",
@@ -108,30 +110,41 @@ def measure(text: str, language: str = "") -> Signals:
     if not lines[-1]:
         lines.pop()
     size, lengths = len(data), list(map(len, lines))
-    encoded = [len(m) for line in lines if len(line) >= _ENCODED_LINE_BYTES for m in _ENCODED.findall(line)]
-    stripped = [line.strip() for line in lines]
+    longest = max(lengths)
+    encoded = _encoded_lengths(data, lines) if longest >= _ENCODED_LINE_BYTES else []
+    stripped = list(map(bytes.strip, lines))
     telling = [line for line in stripped if len(line) > 2]
-    marks = _comment_marks(language.lower())
-    filled = sum(1 for line in stripped if line)
+    filled = len(stripped) - stripped.count(b"")
+    joined = b"\n" + b"\n".join(stripped)
+    num_comments = sum(map(joined.count, _comment_marks(language.lower())))
     return Signals(
         num_bytes=size,
         num_lines=len(lines),
-        longest_line=max(lengths),
+        longest_line=longest,
         mean_line=sum(lengths) / len(lines),
         alphanumeric_share=(size - len(data.translate(None, _ALPHANUMERIC))) / size,
         encoded_share=sum(encoded) / size,
         longest_encoded=max(encoded, default=0),
         repeated_line_share=1 - len(set(telling)) / len(telling) if telling else 0.0,
-        comment_line_share=sum(1 for line in stripped if line.startswith(marks)) / filled if filled else 0.0,
+        comment_line_share=num_comments / filled if filled else 0.0,
     )
 
 
+def _encoded_lengths(data: bytes, lines: list[bytes]) -> list[int]:
+    """Lengths of the runs of encoded data. A fold tells first whether there can be one: most files have none."""
+    has_base64 = _BASE64_RUN in data.translate(_BASE64_FOLD)
+    if not has_base64 and max(map(data.count, (b"\\x", b"0x", b"\\u"))) < 8:
+        return []
+    return [len(run) for line in lines if len(line) >= _ENCODED_LINE_BYTES for run in _ENCODED.findall(line)]
+
+
 def _comment_marks(language: str) -> tuple[bytes, ...]:
+    """A line's break and what begins a comment; no mark begins another."""
     if language in _HASH_COMMENT:
-        return (b"#",)
+        return (b"\n#",)
     if language in _DASH_COMMENT:
-        return (b"--", b"/*", b"*")
-    return (b"//", b"/*", b"* ", b"*/", b"<!--")
+        return (b"\n--", b"\n/*", b"\n*")
+    return (b"\n//", b"\n/*", b"\n* ", b"\n*/", b"\n<!--")
 
 
 def line_too_long(s: Signals, limits: Limits, language: str) -> bool:
