@@ -62,9 +62,12 @@ class Options(OptionSet):
     num_heads: int = option(3, help="Query heads.", minimum=1, metavar="HEADS")
     num_kv_heads: int = option(1, help="Key/value heads.", minimum=1, metavar="HEADS")
     head_dim: int = option(64, help="Width of a head; even.", minimum=2, metavar="WIDTH")
+    rope_base: float = option(
+        10_000.0, help="Base wavelength of the rotary position embedding; CodeGemma's is 10,000.", minimum=1.0
+    )
     context_length: int = option(1024, help="What the model's config states as its context.", minimum=32)
     copying_heads: bool = option(
-        False, help="Begin with two heads set to copy from the context: a small model needs long to find them."
+        False, help="Begin with heads set to copy from the context: a small model needs long to find them."
     )
     length: int = option(
         512,
@@ -220,6 +223,7 @@ def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
         num_kv_heads=options.num_kv_heads,
         head_dim=options.head_dim,
         vocab_size=tokenizer.vocab_size,
+        rope_base=options.rope_base,
         context_length=options.context_length,
     )
 
