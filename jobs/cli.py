@@ -29,7 +29,7 @@ JOBS: dict[str, tuple[str, str]] = {
     "generate": ("jobs.generate", "a corpus or instructions -> code that a model wrote, verified"),
     "annotate": ("jobs.annotate", "a corpus -> answers to a question of your own, checked"),
     "pack": ("jobs.pack", "a corpus -> rows of training data: FIM, files of a repository in order of dependencies"),
-    "train": ("jobs.train", "a corpus -> a model trained to fill in the middle"),
+    "train": ("jobs.train", "a corpus or packed rows -> a model trained to fill in the middle"),
     "filter": ("jobs.filter", "a corpus -> without secrets, personal data, unfit files, benchmark items"),
     "dedup": ("jobs.dedup", "a corpus -> one file of each cluster of exact and near duplicates"),
     "estimate": ("jobs.estimate", "what generating over a corpus needs at least, by device: hours, cost"),
