@@ -6,6 +6,7 @@ Offline, from a corpus Parquet alone (`corpus.py` makes it). Files are drawn eve
 a kind; prompts, stops and verdicts are the infill job's own (`transforms.tasks.infill`), decoding is greedy.
 
 - exact match of single lines, in PSM and in SPM, blanks at both ends aside; 95% intervals by resampling packages;
+- the same for the baseline, copying from the whole file and from what the prompt shows of it;
 - edit similarity of several lines;
 - loss per byte: of middles given what is around them, and of text left to right, in bits.
 """
@@ -19,10 +20,10 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,11 +77,18 @@ def ask(task: InfillTask, engine: Any, files: Sequence[Row]) -> list[tuple[Row, 
     return answers
 
 
-def copied(tokenizer: Tokenizer, newline_ids: frozenset[int], file: Row, request: TaskRequest) -> str:
-    """The baseline's middle for the same hole; for several lines it is told how many."""
-    span = request.payload.span
+def copied(
+    tokenizer: Tokenizer, newline_ids: frozenset[int], file: Row, request: TaskRequest, *, from_window: bool = False
+) -> str:
+    """The baseline's middle for the same hole; for several lines it is told how many.
+
+    It copies from the whole file, or from what the model's prompt shows of it alone.
+    """
+    target = request.payload
+    span = target.span
     original = file.content[span.start : span.end]
-    prefix, suffix = tokenizer.encode(file.content[: span.start]), tokenizer.encode(file.content[span.end :])
+    begin, end = (target.prefix_start, target.suffix_end) if from_window else (0, len(file.content))
+    prefix, suffix = tokenizer.encode(file.content[begin : span.start]), tokenizer.encode(file.content[span.end : end])
     ids = copy_middle(prefix, suffix, newline_ids, max_tokens=256, num_stops=original.count("\n") + 1)
     return tokenizer.decode(ids)
 
@@ -155,7 +163,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         max_middle_tokens=options.new_tokens,
         required_checks=(),
     )
-    baseline: dict[str, str] = {}
+    baseline: dict[str, tuple[str, str]] = {}
     for kind, mode in (("single_line", "psm"), ("single_line", "spm"), ("multi_line", "psm"), ("multi_line", "spm")):
         began = time.monotonic()
         task = replace(base, fim_format=mode, mix={kind: 1.0})
@@ -166,8 +174,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             original = file.content[span.start : span.end]
             key = f"{kind}:{file.content_sha256}"
             if key not in baseline:
-                baseline[key] = copied(tokenizer, newline_ids, file, request)
-            rows.append((file.repo_name, original, middle, baseline[key], logprob))
+                baseline[key] = (
+                    copied(tokenizer, newline_ids, file, request),
+                    copied(tokenizer, newline_ids, file, request, from_window=True),
+                )
+            rows.append(Answer(file.repo_name, original, middle, *baseline[key], logprob))
         figures[f"{kind}/{mode}"] = summarize(rows) | {"wall_s": round(time.monotonic() - began, 1)}
         print(f"{kind}/{mode}: {json.dumps(figures[f'{kind}/{mode}'])}", file=sys.stderr, flush=True)
     engine.close()
@@ -175,24 +186,36 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def summarize(rows: Sequence[tuple[str, str, str, str, float]]) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """A hole's original middle, the model's, and the baseline's from the whole file and from the model's window."""
+
+    package: str
+    original: str
+    middle: str
+    copied: str
+    copied_from_window: str
+    mean_logprob: float
+
+
+def summarize(answers: Sequence[Answer]) -> dict[str, Any]:
     """Shares and means over the holes, for the model and for the baseline, with intervals over packages."""
-    exact = [(package, float(is_exact_match(middle, original))) for package, original, middle, _, _ in rows]
-    exact_copied = [(package, float(is_exact_match(copy, original))) for package, original, _, copy, _ in rows]
-    similar = [(package, edit_similarity(middle, original)) for package, original, middle, _, _ in rows]
-    similar_copied = [(package, edit_similarity(copy, original)) for package, original, _, copy, _ in rows]
 
-    def mean(values: Sequence[tuple[str, float]]) -> float:
-        return round(float(np.mean([value for _, value in values])), 4)
+    def mean(values: Iterable[float]) -> float:
+        return round(float(np.mean(list(values))), 4)
 
+    exact = [(one.package, float(is_exact_match(one.middle, one.original))) for one in answers]
     return {
-        "holes": len(rows),
-        "exact_match": mean(exact),
+        "holes": len(answers),
+        "exact_match": mean(value for _, value in exact),
         "exact_match_interval": interval(exact, lambda values: float(values.mean())),
-        "exact_match_copied": mean(exact_copied),
-        "edit_similarity": mean(similar),
-        "edit_similarity_copied": mean(similar_copied),
-        "mean_logprob": round(float(np.mean([logprob for *_, logprob in rows])), 4),
+        "exact_match_copied": mean(is_exact_match(one.copied, one.original) for one in answers),
+        "exact_match_copied_from_window": mean(is_exact_match(one.copied_from_window, one.original) for one in answers),
+        "edit_similarity": mean(edit_similarity(one.middle, one.original) for one in answers),
+        "edit_similarity_copied": mean(edit_similarity(one.copied, one.original) for one in answers),
+        "edit_similarity_copied_from_window": mean(
+            edit_similarity(one.copied_from_window, one.original) for one in answers
+        ),
+        "mean_logprob": mean(one.mean_logprob for one in answers),
     }
 
 
