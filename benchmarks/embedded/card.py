@@ -119,7 +119,7 @@ def curve_table(curve: list[dict[str, Any]], rows: int = 10) -> str:
 CARD = """# The embedded model
 
 A Gemma-1 model of {parameters:.2f} M parameters ({num_layers} layers, width {d_model}, feed-forward {d_ff}, {num_heads}
-query heads on {num_kv_heads} key/value head of {head_dim}, vocabulary {vocab_size}) that fills in the middle of Python files. It ships
+query heads on {num_kv_heads} key/value head of {head_dim}, RoPE base {rope_base:,.0f}, vocabulary {vocab_size}) that fills in the middle of Python files. It ships
 with codemill so that every job runs on a fresh machine: it is there to exercise the pipelines, not to make datasets
 that one would train on. It is no CodeGemma, was trained from random weights
 on the packages below alone, and holds none of Gemma's weights; its licence is the project's.
@@ -160,7 +160,7 @@ training files).
 `codemill train` in {num_runs} runs, each from the one before: {tokens:.2f} M tokens of FIM examples in {steps} steps, {hours:.2f} hours on {hardware}. Muon
 and AdamW in float32; learning rate {learning_rate} (matrices) and {embedding_learning_rate} (embedding), constant, then
 linearly to zero in the last run; {fim_rate} of the examples have a hole, PSM and SPM evenly, kinds of span as in
-`codemill infill`; tokens of middles weigh {middle_weight}. Weights are stored in bfloat16.
+`codemill infill`; tokens of middles weigh {middle_weight}. {start}Weights are stored in bfloat16.
 
 ![Loss](loss.svg)
 
@@ -192,6 +192,13 @@ def verdict(figures: dict[str, Any]) -> str:
         f"{ratios[0]:.2f} (PSM) and {ratios[1]:.2f} (SPM) times. It was trained for too short; going on with the runs "
         "below is what it needs."
     )
+
+
+def start(run: Path) -> str:
+    """What the first run began with, where that wasn't random weights alone."""
+    if not json.loads((run / "train.json").read_text())["semantic"].get("copying_heads"):
+        return ""
+    return "Of the random weights that it began with, some heads were set to copy (`model/copying_heads.py`). "
 
 
 def commands(runs: list[Path]) -> str:
@@ -239,7 +246,7 @@ def main() -> None:
     (options.model / "loss.svg").write_text(draw(curve))
     text = CARD.format(
         **{name: getattr(config, name) for name in ("num_layers", "d_model", "d_ff", "num_heads", "num_kv_heads",
-                                                    "head_dim", "vocab_size", "context_length")},
+                                                    "head_dim", "vocab_size", "context_length", "rope_base")},
         parameters=config.num_parameters / 1e6,
         longest=max(line["length"] for line in curve),
         **{name: figures[name] for name in ("files", "packages", "prompt_tokens")},
@@ -261,6 +268,7 @@ def main() -> None:
         hours=sum(line["seconds"] for line in curve) / 3600,
         hardware=options.hardware,
         **{name: last[name] for name in ("learning_rate", "embedding_learning_rate", "fim_rate", "middle_weight")},
+        start=start(options.runs[0]),
         curve=curve_table(curve),
         commands=commands(options.runs),
         run_names=" ".join(run.name for run in options.runs),
