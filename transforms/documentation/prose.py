@@ -13,8 +13,14 @@ from collections import Counter
 from typing import Final
 
 _CHATTER = re.compile(
-    r"^\W*(sure|certainly|of course|absolutely|okay|here(?:'s| is| are)|below is|as an ai|"
-    r"i (?:can|will|have|am|cannot))\b",
+    r"^\W*(sure|certainly|of course|absolutely|okay|here(?:['\u2019]s| is| are)|below is|"
+    r"i (?:can|will|have|am|would|think|see))\b",
+    re.I,
+)
+_REFUSAL = re.compile(
+    r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|afraid)|"
+    r"i (?:can(?:not|['\u2019]t)|could not|couldn['\u2019]t|do not|don['\u2019]t|won['\u2019]t)|"
+    r"sorry|unfortunately,? i|as an ai|as a language model)\b",
     re.I,
 )
 # A text that stops at one of these was not finished.
@@ -45,7 +51,16 @@ def is_chatter(text: str) -> bool:
     >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
     (True, False)
     """
-    return _CHATTER.match(text) is not None
+    return _CHATTER.match(text) is not None or is_refusal(text)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text says that it won't answer.
+
+    >>> is_refusal("I'm sorry, but I can't do that."), is_refusal("Sorts the list.")
+    (True, False)
+    """
+    return _REFUSAL.match(text) is not None
 
 
 def reads_as_code(text: str, grammar: str) -> bool:

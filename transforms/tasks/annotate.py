@@ -20,6 +20,7 @@ from model.engine.api import Completion, Request, Sampling
 from model.errors import RecordError
 from transforms import checks
 from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
+from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.fim.grammars import grammar_name
 from transforms.fim.syntax import Source
@@ -61,9 +62,6 @@ RESULT_SCHEMA: Final = pa.schema(
         pa.field("is_windowed", pa.bool_(), nullable=False),
         pa.field("checks", CHECKS_TYPE, nullable=False),
     ]
-)
-_REFUSAL = re.compile(
-    r"^\W*(?:i(?:'m| am) (?:sorry|unable)|i can(?:no|')t|sorry|as an ai|i do not|i don't have)\b", re.I
 )
 
 
@@ -186,7 +184,8 @@ class AnnotateTask:
             if number >= self.max_targets:
                 raise RecordError("too_many_targets", f"the file has more than {self.max_targets} targets")
             code = source.data[source.data.rfind(b"\n", 0, start) + 1 : end].decode()
-            prompt, is_windowed = fit_code(code, build, self.max_prompt_tokens)
+            least_lines = _head_lines(source, symbol) if symbol is not None else 1
+            prompt, is_windowed = fit_code(code, build, self.max_prompt_tokens, least_lines=least_lines)
             if is_windowed and self.spec.answer.whole:
                 raise RecordError(
                     "prompt_too_long", "the whole target must fit for this task; raise --max_prompt_tokens"
@@ -252,7 +251,7 @@ class AnnotateTask:
         return {
             "not_empty": any(character.isalnum() for character in answer) or answer.strip() in ("[]", "{}"),
             "not_cut_off": completion.finish_reason != "length",
-            "no_refusal": not _REFUSAL.match(answer),
+            "no_refusal": not is_refusal(answer),
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
             "parses": None if code is None else checks.parses_alone(code, self._answer_language(language)),
@@ -268,6 +267,12 @@ def _json_text(answer: str) -> str:
     """What stands in the fence that says json, or the first one; the answer itself where there is none."""
     found = fences(answer)
     return next((text for name, text in found if name == "json"), found[0][1] if found else answer)
+
+
+def _head_lines(source: Source, symbol: Symbol) -> int:
+    """How many lines the signature takes, with the documentation where that stands inside."""
+    end = symbol.doc[1] if symbol.doc is not None and symbol.doc[0] >= symbol.body_start else symbol.body_start
+    return source.data.count(b"\n", symbol.start, end) + 1
 
 
 def _targets(source: Source, spec: AnnotationSpec) -> Iterator[tuple[str, Symbol | None]]:

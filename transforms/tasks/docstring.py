@@ -5,8 +5,9 @@ with the definition and are asked for the text alone. Either way the answer is r
 are held against the symbol (`transforms.documentation.verify`), and it is spliced into the file, whose code must be
 the same (`transforms.documentation.splice`): a row whose code would change is never accepted.
 
-A definition longer than the context is reduced as every FIM context is: to whole lines nearest the hole, which are the
-signature and what surrounds it; in a chat prompt, to the first lines of the definition. `is_windowed` marks both.
+A definition longer than the context is reduced to the whole lines nearest the hole, as every FIM context is, or in a
+chat prompt to its first lines; either way the signature is in, or the target is rejected as `prompt_too_long`.
+`is_windowed` marks what was reduced.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from transforms.documentation.splice import is_code_unchanged, is_same_code, spl
 from transforms.documentation.verify import REASONS, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
 from transforms.fim.syntax import Source, parse
-from transforms.fim.windows import fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
@@ -44,6 +44,7 @@ from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
     fit_code,
+    fit_hole,
     open_tokenizer,
     read_source,
     rejected,
@@ -253,7 +254,7 @@ class DocstringTask:
             if self.is_chat:
                 prompt, is_windowed = self._chat_prompt(tokenizer, source, symbol, hole)
             else:
-                prompt, is_windowed = self._fim_prompt(tokenizer, hole)
+                prompt, is_windowed = self._fim_prompt(tokenizer, source, symbol, hole)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
         stop_ids = chat_stop_ids(tokenizer) if self.is_chat else fim_stop_ids(tokenizer)
@@ -274,10 +275,17 @@ class DocstringTask:
             prompt_format="chat" if self.is_chat else "psm",
         )
 
-    def _fim_prompt(self, tokenizer: Tokenizer, hole: Hole) -> tuple[list[int], bool]:
+    def _fim_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
         prefix = hole.before.decode() + hole.opener
-        text = prefix + hole.closer + hole.after.decode()
-        window = fit_window(tokenizer, text, len(prefix), len(prefix), self.max_prompt_tokens - FIM_CONTROL_TOKENS)
+        text, at = prefix + hole.closer + hole.after.decode(), len(prefix)
+        needed = (at, at)
+        if symbol.kind != "module" and source.grammar == "python":  # the signature stands before the hole
+            needed = (byte_to_char(source.data, symbol.start), at)
+        elif symbol.kind != "module":
+            begin = symbol.doc[1] if symbol.doc is not None else symbol.insert_at
+            signature = source.data[begin : symbol.body_start].decode()
+            needed = (at, at + len(hole.closer) + len(signature))
+        window = fit_hole(tokenizer, text, at, at, needed, self.max_prompt_tokens - FIM_CONTROL_TOKENS)
         return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
 
     def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
@@ -290,7 +298,9 @@ class DocstringTask:
             )
             return chat_prompt(tokenizer, [Turn("user", words)])
 
-        return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens)
+        is_module = symbol.kind == "module"
+        least_lines = 1 if is_module else source.data.count(b"\n", symbol.start, symbol.body_start) + 1
+        return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens, least_lines=least_lines)
 
     def _answer(self, source: Source, symbol: Symbol, hole: Hole, completion: Completion) -> tuple[str, str]:
         """What goes between opener and closer, and what ended it: the model's stop, the form's closer, the limit."""

@@ -38,7 +38,6 @@ from transforms.documentation.bodies import (
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.fim.grammars import SPAN_NODES, grammar_name
 from transforms.fim.syntax import Source
-from transforms.fim.windows import fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
@@ -47,6 +46,7 @@ from transforms.tasks.shared import (
     byte_to_char,
     code_of_answer,
     fit_code,
+    fit_hole,
     open_tokenizer,
     read_source,
     rejected,
@@ -240,14 +240,15 @@ class GenerateTask:
     def _body_prompt(self, source: Source, symbol: Symbol, hole: BodyHole) -> tuple[list[int], bool]:
         tokenizer = open_tokenizer(self.tokenizer)
         if not self.is_chat:
-            return self._fim_prompt(tokenizer, source.data, hole.start, hole.end)
+            first = min(symbol.start, symbol.doc[0] if symbol.doc is not None else symbol.start)
+            return self._fim_prompt(tokenizer, source.data, hole.start, hole.end, first)
         start = source.data.rfind(b"\n", 0, symbol.start) + 1
         signature = source.data[start : hole.start].decode()
 
         def build(code: str) -> list[int]:
             return chat_prompt(tokenizer, [Turn("user", _BODY_WORDS.format(language=source.grammar, code=code))])
 
-        return fit_code(signature, build, self.max_prompt_tokens)
+        return fit_code(signature, build, self.max_prompt_tokens, least_lines=signature.count("\n") + 1)
 
     def _file_request(self, row: Row) -> TaskRequest | RejectedTarget:
         source = read_source(row, tuple(SPAN_NODES))
@@ -262,7 +263,7 @@ class GenerateTask:
                 words = _FILE_WORDS.format(path=row.path or "below", language=source.grammar, code=code)
                 return chat_prompt(tokenizer, [Turn("user", words)])
 
-            prompt, is_windowed = fit_code(heading, build, self.max_prompt_tokens)
+            prompt, is_windowed = fit_code(heading, build, self.max_prompt_tokens, least_lines=heading.count("\n") + 1)
         else:
             lead = path_line_text(row.path) if row.path else ""
             prompt, is_windowed = self._fim_prompt(tokenizer, (lead + heading).encode())
@@ -284,12 +285,13 @@ class GenerateTask:
         return self._request(row, self.what, prompt, GenerateTarget(None, 0, 0, False, turns[-1].text, answered))
 
     def _fim_prompt(
-        self, tokenizer: Tokenizer, data: bytes, start: int | None = None, end: int | None = None
+        self, tokenizer: Tokenizer, data: bytes, start: int | None = None, end: int | None = None, first: int = 0
     ) -> tuple[list[int], bool]:
+        """The prompt of a hole (bytes; the file's end if left out) whose description begins at `first`."""
         text = data.decode()
-        first = len(text) if start is None else byte_to_char(data, start)
-        last = len(text) if end is None else byte_to_char(data, end)
-        window = fit_window(tokenizer, text, first, last, self.max_prompt_tokens - FIM_CONTROL_TOKENS)
+        begin, after = (len(text) if place is None else byte_to_char(data, place) for place in (start, end))
+        needed = (byte_to_char(data, first), begin)
+        window = fit_hole(tokenizer, text, begin, after, needed, self.max_prompt_tokens - FIM_CONTROL_TOKENS)
         return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
 
     def _request(self, row: Row, name: str, prompt: list[int], target: GenerateTarget) -> TaskRequest:

@@ -11,6 +11,7 @@ from model.tokenizer import Tokenizer
 from transforms.chat import fences
 from transforms.fim.grammars import grammar_name
 from transforms.fim.syntax import Source, parse
+from transforms.fim.windows import Encoder, Window, fit_window
 from transforms.rows import Rejection, Row
 from transforms.tasks.base import RejectedTarget, TaskRequest
 
@@ -82,40 +83,70 @@ def code_of_answer(answer: str, grammar: str) -> str | None:
     return found[0][1]
 
 
-def fit_code(code: str, build: Callable[[str], list[int]], max_tokens: int) -> tuple[list[int], bool]:
+def fit_hole(encoder: Encoder, text: str, start: int, end: int, needed: tuple[int, int], max_tokens: int) -> Window:
+    """Fits the context of the hole `text[start:end]` into a budget, with a part of it that must be in.
+
+    Where the lines nearest the hole (`fit_window`) don't hold all of that part, the context is that part alone.
+
+    Args:
+        encoder: Turns text into ids.
+        text: The file.
+        start, end: The hole, in characters.
+        needed: What must be shown, the signature and the documentation, in characters; it touches the hole.
+        max_tokens: The longest context.
+
+    Raises:
+        RecordError: `prompt_too_long`, where that part doesn't fit.
+    """
+    window = fit_window(encoder, text, start, end, max_tokens)
+    if window.prefix_start <= needed[0] and needed[1] <= window.suffix_end:
+        return window
+    low, high = min(needed[0], start), max(needed[1], end)
+    alone = fit_window(encoder, text[low:high], start - low, end - low, max_tokens)
+    if alone.is_windowed:
+        detail = f"signature and documentation need more than {max_tokens} tokens; raise --max_prompt_tokens"
+        raise RecordError("prompt_too_long", detail)
+    return Window(low, high, alone.prefix_ids, alone.suffix_ids, is_windowed=True)
+
+
+def fit_code(
+    code: str, build: Callable[[str], list[int]], max_tokens: int, *, least_lines: int = 1
+) -> tuple[list[int], bool]:
     """Builds the longest prompt that fits, by leaving out the code's last lines.
 
-    A quarter of the lines goes at a time, and a line `...` stands for what is left out: the signature and the
-    documentation, which come first, stay longest.
+    A quarter of the lines goes at a time, and a line `...` stands for what is left out.
 
     Args:
         code: What the prompt shows.
         build: Makes a prompt of it.
         max_tokens: The longest prompt.
+        least_lines: How many of its first lines must be in: the signature and the documentation.
 
     Returns:
         The prompt, and whether code was left out.
 
     Raises:
-        RecordError: `prompt_too_long`, where not even the first line fits.
+        RecordError: `prompt_too_long`, where not even those fit.
     """
     lines = code.splitlines()
     prompt: list[int] = []
-    for kept in _fewer_and_fewer(len(lines)):
+    least = min(max(least_lines, 1), max(len(lines), 1))
+    for kept in _fewer_and_fewer(len(lines), least):
         prompt = build("\n".join(lines[:kept] + (["..."] if kept < len(lines) else [])))
         if len(prompt) <= max_tokens:
             return prompt, kept < len(lines)
     raise RecordError(
         "prompt_too_long",
-        f"the first line alone makes {len(prompt)} tokens, the limit is {max_tokens}; raise --max_prompt_tokens",
+        f"the first {least} lines (signature and documentation) alone make {len(prompt)} tokens, the limit is "
+        f"{max_tokens}; raise --max_prompt_tokens",
     )
 
 
-def _fewer_and_fewer(count: int) -> Iterator[int]:
-    while count > 1:
+def _fewer_and_fewer(count: int, least: int) -> Iterator[int]:
+    while count > least:
         yield count
         count = count * 3 // 4
-    yield 1
+    yield least
 
 
 def byte_to_char(data: bytes, offset: int) -> int:
