@@ -2,18 +2,19 @@
 
     codemill dedup --input 'corpus/**/*.parquet' --output unique --threshold 0.7
 
-    plan -> [each worker, once: signatures of all planned rows -> clusters] -> units: rows kept, or rejected as a
+    codemill dedup --input infill/data --output distinct --text_column generated_middle --min_tokens 8
+
+    plan -> [signatures -> buckets -> clusters, once, by way of local disk] -> units: rows kept, or rejected as a
     duplicate of which row
 
-The signatures (`transforms.filters.dedup`) are made anew by each worker process from the frozen plan, so a resumed
-job meets the same
-clusters. They are held in memory: about 2 KB a row and 8 bytes a distinct 5-gram (at most 33 KB a row).
+The clusters (`jobs.duplicates`, `transforms.filters.clusters`) follow from the frozen plan alone: a resumed job, and
+any number of workers, meet the same ones.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,8 +23,7 @@ from jobs.options import CommonOptions, from_all_options, option
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from transforms.filters.dedup import Duplicate, Signature
-    from transforms.rows import SourceRef
+    from jobs.duplicates import Duplicates, PlannedRows
     from transforms.work import Unit, UnitResult
 
 
@@ -38,6 +38,12 @@ class Options(CommonOptions):
         maximum=1,
     )
     keep: Literal["first", "longest"] = option("first", help="Which row of a cluster stays: the first, or the longest.")
+    text_column: str | None = option(
+        None, help="Column of the texts that are compared, such as generated_middle; the content if not given."
+    )
+    min_tokens: int = option(
+        0, help="Rows whose text has fewer tokens all stay: short middles are alike by nature.", minimum=0
+    )
 
 
 def build_work(options: Mapping[str, Any]) -> DedupWork:
@@ -60,18 +66,26 @@ class DedupWork:
     options: Options
 
     def __post_init__(self) -> None:
-        self._duplicates: dict[str, Duplicate] | None = None
-        self._sizes: dict[str, int] = {}
+        self._planned: PlannedRows | None = None
+        self._duplicates: Duplicates | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"options": self.options, "_duplicates": None, "_sizes": {}}
+        return {"options": self.options, "_planned": None, "_duplicates": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
-        """The input's columns, then `cluster_size` and `lineage`."""
+        """The input's columns, then `cluster_size` and `lineage`. Raises ConfigError where `text_column` is no text."""
         import pyarrow as pa
 
+        from model.errors import ConfigError
         from transforms.columns import output_fields, resolve_columns
 
+        name = self.options.text_column
+        if name is not None:
+            if name not in input_schema.names:
+                raise ConfigError(f"--text_column {name}: the input has {', '.join(input_schema.names)}")
+            kind = input_schema.field(name).type
+            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+                raise ConfigError(f"--text_column {name} is {kind}; it must be text")
         results = _result_fields()
         kept = output_fields(input_schema, resolve_columns(input_schema, self._overrides()), [f.name for f in results])
         return pa.schema([*kept, *results])
@@ -81,12 +95,20 @@ class DedupWork:
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Signs every planned row and finds the clusters."""
-        from transforms.filters.dedup import cluster_sizes, find_duplicates
+        """Opens the job's clusters; the first that opens makes them."""
+        from jobs import storage
+        from jobs.duplicates import PlannedRows, find_or_make
+        from jobs.job_file import read_job
+        from jobs.plan import read_plan
 
         o = self.options
-        self._duplicates = find_duplicates(self._signatures(), threshold=o.threshold, keep=o.keep)
-        self._sizes = cluster_sizes(self._duplicates)
+        job_dir, job = storage.join(o.output, "_job"), read_job(o.output)
+        if job is None:  # the sample of a dry run: nothing is planned yet, so nothing is a duplicate
+            return
+        self._planned = PlannedRows(read_plan(job_dir))
+        self._duplicates = find_or_make(
+            job_dir, job.read_schema, self._planned, self._texts, threshold=o.threshold, keep=o.keep
+        )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Keeps the rows that stay and rejects the others, each naming the row that stays for it."""
@@ -97,7 +119,7 @@ class DedupWork:
         from transforms.rows import REJECTED_SCHEMA, Rejection
         from transforms.work import UnitResult
 
-        assert self._duplicates is not None, "open() comes first"
+        members = self._members(unit, rows)
         picks: list[int] = []
         results: list[dict[str, Any]] = []
         rejected: list[dict[str, Any]] = []
@@ -106,18 +128,19 @@ class DedupWork:
             if isinstance(item, RejectedRow):
                 rejected.append(item.record())
                 continue
-            key = row_key(item.source)
-            duplicate = self._duplicates.get(key)
-            if duplicate is not None:
-                detail = f"of {duplicate.kept.replace(_SEPARATOR, ' ')}: similarity {duplicate.similarity}"
-                rejected.append(rejected_row(item, Rejection("dedup", f"{duplicate.kind}_duplicate", detail)))
+            member = members[index]
+            if member is not None and member.kind != "kept":
+                assert self._planned is not None
+                uri, row_group, row = self._planned.place(member.kept)
+                detail = f"of row {row} in row group {row_group} of {uri}: similarity {member.similarity}"
+                rejected.append(rejected_row(item, Rejection("dedup", f"{member.kind}_duplicate", detail)))
                 counts["bytes_rejected"] += len(item.content.encode())
                 continue
             picks.append(index)
             counts["bytes_kept"] += len(item.content.encode())
             lineage = {"source_uri": item.source.uri, "source_row_group": item.source.row_group}
             lineage |= {"source_row": item.source.row, "content_sha256": item.content_sha256}
-            results.append({"cluster_size": self._sizes.get(key, 1), "lineage": lineage})
+            results.append({"cluster_size": member.cluster_size if member else 1, "lineage": lineage})
         counts.update({"rows_in": len(rows), "rows_kept": len(picks), "rows_rejected": len(rejected)})
         counts.update(f"rejected_row/{r['stage']}/{r['reason']}" for r in rejected)
         schema, sources = self.output_schema(table.schema), table.take(pa.array(picks, pa.int64()))
@@ -130,37 +153,36 @@ class DedupWork:
         kept = pa.Table.from_arrays(arrays, schema=schema)
         return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
 
+    def _members(self, unit: Unit, rows: list[int]) -> list[Any]:
+        if self._planned is None or self._duplicates is None:
+            return [None] * len(rows)
+        return [self._duplicates.of(number) for number in self._planned.numbers(unit, rows)]
+
     def heartbeat(self) -> dict[str, float]:
         """Nothing beyond what commits tell."""
         return {}
 
     def close(self) -> None:
-        """Lets the clusters go."""
-        self._duplicates, self._sizes = None, {}
+        """Closes the clusters."""
+        if self._duplicates is not None:
+            self._duplicates.close()
+        self._planned = self._duplicates = None
 
-    def _signatures(self) -> Iterator[Signature]:
-        """Of every readable row of the frozen plan."""
-        from jobs import storage
-        from jobs.job_file import read_job
-        from jobs.plan import NO_ROW_GROUP, read_plan
-        from jobs.reading import UnreadableUnit, read_unit
-        from transforms.filters.dedup import sign
-        from transforms.rows import Row
+    def _texts(self, unit: Unit, table: pa.Table, rows: list[int]) -> list[str | None]:
+        """What is compared of each row; None for a row that has no such text, or too short a one."""
+        from transforms.columns import RejectedRow
+        from transforms.filters.ngrams import token_hashes
 
-        job_dir = storage.join(self.options.output, "_job")
-        job = read_job(self.options.output)
-        if job is None:  # the sample of a dry run: nothing is planned yet, so nothing is a duplicate
-            return
-        for unit in read_plan(job_dir):
-            if unit.row_group == NO_ROW_GROUP:
-                continue
-            try:
-                table, rows = read_unit(unit, job.read_schema)
-            except UnreadableUnit:
-                continue  # running the unit reports it
-            for item in self._rows(unit, table, rows):
-                if isinstance(item, Row):
-                    yield sign(row_key(item.source), item.content)
+        items = self._rows(unit, table, rows)
+        name = self.options.text_column
+        texts = table.column(name).to_pylist() if name else [getattr(item, "content", None) for item in items]
+        least = self.options.min_tokens
+
+        def is_compared(item: Any, text: str | None) -> bool:
+            is_there = text is not None and not isinstance(item, RejectedRow)
+            return is_there and (not least or len(token_hashes(text or "")) >= least)
+
+        return [text if is_compared(item, text) else None for item, text in zip(items, texts, strict=True)]
 
     def _rows(self, unit: Unit, table: pa.Table, rows: list[int]) -> Sequence[Any]:
         from transforms.columns import RowLimits, resolve_columns, table_to_rows
@@ -175,19 +197,6 @@ class DedupWork:
         return ColumnOverrides(
             content=o.content_column, path=o.path_column, repo_name=o.repo_column, language=o.language_column
         )
-
-
-_SEPARATOR = "\x1f"
-
-
-def row_key(source: SourceRef) -> str:
-    """A row's name that sorts as rows stand: file, row group, row.
-
-    >>> from transforms.rows import SourceRef
-    >>> row_key(SourceRef("a", 0, 9)) < row_key(SourceRef("a", 0, 10)) < row_key(SourceRef("a", 1, 0))
-    True
-    """
-    return _SEPARATOR.join([source.uri, f"{source.row_group:08}", f"{source.row:012}"])
 
 
 def _result_fields() -> list[pa.Field]:

@@ -55,7 +55,7 @@ def test_one_row_of_each_cluster_stays_and_the_others_name_it(tmp_path):
     ]
     assert [row["cluster_size"] for row in kept] == [3, 1, 1]
     assert [row["reason"] for row in rejected] == ["near_duplicate", "exact_duplicate"]
-    assert all("00000000 000000000000" in row["detail"] for row in rejected)
+    assert all("of row 0 in row group 0 of " in row["detail"] for row in rejected)
 
 
 def test_the_longest_row_stays_where_that_is_asked_for(tmp_path):
@@ -66,3 +66,40 @@ def test_the_longest_row_stays_where_that_is_asked_for(tmp_path):
 def test_a_higher_threshold_keeps_what_a_lower_one_leaves_out(tmp_path):
     kept, _ = dedup(tmp_path, [text(), text(10)], "--threshold", "0.99")
     assert len(kept) == 2
+
+
+def test_generated_middles_are_compared_where_their_column_is_named(tmp_path):
+    middles = [text(), None, text(), "return x", "return x"]
+    contents = [f"file {i}" for i in range(5)]
+    pq.write_table(pa.table({"content": contents, "generated_middle": middles}), tmp_path / "in.parquet")
+    words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--progress", "none"]
+    assert cli.main([*words, "--text_column", "generated_middle", "--min_tokens", "5"]) == 0
+    kept = pq.read_table(tmp_path / "out/data").to_pylist()
+    assert [row["content"] for row in kept] == ["file 0", "file 1", "file 3", "file 4"]
+    assert [row["cluster_size"] for row in kept] == [2, 1, 1, 1]
+
+
+def test_a_text_column_that_is_not_there_is_one_line_and_nothing_is_written(tmp_path, capfd):
+    pq.write_table(pa.table({"content": ["x"]}), tmp_path / "in.parquet")
+    words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--progress", "none"]
+    assert cli.main([*words, "--text_column", "middle"]) == 2
+    said = capfd.readouterr().err
+    assert "--text_column middle: the input has content" in said and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_path):
+    from jobs.dedup import build_work
+    from jobs.job_file import read_job
+
+    dedup(tmp_path, [text(), text(), text(10)])
+    made = tmp_path / "out/_job/duplicates.parquet"
+    before = made.read_bytes()
+    job = read_job(str(tmp_path / "out"))
+    (tmp_path / "in.parquet").unlink()  # nothing of it is read again
+    work = build_work({**job.options, "output": str(tmp_path / "out")})
+    work.open()
+    assert work._duplicates.of(1).kind == "exact" and work._duplicates.of(2).kind == "near"
+    assert work._duplicates.of(0).cluster_size == 3
+    work.close()
+    assert made.read_bytes() == before

@@ -92,20 +92,34 @@ def jaccard(a: Signature, b: Signature) -> float:
     >>> jaccard(sign("a", "a b c d e f"), sign("b", "a b c d e f"))
     1.0
     """
-    if not len(a.ngrams) or not len(b.ngrams):
-        return float(a.normal == b.normal)
-    union = np.union1d(a.ngrams, b.ngrams)
-    if len(a.ngrams) == MAX_VERIFIED_NGRAMS or len(b.ngrams) == MAX_VERIFIED_NGRAMS:
-        union = union[:MAX_VERIFIED_NGRAMS]
-    shared = np.isin(union, a.ngrams, assume_unique=True) & np.isin(union, b.ngrams, assume_unique=True)
-    return float(shared.sum()) / len(union)
+    return jaccard_of(a.ngrams, b.ngrams, is_same=a.normal == b.normal)
 
 
-def candidate_pairs(signatures: Sequence[Signature], max_bucket: int = 200) -> Iterator[tuple[int, int]]:
-    """Pairs of positions that share a band or the normalised text, each once. In a bucket of more than `max_bucket`
-    each row
-    is compared with the first ones only: such a bucket is a cluster anyway, and its components stay connected through
-    them."""
+def jaccard_of(a: Hashes, b: Hashes, *, is_same: bool) -> float:
+    """As `jaccard`, of sorted hashes; where one has none, `is_same` tells whether the normalised texts are equal."""
+    if not len(a) or not len(b):
+        return float(is_same)
+    both = np.concatenate([a, b])
+    both.sort()
+    is_shared = both[1:] == both[:-1]
+    if len(a) == MAX_VERIFIED_NGRAMS or len(b) == MAX_VERIFIED_NGRAMS:
+        is_first = np.concatenate(([True], ~is_shared))
+        is_shared = is_shared[: int(np.flatnonzero(is_first)[:MAX_VERIFIED_NGRAMS][-1]) + 1]
+        return float(is_shared.sum()) / min(int(is_first.sum()), MAX_VERIFIED_NGRAMS)
+    shared = int(is_shared.sum())
+    return shared / (len(both) - shared)
+
+
+def pairs_of_bucket(members: Sequence[int], max_bucket: int = 200) -> Iterator[tuple[int, int]]:
+    """Pairs of texts that share a key. In a bucket of more than `max_bucket` each is compared with the first ones only:
+    such a bucket is a cluster anyway, and its components stay connected through them."""
+    for right, number in enumerate(members):
+        for left in members[: right if len(members) <= max_bucket else min(right, 8)]:
+            yield left, number
+
+
+def candidate_pairs(signatures: Sequence[Signature]) -> Iterator[tuple[int, int]]:
+    """Pairs of positions that share a band or the normalised text, each once."""
     buckets: dict[tuple[int, int | str], list[int]] = {}
     for position, signature in enumerate(signatures):
         buckets.setdefault((-1, signature.normal), []).append(position)
@@ -113,11 +127,10 @@ def candidate_pairs(signatures: Sequence[Signature], max_bucket: int = 200) -> I
             buckets.setdefault((number, band), []).append(position)
     seen: set[tuple[int, int]] = set()
     for members in buckets.values():
-        for right, position in enumerate(members):
-            for left in members[: right if len(members) <= max_bucket else min(right, 8)]:
-                if (left, position) not in seen:
-                    seen.add((left, position))
-                    yield left, position
+        for pair in pairs_of_bucket(members):
+            if pair not in seen:
+                seen.add(pair)
+                yield pair
 
 
 class Components:

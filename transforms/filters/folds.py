@@ -1,11 +1,13 @@
-"""Folds: maps from bytes to bytes that turn a class of characters into one letter, so that a pattern without any literal gets one.
+"""Folds: maps from bytes to bytes that turn a class of characters into one letter, so that a pattern without any
+literal gets one.
 
     rule      \\d{3}-\\d{3}-\\d{4}          text      call 207-555-0100
     folded    000-000-0000              folded    call 000-000-0000
 
-Hyperscan finds literals at memory speed; a pattern of classes alone it has to follow through every byte (measured: eight such
-patterns took half of the time that all 330 took together). A fold keeps positions, and what a pattern matches, the folded pattern
-matches in the folded text, so its trigger can be looked for there. Cost: one `bytes.translate`, about 1 GB/s.
+Hyperscan finds literals at memory speed; a pattern of classes alone it has to follow through every byte (measured:
+eight such patterns took half of the time that all 330 took together). A fold keeps positions, and what a pattern
+matches, the folded pattern matches in the folded text, so its trigger can be looked for there. Cost: one
+`bytes.translate`, about 1 GB/s.
 """
 
 from __future__ import annotations

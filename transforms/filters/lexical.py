@@ -1,4 +1,3 @@
-
 """Where the comments and strings of a text are: a few regular expressions a language family, not a parser.
 
 Made only when a rule that asks for it has matched. One linear pass; an unclosed string ends at its line.

@@ -1,4 +1,5 @@
-"""The exact matches of one rule, given where its triggers end: the same as `rule.regex.finditer`, without reading the whole text.
+"""The exact matches of one rule, given where its triggers end: the same as `rule.regex.finditer`, without reading the
+whole text.
 
     for ends in ascending order; `done` is where the last match ended:
         look for a match that starts between max(done, end - lead) and end                        (bounded)
@@ -8,12 +9,12 @@ Each byte is tried as a start at most once a rule. How a start is looked for dep
 
 - anywhere: `search` in the window;
 - at keywords, where each match begins with one: literals are found first, and the pattern is tried at those only;
-- beside a provider's name: a value of the right shape must stand within reach. Whether one does is asked once for a stretch of
-  text, so a line that repeats the name a thousand times costs one search;
+- beside a provider's name: a value of the right shape must stand within reach. Whether one does is asked once for a
+  stretch of text, so a line that repeats the name a thousand times costs one search;
 - terms of which only hashes are known: they have fixed lengths, so the end tells the starts.
 
-Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used: adversarial input
-costs a linear pass and not a call a byte.
+Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used:
+adversarial input costs a linear pass and not a call a byte.
 """
 
 from __future__ import annotations

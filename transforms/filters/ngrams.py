@@ -1,14 +1,15 @@
 """Hashed n-grams of code tokens: the common ground of contamination, verbatim copies and near duplicates.
 
-Tokens are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes of the text's UTF-8; punctuation, layout
-and comments' marks don't count, so reformatting hides nothing. No token is ever a Python object:
+Tokens are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes of the text's UTF-8;
+punctuation, layout and comments' marks don't count, so reformatting hides nothing. No token is ever a Python object:
 
     text      if x == Y1:      bytes, ASCII in lower case
     words     11.1....11.      which bytes belong to tokens, so where tokens start and end
     sums      prefix sums of value[byte] * P^position, modulo 2^64
     token     (sum at its end - sum at its start) * P^-start, mixed: the same wherever it stands
 
-An n-gram's hash is a polynomial over its tokens' hashes. All of it is numpy over blocks that end between tokens: 100 MB/s and more.
+An n-gram's hash is a polynomial over its tokens' hashes. All of it is numpy over blocks that end between tokens: 100
+MB/s and more.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def token_hashes(text: str) -> Hashes:
 
 
 def _blocks(data: bytes) -> list[npt.NDArray[np.uint8]]:
-    """Cuts bytes into blocks of at most `_BLOCK_BYTES` that end after a byte which belongs to no token, where there is one."""
+    """Cuts bytes into blocks of at most `_BLOCK_BYTES` that end after a byte which belongs to no token, where there is
+    one."""
     whole = np.frombuffer(data, dtype=np.uint8)
     blocks, start = [], 0
     while len(whole) - start > _BLOCK_BYTES:

@@ -4,8 +4,9 @@
         each rule's exact matches around those ends (`matching.py`)
         validators look at the match and around it; overlaps are resolved; byte offsets become character offsets
 
-The result equals `re.finditer` over the whole text; a test holds it. Triggers are derived from the exact patterns (`trigger.py`);
-patterns without a literal are looked for in a folded text (`folds.py`). Cost: the passes take about as long as confirming does.
+The result equals `re.finditer` over the whole text; a test holds it. Triggers are derived from the exact patterns
+(`trigger.py`); patterns without a literal are looked for in a folded text (`folds.py`). Cost: the passes take about as
+long as confirming does.
 
 Hyperscan: https://intel.github.io/hyperscan/dev-reference/ (no SOM flag: tracking starts would cost most of the speed).
 Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and rules without any run by themselves.
