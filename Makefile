@@ -48,8 +48,11 @@ check: setup                   ## format, lint, types
 soak: setup                    ## the slow tests
 	$(BIN)/python -m pytest -n 2 -q -m slow
 
-bench: setup                   ## the engine against static batches of the same model, on this machine
-	$(BIN)/python -m benchmarks.engine
+# OTHERS: a python that has torch, transformers, llama-cpp-python; GEMMA: a python, 3.12 or later, that has gemma.
+RACE = $(BIN)/python -m benchmarks.engine --write $(if $(OTHERS),--others $(OTHERS)) $(if $(GEMMA),--gemma $(GEMMA))
+bench: setup                   ## the engine against other ways to run the same model, into docs/benchmarks.md
+	$(RACE) --size 100m
+	$(RACE) --size 400m --batches 16
 
 bench-filters: setup           ## figures of the filters; other tools beside them with OTHERS=a python that has them
 	$(BIN)/python benchmarks/filters.py $(if $(OTHERS),--others $(OTHERS))

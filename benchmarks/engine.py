@@ -1,156 +1,368 @@
-"""The engine against static batches of the same functions, on the same random weights and ragged requests.
+"""The engine against other ways to run the same model, on the same weights and ragged requests, side by side.
 
-    python -m benchmarks.engine --size 8m --rounds 3
+    python -m benchmarks.engine --size 100m --others ENV/bin/python --gemma OTHER_ENV/bin/python --write
 
-Rounds are interleaved, so that a busy machine is busy for all alike; each is measured in wall time and in
-processor time, and the best round counts. Static batches: requests in arrival order, prompts padded to the longest
-of the batch, decoding until the last of the batch has ended, at the best of several batch sizes. Both
-compile beforehand.
+64 requests with log-normal lengths (128 to 512 tokens in, 10 to 200 out, no stop ids), random Gemma weights in float32
+as Hugging Face lays them out, greedy tokens. Each contender is a process of its own (`benchmarks/contenders`), bound to
+the same number of cores, that loads and compiles before it is timed; rounds are interleaved, so that a busy machine is
+busy for all alike, and the best round counts. Tokens a second are generated tokens over the time of the whole work,
+prefill included. That all run the same model shows in the share of requests whose first tokens are the reference's.
+
+Results stand in `out/bench/engine-SIZE.json` as soon as they are there. `--write` puts the table into
+docs/benchmarks.md; what isn't installed, fails or takes too long stands beneath it by name. The other libraries come
+from environments of the user's: `--others` has torch, transformers and llama-cpp-python, `--gemma` (Python 3.12 or
+later) has gemma.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import selectors
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from model.config import GemmaConfig
-from model.engine import Engine, EngineOptions, Request, decode
-from model.engine.device import _line
-from model.engine.options import ResolvedOptions
-from model.gemma import Gemma, init_weights
-from model.layers import KeyValues, attention, block, causal_mask, embed, over_blocks, rotation
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTENDERS = ROOT / "benchmarks" / "contenders"
+DOCS = ROOT / "docs" / "benchmarks.md"
 
 SIZES = {
     "8m": GemmaConfig(num_layers=6, d_model=320, d_ff=1024, num_heads=5, num_kv_heads=1, head_dim=64, vocab_size=4096),
     "100m": GemmaConfig(
         num_layers=10, d_model=768, d_ff=3072, num_heads=8, num_kv_heads=1, head_dim=96, vocab_size=16_384
     ),
+    "400m": GemmaConfig(
+        num_layers=16, d_model=1280, d_ff=5120, num_heads=10, num_kv_heads=1, head_dim=128, vocab_size=16_384
+    ),
 }
-_BUCKETS = (128, 256, 512)
-_MAX_NEW = 200
+REFERENCE = "transformers"
+AGREEING_TOKENS = 8
+WARM_UP = {"requests": 8, "new_tokens": 3}
 
 
-def ragged_requests(count: int, vocab_size: int, seed: int = 0) -> list[Request]:
-    """Log-normal lengths, 128 to 512 tokens in and 10 to 200 out, without stop ids."""
-    rng = np.random.default_rng(seed)
-    prompt_lengths = np.clip(rng.lognormal(np.log(260), 0.45, count), 128, 512).astype(int)
-    new_lengths = np.clip(rng.lognormal(np.log(50), 0.8, count), 10, _MAX_NEW).astype(int)
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table: a way to run the work.
+
+    Args:
+        name: As the table says it.
+        process: Entries with the same one share a process.
+        script: In `benchmarks/contenders`.
+        python: Whose environment: `own`, `others` or `gemma`.
+        settings: What the script is told for each run.
+        needs: A module that the environment must have.
+    """
+
+    name: str
+    process: str
+    script: str
+    python: str
+    settings: dict[str, Any]
+    needs: str
+
+
+def entries(batches: Sequence[int]) -> list[Entry]:
+    def transformers(name: str, **settings: Any) -> Entry:
+        return Entry(f"transformers, {name}", REFERENCE, "transformers_generate.py", "others", settings, "transformers")
+
+    def llama(name: str, **settings: Any) -> Entry:
+        return Entry(f"llama.cpp, {name}", f"llama.cpp {name}", "llamacpp_batching.py", "others", settings, "llama_cpp")
+
+    def own(name: str, weights: str) -> Entry:
+        return Entry(name, name, "codemill_engine.py", "own", {"weights": weights}, "jax")
+
     return [
-        Request(
-            prompt=tuple(rng.integers(0, vocab_size, length).tolist()),
-            max_new_tokens=int(count),
-            stop_ids=frozenset(),
-        )
-        for length, count in zip(prompt_lengths, new_lengths, strict=True)
+        own("codemill, fast", "float32"),
+        *(transformers(f"static batches of {batch}", mode="static", batch=batch) for batch in batches),
+        llama("F32, continuous batching", file="model-f32.gguf", slots=32),
+        transformers("continuous batching", mode="continuous"),
+        Entry("gemma's sampler", "gemma", "gemma_sampler.py", "gemma", {"batch": 16}, "gemma"),
+        own("codemill, int8 weights", "int8"),
+        llama("Q8_0, continuous batching", file="model-q8_0.gguf", slots=32),
     ]
 
 
 @dataclass
-class StaticBatches:
-    """The baseline: pads, prefills a batch, decodes until its last request has ended."""
+class Figures:
+    """What became of one entry."""
 
-    model: Gemma
-    batch: int
+    rounds: list[dict[str, float]] = field(default_factory=list)
+    first_tokens: list[list[int]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
-    def __post_init__(self) -> None:
-        weights, config = self.model.arrays(), self.model.config
+    @property
+    def best(self) -> dict[str, float]:
+        return min(self.rounds, key=lambda one: one["wall_s"])
 
-        def prefill(tokens: jax.Array) -> decode.Caches:
-            positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
-            turn, mask = rotation(positions, config.head_dim, config.rope_base), causal_mask(tokens.shape[1])
 
-            def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, decode.Cache]:
-                return attention(q, KeyValues(key=k, value=v, mask=mask)), decode.Cache(key=k, value=v)
+# --- the work ----------------------------------------------------------------------------------------
 
-            step = lambda x, w, _: block(w, x, turn, attend, config)
-            return over_blocks(step, embed(weights.embedding, tokens), weights.blocks)[1]
 
-        def generate(prompts: decode.Caches, slots: decode.Slots) -> jax.Array:
-            empty = decode.empty_caches(config, self.batch, _MAX_NEW, jnp.float32, stacked=False)
-            never = jnp.int32(self.batch)
-            return decode.burst(
-                weights, (prompts,), empty, slots, never, config, jnp.float32, max_steps=_MAX_NEW, is_ring=True
-            )[2]
+def ragged_lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
+    """Log-normal lengths: 128 to 512 tokens in, 10 to 200 out."""
+    rng = np.random.default_rng(seed)
+    prompts = np.clip(rng.lognormal(np.log(260), 0.45, count), 128, 512).astype(int)
+    outputs = np.clip(rng.lognormal(np.log(50), 0.8, count), 10, 200).astype(int)
+    return [(int(prompt), int(new)) for prompt, new in zip(prompts, outputs, strict=True)]
 
-        self._prefill, self._generate = jax.jit(prefill), jax.jit(generate)
 
-    def run(self, requests: list[Request]) -> int:
-        return sum(self._run_batch(requests[i : i + self.batch]) for i in range(0, len(requests), self.batch))
+def prepare(folder: Path, config: GemmaConfig, count: int) -> None:
+    """Writes weights and requests, where they aren't there."""
+    rng = np.random.default_rng(1)
+    asks = [
+        {"prompt": rng.integers(3, config.vocab_size, length).tolist(), "new_tokens": new}
+        for length, new in ragged_lengths(count)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "requests.json").write_text(json.dumps(asks))
+    if (folder / "model-q8_0.gguf").exists():
+        return
+    # Its own process, so that no JAX of this one holds memory or threads while others run.
+    subprocess.run([sys.executable, str(CONTENDERS / "random_model.py"), str(folder), config_json(config)], check=True)
 
-    def _run_batch(self, requests: list[Request]) -> int:
-        options = replace(_options(self.model, "fast"), slots=self.batch)
-        length = next(b for b in _BUCKETS if b >= max(len(request.prompt) for request in requests) - 1)
-        tokens = np.zeros((self.batch, length), np.int32)
-        slots = decode.empty_slots(self.batch, _MAX_NEW, options.max_stop_ids)
-        lines = [_line(request, 1, options) for request in requests]
-        for row, request in zip(tokens, requests, strict=False):
-            row[: len(request.prompt) - 1] = request.prompt[:-1]
-        filled = jax.tree.map(lambda *parts: np.concatenate(parts) if parts[0].ndim else parts[0], *lines)
-        slots = jax.tree.map(
-            lambda whole, part: whole.at[: part.shape[0]].set(part) if part.ndim else whole, slots, filled
+
+def config_json(config: GemmaConfig) -> str:
+    return json.dumps(config.__dict__)
+
+
+# --- contenders as processes -------------------------------------------------------------------------
+
+
+class Faulty(Exception):
+    """A contender died, or took too long."""
+
+
+class Process:
+    """A contender: orders in, answers out, each within a limit of time."""
+
+    def __init__(self, entry: Entry, python: str, folder: Path, threads: int, log: Path):
+        environment = {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}, "JAX_PLATFORMS": "cpu"}
+        # Threads that spin while they wait would take the cores from whose turn it is.
+        environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "HF_HUB_OFFLINE": "1"}
+        cores = sorted(os.sched_getaffinity(0))[:threads]
+        self._log = log.open("a")
+        self._process = subprocess.Popen(
+            [python, str(CONTENDERS / entry.script), str(folder), "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
-        report = np.asarray(self._generate(self._prefill(tokens), slots))
-        return int(report[:-1, 2].sum())
+        self._buffer = b""
+
+    def ask(self, order: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        """Sends an order and waits for its answer. Raises Faulty."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Faulty(f"it ended: {self._last_words()}") from None
+        return self.answer(limit_s)
+
+    def answer(self, limit_s: float) -> dict[str, Any]:
+        """Waits for an answer. Raises Faulty."""
+        assert self._process.stdout is not None
+        until = time.monotonic() + limit_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                left = until - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise Faulty(f"no answer in {limit_s:.0f} s")
+                chunk = os.read(self._process.stdout.fileno(), 1 << 20)
+                if not chunk:
+                    raise Faulty(f"it ended: {self._last_words()}")
+                self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return json.loads(line)
+
+    def _last_words(self) -> str:
+        self._process.wait()
+        lines = [line for line in Path(self._log.name).read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].strip() if lines else "it said nothing"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
 
 
-def _options(model: Gemma, determinism: Any) -> ResolvedOptions:
-    options = EngineOptions(determinism=determinism, prompt_buckets=_BUCKETS, max_new_tokens=_MAX_NEW)
-    return options.resolve(jax.default_backend())
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
 
 
-def measure(contenders: dict[str, Callable[[], int]], rounds: int) -> dict[str, dict[str, float]]:
-    """Best wall and processor time of each over interleaved rounds, and the generated tokens a second of the best."""
-    figures: dict[str, dict[str, float]] = {}
-    for run in contenders.values():
-        run()  # compiles
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            tokens = run()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            best = figures.setdefault(name, {"wall_s": float("inf"), "cpu_s": float("inf"), "tokens_out": tokens})
-            best["wall_s"], best["cpu_s"] = min(best["wall_s"], wall), min(best["cpu_s"], cpu)
-    for best in figures.values():
-        best["tokens_out_per_s"] = best["tokens_out"] / best["wall_s"]
-    return figures
+@dataclass
+class Race:
+    """All entries, round by round; results are stored after each."""
+
+    entries: list[Entry]
+    pythons: dict[str, str | None]
+    folder: Path
+    threads: int
+    limit_s: float
+    figures: dict[str, Figures] = field(default_factory=dict)
+    spent_s: dict[str, float] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def run(self, rounds: int, requests: int) -> Iterator[None]:
+        """Runs the rounds; yields after each result. From the second round on, only the best static batch runs."""
+        self.figures = {entry.name: Figures() for entry in self.entries}
+        for number in range(rounds):
+            racing = self.entries if number == 0 else best_of_each(self.entries, self.figures)
+            for entry in racing:
+                figures = self.figures[entry.name]
+                if not figures.fault:
+                    self._once(entry, figures, requests, number)
+                    yield
+
+    def _once(self, entry: Entry, figures: Figures, requests: int, number: int) -> None:
+        began = time.monotonic()
+        left = self.limit_s - self.spent_s.get(entry.process, 0.0)
+        try:
+            process = self._process(entry)
+            if number == 0:
+                process.ask({**WARM_UP, "settings": entry.settings}, left)
+            answer = process.ask({"requests": requests, "settings": entry.settings}, left)
+        except Faulty as error:
+            figures.fault = str(error)
+            if entry.process in self.processes:
+                self.processes.pop(entry.process).close()
+            return
+        finally:
+            self.spent_s[entry.process] = self.spent_s.get(entry.process, 0.0) + time.monotonic() - began
+        tokens = answer["tokens"]
+        figures.rounds.append({"wall_s": answer["wall_s"], "cpu_s": answer["cpu_s"], "tokens": sum(map(len, tokens))})
+        figures.first_tokens = [line[:AGREEING_TOKENS] for line in tokens]
+        figures.notes = answer["notes"]
+
+    def _process(self, entry: Entry) -> Process:
+        """The entry's process, started and loaded when first asked for. Raises Faulty."""
+        if entry.process in self.processes:
+            return self.processes[entry.process]
+        python = self.pythons[entry.python]
+        if python is None:
+            raise Faulty(f"no environment: give --{entry.python}")
+        found = subprocess.run([python, "-c", f"import {entry.needs}"], capture_output=True, text=True, check=False)
+        if found.returncode:
+            raise Faulty(f"not installed: {found.stderr.strip().splitlines()[-1]}")
+        log = self.folder / f"{entry.process.replace(' ', '-').replace(',', '')}.log"
+        log.unlink(missing_ok=True)
+        process = Process(entry, python, self.folder, self.threads, log)
+        self.processes[entry.process] = process
+        process.answer(self.limit_s)  # it is ready
+        return process
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.close()
+
+
+def best_of_each(entries: Sequence[Entry], figures: dict[str, Figures]) -> list[Entry]:
+    """All entries but the slower sizes of static batches."""
+
+    def is_static(entry: Entry) -> bool:
+        return entry.settings.get("mode") == "static"
+
+    done = [entry for entry in entries if is_static(entry) and figures[entry.name].rounds]
+    best = min(done, key=lambda entry: figures[entry.name].best["wall_s"], default=None)
+    return [entry for entry in entries if not is_static(entry) or entry is best]
+
+
+# --- the table ---------------------------------------------------------------------------------------
+
+
+def table(all_entries: Sequence[Entry], figures: dict[str, Figures]) -> list[str]:
+    """Markdown: a line an entry that ran, then what didn't, by name."""
+    ran = [entry for entry in all_entries if figures.get(entry.name, Figures()).rounds]
+    static = [figures[entry.name] for entry in ran if entry.settings.get("mode") == "static"]
+    reference = min(static, key=lambda one: one.best["wall_s"], default=None)
+    lines = [
+        "| | tokens/s | against the best static batch | wall, s | processor, s | first tokens agree |",
+        "|---|---|---|---|---|---|",
+    ]
+    for entry in ran:
+        own = figures[entry.name]
+        best = own.best
+        rate = best["tokens"] / best["wall_s"]
+        ratio = f"{reference.best['wall_s'] / best['wall_s']:.2f}" if reference else "-"
+        agree = f"{agreement(own, reference):.0%}" if reference else "-"
+        lines.append(f"| {entry.name} | {rate:.1f} | {ratio} | {best['wall_s']:.1f} | {best['cpu_s']:.1f} | {agree} |")
+    for entry in all_entries:
+        fault = figures.get(entry.name, Figures()).fault
+        if fault or entry not in ran:
+            lines += ["", f"Not measured: {entry.name}: {fault or 'the run was stopped before it'}."]
+    return lines
+
+
+def agreement(own: Figures, reference: Figures) -> float:
+    """The share of requests whose first tokens are the reference's."""
+    pairs = list(zip(own.first_tokens, reference.first_tokens, strict=True))
+    return sum(a == b for a, b in pairs) / len(pairs)
+
+
+def write_section(path: Path, name: str, lines: Sequence[str]) -> None:
+    """Replaces what stands between a page's markers of that name. Raises ValueError where it has none."""
+    text = path.read_text()
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"{path} has no {begin} ... {end}")
+    head, _, rest = text.partition(begin)
+    path.write_text("\n".join([head + begin, *lines, end + rest.partition(end)[2]]))
+
+
+@contextmanager
+def closing(race: Race) -> Iterator[Race]:
+    try:
+        yield race
+    finally:
+        race.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="8m")
+    parser.add_argument("--size", choices=SIZES, default="100m")
     parser.add_argument("--requests", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32], help="sizes of static batches to try")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--limit_s", type=float, default=900.0, help="time for each process, loading included")
+    parser.add_argument("--others", help="a Python that has torch, transformers, llama-cpp-python")
+    parser.add_argument("--gemma", help="a Python, 3.12 or later, that has gemma")
+    parser.add_argument("--only", nargs="+", default=[], help="only entries whose names hold one of these words")
+    parser.add_argument("--note", default="", help="a sentence for the table, such as what else the machine did")
+    parser.add_argument("--folder", type=Path, default=ROOT / "out" / "bench")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args()
-    config = SIZES[args.size]
-    model = Gemma(config, weights=init_weights(jax.random.key(0), config))
-    requests = ragged_requests(args.requests, config.vocab_size)
-    engines = {name: Engine(model, options=_options(model, name)) for name in ("fast", "exact")}
-
-    def with_engine(engine: Engine) -> Callable[[], int]:
-        return lambda: sum(len(future.result().tokens) for future in engine.submit(requests))
-
-    def with_batches(batch: int) -> Callable[[], int]:
-        static = StaticBatches(model, batch)
-        return lambda: static.run(requests)
-
-    contenders = {f"engine {name}": with_engine(engine) for name, engine in engines.items()}
-    contenders |= {f"static {batch}": with_batches(batch) for batch in args.batches}
-    figures = measure(contenders, args.rounds)
-    for name, best in figures.items():
-        rate, wall, cpu = best["tokens_out_per_s"], best["wall_s"], best["cpu_s"]
-        print(f"{name:14} {rate:8.1f} tokens/s {wall:7.2f} s wall {cpu:7.2f} s cpu")
-    for name, engine in engines.items():
-        print(name, json.dumps({key: round(value, 3) for key, value in engine.stats().items()}))
-        engine.close()
+    folder, config = args.folder / args.size, SIZES[args.size]
+    prepare(folder, config, args.requests)
+    chosen = [one for one in entries(args.batches) if not args.only or any(word in one.name for word in args.only)]
+    pythons = {"own": sys.executable, "others": args.others, "gemma": args.gemma}
+    race = Race(chosen, pythons, folder, args.threads, args.limit_s)
+    title = (
+        f"{config.num_parameters / 1e6:.0f} M parameters, {args.requests} requests, {args.threads} threads, "
+        f"best of {args.rounds} interleaved round{'s' if args.rounds > 1 else ''}. {args.note}".strip()
+    )
+    with closing(race):
+        for _ in race.run(args.rounds, args.requests):
+            lines = [title, "", *table(chosen, race.figures)]
+            stored = {name: {**figures.__dict__} for name, figures in race.figures.items()}
+            (args.folder / f"engine-{args.size}.json").write_text(json.dumps(stored, indent=1))
+            if args.write:
+                write_section(DOCS, f"engine {args.size}", lines)
+    print("\n".join([title, "", *table(chosen, race.figures)]))
 
 
 if __name__ == "__main__":

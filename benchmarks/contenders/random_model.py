@@ -1,0 +1,84 @@
+"""Writes a random Gemma as all contenders read it: safetensors as Hugging Face has them, and GGUF in F32 and Q8_0."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+# GGUF's names of a block's tensors, by the parameter tree's.
+_GGUF_NAMES = {
+    "pre_attention_norm": "attn_norm",
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "pre_mlp_norm": "ffn_norm",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+
+
+def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> None:
+    """Norms are stored +1, as llama.cpp wants them; matrices in F32 or Q8_0."""
+    import gguf
+
+    writer = gguf.GGUFWriter(path, "gemma")
+    writer.add_context_length(config.context_length)
+    writer.add_embedding_length(config.d_model)
+    writer.add_block_count(config.num_layers)
+    writer.add_feed_forward_length(config.d_ff)
+    writer.add_head_count(config.num_heads)
+    writer.add_head_count_kv(config.num_kv_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(config.rope_base)
+    writer.add_layer_norm_rms_eps(config.norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("no_vocab")
+
+    def add(name: str, leaf: Any) -> None:
+        array = np.asarray(leaf, np.float32)
+        if array.ndim == 1:
+            writer.add_tensor(name, array + 1)
+        elif quantized:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, array)
+
+    add("token_embd.weight", weights.embedding)
+    add("output_norm.weight", weights.final_norm)
+    for index, block in enumerate(weights.blocks):
+        for name, stored in _GGUF_NAMES.items():
+            add(f"blk.{index}.{stored}.weight", getattr(block, name))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def main() -> None:
+    import jax
+
+    import model
+    from model.config import GemmaConfig
+    from model.gemma import Gemma, init_weights
+
+    folder, config = Path(sys.argv[1]), GemmaConfig(**json.loads(sys.argv[2]))
+    gemma = Gemma(config, weights=init_weights(jax.random.key(0), config))
+    model.save(gemma, folder / "model")
+    weights = gemma.arrays()
+    write_gguf(weights, config, folder / "model-f32.gguf", quantized=False)
+    write_gguf(weights, config, folder / "model-q8_0.gguf", quantized=True)
+
+
+if __name__ == "__main__":
+    main()

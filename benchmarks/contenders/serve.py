@@ -1,0 +1,75 @@
+"""What each contender of `benchmarks.engine` shares: it is a process that answers orders on its standard input.
+
+    <- {"requests": 64, "new_tokens": null, "settings": {"batch": 16}}
+    -> {"wall_s": 41.2, "cpu_s": 80.1, "tokens": [[5, 17, ...], ...], "notes": {...}}
+
+The process holds its weights from start to end, so rounds of several contenders can be interleaved, and no
+round pays for loading or compiling. What a library prints goes to standard error. Standard library only: each
+contender runs in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A prompt, and how many tokens follow it: exactly so many, there are no stop ids."""
+
+    prompt: list[int]
+    new_tokens: int
+
+
+@dataclass
+class Answer:
+    """The generated tokens, request by request, and what else is worth telling."""
+
+    tokens: list[list[int]]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+# Given the work's folder and the threads to use, loads the model; what it returns runs requests with settings.
+Run = Callable[[Sequence[Ask], dict[str, Any]], Answer]
+Load = Callable[[Path, int], Run]
+
+
+def serve(load: Load) -> None:
+    """Loads the model, then answers orders until standard input ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, required=True)
+    options = parser.parse_args()
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def reply(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=replies, flush=True)
+
+    run = load(options.folder, options.threads)
+    asks = [Ask(**one) for one in json.loads((options.folder / "requests.json").read_text())]
+    reply({"ready": True})
+    for line in sys.stdin:
+        order = json.loads(line)
+        wanted = asks[: order["requests"]]
+        if order.get("new_tokens"):  # a run to warm up: the same prompts, few tokens
+            wanted = [Ask(ask.prompt, min(ask.new_tokens, order["new_tokens"])) for ask in wanted]
+        wall, cpu = time.perf_counter(), time.process_time()
+        answer = run(wanted, order["settings"])
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        lengths = [len(tokens) for tokens in answer.tokens]
+        assert lengths == [ask.new_tokens for ask in wanted], f"lengths are {lengths}"
+        reply({"wall_s": wall, "cpu_s": cpu, "tokens": answer.tokens, "notes": answer.notes})
+
+
+def batches(asks: Sequence[Ask], size: int) -> list[Sequence[Ask]]:
+    """Runs of `size` requests, in the order that they came in."""
+    return [asks[start : start + size] for start in range(0, len(asks), size)]

@@ -1,0 +1,277 @@
+"""How well one host feeds a device: `codemill infill`'s own work over a real corpus, on a device of fixed latency.
+
+    python -m benchmarks.feeding --corpus 'corpus/data/*.parquet' --rows 2000 --write
+
+Everything is the job's own (filters, spans, prompts, scheduler, packing, what passes between host and device, judging)
+but for the device's programs, which only take time: a decode step and a prefill row each a fixed one, queued one after
+another as on an accelerator. A prompt's answer is what stood in its hole; those are found beforehand. So outputs have
+real lengths and are judged in full. What the fake itself costs is measured and left out.
+
+    slots used    tokens / (slots x steps) over the whole run, its beginning and end included
+    padding       positions prefilled for each token among them
+    host ms       processor time of this process and its row workers for each request
+    device busy   share of the run in which the device had work: below 1 the host held it up
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.engine import write_section
+from jobs.infill import Options, build_work
+from jobs.options import all_options
+from model.engine.api import Completion, Request
+from model.engine.device import JaxDevice, StagedPrompt
+from model.engine.options import EngineOptions, ResolvedOptions
+from model.engine.scheduler import Scheduler
+from transforms.bridge import prompt_buckets, use_engine
+from transforms.columns import RejectedRow, resolve_columns, table_to_rows
+from transforms.generation import GenerationWork
+from transforms.row_stages import RowStages
+from transforms.work import Unit
+
+ROOT = Path(__file__).resolve().parents[1]
+UNIT_ROWS, UNITS_IN_FLIGHT = 256, 4  # the job's defaults
+
+Answers = Mapping[tuple[int, ...], tuple[int, ...]]
+
+
+class _Pending:
+    """An array on its way from the device: whoever wants it waits until it is there."""
+
+    def __init__(self, array: np.ndarray, ready_at: float):
+        self._array = array
+        self._ready_at = ready_at
+
+    def copy_to_host_async(self) -> None:
+        """The copy needs no asking here."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        time.sleep(max(0.0, self._ready_at - time.perf_counter()))
+        return self._array
+
+
+class FixedLatencyDevice(JaxDevice):
+    """The engine's device with programs that compute nothing and take a known time, one after another."""
+
+    def __init__(self, options: ResolvedOptions, config: Any, answers: Answers, *, step_s: float, row_s: float):
+        super().__init__(_NoWeights(), config, options)  # type: ignore[arg-type]
+        self._answers = answers
+        self._step_s, self._row_s = step_s, row_s
+        self._free_at = 0.0
+        self.device_s = self.fake_cpu_s = 0.0
+        self._prompts = tuple(None for _ in self._chunk_ends)  # type: ignore[assignment]
+        self._generations = self._state = None  # type: ignore[assignment]
+        self._tickets, self._reach = [-1] * self.slots, [0] * self.slots
+        self._left = np.zeros(self.slots, np.int64)
+        self._lengths = np.zeros(self.slots, np.int64)
+        width = 5 + options.max_new_tokens
+        self._lines = np.zeros((self.slots + 1, width), np.int32)
+
+    def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
+        super().insert(slot, staged, request, ticket)
+        began = time.thread_time()
+        answer = self._answers.get(request.prompt, request.prompt[1:40])
+        tokens = (*answer[: request.max_new_tokens - 1], min(request.stop_ids))
+        self._left[slot] = self._lengths[slot] = len(tokens)
+        line = self._lines[slot]
+        line[:5] = ticket, 1, 0, -1, 0
+        line[5 : 5 + len(tokens)] = tokens
+        self.fake_cpu_s += time.thread_time() - began
+
+    def _run_for(self, seconds: float) -> float:
+        self._free_at = max(self._free_at, time.perf_counter()) + seconds
+        self.device_s += seconds
+        return self._free_at
+
+    def _prefill_program(self, length: int) -> Callable[..., Any]:
+        seconds = self._row_s * length / self._options.prefill_row_tokens
+        return lambda weights, row: self._run_for(seconds) and None
+
+    def _insert_program(self, width: int) -> Callable[..., Any]:
+        return lambda chunks, *_: (chunks, None)
+
+    def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., Any]:
+        return lambda weights, chunks, generations, state, leave_after: (None, None, self._burst(int(leave_after)))
+
+    def _burst(self, leave_after: int) -> _Pending:
+        began = time.thread_time()
+        active = self._left > 0
+        ends = np.sort(self._left[active])
+        steps = int(min(self._options.burst_steps, ends[min(leave_after, len(ends)) - 1])) if len(ends) else 0
+        made = np.minimum(self._left, steps)
+        self._left -= made
+        lines = self._lines.copy()
+        lines[:-1, 2] = self._lengths - self._left
+        lines[:-1, 1] = self._left > 0
+        ended = (self._left == 0) & (self._lengths > 0)
+        lines[:-1, 3] = np.where(ended, lines[np.arange(self.slots), 4 + self._lengths], -1)
+        lines[-1, :3] = steps, made.sum(), made.sum()
+        self.fake_cpu_s += time.thread_time() - began
+        return _Pending(lines, self._run_for(steps * self._step_s))
+
+
+class _NoWeights:
+    blocks = ()
+
+
+class FixedLatencyEngine:
+    """`model.engine.api.Generator` over the scheduler and that device."""
+
+    def __init__(self, device: FixedLatencyDevice, options: ResolvedOptions):
+        self._scheduler = Scheduler(device, pipeline=options.pipeline_bursts)
+
+    def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
+        return self._scheduler.submit(requests)
+
+    def stats(self) -> dict[str, float]:
+        return self._scheduler.stats()
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"device": "fixed latency"}
+
+    def close(self) -> None:
+        self._scheduler.close()
+
+
+def read_units(patterns: Sequence[str], rows: int) -> list[pa.Table]:
+    """The corpus's first rows, cut as the job cuts its units."""
+    paths = sorted(path for pattern in patterns for path in glob.glob(pattern))
+    table = pa.concat_tables([pq.read_table(path) for path in paths]).slice(0, rows)
+    return [table.slice(start, UNIT_ROWS) for start in range(0, table.num_rows, UNIT_ROWS)]
+
+
+def unit_of(index: int, table: pa.Table) -> Unit:
+    return Unit(
+        unit_id=f"{index:06}-a",
+        uri="corpus.parquet",
+        version="",
+        row_group=index,
+        row_start=0,
+        row_count=table.num_rows,
+        num_bytes=table.nbytes,
+    )
+
+
+def original_middles(work: GenerationWork, tables: Sequence[pa.Table], model: str) -> dict[tuple[int, ...], Any]:
+    """Of each prompt that the work will ask, what stood in its hole, as token ids."""
+    from model.tokenizer import Tokenizer
+
+    stages = RowStages(task=work.task, content_filter=work.content_filter)
+    stages.open()
+    tokenizer = Tokenizer.load(model)
+    middles = {}
+    for index, table in enumerate(tables):
+        unit = unit_of(index, table)
+        column_map = resolve_columns(table.schema, work.columns)
+        for row in table_to_rows(table, unit, list(range(table.num_rows)), column_map, work.limits):
+            if isinstance(row, RejectedRow):
+                continue
+            prepared = stages.prepare(row)
+            for one in prepared.requests:
+                span = one.payload.span
+                middles[one.request.prompt] = tuple(tokenizer.encode(prepared.row.content[span.start : span.end]))
+    return middles
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its living children."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    total = time.process_time()
+    for child in multiprocessing.active_children():
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / ticks
+    return total
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    from model.checkpoint import read_config
+
+    infill = Options(
+        input=tuple(options.corpus), output="unused", policy=options.policy, row_workers=options.row_workers
+    )
+    work = build_work(all_options(infill))
+    tables = read_units(options.corpus, options.rows)
+    answers = original_middles(work, tables, infill.model)
+    shapes = EngineOptions(
+        slots=options.slots,
+        prompt_buckets=prompt_buckets(infill.max_prompt_tokens),
+        max_new_tokens=infill.max_new_tokens,
+        prefill_row_tokens=4096,
+        burst_steps=32,
+        pipeline_bursts=True,
+    ).resolve("tpu")
+    device = FixedLatencyDevice(
+        shapes, read_config(infill.model), answers, step_s=options.step_ms / 1e3, row_s=options.row_ms / 1e3
+    )
+    engine = FixedLatencyEngine(device, shapes)
+    use_engine(work.engine, engine)
+    work.open()
+    try:
+        work.run(unit_of(0, tables[0].slice(0, 16)), tables[0].slice(0, 16), list(range(16)))  # row workers have begun
+        before, device_before, fake_before = engine.stats(), device.device_s, device.fake_cpu_s
+        began, cpu = time.perf_counter(), cpu_seconds()
+        with ThreadPoolExecutor(UNITS_IN_FLIGHT) as pool:
+            units = [unit_of(index, table) for index, table in enumerate(tables)]
+            list(pool.map(lambda unit, table: work.run(unit, table, list(range(table.num_rows))), units, tables))
+        wall, cpu = time.perf_counter() - began, cpu_seconds() - cpu
+    finally:
+        work.close()
+    stats = {name: value - before.get(name, 0.0) for name, value in engine.stats().items()}
+    engine.close()
+    fake = device.fake_cpu_s - fake_before
+    done = stats["requests_done"]
+    return {
+        "rows": sum(table.num_rows for table in tables),
+        "requests": done,
+        "prompt tokens each": stats["tokens_in"] / done,
+        "new tokens each": stats["tokens_out"] / done,
+        "slots used": stats["tokens_decoded"] / stats["slot_steps"],
+        "padding": stats["prefill_positions"] / stats["prefill_tokens"],
+        "host ms": 1e3 * (cpu - fake) / done,
+        "device busy": (device.device_s - device_before) / wall,
+        "wall s": wall,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", nargs="+", required=True, help="Parquet files or globs")
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument(
+        "--step_ms", type=float, default=14.0, help="2B on a v5e with 64 slots, by the compiler's estimate"
+    )
+    parser.add_argument("--row_ms", type=float, default=85.0, help="4,096 tokens at 2B's ceiling on a v5e")
+    parser.add_argument("--row_workers", type=int, default=1)
+    parser.add_argument("--policy", default="default")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    options = parser.parse_args()
+    figures = measure(options)
+    lines = [
+        f"{options.slots} slots, {options.step_ms:g} ms a step, {options.row_ms:g} ms a row of 4,096, "
+        f"{options.row_workers} row worker(s), policy {options.policy}.",
+        "",
+        "| " + " | ".join(figures) + " |",
+        "|" + "---|" * len(figures),
+        "| " + " | ".join(f"{v:,.0f}" if v >= 100 else f"{v:.3f}" for v in figures.values()) + " |",
+    ]
+    print("\n".join(lines))
+    if options.write:
+        write_section(ROOT / "docs" / "benchmarks.md", "feeding", lines)
+
+
+if __name__ == "__main__":
+    main()
