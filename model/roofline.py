@@ -22,7 +22,8 @@ from model.errors import ConfigError
 Storage = Literal["float32", "bfloat16", "int8"]
 WIDTHS: dict[Storage, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 
-# The engine's own share (model.engine.options): caches take this much of what the weights leave free.
+# Caches take this much of what the weights leave free, here and in the engine; the rest is for rows that wait for a
+# slot, activations and temporaries.
 CACHE_SHARE = 0.7
 # The engine prefills prompts in rows of about so many tokens, and reads the weights once for each.
 ROW_TOKENS = 4096

@@ -15,14 +15,18 @@ from typing import Any, Literal, get_args
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
+from model.roofline import CACHE_SHARE
 
 Determinism = Literal["exact", "fast"]
 PromptLookup = Literal["off", "auto", "always"]
 
-# Slots by platform. A CPU is bound by arithmetic from about 32 rows on; accelerators gain until memory ends.
+# Slots by platform where memory isn't known, and in `exact` mode. A CPU is bound by arithmetic from about 32 rows on.
 _SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
-# Share of what the weights leave free that the caches may take; the rest is for rows and activations.
-_CACHE_SHARE = 0.7
+# The most that are chosen from memory. Slots share the reading of the weights, so accelerators gain until memory ends:
+# of 2B's step at 1,280 tokens of context, the caches are half at 212 slots and 70% at 512.
+_MOST_SLOTS = {"cpu": 32, "gpu": 128, "tpu": 512}
+# A TPU computes rows in eights: those beyond a multiple of it cost what the next multiple does.
+_SLOTS_STEP = {"cpu": 1, "gpu": 1, "tpu": 8}
 _DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
 # Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
 _BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
@@ -108,7 +112,7 @@ class EngineOptions:
         dtype = self.dtype or _DTYPE[platform]
         slots = self.slots or _SLOTS[platform]
         if self.slots is None and self.determinism == "fast" and config is not None and memory_bytes is not None:
-            slots = max(1, min(slots, int(memory_bytes * _CACHE_SHARE) // self._slot_bytes(config, dtype)))
+            slots = self._slots_in(memory_bytes, config, dtype, platform)
         chosen = {
             "slots": slots,
             "burst_steps": self.burst_steps or _BURST_STEPS[platform],
@@ -118,6 +122,11 @@ class EngineOptions:
         }
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return ResolvedOptions(**{**own, **chosen})
+
+    def _slots_in(self, memory_bytes: int, config: GemmaConfig, dtype: str, platform: str) -> int:
+        fitting = int(memory_bytes * CACHE_SHARE) // self._slot_bytes(config, dtype)
+        slots, step = max(1, min(fitting, _MOST_SLOTS[platform])), _SLOTS_STEP[platform]
+        return slots - slots % step if slots > step else slots
 
     def _slot_bytes(self, config: GemmaConfig, dtype: str) -> int:
         """Bytes of one slot's prompt and generation caches."""

@@ -82,8 +82,8 @@ def test_slots_are_as_many_as_the_engine_chooses_where_memory_bounds_it() -> Non
     options = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256)
     left = device.memory_bytes - shape.weight_bytes
     chosen = options.resolve("tpu", config=LARGE, memory_bytes=left).slots
-    assert chosen < 64
-    assert largest_slots(shape, device, positions=2048 + 256) == chosen
+    most = largest_slots(shape, device, positions=2048 + 256)
+    assert chosen == most - most % 8 == 8
 
 
 def test_a_multi_query_model_takes_one_chip_and_7b_takes_as_many_as_it_needs() -> None:

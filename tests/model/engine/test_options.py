@@ -49,6 +49,17 @@ def test_slots_fit_the_memory_that_weights_leave():
     assert EngineOptions().resolve("gpu", config=PRESETS["codegemma-2b"], memory_bytes=60 * GIB).slots == 128
 
 
+@pytest.mark.parametrize(
+    ("preset", "gib", "slots"), [("codegemma-2b", 11.08, 192), ("codegemma-7b", 47.1, 32), ("codegemma-2b", 90.0, 512)]
+)
+def test_a_tpu_takes_slots_in_eights_until_memory_ends(preset, gib, slots):
+    """What weights leave of one v5e with 2B and of four with 7B; and of a chip with more than can be used."""
+    chosen = EngineOptions().resolve("tpu", config=PRESETS[preset], memory_bytes=int(gib * GIB))
+    assert chosen.slots == slots
+    assert EngineOptions().resolve("tpu", config=PRESETS[preset], memory_bytes=5 * GIB).slots <= 88
+    assert EngineOptions().resolve("tpu").slots == 64
+
+
 def test_exact_mode_takes_its_slots_from_the_options_alone():
     large = PRESETS["codegemma-7b"]
     options = EngineOptions(determinism="exact")
