@@ -1,7 +1,7 @@
 """Does training on packed rows pay? Three short runs on the same files, judged on repositories that none of them saw.
 
     python benchmarks/packed_training.py --corpus train.parquet --held_out held_out.parquet --tokenizer PATH \\
-        --work DIR [--init_from RUN] [--num_steps 200]
+        --work DIR [--init_from RUN] [--num_steps 100]
 
     packed          rows of `codemill pack`: files in the order of their dependencies, holes at natural points
     random order    the same documents, holes included, in rows in a random order of all files
@@ -49,7 +49,7 @@ from transforms.rows import content_sha256  # noqa: E402
 
 HOLES = Recipe(mix={"single_line": 3.0, "multi_line": 1.0, "expression": 1.0, "argument_list": 1.0}, max_chars=200)
 RUNS = ("packed", "random order", "random chars")
-TRIES_A_FILE = 24
+TRIES_A_FILE = 40
 MIN_NAME_CHARS = 4
 
 
@@ -108,7 +108,8 @@ def pack_randomly(repositories: dict[str, list[SourceFile]], output: Path, optio
 
 def train(rows: Path, output: Path, options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "jobs", "train", "--input", str(rows), "--tokenizer", options.tokenizer]
-    command += ["--output", str(output), "--length", str(options.length), "--num_steps", str(options.num_steps)]
+    command += ["--output", str(output), "--length", str(options.length), "--context_length", str(options.length)]
+    command += ["--num_steps", str(options.num_steps)]
     command += ["--batch_rows", str(options.batch_rows), "--warmup_steps", "20", "--decay_fraction", "0.5"]
     command += ["--learning_rate", str(options.learning_rate), "--embedding_learning_rate"]
     command += [str(options.learning_rate / 2), "--middle_weight", "2", "--seed", str(options.seed)]
@@ -280,10 +281,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="rows, runs and figures go here; what exists is kept")
     parser.add_argument("--init_from", type=Path, help="a run of codemill train to go on from; else random weights")
     parser.add_argument("--train_flags", default="", help="more flags of codemill train, such as the run's shapes")
-    parser.add_argument("--length", type=int, default=1024)
-    parser.add_argument("--max_chars", type=int, default=1500)
-    parser.add_argument("--batch_rows", type=int, default=4)
-    parser.add_argument("--num_steps", type=int, default=200)
+    parser.add_argument("--length", type=int, default=1536)
+    parser.add_argument("--max_chars", type=int, default=2400)
+    parser.add_argument("--batch_rows", type=int, default=3)
+    parser.add_argument("--num_steps", type=int, default=100)
     parser.add_argument("--learning_rate", type=float, default=0.004)
     parser.add_argument("--holes", type=int, default=200)
     parser.add_argument("--holes_a_repository", type=int, default=25)

@@ -167,22 +167,23 @@ def test_a_run_on_packed_rows_stopped_and_resumed_gives_the_same_weights(packed:
 
 
 def test_an_epoch_holds_each_packed_row_once_and_another_epoch_another_order(
-    packed: Path, monkeypatch: pytest.MonkeyPatch
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     tokenizer = Tokenizer.load("embedded")
-    groups = open_packed([str(packed)], tokenizer, 64)
-    assert groups is not None
-    # Row groups are large here, so cut the only one in pieces that can't be read apart: a window each.
-    monkeypatch.setattr("jobs.train_packed.SHUFFLE_TOKENS", 64)
+    table = pq.read_table(packed / "data")
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=10)
+    groups = open_packed([str(tmp_path / "rows.parquet")], tokenizer, 64)
+    assert groups is not None and len(groups) > 4
+    monkeypatch.setattr("jobs.train_packed.SHUFFLE_TOKENS", 25 * 64)  # two row groups at a time
     source = PackedSource(groups, 64, tokenizer.pad, 1.0, 7)
-    wanted = [tuple(ids) for ids in pq.read_table(packed / "data").column("input_ids").to_pylist()]
+    wanted = [tuple(ids) for ids in table.column("input_ids").to_pylist()]
 
     def ids_of(epoch: int, start: int = 0) -> list[tuple[int, ...]]:
         return [tuple(row.tokens[: (row.segment_ids > 0).sum()].tolist()) for row in source.rows(epoch, start)]
 
     assert sorted(ids_of(0)) == sorted(ids_of(1)) == sorted(wanted)
-    assert ids_of(0) != ids_of(1)
-    assert all(ids_of(0, start) == ids_of(0)[start:] for start in (1, 5, len(wanted)))
+    assert ids_of(0) != ids_of(1) != wanted
+    assert all(ids_of(0, start) == ids_of(0)[start:] for start in (1, 10, 25, len(wanted) - 1, len(wanted)))
 
 
 def test_middles_and_what_ends_them_weigh_as_asked(packed: Path):
