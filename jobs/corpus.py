@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 import time
 import uuid
 from collections import Counter
@@ -87,11 +89,14 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
 def _make(options: Options, sources: Sequence[Source]) -> None:
     from jobs import storage
+    from jobs.input_names import public_names
     from jobs.progress import count_line
 
     attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
     started = time.monotonic()
-    with count_line(options.progress, "files") as line, _Corpus(options, attempt) as corpus:
+    names = public_names([os.path.abspath(source.path) for source in sources])
+    called = {source.path: name for source, name in zip(sources, names, strict=True)}
+    with count_line(options.progress, "files") as line, _Corpus(options, attempt, called) as corpus:
         for source in sources:
             corpus.add_source(source, line)
     if corpus.counts["seen"] == 0:
@@ -198,15 +203,33 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
         )
     if not storage.exists(storage.join(options.output, "COMPLETED")):
         return None
-    return json.loads(storage.read_bytes(storage.join(options.output, "summary.json")))
+    return _whole_summary(options.output)
+
+
+def _whole_summary(output: str) -> dict[str, Any] | None:
+    """The summary of a complete corpus; None, with a line that says so, where a part of it is gone since."""
+    from jobs import storage
+
+    shards = [name for name in storage.list_names(storage.join(output, "data")) if name.startswith("train-")]
+    try:
+        summary = json.loads(storage.read_bytes(storage.join(output, "summary.json")))
+    except (FileNotFoundError, ValueError):
+        lost = "summary.json"
+    else:
+        if len(shards) >= summary["shards"]:
+            return summary
+        lost = f"{summary['shards'] - len(shards)} of {summary['shards']} files in data/"
+    print(f"codemill corpus: {output} was complete and lacks {lost} now: making it again", file=sys.stderr)
+    return None
 
 
 @dataclass
 class _Corpus:
-    """The corpus of one run while it is written."""
+    """The corpus of one run while it is written. `called` gives each source the name that is published."""
 
     options: Options
     attempt: str
+    called: Mapping[str, str]
     counts: Counter[str] = field(default_factory=Counter)
     _files: ExitStack = field(default_factory=ExitStack)
 
@@ -259,7 +282,7 @@ class _Corpus:
         """Adds a rejected row. A file has no row group: `row` is its place in the source's order."""
         row = {
             "kind": "row",
-            "uri": source.path,
+            "uri": self.called[source.path],
             "row_group": 0,
             "row": index,
             "content_sha256": None if data is None else hashlib.sha256(data).hexdigest(),

@@ -53,8 +53,8 @@ def public_names(paths: Sequence[str]) -> list[str]:
     ['a/x.parquet', 'b/x.parquet', 'gs://corpus/x.parquet']
     """
     local = {path: path.strip("/").split("/") for path in paths if storage.is_local(path)}
-    depth = 1
-    while len({tuple(parts[-depth:]) for parts in local.values()}) < len(local):
+    depth, deepest = 1, max(map(len, local.values()), default=0)
+    while depth < deepest and len({tuple(parts[-depth:]) for parts in local.values()}) < len(local):
         depth += 1
     return ["/".join(local[path][-depth:]) if path in local else path for path in paths]
 

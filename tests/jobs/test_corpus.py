@@ -87,7 +87,7 @@ def test_the_blob_id_is_the_one_that_git_computes(tmp_path):
 
 def test_a_rejected_row_says_where_it_came_from_and_holds_no_content(tmp_path, source):
     noise = next(row for row in rows(made(tmp_path, source), "rejected") if row["path"] == "noise.py")
-    assert noise["uri"] == str(source)
+    assert noise["uri"] == source.name
     assert noise["content_sha256"] == hashlib.sha256((source / "noise.py").read_bytes()).hexdigest()
     assert noise["detail"] and "content" not in noise
 
@@ -262,3 +262,21 @@ def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_pa
 def test_a_corpus_is_named_as_such_to_a_job_that_would_write_into_it(tmp_path, source):
     with pytest.raises(ConfigError, match="is the output of `codemill corpus`; choose another --output"):
         check_output(str(made(tmp_path, source)), "infill")
+
+
+def test_rejected_files_name_their_source_without_the_makers_folders(tmp_path, source):
+    output = made(tmp_path, source)
+    assert {row["uri"] for row in rows(output, "rejected")} == {"tool"}
+    for path in output.rglob("*"):
+        if path.is_file() and "_job" not in path.parts:
+            assert str(tmp_path).encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("lost", ["summary.json", "data/train-00000-of-00001.parquet"])
+def test_a_part_of_a_corpus_that_is_lost_is_named_and_made_again(tmp_path, source, lost, capfd):
+    output = made(tmp_path, source)
+    before = rows(output)
+    (output / lost).unlink()
+    made(tmp_path, source)
+    assert "was complete and lacks" in capfd.readouterr().err
+    assert rows(output) == before and (output / lost).exists()

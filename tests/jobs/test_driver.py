@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import journal
+from jobs.heartbeat import read_heartbeats
 from jobs.lock import acquire
 from tests.jobs import uppercase
 
@@ -314,3 +316,42 @@ def test_a_job_whose_input_has_no_rows_is_refused(tmp_path, output, inline, capf
     pq.write_table(pa.table({"content": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     assert run(tmp_path / "empty.parquet", output) == 2
     assert "the input has no rows" in one_line(capfd)
+
+
+# --- Ctrl-C in mid-units ----------------------------------------------------------------------------
+
+
+def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_and_the_job_resumes(corpus, output):
+    """The real worker process, in a unit that would take a minute more, and a second Ctrl-C of an impatient user."""
+    flags = ["--input", str(corpus), "--output", str(output), "--unit_rows", "5", "--max_units_in_flight", "2"]
+    words = [sys.executable, "-m", "tests.jobs.uppercase", *flags]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen(
+        [*words, "--pause_s", "60"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    opened = output / "_job" / "journal" / "open"
+    while not any(path.is_file() for path in opened.rglob("*~rows~*")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    (beat,) = read_heartbeats(str(output / "_job"))
+    os.killpg(driver.pid, signal.SIGINT)
+    time.sleep(0.1)
+    if driver.poll() is None:
+        os.killpg(driver.pid, signal.SIGINT)
+    out, said = driver.communicate(timeout=30)
+    assert driver.returncode in (130, -signal.SIGINT), said
+    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert "Traceback" not in said and not out
+    with pytest.raises(ProcessLookupError):
+        os.kill(beat.pid, 0)
+    done = subprocess.run([*words, "--pause_s", "0"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rows: 35 = 30 kept + 5 rejected + 0 in failed units" in done.stdout
+    assert "taking over" not in done.stderr, "the lock was let go"
+    assert journal.read_deaths(str(output / "_job")) == [], "nobody is blamed"
