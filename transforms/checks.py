@@ -27,15 +27,15 @@ def parses(text: str, original: str, language: str, path: str = "") -> bool | No
 
     Python is judged by its own compiler (tree-sitter takes `print 'hi'` and empty bodies), other languages by
     tree-sitter: the changed file may have no more error nodes than the original. None where there is no
-    parser, the file is too large or too hard for it, or, in Python, the original doesn't compile.
+    parser, the file is too large or too hard for it, or, in Python, neither compiles.
     """
     grammar = grammar_name(language, path)
     if grammar is None or max(len(text), len(original)) > MAX_CHECKED_CHARS:
         return None
     if grammar == "python":
-        if not _compiles_cached(original):
-            return None
-        return compiles(text)
+        # The changed file first: one that compiles needs no other, and compiling is most of what judging costs.
+        verdict = compiles(text)
+        return verdict if verdict or _compiles_cached(original) else None
     allowed, found = _num_errors_cached(original, grammar), num_errors(text, grammar)
     return None if allowed is None or found is None else found <= allowed
 
