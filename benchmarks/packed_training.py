@@ -23,7 +23,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -322,12 +321,15 @@ def main() -> None:
     judged: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     for name, path in rows.items():
         run = options.work / f"run-{name.replace(' ', '-')}"
-        began = time.monotonic()
-        train(path, run, options)
-        print(f"{name}: trained in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        judged[name] = {
-            kind: judge(run / "model", found, tokenizer, alone=kind.endswith("alone")) for kind, found in holes.items()
-        }
+        figures = run / "judged.json"
+        if not figures.exists():
+            train(path, run, options)
+            found = {
+                kind: judge(run / "model", some, tokenizer, alone=kind.endswith("alone"))
+                for kind, some in holes.items()
+            }
+            figures.write_text(json.dumps(found))
+        judged[name] = json.loads(figures.read_text())
     print(report(judged, holes))
 
 
