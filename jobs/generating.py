@@ -11,7 +11,7 @@ from model.errors import ConfigError
 from transforms.bridge import EngineSpec
 from transforms.columns import ColumnOverrides, RowLimits
 from transforms.filters import ContentFilter
-from transforms.generation import GenerationWork
+from transforms.generation import GenerationWork, filter_version
 from transforms.tasks.base import Task
 
 
@@ -45,9 +45,11 @@ def generation_work(
             f"{longest} tokens, the model's context has {context}; lower one of them"
         )
     content_filter = _content_filter(options)
-    version = content_filter.version if content_filter is not None else ""
+    version = _version(options, content_filter)
     if options.policy_version and options.policy_version != version:
-        raise ConfigError(f"--policy {options.policy} changed while the job ran; restore it, or begin a new --output")
+        raise ConfigError(
+            f"--policy {options.policy} or --known_text changed while the job ran; restore it, or begin a new --output"
+        )
     return GenerationWork(
         task=task,
         engine=EngineSpec(
@@ -77,6 +79,7 @@ def generation_work(
         nest=nest,
         distinct=distinct,
         rejected_answers=rejected_answers,
+        known_text=options.known_text or "",
     )
 
 
@@ -92,9 +95,14 @@ def run_generating(
     """
     from jobs.driver import run_job
 
-    content_filter = _content_filter(options)
-    options = replace(options, policy_version=content_filter.version if content_filter is not None else "")
+    options = replace(options, policy_version=_version(options, _content_filter(options)))
     return run_job(job_name, options, beam_args, build_work(all_options(options)))
+
+
+def _version(options: GeneratingOptions, content_filter: ContentFilter | None) -> str:
+    """What filters inputs and outputs, in one word; "" for nothing."""
+    version = filter_version(content_filter, options.known_text or "")
+    return "" if version == "none" else version
 
 
 def _content_filter(options: GeneratingOptions) -> ContentFilter | None:

@@ -192,6 +192,12 @@ class GeneratingOptions(ModelOptions, CommonOptions):
     policy_version: str = option(
         "", help="Hash of policy and rules; filled in, so that a resumed job refuses other ones.", metavar="HASH"
     )
+    known_text: str | None = option(
+        None,
+        help="Index of known text (docs/filters.md): answers that stand in other files are marked, or rejected by the "
+        "policy's verbatim_copy.",
+        metavar="FOLDER",
+    )
     samples: int = option(1, help="Answers asked for per target; more than one needs --temperature.", minimum=1)
     keep: int = option(1, help="Distinct answers that are kept of each target's samples, at most.", minimum=1)
 

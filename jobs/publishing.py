@@ -21,7 +21,17 @@ from jobs.shards import FOLDERS
 
 COMPLETED = "COMPLETED"
 PAGES = ("summary.json", "README.md", "report.html")
-_PATH_OPTIONS = {"input", "retry_rejected", "model", "tokenizer", "policy", "task", "benchmarks", "opt_out"}
+_PATH_OPTIONS = {
+    "input",
+    "retry_rejected",
+    "model",
+    "tokenizer",
+    "policy",
+    "task",
+    "benchmarks",
+    "opt_out",
+    "known_text",
+}
 _THREADS = 16
 
 

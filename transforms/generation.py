@@ -26,6 +26,7 @@ from model.errors import RecordError
 from transforms.bridge import EngineSpec, acquire_engine
 from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows
 from transforms.filters import ContentFilter
+from transforms.filters.verbatim import COPY_TYPE, open_known_text
 from transforms.lineage import LINEAGE_TYPE, JobLineage
 from transforms.row_stages import Answers, Judged, Prepared, RowStages, sample_request
 from transforms.rowpool import CRASHED, RowPool, default_workers
@@ -81,6 +82,7 @@ class GenerationWork:
         distinct: Whether an answer that repeats another of its unit is rejected, where the task can tell; a nested file
             keeps all of its answers.
         rejected_answers: Whether rejected targets keep what the model wrote, where the filter finds nothing in it.
+        known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
     """
 
     task: Task
@@ -95,6 +97,7 @@ class GenerationWork:
     nest: bool = False
     distinct: bool = True
     rejected_answers: bool = False
+    known_text: str = ""
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None
@@ -104,12 +107,14 @@ class GenerationWork:
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """Input columns (content as redacted), the task's result columns, then `lineage`: a list of them if nested."""
+        copies = pa.field("verbatim_copies", pa.list_(pa.field("item", COPY_TYPE, nullable=False)), nullable=False)
+        extra = [copies] if self.known_text else []
         if self.nest:
             assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
             lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
-            added = [*self.task.nested_schema, pa.field("lineage", lineage, nullable=False)]
+            added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
-            added = [*self.task.result_schema, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
+            added = [*self.task.result_schema, *extra, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
         kept = output_fields(input_schema, resolve_columns(input_schema, self.columns), [f.name for f in added])
         return pa.schema([*kept, *added])
 
@@ -126,6 +131,7 @@ class GenerationWork:
             keep=self.keep,
             nest=self.nest,
             answer_tokenizer=self.engine.model if self.rejected_answers else "",
+            known_text=self.known_text,
         )
         pool = RowPool(stages, workers)
         pool.open()
@@ -138,7 +144,7 @@ class GenerationWork:
             checkpoint_sha256=self.checkpoint_sha256,
             determinism=self.engine.determinism,
             engine=generator.fingerprint(),
-            filter_version=self.content_filter.version if self.content_filter is not None else "none",
+            filter_version=filter_version(self.content_filter, self.known_text),
         )
         self._opened = _Opened(pool, generator, lineage)
 
@@ -251,6 +257,12 @@ class GenerationWork:
                 # Column by column: the raw content, the bulk of the table, isn't repeated for nothing.
                 arrays.append(table.column(position).take(places).cast(output_field.type))
         return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def filter_version(content_filter: ContentFilter | None, known_text: str) -> str:
+    """Policy, rules and known text in one word, for the lineage. Raises ConfigError where the index can't be read."""
+    version = content_filter.version if content_filter is not None else "none"
+    return f"{version}/known-{open_known_text(known_text).version}" if known_text else version
 
 
 def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState], samples: int) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from model.engine.api import Completion, Request
 from model.errors import RecordError
 from transforms.filters import ContentFilter
+from transforms.filters.policy import VERBATIM_COPY
+from transforms.filters.verbatim import open_known_text
 from transforms.rows import Rejection, Row, content_sha256, derive_seed
 from transforms.selection import choose_samples
 from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest
@@ -87,6 +89,8 @@ class RowStages:
         content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
         keep: Distinct answers that are kept of each target's samples, at most.
         nest: Whether a file becomes one row; the task is a `NestingTask` then.
+        known_text: Folder of an index of known text (`transforms.filters.verbatim`); what an answer shares with other
+            files goes into its row, or rejects it, as the policy says. "" looks for nothing.
         answer_tokenizer: Reads rejected answers, so that they are kept, but for those that the filter finds something
             in; "" keeps none.
     """
@@ -96,11 +100,14 @@ class RowStages:
     keep: int = 1
     nest: bool = False
     answer_tokenizer: str = ""
+    known_text: str = ""
 
     def open(self) -> None:
         """Makes the scanner; tasks open their tokenizers on first use."""
         if self.content_filter is not None:
             self.content_filter.open()
+        if self.known_text:
+            open_known_text(self.known_text)
 
     def prepare(self, row: Row) -> Prepared:
         """Filters and redacts the row, then chooses its targets and builds their prompts."""
@@ -160,8 +167,10 @@ class RowStages:
             verdict = self.task.accept(row, request, sample)
             if isinstance(verdict, RejectedTarget):
                 return verdict
-            if self.content_filter is None:
-                return _without_context(verdict)
+            if self.known_text:
+                verdict = self._with_copies(row, request, verdict)
+            if self.content_filter is None or isinstance(verdict, RejectedTarget):
+                return verdict if isinstance(verdict, RejectedTarget) else _without_context(verdict)
             findings = self.content_filter.filter_output(*verdict.written, row.language, row.path)
         except RecordError as error:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
@@ -174,6 +183,18 @@ class RowStages:
             return _without_context(verdict)
         rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
         return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
+
+    def _with_copies(self, row: Row, request: TaskRequest, verdict: Accepted) -> Accepted | RejectedTarget:
+        """Notes in which other files the answer stands; rejects it where the policy says drop."""
+        action = self.content_filter.policy.actions[VERBATIM_COPY] if self.content_filter is not None else "keep"
+        own = {row.content_sha256, row.redacted_sha256}
+        copies = open_known_text(self.known_text).copies_of(verdict.written[1], own) if action != "off" else []
+        if copies and action == "drop":
+            first = copies[0]
+            licences = ", ".join(first.licences) or "no licence found"
+            detail = f"{first.num_tokens} tokens of {first.repo_name} {first.path} ({licences})"
+            return RejectedTarget(target=request.target, rejection=Rejection("filter_output", VERBATIM_COPY, detail))
+        return replace(verdict, columns={**verdict.columns, "verbatim_copies": [copy.to_dict() for copy in copies]})
 
     def _with_answer(
         self, verdict: Accepted | RejectedTarget, sample: Completion | Rejection
@@ -220,6 +241,9 @@ class RowStages:
             rejection = Rejection("nest", error.reason, error.detail)
             refused = [RejectedTarget(target=request.target, rejection=rejection) for request, _ in parts]
             return Judged((), (*rejected, *refused), None, fates)
+        if self.known_text:
+            copies = [copy for _, accepted in parts for copy in accepted.columns["verbatim_copies"]]
+            columns = {**columns, "verbatim_copies": copies}
         return Judged(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
 
 

@@ -1,14 +1,14 @@
-"""Clusters of duplicates among more texts than fit in memory: signatures to disk, bands into buckets, pairs verified,
-components.
+"""Clusters of duplicates among more texts than fit in memory: signatures to disk, bands into buckets, pairs, components.
 
-    add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalised text) to buckets by the key's first bits
-    pairs     each bucket is sorted by itself: texts that share a key are compared, and put into one component where they
-              are alike enough
+    add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalised text) to buckets by the
+              keys' first bits
+    pairs     each bucket is sorted by itself: texts that share a key are compared, and put into one component where
+              they are alike enough
     finish    each component of two and more keeps one text, by the rule; the others name it
 
 The result is that of `dedup.find_duplicates` over the same texts (a test holds it): it depends neither on how the work
-was cut nor on who did it. Memory: one bucket (a 256th of 272 bytes a text) and what the system caches of the files;
-disk: 340 bytes a text and 8 a distinct 5-gram, at most 32 KB a text.
+was cut nor on who did it. Memory: one bucket (a 256th of 204 bytes a text) and what the system caches of the files;
+disk: 270 bytes a text and 8 a distinct 5-gram, at most 32 KB a text.
 """
 
 from __future__ import annotations

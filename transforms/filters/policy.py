@@ -27,6 +27,7 @@ from transforms.filters.rules import RuleSet, load_rules
 from transforms.filters.safety import MALICIOUS_CODE, SIGNAL_PREFIX
 
 ACTIONS = ("keep", "redact", "drop", "off")
+VERBATIM_COPY = "verbatim_copy"
 PRESETS_DIRECTORY = Path(__file__).parent / "policies"
 PRESETS = ("strict", "default", "annotate")
 _KEYS = ("extends", "actions", "rule_files", "min_confidence")
@@ -67,8 +68,9 @@ class Policy:
 
 
 def known_types(rules: RuleSet) -> tuple[str, ...]:
-    """All types a policy may name."""
-    return tuple(sorted({MALICIOUS_CODE if t.startswith(SIGNAL_PREFIX) else t for t in rules.types}))
+    """All types a policy may name: those of the rules, and copies of known text (`verbatim.py`)."""
+    found = {MALICIOUS_CODE if t.startswith(SIGNAL_PREFIX) else t for t in rules.types}
+    return tuple(sorted(found | {VERBATIM_COPY}))
 
 
 def load_policy(name_or_path: str) -> Policy:
@@ -110,6 +112,8 @@ def _build(name: str, content: dict[str, Any], base: Mapping[str, str], director
         action = "off" if action is False else action  # YAML 1.1 reads a bare `off` as false
         if action not in ACTIONS:
             raise ConfigError(f"policy {name}: {finding_type} is {action!r}; it must be one of {', '.join(ACTIONS)}")
+    if given.get(VERBATIM_COPY) == "redact":
+        raise ConfigError(f"policy {name}: {VERBATIM_COPY} is 'redact'; it must be keep, drop or off")
     given = {key: "off" if action is False else action for key, action in given.items()}
     confidence = content.get("min_confidence", 0.0)
     if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:

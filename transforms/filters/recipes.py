@@ -121,6 +121,25 @@ def _global_ip(rng: random.Random) -> str:
     return f"{rng.choice((23, 45, 63, 81, 93, 151, 178))}.{rng.randrange(1, 255)}.{rng.randrange(1, 255)}.{rng.randrange(11, 254)}"
 
 
+def _ssn(rng: random.Random) -> str:
+    return f"{rng.randrange(100, 666)}-{rng.randrange(11, 99)}-{rng.randrange(1012, 9999)}"
+
+
+def _pesel(rng: random.Random) -> str:
+    body = f"{rng.randrange(40, 99)}{rng.randrange(1, 13):02}{rng.randrange(1, 28):02}{fill('{digit:4}', rng)}"
+    weighted = sum(int(digit) * weight for digit, weight in zip(body, (1, 3, 7, 9) * 3, strict=False))
+    return body + str(-weighted % 10)
+
+
+def _cpf(rng: random.Random) -> str:
+    digits = [int(digit) for digit in fill("{digit:9}", rng)]
+    for _ in range(2):
+        weights = range(len(digits) + 1, 1, -1)
+        digits.append(sum(d * w for d, w in zip(digits, weights, strict=True)) * 10 % 11 % 10)
+    text = "".join(map(str, digits))
+    return f"{text[:3]}.{text[3:6]}.{text[6:9]}-{text[9:]}"
+
+
 SPECIAL: dict[str, Callable[[random.Random], str]] = {
     "uuid": _uuid,
     "jwt": _jwt,
@@ -129,4 +148,7 @@ SPECIAL: dict[str, Callable[[random.Random], str]] = {
     "card": _card,
     "iban": _iban,
     "ip": _global_ip,
+    "ssn": _ssn,
+    "pesel": _pesel,
+    "cpf": _cpf,
 }

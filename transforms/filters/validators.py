@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transforms.filters import assignments, personal_values, safety, secret_values
+from transforms.filters import assignments, national_ids, personal_values, safety, secret_values
 from transforms.filters.candidate import Candidate, Verdict
 
 VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
@@ -34,6 +34,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         personal_values.international_phone,
         personal_values.national_phone,
         personal_values.payment_card,
+        national_ids.national_id_number,
         *personal_values.NATIONAL_ID_VALIDATORS,
     )
 }

@@ -14,7 +14,6 @@ from transforms.filters.dedup import find_duplicates, jaccard, sign
 from transforms.filters.findings import Finding, resolve_overlaps
 from transforms.filters.licences import file_licences, make_policy
 from transforms.filters.quality import FAULTS, Limits, fault, measure
-from transforms.filters.verbatim import COPY_TOKENS, CorpusFile, VerbatimIndex
 
 
 def words(count: int, seed: int = 0) -> str:
@@ -93,7 +92,7 @@ def test_a_header_says_more_than_the_repository():
     assert file_licences("x = 1\n", ["MIT", "unheard of"]) == ("MIT",)
 
 
-# --- contamination, copies, duplicates ---------------------------------------------------------------
+# --- contamination, duplicates ---------------------------------------------------------------
 
 
 def test_an_item_is_found_in_reformatted_text_with_where_it_stands():
@@ -121,20 +120,6 @@ def test_the_public_index_holds_hashes_and_names_only_and_merges():
     item = words(30, 5)
     merged = merge_indexes(public, build_index([("own", "1", item)]))
     assert [c.benchmark for c in merged.find(item)] == ["own"]
-
-
-def test_a_middle_that_stands_in_another_file_is_flagged_with_its_licence():
-    middle = words(COPY_TOKENS + 5, 6)
-    index = VerbatimIndex([("source-a", middle), ("source-a", words(30, 7))])
-    other = CorpusFile("source-b", f"x = 1\n{middle}\n", "lib/b.py", "in.parquet", ("GPL-3.0-only",))
-    (copy,) = index.copies_in(other)
-    assert (copy.middle, copy.path, copy.licences, copy.num_tokens) == (
-        0,
-        "lib/b.py",
-        ("GPL-3.0-only",),
-        COPY_TOKENS + 5,
-    )
-    assert list(index.copies_in(CorpusFile("source-a", middle))) == []
 
 
 def test_near_duplicates_are_found_and_others_left():
