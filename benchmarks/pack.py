@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import importlib.util
 import itertools
 import json
@@ -373,20 +374,19 @@ def _module(number: int) -> str:
     return f"tree.part_{number // 5000}.group_{number // 100 % 50}.module_{number}"
 
 
-def bench_scale(tokenizer: str, scales: Iterable[int] = SCALES) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    for files in scales:
-        with tempfile.TemporaryDirectory() as folder:
-            chars = write_monorepo(f"{folder}/corpus.parquet", files)
-            command = [sys.executable, "-m", "jobs", "pack", "--input", f"{folder}/corpus.parquet", "--output"]
-            usage = watch([*command, f"{folder}/out", "--tokenizer", tokenizer, "--progress", "none"], cwd=ROOT)
-            summary = json.loads(Path(folder, "out", "summary.json").read_text())
-        assert summary["rows"]["kept"] == files, summary["rows"]
-        name = f"one repository of {files:,} files ({chars / 1e6:.0f} MB)"
-        figures[f"{name}, seconds"] = usage.seconds
-        figures[f"{name}, peak memory of all processes, MB"] = usage.peak_rss_mb
-        figures[f"{name}, of it private, MB"] = usage.peak_private_mb
-    return figures
+def bench_scale(tokenizer: str, files: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        chars = write_monorepo(f"{folder}/corpus.parquet", files)
+        command = [sys.executable, "-m", "jobs", "pack", "--input", f"{folder}/corpus.parquet", "--output"]
+        usage = watch([*command, f"{folder}/out", "--tokenizer", tokenizer, "--progress", "none"], cwd=ROOT)
+        summary = json.loads(Path(folder, "out", "summary.json").read_text())
+    assert summary["rows"]["kept"] == files, summary["rows"]
+    name = f"one repository of {files:,} files ({chars / 1e6:.0f} MB)"
+    return {
+        f"{name}, seconds": usage.seconds,
+        f"{name}, peak memory of all processes, MB": usage.peak_rss_mb,
+        f"{name}, of it private, MB": usage.peak_private_mb,
+    }
 
 
 def main() -> None:
@@ -404,7 +404,7 @@ def main() -> None:
         "order": [lambda: bench_order(packages, Tokenizer.load(options.tokenizer), options.context_length)],
         "job": [lambda: bench_job({"python/cpython": library, **packages}, options.tokenizer, options.context_length)],
     }
-    benches["scale"] = [lambda: bench_scale(options.tokenizer)]
+    benches["scale"] = [functools.partial(bench_scale, options.tokenizer, files) for files in SCALES]
     for bench in itertools.chain(*(benches[name] for name in options.only or benches)):
         for name, value in bench().items():
             print(f"| {name} | {value:,.4g} |" if isinstance(value, float) else f"| {name} | {value:,} |", flush=True)
