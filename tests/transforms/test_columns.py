@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 
 import pyarrow as pa
@@ -209,3 +210,16 @@ def test_a_text_inside_a_list_or_struct_that_is_no_utf8_rejects_its_row():
         rows = rows_of(["a", "b", "c"], names=column)
         assert [type(row) for row in rows] == [Row, RejectedRow, Row]
         assert rows[1].rejection.detail == "column names: a text in it is no UTF-8"
+
+
+def test_a_column_of_conversations_is_read_as_their_json_and_stays_text_in_the_output():
+    turns = [{"role": "user", "content": "Grüße"}, {"role": "assistant", "content": "x = 1"}]
+    table = pa.table({"messages": [turns, None, []]})
+    columns = resolve_columns(table.schema, ColumnOverrides(content="messages"))
+    first, *others = table_to_rows(table, UNIT, [0, 1, 2], columns, RowLimits())
+    assert json.loads(first.content) == turns
+    assert [isinstance(row, RejectedRow) for row in others] == [True, False]
+    (field,) = output_fields(table.schema, columns, [])
+    assert field.type == pa.large_string()
+    with pytest.raises(ConfigError, match="not text"):
+        resolve_columns(pa.schema([("content", pa.list_(pa.string()))]))
