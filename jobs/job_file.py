@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.options import OptionSet, changed_options, semantic_options
+from jobs.option_fields import REQUIRED, OptionSet, changed_options, fields_of, semantic_options
 from jobs.schemas import schema_from_text
 from model.errors import ConfigError
 
@@ -169,7 +169,11 @@ def check_resume(found: JobFile, output: str, options: OptionSet, checkpoint_sha
     Raises:
         ConfigError: Semantic options or the model's weights differ: lists what changed and how to proceed.
     """
-    changes = changed_options(found.options, json.loads(json.dumps(semantic_options(options))))
+    now = json.loads(json.dumps(semantic_options(options)))
+    # An option that came with a later version of codemill stood at its default, if at anything.
+    defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
+    known = {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in now}
+    changes = changed_options({**known, **found.options}, now)
     if not changes and checkpoint_sha256 != found.checkpoint_sha256:
         changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
     if changes:

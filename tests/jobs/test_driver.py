@@ -312,6 +312,18 @@ def test_one_of_anything_is_named_in_the_singular(tmp_path, output, inline, capf
     assert "plan: 1 file, 1 row, 0.0 MB in 1 unit;" in said.err and "1 row in 1 file: " in said.out
 
 
+def test_an_option_that_a_later_version_brought_is_no_change_at_its_default(corpus, output, inline, capfd):
+    assert run(corpus, output) == 0
+    path = output / "_job" / "job.json"
+    job = json.loads(path.read_text())
+    del job["options"]["mark"]
+    path.write_text(json.dumps(job))
+    assert run(corpus, output) == 0
+    capfd.readouterr()
+    assert run(corpus, output, "--mark", "x") == 2
+    assert "--mark was , is now x" in one_line(capfd)
+
+
 def test_a_job_whose_input_has_no_rows_is_refused(tmp_path, output, inline, capfd):
     pq.write_table(pa.table({"content": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     assert run(tmp_path / "empty.parquet", output) == 2

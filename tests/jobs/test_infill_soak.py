@@ -25,6 +25,7 @@ import jobs.finalize
 import jobs.planning
 import jobs.run  # noqa: F401  (these register their failpoints)
 from jobs import failpoints
+from jobs.heartbeat import read_heartbeats
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -33,10 +34,11 @@ FINISHED = 3  # with a failed unit: one file of the corpus is bad
 ENVIRONMENT = {**os.environ, "JAX_PLATFORMS": "cpu"}
 
 
-def command(corpus, output, *flags, determinism="exact"):
+def command(corpus, output, *flags, determinism="exact", data=None):
     """Each file is a unit, and programs are compiled once for all runs: what is killed here are the jobs."""
     return [
-        *(sys.executable, "-m", "jobs.cli", "infill", "--input", str(corpus / "data"), "--output", str(output)),
+        *(sys.executable, "-m", "jobs.cli", "infill", "--input", str(data or corpus / "data")),
+        *("--output", str(output)),
         *("--determinism", determinism, "--unit_rows", "1", "--progress", "none", "--max_new_tokens", "32"),
         *("--max_prompt_tokens", "256", "--slots", "8", "--shard_mb", "1"),
         *("--compile_cache", str(corpus / "programs"), *flags),
@@ -152,3 +154,40 @@ def test_in_fast_mode_a_resumed_job_never_changes_a_committed_row(corpus, refere
     assert resumed.returncode == FINISHED, resumed.stderr
     for name, commit in before.items():
         assert (output / "_job" / "commits" / name).read_bytes() == commit
+
+
+def peaks_of(words):
+    """Runs a job; the largest resident memory of driver and of its worker, in megabytes."""
+    peaks = {}
+    job = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    output = words[words.index("--output") + 1]
+    while job.poll() is None:
+        workers = [("worker", beat.pid) for beat in read_heartbeats(f"{output}/_job")]
+        for who, pid in [("driver", job.pid), *workers]:
+            peaks[who] = max(peaks.get(who, 0.0), peak_mb(pid))
+        time.sleep(0.2)
+    assert job.returncode == FINISHED, job.stderr.read()
+    return peaks
+
+
+def peak_mb(pid):
+    try:
+        status = Path("/proc", str(pid), "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def test_memory_stays_where_it_is_when_the_corpus_is_ten_times_as_large(corpus, tmp_path):
+    (shard,) = (corpus / "data").glob("train-*.parquet")
+    many = tmp_path / "many" / "data"
+    many.mkdir(parents=True)
+    shutil.copy(corpus / "data" / "zero.parquet", many)
+    for number in range(10):
+        shutil.copy(shard, many / f"{number}.parquet")
+    once = peaks_of(command(corpus, tmp_path / "once"))
+    ten_times = peaks_of(command(corpus, tmp_path / "ten", data=many))
+    print(f"peak memory, MB: {once} for the corpus, {ten_times} for ten of it")
+    assert len(rows(tmp_path / "ten", "data")) == 10 * len(rows(tmp_path / "once", "data"))
+    for who in ("driver", "worker"):
+        assert ten_times[who] < 1.15 * once[who]
