@@ -41,6 +41,7 @@ class Options(CommonOptions):
     )
     min_chars: int = option(3, help="Shortest middle, in characters.", minimum=1, metavar="CHARS")
     max_chars: int = option(600, help="Longest middle, in characters.", minimum=1, metavar="CHARS")
+    max_middle_tokens: int = option(256, help="Longest middle, in tokens.", minimum=1, metavar="TOKENS")
     top_lines: int = option(
         200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
     )
@@ -87,6 +88,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             spm_mode=o.spm_mode,
             path_line=o.path_line,
             spans=Recipe(mix=mix, min_chars=o.min_chars, max_chars=o.max_chars),
+            max_middle_tokens=o.max_middle_tokens,
         ),
         context_length=o.context_length,
         top_lines=o.top_lines or None,

@@ -24,6 +24,8 @@ PLAIN: Final = "none"
 # Lines longer than this are cut where a file is split, at a blank where there is one.
 LONG_LINE_CHARS: Final = 2000
 
+_SPANS_TRIED: Final = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRecipe:
@@ -35,7 +37,8 @@ class DocumentRecipe:
         spm_rate: Share of these in SPM rather than PSM (CodeGemma: 0.5).
         spm_mode: The SPM dialect.
         path_line: Whether a document begins with its path.
-        spans: Kinds and lengths of middles.
+        spans: Kinds of middles, and their lengths in characters.
+        max_middle_tokens: The most tokens of a middle; a longer span gives way to the next one drawn.
     """
 
     job_seed: int = 0
@@ -44,6 +47,7 @@ class DocumentRecipe:
     spm_mode: FimMode = "spm"
     path_line: bool = True
     spans: Recipe = field(default_factory=Recipe)
+    max_middle_tokens: int = 256
 
     def __post_init__(self) -> None:
         for name in ("fim_rate", "spm_rate"):
@@ -110,7 +114,7 @@ def make_document(
     end = len(file.content) if end is None else end
     text = file.content[start:end]
     path_line = tokenizer.encode(path_line_text(file.path)) if recipe.path_line else []
-    mode, span = _choose_fim(file, text, recipe, start, end)
+    mode, span = _choose_fim(tokenizer, file, text, recipe, start, end)
     if mode is None or span is None:
         ids = tokenizer.encode(text)
         return Document(file, start, end, (*path_line, *ids), PLAIN, None, len(path_line), len(ids), 0, 0)
@@ -121,7 +125,7 @@ def make_document(
 
 
 def _choose_fim(
-    file: SourceFile, text: str, recipe: DocumentRecipe, start: int, end: int
+    tokenizer: Tokenizer, file: SourceFile, text: str, recipe: DocumentRecipe, start: int, end: int
 ) -> tuple[FimMode | None, Span | None]:
     is_whole = start == 0 and end == len(file.content)
     key = file.content_sha256 if is_whole else f"{file.content_sha256}:{start}:{end}"
@@ -129,16 +133,25 @@ def _choose_fim(
     if rng.random() >= recipe.fim_rate:
         return None, None
     mode: FimMode = recipe.spm_mode if rng.random() < recipe.spm_rate else "psm"
-    spans = choose_spans(
-        text,
-        file.language,
-        path=file.path,
-        job_seed=recipe.job_seed,
-        content_sha256=key,
-        count=1,
-        recipe=recipe.spans,
-    )
-    return (mode, spans[0]) if spans else (None, None)
+    for count in (1, _SPANS_TRIED):  # seldom is the first one too long, and drawing more costs more
+        spans = choose_spans(
+            text,
+            file.language,
+            path=file.path,
+            job_seed=recipe.job_seed,
+            content_sha256=key,
+            count=count,
+            recipe=recipe.spans,
+        )
+        for span in spans:
+            if _has_at_most(tokenizer, text[span.start : span.end], recipe.max_middle_tokens):
+                return mode, span
+    return None, None
+
+
+def _has_at_most(tokenizer: Tokenizer, text: str, tokens: int) -> bool:
+    # A character has four bytes at most, and a token one at least: most middles needn't be encoded to know.
+    return 4 * len(text) <= tokens or len(tokenizer.encode(text)) <= tokens
 
 
 class LineTokens:

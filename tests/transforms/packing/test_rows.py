@@ -125,6 +125,21 @@ def test_rates_decide_how_many_documents_get_fim(small_tokenizer):
     assert {make_document(small_tokenizer, file, DocumentRecipe(fim_rate=0)).fim_mode for file in files} == {"none"}
 
 
+def test_no_middle_has_more_tokens_than_asked_and_a_shorter_one_takes_its_place(small_tokenizer):
+    files = [file_of(f"m{n}.py", code(n, 60)) for n in range(30)]
+    parts = [
+        part
+        for row in packed(
+            small_tokenizer, files, recipe=DocumentRecipe(fim_rate=1.0, max_middle_tokens=24), length=8192
+        )
+        for part in row["parts"]
+    ]
+    assert max(part["middle_tokens"] for part in parts) <= 24
+    assert sum(part["fim_mode"] != "none" for part in parts) > 0.8 * len(parts)
+    free = packed(small_tokenizer, files, recipe=DocumentRecipe(fim_rate=1.0), length=8192)
+    assert max(part["middle_tokens"] for row in free for part in row["parts"]) > 24
+
+
 def test_a_whole_file_s_document_depends_on_its_content_alone(small_tokenizer):
     here, there = file_of("a.py", code(7, 5)), file_of("b/c.py", code(7, 5), "org/other")
     recipe = DocumentRecipe(path_line=False)
