@@ -105,7 +105,7 @@ def group_by_repository(
         # The folder's name is relative, so that an output can be moved.
         folder = storage.join(job_dir, manifest["folder"])
         return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
-    inputs = read_inputs(expand(patterns), overrides)
+    inputs = read_inputs(expand(patterns), overrides, limit=limit)
     _check_columns(inputs.columns)
     # A folder of its own for each try: what an interrupted one left behind is never read.
     name = storage.join(FOLDER, secrets.token_hex(6))
@@ -234,6 +234,8 @@ def _group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
                     rows += table.num_rows
                     spool.add(bucket, table)
             except (pa.ArrowException, OSError) as error:
+                if storage.is_unanswered(error):
+                    raise  # the storage's fault, not the file's
                 bad.append((file.public_name, damage(error)))
         for number, path in enumerate(spool.close()):
             table = pq.read_table(path)
