@@ -67,6 +67,8 @@ class ReadPieces(beam.DoFn):
                     yield from _compressed(waiting)
                     waiting, waiting_bytes = defaultdict(list), 0
         except (pa.ArrowException, OSError) as error:
+            if storage.is_unanswered(error):
+                raise  # the storage's fault, not the file's: the runner tries again
             record = json.dumps([file.public_name, damage(error)]).encode()
             storage.create_if_absent(storage.join(self._folder, f"bad-{new_attempt_id()}.json"), record)
         yield from _compressed(waiting)
