@@ -180,8 +180,8 @@ def without_delimiters(text: str) -> str:
     'Area.\\n\\n@param w width'
     """
     text = text.strip()
-    is_block = text.startswith(("/**", "/*!"))
-    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/"), ("/*!", "*/")):
+    is_block = text.startswith("/*")
+    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/"), ("/*!", "*/"), ("/*", "*/")):
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
             text = text[len(opening) : -len(closing)].strip()
     lines = text.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -198,6 +199,15 @@ def test_patterns_of_the_task_file_are_held_against_the_answer(task_file, make, 
     assert isinstance(answer(task, "It takes O(n) steps."), Accepted)
     assert reason(answer(task, "It takes some steps.")) == "pattern_not_found"
     assert reason(answer(task, "It takes O(n) steps. TODO: why.")) == "unwanted_pattern"
+
+
+def test_the_task_file_that_the_documentation_shows_is_read_and_does_what_it_says(task_file, make, answer):
+    page = (Path(__file__).parents[3] / "docs/tasks.md").read_text(encoding="utf-8")
+    task = make(task_file(page.split("```yaml\n")[1].split("```")[0]))
+    assert isinstance(answer(task, '{"time": "O(1)"}'), Accepted)
+    assert reason(answer(task, '{"time": "constant"}')) == "pattern_not_found"
+    assert reason(answer(task, '{"space": "O(1)"}')) == "wrong_form"
+    assert "in big-O notation" in next(iter(task.requests(row_of()))).payload.prompt_text
 
 
 def test_a_missing_task_names_the_shipped_ones(make):
