@@ -48,7 +48,7 @@ SIZES = {
 }
 REFERENCE = "transformers"
 AGREEING_TOKENS = 8
-WARM_UP = {"requests": 8, "new_tokens": 3}
+WARM_UP_TOKENS = 3
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,8 @@ class Process:
         environment = {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}, "JAX_PLATFORMS": "cpu"}
         # Threads that spin while they wait would take the cores from whose turn it is.
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "HF_HUB_OFFLINE": "1"}
+        # Compiling is no part of the figures: who ran before need not wait for it again.
+        environment |= {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
         cores = sorted(os.sched_getaffinity(0))[:threads]
         self._log = log.open("a")
         self._process = subprocess.Popen(
@@ -234,7 +236,8 @@ class Race:
         try:
             process = self._process(entry)
             if number == 0:
-                process.ask({**WARM_UP, "settings": entry.settings}, left)
+                warm_up = {"requests": entry.settings.get("batch", 8), "new_tokens": WARM_UP_TOKENS}
+                process.ask({**warm_up, "settings": entry.settings}, left)
             answer = process.ask({"requests": requests, "settings": entry.settings}, left)
         except Faulty as error:
             figures.fault = str(error)

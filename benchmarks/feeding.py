@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import model as models
 from benchmarks.engine import write_section
 from jobs.infill import Options, build_work
 from jobs.options import all_options
@@ -66,8 +67,10 @@ class _Pending:
 class FixedLatencyDevice(JaxDevice):
     """The engine's device with programs that compute nothing and take a known time, one after another."""
 
-    def __init__(self, options: ResolvedOptions, config: Any, answers: Answers, *, step_s: float, row_s: float):
-        super().__init__(_NoWeights(), config, options)  # type: ignore[arg-type]
+    def __init__(
+        self, weights: Any, config: Any, options: ResolvedOptions, answers: Answers, *, step_s: float, row_s: float
+    ):
+        super().__init__(weights, config, options)
         self._answers = answers
         self._step_s, self._row_s = step_s, row_s
         self._free_at = 0.0
@@ -121,10 +124,6 @@ class FixedLatencyDevice(JaxDevice):
         lines[-1, :3] = steps, made.sum(), made.sum()
         self.fake_cpu_s += time.thread_time() - began
         return _Pending(lines, self._run_for(steps * self._step_s))
-
-
-class _NoWeights:
-    blocks = ()
 
 
 class FixedLatencyEngine:
@@ -197,8 +196,6 @@ def cpu_seconds() -> float:
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
-    from model.checkpoint import read_config
-
     infill = Options(
         input=tuple(options.corpus), output="unused", policy=options.policy, row_workers=options.row_workers
     )
@@ -213,8 +210,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         burst_steps=32,
         pipeline_bursts=True,
     ).resolve("tpu")
+    gemma = models.load(infill.model)  # only its shapes count
     device = FixedLatencyDevice(
-        shapes, read_config(infill.model), answers, step_s=options.step_ms / 1e3, row_s=options.row_ms / 1e3
+        gemma.arrays(), gemma.config, shapes, answers, step_s=options.step_ms / 1e3, row_s=options.row_ms / 1e3
     )
     engine = FixedLatencyEngine(device, shapes)
     use_engine(work.engine, engine)

@@ -4,9 +4,9 @@ A step over drafts yields more tokens and takes longer. Which wins depends on th
 the engine tries both on its own work. One way is in use; now and then the other one runs for some steps, and whichever
 gave a busy slot more tokens a second stays:
 
-    plain x 64 | drafts x 32 | plain x 128 | drafts x 32 | plain x 256 | drafts x 32 | drafts x 64 | plain x 32 ...
-                 measured:     twice as      slower        ...           faster:        in use now,
-                 slower        long as before                            it stays       and so on
+    plain x 512 | drafts x 32 | plain x 1024 | drafts x 32 | drafts x 512 | plain x 32 | ...
+                  measured:     twice as long  faster:       in use now     and so on
+                  slower        as before      it stays
 
 A trial that changes nothing doubles the steps until the next one, so the slower way comes to take under 1% of all
 steps; text that changes later is still found out. Only bursts whose time says something of their steps are
@@ -21,8 +21,9 @@ from model.engine.interface import BurstReport
 from model.engine.options import PromptLookup
 
 TRIAL_STEPS = 32
-FIRST_INTERVAL_STEPS = 64
-LONGEST_INTERVAL_STEPS = 4096
+# Programs for the other way are compiled at the first trial: a job that ends sooner never pays for them.
+FIRST_INTERVAL_STEPS = 512
+LONGEST_INTERVAL_STEPS = 16_384
 # The other way must be so much faster: a switch moves the generation cache, and times are noisy.
 MIN_GAIN = 1.05
 # Steps over which the way in use is averaged: about as many as a trial takes, so that both saw the same contexts.

@@ -378,7 +378,7 @@ def test_drafts_are_used_where_they_are_measured_to_gain_and_hardly_elsewhere(
     stats = scheduler.stats()
     drafted = stats["steps_drafted"] / stats["steps"]
     assert stats["drafting_gain"] == pytest.approx(accepted / drafted_s, rel=0.1)
-    assert drafted > 0.9 if drafts_win else drafted < 0.06
+    assert drafted > 0.8 if drafts_win else drafted < 0.03
     assert stats["steps_drafted"] * drafted_s == device.seconds[True]
 
 
