@@ -128,9 +128,12 @@ def finalize(
 
 def sweep(output: str) -> None:
     """Removes the temporary files that killed writers left. Only under the output's lock, with no worker running."""
-    for folder in (output, *(storage.join(output, name) for name in FOLDERS.values())):
+    job_dir = storage.join(output, "_job")
+    for folder in (output, job_dir, *(storage.join(output, name) for name in FOLDERS.values())):
         storage.remove_temporaries(folder)
-    storage.remove_temporaries(storage.join(output, "_job"), below=True)
+    for name in storage.list_names(job_dir):
+        if name != "attempts":  # by far the most folders, and an attempt's files have names of its own from the start
+            storage.remove_temporaries(storage.join(job_dir, name), below=True)
 
 
 # --- merge and publish -----------------------------------------------------------------------------
