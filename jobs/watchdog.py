@@ -3,8 +3,9 @@
     goes on     a start in the journal begins or ends, a unit is done, the engine takes in or gives out a token
     stands still   something is in flight, and none of that happened for `--row_timeout_s`
 
-Loading a model is no standstill: nothing is in flight then. Compiling a program while rows wait for it looks like one, so
-the limit is to be far above that. One unit that hangs beside others that go on is noticed when they are through. Time is counted while this machine runs: a suspended laptop blames no row.
+Loading a model is no standstill: nothing is in flight then. Compiling a program while rows wait for it looks like one,
+so the limit is to be far above that. One unit that hangs beside others that go on is noticed when they are through.
+Time is counted while this machine runs: a suspended laptop blames no row.
 """
 
 from __future__ import annotations
