@@ -170,7 +170,7 @@ def mutants(symbol: Symbol, text: str, row: Row) -> Iterator[tuple[str, str]]:
     entry = _entry(documented[0], grammar)
     if not (found := entry.search(text)):
         return
-    renamed = entry.sub(lambda m: m[0].replace(documented[0], "no_such_parameter"), text, count=1)
+    renamed = entry.sub(lambda m: m[0].removesuffix(documented[0]) + "no_such_parameter", text, count=1)
     if read_facts(without_delimiters(renamed), grammar).parameters == documented:
         return  # the name began a line of prose: the documented parameters are still the real ones
     yield "a parameter renamed", renamed

@@ -209,6 +209,7 @@ class GenerationWork:
             counts["rows_kept"] += bool(outputs)
             counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
             counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
+            counts.update(name for item in state.judged.kept for name in _verdict_names(item.accepted.columns))
             if state.prepared is not None:
                 counts.update({f"found/{name}": count for name, count in state.prepared.findings.items()})
         counts["rows_in"] = table.num_rows
@@ -342,6 +343,13 @@ def _without_repeats(state: _RowState, gone: Mapping[int, str]) -> Judged:
     if fates:
         fates.update({"kept": -len(gone), "near_duplicate_output": len(gone)})
     return replace(judged, kept=left, rejected=(*judged.rejected, *refused), sample_fates=fates)
+
+
+def _verdict_names(columns: Mapping[str, Any]) -> Iterator[str]:
+    """What the checks of an accepted answer said, one by one: `checks/parses/true`, `checks/raises_agree/unknown`."""
+    for name, verdict in (columns.get("checks") or {}).items():
+        if verdict is None or isinstance(verdict, bool):
+            yield f"checks/{name}/{'unknown' if verdict is None else str(verdict).lower()}"
 
 
 def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Rejection:

@@ -134,6 +134,7 @@ def test_each_accepted_target_is_a_row_with_its_source_columns_and_lineage(work)
         ("ab cdef", 0, "cdef"),
         ("gh", 1, "gh"),
     ]
+    assert result.counts["checks/is_even/true"] == 3
     lineage = rows[1]["lineage"]
     assert (lineage["source_uri"], lineage["source_row_group"], lineage["source_row"]) == ("a.parquet", 2, 10)
     assert (lineage["target"], lineage["prompt_format"], lineage["checkpoint_sha256"]) == ("word:1", "plain", "c0ffee")
