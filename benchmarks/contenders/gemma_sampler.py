@@ -28,7 +28,7 @@ class _NoSpecialTokens:
 class _Ids:
     """Stands for a vocabulary: a prompt's text is its number, and its encoding the ids under that number."""
 
-    VERSION, FORMAT, special_tokens = 0, None, _NoSpecialTokens
+    VERSION, FORMAT, FORBIDDEN_TOKENS, special_tokens = 0, None, (), _NoSpecialTokens
 
     def __init__(self) -> None:
         self.prompts: list[list[int]] = []
