@@ -20,6 +20,7 @@ from transforms.filters.secret_values import (
     is_hex_hash,
     is_path_or_url,
     is_placeholder,
+    is_punctuation_mix,
     is_symbol_mix,
     is_uuid,
     is_wordlike,
@@ -73,6 +74,11 @@ _EXPRESSION = re.compile(
 )
 _BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
+_REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
+_CHARSET_NAME = re.compile(
+    rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
+)
+_IDENTIFIER = re.compile(rb"[A-Za-z]+\d{0,4}(?:_+[A-Za-z0-9]+)+\Z")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
@@ -100,6 +106,8 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
+    if b"," in separator and _IDENTIFIER.match(value):
+        return None  # a list of names
     confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote))
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
@@ -130,6 +138,8 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
         return None
     if not re.search(rb"[A-Za-z]", value) or not re.search(rb"\d", value) or re.search(rb"\s", value):
         return None
+    if _IDENTIFIER.match(value) and is_wordlike(value.rpartition(b"_")[0]):
+        return None
     if is_password:
         clear = (
             candidate.before_match(1) == b"-"
@@ -145,6 +155,16 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
         return None
     is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
+
+
+def named_secret(candidate: Candidate) -> Verdict | None:
+    """The value of a pair that is written out: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
+    name, value = candidate.match.group("name"), candidate.value
+    kind = _name_kind(name)
+    if not kind:
+        return None
+    confidence = _judged_once(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
+    return None if confidence is None else candidate.verdict(confidence=confidence)
 
 
 def compared_secret(candidate: Candidate) -> Verdict | None:
@@ -208,14 +228,14 @@ def _bare_end(data: bytes, start: int) -> int:
 
 
 def _is_unbalanced(value: bytes) -> bool:
-    """Whether a closing bracket comes before its opening one, with three kinds of brackets or more about: soup, not syntax."""
+    """Whether a bracket is closed by one of another kind, with four kinds of punctuation about: no language's syntax."""
     if len(set(value) & set(b"(){}[]<>$#")) < 4:
         return False
     open_brackets: list[int] = []
     for byte in value:
         if byte in b"([{":
             open_brackets.append(byte)
-        elif byte in b")]}" and (not open_brackets or abs(open_brackets.pop() - byte) > 2):
+        elif byte in b")]}" and open_brackets and abs(open_brackets.pop() - byte) > 2:
             return True
     return False
 
@@ -225,7 +245,7 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
     if (
         b"(" in opening
         or b"(" in separator
-        or _EXPRESSION.search(value)
+        or (_EXPRESSION.search(value) and not (len(value) >= 12 and _is_unbalanced(value)))
         or _BARE_NUMBER.match(value)
         or b"," in separator
     ):
@@ -244,10 +264,14 @@ def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | Non
     size = len(value)
     if size < 5 or size >= MAX_VALUE_BYTES or is_placeholder(value) or is_path_or_url(value):
         return None
+    if _REGEX.search(value) or _CHARSET_NAME.match(value):
+        return None
     if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
         return None
     if value.count(b" ") > (1 if size > 24 else 0) and word_share(value) > 0.4:
         return None
+    if kind != "weak" and is_punctuation_mix(value):
+        return 0.6
     if kind == "password":
         return _judge_password(value, quoted)
     if is_uuid(value) or is_hex_hash(value):

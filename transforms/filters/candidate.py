@@ -88,7 +88,10 @@ class Verdict:
     validated: bool = False
     confidence: float | None = None
     type: str = ""
+    more: tuple[Verdict, ...] = ()
+    """Further values of the same match."""
 
     def moved(self, offset: int) -> Verdict:
         """The same verdict, so many bytes further on."""
-        return Verdict(self.start + offset, self.end + offset, self.validated, self.confidence, self.type)
+        more = tuple(verdict.moved(offset) for verdict in self.more)
+        return Verdict(self.start + offset, self.end + offset, self.validated, self.confidence, self.type, more)

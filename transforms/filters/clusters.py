@@ -1,4 +1,4 @@
-"""Clusters of duplicates among more texts than fit in memory: signatures to disk, bands into buckets, pairs, components.
+"""Clusters of duplicates among more texts than fit in memory: signatures to disk, bands to buckets, pairs, components.
 
     add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalised text) to buckets by the
               keys' first bits

@@ -72,8 +72,13 @@ _RESOLVERS = frozenset(
         "2620:fe::9",
     ]
 )
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA has given out; other addresses are made up."""
+_EXAMPLE_IPS = frozenset(
+    ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
+)
 _VERSION_BEFORE = re.compile(
-    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:section|chapter|figure|clause)\s*$"
+    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
 )
 _TEST_CARDS = frozenset(
     b"4111111111111111 4012888888881881 4242424242424242 5555555555554444 5105105105105100 378282246310005 371449635398431 378734493671000 "
@@ -137,7 +142,7 @@ def global_ipv4(candidate: Candidate) -> Verdict | None:
     if any(part != str(octet) for part, octet in zip(text.split("."), octets, strict=True)) or max(octets) > 255:
         return None
     address = ipaddress.IPv4Address(text)
-    if not address.is_global or address.is_multicast or text in _RESOLVERS:
+    if not address.is_global or address.is_multicast or text in _RESOLVERS or text in _EXAMPLE_IPS:
         return None
     if max(octets) < 32 or len(set(octets)) < 3 or octets[3] in (0, 255) or _is_progression(octets):
         return None
@@ -159,7 +164,8 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
     except ValueError:
         return None
     groups = [group for group in text.split(":") if group]
-    if not address.is_global or address.is_multicast or str(address) in _RESOLVERS or len(groups) < 3:
+    is_assigned = address in _GLOBAL_UNICAST and address.is_global
+    if not is_assigned or str(address) in _RESOLVERS or len(groups) < 3:
         return None
     if len({group.lower() for group in groups}) < 3 or len("".join(groups)) < 8 or text.lower().startswith("2001:db8"):
         return None

@@ -121,6 +121,14 @@ def _global_ip(rng: random.Random) -> str:
     return f"{rng.choice((23, 45, 63, 81, 93, 151, 178))}.{rng.randrange(1, 255)}.{rng.randrange(1, 255)}.{rng.randrange(11, 254)}"
 
 
+def _bech32(prefix: str, rng: random.Random) -> str:
+    from transforms.filters.secret_values import bech32_checksum
+
+    body = fill("{bech32:52}", rng)
+    checksum = bech32_checksum(f"{prefix}1{body}qqqqqq".encode()) ^ 1
+    return f"{prefix}1{body}" + "".join(ALPHABETS["bech32"][checksum >> 5 * (5 - i) & 31] for i in range(6))
+
+
 def _ssn(rng: random.Random) -> str:
     return f"{rng.randrange(100, 666)}-{rng.randrange(11, 99)}-{rng.randrange(1012, 9999)}"
 
@@ -148,6 +156,8 @@ SPECIAL: dict[str, Callable[[random.Random], str]] = {
     "card": _card,
     "iban": _iban,
     "ip": _global_ip,
+    "nsec": lambda rng: _bech32("nsec", rng),
+    "age": lambda rng: _bech32("age-secret-key-", rng).upper(),
     "ssn": _ssn,
     "pesel": _pesel,
     "cpf": _cpf,

@@ -178,7 +178,7 @@ class Scanner:
                 continue
             if rule.context and not document.lexical.is_text(verdict.start):
                 continue
-            found.append(self._finding(rule, verdict, data))
+            found += [self._finding(rule, part, data) for part in (verdict, *verdict.more)]
         return found
 
     def _judge(self, index: int, match: Match[bytes], document: Document) -> Verdict | None:

@@ -16,6 +16,7 @@ import math
 import re
 import string
 from collections import Counter
+from dataclasses import replace
 
 from transforms.filters.candidate import Candidate, Verdict
 from transforms.filters.recipes import base62_crc32
@@ -164,6 +165,12 @@ def is_symbol_mix(value: bytes) -> bool:
     return 2 * letters >= len(value) >= 10 and not _SPACE_OR_EXPRESSION.search(value)
 
 
+def is_punctuation_mix(value: bytes) -> bool:
+    """Whether a value is made of six or more kinds of punctuation and no space, and is no row of a keyboard."""
+    kinds = set(value.translate(None, _NOT_SYMBOLS[:-5])) & set(string.punctuation.encode())
+    return len(kinds) >= 6 and len(value) >= 8 and not _SPACE_OR_EXPRESSION.search(value) and b"!@#$%" not in value
+
+
 def plausible_token(candidate: Candidate) -> Verdict | None:
     """For values with a shape of their own: anything but masks and examples."""
     value = candidate.value
@@ -247,15 +254,10 @@ def basic_credentials(candidate: Candidate) -> Verdict | None:
     except (binascii.Error, ValueError):
         return opaque_credentials(candidate)
     user, colon, password = decoded.partition(b":")
-    if (
-        not colon
-        or not password
-        or not decoded.isascii()
-        or not user.isascii()
-        or b"\x00" in decoded
-        or is_placeholder(password)
-    ):
+    if not colon or not password or not user.isascii() or b"\x00" in decoded or is_placeholder(password):
         return None
+    if not decoded.isascii():
+        return opaque_credentials(candidate)
     return candidate.verdict(validated=True)
 
 
@@ -301,4 +303,67 @@ def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
         )
     except (binascii.Error, ValueError):
         return None
-    return candidate.verdict(validated=True) if re.match(rb"ey[\w-]{10,4000}\.[\w-]{10,}", inner) else None
+    return candidate.verdict(validated=True) if re.match(rb"ey[\w-]{6,4000}\.[\w-]{10,}", inner) else None
+
+
+_BECH32 = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def bech32_key(candidate: Candidate) -> Verdict | None:
+    """A key in bech32 whose checksum is right (BIP 173); with a wrong one nothing takes it for a key."""
+    return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
+
+
+def bech32_checksum(value: bytes) -> int:
+    """The checksum of a bech32 text in lower case: 1 where it is right (BIP 173).
+
+    >>> bech32_checksum(b"a12uel5l")
+    1
+    """
+    human, _, data = value.rpartition(b"1")
+    words = [byte >> 5 for byte in human] + [0] + [byte & 31 for byte in human] + [_BECH32.find(byte) for byte in data]
+    total = 1
+    for word in words:
+        top = total >> 25
+        total = (total & 0x1FFFFFF) << 5 ^ word
+        for bit, factor in enumerate(_BECH32_GENERATOR):
+            total ^= factor if top >> bit & 1 else 0
+    return total
+
+
+_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
+
+
+def sql_password(candidate: Candidate) -> Verdict | None:
+    """A password in an SQL statement: in quotes, or bare in a statement about users ("identified by" is prose as well)."""
+    is_quoted = candidate.before(1) in (b"'", b'"', b"`")
+    return opaque_or_password(candidate) if is_quoted or _SQL.search(candidate.before(160)) else None
+
+
+_KUBERNETES_ENTRY = re.compile(
+    rb"(?m)^[ \t]+[\"']?[\w.-]{1,253}[\"']?:[ \t]*(?:[>|][-+]?[ \t]*\r?\n[ \t]+)?(?P<q>[\"']?)(?P<v>[A-Za-z0-9+/]{4,65536}={0,2})(?P=q)[ \t]*\r?$"
+)
+_KUBERNETES_KIND = re.compile(rb"(?im)^[ \t]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?secret[\"']?[ \t]*\r?$")
+_DOCUMENT_BREAK = re.compile(rb"(?m)^---")
+_KUBERNETES_BYTES = 16_384
+
+
+def kubernetes_secret(candidate: Candidate) -> Verdict | None:
+    """The values of a Kubernetes Secret: base64 below `data:` in a YAML document whose kind is Secret."""
+    data, (start, end) = candidate.data, candidate.span
+    first = max(0, start - _KUBERNETES_BYTES)
+    before = _DOCUMENT_BREAK.split(data[first:start])[-1]
+    after = _DOCUMENT_BREAK.split(data[start : end + _KUBERNETES_BYTES])[0]
+    if not _KUBERNETES_KIND.search(before) and not _KUBERNETES_KIND.search(after):
+        return None
+    verdicts = []
+    for entry in _KUBERNETES_ENTRY.finditer(data, start, min(end, start + len(after))):
+        try:
+            decoded = base64.b64decode(entry["v"], validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        is_short = len(decoded) <= 40  # a longer one is a file, which may speak of examples
+        if len(decoded.strip()) >= 5 and not (is_short and is_placeholder(decoded)):
+            verdicts.append(Verdict(*entry.span("v"), validated=True))
+    return replace(verdicts[0], more=tuple(verdicts[1:])) if verdicts else None

@@ -12,17 +12,21 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
     for validator in (
         assignments.assigned_secret,
         assignments.compared_secret,
+        assignments.named_secret,
         assignments.spoken_secret,
         secret_values.basic_credentials,
+        secret_values.bech32_key,
         secret_values.crc32_tail,
         secret_values.crypt_hash,
         secret_values.decodes_as_jwt,
         secret_values.decodes_as_jwt_twice,
+        secret_values.kubernetes_secret,
         secret_values.near_token,
         secret_values.not_placeholder,
         secret_values.opaque_credentials,
         secret_values.opaque_or_password,
         secret_values.plausible_token,
+        secret_values.sql_password,
         secret_values.private_key_block,
         secret_values.url_password,
         safety.hashed_term,
@@ -42,7 +46,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
 LOOKS_BEHIND_BYTES = 256
 """How far before its match a validator may look."""
 _LOOKS_AHEAD = {"spoken_secret": assignments.MAX_VALUE_BYTES + 64}
-_LOOKS_EVERYWHERE = frozenset({"assigned_secret"})
+_LOOKS_EVERYWHERE = frozenset({"assigned_secret", "kubernetes_secret"})
 
 
 def looks_ahead_bytes(validator: str) -> int | None:
