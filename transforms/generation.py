@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -28,11 +28,11 @@ from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_f
 from transforms.filters import ContentFilter
 from transforms.filters.verbatim import COPY_TYPE, open_known_text
 from transforms.lineage import LINEAGE_TYPE, JobLineage
-from transforms.row_stages import Answers, Judged, Prepared, RowStages, sample_request
+from transforms.row_stages import Answers, Judged, RowStages, sample_request
 from transforms.rowpool import CRASHED, RowPool, default_workers
-from transforms.rows import REJECTED_SCHEMA, Rejection, Row
-from transforms.selection import find_repeats
+from transforms.rows import REJECTED_SCHEMA, Rejection
 from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task
+from transforms.unit_rows import RowState, reject_repeats, rejected_record, row_rejection, verdict_names
 from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
@@ -40,19 +40,6 @@ T = TypeVar("T")
 ROWS_PER_CHUNK = (
     16  # rows that travel to the pool together: enough to hide a pickle, few enough to start the engine early
 )
-
-
-@dataclass
-class _RowState:
-    """One source row on its way through the unit; `index` is its place in the unit's table."""
-
-    index: int
-    row: Row
-    prepared: Prepared | None = None
-    futures: list[list[Future[Completion]]] = field(default_factory=list)  # of each request, its samples
-    completions: list[tuple[Completion | Rejection, ...]] = field(default_factory=list)
-    judged: Judged = field(default_factory=lambda: Judged((), ()))
-    rejection: Rejection | None = None
 
 
 @dataclass(frozen=True)
@@ -153,16 +140,16 @@ class GenerationWork:
         assert self._opened is not None, "open() comes first"
         column_map = resolve_columns(table.schema, self.columns)
         unreadable: dict[int, RejectedRow] = {}
-        states: list[_RowState] = []
+        states: list[RowState] = []
         for index, item in enumerate(table_to_rows(table, unit, rows, column_map, self.limits)):
             if isinstance(item, RejectedRow):
                 unreadable[index] = item
             else:
-                states.append(_RowState(index, item))
+                states.append(RowState(index, item))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _judge(self._opened, states)
         if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
-            _reject_repeats(self.task, states)
+            reject_repeats(self.task, states)
         return self._result(table, column_map.content, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
@@ -178,7 +165,7 @@ class GenerationWork:
         self,
         table: pa.Table,
         content_column: str,
-        states: Sequence[_RowState],
+        states: Sequence[RowState],
         unreadable: Mapping[int, RejectedRow],
         counts: Counter[str],
     ) -> UnitResult:
@@ -198,7 +185,7 @@ class GenerationWork:
             kept_columns += outputs
             refused = state.judged.rejected
             if not outputs:
-                rejected.append(rejected_record("row", state.row, _row_rejection(state, refused)))
+                rejected.append(rejected_record("row", state.row, row_rejection(state, refused)))
             rejected.extend(
                 rejected_record("target", state.row, item.rejection, item.target, item.answer) for item in refused
             )
@@ -209,7 +196,7 @@ class GenerationWork:
             counts["rows_kept"] += bool(outputs)
             counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
             counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
-            counts.update(name for item in state.judged.kept for name in _verdict_names(item.accepted.columns))
+            counts.update(name for item in state.judged.kept for name in verdict_names(item.accepted.columns))
             if state.prepared is not None:
                 counts.update({f"found/{name}": count for name, count in state.prepared.findings.items()})
         counts["rows_in"] = table.num_rows
@@ -218,7 +205,7 @@ class GenerationWork:
         kept = self._kept_table(table, content_column, kept_indices, kept_content, kept_columns)
         return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
 
-    def _outputs(self, state: _RowState) -> list[Mapping[str, Any]]:
+    def _outputs(self, state: RowState) -> list[Mapping[str, Any]]:
         """The result columns and lineage of the row's output rows."""
         assert self._opened is not None
         if not state.judged.kept:
@@ -266,7 +253,7 @@ def filter_version(content_filter: ContentFilter | None, known_text: str) -> str
     return f"{version}/known-{open_known_text(known_text).version}" if known_text else version
 
 
-def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState], samples: int) -> None:
+def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:
     """Chunk by chunk, so that the engine decodes the first rows while the pool prepares the last."""
     chunks = list(_chunks(states, ROWS_PER_CHUNK))
     calls = [opened.pool.apply("prepare", [state.row for state in chunk]) for chunk in chunks]
@@ -284,7 +271,7 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[_RowState], samples: i
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 
-def _judge(opened: _Opened, states: Sequence[_RowState]) -> Counter[str]:
+def _judge(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
     """Waits for the answers and judges them, a chunk of rows at a time."""
     counts: Counter[str] = Counter()
     asked = [(state, state.prepared) for state in states if state.prepared is not None]
@@ -305,53 +292,6 @@ def _judge(opened: _Opened, states: Sequence[_RowState]) -> Counter[str]:
     return counts
 
 
-def _reject_repeats(task: DistinctTask, states: Sequence[_RowState]) -> None:
-    """Takes out what repeats an earlier answer of the unit: near duplicates of both the question and the answer."""
-    kept = [(state, item) for state in states for item in state.judged.kept]
-    repeats = find_repeats([task.distinct_texts(state.row, item.accepted.columns) for state, item in kept])
-    gone: dict[int, dict[int, str]] = {}  # of which row, which kept item -> what stays for it
-    first = 0
-    for state in states:
-        for offset in range(len(state.judged.kept)):
-            if (stays := repeats.get(first + offset)) is not None:
-                other, item = kept[stays]
-                assert other.prepared is not None
-                target = other.prepared.requests[item.request].target
-                gone.setdefault(state.index, {})[offset] = f"of {target} in row {other.row.source.row}, which stays"
-        first += len(state.judged.kept)
-    for state in states:
-        if state.index in gone:
-            state.judged = _without_repeats(state, gone[state.index])
-
-
-def _without_repeats(state: _RowState, gone: Mapping[int, str]) -> Judged:
-    """What is left of a row's answers; a target that loses its last one is rejected."""
-    assert state.prepared is not None
-    judged = state.judged
-    left = tuple(item for offset, item in enumerate(judged.kept) if offset not in gone)
-    lost = {judged.kept[offset].request: detail for offset, detail in gone.items()}
-    left_requests = {item.request for item in left}
-    refused = [
-        RejectedTarget(
-            target=state.prepared.requests[number].target,
-            rejection=Rejection("select", "near_duplicate_output", detail),
-        )
-        for number, detail in sorted(lost.items())
-        if number not in left_requests
-    ]
-    fates = Counter(judged.sample_fates)
-    if fates:
-        fates.update({"kept": -len(gone), "near_duplicate_output": len(gone)})
-    return replace(judged, kept=left, rejected=(*judged.rejected, *refused), sample_fates=fates)
-
-
-def _verdict_names(columns: Mapping[str, Any]) -> Iterator[str]:
-    """What the checks of an accepted answer said, one by one: `checks/parses/true`, `checks/raises_agree/unknown`."""
-    for name, verdict in (columns.get("checks") or {}).items():
-        if verdict is None or isinstance(verdict, bool):
-            yield f"checks/{name}/{'unknown' if verdict is None else str(verdict).lower()}"
-
-
 def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Rejection:
     try:
         completion = future.result()
@@ -362,34 +302,6 @@ def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Reje
     counts["tokens_in"] += completion.prompt_tokens
     counts["tokens_out"] += len(completion.tokens)
     return completion
-
-
-def rejected_record(
-    kind: str, row: Row, rejection: Rejection, target: str | None = None, answer: str | None = None
-) -> dict[str, Any]:
-    """Returns one record of `REJECTED_SCHEMA`: where the thing came from and why, never the row's content."""
-    return {
-        "kind": kind,
-        "uri": row.source.uri,
-        "row_group": row.source.row_group,
-        "row": row.source.row,
-        "content_sha256": row.content_sha256,
-        "path": row.path,
-        "target": target,
-        "stage": rejection.stage,
-        "reason": rejection.reason,
-        "detail": rejection.detail,
-        "answer": answer,
-    }
-
-
-def _row_rejection(state: _RowState, refused: Sequence[RejectedTarget]) -> Rejection:
-    """Why a row without an accepted target was rejected: its own fault, or the sum of its targets'."""
-    if state.rejection is not None:
-        return state.rejection
-    reasons = Counter(item.rejection.reason for item in refused)
-    detail = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-    return Rejection("judge", "no_target_accepted", detail)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
