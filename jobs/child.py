@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.beam_log import quiet_beam
 from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
 
@@ -30,8 +31,7 @@ def main(argv: Sequence[str]) -> None:
     _die_with(parent_pid)
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # Beam warns, on the root logger, of a BigQuery client that no job here uses.
-    logging.getLogger().addFilter(lambda record: "apitools not found" not in record.getMessage())
+    quiet_beam()
     outcome = _outcome(json.load(sys.stdin))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -15,12 +15,12 @@ anything. Memory is bounded by one unit's file and one row group, times the merg
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jobs import storage
+from jobs.beam_log import quiet_beam
 from jobs.card import dataset_card
 from jobs.failpoints import failpoint, register
 from jobs.heartbeat import read_heartbeats
@@ -143,8 +143,7 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
     """Merges what isn't merged yet; returns all records, in order."""
     missing = [item for item in plan.items() if read_shard_record(spec, *item) is None]
     if missing:
-        # Beam warns, on the root logger, of a BigQuery client that no job here uses.
-        logging.getLogger().addFilter(_is_no_apitools_warning)
+        quiet_beam()
         from jobs.merge import merge_all
 
         try:
@@ -158,10 +157,6 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
     records = [read_shard_record(spec, *item) for item in plan.items()]
     assert all(records), "a shard has no commit though its pipeline has ended"
     return [record for record in records if record is not None]
-
-
-def _is_no_apitools_warning(record: logging.LogRecord) -> bool:
-    return "apitools not found" not in record.getMessage()
 
 
 def _check_attempts(spec: MergeSpec) -> None:

@@ -7,6 +7,7 @@ Several merges run at once in a process: encoding Parquet leaves the interpreter
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -19,8 +20,8 @@ from jobs.worker import names_a_runner
 
 _MERGES_AT_ONCE = 4
 
-# Beam wraps a DoFn's error in text of its own; where the runner is in this process, the error itself is here.
-_first_fault: Exception | None = None
+# Beam wraps a DoFn's error, or Ctrl-C, in text of its own; where the runner is in this process, it is here itself.
+_first_fault: BaseException | None = None
 
 
 class MergeShards(beam.DoFn):
@@ -32,11 +33,12 @@ class MergeShards(beam.DoFn):
     def start_bundle(self) -> None:
         """Begins with nothing in flight."""
         self._pool = ThreadPoolExecutor(min(_MERGES_AT_ONCE, os.cpu_count() or 1), thread_name_prefix="merge")
+        self._is_over = threading.Event()
         self._futures: list[Future[ShardRecord]] = []
 
     def process(self, shard: tuple[Kind, int]) -> None:
         """Submits one shard."""
-        self._futures.append(self._pool.submit(merge_shard, self._spec, *shard))
+        self._futures.append(self._pool.submit(merge_shard, self._spec, *shard, is_over=self._is_over.is_set))
 
     def finish_bundle(self) -> None:
         """Waits for the bundle's shards; the first fault ends the others."""
@@ -44,8 +46,9 @@ class MergeShards(beam.DoFn):
         try:
             for future in self._futures:
                 future.result()
-        except Exception as error:
+        except BaseException as error:
             _first_fault = _first_fault or error
+            self._is_over.set()
             raise
         finally:
             self._pool.shutdown(cancel_futures=True)
@@ -55,8 +58,8 @@ def merge_all(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], runner_args: 
     """Merges the shards, on the runner that `runner_args` (Beam's own flags) name, `FnApiRunner` without any.
 
     Raises:
-        StorageFull, DamagedAttempt: As `merge_shard` does, where the runner is in this process; a remote runner wraps
-            errors in its own.
+        StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does, where the runner is in this process; a
+            remote runner wraps errors in its own.
     """
     global _first_fault
     _first_fault = None

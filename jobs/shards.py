@@ -18,7 +18,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -186,11 +186,21 @@ def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | 
     return ShardRecord(**json.loads(data))
 
 
-def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
+class MergeGivenUp(Exception):
+    """Another merge failed or the user gave up: this one's result is wanted no more."""
+
+
+def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
     """Merges one shard and commits it; returns the record that counts. May run twice or at once.
+
+    Args:
+        spec: Which job and plan.
+        kind, index: Which shard.
+        is_over: Asked before each row group whether the shard is still wanted.
 
     Raises:
         DamagedAttempt: A unit's file is missing or not what was committed.
+        MergeGivenUp: It is no longer wanted.
     """
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
@@ -207,6 +217,8 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
         ) as writer,
     ):
         for group in _row_groups(spec, kind, index, schema):
+            if is_over():
+                raise MergeGivenUp(name)
             writer.write_table(group, row_group_size=max(1, group.num_rows))
             rows += group.num_rows
             if kind == "rejected":

@@ -367,3 +367,39 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
     assert "rows: 35 = 30 kept + 5 rejected + 0 in failed units" in done.stdout
     assert "taking over" not in done.stderr, "the lock was let go"
     assert journal.read_deaths(str(output / "_job")) == [], "nobody is blamed"
+
+
+MERGE_FOR_LONG = """
+import itertools, sys, time
+from tests.jobs import uppercase
+import jobs.shards, jobs.supervisor
+jobs.supervisor.run_units = uppercase.inline_units
+row_groups = jobs.shards._row_groups
+def endless(*args):
+    for table in itertools.cycle(row_groups(*args)):
+        print("merging", flush=True)
+        time.sleep(0.2)
+        yield table
+jobs.shards._row_groups = endless
+sys.exit(uppercase.command_line(sys.argv[1:]))
+"""
+
+
+def test_an_interrupt_in_mid_merge_is_one_line_too(corpus, output, inline):
+    flags = ["--input", str(corpus), "--output", str(output), "--unit_rows", "5", "--progress", "none"]
+    driver = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", MERGE_FOR_LONG, *flags],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert driver.stdout is not None and driver.stdout.readline() == "merging\n"
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert "Traceback" not in said
+    assert run(corpus, output) == 0
+    assert len(uppercase.dataset(output)["data"]) == 30

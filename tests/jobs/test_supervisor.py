@@ -78,11 +78,12 @@ def test_a_worker_killed_inside_a_commit_is_replaced_and_blames_no_row(tmp_path,
     assert len(journal.read_deaths(job_dir)) == 1
 
 
-def test_a_disk_full_in_the_worker_reaches_the_user_as_one_line(tmp_path, monkeypatch):
+def test_a_disk_full_in_the_worker_reaches_the_user_as_one_line(tmp_path, monkeypatch, capsys):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
     monkeypatch.setenv(failpoints.VARIABLE, f"{commits.AFTER_KEPT}=enospc")
     with pytest.raises(storage.StorageFull, match="no space left"):
         toy.run_supervised(job_dir)
+    assert "Traceback" not in capsys.readouterr().err
     monkeypatch.delenv(failpoints.VARIABLE)
     toy.run_here(job_dir)
     assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == ["a", "b"]
