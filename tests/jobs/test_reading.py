@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from jobs import cursors, storage
 from jobs.cursors import MAX_BATCH_ROWS, close_cursors
+from jobs.inputs import read_inputs
+from jobs.plan import UnitBounds, make_plan, planned_rows
 from jobs.reading import UnreadableUnit, read_piece, read_unit
 from jobs.schemas import (
     SchemaMismatch,
@@ -22,6 +24,7 @@ from jobs.schemas import (
     unify_schemas,
     unify_types,
 )
+from transforms.columns import ColumnOverrides
 from transforms.work import Unit
 
 SCHEMA = pa.schema([("content", pa.large_string()), ("stars", pa.int64())])
@@ -250,3 +253,33 @@ def test_a_file_with_none_of_the_columns_still_has_its_rows(tmp_path):
     pq.write_table(pa.table({"other": range(7)}), path)
     table, rows = read_unit(unit_of(path, 0, 2, 4), SCHEMA)
     assert rows == [2, 3, 4, 5] and table["content"].to_pylist() == [None] * 4
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=12),
+    st.integers(1, 60),
+    st.sampled_from([1, 2000, float("inf")]),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=25, deadline=None)
+def test_however_units_and_pieces_are_cut_each_row_is_read_once_and_knows_its_place(
+    tmp_path_factory, groups, unit_rows, max_bytes, rng
+):
+    path = tmp_path_factory.mktemp("in") / "a.parquet"
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        for group, rows in enumerate(groups):
+            numbers = [group * 1000 + row for row in range(rows)]
+            writer.write_table(pa.table({"content": [str(n) for n in numbers], "stars": numbers}, SCHEMA))
+    inputs = read_inputs([str(path)], ColumnOverrides())
+    units = list(make_plan(inputs, columns=SCHEMA.names, bounds=UnitBounds(rows=unit_rows)).units)
+    found = {}
+    for unit in rng.sample(units, len(units)):
+        done = 0
+        while done < planned_rows(unit):
+            table, rows = read_piece(unit, SCHEMA, done=done, max_bytes=max_bytes)
+            done += len(rows)
+            for row, stars in zip(rows, table["stars"].to_pylist(), strict=True):
+                assert unit.place(row) not in found
+                found[unit.place(row)] = stars
+    expected = [(group, row) for group, rows in enumerate(groups) for row in range(rows)]
+    assert found == {(path.name, group, row): group * 1000 + row for group, row in expected}
