@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.plan import NO_ROW_GROUP, read_plan
+from jobs.plan import NO_ROW_GROUP
 from jobs.reading import UnreadableUnit, read_piece
 from transforms.filters.clusters import Clusters, Member
 from transforms.filters.dedup import KeepRule

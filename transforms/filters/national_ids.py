@@ -75,4 +75,4 @@ def national_id_number(candidate: Candidate) -> Verdict | None:
 
 @cache
 def _is_valid(module: str) -> Callable[[str], bool]:
-    return import_module(f"stdnum.{module}").is_valid  # type: ignore[no-any-return]
+    return import_module(f"stdnum.{module}").is_valid

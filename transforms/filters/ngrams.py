@@ -36,8 +36,8 @@ def _tables() -> tuple[Hashes, Hashes, Hashes]:
     """A 64-bit value for each byte, and the powers of `_POWER` and of its inverse."""
     values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in range(256)]
     with np.errstate(over="ignore"):
-        forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64))
-        back = np.cumprod(np.full(_BLOCK_BYTES, pow(_POWER, -1, 1 << 64), np.uint64))
+        forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64), dtype=np.uint64)
+        back = np.cumprod(np.full(_BLOCK_BYTES, pow(_POWER, -1, 1 << 64), np.uint64), dtype=np.uint64)
     return np.frombuffer(b"".join(values), dtype="<u8").astype(np.uint64), forth, back
 
 

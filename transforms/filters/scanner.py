@@ -189,6 +189,8 @@ class Scanner:
         """A judge that remembers: a match with the same text around it gets the same verdict. A line repeated a hundred
         thousand times would else be judged as often."""
         ahead = looks_ahead_bytes(self.rules.rules[index].validator)
+        if ahead is None:
+            return self._judge
         known: dict[tuple[int, bytes], Verdict | None] = {}
 
         def judge(index: int, match: Match[bytes], document: Document) -> Verdict | None:
@@ -196,13 +198,14 @@ class Scanner:
             first = max(0, start - LOOKS_BEHIND_BYTES)
             key = (start - first, document.data[first : end + ahead])
             if key in known:
-                return known[key] and known[key].moved(start)
+                verdict = known[key]
+                return verdict and verdict.moved(start)
             verdict = self._judge(index, match, document)
             if len(known) < _MAX_REMEMBERED:
                 known[key] = verdict and verdict.moved(-start)
             return verdict
 
-        return self._judge if ahead is None else judge
+        return judge
 
     def _finding(self, rule: Rule, verdict: Verdict, data: bytes) -> Finding:
         start, end = _whole_characters(data, verdict.start, verdict.end)
