@@ -42,6 +42,7 @@ _CODE_LINE: Final = re.compile(
     r"\b.*[;{(=:]\s*\S*$"
 )
 
+_INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}")  # Javadoc and JSDoc: {@inheritDoc}
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
 
 
@@ -76,7 +77,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
     first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first))):
         return True
-    lines = [line for line in first.splitlines() if line.strip()]
+    lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
     return bool(lines) and 2 * sum(bool(_CODE_LINE.search(line)) for line in lines) > len(lines)
 
 

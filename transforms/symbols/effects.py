@@ -122,8 +122,9 @@ class Effects:
         return self._owned.get((function.start_byte, function.end_byte), [])
 
     def _returned(self, function: Node) -> list[Node]:
-        found = (_first_child(n) for n in self._own(function) if n.type == "return_statement")
-        return [n for n in found if n is not None and n.type != "comment"]
+        """What follows each `return`, comments (`return /** @type {T} */ (x)`) aside."""
+        statements = [n for n in self._own(function) if n.type == "return_statement"]
+        return [child for n in statements for child in n.named_children if child.type != "comment"]
 
     def _is_value(self, node: Node) -> bool:
         return node.type != "none" and self._text(node) != "undefined"

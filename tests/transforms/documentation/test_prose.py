@@ -38,6 +38,7 @@ def test_code_is_no_prose(text, grammar):
         "Parse a file;\nthen close it.",
         "Usage:\n\n    x = area(1, 2)\n",
         "The class that holds all of it",
+        "{@inheritDoc}",
         "Gibt die Fläche zurück.",
         "返回面积。",
     ],

@@ -51,7 +51,7 @@ FILES = {
           /** Old. */
           move(dx) { this.x += dx; }
           static make(kind) { return new Shape(); }
-          grow = (by) => { this.x += by; };
+          grow = (by) => { return /** @type {number} */ (this.x += by); };
         }
         /** Old. */
         exports.half = function (x) { return x / 2; };
@@ -157,7 +157,7 @@ EXPECTED = {
         ("class", "Shape", [], None, [], False),
         ("method", "Shape.move", ["dx"], False, [], True),
         ("method", "Shape.make", ["kind"], True, [], False),
-        ("method", "Shape.grow", ["by"], False, [], False),
+        ("method", "Shape.grow", ["by"], True, [], False),
         ("function", "half", ["x"], True, [], True),
         ("method", "Shape.turn", ["angle"], True, [], False),
         ("function", "third", ["x"], True, [], False),
