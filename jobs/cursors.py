@@ -56,11 +56,13 @@ class _Cursor:
     decoding: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, row: int) -> _Kept | None:
-        """What is kept of the row."""
-        return next((kept for kept in reversed(self.kept) if kept.first <= row < kept.first + len(kept.batch)), None)
+        """The batch with the row, if it is kept: what is kept is one run of batches that ends at `next_row`."""
+        if not self.kept or not self.kept[0].first <= row < self.next_row:
+            return None
+        return next(kept for kept in reversed(self.kept) if kept.first <= row)
 
 
-_lock = threading.Lock()  # guards what follows, and what cursors keep
+_lock = threading.RLock()  # guards what follows, and what cursors keep
 _cursors: list[_Cursor] = []  # the one used last at the end
 _kept_bytes = 0
 
@@ -78,7 +80,7 @@ def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.Reco
     """
     key = (unit.uri, unit.version, unit.row_group, unit.group_rows, names)
     while True:
-        cursor = _choose(key, row) or _add(_open(key, unit, names))
+        cursor = _choose(key, row) or _add(_open(key, unit, names), row)
         with cursor.decoding:
             kept = _kept_by(cursor, row)
             while kept is None and row >= cursor.next_row and cursor.is_open:
@@ -114,10 +116,15 @@ def _choose(key: tuple[object, ...], row: int) -> _Cursor | None:
         return best
 
 
-def _add(cursor: _Cursor) -> _Cursor:
+def _add(cursor: _Cursor, row: int) -> _Cursor:
+    """Adds the cursor, unless another thread has opened one that serves in the meantime; returns the one to use."""
     with _lock:
-        _cursors.append(cursor)
+        if (other := _choose(cursor.key, row)) is None:
+            _cursors.append(cursor)
         spare = _cursors[: max(0, len(_cursors) - _MAX_CURSORS)]
+    if other is not None:
+        cursor.file.close()
+        return other
     for one in spare:
         if one.decoding.acquire(blocking=False):
             try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -81,21 +82,19 @@ class UnitBounds:
 
 @dataclass(frozen=True)
 class _Run:
-    """Row groups that follow each other: the first one's number, the rows of each, bytes of all."""
+    """Row groups that follow each other: the first one's number, the rows of each and of all, bytes of all."""
 
     first: int
     group_rows: tuple[int, ...]
+    rows: int
     num_bytes: int
     content_bytes: int
-
-    @property
-    def rows(self) -> int:
-        return sum(self.group_rows)
 
     def and_then(self, other: _Run) -> _Run:
         return _Run(
             self.first,
             self.group_rows + other.group_rows,
+            self.rows + other.rows,
             self.num_bytes + other.num_bytes,
             self.content_bytes + other.content_bytes,
         )
@@ -173,6 +172,7 @@ def _cut_file(
     if file.state != "good":
         return
     for run in _runs(inputs.footers[file.uri].groups, columns, inputs.columns.content, bounds):
+        wanted = [] if retry is None else list(_rows_to_retry(file, run, retry))
         for start, count in _even_ranges(run.rows, bounds.parts(run)):
             unit = _unit(file, run.first, start, count, run.num_bytes * count // run.rows)
             if len(run.group_rows) > 1:
@@ -180,9 +180,9 @@ def _cut_file(
             if retry is None:
                 yield unit
                 continue
-            rows = tuple(row for row in _rows_to_retry(file, run, retry) if start <= row < start + count)
+            rows = wanted[bisect_left(wanted, start) : bisect_left(wanted, start + count)]
             if rows:
-                yield _narrowed(unit, rows)
+                yield _narrowed(unit, tuple(rows))
 
 
 def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, bounds: UnitBounds) -> Iterator[_Run]:
@@ -190,7 +190,7 @@ def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, boun
     run: _Run | None = None
     for index, group in enumerate(groups):
         num_bytes = sum(group.column_bytes.get(name, 0) for name in columns)
-        one = _Run(index, (group.rows,), num_bytes, group.column_bytes.get(content, 0))
+        one = _Run(index, (group.rows,), group.rows, num_bytes, group.column_bytes.get(content, 0))
         if run is not None and bounds.join and bounds.parts(run.and_then(one)) == 1:
             run = run.and_then(one)
             continue
