@@ -25,6 +25,12 @@ _BLOCK_LANGUAGES: Final = ("javascript", "typescript", "tsx", "java", "kotlin", 
 DOCUMENTED_LANGUAGES: Final = ("python", *_BLOCK_LANGUAGES, *_LINE_MARKERS)
 
 
+# Comments that change what is compiled: Go's directives and build tags, TypeScript's and Babel's pragmas.
+_DIRECTIVE: Final = re.compile(
+    r"//(?:line |extern |export |[a-z0-9]+:[a-z0-9]|\s*\+build\b)|\*\s*@(?:ts-[a-z]+|jsx\w*|flow|noflow)\b"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """Where documentation goes in one file.
@@ -132,7 +138,8 @@ def read_answer(hole: Hole, answer: str) -> str:
     """The plain text of what a model wrote into the hole, the opener's own words included.
 
     Raises:
-        RecordError: `wrong_form`: a line doesn't go on as the form asks for.
+        RecordError: `wrong_form`: a line doesn't go on as the form asks for; `tool_directive`: a compiler would obey a
+            line, though it is a comment.
     """
     opening = hole.opener.strip()
     lines = re.split(r"\r\n|\r|\n", answer)
@@ -140,6 +147,8 @@ def read_answer(hole: Hole, answer: str) -> str:
         return "\n".join([lines[0], *[line.removeprefix(hole.indent) for line in lines[1:]]]).strip()
     marker = hole.marker.strip()
     text = [lines[0].strip()]
+    if _DIRECTIVE.match(f"{marker} {text[0]}"):
+        raise RecordError("tool_directive", "line 1 of the answer speaks to a compiler")
     for number, line in enumerate(lines[1:], 2):
         bare = line.strip()
         is_last = number == len(lines)
@@ -147,6 +156,8 @@ def read_answer(hole: Hole, answer: str) -> str:
             continue
         if not bare.startswith(marker) or (marker == "//" and bare.startswith("///")):
             raise RecordError("wrong_form", f"line {number} of the answer doesn't begin with {marker}")
+        if _DIRECTIVE.match(bare):
+            raise RecordError("tool_directive", f"line {number} of the answer speaks to a compiler")
         text.append(bare.removeprefix(marker).removeprefix(" "))
     opened = " ".join(part.strip() for part in re.split(r"[\r\n]+\s*(?:\*|//[/!]?)?", opening))
     words = re.sub(r"^(/\*\*|//[/!]?)\s*", "", opened).strip()

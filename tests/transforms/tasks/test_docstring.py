@@ -243,6 +243,21 @@ def test_in_other_languages_the_original_comes_back_and_mutants_are_rejected(lan
         assert reason(answer(task, row, name, f"{text}\nint evil;")) == "wrong_form"
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("go", "gives it.\n//go:generate rm -rf /\n// And more."),
+        ("go", "gives it.\n// +build linux"),
+        ("typescript", "Scales it.\n * @ts-ignore"),
+        ("javascript", "@jsx h"),
+    ],
+)
+def test_documentation_that_would_tell_a_compiler_to_do_something_is_rejected(language, text, task, answer):
+    content = OTHER_FILES[language][0] % "Old text."
+    name = "Scale" if language == "go" else "scale"
+    assert reason(answer(task, row_of(content, language), name, text)) == "tool_directive"
+
+
 @pytest.mark.parametrize("language", OTHER_FILES)
 def test_in_other_languages_new_documentation_goes_above_and_code_stays(language, task, answer):
     template, text = OTHER_FILES[language]
