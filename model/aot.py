@@ -248,7 +248,7 @@ def _programs(target: Target) -> dict[str, _Program]:
         )
 
     def prefill(weights: Any, row: PromptRow) -> Any:
-        attend = row_attention(path_for("tpu", dtype))
+        attend = row_attention(path_for("tpu", dtype), place.mesh)
         return decode.prefill(weights, row, config, dtype, attend_row=attend, staged_length=options.staged_length())
 
     def insert(prompts: Any, slots: Any, staged: Any, line: Any, slot: Any, where: Any) -> Any:
@@ -285,9 +285,9 @@ class _Placement:
         self._config, self._is_int8 = PRESETS[target.preset], target.weights == "int8"
         bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
         topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
-        self._mesh = make_mesh(self._config, topology.devices)
-        self._whole = NamedSharding(self._mesh, PartitionSpec())
-        self._heads = NamedSharding(self._mesh, PartitionSpec(None, "model"))
+        self.mesh = make_mesh(self._config, topology.devices)
+        self._whole = NamedSharding(self.mesh, PartitionSpec())
+        self._heads = NamedSharding(self.mesh, PartitionSpec(None, "model"))
 
     def whole(self, make: Callable[[], Any]) -> Any:
         """What `make` would return, on every chip."""
@@ -314,7 +314,7 @@ class _Placement:
             names = [key.name for key in path if hasattr(key, "name")]
             is_scale = names[-1] == "scale"
             name = names[-2] if names[-1] in ("values", "scale") else names[-1]
-            sharding = weight_sharding(name, self._config, self._mesh)
+            sharding = weight_sharding(name, self._config, self.mesh)
             return jax.ShapeDtypeStruct(
                 leaf.shape, leaf.dtype, sharding=row_sharding(sharding) if is_scale else sharding
             )

@@ -4,7 +4,8 @@
     shape         dtype[dimensions]{layout}; `S(1)` in a layout means memory on the chip, nothing means HBM
 
 The compiler writes `estimated_cycles` beside what it has scheduled and `known_trip_count` beside loops.
-`cost_analysis()` counts a loop's body once, so cycles are summed from the text instead. No JAX here.
+`cost_analysis()` counts a loop's body once, so cycles are summed from the text instead. A kernel written by hand
+(Pallas) has no estimate and counts as nothing. No JAX here.
 """
 
 from __future__ import annotations

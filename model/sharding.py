@@ -51,6 +51,38 @@ def make_mesh(config: GemmaConfig, devices: Sequence[Any] | None = None, *, tens
     return Mesh(np.asarray(devices).reshape(-1, size), ("data", "model"))
 
 
+def host_mesh(config: GemmaConfig, weight_bytes: int) -> Mesh | None:
+    """A mesh over this process's accelerators: each holds a model of its own, or as few together as hold one.
+
+    None where there is a single one, or none: virtual CPU devices share one processor.
+
+    Args:
+        config: The model's shapes.
+        weight_bytes: What its weights take.
+    """
+    devices = jax.local_devices()
+    if len(devices) == 1 or devices[0].platform == "cpu":
+        return None
+    memory_bytes = (devices[0].memory_stats() or {}).get("bytes_limit")
+    return make_mesh(config, devices, tensor_parallel=devices_a_model(config, weight_bytes, len(devices), memory_bytes))
+
+
+def devices_a_model(config: GemmaConfig, weight_bytes: int, num_devices: int, memory_bytes: int | None) -> int:
+    """Over how many devices a model is split: the fewest that leave as much for caches as the weights take.
+
+    All that the key/value heads can be split over, where the devices' memory isn't known or doesn't suffice.
+
+    >>> from model.config import PRESETS
+    >>> [devices_a_model(PRESETS["codegemma-7b"], 16 << 30, 8, gib << 30) for gib in (15, 31, 80)]
+    [4, 2, 1]
+    """
+    most = int(np.gcd(num_devices, config.num_kv_heads))
+    if memory_bytes is None:
+        return most
+    sizes = [size for size in range(1, most + 1) if most % size == 0]
+    return next((size for size in sizes if 2 * weight_bytes <= size * memory_bytes), most)
+
+
 def weight_sharding(name: str, config: GemmaConfig, mesh: Mesh) -> NamedSharding:
     """The sharding of one weight (of one block) by its name in the parameter tree."""
     # A key/value head is never cut in two: fewer heads than devices stay whole everywhere.

@@ -2,6 +2,7 @@
 
 A worker process may be asked for the engine by many threads, and Beam may pickle the description many times; the
 engine itself is a module global, because a device admits one owner per process (libtpu admits one process per host).
+On a host with several accelerators that engine runs on all of them (`model.sharding.host_mesh`).
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ def prompt_buckets(max_prompt_tokens: int) -> tuple[int, ...]:
 
 def _make_engine(spec: EngineSpec) -> Generator:
     import model  # JAX starts here, in the worker, and nowhere above
+    from model.checkpoint import read_config
     from model.engine import Engine, EngineOptions
+    from model.sharding import host_mesh
 
     options = EngineOptions(
         determinism=spec.determinism,
@@ -101,4 +104,6 @@ def _make_engine(spec: EngineSpec) -> Generator:
         prompt_lookup=spec.prompt_lookup,
         compilation_cache_dir=spec.compile_cache,
     )
-    return Engine(model.load(spec.model, quantize=spec.weights), options=options)
+    config = read_config(spec.model)
+    mesh = host_mesh(config, config.num_parameters * (1 if spec.weights == "int8" else 2))
+    return Engine(model.load(spec.model, mesh=mesh, quantize=spec.weights), options=options)

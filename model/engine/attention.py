@@ -13,6 +13,7 @@ Paths, which agree within rounding (a test holds them to 2e-5 in float32):
     blocked  online softmax over tiles of 128 x 128, skipping tiles that nothing in them may see: CPU.
              Cost follows the prompts' own lengths, not the row's (FlashAttention-2, arXiv 2307.08691)
     cudnn    `jax.nn.dot_product_attention`: GPUs, 16-bit only
+    splash   the Pallas kernel of `model.engine.splash`: TPUs
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
+from model.engine import splash
 from model.layers import KeyValues, attention
 
 _log = logging.getLogger(__name__)
 
-Path = Literal["einsum", "blocked", "cudnn"]
+Path = Literal["einsum", "blocked", "cudnn", "splash"]
 
 _TILE = 128
 
@@ -69,12 +73,12 @@ def path_for(platform: str, dtype: Any) -> Path:
         return "blocked"
     if platform in ("gpu", "cuda") and jnp.dtype(dtype).itemsize == 2:
         return "cudnn"
-    return "einsum"
+    return "splash" if platform == "tpu" else "einsum"
 
 
 def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
-    """The path, or `einsum` where it doesn't compile here: cuDNN refuses some head sizes on some cards."""
-    if path != "cudnn":
+    """The path, or `einsum` where it doesn't compile here: kernels refuse some head sizes on some devices."""
+    if path not in ("cudnn", "splash"):
         return path
     length = _TILE
     order = jnp.zeros(length, jnp.int32)
@@ -91,11 +95,17 @@ def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
     return path
 
 
-def row_attention(path: Path) -> RowAttention:
+def row_attention(path: Path, mesh: Mesh | None = None) -> RowAttention:
     """The function for a path: (query, key, value, row) -> what was read.
 
     Shapes: query [1 length heads head_dim], key and value [1 kv_heads length head_dim].
+
+    Args:
+        path: Which one.
+        mesh: Devices over whose `model` axis the heads are split; XLA splits all paths but a kernel by itself.
     """
+    if path == "splash":
+        return partial(_splash, mesh=mesh)
     return {"einsum": _einsum, "blocked": _blocked, "cudnn": _cudnn}[path]
 
 
@@ -155,6 +165,21 @@ def _cudnn(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
         scale=1.0,  # queries come scaled
         implementation="cudnn" if jax.default_backend() == "gpu" else "xla",
     )
+
+
+def _splash(
+    query: Array, key: Array, value: Array, row: PromptRow, *, mesh: Mesh | None = None, interpret: bool = False
+) -> Array:
+    kv_heads, shares = key.shape[1], 1 if mesh is None else mesh.shape["model"]
+    if not splash.fits(query.shape[1]) or (kv_heads > 1 and kv_heads % shares):
+        return _einsum(query, key, value, row)
+
+    def attend(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
+        return splash.splash(query, key, value, visible(row), interpret=interpret)
+
+    if mesh is None or shares == 1:
+        return attend(query, key, value, row)
+    return splash.over_heads(attend, mesh, kv_heads)(query, key, value, row)
 
 
 def _blocked(

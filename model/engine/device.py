@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ from model.engine.decode import Slots
 from model.engine.interface import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
 from model.engine.packing import Layout, Place, RowPlanner, families, lay_out
+from model.engine.placing import Placing, make_placed, placed_shapes, shardings_of
 from model.engine.products import few_rows_product
 from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
@@ -65,6 +67,7 @@ class JaxDevice:
         self._chunk_ends = options.prompt_buckets[-1:] if self._is_exact else options.prompt_buckets
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
         self._is_stacked = isinstance(weights.blocks, BlockWeights)
+        self._placing = Placing.of(weights, config)
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
@@ -100,21 +103,26 @@ class JaxDevice:
     def _allocate(self) -> None:
         ends = (0, *self._chunk_ends)
         options = self._options
-        int8 = options.prompt_cache == "int8"
         self._prompts: tuple[PromptCaches, ...] = tuple(
-            empty_prompt_caches(self._config, self.slots, b - a, self._dtype, stacked=self._is_stacked, int8=int8)
+            make_placed(partial(self._prompt_chunk, b - a), self._placing.of_caches)
             for a, b in itertools.pairwise(ends)
         )
-        self._generations = self._caches(self.slots, options.generation_length())
-        self._state = decode.empty_slots(
-            self.slots, options.max_new_tokens, options.max_stop_ids, options.history_length()
+        generations = partial(self._caches, self.slots, options.generation_length())
+        self._generations = make_placed(generations, self._placing.of_caches)
+        state = partial(
+            decode.empty_slots, self.slots, options.max_new_tokens, options.max_stop_ids, options.history_length()
         )
+        self._state = make_placed(state, self._placing.of_state)
         self._is_ring = self._has_decoded = False
         self._tickets = [-1] * self.slots
         self._reach = [0] * self.slots
 
     def _caches(self, slots: int, length: int) -> Caches:
         return empty_caches(self._config, slots, length, self._dtype, stacked=self._is_stacked)
+
+    def _prompt_chunk(self, length: int) -> PromptCaches:
+        int8 = self._options.prompt_cache == "int8"
+        return empty_prompt_caches(self._config, self.slots, length, self._dtype, stacked=self._is_stacked, int8=int8)
 
     # --- what the scheduler calls ---
 
@@ -278,13 +286,15 @@ class JaxDevice:
         self._is_ring, self._has_decoded = is_ring, True
 
     def _compiled(
-        self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()
+        self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, out: Any, donate: tuple[int, ...] = ()
     ) -> Any:
-        """The program for a key; compiled for the shapes of `args` when first asked for."""
+        """The program for a key; compiled for the shapes of `args` when first asked for. `out`: shardings of what it
+        returns, which the next program takes as they are."""
         program = self._programs.get(key)
         if program is None:
             began = time.perf_counter()
-            program = self._programs[key] = self._call(jax.jit(make, donate_argnums=donate).lower(*args).compile)
+            jitted = jax.jit(make, donate_argnums=donate, out_shardings=out)
+            program = self._programs[key] = self._call(jitted.lower(*args).compile)
             self._compiles += 1
             self._compile_s += time.perf_counter() - began
         return program
@@ -296,12 +306,13 @@ class JaxDevice:
                 row,
                 self._config,
                 self._dtype,
-                attend_row=row_attention(self._path),
+                attend_row=row_attention(self._path, self._placing.mesh),
                 staged_length=self._options.staged_length(),
             )
 
+        empty = prompt_row(Layout([], [], [], [], []), length)
         return self._compiled(
-            ("prefill", length), prefill, self._weights, prompt_row(Layout([], [], [], [], []), length)
+            ("prefill", length), prefill, self._weights, empty, out=shardings_of(self._staged_shapes())
         )
 
     def _insert_program(self, width: int) -> Callable[..., tuple[tuple[PromptCaches, ...], Slots]]:
@@ -310,16 +321,19 @@ class JaxDevice:
         ) -> tuple[tuple[PromptCaches, ...], Slots]:
             return insert_prompt(prompts, row, slot, place), decode.insert_request(state, line, slot)
 
-        staged = jax.eval_shape(lambda: self._caches(1, self._options.staged_length()))
         line = request_line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
-        args = (self._chunks(width), self._state, staged, line, np.int32(0), np.zeros(3, np.int32))
-        return self._compiled(("insert", width), insert, *args, donate=(0, 1))
+        args = (self._chunks(width), self._state, self._staged_shapes(), line, np.int32(0), np.zeros(3, np.int32))
+        return self._compiled(("insert", width), insert, *args, out=shardings_of(args[:2]), donate=(0, 1))
+
+    def _staged_shapes(self) -> Caches:
+        return placed_shapes(partial(self._caches, 1, self._options.staged_length()), self._placing.of_caches)
 
     def _realign_program(self, to_ring: bool) -> Callable[..., Caches]:
         def move(generations: Caches, state: Slots) -> Caches:
             return realign(generations, state.column, state.generated, to_ring=to_ring)
 
-        return self._compiled(("realign", to_ring), move, self._generations, self._state)
+        args = (self._generations, self._state)
+        return self._compiled(("realign", to_ring), move, *args, out=shardings_of(args[0]))
 
     def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
         def burst(
@@ -345,7 +359,8 @@ class JaxDevice:
             )
 
         args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
-        return self._compiled(("burst", window, drafts), burst, *args, donate=(2, 3))
+        out = (*shardings_of(args[2:4]), self._placing.whole)
+        return self._compiled(("burst", window, drafts), burst, *args, out=out, donate=(2, 3))
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls into JAX, telling lack of memory from other faults."""

@@ -1,4 +1,8 @@
-"""The engine: a thread-safe, continuously batching generator over one model on this process's device."""
+"""The engine: a thread-safe, continuously batching generator over one model on this process's devices.
+
+Weights that are spread over a mesh (`model.sharding`) make one replica of each line of its `data` axis, split over the
+devices of its `model` axis; requests go to whichever replica has the least to do.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,11 @@ from model.engine import figures
 from model.engine.api import Completion, EngineStopped, Request
 from model.engine.device import JaxDevice
 from model.engine.options import EngineOptions, ResolvedOptions
+from model.engine.placing import mesh_of, replicas
 from model.engine.scheduler import Scheduler
+from model.engine.spreading import Spread
 from model.gemma import Gemma
+from model.layers import GemmaWeights
 from model.roofline import Device, Shape
 
 
@@ -40,8 +47,11 @@ class Engine:
         self._options = EngineOptions() if options is None else options
         self._peaks: Device | None = None
         self._lock = threading.Lock()
-        self._scheduler: Scheduler | None = None
-        self._device: JaxDevice | None = None
+        mesh = mesh_of(model.arrays())
+        self._first_device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
+        self._chips: int = 1 if mesh is None else mesh.shape["model"]  # of one replica
+        self._num_replicas: int = 1 if mesh is None else mesh.shape["data"]
+        self._scheduler: Spread | Scheduler | None = None
         self._is_closed = False
 
     def start(self, *, warm_up: bool = False) -> None:
@@ -68,17 +78,24 @@ class Engine:
             if options.compilation_cache_dir is not None:
                 jax.config.update("jax_compilation_cache_dir", options.compilation_cache_dir)
                 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-            self._device = JaxDevice(self._model.arrays(), self._config, options)
-            self._device.start()
-            if warm_up:
-                self._device.warm_up()
-            prompt_lookup = options.prompt_lookup if options.may_draft() else "off"
-            self._scheduler = Scheduler(self._device, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
-            device = jax.devices()[0]
-            self._peaks = figures.peaks_of(device.device_kind, device.platform)  # before there is work beside it
+            schedulers = [self._scheduler_of(weights, options, warm_up) for weights in replicas(self._model.arrays())]
+            self._scheduler = (
+                Spread(schedulers, min_shared=options.min_shared_prefix) if len(schedulers) > 1 else schedulers[0]
+            )
+            device = self._first_device
+            if device.platform != "cpu" or mesh_of(self._model.arrays()) is None:  # virtual devices share one CPU
+                self._peaks = figures.peaks_of(device.device_kind, device.platform)  # before there is work beside it
             self._scheduler.start()
             self._model = None  # the device has its own copy where the dtype differs
             atexit.register(self.close, cancel_futures=True)
+
+    def _scheduler_of(self, weights: GemmaWeights, options: ResolvedOptions, warm_up: bool) -> Scheduler:
+        device = JaxDevice(weights, self._config, options)
+        device.start()
+        if warm_up:
+            device.warm_up()
+        prompt_lookup = options.prompt_lookup if options.may_draft() else "off"
+        return Scheduler(device, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
         """Queues requests from any thread; one future each, in order.
@@ -104,23 +121,29 @@ class Engine:
             return {}
         found = self._scheduler.stats()
         if self._peaks is not None:
-            found["floor_s"] = figures.floor_s(found, self._shape, self._peaks, int(found["slots"]))
+            count = self._num_replicas  # side by side, each with its share of the work
+            slots = int(found["slots"]) // count
+            found["floor_s"] = figures.floor_s(found, self._shape, self._peaks, slots, chips=self._chips) / count
         return {**found, **figures.ratios(found)}
 
     def fingerprint(self) -> dict[str, Any]:
         """What tokens depend on beside request and weights: versions, device, shapes. JSON-able."""
         options = self.resolved_options()
-        return {**options.fingerprint(), "weights": "int8" if self._is_int8 else options.dtype}
+        weights = "int8" if self._is_int8 else options.dtype
+        return {**options.fingerprint(), "weights": weights, "tensor_parallel": self._chips}
 
     def resolved_options(self) -> ResolvedOptions:
-        """The options with everything chosen for this process's platform."""
-        device = jax.devices()[0]
+        """The options with everything chosen for this process's platform; slots are those of one replica."""
+        device, config = self._first_device, self._config
         limit = (device.memory_stats() or {}).get("bytes_limit")
         options = self._options.resolve(device.platform)
         if limit is None:
             return options
-        left = limit - self._num_weights * (1 if self._is_int8 else jnp.dtype(options.dtype).itemsize)
-        return self._options.resolve(device.platform, config=self._config, memory_bytes=max(left, 0))
+        weight_bytes = self._num_weights * (1 if self._is_int8 else jnp.dtype(options.dtype).itemsize)
+        left = limit - weight_bytes // self._chips
+        if config.num_kv_heads % self._chips == 0:
+            left *= self._chips  # caches are split, as the weights are
+        return self._options.resolve(device.platform, config=config, memory_bytes=max(left, 0))
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Finishes what was submitted and ends the thread; may be called twice.

@@ -76,14 +76,14 @@ def ratios(sums: Mapping[str, float]) -> dict[str, float]:
     return {name: sums[top] / bottom for name, (top, bottom) in parts.items() if top in sums and bottom > 0}
 
 
-def floor_s(sums: Mapping[str, float], shape: Shape, device: Device, slots: int) -> float:
-    """Least seconds in which a device could have done what the sums say was done."""
+def floor_s(sums: Mapping[str, float], shape: Shape, device: Device, slots: int, chips: int = 1) -> float:
+    """Least seconds in which so many chips could have done what the sums say was done."""
     done = sums["requests_done"]
     if not done:
         return 0.0
     prompt_tokens, new_tokens = sums["tokens_in"] / done, sums["tokens_out"] / done
-    prefill = prefill_s(shape, device, tokens=sums["prefill_tokens"], prompt_tokens=prompt_tokens)
-    step = decode_step_s(shape, device, slots=slots, context=prompt_tokens + (new_tokens + 1) / 2)
+    prefill = prefill_s(shape, device, tokens=sums["prefill_tokens"], prompt_tokens=prompt_tokens, chips=chips)
+    step = decode_step_s(shape, device, slots=slots, context=prompt_tokens + (new_tokens + 1) / 2, chips=chips)
     return prefill + sums["tokens_decoded"] / slots * step
 
 

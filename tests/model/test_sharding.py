@@ -15,7 +15,7 @@ import pytest
 from model import PRESETS
 from model.errors import ConfigError
 from model.gemma import WEIGHT_AXES, weight_shapes
-from model.sharding import make_mesh, weight_shardings
+from model.sharding import devices_a_model, host_mesh, make_mesh, weight_shardings
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,3 +106,23 @@ def test_axes_are_declared_for_every_weight():
     config = PRESETS["codegemma-2b"]
     paths, _ = jax.tree_util.tree_flatten_with_path(weight_shapes(config))
     assert {path[-1].name for path, _ in paths} == WEIGHT_AXES.keys()
+
+
+@pytest.mark.parametrize(
+    ("preset", "gib", "count", "memory_gib", "size"),
+    [
+        ("codegemma-7b", 15.9, 4, 15.75, 4),
+        ("codegemma-7b", 7.95, 4, 15.75, 2),
+        ("codegemma-7b", 15.9, 8, 80, 1),
+        ("codegemma-7b", 15.9, 8, None, 8),
+        ("codegemma-7b", 500, 8, 16, 8),
+        ("codegemma-2b", 4.67, 8, 4, 1),
+    ],
+)
+def test_a_model_takes_the_fewest_devices_that_leave_room_for_its_caches(preset, gib, count, memory_gib, size):
+    memory = None if memory_gib is None else int(memory_gib * 2**30)
+    assert devices_a_model(PRESETS[preset], int(gib * 2**30), count, memory) == size
+
+
+def test_a_host_without_accelerators_needs_no_mesh():
+    assert host_mesh(PRESETS["codegemma-2b"], 1) is None

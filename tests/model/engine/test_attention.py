@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine.attention import path_for, row_attention, slot_attention, visible
+from model.engine.attention import _splash, path_for, row_attention, slot_attention, visible
 from model.engine.packing import lay_out
 from model.engine.transfer import prompt_row
 from model.layers import KeyValues, attention, causal_mask
@@ -53,7 +55,27 @@ def test_each_platform_has_a_path():
     assert path_for("cpu", jnp.float32) == "blocked"
     assert path_for("gpu", jnp.bfloat16) == "cudnn"
     assert path_for("gpu", jnp.float32) == "einsum"
-    assert path_for("tpu", jnp.bfloat16) == "einsum"
+    assert path_for("tpu", jnp.bfloat16) == "splash"
+    assert path_for("metal", jnp.bfloat16) == "einsum"
+
+
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 1), (2, 2), (4, 2)])
+def test_the_tpu_kernel_in_pallas_interpreter_reads_what_einsum_does(heads, kv_heads, row):
+    keys = jax.random.split(jax.random.key(0), 3)
+    query = jax.random.normal(keys[0], (1, 512, heads, 128))
+    key, value = (jax.random.normal(one, (1, kv_heads, 512, 128)) for one in keys[1:])
+    used = int(row.used)
+    read = jax.jit(partial(_splash, interpret=True))(query, key, value, row)
+    assert bool(jnp.isfinite(read).all())
+    np.testing.assert_allclose(read[:, :used], row_attention("einsum")(query, key, value, row)[:, :used], atol=2e-5)
+
+
+def test_rows_that_the_tpu_kernel_cannot_cut_are_read_by_einsum():
+    query, key, value = (array[:, ..., :72, :] for array in projections(4, 4))
+    query = query[:, :72]
+    row = prompt_row(lay_out([list(range(60))], min_shared=0)[0], 72)
+    expected = jax.jit(row_attention("einsum"))(query, key, value, row)
+    np.testing.assert_array_equal(jax.jit(row_attention("splash"))(query, key, value, row), expected)
 
 
 @pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 4, 1), (4, 4, 5), (4, 2, 1), (8, 1, 1)])
