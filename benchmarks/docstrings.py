@@ -48,6 +48,7 @@ class Figures:
     found: int = 0
     wanted: int = 0  # Python: definitions by `ast`
     missed_files: int = 0
+    too_long: int = 0  # whose signature alone fills the prompt
     spent_s: float = 0.0
     not_asked: Counter[str] = field(default_factory=Counter)
     echo: Counter[str] = field(default_factory=Counter)
@@ -93,13 +94,15 @@ def judge_file(row: Row, stages: RowStages, figures: Figures) -> None:
     figures.files += 1
     started = time.process_time()
     try:
-        requests = [item for item in stages.task.requests(row) if isinstance(item, TaskRequest)]
+        targets = list(stages.task.requests(row))
     except RecordError as error:
         figures.not_asked[error.reason] += 1
-        requests = []
+        targets = []
     figures.wanted += wanted
-    figures.found += len(requests)
-    figures.missed_files += wanted > len(requests)
+    figures.found += len(targets)
+    figures.missed_files += wanted > len(targets)
+    requests = [item for item in targets if isinstance(item, TaskRequest)]
+    figures.too_long += len(targets) - len(requests)
     echoes = [(request, text) for request in requests if (text := original_text(row, request.payload[0])) is not None]
     accepted = put_back(row, echoes, stages, figures)
     for request, text in echoes:

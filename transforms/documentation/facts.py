@@ -16,18 +16,20 @@ from typing import Final, Literal
 import docstring_parser
 from docstring_parser.common import DocstringReturns
 
-PythonStyle = Literal["google", "numpy", "rest"]
+PythonStyle = Literal["google", "numpy", "rest", "epytext"]
 
 # Each style's own section heads, as its own guide writes them.
 _STYLE_MARKS: Final[dict[PythonStyle, re.Pattern[str]]] = {
     "google": re.compile(r"^(Args|Arguments|Parameters|Returns|Return|Yields|Raises|Attributes):[ \t]*$", re.M),
     "numpy": re.compile(r"^(Parameters|Other Parameters|Returns|Yields|Raises|Attributes)\n-{3,}[ \t]*$", re.M),
+    "epytext": re.compile(r"^@(param|type|keyword|return|rtype|raise|raises|ivar|cvar)\b[^:\n]*:", re.M),
     "rest": re.compile(r"^:(param|parameter|arg|argument|type|returns?|rtype|raises?|except|exception)\b", re.M),
 }
 _PARSERS: Final = {
     "google": docstring_parser.DocstringStyle.GOOGLE,
     "numpy": docstring_parser.DocstringStyle.NUMPYDOC,
     "rest": docstring_parser.DocstringStyle.REST,
+    "epytext": docstring_parser.DocstringStyle.EPYDOC,
 }
 # JSDoc, Javadoc, KDoc, Doxygen: @param {type} [name=default] text; Doxygen also \param[in] name.
 _TAG = re.compile(
@@ -86,7 +88,12 @@ _FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
     "reST fields": (re.compile(r"^[ \t]*:(param|type|returns?|rtype|raises?)\b[^:\n]*:", re.M), ("python",)),
     "tags": (
         re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b", re.M),
-        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp"),
+        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp", "python"),
+    ),
+    # Python's epytext has the same tags, each with a colon: `@param w: The width.`
+    "JSDoc tags": (
+        re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b(?![^:\n]*:)", re.M),
+        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp", "go", "rust", "csharp"),
     ),
     "XML tags": (re.compile(r"^[ \t]*<(summary|param name=|returns>|exception cref=)", re.M), ("csharp", "c", "cpp")),
     "NumPy sections": (
@@ -105,7 +112,7 @@ def foreign_form(text: str, grammar: str) -> str:
     """The form of another language's documentation that stands in a text; "" for none.
 
     >>> foreign_form("Area.\\n\\n@param w width", "python"), foreign_form("Area.\\n\\n@param w width", "java")
-    ('tags', '')
+    ('JSDoc tags', '')
     """
     fitting = (form for form, (lines, home) in _FOREIGN.items() if grammar not in home and lines.search(text))
     return next(fitting, "")

@@ -100,7 +100,12 @@ _INSTRUCTIONS: Final = (
     "parameters, its result and what it raises{style}. Answer with the text of the documentation alone, without the "
     "code.\n\n```{language}\n{code}\n```"
 )
-_STYLE_WORDS: Final = {None: "", "google": ", in Google style", "numpy": ", in NumPy style", "rest": ", in reST style"}
+_STYLE_WORDS: Final[dict[PythonStyle | None, str]] = {
+    None: "",
+    "google": ", in Google style",
+    "numpy": ", in NumPy style",
+    "rest": ", in reST style",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transforms.documentation.facts import foreign_form
+from transforms.documentation.facts import foreign_form, read_facts
 from transforms.documentation.prose import is_unfinished, reads_as_code, repeats_itself, repeats_name
 from transforms.documentation.types import types_agree
 
@@ -48,6 +48,13 @@ def test_prose_is_no_code(text, grammar):
     assert not reads_as_code(text, grammar)
 
 
+def test_epytext_is_read_as_pythons_fourth_style():
+    facts = read_facts(
+        "Area.\n\n@param w: The width.\n@type w: C{int}\n@return: It.\n@raise KeyError: Never.", "python"
+    )
+    assert (facts.parameters, facts.has_result, facts.raises, facts.style) == (("w",), True, ("KeyError",), "epytext")
+
+
 def test_names_and_words_of_other_scripts_are_read_as_such():
     assert repeats_name("größe", "Größe.")
     assert repeats_name("читатьФайл", "читатьфайл")
@@ -61,7 +68,9 @@ def test_names_and_words_of_other_scripts_are_read_as_such():
 @pytest.mark.parametrize(
     ("text", "grammar", "wanted"),
     [
-        ("Area.\n\n@param w width", "python", "tags"),
+        ("Area.\n\n@param w width", "python", "JSDoc tags"),
+        ("Area.\n\n@param w: The width.\n@type w: C{int}", "python", ""),
+        ("Area.\n\n@param w width", "go", "tags"),
         ("Area.\n\n:param w: width", "java", "reST fields"),
         ("Area.\n\nArgs:\n    w: width", "javascript", "Google sections"),
         ("Area.\n\nParameters\n----------\nw", "rust", "NumPy sections"),
