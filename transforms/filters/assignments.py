@@ -70,7 +70,7 @@ _QUOTED = {q: re.compile(rb"(?:[^\\\n" + q + rb"]|\\[^\n])*+") for q in (b'"', b
 _SPACE = re.compile(rb"\s")
 _BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26|\\n")
 _EXPRESSION = re.compile(
-    rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^&|^\*|^!|^\$"
+    rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
 _BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
@@ -79,6 +79,7 @@ _CHARSET_NAME = re.compile(
     rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
 )
 _IDENTIFIER = re.compile(rb"[A-Za-z]+\d{0,4}(?:_+[A-Za-z0-9]+)+\Z")
+_URN = re.compile(rb"\burn:[\w:.-]*\Z")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
@@ -106,6 +107,8 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
+    if _URN.search(data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]):
+        return None
     if b"," in separator and _IDENTIFIER.match(value):
         return None  # a list of names
     confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote))

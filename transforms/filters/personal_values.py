@@ -181,6 +181,8 @@ def international_phone(candidate: Candidate) -> Verdict | None:
     start, _ = candidate.span
     value = candidate.value.rstrip(b" .-(")
     digits = re.sub(rb"\D", b"", value)
+    if re.fullmatch(rb"\+\d+\.\d+", value):
+        return None  # a number with a decimal point
     before = candidate.before(24)
     if (
         len(set(digits)) < 4

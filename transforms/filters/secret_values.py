@@ -137,8 +137,10 @@ def is_wordlike(value: bytes) -> bool:
     """Whether a value reads as words or an identifier: letters without digits inside, in common pairs, or with digits at the end only."""
     if _INNER_NUMBERS.search(value.rstrip(b"0123456789")):
         return False
-    letters = len(value.translate(None, _NOT_LETTERS))
-    return letters >= 0.75 * len(value) and word_share(value) >= (0.5 if len(value) > 10 else 0.6)
+    letters, share = len(value.translate(None, _NOT_LETTERS)), word_share(value)
+    if letters >= 0.75 * len(value):
+        return share >= (0.5 if len(value) > 10 else 0.6)
+    return letters >= 0.6 * len(value) > 6 and share >= 0.8 and value.isalnum()  # Ed25519PrivateKey
 
 
 def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
@@ -281,7 +283,7 @@ def not_placeholder(candidate: Candidate) -> Verdict | None:
 
 def opaque_or_password(candidate: Candidate) -> Verdict | None:
     """A password in a place made for one: no placeholder, no field's own name, no variable."""
-    value = candidate.value
+    value = candidate.value.rstrip(b",")
     if (
         is_placeholder(value)
         or len(value) < 4
@@ -337,7 +339,7 @@ _SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
 
 def sql_password(candidate: Candidate) -> Verdict | None:
     """A password in an SQL statement: in quotes, or bare in a statement about users ("identified by" is prose as well)."""
-    is_quoted = candidate.before(1) in (b"'", b'"', b"`")
+    is_quoted = candidate.before(1) in (b"'", b'"')
     return opaque_or_password(candidate) if is_quoted or _SQL.search(candidate.before(160)) else None
 
 
