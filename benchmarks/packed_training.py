@@ -109,7 +109,7 @@ def train(rows: Path, output: Path, options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "jobs", "train", "--input", str(rows), "--tokenizer", options.tokenizer]
     command += ["--output", str(output), "--length", str(options.length), "--context_length", str(options.length)]
     command += ["--num_steps", str(options.num_steps)]
-    command += ["--batch_rows", str(options.batch_rows), "--warmup_steps", "20", "--decay_fraction", "0.5"]
+    command += ["--batch_rows", str(options.batch_rows), "--warmup_steps", "10", "--decay_fraction", "0.5"]
     command += ["--learning_rate", str(options.learning_rate), "--embedding_learning_rate"]
     command += [str(options.learning_rate / 2), "--middle_weight", "2", "--seed", str(options.seed)]
     command += ["--init_from", str(options.init_from)] if options.init_from else ["--copying_heads"]
