@@ -67,7 +67,7 @@ def _rows(stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.n
     step = rows_per_block(shape, dtype.itemsize)
     for begin in range(0, shape[0], step):
         block = np.empty((min(step, shape[0] - begin), *shape[1:]), dtype)
-        room: Any = block.view(np.uint8).reshape(-1)
+        room = block.view(np.uint8).reshape(-1).data
         while room:
             count = stream.readinto(room)
             if not count:
