@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jobs import commits, heartbeat, journal, storage, worker
+from jobs.cursors import MAX_BATCH_ROWS
 from jobs.plan import read_plan
 from jobs.run import ReadPlan, RunUnits, run_pipeline
 from jobs.worker import Admission, RunSpec, names_a_runner, spec_from_json, spec_to_json
@@ -129,6 +130,37 @@ def test_after_the_disk_was_full_no_further_unit_is_begun(tmp_path, monkeypatch)
     with pytest.raises(storage.StorageFull):
         run_pipeline(spec_for(job_dir), toy.ToyWork({"log": str(log)}))
     assert len(log.read_text().split()) <= 4
+
+
+class WeighingWork(toy.ToyWork):
+    """Weighs what all units in flight have in hand together."""
+
+    def __init__(self):
+        super().__init__({})
+        self.lock = threading.Lock()
+        self.bytes = self.most = 0
+
+    def run(self, unit, table, rows):
+        with self.lock:
+            self.bytes += table.nbytes
+            self.most = max(self.most, self.bytes)
+        try:
+            time.sleep(0.02)
+            return super().run(unit, table, rows)
+        finally:
+            with self.lock:
+                self.bytes -= table.nbytes
+
+
+def test_the_bound_on_bytes_in_flight_holds_where_footers_tell_a_hundredth_of_them(tmp_path):
+    """Three megabytes of text a unit, which a dictionary made ten kilobytes; the bound is two for three units."""
+    job_dir = toy.make_job(str(tmp_path), [[f"{group}" * 10_000] * 300 for group in range(6)])
+    units = list(read_plan(job_dir))
+    assert all(unit.num_bytes <= 30_000 for unit in units)
+    work = WeighingWork()
+    do_bundle(RunUnits(spec_for(job_dir, max_units_in_flight=3, max_bytes_in_flight=2_000_000), work), units)
+    assert 700_000 < work.most <= 2_000_000 + 3 * MAX_BATCH_ROWS * 10_100
+    assert len(toy.outcome(job_dir)[0]) == 1800
 
 
 def test_a_worker_says_what_it_is_doing(tmp_path):
