@@ -78,7 +78,7 @@ _REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
 _CHARSET_NAME = re.compile(
     rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
 )
-_IDENTIFIER = re.compile(rb"[A-Za-z]+\d{0,4}(?:_+[A-Za-z0-9]+)+\Z")
+_IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
 _URN = re.compile(rb"\burn:[\w:.-]*\Z")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 

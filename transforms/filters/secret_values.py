@@ -60,6 +60,7 @@ _PATH = re.compile(
 )
 _DATE = re.compile(rb"\d{4}-\d{2}-\d{2}(?:[T ].*)?\Z|\d{1,2}[:/.]\d{2}[:/.]\d{2,4}\Z")
 _LETTER_RUN = re.compile(rb"[A-Za-z]+")
+_PATH_CHARS = re.compile(rb"[\w./:-]*")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _INNER_NUMBERS = re.compile(rb"[0-9][^0-9]+[0-9]")
 _NOT_SYMBOLS = string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
@@ -123,7 +124,10 @@ def is_placeholder(value: bytes) -> bool:
     if len(_MASK.sub(b"", stripped)) < min(8, len(stripped)):
         return True
     literal = _TEMPLATE.sub(b"", stripped)
-    return len(literal) < len(stripped) and (len(literal) < max(6, len(stripped) // 2) or is_wordlike(literal))
+    reads_as_path = _PATH_CHARS.fullmatch(literal) is not None and word_share(literal) > 0.6
+    return len(literal) < len(stripped) and (
+        len(literal) < max(6, len(stripped) // 2) or is_wordlike(literal) or reads_as_path
+    )
 
 
 def is_path_or_url(value: bytes) -> bool:
@@ -236,6 +240,8 @@ def url_password(candidate: Candidate) -> Verdict | None:
     """The password of `scheme://user:password@host`, unless it is a template, a mask or the documentation's own word."""
     value = candidate.value
     user = candidate.match.group("user")
+    if value.startswith(b"[") and b"]" in value:
+        return None  # the notation of an optional part
     if (
         is_placeholder(value)
         or value.lower() in (user.lower(), b"pw", b"foo", b"bar", b"pass", b"passw0rd")
