@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from transforms.fim.training_rows import ExampleRecipe
 
 # What only matters where holes are cut: packed rows have theirs.
-_CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate", "repeat_rate")
+_CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,6 @@ class Options(OptionSet):
     min_tokens: int = option(96, help="Smallest window drawn around a hole.", minimum=32, metavar="TOKENS")
     fim_rate: float = option(0.9, help="Share of examples with a hole; the others are plain text.", maximum=1.0)
     path_rate: float = option(0.2, help="Share of those that begin with the file's path.", maximum=1.0)
-    repeat_rate: float = option(
-        0.0, help="Share of examples that are shuffled tokens with repetitions: teaches copying early.", maximum=1.0
-    )
     middle_weight: float = option(1.0, help="Loss weight of middles; all other tokens weigh 1.", minimum=0.0)
     seed: int = option(0, help="All random choices derive from this number.", minimum=0)
     dtype: Literal["auto", "float32", "bfloat16"] = option(
@@ -206,7 +203,6 @@ def _recipe(options: Options) -> ExampleRecipe:
         min_tokens=min(options.min_tokens, options.length),
         fim_rate=options.fim_rate,
         path_rate=options.path_rate,
-        repeat_rate=options.repeat_rate,
         middle_weight=options.middle_weight,
     )
 

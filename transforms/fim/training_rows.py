@@ -5,9 +5,7 @@
 1. A file gives an example for about every `TOKENS_AN_EXAMPLE` of its tokens, so long files weigh more than short ones.
 2. Each example is a hole as infill jobs choose them (`choose_spans`), a window of a random size around it as they
    cut them (`fit_window`), PSM or SPM evenly, a share of them with the line `path⏎`. `1 - fim_rate` of the
-   examples are plain text instead: a run of whole lines, left to right. Where a `repeat_rate` is set, so many
-   more are runs of the file's tokens in random order that come back several times: nothing but looking back predicts
-   them, so a small model learns to copy from its context in its first steps rather than its last.
+   examples are plain text instead: a run of whole lines, left to right.
 3. Examples are packed into rows of one length: each row takes the longest of a pool that still fits, so
    little is padding. A segment id tells a row's examples apart.
 
@@ -49,7 +47,6 @@ class ExampleRecipe:
         min_tokens: The smallest budget that is drawn for one; a short file may give less.
         fim_rate: Share of the examples that are FIM; the others are plain text.
         path_rate: Share of the FIM examples that begin with the file's path.
-        repeat_rate: Share of all examples that are shuffled tokens with repetitions, to learn copying by.
         middle_weight: Loss weight of a middle's tokens and of its end; all others weigh 1.
         mix: Weights of the kinds of span.
     """
@@ -58,7 +55,6 @@ class ExampleRecipe:
     min_tokens: int = 96
     fim_rate: float = 0.9
     path_rate: float = 0.2
-    repeat_rate: float = 0.0
     middle_weight: float = 1.0
     mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
 
@@ -67,7 +63,7 @@ class ExampleRecipe:
             raise ConfigError(
                 f"examples of {self.min_tokens} to {self.max_tokens} tokens: need 32 <= min_tokens <= max_tokens"
             )
-        for name in ("fim_rate", "path_rate", "repeat_rate"):
+        for name in ("fim_rate", "path_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it is a share from 0 to 1")
 
@@ -109,9 +105,6 @@ def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: 
     found = []
     for span in spans:
         budget = rng.randint(recipe.min_tokens, recipe.max_tokens)
-        if rng.random() < recipe.repeat_rate:
-            found.append(_repeating_example(text, tokenizer, budget, rng))
-            continue
         if rng.random() >= recipe.fim_rate:
             found.append(_plain_example(text, span.start, tokenizer, budget))
             continue
@@ -139,18 +132,6 @@ def _plain_example(text: str, around: int, tokenizer: Tokenizer, budget: int) ->
     if start + 8 * budget >= len(text) and len(ids) < budget - 1:
         ids.append(tokenizer.file_separator)
     return Example(ids, len(ids))
-
-
-def _repeating_example(text: str, tokenizer: Tokenizer, budget: int, rng: random.Random) -> Example:
-    """A pool of short runs of the file's tokens in random order, drawn again and again."""
-    ids = tokenizer.encode(text[: 16 * budget])
-    rng.shuffle(ids)
-    places = range(0, max(1, len(ids) - 24))
-    runs = [ids[start : start + rng.randint(4, 24)] for start in rng.choices(places, k=max(2, budget // 40))]
-    found = [tokenizer.bos]
-    while len(found) < budget - 1:
-        found += rng.choice(runs)
-    return Example(found[: budget - 1], budget - 1)
 
 
 def pack(examples: Iterable[Example], length: int, *, pad: int, middle_weight: float = 1.0) -> Iterator[PackedRow]:

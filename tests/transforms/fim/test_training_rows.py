@@ -59,13 +59,6 @@ def test_plain_examples_are_whole_lines_from_left_to_right(tokenizer: Tokenizer)
         assert example.weighted_from == len(example.ids)  # nothing in it weighs as a middle
 
 
-def test_repeating_examples_hold_runs_that_come_back(tokenizer: Tokenizer):
-    for example in examples_of(make_row(), tokenizer, replace(RECIPE, repeat_rate=1.0), seed=0):
-        triples = list(zip(example.ids, example.ids[1:], example.ids[2:], strict=False))
-        assert len(set(triples)) < 0.8 * len(triples)
-        assert not set(example.ids[1:]) & tokenizer.control_ids
-
-
 def test_examples_depend_on_seed_epoch_and_content_alone(tokenizer: Tokenizer):
     row = make_row()
     first = examples_of(row, tokenizer, RECIPE, seed=0, epoch=0)
