@@ -33,7 +33,7 @@ MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not looked at again: a line of `a=a=a=` is judged once, not at each name."""
-_NAME_CHARS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$")
+_NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
 _PASSWORD_NAME = re.compile(
     rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
 )
@@ -107,7 +107,8 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
-    if _URN.search(data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]):
+    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
+    if b"urn:" in before and _URN.search(before):
         return None
     if b"," in separator and _IDENTIFIER.match(value):
         return None  # a list of names
@@ -191,9 +192,8 @@ def compared_secret(candidate: Candidate) -> Verdict | None:
 
 
 def _whole_name(data: bytes, start: int, end: int) -> bytes:
-    left = start
-    while left > 0 and start - left < _MAX_NAME_BYTES and data[left - 1] in _NAME_CHARS:
-        left -= 1
+    window = data[max(0, start - _MAX_NAME_BYTES) : start]
+    left = start - len(window) + len(window.rstrip(_NAME_CHARS))
     if left >= 2 and data[left - 1 : left] == b" ":
         left = left - len(_QUALIFIER.search(data[max(0, left - 12) : left]).group())  # type: ignore[union-attr]
     return data[left:end]
