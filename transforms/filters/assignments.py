@@ -110,8 +110,10 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
     if b"urn:" in before and _URN.search(before):
         return None
-    if b"," in separator and _IDENTIFIER.match(value):
+    if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
         return None  # a list of names
+    if b"(" in separator and is_wordlike(value):
+        return None  # set_password("service1", ...)
     confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote))
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
