@@ -1,9 +1,9 @@
 """The dependency graph of a repository, and the order of its files that follows from it.
 
 1. Edges: a file to the files that its imports point at; importance is how much is imported (`importance_of`).
-2. Cycles: the least important edges go. Edges enter from the most important to the least, and one that would close a
-   cycle is dropped; a topological order is kept along the way (Pearce and Kelly, 2007), so only what stands between
-   the two ends is searched.
+2. Cycles: the least important edges go. Only edges within a strong component can be of one. These enter from the most
+   important to the least, and one that would close a cycle is dropped; a topological order is kept along the way
+   (Pearce and Kelly, 2007), so only what stands between the two ends is searched.
 3. Order: a file may come once all it imports has come. Of those that may, the one nearest to the files already placed
    is next, by shortest path over all edges (the dropped ones too: they still tie files together), an edge being as
    long as 1 / importance; ties go by path. Distances grow from each placed file by Dijkstra's algorithm; in a
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from transforms.packing.facts import Import
@@ -66,13 +66,59 @@ def order_files(edges: Edges) -> list[str]:
 
 def break_cycles(edges: Edges) -> Edges:
     """Drops the least important edges until no cycle is left; ties keep what comes first by path."""
-    sorter = _IncrementalOrder(_nodes(edges))
+    knots = strong_components(edges)
+    knot_of = {path: number for number, knot in enumerate(knots) for path in knot}
     kept: Edges = {}
-    ranked = sorted((-weight, a, b) for a, targets in edges.items() for b, weight in targets.items())
-    for weight, importer, imported in ranked:
-        if importer != imported and sorter.add(imported, importer):
-            kept.setdefault(importer, {})[imported] = -weight
+    knotted: dict[int, list[tuple[float, str, str]]] = defaultdict(list)
+    for importer, targets in edges.items():
+        for imported, weight in targets.items():
+            if knot_of[importer] != knot_of[imported]:  # no cycle goes through it
+                kept.setdefault(importer, {})[imported] = weight
+            elif importer != imported:
+                knotted[knot_of[importer]].append((-weight, importer, imported))
+    for number, ranked in knotted.items():
+        sorter = _IncrementalOrder(sorted(knots[number]))
+        for weight, importer, imported in sorted(ranked):
+            if sorter.add(imported, importer):
+                kept.setdefault(importer, {})[imported] = -weight
     return kept
+
+
+def strong_components(edges: Edges) -> list[list[str]]:
+    """The sets of files that all reach one another (Tarjan, 1972), in linear time; most files are one each."""
+    found: list[list[str]] = []
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    is_open: set[str] = set()
+
+    def enter(path: str) -> tuple[str, Iterator[str]]:
+        index[path] = low[path] = len(index)
+        stack.append(path)
+        is_open.add(path)
+        return path, iter(edges.get(path, ()))
+
+    for start in _nodes(edges):
+        if start in index:
+            continue
+        calls = [enter(start)]  # of a recursion that would be as deep as the repository
+        while calls:
+            path, rest = calls[-1]
+            following = next(rest, None)
+            if following is None:
+                calls.pop()
+                if calls:
+                    low[calls[-1][0]] = min(low[calls[-1][0]], low[path])
+                if low[path] == index[path]:
+                    found.append([])
+                    while path in is_open:
+                        found[-1].append(stack.pop())
+                        is_open.discard(found[-1][-1])
+            elif following not in index:
+                calls.append(enter(following))
+            elif following in is_open:
+                low[path] = min(low[path], index[following])
+    return found
 
 
 class _IncrementalOrder:

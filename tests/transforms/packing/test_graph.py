@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.packing.facts import FileFacts, Import
-from transforms.packing.graph import break_cycles, components, importance_of, order_files
+from transforms.packing.graph import break_cycles, components, importance_of, order_files, strong_components
 from transforms.packing.order import order_repository
 from transforms.packing.resolution import RepositoryIndex
 
@@ -69,6 +70,32 @@ EDGES = st.dictionaries(NODES, st.dictionaries(NODES, st.sampled_from([0.25, 1.0
 
 
 @settings(max_examples=120, deadline=None)
+@given(edges=EDGES)
+def test_strong_components_are_the_files_that_reach_one_another(edges):
+    def reached(start):
+        seen, stack = {start}, [start]
+        while stack:
+            for node in edges.get(stack.pop(), ()):
+                if node not in seen:
+                    seen.add(node)
+                    stack.append(node)
+        return seen
+
+    reach = {node: reached(node) for node in {*edges, *(b for targets in edges.values() for b in targets)}}
+    found = strong_components(edges)
+    assert sorted(node for component in found for node in component) == sorted(reach)
+    for component in found:
+        assert all(set(component) == {b for b in reach[a] if a in reach[b]} for a in component)
+
+
+def test_a_long_chain_of_imports_needs_no_deep_recursion():
+    names = [f"m{n:06}" for n in range(5000)]
+    chain = {a: {b: 1.0} for a, b in itertools.pairwise(names)}
+    assert [only for (only,) in strong_components(chain)] == names[::-1]
+    (knot,) = strong_components({**chain, names[-1]: {names[0]: 1.0}})
+    assert sorted(knot) == names
+
+
 @given(edges=EDGES)
 def test_an_order_holds_each_file_once_after_what_it_imports(edges):
     edges = {a: {b: w for b, w in targets.items() if a != b} for a, targets in edges.items()}
