@@ -1,6 +1,7 @@
 """The engine's programs, compiled for TPUs that aren't there, are held to their memory and to a baseline.
 
-Needs `pip install -e '.[tpu-aot]'`. To write the baseline anew after a change that is meant to change it:
+Needs `make tpu-aot`. A target's programs are compiled once a process, so that its tests belong into one: with several
+workers, `--dist loadgroup`. To write the baseline anew after a change that is meant to change it:
 
     python tests/model/test_tpu_gate.py
 """
@@ -25,14 +26,16 @@ TARGETS = {
 GIB = 1 << 30
 MAX_BYTES = int(15.75 * GIB)
 MAX_DECODE_TEMP = GIB // 2
-# A row of 4,096 tokens: the scores of one layer's heads in float32, and its feed-forward activations.
-MAX_PREFILL_TEMP = GIB
+# A row of 4,096 tokens: its feed-forward activations, and no scores of attention.
+MAX_PREFILL_TEMP = GIB // 2
 TOLERANCE = 0.10
 
 needs_libtpu = pytest.mark.skipif(
-    not is_available(), reason="libtpu isn't installed: pip install -e '.[tpu-aot]' lets this compile for TPUs"
+    not is_available(), reason="libtpu isn't installed: make tpu-aot lets this compile for TPUs"
 )
-each_target = pytest.mark.parametrize("name", TARGETS)
+each_target = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"tpu-{name}")) for name in TARGETS]
+)
 may_take_long = pytest.mark.timeout(3600)  # several compiles, each of them seconds to minutes
 
 
@@ -50,19 +53,7 @@ def test_everything_fits_a_chip(name: str) -> None:
 
 @needs_libtpu
 @may_take_long
-@pytest.mark.parametrize(
-    "name",
-    [
-        "2b",
-        pytest.param(
-            "7b",
-            marks=pytest.mark.xfail(
-                reason="the burst's loop keeps generation caches in another layout than they come in: a copy of "
-                "0.56 GiB at 32 slots before and after it"
-            ),
-        ),
-    ],
-)
+@each_target
 def test_temporaries_of_decoding_stay_small(name: str) -> None:
     assert compiled(name).programs["burst"].temp_bytes <= MAX_DECODE_TEMP
 
@@ -113,8 +104,9 @@ def test_estimated_cycles_stay_near_the_baseline(name: str) -> None:
 @needs_libtpu
 @may_take_long
 def test_a_batch_that_does_not_fit_is_refused_by_the_compiler() -> None:
+    too_many = Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=4096)
     with pytest.raises(ConfigError, match=r"doesn't compile: .*(RESOURCE_EXHAUSTED|memory)"):
-        report_in_subprocess(Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=4096), timeout_s=3600)
+        report_in_subprocess(too_many, programs=["insert"], timeout_s=3600)
 
 
 def test_the_baseline_holds_every_target_and_each_fits_a_chip() -> None:
