@@ -32,6 +32,7 @@ from model.engine.caches import empty_caches, empty_prompt_caches, insert_prompt
 from model.engine.packing import lay_out
 from model.engine.transfer import prompt_row, request_line
 from model.tokenizer import Tokenizer
+from transforms.bridge import prompt_buckets
 from transforms.checks import is_exact_match
 from transforms.fim.training_rows import ExampleRecipe, examples_of
 from transforms.rows import Row
@@ -95,7 +96,7 @@ def forced_bits(
 def exact_matches(gemma: Any, task: InfillTask, files: Sequence[Row], kind: Any) -> list[tuple[str, str, bool]]:
     """(package, middle, whether it is the original) of each hole."""
     shapes = EngineOptions(
-        prompt_buckets=(128, 256, task.max_prompt_tokens), max_new_tokens=task.max_new_tokens, prompt_cache=kind
+        prompt_buckets=prompt_buckets(task.max_prompt_tokens), max_new_tokens=task.max_new_tokens, prompt_cache=kind
     )
     with Engine(gemma, options=shapes) as engine:
         answers = ask(task, engine, files)

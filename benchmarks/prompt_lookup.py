@@ -21,6 +21,7 @@ from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.errors import RecordError
+from transforms.bridge import prompt_buckets
 from transforms.rows import Row
 from transforms.tasks.base import Task, TaskRequest
 from transforms.tasks.docstring import DocstringTask
@@ -50,7 +51,7 @@ def race(model: Any, requests: Sequence[Request], slots: int, prompt_tokens: int
             model,
             options=EngineOptions(
                 slots=slots,
-                prompt_buckets=(128, 256, prompt_tokens),
+                prompt_buckets=prompt_buckets(prompt_tokens),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
                 prompt_lookup=mode,  # type: ignore[arg-type]
             ),
