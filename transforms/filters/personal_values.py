@@ -72,8 +72,6 @@ _RESOLVERS = frozenset(
         "2620:fe::9",
     ]
 )
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All that IANA has given out; other addresses are made up."""
 _EXAMPLE_IPS = frozenset(
     ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
 )
@@ -164,8 +162,7 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
     except ValueError:
         return None
     groups = [group for group in text.split(":") if group]
-    is_assigned = address in _GLOBAL_UNICAST and address.is_global
-    if not is_assigned or str(address) in _RESOLVERS or len(groups) < 3:
+    if not address.is_global or address.is_multicast or str(address) in _RESOLVERS or len(groups) < 3:
         return None
     if len({group.lower() for group in groups}) < 3 or len("".join(groups)) < 8 or text.lower().startswith("2001:db8"):
         return None
