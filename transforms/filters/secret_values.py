@@ -354,7 +354,7 @@ _KUBERNETES_ENTRY = re.compile(
 )
 _KUBERNETES_KIND = re.compile(rb"(?im)^[ \t]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?secret[\"']?[ \t]*\r?$")
 _DOCUMENT_BREAK = re.compile(rb"(?m)^---")
-_KUBERNETES_BYTES = 16_384
+_KUBERNETES_BYTES = 2048
 
 
 def kubernetes_secret(candidate: Candidate) -> Verdict | None:
