@@ -78,8 +78,8 @@ def page(samples: list[Sample]) -> str:
     """The samples as Markdown."""
     parts = [
         "# Redacted samples",
-        "Made by `python -m benchmarks.filter_samples` from the output of `codemill filter` (default policy). Each line "
-        "is as it stands in the dataset; what stood there before was never written anywhere. *Validated* means that a "
+        "Made by `python -m benchmarks.filter_samples` from the output of `codemill filter` (default policy). Each "
+        "line is as it stands in the dataset; what stood there before was never written anywhere. *Validated* means that a "
         "checksum, a structure or a decoder confirmed the value.",
     ]
     for number, sample in enumerate(samples, start=1):
