@@ -79,8 +79,8 @@ def page(samples: list[Sample]) -> str:
     parts = [
         "# Redacted samples",
         "Made by `python -m benchmarks.filter_samples` from the output of `codemill filter` (default policy). Each "
-        "line is as it stands in the dataset; what stood there before was never written anywhere. *Validated* means that a "
-        "checksum, a structure or a decoder confirmed the value.",
+        "line is as it stands in the dataset; what stood there before was never written anywhere. *Validated* means "
+        "that a checksum, a structure or a decoder confirmed the value.",
     ]
     for number, sample in enumerate(samples, start=1):
         verdict = "validated" if sample.validated else f"confidence {sample.confidence:.1f}"

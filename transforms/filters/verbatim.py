@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -132,7 +133,7 @@ def open_known_text(folder: str) -> KnownText:
 
 def _longest_run(positions: Sequence[int]) -> int:
     best = run = 1
-    for before, after in zip(positions, positions[1:], strict=False):
+    for before, after in itertools.pairwise(positions):
         run = run + 1 if after == before + 1 else 1
         best = max(best, run)
     return best
