@@ -75,7 +75,8 @@ def body_changed(row: Mapping[str, Any]) -> str | None:
         return None
     written = content[:start] + row["generated_code"] + content[end:]
     line = content.count("\n", 0, start) + 1
-    before, after = (without_body(text, line) for text in (content, written))
+    name = row["symbol_name"].rpartition(".")[2]
+    before, after = (without_body(text, name, line) for text in (content, written))
     if before is None:
         return "source does not parse"
     return None if before == after else "code outside the body changed"
@@ -102,8 +103,8 @@ def undocumented(text: str) -> str | None:
     return ast.dump(tree)
 
 
-def without_body(text: str, line: int) -> str | None:
-    """A text's tree as text, but for the body of the innermost function whose body is on that line."""
+def without_body(text: str, name: str, line: int) -> str | None:
+    """A text's tree as text, but for the body of the innermost function of that name whose body is on that line."""
     tree = parsed(text)
     if tree is None:
         return None
@@ -111,6 +112,7 @@ def without_body(text: str, line: int) -> str | None:
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name == name
         and node.lineno <= line <= (node.end_lineno or 0)
         and any(statement.lineno >= line for statement in node.body)
     ]
