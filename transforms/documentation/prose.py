@@ -65,14 +65,16 @@ def is_refusal(text: str) -> bool:
 
 
 def reads_as_code(text: str, grammar: str) -> bool:
-    """Whether a text is code where prose is wanted: it begins with a fence, or its first paragraph is made of
-    statements.
+    """Whether a text is code where prose is wanted: it begins with a fence, is nothing but a member or a call, or its
+    first paragraph is made of statements.
 
     >>> reads_as_code("return width * height", "python"), reads_as_code("Return the width.", "python")
     (True, False)
+    >>> reads_as_code("self.width", "python"), reads_as_code("package.module\\n\\nHolds shapes.", "python")
+    (True, False)
     """
     stripped = text.strip()
-    if stripped.startswith(("```", "~~~")):
+    if stripped.startswith(("```", "~~~")) or _is_lone_expression(stripped):
         return True
     first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first))):
@@ -90,6 +92,19 @@ def _is_python(text: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return any(not isinstance(node, ast.Expr) and not _could_be_words(node) for node in statements)
+
+
+def _is_lone_expression(text: str) -> bool:
+    """Whether the whole text is a member, a call or an element, as `self.width`; most languages write them alike."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(
+        body[0].value, ast.Attribute | ast.Call | ast.Subscript
+    )  # fmt: skip
 
 
 def _could_be_words(node: ast.stmt) -> bool:

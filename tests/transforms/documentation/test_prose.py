@@ -20,6 +20,8 @@ from transforms.documentation.types import types_agree
         ("int x = 1;", "c"),
         ("```\nanything\n```", "go"),
         ("function f(x) {\n  return x;\n}", "python"),
+        ("self.width", "python"),
+        ("area(w, h)", "javascript"),
     ],
 )
 def test_code_is_no_prose(text, grammar):
@@ -38,6 +40,8 @@ def test_code_is_no_prose(text, grammar):
         "Parse a file;\nthen close it.",
         "Usage:\n\n    x = area(1, 2)\n",
         "The class that holds all of it",
+        "package.module\n\nHolds shapes.",
+        "Width",
         "{@inheritDoc}",
         "Gibt die Fläche zurück.",
         "返回面积。",
