@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
-from tests.gcs import gcs_emulator, gcs_root  # noqa: F401
 from tests.jobs import uppercase
 
 
