@@ -14,14 +14,14 @@ from tests.jobs import uppercase
 
 
 @pytest.fixture
-def forker(gcs_emulator):  # noqa: F811
+def forker(gcs_emulator):
     made = uppercase.Forker()
     yield made
     made.close()
 
 
 @pytest.fixture
-def bucket(gcs_root, tmp_path) -> str:  # noqa: F811
+def bucket(gcs_root, tmp_path) -> str:
     """A bucket with a corpus in it, one file of which is bad."""
     for name, rows in (("a", 40), ("deep/b", 20)):
         path = uppercase.write_corpus(tmp_path / f"{name}.parquet", rows)
