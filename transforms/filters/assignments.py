@@ -31,6 +31,8 @@ from transforms.filters.secret_values import (
 
 MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
+_MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
+"""The shortest value, and the shortest one where the name says little."""
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not looked at again: a line of `a=a=a=` is judged once, not at each name."""
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
@@ -66,9 +68,13 @@ _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
 )
 _QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
-_QUOTED = {q: re.compile(rb"(?:[^\\\n" + q + rb"]|\\[^\n])*+") for q in (b'"', b"'", b"`")}
+_QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
 _SPACE = re.compile(rb"\s")
-_BARE_END = re.compile(rb"[\s,;\"'`<>)}\]\\]|&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26|\\n")
+_DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
+_TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
+_BARE = re.compile(rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+")
+"""An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
 _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
@@ -99,9 +105,11 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         if not quote:
             return None
         quote, end = b"", _bare_end(data, start)
-    value = data[start:end]
-    if len(value) > _LONG_VALUE_BYTES:
+    if end - start > _LONG_VALUE_BYTES:
         candidate.document.skip_until[candidate.rule.id] = end
+    if end - start < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES):
+        return None
+    value = data[start:end]
     if not quote:
         if not _bare_is_a_value(candidate, value, separator, opening):
             return None
@@ -135,14 +143,13 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     quote = candidate.match.group("open")
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
-    if (
-        len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16)
-        or is_placeholder(value)
-        or is_path_or_url(value)
-        or (not quote and _EXPRESSION.search(value))
-    ):
+    if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
         return None
-    if not re.search(rb"[A-Za-z]", value) or not re.search(rb"\d", value) or re.search(rb"\s", value):
+    if not _DIGIT.search(value) or not _LETTER.search(value) or _SPACE.search(value):
+        return None
+    if not is_password and not _TOKEN_CHARS.fullmatch(value):
+        return None
+    if is_placeholder(value) or is_path_or_url(value) or (not quote and _EXPRESSION.search(value)):
         return None
     if _IDENTIFIER.match(value) and is_wordlike(value.rpartition(b"_")[0]):
         return None
@@ -157,7 +164,7 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
             if clear and b"-" not in candidate.match.group("sep")
             else None
         )
-    if not re.fullmatch(rb"[\w+/=.~-]+", value) or _HASH_NAME.search(candidate.before(40)):
+    if _HASH_NAME.search(candidate.before(40)):
         return None
     is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
@@ -228,13 +235,12 @@ def _bare_end(data: bytes, start: int) -> int:
     whole = data[start : line.start() if line else start + MAX_VALUE_BYTES].rstrip(b",;")
     if len(whole) >= 12 and _is_unbalanced(whole):
         return start + len(whole)
-    match = _BARE_END.search(data, start, min(len(data), start + MAX_VALUE_BYTES))
-    return match.start() if match else min(len(data), start + MAX_VALUE_BYTES)
+    return _BARE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
 
 
 def _is_unbalanced(value: bytes) -> bool:
     """Whether a bracket is closed by one of another kind, with four kinds of punctuation about: no language's syntax."""
-    if len(set(value) & set(b"(){}[]<>$#")) < 4:
+    if len(set(value.translate(None, _NOT_BRACKETS))) < 4:
         return False
     open_brackets: list[int] = []
     for byte in value:
@@ -267,7 +273,9 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
 
 def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
     size = len(value)
-    if size < 5 or size >= MAX_VALUE_BYTES or is_placeholder(value) or is_path_or_url(value):
+    if size < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES) or size >= MAX_VALUE_BYTES:
+        return None
+    if is_placeholder(value) or is_path_or_url(value):
         return None
     if _REGEX.search(value) or _CHARSET_NAME.match(value):
         return None
@@ -284,7 +292,7 @@ def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | Non
     if kind == "strong":
         good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
         return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
-    good = size >= 16 and looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
+    good = looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
     return 0.5 if good else None
 
 

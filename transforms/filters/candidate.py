@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from re import Match
+from re import Match, Pattern
 from typing import TYPE_CHECKING
 
 from transforms.filters.lexical import Lexical
@@ -24,6 +24,7 @@ class Document:
         default_factory=dict
     )  # by rule id: matches that begin before are of a value already judged
     _lexical: Lexical | None = field(default=None, repr=False)
+    _offsets: dict[Pattern[bytes], list[int]] = field(default_factory=dict, repr=False)
 
     @property
     def lexical(self) -> Lexical:
@@ -31,6 +32,12 @@ class Document:
         if self._lexical is None:
             self._lexical = Lexical(self.data, self.language)
         return self._lexical
+
+    def offsets_of(self, pattern: Pattern[bytes]) -> list[int]:
+        """Where a pattern matches in the document, ascending."""
+        if pattern not in self._offsets:
+            self._offsets[pattern] = [match.start() for match in pattern.finditer(self.data)]
+        return self._offsets[pattern]
 
 
 @dataclass(slots=True)  # not frozen: that would double the time of making one

@@ -7,8 +7,8 @@ whole text.
 
 Each byte is tried as a start at most once a rule. How a start is looked for depends on the rule:
 
-- anywhere: `search` in the window;
-- at keywords, where each match begins with one: literals are found first, and the pattern is tried at those only;
+- at literals, where each match begins with one (a keyword, or `prefixes.py`): the pattern is tried at those only;
+- anywhere: `search` in the window, or one start after another where a match may be long, since `search` would read on;
 - beside a provider's name: a value of the right shape must stand within reach. Whether one does is asked once for a
   stretch of text, so a line that repeats the name a thousand times costs one search;
 - terms of which only hashes are known: they have fixed lengths, so the end tells the starts.
@@ -19,11 +19,13 @@ adversarial input costs a linear pass and not a call a byte.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from re import Match
 
 from transforms.filters.candidate import Document
+from transforms.filters.prefixes import literal_prefixes
 from transforms.filters.rules import NEAR_GAP_BYTES, Rule
 from transforms.filters.trigger import escape_literal
 
@@ -35,6 +37,7 @@ _MAX_WINDOW_BYTES = 4096
 _MANY_WORDS = 6
 """With more keywords than this, one call of Hyperscan is faster than a `find` for each."""
 _MAX_AHEAD_BYTES = 1 << 16
+_LONG_MATCH_BYTES = 1024
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 Starts = Callable[[bytes, int, int], list[int]]
@@ -56,7 +59,14 @@ class Matcher:
         self._reach = rule.trigger.max_bytes + LOOKAHEAD_BYTES
         words = rule.keyword_bytes
         self._starts = _keyword_starts(words, has_triggers) if rule.anchored else None
+        if self._starts is None and (prefixes := literal_prefixes(rule.pattern)):
+            words, self._starts = prefixes, _prefix_starts(prefixes)
         self._longest_word = max(map(len, words), default=0)
+        self._step = self._stepper() if self._starts is None and self._reach > _LONG_MATCH_BYTES else None
+
+    def _stepper(self) -> re.Pattern[bytes]:
+        """Ends where the first match begins that begins at most `lead` bytes on."""
+        return re.compile(b"(?s:.){0,%d}?(?=%s)" % (self._lead, self._rule.pattern.encode("utf-8")))
 
     def matches(self, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
         """The exact matches, in order."""
@@ -90,9 +100,12 @@ class Matcher:
     def _first(self, data: bytes, start: int, end: int) -> Match[bytes] | None:
         """The first match that starts from `start` on, and at keywords up to `end`."""
         limit = end + self._reach
-        if self._starts is None:
-            return self._regex.search(data, start, limit)
         match_at = self._regex.match
+        if self._starts is None:
+            if self._step is None:
+                return self._regex.search(data, start, limit)
+            skipped = self._step.match(data, start, limit)
+            return match_at(data, skipped.end(), limit) if skipped else None
         # a keyword that begins before the trigger's end may end after it
         for at in self._starts(data, start, end + self._longest_word):
             match = match_at(data, at, limit) if at <= end else None
@@ -150,6 +163,19 @@ def _keyword_starts(words: tuple[bytes, ...], with_hyperscan: bool) -> Starts:
                 found.add(first + at)
                 at = window.find(word, at + 1)
         return sorted(found)
+
+    return starts
+
+
+def _prefix_starts(prefixes: tuple[bytes, ...]) -> Starts:
+    def starts(data: bytes, first: int, last: int) -> list[int]:
+        found = []
+        for prefix in prefixes:
+            at = data.find(prefix, first, last)
+            while at >= 0:
+                found.append(at)
+                at = data.find(prefix, at + 1, last)
+        return sorted(found) if len(found) > 1 else found
 
     return starts
 

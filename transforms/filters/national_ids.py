@@ -56,6 +56,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "my.nric": ("nric", "mykad"),
 }
 """Modules of `stdnum`, and the words that name their numbers."""
+_FIRST_WORDS = frozenset(name.split()[0] for names in _WORDS.values() for name in names)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -67,6 +68,8 @@ def national_id_number(candidate: Candidate) -> Verdict | None:
         return None
     before = candidate.before(_BEFORE_BYTES).decode("utf-8", "replace")
     words = f" {_NO_WORD.sub(' ', _CAMEL.sub(' ', before)).lower().strip()} "
+    if _FIRST_WORDS.isdisjoint(words.split()):
+        return None
     for module, names in _WORDS.items():
         if any(f" {name} " in words for name in names) and _is_valid(module)(text):
             return candidate.verdict(validated=True)

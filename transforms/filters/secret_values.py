@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import itertools
 import json
 import math
@@ -66,7 +67,7 @@ _INNER_NUMBERS = re.compile(rb"[0-9][^0-9]+[0-9]")
 _NOT_SYMBOLS = string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
 _NOT_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode()))
 _SPACE_OR_EXPRESSION = re.compile(rb"[\s\\]|\[\^|\(\?")
-_EXAMPLE_TOKEN = re.compile(rb"(?i)example|x{6}|\*{3}|\.\.\.|placeholder|your[-_]|<|0{12}")
+_EXAMPLE_MARKS = (b"example", b"xxxxxx", b"***", b"...", b"placeholder", b"your-", b"your_", b"<", b"0" * 12)
 _TABLED = 4096
 _N_LOG_N = [0.0, *(n * math.log2(n) for n in range(1, _TABLED))]
 
@@ -181,7 +182,10 @@ def plausible_token(candidate: Candidate) -> Verdict | None:
     """For values with a shape of their own: anything but masks and examples."""
     value = candidate.value
     tail = value[-24:]
-    if len(set(tail)) < 5 or (len(value) > 40 and len(set(value[:40])) < 6) or _EXAMPLE_TOKEN.search(value):
+    if len(set(tail)) < 5 or (len(value) > 40 and len(set(value[:40])) < 6):
+        return None
+    lowered = value.lower()
+    if any(mark in lowered for mark in _EXAMPLE_MARKS):
         return None
     return candidate.verdict()
 
@@ -360,6 +364,10 @@ _KUBERNETES_BYTES = 2048
 def kubernetes_secret(candidate: Candidate) -> Verdict | None:
     """The values of a Kubernetes Secret: base64 below `data:` in a YAML document whose kind is Secret."""
     data, (start, end) = candidate.data, candidate.span
+    kinds = candidate.document.offsets_of(_KUBERNETES_KIND)
+    nearest = bisect.bisect_left(kinds, max(0, start - _KUBERNETES_BYTES))
+    if nearest == len(kinds) or kinds[nearest] >= end + _KUBERNETES_BYTES:
+        return None
     first = max(0, start - _KUBERNETES_BYTES)
     before = _DOCUMENT_BREAK.split(data[first:start])[-1]
     after = _DOCUMENT_BREAK.split(data[start : end + _KUBERNETES_BYTES])[0]
