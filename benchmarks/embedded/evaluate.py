@@ -141,11 +141,11 @@ def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     import model as models
     from model.engine import Engine, EngineOptions
-    from transforms.tasks.infill import _newline_ids
+    from transforms.tasks.shared import newline_ids as newline_ids_of
 
     files = draw_files(read_files([str(options.corpus)]), options.files, options.seed)
     tokenizer = Tokenizer.load(options.model)
-    newline_ids = _newline_ids(options.model)
+    newline_ids = newline_ids_of(options.model)
     model = models.load(options.model)
     shapes = EngineOptions(prompt_buckets=(128, 256, options.prompt_tokens), max_new_tokens=options.new_tokens)
     engine = Engine(model, options=shapes)

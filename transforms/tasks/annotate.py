@@ -1,8 +1,8 @@
 """Annotate: a user's own chat task (`transforms.tasks.task_file`) about files, classes and functions.
 
-The template is filled in for each target and asked in chat form; the answer is read as text, as code in a fence or as
-JSON by a schema, and judged by what the task file asks for. A definition that doesn't fit loses its last lines
-(`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
+The template is filled in for each target and asked in chat form; the answer is read as text, as one line, as code in
+a fence or as JSON by a schema, and judged by what the task file asks for. A definition that doesn't fit loses its last
+lines (`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from transforms.fim.syntax import Source
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.shared import byte_to_char, code_of_answer, fit_code, open_tokenizer, read_source, rejected
+from transforms.tasks.shared import (
+    byte_to_char,
+    code_of_answer,
+    fit_code,
+    newline_ids,
+    open_tokenizer,
+    read_source,
+    rejected,
+)
 from transforms.tasks.task_file import AnnotationSpec, render
 
 REASONS: Final = {
@@ -132,13 +140,17 @@ class AnnotateTask:
         target: AnnotateTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         answer = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens)).strip()
+        is_whole = completion.finish_reason != "length"
+        if self.spec.answer.kind == "line":
+            answer, line_end, _ = answer.partition("\n")  # of a piece that holds one without beginning with it
+            is_whole = is_whole or bool(line_end)
         language = grammar_name(row.language, row.path) or ""
         original = row.content.encode()[target.start : target.end].decode()
         try:
             code, found = self._read(answer, language)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        verdicts = self._verdicts(target, answer, code, found, language, original, completion)
+        verdicts = self._verdicts(target, answer, code, found, language, original, is_whole=is_whole)
         for check, reason in REASONS.items():
             if verdicts[check] is False:
                 return rejected(request, reason, f"{len(completion.tokens)} tokens were generated")
@@ -171,7 +183,7 @@ class AnnotateTask:
     ) -> TaskRequest | RejectedTarget:
         start, end = (0, len(source.data)) if symbol is None else (symbol.start, symbol.end)
         name = f"{kind}:{symbol.qualified_name if symbol else ''}:{start}"
-        tokenizer = open_tokenizer(self.tokenizer)
+        tokenizer, is_line = open_tokenizer(self.tokenizer), self.spec.answer.kind == "line"
         shown: list[str] = []
 
         def build(code: str) -> list[int]:
@@ -197,7 +209,7 @@ class AnnotateTask:
             request=Request(
                 prompt=tuple(prompt),
                 max_new_tokens=self.max_new_tokens,
-                stop_ids=chat_stop_ids(tokenizer),
+                stop_ids=chat_stop_ids(tokenizer) | (newline_ids(self.tokenizer) if is_line else frozenset()),
                 sampling=Sampling(
                     temperature=self.temperature,
                     top_k=self.top_k,
@@ -237,7 +249,8 @@ class AnnotateTask:
         found: Any,
         language: str,
         original: str,
-        completion: Completion,
+        *,
+        is_whole: bool,
     ) -> dict[str, bool | None]:
         spec = self.spec.answer
         right_form = True
@@ -250,7 +263,7 @@ class AnnotateTask:
         name = target.name.split(".")[-1]
         return {
             "not_empty": any(character.isalnum() for character in answer) or answer.strip() in ("[]", "{}"),
-            "not_cut_off": completion.finish_reason != "length",
+            "not_cut_off": is_whole,
             "no_refusal": not is_refusal(answer),
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,

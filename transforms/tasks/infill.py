@@ -34,6 +34,7 @@ from transforms.fim.spans import DEFAULT_MIX, RECIPE_VERSION, Recipe, Span, choo
 from transforms.fim.windows import Window, fit_window
 from transforms.rows import Rejection, Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.shared import newline_ids, open_tokenizer
 
 # The checks that can reject a middle, in the order in which they are asked, with the reason that they give.
 # A verdict of None (can't be told) rejects nothing.
@@ -186,7 +187,7 @@ class InfillTask:
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Judges one middle."""
         target: InfillTarget = request.payload
-        tokenizer = _tokenizer(self.tokenizer)
+        tokenizer = open_tokenizer(self.tokenizer)
         ids = strip_final_separator(tokenizer, completion.tokens)
         middle, ended_by = self._middle(tokenizer, target.span, ids, completion)
         verdicts = self._verdicts(tokenizer, row, target.span, ids, middle, ended_by)
@@ -220,7 +221,7 @@ class InfillTask:
 
     def _request(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
         name = f"{span.kind}:{span.start}:{span.end}"
-        tokenizer = _tokenizer(self.tokenizer)
+        tokenizer = open_tokenizer(self.tokenizer)
         path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
         budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
         try:
@@ -265,7 +266,7 @@ class InfillTask:
         return self.stop_at_newline and span.kind == "single_line"
 
     def _stop_ids(self, tokenizer: Tokenizer, span: Span) -> frozenset[int]:
-        newlines = _newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
+        newlines = newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
         return fim_stop_ids(tokenizer) | newlines
 
     def _middle(self, tokenizer: Tokenizer, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
@@ -274,7 +275,7 @@ class InfillTask:
         if self._stops_at_newline(span):
             if "\n" in text:  # a piece that holds a line break without beginning with one
                 return text.split("\n", 1)[0], "newline"
-            if completion.stop_id in _newline_ids(self.tokenizer):
+            if completion.stop_id in newline_ids(self.tokenizer):
                 return text, "newline"
         return text, completion.finish_reason
 
@@ -308,22 +309,7 @@ def _check_encodable(content: str) -> None:
         raise RecordError("lone_surrogate", detail) from None
 
 
-# Opened at first use in each process; tasks stay small and picklable.
-
-
-@functools.lru_cache(maxsize=4)
-def _tokenizer(path: str) -> Tokenizer:
-    return Tokenizer.load(path)
-
-
-@functools.lru_cache(maxsize=4)
-def _newline_ids(path: str) -> frozenset[int]:
-    """The pieces that begin with a line feed."""
-    tokenizer = _tokenizer(path)
-    return frozenset(id_ for id_ in range(tokenizer.vocab_size) if tokenizer.decode_bytes([id_]).startswith(b"\n"))
-
-
 @functools.lru_cache(maxsize=4)
 def _control_names(path: str) -> tuple[str, ...]:
-    tokenizer = _tokenizer(path)
+    tokenizer = open_tokenizer(path)
     return tuple(sorted(tokenizer.piece(id_) for id_ in tokenizer.control_ids))

@@ -24,6 +24,13 @@ def open_tokenizer(path: str) -> Tokenizer:
     return Tokenizer.load(path)
 
 
+@functools.lru_cache(maxsize=4)
+def newline_ids(path: str) -> frozenset[int]:
+    """The pieces that begin with a line feed: what ends an answer of one line."""
+    tokenizer = open_tokenizer(path)
+    return frozenset(id_ for id_ in range(tokenizer.vocab_size) if tokenizer.decode_bytes([id_]).startswith(b"\n"))
+
+
 def read_source(row: Row, languages: Sequence[str]) -> Source:
     """The row's syntax tree.
 

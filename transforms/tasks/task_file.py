@@ -10,7 +10,7 @@
     template: |                         # Jinja2, sandboxed; a field that isn't there is refused before anything runs
       Explain {{ name }} ({{ depth }}):
       {{ code }}
-    answer: {kind: text, min_chars: 40} # text; code (in a fence, must parse); json (by a schema)
+    answer: {kind: text, min_chars: 40} # text; line (its first one); code (in a fence, must parse); json (by a schema)
 
 Fields of a template: code, language, path, repo_name, kind, name, signature, documentation, and the task's params. A
 definition that doesn't fit loses its last lines (`is_windowed`).
@@ -44,7 +44,7 @@ class AnswerSpec:
     """How an answer is read.
 
     Args:
-        kind: `text`, `code` or `json`.
+        kind: `text`; `line`: its first line, where generation ends (labels, titles); `code`; `json`.
         language: Code: a template for its language; "" is the target's own.
         whole: Code: takes the place of the target, which must be mended by it.
         schema: JSON: its schema.
@@ -56,7 +56,7 @@ class AnswerSpec:
         must_not_match: One that may not be.
     """
 
-    kind: Literal["text", "code", "json"] = "text"
+    kind: Literal["text", "line", "code", "json"] = "text"
     language: str = ""
     whole: bool = False
     schema: Mapping[str, Any] | None = None
@@ -175,8 +175,8 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
         raise ConfigError(f"param {clash[0]} has the name of a field")
     if spec.select not in ("any", "broken"):
         raise ConfigError(f"select is {spec.select!r}; it can be any or broken")
-    if spec.answer.kind not in ("text", "code", "json"):
-        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, code or json")
+    if spec.answer.kind not in ("text", "line", "code", "json"):
+        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, line, code or json")
     _check_template("template", spec.template, {*FIELDS, *spec.params})
     _check_template("answer.language", spec.answer.language, {"language", *spec.params})
     for key in ("must_match", "must_not_match"):

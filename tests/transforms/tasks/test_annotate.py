@@ -105,6 +105,25 @@ def test_a_good_answer_is_accepted_in_its_form(name, make, answer):
     assert (accepted.columns["answer_json"] is not None) == (kind == "json")
 
 
+LABEL = """
+name: label
+targets: [function]
+template: "One word for {{ name }}: {{ code }}"
+answer: {kind: line, max_chars: 20}
+"""
+
+
+def test_an_answer_of_one_line_ends_there_whatever_the_model_goes_on_with(make, answer, task_file, small_tokenizer):
+    task = make(task_file(LABEL))
+    stops = next(iter(task.requests(row_of()))).request.stop_ids
+    assert all(id_ in stops for id_ in small_tokenizer.encode("\n"))
+    for finish_reason in ("stop", "length"):
+        accepted = answer(task, "geometry\nand more that nobody asked for", finish_reason=finish_reason)
+        assert isinstance(accepted, Accepted) and accepted.columns["answer"] == "geometry"
+    assert reason(answer(task, "geo", finish_reason="length")) == "cut_off"
+    assert reason(answer(task, "\n", finish_reason="stop")) == "empty_answer"
+
+
 BAD = [
     ("explain", "", "empty_answer"),
     ("explain", "Short.", "length_out_of_bounds"),
