@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
+from re import Match
 
 from transforms.filters.candidate import Candidate, Verdict
 from transforms.filters.secret_values import (
@@ -61,15 +62,9 @@ _STRUCTURE_KEY = re.compile(
 _HASH_NAME = re.compile(
     rb"(?i)hash|digest|checksum|sha\d*|md5|commit|etag|integrity|fingerprint|revision|uuid|guid|thumbprint"
 )
-_CODE_LANGUAGES = frozenset(
-    b"python java javascript typescript c c++ cpp c# csharp go rust kotlin swift scala ruby php dart lua perl r julia haskell objective-c groovy elixir tsx jsx".split()
-)
-_CONFIG_PATH = re.compile(
-    r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
-)
 _QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
 _QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
-_SPACE = re.compile(rb"\s")
+_SPACE, _BEFORE_SPACE = re.compile(rb"\s"), re.compile(rb"\S*+")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
@@ -223,6 +218,14 @@ def _name_kind(name: bytes) -> str:
     return "strong" if owner and not _STRUCTURE_KEY.search(owner.group(1) or b"") else "weak"
 
 
+def looks_until(match: Match[bytes]) -> int:
+    """Where what these validators look at ends: a little behind the value, which ends at a space, or at its quote."""
+    data, start = match.string, match.start("v")
+    end = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
+    quote = match.group("open")[-1:]
+    return max(end, _quoted_end(data, start, quote) if quote in _QUOTED else 0, match.end()) + 64
+
+
 def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
     """The closing quote's offset, or -1 where the line ends first."""
     end = _QUOTED[quote].match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
@@ -231,8 +234,7 @@ def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
 
 def _bare_end(data: bytes, start: int) -> int:
     """The end of an unquoted value. Brackets that don't balance make no expression, so such a value runs to the next space."""
-    line = _SPACE.search(data, start, start + MAX_VALUE_BYTES)
-    whole = data[start : line.start() if line else start + MAX_VALUE_BYTES].rstrip(b",;")
+    whole = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).group().rstrip(b",;")  # type: ignore[union-attr]
     if len(whole) >= 12 and _is_unbalanced(whole):
         return start + len(whole)
     return _BARE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
@@ -264,11 +266,10 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
     start = candidate.match.start("v")
     if candidate.data[start + len(value) : start + len(value) + 1] in (b"(", b"["):
         return False
-    is_config = bool(candidate.document.path and _CONFIG_PATH.search(candidate.document.path))
-    if re.search(rb"\d", value) is None and not (is_config and len(value) >= 8) and not looks_random(value):
+    document = candidate.document
+    if not _DIGIT.search(value) and not (document.is_config and len(value) >= 8) and not looks_random(value):
         return False
-    language = candidate.document.language.lower().encode()
-    return language not in _CODE_LANGUAGES or is_config or candidate.document.lexical.is_text(start)
+    return not document.is_code or document.lexical.is_text(start)
 
 
 def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:

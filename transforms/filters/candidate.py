@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from re import Match, Pattern
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,16 @@ from transforms.filters.lexical import Lexical
 
 if TYPE_CHECKING:
     from transforms.filters.rules import Rule
+
+
+_CODE_LANGUAGES = frozenset(
+    "python java javascript typescript c c++ cpp c# csharp go rust kotlin swift scala ruby php dart lua perl r julia haskell "
+    "objective-c groovy elixir tsx jsx".split()
+)
+_CONFIG_PATH = re.compile(
+    r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt"
+    r"|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
+)
 
 
 @dataclass
@@ -20,49 +32,54 @@ class Document:
     language: str = ""
     path: str = ""
     judged: dict[tuple[str, bytes, bytes, bool], float | None] = field(default_factory=dict, repr=False)
-    skip_until: dict[str, int] = field(
-        default_factory=dict
-    )  # by rule id: matches that begin before are of a value already judged
-    _lexical: Lexical | None = field(default=None, repr=False)
-    _offsets: dict[Pattern[bytes], list[int]] = field(default_factory=dict, repr=False)
+    skip_until: dict[str, int] = field(default_factory=dict)
+    """By rule id: matches that begin before are of a value already judged."""
 
-    @property
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether bytes are characters."""
+        return self.data.isascii()
+
+    @cached_property
+    def is_config(self) -> bool:
+        """Whether its path is that of a configuration, a script or a note."""
+        return bool(self.path) and _CONFIG_PATH.search(self.path) is not None
+
+    @cached_property
+    def is_code(self) -> bool:
+        """Whether what is no comment and no string in it is an expression."""
+        return self.language.lower() in _CODE_LANGUAGES and not self.is_config
+
+    @cached_property
     def lexical(self) -> Lexical:
         """Which bytes are comments or strings."""
-        if self._lexical is None:
-            self._lexical = Lexical(self.data, self.language)
-        return self._lexical
+        return Lexical(self.data, self.language)
 
-    def offsets_of(self, pattern: Pattern[bytes]) -> list[int]:
-        """Where a pattern matches in the document, ascending."""
-        if pattern not in self._offsets:
-            self._offsets[pattern] = [match.start() for match in pattern.finditer(self.data)]
-        return self._offsets[pattern]
+    def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
+        """Offsets of the lines that a pattern matches, ascending; the pattern begins with the line break before."""
+        if pattern not in self._lines_like:
+            self._lines_like[pattern] = [match.start() for match in pattern.finditer(b"\n" + self.data)]
+        return self._lines_like[pattern]
+
+    @cached_property
+    def _lines_like(self) -> dict[Pattern[bytes], list[int]]:
+        return {}
 
 
-@dataclass(slots=True)  # not frozen: that would double the time of making one
 class Candidate:
-    """One exact match of a rule, for its validator to judge. It may look around the match, at `data`."""
+    """One exact match of a rule, for its validator to judge. It may look around the match, at `data`.
 
-    match: Match[bytes]
-    document: Document
-    rule: Rule
+    Made for every match, so what nearly every validator asks for is worked out at once: `data`, the whole document's
+    bytes; `span`, the value's (group `v`, or the whole match); `value`, its bytes.
+    """
 
-    @property
-    def data(self) -> bytes:
-        """The whole document's bytes."""
-        return self.document.data
+    __slots__ = ("data", "document", "match", "rule", "span", "value")
 
-    @property
-    def span(self) -> tuple[int, int]:
-        """The value's span: group `v`, or the whole match."""
-        return self.match.span("v" if "v" in self.match.re.groupindex else 0)
-
-    @property
-    def value(self) -> bytes:
-        """The value's bytes."""
-        start, end = self.span
-        return self.data[start:end]
+    def __init__(self, match: Match[bytes], document: Document, rule: Rule):
+        self.match, self.document, self.rule = match, document, rule
+        self.data = document.data
+        self.span = match.span(rule.value_group)
+        self.value = match[rule.value_group]
 
     def before(self, num_bytes: int) -> bytes:
         """Up to `num_bytes` of the same line before the value."""
@@ -97,8 +114,3 @@ class Verdict:
     type: str = ""
     more: tuple[Verdict, ...] = ()
     """Further values of the same match."""
-
-    def moved(self, offset: int) -> Verdict:
-        """The same verdict, so many bytes further on."""
-        more = tuple(verdict.moved(offset) for verdict in self.more)
-        return Verdict(self.start + offset, self.end + offset, self.validated, self.confidence, self.type, more)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from transforms.filters.findings import Finding, resolve_overlaps
@@ -114,7 +114,7 @@ class ContentFilter:
         findings = self._scanner.scan(text, language=language, path=path)
         if self._classifier is not None:
             findings = resolve_overlaps([*findings, *self._classifier(text, language)])
-        return [replace(f, action=self.policy.action(f.type, f.confidence)) for f in findings]
+        return [f._replace(action=self.policy.action(f.type, f.confidence)) for f in findings]
 
     def filter_input(self, text: str, language: str = "", path: str = "") -> FilterOutcome:
         """Scans and redacts a source text, before it becomes a prompt or a row. Deterministic and idempotent.
@@ -158,8 +158,7 @@ class ContentFilter:
         first, last = len(before), len(before) + len(completion)
         first_byte = len(before.encode("utf-8", "surrogatepass"))
         return [
-            replace(
-                f,
+            f._replace(
                 start=f.start - first,
                 end=f.end - first,
                 byte_start=f.byte_start - first_byte,

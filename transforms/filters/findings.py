@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 HASH_KEY_VARIABLE = "CODEMILL_HASH_KEY"
 _PUBLIC_KEY = b"codemill filters"
 _HASH_BYTES = 6
+_SPAN = attrgetter("byte_start", "byte_end")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One span that a rule matched and its validator let pass.
 
     Args:
@@ -49,7 +49,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain values, for a row's `findings` column and for reports."""
-        return asdict(self)
+        return self._asdict()
 
 
 def hash_key_from_environment() -> bytes:
@@ -72,23 +72,21 @@ def resolve_overlaps(findings: list[Finding]) -> list[Finding]:
     Ties go to the one that starts first, then to the smaller rule id, so the result does not depend on order. The
     result is sorted by start.
     """
+    ordered = sorted(findings, key=_SPAN)
     kept: list[Finding] = []
-    ordered = sorted(findings, key=lambda f: (f.byte_start, f.byte_end))
-    cluster: list[Finding] = []
+    cluster: list[Finding] = []  # findings that touch, one after another
     reach = -1
     for finding in ordered:
-        if finding.byte_start >= reach and cluster:
-            kept += _best_of(cluster)
-            cluster = []
-        cluster.append(finding)
-        reach = max(reach, finding.byte_end) if len(cluster) > 1 else finding.byte_end
-    kept += _best_of(cluster)
-    return kept
+        if finding.byte_start >= reach:
+            kept += cluster if len(cluster) < 2 else _best_of(cluster)
+            cluster, reach = [finding], finding.byte_end
+        else:
+            cluster.append(finding)
+            reach = max(reach, finding.byte_end)
+    return kept + (cluster if len(cluster) < 2 else _best_of(cluster))
 
 
 def _best_of(cluster: list[Finding]) -> list[Finding]:
-    if len(cluster) < 2:
-        return cluster
     chosen: list[Finding] = []
     for finding in sorted(cluster, key=_rank):
         if all(finding.byte_end <= other.byte_start or finding.byte_start >= other.byte_end for other in chosen):

@@ -13,7 +13,7 @@ Each byte is tried as a start at most once a rule. How a start is looked for dep
   stretch of text, so a line that repeats the name a thousand times costs one search;
 - terms of which only hashes are known: they have fixed lengths, so the end tells the starts.
 
-Where triggers come so thick that the windows would cover the text more than twice, `finditer` itself is used:
+Where triggers come so thick that the windows would cover the text more than twice, the whole text is one window:
 adversarial input costs a linear pass and not a call a byte.
 """
 
@@ -37,7 +37,8 @@ _MAX_WINDOW_BYTES = 4096
 _MANY_WORDS = 6
 """With more keywords than this, one call of Hyperscan is faster than a `find` for each."""
 _MAX_AHEAD_BYTES = 1 << 16
-_LONG_MATCH_BYTES = 1024
+_LONG_REACH = 3
+"""A search that may read on so many times further than its window goes start by start instead."""
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 Starts = Callable[[bytes, int, int], list[int]]
@@ -62,7 +63,7 @@ class Matcher:
         if self._starts is None and (prefixes := literal_prefixes(rule.pattern)):
             words, self._starts = prefixes, _prefix_starts(prefixes)
         self._longest_word = max(map(len, words), default=0)
-        self._step = self._stepper() if self._starts is None and self._reach > _LONG_MATCH_BYTES else None
+        self._step = self._stepper() if self._starts is None and self._reach > _LONG_REACH * self._lead else None
 
     def _stepper(self) -> re.Pattern[bytes]:
         """Ends where the first match begins that begins at most `lead` bytes on."""
@@ -74,7 +75,7 @@ class Matcher:
         if self._rule.value_regex is not None and ends and self._starts is not None:
             return self._beside_names(ends, document.data)
         if self._is_flood(ends, document):
-            return self._regex.finditer(document.data)
+            return self._everywhere(document.data)
         if self._rule.term_lengths and self._has_triggers:
             return self._terms(ends, document.data)
         return self._in_windows(ends, document.data)
@@ -85,33 +86,47 @@ class Matcher:
         window = min(self._lead + self._reach, _MAX_WINDOW_BYTES)
         return len(ends) * window > _FLOOD_FACTOR * len(document.data) + _FLOOD_SLACK_BYTES
 
+    def _everywhere(self, data: bytes) -> Iterator[Match[bytes]]:
+        if self._starts is None:
+            yield from self._regex.finditer(data)
+            return
+        done, match_at = 0, self._regex.match
+        for at in self._starts(data, 0, len(data)):
+            if at >= done:
+                match = match_at(data, at)
+                if match is not None:
+                    yield match
+                    done = match.end()
+
     def _in_windows(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
-        done = 0
+        done, lead, first = 0, self._lead, self._first
         for end in ends:
-            if end <= done:
-                continue
-            match = self._first(data, max(done, end - self._lead), end)
-            if match is None or match.start() > end:
-                done = end + 1
-                continue
-            yield match
-            done = match.end()
+            if end > done:
+                match = first(data, end - lead if end - lead > done else done, end)
+                if match is None:
+                    done = end + 1
+                else:
+                    yield match
+                    done = match.end()
 
     def _first(self, data: bytes, start: int, end: int) -> Match[bytes] | None:
-        """The first match that starts from `start` on, and at keywords up to `end`."""
+        """The first match that begins from `start` to `end`."""
         limit = end + self._reach
         match_at = self._regex.match
-        if self._starts is None:
-            if self._step is None:
-                return self._regex.search(data, start, limit)
-            skipped = self._step.match(data, start, limit)
-            return match_at(data, skipped.end(), limit) if skipped else None
-        # a keyword that begins before the trigger's end may end after it
-        for at in self._starts(data, start, end + self._longest_word):
-            match = match_at(data, at, limit) if at <= end else None
-            if match is not None:
-                return match
-        return None
+        if self._starts is not None:
+            # a literal that begins before the trigger's end may end after it
+            for at in self._starts(data, start, end + self._longest_word):
+                if at > end:
+                    break
+                match = match_at(data, at, limit)
+                if match is not None:
+                    return match
+            return None
+        if self._step is None:
+            match = self._regex.search(data, start, limit)
+            return match if match is not None and match.start() <= end else None
+        skipped = self._step.match(data, start, limit)
+        return match_at(data, skipped.end(), limit) if skipped and skipped.end() <= end else None
 
     def _beside_names(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
         value_regex = self._rule.value_regex
@@ -130,7 +145,7 @@ class Matcher:
                 continue
             clear = at
             match = self._first(data, max(done, end - self._lead), end)
-            if match is not None and match.start() <= end:
+            if match is not None:
                 yield match
                 done = match.end()
 

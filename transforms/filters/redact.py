@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from transforms.filters.candidate import Document
 from transforms.filters.findings import Finding
@@ -122,7 +121,7 @@ def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[
             out.append(finding)
             continue
         placeholder = numbering.placeholder(finding, text[finding.start : finding.end])
-        out.append(replace(finding, placeholder=placeholder))
+        out.append(finding._replace(placeholder=placeholder))
         start, end = literals.safe_span(finding)
         if start < at:
             start = at

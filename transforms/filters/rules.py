@@ -102,6 +102,11 @@ class Rule:
         return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
 
     @cached_property
+    def value_group(self) -> str | int:
+        """The group that holds the value: `v`, or the whole match."""
+        return "v" if "v" in self.regex.groupindex else 0
+
+    @cached_property
     def regex(self) -> re.Pattern[bytes]:
         """The exact expression, over UTF-8 bytes."""
         return re.compile(self.pattern.encode("utf-8"))

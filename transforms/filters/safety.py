@@ -6,8 +6,6 @@ combination within `COMBINATION_BYTES`, and it spans the signals that make it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from transforms.filters.candidate import Candidate, Verdict
 from transforms.filters.findings import Finding
 from transforms.filters.terms import term_hash
@@ -59,8 +57,8 @@ def _combinations(name: str, needed: tuple[str, ...], signals: list[Finding]) ->
         first, last = min(parts, key=lambda f: f.byte_start), max(parts, key=lambda f: f.byte_end)
         if last.byte_start - first.byte_start > COMBINATION_BYTES:
             continue
-        combined = replace(
-            first, type=MALICIOUS_CODE, rule=name, end=last.end, byte_end=last.byte_end, specificity=1, validated=False,
+        combined = first._replace(
+            type=MALICIOUS_CODE, rule=name, end=last.end, byte_end=last.byte_end, specificity=1, validated=False,
             confidence=0.9 if name == "shell-to-network" else 0.7,
         )  # fmt: skip
         found.append(combined)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from re import Match
 from typing import Any, Protocol
 
@@ -27,7 +26,7 @@ from transforms.filters.folds import FOLDS
 from transforms.filters.matching import Matcher
 from transforms.filters.rules import Rule, RuleSet
 from transforms.filters.safety import combine_signals
-from transforms.filters.validators import LOOKS_BEHIND_BYTES, VALIDATORS, looks_ahead_bytes
+from transforms.filters.validators import ASKS_IF_TEXT, LOOKS_BEHIND_BYTES, LOOKS_UNTIL, VALIDATORS, looks_near
 
 _MANY_ENDS = 64
 _MAX_REMEMBERED = 1024
@@ -167,64 +166,82 @@ class Scanner:
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
 
     def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
-        rule, data = self.rules.rules[index], document.data
+        rule, skip_until = self.rules.rules[index], document.skip_until
         found: list[Finding] = []
-        judge = self._judge_once(index, document) if len(ends) >= _MANY_ENDS else self._judge
-        for match in self.matches(index, ends, document):
-            if match.start() < document.skip_until.get(rule.id, 0):
-                continue
-            verdict = judge(index, match, document)
-            if verdict is None:
-                continue
-            if rule.context and not document.lexical.is_text(verdict.start):
-                continue
-            found += [self._finding(rule, part, data) for part in (verdict, *verdict.more)]
+        judge = self._judge_once(index) if len(ends) >= _MANY_ENDS else self._judge
+        for match in self._matchers[index].matches(ends, document):
+            if not skip_until or match.start() >= skip_until.get(rule.id, 0):
+                found += judge(index, match, document)
+        if rule.context:
+            return [finding for finding in found if document.lexical.is_text(finding.byte_start)]
         return found
 
-    def _judge(self, index: int, match: Match[bytes], document: Document) -> Verdict | None:
-        candidate, validate = Candidate(match, document, self.rules.rules[index]), self._validators[index]
-        return candidate.verdict() if validate is None else validate(candidate)
+    def _judge(self, index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+        """What the rule's validator makes of a match."""
+        rule, validate = self.rules.rules[index], self._validators[index]
+        candidate = Candidate(match, document, rule)
+        verdict = candidate.verdict() if validate is None else validate(candidate)
+        if verdict is None:
+            return ()
+        if not verdict.more:
+            return (self._finding(rule, verdict, document),)
+        return [self._finding(rule, part, document) for part in (verdict, *verdict.more)]
 
-    def _judge_once(self, index: int, document: Document) -> Callable[[int, Match[bytes], Document], Verdict | None]:
+    def _judge_once(self, index: int) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
         """A judge that remembers: a match with the same text around it gets the same verdict. A line repeated a hundred
         thousand times would else be judged as often."""
-        ahead = looks_ahead_bytes(self.rules.rules[index].validator)
-        if ahead is None:
+        rule = self.rules.rules[index]
+        looks_until, asks_if_text = LOOKS_UNTIL.get(rule.validator, looks_near), rule.validator in ASKS_IF_TEXT
+        if looks_until is None:
             return self._judge
-        known: dict[tuple[int, bytes], Verdict | None] = {}
+        known: dict[tuple[int, bytes, bool], tuple[list[Finding], int]] = {}
 
-        def judge(index: int, match: Match[bytes], document: Document) -> Verdict | None:
-            start, end = match.span()
+        def judge(index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+            start = match.start()
             first = max(0, start - LOOKS_BEHIND_BYTES)
-            key = (start - first, document.data[first : end + ahead])
+            is_text = asks_if_text and document.is_code and document.lexical.is_text(match.start(rule.value_group))
+            key = (start - first, document.data[first : looks_until(match)], is_text)
             if key in known:
-                verdict = known[key]
-                return verdict and verdict.moved(start)
-            verdict = self._judge(index, match, document)
+                found, skip = known[key]
+                if skip:
+                    document.skip_until[rule.id] = start + skip
+                return [_moved(finding, start) for finding in found]
+            document.skip_until.pop(rule.id, None)
+            findings = self._judge(index, match, document)
             if len(known) < _MAX_REMEMBERED:
-                known[key] = verdict and verdict.moved(-start)
-            return verdict
+                skip = document.skip_until.get(rule.id, start) - start
+                known[key] = [_moved(finding, -start) for finding in findings], skip
+            return findings
 
         return judge
 
-    def _finding(self, rule: Rule, verdict: Verdict, data: bytes) -> Finding:
-        start, end = _whole_characters(data, verdict.start, verdict.end)
+    def _finding(self, rule: Rule, verdict: Verdict, document: Document) -> Finding:
+        start, end = verdict.start, verdict.end
+        if not document.is_ascii:
+            start, end = _whole_characters(document.data, start, end)
         return Finding(
-            type=verdict.type or rule.type,
-            rule=rule.id,
-            start=start,  # in bytes until `_with_char_offsets`
-            end=end,
-            byte_start=start,
-            byte_end=end,
-            confidence=rule.confidence if verdict.confidence is None else verdict.confidence,
-            validated=verdict.validated,
-            specificity=rule.specificity,
-            value_hash=keyed_hash(data[start:end], self._hash_key),
+            verdict.type or rule.type,
+            rule.id,
+            start,  # in bytes until `_with_char_offsets`
+            end,
+            start,
+            end,
+            rule.confidence if verdict.confidence is None else verdict.confidence,
+            verdict.validated,
+            rule.specificity,
+            keyed_hash(document.data[start:end], self._hash_key),
         )
 
     def matches(self, index: int, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
         """The exact matches of one rule, given the ends of its triggers: the same as `rule.regex.finditer(data)`."""
         return self._matchers[index].matches(ends, document)
+
+
+def _moved(finding: Finding, offset: int) -> Finding:
+    """The same finding so many bytes further on."""
+    type_, rule, _, _, start, end, *rest = finding
+    start, end = start + offset, end + offset
+    return Finding(type_, rule, start, end, start, end, *rest)
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -256,4 +273,4 @@ def _with_char_offsets(findings: list[Finding], data: bytes, is_ascii: bool) -> 
     for offset in sorted({o for f in findings for o in (f.byte_start, f.byte_end)}):
         at_char += len(data[at_byte:offset].decode("utf-8", "surrogatepass"))
         at_byte, chars[offset] = offset, at_char
-    return [replace(f, start=chars[f.byte_start], end=chars[f.byte_end]) for f in findings]
+    return [f._replace(start=chars[f.byte_start], end=chars[f.byte_end]) for f in findings]

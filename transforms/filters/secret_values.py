@@ -356,25 +356,23 @@ def sql_password(candidate: Candidate) -> Verdict | None:
 _KUBERNETES_ENTRY = re.compile(
     rb"(?m)^[ \t]+[\"']?[\w.-]{1,253}[\"']?:[ \t]*(?:[>|][-+]?[ \t]*\r?\n[ \t]+)?(?P<q>[\"']?)(?P<v>[A-Za-z0-9+/]{4,65536}={0,2})(?P=q)[ \t]*\r?$"
 )
-_KUBERNETES_KIND = re.compile(rb"(?im)^[ \t]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?secret[\"']?[ \t]*\r?$")
-_DOCUMENT_BREAK = re.compile(rb"(?m)^---")
+_KUBERNETES_KIND = re.compile(rb"(?m:\n[ \t]*[\"']?(?i:kind)[\"']?[ \t]*:[ \t]*[\"']?(?i:secret)[\"']?[ \t]*\r?$)")
+_DOCUMENT_BREAK = re.compile(rb"\n---")
 _KUBERNETES_BYTES = 2048
 
 
 def kubernetes_secret(candidate: Candidate) -> Verdict | None:
     """The values of a Kubernetes Secret: base64 below `data:` in a YAML document whose kind is Secret."""
     data, (start, end) = candidate.data, candidate.span
-    kinds = candidate.document.offsets_of(_KUBERNETES_KIND)
-    nearest = bisect.bisect_left(kinds, max(0, start - _KUBERNETES_BYTES))
-    if nearest == len(kinds) or kinds[nearest] >= end + _KUBERNETES_BYTES:
-        return None
-    first = max(0, start - _KUBERNETES_BYTES)
-    before = _DOCUMENT_BREAK.split(data[first:start])[-1]
-    after = _DOCUMENT_BREAK.split(data[start : end + _KUBERNETES_BYTES])[0]
-    if not _KUBERNETES_KIND.search(before) and not _KUBERNETES_KIND.search(after):
+    kinds, breaks = (candidate.document.lines_like(lines) for lines in (_KUBERNETES_KIND, _DOCUMENT_BREAK))
+    part = bisect.bisect_right(breaks, start)
+    first = max(start - _KUBERNETES_BYTES, breaks[part - 1] if part else 0)
+    last = min(end + _KUBERNETES_BYTES, breaks[part] if part < len(breaks) else len(data))
+    nearest = bisect.bisect_left(kinds, first)
+    if nearest == len(kinds) or kinds[nearest] >= last:
         return None
     verdicts = []
-    for entry in _KUBERNETES_ENTRY.finditer(data, start, min(end, start + len(after))):
+    for entry in _KUBERNETES_ENTRY.finditer(data, start, min(end, last)):
         try:
             decoded = base64.b64decode(entry["v"], validate=True)
         except (binascii.Error, ValueError):

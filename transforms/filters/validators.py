@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from re import Match
 
 from transforms.filters import assignments, national_ids, personal_values, safety, secret_values
 from transforms.filters.candidate import Candidate, Verdict
@@ -45,10 +46,18 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
 
 LOOKS_BEHIND_BYTES = 256
 """How far before its match a validator may look."""
-_LOOKS_AHEAD = {"spoken_secret": assignments.MAX_VALUE_BYTES + 64}
-_LOOKS_EVERYWHERE = frozenset({"assigned_secret", "kubernetes_secret"})
+ASKS_IF_TEXT = frozenset({"assigned_secret"})
+"""Those for which it matters whether the value stands in a comment or a string."""
 
 
-def looks_ahead_bytes(validator: str) -> int | None:
-    """How far after its match a validator may look; None for one that asks about the whole document."""
-    return None if validator in _LOOKS_EVERYWHERE else _LOOKS_AHEAD.get(validator, 64)
+def looks_near(match: Match[bytes]) -> int:
+    """Where what a validator looks at ends, for most of them."""
+    return match.end() + 64
+
+
+LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
+    "assigned_secret": assignments.looks_until,
+    "spoken_secret": assignments.looks_until,
+    "kubernetes_secret": None,
+}
+"""Those that look further; None where it is the whole document."""
