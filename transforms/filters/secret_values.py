@@ -122,6 +122,8 @@ def is_placeholder(value: bytes) -> bool:
         return True
     if any(map(lowered.__contains__, _PLACEHOLDER_HINTS)) and _PLACEHOLDER.search(stripped):
         return True
+    if stripped.isalnum() and b"xxxxx" not in lowered:
+        return False  # no room for a mask or a template
     if len(_MASK.sub(b"", stripped)) < min(8, len(stripped)):
         return True
     literal = _TEMPLATE.sub(b"", stripped)
@@ -184,10 +186,7 @@ def plausible_token(candidate: Candidate) -> Verdict | None:
     tail = value[-24:]
     if len(set(tail)) < 5 or (len(value) > 40 and len(set(value[:40])) < 6):
         return None
-    lowered = value.lower()
-    if any(mark in lowered for mark in _EXAMPLE_MARKS):
-        return None
-    return candidate.verdict()
+    return None if any(map(value.lower().__contains__, _EXAMPLE_MARKS)) else candidate.verdict()
 
 
 def near_token(candidate: Candidate) -> Verdict | None:
