@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from re import Match
 
-from transforms.filters import assignments, national_ids, personal_values, safety, secret_values
+from transforms.filters import assignments, credential_places, national_ids, personal_values, safety, secret_values
 from transforms.filters.candidate import Candidate, Verdict
 
 VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
@@ -15,6 +15,8 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         assignments.compared_secret,
         assignments.named_secret,
         assignments.spoken_secret,
+        credential_places.argument_password,
+        credential_places.credential_argument,
         secret_values.basic_credentials,
         secret_values.bech32_key,
         secret_values.crc32_tail,
