@@ -48,7 +48,7 @@ check: setup                   ## format, lint, types
 soak: setup                    ## the slow tests
 	$(BIN)/python -m pytest -n 2 -q -m slow
 
-# OTHERS: a python that has torch, transformers, llama-cpp-python; GEMMA: a python, 3.12 or later, that has gemma.
+# OTHERS: a python that has torch, transformers, xllamacpp; GEMMA: a python, 3.12 or later, that has gemma.
 RACE = $(BIN)/python -m benchmarks.engine --write $(if $(OTHERS),--others $(OTHERS)) $(if $(GEMMA),--gemma $(GEMMA))
 bench: setup                   ## the engine against other ways to run the same model, into docs/benchmarks.md
 	$(RACE) --size 100m

@@ -10,7 +10,7 @@ prefill included. That all run the same model shows in the share of requests who
 
 Results stand in `out/bench/engine-SIZE.json` as soon as they are there. `--write` puts the table into
 docs/benchmarks.md; what isn't installed, fails or takes too long stands beneath it by name. The other libraries come
-from environments of the user's: `--others` has torch, transformers and llama-cpp-python, `--gemma` (Python 3.12 or
+from environments of the user's: `--others` has torch, transformers and xllamacpp (llama.cpp), `--gemma` (Python 3.12 or
 later) has gemma.
 """
 
@@ -77,7 +77,7 @@ def entries(batches: Sequence[int]) -> list[Entry]:
         return Entry(f"transformers, {name}", REFERENCE, "transformers_generate.py", "others", settings, "transformers")
 
     def llama(name: str, **settings: Any) -> Entry:
-        return Entry(f"llama.cpp, {name}", f"llama.cpp {name}", "llamacpp_batching.py", "others", settings, "llama_cpp")
+        return Entry(f"llama.cpp, {name}", f"llama.cpp {name}", "llamacpp_batching.py", "others", settings, "xllamacpp")
 
     def own(name: str, weights: str) -> Entry:
         return Entry(name, name, "codemill_engine.py", "own", {"weights": weights}, "jax")
@@ -342,7 +342,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32], help="sizes of static batches to try")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--limit_s", type=float, default=900.0, help="time for each process, loading included")
-    parser.add_argument("--others", help="a Python that has torch, transformers, llama-cpp-python")
+    parser.add_argument("--others", help="a Python that has torch, transformers, xllamacpp")
     parser.add_argument("--gemma", help="a Python, 3.12 or later, that has gemma")
     parser.add_argument("--only", nargs="+", default=[], help="only entries whose names hold one of these words")
     parser.add_argument("--note", default="", help="a sentence for the table, such as what else the machine did")

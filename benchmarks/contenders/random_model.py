@@ -42,7 +42,7 @@ def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> Non
     writer.add_rope_freq_base(config.rope_base)
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_vocab_size(config.vocab_size)
-    writer.add_tokenizer_model("no_vocab")
+    _add_made_up_vocabulary(writer, config.vocab_size)
 
     def add(name: str, leaf: Any) -> None:
         array = np.asarray(leaf, np.float32)
@@ -63,6 +63,21 @@ def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> Non
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _add_made_up_vocabulary(writer: Any, size: int) -> None:
+    """llama.cpp's server runs no model without one, and answers in text: every piece says its own id."""
+    import gguf
+
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(["<unk>", "<s>", "</s>", *(f"t{index}" for index in range(3, size))])
+    control = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    writer.add_token_types([*control, *[gguf.TokenType.NORMAL] * (size - len(control))])
+    writer.add_token_scores([0.0] * size)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_add_bos_token(False)
 
 
 def main() -> None:
