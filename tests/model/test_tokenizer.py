@@ -70,6 +70,18 @@ def tokenizer(request, small_model) -> Tokenizer:
 
 
 @settings(max_examples=300, deadline=None)
+@given(first=TEXTS, second=TEXTS)
+def test_parts_cut_before_a_line_feed_have_the_ids_of_the_whole(tokenizer, first, second):
+    first, second = first.rstrip("\n"), "\n" + second
+    assert tokenizer.splits_at_newlines
+    assert tokenizer.encode(first + second) == tokenizer.encode(first) + tokenizer.encode(second)
+
+
+def test_a_vocabulary_with_a_line_feed_inside_a_piece_does_not_split_there():
+    assert not Tokenizer(train(user_defined_symbols=[*FIM_NAMES, *TURN_NAMES, ";\n"])).splits_at_newlines
+
+
+@settings(max_examples=300, deadline=None)
 @given(text=TEXTS)
 def test_any_text_comes_back_exactly_and_holds_no_control_id(tokenizer, text):
     ids = tokenizer.encode(text)

@@ -3,15 +3,16 @@
             ┌ prefix_start                     suffix_end ┐
     file:   |....|=====================[ hole ]===========|........|
 
-The rule: what fits is not cut (tried where the context has at most `MAX_CHARS_PER_TOKEN` characters a token).
-Otherwise the suffix gets at most `SUFFIX_SHARE` of the budget, except that what the prefix can't use is the
-suffix's; the prefix gets the rest. Each side keeps the lines nearest the hole. The hole's own line, up to the hole
-and after it, is always kept; where even these two don't fit, the target is refused with `prompt_too_long`. Nothing is
-cut within a line.
+The rule: what fits is not cut. Otherwise the suffix gets at most `SUFFIX_SHARE` of the budget, except that what the
+prefix can't use is the suffix's; the prefix gets the rest. Each side keeps the lines nearest the hole. The hole's own
+line, up to the hole and after it, is always kept; where even these two don't fit, the target is refused with
+`prompt_too_long`. Nothing is cut within a line.
 
-Lines are encoded from the hole outwards until the budget is full, so a file of any size costs what its window costs. A
-line's tokens, summed, are what a window is judged by; then each side is encoded as one text, and loses further lines
-in the rare case that it came out longer than their sum.
+Each line is encoded once, from the hole outwards until the budget is full, so a prompt costs what it holds, whatever
+the file's size. A line is encoded with the line breaks before it, since a vocabulary may have pieces for a break and
+the indentation after it, but none that go on past a break: so the lines' ids, one after the other, are the whole
+text's (`Encoder.splits_at_newlines`). Where that isn't sure, a side is encoded as one text, and loses lines if that
+came out longer.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ SUFFIX_SHARE: Final = 1 / 3
 # times the budget can't fit, and is not encoded to find out.
 MAX_PIECE_CHARS: Final = 64
 
-# Code has 2 to 5 characters a token: a longer context won't fit whole, and is not encoded whole to find out.
-MAX_CHARS_PER_TOKEN: Final = 8
-
 
 class Encoder(Protocol):
     """Turns text into ids; a `model.tokenizer.Tokenizer` does."""
+
+    @property
+    def splits_at_newlines(self) -> bool:
+        """Whether the parts of a text that is cut before a line feed (which no other one precedes) have its ids."""
+        ...
 
     def encode(self, text: str) -> list[int]: ...
 
@@ -54,84 +57,134 @@ def fit_window(encoder: Encoder, text: str, start: int, end: int, max_tokens: in
     Raises:
         RecordError: `prompt_too_long`, where the rest of the hole's own line doesn't fit.
     """
-    if start + len(text) - end <= MAX_CHARS_PER_TOKEN * max_tokens:
-        prefix_ids, suffix_ids = encoder.encode(text[:start]), encoder.encode(text[end:])
-        if len(prefix_ids) + len(suffix_ids) <= max_tokens:
-            return Window(0, len(text), prefix_ids, suffix_ids, is_windowed=False)
-    before = _Side(encoder, text, 0, start, max_tokens, is_prefix=True)
-    after = _Side(encoder, text, end, len(text), max_tokens, is_prefix=False)
-    needed = before.counts[0] + after.counts[0]
+    before, after = _Prefix(encoder, text, start, max_tokens), _Suffix(encoder, text, end, max_tokens)
+    needed = len(before.ids) + len(after.ids)
     if needed > max_tokens:
         raise RecordError(
             "prompt_too_long",
             f"the hole's own line needs at least {needed} tokens of context, the budget is {max_tokens}; "
             "raise --max_prompt_tokens",
         )
-    for_suffix = max(int(max_tokens * SUFFIX_SHARE), max_tokens - before.tokens)
-    # Either side's own line comes first: neither may take what the other's needs.
-    after.keep(max(min(for_suffix, max_tokens - before.counts[0]), after.counts[0]))
-    before.keep(max_tokens - after.tokens)
-    prefix_ids, suffix_ids = before.encoded(), after.encoded()
-    while len(prefix_ids) + len(suffix_ids) > max_tokens:  # joined lines came out longer than their sum
-        side = before if len(before.counts) > len(after.counts) else after
-        if len(side.counts) == 1:
-            raise RecordError(
-                "prompt_too_long",
-                f"the hole's own line needs {len(prefix_ids) + len(suffix_ids)} tokens of context, the budget is "
-                f"{max_tokens}; raise --max_prompt_tokens",
-            )
-        side.drop_farthest()
-        prefix_ids, suffix_ids = before.encoded(), after.encoded()
-    return Window(before.edge, after.edge, prefix_ids, suffix_ids, before.edge > 0 or after.edge < len(text))
+    after.grow(min(int(max_tokens * SUFFIX_SHARE), max_tokens - len(before.ids)))
+    before.grow(max_tokens - len(after.ids))
+    after.grow(max_tokens - len(before.ids))
+    is_windowed = before.edge > 0 or after.edge < len(text)
+    return Window(before.edge, after.edge, before.ids, after.ids, is_windowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line on one side of the hole.
+
+    Args:
+        edge: Where the kept text begins (prefix) or ends (suffix) if this is the farthest line kept.
+        ids: Of the line and the breaks before it.
+        count: How many tokens it adds, at least, if it is the farthest.
+        next: From where on the next line is looked for; None: there is none.
+        ends_at_break: Whether a break that `ids` doesn't hold comes before the edge.
+    """
+
+    edge: int
+    ids: list[int]
+    count: int
+    next: int | None
+    ends_at_break: bool = False
 
 
 class _Side:
-    """The text on one side of the hole as lines, nearest first, as far as a budget reaches."""
+    """The text on one side of the hole, as many lines of it as were asked for; the nearest one from the start."""
 
-    def __init__(self, encoder: Encoder, text: str, low: int, high: int, max_tokens: int, *, is_prefix: bool):
-        self._encoder, self._text, self._low, self._high = encoder, text, low, high
-        self._is_prefix = is_prefix
-        self._end_of_line = "\n" if "\n" in text else "\r"
-        self.counts: list[int] = []  # tokens of each line kept
-        self._edges: list[int] = []  # the far end of each
-        self.tokens = 0
-        self._read(max_tokens)
+    def __init__(self, encoder: Encoder, text: str, hole: int, max_tokens: int):
+        self._encoder, self._text, self._hole = encoder, text, hole
+        self._max_chars = MAX_PIECE_CHARS * max_tokens
+        self._eol = "\n" if "\n" in text else "\r"
+        self._is_additive = encoder.splits_at_newlines and self._eol == "\n"
+        self._ahead: _Line | None = None  # read, but didn't fit
+        self._lines = [self._read(hole, is_own=True)]
+        self._num_ids = len(self._lines[0].ids)
+        self.ids = self._encoded()
 
     @property
     def edge(self) -> int:
-        """The offset where the kept text begins (prefix) or ends (suffix)."""
-        return self._edges[-1]
+        """Where the kept text begins (prefix) or ends (suffix)."""
+        return self._lines[-1].edge
 
-    def _read(self, max_tokens: int) -> None:
-        near, far_end = (self._high, self._low) if self._is_prefix else (self._low, self._high)
-        while not self.counts or (near != far_end and self.tokens <= max_tokens):
-            edge = self._next_edge(near)
-            line = self._text[min(near, edge) : max(near, edge)]
-            is_hopeless = len(line) > MAX_PIECE_CHARS * max_tokens
-            count = -(-len(line) // MAX_PIECE_CHARS) if is_hopeless else len(self._encoder.encode(line))
-            self.counts.append(count)
-            self._edges.append(edge)
-            self.tokens += count
-            near = edge
+    def grow(self, max_tokens: int) -> None:
+        """Takes in lines as long as all together have at most `max_tokens`."""
+        num_before = len(self._lines)
+        while (line := self._ahead or self._next()) and self._num_ids + line.count <= max_tokens:
+            self._lines.append(line)
+            self._num_ids += len(line.ids)
+            self._ahead = None
+        self._ahead = line
+        if len(self._lines) == num_before:
+            return
+        self.ids = self._encoded()
+        while len(self.ids) > max_tokens and len(self._lines) > num_before:  # came out longer than seemed
+            self._ahead = self._lines.pop()
+            self._num_ids -= len(self._ahead.ids)
+            self.ids = self._encoded()
 
-    def _next_edge(self, near: int) -> int:
-        """The far end of the line that begins (suffix) or ends (prefix) at `near`; the line break ends a line."""
-        if self._is_prefix:
-            # The break that ends the line before the hole's own belongs to that line, not to the hole's.
-            is_own = not self.counts
-            return self._text.rfind(self._end_of_line, self._low, near if is_own else near - 1) + 1 or self._low
-        found = self._text.find(self._end_of_line, near, self._high)
-        return self._high if found < 0 else found + 1
+    def _next(self) -> _Line | None:
+        begin = self._lines[-1].next
+        return None if begin is None else self._read(begin, is_own=False)
 
-    def keep(self, max_tokens: int) -> None:
-        """Drops the farthest lines until the sum of tokens is at most `max_tokens`; the nearest stays."""
-        while self.tokens > max_tokens and len(self.counts) > 1:
-            self.drop_farthest()
+    def _encode_line(self, low: int, high: int) -> list[int]:
+        """The ids of a part of the text; as many zeros as it has at least, where these are too many anyway."""
+        if high - low > self._max_chars:
+            return [0] * -(-(high - low) // MAX_PIECE_CHARS)
+        return self._encoder.encode(self._text[low:high])
 
-    def drop_farthest(self) -> None:
-        self.tokens -= self.counts.pop()
-        self._edges.pop()
+    def _read(self, near: int, *, is_own: bool) -> _Line:
+        raise NotImplementedError
 
-    def encoded(self) -> list[int]:
-        kept = self._text[self.edge : self._high] if self._is_prefix else self._text[self._low : self.edge]
-        return self._encoder.encode(kept)
+    def _encoded(self) -> list[int]:
+        raise NotImplementedError
+
+
+class _Prefix(_Side):
+    def _read(self, near: int, *, is_own: bool) -> _Line:
+        """The line that ends at `near`: text[breaks:near], of which text[edge:near] if it is the farthest.
+
+        What the breaks add is not counted: without them it may have as many tokens more as they have alone.
+        """
+        if near == 0:  # a file that begins with line breaks
+            return _Line(0, [], 0, None)
+        edge = self._text.rfind(self._eol, 0, near) + 1
+        breaks = edge
+        while breaks > 0 and self._text[breaks - 1] == self._eol:
+            breaks -= 1
+        ids = self._encode_line(breaks, near)
+        count = max(0, len(ids) - (edge - breaks))
+        return _Line(edge, ids, count, breaks if edge > 0 else None)
+
+    def _encoded(self) -> list[int]:
+        if not self._is_additive:
+            return self._encode_line(self.edge, self._hole)
+        *nearer, farthest = self._lines
+        end = nearer[-1].next if nearer else self._hole
+        assert end is not None, "a line follows only where there is one"
+        ids = self._encode_line(farthest.edge, end)
+        for line in reversed(nearer):
+            ids += line.ids
+        return ids
+
+
+class _Suffix(_Side):
+    def _read(self, near: int, *, is_own: bool) -> _Line:
+        """The line that begins at `near`, with its breaks: text[near:end]; if it is the farthest, one break ends it."""
+        text = near
+        while not is_own and self._text.startswith(self._eol, text):
+            text += 1
+        end = self._text.find(self._eol, text)
+        if end < 0:
+            ids = self._encode_line(near, len(self._text))
+            return _Line(len(self._text), ids, len(ids), None)
+        ids = self._encode_line(near, end)
+        return _Line(end + 1, ids, len(ids) + 1, end if end + 1 < len(self._text) else None, ends_at_break=True)
+
+    def _encoded(self) -> list[int]:
+        if not self._is_additive:
+            return self._encode_line(self._hole, self.edge)
+        ids = [id_ for line in self._lines for id_ in line.ids]
+        return ids + self._encoder.encode(self._eol) if self._lines[-1].ends_at_break else ids

@@ -141,7 +141,7 @@ class DocstringTask:
     bounds: DocBounds = field(default_factory=DocBounds)
 
     name = "docstring"
-    template_version = "docstring-2"
+    template_version = "docstring-3"
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.kinds) - set(SYMBOL_KINDS))

@@ -139,7 +139,7 @@ class GenerateTask:
     min_score: float = float("-inf")
 
     name = "generate"
-    template_version = "generate-2"
+    template_version = "generate-3"
 
     def __post_init__(self) -> None:
         if self.what not in WHATS:

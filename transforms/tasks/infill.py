@@ -139,7 +139,7 @@ class InfillTask:
     required_checks: tuple[str, ...] = DEFAULT_REQUIRED_CHECKS
 
     name = "infill"
-    template_version = f"infill-1/spans-{RECIPE_VERSION}"
+    template_version = f"infill-2/spans-{RECIPE_VERSION}"
 
     def __post_init__(self) -> None:
         self._recipe()

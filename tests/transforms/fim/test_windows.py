@@ -13,6 +13,8 @@ from transforms.fim.windows import fit_window
 class CharEncoder:
     """One token a character; counts what it was asked to encode."""
 
+    splits_at_newlines = True
+
     def __init__(self):
         self.chars = 0
 
@@ -61,6 +63,22 @@ def test_a_large_file_is_not_encoded_whole():
     assert encoder.chars < 2_000
 
 
+def test_no_line_is_encoded_twice_but_the_farthest():
+    encoder = CharEncoder()
+    text = "some line of code\n" * 1000
+    window = fit_window(encoder, text, 9_000, 9_001, 900)
+    assert encoder.chars < (window.suffix_end - window.prefix_start) + 5 * len("some line of code\n")
+
+
+def test_what_one_side_leaves_over_is_too_little_for_another_line():
+    text = "".join(f"{'x' * (n % 7)}\n" for n in range(200))
+    for start in range(100, 400, 7):
+        window = fit_window(CharEncoder(), text, start, start + 1, 60)
+        left = 60 - len(window.prefix_ids) - len(window.suffix_ids)
+        next_line = text[text.rfind("\n", 0, window.prefix_start - 1) + 1 : window.prefix_start]
+        assert left < len(next_line) + 7
+
+
 def test_a_hopelessly_long_line_is_not_encoded():
     encoder = CharEncoder()
     window = fit_window(encoder, "a" * 2_000_000 + "\nhole\n", 2_000_001, 2_000_005, 100)
@@ -85,6 +103,8 @@ def test_a_window_fits_its_budget_and_begins_and_ends_at_line_breaks(small_token
         return
     end_of_line = "\n" if "\n" in text else "\r"
     assert len(window.prefix_ids) + len(window.suffix_ids) <= budget
+    assert window.prefix_ids == small_tokenizer.encode(text[window.prefix_start : start])
+    assert window.suffix_ids == small_tokenizer.encode(text[end : window.suffix_end])
     assert small_tokenizer.decode(window.prefix_ids) == text[window.prefix_start : start]
     assert small_tokenizer.decode(window.suffix_ids) == text[end : window.suffix_end]
     assert window.prefix_start == 0 or text[window.prefix_start - 1] == end_of_line
