@@ -53,6 +53,7 @@ _TAIL_OF_OTHER_THINGS = re.compile(
     rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
     rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
 )
+_SECRET_WORD_END = re.compile(rb"(?i)(?:passw(?:or)?d|pass|passphrase|passcode|pwd|secret|token|key|credentials?|auth|salt|login|bearer|access)s?$")
 _OWNED_KEY = re.compile(rb"(?i)([a-z]{2,20})[_.-]?keys?\d?$|(?:^|[_.-])(pat|cred|auth|salt|private|access)$")
 _STRUCTURE_KEY = re.compile(
     rb"(?i)(?:cache|primary|foreign|sort|hash|row|partition|lookup|map|dict|group|object|bucket|item|index|query|event|state|route|unique|composite|public|pub|the|this|new|old|first|last|next|by|on|in|of|is|has|get|set|for"
@@ -66,6 +67,7 @@ _QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encry
 _QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
 _SPACE, _BEFORE_SPACE = re.compile(rb"\s"), re.compile(rb"\S*+")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
+_CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
 _BARE = re.compile(rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+")
@@ -74,6 +76,10 @@ _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
 _BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
+_COMMENT = re.compile(rb"[ \t]+[#;].*$")
+_PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")
+_OF_A_LABEL = re.compile(rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b")
+_ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
 _REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
 _CHARSET_NAME = re.compile(
@@ -105,7 +111,8 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     if end - start < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES):
         return None
     value = data[start:end]
-    if not quote:
+    is_element = b">" in separator and data.startswith(b"</", end)  # XML's content is as good as a quoted value
+    if not quote and not is_element:
         if not _bare_is_a_value(candidate, value, separator, opening):
             return None
         value = value.rstrip(b".:")
@@ -117,7 +124,7 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         return None  # a list of names
     if b"(" in separator and is_wordlike(value):
         return None  # set_password("service1", ...)
-    confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote))
+    confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote) or is_element)
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
 
@@ -165,6 +172,43 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
 
 
+def directive_secret(candidate: Candidate) -> Verdict | None:
+    """A quoted value that follows a secret's name after a space alone, as in the languages of builds and servers."""
+    name, start = _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")), candidate.span[0]
+    kind = _name_kind(name)
+    end = _quoted_end(candidate.data, start, candidate.match["open"])
+    value = candidate.data[start:end]
+    if kind in ("", "weak") or end <= start or not (looks_random(value, 2.8) or is_punctuation_mix(value)):
+        return None
+    confidence = _judged_once(candidate, kind, name, value, quoted=True)
+    return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def settings_secret(candidate: Candidate) -> Verdict | None:
+    """A whole line of a settings file, where no expression can stand: what a password's name is given is a password, be it a word
+    or several; what a key's name is given has to look generated, or to be a phrase."""
+    kind = _name_kind(candidate.match["name"])
+    value = candidate.value if candidate.match["open"] else _COMMENT.sub(b"", candidate.value)
+    if kind in ("", "weak") or len(value) < _MIN_BYTES or is_placeholder(value) or is_path_or_url(value) or _ITS_NAME.search(value):
+        return None
+    if value.count(b" "):
+        good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)
+    else:
+        is_word = kind == "password" and len(value) > _MIN_BYTES and not _BARE_NUMBER.match(value)
+        good = is_punctuation_mix(value) or (is_word and not _EXPRESSION.search(value))
+    return Verdict(candidate.span[0], candidate.span[0] + len(value), confidence=0.5) if good else None
+
+
+def settings_random(candidate: Candidate) -> Verdict | None:
+    """A long value of capitals, small letters and digits in a settings file, whatever its name."""
+    name, value = candidate.match.group().partition(b"=")[0], candidate.value
+    if _HASH_NAME.search(name) or _NOT_A_SECRET_NAME.search(name) or is_hex_hash(value):
+        return None
+    is_mixed = all(kind.search(value) for kind in (_DIGIT, _CAPITAL, _SMALL))
+    good = is_mixed and looks_random(value, 4.0) and not is_placeholder(value) and not is_path_or_url(value)
+    return candidate.verdict() if good else None
+
+
 def named_secret(candidate: Candidate) -> Verdict | None:
     """The value of a pair that is written out: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
@@ -206,9 +250,7 @@ def _whole_name(data: bytes, start: int, end: int) -> bytes:
 @functools.lru_cache(maxsize=1 << 15)
 def _name_kind(name: bytes) -> str:
     """ "password", "strong", "weak", or "" for names that only sound like secrets."""
-    if _NOT_A_SECRET_NAME.search(name) or (
-        _TAIL_OF_OTHER_THINGS.search(name) and not re.search(rb"(?i)(?:access|secret)_?key_?id$", name)
-    ):
+    if _NOT_A_SECRET_NAME.search(name) or _names_another_thing(name):
         return ""
     if _PASSWORD_NAME.search(name):
         return "password"
@@ -216,6 +258,15 @@ def _name_kind(name: bytes) -> str:
         return "strong"
     owner = _OWNED_KEY.search(name)
     return "strong" if owner and not _STRUCTURE_KEY.search(owner.group(1) or b"") else "weak"
+
+
+def _names_another_thing(name: bytes) -> bool:
+    """Whether a name's last word says what it is instead: `token_type`, `passwordField`; not the `service` of `apikey_myservice`."""
+    tail = _TAIL_OF_OTHER_THINGS.search(name)
+    if not tail or re.search(rb"(?i)(?:access|secret)_?key_?id$", name):
+        return False
+    is_a_word = tail.start() == 0 or not name[tail.start() : tail.start() + 1].islower()
+    return is_a_word or _SECRET_WORD_END.search(name[: tail.start()]) is not None
 
 
 def looks_until(match: Match[bytes]) -> int:
@@ -306,7 +357,7 @@ def _judge_password(value: bytes, quoted: bool) -> float | None:
         return 0.8
     if is_symbol_mix(value):
         return 0.7
-    if classes[3] and sum(classes) >= 2 and not re.search(rb"[.!?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
+    if classes[3] and sum(classes) >= 2 and not re.search(rb"[.?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
         return 0.7
     if classes[2] and not classes[0] and not classes[1]:
         return 0.5 if quoted and len(value) >= 6 else None

@@ -23,6 +23,8 @@ _CONFIG_PATH = re.compile(
     r"|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
 )
 
+_SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\w+rc|(?:^|/)\.env(?:\.\w+)*)$")
+
 
 @dataclass
 class Document:
@@ -44,6 +46,11 @@ class Document:
     def is_config(self) -> bool:
         """Whether its path is that of a configuration, a script or a note."""
         return bool(self.path) and _CONFIG_PATH.search(self.path) is not None
+
+    @cached_property
+    def is_settings(self) -> bool:
+        """Whether its path is that of a file of names and values."""
+        return bool(self.path) and _SETTINGS_PATH.search(self.path) is not None
 
     @cached_property
     def is_code(self) -> bool:

@@ -10,13 +10,21 @@ import re
 from dataclasses import replace
 
 from transforms.filters.candidate import Candidate, Verdict
-from transforms.filters.secret_values import is_path_or_url, is_placeholder, is_symbol_mix, is_wordlike
+from transforms.filters.secret_values import (
+    is_hex_hash,
+    is_path_or_url,
+    is_placeholder,
+    is_symbol_mix,
+    is_wordlike,
+    looks_random,
+)
 
 _LITERAL = re.compile(rb"(?<![\w\\])[bruBRULN@]{0,2}([\"'`])((?:(?!\1)[^\\\n]|\\.){5,120}+)\1(?=[ \t]*(?:[,)\]}]|$))")
 _SOME_LETTER, _SOME_DIGIT = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 _SYMBOL = re.compile(rb"[^\w\s.:/@,;-]")
 _NO_PASSWORD = re.compile(rb"\s|^[\w.+-]+@[\w-]+\.|^[#.%/\\]|\\[dwsnrtx]|[*+?]\)|%[sdr]|\.\w{2,4}$|^[A-Z]{2,5}\d{3}$|^\d+(?:[.:]\d+)*$")
 _ITS_OWN_NAME = re.compile(rb"(?i)(?:my|your|the|db|user|some|new|old|wrong|invalid|bad|good)?[_-]?(?:password|passwd|pwd|pass|secret|key|token)\d?")
+_KEY_PATH = re.compile(r"(?i)(?:\.(?:key|token|secret|passw(?:or)?d|pass)|(?:^|/)(?:token|secret|password|api_?key))$")
 _DEFAULTS = frozenset((b"foobared", b"public", b"private", b"prompt", b"stdin"))
 _IDENTIFIER = re.compile(rb"[a-z]+(?:[_-][a-z0-9]+)+")
 
@@ -41,6 +49,13 @@ def argument_password(candidate: Candidate) -> Verdict | None:
     if value.isdigit() and len(value) < 6 or is_path_or_url(value) or re.search(rb"[(){}\[\]]", value):
         return None
     return candidate.verdict()
+
+
+def key_file(candidate: Candidate) -> Verdict | None:
+    """A file that holds one generated value and whose name says that it is a key."""
+    value = candidate.value
+    is_key = _KEY_PATH.search(candidate.document.path) is not None
+    return candidate.verdict() if is_key and (is_hex_hash(value) or looks_random(value, 3.5)) else None
 
 
 def _looks_chosen(value: bytes) -> bool:

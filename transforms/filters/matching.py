@@ -99,10 +99,10 @@ class Matcher:
                     done = match.end()
 
     def _in_windows(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
-        done, lead, first = 0, self._lead, self._first
+        done, lead, first = -1, self._lead, self._first
         for end in ends:
             if end > done:
-                match = first(data, end - lead if end - lead > done else done, end)
+                match = first(data, max(end - lead, done, 0), end)
                 if match is None:
                     done = end + 1
                 else:

@@ -11,6 +11,7 @@ A file holds `family`, optional `[defaults]`, and `rules`, an array of tables wi
     source      the provider's documentation               specificity 0 to 2, see `Finding`
     anchored    whether each match begins with a keyword   hashes      of terms, see `terms.py`
     like        recipes of values that must be found       unlike      recipes of text that must not be
+    files       "" or "settings": only in files of names and values, `Document.is_settings`
     fold        for patterns without a literal: see `folds.py`
     trigger     what each match begins with, as a pattern, where the derived one (`trigger.py`) is slow
 
@@ -36,6 +37,7 @@ from transforms.filters.trigger import Trigger, derive_trigger, escape_literal
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
+FILES = ("", "settings")
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
 """What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in
 one."""
@@ -67,6 +69,7 @@ class Rule:
     unlike: tuple[str, ...] = ()
     anchored: bool = False
     hashes: tuple[str, ...] = ()
+    files: str = ""
     fold: str = ""
     trigger_pattern: str = ""
     value: str = ""
@@ -213,6 +216,8 @@ def _check_rule(name: str, rule: Rule) -> None:
 
     if rule.fold not in FOLDS:
         raise ConfigError(f"{name}: fold {rule.fold!r} is unknown; one of {', '.join(map(repr, FOLDS))}")
+    if rule.files not in FILES:
+        raise ConfigError(f"{name}: files {rule.files!r} is unknown; one of {', '.join(map(repr, FILES))}")
     if rule.context not in CONTEXTS:
         raise ConfigError(f"{name}: context {rule.context!r} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
     if rule.validator and rule.validator not in VALIDATORS:

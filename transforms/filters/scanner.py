@@ -14,6 +14,7 @@ Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from re import Match
@@ -24,7 +25,7 @@ from transforms.filters.candidate import Candidate, Document, Verdict
 from transforms.filters.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
 from transforms.filters.folds import FOLDS
 from transforms.filters.matching import Matcher
-from transforms.filters.rules import Rule, RuleSet
+from transforms.filters.rules import FILES, Rule, RuleSet
 from transforms.filters.safety import combine_signals
 from transforms.filters.validators import ASKS_IF_TEXT, LOOKS_BEHIND_BYTES, LOOKS_UNTIL, VALIDATORS, looks_near
 
@@ -35,7 +36,7 @@ _MAX_REMEMBERED = 1024
 class Backend(Protocol):
     """Finds ends of triggers: a list for each rule index, ascending."""
 
-    def ends(self, data: bytes) -> dict[int, list[int]]: ...
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]: ...
 
 
 class HyperscanBackend:
@@ -46,12 +47,14 @@ class HyperscanBackend:
         import hyperscan
 
         self._hyperscan = hyperscan
-        self._databases: list[tuple[bytes, Any]] = []
-        for fold, table in FOLDS.items():
-            triggers = {i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold}
+        self._databases: list[tuple[bytes, bool, Any]] = []
+        for (fold, table), files in itertools.product(FOLDS.items(), FILES):
+            triggers = {
+                i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold and rule.files == files
+            }
             if triggers:
-                self._databases.append((table if fold else b"", self._compiled(triggers)))
-        self._scratches = [hyperscan.Scratch(database) for _, database in self._databases]
+                self._databases.append((table if fold else b"", bool(files), self._compiled(triggers)))
+        self._scratches = [hyperscan.Scratch(database) for *_, database in self._databases]
         self._local = threading.local()
 
     def _compiled(self, rules: dict[int, Rule]) -> Any:
@@ -76,7 +79,7 @@ class HyperscanBackend:
                 return rule.id
         return "(all together)"
 
-    def ends(self, data: bytes) -> dict[int, list[int]]:
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         if not data:
             return found
@@ -90,7 +93,9 @@ class HyperscanBackend:
             except KeyError:
                 found[rule] = [end]
 
-        for (table, database), scratch in zip(self._databases, scratches, strict=True):
+        for (table, for_settings, database), scratch in zip(self._databases, scratches, strict=True):
+            if for_settings and not is_settings:
+                continue
             text = data.translate(table) if table else data
             database.scan(text, match_event_handler=on_match, scratch=scratch)
         return found
@@ -106,6 +111,7 @@ class KeywordBackend:
             for word in rule.keywords:
                 self._words.setdefault(word.lower(), []).append(index)
         self.without_keywords = [i for i, rule in enumerate(rules.rules) if not rule.keywords]
+        self._for_settings = {i for i, rule in enumerate(rules.rules) if rule.files == "settings"}
         self._ordered = list(self._words)
         try:
             import ahocorasick_rs
@@ -126,12 +132,12 @@ class KeywordBackend:
                 yield text, at + len(word_bytes)
                 at = lowered.find(word_bytes, at + 1)
 
-    def ends(self, data: bytes) -> dict[int, list[int]]:
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {index: [] for index in self.without_keywords}
         for word, end in self._hits(data.lower()):
             for index in self._words[word]:
                 found.setdefault(index, []).append(end)
-        return found
+        return found if is_settings else {i: ends for i, ends in found.items() if i not in self._for_settings}
 
 
 class Scanner:
@@ -161,7 +167,7 @@ class Scanner:
         data = text.encode("utf-8", "surrogatepass")
         document = Document(data, language, path)
         findings: list[Finding] = []
-        for index, ends in sorted(self._backend.ends(data).items()):
+        for index, ends in sorted(self._backend.ends(data, is_settings=document.is_settings).items()):
             findings += self._confirm(index, ends, document)
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
 

@@ -13,10 +13,14 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
     for validator in (
         assignments.assigned_secret,
         assignments.compared_secret,
+        assignments.directive_secret,
         assignments.named_secret,
+        assignments.settings_random,
+        assignments.settings_secret,
         assignments.spoken_secret,
         credential_places.argument_password,
         credential_places.credential_argument,
+        credential_places.key_file,
         secret_values.basic_credentials,
         secret_values.bech32_key,
         secret_values.crc32_tail,
@@ -59,6 +63,7 @@ def looks_near(match: Match[bytes]) -> int:
 
 LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
     "assigned_secret": assignments.looks_until,
+    "directive_secret": assignments.looks_until,
     "spoken_secret": assignments.looks_until,
     "kubernetes_secret": None,
 }
