@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from re import Match
 
 from transforms.filters.candidate import Document
-from transforms.filters.prefixes import literal_prefixes
+from transforms.filters.prefixes import literal_prefixes, stays_in_line
 from transforms.filters.rules import NEAR_GAP_BYTES, Rule
 from transforms.filters.trigger import escape_literal
 
@@ -62,6 +62,7 @@ class Matcher:
         self._starts = _keyword_starts(words, has_triggers) if rule.anchored else None
         if self._starts is None and (prefixes := literal_prefixes(rule.pattern)):
             words, self._starts = prefixes, _prefix_starts(prefixes)
+        self._stays_in_line = stays_in_line(rule.pattern)
         self._longest_word = max(map(len, words), default=0)
         self._step = self._stepper() if self._starts is None and self._reach > _LONG_REACH * self._lead else None
 
@@ -113,6 +114,8 @@ class Matcher:
         """The first match that begins from `start` to `end`."""
         limit = end + self._reach
         match_at = self._regex.match
+        if self._stays_in_line:
+            start = max(start, data.rfind(b"\n", start, end) + 1)
         if self._starts is not None:
             # a literal that begins before the trigger's end may end after it
             for at in self._starts(data, start, end + self._longest_word):

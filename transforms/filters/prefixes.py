@@ -1,9 +1,10 @@
-"""The literals that a rule's matches begin with, read off its pattern.
+"""What a pattern tells of where its matches can begin: the literals that they begin with, and whether they stay in a line.
 
     (?<![A-Za-z0-9_])(?P<v>gl(?:pat|ptt)-[0-9a-zA-Z_-]{20})      "glpat-", "glptt-"
 
 Where there are a few of them, a match's start is found by `bytes.find` in the window before a trigger's end, and the
-pattern is tried there alone. That costs a tenth of a `search`, which tries the boundary at every byte.
+pattern is tried there alone. That costs a tenth of a `search`, which tries the boundary at every byte. And no match
+begins before the line of its trigger's end where nothing in the pattern takes a line break.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_PREFIXES = 6
 """With more, looking for each takes as long as trying the pattern everywhere."""
 MIN_PREFIX_BYTES = 2
 MAX_PREFIX_BYTES = 16
+_LINE_BREAK = 10
 _ZERO_WIDTH = (sre.AT, sre.ASSERT, sre.ASSERT_NOT)
 
 
@@ -67,3 +69,36 @@ def _item_heads(op: Any, arg: Any) -> tuple[set[bytes], bool]:
         parts = [_heads(branch) for branch in arg[1]]
         return set().union(*(heads for heads, _ in parts)), all(is_whole for _, is_whole in parts)
     return {b""}, False
+
+
+def stays_in_line(pattern: str) -> bool:
+    """Whether no match, nor what must follow it, holds a line break.
+
+    >>> stays_in_line(r"key=[^\\s]{8}"), stays_in_line(r"key=[^=]{8}")
+    (True, False)
+    """
+    return not _takes_line_break(sre_parser.parse(pattern.encode("utf-8"), 0))
+
+
+def _takes_line_break(items: Any) -> bool:
+    return any(_item_takes_line_break(op, arg) for op, arg in items)
+
+
+def _item_takes_line_break(op: Any, arg: Any) -> bool:
+    if op is sre.LITERAL:
+        return arg == _LINE_BREAK
+    if op is sre.NOT_LITERAL:
+        return arg != _LINE_BREAK
+    if op is sre.IN:
+        return _LINE_BREAK in members(arg)
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        return _takes_line_break(arg[2])
+    if op is sre.SUBPATTERN:
+        return _takes_line_break(arg[3])
+    if op is sre.ATOMIC_GROUP:
+        return _takes_line_break(arg)
+    if op is sre.BRANCH:
+        return any(map(_takes_line_break, arg[1]))
+    if op is sre.ASSERT:
+        return arg[0] > 0 and _takes_line_break(arg[1])
+    return op not in (sre.AT, sre.ASSERT_NOT, sre.GROUPREF)
