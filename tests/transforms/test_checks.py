@@ -117,3 +117,36 @@ def test_control_text_counts_only_where_the_file_has_none_of_it():
     names = ["<|fim_suffix|>", "<eos>"]
     assert has_control_text("a <|fim_suffix|>", "no such thing", names)
     assert not has_control_text("a <eos>", "tokens = ['<eos>']", names)
+
+
+@pytest.mark.parametrize(
+    ("original", "middle", "verdict"),
+    [
+        ("import os\n\n\ndef f():\n    return <1>\n", "2", True),
+        ("import os\n\n\ndef f():\n    return <1>\n", "(2", False),
+        (
+            "print 'old'\n\n\ndef f():\n    return <1>\n",
+            "2",
+            True,
+        ),  # what else is wrong with the file is none of its fault
+        ("print 'old'\n\n\ndef f():\n    return <1>\n", "(2", False),
+        ("print 'old'\n\n\nprint <'hi'>\n", "'ho'", None),
+        ("if a:\n    b()\n<c()>\n", "else:\n    c()", True),  # compiles with its neighbour alone
+        ("x = [\n1,\n<2,>\n]\n", "2", True),
+        ("x = [\n1,\n<2,>\n]\n", "2]", False),
+        ('"""\nimport os\n<text>\n"""\n', 'a """', False),
+        ("class A:\n    x = 1\n\n    def f(self):\n        <pass>\n\n    def g(self): pass\n", "return 1", True),
+        ("class A:\n    def f(self):\n        <pass>\n\n    def g(self): pass\n", "pass\n\ndef h():\n  pass", False),
+        ("class A:\n    @property\n    def f(self):\n        <pass>\n", "return self.x", True),
+        ("class A:\n    @property\n<    def f(self): pass>\n", "    x = 1", False),
+        ("x = 1\n<y = 2>\n", "global x", False),
+        ("import os\n<y = 2>\n", "from __future__ import annotations", False),
+        ("def f():\n    <pass>\n", "break", False),
+    ],
+)
+def test_a_change_is_judged_by_the_statement_that_it_is_in(original, middle, verdict):
+    start = original.index("<")
+    end = original.index(">") - 1
+    original = original.replace("<", "").replace(">", "")
+    changed = original[:start] + middle + original[end:]
+    assert parses(changed, original, "python", hole=(start, end)) is verdict

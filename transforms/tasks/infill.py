@@ -12,7 +12,7 @@ would not be an answer to that hole; the vocabulary's line breaks are stop ids, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -36,7 +36,7 @@ from transforms.rows import Rejection, Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.shared import newline_ids, open_tokenizer
 
-# The checks that can reject a middle, in the order in which they are asked, with the reason that they give.
+# The checks that can reject a middle, with the reason that they give, in the order in which they are asked.
 # A verdict of None (can't be told) rejects nothing.
 REJECTION_REASONS: Final[Mapping[str, str]] = {
     "not_empty": "empty_middle",
@@ -190,9 +190,11 @@ class InfillTask:
         tokenizer = open_tokenizer(self.tokenizer)
         ids = strip_final_separator(tokenizer, completion.tokens)
         middle, ended_by = self._middle(tokenizer, target.span, ids, completion)
-        verdicts = self._verdicts(tokenizer, row, target.span, ids, middle, ended_by)
-        for check, reason in REJECTION_REASONS.items():
+        verdicts: dict[str, Any] = {}
+        for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
+            verdicts[check] = verdict()
             if check in self.required_checks and verdicts[check] is False:
+                reason = REJECTION_REASONS[check]
                 detail = f"{len(ids)} tokens were generated, ended by {ended_by}"
                 return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
         start, end = target.span.start, target.span.end
@@ -279,21 +281,29 @@ class InfillTask:
                 return text, "newline"
         return text, completion.finish_reason
 
-    def _verdicts(
+    def _checks(
         self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy
-    ) -> dict[str, Any]:
-        original = row.content[span.start : span.end]
-        changed = row.content[: span.start] + middle + row.content[span.end :]
-        has_control_id = any(id_ in tokenizer.control_ids for id_ in ids)
+    ) -> Mapping[str, Callable[[], Any]]:
+        """The checks, in the order in which they are asked: parsing, by far the dearest, after those that are cheap."""
+        start, end, content = span.start, span.end, row.content
+        original = content[start:end]
+
+        def has_control_token() -> bool:
+            names = _control_names(self.tokenizer)
+            return not tokenizer.control_ids.isdisjoint(ids) or checks.has_control_text(middle, content, names)
+
+        def parses() -> bool | None:
+            changed = content[:start] + middle + content[end:]
+            return checks.parses(changed, content, row.language, row.path, hole=(start, end))
+
         return {
-            "parses": checks.parses(changed, row.content, row.language, row.path),
-            "exact_match": checks.is_exact_match(middle, original),
-            "edit_similarity": checks.edit_similarity(middle, original),
-            "not_empty": bool(middle.strip()),
-            "no_control_token": not has_control_id
-            and not checks.has_control_text(middle, row.content, _control_names(self.tokenizer)),
-            "no_suffix_echo": not checks.echoes_suffix(middle, original, row.content[span.end :]),
-            "not_cut_off": ended_by != "length",
+            "not_empty": lambda: bool(middle.strip()),
+            "no_control_token": lambda: not has_control_token(),
+            "not_cut_off": lambda: ended_by != "length",
+            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, content[end:]),
+            "parses": parses,
+            "exact_match": lambda: checks.is_exact_match(middle, original),
+            "edit_similarity": lambda: checks.edit_similarity(middle, original),
         }
 
 

@@ -186,10 +186,16 @@ def test_a_check_that_is_not_required_rejects_nothing_and_is_recorded(task, smal
     assert verdict.columns["checks"]["parses"] is False
 
 
-def test_a_file_that_does_not_compile_itself_has_no_verdict_on_parsing(task, small_tokenizer):
-    verdict = answer(task, small_tokenizer, "x = (", row=row_of("print 'old'\nx = 1\ny = 2\n"))
+def test_a_statement_that_does_not_compile_itself_has_no_verdict_on_parsing(task, small_tokenizer):
+    verdict = answer(task, small_tokenizer, "print 'new'", row=row_of("print 'old'\n"))
     assert isinstance(verdict, Accepted)
     assert verdict.columns["checks"]["parses"] is None
+
+
+def test_a_fault_elsewhere_in_the_file_excuses_no_middle(task, small_tokenizer):
+    row = row_of("print 'old'\nx = 1\ny = 2\n")
+    assert answer(task, small_tokenizer, "x = (", row=row).rejection.reason == "does_not_parse"
+    assert answer(task, small_tokenizer, "x = 3", row=row).columns["checks"]["parses"] is True
 
 
 @pytest.mark.parametrize(
