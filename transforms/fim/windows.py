@@ -9,10 +9,10 @@ line, up to the hole and after it, is always kept; where even these two don't fi
 `prompt_too_long`. Nothing is cut within a line.
 
 Each line is encoded once, from the hole outwards until the budget is full, so a prompt costs what it holds, whatever
-the file's size. A line is encoded with the line breaks before it, since a vocabulary may have pieces for a break and
-the indentation after it, but none that go on past a break: so the lines' ids, one after the other, are the whole
-text's (`Encoder.splits_at_newlines`). Where that isn't sure, a side is encoded as one text, and loses lines if that
-came out longer.
+the file's size; as long as there is much room, many at a time, since nothing has more tokens than bytes. A line is
+encoded with the line breaks before it, as vocabularies have pieces for a break and the indentation after it, but none
+that go on past a break: so the lines' ids, one after the other, are the whole text's (`Encoder.splits_at_newlines`).
+Where that isn't sure, a side is encoded as one text, and loses lines if that came out longer.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def fit_window(encoder: Encoder, text: str, start: int, end: int, max_tokens: in
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line on one side of the hole.
+    """A line on one side of the hole, or several that are taken in together.
 
     Args:
         edge: Where the kept text begins (prefix) or ends (suffix) if this is the farthest line kept.
@@ -100,6 +100,7 @@ class _Side:
         self._eol = "\n" if "\n" in text else "\r"
         self._is_additive = encoder.splits_at_newlines and self._eol == "\n"
         self._ahead: _Line | None = None  # read, but didn't fit
+        self._max_bytes_a_char = 1 if text.isascii() else 4
         self._lines = [self._read(hole, is_own=True)]
         self._num_ids = len(self._lines[0].ids)
         self.ids = self._encoded()
@@ -112,7 +113,7 @@ class _Side:
     def grow(self, max_tokens: int) -> None:
         """Takes in lines as long as all together have at most `max_tokens`."""
         num_before = len(self._lines)
-        while (line := self._ahead or self._next()) and self._num_ids + line.count <= max_tokens:
+        while (line := self._ahead or self._next(max_tokens)) and self._num_ids + line.count <= max_tokens:
             self._lines.append(line)
             self._num_ids += len(line.ids)
             self._ahead = None
@@ -125,9 +126,19 @@ class _Side:
             self._num_ids -= len(self._ahead.ids)
             self.ids = self._encoded()
 
-    def _next(self) -> _Line | None:
+    def _next(self, max_tokens: int) -> _Line | None:
+        """The next lines: all that are sure to fit, as nothing has more tokens than bytes, or else one."""
         begin = self._lines[-1].next
-        return None if begin is None else self._read(begin, is_own=False)
+        if begin is None:
+            return None
+        room = (max_tokens - self._num_ids) // self._max_bytes_a_char
+        sure = self._read_block(begin, room) if self._is_additive and room > 0 else None
+        return sure or self._read(begin)
+
+    def _skip_breaks(self, place: int) -> int:
+        while self._text.startswith(self._eol, place):
+            place += 1
+        return place
 
     def _encode_line(self, low: int, high: int) -> list[int]:
         """The ids of a part of the text; as many zeros as it has at least, where these are too many anyway."""
@@ -135,7 +146,12 @@ class _Side:
             return [0] * -(-(high - low) // MAX_PIECE_CHARS)
         return self._encoder.encode(self._text[low:high])
 
-    def _read(self, near: int, *, is_own: bool) -> _Line:
+    def _read(self, near: int, *, is_own: bool = False) -> _Line:
+        """The line at `near`."""
+        raise NotImplementedError
+
+    def _read_block(self, near: int, room: int) -> _Line | None:
+        """The lines at `near` that together have at most `room` characters, as one; None where none has."""
         raise NotImplementedError
 
     def _encoded(self) -> list[int]:
@@ -143,20 +159,30 @@ class _Side:
 
 
 class _Prefix(_Side):
-    def _read(self, near: int, *, is_own: bool) -> _Line:
-        """The line that ends at `near`: text[breaks:near], of which text[edge:near] if it is the farthest.
+    def _read(self, near: int, *, is_own: bool = False) -> _Line:
+        edge = self._text.rfind(self._eol, 0, near) + 1
+        breaks = edge
+        while breaks > 0 and self._text[breaks - 1] == self._eol:
+            breaks -= 1
+        return self._line(breaks, edge, near)
+
+    def _read_block(self, near: int, room: int) -> _Line | None:
+        if near <= room:
+            return self._line(0, 0, near)
+        breaks = self._text.find(self._eol, near - room, near)
+        if breaks > 0 and self._text[breaks - 1] == self._eol:  # amidst breaks that reach out of the room
+            breaks = self._text.find(self._eol, self._skip_breaks(breaks), near)
+        return self._line(breaks, self._skip_breaks(breaks), near) if breaks >= 0 else None
+
+    def _line(self, breaks: int, edge: int, near: int) -> _Line:
+        """Of text[breaks:near], of which text[edge:near] is kept if it is the farthest.
 
         What the breaks add is not counted: without them it may have as many tokens more as they have alone.
         """
         if near == 0:  # a file that begins with line breaks
             return _Line(0, [], 0, None)
-        edge = self._text.rfind(self._eol, 0, near) + 1
-        breaks = edge
-        while breaks > 0 and self._text[breaks - 1] == self._eol:
-            breaks -= 1
         ids = self._encode_line(breaks, near)
-        count = max(0, len(ids) - (edge - breaks))
-        return _Line(edge, ids, count, breaks if edge > 0 else None)
+        return _Line(edge, ids, max(0, len(ids) - (edge - breaks)), breaks if edge > 0 else None)
 
     def _encoded(self) -> list[int]:
         if not self._is_additive:
@@ -164,23 +190,30 @@ class _Prefix(_Side):
         *nearer, farthest = self._lines
         end = nearer[-1].next if nearer else self._hole
         assert end is not None, "a line follows only where there is one"
-        ids = self._encode_line(farthest.edge, end)
+        ids = list(farthest.ids) if farthest.next is None else self._encode_line(farthest.edge, end)
         for line in reversed(nearer):
             ids += line.ids
         return ids
 
 
 class _Suffix(_Side):
-    def _read(self, near: int, *, is_own: bool) -> _Line:
-        """The line that begins at `near`, with its breaks: text[near:end]; if it is the farthest, one break ends it."""
-        text = near
-        while not is_own and self._text.startswith(self._eol, text):
-            text += 1
-        end = self._text.find(self._eol, text)
-        if end < 0:
-            ids = self._encode_line(near, len(self._text))
-            return _Line(len(self._text), ids, len(ids), None)
+    def _read(self, near: int, *, is_own: bool = False) -> _Line:
+        end = self._text.find(self._eol, near if is_own else self._skip_breaks(near))
+        return self._line(near, end if end >= 0 else len(self._text))
+
+    def _read_block(self, near: int, room: int) -> _Line | None:
+        if near + room >= len(self._text):
+            return self._line(near, len(self._text))
+        end = self._text.rfind(self._eol, near, near + room)
+        while end > near and self._text[end - 1] == self._eol:
+            end -= 1
+        return self._line(near, end) if end > near else None
+
+    def _line(self, near: int, end: int) -> _Line:
+        """Of text[near:end]; if it is the farthest, and not the file's end, one break ends it."""
         ids = self._encode_line(near, end)
+        if end == len(self._text):
+            return _Line(end, ids, len(ids), None)
         return _Line(end + 1, ids, len(ids) + 1, end if end + 1 < len(self._text) else None, ends_at_break=True)
 
     def _encoded(self) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,8 +65,16 @@ def test_a_large_file_is_not_encoded_whole():
     assert encoder.chars < 2_000
 
 
+class FourCharEncoder(CharEncoder):
+    """One token for four characters of a line, as code has them."""
+
+    def encode(self, text):
+        self.chars += len(text)
+        return [len(piece) for piece in re.findall(r"\n|[^\n]{1,4}", text)]
+
+
 def test_no_line_is_encoded_twice_but_the_farthest():
-    encoder = CharEncoder()
+    encoder = FourCharEncoder()
     text = "some line of code\n" * 1000
     window = fit_window(encoder, text, 9_000, 9_001, 900)
     assert encoder.chars < (window.suffix_end - window.prefix_start) + 5 * len("some line of code\n")
