@@ -119,7 +119,7 @@ def test_no_output_holds_the_secret(outcome):
 
 def test_the_funnel_counts_rows_and_bytes(outcome):
     counts = json.loads((outcome / "summary.json").read_text())["counts"]
-    assert counts["found.api_token.redact"] == counts["rows_redacted"] == 1
+    assert counts["found/api_token/redact"] == counts["rows_redacted"] == 1
     assert counts["bytes_kept"] > 0 and counts["bytes_rejected"] > 2000
 
 

@@ -53,7 +53,9 @@ _TAIL_OF_OTHER_THINGS = re.compile(
     rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
     rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
 )
-_SECRET_WORD_END = re.compile(rb"(?i)(?:passw(?:or)?d|pass|passphrase|passcode|pwd|secret|token|key|credentials?|auth|salt|login|bearer|access)s?$")
+_SECRET_WORD_END = re.compile(
+    rb"(?i)(?:passw(?:or)?d|pass|passphrase|passcode|pwd|secret|token|key|credentials?|auth|salt|login|bearer|access)s?$"
+)
 _OWNED_KEY = re.compile(rb"(?i)([a-z]{2,20})[_.-]?keys?\d?$|(?:^|[_.-])(pat|cred|auth|salt|private|access)$")
 _STRUCTURE_KEY = re.compile(
     rb"(?i)(?:cache|primary|foreign|sort|hash|row|partition|lookup|map|dict|group|object|bucket|item|index|query|event|state|route|unique|composite|public|pub|the|this|new|old|first|last|next|by|on|in|of|is|has|get|set|for"
@@ -70,15 +72,20 @@ _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
-_BARE = re.compile(rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+")
+_BARE = re.compile(
+    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+"
+)
 """An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
 _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
 _BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
+_FORMATTED = re.compile(rb"[ \t]{0,2}%[ \t]{0,2}[\w(]")
 _COMMENT = re.compile(rb"[ \t]+[#;].*$")
 _PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")
-_OF_A_LABEL = re.compile(rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b")
+_OF_A_LABEL = re.compile(
+    rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b"
+)
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
 _REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
@@ -120,6 +127,8 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
     if b"urn:" in before and _URN.search(before):
         return None
+    if quote and b"%" in value and _FORMATTED.match(data, end + 1):
+        return None  # "key%d" % number
     if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
         return None  # a list of names
     if b"(" in separator and is_wordlike(value):
@@ -174,7 +183,10 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
 
 def directive_secret(candidate: Candidate) -> Verdict | None:
     """A quoted value that follows a secret's name after a space alone, as in the languages of builds and servers."""
-    name, start = _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")), candidate.span[0]
+    name, start = (
+        _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")),
+        candidate.span[0],
+    )
     kind = _name_kind(name)
     end = _quoted_end(candidate.data, start, candidate.match["open"])
     value = candidate.data[start:end]
@@ -189,7 +201,13 @@ def settings_secret(candidate: Candidate) -> Verdict | None:
     or several; what a key's name is given has to look generated, or to be a phrase."""
     kind = _name_kind(candidate.match["name"])
     value = candidate.value if candidate.match["open"] else _COMMENT.sub(b"", candidate.value)
-    if kind in ("", "weak") or len(value) < _MIN_BYTES or is_placeholder(value) or is_path_or_url(value) or _ITS_NAME.search(value):
+    if (
+        kind in ("", "weak")
+        or len(value) < _MIN_BYTES
+        or is_placeholder(value)
+        or is_path_or_url(value)
+        or _ITS_NAME.search(value)
+    ):
         return None
     if value.count(b" "):
         good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 
 _CODE_LANGUAGES = frozenset(
-    "python java javascript typescript c c++ cpp c# csharp go rust kotlin swift scala ruby php dart lua perl r julia haskell "
-    "objective-c groovy elixir tsx jsx".split()
+    {
+        *("python", "java", "javascript", "typescript", "tsx", "jsx", "c", "c++", "cpp", "c#", "csharp", "objective-c"),
+        *("go", "rust", "kotlin", "swift", "scala", "groovy", "ruby", "php", "perl", "lua", "dart", "r", "julia"),
+        *("haskell", "elixir"),
+    }
 )
 _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt"

@@ -1,7 +1,9 @@
-"""Values in places that are made for a credential: the argument of a function that logs in, a program's option, a server's directive.
+"""Values in places that are made for a credential: the argument of a function that logs in, a program's option, a
+server's directive.
 
-The place says that it is a password; so only what is no value at all is left out: placeholders, variables, names of things. Where the
-place is as wide as a call's arguments, the value has to look chosen as well: mixed characters that make no word.
+The place says that it is a password; so only what is no value at all is left out: placeholders, variables, names of
+things. Where the place is as wide as a call's arguments, the value has to look chosen as well: mixed characters that
+make no word.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from transforms.filters.secret_values import (
 _LITERAL = re.compile(rb"(?<![\w\\])[bruBRULN@]{0,2}([\"'`])((?:(?!\1)[^\\\n]|\\.){5,120}+)\1(?=[ \t]*(?:[,)\]}]|$))")
 _SOME_LETTER, _SOME_DIGIT = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 _SYMBOL = re.compile(rb"[^\w\s.:/@,;-]")
-_NO_PASSWORD = re.compile(rb"\s|^[\w.+-]+@[\w-]+\.|^[#.%/\\]|\\[dwsnrtx]|[*+?]\)|%[sdr]|\.\w{2,4}$|^[A-Z]{2,5}\d{3}$|^\d+(?:[.:]\d+)*$")
-_ITS_OWN_NAME = re.compile(rb"(?i)(?:my|your|the|db|user|some|new|old|wrong|invalid|bad|good)?[_-]?(?:password|passwd|pwd|pass|secret|key|token)\d?")
+_NO_PASSWORD = re.compile(
+    rb"\s|^[\w.+-]+@[\w-]+\.|^[#.%/\\]|\\[dwsnrtx]|[*+?]\)|%[sdr]|\.\w{2,4}$|^[A-Z]{2,5}\d{3}$|^\d+(?:[.:]\d+)*$"
+)
+_ITS_OWN_NAME = re.compile(
+    rb"(?i)(?:my|your|the|db|user|some|new|old|wrong|invalid|bad|good)?[_-]?(?:password|passwd|pwd|pass|secret|key|token)\d?"
+)
 _KEY_PATH = re.compile(r"(?i)(?:\.(?:key|token|secret|passw(?:or)?d|pass)|(?:^|/)(?:token|secret|password|api_?key))$")
 _DEFAULTS = frozenset((b"foobared", b"public", b"private", b"prompt", b"stdin"))
 _IDENTIFIER = re.compile(rb"[a-z]+(?:[_-][a-z0-9]+)+")
@@ -46,7 +52,7 @@ def argument_password(candidate: Candidate) -> Verdict | None:
     value = candidate.value
     if is_placeholder(value) or _ITS_OWN_NAME.fullmatch(value) or value.lower() in _DEFAULTS:
         return None
-    if value.isdigit() and len(value) < 6 or is_path_or_url(value) or re.search(rb"[(){}\[\]]", value):
+    if (value.isdigit() and len(value) < 6) or is_path_or_url(value) or re.search(rb"[(){}\[\]]", value):
         return None
     return candidate.verdict()
 

@@ -17,7 +17,7 @@ from transforms.filters.candidate import Candidate, Verdict
 
 _RESERVED_DOMAIN = re.compile(
     rb"(?i)(?:^|\.)(?:example|test|invalid|localhost|local|localdomain|internal|lan|home|corp|arpa)$|(?:^|[.-])example\.(?:com|org|net|edu|[a-z]{2}|co\.[a-z]{2})$"
-    rb"|^(?:domain|mydomain|yourdomain|your-domain|foo|bar|baz|foobar|test|host|server|email|mail|company|mycompany|yourcompany|somewhere|site|mysite|website|abc|xyz|xxx|a|b|c|x|y|z|acme|smtp)\.(?:com|org|net|edu|co|de|cc|it|fr|us)$"
+    rb"|^(?:domain|mydomain|yourdomain|your-domain|foo|bar|baz|foobar|test|host|server|email|mail|company|mycompany|yourcompany|somewhere|nowhere|site|mysite|website|abc|xyz|xxx|a|b|c|x|y|z|acme|smtp|my|one|two|three|four|five|malicious|evil|attacker|victim|important)\.(?:com|org|net|edu|co|de|cc|it|fr|us)$"
 )
 _ROLE_LOCAL = re.compile(
     rb"(?i)^(?:no-?reply|do-?not-?reply|git|hg|svn|noreply.*|.*\bnoreply|mailer-daemon|postmaster|your.*|my.?e?mail|e-?mail|user|username|name|someone|somebody|foo|bar|root|xxx+|test)$"
@@ -122,7 +122,7 @@ def email_address(candidate: Candidate) -> Verdict | None:
     if (
         re.search(rb"://[^\s/\"'<>]*$", before)
         or re.match(rb":(?:[~/]|[A-Za-z][\w.-]*/)", after)
-        or after.startswith(b"(")
+        or after.startswith((b"(", b"@"))
     ):
         return None
     if len(local) > 3 and not re.search(rb"[A-Za-z]", local) and not local.isdigit():
@@ -144,6 +144,8 @@ def global_ipv4(candidate: Candidate) -> Verdict | None:
         return None
     if max(octets) < 32 or len(set(octets)) < 3 or octets[3] in (0, 255) or _is_progression(octets):
         return None
+    if max(octets[:3]) < 10:
+        return None  # a section or a version: 1 address in 16,000 is of that shape
     before = candidate.before(40)
     if _VERSION_BEFORE.search(before) and not re.search(rb"://$", before):
         return None
@@ -166,7 +168,7 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
         return None
     if len({group.lower() for group in groups}) < 3 or len("".join(groups)) < 8 or text.lower().startswith("2001:db8"):
         return None
-    if "::" not in text and max(map(len, groups)) < 3:
+    if "::" not in text and (max(map(len, groups)) < 3 or len("".join(groups)) < 12):
         return None
     return candidate.verdict(validated=True)
 

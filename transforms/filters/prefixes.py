@@ -1,4 +1,4 @@
-"""What a pattern tells of where its matches can begin: the literals that they begin with, and whether they stay in a line.
+"""What a pattern tells of where its matches can begin: literals that they begin with, and whether they stay in a line.
 
     (?<![A-Za-z0-9_])(?P<v>gl(?:pat|ptt)-[0-9a-zA-Z_-]{20})      "glpat-", "glptt-"
 

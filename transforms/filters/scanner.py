@@ -245,9 +245,8 @@ class Scanner:
 
 def _moved(finding: Finding, offset: int) -> Finding:
     """The same finding so many bytes further on."""
-    type_, rule, _, _, start, end, *rest = finding
-    start, end = start + offset, end + offset
-    return Finding(type_, rule, start, end, start, end, *rest)
+    start, end = finding.byte_start + offset, finding.byte_end + offset
+    return Finding(finding.type, finding.rule, start, end, start, end, *finding[6:])
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -35,7 +35,7 @@ _COMMON_PAIRS = frozenset(
 """As pairs of bytes."""
 _TEMPLATE = re.compile(
     rb"\$\{[\w.:()\[\]'\" -]+\}|\{\{[^{}]{0,80}\}\}|\{[A-Za-z_][\w.]*\}|#\{[^}]{1,80}\}|<%.{0,80}%>|%\([\w.]+\)s|\$\([\w. -]+\)"
-    rb"|^%[A-Za-z_]+%$|^<[^<>]{1,80}>$|^\[[^\[\]]{1,80}\]$|^\$[A-Za-z_]\w*(?:[.:/][$\w]*)*$|^@\w+@$|^%[-\d.]*[sdvqr@]$|^\{\d*\}$|\{[a-z_.]+\(\)"
+    rb"|^%[A-Za-z_]+%$|^<[^<>]{1,80}>$|^\[[^\[\]]{1,80}\]$|^\$[A-Za-z_]\w*(?:[.:/][$\w]*)*$|^@\w+@$|^%[-\d.]*[sdvqr@]$|\[:[a-z]{2,12}\]|^\{\d*\}$|\{[a-z_.]+\(\)"
 )
 _PLACEHOLDER = re.compile(
     rb"(?i)ex[a@]mple|placeholder|change[-_ ]?(?:me|it|this)|your[-_ ]?(?:\w|$)|\bmy[-_ ]?(?:secret|token|password|api|key|pass)|dummy|\bfake|fake[-_]?(?:api|key|token|secret|pass)"

@@ -94,7 +94,7 @@ RESULT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class FilteredRow:
-    """What became of a row: its columns, or why it was rejected; `found` counts findings by `type.action`."""
+    """What became of a row: its columns, or why it was rejected; `found` counts findings by `type/action`."""
 
     text: str
     columns: Mapping[str, Any]
@@ -149,7 +149,7 @@ class FilterStages:
         if rejection is not None or self.content_filter is None:
             return FilteredRow(row.content, columns, rejection)
         outcome = self.content_filter.filter_input(row.content, row.language, row.path)
-        found = Counter(f"{finding.type}.{finding.action}" for finding in outcome.findings)
+        found = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
         columns["findings"] = [{name: getattr(f, name) for name in FINDING_TYPE.names} for f in outcome.findings]
         if outcome.dropped is not None:
             rules = ", ".join(sorted({f.rule for f in outcome.findings if f.action == "drop"}))
@@ -257,7 +257,7 @@ class FilterWork:
                     rejected_row(item, Rejection("content", "crashed_worker", "the row killed its process"))
                 )
                 continue
-            counts.update({f"found.{name}": count for name, count in result.found.items()})
+            counts.update({f"found/{name}": count for name, count in result.found.items()})
             if result.rejection is not None:
                 rejected.append(rejected_row(item, result.rejection))
                 counts["bytes_rejected"] += len(item.content.encode())
