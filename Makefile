@@ -55,7 +55,7 @@ bench: setup                   ## the engine against other ways to run the same 
 	$(RACE) --size 400m --batches 16
 
 bench-filters: setup           ## figures of the filters; other tools beside them with OTHERS=a python that has them
-	$(BIN)/python benchmarks/filters.py $(if $(OTHERS),--others $(OTHERS))
+	$(BIN)/python -m benchmarks.filters $(if $(OTHERS),--others $(OTHERS))
 
 bench-pack: setup              ## figures of spans, imports, order and packing, as a table
 	$(BIN)/python benchmarks/pack.py

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,3 +105,28 @@ def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_pa
     assert work._duplicates.of(0).cluster_size == 3
     work.close()
     assert made.read_bytes() == before
+
+
+def test_workers_that_start_at_once_meet_the_same_clusters_and_leave_one_table(tmp_path):
+    from jobs.dedup import build_work
+    from jobs.job_file import read_job
+
+    dedup(tmp_path, [text(), text(), text(10), text(200)])
+    job_dir = tmp_path / "out/_job"
+    (job_dir / "duplicates.parquet").unlink()  # as when none has made it yet
+    job = read_job(str(tmp_path / "out"))
+    works = [build_work({**job.options, "output": str(tmp_path / "out")}) for _ in range(4)]
+    at_once = threading.Barrier(len(works))
+
+    def opened(work):
+        at_once.wait()
+        work.open()
+        return [work._duplicates.of(number) for number in range(4)]
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        met = list(pool.map(opened, works))
+    assert met[0][0].cluster_size == 3 and met[0][3] is None
+    assert all(members == met[0] for members in met)
+    assert [path.name for path in job_dir.glob("duplicates.parquet*")] == ["duplicates.parquet"]
+    for work in works:
+        work.close()
