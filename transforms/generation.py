@@ -256,7 +256,8 @@ def filter_version(content_filter: ContentFilter | None, known_text: str) -> str
 def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:
     """Chunk by chunk, so that the engine decodes the first rows while the pool prepares the last."""
     chunks = list(_chunks(states, ROWS_PER_CHUNK))
-    calls = [opened.pool.apply("prepare", [state.row for state in chunk]) for chunk in chunks]
+    # Tasks have no use for the input's other columns: the output takes them from the table.
+    calls = [opened.pool.apply("prepare", [replace(state.row, columns={}) for state in chunk]) for chunk in chunks]
     for chunk, call in zip(chunks, calls, strict=True):
         for state, prepared in zip(chunk, call(), strict=True):
             if prepared is CRASHED:

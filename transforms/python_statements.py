@@ -23,10 +23,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+# Each alternative begins with one character: so the search skips to the next of them.
 _TOKEN: Final = re.compile(
-    r"""\n[ \t\f]*|[()\[\]{}]|\#[^\n]*|\\\r?\n"""
-    r'''|"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""|\'\'\'[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*\'\'\''''
-    r"""|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'|["']""",
+    r"""\n[ \t\f]*+|\(|\)|\[|\]|\{|\}|\#[^\n]*+|\\\r?\n"""
+    r"""|\"\"\"(?:[^"\\]++|\\.|"(?!""))*+\"\"\"|\'\'\'(?:[^'\\]++|\\.|'(?!''))*+\'\'\'"""
+    r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'|"|'""",
     re.DOTALL,
 )
 _CONTINUES: Final = re.compile(r"(?:else|elif|except|finally)\b")
