@@ -34,6 +34,8 @@ LOOKAHEAD_BYTES = 64
 _FLOOD_FACTOR = 2
 _FLOOD_SLACK_BYTES = 65_536
 _MAX_WINDOW_BYTES = 4096
+_DENSE_BYTES = 128
+"""With a trigger in so many bytes, looking for literals once costs less than looking before each trigger."""
 _MANY_WORDS = 6
 """With more keywords than this, one call of Hyperscan is faster than a `find` for each."""
 _MAX_AHEAD_BYTES = 1 << 16
@@ -84,6 +86,8 @@ class Matcher:
     def _is_flood(self, ends: Sequence[int], document: Document) -> bool:
         if not ends and not self._has_triggers:
             return True  # a rule without keywords
+        if self._starts is not None and len(ends) * _DENSE_BYTES > len(document.data):
+            return True
         window = min(self._lead + self._reach, _MAX_WINDOW_BYTES)
         return len(ends) * window > _FLOOD_FACTOR * len(document.data) + _FLOOD_SLACK_BYTES
 
