@@ -74,7 +74,7 @@ class FixedLatencyDevice(JaxDevice):
         self._answers = answers
         self._step_s, self._row_s = step_s, row_s
         self._free_at = 0.0
-        self.device_s = self.fake_cpu_s = 0.0
+        self.device_s = self.fake_cpu_s = self.thread_cpu_s = 0.0
         self._prompts = tuple(None for _ in self._chunk_ends)  # type: ignore[assignment]
         self._generations = self._state = None  # type: ignore[assignment]
         self._tickets, self._reach = [-1] * self.slots, [0] * self.slots
@@ -122,7 +122,8 @@ class FixedLatencyDevice(JaxDevice):
         ended = (self._left == 0) & (self._lengths > 0)
         lines[:-1, 3] = np.where(ended, lines[np.arange(self.slots), 4 + self._lengths], -1)
         lines[-1, :3] = steps, made.sum(), made.sum()
-        self.fake_cpu_s += time.thread_time() - began
+        self.thread_cpu_s = time.thread_time()
+        self.fake_cpu_s += self.thread_cpu_s - began
         return _Pending(lines, self._run_for(steps * self._step_s))
 
 
@@ -185,10 +186,10 @@ def original_middles(work: GenerationWork, tables: Sequence[pa.Table], model: st
     return middles
 
 
-def cpu_seconds() -> float:
-    """Processor time of this process and its living children."""
+def children_cpu_seconds() -> float:
+    """Processor time of this process's living children."""
     ticks = os.sysconf("SC_CLK_TCK")
-    total = time.process_time()
+    total = 0.0
     for child in multiprocessing.active_children():
         fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / ticks
@@ -220,16 +221,19 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     try:
         work.run(unit_of(0, tables[0].slice(0, 16)), tables[0].slice(0, 16), list(range(16)))  # row workers have begun
         before, device_before, fake_before = engine.stats(), device.device_s, device.fake_cpu_s
-        began, cpu = time.perf_counter(), cpu_seconds()
+        thread_before, began = device.thread_cpu_s, time.perf_counter()
+        rows_cpu, cpu = children_cpu_seconds(), time.process_time()
         with ThreadPoolExecutor(UNITS_IN_FLIGHT) as pool:
             units = [unit_of(index, table) for index, table in enumerate(tables)]
             list(pool.map(lambda unit, table: work.run(unit, table, list(range(table.num_rows))), units, tables))
-        wall, cpu = time.perf_counter() - began, cpu_seconds() - cpu
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+        rows_cpu = children_cpu_seconds() - rows_cpu
     finally:
         work.close()
     stats = {name: value - before.get(name, 0.0) for name, value in engine.stats().items()}
     engine.close()
     fake = device.fake_cpu_s - fake_before
+    scheduler = device.thread_cpu_s - thread_before - fake
     done = stats["requests_done"]
     return {
         "rows": sum(table.num_rows for table in tables),
@@ -238,7 +242,10 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "new tokens each": stats["tokens_out"] / done,
         "slots used": stats["tokens_decoded"] / stats["slot_steps"],
         "padding": stats["prefill_positions"] / stats["prefill_tokens"],
-        "host ms": 1e3 * (cpu - fake) / done,
+        "host ms": 1e3 * (rows_cpu + cpu - fake) / done,
+        "row work": 1e3 * rows_cpu / done,
+        "scheduler": 1e3 * scheduler / done,
+        "units": 1e3 * (cpu - fake - scheduler) / done,
         "device busy": (device.device_s - device_before) / wall,
         "wall s": wall,
     }
