@@ -177,9 +177,10 @@ class JaxDevice:
         if self._is_exact:
             return [0]
         groups = families(
-            [request.prompt[:-1] for request in waiting],
+            [request.prompt for request in waiting],
             min_shared=self._options.min_shared_prefix,
             target=self._options.prefill_row_tokens,
+            unread=1,
         )
         row = self._planner.next_row([group.length for group in groups])
         return [i for member in row.members for i in groups[member].members]

@@ -23,7 +23,8 @@ import numpy as np
 
 from model.roofline import DEVICES, Device, Shape, decode_step_s, prefill_s
 
-SUMS = (
+# What the scheduler counts, what the device counts, and the floor that the engine adds.
+SCHEDULER_SUMS = (
     "requests_done",
     "requests_failed",
     "tokens_in",
@@ -35,9 +36,12 @@ SUMS = (
     "busy_slot_steps",
     "bursts",
     "shrinks",
+)
+SUMS = (
+    *SCHEDULER_SUMS,
+    "busy_s",
     "compiles",
     "compile_s",
-    "busy_s",
     "prefill_tokens",
     "prefill_positions",
     "prefill_tokens_shared",

@@ -54,7 +54,8 @@ class RowPlanner:
         sorted_lengths = [lengths[i] for i in order]
         start = self._start(sorted_lengths)
         run, room = self._best_run(sorted_lengths, start)
-        rest = [i for i in range(len(order)) if i not in run]
+        taken = set(run)
+        rest = [i for i in range(len(order)) if i not in taken]
         members = [*run, *_fill([sorted_lengths[i] for i in rest], rest, room)]
         self._position = sorted_lengths[run[-1]]
         total = sum(sorted_lengths[i] for i in members)
@@ -177,41 +178,62 @@ class Family:
     length: int
 
 
-def families(prompts: Sequence[Sequence[int]], *, min_shared: int, target: int = sys.maxsize) -> list[Family]:
+def families(
+    prompts: Sequence[Sequence[int]], *, min_shared: int, target: int = sys.maxsize, unread: int = 0
+) -> list[Family]:
     """Parts prompts into families that begin alike, so that most tokens are saved.
 
     In lexical order a family is a run, and what a run shares is the least that two neighbours in it share; so the
-    best partition comes from dynamic programming over the order, with runs of at most 16.
+    best partition comes from dynamic programming over the order, with runs of at most 16. Most prompts share nothing
+    with their neighbours: each is a family, and only runs between them are partitioned.
 
     Args:
-        prompts: Token ids.
+        prompts: Token ids, tuples or lists, all of one kind.
         min_shared: Shorter common beginnings are not worth sharing; 0 never shares.
         target: Most tokens that a family of several may take.
+        unread: How many tokens at each prompt's end are not meant.
     """
+    lengths = [len(prompt) - unread for prompt in prompts]
     if min_shared == 0:
-        return [Family((i,), 0, len(prompt)) for i, prompt in enumerate(prompts)]
-    order = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
-    common = [_common(prompts[a], prompts[b]) for a, b in itertools.pairwise(order)]
+        return [Family((i,), 0, length) for i, length in enumerate(lengths)]
+    order = sorted(range(len(prompts)), key=prompts.__getitem__)
+    common = [
+        min(_common(prompts[a], prompts[b], min_shared), lengths[a], lengths[b]) for a, b in itertools.pairwise(order)
+    ]
+    found: list[Family] = []
+    begin = 0
+    for end in range(1, len(order) + 1):
+        if end < len(order) and common[end - 1] >= min_shared:
+            continue
+        if end - begin == 1:
+            found.append(Family((order[begin],), 0, lengths[order[begin]]))
+        else:
+            run = order[begin:end]
+            found += _partition(run, common[begin : end - 1], [lengths[i] for i in run], target)
+        begin = end
+    return found
+
+
+def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[int], target: int) -> list[Family]:
+    """The best partition of prompts of which each shares enough with the next: its `common`."""
     saved = [0] * (len(order) + 1)  # by the best partition of the first n
     cuts = [0] * (len(order) + 1)  # where its last family begins
     for end in range(1, len(order) + 1):
         saved[end], cuts[end] = saved[end - 1], end - 1
-        shared, total = sys.maxsize, len(prompts[order[end - 1]])
+        shared, total = sys.maxsize, lengths[end - 1]
         for begin in range(end - 2, max(-1, end - 1 - _LARGEST_FAMILY), -1):
-            shared, total = min(shared, common[begin]), total + len(prompts[order[begin]])
-            if shared < min_shared:
-                break
+            shared, total = min(shared, common[begin]), total + lengths[begin]
             saves = (end - 1 - begin) * shared
             if total - saves <= target and saved[begin] + saves > saved[end]:
                 saved[end], cuts[end] = saved[begin] + saves, begin
     found = []
     end = len(order)
     while end > 0:
-        members = tuple(order[cuts[end] : end])
-        shared = min(common[cuts[end] : end - 1], default=0)
-        length = sum(len(prompts[i]) for i in members) - (len(members) - 1) * shared
-        found.append(Family(members, shared, length))
-        end = cuts[end]
+        begin = cuts[end]
+        shared = min(common[begin : end - 1], default=0)
+        length = sum(lengths[begin:end]) - (end - begin - 1) * shared
+        found.append(Family(tuple(order[begin:end]), shared, length))
+        end = begin
     return found[::-1]
 
 
@@ -223,8 +245,13 @@ def _append(row: Layout, tokens: Sequence[int], position: int, segment: int, par
     row.begin.extend([begin] * len(tokens))
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Length of the common beginning, by bisection over slices: a comparison of slices runs in C."""
+def _common(first: Sequence[int], second: Sequence[int], least: int) -> int:
+    """Length of the common beginning, 0 where it is under `least`: most are, and one comparison tells.
+
+    By bisection over slices, since a comparison of slices runs in C.
+    """
+    if first[:least] != second[:least]:
+        return 0
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
@@ -232,4 +259,4 @@ def _common(first: Sequence[int], second: Sequence[int]) -> int:
             low = middle
         else:
             high = middle - 1
-    return low
+    return low if low >= least else 0

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.engine.api import Completion, EngineStopped, Request
-from model.engine.figures import ratios
+from model.engine.figures import SCHEDULER_SUMS, ratios
 from model.engine.interface import BurstReport, Device, Ended, OutOfMemory
 from model.engine.options import PromptLookup
 from model.engine.switching import DraftSwitch
@@ -53,20 +53,6 @@ class _Job:
 WINDOW = 256
 # After so many groups without it, the oldest request goes alone.
 PATIENCE = 64
-
-_COUNTS = (
-    "requests_done",
-    "requests_failed",
-    "tokens_in",
-    "tokens_out",
-    "tokens_decoded",
-    "steps",
-    "steps_drafted",
-    "slot_steps",
-    "busy_slot_steps",
-    "bursts",
-    "shrinks",
-)
 
 
 class Scheduler:
@@ -135,7 +121,7 @@ class Scheduler:
             counts = Counter(self._counts)
             seconds = self._seconds
             queued = len(self._arrived) + len(self._waiting) + len(self._staged) + len(self._running)
-        figures = {name: float(counts[name]) for name in _COUNTS}
+        figures = {name: float(counts[name]) for name in SCHEDULER_SUMS}
         figures |= {"busy_s": seconds, "requests_queued": float(queued)}
         if gain := self._switch.gain():
             figures["drafting_gain"] = gain

@@ -122,3 +122,14 @@ def test_families_hold_every_prompt_once_and_know_their_length(prompts, min_shar
 def test_laid_out_together_families_take_no_more_than_apart(prompts, min_shared):
     apart = families(prompts, min_shared=min_shared, target=40)
     assert len(lay_out(prompts, min_shared=min_shared)[0].tokens) <= sum(family.length for family in apart)
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=14), st.integers(1, 4))
+def test_what_is_not_read_at_the_end_counts_for_nothing(prompts, min_shared):
+    whole = families(prompts, min_shared=min_shared, unread=1)
+    cut = families([prompt[:-1] for prompt in prompts], min_shared=min_shared)
+    assert sum(family.length for family in whole) == sum(family.length for family in cut)
+    assert sorted(i for family in whole for i in family.members) == list(range(len(prompts)))
+    for family in whole:
+        beginnings = {tuple(prompts[i][:-1][: family.shared]) for i in family.members}
+        assert len(beginnings) == 1
