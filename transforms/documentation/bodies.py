@@ -16,6 +16,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Final
 
+import tree_sitter
+
 from model.errors import RecordError
 from transforms import checks
 from transforms.fim.syntax import Source, parse
@@ -127,18 +129,23 @@ def keeps_function(source: Source, symbol: Symbol, hole: BodyHole, body: str) ->
         before, after = (_python_signature(_python_alone(d, symbol, g)) for d, g in ((data, 0), (changed, grown)))
         return None if before is None else before == after
     start, end = item_span(source, symbol)
-    item, place = (
-        parse(changed[start : end + grown], source.grammar),
-        (symbol.start - start, symbol.end - start + grown),
-    )
+    item = parse(changed[start : end + grown], source.grammar)
     if item is None:
         return None
-    node = item.tree.root_node.descendant_for_byte_range(place[0], place[1] - 1)
-    while node is not None and node.start_byte >= place[0]:
-        if (node.start_byte, node.end_byte) == place:
-            return not node.has_error
+    # What the brackets hold must be one block as before: `{ ... } function g() { ... }` is none.
+    old = _block_at(source, symbol.body_start, symbol.body_end)
+    new = _block_at(item, symbol.body_start - start, symbol.body_end - start + grown)
+    return old is not None and new is not None and old.type == new.type and not new.has_error
+
+
+def _block_at(source: Source, start: int, end: int) -> tree_sitter.Node | None:
+    """The innermost node that is exactly this range of bytes."""
+    node = source.tree.root_node.descendant_for_byte_range(start, end - 1)
+    while node is not None and node.start_byte >= start and node.end_byte <= end:
+        if (node.start_byte, node.end_byte) == (start, end):
+            return node
         node = node.parent
-    return False
+    return None
 
 
 def _python_alone(data: bytes, symbol: Symbol, grown: int) -> str:

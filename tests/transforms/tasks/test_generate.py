@@ -249,3 +249,22 @@ def test_bad_set_ups_are_refused(task):
     with pytest.raises(RecordError) as error:
         list(task.requests(row_of("x = 1\n")))
     assert error.value.reason == "no_function"
+
+
+@pytest.mark.parametrize(
+    ("language", "content", "escape"),
+    [
+        ("javascript", "function f(w) {\n  return w * 2;\n}\n", "return 1;\n}\nfunction g() {\n  return 2;"),
+        ("javascript", "const f = (w) => {\n  return w * 2;\n};\n", "return 1;\n}, g = () => {\n  return 2;"),
+        ("c", "int f(int w) {\n  return w * 2;\n}\n", "return 1;\n}\nint g(int w) {\n  return 2;"),
+        ("go", "func f(w int) int {\n\treturn w * 2\n}\n", "return 1\n}\nfunc g() int {\n\treturn 2"),
+        ("kotlin", "fun f(w: Int): Int {\n  return w * 2\n}\n", "return 1\n}\nfun g(): Int {\n  return 2"),
+    ],
+)
+def test_a_function_that_is_all_of_its_file_keeps_what_is_written_inside_its_brackets(
+    language, content, escape, answer, task
+):
+    everything = replace(task, only_documented=False)
+    row = row_of(content, language)
+    assert isinstance(answer(everything, row, escape.split("\n")[0]), Accepted)
+    assert reason(answer(everything, row, escape)) == "signature_changed"
