@@ -94,7 +94,8 @@ def _docstring_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
 def _block_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
     start, end = symbol.doc if symbol.doc is not None else (symbol.insert_at, symbol.insert_at)
     if symbol.is_inline_body:  # other code stands before it on its line
-        return Hole(data[:start], "/** ", " */ ", data[end:], "block", " *", symbol.indent, newline)
+        closer = " */ " if symbol.doc is None else " */"
+        return Hole(data[:start], "/** ", closer, data[end:], "block", " *", symbol.indent, newline)
     lead = f"{newline}{symbol.indent}"
     after = "" if symbol.doc is not None else lead
     if symbol.kind == "module" and symbol.doc is None:

@@ -59,7 +59,13 @@ def _definitions(source: Source) -> list[tuple[Node, str]]:
     """The nodes of symbols and scopes with what they are, in the order in which they begin, outer ones first."""
     found = captures(source, symbol_query(source.grammar))
     definitions = [(node, kind) for kind in ("class", "scope", "function") for node in found.get(kind, ())]
+    definitions = [(node, kind) for node, kind in definitions if not _is_local_variable(node)]
     return sorted(definitions, key=lambda item: (item[0].start_byte, -item[0].end_byte))
+
+
+def _is_local_variable(node: Node) -> bool:
+    """C++: `Lock lock(mutex);` in a body reads as a declaration of a function."""
+    return node.type == "declaration" and node.parent is not None and node.parent.type == "compound_statement"
 
 
 _CONSTRUCTORS = ("__init__", "constructor")

@@ -4,11 +4,12 @@
 above the definition (no blank line between) and begins like documentation; attributes, decorators and comments that
 speak to a tool (`//go:noinline`, `// eslint-disable-next-line`) may stand between and stay where they are. A file's own
 documentation is Python's module docstring, Rust's `//!`, Go's comment above `package`, elsewhere a leading
-documentation comment that belongs to no definition. A notice (licence, generated code) is never documentation.
+documentation comment that belongs to no definition. A notice (licence, generated code, `@flow`) is never documentation.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ Node = tree_sitter.Node
 
 _NOTICE: Final = re.compile(
     rb"copyright\s+(?:\(c\)|\xc2\xa9|\d|by\b|the\b|holder)|\xc2\xa9|SPDX-License|licensed (?:under|to)\b|@licen[cs]e\b|"
-    rb"@preserve\b|DO NOT EDIT|all rights reserved|permission is hereby granted|use of this source code is governed",
-    re.I,
+    rb"@preserve\b|^[ \t/*]*@(?:no)?(?:flow|jsx\w*|jest-environment|vitest-environment)\b|"
+    rb"DO NOT EDIT|all rights reserved|permission is hereby granted|use of this source code is governed",
+    re.I | re.M,
 )
 # Comments that change what a compiler or a linter does with the line below: Go's directives (go/ast: a colon without a
 # blank before it), and those of the linters and formatters of the other languages.
@@ -87,15 +89,22 @@ def place_before(source: Source, spec: SymbolGrammar, outer: Node) -> Place:
     """Other languages: the comments above a definition."""
     anchor = outer
     while (previous := anchor.prev_named_sibling) is not None and (
-        previous.type in spec.attributes or _is_directive(source, spec, previous)
+        previous.type in spec.attributes or _is_directive_above(source, spec, previous, anchor)
     ):
         anchor = previous
-    block = _comments_above(source, spec, anchor)
-    doc = None
-    if block and source.data.startswith(spec.doc_openers, block[0].start_byte) and not _is_notice(source, block):
-        doc = _span(source, block)
+    block = _documentation(source, spec, anchor)
+    doc = _span(source, block) if block and not _is_notice(source, block) else None
     blanks = blanks_before(source.data, anchor.start_byte)
     return Place(doc, anchor.start_byte, blanks if blanks is not None else "", is_inline_body=blanks is None)
+
+
+def _documentation(source: Source, spec: SymbolGrammar, anchor: Node) -> list[Node]:
+    """The comments that document what begins at `anchor`: other comments may stand above them and below."""
+    block = _comments_above(source, spec, anchor)
+    if block and not any(_is_opener(source, spec, comment) for comment in block):
+        block = _comments_above(source, spec, block[0])
+    begun = itertools.dropwhile(lambda comment: not _is_opener(source, spec, comment), block)
+    return list(itertools.takewhile(lambda comment: _is_opener(source, spec, comment), begun))
 
 
 def place_of_file(source: Source, spec: SymbolGrammar, taken: Collection[tuple[int, int]]) -> Place | None:
@@ -119,9 +128,14 @@ def place_of_file(source: Source, spec: SymbolGrammar, taken: Collection[tuple[i
     if first is None:
         return Place(None, len(source.data), "")
     # What stands directly above the first thing belongs to it, but for a notice.
-    attached = _comments_above(source, spec, first)
+    anchor = first
+    while source.grammar != "go" and (previous := anchor.prev_named_sibling) is not None:
+        if not _is_directive_above(source, spec, previous, anchor):
+            break
+        anchor = previous
+    attached = _comments_above(source, spec, anchor)
     is_its_own = attached and not _is_notice(source, attached)
-    return Place(None, attached[0].start_byte if is_its_own else first.start_byte, "")
+    return Place(None, attached[0].start_byte if is_its_own else anchor.start_byte, "")
 
 
 def _leading(source: Source, spec: SymbolGrammar) -> tuple[list[Node], Node | None]:
@@ -160,6 +174,16 @@ def _is_directive(source: Source, spec: SymbolGrammar, node: Node) -> bool:
     return is_comment and _DIRECTIVE.match(source.data, node.start_byte) is not None
 
 
+def _is_directive_above(source: Source, spec: SymbolGrammar, node: Node, below: Node) -> bool:
+    """Whether such a comment stands directly above: one that a blank line follows speaks of the whole file."""
+    gap = source.data[_comment_end(source, node) : below.start_byte]
+    return _is_directive(source, spec, node) and gap.count(b"\n") <= 1
+
+
+def _is_opener(source: Source, spec: SymbolGrammar, comment: Node) -> bool:
+    return source.data.startswith(spec.doc_openers, comment.start_byte)
+
+
 def _span(source: Source, run: Sequence[Node]) -> tuple[int, int]:
     return run[0].start_byte, _comment_end(source, run[-1])
 
@@ -180,11 +204,11 @@ def _comments_above(source: Source, spec: SymbolGrammar, anchor: Node) -> list[N
         gap = source.data[_comment_end(source, previous) : below.start_byte]
         if gap.strip() or gap.count(b"\n") > 1 or gap.count(b"\r") > 1:
             break
-        if blanks_before(source.data, previous.start_byte) is None:
+        is_block = source.data.startswith(b"/*", previous.start_byte)
+        if blanks_before(source.data, previous.start_byte) is None and (not is_block or b"\n" in gap):
             break  # it belongs to the code before it on its line
         if _is_directive(source, spec, previous):
             break
-        is_block = source.data.startswith(b"/*", previous.start_byte)
         if run and is_block != source.data.startswith(b"/*", run[0].start_byte):
             break
         run.insert(0, previous)

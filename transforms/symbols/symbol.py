@@ -68,5 +68,5 @@ def line_start(data: bytes, offset: int) -> int:
 
 def blanks_before(data: bytes, offset: int) -> str | None:
     """The blanks between the line's start and `offset`; None where something else stands there."""
-    before = data[line_start(data, offset) : offset]
+    before = data[line_start(data, offset) : offset].removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no code
     return before.decode() if not before.strip(b" \t\f") else None

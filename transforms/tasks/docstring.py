@@ -241,7 +241,9 @@ class DocstringTask:
         source = read_source(row, DOCUMENTED_LANGUAGES)
         data = source.data
         holes = [(cut_hole(source, request.payload[0]), accepted.written[1]) for request, accepted in kept]
-        for hole, text in sorted(holes, key=lambda item: len(item[0].before), reverse=True):
+        # From the file's end; of two at one place, the module's and its first definition's, the first stays the first.
+        holes.sort(key=lambda item: len(item[0].before))
+        for hole, text in reversed(holes):
             data = data[: len(hole.before)] + text.encode() + data[len(source.data) - len(hole.after) :]
         if not is_same_code(source.data, data, source.grammar):
             raise RecordError("code_changed", f"with {len(kept)} pieces of documentation the code isn't the same")
