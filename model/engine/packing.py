@@ -188,7 +188,7 @@ def families(
     with their neighbours: each is a family, and only runs between them are partitioned.
 
     Args:
-        prompts: Token ids, tuples or lists, all of one kind.
+        prompts: Token ids; tuples are not copied.
         min_shared: Shorter common beginnings are not worth sharing; 0 never shares.
         target: Most tokens that a family of several may take.
         unread: How many tokens at each prompt's end are not meant.
@@ -196,7 +196,7 @@ def families(
     lengths = [len(prompt) - unread for prompt in prompts]
     if min_shared == 0:
         return [Family((i,), 0, length) for i, length in enumerate(lengths)]
-    order = sorted(range(len(prompts)), key=prompts.__getitem__)
+    order = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
     common = [
         min(_common(prompts[a], prompts[b], min_shared), lengths[a], lengths[b]) for a, b in itertools.pairwise(order)
     ]
