@@ -13,8 +13,20 @@ from collections import Counter
 from typing import Final
 
 _CHATTER = re.compile(
-    r"^\W*(sure|certainly|of course|absolutely|okay|here(?:['\u2019]s| is| are)|below is|"
-    r"i (?:can|will|have|am|would|think|see))\b",
+    r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
+    r"(?:here(?:['\u2019]s| is| are)|below is|i (?:can|will|have|am|would|think|see))\b)",
+    re.I,
+)
+_GOODBYE = re.compile(
+    r"\b(?:let me know (?:if|whether|how)|(?:i )?hope (?:this|that) helps|feel free to (?:ask|reach|contact|modify)|"
+    r"you have any (?:other |further |more )?questions)\b",
+    re.I,
+)
+# What stands where a text is still to be written: editors' templates, and models that give one back.
+_TEMPLATE = re.compile(
+    r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|(?<!\w)_(?:summary|description|type)_(?!\w)|"
+    r"\A\W*(?:description|summary|docstring|documentation)"
+    r"(?: (?:of|for)(?: the)? (?:function|method|class|module))?(?: goes)?(?: here)?\W*\Z",
     re.I,
 )
 _REFUSAL = re.compile(
@@ -29,7 +41,18 @@ _UNFINISHED = re.compile(
     r"which|whose|with))\s*$",
     re.I,
 )
+# A head with nothing below it, a tag with nothing after it.
+_EMPTY_SECTION = re.compile(
+    r"^[ \t]*(?:(?:Args|Arguments|Parameters|Returns|Raises|Yields):|"
+    r"#+ (?:Arguments|Parameters|Returns|Errors|Panics|Safety)|"
+    r"(?:Parameters|Returns|Raises|Yields)[ \t]*\n[ \t]*-{3,}|"
+    r"[@\\](?:param|returns?|throws|exception)|"
+    r"[:@](?:param|returns?|raises?)[^:\n]*:)[ \t]*\Z",
+    re.M,
+)
 _WORDS = re.compile(r"[^\W_]+")
+# What a sentence around a name is made of.
+_AROUND_A_NAME: Final = frozenset(("a", "an", "the", "this", "is", "function", "method", "class", "module"))
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
 # Between `read` and `The`, and between `HTTP` and `Server`, in any script that has capitals.
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -52,7 +75,16 @@ def is_chatter(text: str) -> bool:
     >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
     (True, False)
     """
-    return _CHATTER.match(text) is not None or is_refusal(text)
+    return _CHATTER.match(text) is not None or _GOODBYE.search(text) is not None or is_refusal(text)
+
+
+def is_template(text: str) -> bool:
+    """Whether a text stands for one that is still to be written.
+
+    >>> is_template("_summary_"), is_template("TODO: describe it."), is_template("Summary of all sales.")
+    (True, True, False)
+    """
+    return _TEMPLATE.search(text) is not None
 
 
 def is_refusal(text: str) -> bool:
@@ -130,10 +162,11 @@ def is_unfinished(text: str) -> bool:
     last_paragraph = re.split(r"\n\s*\n", prose)[-1]
     if any(last_paragraph.count(opening) > last_paragraph.count(closing) for opening, closing in ("()", "[]")):
         return True
+    if _EMPTY_SECTION.search(stripped):
+        return True
     last_line = stripped.splitlines()[-1].strip()
-    if re.fullmatch(r"[-=~#*>`:.]+.*|\S+:", last_line) and not last_line.endswith(("the", ",")):
-        # rules, list bullets, code, and heads of sections end however they like; an empty section is unfinished
-        return bool(re.fullmatch(r"(Args|Arguments|Parameters|Returns|Raises|Yields):", last_line))
+    if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:", last_line):
+        return False  # rules, code, quotations and heads end however they like
     return bool(_UNFINISHED.search(last_line))
 
 
@@ -147,7 +180,12 @@ def repeats_name(name: str, text: str) -> bool:
         return False
     parts = [part.lower() for part in _NAME_PARTS.findall(_HUMP.sub(" ", name))]
     words = [word.lower() for word in _WORDS.findall(text)]
-    return bool(words) and words in (parts, [name.lower()], parts * 2, [name.lower(), *parts])
+    said = (parts, [name.lower()], parts * 2, [name.lower(), *parts])
+    return bool(words) and (words in said or _bare(words) in [_bare(one) or one for one in said])
+
+
+def _bare(words: list[str]) -> list[str]:
+    return [word for word in words if word not in _AROUND_A_NAME]
 
 
 def repeats_itself(text: str) -> bool:

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from transforms.documentation.facts import DocFacts, PythonStyle
-from transforms.documentation.prose import is_chatter, is_unfinished, reads_as_code, repeats_itself, repeats_name
+from transforms.documentation.prose import (
+    is_chatter,
+    is_template,
+    is_unfinished,
+    reads_as_code,
+    repeats_itself,
+    repeats_name,
+)
 from transforms.documentation.types import types_agree
 from transforms.symbols import Symbol
 
@@ -78,12 +85,13 @@ def verify(
     """
     text = facts.prose
     return {
-        "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS,
+        "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS and not is_template(text),
         "no_chatter": not is_chatter(text),
         "is_prose": not reads_as_code(text, grammar),
         "not_cut_off": not was_cut and not is_unfinished(text),
         "right_style": not facts.mixed_styles
         and not facts.foreign_form
+        and not facts.is_broken
         and (style is None or facts.style in (None, style)),
         "length_in_bounds": bounds.min_chars <= len(text) <= bounds.max_chars,
         "not_the_name": not repeats_name(symbol.name, text),
@@ -121,6 +129,8 @@ def explain(
         case "right_style":
             if facts.foreign_form:
                 return f"{facts.foreign_form} are not this language's form"
+            if facts.is_broken:
+                return "its sections or tags can't be read: what is in a section is indented, XML is well-formed"
             return (
                 "sections in two styles" if facts.mixed_styles else f"sections in {facts.style} style, not in {style}"
             )

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from transforms.documentation.facts import foreign_form, read_facts
-from transforms.documentation.prose import is_unfinished, reads_as_code, repeats_itself, repeats_name
+from transforms.documentation.prose import (
+    is_chatter,
+    is_template,
+    is_unfinished,
+    reads_as_code,
+    repeats_itself,
+    repeats_name,
+)
 from transforms.documentation.types import types_agree
 
 
@@ -109,3 +116,122 @@ def test_the_form_of_another_language_is_named(text, grammar, wanted):
 )
 def test_types_are_compared_where_both_can_be_read(documented, real, grammar, wanted):
     assert types_agree(documented, real, grammar) is wanted
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "Args: colour: Its colour.",
+        "args:\n    colour: Its colour.",
+        "Params:\n    colour (str): Its colour.",
+        "Keyword Args:\n    colour: Its colour.",
+        "Parameters:\n- `colour`: Its colour.",
+        "    Args:\n        colour: Its colour.",
+        "    :param colour: Its colour.",
+        "    Parameters\n    ----------\n    colour : str\n        Its colour.",
+    ],
+)
+def test_a_parameter_is_read_however_its_section_is_written(section):
+    assert read_facts(f"Area of it.\nAnd more.\n\n{section}\n", "python").parameters == ("colour",)
+
+
+@pytest.mark.parametrize(
+    ("text", "grammar"),
+    [
+        ("Area.\n\n# Arguments\n\n* colour - Its colour.", "rust"),
+        ("Area.\n\n# Arguments\n\n`colour`: Its colour.", "rust"),
+        ("Area.\n\n@colour: Its colour.", "c"),
+        ("Area.\n\nArgs:\n  colour: Its colour.", "cpp"),
+        ("<summary>Area.</summary>\n<param name='colour'>Its colour.</param>", "csharp"),
+    ],
+)
+def test_other_languages_forms_of_a_parameter_are_read(text, grammar):
+    assert read_facts(text, grammar).parameters == ("colour",)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Resets.\n\nReturns: the old area.", True),
+        ("Resets.\n\n:rtype: int", True),
+        ("Resets.\n\nReturns:\n    None", False),
+        ("Resets.\n\n:returns: None.", False),
+        ("Resets.\n\nReturns\n-------\nNone", False),
+    ],
+)
+def test_a_result_is_told_of_unless_it_is_none(text, wanted):
+    assert read_facts(text, "python").has_result is wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "grammar"),
+    [
+        ("Area.\n\nParameters:\n  colour: x", "javascript"),
+        ("Area.\n\nParameters:\n- colour: x", "go"),
+        ("Area.\n\n### Parameters\n- colour: x", "python"),
+        ("Area.\n\n**Parameters:**\n- colour: x", "rust"),
+    ],
+)
+def test_sections_that_are_not_read_are_another_languages_form(text, grammar):
+    assert foreign_form(text, grammar)
+
+
+@pytest.mark.parametrize(
+    ("text", "grammar", "wanted"),
+    [
+        ("<summary>Gives List<int>.</summary>", "csharp", True),
+        ("<summary>Gives it.", "csharp", True),
+        ("<summary>Gives <c>it</c>.</summary>", "csharp", False),
+        ("Area.\n\nArgs:\nwidth: how wide", "python", True),
+        ("Area.\n\nArgs:\n    width", "python", False),
+    ],
+)
+def test_what_can_not_be_read_is_broken(text, grammar, wanted):
+    assert read_facts(text, grammar).is_broken is wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Area.\n\n:param width: how wide it is, in",
+        "Area.\n\n:param width:",
+        "Fits, so that\n\n- it has the width of",
+        "Area.\n\nReturns\n-------",
+        "Area.\n\n# Errors",
+        "Area.\n@param width w\n@returns",
+    ],
+)
+def test_a_text_that_stops_in_a_field_an_item_or_a_section_is_unfinished(text):
+    assert is_unfinished(text)
+
+
+def test_rules_code_and_quotations_may_end_a_text():
+    for text in (
+        "Area.\n\n>>> area(1,\n... 2) -",
+        "A table\n\n| a | b |\n|---|",
+        "Area.\n\n```\nf(\n```",
+        "Area.\n\n    Note:",
+    ):
+        assert not is_unfinished(text), text
+
+
+def test_words_to_who_asked_are_chatter_wherever_they_stand_and_the_same_words_in_prose_are_none():
+    assert is_chatter("Gives the area.\n\nLet me know if you need anything else!")
+    assert is_chatter("Gives the area. I hope this helps.")
+    assert is_chatter("Sure here is the docstring")
+    assert not is_chatter("Absolutely positions the element on its page.")
+    assert not is_chatter("Okay button of a dialogue.")
+
+
+def test_a_template_that_is_still_to_be_filled_in_is_none_of_a_documentation():
+    assert is_template("_summary_\n\nArgs:\n    width (_type_): _description_")
+    assert is_template("[Description of the function]")
+    assert is_template("TODO: describe it")
+    assert not is_template("Todo list of a user.")
+    assert not is_template("Description of all shapes that are sold.")
+
+
+def test_the_name_with_nothing_but_small_words_around_it_says_no_more():
+    assert repeats_name("scale", "This is the scale function.")
+    assert not repeats_name("scale", "Scale a function.\n\nIn two ways.")
+    assert not repeats_name("is_a", "Tells of a class.")
