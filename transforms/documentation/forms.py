@@ -11,10 +11,13 @@ A hole is `before | opener ... closer | after`: the model writes what stands bet
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from typing import Final, Literal
+from xml.sax.saxutils import escape
 
 from model.errors import RecordError
+from transforms.documentation.facts import is_well_formed
 from transforms.fim.syntax import Source
 from transforms.symbols import Symbol
 
@@ -135,13 +138,52 @@ def _line_hole(source: Source, symbol: Symbol, newline: str, marker: str) -> Hol
     return Hole(data[:start], opener, closer, data[end:], "line", marker, symbol.indent, newline)
 
 
+# Control characters, what languages but not Python take for a line's end, and what makes text read otherwise than it
+# stands (CVE-2021-42574); U+FFFD is half of a character.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]")
+_ODD_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"abfnrtvxNuU0-7\r\n]")
+
+
+def lay_out(hole: Hole, answer: str) -> str:
+    """An answer with the file's own line breaks and the hole's indentation; other blanks stay as they are."""
+    first, *rest = re.split(r"\r\n|\r|\n", answer)
+    if hole.form == "docstring":
+        written = [line for line in rest if line.strip()]
+        if any(not line.startswith(hole.indent) for line in written):
+            rest = textwrap.indent(textwrap.dedent("\n".join(rest)), hole.indent).split("\n")
+            rest[-1] = rest[-1] or hole.indent
+    else:
+        marker = hole.marker.strip()
+        lead = hole.indent + hole.marker
+        bare = [line.strip() for line in rest]
+        rest = [lead + line.removeprefix(marker) if line.startswith(marker) else line for line in bare]
+        rest = rest[:-1] if rest and not rest[-1] else rest
+    return hole.newline.join([first, *rest])
+
+
+def as_raw(hole: Hole, answer: str, *, is_text: bool) -> Hole:
+    """The hole with a raw docstring's opener, where backslashes stand for themselves.
+
+    Args:
+        hole: The hole.
+        answer: What goes in.
+        is_text: Whether it is a text and not a string's source, which warns of escapes that there aren't.
+    """
+    wants_raw = "\\" in answer if is_text else _ODD_ESCAPE.search(answer) is not None
+    if hole.form != "docstring" or not wants_raw or hole.opener.endswith('r"""'):
+        return hole
+    return replace(hole, opener=hole.opener.removesuffix('"""') + 'r"""')
+
+
 def read_answer(hole: Hole, answer: str) -> str:
     """The plain text of what a model wrote into the hole, the opener's own words included.
 
     Raises:
-        RecordError: `wrong_form`: a line doesn't go on as the form asks for; `tool_directive`: a compiler would obey a
-            line, though it is a comment.
+        RecordError: `wrong_form`: a line doesn't go on as the form asks for, or a character stands in it that no text
+            has; `tool_directive`: a compiler would obey a line, though it is a comment.
     """
+    if odd := _UNPRINTABLE.search(answer):
+        raise RecordError("wrong_form", f"the answer holds the character U+{ord(odd[0]):04X}, which no text has")
     opening = hole.opener.strip()
     lines = re.split(r"\r\n|\r|\n", answer)
     if hole.form == "docstring":
@@ -175,10 +217,12 @@ def write_answer(hole: Hole, text: str) -> str:
     body = text.strip()
     if said and body.startswith(said):
         body = body[len(said) :].lstrip()
+    if said == "<summary>" and "</summary>" not in body:
+        body = f"{body if is_well_formed(body) else escape(body)}</summary>"
     lines = re.split(r"\r\n|\r|\n", body)
     if hole.form == "docstring":
         rest = [f"{hole.indent}{line}" if line.strip() else "" for line in lines[1:]]
-        tail = [hole.indent] if rest else []
+        tail = [hole.indent] if rest or body.endswith('"') else []  # a quote can't stand before the closing ones
     else:
         lead = hole.indent + hole.marker
         rest, tail = [f"{lead} {line}".rstrip() for line in lines[1:]], []
@@ -193,7 +237,14 @@ def without_delimiters(text: str) -> str:
     """
     text = text.strip()
     is_block = text.startswith("/*")
-    for opening, closing in (('"""', '"""'), ("'''", "'''"), ("/**", "*/"), ("/*!", "*/"), ("/*", "*/")):
+    for opening, closing in (
+        ('r"""', '"""'),
+        ('"""', '"""'),
+        ("'''", "'''"),
+        ("/**", "*/"),
+        ("/*!", "*/"),
+        ("/*", "*/"),
+    ):
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
             text = text[len(opening) : -len(closing)].strip()
     lines = text.splitlines()

@@ -10,8 +10,10 @@ compared is the same bytes, and what is compared ends outside of any comment.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
+from typing import Final
 
 from transforms.documentation.forms import Hole
 from transforms.fim.syntax import Source, parse
@@ -32,7 +34,24 @@ def is_code_unchanged(source: Source, symbol: Symbol, hole: Hole, answer: str) -
     spliced = splice(hole, answer)
     if source.grammar == "python":
         return _python_unchanged(source.data, spliced, symbol, hole, answer)
+    if _is_read_before_comments(source.grammar, answer):
+        return False
     return _tokens_unchanged(source, spliced, symbol)
+
+
+# What compilers read before they know what is a comment: Java's `\u002a/` ends one, and a backslash at the end of a
+# line (after it GCC takes blanks too) makes the next line a part of one.
+_JAVA_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u+(?P<hex>[0-9a-fA-F]{4})?")
+_C_JOINED_LINE: Final = re.compile(r"(?:\\|\?\?/)[ \t]*\Z")
+
+
+def _is_read_before_comments(grammar: str, answer: str) -> bool:
+    if grammar in ("c", "cpp"):
+        return _C_JOINED_LINE.search(answer) is not None
+    if grammar != "java":
+        return False
+    found = list(_JAVA_ESCAPE.finditer(answer))
+    return any(m["hex"] is None or chr(int(m["hex"], 16)) in "*/" for m in found)
 
 
 def is_same_code(before: bytes, after: bytes, grammar: str) -> bool:

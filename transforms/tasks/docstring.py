@@ -28,7 +28,9 @@ from transforms.documentation.facts import PythonStyle, read_facts
 from transforms.documentation.forms import (
     DOCUMENTED_LANGUAGES,
     Hole,
+    as_raw,
     cut_hole,
+    lay_out,
     read_answer,
     without_delimiters,
     write_answer,
@@ -43,6 +45,7 @@ from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
+    check_control,
     fit_code,
     fit_hole,
     open_tokenizer,
@@ -141,7 +144,7 @@ class DocstringTask:
     bounds: DocBounds = field(default_factory=DocBounds)
 
     name = "docstring"
-    template_version = "docstring-3"
+    template_version = "docstring-4"
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.kinds) - set(SYMBOL_KINDS))
@@ -173,9 +176,9 @@ class DocstringTask:
         """Reads one answer, holds it against the symbol, and splices it in."""
         symbol, is_windowed = request.payload
         source = read_source(row, DOCUMENTED_LANGUAGES)
-        hole = cut_hole(source, symbol)
-        answer, ended_by = self._answer(source, symbol, hole, completion)
+        hole, answer, ended_by = self._answer(source, symbol, cut_hole(source, symbol), completion)
         try:
+            check_control(self.tokenizer, completion.tokens, answer, row.content)
             text = read_answer(hole, answer)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
@@ -309,18 +312,23 @@ class DocstringTask:
         least_lines = 1 if is_module else source.data.count(b"\n", symbol.start, symbol.body_start) + 1
         return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens, least_lines=least_lines)
 
-    def _answer(self, source: Source, symbol: Symbol, hole: Hole, completion: Completion) -> tuple[str, str]:
-        """What goes between opener and closer, and what ended it: the model's stop, the form's closer, the limit."""
+    def _answer(self, source: Source, symbol: Symbol, hole: Hole, completion: Completion) -> tuple[Hole, str, str]:
+        """The hole as this answer needs it, what goes between opener and closer, and what ended that: the model's stop,
+        the form's closer, the limit."""
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            return write_answer(hole, without_delimiters(_told(source, symbol, written))), completion.finish_reason
+            told = _told(source, symbol, written)
+            text = without_delimiters(told)
+            answer = write_answer(hole, text)
+            return as_raw(hole, answer, is_text=text == told.strip()), answer, completion.finish_reason
         ended_by: str = completion.finish_reason
         if hole.terminator and hole.terminator in written:
             written, ended_by = written.split(hole.terminator, 1)[0], "closer"
         if hole.form == "block":
             written = written.rstrip(" \t*")
-        return written.rstrip("\r\n") if hole.form != "docstring" else written, ended_by
+        written = lay_out(hole, written.rstrip("\r\n") if hole.form != "docstring" else written)
+        return as_raw(hole, written, is_text=False), written, ended_by
 
 
 def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class GenerateTask:
     min_score: float = float("-inf")
 
     name = "generate"
-    template_version = "generate-3"
+    template_version = "generate-4"
 
     def __post_init__(self) -> None:
         if self.what not in WHATS:

@@ -8,7 +8,9 @@ from typing import Final
 
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
+from transforms import checks
 from transforms.chat import fences
+from transforms.fim.formats import strip_final_separator
 from transforms.fim.grammars import grammar_name
 from transforms.fim.syntax import Source, parse
 from transforms.fim.windows import Encoder, Window, fit_window
@@ -29,6 +31,31 @@ def newline_ids(path: str) -> frozenset[int]:
     """The pieces that begin with a line feed: what ends an answer of one line."""
     tokenizer = open_tokenizer(path)
     return frozenset(id_ for id_ in range(tokenizer.vocab_size) if tokenizer.decode_bytes([id_]).startswith(b"\n"))
+
+
+@functools.lru_cache(maxsize=4)
+def _control_names(path: str) -> tuple[str, ...]:
+    tokenizer = open_tokenizer(path)
+    return tuple(sorted(tokenizer.piece(id_) for id_ in tokenizer.control_ids))
+
+
+def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: str) -> None:
+    """Looks for control tokens in what a model wrote: decoded they are nothing, or their names in plain text.
+
+    Args:
+        tokenizer: Where the vocabulary lies.
+        tokens: What was generated.
+        written: What of it is kept.
+        content: The row's text: names that stand there already may be written.
+
+    Raises:
+        RecordError: `control_token_in_output`.
+    """
+    opened = open_tokenizer(tokenizer)
+    if not opened.control_ids.isdisjoint(strip_final_separator(opened, tokens)):
+        raise RecordError("control_token_in_output", "a control token was generated")
+    if checks.has_control_text(written, content, _control_names(tokenizer)):
+        raise RecordError("control_token_in_output", "the name of a control token was written out")
 
 
 def read_source(row: Row, languages: Sequence[str]) -> Source:

@@ -357,3 +357,69 @@ def test_every_original_of_the_standard_library_comes_back_without_a_change_of_c
 def test_the_dedented_text_is_what_a_reader_sees(task, answer):
     accepted = answer(task, row_of(PYTHON), "scale", GOOGLE)
     assert accepted.columns["documentation_text"] == textwrap.dedent("    " + GOOGLE).strip()
+
+
+@pytest.mark.parametrize("is_chat", [False, True])
+@pytest.mark.parametrize(
+    ("content", "language", "name"),
+    [
+        ("def f(a):\r\n    return a\r\n", "python", "f"),
+        ("class A:\n\tdef f(self):\n\t\treturn 1\n", "python", "A.f"),
+        ("class A {\r\n\tint f() { return 1; }\r\n}\r\n", "java", "A.f"),
+        ("class A {\n    int F() { return 1; }\n}\n", "csharp", "A.F"),
+        ("package a\r\n\r\nfunc F() {}\r\n", "go", "F"),
+    ],
+)
+def test_an_answer_takes_the_files_line_breaks_and_indentation(content, language, name, is_chat, task, answer):
+    task, row = replace(task, is_chat=is_chat), row_of(content, language)
+    second = {"python": "More of it.", "java": "* More of it.", "go": "// More of it."}.get(language, "/// More of it.")
+    text = "Tells of it.\nMore of it." if is_chat else f"Tells of it.\n{second}"
+    if language == "csharp":
+        text += "</summary>"
+    accepted = answer(task, row, name, text)
+    documented = "".join(accepted.written)
+    assert documented.count("\n") == documented.count("\r\n") or "\r" not in documented
+    (line,) = [line for line in accepted.columns["code_documented"].splitlines() if "More" in line]
+    indent = {"python": "\t\t" if name == "A.f" else "    ", "java": "\t ", "csharp": "    ", "go": ""}[language]
+    assert line.removesuffix('"""') == indent + second + "</summary>" * (language == "csharp")
+
+
+def test_backslashes_make_a_docstring_raw_where_they_are_text_or_no_escapes(task, answer):
+    row, chat = row_of(PYTHON), replace(task, is_chat=True)
+    assert answer(task, row, "one_liner", r"Match \d in it.").columns["documentation"] == r'r"""Match \d in it."""'
+    assert answer(task, row, "one_liner", r"Split at \n too.").columns["documentation"] == r'"""Split at \n too."""'
+    assert answer(chat, row, "one_liner", r"Split at \n too.").columns["documentation"] == r'r"""Split at \n too."""'
+    source = '"""Split at \\\\n too."""'
+    assert answer(chat, row, "one_liner", source).columns["documentation"] == source
+    assert answer(chat, row, "one_liner", 'Scale "it"').columns["documentation_text"] == 'Scale "it"'
+
+
+@pytest.mark.parametrize("character", ["\0", "\x07", "\x0c", "\x85", "\u2028", "\u202e", "\ufffd"])
+def test_a_character_that_no_text_has_is_rejected(character, task, answer):
+    content = OTHER_FILES["csharp"][0] % "Old text."
+    verdict = answer(task, row_of(content, "csharp"), "Shape.Scale", f"Scales{character}int x;</summary>")
+    assert reason(verdict) == "wrong_form"
+
+
+def test_a_control_token_or_its_name_is_rejected(task, answer, small_tokenizer):
+    row = row_of(PYTHON)
+    assert reason(answer(task, row, "one_liner", "Adds one.<|fim_middle|>")) == "control_token_in_output"
+    (request,) = [r for r in task.requests(row) if r.payload[0].name == "one_liner"]
+    tokens = (*small_tokenizer.encode("Adds "), small_tokenizer.start_of_turn, *small_tokenizer.encode("one to it."))
+    completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=9)
+    assert reason(task.accept(row, request, completion)) == "control_token_in_output"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("java", r"Gives \u002a/ int evil; it."), ("java", r"Lies in C:\users now."), ("c", "Gives it. \\ ")],
+)
+def test_what_a_compiler_reads_before_it_knows_comments_is_a_change_of_code(language, text, task, answer):
+    content = {"java": OTHER_FILES["java"][0] % "Old.", "c": "/// Old.\nint scale(int w);\n"}[language]
+    name = {"java": "Shape.scale", "c": "scale"}[language]
+    assert reason(answer(task, row_of(content, language), name, text)) == "code_changed"
+
+
+def test_a_harmless_escape_of_java_is_text(task, answer):
+    row = row_of(OTHER_FILES["java"][0] % "Old.", "java")
+    assert isinstance(answer(task, row, "Shape.scale", r"Gives {@code \u0000} back."), Accepted)
