@@ -191,7 +191,8 @@ def families(
         prompts: Token ids; tuples are not copied.
         min_shared: Shorter common beginnings are not worth sharing; 0 never shares.
         target: Most tokens that a family of several may take.
-        unread: How many tokens at each prompt's end are not meant.
+        unread: How many tokens at each prompt's end are not meant. They still decide the order, so prompts that end
+            in different ones may find less to share where one of them is the beginning of others.
     """
     lengths = [len(prompt) - unread for prompt in prompts]
     if min_shared == 0:

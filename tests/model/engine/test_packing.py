@@ -126,10 +126,16 @@ def test_laid_out_together_families_take_no_more_than_apart(prompts, min_shared)
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=14), st.integers(1, 4))
 def test_what_is_not_read_at_the_end_counts_for_nothing(prompts, min_shared):
-    whole = families(prompts, min_shared=min_shared, unread=1)
-    cut = families([prompt[:-1] for prompt in prompts], min_shared=min_shared)
-    assert sum(family.length for family in whole) == sum(family.length for family in cut)
-    assert sorted(i for family in whole for i in family.members) == list(range(len(prompts)))
-    for family in whole:
-        beginnings = {tuple(prompts[i][:-1][: family.shared]) for i in family.members}
-        assert len(beginnings) == 1
+    found = families(prompts, min_shared=min_shared, unread=1)
+    assert sorted(i for family in found for i in family.members) == list(range(len(prompts)))
+    for family in found:
+        read = [prompts[i][:-1] for i in family.members]
+        assert len({tuple(prompt[: family.shared]) for prompt in read}) == 1
+        assert family.length == sum(map(len, read)) - (len(read) - 1) * family.shared
+        assert len(lay_out(read, min_shared=min_shared)[0].tokens) <= family.length
+
+
+@given(st.lists(st.lists(st.integers(0, 2), max_size=12), max_size=14), st.integers(1, 4))
+def test_one_last_token_in_common_changes_no_family(prompts, min_shared):
+    ended = [[*prompt, -1] for prompt in prompts]
+    assert families(ended, min_shared=min_shared, unread=1) == families(prompts, min_shared=min_shared)
