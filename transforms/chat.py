@@ -62,16 +62,26 @@ def chat_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset({tokenizer.end_of_turn, tokenizer.start_of_turn, tokenizer.eos})
 
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n(?P<code>.*?)^[ \t]*(?P=fence)[ \t]*\r?$",
+    re.M | re.S,
+)
 
 
 def fences(answer: str) -> list[tuple[str, str]]:
     """The fenced pieces of an answer in order: the language that the fence names (lower case, "" for none), the code.
 
+    A fence in a list is indented: its code loses that indentation.
+
     >>> fences("Here:\\n```python\\nx = 1\\n```\\nDone.")
     [('python', 'x = 1\\n')]
     """
-    return [((match[2].strip().lower().split() or [""])[0], match[3]) for match in _FENCE.finditer(answer)]
+    found = []
+    for match in _FENCE.finditer(answer):
+        lines = match["code"].replace("\r\n", "\n").split("\n")
+        code = "\n".join(line.removeprefix(match["indent"]) for line in lines)
+        found.append(((match["info"].lower().split() or [""])[0], code))
+    return found
 
 
 # Names of the model's role in data sets of conversations.

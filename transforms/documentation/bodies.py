@@ -11,7 +11,9 @@ Only bodies in brackets and Python's blocks: an expression body (`=> x`, `= x`) 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import textwrap
 import warnings
 from dataclasses import dataclass
 from typing import Final
@@ -20,9 +22,10 @@ import tree_sitter
 
 from model.errors import RecordError
 from transforms import checks
-from transforms.fim.syntax import Source, parse
+from transforms.fim.syntax import Source, captures, parse
 from transforms.symbols import Symbol, find_symbols
 from transforms.symbols.find import item_span
+from transforms.symbols.places import NOTICE
 
 BODY_LANGUAGES = ("python", "javascript", "typescript", "tsx", "java", "kotlin", "go", "rust", "c", "cpp", "csharp")
 
@@ -30,14 +33,18 @@ BODY_LANGUAGES = ("python", "javascript", "typescript", "tsx", "java", "kotlin",
 WHOLE_FILE_BYTES: Final = 16_000
 
 # Bodies that stand for one that is still to be written. Comments are taken out before.
+_UNWRITTEN = r"not\s+(?:yet\s+)?(?:been\s+)?implemented|unimplemented|\bto\s?do\b|implement\s+(?:me|this)"
 _PLACEHOLDER = re.compile(
-    r"(?:pass|\.\.\.|return(?: None| null| nil| undefined)?|"
-    r"raise NotImplementedError(?:\(.*\))?|throw (?:new )?\w*(?:NotImplemented|UnsupportedOperation)\w*\(.*\)|"
-    r"throw (?:new )?Error\(.*not implemented.*\)|TODO\(.*\)|(?:unimplemented|todo)!\(.*\)|"
-    r"panic\(.*not implemented.*\))",
+    r"(?:pass|\.\.\.|return(?: None| null| nil| undefined)?|raise NotImplementedError(?:\(.*\))?|"
+    r"throw (?:new )?[\w.:]*(?:NotImplemented|UnsupportedOperation)\w*\(.*\)|"
+    rf"(?:throw|panic|error|abort|raise)\b[^;\n]*(?:{_UNWRITTEN})[^;\n]*|"
+    r"TODO\(.*\)|(?:unimplemented|todo)!\(.*\))",
     re.I | re.S,
 )
-_COMMENT = re.compile(r"#[^\n]*|//[^\n]*|/\*.*?\*/", re.S)
+_HASH_COMMENTS: Final = ("python", "ruby", "bash")
+_COMMENT: Final = {True: re.compile(r"#[^\n]*"), False: re.compile(r"//[^\n]*|/\*.*?\*/", re.S)}
+# Where the last expression is the result, a name alone is a body.
+_EXPRESSION_LANGUAGES: Final = ("rust", "kotlin", "ruby", "scala", "bash", "sql", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +81,73 @@ def body_hole(source: Source, symbol: Symbol) -> BodyHole:
 
 
 def heading_end(source: Source) -> int:
-    """Where the file's heading ends: its leading comments, and Python's module docstring; 0 where it has neither."""
-    end = 0
+    """Where the file's heading ends: its leading comments, and Python's module docstring; 0 where it has neither, or
+    nothing but what describes no file: a `#!` line, an encoding, a licence.
+    """
+    end, blocks = 0, [b""]
     for child in source.tree.root_node.named_children:
+        text = source.data[child.start_byte : child.end_byte]
         is_comment = "comment" in child.type or child.type in ("hash_bang_line", "shebang")
-        is_string = source.grammar == "python" and source.data[child.start_byte : child.start_byte + 1] in (b'"', b"'")
+        is_string = source.grammar == "python" and _is_text(text)
         if not is_comment and not is_string:
             break
+        if is_string or source.data[end : child.start_byte].count(b"\n") > 1:
+            blocks.append(b"")
+        blocks[-1] += b"" if _SAYS_NOTHING.match(text) else text + b"\n"
         end = child.end_byte
         if is_string:
             break
-    return end + len(source.data[end:]) - len(source.data[end:].lstrip(b"\r\n")) if end else 0
+    if not any(block.strip() and not NOTICE.search(block) for block in blocks):
+        return 0
+    return end + len(source.data[end:]) - len(source.data[end:].lstrip(b"\r\n"))
 
 
-def is_placeholder(body: str) -> bool:
-    """Whether a body only stands for one that is still to be written.
+_SAYS_NOTHING: Final = re.compile(rb"#!|(?:#|//)\W*(?:coding|vim?|pylint|flake8|ruff|mypy|type)\s*[:=]|\W*\Z")
 
-    >>> is_placeholder("pass  # later"), is_placeholder("return 1")
+
+def _is_text(statement: bytes) -> bool:
+    try:
+        return isinstance(ast.literal_eval(statement.decode()), str)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def is_placeholder(body: str, grammar: str) -> bool:
+    """Whether a body only stands for one that is still to be written, or does nothing.
+
+    >>> is_placeholder("pass  # later", "python"), is_placeholder("return 1", "python")
     (True, False)
     """
-    bare = _COMMENT.sub("", body).strip().rstrip(";").strip()
-    return not bare or _PLACEHOLDER.fullmatch(bare) is not None
+    if grammar == "python" and (statements := _statements(body)) is not None:
+        reached = list(itertools.takewhile(_does_nothing, statements))
+        return len(reached) == len(statements) or any(isinstance(statement, ast.Raise) for statement in reached)
+    bare = _COMMENT[grammar in _HASH_COMMENTS].sub("", body).strip().rstrip(";").strip()
+    is_name = grammar not in _EXPRESSION_LANGUAGES and re.fullmatch(r"[^\W\d]\w*", bare) is not None
+    return not bare or is_name or _PLACEHOLDER.fullmatch(bare) is not None
+
+
+def _statements(body: str) -> list[ast.stmt] | None:
+    """A Python body's own statements; its first line has lost its indentation. None where it doesn't parse."""
+    first, _, rest = body.partition("\n")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(f"{first.strip()}\n{textwrap.dedent(rest)}").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Pass() | ast.Expr(ast.Constant() | ast.Name()) | ast.Return(None | ast.Constant(None)):
+            return True
+        case ast.Return(ast.Constant(value)):
+            return value is ...
+        case ast.Assert(ast.Constant(value)):
+            return not value
+        case ast.Raise():
+            return _PLACEHOLDER.fullmatch(ast.unparse(statement)) is not None
+    return False
 
 
 def body_parses(source: Source, symbol: Symbol, hole: BodyHole, body: str) -> bool | None:
@@ -172,23 +225,72 @@ def _python_signature(text: str) -> str | None:
     return ast.dump(found[0])
 
 
-def body_of_answer(code: str, grammar: str, symbol: Symbol) -> str:
+def body_of_answer(code: str, grammar: str, symbol: Symbol, file: bytes) -> str:
     """The body of the function of that name in a chat answer, indented as the file's own.
 
+    Args:
+        code: The code of the answer.
+        grammar: Its language.
+        symbol: The function.
+        file: The file that the body goes into.
+
     Raises:
-        RecordError: `no_such_function`, `signature_changed`, `no_body`.
+        RecordError: `no_such_function`, `signature_changed`, `no_body`; `needs_other_code`: the body uses what the
+            answer imports or defines beside the function, and the file doesn't have.
     """
     source = parse(code.encode(), grammar) if grammar in BODY_LANGUAGES else None
     found = [s for s in find_symbols(source) if s.name == symbol.name] if source is not None else []
     if source is None or not found:
         raise RecordError("no_such_function", f"the answer holds no function {symbol.name} that parses")
-    if found[0].parameters != symbol.parameters and found[0].parameters[1:] != symbol.parameters:
+    names = [parameter.name for parameter in found[0].parameters]
+    if grammar == "python" and symbol.kind == "method" and names[:1] in (["self"], ["cls"]):
+        names = names[1:]
+    if names != [parameter.name for parameter in symbol.parameters]:
         raise RecordError("signature_changed", "the answer's function has other parameters")
     hole = body_hole(source, found[0])
     body = source.data[hole.start : hole.end].decode()
-    return _indented(body, found[0].indent, symbol.indent) if grammar == "python" else body
+    if grammar != "python":
+        return body
+    rest = (source.data[: found[0].start] + source.data[found[0].end :]).decode()
+    if missing := _bound_names(rest) & set(_NAME.findall(body)) - set(_NAME.findall(file.decode())):
+        raise RecordError(
+            "needs_other_code", f"it uses {len(missing)} names that the answer defines beside the function"
+        )
+    return _indented(source, hole, found[0].indent, symbol.indent)
 
 
-def _indented(body: str, old: str, new: str) -> str:
-    first, *rest = body.split("\n")
-    return "\n".join([first, *[new + line.removeprefix(old) if line.strip() else line for line in rest]])
+_NAME: Final = re.compile(r"[^\W\d]\w*")
+
+
+def _bound_names(text: str) -> set[str]:
+    """What a module imports, defines and assigns at its margin; nothing where it doesn't parse."""
+    names: set[str] = set()
+    for statement in _statements(text) or ():
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(statement.name)
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            names |= {
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+    return names
+
+
+def _indented(source: Source, hole: BodyHole, old: str, new: str) -> str:
+    """A body with another indentation; what stands within a string stays as it is."""
+    strings = captures(source, "(string) @x", (hole.start, hole.end)).get("x", [])
+    inside = {row for node in strings for row in range(node.start_point.row + 1, node.end_point.row + 1)}
+    first, *rest = source.data[hole.start : hole.end].decode().split("\n")
+    row = source.data.count(b"\n", 0, hole.start)
+    return "\n".join(
+        [
+            first,
+            *[
+                new + line.removeprefix(old) if line.strip() and number not in inside else line
+                for number, line in enumerate(rest, row + 1)
+            ],
+        ]
+    )

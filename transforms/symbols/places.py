@@ -23,7 +23,7 @@ from transforms.symbols.symbol import blanks_before, line_start
 
 Node = tree_sitter.Node
 
-_NOTICE: Final = re.compile(
+NOTICE: Final = re.compile(
     rb"copyright\s+(?:\(c\)|\xc2\xa9|\d|by\b|the\b|holder)|\xc2\xa9|SPDX-License|licensed (?:under|to)\b|@licen[cs]e\b|"
     rb"@preserve\b|^[ \t/*]*@(?:no)?(?:flow|jsx\w*|jest-environment|vitest-environment)\b|"
     rb"DO NOT EDIT|all rights reserved|permission is hereby granted|use of this source code is governed",
@@ -165,7 +165,7 @@ def _runs(source: Source, spec: SymbolGrammar, leading: Sequence[Node]) -> list[
 
 
 def _is_notice(source: Source, run: Sequence[Node]) -> bool:
-    return _NOTICE.search(source.data, *_span(source, run)) is not None
+    return NOTICE.search(source.data, *_span(source, run)) is not None
 
 
 def _is_directive(source: Source, spec: SymbolGrammar, node: Node) -> bool:

@@ -35,6 +35,7 @@ from transforms.documentation.bodies import (
     is_placeholder,
     keeps_function,
 )
+from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.fim.grammars import SPAN_NODES, grammar_name
 from transforms.fim.syntax import Source
@@ -44,6 +45,7 @@ from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
+    check_control,
     code_of_answer,
     fit_code,
     fit_hole,
@@ -54,6 +56,9 @@ from transforms.tasks.shared import (
 
 What = Literal["body", "file", "prompt", "chat"]
 WHATS: Final = ("body", "file", "prompt", "chat")
+
+# Prose without a fence around code parses as these.
+_PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
 
 # verdict -> reason, in the order in which they are asked
 REASONS: Final = {
@@ -184,6 +189,7 @@ class GenerateTask:
         grammar = self._grammar(row, written)
         try:
             code = self._code(row, target, written, grammar)
+            check_control(self.tokenizer, completion.tokens, code, row.content)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
         original = target.answered if self._is_free else data[target.start : target.end].decode()
@@ -230,7 +236,7 @@ class GenerateTask:
             return RejectedTarget(target=name, rejection=Rejection("targets", "too_many_functions", detail))
         try:
             hole = body_hole(source, symbol)
-            if is_placeholder(source.data[hole.start : hole.end].decode()):
+            if is_placeholder(source.data[hole.start : hole.end].decode(), source.grammar):
                 raise RecordError("no_body", "the original is a placeholder itself")
             prompt, is_windowed = self._body_prompt(source, symbol, hole)
         except RecordError as error:
@@ -332,16 +338,20 @@ class GenerateTask:
         """The code in an answer: a FIM middle as it is; a chat answer's fence, and of a whole function its body.
 
         Raises:
-            RecordError: `other_language`, `no_code`, and those of `body_of_answer`.
+            RecordError: `other_language`, `no_code`, `unknown_language`, and those of `body_of_answer`.
         """
         if not self.is_chat:
             return written if self.what != "body" else written.rstrip()
-        code = code_of_answer(written, grammar)
+        code = code_of_answer(written, grammar, joined=target.symbol is not None)
+        if code is None and (grammar in _PROSE_PARSES or is_chatter(written)):
+            raise RecordError("no_code", "the answer holds no fenced code, and prose can't be told from code here")
         if code is None and not grammar and written.strip():
             raise RecordError("no_code", "the answer holds no fenced code, and no --language says what to check it by")
+        if not grammar and written.strip():
+            raise RecordError("unknown_language", "no --language and no fence's name say what to check the answer by")
         code = written if code is None else code
         if target.symbol is not None:
-            return body_of_answer(code, grammar, target.symbol)
+            return body_of_answer(code, grammar, target.symbol, row.content.encode())
         heading = row.content.encode()[: target.start].decode().strip()
         if self.what == "file" and code.lstrip().startswith(heading):
             return code.lstrip()[len(heading) :]
@@ -360,14 +370,13 @@ class GenerateTask:
         verdicts: dict[str, bool | None] = {
             "not_empty": bool(code.strip()),
             "not_cut_off": completion.finish_reason != "length",
-            "not_placeholder": None,
+            "not_placeholder": not is_placeholder(code, grammar),
             "parses": None,
             "keeps_signature": None,
             "not_a_copy": None if original is None else " ".join(code.split()) != " ".join(original.split()),
         }
         if target.symbol is not None:
             source, hole = read_source(row, BODY_LANGUAGES), BodyHole(target.start, target.end)
-            verdicts["not_placeholder"] = not is_placeholder(code)
             verdicts["parses"] = body_parses(source, target.symbol, hole, code)
             verdicts["keeps_signature"] = keeps_function(source, target.symbol, hole, code)
         elif grammar:

@@ -92,12 +92,13 @@ def rejected(request: TaskRequest, reason: str, detail: str = "") -> RejectedTar
 _KIN: Final = (frozenset({"c", "cpp"}), frozenset({"javascript", "typescript", "tsx"}))
 
 
-def code_of_answer(answer: str, grammar: str) -> str | None:
+def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | None:
     """The code in a chat answer's fences: of the wanted language if a fence names it, else of one that names none.
 
     Args:
         answer: What the model wrote.
         grammar: The language that was asked for; "" takes any.
+        joined: Whether to take all fences of that language, one after the other, and not the first alone.
 
     Returns:
         The code; None where the answer has no fence.
@@ -111,7 +112,7 @@ def code_of_answer(answer: str, grammar: str) -> str | None:
     kin = next((group for group in _KIN if grammar in group), frozenset({grammar}))
     for wanted in ({grammar}, kin, {None}):
         if fitting := [code for name, code in found if name in wanted]:
-            return fitting[0]
+            return "\n".join(fitting) if joined else fitting[0]
     if grammar:
         raise RecordError("other_language", f"the answer's code is in {found[0][0]}, {grammar} was asked for")
     return found[0][1]

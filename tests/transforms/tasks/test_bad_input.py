@@ -132,7 +132,7 @@ BAD_ANSWERS = {
     "blanks": (" \n\n ", {"empty_documentation", "empty_code", "no_such_function", "empty_answer", "does_not_parse"}),
     "prose of a chat": (
         "I'm sorry, but I can't do that: as an AI I have no access to your files.",
-        {"chatter", "does_not_parse", "no_such_function", "refusal"},
+        {"chatter", "does_not_parse", "no_code", "refusal"},
     ),
     "an e-mail address": (
         "Ask jane.roe" + "@" + "corp-mail.dev for what this gives back, and for nothing else.",

@@ -9,6 +9,7 @@ import pytest
 
 from model.engine.api import Completion
 from model.errors import ConfigError, RecordError
+from transforms.documentation.bodies import is_placeholder
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget
 from transforms.tasks.generate import RESULT_SCHEMA, GenerateTask
@@ -145,7 +146,7 @@ def test_an_instruction_is_answered_by_its_first_fence(task, answer):
     row = row_of("Write a function that adds two numbers.", "")
     accepted = answer(chat, row, "Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nDone.")
     assert accepted.columns["generated_code"] == "def add(a, b):\n    return a + b\n"
-    assert reason(answer(chat, row, "I can't do that.")) == "does_not_parse"
+    assert reason(answer(chat, row, "I can't do that.")) == "no_code"
 
 
 def test_a_chat_answer_gives_the_body_of_the_function_of_that_name(task, answer):
@@ -268,3 +269,92 @@ def test_a_function_that_is_all_of_its_file_keeps_what_is_written_inside_its_bra
     row = row_of(content, language)
     assert isinstance(answer(everything, row, escape.split("\n")[0]), Accepted)
     assert reason(answer(everything, row, escape)) == "signature_changed"
+
+
+@pytest.mark.parametrize(
+    ("language", "body"),
+    [
+        ("python", '"""Gives the area."""'),
+        ("python", '"""Gives the area."""\n        pass'),
+        ("python", "pass\n        return None"),
+        ("python", 'raise Exception("not implemented yet")'),
+        ("python", "raise NotImplementedError\n        x = f()"),
+        ("python", "assert False"),
+        ("python", "Sure"),
+        ("javascript", 'throw new Error("TODO");'),
+        ("go", 'panic("unimplemented")'),
+        ("csharp", "throw new System.NotImplementedException();"),
+        ("java", 'throw new RuntimeException("Not implemented yet");'),
+    ],
+)
+def test_a_body_that_does_nothing_or_is_still_to_be_written_is_a_placeholder(language, body):
+    assert is_placeholder(body, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "body"),
+    [
+        ("python", "return w // h"),
+        ("python", "if not w:\n            raise NotImplementedError\n        return w"),
+        ("python", "return {}"),
+        ("rust", "size"),
+        ("c", "#include <math.h>"),
+        ("javascript", "if (!w) throw new Error('TODO');\n  return w;"),
+    ],
+)
+def test_a_body_that_does_something_is_none(language, body):
+    assert not is_placeholder(body, language)
+
+
+def test_a_chat_answers_strings_keep_their_lines_when_the_body_takes_the_files_indentation(task, answer):
+    text = '```python\ndef area(self, width, height):\n    x = """\nzero\n    four\n"""\n    return x\n```'
+    accepted = answer(replace(task, is_chat=True), row_of(), text)
+    assert accepted.columns["generated_code"] == 'x = """\nzero\n    four\n"""\n        return x'
+
+
+def test_a_body_that_needs_what_the_answer_defines_beside_it_is_rejected(task, answer):
+    chat = replace(task, is_chat=True)
+    body = "def area(self, width, height):\n    return math.prod([width, height])\n"
+    with_import = f"```python\nimport math\n```\nThen:\n```python\n{body}```"
+    assert reason(answer(chat, row_of(), with_import)) == "needs_other_code"
+    assert isinstance(answer(chat, row_of(PYTHON + "\nimport math\n"), with_import), Accepted)
+
+
+def test_an_answer_with_one_parameter_more_is_not_taken_for_a_method(task, answer):
+    chat = replace(task, is_chat=True)
+    text = "```js\nfunction area(x, w, h) {\n  return x;\n}\n```"
+    assert reason(answer(chat, row_of(BRACES["javascript"], "javascript"), text)) == "signature_changed"
+
+
+@pytest.mark.parametrize("text", ["I cannot help with that", "This script lists files", "Sure", "I hope this helps"])
+def test_prose_is_no_code_where_it_parses(text, task, answer):
+    for language in ("bash", "php", "python"):
+        asked = replace(task, what="prompt", is_chat=True, language=language)
+        assert reason(answer(asked, row_of("List all files.", ""), text)) in ("no_code", "does_not_parse")
+
+
+def test_what_nothing_names_the_language_of_is_not_accepted_unchecked(task, answer):
+    asked = replace(task, what="prompt", is_chat=True)
+    for text in ("```\nx = = 1\n```", "```cobol\nMOVE X\n```"):
+        assert reason(answer(asked, row_of("Write it.", ""), text)) == "unknown_language"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_heading"),
+    [
+        ('r"""Sizes."""\n\nx = 1\n', True),
+        ("#!/usr/bin/env python\n# Sizes of shapes.\nx = 1\n", True),
+        ("# Copyright 2020 by all.\n# More of it.\n\n# Sizes of shapes.\n\nx = 1\n", True),
+        ('"".join([])\n\nx = 1\n', False),
+        ("#!/usr/bin/env python\n# -*- coding: utf-8 -*-\nx = 1\n", False),
+        ("# Copyright 2020 by all.\n# More of it.\n\nx = 1\n", False),
+    ],
+)
+def test_a_heading_describes_the_file(content, is_heading, task):
+    whole = replace(task, what="file")
+    if is_heading:
+        assert list(whole.requests(row_of(content)))
+    else:
+        with pytest.raises(RecordError) as error:
+            list(whole.requests(row_of(content)))
+        assert error.value.reason == "no_heading"
