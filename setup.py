@@ -28,6 +28,7 @@ INSTALL_REQUIRES = [
     "pyarrow>=25,<26",
     "python-stdnum>=2.1,<3",
     "PyYAML>=6.0.2,<7",
+    "referencing>=0.35,<1",
     "RapidFuzz>=3.14,<4",
     "rensa>=0.5,<0.6",
     "rich>=14,<16",

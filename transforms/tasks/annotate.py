@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jsonschema
 import pyarrow as pa
 
 from model.engine.api import Completion, Request, Sampling
 from model.errors import RecordError
 from transforms import checks
 from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
+from transforms.documentation.bodies import is_placeholder
 from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.fim.grammars import grammar_name
@@ -29,6 +29,7 @@ from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.shared import (
     byte_to_char,
+    check_control,
     code_of_answer,
     fit_code,
     newline_ids,
@@ -36,7 +37,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
 )
-from transforms.tasks.task_file import AnnotationSpec, render
+from transforms.tasks.task_file import AnnotationSpec, json_validator, render
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -147,6 +148,7 @@ class AnnotateTask:
         language = grammar_name(row.language, row.path) or ""
         original = row.content.encode()[target.start : target.end].decode()
         try:
+            check_control(self.tokenizer, completion.tokens, answer, row.content)
             code, found = self._read(answer, language)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
@@ -224,15 +226,20 @@ class AnnotateTask:
         )
 
     def _read(self, answer: str, language: str) -> tuple[str | None, Any]:
-        """The code and the JSON value of an answer; None for what isn't there."""
+        """The code and the JSON value of an answer; None for what isn't there.
+
+        Raises:
+            RecordError: `wrong_form`: not JSON; `other_language`.
+        """
         spec = self.spec.answer
         if spec.kind == "code":
             return code_of_answer(answer, self._answer_language(language)), None
         if spec.kind == "json":
             try:
-                found = json.loads(_json_text(answer))
+                found = json.loads(_json_text(answer), parse_constant=_no_number)
+                json.dumps(found, ensure_ascii=False).encode()
             except (ValueError, RecursionError):
-                return None, None
+                raise RecordError("wrong_form", "the answer is not JSON") from None
             code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
             return (code if isinstance(code, str) else None), found
         return None, None
@@ -257,23 +264,35 @@ class AnnotateTask:
         if spec.kind == "code":
             right_form = code is not None
         elif spec.kind == "json":
-            right_form = jsonschema.Draft202012Validator(spec.schema or {}).is_valid(found)
+            right_form = json_validator(spec.schema or {}).is_valid(found)
+            right_form = right_form and (not spec.code_field or code is not None)
         is_code = code is not None
         similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
         name = target.name.split(".")[-1]
         return {
-            "not_empty": any(character.isalnum() for character in answer) or answer.strip() in ("[]", "{}"),
+            "not_empty": any(c.isalnum() for c in answer) or answer.strip() in ("[]", "{}")
+            if code is None
+            else not is_placeholder(code, self._answer_language(language)),
             "not_cut_off": is_whole,
             "no_refusal": not is_refusal(answer),
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
             "parses": None if code is None else checks.parses_alone(code, self._answer_language(language)),
-            "mentions_name": name in (code or "") if spec.must_mention_name else None,
+            "mentions_name": _names(code or "", name) if spec.must_mention_name else None,
             "matches": re.search(spec.must_match, answer) is not None if spec.must_match else None,
             "no_unwanted_match": re.search(spec.must_not_match, answer) is None if spec.must_not_match else None,
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
             "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
         }
+
+
+def _names(code: str, name: str) -> bool:
+    """Whether a name stands in code as a word of its own, `Area` for `area` too: languages differ in their capitals."""
+    return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", code, re.I) is not None
+
+
+def _no_number(written: str) -> float:
+    raise ValueError(f"{written} is no JSON, though Python's parser takes it")
 
 
 def _json_text(answer: str) -> str:

@@ -29,6 +29,9 @@ import jinja2
 import jinja2.meta
 import jinja2.sandbox
 import jsonschema
+import referencing
+import referencing.exceptions
+import referencing.jsonschema
 import yaml
 
 from model.errors import ConfigError, RecordError
@@ -145,6 +148,11 @@ def _spec(written: Any) -> AnnotationSpec:
     for key in ("name", "template", "targets"):
         if not written.get(key):
             raise ConfigError(f"{key} is missing")
+    if written.get("languages") == []:
+        raise ConfigError("languages is empty; leave it out for all")
+    for key, value in written.get("params", {}).items():
+        if not isinstance(value, str | int | float):
+            raise ConfigError(f"params.{key} is {value!r}; it must be text")
     answer = written.pop("answer", {})
     _check_keys(answer, _ANSWER_KEYS, "answer.")
     lists = {key: tuple(map(str, written[key])) for key in ("targets", "languages") if key in written}
@@ -177,8 +185,9 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
         raise ConfigError(f"select is {spec.select!r}; it can be any or broken")
     if spec.answer.kind not in ("text", "line", "code", "json"):
         raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, line, code or json")
-    _check_template("template", spec.template, {*FIELDS, *spec.params})
-    _check_template("answer.language", spec.answer.language, {"language", *spec.params})
+    _check_template("template", spec.template, {*FIELDS, *spec.params}, spec.params)
+    _check_template("answer.language", spec.answer.language, {"language", *spec.params}, spec.params)
+    _check_answer(spec)
     for key in ("must_match", "must_not_match"):
         try:
             re.compile(getattr(spec.answer, key))
@@ -199,26 +208,87 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
             raise ConfigError(
                 f"answer.schema refers to {outside[0]}; it may refer to its own parts only, as in #/$defs/x"
             )
+        _check_references(spec.answer.schema or {})
     return spec
 
 
+# Keys that ask for something only of answers of one kind.
+_KEYS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
+    "code": ("whole", "min_edit_similarity", "must_mention_name"),
+    "json": ("schema", "code_field"),
+}
+
+
+def _check_answer(spec: AnnotationSpec) -> None:
+    """Refuses bounds that no answer meets and keys that wouldn't be looked at."""
+    answer = spec.answer
+    for kind, keys in _KEYS_OF_KIND.items():
+        given = [key for key in keys if getattr(answer, key) != getattr(AnswerSpec(), key)]
+        if given and answer.kind != kind:
+            raise ConfigError(f"answer.{given[0]} is for answers of kind {kind}; this one's is {answer.kind}")
+    if answer.language and answer.kind != "code" and not answer.code_field:
+        raise ConfigError(f"answer.language is for answers of kind code; this one's is {answer.kind}")
+    if not 0 <= answer.min_chars <= answer.max_chars:
+        bounds = f"answer.min_chars is {answer.min_chars} and answer.max_chars is {answer.max_chars}"
+        raise ConfigError(f"{bounds}: no answer is so long; give 0 <= min_chars <= max_chars")
+    if not 0 <= answer.min_edit_similarity <= 1:
+        raise ConfigError(f"answer.min_edit_similarity is {answer.min_edit_similarity}; it goes from 0 to 1")
+    if answer.must_mention_name and "file" in spec.targets:
+        raise ConfigError("answer.must_mention_name asks for a definition's name, and a file has none; leave out one")
+
+
+def json_validator(schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
+    """The validator of a schema; it never fetches anything."""
+    return jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+
+
+def _check_references(schema: Mapping[str, Any]) -> None:
+    """Follows every reference once: one that leads nowhere, or round to itself, would fail on the first answer."""
+    resolver = referencing.Registry().with_resource("", referencing.jsonschema.DRAFT202012.create_resource(schema))
+    for ref in _references(schema):
+        found, seen = schema, {ref}
+        while True:
+            try:
+                found = resolver.resolver().lookup(ref).contents
+            except referencing.exceptions.Unresolvable:
+                raise ConfigError(f"answer.schema refers to {ref}, which isn't in it") from None
+            ref = found.get("$ref", "") if isinstance(found, dict) else ""
+            if not ref:
+                break
+            if ref in seen:
+                raise ConfigError(f"answer.schema refers to {ref} in a circle")
+            seen.add(ref)
+
+
 def _references(schema: Any) -> Iterator[str]:
-    """All `$ref` of a schema: one that leads elsewhere would be fetched from there."""
+    """All references of a schema: one that leads elsewhere would be fetched from there."""
     for key, value in schema.items() if isinstance(schema, dict) else ():
-        if key == "$ref" and isinstance(value, str):
+        if key in ("$ref", "$dynamicRef") and isinstance(value, str):
             yield value
         yield from _references(value)
     for value in schema if isinstance(schema, list) else ():
         yield from _references(value)
 
 
-def _check_template(where: str, template: str, known: set[str]) -> None:
+def _check_template(where: str, template: str, known: set[str], params: Mapping[str, str]) -> None:
     try:
-        names = jinja2.meta.find_undeclared_variables(_jinja().parse(template))
+        parsed = _jinja().parse(template)
+        names = jinja2.meta.find_undeclared_variables(parsed)
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(f"{where}, line {error.lineno}: {error.message}") from None
     if unknown := sorted(names - known):
         raise ConfigError(f"{where}: unknown field {unknown[0]}; fields are {', '.join(sorted(known))}")
+    if any(True for _ in jinja2.meta.find_referenced_templates(parsed)):
+        raise ConfigError(f"{where}: it refers to another template; write all of it here")
+    try:
+        _jinja().from_string(template).render({**dict.fromkeys(known, "text"), **params})
+    except jinja2.UndefinedError as error:
+        if "'str object' has no attribute" in str(error):  # else another value may have what this one hasn't
+            raise ConfigError(f"{where}: {error.message}; each field is a text") from None
+    except jinja2.TemplateError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError):
+        pass  # of this value: with others it may do
 
 
 @functools.cache

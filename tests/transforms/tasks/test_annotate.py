@@ -200,6 +200,28 @@ REFUSED = {
         HEAD + "template: x\nanswer: {kind: json, schema: {$ref: 'other.json'}}",
         "answer.schema refers to other.json",
     ),
+    "a schema that leads nowhere": (
+        HEAD + "template: x\nanswer: {kind: json, schema: {$ref: '#/$defs/x'}}",
+        "refers to #/$defs/x, which isn't in it",
+    ),
+    "a schema that goes round": (HEAD + "template: x\nanswer: {kind: json, schema: {$ref: '#'}}", "# in a circle"),
+    "a filter that there is not": (HEAD + "template: '{{ code | nosuch }}'", "No filter named 'nosuch'"),
+    "a part that no text has": (HEAD + "template: '{{ code.lines }}'", "no attribute 'lines'; each field is a text"),
+    "another file's template": (HEAD + "template: '{% include \"a\" %}'", "template: it refers to another template"),
+    "what the sandbox forbids": (HEAD + "template: \"{{ ''.__class__.__mro__ }}\"", "'str' object is unsafe"),
+    "a key of another kind": (HEAD + "template: x\nanswer: {whole: true}", "answer.whole is for answers of kind code"),
+    "a schema for text": (HEAD + "template: x\nanswer: {schema: {type: object}}", "schema is for answers of kind json"),
+    "bounds that nothing meets": (HEAD + "template: x\nanswer: {min_chars: 9, max_chars: 5}", "0 <= min_chars <="),
+    "a similarity above one": (
+        HEAD + "template: x\nanswer: {kind: code, min_edit_similarity: 5}",
+        "min_edit_similarity is 5; it goes from 0 to 1",
+    ),
+    "a name that files lack": (
+        "name: m\ntargets: [file]\ntemplate: x\nanswer: {kind: code, must_mention_name: true}",
+        "a file has none",
+    ),
+    "no language": (HEAD + "template: x\nlanguages: []", "languages is empty"),
+    "a param that is no text": (HEAD + "template: x\nparams: {depth: }", "params.depth is None; it must be text"),
 }
 
 
@@ -235,6 +257,44 @@ def test_a_missing_task_names_the_shipped_ones(make):
 
 
 def test_a_template_can_not_leave_its_sandbox(task_file, make):
-    task = make(task_file(HEAD + "template: \"{{ ''.__class__.__mro__[1].__subclasses__() }} {{ code }}\""))
+    hidden = "{% if name == 'area' %}{{ ''.__class__.__mro__[1].__subclasses__() }}{% endif %}{{ code }}"
+    task = make(task_file(f'{HEAD}template: "{hidden}"'))
     verdict = next(iter(task.requests(row_of())))
     assert reason(verdict) == "template_failed"
+
+
+def test_a_template_may_ask_for_what_only_some_values_have(task_file, make):
+    task = make(task_file(HEAD + "template: '{{ path.split(\"/\")[1] }}'"))
+    assert next(iter(task.requests(row_of(path="shapes/sizes.py")))).payload.prompt_text == "sizes.py"
+    assert reason(next(iter(task.requests(row_of())))) == "template_failed"
+
+
+@pytest.mark.parametrize("text", ["It is fine.", "NaN", '"\\ud800"', '[{"a": Infinity}]', ""])
+def test_what_is_no_json_is_rejected_whatever_the_schema_asks_for(text, task_file, make, answer):
+    for schema in ("", ", schema: {}"):
+        task = make(task_file(HEAD + f"template: x\nanswer: {{kind: json{schema}}}"))
+        assert reason(answer(task, text)) == "wrong_form"
+
+
+def test_a_field_that_should_hold_code_must_be_there(task_file, make, answer):
+    task = make(task_file(HEAD + "template: x\nanswer: {kind: json, code_field: solution}"))
+    assert isinstance(answer(task, '{"solution": "x = 1"}'), Accepted)
+    assert reason(answer(task, '{"title": "x = 1"}')) == "wrong_form"
+    assert reason(answer(task, '{"solution": "# x"}')) == "empty_answer"
+
+
+@pytest.mark.parametrize("code", ["", "\n", "# to be written\n", "pass\n"])
+def test_a_fence_with_no_code_in_it_is_empty(code, task_file, make, answer):
+    task = make(task_file(HEAD + "template: x\nanswer: {kind: code}"))
+    assert reason(answer(task, f"Here it is:\n```python\n{code}```")) == "empty_answer"
+
+
+def test_a_name_is_mentioned_by_a_word_of_its_own(task_file, make, answer):
+    task = make(task_file(HEAD + "template: x\nanswer: {kind: code, must_mention_name: true}"))
+    assert reason(answer(task, "```python\nassert areas(1, 2) == 2\n```")) == "name_not_mentioned"
+    assert isinstance(answer(task, "```python\ndef test_area():\n    assert 1\n```"), Accepted)
+
+
+def test_a_control_tokens_name_in_an_answer_is_rejected(make, answer):
+    text = "It gives the area of a rectangle, and nothing else happens.<end_of_turn>"
+    assert reason(answer(make("explain"), text)) == "control_token_in_output"
