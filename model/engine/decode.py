@@ -21,7 +21,7 @@ from model.config import GemmaConfig
 from model.engine.attention import PromptRow, RowAttention, SlotAttention
 from model.engine.caches import Cache, Caches, PromptCaches, length_of, prompt_masks, readable
 from model.engine.drafting import draft
-from model.engine.sampling import SlotSampling, sample, token_logprob
+from model.engine.sampling import SlotSampling, sample
 from model.layers import (
     BlockWeights,
     GemmaWeights,
@@ -196,8 +196,7 @@ def decode_step(
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:
     """Draws the next token of each slot that moves, records it, and ends the slots that are through."""
-    token = sample(logits, slots.sampling, slots.generated)
-    logprob = token_logprob(logits, token)
+    token, logprob = sample(logits, slots.sampling, slots.generated)
     is_stop = jnp.any(token[:, None] == slots.stop_ids, axis=-1)
     generated = slots.generated + moves
 

@@ -52,6 +52,17 @@ class _Burst:
     is_clean: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """What a program is compiled from. `out`: shardings of what it returns, which the next program takes as they are;
+    `donate`: which arguments it replaces."""
+
+    make: Callable[..., Any]
+    args: tuple[Any, ...]
+    out: Any
+    donate: tuple[int, ...] = ()
+
+
 class JaxDevice:
     """Implements `model.engine.interface.Device`. The constructor only remembers; `start` allocates."""
 
@@ -286,21 +297,23 @@ class JaxDevice:
             self._generations = self._call(self._realign_program(is_ring), self._generations, self._state)
         self._is_ring, self._has_decoded = is_ring, True
 
-    def _compiled(
-        self, key: tuple[Any, ...], make: Callable[..., Any], *args: Any, out: Any, donate: tuple[int, ...] = ()
-    ) -> Any:
-        """The program for a key; compiled for the shapes of `args` when first asked for. `out`: shardings of what it
-        returns, which the next program takes as they are."""
+    def _program(self, key: tuple[Any, ...], recipe: Callable[..., _Recipe]) -> Callable[..., Any]:
+        """The program for a key, `recipe(*key[1:])` compiled when first asked for; asked for at every request, so
+        nothing is prepared for one that is there."""
         program = self._programs.get(key)
         if program is None:
             began = time.perf_counter()
-            jitted = jax.jit(make, donate_argnums=donate, out_shardings=out)
-            program = self._programs[key] = self._call(jitted.lower(*args).compile)
+            one = recipe(*key[1:])
+            jitted = jax.jit(one.make, donate_argnums=one.donate, out_shardings=one.out)
+            program = self._programs[key] = self._call(jitted.lower(*one.args).compile)
             self._compiles += 1
             self._compile_s += time.perf_counter() - began
         return program
 
     def _prefill_program(self, length: int) -> Callable[..., Caches]:
+        return self._program(("prefill", length), self._prefill_recipe)
+
+    def _prefill_recipe(self, length: int) -> _Recipe:
         def prefill(weights: GemmaWeights, row: PromptRow) -> Caches:
             return decode.prefill(
                 weights,
@@ -312,11 +325,12 @@ class JaxDevice:
             )
 
         empty = prompt_row(Layout([], [], [], [], []), length)
-        return self._compiled(
-            ("prefill", length), prefill, self._weights, empty, out=shardings_of(self._staged_shapes())
-        )
+        return _Recipe(prefill, (self._weights, empty), out=shardings_of(self._staged_shapes()))
 
     def _insert_program(self, width: int) -> Callable[..., tuple[tuple[PromptCaches, ...], Slots]]:
+        return self._program(("insert", width), self._insert_recipe)
+
+    def _insert_recipe(self, width: int) -> _Recipe:
         def insert(
             prompts: tuple[PromptCaches, ...], state: Slots, row: Caches, line: Slots, slot: jax.Array, place: jax.Array
         ) -> tuple[tuple[PromptCaches, ...], Slots]:
@@ -324,19 +338,24 @@ class JaxDevice:
 
         line = request_line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
         args = (self._chunks(width), self._state, self._staged_shapes(), line, np.int32(0), np.zeros(3, np.int32))
-        return self._compiled(("insert", width), insert, *args, out=shardings_of(args[:2]), donate=(0, 1))
+        return _Recipe(insert, args, out=shardings_of(args[:2]), donate=(0, 1))
 
     def _staged_shapes(self) -> Caches:
         return placed_shapes(partial(self._caches, 1, self._options.staged_length()), self._placing.of_caches)
 
     def _realign_program(self, to_ring: bool) -> Callable[..., Caches]:
+        return self._program(("realign", to_ring), self._realign_recipe)
+
+    def _realign_recipe(self, to_ring: bool) -> _Recipe:
         def move(generations: Caches, state: Slots) -> Caches:
             return realign(generations, state.column, state.generated, to_ring=to_ring)
 
-        args = (self._generations, self._state)
-        return self._compiled(("realign", to_ring), move, *args, out=shardings_of(args[0]))
+        return _Recipe(move, (self._generations, self._state), out=shardings_of(self._generations))
 
     def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
+        return self._program(("burst", window, drafts), self._burst_recipe)
+
+    def _burst_recipe(self, window: int, drafts: bool) -> _Recipe:
         def burst(
             weights: GemmaWeights,
             prompts: tuple[PromptCaches, ...],
@@ -360,8 +379,7 @@ class JaxDevice:
             )
 
         args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
-        out = (*shardings_of(args[2:4]), self._placing.whole)
-        return self._compiled(("burst", window, drafts), burst, *args, out=out, donate=(2, 3))
+        return _Recipe(burst, args, out=(*shardings_of(args[2:4]), self._placing.whole), donate=(2, 3))
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls into JAX, telling lack of memory from other faults."""

@@ -11,13 +11,15 @@ Keys are `fold_in(key(seed), token_index)`: never slot, order or neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 _BLOCK = 128
+_TILE_ROWS = 8
 _ABOVE_ONE = 0x3F800002  # as a bit pattern: above 1.0, and above what rounding may make of it
 
 
@@ -34,39 +36,45 @@ class SlotSampling:
 
 def sample(
     logits: Float[Array, "slots vocab"], sampling: SlotSampling, token_index: Int[Array, " slots"]
-) -> Int[Array, " slots"]:
+) -> tuple[Int[Array, " slots"], Float[Array, " slots"]]:
     """Draws one token per slot: greedy where its temperature is 0.
+
+    The branches are the last to read the logits: what is read after a `cond` is copied for it, and logits are large.
 
     Args:
         logits: Float32 logits.
         sampling: How each slot draws.
         token_index: How many tokens its request has generated before this one.
+
+    Returns:
+        The tokens, and their natural-log probabilities under the model's own distribution.
     """
     greedy = jnp.argmax(logits, axis=-1).astype(jnp.int32)
     is_greedy = sampling.temperature == 0.0
+    normalizer = jax.nn.logsumexp(logits, axis=-1)
+    largest = jnp.max(logits, axis=-1)
 
-    def draw() -> Int[Array, " slots"]:
+    def draw() -> tuple[Int[Array, " slots"], Float[Array, " slots"]]:
         scaled = logits / jnp.where(is_greedy, 1.0, sampling.temperature)[:, None]
-        return jnp.where(is_greedy, greedy, _draw(scaled, sampling, token_index))
+        token = jnp.where(is_greedy, greedy, _draw(scaled, sampling, token_index))
+        return token, jnp.take_along_axis(logits, token[:, None], axis=-1)[:, 0]
 
-    return jax.lax.cond(jnp.all(is_greedy), lambda: greedy, draw)
-
-
-def token_logprob(logits: Float[Array, "slots vocab"], tokens: Int[Array, " slots"]) -> Float[Array, " slots"]:
-    """Natural-log probability of `tokens` under the model's own distribution."""
-    chosen = jnp.take_along_axis(logits, tokens[:, None], axis=-1)[:, 0]
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
+    token, chosen = jax.lax.cond(jnp.all(is_greedy), lambda: (greedy, largest), draw)
+    return token, chosen - normalizer
 
 
 def _draw(
     scaled: Float[Array, "slots vocab"], sampling: SlotSampling, token_index: Int[Array, " slots"]
 ) -> Int[Array, " slots"]:
     """Top-k, then top-p of what is left, then one draw from the rest."""
-    probs = jax.nn.softmax(scaled, axis=-1)
+    # Of a sum that isn't one: dividing by it would be one more array of the logits' size.
+    probs = jnp.exp(scaled - jnp.max(scaled, axis=-1, keepdims=True))
     needs_filter = jnp.any((sampling.top_k > 0) | (sampling.top_p < 1.0))
-    kept = jax.lax.cond(needs_filter, lambda: _filter(probs, sampling), lambda: probs)
+    everything = jnp.zeros(probs.shape[0], jnp.int32)
+    least = jax.lax.cond(needs_filter, lambda: _least_kept(probs, sampling), lambda: everything)
+    probs = jnp.pad(probs, ((0, 0), (0, -probs.shape[1] % _BLOCK)))
     uniform = jax.vmap(_uniform)(sampling.seed, token_index)
-    return jax.vmap(_inverse_transform)(kept, uniform)
+    return jax.vmap(_inverse_transform)(probs, least, _block_sums(_kept(probs, least[:, None])), uniform)
 
 
 def _uniform(seed: UInt32[Array, ""], index: Int[Array, ""]) -> Float[Array, ""]:
@@ -74,41 +82,67 @@ def _uniform(seed: UInt32[Array, ""], index: Int[Array, ""]) -> Float[Array, ""]
     return jax.random.uniform(key)
 
 
-def _filter(probs: Float[Array, "slots vocab"], sampling: SlotSampling) -> Float[Array, "slots vocab"]:
-    """Zeroes what top-k and top-p leave out; tokens that tie with the last one kept are kept."""
-    wanted = jnp.where(sampling.top_k > 0, sampling.top_k, probs.shape[-1]).astype(jnp.float32)
-    probs = _keep_top(probs, jnp.ones_like(probs), wanted)
-    wanted = jnp.where(sampling.top_p < 1.0, sampling.top_p * probs.sum(axis=-1), jnp.inf)
-    return _keep_top(probs, probs, wanted)
+def _least_kept(probs: Float[Array, "slots vocab"], sampling: SlotSampling) -> Int[Array, " slots"]:
+    """Bits of the smallest probability that top-k, and then top-p of what it leaves, keep; what ties with it is kept.
+
+    Thresholds and no filtered probabilities, which would be one more array of the logits' size for each of the two.
+    """
+    everything = jnp.zeros(probs.shape[0], jnp.int32)
+    count = jnp.where(sampling.top_k > 0, sampling.top_k, probs.shape[-1]).astype(jnp.float32)
+    least = _bisect(probs, jnp.ones_like, count, everything)
+    left = jnp.sum(_kept(probs, least[:, None]), axis=-1)
+    return _bisect(probs, lambda probs: probs, jnp.where(sampling.top_p < 1.0, sampling.top_p * left, jnp.inf), least)
 
 
-def _keep_top(
-    probs: Float[Array, "slots vocab"], weight: Float[Array, "slots vocab"], wanted: Float[Array, " slots"]
-) -> Float[Array, "slots vocab"]:
-    """Keeps the largest probabilities, as few as give `weight` a sum of at least `wanted`; all where none do."""
-    bits = jax.lax.bitcast_convert_type(probs, jnp.int32)  # ordered as the floats are: probabilities have no sign
+def _bisect(
+    probs: Float[Array, "slots vocab"],
+    weigh: Callable[[Array], Array],
+    wanted: Float[Array, " slots"],
+    least: Int[Array, " slots"],
+) -> Int[Array, " slots"]:
+    """Raises `least` as far as the weights of the probabilities from there on still add up to `wanted`."""
 
     def bisect(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bounds  # the sum at `low` is enough (or low is 0), at `high` it isn't
+        low, high = bounds  # the sum from `low` on is enough (or low is `least`), from `high` on it isn't
         middle = low + (high - low) // 2
-        is_enough = jnp.sum(jnp.where(bits >= middle[:, None], weight, 0.0), axis=-1) >= wanted
+        is_enough = jnp.sum(_kept(probs, middle[:, None], weigh), axis=-1) >= wanted
         return jnp.where(is_enough, middle, low), jnp.where(is_enough, high, middle)
 
-    low = jnp.zeros(probs.shape[0], jnp.int32)
-    high = jnp.full(probs.shape[0], _ABOVE_ONE, jnp.int32)
-    low, _ = jax.lax.fori_loop(0, 31, bisect, (low, high))
-    is_kept: Bool[Array, "slots vocab"] = bits >= low[:, None]
-    return jnp.where(is_kept, probs, 0.0)
+    return jax.lax.fori_loop(0, 31, bisect, (least, jnp.full_like(least, _ABOVE_ONE)))[0]
 
 
-def _inverse_transform(probs: Float[Array, " vocab"], uniform: Float[Array, ""]) -> Int[Array, ""]:
-    """The id at which the running sum of `probs` first exceeds `uniform` of the total."""
-    blocks = jnp.pad(probs, (0, -probs.shape[0] % _BLOCK)).reshape(-1, _BLOCK)
-    ends = jnp.cumsum(blocks.sum(axis=-1))
+def _kept(
+    probs: Float[Array, "*slots vocab"], least: Int[Array, "*slots 1"], weigh: Callable[[Array], Array] = lambda p: p
+) -> Float[Array, "*slots vocab"]:
+    """Weights, zero for what is below. The threshold becomes a float for it: the bits of all probabilities would be
+    hoisted out of a loop, one more array of the logits' size."""
+    return jnp.where(probs >= jax.lax.bitcast_convert_type(least, jnp.float32), weigh(probs), 0.0)
+
+
+def _block_sums(probs: Float[Array, "slots vocab"]) -> Float[Array, "slots blocks"]:
+    """Sums of each block of ids.
+
+    Rows are taken in eights, as a TPU's tiles of 8 x 128 lie: a plain reshape into blocks would copy all
+    probabilities into another layout first.
+    """
+    slots = probs.shape[0]
+    rows = _TILE_ROWS if slots % _TILE_ROWS == 0 else 1
+    tiles = probs.reshape(slots // rows, rows, -1, _BLOCK).swapaxes(1, 2)  # [groups blocks rows ids]
+    return tiles.sum(axis=-1).swapaxes(1, 2).reshape(slots, -1)
+
+
+def _inverse_transform(
+    probs: Float[Array, " vocab"],
+    least: Int[Array, ""],
+    block_sums: Float[Array, " blocks"],
+    uniform: Float[Array, ""],
+) -> Int[Array, ""]:
+    """The id at which the running sum of the kept probabilities first exceeds `uniform` of their total."""
+    ends = jnp.cumsum(block_sums)
     target = uniform * ends[-1]
     block = _first_above(ends, target)
     before = jnp.where(block > 0, ends[block - 1], 0.0)
-    within = jnp.cumsum(blocks[block])
+    within = jnp.cumsum(_kept(jax.lax.dynamic_slice_in_dim(probs, block * _BLOCK, _BLOCK), least))
     # Rounding may leave the target just above the block's own sum: then its last id of any probability.
     target = jnp.minimum(target - before, within[-1] * (1 - 2**-23))
     return (block * _BLOCK + _first_above(within, target)).astype(jnp.int32)

@@ -20,7 +20,7 @@ from model.errors import ConfigError
 
 BASELINE = Path(__file__).with_name("tpu_baseline.json")
 TARGETS = {
-    "2b": Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=64),
+    "2b": Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=192),
     "7b": Target(preset="codegemma-7b", topology="v5e:2x2", slots=32),
 }
 GIB = 1 << 30

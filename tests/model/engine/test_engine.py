@@ -138,10 +138,10 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
 ):
     """The allocator's error is real in all but its origin: raised once, where the named program is called."""
     calls = Counter()
-    compiled = JaxDevice._compiled
+    program_of = JaxDevice._program
 
     def failing(device, key, *args, **kwargs):
-        program = compiled(device, key, *args, **kwargs)
+        program = program_of(device, key, *args, **kwargs)
         calls[key[0]] += 1
         if key[0] != fails_in or calls[key[0]] != 5:
             return program
@@ -151,7 +151,7 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
 
         return fail
 
-    monkeypatch.setattr(JaxDevice, "_compiled", failing)
+    monkeypatch.setattr(JaxDevice, "_program", failing)
     options = replace(OPTIONS, prefill_row_tokens=48)
     with Engine(small_model, options=options) as engine:
         completions = [future.result() for future in engine.submit(mixed_requests)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.engine.sampling import SlotSampling, _filter, sample, token_logprob
+from model.engine.sampling import SlotSampling, _kept, _least_kept, sample
 
 VOCAB = 300
 
@@ -33,8 +33,14 @@ def kept_by_sorting(probs: np.ndarray, top_k: int, top_p: float) -> set[int]:
     return set(order[:count].tolist())
 
 
-filter_jit = jax.jit(_filter)
-sample_jit = jax.jit(sample)
+least_jit = jax.jit(_least_kept)
+
+
+def filter_jit(probs, how):
+    return np.asarray(_kept(probs, least_jit(probs, how)[:, None]))
+
+
+sample_jit = jax.jit(lambda *args: sample(*args)[0])
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,8 +107,8 @@ def test_one_certain_token_is_always_drawn():
     assert set(sample_jit(logits, sampling(64), jnp.zeros(64, jnp.int32)).tolist()) == {VOCAB - 1}
 
 
-def test_logprob_is_the_models_own():
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_logprob_is_the_models_own(temperature):
     logits = jax.random.normal(jax.random.key(4), (3, VOCAB)) * 3
-    tokens = jnp.array([0, 5, 299])
-    expected = jax.nn.log_softmax(logits)[jnp.arange(3), tokens]
-    np.testing.assert_allclose(token_logprob(logits, tokens), expected, atol=1e-5)
+    tokens, logprobs = sample(logits, sampling(3, temperature=temperature, top_k=9), jnp.zeros(3, jnp.int32))
+    np.testing.assert_allclose(logprobs, jax.nn.log_softmax(logits)[jnp.arange(3), tokens], atol=1e-5)
