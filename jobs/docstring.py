@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import GeneratingOptions, from_all_options, option
+from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from transforms.generation import GenerationWork
@@ -52,6 +53,8 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from transforms.tasks.docstring import DocstringTask
 
     o = from_all_options(Options, options)
+    if o.nest and o.keep > 1:
+        raise ConfigError(f"--keep {o.keep} with --nest: a definition has one documentation; give --keep 1")
     task = DocstringTask(
         tokenizer=o.model,
         is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model)),

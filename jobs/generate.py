@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import GeneratingOptions, from_all_options, option
+from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from transforms.generation import GenerationWork
@@ -57,6 +58,10 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from transforms.tasks.generate import GenerateTask
 
     o = from_all_options(Options, options)
+    if o.language and o.what not in _ASKING_COLUMNS:
+        raise ConfigError(
+            f"--language {o.language} with --what {o.what}: code takes the language of its file; leave it out"
+        )
     task = GenerateTask(
         tokenizer=o.model,
         what=o.what,

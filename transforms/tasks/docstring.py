@@ -377,5 +377,7 @@ def _told(source: Source, symbol: Symbol, written: str) -> str:
     text = next((code for _, code in fences(written)), written)
     answer = parse(text.encode(), source.grammar)
     found = find_symbols(answer) if answer is not None and symbol.name else []
-    doc = next((s.doc for s in found if s.name == symbol.name and s.doc is not None), None)
+    is_class = symbol.kind == "class"  # a class and its constructor may have one name
+    same = [s for s in found if s.name == symbol.name and (s.kind == "class") == is_class]
+    doc = next((s.doc for s in same if s.doc is not None), None)
     return inspect.cleandoc(text.encode()[slice(*doc)].decode()) if doc is not None else text

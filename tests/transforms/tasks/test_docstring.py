@@ -423,3 +423,11 @@ def test_what_a_compiler_reads_before_it_knows_comments_is_a_change_of_code(lang
 def test_a_harmless_escape_of_java_is_text(task, answer):
     row = row_of(OTHER_FILES["java"][0] % "Old.", "java")
     assert isinstance(answer(task, row, "Shape.scale", r"Gives {@code \u0000} back."), Accepted)
+
+
+def test_a_chat_answers_constructor_does_not_document_the_class_of_its_name(task, answer):
+    chat, row = replace(task, is_chat=True), row_of("class Shape {\n  Shape(int w) {}\n}\n", "java")
+    text = "```java\nclass Shape {\n  /** Makes one of a width. */\n  Shape(int w) {}\n}\n```"
+    assert reason(answer(chat, row, "Shape", text)) == "code_for_documentation"
+    accepted = answer(chat, row, "Shape.Shape", text)
+    assert accepted.columns["documentation_text"] == "Makes one of a width."
