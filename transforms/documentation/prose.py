@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import keyword
 import re
 import warnings
 from collections import Counter
@@ -65,7 +66,14 @@ _CODE_LINE: Final = re.compile(
     r"\b.*[;{(=:]\s*\S*$"
 )
 
-_INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}")  # Javadoc and JSDoc: {@inheritDoc}
+# A decorator (a tag with nothing after it), a definition, an assignment, a call on one's own object.
+_PYTHON_LINE: Final = re.compile(
+    r"@[\w.]+[ \t]*(?:\(|$)|(?:async )?def \w+[(:]|class \w+[(:]|(?:return|yield|await) (?:['\"\[({]|\w+[.(\[])|"
+    r"[\w.]+[ \t]*[-+*/|&]?=(?!=)|(?:self|cls)(?:\.[\w.]+\(|, )",
+    re.M,
+)
+_OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
+_INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # {@inheritDoc} of Javadoc and JSDoc, L{name} of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
 
 
@@ -109,14 +117,14 @@ def reads_as_code(text: str, grammar: str) -> bool:
     if stripped.startswith(("```", "~~~")) or _is_lone_expression(stripped):
         return True
     first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
-    if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first))):
+    if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
     return bool(lines) and 2 * sum(bool(_CODE_LINE.search(line)) for line in lines) > len(lines)
 
 
 def _is_python(text: str) -> bool:
-    """Whether a text parses as Python and can't be a sentence, as `return value` or `Note: this` can."""
+    """Whether a text parses as Python and can't be a sentence, as `Note: this` or `global state` can."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,6 +132,17 @@ def _is_python(text: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return any(not isinstance(node, ast.Expr) and not _could_be_words(node) for node in statements)
+
+
+def _is_like_python(text: str) -> bool:
+    """Whether a text that needn't parse is comments, begins with a decorator or an assignment, or holds no word."""
+    if text.startswith((">>>", "{@")):
+        return False
+    lines = text.splitlines()
+    if all(line.lstrip().startswith("#") for line in lines if line.strip()) or _PYTHON_LINE.match(text):
+        return True
+    words = (_OUTSIDE_A_WORD.sub("", word) for word in text.split())
+    return not any(word.isalpha() and not keyword.iskeyword(word) and word != "self" for word in words)
 
 
 def _is_lone_expression(text: str) -> bool:
@@ -142,9 +161,7 @@ def _is_lone_expression(text: str) -> bool:
 def _could_be_words(node: ast.stmt) -> bool:
     if isinstance(node, ast.AnnAssign):
         return node.value is None
-    if isinstance(node, ast.Return | ast.Raise | ast.Delete | ast.Assert | ast.Global | ast.Nonlocal):
-        return not any(isinstance(n, ast.Call | ast.BinOp | ast.Subscript | ast.Attribute) for n in ast.walk(node))
-    return isinstance(node, ast.Pass | ast.Break | ast.Continue)
+    return isinstance(node, ast.Global | ast.Nonlocal)
 
 
 def is_unfinished(text: str) -> bool:
