@@ -73,7 +73,7 @@ _PYTHON_LINE: Final = re.compile(
     re.M,
 )
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
-_INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # {@inheritDoc} of Javadoc and JSDoc, L{name} of epytext
+_INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
 
 
