@@ -30,6 +30,9 @@ from transforms.filters.safety import combine_signals
 from transforms.filters.validators import ASKS_IF_TEXT, LOOKS_BEHIND_BYTES, LOOKS_UNTIL, VALIDATORS, looks_near
 
 _MANY_ENDS = 64
+_DENSE_BYTES = 256
+"""With more triggers than one in so many bytes, lines repeat: what was found in them is remembered. Elsewhere that costs
+more than it saves, as it asks of every match whether it is in a string."""
 _MAX_REMEMBERED = 1024
 
 
@@ -174,7 +177,8 @@ class Scanner:
     def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
         rule, skip_until = self.rules.rules[index], document.skip_until
         found: list[Finding] = []
-        judge = self._judge_once(index) if len(ends) >= _MANY_ENDS else self._judge
+        is_dense = len(ends) >= _MANY_ENDS and len(ends) * _DENSE_BYTES > len(document.data)
+        judge = self._judge_once(index) if is_dense else self._judge
         for match in self._matchers[index].matches(ends, document):
             if not skip_until or match.start() >= skip_until.get(rule.id, 0):
                 found += judge(index, match, document)
