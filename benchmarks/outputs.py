@@ -74,9 +74,9 @@ def body_changed(row: Mapping[str, Any]) -> str | None:
     if row["symbol_name"] is None:
         return None
     written = content[:start] + row["generated_code"] + content[end:]
-    line = content.count("\n", 0, start) + 1
+    place = content.count("\n", 0, start) + 1, len(content[content.rfind("\n", 0, start) + 1 : start].encode())
     name = row["symbol_name"].rpartition(".")[2]
-    before, after = (without_body(text, name, line) for text in (content, written))
+    before, after = (without_body(text, name, place) for text in (content, written))
     if before is None:
         return "source does not parse"
     return None if before == after else "code outside the body changed"
@@ -103,8 +103,9 @@ def undocumented(text: str) -> str | None:
     return ast.dump(tree)
 
 
-def without_body(text: str, name: str, line: int) -> str | None:
-    """A text's tree as text, but for the body of the innermost function of that name whose body is on that line."""
+def without_body(text: str, name: str, place: tuple[int, int]) -> str | None:
+    """A text's tree as text, but for the body of the innermost function of that name that begins before a place (line
+    and byte in it) and whose body reaches it."""
     tree = parsed(text)
     if tree is None:
         return None
@@ -113,8 +114,9 @@ def without_body(text: str, name: str, line: int) -> str | None:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name == name
-        and node.lineno <= line <= (node.end_lineno or 0)
-        and any(statement.lineno >= line for statement in node.body)
+        and (node.lineno, node.col_offset) < place
+        and place[0] <= (node.end_lineno or 0)
+        and any(statement.lineno >= place[0] for statement in node.body)
     ]
     if around:
         max(around, key=lambda node: node.lineno).body = []
