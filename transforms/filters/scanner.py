@@ -31,8 +31,8 @@ from transforms.filters.validators import ASKS_IF_TEXT, LOOKS_BEHIND_BYTES, LOOK
 
 _MANY_ENDS = 64
 _DENSE_BYTES = 256
-"""With more triggers than one in so many bytes, lines repeat: what was found in them is remembered. Elsewhere that costs
-more than it saves, as it asks of every match whether it is in a string."""
+"""With more triggers than one in so many bytes, lines repeat: what was found in them is remembered. Elsewhere that
+costs more than it saves, as it asks of every match whether it is in a string."""
 _MAX_REMEMBERED = 1024
 
 
