@@ -25,6 +25,10 @@ _ROLE_LOCAL = re.compile(
 _NOREPLY_DOMAIN = re.compile(
     rb"(?i)(?:^|\.)(?:noreply\.|users\.noreply)|noreply\.(?:github|gitlab)|\.gserviceaccount\.com$"
 )
+_SSH_NAME = re.compile(
+    rb"(?i)^(?:[a-z0-9-]*[-0-9][a-z0-9-]*|zlib|tun|eow|ping|keepalive)@(?:openssh\.com|libssh\.org|lysator\.liu\.se|ssh\.com)$"
+)
+"""Algorithms and messages of SSH that aren't registered are named as addresses are (RFC 4251, section 6)."""
 _COMMON_TLDS = frozenset(
     b"com org net edu gov mil int info biz name pro io dev app ai xyz online site tech store shop club blog cloud email agency academy "
     b"company digital design media network solutions systems world today life live news group team work works studio global software "
@@ -96,7 +100,7 @@ def _validated(candidate: Candidate, is_valid: bool) -> Verdict | None:
 
 def email_address(candidate: Candidate) -> Verdict | None:
     """An address that can be a person's: a known top-level domain, no reserved or placeholder domain, no role such as `git@`
-    or noreply, no URL's user, no asset name such as `icon@2x.png`."""
+    or noreply, no algorithm of SSH, no URL's user, no asset name such as `icon@2x.png`."""
     start, _ = candidate.span
     value = candidate.value.rstrip(b".-_")
     local, _, domain = value.rpartition(b"@")
@@ -113,6 +117,7 @@ def email_address(candidate: Candidate) -> Verdict | None:
         or _ROLE_LOCAL.match(local)
         or _NOREPLY_DOMAIN.search(domain)
         or b"noreply" in local.lower()
+        or _SSH_NAME.match(local + b"@" + domain)
     ):
         return None
     before, after = (
