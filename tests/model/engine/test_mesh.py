@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("mesh")  # its cases are made in a process of eight devices, once
+
 ROOT = Path(__file__).parents[3]
 
 # One key head for each query head, as 7B has, in few numbers; and one for all, as 2B has.
