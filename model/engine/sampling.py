@@ -39,8 +39,6 @@ def sample(
 ) -> tuple[Int[Array, " slots"], Float[Array, " slots"]]:
     """Draws one token per slot: greedy where its temperature is 0.
 
-    The branches are the last to read the logits: what is read after a `cond` is copied for it, and logits are large.
-
     Args:
         logits: Float32 logits.
         sampling: How each slot draws.
