@@ -250,9 +250,10 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     if last is None and options.init_from is None:
         state = new_state(jax.random.key(options.seed), config, training)
         if options.copying_heads:
-            from model.copying_heads import with_copying_heads
+            from model.copying_heads import FimIds, with_copying_heads
 
-            weights = with_copying_heads(state.weights, config, jax.random.key(options.seed + 1))
+            fim = FimIds(tokenizer.bos, tokenizer.fim_prefix, tokenizer.fim_suffix, tokenizer.fim_middle)
+            weights = with_copying_heads(state.weights, config, fim, jax.random.key(options.seed + 1))
             state = dataclasses.replace(state, weights=weights)
         return state, Place(0, 0), config
     shapes = jax.eval_shape(lambda: new_state(jax.random.key(0), config, training))
