@@ -11,8 +11,9 @@ A file compiles if and only if its statements do, with few exceptions, and those
 module or a class, `from __future__`, line ends that are a bare CR, form feeds. Functions are never taken apart, as what
 may stand in them depends on what is around it.
 
-Strings, comments and brackets are told apart by one regular expression, at about 60 MB/s of source; the compiler
-takes 5. Reference: Python's "Lexical analysis", docs.python.org/3/reference/lexical_analysis.html.
+One regular expression passes over strings, comments and brackets: from one logical line to the next in a class, from
+one statement of the module to the next elsewhere. Reference: Python's "Lexical analysis",
+docs.python.org/3/reference/lexical_analysis.html.
 """
 
 from __future__ import annotations
@@ -21,22 +22,36 @@ import __future__
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-# Each alternative begins with one character: so the search skips to the next of them.
-_TOKEN: Final = re.compile(
-    r"""\n[ \t\f]*+|\(|\)|\[|\]|\{|\}|\#[^\n]*+|\\\r?\n"""
-    r"""|\"\"\"(?:[^"\\]++|\\.|"(?!""))*+\"\"\"|\'\'\'(?:[^'\\]++|\\.|'(?!''))*+\'\'\'"""
-    r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'|"|'""",
-    re.DOTALL,
+_STRING: Final = (
+    r"""\"\"\"(?:[^"\\]++|\\.|"(?!""))*+\"\"\"|\'\'\'(?:[^'\\]++|\\.|'(?!''))*+\'\'\'"""
+    r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'"""
 )
+_COMMENT: Final = r"\#[^\n]*+"
+# Deeper ones are counted one by one, which is slower.
+_BRACKETS_IN_BRACKETS: Final = 5
+
+
+def _brackets(depth: int) -> str:
+    """A pattern of brackets, with others in them to that depth. Which bracket it is doesn't matter here."""
+    inner = f"|{_brackets(depth - 1)}" if depth else ""
+    return rf"[(\[{{](?:[^()\[\]{{}}\#\\\"']++|\\|{_COMMENT}|{_STRING}{inner})*+[)\]}}]"
+
+
+# What a logical line holds; what no alternative takes is a line feed, or a bracket or quote without its other half.
+_HELD: Final = rf"[^\n()\[\]{{}}\#\\\"']++|\\\r?\n|\\|{_COMMENT}|{_STRING}|{_brackets(_BRACKETS_IN_BRACKETS)}"
+# Group 1: the indentation of the next line that is neither blank nor a comment; group 2: half of a pair.
+_NEXT: Final = r"(?:\n(?:[ \t\f]*+(?:\#[^\n]*+|\r)?+\n)*+([ \t\f]*+)|([()\[\]{}\"'])|\Z)"
+_TO_LINE: Final = re.compile(f"(?:{_HELD})*+{_NEXT}", re.DOTALL)
+# The same, but past lines that are indented and no decorators.
+_TO_OUTER_LINE: Final = re.compile(rf"(?:{_HELD}|\n(?=[\r\n\#]|[ \t\f]++[^@ \t\f]))*+{_NEXT}", re.DOTALL)
 _CONTINUES: Final = re.compile(r"(?:else|elif|except|finally)\b")
 _CLASS: Final = re.compile(r"[ \t]*class\b")
 _FUTURE: Final = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """Where a logical line begins (its indentation included) that isn't blank and no comment."""
 
     start: int
@@ -58,14 +73,43 @@ def find_statements(text: str, start: int, end: int) -> Statements | None:
     """The statements that a hole `text[start:end]` reaches into; None where that can't be told."""
     if "\f" in text or ("\r" in text and text.count("\r") != text.count("\r\n")):
         return None
-    around: list[_Line] = []  # from the module's statement that the hole is in, to the hole
+    around: list[_Line] = []  # from the start of the module's statement that the hole is in; inner lines are left out
     found: Statements | None = None
-    for line in _lines(text, 0):
-        if line is None:
-            return None
+    is_sound = True
+    for line in _lines(text, 0, outer=True):
+        if line is None:  # in a class this may lie beyond the lines that matter
+            is_sound = False
+            break
         if line.start <= start:
             if line.begins_statement and not line.indent:
                 around.clear()
+            around.append(line)
+            continue
+        if found is None:
+            if _is_class(text, around):
+                return _in_class(text, start, end, around[0].start)
+            found = Statements(around[0].start if around else 0, len(text), "")
+        if line.start > end and line.begins_statement and not line.indent:
+            return Statements(found.start, line.start, "")
+    if found is None and _is_class(text, around):
+        return _in_class(text, start, end, around[0].start)
+    return Statements(around[0].start if around else 0, len(text), "") if is_sound else None
+
+
+def _is_class(text: str, lines: list[_Line]) -> bool:
+    """Whether a statement is a class, or may be one."""
+    head = next((line for line in lines if not line.is_decorator), None)
+    return head is not None and (head.indent != "" or _CLASS.match(text, head.start) is not None)
+
+
+def _in_class(text: str, start: int, end: int, begin: int) -> Statements | None:
+    """`find_statements` for a hole in the statement of the module that begins at `begin`, looking at each line."""
+    around: list[_Line] = []  # from there to the hole
+    found: Statements | None = None
+    for line in _lines(text, begin):
+        if line is None:
+            return None
+        if line.start <= start:
             around.append(line)
             continue
         if found is None:
@@ -132,38 +176,34 @@ def _innermost(text: str, around: list[_Line]) -> Statements:
     return Statements(low, len(text), indent)
 
 
-def _lines(text: str, begin: int) -> Iterator[_Line | None]:
-    """The logical lines from `begin` on, where a line begins; None, at last, where quotes or brackets don't match."""
-    depth = 0
-    after_decorator = False
+def _lines(text: str, begin: int, *, outer: bool = False) -> Iterator[_Line | None]:
+    """The logical lines from `begin` on, where a line begins; None, at last, where quotes or brackets don't match.
 
-    def line_at(start: int, indent_end: int) -> _Line | None:
-        nonlocal after_decorator
-        if indent_end >= len(text) or text[indent_end] in "\r\n#":
-            return None
-        is_decorator = text[indent_end] == "@"
-        begins = not after_decorator and not _CONTINUES.match(text, indent_end)
-        after_decorator = is_decorator
-        return _Line(start, text[start:indent_end], is_decorator, begins)
-
-    first = begin
-    while first < len(text) and text[first] in " \t\ufeff":
-        first += 1
-    if line := line_at(begin, first):
-        yield line
-    for match in _TOKEN.finditer(text, begin):
-        token = match[0]
-        char = token[0]
-        if char == "\n":
-            if depth == 0 and (line := line_at(match.start() + 1, match.end())):
-                yield line
-        elif char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth -= 1
-            if depth < 0:
-                yield None
-                return
-        elif len(token) == 1 and char != "#":  # a quote that nothing closes
-            yield None
+    Args:
+        text: The file.
+        begin: Where a line begins.
+        outer: Whether to leave out lines that are indented, but for decorators and the line that follows one.
+    """
+    depth, after_decorator, num_chars, place = 0, False, len(text), begin
+    start, indent_end = begin, begin
+    while indent_end < num_chars and text[indent_end] in " \t\ufeff":
+        indent_end += 1
+    while True:
+        if depth == 0 and indent_end < num_chars and (first := text[indent_end]) not in "\r\n#":
+            begins = not after_decorator and not (first in "ef" and _CONTINUES.match(text, indent_end))
+            after_decorator = first == "@"
+            yield _Line(start, text[start:indent_end], after_decorator, begins)
+        while place < num_chars:
+            match = (_TO_OUTER_LINE if outer and depth == 0 and not after_decorator else _TO_LINE).match(text, place)
+            assert match is not None, "it takes anything"
+            start, indent_end = match.span(1)
+            place = match.end()
+            if start >= 0:
+                break
+            if half := match[2]:
+                depth += 1 if half in "([{" else -1
+                if depth < 0 or half in "\"'":
+                    yield None
+                    return
+        else:
             return

@@ -123,6 +123,28 @@ def test_where_quotes_or_brackets_do_not_match_nothing_is_found():
     assert cut("x = 1\ry = 2\n", 7, 8) is None
 
 
+def test_a_quote_that_nothing_closes_beyond_a_method_does_not_matter():
+    text = "class A:\n    x = 1\n    def f(self):\n        return 1\n    y = '\n"
+    assert cut(text, text.index("return"), text.index("return")) == "    def f(self):\n        return 1\n"
+    assert cut(text, text.index("y ="), text.index("y =")) is None
+
+
+@pytest.mark.parametrize("depth", [1, 5, 6, 7, 30])
+def test_brackets_may_stand_in_brackets(depth):
+    nested = "(\n" * depth + "'#'  # )\n" + "]\n" * depth
+    text = f"a = 1\nx = {nested}\nb = 2\n"
+    assert cut(text, text.index("#"), text.index("#")) == f"x = {nested}\n"
+    assert cut(text, len(text) - 2, len(text) - 2) == "b = 2\n"
+    assert cut(text.replace("]", "", 1), 0, 0) == "a = 1\n"
+    assert cut(text.replace("]", "]]", 1), len(text), len(text)) is None
+
+
+def test_a_decorator_belongs_to_what_follows_it_wherever_it_stands():
+    text = "if a:\n    b\n    @c(\n    )\ndef f(): ...\n@d\n\n# e\nclass G: ...\n"
+    assert cut(text, text.index("def f"), text.index("def f")) == text[: text.index("@d")]
+    assert cut(text, text.index("class"), text.index("class")) == text[text.index("@d") :]
+
+
 def test_a_file_s_own_future_counts():
     assert future_flags("from __future__ import annotations\n")
     assert future_flags("from __future__ import (\n    annotations,\n)\n")
