@@ -140,7 +140,8 @@ class ContentFilter:
             reported += more
         else:
             return FilterOutcome(text, tuple(reported), "not_redactable")
-        if parses(text, language) and not parses(current, language):
+        # The redacted text first: it nearly always parses, and the other then needs no parse.
+        if not parses(current, language) and parses(text, language):
             return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
         return FilterOutcome(current, tuple(reported))
 
