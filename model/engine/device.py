@@ -26,7 +26,7 @@ from model.engine.caches import Caches, PromptCaches, empty_caches, empty_prompt
 from model.engine.decode import Slots
 from model.engine.interface import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
-from model.engine.packing import Layout, Place, RowPlanner, families, lay_out
+from model.engine.packing import FamilyWindow, Layout, Place, RowPlanner, lay_out
 from model.engine.placing import Placing, make_placed, placed_shapes, shardings_of
 from model.engine.products import few_rows_product
 from model.engine.transfer import prompt_row, read_report, request_line
@@ -77,6 +77,7 @@ class JaxDevice:
         # Exact mode always reads the whole cache: one chunk, one shape.
         self._chunk_ends = options.prompt_buckets[-1:] if self._is_exact else options.prompt_buckets
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
+        self._waiting = FamilyWindow(min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1)
         self._is_stacked = isinstance(weights.blocks, BlockWeights)
         self._placing = Placing.of(weights, config)
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
@@ -187,14 +188,12 @@ class JaxDevice:
         """In exact mode the oldest alone; else what fills a row well."""
         if self._is_exact:
             return [0]
-        groups = families(
-            [request.prompt for request in waiting],
-            min_shared=self._options.min_shared_prefix,
-            target=self._options.prefill_row_tokens,
-            unread=1,
-        )
+        groups = self._waiting.update({id(request): request.prompt for request in waiting})
         row = self._planner.next_row([group.length for group in groups])
-        return [i for member in row.members for i in groups[member].members]
+        chosen = {key for member in row.members for key in groups[member].members}
+        # A request that waits twice has one key: its first place goes now, the other stays.
+        places = {id(request): place for place, request in reversed(list(enumerate(waiting))) if id(request) in chosen}
+        return list(places.values())
 
     def prefill(self, requests: Sequence[Request]) -> list[StagedPrompt]:
         """Prefills prompts together in one row; in exact mode one, in a row of its bucket's length."""
@@ -324,7 +323,7 @@ class JaxDevice:
                 staged_length=self._options.staged_length(),
             )
 
-        empty = prompt_row(Layout([], [], [], [], []), length)
+        empty = prompt_row(Layout.of([]), length)
         return _Recipe(prefill, (self._weights, empty), out=shardings_of(self._staged_shapes()))
 
     def _insert_program(self, width: int) -> Callable[..., tuple[tuple[PromptCaches, ...], Slots]]:

@@ -18,8 +18,11 @@ from __future__ import annotations
 import itertools
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 # A longer run is preferred where it pads at most so much more than the best: fewer, larger calls.
 _NEAR_BEST = 1.01
@@ -50,7 +53,9 @@ class RowPlanner:
 
     def next_row(self, lengths: Sequence[int]) -> Row:
         """Takes at least one of `lengths`, all of them at most the longest row."""
-        order = sorted(range(len(lengths)), key=lambda i: (lengths[i], -i if self._is_rising else i))
+        # Among equals the sweep meets the oldest last.
+        indices = range(len(lengths))
+        order = sorted(reversed(indices) if self._is_rising else indices, key=lengths.__getitem__)
         sorted_lengths = [lengths[i] for i in order]
         start = self._start(sorted_lengths)
         run, room = self._best_run(sorted_lengths, start)
@@ -127,11 +132,39 @@ class Place:
 class Layout:
     """A row on the host: int32 arrays as in `model.engine.attention.PromptRow`, without its padding."""
 
-    tokens: list[int]
-    positions: list[int]
-    segment: list[int]
-    parent: list[int]
-    begin: list[int]
+    tokens: np.ndarray
+    positions: np.ndarray
+    segment: np.ndarray
+    parent: np.ndarray
+    begin: np.ndarray
+
+    @staticmethod
+    def of(runs: Sequence[_Run]) -> Layout:
+        """The row in which runs of tokens follow each other."""
+        lengths = [len(run.tokens) for run in runs]
+
+        def of_each_token(values: Sequence[int]) -> np.ndarray:
+            return np.repeat(np.array(values, np.int32), lengths)
+
+        ends = np.cumsum([0, *lengths], dtype=np.int32)
+        to_position = of_each_token([run.position - int(end) for run, end in zip(runs, ends[:-1], strict=True)])
+        return Layout(
+            tokens=np.fromiter(itertools.chain.from_iterable(run.tokens for run in runs), np.int32, int(ends[-1])),
+            positions=np.arange(ends[-1], dtype=np.int32) + to_position,
+            segment=of_each_token([run.segment for run in runs]),
+            parent=of_each_token([run.parent for run in runs]),
+            begin=of_each_token([run.begin for run in runs]),
+        )
+
+
+class _Run(NamedTuple):
+    """Tokens of one segment that follow each other: the first one's position, and what is the same for all of them."""
+
+    tokens: Sequence[int]
+    position: int
+    segment: int
+    parent: int
+    begin: int
 
 
 def lay_out(prompts: Sequence[Sequence[int]], *, min_shared: int) -> tuple[Layout, list[Place]]:
@@ -144,27 +177,25 @@ def lay_out(prompts: Sequence[Sequence[int]], *, min_shared: int) -> tuple[Layou
     Returns:
         The row, and each prompt's place in it.
     """
-    row = Layout([], [], [], [], [])
+    runs: list[_Run] = []
+    used = 0
     places: list[Place | None] = [None] * len(prompts)
-    num_segments = 0
     for family in families(prompts, min_shared=min_shared):
         shared = family.shared
-        parent, prefix_start = num_segments, len(row.tokens)
+        parent, prefix_start = len(runs), used  # a run is a segment
         if shared:
-            _append(row, prompts[family.members[0]][:shared], 0, parent, parent, prefix_start)
-            num_segments += 1
+            runs.append(_Run(prompts[family.members[0]][:shared], 0, parent, parent, prefix_start))
+            used += shared
         for member in family.members:
             prompt = prompts[member]
-            places[member] = Place(prefix_start, shared, len(row.tokens), len(prompt))
-            own_parent = parent if shared else num_segments
-            _append(row, prompt[shared:], shared, num_segments, own_parent, prefix_start)
-            num_segments += 1
+            places[member] = Place(prefix_start, shared, used, len(prompt))
+            runs.append(_Run(prompt[shared:], shared, len(runs), parent if shared else len(runs), prefix_start))
+            used += len(prompt) - shared
     assert all(place is not None for place in places)
-    return row, [place for place in places if place is not None]
+    return Layout.of(runs), [place for place in places if place is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """Prompts that go into a row together because they begin alike, or one alone.
 
     Args:
@@ -183,9 +214,9 @@ def families(
 ) -> list[Family]:
     """Parts prompts into families that begin alike, so that most tokens are saved.
 
-    In lexical order a family is a run, and what a run shares is the least that two neighbours in it share; so the
-    best partition comes from dynamic programming over the order, with runs of at most 16. Most prompts share nothing
-    with their neighbours: each is a family, and only runs between them are partitioned.
+    Most prompts share too little with any other: each is a family. Among those of the same first `min_shared` tokens a
+    family is a run in lexical order, and what a run shares is the least that two neighbours in it share; so the best
+    partition comes from dynamic programming over the order, with runs of at most 16.
 
     Args:
         prompts: Token ids; tuples are not copied.
@@ -197,7 +228,71 @@ def families(
     lengths = [len(prompt) - unread for prompt in prompts]
     if min_shared == 0:
         return [Family((i,), 0, length) for i, length in enumerate(lengths)]
-    order = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
+    beginnings: dict[tuple[int, ...], list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        beginnings.setdefault(tuple(prompt[:min_shared]), []).append(i)
+    found: list[Family] = []
+    for alike in beginnings.values():
+        if len(alike) == 1:
+            found.append(Family((alike[0],), 0, lengths[alike[0]]))
+        else:
+            found += _among_alike(prompts, lengths, alike, min_shared, target)
+    return found
+
+
+class FamilyWindow:
+    """The families of the prompts that wait, kept from row to row: only what came or went is looked at again.
+
+    Args:
+        min_shared, target, unread: As in `families`.
+    """
+
+    def __init__(self, *, min_shared: int, target: int = sys.maxsize, unread: int = 0):
+        self._min_shared, self._target, self._unread = min_shared, target, unread
+        self._prompts: dict[int, tuple[int, ...]] = {}  # by key, as all below
+        self._alike: dict[tuple[int, ...], list[int]] = {}  # by beginning
+        self._found: dict[tuple[int, ...], list[Family]] = {}
+
+    def update(self, window: Mapping[int, tuple[int, ...]]) -> list[Family]:
+        """The families of the prompts that wait now, their members named by the window's keys.
+
+        A key may be given to another prompt later: what counts is whether it is the same tuple.
+        """
+        changed: dict[tuple[int, ...], None] = {}
+        for key in [key for key, prompt in self._prompts.items() if window.get(key) is not prompt]:
+            beginning = self._beginning(key)
+            self._alike[beginning].remove(key)
+            changed[beginning] = None
+            del self._prompts[key]
+        for key in [key for key in window if key not in self._prompts]:
+            self._prompts[key] = window[key]
+            beginning = self._beginning(key)
+            self._alike.setdefault(beginning, []).append(key)
+            changed[beginning] = None
+        for beginning in changed:
+            self._find(beginning)
+        return [family for found in self._found.values() for family in found]
+
+    def _beginning(self, key: int) -> tuple[int, ...]:
+        return self._prompts[key][: self._min_shared] or (key,)  # where nothing is shared, each is alone
+
+    def _find(self, beginning: tuple[int, ...]) -> None:
+        keys = self._alike[beginning]
+        if not keys:
+            del self._alike[beginning]
+            self._found.pop(beginning, None)
+            return
+        found = families(
+            [self._prompts[key] for key in keys], min_shared=self._min_shared, target=self._target, unread=self._unread
+        )
+        self._found[beginning] = [family._replace(members=tuple(keys[i] for i in family.members)) for family in found]
+
+
+def _among_alike(
+    prompts: Sequence[Sequence[int]], lengths: Sequence[int], alike: Sequence[int], min_shared: int, target: int
+) -> list[Family]:
+    """The families among prompts that begin alike."""
+    order = sorted(alike, key=lambda i: tuple(prompts[i]))
     common = [
         min(_common(prompts[a], prompts[b], min_shared), lengths[a], lengths[b]) for a, b in itertools.pairwise(order)
     ]
@@ -206,7 +301,7 @@ def families(
     for end in range(1, len(order) + 1):
         if end < len(order) and common[end - 1] >= min_shared:
             continue
-        if end - begin == 1:
+        if end - begin == 1:  # as short as what must be shared, but for what isn't read
             found.append(Family((order[begin],), 0, lengths[order[begin]]))
         else:
             run = order[begin:end]
@@ -238,21 +333,11 @@ def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[in
     return found[::-1]
 
 
-def _append(row: Layout, tokens: Sequence[int], position: int, segment: int, parent: int, begin: int) -> None:
-    row.tokens.extend(tokens)
-    row.positions.extend(range(position, position + len(tokens)))
-    row.segment.extend([segment] * len(tokens))
-    row.parent.extend([parent] * len(tokens))
-    row.begin.extend([begin] * len(tokens))
-
-
 def _common(first: Sequence[int], second: Sequence[int], least: int) -> int:
-    """Length of the common beginning, 0 where it is under `least`: most are, and one comparison tells.
+    """Length of the common beginning of two that have `least` tokens of it in common, or are shorter: 0 then.
 
     By bisection over slices, since a comparison of slices runs in C.
     """
-    if first[:least] != second[:least]:
-        return 0
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2

@@ -75,7 +75,7 @@ def prompt_row(layout: Layout, length: int) -> PromptRow:
     """A layout as arrays of a row's length; padding is a segment of its own, that nobody reads."""
     used = len(layout.tokens)
 
-    def padded(values: list[int], padding: int) -> Any:
+    def padded(values: np.ndarray, padding: int) -> Any:
         array = np.full(length, padding, np.int32)
         array[:used] = values
         return array

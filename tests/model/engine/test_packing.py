@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine.packing import RowPlanner, families, lay_out
+from model.engine.packing import FamilyWindow, RowPlanner, families, lay_out
 
 ROWS = (128, 256, 384, 512, 768, 1024, 2048)
 
@@ -99,7 +99,7 @@ def test_each_token_sees_its_own_prompts_beginning_and_nothing_else(prompts, min
         for nth, index in enumerate(indices):
             assert sees[index] == indices[: nth + 1]
             assert row.begin[index] <= sees[index][0]
-    assert row.begin == sorted(row.begin)
+    assert list(row.begin) == sorted(row.begin)
 
 
 def test_holes_of_one_file_share_its_beginning():
@@ -139,3 +139,21 @@ def test_what_is_not_read_at_the_end_counts_for_nothing(prompts, min_shared):
 def test_one_last_token_in_common_changes_no_family(prompts, min_shared):
     ended = [[*prompt, -1] for prompt in prompts]
     assert families(ended, min_shared=min_shared, unread=1) == families(prompts, min_shared=min_shared)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 1), max_size=12).map(tuple), min_size=1, max_size=24),
+    st.integers(0, 4),
+    st.randoms(use_true_random=False),
+)
+def test_a_window_kept_from_row_to_row_has_the_families_of_one_seen_anew(prompts, min_shared, rng):
+    kept = FamilyWindow(min_shared=min_shared, target=30, unread=1)
+    waiting: dict[int, tuple[int, ...]] = {}
+    for key, prompt in enumerate(prompts):
+        waiting[key % 16] = prompt  # keys are used again
+        if rng.random() < 0.5:
+            del waiting[rng.choice(list(waiting))]
+        found = kept.update(waiting)
+        anew = families(list(waiting.values()), min_shared=min_shared, target=30, unread=1)
+        assert sorted(i for family in found for i in family.members) == sorted(waiting)
+        assert sorted(family[1:] for family in found) == sorted(family[1:] for family in anew)
