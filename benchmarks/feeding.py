@@ -7,8 +7,8 @@ but for the device's programs, which only take time: a decode step and a prefill
 another as on an accelerator. A prompt's answer is what stood in its hole; those are found beforehand. So outputs have
 real lengths and are judged in full. What the fake itself costs is measured and left out.
 
-Not in it, and so on top in a real run: what JAX takes to hand a program its arguments (several for each request and burst;
-it depends on the device), reading units, committing them and writing shards.
+Not in it, and so on top in a real run: what JAX takes to hand a program its arguments, at each request and each burst
+(it depends on the device); reading units, committing them and writing shards.
 
     slots used    tokens / (slots x steps) over the whole run, its beginning and end included
     padding       positions prefilled for each token among them
