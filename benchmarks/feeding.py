@@ -1,6 +1,6 @@
 """How well one host feeds a device: `codemill infill`'s own work over a real corpus, on a device of fixed latency.
 
-    python -m benchmarks.feeding --corpus 'corpus/data/*.parquet' --rows 2000 --write
+    python -m benchmarks.feeding --corpus 'corpus/data/*.parquet' --rows 10000 2500 --spans_per_file 1 4 --write
 
 Everything is the job's own (filters, spans, prompts, scheduler, packing, what passes between host and device, judging)
 but for the device's programs, which only take time: a decode step and a prefill row each a fixed one, queued one after
@@ -199,12 +199,16 @@ def children_cpu_seconds() -> float:
     return total
 
 
-def measure(options: argparse.Namespace) -> dict[str, float]:
+def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict[str, float]:
     infill = Options(
-        input=tuple(options.corpus), output="unused", policy=options.policy, row_workers=options.row_workers
+        input=tuple(options.corpus),
+        output="unused",
+        policy=options.policy,
+        row_workers=options.row_workers,
+        spans_per_file=spans_per_file,
     )
     work = build_work(all_options(infill))
-    tables = read_units(options.corpus, options.rows)
+    tables = read_units(options.corpus, rows)
     answers = original_middles(work, tables, infill.model)
     shapes = EngineOptions(
         slots=options.slots,
@@ -240,6 +244,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     done = stats["requests_done"]
     return {
         "rows": sum(table.num_rows for table in tables),
+        "holes a file, at most": spans_per_file,
         "requests": done,
         "prompt tokens each": stats["tokens_in"] / done,
         "new tokens each": stats["tokens_out"] / done,
@@ -254,10 +259,15 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     }
 
 
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.3f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", nargs="+", required=True, help="Parquet files or globs")
-    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[2000], help="the corpus's first so many, a run each")
+    parser.add_argument("--spans_per_file", type=int, nargs="+", default=[1], help="holes a file at most, for each run")
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument(
         "--step_ms", type=float, default=14.0, help="2B on a v5e with 64 slots, by the compiler's estimate"
@@ -267,14 +277,18 @@ def main() -> None:
     parser.add_argument("--policy", default="default")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = parser.parse_args()
-    figures = measure(options)
+    if len(options.rows) != len(options.spans_per_file):
+        parser.error(
+            f"{len(options.rows)} --rows and {len(options.spans_per_file)} --spans_per_file: one of each a run"
+        )
+    runs = [measure(options, *run) for run in zip(options.rows, options.spans_per_file, strict=True)]
     lines = [
         f"{options.slots} slots, {options.step_ms:g} ms a step, {options.row_ms:g} ms a row of 4,096, "
         f"{options.row_workers} row worker(s), policy {options.policy}.",
         "",
-        "| " + " | ".join(figures) + " |",
-        "|" + "---|" * len(figures),
-        "| " + " | ".join(f"{v:,.0f}" if v >= 100 else f"{v:.3f}" for v in figures.values()) + " |",
+        "| " + " | ".join(runs[0]) + " |",
+        "|" + "---|" * len(runs[0]),
+        *("| " + " | ".join(map(_shown, figures.values())) + " |" for figures in runs),
     ]
     print("\n".join(lines))
     if options.write:
