@@ -12,6 +12,10 @@ Results stand in `out/bench/engine-SIZE.json` as soon as they are there. `--writ
 docs/benchmarks.md; what isn't installed, fails or takes too long stands beneath it by name. The other libraries come
 from environments of the user's: `--others` has torch, transformers and xllamacpp (llama.cpp), `--gemma` (Python 3.12 or
 later) has gemma.
+
+    python -m benchmarks.engine --platform gpu --size 2b --requests 512 --batches 32 64 128 --others ENV/bin/python
+
+is the same race on a GPU, in bfloat16, against transformers; one contender at a time holds the card.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from model.config import GemmaConfig
+from model.config import PRESETS, GemmaConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENDERS = ROOT / "benchmarks" / "contenders"
@@ -45,7 +49,9 @@ SIZES = {
     "400m": GemmaConfig(
         num_layers=16, d_model=1280, d_ff=5120, num_heads=10, num_kv_heads=1, head_dim=128, vocab_size=16_384
     ),
+    "2b": PRESETS["codegemma-2b"],
 }
+JAX_PLATFORM = {"cpu": "cpu", "gpu": "cuda"}
 REFERENCE = "transformers"
 AGREEING_TOKENS = 8
 WARM_UP_TOKENS = 3
@@ -72,8 +78,9 @@ class Entry:
     needs: str
 
 
-def entries(batches: Sequence[int]) -> list[Entry]:
+def entries(batches: Sequence[int], platform: str = "cpu") -> list[Entry]:
     def transformers(name: str, **settings: Any) -> Entry:
+        settings["platform"] = platform
         return Entry(f"transformers, {name}", REFERENCE, "transformers_generate.py", "others", settings, "transformers")
 
     def llama(name: str, **settings: Any) -> Entry:
@@ -82,9 +89,13 @@ def entries(batches: Sequence[int]) -> list[Entry]:
     def own(name: str, weights: str) -> Entry:
         return Entry(name, name, "codemill_engine.py", "own", {"weights": weights}, "jax")
 
+    static = [transformers(f"static batches of {batch}", mode="static", batch=batch) for batch in batches]
+    if platform == "gpu":
+        continuous = transformers("continuous batching", mode="continuous")
+        return [own("codemill, fast", "as chosen"), *static, continuous, own("codemill, int8 weights", "int8")]
     return [
-        own("codemill, fast", "float32"),
-        *(transformers(f"static batches of {batch}", mode="static", batch=batch) for batch in batches),
+        own("codemill, fast", "as chosen"),
+        *static,
         llama("F32, continuous batching", file="model-f32.gguf", slots=32),
         transformers("continuous batching", mode="continuous"),
         Entry("gemma's sampler", "gemma", "gemma_sampler.py", "gemma", {"batch": 16}, "gemma"),
@@ -118,8 +129,8 @@ def ragged_lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
     return [(int(prompt), int(new)) for prompt, new in zip(prompts, outputs, strict=True)]
 
 
-def prepare(folder: Path, config: GemmaConfig, count: int) -> None:
-    """Writes weights and requests, where they aren't there."""
+def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu") -> None:
+    """Writes weights and requests, where they aren't there; GGUF files only for those that read them."""
     rng = np.random.default_rng(1)
     asks = [
         {"prompt": rng.integers(3, config.vocab_size, length).tolist(), "new_tokens": new}
@@ -127,10 +138,12 @@ def prepare(folder: Path, config: GemmaConfig, count: int) -> None:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "requests.json").write_text(json.dumps(asks))
-    if (folder / "model-q8_0.gguf").exists():
+    last = folder / ("model/config.json" if platform == "gpu" else "model-q8_0.gguf")
+    if last.exists():
         return
     # Its own process, so that no JAX of this one holds memory or threads while others run.
-    subprocess.run([sys.executable, str(CONTENDERS / "random_model.py"), str(folder), config_json(config)], check=True)
+    words = [sys.executable, str(CONTENDERS / "random_model.py"), str(folder), config_json(config)]
+    subprocess.run([*words, *([] if platform == "gpu" else ["--gguf"])], check=True)
 
 
 def config_json(config: GemmaConfig) -> str:
@@ -147,8 +160,9 @@ class Faulty(Exception):
 class Process:
     """A contender: orders in, answers out, each within a limit of time."""
 
-    def __init__(self, entry: Entry, python: str, folder: Path, threads: int, log: Path):
-        environment = {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}, "JAX_PLATFORMS": "cpu"}
+    def __init__(self, entry: Entry, python: str, folder: Path, threads: int, log: Path, platform: str):
+        environment = {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}}
+        environment["JAX_PLATFORMS"] = JAX_PLATFORM[platform]
         # Threads that spin while they wait would take the cores from whose turn it is.
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "HF_HUB_OFFLINE": "1"}
         # Compiling is no part of the figures: who ran before need not wait for it again.
@@ -215,6 +229,7 @@ class Race:
     folder: Path
     threads: int
     limit_s: float
+    platform: str = "cpu"
     figures: dict[str, Figures] = field(default_factory=dict)
     spent_s: dict[str, float] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
@@ -263,7 +278,10 @@ class Race:
             raise Faulty(f"not installed: {found.stderr.strip().splitlines()[-1]}")
         log = self.folder / f"{entry.process.replace(' ', '-').replace(',', '')}.log"
         log.unlink(missing_ok=True)
-        process = Process(entry, python, self.folder, self.threads, log)
+        if self.platform == "gpu":  # each takes most of the card's memory
+            self.close()
+            self.processes.clear()
+        process = Process(entry, python, self.folder, self.threads, log, self.platform)
         self.processes[entry.process] = process
         process.answer(self.limit_s)  # it is ready
         return process
@@ -337,6 +355,7 @@ def closing(race: Race) -> Iterator[Race]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="100m")
+    parser.add_argument("--platform", choices=JAX_PLATFORM, default="cpu")
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32], help="sizes of static batches to try")
@@ -349,11 +368,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "out" / "bench")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args()
+    if args.platform == "gpu" and args.rounds > 1:
+        parser.error("--rounds is 1 on a gpu: contenders hold the card in turn, and would start anew each round")
     folder, config = args.folder / args.size, SIZES[args.size]
-    prepare(folder, config, args.requests)
-    chosen = [one for one in entries(args.batches) if not args.only or any(word in one.name for word in args.only)]
+    prepare(folder, config, args.requests, args.platform)
+    known = entries(args.batches, args.platform)
+    chosen = [one for one in known if not args.only or any(word in one.name for word in args.only)]
     pythons = {"own": sys.executable, "others": args.others, "gemma": args.gemma}
-    race = Race(chosen, pythons, folder, args.threads, args.limit_s)
+    race = Race(chosen, pythons, folder, args.threads, args.limit_s, args.platform)
     title = (
         f"{config.num_parameters / 1e6:.0f} M parameters, {args.requests} requests, {args.threads} threads, "
         f"best of {args.rounds} interleaved round{'s' if args.rounds > 1 else ''}. {args.note}".strip()

@@ -1,4 +1,7 @@
-"""Writes a random Gemma as all contenders read it: safetensors as Hugging Face has them, and GGUF in F32 and Q8_0."""
+"""Writes a random Gemma as contenders read it.
+
+With `--gguf`: safetensors as Hugging Face has them, float32, and GGUF in F32 and Q8_0. Else bfloat16 safetensors alone.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,10 @@ def main() -> None:
 
     folder, config = Path(sys.argv[1]), GemmaConfig(**json.loads(sys.argv[2]))
     gemma = Gemma(config, weights=init_weights(jax.random.key(0), config))
-    model.save(gemma, folder / "model")
+    with_gguf = sys.argv[3:] == ["--gguf"]
+    model.save(gemma, folder / "model", dtype="float32" if with_gguf else "bfloat16")
+    if not with_gguf:
+        return
     weights = gemma.arrays()
     write_gguf(weights, config, folder / "model-f32.gguf", quantized=False)
     write_gguf(weights, config, folder / "model-q8_0.gguf", quantized=True)

@@ -1,4 +1,7 @@
-"""Hugging Face transformers on the CPU: `generate` in static batches, and its continuous batching."""
+"""Hugging Face transformers: `generate` in static batches, and its continuous batching.
+
+float32 on the CPU, bfloat16 on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ def load(folder: Path, threads: int) -> Any:
     torch.set_num_threads(threads)
     models: dict[str, Any] = {}
 
-    def model_of(attention: str) -> Any:
-        if attention not in models:
-            models.clear()
-            models[attention] = AutoModelForCausalLM.from_pretrained(
-                folder / "model", dtype=torch.float32, attn_implementation=attention
-            ).eval()
-            models[attention].generation_config = GenerationConfig(eos_token_id=None, pad_token_id=0, bos_token_id=1)
-        return models[attention]
+    def model_on(platform: str) -> Any:
+        if platform not in models:
+            dtype, device = (torch.bfloat16, "cuda") if platform == "gpu" else (torch.float32, "cpu")
+            model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=dtype, attn_implementation="sdpa")
+            models[platform] = model.to(device).eval()
+            models[platform].generation_config = GenerationConfig(eos_token_id=None, pad_token_id=0, bos_token_id=1)
+        return models[platform]
 
     def run(asks: Sequence[Ask], settings: dict[str, Any]) -> Answer:
         with torch.inference_mode():
+            model = model_on(settings["platform"])
             if settings["mode"] == "static":
-                return static(model_of("sdpa"), asks, settings["batch"], sort=settings.get("sort", False))
-            return continuous(model_of("sdpa"), asks)
+                return static(model, asks, settings["batch"], sort=settings.get("sort", False))
+            return continuous(model, asks)
 
     return run
 
@@ -48,6 +51,7 @@ def static(model: Any, asks: Sequence[Ask], size: int, *, sort: bool) -> Answer:
             ids[row, width - len(ask.prompt) :] = torch.tensor(ask.prompt)
             mask[row, width - len(ask.prompt) :] = 1
         longest = max(ask.new_tokens for ask in group)
+        ids, mask = ids.to(model.device), mask.to(model.device)
         out = model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=longest, min_new_tokens=longest)
         for i, ask, row in zip(indices, group, out.tolist(), strict=True):
             tokens[i] = row[width : width + ask.new_tokens]  # type: ignore[index]
