@@ -158,8 +158,7 @@ training files).
 ## Training
 
 `codemill train` in {num_runs} runs, each from the one before: {tokens:.2f} M tokens of FIM examples in {steps} steps, {hours:.2f} hours on {hardware}. Muon
-and AdamW in float32; learning rate {learning_rate} (matrices) and {embedding_learning_rate} (embedding), constant, then
-linearly to zero in the last run; {fim_rate} of the examples have a hole, PSM and SPM evenly, kinds of span as in
+and AdamW in float32; each run's learning rates and their decay, and where it was stopped, stand below; {fim_rate} of the examples have a hole, PSM and SPM evenly, kinds of span as in
 `codemill infill`; tokens of middles weigh {middle_weight}. {start}Weights are stored in bfloat16.
 
 ![Loss](loss.svg)
