@@ -133,7 +133,9 @@ def standing_alone(text: str, statements: Statements, middle: str) -> str | None
     """
     indent = statements.indent
     alone = text[statements.start : statements.end]
-    if "global" in middle or "__future__" in middle or "\f" in middle or "\r" in middle:
+    if "global" in middle or "\f" in middle or "\r" in middle:
+        return None
+    if text.find("__future__", statements.start) >= 0:  # what may stand before that import depends on the import
         return None
     if text.startswith("global ") or "\nglobal " in text:
         return None

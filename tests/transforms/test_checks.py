@@ -141,6 +141,9 @@ def test_control_text_counts_only_where_the_file_has_none_of_it():
         ("class A:\n    @property\n<    def f(self): pass>\n", "    x = 1", False),
         ("x = 1\n<y = 2>\n", "global x", False),
         ("import os\n<y = 2>\n", "from __future__ import annotations", False),
+        ('<"""Doc."""\n>from __future__ import annotations\n', "import os\n", False),
+        ('"<>""Doc."""\nfrom __future__ import annotations\n', 'x"""\n"""', False),  # the docstring becomes two
+        ('<"""Doc."""\n>from __future__ import annotations\n', "# a comment\n", True),
         ("def f():\n    <pass>\n", "break", False),
     ],
 )
