@@ -157,8 +157,13 @@ def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = Fals
 
 
 def _takes_part(op: Any, arg: Any) -> bool:
-    """Whether an item after the present one goes into the trigger: all but anchors, and assertions other than "must follow"."""
-    return op not in (sre.ASSERT_NOT, sre.AT) and not (op is sre.ASSERT and arg[0] < 0)
+    """Whether an item after the present one goes into the trigger: all but anchors, and assertions other than "must follow".
+
+    The end of the text does: a repeat before it that is cut to its minimum would leave the end where it isn't.
+    """
+    if op is sre.AT:
+        return arg is sre.AT_END_STRING
+    return op is not sre.ASSERT_NOT and not (op is sre.ASSERT and arg[0] < 0)
 
 
 def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> int:

@@ -137,6 +137,7 @@ PIECES = st.one_of(
 @hypothesis_example(["linode "] * 60 + ["0123456789abcdef" * 4] + [" linode="] * 3 + ["0123456789abcdef" * 4])
 @hypothesis_example(["infura"] * 30 + [" ", "0123456789abcdef" * 2, " ", "infura", '="', "0123456789abcdef" * 2, '"'])
 @hypothesis_example(["kill ", "liked ", "my ", "like"] * 10)
+@hypothesis_example(["00000000"] * 3 + ["\n"])  # a file of nothing but a key, and the line break that ends it
 def test_whatever_the_text_each_rule_finds_what_finditer_finds(scanner, pieces):
     document = Document("".join(pieces).encode())
     ends = scanner._backend.ends(document.data)
