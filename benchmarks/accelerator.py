@@ -156,6 +156,7 @@ def table(args: argparse.Namespace, config: GemmaConfig, name: str) -> list[str]
     left_out, prefill = [], ""
     for slots in args.slots:
         sizes = {"row_tokens": args.row_tokens, "prompt_tokens": args.prompt_tokens, "new_tokens": args.new_tokens}
+        bench = None  # or its caches would stand beside the next one's
         try:
             bench = Bench(config, weights, slots=slots, **sizes)
             step, context = bench.step_s(args.repeats)

@@ -75,6 +75,8 @@ def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
 
     >>> derive_trigger("r", r"(?<![a-z])(tok_[a-z0-9]{4,9})(?![a-z])").expression
     '(?:^|[^a-z])(?:tok_[a-z0-9]{4})'
+    >>> derive_trigger("r", r"key[a-z]{4,9}\\b").expression
+    'key[a-z]{4,}\\\\b'
     """
     try:
         tree = sre_parser.parse(pattern.encode("utf-8"), 0)
@@ -157,12 +159,11 @@ def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = Fals
 
 
 def _takes_part(op: Any, arg: Any) -> bool:
-    """Whether an item after the present one goes into the trigger: all but anchors, and assertions other than "must follow".
-
-    The end of the text does: a repeat before it that is cut to its minimum would leave the end where it isn't.
+    """Whether an item after the present one goes into the trigger: all but assertions other than "must follow", and
+    anchors at a beginning. A repeat before `\\Z` or `\\b` that were cut to its minimum would leave them where they aren't.
     """
     if op is sre.AT:
-        return arg is sre.AT_END_STRING
+        return arg in (sre.AT_END_STRING, sre.AT_BOUNDARY, sre.AT_NON_BOUNDARY)
     return op is not sre.ASSERT_NOT and not (op is sre.ASSERT and arg[0] < 0)
 
 
