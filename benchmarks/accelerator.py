@@ -29,10 +29,10 @@ import numpy as np
 
 from benchmarks.engine import SIZES, write_section
 from model.config import PRESETS, GemmaConfig
-from model.engine.api import Request
-from model.engine.device import JaxDevice
-from model.engine.interface import OutOfMemory
+from model.engine.abstract_device import OutOfMemory
+from model.engine.jax_device import JaxDevice
 from model.engine.options import EngineOptions
+from model.engine.requests import Request
 from model.gemma import init_weights
 from model.roofline import Device, Shape, decode_step_s, prefill_s
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from model.errors import RecordError
 from transforms.documentation.facts import read_facts
 from transforms.documentation.forms import DOCUMENTED_LANGUAGES, cut_hole, without_delimiters, write_answer

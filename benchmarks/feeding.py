@@ -36,9 +36,9 @@ import model as models
 from benchmarks.engine import write_section
 from jobs.infill import Options, build_work
 from jobs.options import all_options
-from model.engine.api import Completion, Request
-from model.engine.device import JaxDevice, StagedPrompt
+from model.engine.jax_device import JaxDevice, StagedPrompt
 from model.engine.options import EngineOptions, ResolvedOptions
+from model.engine.requests import Completion, Request
 from model.engine.scheduler import Scheduler
 from transforms.bridge import prompt_buckets, use_engine
 from transforms.columns import RejectedRow, resolve_columns, table_to_rows
@@ -131,7 +131,7 @@ class FixedLatencyDevice(JaxDevice):
 
 
 class FixedLatencyEngine:
-    """`model.engine.api.Generator` over the scheduler and that device."""
+    """`model.engine.requests.Generator` over the scheduler and that device."""
 
     def __init__(self, device: FixedLatencyDevice, options: ResolvedOptions):
         self._scheduler = Scheduler(device, pipeline=options.pipeline_bursts)

@@ -26,10 +26,11 @@ import model as models
 from benchmarks.embedded.evaluate import ask, draw_files, interval
 from benchmarks.engine import write_section
 from jobs.train import read_files
-from model.engine import Engine, EngineOptions, Request, decode
-from model.engine.attention import row_attention
-from model.engine.caches import empty_caches, empty_prompt_caches, insert_prompt
+from model.engine import Engine, EngineOptions, Request
 from model.engine.packing import lay_out
+from model.engine.programs import decode
+from model.engine.programs.attention import row_attention
+from model.engine.programs.caches import empty_caches, empty_prompt_caches, insert_prompt
 from model.engine.transfer import prompt_row, request_line
 from model.tokenizer import Tokenizer
 from transforms.bridge import prompt_buckets

@@ -353,7 +353,7 @@ _TOPOLOGIES = {
 
 def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
     """Whether libtpu's compiler agrees that the slots fit; nothing for devices that aren't TPUs."""
-    from model.aot import Target, report_in_subprocess
+    from model.estimates.aot import Target, report_in_subprocess
 
     device = floor.device
     if device.name not in _TOPOLOGIES:

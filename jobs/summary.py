@@ -22,7 +22,7 @@ from jobs.plan import planned_rows, read_plan
 from jobs.publishing import public_options
 from jobs.shards import ShardRecord
 from jobs.wording import counted
-from model.engine.figures import SUMS, ratios
+from model.engine.metrics import SUMS, ratios
 from transforms.work import Unit
 
 MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
@@ -209,7 +209,7 @@ def summarize(
 
 
 def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
-    """The engines' statistics (`model.engine.figures`) over all workers that there were, each as its last heartbeat
+    """The engines' statistics (`model.engine.metrics`) over all workers that there were, each as its last heartbeat
     told them; empty for a job that runs no model."""
     told = [beat.figures for beat in beats if beat.figures.get("requests_done")]
     sums: Counter[str] = Counter()

@@ -12,7 +12,7 @@
 
 One process trains; rows are made in a thread beside it (`jobs.train_data`). The same command resumes from the last
 checkpoint with the same data, and gives the same weights as a run that was never interrupted. The step itself is
-`model.training`, the loop around it `jobs.train_loop`.
+`model.training.step`, the loop around it `jobs.train_loop`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from model.errors import ConfigError
 if TYPE_CHECKING:
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
-    from model.training import TrainingConfig, TrainState
+    from model.training.step import TrainingConfig, TrainState
     from transforms.fim.training_rows import ExampleRecipe
 
 # What only matters where holes are cut: packed rows have theirs.
@@ -226,7 +226,7 @@ def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
 
 def training_config(options: Options) -> TrainingConfig:
     """How the weights are updated, as the options say."""
-    from model.training import TrainingConfig
+    from model.training.step import TrainingConfig
 
     return TrainingConfig(
         num_steps=options.num_steps,
@@ -243,14 +243,14 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     import jax
     import jax.numpy as jnp
 
-    from model.training import new_state
+    from model.training.step import new_state
 
     config, training = model_config(options, tokenizer), training_config(options)
     last = last_checkpoint(folder / "checkpoints")
     if last is None and options.init_from is None:
         state = new_state(jax.random.key(options.seed), config, training)
         if options.copying_heads:
-            from model.copying_heads import FimIds, with_copying_heads
+            from model.training.copying_heads import FimIds, with_copying_heads
 
             fim = FimIds(tokenizer.bos, tokenizer.fim_prefix, tokenizer.fim_suffix, tokenizer.fim_middle)
             weights = with_copying_heads(state.weights, config, fim, jax.random.key(options.seed + 1))

@@ -9,7 +9,7 @@ from jobs.train_data import Place
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from model.training import TrainState
+    from model.training.step import TrainState
 
 KEPT_CHECKPOINTS: Final = 2
 

@@ -21,7 +21,7 @@ from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
-    from model.training import Rows
+    from model.training.step import Rows
     from transforms.fim.training_rows import ExampleRecipe, PackedRow
     from transforms.rows import Row
 
@@ -166,7 +166,7 @@ def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tup
 def _stack(packed: Sequence[PackedRow]) -> Rows:
     import numpy as np
 
-    from model.training import Rows
+    from model.training.step import Rows
 
     def stacked(name: str, dtype: Any) -> Any:
         return np.asarray([getattr(row, name) for row in packed], dtype)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jobs.train import Options
     from jobs.train_data import Place
     from model.config import GemmaConfig
-    from model.training import Rows, TrainingConfig, TrainState
+    from model.training.step import Rows, TrainingConfig, TrainState
 
 
 def train(
@@ -44,7 +44,7 @@ def train(
     import jax
     import jax.numpy as jnp
 
-    from model.training import train_step
+    from model.training.step import train_step
 
     is_cpu = jax.devices()[0].platform == "cpu"
     dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(options.dtype, options.dtype))

@@ -17,7 +17,7 @@ AT_ONCE = {  # answer before Beam and JAX are there; a function may import them 
     "jobs/cli.py",
     "jobs/options.py",
     "model/config.py",
-    "model/engine/api.py",
+    "model/engine/requests.py",
     "model/engine/options.py",
     "model/errors.py",
     "model/tokenizer.py",

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Literal
 
-from model.engine.api import Generator
+from model.engine.requests import Generator
 
 _SHORTEST_BUCKET = 64
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from model.engine.api import Completion, Generator
+from model.engine.requests import Completion, Generator
 from model.errors import RecordError
 from transforms.bridge import EngineSpec, acquire_engine
 from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
-from model.engine.api import Completion, Generator, Request, Sampling
+from model.engine.requests import Completion, Generator, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.bridge import EngineSpec, acquire_engine
@@ -160,7 +160,7 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         if inference_args:
             raise ConfigError(
                 f"inference_args are {', '.join(inference_args)}; give them to JaxModelHandler, or elements "
-                "of type model.engine.api.Request"
+                "of type model.engine.requests.Request"
             )
 
     def update_model_path(self, model_path: str | None = None) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from transforms.row_stages import sample_request
 from transforms.rows import Row
 from transforms.tasks.base import TaskRequest

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from model.engine.api import Completion, Request
+from model.engine.requests import Completion, Request
 from model.errors import RecordError
 from transforms.filters import ContentFilter
 from transforms.filters.policy import VERBATIM_COPY

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from transforms.row_stages import Judged, Prepared
 from transforms.rows import Rejection, Row
 from transforms.selection import find_repeats

@@ -197,7 +197,7 @@ def start(run: Path) -> str:
     """What the first run began with, where that wasn't random weights alone."""
     if not json.loads((run / "train.json").read_text())["semantic"].get("copying_heads"):
         return ""
-    return "Of the random weights that it began with, some heads were set to copy (`model/copying_heads.py`). "
+    return "Of the random weights that it began with, some heads were set to copy (`model/training/copying_heads.py`). "
 
 
 def commands(runs: list[Path]) -> str:

@@ -18,7 +18,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from model.checkpoint.finding import checkpoint_hash, find
+from model.checkpoint.detection import checkpoint_hash, find
 from model.checkpoint.huggingface import config_to_json, entries
 from model.checkpoint.stored import WeightPath
 from model.config import GemmaConfig
@@ -70,7 +70,7 @@ def load(
     import jax
     import jax.numpy as jnp
 
-    from model.checkpoint.placing import place
+    from model.checkpoint.placement import place
     from model.gemma import Gemma
 
     if layout not in ("unrolled", "scanned") or quantize not in (None, "int8"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from model.engine.api import Completion, EngineStopped, Generator, Request, Sampling
 from model.engine.options import EngineOptions
+from model.engine.requests import Completion, EngineStopped, Generator, Request, Sampling
 
 if TYPE_CHECKING:
     from model.engine.engine import Engine

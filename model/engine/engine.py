@@ -15,20 +15,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from model.engine import figures
-from model.engine.api import Completion, EngineStopped, Request
-from model.engine.device import JaxDevice
+from model.engine import metrics
+from model.engine.jax_device import JaxDevice
 from model.engine.options import EngineOptions, ResolvedOptions
-from model.engine.placing import mesh_of, replicas
+from model.engine.placement import mesh_of, replicas
+from model.engine.replicas import Spread
+from model.engine.requests import Completion, EngineStopped, Request
 from model.engine.scheduler import Scheduler
-from model.engine.spreading import Spread
 from model.gemma import Gemma
 from model.layers import GemmaWeights
 from model.roofline import Device, Shape
 
 
 class Engine:
-    """Generates completions; implements `model.engine.api.Generator`.
+    """Generates completions; implements `model.engine.requests.Generator`.
 
     >>> engine = Engine(model, options=EngineOptions(slots=16))      # doctest: +SKIP
     >>> futures = engine.submit(requests)                            # doctest: +SKIP
@@ -84,7 +84,7 @@ class Engine:
             )
             device = self._first_device
             if device.platform != "cpu" or mesh_of(self._model.arrays()) is None:  # virtual devices share one CPU
-                self._peaks = figures.peaks_of(device.device_kind, device.platform)  # before there is work beside it
+                self._peaks = metrics.peaks_of(device.device_kind, device.platform)  # before there is work beside it
             self._scheduler.start()
             self._model = None  # the device has its own copy where the dtype differs
             atexit.register(self.close, cancel_futures=True)
@@ -113,7 +113,7 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """Figures since the start; empty before it.
 
-        Sums and their ratios as in `model.engine.figures` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
+        Sums and their ratios as in `model.engine.metrics` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
         `floor_share`, `compiles`, ...); beside them `slots`, `requests_queued`, and `drafting_gain` where drafts
         were tried. `floor_share` is left out where the device's peaks aren't known.
         """
@@ -123,8 +123,8 @@ class Engine:
         if self._peaks is not None:
             count = self._num_replicas  # side by side, each with its share of the work
             slots = int(found["slots"]) // count
-            found["floor_s"] = figures.floor_s(found, self._shape, self._peaks, slots, chips=self._chips) / count
-        return {**found, **figures.ratios(found)}
+            found["floor_s"] = metrics.floor_s(found, self._shape, self._peaks, slots, chips=self._chips) / count
+        return {**found, **metrics.ratios(found)}
 
     def fingerprint(self) -> dict[str, Any]:
         """What tokens depend on beside request and weights: versions, device, shapes. JSON-able."""

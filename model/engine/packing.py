@@ -130,7 +130,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A row on the host: int32 arrays as in `model.engine.attention.PromptRow`, without its padding."""
+    """A row on the host: int32 arrays as in `model.engine.programs.attention.PromptRow`, without its padding."""
 
     tokens: np.ndarray
     positions: np.ndarray

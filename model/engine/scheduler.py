@@ -28,10 +28,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from model.engine.api import Completion, EngineStopped, Request
-from model.engine.figures import SCHEDULER_SUMS, ratios
-from model.engine.interface import BurstReport, Device, Ended, OutOfMemory
+from model.engine.abstract_device import BurstReport, Device, Ended, OutOfMemory
+from model.engine.metrics import SCHEDULER_SUMS, ratios
 from model.engine.options import PromptLookup
+from model.engine.requests import Completion, EngineStopped, Request
 from model.engine.switching import DraftSwitch
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Scheduler:
         return futures
 
     def stats(self) -> dict[str, float]:
-        """Sums since the start and their ratios (`model.engine.figures`), the device's own sums among them;
+        """Sums since the start and their ratios (`model.engine.metrics`), the device's own sums among them;
         `requests_queued`; `drafting_gain` where drafts were tried: how much faster than plain steps they were."""
         with self._wakeup:
             counts = Counter(self._counts)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.engine.interface import BurstReport
+from model.engine.abstract_device import BurstReport
 from model.engine.options import PromptLookup
 
 TRIAL_STEPS = 32

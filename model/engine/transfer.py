@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from model.engine import decode
-from model.engine.api import Request
-from model.engine.attention import PromptRow
-from model.engine.decode import Slots
-from model.engine.interface import BurstReport, Ended
+from model.engine.abstract_device import BurstReport, Ended
 from model.engine.options import ResolvedOptions
 from model.engine.packing import Layout
-from model.engine.sampling import SlotSampling
+from model.engine.programs import decode
+from model.engine.programs.attention import PromptRow
+from model.engine.programs.decode import Slots
+from model.engine.programs.sampling import SlotSampling
+from model.engine.requests import Request
 
 
 def read_report(report: np.ndarray, *, drafted: bool = False, seconds: float | None = None) -> BurstReport:

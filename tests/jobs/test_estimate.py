@@ -157,7 +157,7 @@ def test_a_checkpoint_is_read_for_its_shapes(corpus: str, capsys) -> None:
 
 
 def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str, capsys, monkeypatch) -> None:
-    from model import aot
+    from model.estimates import aot
 
     asked = []
 

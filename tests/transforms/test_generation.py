@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pytest
 
-from model.engine.api import Completion, Request
+from model.engine.requests import Completion, Request
 from model.errors import RecordError
 from transforms.bridge import EngineSpec, prompt_buckets, release_engines, use_engine
 from transforms.columns import ColumnOverrides, RowLimits

@@ -17,7 +17,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from flax import nnx
 
 import model
-from model.engine.api import Completion, Request, Sampling
+from model.engine.requests import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.bridge import release_engines

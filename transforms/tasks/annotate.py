@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from model.engine.api import Completion, Request, Sampling
+from model.engine.requests import Completion, Request, Sampling
 from model.errors import RecordError
 from transforms import checks
 from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences

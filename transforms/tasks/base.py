@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from model.engine.api import Completion, Request
+from model.engine.requests import Completion, Request
 from transforms.rows import Rejection, Row
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from model.engine.api import Completion, Request, Sampling
+from model.engine.requests import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from model.engine.api import Completion, Request, Sampling
+from model.engine.requests import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -114,7 +114,7 @@ class InfillTask:
         max_prompt_tokens: Longest prompt; a longer context is cut to whole lines around the hole.
         max_new_tokens: Longest generated middle, the stop token included.
         stop_at_newline: Whether a line break ends a `single_line` middle.
-        temperature, top_k, top_p: See `model.engine.api.Sampling`.
+        temperature, top_k, top_p: See `model.engine.requests.Sampling`.
         required_checks: Checks that reject a middle where their verdict is False.
 
     Raises:

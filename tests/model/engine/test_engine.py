@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from model.engine import Completion, Engine, EngineOptions, EngineStopped, Request, Sampling
-from model.engine.attention import slot_attention
-from model.engine.device import JaxDevice
+from model.engine.jax_device import JaxDevice
+from model.engine.programs.attention import slot_attention
 from model.engine.switching import DraftSwitch
 from model.errors import RecordError
 from model.gemma import Gemma
@@ -68,7 +68,7 @@ def test_exact_gives_the_same_bits_with_bursts_in_a_pipeline(small_model, mixed_
 
 
 def test_exact_gives_the_same_bits_alone_with_a_tpus_attention(small_model, mixed_requests, monkeypatch):
-    monkeypatch.setattr("model.engine.device.slot_attention", lambda platform: slot_attention("tpu"))
+    monkeypatch.setattr("model.engine.jax_device.slot_attention", lambda platform: slot_attention("tpu"))
     with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
         together = ask(engine, mixed_requests)
         assert [ask(engine, [request])[0] for request in mixed_requests] == together

@@ -20,7 +20,7 @@ import dataclasses, json, tempfile
 from functools import partial
 import jax, jax.numpy as jnp, numpy as np
 import model
-from model.engine.attention import _splash, row_attention
+from model.engine.programs.attention import _splash, row_attention
 from model.engine.packing import lay_out
 from model.engine.transfer import prompt_row
 from model.engine import Engine, EngineOptions, Request, Sampling

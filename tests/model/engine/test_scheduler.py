@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from model.engine.api import EngineStopped, Request
-from model.engine.interface import BurstReport, Ended, OutOfMemory
+from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
+from model.engine.requests import EngineStopped, Request
 from model.engine.scheduler import PATIENCE, Scheduler
 from model.errors import RecordError
 

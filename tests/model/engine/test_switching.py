@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.engine.interface import BurstReport
+from model.engine.abstract_device import BurstReport
 from model.engine.switching import LONGEST_INTERVAL_STEPS, TRIAL_STEPS, DraftSwitch
 
 SLOTS, STEPS = 8, 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from transforms.fim.syntax import parse
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.symbols import find_symbols

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.engine.api import Completion, Request
+from model.engine.requests import Completion, Request
 from model.errors import ConfigError
 from transforms.filters import ContentFilter
 from transforms.filters.verbatim import COPY_TOKENS, KnownFile, KnownText, build, corpus_files, open_known_text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.tasks.annotate import RESULT_SCHEMA, AnnotateTask

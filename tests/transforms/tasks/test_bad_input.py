@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from transforms.filters import ContentFilter
 from transforms.row_stages import Answers, RowStages
 from transforms.rows import Row, SourceRef, content_sha256

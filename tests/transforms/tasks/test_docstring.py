@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from transforms.rows import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from transforms.documentation.bodies import is_placeholder
 from transforms.rows import Row, SourceRef, content_sha256

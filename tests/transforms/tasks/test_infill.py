@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from model.engine.api import Completion
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from transforms.fim.formats import fim_prompt
 from transforms.rows import Row, SourceRef, content_sha256

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.engine.sampling import SlotSampling, _kept, _least_kept, sample
+from model.engine.programs.sampling import SlotSampling, _kept, _least_kept, sample
 
 VOCAB = 300
 

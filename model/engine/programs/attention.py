@@ -13,7 +13,7 @@ Paths, which agree within rounding (a test holds them to 2e-5 in float32):
     blocked  online softmax over tiles of 128 x 128, skipping tiles that nothing in them may see: CPU.
              Cost follows the prompts' own lengths, not the row's (FlashAttention-2, arXiv 2307.08691)
     cudnn    `jax.nn.dot_product_attention`: GPUs, 16-bit only
-    splash   the Pallas kernel of `model.engine.splash`: TPUs
+    splash   the Pallas kernel of `model.engine.programs.splash`: TPUs
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
-from model.engine import splash
+from model.engine.programs import splash
 from model.layers import KeyValues, attention
 
 _log = logging.getLogger(__name__)

@@ -19,16 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from model.config import GemmaConfig
-from model.engine import decode
-from model.engine.api import Request
-from model.engine.attention import PromptRow, path_for, row_attention, slot_attention, usable_path
-from model.engine.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
-from model.engine.decode import Slots
-from model.engine.interface import BurstReport, OutOfMemory
+from model.engine.abstract_device import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
 from model.engine.packing import FamilyWindow, Layout, Place, RowPlanner, lay_out
-from model.engine.placing import Placing, make_placed, placed_shapes, shardings_of
-from model.engine.products import few_rows_product
+from model.engine.placement import Placing, make_placed, placed_shapes, shardings_of
+from model.engine.programs import decode
+from model.engine.programs.attention import PromptRow, path_for, row_attention, slot_attention, usable_path
+from model.engine.programs.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
+from model.engine.programs.decode import Slots
+from model.engine.programs.matmul import few_rows_product
+from model.engine.requests import Request
 from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
 from model.layers import BlockWeights, GemmaWeights, linear
@@ -64,7 +64,7 @@ class _Recipe:
 
 
 class JaxDevice:
-    """Implements `model.engine.interface.Device`. The constructor only remembers; `start` allocates."""
+    """Implements `model.engine.abstract_device.Device`. The constructor only remembers; `start` allocates."""
 
     def __init__(self, weights: GemmaWeights, config: GemmaConfig, options: ResolvedOptions):
         self.slots = options.slots

@@ -25,7 +25,7 @@ from model.errors import ConfigError
 from model.gemma import weight_shapes
 from model.layers import BlockWeights, GemmaWeights
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
 MHA = dataclasses.replace(TINY, num_kv_heads=4)
 
@@ -266,7 +266,7 @@ def test_loading_orbax_in_float32_as_bfloat16_holds_the_result_and_little_more(t
     config = dataclasses.replace(TINY, num_layers=1, d_model=256, vocab_size=160_000)
     ocp.PyTreeCheckpointer().save(tmp_path / "2b", kaggle_tree(config, random_weights(config)))
     program = """
-import resource, sys, jax, jax.numpy as jnp, tensorstore, model, model.checkpoint.kaggle_flax, model.checkpoint.placing
+import resource, sys, jax, jax.numpy as jnp, tensorstore, model, model.checkpoint.kaggle_flax, model.checkpoint.placement
 jax.block_until_ready(jnp.ones(8) + 1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()

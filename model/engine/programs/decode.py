@@ -1,7 +1,7 @@
 """The engine's device programs: prefill, insert, and bursts of decode steps. Pure functions.
 
 What a slot attends to is split in two, under one softmax: a prompt cache that is only read, and a small generation
-cache of which a column is written per step (`model.engine.caches`).
+cache of which a column is written per step (`model.engine.programs.caches`).
 
 Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
 input. Cost of a step: all weights once, the slots' prompt and generation caches once. The module is long because the
@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
-from model.engine.attention import PromptRow, RowAttention, SlotAttention
-from model.engine.caches import Cache, Caches, PromptCaches, length_of, prompt_masks, readable
-from model.engine.drafting import draft
-from model.engine.sampling import SlotSampling, sample
+from model.engine.programs.attention import PromptRow, RowAttention, SlotAttention
+from model.engine.programs.caches import Cache, Caches, PromptCaches, length_of, prompt_masks, readable
+from model.engine.programs.drafting import draft
+from model.engine.programs.sampling import SlotSampling, sample
 from model.layers import (
     BlockWeights,
     GemmaWeights,

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from model.engine.api import Completion, EngineStopped, Request
-from model.engine.spreading import Spread
+from model.engine.replicas import Spread
+from model.engine.requests import Completion, EngineStopped, Request
 
 
 def request(*prompt: int) -> Request:

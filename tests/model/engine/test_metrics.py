@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.config import PRESETS
-from model.engine.figures import floor_s, peaks_of, ratios
+from model.engine.metrics import floor_s, peaks_of, ratios
 from model.roofline import DEVICES, Shape, decode_step_s, prefill_s
 
 SUMS = {

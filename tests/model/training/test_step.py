@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from model import training as steps
 from model.config import GemmaConfig
 from model.gemma import forward
-from model.training import Rows, TrainingConfig, TrainState, learning_rate_share, new_state, weighted_loss
+from model.training import step as steps
+from model.training.step import Rows, TrainingConfig, TrainState, learning_rate_share, new_state, weighted_loss
 
 CONFIG = GemmaConfig(num_layers=1, d_model=16, d_ff=32, num_heads=2, num_kv_heads=1, head_dim=8, vocab_size=24)
 TRAINING = TrainingConfig(num_steps=60, warmup_steps=2, learning_rate=0.02, embedding_learning_rate=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.hlo import estimated_cycles, loop_copies, step_cycles
+from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
 
 # A loop of known count (10) in a loop of open count, in which one of two branches is taken.
 PROGRAM = """\

@@ -26,7 +26,7 @@ _ABOVE_ONE = 0x3F800002  # as a bit pattern: above 1.0, and above what rounding 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class SlotSampling:
-    """How each slot draws; the fields of `model.engine.api.Sampling`, one element a slot."""
+    """How each slot draws; the fields of `model.engine.requests.Sampling`, one element a slot."""
 
     seed: UInt32[Array, " slots"]
     temperature: Float[Array, " slots"]

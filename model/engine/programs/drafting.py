@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 if TYPE_CHECKING:
-    from model.engine.decode import Slots
+    from model.engine.programs.decode import Slots
 
 _LONGEST_MATCH = 3
 

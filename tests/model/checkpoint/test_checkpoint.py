@@ -20,12 +20,12 @@ from safetensors.numpy import load_file, save_file
 import model
 import model.checkpoint
 from model import Gemma, GemmaConfig
-from model.checkpoint import finding, stored
+from model.checkpoint import detection, stored
 from model.errors import ConfigError
 from model.gemma import weight_shapes
 from model.layers import GemmaWeights
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TINY = GemmaConfig(num_layers=2, d_model=8, d_ff=24, num_heads=4, num_kv_heads=1, head_dim=4, vocab_size=40)
 
 
@@ -255,8 +255,8 @@ def test_a_hash_tells_models_apart_by_content_and_not_by_place(saved, tmp_path, 
     (tmp_path / "copy" / "README.md").write_text("a card is not the model")
     assert model.checkpoint_hash(saved) == model.checkpoint_hash(tmp_path / "copy")
     model.save(random_gemma(seed=1), tmp_path / "copy")
-    monkeypatch.setattr(finding, "_WHOLE_BYTES", 100)
-    monkeypatch.setattr(finding, "_SAMPLE_BYTES", 16)
+    monkeypatch.setattr(detection, "_WHOLE_BYTES", 100)
+    monkeypatch.setattr(detection, "_SAMPLE_BYTES", 16)
     hashes = {model.checkpoint_hash(place) for place in (saved, tmp_path / "copy", saved / "model.safetensors")}
     assert len(hashes) == 3
     with pytest.raises(ConfigError, match="there is no checkpoint"):
@@ -292,7 +292,7 @@ def test_loading_holds_the_result_and_little_more_than_its_largest_tensor(tmp_pa
     shapes = weight_shapes(config)
     model.save(Gemma(config, weights=jax.tree.map(lambda s: np.ones(s.shape, ml_dtypes.bfloat16), shapes)), tmp_path)
     program = """
-import resource, sys, jax, jax.numpy as jnp, model, model.checkpoint.placing
+import resource, sys, jax, jax.numpy as jnp, model, model.checkpoint.placement
 jax.block_until_ready(jnp.ones(8) + 1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()

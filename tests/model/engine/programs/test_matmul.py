@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine.products import few_rows_product
+from model.engine.programs.matmul import few_rows_product
 from model.layers import Int8Matrix, linear
 from model.quantize import quantize_rows
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from model.config import GemmaConfig
-from model.copying_heads import FimIds, with_copying_heads
 from model.errors import ConfigError
 from model.gemma import forward, init_weights
+from model.training.copying_heads import FimIds, with_copying_heads
 
 CONFIG = GemmaConfig(
     num_layers=3, d_model=192, d_ff=64, num_heads=3, num_kv_heads=1, head_dim=64, vocab_size=516, context_length=256,

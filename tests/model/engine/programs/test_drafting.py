@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.engine.drafting import lookup
+from model.engine.programs.drafting import lookup
 
 WIDTH, COUNT = 24, 3
 lookup_jit = jax.jit(lookup, static_argnums=2)

@@ -9,7 +9,7 @@ shapes with shardings, and the compiled program tells its memory and its HLO tex
 Estimates rank variants and hold a baseline; they are never a throughput. Needs the extra `tpu-aot`. JAX with libtpu
 looks for a TPU when it starts, so this runs in a process of its own: `report_in_subprocess`, or
 
-    python -m model.aot codegemma-2b v5e:1x1x1 --slots 64
+    python -m model.estimates.aot codegemma-2b v5e:1x1x1 --slots 64
 
 Cost: about a compile of 10 to 60 s for each of three programs, on one core, without devices' memory.
 """
@@ -32,7 +32,7 @@ from typing import Any
 
 from model.config import PRESETS
 from model.errors import ConfigError
-from model.hlo import estimated_cycles, loop_copies, step_cycles
+from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
 
 PROGRAMS = ("burst", "prefill", "insert")
 LARGE_COPY_BYTES = 4 << 20
@@ -136,10 +136,18 @@ def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, 
     """
     if not is_available():
         raise ConfigError("libtpu isn't installed; pip install 'codemill[tpu-aot]'")
-    command = [sys.executable, "-m", "model.aot", target.preset, target.topology, "--slots", str(target.slots)]
+    command = [
+        sys.executable,
+        "-m",
+        "model.estimates.aot",
+        target.preset,
+        target.topology,
+        "--slots",
+        str(target.slots),
+    ]
     command += ["--prompt_buckets", *map(str, target.prompt_buckets), "--max_new_tokens", str(target.max_new_tokens)]
     command += ["--weights", target.weights, "--programs", *programs]
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
@@ -211,13 +219,13 @@ def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
 
 
 def _programs(target: Target) -> dict[str, _Program]:
-    """The programs that `model.engine.device` builds, on shapes with shardings."""
+    """The programs that `model.engine.jax_device` builds, on shapes with shardings."""
     import jax.numpy as jnp
 
-    from model.engine import decode
-    from model.engine.attention import PromptRow, path_for, row_attention, slot_attention
-    from model.engine.caches import empty_caches, insert_prompt
     from model.engine.options import EngineOptions
+    from model.engine.programs import decode
+    from model.engine.programs.attention import PromptRow, path_for, row_attention, slot_attention
+    from model.engine.programs.caches import empty_caches, insert_prompt
 
     config, dtype = PRESETS[target.preset], jnp.bfloat16
     buckets, max_new = target.prompt_buckets, target.max_new_tokens
@@ -336,7 +344,7 @@ def _shardings_of(tree: Any) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compiles what the command line says and prints the report as JSON; progress goes to stderr."""
-    parser = argparse.ArgumentParser(prog="python -m model.aot", description="Compile the engine for TPUs.")
+    parser = argparse.ArgumentParser(prog="python -m model.estimates.aot", description="Compile the engine for TPUs.")
     parser.add_argument("preset")
     parser.add_argument("topology")
     parser.add_argument("--slots", type=int, required=True)

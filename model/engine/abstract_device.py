@@ -1,6 +1,6 @@
 """What the scheduler drives: a device that prefills prompts, decodes in bursts and says what became of them.
 
-`model.engine.device.JaxDevice` is one; tests have others, whose tokens and latency are known.
+`model.engine.jax_device.JaxDevice` is one; tests have others, whose tokens and latency are known.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from model.engine.api import Request
+from model.engine.requests import Request
 
 
 class OutOfMemory(Exception):

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
-from model.engine import figures
-from model.engine.api import Completion, Request
+from model.engine import metrics
+from model.engine.requests import Completion, Request
 
 _MOST_TOGETHER = 16
 
@@ -70,7 +70,7 @@ class Spread:
             values = [one[name] for one in each if name in one]
             is_mean = name.endswith("_s") or name == "drafting_gain"
             figure[name] = sum(values) / (len(values) if is_mean else 1)
-        return {**figure, **figures.ratios(figure)}
+        return {**figure, **metrics.ratios(figure)}
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Closes every replica; see `Scheduler.close`."""
