@@ -63,7 +63,8 @@ setup(
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
     package_data={
         "model": ["embedded/*"],
-        "transforms.filters": ["policies/*", "rules/*", "*.npz"],
+        "transforms.filters": ["*.npz"],
+        "transforms.scanning": ["policies/*", "rules/*"],
         "transforms.tasks": ["annotations/*"],
     },
     install_requires=INSTALL_REQUIRES,

@@ -27,10 +27,10 @@ from model.engine.requests import Completion
 from model.errors import RecordError
 from transforms.documentation.facts import read_facts
 from transforms.documentation.forms import DOCUMENTED_LANGUAGES, cut_hole, without_delimiters, write_answer
-from transforms.filters import ContentFilter
-from transforms.fim.grammars import grammar_name
-from transforms.row_stages import Answers, RowStages
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.generation.stages import Answers, RowStages
+from transforms.languages.grammars import grammar_name
+from transforms.rows.row import Row, SourceRef, content_sha256
+from transforms.scanning import ContentFilter
 from transforms.symbols import Symbol
 from transforms.tasks.base import TaskRequest
 from transforms.tasks.docstring import DocstringTask

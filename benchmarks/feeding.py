@@ -40,10 +40,10 @@ from model.engine.jax_device import JaxDevice, StagedPrompt
 from model.engine.options import EngineOptions, ResolvedOptions
 from model.engine.requests import Completion, Request
 from model.engine.scheduler import Scheduler
-from transforms.bridge import prompt_buckets, use_engine
-from transforms.columns import RejectedRow, resolve_columns, table_to_rows
-from transforms.generation import GenerationWork
-from transforms.row_stages import RowStages
+from transforms.generation.engine import prompt_buckets, use_engine
+from transforms.generation.stages import RowStages
+from transforms.generation.work import GenerationWork
+from transforms.rows.columns import RejectedRow, resolve_columns, table_to_rows
 from transforms.work import Unit
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transforms.filters.recipes import fill
+from transforms.scanning.validators.recipes import fill
 
 if TYPE_CHECKING:
-    from transforms.filters import Rule
+    from transforms.scanning import Rule
 
 LANGUAGES = ["python", "javascript", "java", "go", "ruby", "php", "c", "rust", "typescript", "shell"]
 TEMPLATES = {

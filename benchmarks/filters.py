@@ -37,7 +37,7 @@ SHARED_VECTORS = Path(__file__).parents[2] / "shared/filters/secrets.parquet"
 
 @functools.cache
 def scanner():
-    from transforms.filters import Scanner, load_policy
+    from transforms.scanning import Scanner, load_policy
 
     return Scanner(load_policy("default").rules())
 
@@ -82,8 +82,8 @@ def bench_adversarial() -> None:
 def bench_vectors(path: str, others: str | None) -> None:
     import pyarrow.parquet as pq
 
-    from transforms.filters import RuleSet, Scanner, load_rules
-    from transforms.filters.content import PERSONAL_TYPES, SAFETY_TYPES
+    from transforms.scanning import RuleSet, Scanner, load_rules
+    from transforms.scanning.content import PERSONAL_TYPES, SAFETY_TYPES
 
     not_secret = PERSONAL_TYPES | SAFETY_TYPES
     rules = tuple(r for r in load_rules().rules if r.type not in not_secret and not r.type.startswith("signal"))
@@ -111,7 +111,7 @@ def bench_vectors(path: str, others: str | None) -> None:
 
 
 def bench_personal(others: str | None) -> None:
-    from transforms.filters import ContentFilter
+    from transforms.scanning import ContentFilter
 
     content = ContentFilter("default")
     content.open()
@@ -158,7 +158,7 @@ def _is_gone(text: str, value: str, spans: list) -> bool:
 
 def bench_equality() -> None:
     """The one-pass result against `finditer` of each rule over the whole text, validators left out of both."""
-    from transforms.filters.candidate import Document
+    from transforms.scanning.candidate import Document
 
     texts = plant_secrets(texts_of(stdlib_files(), 0.5), 12_000, scanner().rules.rules)
     compared = same = 0
@@ -174,11 +174,11 @@ def bench_equality() -> None:
 
 
 def bench_stages(others: str | None) -> None:
+    from transforms.duplicates.signatures import sign
     from transforms.filters.contamination import load_index
-    from transforms.filters.dedup import sign
-    from transforms.filters.licences import file_licences
+    from transforms.filters.licenses import file_licences
     from transforms.filters.quality import Limits, fault, measure
-    from transforms.languages import language_of
+    from transforms.languages.files import language_of
 
     texts, index = texts_of(stdlib_files(), 4), load_index()
     print("\n## Other stages (one thread)")

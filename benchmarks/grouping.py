@@ -50,7 +50,7 @@ def write_corpus(folder: Path, copies: int) -> float:
 def group(corpus: str, output: str, how: str, passes: int) -> None:
     """Groups in this process, in one of the three ways."""
     from jobs import grouping
-    from transforms.columns import ColumnOverrides
+    from transforms.rows.columns import ColumnOverrides
 
     grouping.BUCKET_MB = 32  # type: ignore[misc]  # so that a small corpus has as many buckets as a large one
     if how == "passes":
@@ -70,7 +70,7 @@ def in_passes(corpus: str, output: str, passes: int) -> None:
     from jobs.grouping_beam import ReadPieces, WriteBuckets
     from jobs.input_names import expand
     from jobs.inputs import read_inputs
-    from transforms.columns import ColumnOverrides
+    from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand([corpus]), ColumnOverrides())
     reading = grouping._reading(inputs, grouping.MAX_BUCKETS)

@@ -33,10 +33,10 @@ from model.engine.programs.attention import row_attention
 from model.engine.programs.caches import empty_caches, empty_prompt_caches, insert_prompt
 from model.engine.transfer import prompt_row, request_line
 from model.tokenizer import Tokenizer
-from transforms.bridge import prompt_buckets
 from transforms.checks import is_exact_match
 from transforms.fim.training_rows import ExampleRecipe, examples_of
-from transforms.rows import Row
+from transforms.generation.engine import prompt_buckets
+from transforms.rows.row import Row
 from transforms.tasks.infill import InfillTask
 
 ROOT = Path(__file__).resolve().parents[1]

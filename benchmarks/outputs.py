@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from transforms.documentation.splice import is_same_code
-from transforms.fim.grammars import grammar_name
+from transforms.languages.grammars import grammar_name
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
 

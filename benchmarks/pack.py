@@ -31,15 +31,15 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.processes import watch  # noqa: E402
 from model.tokenizer import Tokenizer  # noqa: E402
-from transforms.fim.grammars import SYNTAX_KINDS  # noqa: E402
 from transforms.fim.spans import LINE_KINDS, Recipe, choose_spans  # noqa: E402
+from transforms.languages.grammars import SYNTAX_KINDS  # noqa: E402
 from transforms.packing.documents import DocumentRecipe, SourceFile  # noqa: E402
 from transforms.packing.facts import read_facts  # noqa: E402
 from transforms.packing.graph import dependency_edges  # noqa: E402
 from transforms.packing.order import order_repository  # noqa: E402
 from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex, resolve  # noqa: E402
 from transforms.packing.rows import RowPacker  # noqa: E402
-from transforms.rows import content_sha256  # noqa: E402
+from transforms.rows.row import content_sha256  # noqa: E402
 
 Files = dict[str, str]
 

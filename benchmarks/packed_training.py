@@ -44,7 +44,7 @@ from transforms.packing.facts import read_facts  # noqa: E402
 from transforms.packing.order import OrderedRepository, order_repository  # noqa: E402
 from transforms.packing.resolution import RepositoryIndex  # noqa: E402
 from transforms.packing.rows import RowPacker, row_schema  # noqa: E402
-from transforms.rows import content_sha256  # noqa: E402
+from transforms.rows.row import content_sha256  # noqa: E402
 
 HOLES = Recipe(mix={"single_line": 3.0, "multi_line": 1.0, "expression": 1.0, "argument_list": 1.0}, max_chars=200)
 RUNS = ("packed", "random order", "random chars")

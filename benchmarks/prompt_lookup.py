@@ -21,8 +21,8 @@ from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.errors import RecordError
-from transforms.bridge import prompt_buckets
-from transforms.rows import Row
+from transforms.generation.engine import prompt_buckets
+from transforms.rows.row import Row
 from transforms.tasks.base import Task, TaskRequest
 from transforms.tasks.docstring import DocstringTask
 from transforms.tasks.infill import InfillTask

@@ -33,8 +33,8 @@ from jobs.journal import READING, Journal, Piece, Start, Suspect
 from jobs.plan import planned_rows
 from jobs.reading import UnreadableUnit, read_piece
 from model.errors import ConfigError, RecordError
-from transforms.columns import READ_STAGE
-from transforms.rows import REJECTED_SCHEMA, Rejection
+from transforms.rows.columns import READ_STAGE
+from transforms.rows.row import REJECTED_SCHEMA, Rejection
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jobs.progress import CountLine
-    from transforms.sources import File, Source
+    from transforms.corpus.sources import File, Source
 
 SCHEMA_VERSION = "1"
 
@@ -138,9 +138,9 @@ def git_blob_id(data: bytes) -> str:
 
 def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """One file as a row. Raises RecordError where it has no text."""
-    from transforms.encoding import decode
-    from transforms.languages import extension_of, is_generated, is_vendor, language_of
-    from transforms.licenses import licenses_of
+    from transforms.corpus.encoding import decode
+    from transforms.corpus.licenses import licenses_of
+    from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
 
     decoded = decode(file.data)
     return {
@@ -159,8 +159,8 @@ def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ..
 
 
 def _open_sources(options: Options) -> list[Source]:
-    from transforms.archives import ArchiveLimits
-    from transforms.sources import Selection, open_source
+    from transforms.corpus.archives import ArchiveLimits
+    from transforms.corpus.sources import Selection, open_source
 
     limits = ArchiveLimits(
         max_entries=options.max_archive_entries,
@@ -235,7 +235,7 @@ class _Corpus:
 
     def __enter__(self) -> _Corpus:
         from jobs.rowfiles import RowFiles
-        from transforms.rows import REJECTED_SCHEMA
+        from transforms.rows.row import REJECTED_SCHEMA
 
         def files(name: str, schema: pa.Schema) -> RowFiles:
             return RowFiles(
@@ -255,7 +255,7 @@ class _Corpus:
 
     def add_source(self, source: Source, line: CountLine) -> None:
         """Reads one source to its end."""
-        from transforms.archives import File
+        from transforms.corpus.archives import File
 
         by_folder = source.licenses()
         for index, entry in enumerate(source.read()):

@@ -7,7 +7,7 @@
     plan -> [signatures -> buckets -> clusters, once, by way of local disk] -> units: rows kept, or rejected as a
     duplicate of which row
 
-The clusters (`jobs.duplicates`, `transforms.filters.clusters`) follow from the frozen plan alone: a resumed job, and
+The clusters (`jobs.duplicates`, `transforms.duplicates.clusters`) follow from the frozen plan alone: a resumed job, and
 any number of workers, meet the same ones.
 """
 
@@ -77,7 +77,7 @@ class DedupWork:
         import pyarrow as pa
 
         from model.errors import ConfigError
-        from transforms.columns import output_fields, resolve_columns
+        from transforms.rows.columns import output_fields, resolve_columns
 
         name = self.options.text_column
         if name is not None:
@@ -114,9 +114,9 @@ class DedupWork:
         """Keeps the rows that stay and rejects the others, each naming the row that stays for it."""
         import pyarrow as pa
 
-        from transforms.columns import RejectedRow
         from transforms.filters.work import rejected_row
-        from transforms.rows import REJECTED_SCHEMA, Rejection
+        from transforms.rows.columns import RejectedRow
+        from transforms.rows.row import REJECTED_SCHEMA, Rejection
         from transforms.work import UnitResult
 
         members = self._members(unit, rows)
@@ -170,8 +170,8 @@ class DedupWork:
 
     def _texts(self, unit: Unit, table: pa.Table, rows: list[int]) -> list[str | None]:
         """What is compared of each row; None for a row that has no such text, or too short a one."""
-        from transforms.columns import RejectedRow
-        from transforms.filters.ngrams import token_hashes
+        from transforms.rows.columns import RejectedRow
+        from transforms.rows.ngrams import token_hashes
 
         items = self._rows(unit, table, rows)
         name = self.options.text_column
@@ -185,13 +185,13 @@ class DedupWork:
         return [text if is_compared(item, text) else None for item, text in zip(items, texts, strict=True)]
 
     def _rows(self, unit: Unit, table: pa.Table, rows: list[int]) -> Sequence[Any]:
-        from transforms.columns import RowLimits, resolve_columns, table_to_rows
+        from transforms.rows.columns import RowLimits, resolve_columns, table_to_rows
 
         limits = RowLimits(max_content_bytes=int(self.options.max_content_mb * 1e6))
         return table_to_rows(table, unit, rows, resolve_columns(table.schema, self._overrides()), limits)
 
     def _overrides(self) -> Any:
-        from transforms.columns import ColumnOverrides
+        from transforms.rows.columns import ColumnOverrides
 
         o = self.options
         return ColumnOverrides(

@@ -1,6 +1,6 @@
 """The clusters of a whole job, made once and read by every worker, whatever their number.
 
-    frozen plan -> rows in the plan's order -> `transforms.filters.clusters` on local disk -> _job/duplicates.parquet
+    frozen plan -> rows in the plan's order -> `transforms.duplicates.clusters` on local disk -> _job/duplicates.parquet
 
 The first worker that opens the job makes the file; those that open beside it make the same one, since it follows from
 the plan and the options alone, and whoever publishes last changes nothing. A worker reads of it what its unit needs, so
@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.plan import NO_ROW_GROUP
 from jobs.reading import UnreadableUnit, read_piece
-from transforms.filters.clusters import Clusters, Member
-from transforms.filters.dedup import KeepRule
-from transforms.packing.spool import scratch_folder
+from transforms.duplicates.clusters import Clusters, Member
+from transforms.duplicates.signatures import KeepRule
+from transforms.spool import scratch_folder
 from transforms.work import Unit
 
 FILE: Final = "duplicates.parquet"

@@ -173,7 +173,7 @@ def read_input_source(options: Options) -> Source:
     """What the footers of the input files say. Raises ConfigError where they say nothing."""
     from jobs.inputs import expand, read_inputs
     from jobs.plan import UnitBounds, make_plan
-    from transforms.columns import ColumnOverrides
+    from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
     plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())

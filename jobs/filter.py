@@ -55,11 +55,11 @@ class Options(CommonOptions):
 
 def build_work(options: Mapping[str, Any]) -> FilterWork:
     """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
-    from transforms.columns import ColumnOverrides, RowLimits
-    from transforms.filters import ContentFilter
-    from transforms.filters.licences import make_policy
+    from transforms.filters.licenses import make_policy
     from transforms.filters.quality import Limits
     from transforms.filters.work import FilterStages, FilterWork
+    from transforms.rows.columns import ColumnOverrides, RowLimits
+    from transforms.scanning import ContentFilter
 
     o = from_all_options(Options, options)
     stages = FilterStages(

@@ -8,10 +8,10 @@ from typing import Any
 
 from jobs.options import GeneratingOptions, all_options
 from model.errors import ConfigError
-from transforms.bridge import EngineSpec
-from transforms.columns import ColumnOverrides, RowLimits
-from transforms.filters import ContentFilter
-from transforms.generation import GenerationWork, filter_version
+from transforms.generation.engine import EngineSpec
+from transforms.generation.work import GenerationWork, filter_version
+from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.scanning import ContentFilter
 from transforms.tasks.base import Task
 
 

@@ -36,8 +36,8 @@ from jobs.inputs import InputFile, Inputs, expand, read_inputs
 from jobs.schemas import fit_table
 from jobs.worker import names_a_runner
 from model.errors import ConfigError
-from transforms.columns import ColumnMap, ColumnOverrides
-from transforms.packing.spool import scratch_folder
+from transforms.rows.columns import ColumnMap, ColumnOverrides
+from transforms.spool import scratch_folder
 
 BUCKET_MB: Final = 128
 GROUP_MB: Final = 8  # a unit: the last row of each stays part empty, one of about 300

@@ -15,7 +15,7 @@ from jobs.options import GeneratingOptions, from_all_options, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transforms.generation import GenerationWork
+    from transforms.generation.work import GenerationWork
 
 
 @dataclass(frozen=True, kw_only=True)

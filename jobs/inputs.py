@@ -25,7 +25,7 @@ from jobs.input_names import expand as expand
 from jobs.input_names import public_names
 from jobs.schemas import SchemaMismatch, unify_schemas
 from model.errors import ConfigError
-from transforms.columns import ColumnMap, ColumnOverrides, resolve_columns
+from transforms.rows.columns import ColumnMap, ColumnOverrides, resolve_columns
 
 _THREADS = 32
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"

@@ -149,7 +149,7 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
     import pyarrow.parquet as pq
 
     from jobs import storage
-    from transforms.cells import cell_value
+    from transforms.rows.cells import cell_value
 
     if not offsets:
         return

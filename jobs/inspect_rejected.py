@@ -32,7 +32,7 @@ def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str
     """The lines that show one rejected row or target.
 
     Args:
-        row: A record of `transforms.rows.REJECTED_SCHEMA`.
+        row: A record of `transforms.rows.row.REJECTED_SCHEMA`.
         context_lines: Lines of the source, at most, and twice as many of the answer.
         content_column: The column of the source that holds the content; None finds it.
     """
@@ -73,8 +73,8 @@ def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None
 
     from jobs import storage
     from model.errors import ConfigError
-    from transforms.cells import as_binary
-    from transforms.columns import ColumnOverrides, resolve_columns
+    from transforms.rows.cells import as_binary
+    from transforms.rows.columns import ColumnOverrides, resolve_columns
 
     try:
         with storage.open_input(row["uri"]) as file, pq.ParquetFile(file) as parquet:

@@ -43,7 +43,7 @@ class JobFile:
         config_hash: Hash of job, options and weights; every commit carries it.
         checkpoint_sha256: Hash of the model's weights, "" for a job without a model.
         versions: Of this program and the packages that shape its rows.
-        columns: Which input column is what (`transforms.columns.ColumnMap`).
+        columns: Which input column is what (`transforms.rows.columns.ColumnMap`).
         input_schema: The one schema of the input, as text; `projected` names the columns that are read.
         output_schema: The one schema of the output, as text.
         plan_sha256: Of `plan.parquet`.

@@ -71,11 +71,11 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         ConfigError: An option is out of range.
     """
     from jobs.grouping import COLUMNS
-    from transforms.columns import RowLimits
-    from transforms.filters import ContentFilter
     from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
     from transforms.packing.documents import DocumentRecipe
     from transforms.packing.work import PackWork
+    from transforms.rows.columns import RowLimits
+    from transforms.scanning import ContentFilter
 
     o = from_all_options(Options, options)
     mix = parse_mix(",".join(o.span_kinds)) if o.span_kinds else dict(DEFAULT_MIX)
@@ -111,7 +111,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.job_file import check_output
     from jobs.options import all_options
     from model.tokenizer import Tokenizer
-    from transforms.columns import ColumnOverrides
+    from transforms.rows.columns import ColumnOverrides
 
     if options.retry_rejected is not None:
         raise ConfigError(

@@ -34,7 +34,7 @@ from jobs.plan import (
 from jobs.schemas import schema_to_text
 from jobs.wording import counted
 from model.errors import ConfigError
-from transforms.columns import ColumnOverrides
+from transforms.rows.columns import ColumnOverrides
 from transforms.work import Work
 
 AFTER_PLAN_FILE = register("plan.after_plan_file")

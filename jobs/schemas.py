@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms.columns import is_text_type
+from transforms.rows.columns import is_text_type
 
 
 class SchemaMismatch(Exception):

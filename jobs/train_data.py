@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
     from model.training.step import Rows
     from transforms.fim.training_rows import ExampleRecipe, PackedRow
-    from transforms.rows import Row
+    from transforms.rows.row import Row
 
 
 class Place(NamedTuple):
@@ -69,7 +69,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
         ConfigError: No file, or none with a row that can be trained on.
     """
     from jobs.inputs import expand, read_inputs
-    from transforms.columns import ColumnOverrides, RejectedRow
+    from transforms.rows.columns import ColumnOverrides, RejectedRow
 
     inputs = read_inputs(expand(patterns), ColumnOverrides())
     kept: list[Row] = []
@@ -98,7 +98,7 @@ def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     from jobs import storage
-    from transforms.columns import RowLimits, table_to_rows
+    from transforms.rows.columns import RowLimits, table_to_rows
     from transforms.work import Unit
 
     used = (columns.content, columns.path, columns.repo_name, columns.language)

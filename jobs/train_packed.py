@@ -56,7 +56,7 @@ class PackedSource:
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
         """See `Source`; row groups that lie before `start` aren't read."""
-        from transforms.rows import derive_seed
+        from transforms.rows.row import derive_seed
 
         order = list(self.groups)
         random.Random(derive_seed(self.seed, "order", "packed_rows", epoch)).shuffle(order)

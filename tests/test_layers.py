@@ -22,7 +22,7 @@ AT_ONCE = {  # answer before Beam and JAX are there; a function may import them 
     "model/errors.py",
     "model/tokenizer.py",
 }
-BRIDGE = "transforms/bridge.py"
+BRIDGE = "transforms/generation/engine.py"
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
 # The distribution of an import, where it isn't called the same (but for - and _).

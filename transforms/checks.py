@@ -15,9 +15,9 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from transforms.fim import syntax
-from transforms.fim.grammars import SPAN_NODES, grammar_name
-from transforms.python_statements import find_statements, future_flags, standing_alone
+from transforms.languages import syntax
+from transforms.languages.grammars import SPAN_NODES, grammar_name
+from transforms.languages.python_statements import find_statements, future_flags, standing_alone
 
 # Above it neither parser is asked: one file must not hold up a unit for seconds.
 MAX_CHECKED_CHARS: Final = 1_000_000

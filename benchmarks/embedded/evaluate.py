@@ -35,7 +35,7 @@ from model.errors import RecordError
 from model.tokenizer import Tokenizer
 from transforms.checks import edit_similarity, is_exact_match
 from transforms.fim.training_rows import ExampleRecipe, examples_of
-from transforms.rows import Row
+from transforms.rows.row import Row
 from transforms.tasks.base import TaskRequest
 from transforms.tasks.infill import InfillTask
 

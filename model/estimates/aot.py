@@ -136,15 +136,8 @@ def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, 
     """
     if not is_available():
         raise ConfigError("libtpu isn't installed; pip install 'codemill[tpu-aot]'")
-    command = [
-        sys.executable,
-        "-m",
-        "model.estimates.aot",
-        target.preset,
-        target.topology,
-        "--slots",
-        str(target.slots),
-    ]
+    command = [sys.executable, "-m", "model.estimates.aot", target.preset, target.topology]
+    command += ["--slots", str(target.slots)]
     command += ["--prompt_buckets", *map(str, target.prompt_buckets), "--max_new_tokens", str(target.max_new_tokens)]
     command += ["--weights", target.weights, "--programs", *programs]
     root = str(Path(__file__).resolve().parents[2])

@@ -16,7 +16,7 @@ from jobs.corpus import Options, corpus_schema, git_blob_id, run
 from jobs.job_file import check_output
 from jobs.lock import acquire
 from model.errors import ConfigError
-from transforms.rows import REJECTED_SCHEMA
+from transforms.rows.row import REJECTED_SCHEMA
 
 KOI8 = "# -*- coding: koi8-r -*-\nname = 'Познание бесконечности требует бесконечного времени'\n"
 
@@ -172,7 +172,7 @@ def test_another_jobs_output_is_refused(tmp_path, source):
 
 
 def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
-    from transforms import encoding
+    from transforms.corpus import encoding
 
     def interrupted(data):
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import cli
 from tests.jobs import uppercase
-from transforms.filters.recipes import fill
+from transforms.scanning.validators.recipes import fill
 
 
 @pytest.fixture(autouse=True)

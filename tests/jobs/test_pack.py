@@ -17,13 +17,13 @@ from jobs.grouping import COLUMNS, group_by_repository
 from jobs.job_file import JOB_FILE
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.columns import ColumnOverrides, RowLimits
-from transforms.filters import ContentFilter
 from transforms.fim.formats import read_fim_document
 from transforms.packing.documents import DocumentRecipe
 from transforms.packing.rows import ROW_SCHEMA
 from transforms.packing.work import PackWork
-from transforms.rows import content_sha256
+from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.rows.row import content_sha256
+from transforms.scanning import ContentFilter
 from transforms.work import Unit
 
 

@@ -22,8 +22,8 @@ from jobs.plan import (
     rejected_rows,
 )
 from model.errors import ConfigError
-from transforms.columns import ColumnMap, ColumnOverrides
-from transforms.rows import REJECTED_SCHEMA
+from transforms.rows.columns import ColumnMap, ColumnOverrides
+from transforms.rows.row import REJECTED_SCHEMA
 
 SCHEMA = pa.schema([("content", pa.large_string())])
 

@@ -14,7 +14,7 @@ import pytest
 from jobs import commits, journal
 from jobs.plan import read_plan
 from tests.jobs import uppercase
-from transforms.columns import RowLimits, resolve_columns, table_to_rows
+from transforms.rows.columns import RowLimits, resolve_columns, table_to_rows
 
 
 @pytest.fixture(autouse=True)

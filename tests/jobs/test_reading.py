@@ -24,7 +24,7 @@ from jobs.schemas import (
     unify_schemas,
     unify_types,
 )
-from transforms.columns import ColumnOverrides
+from transforms.rows.columns import ColumnOverrides
 from transforms.work import Unit
 
 SCHEMA = pa.schema([("content", pa.large_string()), ("stars", pa.int64())])

@@ -24,7 +24,7 @@ from jobs.attempt import UnitRunner
 from jobs.plan import plan_to_parquet, read_plan
 from jobs.supervisor import run_units
 from model.errors import ConfigError, RecordError
-from transforms.rows import REJECTED_SCHEMA
+from transforms.rows.row import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
 SCHEMA = pa.schema([pa.field("content", pa.large_string())])

@@ -26,8 +26,15 @@ from jobs.attempt import UnitRunner
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
 from jobs.plan import read_plan
 from model.errors import ConfigError
-from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, output_fields, resolve_columns, table_to_rows
-from transforms.rows import REJECTED_SCHEMA, Rejection
+from transforms.rows.columns import (
+    ColumnOverrides,
+    RejectedRow,
+    RowLimits,
+    output_fields,
+    resolve_columns,
+    table_to_rows,
+)
+from transforms.rows.row import REJECTED_SCHEMA, Rejection
 from transforms.work import UnitResult
 
 NAME = "tests.jobs.uppercase"

@@ -22,7 +22,7 @@ import tree_sitter
 
 from model.errors import RecordError
 from transforms import checks
-from transforms.fim.syntax import Source, captures, parse
+from transforms.languages.syntax import Source, captures, parse
 from transforms.symbols import Symbol, find_symbols
 from transforms.symbols.find import item_span
 from transforms.symbols.places import NOTICE

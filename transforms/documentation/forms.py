@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from model.errors import RecordError
 from transforms.documentation.facts import is_well_formed
-from transforms.fim.syntax import Source
+from transforms.languages.syntax import Source
 from transforms.symbols import Symbol
 
 FormName = Literal["docstring", "block", "line"]

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from transforms.documentation.forms import Hole
-from transforms.fim.syntax import Source, parse
+from transforms.languages.syntax import Source, parse
 from transforms.symbols import Symbol
 from transforms.symbols.find import item_span
 from transforms.symbols.grammars import SYMBOL_GRAMMARS

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import ConfigError
-from transforms.filters.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
+from transforms.rows.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
 
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8

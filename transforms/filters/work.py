@@ -18,7 +18,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms.columns import (
+from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build_index, load_index, merge_indexes
+from transforms.filters.licenses import LicencePolicy, file_licences
+from transforms.filters.quality import Limits, fault, measure
+from transforms.languages.files import is_generated, is_vendor
+from transforms.row_pool import CRASHED, RowPool
+from transforms.rows.columns import (
     CANDIDATES,
     ColumnOverrides,
     RejectedRow,
@@ -27,14 +32,9 @@ from transforms.columns import (
     resolve_columns,
     table_to_rows,
 )
-from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build_index, load_index, merge_indexes
-from transforms.filters.content import ContentFilter
-from transforms.filters.licences import LicencePolicy, file_licences
-from transforms.filters.quality import Limits, fault, measure
-from transforms.filters.syntax import parses
-from transforms.languages import is_generated, is_vendor
-from transforms.rowpool import CRASHED, RowPool
-from transforms.rows import REJECTED_SCHEMA, Rejection, Row, content_sha256
+from transforms.rows.row import REJECTED_SCHEMA, Rejection, Row, content_sha256
+from transforms.scanning.content import ContentFilter
+from transforms.scanning.syntax import parses
 from transforms.work import Unit, UnitResult
 
 ROWS_PER_CHUNK = 32

@@ -16,7 +16,7 @@ The suffix starts at a natural point: at a line's end, or where a syntax node or
 Only `random_chars` cuts anywhere (never within a CRLF). A byte-order mark stays in the prefix. A middle is never
 empty, never blank, and neither begins nor ends with a blank, except in `random_chars`.
 
-Cost: a parse and one query of a window per node drawn, see `transforms.fim.syntax`; without it, two passes over
+Cost: a parse and one query of a window per node drawn, see `transforms.languages.syntax`; without it, two passes over
 the text. Natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409; character spans:
 Bavarian et al., arXiv 2207.14255.
 """
@@ -33,9 +33,9 @@ from typing import Final
 import tree_sitter
 
 from model.errors import ConfigError
-from transforms.fim import syntax
-from transforms.fim.grammars import SYNTAX_KINDS, grammar_name
-from transforms.rows import derive_seed
+from transforms.languages import syntax
+from transforms.languages.grammars import SYNTAX_KINDS, grammar_name
+from transforms.rows.row import derive_seed
 
 LINE_KINDS: Final = ("single_line", "multi_line")
 KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
@@ -136,7 +136,7 @@ def choose_spans(
         text: The file.
         language: The corpus's name of its language, any case; "" to go by `path`.
         job_seed: The job's seed.
-        content_sha256: Names the content, `transforms.rows.content_sha256`.
+        content_sha256: Names the content, `transforms.rows.row.content_sha256`.
         count: How many spans are wanted.
         recipe: Kinds and lengths.
         path: The file's path, for its extension.

@@ -29,7 +29,7 @@ from model.tokenizer import Tokenizer
 from transforms.fim.formats import fim_document, path_line_text
 from transforms.fim.spans import DEFAULT_MIX, Recipe, choose_spans
 from transforms.fim.windows import fit_window
-from transforms.rows import Row, derive_seed
+from transforms.rows.row import Row, derive_seed
 
 # A file is cut into examples as often as it would take to show each of its tokens about once.
 TOKENS_AN_EXAMPLE: Final = 256

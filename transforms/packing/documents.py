@@ -17,7 +17,7 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import FIM_MODES, FimMode, fim_document, path_line_text
 from transforms.fim.spans import Recipe, Span, choose_spans
-from transforms.rows import derive_seed
+from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
 

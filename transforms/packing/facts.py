@@ -16,8 +16,8 @@ from typing import Final
 
 import tree_sitter
 
-from transforms.fim import syntax
-from transforms.fim.grammars import grammar_name
+from transforms.languages import syntax
+from transforms.languages.grammars import grammar_name
 
 # How far down imports count; the paper says "the top N lines" without N.
 TOP_LINES: Final = 200
@@ -51,7 +51,7 @@ class FileFacts:
 
     Args:
         path: Path in the repository, with `/`.
-        grammar: `transforms.fim.grammars.grammar_name`, or "".
+        grammar: `transforms.languages.grammars.grammar_name`, or "".
         imports: In the order of the file.
         package: Declared package or namespace, with `.`.
         declares: Names of top-level types and functions (Java, Kotlin, C#, PHP).

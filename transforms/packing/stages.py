@@ -18,16 +18,16 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from model.tokenizer import Tokenizer
-from transforms.columns import ColumnOverrides, RejectedRow, RowLimits, resolve_columns, table_to_rows
-from transforms.filters import ContentFilter
-from transforms.generation import rejected_record
+from transforms.generation.work import rejected_record
 from transforms.packing.documents import DocumentRecipe, SourceFile
 from transforms.packing.facts import read_facts
 from transforms.packing.order import OrderedRepository, order_repository
 from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
-from transforms.packing.spool import Extent, TextSpool
-from transforms.rows import Rejection, Row, SourceRef, content_sha256
+from transforms.rows.columns import ColumnOverrides, RejectedRow, RowLimits, resolve_columns, table_to_rows
+from transforms.rows.row import Rejection, Row, SourceRef, content_sha256
+from transforms.scanning import ContentFilter
+from transforms.spool import Extent, TextSpool
 from transforms.work import Unit
 
 _log = logging.getLogger(__name__)

@@ -20,14 +20,14 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.columns import ColumnOverrides, RowLimits, resolve_columns
-from transforms.filters import ContentFilter
 from transforms.packing.documents import PLAIN, DocumentRecipe
 from transforms.packing.rows import row_schema
-from transforms.packing.spool import scratch_folder
 from transforms.packing.stages import SOURCE_COLUMNS, PackCall, Packed, PackStages, load_tokenizer
-from transforms.rowpool import CRASHED, RowPool
-from transforms.rows import REJECTED_SCHEMA
+from transforms.row_pool import CRASHED, RowPool
+from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns
+from transforms.rows.row import REJECTED_SCHEMA
+from transforms.scanning import ContentFilter
+from transforms.spool import scratch_folder
 from transforms.work import Unit, UnitResult
 
 # No engine runs beside them, so every core may pack.

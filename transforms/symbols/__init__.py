@@ -6,7 +6,7 @@
         return w * h           └ insert_at: where new documentation goes
 
 Works on the UTF-8 bytes of a file: every offset here is in bytes. A file with syntax errors gives the symbols whose own
-nodes parse. Cost: a parse (see `transforms.fim.syntax`) and one query.
+nodes parse. Cost: a parse (see `transforms.languages.syntax`) and one query.
 """
 
 from __future__ import annotations

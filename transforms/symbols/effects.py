@@ -15,7 +15,7 @@ from typing import Final
 
 import tree_sitter
 
-from transforms.fim.syntax import Source, captures
+from transforms.languages.syntax import Source, captures
 
 Node = tree_sitter.Node
 

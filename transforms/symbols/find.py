@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import tree_sitter
 
-from transforms.fim.syntax import Source, captures
+from transforms.languages.syntax import Source, captures
 from transforms.symbols.grammars import SYMBOL_GRAMMARS, SymbolGrammar, symbol_query
 from transforms.symbols.places import place_before, place_in_body, place_in_module, place_of_file
 from transforms.symbols.python_ast import python_symbols

@@ -17,7 +17,7 @@ from typing import Final
 
 import tree_sitter
 
-from transforms.fim.syntax import Source
+from transforms.languages.syntax import Source
 from transforms.symbols.grammars import SymbolGrammar
 from transforms.symbols.symbol import blanks_before, line_start
 

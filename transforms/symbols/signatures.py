@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import tree_sitter
 
-from transforms.fim.syntax import Source
+from transforms.languages.syntax import Source
 from transforms.symbols.effects import Effects
 
 Node = tree_sitter.Node

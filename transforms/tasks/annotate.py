@@ -18,15 +18,15 @@ import pyarrow as pa
 from model.engine.requests import Completion, Request, Sampling
 from model.errors import RecordError
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.documentation.bodies import is_placeholder
 from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
-from transforms.fim.grammars import grammar_name
-from transforms.fim.syntax import Source
-from transforms.rows import Rejection, Row, derive_seed
+from transforms.languages.grammars import grammar_name
+from transforms.languages.syntax import Source
+from transforms.rows.row import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.tasks.shared import (
     byte_to_char,
     check_control,

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 
 from model.engine.requests import Completion, Request
-from transforms.rows import Rejection, Row
+from transforms.rows.row import Rejection, Row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

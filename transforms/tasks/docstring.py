@@ -23,7 +23,6 @@ from model.engine.requests import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.documentation.facts import PythonStyle, read_facts
 from transforms.documentation.forms import (
     DOCUMENTED_LANGUAGES,
@@ -38,10 +37,11 @@ from transforms.documentation.forms import (
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
-from transforms.fim.syntax import Source, parse
-from transforms.rows import Rejection, Row, derive_seed
+from transforms.languages.syntax import Source, parse
+from transforms.rows.row import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,

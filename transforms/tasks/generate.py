@@ -24,7 +24,6 @@ from model.engine.requests import Completion, Request, Sampling
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns
 from transforms.documentation.bodies import (
     BODY_LANGUAGES,
     BodyHole,
@@ -37,11 +36,12 @@ from transforms.documentation.bodies import (
 )
 from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
-from transforms.fim.grammars import SPAN_NODES, grammar_name
-from transforms.fim.syntax import Source
-from transforms.rows import Rejection, Row, derive_seed
+from transforms.languages.grammars import SPAN_NODES, grammar_name
+from transforms.languages.syntax import Source
+from transforms.rows.row import Rejection, Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,

@@ -9,13 +9,13 @@ from typing import Final
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.chat import fences
 from transforms.fim.formats import strip_final_separator
-from transforms.fim.grammars import grammar_name
-from transforms.fim.syntax import Source, parse
 from transforms.fim.windows import Encoder, Window, fit_window
-from transforms.rows import Rejection, Row
+from transforms.languages.grammars import grammar_name
+from transforms.languages.syntax import Source, parse
+from transforms.rows.row import Rejection, Row
 from transforms.tasks.base import RejectedTarget, TaskRequest
+from transforms.tasks.chat import fences
 
 FIM_CONTROL_TOKENS = 4  # `<bos>` and the three of every layout
 

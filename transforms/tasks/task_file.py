@@ -35,7 +35,7 @@ import referencing.jsonschema
 import yaml
 
 from model.errors import ConfigError, RecordError
-from transforms.fim.grammars import SPAN_NODES, grammar_name
+from transforms.languages.grammars import SPAN_NODES, grammar_name
 
 SHIPPED: Final = Path(__file__).parent / "annotations"
 TARGETS: Final = ("file", "class", "function", "method")

@@ -2,8 +2,8 @@
 
 The kernel runs an online softmax over blocks of 512 x 512 and skips those in which nothing is visible, so no scores
 ever stand in the chip's main memory. Its mask may be an array made at run time: that of
-`model.engine.programs.attention`, the same for all heads, with the rule of shared beginnings. XLA can't split a kernel over a mesh by itself, so there
-each device runs it over its own heads.
+`model.engine.programs.attention`, the same for all heads, with the rule of shared beginnings. XLA can't split a kernel
+over a mesh by itself, so there each device runs it over its own heads.
 
 For a row of 4,096 tokens on a v5e, 8 heads and 1 key head, the compiler schedules 2,181 instruction bundles for a
 block and head, where the matrix unit alone takes 2,048 cycles; one long prompt is 36 blocks, packed ones fewer.

@@ -266,7 +266,8 @@ def test_loading_orbax_in_float32_as_bfloat16_holds_the_result_and_little_more(t
     config = dataclasses.replace(TINY, num_layers=1, d_model=256, vocab_size=160_000)
     ocp.PyTreeCheckpointer().save(tmp_path / "2b", kaggle_tree(config, random_weights(config)))
     program = """
-import resource, sys, jax, jax.numpy as jnp, tensorstore, model, model.checkpoint.kaggle_flax, model.checkpoint.placement
+import resource, sys, jax, jax.numpy as jnp, tensorstore
+import model, model.checkpoint.kaggle_flax, model.checkpoint.placement
 jax.block_until_ready(jnp.ones(8) + 1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()

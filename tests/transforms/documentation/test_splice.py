@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from model.engine.requests import Completion
-from transforms.fim.syntax import parse
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.languages.syntax import parse
+from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.symbols import find_symbols
 from transforms.tasks.base import Accepted
 from transforms.tasks.docstring import DocstringTask

@@ -13,11 +13,11 @@ from hypothesis import example as hypothesis_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.filters import ContentFilter, Scanner, load_rules
-from transforms.filters.candidate import Document
-from transforms.filters.dedup import sign
+from transforms.duplicates.signatures import sign
 from transforms.filters.quality import measure
-from transforms.filters.recipes import fill
+from transforms.scanning import ContentFilter, Scanner, load_rules
+from transforms.scanning.candidate import Document
+from transforms.scanning.validators.recipes import fill
 
 RULES = load_rules()
 LINE_MB = 50

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ConfigError
+from transforms.duplicates.signatures import find_duplicates, jaccard, sign
 from transforms.filters.contamination import build_index, load_index, merge_indexes
-from transforms.filters.dedup import find_duplicates, jaccard, sign
-from transforms.filters.findings import Finding, resolve_overlaps
-from transforms.filters.licences import file_licences, make_policy
+from transforms.filters.licenses import file_licences, make_policy
 from transforms.filters.quality import FAULTS, Limits, fault, measure
+from transforms.scanning.findings import Finding, resolve_overlaps
 
 
 def words(count: int, seed: int = 0) -> str:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import ConfigError
-from transforms.fim import syntax
-from transforms.fim.grammars import SPAN_NODES, SYNTAX_KINDS, grammar_name, query_source
 from transforms.fim.spans import KINDS, LINE_KINDS, WINDOW_BYTES, Recipe, choose_spans, parse_mix
-from transforms.rows import content_sha256
+from transforms.languages import syntax
+from transforms.languages.grammars import SPAN_NODES, SYNTAX_KINDS, grammar_name, query_source
+from transforms.rows.row import content_sha256
 
 from .samples import ABSENT, SAMPLES
 

@@ -10,7 +10,7 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import read_fim_document
 from transforms.fim.training_rows import Example, ExampleRecipe, examples_of, pack, rows_of
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.rows.row import Row, SourceRef, content_sha256
 
 RECIPE = ExampleRecipe(max_tokens=128, min_tokens=64)
 

@@ -14,7 +14,7 @@ from model.errors import ConfigError
 from transforms.fim.formats import read_fim_document
 from transforms.packing.documents import DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
-from transforms.rows import content_sha256
+from transforms.rows.row import content_sha256
 
 
 def file_of(path: str, content: str, repo_name: str = "org/shop") -> SourceFile:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.fim.syntax import parse
+from transforms.languages.syntax import parse
 from transforms.symbols import Parameter, find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
 from transforms.symbols.python_ast import python_symbols

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from model.engine.requests import Completion
-from transforms.filters import ContentFilter
-from transforms.row_stages import Answers, RowStages
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.generation.stages import Answers, RowStages
+from transforms.rows.row import Row, SourceRef, content_sha256
+from transforms.scanning import ContentFilter
 from transforms.tasks.annotate import AnnotateTask
 from transforms.tasks.base import RejectedTarget, TaskRequest
 from transforms.tasks.docstring import DocstringTask

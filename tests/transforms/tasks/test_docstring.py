@@ -12,7 +12,7 @@ import pytest
 
 from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.docstring import NESTED_SCHEMA, RESULT_SCHEMA, DocstringTask
 

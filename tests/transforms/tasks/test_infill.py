@@ -11,7 +11,7 @@ import pytest
 from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from transforms.fim.formats import fim_prompt
-from transforms.rows import Row, SourceRef, content_sha256
+from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.infill import REJECTION_REASONS, InfillTask
 

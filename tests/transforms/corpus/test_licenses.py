@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transforms.corpus.licenses import (
+    declared_licenses,
+    is_license_file,
+    license_of_text,
+    licenses_by_folder,
+    licenses_of,
+)
+
+MIT = (
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software.\n"
+    "The above copyright notice and this\n   permission notice shall be included in all copies.\n"
+)
+BSD_3 = (
+    "Redistribution and use in source and binary forms are permitted.\nNeither the name of the owner nor those of its\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        (MIT, "MIT"),
+        (BSD_3, "BSD-3-Clause"),
+        ("Redistribution and use in source and binary forms, with or without modification", "BSD-2-Clause"),
+        ("GNU GENERAL PUBLIC LICENSE\n   Version 2, June 1991", "GPL-2.0-only"),
+        ("GNU LESSER GENERAL PUBLIC LICENSE\n Version 3, 29 June 2007. GNU General Public License", "LGPL-3.0-only"),
+        ("All rights reserved.", None),
+        ("", None),
+    ],
+)
+def test_a_licence_is_known_by_its_own_phrases(text, identifier):
+    assert license_of_text(text) == identifier
+
+
+def test_this_projects_own_licence_is_recognised():
+    text = (Path(__file__).parents[3] / "LICENSE").read_text(encoding="utf-8")
+    assert license_of_text(text) == "Apache-2.0"
+
+
+def test_licence_files_are_told_from_sources_of_that_name():
+    assert all(map(is_license_file, ["LICENSE", "a/LICENCE.md", "COPYING.LESSER", "LICENSE-APACHE", "UNLICENSE"]))
+    assert not any(map(is_license_file, ["license.py", "licensing.md", "copyings.txt", "a/license/x.c"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "identifiers"),
+    [
+        ("// SPDX-License-Identifier: MIT", ("MIT",)),
+        ("/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */", ("BSD-3-Clause", "GPL-2.0-only")),
+        ("# SPDX-License-Identifier: No-Such-Licence", ()),
+        ("# SPDX-License-Identifier: MIT OR", ()),
+        ("nothing", ()),
+    ],
+)
+def test_a_files_own_line_is_parsed_against_the_spdx_list(text, identifiers):
+    assert declared_licenses(text) == identifiers
+
+
+def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
+    by_folder = licenses_by_folder([("LICENSE", MIT), ("lib/x/COPYING", BSD_3), ("lib/y/LICENSE", "unknown words")])
+    assert licenses_of("a.py", "", by_folder) == ("MIT",)
+    assert licenses_of("lib/x/deep/a.py", "", by_folder) == ("BSD-3-Clause",)
+    assert licenses_of("lib/xx/a.py", "", by_folder) == ("MIT",)
+    assert licenses_of("lib/y/a.py", "", by_folder) == ("MIT",)
+    assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: ISC", by_folder) == ("ISC",)
+
+
+def test_two_licences_of_one_folder_both_count():
+    assert licenses_by_folder([("LICENSE-MIT", MIT), ("LICENSE-BSD", BSD_3)]) == {"": ("BSD-3-Clause", "MIT")}
+
+
+def test_a_wheels_licence_holds_for_all_that_it_installs():
+    by_folder = licenses_by_folder([("pkg-1.0.dist-info/licenses/LICENSE", MIT)])
+    assert licenses_of("pkg/core.py", "", by_folder) == ("MIT",)

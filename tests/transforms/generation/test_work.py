@@ -1,0 +1,430 @@
+"""The generating work with a task and an engine that can be worked out by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pytest
+
+from model.engine.requests import Completion, Request
+from model.errors import RecordError
+from transforms.generation.engine import EngineSpec, prompt_buckets, release_engines, use_engine
+from transforms.generation.stages import Answers, RowStages
+from transforms.generation.work import GenerationWork
+from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.rows.row import REJECTED_SCHEMA, Rejection, Row, SourceRef
+from transforms.scanning import ContentFilter
+from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.work import Unit, WorkBroken
+
+SPEC = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
+
+
+@dataclass(frozen=True)
+class WordTask:
+    """One target a word. Its prompt is the word's length; an answer is refused where it is odd."""
+
+    name: str = "words"
+    template_version: str = "1"
+
+    @property
+    def result_schema(self):
+        return pa.schema([("word", pa.large_string()), ("checks", pa.struct([("is_even", pa.bool_())]))])
+
+    def requests(self, row):
+        if row.content == "nothing":
+            return
+        if row.content == "refused":
+            raise RecordError("refused_content", "this content is refused")
+        if row.content == "bug":
+            raise KeyError("a secret value that must not be stored")
+        if row.content == "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for number, word in enumerate(row.content.split()):
+            request = Request(prompt=(len(word),), max_new_tokens=4, stop_ids=frozenset({1}))
+            yield TaskRequest(target=f"word:{number}", request=request, payload=word, prompt_format="plain")
+
+    def accept(self, row, request, completion):
+        if completion.tokens[0] % 2:
+            return RejectedTarget(target=request.target, rejection=Rejection("judge", "odd_length"))
+        before, after = row.content.split(request.payload, 1)
+        return Accepted(
+            columns={"word": request.payload, "checks": {"is_even": True}},
+            written=(before, f"mail {request.payload}@corp-mail.dev" if request.payload == "mail" else "", after),
+        )
+
+
+class EchoEngine:
+    """Answers with the prompt; refuses prompts above 5."""
+
+    def submit(self, requests):
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        future = Future()
+        if request.prompt[0] > 5:
+            future.set_exception(RecordError("prompt_too_long", "too long"))
+        else:
+            future.set_result(
+                Completion(tokens=request.prompt, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+            )
+        return future
+
+    def stats(self):
+        return {"slot_occupancy": 1.0}
+
+    def fingerprint(self):
+        return {"engine": "echo"}
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(params=[0, 1], ids=["inline", "pooled"])
+def work(request):
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(max_content_bytes=100),
+        checkpoint_sha256="c0ffee",
+        row_workers=request.param,
+    )
+    work.open()
+    yield work
+    work.close()
+    release_engines()
+
+
+def run(work, contents):
+    table = pa.table({"content": pa.array(contents, pa.string()), "stars": list(range(len(contents)))})
+    unit = Unit(
+        unit_id="0", uri="a.parquet", version="1", row_group=2, row_start=10, row_count=len(contents), num_bytes=1
+    )
+    result = work.run(unit, table, list(range(10, 10 + len(contents))))
+    assert result.kept.schema == work.output_schema(table.schema)
+    assert result.rejected.schema == REJECTED_SCHEMA
+    assert_ledgers(result)
+    return result
+
+
+def assert_ledgers(result):
+    counts = result.counts
+    assert counts["rows_in"] == counts["rows_kept"] + counts["rows_rejected"]
+    assert counts["targets"] == counts["targets_accepted"] + counts["targets_rejected"]
+    kinds = result.rejected.column("kind").to_pylist()
+    assert (kinds.count("row"), kinds.count("target")) == (counts["rows_rejected"], counts["targets_rejected"])
+    assert result.kept.num_rows == counts["targets_accepted"]
+
+
+def reasons(result):
+    return [(r["kind"], r["row"], r["stage"], r["reason"]) for r in result.rejected.to_pylist()]
+
+
+def test_each_accepted_target_is_a_row_with_its_source_columns_and_lineage(work):
+    result = run(work, ["ab cdef", "gh"])
+    rows = result.kept.to_pylist()
+    assert [(row["content"], row["stars"], row["word"]) for row in rows] == [
+        ("ab cdef", 0, "ab"),
+        ("ab cdef", 0, "cdef"),
+        ("gh", 1, "gh"),
+    ]
+    assert result.counts["checks/is_even/true"] == 3
+    lineage = rows[1]["lineage"]
+    assert (lineage["source_uri"], lineage["source_row_group"], lineage["source_row"]) == ("a.parquet", 2, 10)
+    assert (lineage["target"], lineage["prompt_format"], lineage["checkpoint_sha256"]) == ("word:1", "plain", "c0ffee")
+    assert lineage["engine"] == '{"engine": "echo"}'
+
+
+def test_the_lineage_names_the_model_and_not_where_it_lies():
+    spec = replace(SPEC, model="/home/somebody/models/codegemma-2b/")
+    use_engine(spec, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=spec, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=0
+    )
+    work.open()
+    try:
+        (row,) = run(work, ["ab"]).kept.to_pylist()
+    finally:
+        work.close()
+        release_engines()
+    assert row["lineage"]["model"] == "codegemma-2b"
+
+
+def test_a_row_is_kept_when_one_of_its_targets_is_accepted(work):
+    result = run(work, ["ab abc", "abc", "toolong"])
+    assert result.counts["rows_kept"] == 1
+    assert reasons(result) == [
+        ("target", 10, "judge", "odd_length"),
+        ("row", 11, "judge", "no_target_accepted"),
+        ("target", 11, "judge", "odd_length"),
+        ("row", 12, "judge", "no_target_accepted"),
+        ("target", 12, "generate", "prompt_too_long"),
+    ]
+
+
+def test_rows_that_cannot_be_read_or_asked_about_are_rejected_with_their_reason(work):
+    result = run(work, [None, "", "x" * 101, "nothing", "refused", "bug", "ab"])
+    assert [reason for _, _, _, reason in reasons(result)] == [
+        "null_content",
+        "empty_content",
+        "content_too_large",
+        "no_target",
+        "refused_content",
+        "stage_error",
+    ]
+    assert result.kept.num_rows == 1
+    assert "secret" not in str(result.rejected.to_pylist())
+
+
+def test_a_row_whose_parser_kills_its_process_is_rejected_and_the_others_come_out():
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=SPEC, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=1
+    )
+    work.open()
+    try:
+        result = run(work, ["ab", "killer", "cd"])
+    finally:
+        work.close()
+        release_engines()
+    assert reasons(result) == [("row", 11, "targets", "crashed_worker")]
+    assert result.kept.column("word").to_pylist() == ["ab", "cd"]
+
+
+class DeadEngine(EchoEngine):
+    """Took the prompts and died."""
+
+    def _answer(self, request):
+        future = Future()
+        future.set_exception(RuntimeError("the engine has stopped"))
+        return future
+
+
+def test_a_dead_engine_is_no_rows_fault():
+    use_engine(SPEC, DeadEngine())
+    work = GenerationWork(
+        task=WordTask(), engine=SPEC, columns=ColumnOverrides(), limits=RowLimits(), checkpoint_sha256="", row_workers=0
+    )
+    work.open()
+    try:
+        with pytest.raises(WorkBroken, match="the engine failed"):
+            run(work, ["ab"])
+    finally:
+        work.close()
+        release_engines()
+
+
+def test_a_bug_is_logged_with_its_place_and_without_what_it_says(caplog):
+    stages = RowStages(task=WordTask())
+    source = SourceRef("a.parquet", 0, 7)
+    prepared = stages.prepare(Row(source=source, content="bug", content_sha256="", redacted_sha256=""))
+    assert prepared.rejection == Rejection("targets", "stage_error", "KeyError")
+    assert "KeyError" in caplog.text and "in requests" in caplog.text and "row=7" in caplog.text
+    # The line of code is shown, and the text that stands in it; not the error's own.
+    assert caplog.text.count("must not be stored") == 1
+
+
+def test_a_column_that_has_a_results_name_stays_under_another(work):
+    table = pa.table({"content": ["ab"], "word": ["mine"]})
+    unit = Unit(unit_id="0", uri="a", version="1", row_group=0, row_start=0, row_count=1, num_bytes=1)
+    row = work.run(unit, table, [0]).kept.to_pylist()[0]
+    assert (row["input_word"], row["word"]) == ("mine", "ab")
+
+
+def test_prompt_buckets_end_exactly_at_the_longest_prompt():
+    assert prompt_buckets(768)[-1] == 768
+    assert prompt_buckets(16) == (16,)
+
+
+def filtered_work(policy):
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        content_filter=ContentFilter(policy),
+        row_workers=0,
+    )
+    work.open()
+    return work
+
+
+def test_inputs_are_redacted_before_they_become_prompts_and_the_raw_text_goes_nowhere():
+    address = "jane.roe" + "@" + "corp-mail.dev"
+    result = run(filtered_work("default"), [f"ab {address} cd", "ab"])
+    first = result.kept.to_pylist()[0]
+    assert address not in str(result.kept.to_pylist()) + str(result.rejected.to_pylist())
+    assert "<EMAIL_1>" in first["content"]
+    assert first["lineage"]["content_sha256"] != first["lineage"]["redacted_sha256"]
+    assert first["lineage"]["filter_version"].startswith("default-")
+    assert (result.counts["rows_redacted"], result.counts["found/email/redact"]) == (1, 1)
+    release_engines()
+
+
+def test_an_output_with_personal_data_is_rejected_and_named_by_its_rule():
+    result = run(filtered_work("default"), ["mail ab"])
+    assert reasons(result) == [("target", 10, "filter_output", "personal_data_in_output")]
+    assert result.kept.column("word").to_pylist() == ["ab"]
+    assert "corp-mail" not in str(result.rejected.to_pylist())
+    release_engines()
+
+
+def test_of_several_samples_the_likeliest_that_others_agree_with_is_kept_and_the_rest_are_counted():
+    class Sampler(EchoEngine):
+        """Sample 0 (seed 0) says something odd, the others say the same."""
+
+        def submit(self, requests):
+            self.seeds = [request.sampling.seed for request in requests]
+            futures = []
+            for request in requests:
+                future = Future()
+                tokens = (3,) if request.sampling.seed == 0 else request.prompt
+                future.set_result(
+                    Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-1.0, prompt_tokens=1)
+                )
+                futures.append(future)
+            return futures
+
+    engine = Sampler()
+    use_engine(SPEC, engine)
+    work = GenerationWork(
+        task=WordTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        row_workers=0,
+        samples=3,
+    )
+    work.open()
+    result = run(work, ["ab"])
+    assert len(set(engine.seeds)) == 3, "each sample has a seed of its own"
+    row = result.kept.to_pylist()[0]
+    assert row["lineage"]["sample"] == 1, (
+        "sample 0 was rejected; 1 and 2 are alike, and the earlier one stands for both"
+    )
+    assert row["lineage"]["seed"] == engine.seeds[1]
+    assert row["lineage"]["agreement"] == 1.0
+    assert {k: v for k, v in result.counts.items() if k.startswith("samples/")} == {
+        "samples/kept": 1,
+        "samples/passed_over": 1,
+        "samples/odd_length": 1,
+    }
+    release_engines()
+
+
+class NestingWords(WordTask):
+    """Puts the words that were accepted into one line."""
+
+    @property
+    def nested_schema(self):
+        return pa.schema([("words", pa.large_string())])
+
+    def nest(self, row, kept):
+        if row.content.endswith("clash"):
+            raise RecordError("words_clash", "they don't fit together")
+        return {"words": "+".join(accepted.columns["word"] for _, accepted in kept)}
+
+
+def test_nested_answers_make_one_row_a_file_and_what_does_not_fit_together_is_rejected():
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=NestingWords(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        row_workers=0,
+        nest=True,
+    )
+    work.open()
+    table = pa.table({"content": ["ab abc cdef", "ab clash"]})
+    unit = Unit(unit_id="0", uri="a", version="1", row_group=0, row_start=0, row_count=2, num_bytes=1)
+    result = work.run(unit, table, [0, 1])
+    (row,) = result.kept.to_pylist()
+    assert row["words"] == "ab+cdef"
+    assert [lineage["target"] for lineage in row["lineage"]] == ["word:0", "word:2"]
+    assert reasons(result) == [
+        ("target", 0, "judge", "odd_length"),
+        ("row", 1, "judge", "no_target_accepted"),
+        ("target", 1, "judge", "odd_length"),
+        ("target", 1, "nest", "words_clash"),
+    ]
+    assert (result.counts["targets_accepted"], result.counts["rows_kept"]) == (2, 1)
+    release_engines()
+
+
+class DistinctWords(WordTask):
+    """A word may be kept once in a unit."""
+
+    def distinct_texts(self, row, columns):
+        return columns["word"], "the same"
+
+
+def test_answers_of_a_unit_that_repeat_an_earlier_one_are_rejected_and_name_it():
+    def rejected_of(task, **settings):
+        use_engine(SPEC, EchoEngine())
+        work = GenerationWork(
+            task=task,
+            engine=SPEC,
+            columns=ColumnOverrides(),
+            limits=RowLimits(),
+            checkpoint_sha256="",
+            row_workers=0,
+            **settings,
+        )
+        work.open()
+        result = run(work, ["ab cdef", "ab ab gh", "ab"])
+        release_engines()
+        return result
+
+    result = rejected_of(DistinctWords())
+    assert result.kept.column("word").to_pylist() == ["ab", "cdef", "gh"]
+    assert reasons(result) == [
+        ("target", 11, "select", "near_duplicate_output"),
+        ("target", 11, "select", "near_duplicate_output"),
+        ("row", 12, "judge", "no_target_accepted"),
+        ("target", 12, "select", "near_duplicate_output"),
+    ]
+    assert {r["detail"] for r in result.rejected.to_pylist() if r["kind"] == "target"} == {
+        "of word:0 in row 10, which stays"
+    }
+    assert rejected_of(DistinctWords(), distinct=False).kept.num_rows == 6
+    assert rejected_of(WordTask()).kept.num_rows == 6
+
+
+def test_the_file_around_an_answer_is_let_go_as_soon_as_it_was_filtered():
+    row = Row(source=SourceRef("a", 0, 0), content="ab " * 3, content_sha256="", redacted_sha256="")
+    stages = RowStages(task=WordTask(), content_filter=ContentFilter("default"))
+    stages.open()
+    requests = stages.prepare(row).requests
+    completion = Completion(tokens=(2,), finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+    verdict = stages._verdict(row, requests[1], completion)
+    assert verdict.written[0] == verdict.written[2] == ""
+
+
+def test_rejected_answers_are_kept_where_that_was_asked_for_and_the_filter_finds_nothing(
+    small_vocabulary, small_tokenizer
+):
+    row = Row(source=SourceRef("a", 0, 0), content="ab abc", content_sha256="", redacted_sha256="")
+    stages = RowStages(task=WordTask(), content_filter=ContentFilter("default"), answer_tokenizer=small_vocabulary)
+    stages.open()
+    requests = stages.prepare(row).requests
+
+    def rejected_answer(text, stages=stages):
+        tokens = tuple(t | 1 if n == 0 else t for n, t in enumerate(small_tokenizer.encode("a" + text)))
+        completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+        (refused,) = stages.judge(Answers(row, requests[:1], ((completion,),))).rejected
+        return refused.answer
+
+    assert rejected_answer(" plain words").endswith(" plain words")
+    assert rejected_answer(" mail jane.roe" + "@" + "corp-mail.dev please") is None
+    assert rejected_answer(" plain words", replace(stages, answer_tokenizer="")) is None

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pickle
+import random
+
+import pytest
+
+from model.errors import ConfigError
+from transforms.scanning import ContentFilter
+from transforms.scanning.validators.recipes import fill
+
+
+@pytest.fixture(scope="module")
+def content_filter() -> ContentFilter:
+    made = ContentFilter("default")
+    made.open()
+    return made
+
+
+def example(recipe: str, seed: int = 0) -> str:
+    return fill(recipe, random.Random(seed))
+
+
+def test_the_same_value_gets_the_same_placeholder_and_another_value_another(content_filter):
+    first, second = example("{lower:8}@gmail.com", 1), example("{lower:8}@gmail.com", 2)
+    text = f'to = "{first}"\ncc = "{second}"\nbcc = "{first}"\n'
+    outcome = content_filter.filter_input(text, "python")
+    assert outcome.text == 'to = "<EMAIL_1>"\ncc = "<EMAIL_2>"\nbcc = "<EMAIL_1>"\n'
+    assert outcome.is_redacted and outcome.dropped is None
+
+
+def test_redacting_twice_equals_redacting_once(content_filter):
+    text = example(
+        'a = "{lower:9}@gmail.com"; ip = "{ip}"; password = "{password:12}7"\nurl = "ftp://me:{alnum:12}@h.net/"\n{pem}'
+    )
+    once = content_filter.filter_input(text, "python").text
+    assert once != text
+    assert content_filter.filter_input(once, "python").text == once
+
+
+def test_a_private_key_keeps_its_frame_and_loses_its_body(content_filter):
+    text = example("{pem}\n")
+    outcome = content_filter.filter_input(text)
+    assert outcome.text.startswith("-----BEGIN RSA") and outcome.text.endswith("KEY-----\n")
+    assert "<PRIVATE_KEY_1>" in outcome.text and text.splitlines()[3] not in outcome.text
+
+
+def test_an_address_becomes_a_documentation_address_that_the_text_does_not_use_yet(content_filter):
+    outcome = content_filter.filter_input(example('a = "192.0.2.1"; b = "{ip}"'))
+    assert outcome.text == 'a = "192.0.2.1"; b = "192.0.2.2"'
+
+
+def test_only_the_password_of_a_url_is_replaced(content_filter):
+    outcome = content_filter.filter_input(example("postgres://app:{alnum:14}7@db.internal:5432/x"))
+    assert outcome.text == "postgres://app:<PASSWORD_1>@db.internal:5432/x"
+
+
+def test_a_secret_that_straddles_the_seam_counts_as_the_models(content_filter):
+    prefix, completion = 'password = "' + example("{lower:4}"), example("{digit:4}{alpha:4}Q") + '"\n'
+    findings = content_filter.filter_output(prefix, completion, "x = 1\n", "python")
+    assert [f.start for f in findings] == [-4]
+    assert content_filter.output_reason(findings) == "secret_in_output"
+
+
+def test_findings_in_prefix_or_suffix_alone_are_not_the_models(content_filter):
+    mail = example('m = "{lower:9}@gmail.com"\n')
+    assert content_filter.filter_output(mail, "x = 1\n", mail, "python") == []
+
+
+def test_a_filter_is_a_picklable_description(content_filter):
+    copy = pickle.loads(pickle.dumps(content_filter))  # noqa: S301
+    copy.open()
+    assert copy.policy_hash == content_filter.policy_hash and copy.rules_hash == content_filter.rules_hash
+    text = example('a = "{lower:9}@gmail.com"')
+    assert copy.filter_input(text) == content_filter.filter_input(text)
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "\ud800 \udfff", "a\x00b" * 100, "\ufeff", "é" * 1000, "\r\n" * 50])
+def test_odd_texts_pass_unchanged(content_filter, text):
+    assert content_filter.filter_input(text, "python").text == text
+
+
+def test_offsets_count_characters_and_bytes(content_filter):
+    mail = example("{lower:9}@gmail.com")
+    text = f"# é\ud800 {mail}"
+    (finding,) = content_filter.scan(text)
+    assert text[finding.start : finding.end] == mail
+    assert text.encode("utf-8", "surrogatepass")[finding.byte_start : finding.byte_end].decode() == mail
+
+
+def test_no_finding_holds_the_value(content_filter):
+    mail = example("{lower:9}@gmail.com")
+    assert all(mail not in repr(f) for f in content_filter.scan(f"m = {mail}"))
+
+
+def test_a_policy_that_drops_leaves_the_text_and_says_why(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text("actions:\n  email: drop\n")
+    strict = ContentFilter(str(file))
+    strict.open()
+    outcome = strict.filter_input(example("{lower:9}@gmail.com"))
+    assert outcome.dropped == "personal_data_in_input"
+
+
+def test_an_unknown_type_in_a_policy_is_refused_in_one_line(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text("actions:\n  emial: drop\n")
+    with pytest.raises(ConfigError, match=r"unknown type 'emial'; did you mean 'email'\?"):
+        ContentFilter(str(file))

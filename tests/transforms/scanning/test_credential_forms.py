@@ -1,0 +1,108 @@
+# ruff: noqa: E501 - a form reads best on its line
+"""The forms in which credentials stand in settings, scripts and code, each with a value made at run time; and the same forms with what
+people write where a credential will stand, which are to be left alone."""
+
+from __future__ import annotations
+
+import base64
+import random
+import re
+
+import pytest
+
+from transforms.scanning import RuleSet, Scanner, load_rules
+from transforms.scanning.validators.recipes import fill
+
+FORMS = {
+    "config.yml": ["db:\n  password: PW\n", "db_password: 'PW'\n", "apiToken: KEY\n", "env:\n- {name: DB_PASS, value: PW}\n"],
+    "compose.yml": ["    environment:\n      - MYSQL_ROOT_PASSWORD=PW\n", "      POSTGRES_PASSWORD: PW\n"],
+    "ci.yml": ["    - docker login -u ci -p PW $REGISTRY\n", '- name: API_KEY\n  value: "KEY"\n', "stringData:\n  password: PW\n"],
+    "app.ini": ["[db]\npassword = PW\n", "secret_key=KEY\n", "host1 ansible_user=u ansible_password=PW\n"],
+    "app.properties": ["spring.datasource.password=PW\n", "jwt.secret=KEY\n", "aws.secretKey : KEY\n"],
+    ".env": ["DB_PASSWORD=PW\n", "export API_TOKEN='KEY'\n", "DB_PASSWORD=whiteduke\n", "SIGNER=B64\n"],
+    "app.conf": ['password = "correct horse battery staple"\n', "requirepass PW\n", "bindpw: PW\n", '    psk="PW"\n', "set imap_pass = \"PW\"\n"],
+    "web.xml": ["<password>PW</password>\n", '<add key="ApiSecret" value="KEY"/>\n', "<password>\n    PW\n</password>\n",
+                '<property name="connection.password">PW</property>\n', '<user username="admin" password="PW" roles="x"/>\n'],
+    "app.json": ['{"password": "PW"}\n', '{"clientSecret":"KEY"}\n', '{"name": "DB_PASSWORD", "value": "PW"}\n', '{"auth": "BASIC"}\n'],
+    "run.sh": ["export PGPASSWORD='PW'\n", "mysql -u root -pPW app\n", "sshpass -p 'PW' ssh a@b\n", "redis-cli -a PW ping\n",
+               "curl -u admin:PW https://ci/\n", "curl -H 'Authorization: Bearer KEY' https://x\n", 'curl -H "X-Api-Key: KEY" https://x\n'],
+    "Dockerfile": ["ENV DB_PASSWORD PW\n", "ARG GITHUB_TOKEN=KEY\n"],
+    "main.tf": ['  password = "PW"\n', 'variable "db_password" {\n  type    = string\n  default = "PW"\n}\n'],
+    "wp.php": ["define('DB_PASSWORD', 'PW');\n", "'password' => env('DB_PASSWORD', 'PW'),\n", "$db['password'] = 'PW';\n",
+               "$c = mysqli_connect('localhost', 'root', 'PW', 'app');\n"],
+    "A.java": ['ds.setPassword("PW");\n', 'props.put("mail.smtp.password", "PW");\n', 'DriverManager.getConnection(url, "app", "PW");\n'],
+    "a.cs": ['var c = "Server=s;Database=d;User Id=u;Password=PW;";\n', 'new NetworkCredential("user", "PW")\n'],
+    "a.py": ["connect(host='x', password='PW')\n", "os.environ['API_KEY'] = 'KEY'\n", "p = os.getenv('DB_PASSWORD') or 'PW'\n",
+             "requests.get(url, auth=('admin', 'PW'))\n", "HTTPBasicAuth('admin', 'PW')\n", "password: str = 'PW'\n"],
+    "a.js": ["password: process.env.DB_PASSWORD || 'PW',\n", "const apiKey = `KEY`;\n", "headers: { Authorization: 'Basic BASIC' }\n"],
+    "a.go": ['password := "PW"\n', 'os.Setenv("SECRET", "KEY")\n'],
+    "a.c": ['#define WIFI_PASSWORD "PW"\n', 'char passwd[] = "PW";\n'],
+    "a.gradle": ['storePassword "PW"\n', 'password "PW"\n'],
+    "a.sql": ["CREATE USER u IDENTIFIED BY 'PW';\n", "ALTER ROLE x WITH PASSWORD 'PW';\n"],
+    ".npmrc": ["//registry.acme.io/:_authToken=KEY\n", "_auth=BASIC\n"],
+    ".netrc": ["machine api.acme.io\nlogin me\npassword PW\n"],
+    ".pgpass": ["db1.acme.io:5432:app:svc:PW\n"],
+    ".htpasswd": ["app:{SHA}HASH=\n"],
+    "config/master.key": ["HEX"],
+    "notes.txt": ["https://user:WORD@host.acme.io/x\n", "jdbc:oracle:thin:scott/WORD@//db1:1521/x\n", "the password for master:WORD\n"],
+}  # fmt: skip
+SAME = {
+    "config.yml": ["password: ${DB_PASSWORD}\n", "password: changeme\n", "token_type: bearer\n", "passwordField: passwordInput1\n"],
+    "app.ini": ["password =\n", "password_file = /run/secrets/db1\n", "token_ttl = 3600s\n"],
+    ".env": ["DB_PASSWORD=<your password>\n", "DB_PASSWORD=\n", "SECRET_NAME=prod-db-2\n", "GIT_SHA=4a7d1ed414474e4033ac29ccb8653d9b\n"],
+    "app.conf": ["password = enter your password here\n", "requirepass foobared\n", 'password = "the token of the user"\n'],
+    "nsswitch.conf": ["passwd:         files\n"],
+    "run.sh": ["mysql -u root -p$PASSWORD app\n", "docker run -p 8080:80 app\n", "sshpass -p \"$PW\" ssh a@b\n"],
+    "main.tf": ['variable "db_password" {\n  type = string\n}\n', 'variable "key_name" {\n  default = "deployer"\n}\n'],
+    "wp.php": ["define('DB_PASSWORD', getenv('DB_PASSWORD'));\n", "'password' => env('DB_PASSWORD', ''),\n"],
+    "A.java": ['getConnection(url, "root", "password");\n', "ds.setPassword(config.getPassword());\n", 'login("index.html", "text/html");\n'],
+    "a.py": ["auth=('user', 'pass')\n", "password = getpass.getpass('Password for %s: ' % user)\n", 'key = "VS%0.fCOMN2TOOLS" % version\n',
+             "splituser('user[:passwd]@host[:port]') == ('user[:passwd]', 'host[:port]')\n"],
+    "a.c": ['#define PASSWORD_FILE "etc/passwd"\n', "#define TOKEN_ID 17\n"],
+    "a.js": ["password: process.env.DB_PASSWORD || '',\n", "const token = await getToken(user2);\n"],
+    ".pgpass": ["# hostname:5432:database:username:$PASSWORD\n"],
+    "config/public.txt": ["HEX"],
+}  # fmt: skip
+
+_FIELD = re.compile(r"(?<![A-Z_])(?:BASIC|B64|KEY|HASH|HEX|WORD|PW)(?![A-Z_])")
+
+
+@pytest.fixture(scope="module")
+def scanner() -> Scanner:
+    families = ("secrets.generic", "secrets.places")
+    return Scanner(RuleSet(tuple(rule for rule in load_rules().rules if rule.family in families)))
+
+
+def filled(form: str, seed: int) -> tuple[str, list[str]]:
+    """The form with its values, and the values."""
+    rng = random.Random(seed)
+    password = fill("Tr{alnum:5}7!{lower:3}", rng)
+    basic = base64.b64encode(f"svc:{password}".encode()).decode()
+    makers = {
+        "BASIC": basic, "B64": fill("aB3{b64:40}", rng), "KEY": fill("{alnum:30}7x", rng), "HASH": fill("{b64:26}9", rng),
+        "HEX": fill("{hex:31}7", rng), "WORD": fill("{alnum:8}7xQ", rng), "PW": password,
+    }  # fmt: skip
+    used = set(_FIELD.findall(form))
+    return _FIELD.sub(lambda field: makers[field.group()], form), [makers[field] for field in sorted(used)]
+
+
+@pytest.mark.parametrize(("path", "form"), [(path, form) for path, forms in FORMS.items() for form in forms])
+def test_a_credential_is_found_in_the_form_and_covered_whole(scanner, path, form):
+    for seed in range(3):
+        text, values = filled(form, seed)
+        findings = scanner.scan(text, path=path)
+        assert findings, text
+        for value in values:
+            covered = [f for f in findings if f.start <= text.index(value) and text.index(value) + len(value) <= f.end]
+            assert covered or any(value.startswith(text[f.start : f.end]) for f in findings), (text, findings)
+
+
+@pytest.mark.parametrize(("path", "form"), [(path, form) for path, forms in SAME.items() for form in forms])
+def test_what_stands_where_a_credential_will_stand_is_left_alone(scanner, path, form):
+    text, _ = filled(form, 5)
+    assert [(f.rule, text[f.start : f.end]) for f in scanner.scan(text, path=path)] == []
+
+
+def test_a_settings_file_s_rules_ask_for_its_path(scanner):
+    assert scanner.scan("DB_PASSWORD=whiteduke\n", path="deploy/.env.local")
+    assert scanner.scan("DB_PASSWORD=whiteduke\n", path="src/app.py", language="python") == []

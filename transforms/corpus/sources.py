@@ -1,0 +1,196 @@
+"""Where a corpus comes from: a folder, a git work tree, an archive or a single file, read in one fixed order.
+
+    folder          every file below it, sorted by path; `.git` is passed over
+    git work tree   a folder with `.git`: the tracked files, as they stand in the work tree (submodules too)
+    archive         see `transforms.corpus.archives`
+
+Links are never followed. Whatever is seen and can't be read comes as a refusal with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from model.errors import ConfigError, RecordError
+from transforms.corpus.archives import ArchiveLimits, File, Refused, archive_stem, is_archive, read_archive, safe_path
+from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
+
+_OWNER_AND_NAME = re.compile(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which files of a source are seen at all, by their paths within it; `*` matches `/` too.
+
+    >>> Selection(include=("json/*.py",), exclude=("*/tests/*",)).takes("json/tests/a.py")
+    False
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: str) -> bool:
+        is_included = not self.include or any(fnmatchcase(path, pattern) for pattern in self.include)
+        return is_included and not any(fnmatchcase(path, pattern) for pattern in self.exclude)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One source, opened: made by `open_source`.
+
+    Args:
+        path: The folder, archive or file.
+        repo_name: What its files' `repo_name` says.
+        is_git: Whether only the files that git tracks are taken.
+        limits: What one file and an archive may cost.
+        selection: Which files are seen.
+    """
+
+    path: str
+    repo_name: str
+    is_git: bool = False
+    limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    selection: Selection = field(default_factory=Selection)
+
+    def read(self) -> Iterator[File | Refused]:
+        """Every file that the selection takes, or its refusal, in a fixed order."""
+        return self._entries(self.selection.takes, self.limits)
+
+    def licenses(self) -> dict[str, tuple[str, ...]]:
+        """The licences of each folder that has a licence file. Reads an archive once more."""
+        limits = ArchiveLimits(**{**vars(self.limits), "max_entry_bytes": MAX_LICENSE_BYTES})
+        entries = self._entries(is_license_file, limits)
+        return licenses_by_folder(
+            (entry.path, entry.data.decode("utf-8", "replace")) for entry in entries if isinstance(entry, File)
+        )
+
+    def _entries(self, is_wanted: Callable[[str], bool], limits: ArchiveLimits) -> Iterator[File | Refused]:
+        if os.path.isfile(self.path):
+            if is_archive(self.path):
+                return read_archive(self.path, limits, is_wanted=is_wanted)
+            folder, name = os.path.split(self.path)
+            return _read_files(folder, [name], is_wanted, limits)
+        paths = _tracked(self.path) if self.is_git else _walk(self.path)
+        return _read_files(self.path, paths, is_wanted, limits)
+
+
+def open_source(
+    path: str,
+    *,
+    repo_name: str | None = None,
+    untracked: bool = False,
+    limits: ArchiveLimits = ArchiveLimits(),
+    selection: Selection = Selection(),
+) -> Source:
+    """Looks at what `path` is.
+
+    Args:
+        path: A folder, a git work tree, an archive or a file.
+        repo_name: For `Source.repo_name`; None: `owner/name` of git's `origin`, else the name of folder or archive.
+        untracked: Takes all files of a git work tree, not only the tracked ones.
+        limits: What one file and an archive may cost.
+        selection: Which files are seen.
+
+    Raises:
+        ConfigError: There is nothing to read at `path`, or git can't say which files are tracked.
+    """
+    if not os.path.exists(path):
+        raise ConfigError(f"{path}: no such file or folder")
+    if not (os.path.isdir(path) or os.path.isfile(path)):
+        raise ConfigError(f"{path} is neither a folder nor a file")
+    real = os.path.realpath(path)
+    is_git = os.path.isdir(real) and os.path.exists(os.path.join(real, ".git"))
+    if repo_name is None:
+        repo_name = (_origin(real) if is_git else None) or archive_stem(real)
+    return Source(path=real, repo_name=repo_name, is_git=is_git and not untracked, limits=limits, selection=selection)
+
+
+# --- folders -----------------------------------------------------------------------------------------
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Relative paths of all that isn't a folder below `folder`, depth first, names in code-point order."""
+    below = [""]
+    while below:
+        prefix = below.pop()
+        try:
+            entries = sorted(os.scandir(os.path.join(folder, prefix)), key=lambda entry: entry.name)
+        except OSError:
+            yield prefix  # a folder that can't be listed: reading it is refused with the reason
+            continue
+        folders = []
+        for entry in entries:
+            if entry.name == ".git":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(prefix + entry.name + "/")
+            else:
+                yield prefix + entry.name
+        below += reversed(folders)
+
+
+def _read_files(
+    folder: str, paths: Iterator[str] | list[str], is_wanted: Callable[[str], bool], limits: ArchiveLimits
+) -> Iterator[File | Refused]:
+    for path in paths:
+        try:
+            if is_wanted(path):
+                yield File(safe_path(path), _read_file(os.path.join(folder, path), limits.max_entry_bytes))
+        except RecordError as error:
+            shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
+            yield Refused(shown, error.reason, error.detail)
+
+
+def _read_file(path: str, max_bytes: int) -> bytes:
+    try:
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            raise RecordError("link", "a symbolic link")
+        # Not to follow a link, nor to wait for a pipe, that was put there since.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise RecordError("not_a_file", "a device, pipe or socket")
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise RecordError("unreadable", str(error.strerror)) from None
+    if len(data) > max_bytes:
+        raise RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
+    return data
+
+
+# --- git ---------------------------------------------------------------------------------------------
+
+
+def _tracked(folder: str) -> list[str]:
+    listing = _git(folder, "ls-files", "-z", "--cached", "--recurse-submodules")
+    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+
+
+def _origin(folder: str) -> str | None:
+    """`owner/name` of the remote `origin`. Never more of its address, which may hold a password."""
+    try:
+        address = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
+    except ConfigError:
+        return None
+    found = _OWNER_AND_NAME.search(address) if "://" in address or "@" in address else None
+    return found.group(1) if found else None
+
+
+def _git(folder: str, *words: str) -> bytes:
+    # A repository's own configuration may name a program as its file-system monitor: it is not run.
+    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", *words]
+    try:
+        return subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
+    except FileNotFoundError:
+        why = "git is not installed"
+    except subprocess.CalledProcessError as error:
+        why = (error.stderr.decode("utf-8", "replace").strip().splitlines() or [f"git exited with {error.returncode}"])[
+            0
+        ]
+    raise ConfigError(f"{folder}: can't list the tracked files: {why}; --untracked takes all files without asking git")

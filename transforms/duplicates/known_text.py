@@ -1,0 +1,243 @@
+"""Known text: what the model wrote that stands word for word in a file of a corpus. Memorised code is not new code.
+
+    python -m transforms.duplicates.known_text INDEX 'corpus/**/*.parquet'
+
+    INDEX/hashes.npy    the 20-grams of all files, hashed (`ngrams.py`) and sorted  | mapped into memory: all workers of
+    INDEX/owners.npy    which file each stands in, two files a 20-gram at most      | a machine share them
+    INDEX/files.arrow   the files: path, repository, licences, content hash
+    INDEX/index.json    counts, and the hash that goes into the lineage
+
+Two files are enough: one of them may be the answer's own source, which doesn't count. 20 tokens, since shorter runs are
+idiom. Building takes disk in place of memory: hashes go to buckets by their first bits, and each bucket is sorted by
+itself. Cost: 12 bytes a token of corpus.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from model.errors import ConfigError
+from transforms.rows.ngrams import distinct, text_ngrams
+
+COPY_TOKENS = 20
+MAX_OWNERS = 2
+NUM_BUCKETS = 256
+_BATCH_FILES = 4096
+MAX_COPIES = 5
+_BUCKET_BITS = np.uint64(56)
+_FORMAT = 1
+_ENTRY = np.dtype([("hash", "<u8"), ("owner", "<u4")])
+_FILES_SCHEMA = pa.schema(
+    [("path", pa.string()), ("repo_name", pa.string()), ("licences", pa.list_(pa.string())), ("sha256", pa.string())]
+)
+COPY_TYPE = pa.struct(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("repo_name", pa.string(), nullable=False),
+        pa.field("licences", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+    ]
+)
+"""A `Copy` in a row's column `verbatim_copies`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file of the corpus; `content_sha256` tells an answer's own source from other files."""
+
+    text: str
+    content_sha256: str
+    path: str = ""
+    repo_name: str = ""
+    licences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Where text stands as well. `num_tokens` is the longest run that both share."""
+
+    path: str
+    repo_name: str
+    licences: tuple[str, ...]
+    content_sha256: str
+    num_tokens: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a row's column."""
+        return {**asdict(self), "licences": list(self.licences)}
+
+
+class KnownText:
+    """An index, opened. Thread-safe. Raises ConfigError where the folder holds none.
+
+    Args:
+        folder: What `build` made.
+    """
+
+    def __init__(self, folder: str | Path):
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            self._hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
+            self._owners = np.load(folder / "owners.npy", mmap_mode="r", allow_pickle=False)
+            self._files = pa.ipc.open_file(pa.memory_map(str(folder / "files.arrow"))).read_all()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise ConfigError(
+                f"known text {folder}: {error}; make it by python -m transforms.duplicates.known_text"
+            ) from None
+        if about.get("format") != _FORMAT:
+            raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {_FORMAT}")
+        self.version = str(about["sha256"])[:16]
+
+    def copies_of(self, text: str, own: Collection[str] = ()) -> list[Copy]:
+        """The files that share 20 tokens or more with a text, but for those whose content hash is in `own`: longest run
+        first, `MAX_COPIES` at most."""
+        grams = text_ngrams(text, COPY_TOKENS)
+        if not len(grams) or not len(self._hashes):
+            return []
+        positions: dict[int, list[int]] = {}
+        first = np.searchsorted(self._hashes, grams)
+        for position, at in enumerate(first.tolist()):
+            while at < len(self._hashes) and self._hashes[at] == grams[position]:
+                positions.setdefault(int(self._owners[at]), []).append(position)
+                at += 1
+        copies = [
+            self._copy(owner, _longest_run(where) + COPY_TOKENS - 1) for owner, where in sorted(positions.items())
+        ]
+        others = [copy for copy in copies if copy.content_sha256 not in own]
+        return sorted(others, key=lambda copy: -copy.num_tokens)[:MAX_COPIES]
+
+    def _copy(self, owner: int, num_tokens: int) -> Copy:
+        row = self._files.slice(owner, 1).to_pylist()[0]
+        return Copy(row["path"], row["repo_name"], tuple(row["licences"]), row["sha256"], num_tokens)
+
+
+@functools.lru_cache(maxsize=4)
+def open_known_text(folder: str) -> KnownText:
+    """One index a folder and process. Raises ConfigError."""
+    return KnownText(folder)
+
+
+def _longest_run(positions: Sequence[int]) -> int:
+    best = run = 1
+    for before, after in itertools.pairwise(positions):
+        run = run + 1 if after == before + 1 else 1
+        best = max(best, run)
+    return best
+
+
+def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
+    """Writes an index of files into a new folder and returns how many files it holds. Raises ConfigError where the
+    folder is there."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ConfigError(f"{folder} is there already; name a new folder") from None
+    spools = [open(folder / f"bucket-{bucket:03}", "wb") for bucket in range(NUM_BUCKETS)]  # noqa: SIM115
+    try:
+        count = _spool(folder, files, spools)
+    finally:
+        for spool in spools:
+            spool.close()
+    digest = _merge(folder)
+    about = {"format": _FORMAT, "files": count, "ngram_tokens": COPY_TOKENS, "sha256": digest}
+    (folder / "index.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    return count
+
+
+def _spool(folder: Path, files: Iterable[KnownFile], spools: Sequence[Any]) -> int:
+    """Writes the table of files, and each file's hashes to the buckets of their first bits."""
+    owner, rows = 0, list[dict[str, Any]]()
+    with pa.ipc.new_file(str(folder / "files.arrow"), _FILES_SCHEMA) as writer:
+        for owner, file in enumerate(files, start=1):
+            about = {"path": file.path, "repo_name": file.repo_name, "sha256": file.content_sha256}
+            rows.append({**about, "licences": list(file.licences)})
+            if len(rows) == _BATCH_FILES:
+                writer.write_table(pa.Table.from_pylist(rows, _FILES_SCHEMA))
+                rows.clear()
+            grams = distinct(text_ngrams(file.text, COPY_TOKENS))
+            entries = np.empty(len(grams), dtype=_ENTRY)
+            entries["hash"], entries["owner"] = grams, owner - 1
+            edges = np.searchsorted(grams >> _BUCKET_BITS, np.arange(NUM_BUCKETS + 1, dtype=np.uint64))
+            for bucket in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
+                spools[bucket].write(entries[edges[bucket] : edges[bucket + 1]].tobytes())
+        writer.write_table(pa.Table.from_pylist(rows, _FILES_SCHEMA))
+    return owner
+
+
+def _merge(folder: Path) -> str:
+    """Sorts the buckets into the two arrays, and removes them. Returns the hash of what was written."""
+    digest, counts = hashlib.sha256(), []
+    for bucket in range(NUM_BUCKETS):
+        path = folder / f"bucket-{bucket:03}"
+        entries = _first_owners(np.fromfile(path, _ENTRY))
+        entries.tofile(path)
+        digest.update(entries.tobytes())
+        counts.append(len(entries))
+    total, at = sum(counts), 0
+    hashes = np.lib.format.open_memmap(folder / "hashes.npy", "w+", "<u8", (total,))
+    owners = np.lib.format.open_memmap(folder / "owners.npy", "w+", "<u4", (total,))
+    for bucket, count in enumerate(counts):
+        path = folder / f"bucket-{bucket:03}"
+        entries = np.fromfile(path, _ENTRY)
+        hashes[at : at + count], owners[at : at + count] = entries["hash"], entries["owner"]
+        at += count
+        path.unlink()
+    hashes.flush()
+    owners.flush()
+    digest.update((folder / "files.arrow").read_bytes())
+    return digest.hexdigest()
+
+
+def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sorted by hash, with the first `MAX_OWNERS` files of each."""
+    entries = entries[np.lexsort((entries["owner"], entries["hash"]))]
+    same = entries["hash"][MAX_OWNERS:] == entries["hash"][:-MAX_OWNERS]
+    return entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
+
+
+def corpus_files(patterns: Sequence[str]) -> Iterable[KnownFile]:
+    """The files of a corpus in Parquet, in the column layouts that all jobs know. Raises ConfigError."""
+    import glob
+
+    import pyarrow.parquet as pq
+
+    from transforms.filters.licenses import file_licences
+    from transforms.rows.columns import ColumnOverrides, resolve_columns
+    from transforms.rows.row import content_sha256
+
+    paths = sorted({path for pattern in patterns for path in glob.glob(pattern, recursive=True)})
+    if not paths:
+        raise ConfigError(f"nothing matches {' '.join(patterns)}")
+    for path in paths:
+        file = pq.ParquetFile(path)
+        columns = resolve_columns(file.schema_arrow, ColumnOverrides())
+        names = (columns.content, columns.path, columns.repo_name, columns.license)
+        for batch in file.iter_batches(batch_size=256, columns=[name for name in names if name]):
+            for row in batch.to_pylist():
+                text, where, repo, licences = (row.get(name) if name else None for name in names)
+                if isinstance(text, str):
+                    found = [licences] if isinstance(licences, str) else [str(name) for name in licences or ()]
+                    sha256 = content_sha256(text)
+                    yield KnownFile(text, sha256, str(where or ""), str(repo or ""), file_licences(text, found))
+
+
+if __name__ == "__main__":
+    try:
+        print(f"{build(sys.argv[1], corpus_files(sys.argv[2:]))} files")
+    except (ConfigError, IndexError) as problem:
+        sys.exit(f"verbatim: {problem or 'give a folder to make and the files to read'}")

@@ -1,0 +1,165 @@
+# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
+"""Which licences a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of
+repositories.
+
+A file's own words go before its repository's: an SPDX line, then a header's sentence, then the licence column.
+Identifiers are normalised
+with `license-expression`; of "MIT OR GPL-3.0" one allowed choice is enough, of "MIT AND GPL-3.0" all must be.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.errors import ConfigError
+from transforms.corpus.licenses import declared_licenses, license_of_text
+
+PERMISSIVE = (
+    "0BSD", "AFL-3.0", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0",
+    "NCSA", "PSF-2.0", "Python-2.0", "UPL-1.0", "Unlicense", "WTFPL", "Zlib",
+)  # fmt: skip
+"""Blue Oak Council's list (bronze and better) of those that Stack v2 met most."""
+_HEADER_CHARS = 4096
+_HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (identifier, re.compile(pattern, re.IGNORECASE))
+    for identifier, pattern in (
+        ("Apache-2.0", r"licensed under the apache license,? version 2\.0"),
+        ("AGPL-3.0-or-later", r"gnu affero general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
+        ("LGPL-3.0-or-later", r"gnu lesser general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
+        (
+            "LGPL-2.1-or-later",
+            r"gnu (?:lesser|library) general public license[^.]{0,200}version 2(?:\.1)?[^.]{0,80}or[^.]{0,20}later",
+        ),
+        ("GPL-3.0-or-later", r"gnu general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
+        ("GPL-2.0-or-later", r"gnu general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,20}later"),
+        ("GPL-2.0-only", r"gnu general public license (?:as published[^.]{0,80})?version 2"),
+        ("MPL-2.0", r"mozilla public license,? v(?:ersion|\.)? ?2\.0"),
+        ("MIT", r"(?:licensed|released|distributed|available) under (?:the )?(?:terms of the )?mit licen[cs]e"),
+        ("BSD-3-Clause", r"use of this source code is governed by a bsd-style license"),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicencePolicy:
+    """What is allowed.
+
+    Args:
+        allow: SPDX identifiers; empty allows all that isn't denied.
+        deny: SPDX identifiers; denied even where `allow` holds them.
+        unknown_is_allowed: Whether files without a recognised licence pass.
+        opted_out: Lower-case repository names whose files are left out.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    unknown_is_allowed: bool = True
+    opted_out: frozenset[str] = frozenset()
+
+    def reason(self, expressions: Sequence[str], repo_name: str = "") -> str | None:
+        """Why a file is to be rejected, or None: `repository_opted_out`, `licence_denied`, `licence_not_allowed`,
+        `licence_unknown`."""
+        if repo_name.lower() in self.opted_out:
+            return "repository_opted_out"
+        parsed = [expression for expression in map(_parse, expressions) if expression is not None]
+        if not parsed:
+            return None if self.unknown_is_allowed else "licence_unknown"
+        if any(not _is_met(expression, self._is_not_denied) for expression in parsed):
+            return "licence_denied"
+        if self.allow and any(not _is_met(expression, self._is_allowed) for expression in parsed):
+            return "licence_not_allowed"
+        return None
+
+    def _is_not_denied(self, identifier: str) -> bool:
+        return identifier not in self.deny
+
+    def _is_allowed(self, identifier: str) -> bool:
+        return identifier in self.allow and identifier not in self.deny
+
+
+def make_policy(
+    allow: Iterable[str] = (),
+    deny: Iterable[str] = (),
+    *,
+    unknown_is_allowed: bool = True,
+    opt_out_files: Iterable[str] = (),
+) -> LicencePolicy:
+    """Checks identifiers and reads opt-out lists (one `owner/name` a line, `#` begins a comment). `permissive` in
+    `allow` stands for
+    `PERMISSIVE`. Raises ConfigError."""
+    allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
+    return LicencePolicy(
+        allow=tuple(sorted({_identifier(name) for name in allowed})),
+        deny=tuple(sorted({_identifier(name) for name in deny})),
+        unknown_is_allowed=unknown_is_allowed,
+        opted_out=frozenset(name for file in opt_out_files for name in read_opt_out(file)),
+    )
+
+
+def read_opt_out(path: str | Path) -> list[str]:
+    """The repositories of an opt-out list, in lower case. Raises ConfigError."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"opt-out list {path} can't be read: {error}") from None
+    return [name.lower() for line in lines if (name := line.partition("#")[0].strip())]
+
+
+def file_licences(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
+    """The licences of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones
+    left out).
+
+    >>> file_licences("# Licensed under the Apache License, Version 2.0", ["MIT"])
+    ('Apache-2.0',)
+    """
+    if declared := declared_licenses(text):
+        return declared
+    head = text[:_HEADER_CHARS]
+    if re.search(r"(?i)licen[cs]e|permission is hereby|redistribution", head):
+        flat = " ".join(re.sub(r"(?m)^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", " ", head).split())
+        for identifier, pattern in _HEADERS:
+            if pattern.search(flat):
+                return (identifier,)
+        if (full := license_of_text(flat)) is not None:
+            return (full,)
+    return tuple(str(parsed) for parsed in map(_parse, repository) if parsed is not None)
+
+
+def _is_met(expression: Any, is_fine: Any) -> bool:
+    """Whether an expression can be satisfied with licences that are fine: one of an OR, all of an AND."""
+    name = type(expression).__name__
+    if name == "OR":
+        return any(_is_met(part, is_fine) for part in expression.args)
+    if name == "AND":
+        return all(_is_met(part, is_fine) for part in expression.args)
+    symbol = getattr(expression, "license_symbol", expression)
+    return bool(is_fine(symbol.key))
+
+
+@functools.cache
+def _spdx() -> Any:
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(expression: str) -> Any | None:
+    from license_expression import ExpressionError, ExpressionParseError
+
+    try:
+        return _spdx().parse(expression, validate=True)
+    except (ExpressionError, ExpressionParseError):
+        return None
+
+
+def _identifier(name: str) -> str:
+    parsed = _parse(name)
+    if parsed is None or not hasattr(parsed, "key"):
+        raise ConfigError(f"{name!r} is no SPDX licence identifier; see https://spdx.org/licenses/")
+    return str(parsed.key)

@@ -1,0 +1,219 @@
+"""The engine as a model handler of Beam's `RunInference`, for pipelines of one's own.
+
+    prompts -> BatchElements -> JaxModelHandler.run_inference -> PredictionResult(example, Answer, model)
+                                        |
+                          one engine a process (transforms.generation.engine): batches of all threads share its slots
+
+An element is a text, token ids or a `Request`. A prompt that can't be run (too long, not valid text) gets an `Answer`
+that says so, and its batch goes on: `answer.reason` tells the two apart. What breaks the engine itself is raised, so
+that the runner retries the batch. Jobs don't use this: `transforms.generation.work` keeps more in flight and commits
+units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from model.engine.requests import Completion, Generator, Request, Sampling
+from model.errors import ConfigError, RecordError
+from model.tokenizer import Tokenizer
+from transforms.generation.engine import EngineSpec, acquire_engine
+from transforms.rows.row import derive_seed
+
+Prompt = str | Sequence[int] | Request
+
+# A batch holds its thread until its last prompt is done, so it should be several times the engine's slots.
+_MIN_BATCH, _MAX_BATCH = 128, 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What became of one prompt.
+
+    Args:
+        text: What the model wrote, without control tokens; bytes that aren't UTF-8 stand as U+FFFD.
+        completion: Tokens, why they ended, their mean log-probability; None where the prompt failed.
+        reason: "" or why the prompt wasn't run, as a snake_case word such as `prompt_too_long`.
+        detail: One line for a person about it.
+    """
+
+    text: str = ""
+    completion: Completion | None = None
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the prompt wasn't run."""
+        return self.completion is None
+
+
+@dataclass
+class LoadedModel:
+    """What Beam holds of a loaded model: weakly, which a frozen slots class wouldn't allow."""
+
+    engine: Generator
+    tokenizer: Tokenizer
+
+
+class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
+    """Runs prompts on this process's engine.
+
+    >>> RunInference(JaxModelHandler("embedded", max_new_tokens=32))  # doctest: +SKIP
+
+    Args:
+        model: A checkpoint's folder or URL, or `embedded`.
+        max_prompt_tokens: The longest prompt, in tokens; a longer one gets a failed answer.
+        max_new_tokens: The longest completion, in tokens.
+        sampling: How tokens are drawn for texts and token ids, greedy if left out. Each prompt's seed derives from
+            this one's and the prompt, so that the same prompt gets the same answer wherever it runs.
+        stop_ids: Ids that end a text's or token ids' completion; the end of the sequence, of the file and of a
+            turn if None.
+        determinism: `fast` or `exact` (`model.engine.EngineOptions`).
+        slots: Prompts decoded at once; chosen for the device if None.
+        dtype: Of weights, activations and caches; chosen for the device if None.
+        weights: `int8` holds weights in 8 bits; None in the compute type.
+        prompt_cache: `int8` holds prompts' keys and values in 8 bits; `compute` in the compute type.
+        prompt_lookup: Whether to draft by prompt lookup: `off`, `always`, or `auto` where measured to be faster.
+        min_batch_size: Fewest prompts in a batch but for the last ones.
+        max_batch_size: Most prompts in a batch. Larger keeps slots fuller; smaller loses less where a batch is retried.
+        compile_cache: Folder of XLA's persistent compilation cache.
+        kwargs: What else `ModelHandler` takes, such as `max_batch_duration_secs`. Sharing a model across processes is
+            refused: run one worker process a device instead.
+
+    Raises:
+        ConfigError: A setting that can't work; in the worker, a model that can't be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        max_prompt_tokens: int = 896,
+        max_new_tokens: int = 128,
+        sampling: Sampling | None = None,
+        stop_ids: Iterable[int] | None = None,
+        determinism: Literal["exact", "fast"] = "fast",
+        slots: int | None = None,
+        dtype: Literal["float32", "bfloat16"] | None = None,
+        weights: Literal["int8"] | None = None,
+        prompt_cache: Literal["compute", "int8"] = "compute",
+        prompt_lookup: Literal["off", "auto", "always"] = "auto",
+        min_batch_size: int = _MIN_BATCH,
+        max_batch_size: int = _MAX_BATCH,
+        compile_cache: str | None = None,
+        **kwargs: Any,
+    ):
+        if kwargs.get("large_model") or kwargs.get("model_copies") is not None:
+            raise ConfigError(
+                "large_model and model_copies share a model between processes, but a device has one owner; "
+                "run one worker process a device instead (its threads share the engine)"
+            )
+        if min(max_prompt_tokens, max_new_tokens) < 1:
+            raise ConfigError(f"max_prompt_tokens={max_prompt_tokens}, max_new_tokens={max_new_tokens}; least is 1")
+        super().__init__(min_batch_size=min_batch_size, max_batch_size=max_batch_size, **kwargs)
+        self._spec = EngineSpec(
+            model=model,
+            max_prompt_tokens=max_prompt_tokens,
+            max_new_tokens=max_new_tokens,
+            determinism=determinism,
+            slots=slots,
+            dtype=dtype,
+            weights=weights,
+            prompt_cache=prompt_cache,
+            prompt_lookup=prompt_lookup,
+            compile_cache=compile_cache,
+        )
+        self._sampling = Sampling() if sampling is None else sampling
+        self._stop_ids = None if stop_ids is None else frozenset(stop_ids)
+
+    def load_model(self) -> LoadedModel:
+        """The process's engine for these settings, made on the first call, and the model's vocabulary."""
+        return LoadedModel(engine=acquire_engine(self._spec), tokenizer=Tokenizer.load(self._spec.model))
+
+    def run_inference(
+        self, batch: Sequence[Prompt], model: LoadedModel, inference_args: dict[str, Any] | None = None
+    ) -> list[PredictionResult]:
+        """Runs a batch of prompts; one result each, in order. May be called by many threads at once."""
+        asked = [self._request_or_fault(prompt, model.tokenizer) for prompt in batch]
+        futures = iter(model.engine.submit([request for request in asked if isinstance(request, Request)]))
+        waiting = [next(futures) if isinstance(request, Request) else request for request in asked]
+        return [
+            PredictionResult(prompt, _answer(outcome, model.tokenizer), self._spec.model)
+            for prompt, outcome in zip(batch, waiting, strict=True)
+        ]
+
+    def get_num_bytes(self, batch: Sequence[Prompt]) -> int:
+        """Bytes of a batch, for Beam's metrics: a character or 4 bytes an id, without pickling."""
+        return sum(map(_num_bytes, batch))
+
+    def get_metrics_namespace(self) -> str:
+        """Where Beam counts inferences and latencies."""
+        return "BeamML_Codemill"
+
+    def validate_inference_args(self, inference_args: dict[str, Any] | None) -> None:
+        """Refuses arguments for a whole batch, since a request says for itself how it is run."""
+        if inference_args:
+            raise ConfigError(
+                f"inference_args are {', '.join(inference_args)}; give them to JaxModelHandler, or elements "
+                "of type model.engine.requests.Request"
+            )
+
+    def update_model_path(self, model_path: str | None = None) -> None:
+        """Refuses another model in a running pipeline: a device holds one engine's weights and caches."""
+        if model_path and model_path != self._spec.model:
+            raise ConfigError(f"the model can't change to {model_path} while the pipeline runs; start another pipeline")
+
+    def _request_or_fault(self, prompt: Prompt, tokenizer: Tokenizer) -> Request | RecordError:
+        if isinstance(prompt, Request):
+            return prompt
+        try:
+            ids = _token_ids(prompt, tokenizer)
+        except RecordError as error:
+            return error
+        return Request(
+            prompt=ids,
+            max_new_tokens=self._spec.max_new_tokens,
+            stop_ids=_final_ids(tokenizer) if self._stop_ids is None else self._stop_ids,
+            sampling=replace(self._sampling, seed=derive_seed(self._sampling.seed, *ids)),
+        )
+
+
+def _token_ids(prompt: Any, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """A prompt's ids; a text begins a sequence, ids stand as they are. Raises RecordError."""
+    if isinstance(prompt, str):
+        return (tokenizer.bos, *tokenizer.encode(prompt))
+    try:
+        return tuple(int(id_) for id_ in prompt)
+    except (TypeError, ValueError):
+        raise RecordError(
+            "prompt_not_readable", f"got a {type(prompt).__name__}; a prompt is a text, token ids or a Request"
+        ) from None
+
+
+def _final_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    return frozenset((tokenizer.eos, tokenizer.file_separator, tokenizer.end_of_turn))
+
+
+def _answer(outcome: Future[Completion] | RecordError, tokenizer: Tokenizer) -> Answer:
+    try:
+        if isinstance(outcome, RecordError):
+            raise outcome
+        completion = outcome.result()
+    except RecordError as error:
+        return Answer(reason=error.reason, detail=error.detail)
+    return Answer(text=tokenizer.decode(completion.tokens), completion=completion)
+
+
+def _num_bytes(prompt: Prompt) -> int:
+    if isinstance(prompt, Request):
+        return 4 * len(prompt.prompt)
+    try:
+        return len(prompt) if isinstance(prompt, str) else 4 * len(prompt)
+    except TypeError:  # no prompt at all, which `run_inference` says of it
+        return 0

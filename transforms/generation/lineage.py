@@ -1,0 +1,106 @@
+"""The lineage of one generated row: everything that its text depends on, so that it can be made again or explained.
+
+The engine's part (`engine`) is one JSON string: versions, device and shapes. It repeats in every row of a
+job and costs next to nothing in Parquet's dictionary encoding, while a row stays explained when it leaves its dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from model.engine.requests import Completion
+from transforms.generation.stages import sample_request
+from transforms.rows.row import Row
+from transforms.tasks.base import TaskRequest
+
+LINEAGE_TYPE = pa.struct(
+    [
+        pa.field("source_uri", pa.large_string(), nullable=False),
+        pa.field("source_row_group", pa.int32(), nullable=False),
+        pa.field("source_row", pa.int64(), nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("redacted_sha256", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("template_version", pa.string(), nullable=False),
+        pa.field("prompt_format", pa.string(), nullable=False),
+        pa.field("prompt_sha256", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("checkpoint_sha256", pa.string(), nullable=False),
+        pa.field("determinism", pa.string(), nullable=False),
+        pa.field("engine", pa.string(), nullable=False),
+        pa.field("filter_version", pa.string(), nullable=False),
+        pa.field("temperature", pa.float32(), nullable=False),
+        pa.field("top_k", pa.int32(), nullable=False),
+        pa.field("top_p", pa.float32(), nullable=False),
+        pa.field("seed", pa.uint32(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),  # which of the target's samples, from 0
+        pa.field("agreement", pa.float32()),  # mean edit similarity to the others that passed; null for a lone one
+        pa.field("prompt_tokens", pa.int32(), nullable=False),
+        pa.field("completion_tokens", pa.int32(), nullable=False),
+        pa.field("mean_logprob", pa.float32(), nullable=False),
+        pa.field("finish_reason", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobLineage:
+    """The part of the lineage that is the same for all rows of a job."""
+
+    task: str
+    template_version: str
+    model: str
+    checkpoint_sha256: str
+    determinism: str
+    engine: Mapping[str, Any]
+    filter_version: str = "none"
+
+    def of(
+        self, row: Row, request: TaskRequest, completion: Completion, *, sample: int = 0, agreement: float | None = None
+    ) -> dict[str, Any]:
+        """Returns the values of `LINEAGE_TYPE` for one answer."""
+        sampling = sample_request(request.request, sample).sampling
+        return {
+            "source_uri": row.source.uri,
+            "source_row_group": row.source.row_group,
+            "source_row": row.source.row,
+            "content_sha256": row.content_sha256,
+            "redacted_sha256": row.redacted_sha256,
+            "target": request.target,
+            "task": self.task,
+            "template_version": self.template_version,
+            "prompt_format": request.prompt_format,
+            "prompt_sha256": prompt_sha256(request.request.prompt),
+            "model": self.model,
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "determinism": self.determinism,
+            "engine": json.dumps(self.engine, sort_keys=True),
+            "filter_version": self.filter_version,
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "sample": sample,
+            "agreement": agreement,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": len(completion.tokens),
+            "mean_logprob": completion.mean_logprob,
+            "finish_reason": completion.finish_reason,
+        }
+
+
+def prompt_sha256(prompt: Sequence[int]) -> str:
+    """The hash of a prompt: SHA-256 of its ids as little-endian 32-bit numbers, in hex.
+
+    >>> prompt_sha256([1, 2]) == prompt_sha256((1, 2)) != prompt_sha256([2, 1])
+    True
+    """
+    return hashlib.sha256(np.asarray(prompt, dtype="<i4").tobytes()).hexdigest()

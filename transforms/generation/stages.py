@@ -1,0 +1,277 @@
+"""The pure-Python part of generation over one row: filter, ask, judge, choose among samples, filter what was written.
+
+Runs in the row pool's processes (`transforms.row_pool`), where a row travels once each way. Nothing here knows the
+engine: `prepare` gives requests, `judge` takes the completions of all of a row's requests at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from model.engine.requests import Completion, Request
+from model.errors import RecordError
+from transforms.duplicates.known_text import open_known_text
+from transforms.generation.selection import choose_samples
+from transforms.rows.row import Rejection, Row, content_sha256, derive_seed
+from transforms.scanning import ContentFilter
+from transforms.scanning.policy import VERBATIM_COPY
+from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What came of one row before the engine.
+
+    Args:
+        row: The row, its content redacted.
+        requests: What to ask, in order.
+        rejected_targets: Targets that no prompt could be built for.
+        rejection: Why the row as a whole is rejected, or None.
+        findings: What the input filter found, counted by `type/action`.
+    """
+
+    row: Row
+    requests: tuple[TaskRequest, ...] = ()
+    rejected_targets: tuple[RejectedTarget, ...] = ()
+    rejection: Rejection | None = None
+    findings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A row with all that the engine gave for it: per request, each sample's completion or why there is none."""
+
+    row: Row
+    requests: tuple[TaskRequest, ...]
+    samples: tuple[tuple[Completion | Rejection, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One answer that is kept: of which request and sample, what it became, and how far other samples agree."""
+
+    request: int
+    sample: int
+    accepted: Accepted
+    agreement: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of a row's requests: each has kept answers or stands among the rejected.
+
+    Args:
+        kept: Answers that are kept, in request order.
+        rejected: Targets without one.
+        nested: The columns of the one row that the file becomes, where that was asked for and something was kept.
+        sample_fates: Of the samples beyond the kept ones: how many were rejected, or passed over.
+    """
+
+    kept: tuple[Kept, ...]
+    rejected: tuple[RejectedTarget, ...]
+    nested: Mapping[str, Any] | None = None
+    sample_fates: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowStages:
+    """What the pool runs.
+
+    Args:
+        task: Chooses targets, builds prompts, judges answers.
+        content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
+        keep: Distinct answers that are kept of each target's samples, at most.
+        nest: Whether a file becomes one row; the task is a `NestingTask` then.
+        known_text: Folder of an index of known text (`transforms.duplicates.known_text`); what an answer shares with
+            other files goes into its row, or rejects it, as the policy says. "" looks for nothing.
+        answer_tokenizer: Reads rejected answers, so that they are kept, but for those that the filter finds something
+            in; "" keeps none.
+    """
+
+    task: Task
+    content_filter: ContentFilter | None = None
+    keep: int = 1
+    nest: bool = False
+    answer_tokenizer: str = ""
+    known_text: str = ""
+
+    def open(self) -> None:
+        """Makes the scanner; tasks open their tokenizers on first use."""
+        if self.content_filter is not None:
+            self.content_filter.open()
+        if self.known_text:
+            open_known_text(self.known_text)
+
+    def prepare(self, row: Row) -> Prepared:
+        """Filters and redacts the row, then chooses its targets and builds their prompts."""
+        if self.content_filter is None:
+            return self._ask(row)
+        try:
+            outcome = self.content_filter.filter_input(row.content, row.language, row.path)
+        except Exception as error:  # a bug must cost one row, and must be seen: it is counted and named
+            _log_fault(error, "the input filter failed on %s", row.source)
+            return Prepared(row, rejection=Rejection("filter_input", "stage_error", type(error).__name__))
+        findings = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
+        if outcome.dropped is not None:
+            detail = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
+            rejection = Rejection("filter_input", outcome.dropped, detail and f"by rule {detail}")
+            return Prepared(row, rejection=rejection, findings=findings)
+        if outcome.text != row.content:
+            row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
+        return replace(self._ask(row), findings=findings)
+
+    def judge(self, answers: Answers) -> Judged:
+        """Judges all answers to a row's requests, and nests them where that was asked for."""
+        kept: list[Kept] = []
+        rejected: list[RejectedTarget] = []
+        fates: Counter[str] = Counter()
+        for number, (request, samples) in enumerate(zip(answers.requests, answers.samples, strict=True)):
+            verdicts = [self._with_answer(self._verdict(answers.row, request, sample), sample) for sample in samples]
+            chosen = self._choose(number, verdicts, samples)
+            refused = [verdict for verdict in verdicts if isinstance(verdict, RejectedTarget)]
+            kept += chosen
+            if not chosen:
+                rejected.append(_most_frequent(refused))
+            if len(samples) > 1:
+                fates.update({"kept": len(chosen), "passed_over": len(samples) - len(chosen) - len(refused)})
+                fates.update(verdict.rejection.reason for verdict in refused)
+        if not (self.nest and kept):
+            return Judged(tuple(map(_light, kept)), tuple(rejected), None, fates)
+        return self._nested(answers, kept, rejected, fates)
+
+    def _ask(self, row: Row) -> Prepared:
+        try:
+            asked = list(self.task.requests(row))
+        except RecordError as error:
+            return Prepared(row, rejection=Rejection("targets", error.reason, error.detail))
+        except Exception as error:
+            _log_fault(error, "task %s failed on %s", self.task.name, row.source)
+            return Prepared(row, rejection=Rejection("targets", "stage_error", type(error).__name__))
+        if not asked:
+            return Prepared(row, rejection=Rejection("targets", "no_target", "the task found nothing to ask for"))
+        requests = tuple(item for item in asked if isinstance(item, TaskRequest))
+        return Prepared(row, requests, tuple(item for item in asked if isinstance(item, RejectedTarget)))
+
+    def _verdict(self, row: Row, request: TaskRequest, sample: Completion | Rejection) -> Accepted | RejectedTarget:
+        """Judges one answer and looks at what it says in context: what would be redacted may not be written."""
+        if isinstance(sample, Rejection):
+            return RejectedTarget(target=request.target, rejection=sample)
+        try:
+            verdict = self.task.accept(row, request, sample)
+            if isinstance(verdict, RejectedTarget):
+                return verdict
+            if self.known_text:
+                verdict = self._with_copies(row, request, verdict)
+            if self.content_filter is None or isinstance(verdict, RejectedTarget):
+                return verdict if isinstance(verdict, RejectedTarget) else _without_context(verdict)
+            findings = self.content_filter.filter_output(*verdict.written, row.language, row.path)
+        except RecordError as error:
+            return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
+        except Exception as error:
+            _log_fault(error, "task %s failed to judge %s of %s", self.task.name, request.target, row.source)
+            rejection = Rejection("judge", "stage_error", type(error).__name__)
+            return RejectedTarget(target=request.target, rejection=rejection)
+        reason = self.content_filter.output_reason(findings)
+        if reason is None:
+            return _without_context(verdict)
+        rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
+        return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
+
+    def _with_copies(self, row: Row, request: TaskRequest, verdict: Accepted) -> Accepted | RejectedTarget:
+        """Notes in which other files the answer stands; rejects it where the policy says drop."""
+        action = self.content_filter.policy.actions[VERBATIM_COPY] if self.content_filter is not None else "keep"
+        own = {row.content_sha256, row.redacted_sha256}
+        copies = open_known_text(self.known_text).copies_of(verdict.written[1], own) if action != "off" else []
+        if copies and action == "drop":
+            first = copies[0]
+            licences = ", ".join(first.licences) or "no licence found"
+            detail = f"{first.num_tokens} tokens of {first.repo_name} {first.path} ({licences})"
+            return RejectedTarget(target=request.target, rejection=Rejection("filter_output", VERBATIM_COPY, detail))
+        return replace(verdict, columns={**verdict.columns, "verbatim_copies": [copy.to_dict() for copy in copies]})
+
+    def _with_answer(
+        self, verdict: Accepted | RejectedTarget, sample: Completion | Rejection
+    ) -> Accepted | RejectedTarget:
+        """A rejected target with what the model wrote, for a person to look at."""
+        if not self.answer_tokenizer or isinstance(verdict, Accepted) or isinstance(sample, Rejection):
+            return verdict
+        from transforms.tasks.shared import open_tokenizer
+
+        text = open_tokenizer(self.answer_tokenizer).decode(sample.tokens)
+        if self.content_filter is not None:
+            if verdict.rejection.stage == "filter_output":
+                return verdict
+            findings = self.content_filter.filter_output("", text)
+            if self.content_filter.output_reason(findings) is not None:
+                return verdict
+        return replace(verdict, answer=text)
+
+    def _choose(
+        self,
+        number: int,
+        verdicts: Sequence[Accepted | RejectedTarget],
+        samples: Sequence[Completion | Rejection],
+    ) -> list[Kept]:
+        passed = [
+            (index, verdict, sample.mean_logprob)
+            for index, (verdict, sample) in enumerate(zip(verdicts, samples, strict=True))
+            if isinstance(verdict, Accepted) and isinstance(sample, Completion)
+        ]
+        if not passed:
+            return []
+        chosen = choose_samples([v.written[1] for _, v, _ in passed], [score for *_, score in passed], self.keep)
+        return [Kept(number, passed[c.index][0], passed[c.index][1], c.agreement) for c in chosen]
+
+    def _nested(
+        self, answers: Answers, kept: list[Kept], rejected: list[RejectedTarget], fates: Mapping[str, int]
+    ) -> Judged:
+        assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
+        best = {item.request: item for item in reversed(kept)}  # one answer a target; the first is the best
+        parts = [(answers.requests[i], best[i].accepted) for i in sorted(best)]
+        try:
+            columns = self.task.nest(answers.row, parts)
+        except RecordError as error:
+            rejection = Rejection("nest", error.reason, error.detail)
+            refused = [RejectedTarget(target=request.target, rejection=rejection) for request, _ in parts]
+            return Judged((), (*rejected, *refused), None, fates)
+        if self.known_text:
+            copies = [copy for _, accepted in parts for copy in accepted.columns["verbatim_copies"]]
+            columns = {**columns, "verbatim_copies": copies}
+        return Judged(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
+
+
+def _log_fault(error: Exception, message: str, *words: Any) -> None:
+    """Logs where it happened and what kind of error it was, never the error's own text, which may quote the row."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error(message + ": %s\n%s", *words, type(error).__name__, where.rstrip())
+
+
+def sample_request(request: Request, sample: int) -> Request:
+    """The request of a further sample: the same prompt with a seed of its own; sample 0 is the request itself."""
+    if sample == 0:
+        return request
+    seed = derive_seed(request.sampling.seed, "sample", sample)
+    return replace(request, sampling=replace(request.sampling, seed=seed))
+
+
+def _without_context(accepted: Accepted) -> Accepted:
+    """Without the file around the text: five thousand answers to one file must not hold it five thousand times."""
+    return replace(accepted, written=("", accepted.written[1], ""))
+
+
+def _light(kept: Kept) -> Kept:
+    """Without the texts that have been looked at already: they needn't travel back."""
+    return replace(kept, accepted=replace(kept.accepted, written=("", "", "")))
+
+
+def _most_frequent(refused: Sequence[RejectedTarget]) -> RejectedTarget:
+    """The rejection that stands for a target whose samples were all rejected; ties fall to the earliest."""
+    reasons = Counter(item.rejection.reason for item in refused)
+    return max(refused, key=lambda item: reasons[item.rejection.reason])

@@ -1,0 +1,317 @@
+"""The work of every generating job: a task's targets go through the engine, and its verdicts come back as rows.
+
+One unit passes these stages; several units are under way at once, so the engine's slots stay full:
+
+    Arrow table -> rows -> [pool: redact, choose targets, build prompts] -> engine -> [pool: judge, filter] -> tables
+
+A row is *kept* when at least one of its targets was accepted, and *rejected* otherwise; each accepted target is one
+output row, each rejected target one rejected record, so both ledgers add up unit by unit.
+
+Cost: the engine's time; the rest runs beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from model.engine.requests import Completion, Generator
+from model.errors import RecordError
+from transforms.duplicates.known_text import COPY_TYPE, open_known_text
+from transforms.generation.engine import EngineSpec, acquire_engine
+from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
+from transforms.generation.row_state import RowState, reject_repeats, rejected_record, row_rejection, verdict_names
+from transforms.generation.stages import Answers, Judged, RowStages, sample_request
+from transforms.row_pool import CRASHED, RowPool, default_workers
+from transforms.rows.columns import (
+    ColumnOverrides,
+    RejectedRow,
+    RowLimits,
+    output_fields,
+    resolve_columns,
+    table_to_rows,
+)
+from transforms.rows.row import REJECTED_SCHEMA, Rejection
+from transforms.scanning import ContentFilter
+from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task
+from transforms.work import Unit, UnitResult, WorkBroken
+
+T = TypeVar("T")
+
+ROWS_PER_CHUNK = (
+    16  # rows that travel to the pool together: enough to hide a pickle, few enough to start the engine early
+)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What `open` made."""
+
+    pool: RowPool
+    generator: Generator
+    lineage: JobLineage
+
+
+@dataclass
+class GenerationWork:
+    """Runs a task over units; see `transforms.work.Work` for the contract.
+
+    Args:
+        task: Chooses targets, builds prompts, judges answers.
+        engine: Which engine to run them on.
+        columns: The user's overrides of the column presets.
+        limits: Bounds on a row's content.
+        checkpoint_sha256: The model's hash, for the lineage.
+        content_filter: Filters inputs and outputs; None lets everything through.
+        row_workers: Processes for row work; -1 chooses by the machine, 0 runs inline.
+        samples: Answers asked for per target.
+        keep: Distinct ones of them that are kept, at most.
+        nest: Whether a file becomes one row, with all that was accepted put together by the task.
+        distinct: Whether an answer that repeats another of its unit is rejected, where the task can tell; a nested file
+            keeps all of its answers.
+        rejected_answers: Whether rejected targets keep what the model wrote, where the filter finds nothing in it.
+        known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
+    """
+
+    task: Task
+    engine: EngineSpec
+    columns: ColumnOverrides
+    limits: RowLimits
+    checkpoint_sha256: str
+    content_filter: ContentFilter | None = None
+    row_workers: int = -1
+    samples: int = 1
+    keep: int = 1
+    nest: bool = False
+    distinct: bool = True
+    rejected_answers: bool = False
+    known_text: str = ""
+
+    def __post_init__(self) -> None:
+        self._opened: _Opened | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
+        """Input columns (content as redacted), the task's result columns, then `lineage`: a list of them if nested."""
+        copies = pa.field("verbatim_copies", pa.list_(pa.field("item", COPY_TYPE, nullable=False)), nullable=False)
+        extra = [copies] if self.known_text else []
+        if self.nest:
+            assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
+            lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
+            added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
+        else:
+            added = [*self.task.result_schema, *extra, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
+        kept = output_fields(input_schema, resolve_columns(input_schema, self.columns), [f.name for f in added])
+        return pa.schema([*kept, *added])
+
+    def input_columns(self, input_schema: pa.Schema) -> list[str]:
+        """All of them: the output keeps the input's columns."""
+        return list(input_schema.names)
+
+    def open(self) -> None:
+        """Starts the engine and the row pool. Raises ConfigError where the model can't be loaded."""
+        workers = default_workers() if self.row_workers < 0 else self.row_workers
+        stages = RowStages(
+            task=self.task,
+            content_filter=self.content_filter,
+            keep=self.keep,
+            nest=self.nest,
+            answer_tokenizer=self.engine.model if self.rejected_answers else "",
+            known_text=self.known_text,
+        )
+        pool = RowPool(stages, workers)
+        pool.open()
+        generator = acquire_engine(self.engine)
+        lineage = JobLineage(
+            task=self.task.name,
+            template_version=self.task.template_version,
+            # The folder's name: where it lies on this machine is nobody's business once the rows are published.
+            model=os.path.basename(os.path.normpath(self.engine.model)),
+            checkpoint_sha256=self.checkpoint_sha256,
+            determinism=self.engine.determinism,
+            engine=generator.fingerprint(),
+            filter_version=filter_version(self.content_filter, self.known_text),
+        )
+        self._opened = _Opened(pool, generator, lineage)
+
+    def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
+        """Generates for the rows of one unit; blocks until the last answer is judged."""
+        assert self._opened is not None, "open() comes first"
+        column_map = resolve_columns(table.schema, self.columns)
+        unreadable: dict[int, RejectedRow] = {}
+        states: list[RowState] = []
+        for index, item in enumerate(table_to_rows(table, unit, rows, column_map, self.limits)):
+            if isinstance(item, RejectedRow):
+                unreadable[index] = item
+            else:
+                states.append(RowState(index, item))
+        _prepare_and_submit(self._opened, states, self.samples)
+        counts = _judge(self._opened, states)
+        if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
+            reject_repeats(self.task, states)
+        return self._result(table, column_map.content, states, unreadable, counts)
+
+    def heartbeat(self) -> dict[str, float]:
+        """The engine's statistics."""
+        return self._opened.generator.stats() if self._opened is not None else {}
+
+    def close(self) -> None:
+        """Ends the pool; the engine stays with the process (`transforms.generation.engine.release_engines`)."""
+        if self._opened is not None:
+            self._opened.pool.close()
+
+    def _result(
+        self,
+        table: pa.Table,
+        content_column: str,
+        states: Sequence[RowState],
+        unreadable: Mapping[int, RejectedRow],
+        counts: Counter[str],
+    ) -> UnitResult:
+        kept_indices: list[int] = []
+        kept_content: list[str] = []
+        kept_columns: list[Mapping[str, Any]] = []
+        rejected: list[dict[str, Any]] = []
+        by_index = {state.index: state for state in states}
+        for index in range(table.num_rows):
+            if index in unreadable:
+                rejected.append(unreadable[index].record())
+                continue
+            state = by_index[index]
+            outputs = self._outputs(state)
+            kept_indices += [index] * len(outputs)
+            kept_content += [state.row.content] * len(outputs)
+            kept_columns += outputs
+            refused = state.judged.rejected
+            if not outputs:
+                rejected.append(rejected_record("row", state.row, row_rejection(state, refused)))
+            rejected.extend(
+                rejected_record("target", state.row, item.rejection, item.target, item.answer) for item in refused
+            )
+            num_accepted = len({item.request for item in state.judged.kept})
+            counts["targets"] += num_accepted + len(refused)
+            counts["targets_accepted"] += num_accepted
+            counts["targets_rejected"] += len(refused)
+            counts["rows_kept"] += bool(outputs)
+            counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
+            counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
+            counts.update(name for item in state.judged.kept for name in verdict_names(item.accepted.columns))
+            if state.prepared is not None:
+                counts.update({f"found/{name}": count for name, count in state.prepared.findings.items()})
+        counts["rows_in"] = table.num_rows
+        counts["rows_rejected"] = table.num_rows - counts["rows_kept"]
+        counts.update(f"rejected_{r['kind']}/{r['stage']}/{r['reason']}" for r in rejected)
+        kept = self._kept_table(table, content_column, kept_indices, kept_content, kept_columns)
+        return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
+
+    def _outputs(self, state: RowState) -> list[Mapping[str, Any]]:
+        """The result columns and lineage of the row's output rows."""
+        assert self._opened is not None
+        if not state.judged.kept:
+            return []
+        assert state.prepared is not None
+        lineages = []
+        for item in state.judged.kept:
+            request, completion = state.prepared.requests[item.request], state.completions[item.request][item.sample]
+            assert isinstance(completion, Completion), "what was kept was generated"
+            lineages.append(
+                self._opened.lineage.of(state.row, request, completion, sample=item.sample, agreement=item.agreement)
+            )
+        if state.judged.nested is not None:
+            return [{**state.judged.nested, "lineage": lineages}]
+        pairs = zip(state.judged.kept, lineages, strict=True)
+        return [{**item.accepted.columns, "lineage": lineage} for item, lineage in pairs]
+
+    def _kept_table(
+        self,
+        table: pa.Table,
+        content_column: str,
+        indices: Sequence[int],
+        content: Sequence[str],
+        columns: Sequence[Mapping[str, Any]],
+    ) -> pa.Table:
+        """Repeats each source row for each of its accepted targets and appends the results."""
+        schema = self.output_schema(table.schema)
+        places = pa.array(indices, pa.int64())
+        arrays = []
+        for position, output_field in enumerate(schema):
+            if position >= table.num_columns:
+                values = [row[output_field.name] for row in columns]
+                arrays.append(pa.array(values, output_field.type))
+            elif table.schema.names[position] == content_column:
+                arrays.append(pa.array(content, output_field.type))
+            else:
+                # Column by column: the raw content, the bulk of the table, isn't repeated for nothing.
+                arrays.append(table.column(position).take(places).cast(output_field.type))
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def filter_version(content_filter: ContentFilter | None, known_text: str) -> str:
+    """Policy, rules and known text in one word, for the lineage. Raises ConfigError where the index can't be read."""
+    version = content_filter.version if content_filter is not None else "none"
+    return f"{version}/known-{open_known_text(known_text).version}" if known_text else version
+
+
+def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:
+    """Chunk by chunk, so that the engine decodes the first rows while the pool prepares the last."""
+    chunks = list(_chunks(states, ROWS_PER_CHUNK))
+    # Tasks have no use for the input's other columns: the output takes them from the table.
+    calls = [opened.pool.apply("prepare", [replace(state.row, columns={}) for state in chunk]) for chunk in chunks]
+    for chunk, call in zip(chunks, calls, strict=True):
+        for state, prepared in zip(chunk, call(), strict=True):
+            if prepared is CRASHED:
+                state.rejection = Rejection("targets", "crashed_worker", "the row's parser killed its process")
+                continue
+            state.prepared, state.row, state.rejection = prepared, prepared.row, prepared.rejection
+            requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
+            try:
+                futures = opened.generator.submit(requests)
+            except RuntimeError as error:
+                raise WorkBroken(f"the engine takes no more prompts: {error}") from error
+            state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
+
+
+def _judge(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
+    """Waits for the answers and judges them, a chunk of rows at a time."""
+    counts: Counter[str] = Counter()
+    asked = [(state, state.prepared) for state in states if state.prepared is not None]
+    calls = []
+    for chunk in _chunks(asked, ROWS_PER_CHUNK):
+        answers = []
+        for state, prepared in chunk:
+            state.completions = [tuple(_wait(future, counts) for future in samples) for samples in state.futures]
+            answers.append(Answers(state.row, prepared.requests, tuple(state.completions)))
+        calls.append((chunk, opened.pool.apply("judge", answers)))
+    for chunk, call in calls:
+        for (state, prepared), judged in zip(chunk, call(), strict=True):
+            if judged is CRASHED:
+                rejection = Rejection("judge", "crashed_worker", "judging the row's answers killed its process")
+                refused = [RejectedTarget(target=r.target, rejection=rejection) for r in prepared.requests]
+                judged = Judged((), tuple(refused))
+            state.judged = replace(judged, rejected=(*prepared.rejected_targets, *judged.rejected))
+    return counts
+
+
+def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Rejection:
+    try:
+        completion = future.result()
+    except RecordError as error:
+        return Rejection("generate", error.reason, error.detail)
+    except RuntimeError as error:  # the engine or its device has stopped, whatever it was asked
+        raise WorkBroken(f"the engine failed: {type(error).__name__}") from error
+    counts["tokens_in"] += completion.prompt_tokens
+    counts["tokens_out"] += len(completion.tokens)
+    return completion
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

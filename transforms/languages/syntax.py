@@ -1,0 +1,187 @@
+"""Reads source with tree-sitter and finds the nodes that a span can be: bounded in size, work and time.
+
+A parse is refused (None: the caller falls back to lines) for
+- more than `MAX_PARSE_BYTES`, or a NUL byte (measured: the Bash scanner takes 38 s for 50 KB of NULs, and
+  never calls back);
+- more than one progress call per `BYTES_PER_CALL` bytes: tree-sitter calls about every hundred steps, which is 200
+  bytes of ordinary code and 80 of shuffled tokens, so this bound cuts off error recovery that runs away, and it
+  falls at the same place on every machine;
+- `MAX_PARSE_S` seconds: for grammars whose single steps get slow (`a<a<a<...` in Java is quadratic, a minute for
+  60 KB). Where this one strikes, and only there, the result depends on the machine.
+
+Cost: parsing runs at 4 to 7 MB/s, a query for one kind of node at about 20 MB/s. Offsets are bytes here;
+`transforms.fim.spans` turns them into characters.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import tree_sitter
+import tree_sitter_language_pack
+
+from transforms.languages.grammars import DOC_OPENERS, query_source
+
+MAX_PARSE_BYTES: Final = 1_000_000
+BYTES_PER_CALL: Final = 25
+SPARE_CALLS: Final = 200
+MAX_PARSE_S: Final = 5.0
+
+_BLANK: Final = b" \t\r\n\f\v"
+_CLOSERS: Final = {b"(": b")", b"{": b"}", b"[": b"]"}
+_LINE_COMMENT_CHARS: Final = b"#/-;!"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as tree-sitter read it: its UTF-8 bytes, the grammar's name, and the tree."""
+
+    data: bytes
+    grammar: str
+    tree: tree_sitter.Tree
+
+    def text(self, node: tree_sitter.Node | None) -> str:
+        """A node's text, "" for None. Never `node.text`: the binding crashes there on trees read by a callback."""
+        if node is None:
+            return ""
+        return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+    @property
+    def num_errors(self) -> int:
+        """How many nodes are errors or missing: 0 means that the grammar accepts the file."""
+        if not self.tree.root_node.has_error:
+            return 0
+        return max(1, len(captures(self, "(ERROR) @x (MISSING) @x").get("x", ())))
+
+
+@functools.cache
+def _compiled(grammar: str, source: str) -> tree_sitter.Query:
+    return tree_sitter.Query(_language(grammar), source)
+
+
+@functools.cache
+def _language(grammar: str) -> tree_sitter.Language:
+    return tree_sitter_language_pack.get_language(grammar)  # type: ignore[arg-type]
+
+
+def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Source | None:
+    """Parses a file's UTF-8 bytes, or returns None where it is too large, too hard or holds NUL bytes."""
+    if len(data) > max_bytes or b"\0" in data:
+        return None
+    calls_left = len(data) // BYTES_PER_CALL + SPARE_CALLS
+    deadline_s = time.monotonic() + MAX_PARSE_S
+
+    def is_over(_offset: int, _has_error: bool) -> bool:
+        nonlocal calls_left
+        calls_left -= 1
+        return calls_left < 0 or time.monotonic() > deadline_s
+
+    view = memoryview(data)
+    try:
+        tree = tree_sitter.Parser(_language(grammar)).parse(
+            lambda offset, _point: view[offset:], progress_callback=is_over
+        )
+    except ValueError:  # what py-tree-sitter raises for a cancelled parse
+        return None
+    return Source(data, grammar, tree)
+
+
+def nodes(source: Source, kind: str, within: tuple[int, int] | None = None) -> list[tree_sitter.Node]:
+    """The nodes of a kind of span (`transforms.languages.grammars.SYNTAX_KINDS`), in the order of the file.
+
+    Args:
+        source: The file.
+        kind: Which nodes.
+        within: Only those that begin in this range of bytes; None takes all.
+    """
+    query = query_source(source.grammar, kind)
+    if not query:
+        return []
+    found = captures(source, query, within).get("x", [])
+    return found if within is None else [node for node in found if within[0] <= node.start_byte < within[1]]
+
+
+def captures(source: Source, query: str, within: tuple[int, int] | None = None) -> dict[str, list[tree_sitter.Node]]:
+    """What a tree-sitter query captures, by capture name, each in the order of the file.
+
+    The binding gives captures in an order that changes from run to run, so they are sorted: outer before inner.
+
+    Args:
+        source: The file.
+        query: In tree-sitter's language.
+        within: Only what reaches into this range of bytes; None takes the whole file.
+    """
+    cursor = tree_sitter.QueryCursor(_compiled(source.grammar, query))
+    if within is not None:
+        cursor.set_byte_range(*within)
+    found = cursor.captures(source.tree.root_node)
+    return {name: sorted(nodes, key=_file_order) for name, nodes in found.items()}
+
+
+def _file_order(node: tree_sitter.Node) -> tuple[int, int, int]:
+    return node.start_byte, -node.end_byte, node.kind_id
+
+
+def hole(source: Source, kind: str, node: tree_sitter.Node) -> tuple[int, int] | None:
+    """The byte range to cut out for a node, or None where the node is not of that kind after all.
+
+    Brackets, quotes and comment markers that delimit a node stay with prefix and suffix, and so do the blanks
+    around what they delimit, so that the suffix starts at a token, a bracket or a line's end. A node that holds
+    a syntax error is None.
+    """
+    if node.has_error or (kind == "statement" and node.type in ("comment", "string")):
+        return None
+    data, start, end = source.data, node.start_byte, node.end_byte
+    if kind in ("docstring", "comment"):
+        if source.grammar == "python" and kind == "docstring":
+            return _inside_quotes(data, node)
+        openers = DOC_OPENERS.get(source.grammar)
+        if kind == "docstring" and not (openers and data.startswith(openers, start)):
+            return None
+        return _inside_comment(data, start, end)
+    if kind in ("argument_list", "block", "function_body", "class_body"):
+        start, end = _inside_delimiters(data, start, end)
+    return _trimmed(data, start, end)
+
+
+def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int] | None:
+    while start < end and data[start] in _BLANK:
+        start += 1
+    while end > start and data[end - 1] in _BLANK:
+        end -= 1
+    return (start, end) if start < end else None
+
+
+def _inside_delimiters(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Without the brackets around a body or a list, or the `do ... done` of a shell."""
+    closer = _CLOSERS.get(data[start : start + 1])
+    if closer and data[end - 1 : end] == closer:
+        return start + 1, end - 1
+    if data.startswith(b"do", start) and data.endswith(b"done", start, end):
+        return start + 2, end - 4
+    if data.startswith(b"=", start):  # Kotlin: fun f() = expression
+        return start + 1, end
+    return start, end
+
+
+def _inside_quotes(data: bytes, node: tree_sitter.Node) -> tuple[int, int] | None:
+    opening, closing = node.child(0), node.child(node.child_count - 1)
+    if opening is None or opening.type != "string_start" or closing is None or closing.type != "string_end":
+        return None
+    return _trimmed(data, opening.end_byte, closing.start_byte)
+
+
+def _inside_comment(data: bytes, start: int, end: int) -> tuple[int, int] | None:
+    if data.startswith(b"/*", start):
+        start += 2
+        while start < end and data[start] in b"*!":
+            start += 1
+        return _trimmed(data, start, end - 2 if data.endswith(b"*/", start, end) else end)
+    if data.startswith(b"=begin", start):
+        return _trimmed(data, start + 6, end - 4 if data.endswith(b"=end", start, end) else end)
+    while start < end and data[start] in _LINE_COMMENT_CHARS:
+        start += 1
+    return _trimmed(data, start, end)

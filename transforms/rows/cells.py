@@ -1,0 +1,193 @@
+"""The cells of a corpus: which of them are text that can be worked on, and why the others aren't.
+
+Judged in Arrow, column by column; Python touches a cell only where its bytes are not UTF-8. Nothing is mended.
+
+Cost: one pass over the content's bytes for UTF-8 and NUL each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.rows.row import Rejection
+
+READ_STAGE = "read"
+
+
+def is_text_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold text: strings, bytes, and dictionaries of them."""
+    if pa.types.is_dictionary(kind):
+        return is_text_type(kind.value_type)
+    return any(
+        test(kind)
+        for test in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+            pa.types.is_fixed_size_binary,
+        )
+    )
+
+
+def is_turns_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds conversations: lists of structs with the texts `role` and `content`."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
+        return False
+    names = {field.name for field in kind.value_type if is_text_type(field.type)}
+    return {"role", "content"} <= names
+
+
+class ColumnsOfRow(Mapping[str, Any]):
+    """One row of a table as a mapping; a cell becomes a Python value when it is asked for."""
+
+    def __init__(self, table: pa.Table, index: int):
+        self._table = table
+        self._index = index
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._table.column_names:
+            raise KeyError(name)
+        return cell_value(self._table.column(name)[self._index])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return self._table.num_columns
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Plain values travel to the pool's processes, not the whole table.
+        return dict, (dict(self.items()),)
+
+
+def cell_value(cell: Any) -> Any:
+    """A cell as a Python value; what Python has none for (nanoseconds, years beyond 9999) as text or as its type.
+
+    >>> cell_value(pa.scalar(1, pa.timestamp("ns")))
+    '1970-01-01 00:00:00.000000001'
+    """
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        try:
+            return cell.cast(pa.large_string()).as_py()
+        except (pa.ArrowException, ValueError):
+            return f"<{cell.type}>"
+
+
+def as_binary(column: Any) -> Any:
+    """A column of text as bytes, whatever its type: conversations (`is_turns_type`) as JSON."""
+    if is_turns_type(column.type):
+        turns = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in column.to_pylist()]
+        return pa.chunked_array([pa.array(turns, pa.large_string()).cast(pa.large_binary())])
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.binary())
+    return column.cast(pa.large_binary())
+
+
+def texts_of(table: pa.Table, name: str | None) -> list[str]:
+    """Reads a column of short texts; "" for null, for what isn't UTF-8 and where there is no such column."""
+    if name is None or not is_text_type(table.schema.field(name).type):
+        return [""] * table.num_rows
+    data = as_binary(table.column(name))
+    try:
+        return [text or "" for text in data.cast(pa.large_string()).to_pylist()]
+    except pa.ArrowInvalid:
+        return [(cell or b"").decode("utf-8", "replace") for cell in data.to_pylist()]
+
+
+def judge_content(
+    data: Any, lengths: Sequence[int | None], max_content_bytes: int
+) -> tuple[dict[int, Rejection], dict[int, str]]:
+    """Sorts the cells into rejections and texts, both by position."""
+    rejections: dict[int, Rejection] = {}
+    for index, length in enumerate(lengths):
+        if length is None:
+            rejections[index] = Rejection(READ_STAGE, "null_content", "the content is null")
+        elif length == 0:
+            rejections[index] = Rejection(READ_STAGE, "empty_content", "the content has no bytes")
+        elif length > max_content_bytes:
+            rejections[index] = Rejection(
+                READ_STAGE,
+                "content_too_large",
+                f"content has {length} bytes, the limit is {max_content_bytes}; raise --max_content_mb",
+            )
+    open_cells = [index for index in range(len(lengths)) if index not in rejections]
+    cells: Any = data.take(pa.array(open_cells, pa.int64()))
+    has_nul = pc.match_substring(cells, "\0").to_pylist()
+    try:
+        decoded: list[str | Rejection] = cells.cast(pa.large_string()).to_pylist()
+    except pa.ArrowInvalid:
+        decoded = [_decode(cell, bool(nul)) for cell, nul in zip(cells.to_pylist(), has_nul, strict=True)]
+    texts: dict[int, str] = {}
+    for index, text, nul in zip(open_cells, decoded, has_nul, strict=True):
+        if isinstance(text, Rejection):
+            rejections[index] = text
+        elif nul:
+            rejections[index] = Rejection(READ_STAGE, "nul_in_content", f"NUL at character {text.index(chr(0))}")
+        else:
+            texts[index] = text
+    return rejections, texts
+
+
+def judge_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
+    """Rows with a text beside the content that is no UTF-8: an output that holds one can't be loaded."""
+    rejections: dict[int, Rejection] = {}
+    for name in table.column_names:
+        column: Any = table.column(name)
+        if name == content or not _holds_strings(column.type):
+            continue
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            if pa.types.is_nested(column.type):
+                rejections |= {
+                    index: Rejection(READ_STAGE, "not_utf8", f"column {name}: a text in it is no UTF-8")
+                    for index, cell in enumerate(column)
+                    if not _is_readable(cell)
+                }
+                continue
+            for index, cell in enumerate(as_binary(column).to_pylist()):
+                if isinstance(decoded := _decode(cell or b"", False), Rejection):
+                    rejections[index] = Rejection(READ_STAGE, decoded.reason, f"column {name}: {decoded.detail}")
+    return rejections
+
+
+def _holds_strings(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return any(_holds_strings(kind.field(index).type) for index in range(kind.num_fields))
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_readable(cell: Any) -> bool:
+    try:
+        cell.as_py()
+    except UnicodeDecodeError:
+        return False
+    except (ValueError, OverflowError):  # a time that Python has no value for, see `cell_value`
+        pass
+    return True
+
+
+def _decode(cell: bytes, has_nul: bool) -> str | Rejection:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is no UTF-8"
+    if has_nul:
+        return Rejection(READ_STAGE, "binary_content", f"{where}, and there are NUL bytes")
+    try:
+        cell.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return Rejection(READ_STAGE, "not_utf8", f"{where}; `codemill corpus` detects encodings and converts")
+    return Rejection(READ_STAGE, "lone_surrogate", f"{where}: half of a UTF-16 surrogate pair")

@@ -1,0 +1,275 @@
+"""From a corpus's columns to rows: which column is the content, which rows can't be read, how output columns are named.
+
+Column presets are found by themselves (Stack v1 and v2, github-code, `text` and `contents` derivatives) and any
+role can be overridden. A row is handed on exactly as it is (CRLF and byte-order marks included) or rejected with its
+reason (`transforms.rows.cells`); none is mended, none is dropped. A column of conversations, lists of `role` and
+`content`, is read as their JSON.
+
+Output columns, the one place where their names are settled (`output_fields`):
+
+    input columns in their order | result columns | checks | lineage
+
+Result columns always have their own names. An input column whose name is taken stays under `input_<name>` (with
+`input_` put in front until it is free). The content column keeps its name and holds the text after redaction.
+
+Cost: one pass over the content's bytes for UTF-8, NUL and SHA-256 each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.errors import ConfigError
+from transforms.rows.cells import READ_STAGE as READ_STAGE  # who reads units rejects in the same words
+from transforms.rows.cells import (
+    ColumnsOfRow,
+    as_binary,
+    is_text_type,
+    is_turns_type,
+    judge_content,
+    judge_other_texts,
+    texts_of,
+)
+from transforms.rows.row import Rejection, Row, SourceRef
+from transforms.work import Unit
+
+TAKEN_PREFIX = "input_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnMap:
+    """Which input column plays which part. None: the corpus has no such column."""
+
+    content: str
+    path: str | None = None
+    repo_name: str | None = None
+    language: str | None = None
+    license: str | None = None
+    preset: str = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnOverrides:
+    """The user's own choice of columns; None finds the column by itself."""
+
+    content: str | None = None
+    path: str | None = None
+    repo_name: str | None = None
+    language: str | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowLimits:
+    """Bounds on one row. `max_content_bytes`: a longer content is rejected, with both lengths."""
+
+    max_content_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A source row that no stage can work on. `content_sha256` is None where there is no content."""
+
+    source: SourceRef
+    rejection: Rejection
+    content_sha256: str | None = None
+    path: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The row of `transforms.rows.row.REJECTED_SCHEMA` that tells of it."""
+        return {
+            "kind": "row",
+            "uri": self.source.uri,
+            "row_group": self.source.row_group,
+            "row": self.source.row,
+            "content_sha256": self.content_sha256,
+            "path": self.path or None,
+            "target": None,
+            "stage": self.rejection.stage,
+            "reason": self.rejection.reason,
+            "detail": self.rejection.detail,
+        }
+
+
+# Each layout as it is published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,
+# codeparrot/github-code. A layout is recognised by its content, path and repository columns together.
+PRESETS: tuple[ColumnMap, ...] = (
+    ColumnMap(
+        preset="stack-v1",
+        content="content",
+        path="max_stars_repo_path",
+        repo_name="max_stars_repo_name",
+        language="lang",
+        license="max_stars_repo_licenses",
+    ),
+    ColumnMap(
+        preset="stack-v2",
+        content="content",
+        path="path",
+        repo_name="repo_name",
+        language="language",
+        license="detected_licenses",
+    ),
+    ColumnMap(
+        preset="github-code", content="code", path="path", repo_name="repo_name", language="language", license="license"
+    ),
+)
+
+# Other corpora: the first name that is there, part by part.
+CANDIDATES: Mapping[str, tuple[str, ...]] = {
+    "content": ("content", "code", "text", "contents", "source", "source_code"),
+    "path": ("path", "max_stars_repo_path", "file_path", "filepath", "file_name", "filename"),
+    "repo_name": ("repo_name", "max_stars_repo_name", "repo", "repository", "repository_name"),
+    "language": ("language", "lang", "programming_language"),
+    "license": ("detected_licenses", "max_stars_repo_licenses", "license", "licenses"),
+}
+_FLAGS = {
+    "content": "--content_column",
+    "path": "--path_column",
+    "repo_name": "--repo_column",
+    "language": "--language_column",
+    "license": "--license_column",
+}
+
+
+def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverrides()) -> ColumnMap:
+    """Finds the part that each column of a corpus plays.
+
+    Args:
+        schema: The corpus's schema.
+        overrides: The user's own choice, part by part.
+
+    Raises:
+        ConfigError: There is no content column, an override names a column that isn't there, or the content
+            column can't hold text.
+
+    >>> resolve_columns(pa.schema([("code", pa.string()), ("path", pa.string())])).content
+    'code'
+    """
+    given = {part: name for part, name in dataclasses.asdict(overrides).items() if name is not None}
+    for part, name in given.items():
+        if name not in schema.names:
+            raise ConfigError(f"{_FLAGS[part]} {name}: no such column; the input has {_listed(schema)}")
+    found = _find_preset(schema)
+    if "content" in given:
+        found["content"] = given["content"]
+    if found.get("content") is None:
+        raise ConfigError(
+            f"no content column: looked for {', '.join(CANDIDATES['content'])}; the input has {_listed(schema)}; "
+            "name it with --content_column"
+        )
+    column_map = ColumnMap(**(found | given))
+    kind = schema.field(column_map.content).type
+    is_readable = is_text_type(kind) or is_turns_type(kind)
+    if not is_readable and not pa.types.is_null(kind):  # null: every content is null, and each row says so
+        raise ConfigError(
+            f"content column {column_map.content} is {kind}, not text; name another with --content_column"
+        )
+    return column_map
+
+
+def _find_preset(schema: pa.Schema) -> dict[str, Any]:
+    """The first layout whose content, path and repository are there, less what is missing of the rest."""
+    names = set(schema.names)
+    for preset in PRESETS:
+        if {preset.content, preset.path, preset.repo_name} <= names:
+            parts = dataclasses.asdict(preset)
+            return {part: name if part == "preset" or name in names else None for part, name in parts.items()}
+    parts = {
+        part: next((name for name in candidates if name in names), None) for part, candidates in CANDIDATES.items()
+    }
+    return parts | {"preset": "custom"}
+
+
+def _listed(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema) or "no columns"
+
+
+def table_to_rows(
+    table: pa.Table, unit: Unit, rows: Sequence[int], column_map: ColumnMap, limits: RowLimits
+) -> list[Row | RejectedRow]:
+    """Turns a table into rows, one for one and in order; what can't be worked on comes as a `RejectedRow`.
+
+    Reasons: `null_content`, `empty_content`, `content_too_large`, `nul_in_content`, `binary_content` (not UTF-8 and
+    with NUL bytes), `lone_surrogate` (UTF-16 surrogates written as if they were UTF-8), `not_utf8`.
+
+    Args:
+        table: The unit's columns.
+        unit: Where they come from.
+        rows: For each row of `table`, which of the unit's rows it is.
+        column_map: Which column is what.
+        limits: What is too large.
+    """
+    assert table.num_rows == len(rows)
+    data = as_binary(table.column(column_map.content))
+    lengths = pc.binary_length(data).to_pylist()
+    paths, repos, languages = (
+        texts_of(table, name) for name in (column_map.path, column_map.repo_name, column_map.language)
+    )
+    rejections, texts = judge_content(data, lengths, limits.max_content_bytes)
+    rejections |= judge_other_texts(table, column_map.content)
+    used = {column_map.content, column_map.path, column_map.repo_name, column_map.language}
+    others = table.select([name for name in table.column_names if name not in used])
+    found: list[Row | RejectedRow] = []
+    for index, row in enumerate(rows):
+        source = SourceRef(*unit.place(row))
+        sha256 = None if lengths[index] is None else hashlib.sha256(data[index].as_buffer()).hexdigest()
+        if (rejection := rejections.get(index)) is not None:
+            found.append(RejectedRow(source, rejection, sha256, paths[index]))
+            continue
+        assert sha256 is not None
+        found.append(
+            Row(
+                source=source,
+                content=texts[index],
+                content_sha256=sha256,
+                redacted_sha256=sha256,
+                path=paths[index],
+                repo_name=repos[index],
+                language=languages[index].lower(),
+                columns=ColumnsOfRow(others, index),
+            )
+        )
+    return found
+
+
+# --- columns out -----------------------------------------------------------------------------------
+
+
+def renamed_inputs(input_names: Sequence[str], result_names: Sequence[str]) -> dict[str, str]:
+    """The output name of each input column: its own, or `input_<name>` where a result column has that name.
+
+    >>> renamed_inputs(["content", "lineage"], ["middle", "lineage"])
+    {'content': 'content', 'lineage': 'input_lineage'}
+    """
+    taken = {*result_names, *input_names}
+    renamed = {}
+    for name in input_names:
+        output = name
+        if name in result_names:
+            while output in taken:
+                output = TAKEN_PREFIX + output
+            taken.add(output)
+        renamed[name] = output
+    return renamed
+
+
+def output_fields(input_schema: pa.Schema, column_map: ColumnMap, result_names: Sequence[str]) -> list[pa.Field]:
+    """The input's part of the output schema, in the input's order: renamed where taken, content as `large_string`.
+
+    Text is `large_string` so that no shard meets the 2 GiB limit of `string` offsets.
+    """
+    renamed = renamed_inputs(input_schema.names, result_names)
+    return [
+        pa.field(
+            renamed[field.name], pa.large_string() if field.name == column_map.content else field.type, field.nullable
+        )
+        for field in input_schema
+    ]

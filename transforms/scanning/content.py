@@ -1,0 +1,180 @@
+"""The one entry point of jobs: what goes in is scanned and redacted, what the model wrote is scanned in context.
+
+A `ContentFilter` is a cheap, picklable description until `open`; then it holds the scanner (one Hyperscan database,
+about a second to
+make) and is thread-safe. Raw values leave it nowhere: findings carry types, offsets and keyed hashes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.scanning.findings import Finding, resolve_overlaps
+from transforms.scanning.policy import Policy, load_policy
+from transforms.scanning.redaction import redact
+from transforms.scanning.rules import RuleSet
+from transforms.scanning.scanner import Scanner
+from transforms.scanning.syntax import parses
+
+CONTEXT_CHARS = 16_384
+"""How much of prefix and suffix is scanned with a completion: longer than any key block whose part could stand in
+them."""
+_MAX_PASSES = 4
+
+Classifier = Callable[[str, str], Sequence[Finding]]
+"""A user's own hook: `classifier(text, language) -> findings` (character offsets; byte offsets may be 0)."""
+
+PERSONAL_TYPES = frozenset({"author_name", "card", "email", "iban", "ip_address", "national_id", "phone"})
+SAFETY_TYPES = frozenset(
+    {"child_safety", "control_token", "hate", "malicious_code", "prompt_injection", "self_harm", "sexual"}
+)
+
+
+@dataclass(frozen=True)
+class FilterOutcome:
+    """What became of a text.
+
+    Args:
+        text: The text after redaction; unchanged where it was dropped.
+        findings: All findings with action and placeholder; offsets are those of the text before.
+        dropped: Why the row is to be rejected, as a snake_case reason, or None.
+    """
+
+    text: str
+    findings: tuple[Finding, ...]
+    dropped: str | None = None
+
+    @property
+    def is_redacted(self) -> bool:
+        """Whether the text differs from what came in."""
+        return self.dropped is None and any(f.placeholder for f in self.findings)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_scanner(rules: RuleSet) -> Scanner:
+    """One scanner a rule set and process: several filters, and a filter that is opened again, share it."""
+    return Scanner(rules)
+
+
+def drop_reason(finding_type: str, where: str) -> str:
+    """The reason word of a rejected row or target: `secret_in_output`, `child_safety_in_input`, ...
+
+    >>> drop_reason("api_token", "output")
+    'secret_in_output'
+    """
+    if finding_type in PERSONAL_TYPES:
+        return f"personal_data_in_{where}"
+    return f"{finding_type}_in_{where}" if finding_type in SAFETY_TYPES else f"secret_in_{where}"
+
+
+class ContentFilter:
+    """Filters what goes into prompts and datasets, and what a model wrote.
+
+    Args:
+        policy: A `Policy`, a preset's name (`strict`, `default`, `annotate`) or a policy file's path. Raises
+        ConfigError.
+        classifier: A picklable hook that adds findings of its own.
+    """
+
+    def __init__(self, policy: Policy | str = "default", *, classifier: Classifier | None = None):
+        self.policy = load_policy(policy) if isinstance(policy, str) else policy
+        self.rules = self.policy.rules()
+        self._classifier = classifier
+        self._scanner: Scanner | None = None
+
+    @property
+    def rules_hash(self) -> str:
+        """The rule set's hash, for the lineage."""
+        return self.rules.hash
+
+    @property
+    def version(self) -> str:
+        """Policy and rules in one word, for the lineage."""
+        return f"{self.policy.name}-{self.policy_hash}/rules-{self.rules_hash}"
+
+    @property
+    def policy_hash(self) -> str:
+        """The policy's hash, for the lineage."""
+        return self.policy.hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scanner": None}
+
+    def open(self) -> None:
+        """Makes the scanner, once. Raises ConfigError."""
+        if self._scanner is None:
+            self._scanner = _shared_scanner(self.rules)
+
+    def scan(self, text: str, language: str = "", path: str = "") -> list[Finding]:
+        """Findings with the policy's actions, without overlaps, in order."""
+        assert self._scanner is not None, "open() comes first"
+        findings = self._scanner.scan(text, language=language, path=path)
+        if self._classifier is not None:
+            findings = resolve_overlaps([*findings, *self._classifier(text, language)])
+        return [f._replace(action=self.policy.action(f.type, f.confidence)) for f in findings]
+
+    def filter_input(self, text: str, language: str = "", path: str = "") -> FilterOutcome:
+        """Scans and redacts a source text, before it becomes a prompt or a row. Deterministic and idempotent.
+
+        Args:
+            text: Any text; NUL and lone surrogates included.
+            language: Lower-case language name, or "".
+            path: File name or path, which tells configuration from code; or "".
+        """
+        findings = self.scan(text, language, path)
+        dropped = next((f for f in findings if f.action == "drop"), None)
+        if dropped is not None:
+            return FilterOutcome(text, tuple(findings), drop_reason(dropped.type, "input"))
+        if not any(f.action == "redact" for f in findings):
+            return FilterOutcome(text, tuple(findings))
+        redacted, reported = redact(text, findings, language)
+        current = redacted
+        for _ in range(_MAX_PASSES):
+            again = [f for f in self.scan(current, language, path) if f.action == "redact"]
+            if not again:
+                break
+            current, more = redact(current, again, language)
+            reported += more
+        else:
+            return FilterOutcome(text, tuple(reported), "not_redactable")
+        # The redacted text first: it nearly always parses, and the other then needs no parse.
+        if not parses(current, language) and parses(text, language):
+            return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
+        return FilterOutcome(current, tuple(reported))
+
+    def filter_output(
+        self, prefix: str, completion: str, suffix: str = "", language: str = "", path: str = ""
+    ) -> list[Finding]:
+        """Findings that touch what the model wrote, scanned in context, since a secret can straddle the seam.
+
+        Returns:
+            Findings with actions; character and byte offsets count from the completion's start, so one that begins in
+            the prefix has a negative start. Those that lie wholly in prefix or suffix are not reported.
+        """
+        before, after = prefix[-CONTEXT_CHARS:], suffix[:CONTEXT_CHARS]
+        findings = self.scan(before + completion + after, language, path)
+        first, last = len(before), len(before) + len(completion)
+        first_byte = len(before.encode("utf-8", "surrogatepass"))
+        return [
+            f._replace(
+                start=f.start - first,
+                end=f.end - first,
+                byte_start=f.byte_start - first_byte,
+                byte_end=f.byte_end - first_byte,
+            )
+            for f in findings
+            if f.start < last and f.end > first
+        ]
+
+    def output_reason(self, findings: Sequence[Finding]) -> str | None:
+        """Why an output with these findings is to be rejected, or None: what would be redacted in a source may not be
+        written."""
+        bad = next((f for f in findings if f.action in ("redact", "drop")), None)
+        return None if bad is None else drop_reason(bad.type, "output")
+
+    def close(self) -> None:
+        """Lets the scanner go."""
+        self._scanner = None

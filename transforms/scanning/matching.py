@@ -1,0 +1,233 @@
+"""The exact matches of one rule, given where its triggers end: the same as `rule.regex.finditer`, without reading the
+whole text.
+
+    for ends in ascending order; `done` is where the last match ended:
+        look for a match that starts between max(done, end - lead) and end                        (bounded)
+        there is one: it is yielded, done = its end; else nothing starts up to `end`: done = end + 1
+
+Each byte is tried as a start at most once a rule. How a start is looked for depends on the rule:
+
+- at literals, where each match begins with one (a keyword, or `prefixes.py`): the pattern is tried at those only;
+- anywhere: `search` in the window, or one start after another where a match may be long, since `search` would read on;
+- beside a provider's name: a value of the right shape must stand within reach. Whether one does is asked once for a
+  stretch of text, so a line that repeats the name a thousand times costs one search;
+- terms of which only hashes are known: they have fixed lengths, so the end tells the starts.
+
+Where triggers come so thick that the windows would cover the text more than twice, the whole text is one window:
+adversarial input costs a linear pass and not a call a byte.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from re import Match
+
+from transforms.scanning.candidate import Document
+from transforms.scanning.prefixes import literal_prefixes, stays_in_line
+from transforms.scanning.rules import NEAR_GAP_BYTES, Rule
+from transforms.scanning.trigger import escape_literal
+
+LOOKAHEAD_BYTES = 64
+"""Room after the longest match for a pattern's lookahead."""
+_FLOOD_FACTOR = 2
+_FLOOD_SLACK_BYTES = 65_536
+_MAX_WINDOW_BYTES = 4096
+_DENSE_BYTES = 128
+"""With a trigger in so many bytes, looking for literals once costs less than looking before each trigger."""
+_MANY_WORDS = 6
+"""With more keywords than this, one call of Hyperscan is faster than a `find` for each."""
+_MAX_AHEAD_BYTES = 1 << 16
+_LONG_REACH = 3
+"""A search that may read on so many times further than its window goes start by start instead."""
+_ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+Starts = Callable[[bytes, int, int], list[int]]
+"""`starts(data, first, last)`: where a keyword begins in `data[first:last]`, ascending."""
+
+
+class Matcher:
+    """Confirms one rule's triggers; thread-safe.
+
+    Args:
+        rule: The rule.
+        has_triggers: Whether the ends are those of the rule's trigger; else they are ends of its keywords.
+    """
+
+    def __init__(self, rule: Rule, has_triggers: bool):
+        self._rule, self._regex = rule, rule.regex
+        self._has_triggers = has_triggers
+        self._lead = rule.trigger.lead_bytes if has_triggers else rule.trigger.max_bytes
+        self._reach = rule.trigger.max_bytes + LOOKAHEAD_BYTES
+        words = rule.keyword_bytes
+        self._starts = _keyword_starts(words, has_triggers) if rule.anchored else None
+        if self._starts is None and (prefixes := literal_prefixes(rule.pattern)):
+            words, self._starts = prefixes, _prefix_starts(prefixes)
+        self._stays_in_line = stays_in_line(rule.pattern)
+        self._longest_word = max(map(len, words), default=0)
+        self._step = self._stepper() if self._starts is None and self._reach > _LONG_REACH * self._lead else None
+
+    def _stepper(self) -> re.Pattern[bytes]:
+        """Ends where the first match begins that begins at most `lead` bytes on."""
+        return re.compile(b"(?s:.){0,%d}?(?=%s)" % (self._lead, self._rule.pattern.encode("utf-8")))
+
+    def matches(self, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
+        """The exact matches, in order."""
+        ends = sorted(ends)
+        if self._rule.value_regex is not None and ends and self._starts is not None:
+            return self._beside_names(ends, document.data)
+        if self._is_flood(ends, document):
+            return self._everywhere(document.data)
+        if self._rule.term_lengths and self._has_triggers:
+            return self._terms(ends, document.data)
+        return self._in_windows(ends, document.data)
+
+    def _is_flood(self, ends: Sequence[int], document: Document) -> bool:
+        if not ends and not self._has_triggers:
+            return True  # a rule without keywords
+        if self._starts is not None and len(ends) * _DENSE_BYTES > len(document.data):
+            return True
+        window = min(self._lead + self._reach, _MAX_WINDOW_BYTES)
+        return len(ends) * window > _FLOOD_FACTOR * len(document.data) + _FLOOD_SLACK_BYTES
+
+    def _everywhere(self, data: bytes) -> Iterator[Match[bytes]]:
+        if self._starts is None:
+            yield from self._regex.finditer(data)
+            return
+        done, match_at = 0, self._regex.match
+        for at in self._starts(data, 0, len(data)):
+            if at >= done:
+                match = match_at(data, at)
+                if match is not None:
+                    yield match
+                    done = match.end()
+
+    def _in_windows(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
+        done, lead, first = -1, self._lead, self._first
+        for end in ends:
+            if end > done:
+                match = first(data, max(end - lead, done, 0), end)
+                if match is None:
+                    done = end + 1
+                else:
+                    yield match
+                    done = match.end()
+
+    def _first(self, data: bytes, start: int, end: int) -> Match[bytes] | None:
+        """The first match that begins from `start` to `end`."""
+        limit = end + self._reach
+        match_at = self._regex.match
+        if self._stays_in_line:
+            start = max(start, data.rfind(b"\n", start, end) + 1)
+        if self._starts is not None:
+            # a literal that begins before the trigger's end may end after it
+            for at in self._starts(data, start, end + self._longest_word):
+                if at > end:
+                    break
+                match = match_at(data, at, limit)
+                if match is not None:
+                    return match
+            return None
+        if self._step is None:
+            match = self._regex.search(data, start, limit)
+            return match if match is not None and match.start() <= end else None
+        skipped = self._step.match(data, start, limit)
+        return match_at(data, skipped.end(), limit) if skipped and skipped.end() <= end else None
+
+    def _beside_names(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
+        value_regex = self._rule.value_regex
+        assert value_regex is not None
+        span = self._longest_word + NEAR_GAP_BYTES  # a value begins at most so far after a name's end
+        done = clear = 0  # no value begins before `clear`
+        ahead = 0
+        for end in ends:
+            if end <= done or clear > end + span:
+                continue
+            ahead = min(2 * ahead + self._reach, _MAX_AHEAD_BYTES) if clear > end else 0
+            value = value_regex.search(data, max(clear, end), end + self._reach + ahead)
+            at = end + span + ahead + 1 if value is None else value.start()
+            if at > end + span:
+                clear = min(at, end + span + ahead + 1)
+                continue
+            clear = at
+            match = self._first(data, max(done, end - self._lead), end)
+            if match is not None:
+                yield match
+                done = match.end()
+
+    def _terms(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
+        done = 0
+        for end in ends:
+            if data[end : end + 1].isalnum():
+                continue
+            for length in self._rule.term_lengths:
+                at = end - length
+                if at < done or (at > 0 and data[at - 1] in _ALNUM):
+                    continue
+                match = self._regex.match(data, at, end + self._reach)
+                if match is not None:
+                    yield match
+                    done = match.end()
+                    break
+
+
+def _keyword_starts(words: tuple[bytes, ...], with_hyperscan: bool) -> Starts:
+    if with_hyperscan and len(words) > _MANY_WORDS:
+        return _ScannedKeywords(words)
+
+    def starts(data: bytes, first: int, last: int) -> list[int]:
+        window = data[first:last].lower()
+        found = set()
+        for word in words:
+            at = window.find(word)
+            while at >= 0:
+                found.add(first + at)
+                at = window.find(word, at + 1)
+        return sorted(found)
+
+    return starts
+
+
+def _prefix_starts(prefixes: tuple[bytes, ...]) -> Starts:
+    def starts(data: bytes, first: int, last: int) -> list[int]:
+        found = []
+        for prefix in prefixes:
+            at = data.find(prefix, first, last)
+            while at >= 0:
+                found.append(at)
+                at = data.find(prefix, at + 1, last)
+        return sorted(found) if len(found) > 1 else found
+
+    return starts
+
+
+class _ScannedKeywords:
+    """Keywords in any case by Hyperscan; a call costs about 2 us."""
+
+    def __init__(self, words: tuple[bytes, ...]):
+        import hyperscan
+
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=[escape_literal(word.decode("utf-8")).encode() for word in words],
+            ids=list(range(len(words))),
+            elements=len(words),
+            flags=[hyperscan.HS_FLAG_CASELESS] * len(words),
+        )
+        self._lengths = [len(word) for word in words]
+        self._scratch = hyperscan.Scratch(self._database)
+        self._local = threading.local()
+
+    def __call__(self, data: bytes, first: int, last: int) -> list[int]:
+        scratch = getattr(self._local, "scratch", None)
+        if scratch is None:
+            scratch = self._local.scratch = self._scratch.clone()
+        found: list[int] = []
+        lengths = self._lengths
+
+        def on_match(word: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found.append(first + end - lengths[word])
+
+        self._database.scan(data[first:last], match_event_handler=on_match, scratch=scratch)
+        return sorted(found)

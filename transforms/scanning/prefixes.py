@@ -1,0 +1,104 @@
+"""What a pattern tells of where its matches can begin: literals that they begin with, and whether they stay in a line.
+
+    (?<![A-Za-z0-9_])(?P<v>gl(?:pat|ptt)-[0-9a-zA-Z_-]{20})      "glpat-", "glptt-"
+
+Where there are a few of them, a match's start is found by `bytes.find` in the window before a trigger's end, and the
+pattern is tried there alone. That costs a tenth of a `search`, which tries the boundary at every byte. And no match
+begins before the line of its trigger's end where nothing in the pattern takes a line break.
+"""
+
+from __future__ import annotations
+
+import re
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser as sre_parser  # type: ignore[attr-defined]
+from typing import Any
+
+from transforms.scanning.folds import members
+
+MAX_PREFIXES = 6
+"""With more, looking for each takes as long as trying the pattern everywhere."""
+MIN_PREFIX_BYTES = 2
+MAX_PREFIX_BYTES = 16
+_LINE_BREAK = 10
+_ZERO_WIDTH = (sre.AT, sre.ASSERT, sre.ASSERT_NOT)
+
+
+def literal_prefixes(pattern: str) -> tuple[bytes, ...]:
+    """What every match of a pattern begins with; empty where that is any case, too short or too much to list.
+
+    >>> literal_prefixes(r"(?<![a-z])(?P<v>tok_[sk]-[0-9]{9})")
+    (b'tok_k-', b'tok_s-')
+    """
+    tree = sre_parser.parse(pattern.encode("utf-8"), 0)
+    if tree.state.flags & re.IGNORECASE:
+        return ()
+    heads, _ = _heads(tree)
+    # of prefixes that begin with another one only the shorter is needed
+    heads = {head for head in heads if not any(head != other and head.startswith(other) for other in heads)}
+    return tuple(sorted(heads)) if all(len(head) >= MIN_PREFIX_BYTES for head in heads) else ()
+
+
+def _heads(items: Any) -> tuple[set[bytes], bool]:
+    """The literals that a sequence can begin with, and whether they are all of it."""
+    heads = {b""}
+    for op, arg in items:
+        if op in _ZERO_WIDTH:
+            continue
+        tails, is_whole = _item_heads(op, arg)
+        longer = {head + tail for head in heads for tail in tails}
+        if len(longer) > MAX_PREFIXES:
+            return heads, False
+        heads = longer
+        if not is_whole or max(map(len, heads)) > MAX_PREFIX_BYTES:
+            return heads, False
+    return heads, True
+
+
+def _item_heads(op: Any, arg: Any) -> tuple[set[bytes], bool]:
+    if op is sre.LITERAL:
+        return {bytes([arg])}, True
+    if op is sre.IN:
+        found = members(arg)
+        return ({bytes([byte]) for byte in found}, True) if len(found) <= MAX_PREFIXES else ({b""}, False)
+    if op is sre.SUBPATTERN and not arg[1] & re.IGNORECASE:
+        return _heads(arg[3])
+    if op is sre.ATOMIC_GROUP:
+        return _heads(arg)
+    if op is sre.BRANCH:
+        parts = [_heads(branch) for branch in arg[1]]
+        return set().union(*(heads for heads, _ in parts)), all(is_whole for _, is_whole in parts)
+    return {b""}, False
+
+
+def stays_in_line(pattern: str) -> bool:
+    """Whether no match, nor what must follow it, holds a line break.
+
+    >>> stays_in_line(r"key=[^\\s]{8}"), stays_in_line(r"key=[^=]{8}")
+    (True, False)
+    """
+    return not _takes_line_break(sre_parser.parse(pattern.encode("utf-8"), 0))
+
+
+def _takes_line_break(items: Any) -> bool:
+    return any(_item_takes_line_break(op, arg) for op, arg in items)
+
+
+def _item_takes_line_break(op: Any, arg: Any) -> bool:
+    if op is sre.LITERAL:
+        return arg == _LINE_BREAK
+    if op is sre.NOT_LITERAL:
+        return arg != _LINE_BREAK
+    if op is sre.IN:
+        return _LINE_BREAK in members(arg)
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        return _takes_line_break(arg[2])
+    if op is sre.SUBPATTERN:
+        return _takes_line_break(arg[3])
+    if op is sre.ATOMIC_GROUP:
+        return _takes_line_break(arg)
+    if op is sre.BRANCH:
+        return any(map(_takes_line_break, arg[1]))
+    if op is sre.ASSERT:
+        return arg[0] > 0 and _takes_line_break(arg[1])
+    return op not in (sre.AT, sre.ASSERT_NOT, sre.GROUPREF)

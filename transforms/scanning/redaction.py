@@ -1,0 +1,185 @@
+"""Replaces findings by placeholders so that code keeps working and the same value stays the same.
+
+    mail = "ann@corp.io"; cc = "ann@corp.io"; bcc = "bo@corp.io"
+    mail = "<EMAIL_1>"; cc = "<EMAIL_1>"; bcc = "<EMAIL_2>"
+
+Numbers count per document and label, in order of first appearance, and go on after those that already stand in the
+text; so redaction
+is deterministic and a second pass changes nothing. Addresses become documentation addresses (RFC 5737, RFC 3849).
+Where a
+span holds a quote or cuts an escape, the whole literal's content is replaced; a key split over several literals is
+emptied run by run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from transforms.scanning.candidate import Document
+from transforms.scanning.findings import Finding
+
+LABELS = {
+    "api_token": "KEY",
+    "authorization": "KEY",
+    "author_name": "NAME",
+    "card": "CARD",
+    "connection_string": "PASSWORD",
+    "email": "EMAIL",
+    "iban": "IBAN",
+    "jwt": "KEY",
+    "national_id": "ID",
+    "password": "PASSWORD",
+    "password_hash": "PASSWORD_HASH",
+    "phone": "PHONE",
+    "private_key": "PRIVATE_KEY",
+    "secret_assignment": "SECRET",
+    "url_password": "PASSWORD",
+}
+_IPV4_NETWORKS = ("192.0.2", "198.51.100", "203.0.113")
+_IPV4_SLOTS = len(_IPV4_NETWORKS) * 254
+_DOCUMENTATION_IP = re.compile(r"\b(192\.0\.2|198\.51\.100|203\.0\.113)\.(\d{1,3})\b")
+_DOCUMENTATION_IPV6 = re.compile(r"(?i)\b2001:db8::([0-9a-f]{1,4})\b")
+_KEY_RUN = re.compile(r"[A-Za-z0-9+/=]{8,}")
+_QUOTES = ("'", '"', "`")
+
+
+def label_of(finding_type: str) -> str:
+    """The word in a type's placeholder; a user's own type is its own label.
+
+    >>> label_of("email"), label_of("staff_number")
+    ('EMAIL', 'STAFF_NUMBER')
+    """
+    return LABELS.get(finding_type, re.sub(r"\W", "_", finding_type).upper())
+
+
+class _Numbering:
+    """Gives each value of a document its placeholder."""
+
+    def __init__(self, text: str):
+        self._text = text
+        self._by_value: dict[tuple[str, str], str] = {}
+        self._next: dict[str, int] = {}
+
+    def placeholder(self, finding: Finding, value: str) -> str:
+        label = label_of(finding.type)
+        if finding.type == "ip_address":
+            label = "IPV6" if ":" in value else "IPV4"
+        if finding.type == "control_token":
+            return neutralise(value)
+        key = (label, finding.value_hash)
+        if key not in self._by_value:
+            number = self._next.get(label) or self._first_free(label)
+            self._next[label] = number + 1
+            self._by_value[key] = _format(label, number)
+        return self._by_value[key]
+
+    def _first_free(self, label: str) -> int:
+        if label == "IPV4":
+            used = [_IPV4_NETWORKS.index(net) * 254 + int(host) for net, host in _DOCUMENTATION_IP.findall(self._text)]
+        elif label == "IPV6":
+            used = [int(host, 16) for host in _DOCUMENTATION_IPV6.findall(self._text)]
+        else:
+            used = [int(number) for number in re.findall(rf"<{label}_(\d{{1,6}})>", self._text)]
+        return max(used, default=0) + 1
+
+
+def _format(label: str, number: int) -> str:
+    if label == "IPV4":
+        network, host = divmod((number - 1) % _IPV4_SLOTS, 254)
+        return f"{_IPV4_NETWORKS[network]}.{host + 1}"
+    return f"2001:db8::{number:x}" if label == "IPV6" else f"<{label}_{number}>"
+
+
+def neutralise(token: str) -> str:
+    """A model's control token made plain text by a space after its first character: it stays readable and encodes as
+    ordinary pieces.
+
+    >>> neutralise("<" + "eos>")
+    '< eos>'
+    """
+    return f"{token[0]} {token[1:]}"
+
+
+def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[str, list[Finding]]:
+    """Replaces the findings whose action is "redact".
+
+    Args:
+        text: The text that was scanned.
+        findings: Without overlaps, in order, with actions.
+        language: Tells where strings end, for spans that would break a string's quoting.
+
+    Returns:
+        The text, and all findings (offsets of the text before), the replaced ones with their placeholder.
+    """
+    numbering, literals = _Numbering(text), _Literals(text, language)
+    pieces: list[str] = []
+    out: list[Finding] = []
+    at = 0
+    for finding in findings:
+        if finding.action != "redact":
+            out.append(finding)
+            continue
+        placeholder = numbering.placeholder(finding, text[finding.start : finding.end])
+        out.append(finding._replace(placeholder=placeholder))
+        start, end = literals.safe_span(finding)
+        if start < at:
+            start = at
+        if end <= at:
+            continue
+        body = text[start:end]
+        pieces.append(text[at:start])
+        pieces.append(
+            _empty_runs(body, placeholder) if finding.type == "private_key" and _is_split(body) else placeholder
+        )
+        at = end
+    pieces.append(text[at:])
+    return "".join(pieces), out
+
+
+def _is_split(body: str) -> bool:
+    return any(quote in body for quote in _QUOTES)
+
+
+def _empty_runs(body: str, placeholder: str) -> str:
+    """A key over several literals: the first run becomes the placeholder, the others nothing; quotes and joins stay."""
+    texts = iter([placeholder])
+    return _KEY_RUN.sub(lambda _match: next(texts, ""), body)
+
+
+class _Literals:
+    """Widens spans that would break a string's quoting to the whole literal's content."""
+
+    def __init__(self, text: str, language: str):
+        self._text, self._language = text, language
+        self._document: Document | None = None
+
+    def safe_span(self, finding: Finding) -> tuple[int, int]:
+        start, end, text = finding.start, finding.end, self._text
+        body = text[start:end]
+        breaks = any(q in body for q in _QUOTES) or _odd_backslashes(text, start) or _odd_backslashes(text, end)
+        if finding.type == "private_key" or not breaks:
+            return start, end
+        return self._content_of_literal(finding) or (start, end)
+
+    def _content_of_literal(self, finding: Finding) -> tuple[int, int] | None:
+        if self._document is None:
+            self._document = Document(self._text.encode("utf-8", "surrogatepass"), self._language or "python")
+        span = self._document.lexical.span_at(finding.byte_start)
+        if span is None or span[1] < finding.byte_end:
+            return None
+        data = self._document.data
+        chars: Callable[[bytes], int] = lambda part: len(part.decode("utf-8", "surrogatepass"))
+        literal = data[span[0] : span[1]]
+        quote = 3 if literal[:3] in (b'"""', b"'''") else 1
+        if literal[:1] not in (b'"', b"'", b"`") or len(literal) < 2 * quote or literal[-1:] != literal[:1]:
+            return None
+        start = finding.start - chars(data[span[0] + quote : finding.byte_start])
+        return start, start + chars(data[span[0] + quote : span[1] - quote])
+
+
+def _odd_backslashes(text: str, at: int) -> bool:
+    count = 0
+    while at - count > 0 and text[at - count - 1] == "\\":
+        count += 1
+    return count % 2 == 1

@@ -1,0 +1,231 @@
+"""Rules are data: TOML files, one a family, read into `Rule`s whose patterns are checked before any text is scanned.
+
+A file holds `family`, optional `[defaults]`, and `rules`, an array of tables with these keys:
+
+    id          unique name, kebab-case                    type        what a policy calls it, e.g. `api_token`
+    token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is
+    the value)
+    near        words of which one stands up to three words before the token on the same line (any case)
+    keywords    literals of which each match holds one     validator   name in `validators.VALIDATORS`
+    context     "" or "comment_or_string"                  confidence  0 to 1
+    source      the provider's documentation               specificity 0 to 2, see `Finding`
+    anchored    whether each match begins with a keyword   hashes      of terms, see `terms.py`
+    like        recipes of values that must be found       unlike      recipes of text that must not be
+    files       "" or "settings": only in files of names and values, `Document.is_settings`
+    fold        for patterns without a literal: see `folds.py`
+    trigger     what each match begins with, as a pattern, where the derived one (`trigger.py`) is slow
+
+Recipes (`recipes.py`) make examples at run time, so no token-shaped literal stands in the project.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from model.errors import ConfigError
+from transforms.scanning.folds import FOLDS
+from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
+
+RULES_DIRECTORY = Path(__file__).parent / "rules"
+CONTEXTS = ("", "comment_or_string")
+FILES = ("", "settings")
+_BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
+"""What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in
+one."""
+_NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
+"""Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try
+each."""
+NEAR_GAP_BYTES = 24 + 3 * (6 + 16) + 6
+_BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
+"""What may not stand before and after a value beside a provider's name."""
+_TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule; the module's text describes the fields. `pattern` is the exact expression, complete."""
+
+    id: str
+    type: str
+    pattern: str
+    family: str = "user"
+    near: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    validator: str = ""
+    context: str = ""
+    confidence: float = 0.8
+    specificity: int = 1
+    source: str = ""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    anchored: bool = False
+    hashes: tuple[str, ...] = ()
+    files: str = ""
+    fold: str = ""
+    trigger_pattern: str = ""
+    value: str = ""
+
+    @cached_property
+    def trigger(self) -> Trigger:
+        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
+        the
+        pattern can't be used."""
+        derived = derive_trigger(self.id, self.pattern, self.fold)
+        if self.trigger_pattern:
+            return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
+        if not self.near:
+            return derived
+        words = "|".join(escape_literal(word) for word in self.near)
+        return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
+
+    @cached_property
+    def keyword_bytes(self) -> tuple[bytes, ...]:
+        """The keywords in lower case; of words that begin with another keyword only the shorter one."""
+        words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
+        return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
+
+    @cached_property
+    def value_regex(self) -> re.Pattern[bytes] | None:
+        """The value of a rule with `near`, by itself; None for other rules."""
+        return re.compile((_BESIDE[0] + self.value + _BESIDE[1]).encode("utf-8")) if self.value else None
+
+    @cached_property
+    def term_lengths(self) -> tuple[int, ...]:
+        """Lengths in bytes of a rule of hashed terms (`terms.rule_entry`), longest first; empty for other rules."""
+        shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
+        return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
+
+    @cached_property
+    def value_group(self) -> str | int:
+        """The group that holds the value: `v`, or the whole match."""
+        return "v" if "v" in self.regex.groupindex else 0
+
+    @cached_property
+    def regex(self) -> re.Pattern[bytes]:
+        """The exact expression, over UTF-8 bytes."""
+        return re.compile(self.pattern.encode("utf-8"))
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Rules in a fixed order with the hash that a dataset's lineage names them by."""
+
+    rules: tuple[Rule, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over everything that the rules say, 16 hex digits."""
+        text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that these rules can report, sorted."""
+        return tuple(sorted({rule.type for rule in self.rules}))
+
+    def of_types(self, types: Iterable[str]) -> RuleSet:
+        """The rules that report one of `types`."""
+        wanted = set(types)
+        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))
+
+
+def load_rules(*extra_files: str | Path) -> RuleSet:
+    """Reads codemill's rules and then a user's own files. Raises ConfigError (one line: file, rule, reason)."""
+    rules: dict[str, Rule] = {}
+    for rule in _own_rules():
+        rules[rule.id] = rule
+    for path in map(Path, extra_files):
+        for rule in read_rule_file(path):
+            if rule.id in rules:
+                raise ConfigError(f"{path.name}: rule {rule.id} is there twice; give it another id")
+            rules[rule.id] = rule
+    return RuleSet(tuple(rules.values()))
+
+
+@functools.cache
+def _own_rules() -> tuple[Rule, ...]:
+    """The project's own rules; read once a process."""
+    return tuple(rule for path in sorted(RULES_DIRECTORY.glob("*.toml")) for rule in read_rule_file(path))
+
+
+def read_rule_file(path: Path) -> list[Rule]:
+    """Reads and checks one rule file. Raises ConfigError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"rule file {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"rule file {path.name} is no TOML: {error}") from None
+    tables = content.get("rules")
+    if not isinstance(tables, list):
+        raise ConfigError(f"rule file {path.name} has no array `rules`")
+    defaults = content.get("defaults", {})
+    return [
+        _make_rule(path.name, {**defaults, "family": content.get("family", path.stem), **table}) for table in tables
+    ]
+
+
+def _make_rule(file: str, table: dict[str, Any]) -> Rule:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    for key in ("like", "unlike", "near", "keywords"):
+        if isinstance(values.get(key), str):
+            values[key] = (values[key],)
+    name = f"{file}: rule {values.get('id', '(without id)')}"
+    token = values.pop("token", None)
+    if "trigger" in values:
+        values["trigger_pattern"] = values.pop("trigger")
+    if (token is None) == ("pattern" not in values):
+        raise ConfigError(f"{name}: give either `token` or `pattern`")
+    if token is not None:
+        values["pattern"] = _token_pattern(token, values.get("near", ()))
+        values["value"] = token if values.get("near") else ""
+        values.setdefault("specificity", 1 if values.get("near") else 2)
+    if values.get("near") and not values.get("keywords"):
+        values |= {"keywords": values["near"], "anchored": True}
+    own = {"value", "trigger_pattern"}  # not a file's to give
+    unknown = set(table) - set(Rule.__dataclass_fields__) - {"token", "trigger"} | set(table) & own
+    if unknown:
+        raise ConfigError(f"{name}: unknown key {sorted(unknown)[0]}")
+    try:
+        rule = Rule(**values)
+    except TypeError as error:
+        raise ConfigError(f"{name}: {str(error).split('__init__() ')[-1]}") from None
+    _check_rule(name, rule)
+    return rule
+
+
+def _token_pattern(token: str, near: tuple[str, ...]) -> str:
+    """Puts boundaries around a value's pattern, and the words that stand before it."""
+    if not near:
+        return rf"{_BOUNDARY}(?P<v>{token})(?![A-Za-z0-9_])"
+    words = "|".join(re.escape(word) for word in near)
+    return rf"(?i:{words}){_NEAR_GAP}{_BESIDE[0]}(?P<v>{token}){_BESIDE[1]}"
+
+
+def _check_rule(name: str, rule: Rule) -> None:
+    from transforms.scanning.validators.registry import VALIDATORS
+
+    if rule.fold not in FOLDS:
+        raise ConfigError(f"{name}: fold {rule.fold!r} is unknown; one of {', '.join(map(repr, FOLDS))}")
+    if rule.files not in FILES:
+        raise ConfigError(f"{name}: files {rule.files!r} is unknown; one of {', '.join(map(repr, FILES))}")
+    if rule.context not in CONTEXTS:
+        raise ConfigError(f"{name}: context {rule.context!r} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
+    if rule.validator and rule.validator not in VALIDATORS:
+        raise ConfigError(f"{name}: validator {rule.validator!r} is unknown; one of {', '.join(sorted(VALIDATORS))}")
+    if not 0 <= rule.confidence <= 1:
+        raise ConfigError(f"{name}: confidence {rule.confidence} is not between 0 and 1")
+    if rule.anchored and not rule.keywords:
+        raise ConfigError(f"{name}: an anchored rule needs the keywords that its matches begin with")
+    trigger = rule.trigger
+    if not re.sub(r"\{0\}|[()?:^]", "", trigger.expression):
+        raise ConfigError(f"{name}: the pattern begins with a repeat that is too long to look for")

@@ -1,0 +1,291 @@
+"""The one-pass scanner: all rules' triggers in one Hyperscan database, then exact patterns in windows, then validators.
+
+    text --encode--> bytes --Hyperscan, one pass a fold--> (rule, end of trigger) ...
+        each rule's exact matches around those ends (`matching.py`)
+        validators look at the match and around it; overlaps are resolved; byte offsets become character offsets
+
+The result equals `re.finditer` over the whole text; a test holds it. Triggers are derived from the exact patterns
+(`trigger.py`); patterns without a literal are looked for in a folded text (`folds.py`). Cost: the passes take about as
+long as confirming does.
+
+Hyperscan: https://intel.github.io/hyperscan/dev-reference/ (no SOM flag: tracking starts would cost most of the speed).
+Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and rules without any run by themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from re import Match
+from typing import Any, Protocol
+
+from model.errors import ConfigError
+from transforms.scanning.candidate import Candidate, Document, Verdict
+from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
+from transforms.scanning.folds import FOLDS
+from transforms.scanning.matching import Matcher
+from transforms.scanning.rules import FILES, Rule, RuleSet
+from transforms.scanning.safety import combine_signals
+from transforms.scanning.validators.registry import (
+    ASKS_IF_TEXT,
+    LOOKS_BEHIND_BYTES,
+    LOOKS_UNTIL,
+    VALIDATORS,
+    looks_near,
+)
+
+_MANY_ENDS = 64
+_DENSE_BYTES = 256
+"""With more triggers than one in so many bytes, lines repeat: what was found in them is remembered. Elsewhere that
+costs more than it saves, as it asks of every match whether it is in a string."""
+_MAX_REMEMBERED = 1024
+
+
+class Backend(Protocol):
+    """Finds ends of triggers: a list for each rule index, ascending."""
+
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]: ...
+
+
+class HyperscanBackend:
+    """A database for each fold of the text (`folds.py`), with one scratch a thread. Raises ConfigError naming the rule
+    that Hyperscan can't compile."""
+
+    def __init__(self, rules: RuleSet):
+        import hyperscan
+
+        self._hyperscan = hyperscan
+        self._databases: list[tuple[bytes, bool, Any]] = []
+        for (fold, table), files in itertools.product(FOLDS.items(), FILES):
+            triggers = {
+                i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold and rule.files == files
+            }
+            if triggers:
+                self._databases.append((table if fold else b"", bool(files), self._compiled(triggers)))
+        self._scratches = [hyperscan.Scratch(database) for *_, database in self._databases]
+        self._local = threading.local()
+
+    def _compiled(self, rules: dict[int, Rule]) -> Any:
+        database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
+        try:
+            database.compile(
+                expressions=[rule.trigger.expression.encode("utf-8") for rule in rules.values()],
+                ids=list(rules),
+                elements=len(rules),
+                flags=[0] * len(rules),
+            )
+        except self._hyperscan.HyperscanError as error:
+            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan refuses the pattern: {error}") from None
+        return database
+
+    def _culprit(self, rules: dict[int, Rule]) -> str:
+        for rule in rules.values():
+            database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
+            try:
+                database.compile(expressions=[rule.trigger.expression.encode()], ids=[0], elements=1, flags=[0])
+            except self._hyperscan.HyperscanError:
+                return rule.id
+        return "(all together)"
+
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        if not data:
+            return found
+        scratches = getattr(self._local, "scratches", None)
+        if scratches is None:
+            scratches = self._local.scratches = [scratch.clone() for scratch in self._scratches]
+
+        def on_match(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            try:
+                found[rule].append(end)
+            except KeyError:
+                found[rule] = [end]
+
+        for (table, for_settings, database), scratch in zip(self._databases, scratches, strict=True):
+            if for_settings and not is_settings:
+                continue
+            text = data.translate(table) if table else data
+            database.scan(text, match_event_handler=on_match, scratch=scratch)
+        return found
+
+
+class KeywordBackend:
+    """Literal keywords by Aho-Corasick (`ahocorasick_rs`) or, without it, by `bytes.find`; a rule without keywords
+    gets no ends, which the scanner takes as "run the pattern itself"."""
+
+    def __init__(self, rules: RuleSet):
+        self._words: dict[str, list[int]] = {}
+        for index, rule in enumerate(rules.rules):
+            for word in rule.keywords:
+                self._words.setdefault(word.lower(), []).append(index)
+        self.without_keywords = [i for i, rule in enumerate(rules.rules) if not rule.keywords]
+        self._for_settings = {i for i, rule in enumerate(rules.rules) if rule.files == "settings"}
+        self._ordered = list(self._words)
+        try:
+            import ahocorasick_rs
+        except ImportError:
+            self._automaton = None
+        else:
+            self._automaton = ahocorasick_rs.BytesAhoCorasick([word.encode() for word in self._ordered])
+
+    def _hits(self, lowered: bytes) -> Iterator[tuple[str, int]]:
+        if self._automaton is not None:
+            for word, _, end in self._automaton.find_matches_as_indexes(lowered, overlapping=True):
+                yield self._ordered[word], end
+            return
+        for text in self._ordered:
+            word_bytes = text.encode()
+            at = lowered.find(word_bytes)
+            while at >= 0:
+                yield text, at + len(word_bytes)
+                at = lowered.find(word_bytes, at + 1)
+
+    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {index: [] for index in self.without_keywords}
+        for word, end in self._hits(data.lower()):
+            for index in self._words[word]:
+                found.setdefault(index, []).append(end)
+        return found if is_settings else {i: ends for i, ends in found.items() if i not in self._for_settings}
+
+
+class Scanner:
+    """Scans text with a rule set. Thread-safe and deterministic; makes its database when constructed, so construct it
+    in `open`.
+
+    Args:
+        rules: What to look for.
+        hash_key: Key of value hashes; by default from `CODEMILL_HASH_KEY`.
+        backend: "hyperscan", "keywords", or "" for the first that is installed.
+    """
+
+    def __init__(self, rules: RuleSet, *, hash_key: bytes | None = None, backend: str = ""):
+        self.rules = rules
+        self._hash_key = hash_key_from_environment() if hash_key is None else hash_key
+        self._has_triggers = backend != "keywords" and _has_hyperscan(required=backend == "hyperscan")
+        self._backend: Backend = HyperscanBackend(rules) if self._has_triggers else KeywordBackend(rules)
+        self._validators = [VALIDATORS[rule.validator] if rule.validator else None for rule in rules.rules]
+        self._matchers = [Matcher(rule, self._has_triggers) for rule in rules.rules]
+
+    def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
+        """Findings in a text, without overlaps, in order. Lone surrogates and NUL are text like any other."""
+        return resolve_overlaps(self.scan_all(text, language=language, path=path))
+
+    def scan_all(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
+        """Every rule's findings, overlaps included, by rule and position."""
+        data = text.encode("utf-8", "surrogatepass")
+        document = Document(data, language, path)
+        findings: list[Finding] = []
+        for index, ends in sorted(self._backend.ends(data, is_settings=document.is_settings).items()):
+            findings += self._confirm(index, ends, document)
+        return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
+
+    def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
+        rule, skip_until = self.rules.rules[index], document.skip_until
+        found: list[Finding] = []
+        is_dense = len(ends) >= _MANY_ENDS and len(ends) * _DENSE_BYTES > len(document.data)
+        judge = self._judge_once(index) if is_dense else self._judge
+        for match in self._matchers[index].matches(ends, document):
+            if not skip_until or match.start() >= skip_until.get(rule.id, 0):
+                found += judge(index, match, document)
+        if rule.context:
+            return [finding for finding in found if document.lexical.is_text(finding.byte_start)]
+        return found
+
+    def _judge(self, index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+        """What the rule's validator makes of a match."""
+        rule, validate = self.rules.rules[index], self._validators[index]
+        candidate = Candidate(match, document, rule)
+        verdict = candidate.verdict() if validate is None else validate(candidate)
+        if verdict is None:
+            return ()
+        if not verdict.more:
+            return (self._finding(rule, verdict, document),)
+        return [self._finding(rule, part, document) for part in (verdict, *verdict.more)]
+
+    def _judge_once(self, index: int) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
+        """A judge that remembers: a match with the same text around it gets the same verdict. A line repeated a hundred
+        thousand times would else be judged as often."""
+        rule = self.rules.rules[index]
+        looks_until, asks_if_text = LOOKS_UNTIL.get(rule.validator, looks_near), rule.validator in ASKS_IF_TEXT
+        if looks_until is None:
+            return self._judge
+        known: dict[tuple[int, bytes, bool], tuple[list[Finding], int]] = {}
+
+        def judge(index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+            start = match.start()
+            first = max(0, start - LOOKS_BEHIND_BYTES)
+            is_text = asks_if_text and document.is_code and document.lexical.is_text(match.start(rule.value_group))
+            key = (start - first, document.data[first : looks_until(match)], is_text)
+            if key in known:
+                found, skip = known[key]
+                if skip:
+                    document.skip_until[rule.id] = start + skip
+                return [_moved(finding, start) for finding in found]
+            document.skip_until.pop(rule.id, None)
+            findings = self._judge(index, match, document)
+            if len(known) < _MAX_REMEMBERED:
+                skip = document.skip_until.get(rule.id, start) - start
+                known[key] = [_moved(finding, -start) for finding in findings], skip
+            return findings
+
+        return judge
+
+    def _finding(self, rule: Rule, verdict: Verdict, document: Document) -> Finding:
+        start, end = verdict.start, verdict.end
+        if not document.is_ascii:
+            start, end = _whole_characters(document.data, start, end)
+        return Finding(
+            verdict.type or rule.type,
+            rule.id,
+            start,  # in bytes until `_with_char_offsets`
+            end,
+            start,
+            end,
+            rule.confidence if verdict.confidence is None else verdict.confidence,
+            verdict.validated,
+            rule.specificity,
+            keyed_hash(document.data[start:end], self._hash_key),
+        )
+
+    def matches(self, index: int, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
+        """The exact matches of one rule, given the ends of its triggers: the same as `rule.regex.finditer(data)`."""
+        return self._matchers[index].matches(ends, document)
+
+
+def _moved(finding: Finding, offset: int) -> Finding:
+    """The same finding so many bytes further on."""
+    start, end = finding.byte_start + offset, finding.byte_end + offset
+    return Finding(finding.type, finding.rule, start, end, start, end, *finding[6:])
+
+
+def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Widens a span that begins or ends inside a UTF-8 sequence."""
+    while start > 0 and start < len(data) and 0x80 <= data[start] < 0xC0:
+        start -= 1
+    while end < len(data) and 0x80 <= data[end] < 0xC0:
+        end += 1
+    return start, end
+
+
+def _has_hyperscan(required: bool) -> bool:
+    try:
+        import hyperscan  # noqa: F401
+    except ImportError:
+        if required:
+            raise ConfigError(
+                "hyperscan is not installed: pip install hyperscan, or choose the keyword backend"
+            ) from None
+        return False
+    return True
+
+
+def _with_char_offsets(findings: list[Finding], data: bytes, is_ascii: bool) -> list[Finding]:
+    """Adds character offsets. One pass over the text whatever the number of findings."""
+    if is_ascii:
+        return findings
+    chars, at_byte, at_char = {}, 0, 0
+    for offset in sorted({o for f in findings for o in (f.byte_start, f.byte_end)}):
+        at_char += len(data[at_byte:offset].decode("utf-8", "surrogatepass"))
+        at_byte, chars[offset] = offset, at_char
+    return [f._replace(start=chars[f.byte_start], end=chars[f.byte_end]) for f in findings]

@@ -1,0 +1,395 @@
+# ruff: noqa: E501 - patterns and word lists read best unbroken
+"""Values given to names that say "secret": the class that scanners by prefix miss most.
+
+    name            between        value
+    DB_PASSWORD     = "            hunter22"        quoted, in any language
+    "clientSecret"  : "            9f3c...          JSON, dictionaries, calls, XML, command lines
+    password        :              hunter22         bare, where the file is configuration or the value is no expression
+
+The rule matches the word and the first characters of the value; this validator reads the whole name to its left and the whole value, and
+weighs three things: what the name claims, what the value looks like, and what separates the two.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from re import Match
+
+from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.secret_values import (
+    is_hex_hash,
+    is_path_or_url,
+    is_placeholder,
+    is_punctuation_mix,
+    is_symbol_mix,
+    is_uuid,
+    is_wordlike,
+    looks_random,
+    shannon_entropy,
+    word_share,
+)
+
+MAX_VALUE_BYTES = 2048
+_MAX_NAME_BYTES = 64
+_MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
+"""The shortest value, and the shortest one where the name says little."""
+_LONG_VALUE_BYTES = 64
+"""Names inside a longer value are not looked at again: a line of `a=a=a=` is judged once, not at each name."""
+_NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
+_PASSWORD_NAME = re.compile(
+    rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
+)
+_STRONG_NAME = re.compile(
+    rb"(?i)secret|token|api[_.-]?key|apikey|(?:access|auth|private|signing|encryption|client|account|storage|master|service|license|app|admin|deploy|consumer|session|shared|server|rest|write|user|security|ssh|webhook)[_.-]?key|credential|bearer|oauth"
+)
+_NOT_A_SECRET_NAME = re.compile(
+    rb"(?i)(?:^|[_.-])(?:public|pub|foreign|primary|csrf_?param|cache|partition|sort|row|hot|short|foreignkey|keyboard|translation|i18n)[_.-]?key"
+    rb"|tokeni[sz]|monkey|keyboard|keycode|secretary|passport|bypass|compass|passive|passenger|passing|keyframe|keypress|keydown|keyup|keyword|keychar|hockey|turkey|donkey"
+)
+_TAIL_OF_OTHER_THINGS = re.compile(
+    rb"(?i)(?:[_.-]?(?:file|filename|path|dir|url|uri|endpoint|field|label|text|hint|prompt|msg|message|error|errors|regexp?|pattern|format|policy|prefix|suffix|header|param|params|placeholder"
+    rb"|class|type|types|name|names|len|length|size|count|num|number|expir\w*|ttl|timeout|date|time|age|min|max|enabled|required|column|attribute|attr|index|idx|selector|element|input|form|view|page|screen|dialog|title"
+    rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
+    rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
+)
+_SECRET_WORD_END = re.compile(
+    rb"(?i)(?:passw(?:or)?d|pass|passphrase|passcode|pwd|secret|token|key|credentials?|auth|salt|login|bearer|access)s?$"
+)
+_OWNED_KEY = re.compile(rb"(?i)([a-z]{2,20})[_.-]?keys?\d?$|(?:^|[_.-])(pat|cred|auth|salt|private|access)$")
+_STRUCTURE_KEY = re.compile(
+    rb"(?i)(?:cache|primary|foreign|sort|hash|row|partition|lookup|map|dict|group|object|bucket|item|index|query|event|state|route|unique|composite|public|pub|the|this|new|old|first|last|next|by|on|in|of|is|has|get|set|for"
+    rb"|to|with|no|all|any|each|sub|parent|child|node|tree|data|json|yaml|config|option|setting|param|prop|attr|field|column|table|record|entity|model|message|msg|text|label|locale|lang|i18n|menu|tab|page|view|shortcut|hot|modifier"
+    rb"|arrow|enter|esc|ctrl|alt|shift|meta|tooltip|icon|color|style|class|css|theme|feature|metric|trace|span|log|debug|test|image|file|path|dir|url|uri|host|domain|region|registry|reg|default|base|root|name|id|type|kind|tag|note|piano|music|translation|cell|idempotency|dedup|session_?storage|local_?storage)$"
+)
+_HASH_NAME = re.compile(
+    rb"(?i)hash|digest|checksum|sha\d*|md5|commit|etag|integrity|fingerprint|revision|uuid|guid|thumbprint"
+)
+_QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
+_QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
+_SPACE, _BEFORE_SPACE = re.compile(rb"\s"), re.compile(rb"\S*+")
+_DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
+_CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
+_TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
+_BARE = re.compile(
+    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+"
+)
+"""An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
+_EXPRESSION = re.compile(
+    rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
+)
+_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
+_FORMATTED = re.compile(rb"[ \t]{0,2}%[ \t]{0,2}[\w(]")
+_COMMENT = re.compile(rb"[ \t]+[#;].*$")
+_PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")
+_OF_A_LABEL = re.compile(
+    rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b"
+)
+_ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
+_OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,6}")
+_REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
+_CHARSET_NAME = re.compile(
+    rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
+)
+_IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
+_URN = re.compile(rb"\burn:[\w:.-]*\Z")
+_CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
+
+
+def assigned_secret(candidate: Candidate) -> Verdict | None:
+    """The validator of assignments. Confidence: 0.9 for generated values under a strong name, 0.5 for weak ones."""
+    match, data = candidate.match, candidate.data
+    name = _whole_name(data, match.start("word"), match.end("name"))
+    kind = _name_kind(name)
+    if not kind or _OUR_PLACEHOLDER.fullmatch(name):
+        return None
+    opening = match.group("open")
+    start = match.start("v")
+    quote = opening[-1:] if opening[-1:] in (b'"', b"'", b"`") else b""
+    separator = match.group("sep")
+    end = _quoted_end(data, start, quote) if quote else _bare_end(data, start)
+    if end <= start:
+        if not quote:
+            return None
+        quote, end = b"", _bare_end(data, start)
+    if end - start > _LONG_VALUE_BYTES:
+        candidate.document.skip_until[candidate.rule.id] = end
+    if end - start < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES):
+        return None
+    value = data[start:end]
+    is_element = b">" in separator and data.startswith(b"</", end)  # XML's content is as good as a quoted value
+    if not quote and not is_element:
+        if not _bare_is_a_value(candidate, value, separator, opening):
+            return None
+        value = value.rstrip(b".:")
+        end = start + len(value)
+    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
+    if b"urn:" in before and _URN.search(before):
+        return None
+    if quote and b"%" in value and _FORMATTED.match(data, end + 1):
+        return None  # "key%d" % number
+    if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
+        return None  # a list of names
+    if b"(" in separator and is_wordlike(value):
+        return None  # set_password("service1", ...)
+    confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote) or is_element)
+    return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def _judged_once(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+    """As `_judge`; what a document repeats is judged once."""
+    known, key = candidate.document.judged, (kind, name, value, quoted)
+    if key not in known:
+        known[key] = _judge(kind, name, value, quoted=quoted)
+    return known[key]
+
+
+def spoken_secret(candidate: Candidate) -> Verdict | None:
+    """A value that follows a secret's name after spaces or a dash, in prose or on a command line: a password of mixed characters, or
+    sixteen characters and more that look generated."""
+    word = candidate.match.group("word").lower()
+    is_password = word.startswith((b"pa", b"pw")) and word != b"pat"
+    start = candidate.match.start("v")
+    quote = candidate.match.group("open")
+    end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
+    value = candidate.data[start:end].rstrip(b".:,")
+    if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
+        return None
+    if not _DIGIT.search(value) or not _LETTER.search(value) or _SPACE.search(value):
+        return None
+    if not is_password and not _TOKEN_CHARS.fullmatch(value):
+        return None
+    if is_placeholder(value) or is_path_or_url(value) or (not quote and _EXPRESSION.search(value)):
+        return None
+    if _IDENTIFIER.match(value) and is_wordlike(value.rpartition(b"_")[0]):
+        return None
+    if is_password:
+        clear = (
+            candidate.before_match(1) == b"-"
+            or (not is_wordlike(value) and re.search(rb"[^\w./:@-]", value) is not None)
+            or looks_random(value)
+        )
+        return (
+            Verdict(start, start + len(value), confidence=0.6)
+            if clear and b"-" not in candidate.match.group("sep")
+            else None
+        )
+    if _HASH_NAME.search(candidate.before(40)):
+        return None
+    is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
+    return Verdict(start, start + len(value), confidence=0.6) if is_random else None
+
+
+def directive_secret(candidate: Candidate) -> Verdict | None:
+    """A quoted value that follows a secret's name after a space alone, as in the languages of builds and servers."""
+    name, start = (
+        _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")),
+        candidate.span[0],
+    )
+    kind = _name_kind(name)
+    end = _quoted_end(candidate.data, start, candidate.match["open"])
+    value = candidate.data[start:end]
+    if kind in ("", "weak") or end <= start or not (looks_random(value, 2.8) or is_punctuation_mix(value)):
+        return None
+    confidence = _judged_once(candidate, kind, name, value, quoted=True)
+    return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def settings_secret(candidate: Candidate) -> Verdict | None:
+    """A whole line of a settings file, where no expression can stand: what a password's name is given is a password, be it a word
+    or several; what a key's name is given has to look generated, or to be a phrase."""
+    kind = _name_kind(candidate.match["name"])
+    value = candidate.value if candidate.match["open"] else _COMMENT.sub(b"", candidate.value)
+    if (
+        kind in ("", "weak")
+        or len(value) < _MIN_BYTES
+        or is_placeholder(value)
+        or is_path_or_url(value)
+        or _ITS_NAME.search(value)
+    ):
+        return None
+    if value.count(b" "):
+        good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)
+    else:
+        is_word = kind == "password" and len(value) > _MIN_BYTES and not _BARE_NUMBER.match(value)
+        good = is_punctuation_mix(value) or (is_word and not _EXPRESSION.search(value))
+    return Verdict(candidate.span[0], candidate.span[0] + len(value), confidence=0.5) if good else None
+
+
+def settings_random(candidate: Candidate) -> Verdict | None:
+    """A long value of capitals, small letters and digits in a settings file, whatever its name."""
+    name, value = candidate.match.group().partition(b"=")[0], candidate.value
+    if _HASH_NAME.search(name) or _NOT_A_SECRET_NAME.search(name) or is_hex_hash(value):
+        return None
+    is_mixed = all(kind.search(value) for kind in (_DIGIT, _CAPITAL, _SMALL))
+    good = is_mixed and looks_random(value, 4.0) and not is_placeholder(value) and not is_path_or_url(value)
+    return candidate.verdict() if good else None
+
+
+def named_secret(candidate: Candidate) -> Verdict | None:
+    """The value of a pair that is written out: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
+    name, value = candidate.match.group("name"), candidate.value
+    kind = _name_kind(name)
+    if not kind:
+        return None
+    confidence = _judged_once(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
+    return None if confidence is None else candidate.verdict(confidence=confidence)
+
+
+def compared_secret(candidate: Candidate) -> Verdict | None:
+    """A literal compared with a secret's name on its right: `"hunter22" == password`."""
+    data, at = candidate.data, candidate.match.start()
+    line = data[max(0, at - 200) : at].rpartition(b"\n")[2].rstrip()
+    quote = line[-1:]
+    if quote not in (b'"', b"'"):
+        return None
+    start = line.rfind(quote, 0, -1)
+    value = line[start + 1 : -1]
+    if start < 0:
+        return None
+    name = _whole_name(data, candidate.match.start("word"), candidate.match.end("name"))
+    kind = _name_kind(name)
+    confidence = _judge(kind, name, value, quoted=True) if kind else None
+    if confidence is None:
+        return None
+    end = max(0, at - 200) + len(data[max(0, at - 200) : at].rstrip()) - 1
+    return Verdict(end - len(value), end, confidence=confidence)
+
+
+def _whole_name(data: bytes, start: int, end: int) -> bytes:
+    window = data[max(0, start - _MAX_NAME_BYTES) : start]
+    left = start - len(window) + len(window.rstrip(_NAME_CHARS))
+    if left >= 2 and data[left - 1 : left] == b" ":
+        left = left - len(_QUALIFIER.search(data[max(0, left - 12) : left]).group())  # type: ignore[union-attr]
+    return data[left:end]
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _name_kind(name: bytes) -> str:
+    """ "password", "strong", "weak", or "" for names that only sound like secrets."""
+    if _NOT_A_SECRET_NAME.search(name) or _names_another_thing(name):
+        return ""
+    if _PASSWORD_NAME.search(name):
+        return "password"
+    if _STRONG_NAME.search(name):
+        return "strong"
+    owner = _OWNED_KEY.search(name)
+    return "strong" if owner and not _STRUCTURE_KEY.search(owner.group(1) or b"") else "weak"
+
+
+def _names_another_thing(name: bytes) -> bool:
+    """Whether a name's last word says what it is instead: `token_type`, `passwordField`; not the `service` of `apikey_myservice`."""
+    tail = _TAIL_OF_OTHER_THINGS.search(name)
+    if not tail or re.search(rb"(?i)(?:access|secret)_?key_?id$", name):
+        return False
+    is_a_word = tail.start() == 0 or not name[tail.start() : tail.start() + 1].islower()
+    return is_a_word or _SECRET_WORD_END.search(name[: tail.start()]) is not None
+
+
+def looks_until(match: Match[bytes]) -> int:
+    """Where what these validators look at ends: a little behind the value, which ends at a space, or at its quote."""
+    data, start = match.string, match.start("v")
+    end = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
+    quote = match.group("open")[-1:]
+    return max(end, _quoted_end(data, start, quote) if quote in _QUOTED else 0, match.end()) + 64
+
+
+def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
+    """The closing quote's offset, or -1 where the line ends first."""
+    end = _QUOTED[quote].match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
+    return end if data[end : end + 1] == quote else -1
+
+
+def _bare_end(data: bytes, start: int) -> int:
+    """The end of an unquoted value. Brackets that don't balance make no expression, so such a value runs to the next space."""
+    whole = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).group().rstrip(b",;")  # type: ignore[union-attr]
+    if len(whole) >= 12 and _is_unbalanced(whole):
+        return start + len(whole)
+    return _BARE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
+
+
+def _is_unbalanced(value: bytes) -> bool:
+    """Whether a bracket is closed by one of another kind, with four kinds of punctuation about: no language's syntax."""
+    if len(set(value.translate(None, _NOT_BRACKETS))) < 4:
+        return False
+    open_brackets: list[int] = []
+    for byte in value:
+        if byte in b"([{":
+            open_brackets.append(byte)
+        elif byte in b")]}" and open_brackets and abs(open_brackets.pop() - byte) > 2:
+            return True
+    return False
+
+
+def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, opening: bytes) -> bool:
+    """Whether an unquoted right-hand side is text and not an expression."""
+    if (
+        b"(" in opening
+        or b"(" in separator
+        or (_EXPRESSION.search(value) and not (len(value) >= 12 and _is_unbalanced(value)))
+        or _BARE_NUMBER.match(value)
+        or b"," in separator
+    ):
+        return False
+    start = candidate.match.start("v")
+    if candidate.data[start + len(value) : start + len(value) + 1] in (b"(", b"["):
+        return False
+    document = candidate.document
+    if not _DIGIT.search(value) and not (document.is_config and len(value) >= 8) and not looks_random(value):
+        return False
+    return not document.is_code or document.lexical.is_text(start)
+
+
+def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+    size = len(value)
+    if size < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES) or size >= MAX_VALUE_BYTES:
+        return None
+    if is_placeholder(value) or is_path_or_url(value):
+        return None
+    if _REGEX.search(value) or _CHARSET_NAME.match(value):
+        return None
+    if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
+        return None
+    if value.count(b" ") > (1 if size > 24 else 0) and word_share(value) > 0.4:
+        return None
+    if kind != "weak" and is_punctuation_mix(value):
+        return 0.6
+    if kind == "password":
+        return _judge_password(value, quoted)
+    if is_uuid(value) or is_hex_hash(value):
+        return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
+    if kind == "strong":
+        good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
+        return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
+    good = looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
+    return 0.5 if good else None
+
+
+def _judge_password(value: bytes, quoted: bool) -> float | None:
+    """Passwords need not be random, only no word, label or sentence."""
+    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-]")]
+    if re.search(rb"\s", value) and word_share(value) > 0.35:
+        return None
+    if classes[2] and (classes[0] or classes[1]):
+        return 0.8
+    if is_symbol_mix(value):
+        return 0.7
+    if classes[3] and sum(classes) >= 2 and not re.search(rb"[.?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
+        return 0.7
+    if classes[2] and not classes[0] and not classes[1]:
+        return 0.5 if quoted and len(value) >= 6 else None
+    if len(value) >= 8 and word_share(value) < 0.4 and not _is_identifier(value):
+        return 0.6
+    return None
+
+
+def size_ok(value: bytes) -> bool:
+    """Whether a password with special characters is long enough to be one and is no identifier with punctuation."""
+    return len(value) >= 6 and not (is_wordlike(value) and len(value) > 16)
+
+
+def _is_identifier(value: bytes) -> bool:
+    return re.fullmatch(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+", value) is not None or (
+        _CASE_CHANGE.search(value) is not None and word_share(value) > (0.45 if len(value) >= 16 else 0.3)
+    )

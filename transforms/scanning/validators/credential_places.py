@@ -1,0 +1,74 @@
+"""Values in places that are made for a credential: the argument of a function that logs in, a program's option, a
+server's directive.
+
+The place says that it is a password; so only what is no value at all is left out: placeholders, variables, names of
+things. Where the place is as wide as a call's arguments, the value has to look chosen as well: mixed characters that
+make no word.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.secret_values import (
+    is_hex_hash,
+    is_path_or_url,
+    is_placeholder,
+    is_symbol_mix,
+    is_wordlike,
+    looks_random,
+)
+
+_LITERAL = re.compile(rb"(?<![\w\\])[bruBRULN@]{0,2}([\"'`])((?:(?!\1)[^\\\n]|\\.){5,120}+)\1(?=[ \t]*(?:[,)\]}]|$))")
+_SOME_LETTER, _SOME_DIGIT = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
+_SYMBOL = re.compile(rb"[^\w\s.:/@,;-]")
+_NO_PASSWORD = re.compile(
+    rb"\s|^[\w.+-]+@[\w-]+\.|^[#.%/\\]|\\[dwsnrtx]|[*+?]\)|%[sdr]|\.\w{2,4}$|^[A-Z]{2,5}\d{3}$|^\d+(?:[.:]\d+)*$"
+)
+_ITS_OWN_NAME = re.compile(
+    rb"(?i)(?:my|your|the|db|user|some|new|old|wrong|invalid|bad|good)?[_-]?(?:password|passwd|pwd|pass|secret|key|token)\d?"
+)
+_KEY_PATH = re.compile(r"(?i)(?:\.(?:key|token|secret|passw(?:or)?d|pass)|(?:^|/)(?:token|secret|password|api_?key))$")
+_DEFAULTS = frozenset((b"foobared", b"public", b"private", b"prompt", b"stdin"))
+_IDENTIFIER = re.compile(rb"[a-z]+(?:[_-][a-z0-9]+)+")
+
+
+def credential_argument(candidate: Candidate) -> Verdict | None:
+    """The strings among a call's arguments, after the first, that look like passwords."""
+    start = candidate.span[0]
+    first_comma = candidate.value.index(b",")
+    found = [
+        Verdict(start + literal.start(2), start + literal.end(2))
+        for literal in _LITERAL.finditer(candidate.value)
+        if literal.start() > first_comma and _looks_chosen(literal.group(2))
+    ]
+    return replace(found[0], more=tuple(found[1:])) if found else None
+
+
+def argument_password(candidate: Candidate) -> Verdict | None:
+    """A password that an option or a directive names: anything but a placeholder, a variable, a number of a port."""
+    value = candidate.value
+    if is_placeholder(value) or _ITS_OWN_NAME.fullmatch(value) or value.lower() in _DEFAULTS:
+        return None
+    if (value.isdigit() and len(value) < 6) or is_path_or_url(value) or re.search(rb"[(){}\[\]]", value):
+        return None
+    return candidate.verdict()
+
+
+def key_file(candidate: Candidate) -> Verdict | None:
+    """A file that holds one generated value and whose name says that it is a key."""
+    value = candidate.value
+    is_key = _KEY_PATH.search(candidate.document.path) is not None
+    return candidate.verdict() if is_key and (is_hex_hash(value) or looks_random(value, 3.5)) else None
+
+
+def _looks_chosen(value: bytes) -> bool:
+    if len(value) < 6 or is_placeholder(value) or is_path_or_url(value) or _NO_PASSWORD.search(value):
+        return False
+    if not _SOME_LETTER.search(value) or _ITS_OWN_NAME.fullmatch(value):
+        return False
+    if _SYMBOL.search(value):
+        return is_symbol_mix(value) or _SOME_DIGIT.search(value) is not None
+    return _SOME_DIGIT.search(value) is not None and not is_wordlike(value) and not _IDENTIFIER.fullmatch(value)

@@ -1,0 +1,305 @@
+# ruff: noqa: E501 - patterns and word lists read best unbroken
+"""Validators of personal data: what makes an address, a number or an id a person's rather than an example, a version or a constant.
+
+Sources: RFC 2606 and 6761 (reserved domains), IANA special-purpose address registries (through `ipaddress`), libphonenumber's
+metadata (`phonenumberslite`), ISO/IEC 7812 (cards), ISO 13616 (IBAN), and the issuing states' checksums (`python-stdnum`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import re
+from collections.abc import Callable
+from importlib import import_module
+
+from transforms.scanning.candidate import Candidate, Verdict
+
+_RESERVED_DOMAIN = re.compile(
+    rb"(?i)(?:^|\.)(?:example|test|invalid|localhost|local|localdomain|internal|lan|home|corp|arpa)$|(?:^|[.-])example\.(?:com|org|net|edu|[a-z]{2}|co\.[a-z]{2})$"
+    rb"|^(?:domain|mydomain|yourdomain|your-domain|foo|bar|baz|foobar|test|host|server|email|mail|company|mycompany|yourcompany|somewhere|nowhere|site|mysite|website|abc|xyz|xxx|a|b|c|x|y|z|acme|smtp|my|one|two|three|four|five|malicious|evil|attacker|victim|important)\.(?:com|org|net|edu|co|de|cc|it|fr|us)$"
+)
+_ROLE_LOCAL = re.compile(
+    rb"(?i)^(?:no-?reply|do-?not-?reply|git|hg|svn|noreply.*|.*\bnoreply|mailer-daemon|postmaster|your.*|my.?e?mail|e-?mail|user|username|name|someone|somebody|foo|bar|root|xxx+|test)$"
+)
+_NOREPLY_DOMAIN = re.compile(
+    rb"(?i)(?:^|\.)(?:noreply\.|users\.noreply)|noreply\.(?:github|gitlab)|\.gserviceaccount\.com$"
+)
+_SSH_NAME = re.compile(
+    rb"(?i)^(?:[a-z0-9-]*[-0-9][a-z0-9-]*|zlib|tun|eow|ping|keepalive)@(?:openssh\.com|libssh\.org|lysator\.liu\.se|ssh\.com)$"
+)
+"""Algorithms and messages of SSH that aren't registered are named as addresses are (RFC 4251, section 6)."""
+_COMMON_TLDS = frozenset(
+    b"com org net edu gov mil int info biz name pro io dev app ai xyz online site tech store shop club blog cloud email agency academy "
+    b"company digital design media network solutions systems world today life live news group team work works studio global software "
+    b"technology consulting services support health care bank law photography eu asia cat jobs mobi museum tel travel coop aero".split()
+)
+_COUNTRY_TLDS = frozenset(
+    (
+        b"ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz "
+        b"de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in iq ir is it "
+        b"je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz "
+        b"om pa pe pf pg ph pk pl pm pn pr ps pt pw qa re ro ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz "
+        b"ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw"
+    ).split()
+)
+_RESOLVERS = frozenset(
+    [
+        "8.8.8.8",
+        "8.8.4.4",
+        "1.1.1.1",
+        "1.0.0.1",
+        "9.9.9.9",
+        "149.112.112.112",
+        "208.67.222.222",
+        "208.67.220.220",
+        "4.2.2.1",
+        "4.2.2.2",
+        "4.2.2.3",
+        "4.2.2.4",
+        "64.6.64.6",
+        "64.6.65.6",
+        "114.114.114.114",
+        "223.5.5.5",
+        "223.6.6.6",
+        "119.29.29.29",
+        "77.88.8.8",
+        "77.88.8.1",
+        "94.140.14.14",
+        "94.140.15.15",
+        "185.228.168.9",
+        "2001:4860:4860::8888",
+        "2001:4860:4860::8844",
+        "2606:4700:4700::1111",
+        "2606:4700:4700::1001",
+        "2620:fe::fe",
+        "2620:fe::9",
+    ]
+)
+_EXAMPLE_IPS = frozenset(
+    ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
+)
+_VERSION_BEFORE = re.compile(
+    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
+)
+_TEST_CARDS = frozenset(
+    b"4111111111111111 4012888888881881 4242424242424242 5555555555554444 5105105105105100 378282246310005 371449635398431 378734493671000 "
+    b"6011111111111117 6011000990139424 30569309025904 38520000023237 3530111333300000 3566002020360505 4222222222222 4000056655665556 5200828282828210 2223003122003222".split()
+)
+_CARD_WORD = re.compile(
+    rb"(?i)card|visa|master|amex|american.?express|discover|diners|jcb|\bcc\b|ccn|credit|debit|payment|\bpan\b|billing"
+)
+_ISSUERS = re.compile(
+    rb"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|5\d\d|4[4-9]\d)\d{12}(?:\d{3})?|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|(?:5018|5020|5038|5[6-8]\d\d|6304|6759|676[1-3])\d{8,15}|62\d{14,17})\Z"
+)
+
+
+def _validated(candidate: Candidate, is_valid: bool) -> Verdict | None:
+    return candidate.verdict(validated=True) if is_valid else None
+
+
+def email_address(candidate: Candidate) -> Verdict | None:
+    """An address that can be a person's: a known top-level domain, no reserved or placeholder domain, no role such as `git@`
+    or noreply, no algorithm of SSH, no URL's user, no asset name such as `icon@2x.png`."""
+    start, _ = candidate.span
+    value = candidate.value.rstrip(b".-_")
+    local, _, domain = value.rpartition(b"@")
+    top = domain.rpartition(b".")[2].lower()
+    while top not in _COUNTRY_TLDS and top not in _COMMON_TLDS and domain.count(b".") > 1:
+        domain = domain.rpartition(b".")[0]  # a sentence that goes on without a space, or a method called on it
+        top = domain.rpartition(b".")[2].lower()
+    if (top not in _COUNTRY_TLDS and top not in _COMMON_TLDS) or b".." in domain or domain.startswith((b"-", b".")):
+        return None
+    local = local.lstrip(b".-+%")
+    if (
+        not local
+        or _RESERVED_DOMAIN.search(domain)
+        or _ROLE_LOCAL.match(local)
+        or _NOREPLY_DOMAIN.search(domain)
+        or b"noreply" in local.lower()
+        or _SSH_NAME.match(local + b"@" + domain)
+    ):
+        return None
+    before, after = (
+        candidate.before(80),
+        candidate.data[start + len(candidate.value.rpartition(b"@")[0]) + 1 + len(domain) :][:12],
+    )
+    if (
+        re.search(rb"://[^\s/\"'<>]*$", before)
+        or re.match(rb":(?:[~/]|[A-Za-z][\w.-]*/)", after)
+        or after.startswith((b"(", b"@"))
+    ):
+        return None
+    if len(local) > 3 and not re.search(rb"[A-Za-z]", local) and not local.isdigit():
+        return None
+    if len(local) < 2 and len(domain) < 6:
+        return None
+    begin = start + candidate.value.index(local)
+    return Verdict(begin, begin + len(local) + 1 + len(domain))
+
+
+def global_ipv4(candidate: Candidate) -> Verdict | None:
+    """A public IPv4 address that is no version, netmask, object identifier or well-known resolver."""
+    text = candidate.value.decode("ascii")
+    octets = [int(part) for part in text.split(".")]
+    if any(part != str(octet) for part, octet in zip(text.split("."), octets, strict=True)) or max(octets) > 255:
+        return None
+    address = ipaddress.IPv4Address(text)
+    if not address.is_global or address.is_multicast or text in _RESOLVERS or text in _EXAMPLE_IPS:
+        return None
+    if max(octets) < 32 or len(set(octets)) < 3 or octets[3] in (0, 255) or _is_progression(octets):
+        return None
+    if max(octets[:3]) < 10:
+        return None  # a section or a version: 1 address in 16,000 is of that shape
+    before = candidate.before(40)
+    if _VERSION_BEFORE.search(before) and not re.search(rb"://$", before):
+        return None
+    return candidate.verdict(validated=True)
+
+
+def _is_progression(octets: list[int]) -> bool:
+    return len({b - a for a, b in itertools.pairwise(octets)}) == 1
+
+
+def global_ipv6(candidate: Candidate) -> Verdict | None:
+    """A public IPv6 address: not `::`, not loopback, link-local or documentation, no scope operator between names."""
+    text = candidate.value.decode("ascii")
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return None
+    groups = [group for group in text.split(":") if group]
+    if not address.is_global or address.is_multicast or str(address) in _RESOLVERS or len(groups) < 3:
+        return None
+    if len({group.lower() for group in groups}) < 3 or len("".join(groups)) < 8 or text.lower().startswith("2001:db8"):
+        return None
+    if "::" not in text and (max(map(len, groups)) < 3 or len("".join(groups)) < 12):
+        return None
+    return candidate.verdict(validated=True)
+
+
+def international_phone(candidate: Candidate) -> Verdict | None:
+    """A number with its country code that libphonenumber holds valid."""
+    import phonenumbers
+
+    start, _ = candidate.span
+    value = candidate.value.rstrip(b" .-(")
+    digits = re.sub(rb"\D", b"", value)
+    if re.fullmatch(rb"\+\d+\.\d+", value):
+        return None  # a number with a decimal point
+    before = candidate.before(24)
+    if (
+        len(set(digits)) < 4
+        or digits[-7:] in (b"1234567", b"2345678", b"3456789", b"4567890")
+        or (re.search(rb"[\w)\]]\s?$", before) and not re.search(rb"(?i)[a-z]\s?$", before))
+    ):
+        return None
+    try:
+        number = phonenumbers.parse(value.decode("ascii"))
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_valid_number(number) or (
+        _PHONE_WORD.search(candidate.before(48)) and phonenumbers.is_possible_number(number)
+    ):
+        return Verdict(start, start + len(value), validated=True)
+    return None
+
+
+_PHONE_WORD = re.compile(rb"(?i)phone|\btel\b|tel[:.=]|mobile|cell|\bfax\b|whatsapp|\bcall|telefon|\bsms\b|contact")
+
+
+def national_phone(candidate: Candidate) -> Verdict | None:
+    """A number in a country's own notation beside a word such as phone; or the North American `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
+    start, _ = candidate.span
+    value = candidate.value.rstrip(b" .-(/")
+    digits = re.sub(rb"\D", b"", value.split(b"x")[0])
+    if (
+        not 7 <= len(digits) <= 15
+        or len(set(digits)) < 4
+        or digits in (b"1234567890", b"0123456789", b"123456789", b"12345678", b"1234567")
+    ):
+        return None
+    if re.match(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D|$)|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$", value) or (
+        b"555" in digits[:6] and digits[-4:-2] == b"01"
+    ):
+        return None
+    return Verdict(start, start + len(value))
+
+
+def payment_card(candidate: Candidate) -> Verdict | None:
+    """A card number: an issuer's prefix and length, Luhn's sum, no published test number. Bare digits need quotes or a word
+    such as card nearby, since one number in ten passes Luhn."""
+    digits = re.sub(rb"\D", b"", candidate.value)
+    if not _ISSUERS.match(digits) or digits in _TEST_CARDS or len(set(digits)) < 5 or not _luhn(digits):
+        return None
+    if digits == candidate.value:
+        before, after = candidate.before(60), candidate.after(2)
+        quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
+        if not quoted and not _CARD_WORD.search(before):
+            return None
+    return candidate.verdict(validated=True)
+
+
+def _luhn(digits: bytes) -> bool:
+    total = 0
+    for index, byte in enumerate(reversed(digits)):
+        value = (byte - 48) * (1 + index % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def iban(candidate: Candidate) -> Verdict | None:
+    """ISO 13616: country, length and check digits (mod 97)."""
+    from stdnum import iban as standard
+
+    text = candidate.value.decode("ascii")
+    return _validated(candidate, len(set(text)) > 5 and standard.is_valid(text, check_country=False))
+
+
+_NAME = rb"(?:[^\W\d_]|[\xc2-\xf4][\x80-\xbf]+)"
+
+
+def author_name(candidate: Candidate) -> Verdict | None:
+    """A name in an author's place: two to four capitalised words, not a company or a project."""
+    value = candidate.value.strip(b" .,;-")
+    words = value.split()
+    if not 2 <= len(words) <= 4 or re.search(
+        rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights)\b|[@<>/]",
+        value,
+    ):
+        return None
+    start = candidate.span[0] + candidate.value.index(words[0])
+    return Verdict(start, start + len(value))
+
+
+def _national_id(module: str) -> Callable[[Candidate], Verdict | None]:
+    def validate(candidate: Candidate) -> Verdict | None:
+        text = candidate.value.decode("ascii", "replace")
+        digits = re.sub(r"\W", "", text)
+        return _validated(candidate, len(set(digits)) > 3 and import_module(f"stdnum.{module}").is_valid(text))
+
+    validate.__name__ = f"id_{module.replace('.', '_')}"
+    validate.__doc__ = f"The checksum of `stdnum.{module}`."
+    return validate
+
+
+NATIONAL_ID_VALIDATORS = tuple(
+    _national_id(module)
+    for module in (
+        "us.ssn", "us.itin", "gb.nhs", "gb.utr", "de.idnr", "fr.nir", "fr.nif", "es.dni", "es.nie", "it.codicefiscale", "nl.bsn", "be.nn", "pt.nif", "pl.pesel", "se.personnummer",
+        "no.fodselsnummer", "dk.cpr", "fi.hetu", "ch.ssn", "br.cpf", "mx.curp", "ar.cuit", "cl.rut", "co.nit", "in_.aadhaar", "in_.pan", "cn.ric", "kr.rrn", "za.idnr", "au.tfn",
+        "ca.sin", "ro.cnp", "cz.rc", "bg.egn", "tr.tckimlik", "il.idnr", "hr.oib", "ee.ik", "lt.asmens", "ie.pps", "th.pin", "my.nric", "sg.uen",
+    )
+)  # fmt: skip
+
+
+def id_gb_nino(candidate: Candidate) -> Verdict | None:
+    """UK National Insurance number: prefix rules of HMRC's manual NIM39110; it has no checksum."""
+    return (
+        candidate.verdict(validated=True)
+        if re.match(rb"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]", candidate.value)
+        else None
+    )
+
+
+NATIONAL_ID_VALIDATORS = (*NATIONAL_ID_VALIDATORS, id_gb_nino)

@@ -1,0 +1,71 @@
+"""The names by which rule files call validators. A validator says yes with a `Verdict`, no with None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from re import Match
+
+from transforms.scanning import safety
+from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators import assignments, credential_places, national_ids, personal_values, secret_values
+
+VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
+    validator.__name__: validator
+    for validator in (
+        assignments.assigned_secret,
+        assignments.compared_secret,
+        assignments.directive_secret,
+        assignments.named_secret,
+        assignments.settings_random,
+        assignments.settings_secret,
+        assignments.spoken_secret,
+        credential_places.argument_password,
+        credential_places.credential_argument,
+        credential_places.key_file,
+        secret_values.basic_credentials,
+        secret_values.bech32_key,
+        secret_values.crc32_tail,
+        secret_values.crypt_hash,
+        secret_values.decodes_as_jwt,
+        secret_values.decodes_as_jwt_twice,
+        secret_values.kubernetes_secret,
+        secret_values.near_token,
+        secret_values.not_placeholder,
+        secret_values.opaque_credentials,
+        secret_values.opaque_or_password,
+        secret_values.plausible_token,
+        secret_values.sql_password,
+        secret_values.private_key_block,
+        secret_values.url_password,
+        safety.hashed_term,
+        personal_values.author_name,
+        personal_values.email_address,
+        personal_values.global_ipv4,
+        personal_values.global_ipv6,
+        personal_values.iban,
+        personal_values.international_phone,
+        personal_values.national_phone,
+        personal_values.payment_card,
+        national_ids.national_id_number,
+        *personal_values.NATIONAL_ID_VALIDATORS,
+    )
+}
+
+LOOKS_BEHIND_BYTES = 256
+"""How far before its match a validator may look."""
+ASKS_IF_TEXT = frozenset({"assigned_secret"})
+"""Those for which it matters whether the value stands in a comment or a string."""
+
+
+def looks_near(match: Match[bytes]) -> int:
+    """Where what a validator looks at ends, for most of them."""
+    return match.end() + 64
+
+
+LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
+    "assigned_secret": assignments.looks_until,
+    "directive_secret": assignments.looks_until,
+    "spoken_secret": assignments.looks_until,
+    "kubernetes_secret": None,
+}
+"""Those that look further; None where it is the whole document."""

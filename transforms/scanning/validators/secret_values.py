@@ -1,0 +1,382 @@
+# ruff: noqa: E501 - patterns and word lists read best unbroken
+"""What tells a secret from a placeholder, a name, a path or a hash: pure functions on bytes, and the validators of secret rules.
+
+Shannon entropy alone can't: `getElementById` and a token of that length are alike in it. So a value is also judged by the letter
+pairs that words are made of (random letters hit the common ones about a quarter of the time, words about three quarters), by
+the mix of letters and digits, and by the shapes that people write where a secret will stand.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bisect
+import itertools
+import json
+import math
+import re
+import string
+from collections import Counter
+from dataclasses import replace
+
+from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.recipes import base62_crc32
+
+_COMMON_PAIRS = frozenset(
+    tuple(pair)
+    for pair in (
+        b"th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve ra "
+        b"ld ur ro io co me ne li ic ri ce ch ll ma el la ta ge om us ec na il di pe ss no ac un ho tr so sh wh ai fo ot "
+        b"rt ca am ul ad mo ie lo ee tt su po oo pr ke ct be id ol ow ir em ay ns iv pa ts ey da ef ck op if ig fi im ni "
+        b"ab up ex mp ob ap ag bl cl cr do ds du ff fr ga gr ht ia je ks ly mi nc nf og os pl pu qu rd rg rk rl rm rn rr "
+        b"rs sc sp sy ty ub ue um ut va vi wa we wi wo xt ye yp ze ug sk sw ba bo bu by ev ak go gi fa fe sm tu tw ua ui "
+    ).split()
+)
+"""As pairs of bytes."""
+_TEMPLATE = re.compile(
+    rb"\$\{[\w.:()\[\]'\" -]+\}|\{\{[^{}]{0,80}\}\}|\{[A-Za-z_][\w.]*\}|#\{[^}]{1,80}\}|<%.{0,80}%>|%\([\w.]+\)s|\$\([\w. -]+\)"
+    rb"|^%[A-Za-z_]+%$|^<[^<>]{1,80}>$|^\[[^\[\]]{1,80}\]$|^\$[A-Za-z_]\w*(?:[.:/][$\w]*)*$|^@\w+@$|^%[-\d.]*[sdvqr@]$|\[:[a-z]{2,12}\]|^\{\d*\}$|\{[a-z_.]+\(\)"
+)
+_PLACEHOLDER = re.compile(
+    rb"(?i)ex[a@]mple|placeholder|change[-_ ]?(?:me|it|this)|your[-_ ]?(?:\w|$)|\bmy[-_ ]?(?:secret|token|password|api|key|pass)|dummy|\bfake|fake[-_]?(?:api|key|token|secret|pass)"
+    rb"|somefake|afake|insert[-_ ]|[-_ ]here\b|enter[-_ ]|replace|redacted|removed|\bhidden\b|\bmasked|\btodo\b|\bfixme\b|not[-_ ]?(?:set|a[-_ ]|long|real)|undefined"
+    rb"|lorem|ipsum|foo[-_]?bar|xxx+$|^xxx|\bnone\b|\bnull\b|sample[-_]|\btest[-_]?(?:key|token|secret|password)\b"
+)
+_PLACEHOLDER_HINTS = tuple(
+    b"mple placeh change your my fake insert here enter replace redact removed hidden masked todo fixme not undefined lorem ipsum foo xxx none null test".split()
+)
+"""One of these stands in all that `_PLACEHOLDER` finds: looking for them first is ten times faster."""
+_MASK = re.compile(rb"[xX]{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}")
+_WORD_VALUES = frozenset(
+    b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
+    b"password passwd pwd pass passphrase secret token key apikey api_key username user admin root test testing tests login guest "
+    b"public private hidden required optional basic bearer digest oauth oauth2 saml jwt auto local localhost value name email "
+    b"unknown empty disabled enabled encrypted plain plaintext credentials credential auth sha1 sha256 sha512 md5 rsa dsa ecdsa ed25519 aes".split()
+)
+_HEX = re.compile(rb"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)\Z")
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_PATH = re.compile(
+    rb"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,12}:)?(?:\.{0,2}/|~/|[A-Za-z]:\\\\?)[^\s]*|[\w-]+(?:/[\w.-]+)*\.[a-z]{1,5}\Z|[a-z][a-z0-9+.-]{1,12}://.*",
+    re.DOTALL,
+)
+_DATE = re.compile(rb"\d{4}-\d{2}-\d{2}(?:[T ].*)?\Z|\d{1,2}[:/.]\d{2}[:/.]\d{2,4}\Z")
+_LETTER_RUN = re.compile(rb"[A-Za-z]+")
+_PATH_CHARS = re.compile(rb"[\w./:-]*")
+_DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
+_INNER_NUMBERS = re.compile(rb"[0-9][^0-9]+[0-9]")
+_NOT_SYMBOLS = string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
+_NOT_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode()))
+_SPACE_OR_EXPRESSION = re.compile(rb"[\s\\]|\[\^|\(\?")
+_EXAMPLE_MARKS = (b"example", b"xxxxxx", b"***", b"...", b"placeholder", b"your-", b"your_", b"<", b"0" * 12)
+_TABLED = 4096
+_N_LOG_N = [0.0, *(n * math.log2(n) for n in range(1, _TABLED))]
+
+
+def shannon_entropy(value: bytes) -> float:
+    """Bits per byte of a value's own byte distribution (Shannon 1948).
+
+    >>> shannon_entropy(b"abab")
+    1.0
+    """
+    total = len(value)
+    if not total:
+        return 0.0
+    counts = Counter(value).values()
+    if total >= _TABLED:
+        return math.log2(total) - sum(n * math.log2(n) for n in counts) / total
+    return math.log2(total) - sum(map(_N_LOG_N.__getitem__, counts)) / total
+
+
+def word_share(value: bytes) -> float:
+    """Share of a value's adjacent letter pairs that are common in English; 0 where it has fewer than two pairs.
+
+    >>> word_share(b"authentication") > 0.8 > 0.4 > word_share(b"xqzvkwjpgh")
+    True
+    """
+    pairs = hits = 0
+    for run in _LETTER_RUN.findall(value.lower()):
+        pairs += len(run) - 1
+        hits += sum(map(_COMMON_PAIRS.__contains__, itertools.pairwise(run)))
+    return hits / pairs if pairs > 1 else 0.0
+
+
+def is_uuid(value: bytes) -> bool:
+    """Whether a value has the shape of RFC 9562."""
+    return _UUID.match(value) is not None
+
+
+def is_hex_hash(value: bytes) -> bool:
+    """Whether a value has the length and letters of an MD5, SHA-1, SHA-2 digest in hex."""
+    return len(value) in (32, 40, 56, 64, 96, 128) and _HEX.match(value) is not None
+
+
+def is_placeholder(value: bytes) -> bool:
+    """Whether a value is what people write where a secret will stand: a template, a mask, "changeme", one repeated character.
+
+    >>> is_placeholder(b"${DB_PASSWORD}"), is_placeholder(b"********"), is_placeholder(b"hunter22")
+    (True, True, False)
+    """
+    stripped = value.strip(b" \t\"'`")
+    lowered = stripped.lower()
+    if len(set(stripped)) < 3 or lowered in _WORD_VALUES:
+        return True
+    if any(map(lowered.__contains__, _PLACEHOLDER_HINTS)) and _PLACEHOLDER.search(stripped):
+        return True
+    if stripped.isalnum() and b"xxxxx" not in lowered:
+        return False  # no room for a mask or a template
+    if len(_MASK.sub(b"", stripped)) < min(8, len(stripped)):
+        return True
+    literal = _TEMPLATE.sub(b"", stripped)
+    reads_as_path = _PATH_CHARS.fullmatch(literal) is not None and word_share(literal) > 0.6
+    return len(literal) < len(stripped) and (
+        len(literal) < max(6, len(stripped) // 2) or is_wordlike(literal) or reads_as_path
+    )
+
+
+def is_path_or_url(value: bytes) -> bool:
+    """Whether a value is a path, a file name or a URL rather than base64 with slashes in it."""
+    if not _PATH.match(value):
+        return False
+    return b"://" in value or word_share(value) > 0.5 or shannon_entropy(value) < 3.6
+
+
+def is_wordlike(value: bytes) -> bool:
+    """Whether a value reads as words or an identifier: letters without digits inside, in common pairs, or with digits at the end only."""
+    if _INNER_NUMBERS.search(value.rstrip(b"0123456789")):
+        return False
+    letters, share = len(value.translate(None, _NOT_LETTERS)), word_share(value)
+    if letters >= 0.75 * len(value):
+        return share >= (0.5 if len(value) > 10 else 0.6)
+    return letters >= 0.6 * len(value) > 6 and share >= 0.8 and value.isalnum()  # Ed25519PrivateKey
+
+
+def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
+    """Whether a value looks generated: letters and digits mixed, or letters that make no words, with entropy for its length."""
+    entropy = shannon_entropy(value)
+    needed = min(min_entropy, math.log2(max(len(value), 2)) * 0.8)
+    if entropy < needed or _DATE.match(value):
+        return False
+    has_digit, has_letter = _DIGIT.search(value) is not None, _LETTER.search(value) is not None
+    if is_symbol_mix(value):
+        return True
+    if has_digit and has_letter:
+        return not is_wordlike(value)
+    if not has_letter:
+        return len(value) >= 20 and len(set(value)) >= 6
+    return len(value) >= 16 and word_share(value) < 0.45
+
+
+def is_symbol_mix(value: bytes) -> bool:
+    """Whether a value mixes letters with four or more kinds of punctuation and no space, as generated passwords do and words don't."""
+    if len(set(value.translate(None, _NOT_SYMBOLS))) < 4:
+        return False
+    letters = len(value.translate(None, _NOT_LETTERS))
+    return 2 * letters >= len(value) >= 10 and not _SPACE_OR_EXPRESSION.search(value)
+
+
+def is_punctuation_mix(value: bytes) -> bool:
+    """Whether a value is made of six or more kinds of punctuation and no space, and is no row of a keyboard."""
+    kinds = set(value.translate(None, _NOT_SYMBOLS[:-5])) & set(string.punctuation.encode())
+    return len(kinds) >= 6 and len(value) >= 8 and not _SPACE_OR_EXPRESSION.search(value) and b"!@#$%" not in value
+
+
+def plausible_token(candidate: Candidate) -> Verdict | None:
+    """For values with a shape of their own: anything but masks and examples."""
+    value = candidate.value
+    tail = value[-24:]
+    if len(set(tail)) < 5 or (len(value) > 40 and len(set(value[:40])) < 6):
+        return None
+    return None if any(map(value.lower().__contains__, _EXAMPLE_MARKS)) else candidate.verdict()
+
+
+def near_token(candidate: Candidate) -> Verdict | None:
+    """For plain hex, UUID or letters beside a provider's name: also asks for an assignment or a word such as key between them."""
+    value = candidate.value
+    if len(set(value)) < 6 or is_placeholder(value) or is_wordlike(value):
+        return None
+    gap = candidate.data[candidate.match.start() : candidate.span[0]]
+    if not re.search(rb"(?i)[=:,>(\"' \t]\s{0,3}[\"'`]?\Z", gap) or re.search(
+        rb"(?i)://|sha\d|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision", gap
+    ):
+        return None
+    if not re.search(rb"(?i)key|token|secret|pass|auth|api|access|cred|pat\b|_id|client|sid|[=:]", gap):
+        return None
+    return candidate.verdict()
+
+
+def crc32_tail(candidate: Candidate) -> Verdict | None:
+    """GitHub's and npm's tokens: the last six base-62 digits are the CRC-32 of the characters before them
+    (github.blog, 2021-04-05). A token whose sum is wrong is still reported, unvalidated: published examples and truncated ones leak too."""
+    if plausible_token(candidate) is None:
+        return None
+    body = candidate.value.decode("ascii", "replace").rpartition("_")[2]
+    return candidate.verdict(validated=base62_crc32(body[:-6]) == body[-6:], confidence=None)
+
+
+def decodes_as_jwt(candidate: Candidate) -> Verdict | None:
+    """RFC 7519: the first segment decodes to a JSON object that names an algorithm or a type."""
+    header = candidate.value.split(b".", 1)[0]
+    try:
+        fields = json.loads(base64.urlsafe_b64decode(header + b"=" * (-len(header) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    if not isinstance(fields, dict) or not fields.keys() & {"alg", "typ", "enc", "kid", "cty"}:
+        return None
+    if re.search(rb"EXAMPLE|FAKE", candidate.value):
+        return None
+    return candidate.verdict(validated=True)
+
+
+def private_key_block(candidate: Candidate) -> Verdict | None:
+    """A key block with a body; the span is the body, so that redaction keeps the frame. Also bodies whose line ends are written `\\n`."""
+    start, end = candidate.span
+    body = candidate.value
+    plain = re.sub(rb"\\[nr]|\s|[\"'+,]", b"", body)
+    if len(plain) < 16 or is_placeholder(plain[:64]) or len(set(plain)) < 8:
+        return None
+    left = len(body) - len(body.lstrip())
+    right = len(body) - len(body.rstrip())
+    return Verdict(start + left, end - right, validated=len(plain) >= 100)
+
+
+def url_password(candidate: Candidate) -> Verdict | None:
+    """The password of `scheme://user:password@host`, unless it is a template, a mask or the documentation's own word."""
+    value = candidate.value
+    user = candidate.match.group("user")
+    if value.startswith(b"[") and b"]" in value:
+        return None  # the notation of an optional part
+    if (
+        is_placeholder(value)
+        or value.lower() in (user.lower(), b"pw", b"foo", b"bar", b"pass", b"passw0rd")
+        or value.startswith((b"$", b"%s", b"{"))
+    ):
+        return None
+    if re.match(rb"[*x]+$", value) or re.search(
+        rb"(?i)^(?:your|the|my)?[-_]?(?:password|passwd|pwd|secret|token|credentials?)$", value
+    ):
+        return None
+    return candidate.verdict()
+
+
+def basic_credentials(candidate: Candidate) -> Verdict | None:
+    """`Basic` credentials: base64 of `user:password` (RFC 7617)."""
+    try:
+        decoded = base64.b64decode(candidate.value + b"=" * (-len(candidate.value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return opaque_credentials(candidate)
+    user, colon, password = decoded.partition(b":")
+    if not colon or not password or not user.isascii() or b"\x00" in decoded or is_placeholder(password):
+        return None
+    if not decoded.isascii():
+        return opaque_credentials(candidate)
+    return candidate.verdict(validated=True)
+
+
+def opaque_credentials(candidate: Candidate) -> Verdict | None:
+    """Bearer and other authorization values: anything that looks generated."""
+    value = candidate.value
+    if is_placeholder(value) or not looks_random(value, 2.5):
+        return None
+    return candidate.verdict()
+
+
+def crypt_hash(candidate: Candidate) -> Verdict | None:
+    """Password hashes of crypt(5): the prefix names the scheme."""
+    return None if is_placeholder(candidate.value) else candidate.verdict()
+
+
+def not_placeholder(candidate: Candidate) -> Verdict | None:
+    """Where the place alone tells that it is a credential."""
+    return None if is_placeholder(candidate.value) else candidate.verdict()
+
+
+def opaque_or_password(candidate: Candidate) -> Verdict | None:
+    """A password in a place made for one: no placeholder, no field's own name, no variable."""
+    value = candidate.value.rstrip(b",")
+    if (
+        is_placeholder(value)
+        or len(value) < 4
+        or re.search(rb"[(){}\[\]]", value)
+        or value.startswith((b"$", b"%", b"@", b"<"))
+    ):
+        return None
+    if re.fullmatch(rb"(?i)(?:my|your|the|db|user)?_?(?:password|pwd|secret|pass)\d?", value):
+        return None
+    return candidate.verdict()
+
+
+def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
+    """A signed token in base64 once more, as Kubernetes secrets hold them."""
+    value = candidate.value
+    try:
+        inner = base64.b64decode(
+            value + b"=" * (-len(value) % 4), altchars=b"-_" if re.search(rb"[-_]", value) else None
+        )
+    except (binascii.Error, ValueError):
+        return None
+    return candidate.verdict(validated=True) if re.match(rb"ey[\w-]{6,4000}\.[\w-]{10,}", inner) else None
+
+
+_BECH32 = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def bech32_key(candidate: Candidate) -> Verdict | None:
+    """A key in bech32 whose checksum is right (BIP 173); with a wrong one nothing takes it for a key."""
+    return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
+
+
+def bech32_checksum(value: bytes) -> int:
+    """The checksum of a bech32 text in lower case: 1 where it is right (BIP 173).
+
+    >>> bech32_checksum(b"a12uel5l")
+    1
+    """
+    human, _, data = value.rpartition(b"1")
+    words = [byte >> 5 for byte in human] + [0] + [byte & 31 for byte in human] + [_BECH32.find(byte) for byte in data]
+    total = 1
+    for word in words:
+        top = total >> 25
+        total = (total & 0x1FFFFFF) << 5 ^ word
+        for bit, factor in enumerate(_BECH32_GENERATOR):
+            total ^= factor if top >> bit & 1 else 0
+    return total
+
+
+_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
+
+
+def sql_password(candidate: Candidate) -> Verdict | None:
+    """A password in an SQL statement: in quotes, or bare in a statement about users ("identified by" is prose as well)."""
+    is_quoted = candidate.before(1) in (b"'", b'"')
+    return opaque_or_password(candidate) if is_quoted or _SQL.search(candidate.before(160)) else None
+
+
+_KUBERNETES_ENTRY = re.compile(
+    rb"(?m)^[ \t]+[\"']?[\w.-]{1,253}[\"']?:[ \t]*(?:[>|][-+]?[ \t]*\r?\n[ \t]+)?(?P<q>[\"']?)(?P<v>[A-Za-z0-9+/]{4,65536}={0,2})(?P=q)[ \t]*\r?$"
+)
+_KUBERNETES_KIND = re.compile(rb"(?m:\n[ \t]*[\"']?(?i:kind)[\"']?[ \t]*:[ \t]*[\"']?(?i:secret)[\"']?[ \t]*\r?$)")
+_DOCUMENT_BREAK = re.compile(rb"\n---")
+_KUBERNETES_BYTES = 2048
+
+
+def kubernetes_secret(candidate: Candidate) -> Verdict | None:
+    """The values of a Kubernetes Secret: base64 below `data:` in a YAML document whose kind is Secret."""
+    data, (start, end) = candidate.data, candidate.span
+    kinds, breaks = (candidate.document.lines_like(lines) for lines in (_KUBERNETES_KIND, _DOCUMENT_BREAK))
+    part = bisect.bisect_right(breaks, start)
+    first = max(start - _KUBERNETES_BYTES, breaks[part - 1] if part else 0)
+    last = min(end + _KUBERNETES_BYTES, breaks[part] if part < len(breaks) else len(data))
+    nearest = bisect.bisect_left(kinds, first)
+    if nearest == len(kinds) or kinds[nearest] >= last:
+        return None
+    verdicts = []
+    for entry in _KUBERNETES_ENTRY.finditer(data, start, min(end, last)):
+        try:
+            decoded = base64.b64decode(entry["v"], validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        is_short = len(decoded) <= 40  # a longer one is a file, which may speak of examples
+        if len(decoded.strip()) >= 5 and not (is_short and is_placeholder(decoded)):
+            verdicts.append(Verdict(*entry.span("v"), validated=True))
+    return replace(verdicts[0], more=tuple(verdicts[1:])) if verdicts else None
