@@ -49,36 +49,36 @@ def write_corpus(folder: Path, copies: int) -> float:
 
 def group(corpus: str, output: str, how: str, passes: int) -> None:
     """Groups in this process, in one of the three ways."""
-    from jobs import grouping
+    from jobs.grouping import repositories
     from transforms.rows.columns import ColumnOverrides
 
-    grouping.BUCKET_MB = 32  # type: ignore[misc]  # so that a small corpus has as many buckets as a large one
+    repositories.BUCKET_MB = 32  # type: ignore[misc]  # so that a small corpus has as many buckets as a large one
     if how == "passes":
         in_passes(corpus, output, passes)
         return
     beam_args = ["--runner", RUNNER] if how == "one pass" else []
-    grouping.group_by_repository([corpus], output, ColumnOverrides(), beam_args=beam_args)
+    repositories.group_by_repository([corpus], output, ColumnOverrides(), beam_args=beam_args)
 
 
 def in_passes(corpus: str, output: str, passes: int) -> None:
-    """`jobs.grouping_beam` with the buckets of one pass at a time; the input is read anew for each."""
+    """`jobs.grouping.by_beam` with the buckets of one pass at a time; the input is read anew for each."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    from jobs import grouping
-    from jobs.grouping_beam import ReadPieces, WriteBuckets
-    from jobs.input_names import expand
-    from jobs.inputs import read_inputs
+    from jobs.grouping import repositories
+    from jobs.grouping.by_beam import ReadPieces, WriteBuckets
+    from jobs.plan.input_paths import expand
+    from jobs.plan.inputs import read_inputs
     from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand([corpus]), ColumnOverrides())
-    reading = grouping._reading(inputs, grouping.MAX_BUCKETS)
+    reading = repositories._reading(inputs, repositories.MAX_BUCKETS)
     for number in range(passes):
         with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
             (
                 pipeline
-                | beam.Create(list(grouping.pieces(inputs, None)))
+                | beam.Create(list(repositories.pieces(inputs, None)))
                 | beam.Reshuffle()
                 | beam.ParDo(ReadPieces(reading, output))
                 | beam.Filter(lambda pair, number=number: pair[0] % passes == number)

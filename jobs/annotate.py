@@ -3,7 +3,7 @@
     codemill annotate --task explain --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
 
 Shipped tasks: explain, review, unit-tests, exercise, translate, question-answer, grammar. The task file's form stands
-in `transforms.tasks.task_file`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+in `transforms.tasks.task_file`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: The task file is wrong, the model is a base model, an option is out of range.
     """
-    from jobs.generating import generation_work, wants_chat
+    from jobs.driver.generation import generation_work, wants_chat
     from transforms.tasks.annotate import AnnotateTask
 
     o = from_all_options(Options, options)
@@ -80,7 +80,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.generating import run_generating
+    from jobs.driver.generation import run_generating
 
     options = replace(options, task_sha256=_hash(_load(replace(options, task_sha256=""))))
     return run_generating("annotate", options, beam_args, build_work)

@@ -29,7 +29,7 @@ from model.errors import ConfigError, RecordError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jobs.progress import CountLine
+    from jobs.driver.progress import CountLine
     from transforms.corpus.sources import File, Source
 
 SCHEMA_VERSION = "1"
@@ -71,7 +71,7 @@ class Options(OptionSet):
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
     from jobs import storage
-    from jobs.lock import acquire
+    from jobs.ledger.lock import acquire
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
@@ -89,8 +89,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
 def _make(options: Options, sources: Sequence[Source]) -> None:
     from jobs import storage
-    from jobs.input_names import public_names
-    from jobs.progress import count_line
+    from jobs.driver.progress import count_line
+    from jobs.plan.input_paths import public_names
 
     attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
     started = time.monotonic()
@@ -234,7 +234,7 @@ class _Corpus:
     _files: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> _Corpus:
-        from jobs.rowfiles import RowFiles
+        from jobs.storage.row_files import RowFiles
         from transforms.rows.row import REJECTED_SCHEMA
 
         def files(name: str, schema: pa.Schema) -> RowFiles:
@@ -299,7 +299,7 @@ class _Corpus:
     def publish(self) -> dict[str, Any]:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         from jobs import storage
-        from jobs.shards import remove_stale
+        from jobs.finalize.shards import remove_stale
 
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"

@@ -7,8 +7,8 @@
     plan -> [signatures -> buckets -> clusters, once, by way of local disk] -> units: rows kept, or rejected as a
     duplicate of which row
 
-The clusters (`jobs.duplicates`, `transforms.duplicates.clusters`) follow from the frozen plan alone: a resumed job, and
-any number of workers, meet the same ones.
+The clusters (`jobs.grouping.duplicates`, `transforms.duplicates.clusters`) follow from the frozen plan alone: a resumed
+job, and any number of workers, meet the same ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jobs.options import CommonOptions, from_all_options, option
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jobs.duplicates import Duplicates, PlannedRows
+    from jobs.grouping.duplicates import Duplicates, PlannedRows
     from transforms.work import Unit, UnitResult
 
 
@@ -53,7 +53,7 @@ def build_work(options: Mapping[str, Any]) -> DedupWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver import run_job
+    from jobs.driver.driver import run_job
     from jobs.options import all_options
 
     return run_job("dedup", options, beam_args, build_work(all_options(options)))
@@ -97,9 +97,9 @@ class DedupWork:
     def open(self) -> None:
         """Opens the job's clusters; the first that opens makes them."""
         from jobs import storage
-        from jobs.duplicates import PlannedRows, find_or_make
-        from jobs.job_file import read_job
-        from jobs.plan import read_plan
+        from jobs.grouping.duplicates import PlannedRows, find_or_make
+        from jobs.plan.job_file import read_job
+        from jobs.plan.units import read_plan
 
         o = self.options
         job_dir, job = storage.join(o.output, "_job"), read_job(o.output)

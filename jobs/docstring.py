@@ -2,7 +2,7 @@
 
     codemill docstring --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
 
-The task is `transforms.tasks.docstring`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+The task is `transforms.tasks.docstring`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model can't be found.
     """
-    from jobs.generating import generation_work, wants_chat
+    from jobs.driver.generation import generation_work, wants_chat
     from transforms.tasks.docstring import DocstringTask
 
     o = from_all_options(Options, options)
@@ -75,7 +75,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.generating import run_generating
+    from jobs.driver.generation import run_generating
 
     return run_generating("docstring", options, beam_args, build_work)
 

@@ -151,9 +151,9 @@ def read_job_source(output: str) -> Source:
         ConfigError: There is no job, or it runs no model.
     """
     from jobs import storage
-    from jobs.commits import read_commits
-    from jobs.job_file import read_job
-    from jobs.plan import read_plan
+    from jobs.ledger.commits import read_commits
+    from jobs.plan.job_file import read_job
+    from jobs.plan.units import read_plan
 
     job = read_job(output)
     if job is None:
@@ -171,8 +171,8 @@ def read_job_source(output: str) -> Source:
 
 def read_input_source(options: Options) -> Source:
     """What the footers of the input files say. Raises ConfigError where they say nothing."""
-    from jobs.inputs import expand, read_inputs
-    from jobs.plan import UnitBounds, make_plan
+    from jobs.plan.inputs import expand, read_inputs
+    from jobs.plan.units import UnitBounds, make_plan
     from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
@@ -182,7 +182,7 @@ def read_input_source(options: Options) -> Source:
 
 def source_of(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Mapping[str, float]) -> Source:
     """What a plan's units and the counts of rows that are done say. Raises ConfigError where there are no rows."""
-    from jobs.plan import BYTES_PER_TOKEN, planned_rows
+    from jobs.plan.units import BYTES_PER_TOKEN, planned_rows
 
     # A unit's bytes are those of its whole range, of which a retried unit takes some rows only.
     cut = tuple(

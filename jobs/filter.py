@@ -2,7 +2,7 @@
 
     codemill filter --input 'corpus/**/*.parquet' --output clean --policy default
 
-The stages are `transforms.filters.work`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+The stages are `transforms.filters.work`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver import run_job
+    from jobs.driver.driver import run_job
     from jobs.options import all_options
 
     return run_job("filter", options, beam_args, build_work(all_options(options)))

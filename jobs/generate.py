@@ -4,7 +4,7 @@
     codemill generate --what prompt --input prompts.parquet --output out --model codegemma-7b-it/ --language python
     codemill generate --what chat --input conversations.parquet --output out --model codegemma-7b-it/
 
-The task is `transforms.tasks.generate`; plan, units, commits and shards are the machinery's (`jobs.driver`).
+The task is `transforms.tasks.generate`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model can't be found.
     """
-    from jobs.generating import generation_work, wants_chat
+    from jobs.driver.generation import generation_work, wants_chat
     from transforms.tasks.generate import GenerateTask
 
     o = from_all_options(Options, options)
@@ -86,7 +86,7 @@ _ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.generating import run_generating
+    from jobs.driver.generation import run_generating
 
     if options.what in _ASKING_COLUMNS and options.content_column is None:
         options = replace(options, content_column=_ASKING_COLUMNS[options.what])

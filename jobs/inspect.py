@@ -1,4 +1,4 @@
-"""`codemill inspect OUT`: shows rows of a dataset in the terminal; how they look is `jobs.show`.
+"""`codemill inspect OUT`: shows rows of a dataset in the terminal; how they look is `jobs.terminal.show`.
 
 Cost: the footers, and the row groups of the rows shown.
 """
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.inspect_rejected import rejected_row
 from jobs.options import OptionSet, option
-from jobs.show import FAINT, shown_row, visible
+from jobs.terminal.rejected import rejected_row
+from jobs.terminal.show import FAINT, shown_row, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _candidates(options: Options) -> list[str]:
         return found
     job_dir = storage.join(options.path, "_job")
     if storage.exists(storage.join(job_dir, "commits")):  # not finished: what is committed so far
-        from jobs.commits import read_commits
+        from jobs.ledger.commits import read_commits
 
         kind = "rejected" if options.rejected else "kept"
         return [storage.join(job_dir, c.files[kind].path) for c in read_commits(job_dir) if kind in c.files]

@@ -2,8 +2,8 @@
 
     codemill pack --input 'corpus/**/*.parquet' --output out --tokenizer codegemma-2b/
 
-First the input is grouped by repository (`jobs.grouping`), then the groups are packed by the machinery that all jobs
-share (`jobs.driver`): imports, dependency graph, order of files, FIM, rows (`transforms.packing`).
+First the input is grouped by repository (`jobs.grouping.repositories`), then the groups are packed by the machinery
+that all jobs share (`jobs.driver.driver`): imports, dependency graph, order of files, FIM, rows (`transforms.packing`).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
     Raises:
         ConfigError: An option is out of range.
     """
-    from jobs.grouping import COLUMNS
+    from jobs.grouping.repositories import COLUMNS
     from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
     from transforms.packing.documents import DocumentRecipe
     from transforms.packing.work import PackWork
@@ -106,10 +106,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS
-    from jobs.driver import run_job
-    from jobs.grouping import group_by_repository
-    from jobs.job_file import check_output
+    from jobs.driver.driver import run_job
+    from jobs.grouping.repositories import group_by_repository
     from jobs.options import all_options
+    from jobs.plan.job_file import check_output
     from model.tokenizer import Tokenizer
     from transforms.rows.columns import ColumnOverrides
 

@@ -10,9 +10,9 @@
     OUT/model/                         the model in Hugging Face's layout with its vocabulary, when done
     OUT/COMPLETED
 
-One process trains; rows are made in a thread beside it (`jobs.train_data`). The same command resumes from the last
+One process trains; rows are made in a thread beside it (`jobs.training.data`). The same command resumes from the last
 checkpoint with the same data, and gives the same weights as a run that was never interrupted. The step itself is
-`model.training.step`, the loop around it `jobs.train_loop`.
+`model.training.step`, the loop around it `jobs.training.loop`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
-from jobs.train_checkpoints import last_checkpoint, load_checkpoint, write_whole
-from jobs.train_data import CorpusSource, Place, Source, batches, read_files
-from jobs.train_packed import PackedSource, open_packed
+from jobs.training.checkpoints import last_checkpoint, load_checkpoint, write_whole
+from jobs.training.data import CorpusSource, Place, Source, batches, read_files
+from jobs.training.packed import PackedSource, open_packed
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train runs in one process and takes no Beam options; got {' '.join(beam_args)}")
-    from jobs.train_loop import train
+    from jobs.training.loop import train
     from model.tokenizer import Tokenizer
 
     folder = _run_folder(options)

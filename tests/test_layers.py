@@ -15,7 +15,7 @@ LAYERS = {"jobs": 2, "transforms": 1, "model": 0}
 MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 AT_ONCE = {  # answer before Beam and JAX are there; a function may import them when it is called
     "jobs/cli.py",
-    "jobs/options.py",
+    "jobs/options/shared.py",
     "model/config.py",
     "model/engine/requests.py",
     "model/engine/options.py",

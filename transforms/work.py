@@ -1,6 +1,6 @@
 """The seam between the job machinery and a job: what a job does to the rows of one unit.
 
-`jobs.run` reads a unit's rows, calls `Work.run` in a thread of its own (several units at once in one
+`jobs.execution.pipeline` reads a unit's rows, calls `Work.run` in a thread of its own (several units at once in one
 process, so that the engine stays busy), and commits the tables that come back. The machinery knows
 nothing of tasks or engines; a work knows nothing of commits, retries or shards.
 """

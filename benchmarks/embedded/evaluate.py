@@ -30,7 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.embedded.copying import copy_middle
-from jobs.train_data import read_files
+from jobs.training.data import read_files
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
 from transforms.checks import edit_similarity, is_exact_match

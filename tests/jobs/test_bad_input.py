@@ -16,8 +16,8 @@ MB = 1_000_000
 @pytest.fixture(autouse=True)
 def inline(monkeypatch):
     """Units and merges in this process: these tests are about the rows."""
-    monkeypatch.setattr("jobs.supervisor.run_units", uppercase.inline_units)
-    monkeypatch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)
+    monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
 @pytest.fixture

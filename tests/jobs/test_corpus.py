@@ -13,8 +13,8 @@ import pytest
 
 from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
-from jobs.job_file import check_output
-from jobs.lock import acquire
+from jobs.ledger.lock import acquire
+from jobs.plan.job_file import check_output
 from model.errors import ConfigError
 from transforms.rows.row import REJECTED_SCHEMA
 

@@ -35,8 +35,8 @@ def inline(monkeypatch):
             patch.setattr(uppercase, "build_work", build_and_open)
             uppercase.inline_units(job_dir, job_name=job_name, options=options, **more)
 
-    monkeypatch.setattr("jobs.supervisor.run_units", units)
-    monkeypatch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", units)
+    monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
 def dedup(folder: Path, texts: list[str], *more: str) -> tuple[list[dict], list[dict]]:
@@ -92,7 +92,7 @@ def test_a_text_column_that_is_not_there_is_one_line_and_nothing_is_written(tmp_
 
 def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_path):
     from jobs.dedup import build_work
-    from jobs.job_file import read_job
+    from jobs.plan.job_file import read_job
 
     dedup(tmp_path, [text(), text(), text(10)])
     made = tmp_path / "out/_job/duplicates.parquet"
@@ -109,7 +109,7 @@ def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_pa
 
 def test_workers_that_start_at_once_meet_the_same_clusters_and_leave_one_table(tmp_path):
     from jobs.dedup import build_work
-    from jobs.job_file import read_job
+    from jobs.plan.job_file import read_job
 
     dedup(tmp_path, [text(), text(), text(10), text(200)])
     job_dir = tmp_path / "out/_job"

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli, estimate
-from jobs.commits import CommitRecord
 from jobs.estimate import Options, Source, read_input_source, read_job_source, table, workload
-from jobs.job_file import JobFile
-from jobs.plan import BYTES_PER_TOKEN, plan_to_parquet
+from jobs.ledger.commits import CommitRecord
+from jobs.plan.job_file import JobFile
+from jobs.plan.units import BYTES_PER_TOKEN, plan_to_parquet
 from model.config import PRESETS
 from model.errors import ConfigError
 from model.roofline import DEVICES, Shape, Workload, floor_of

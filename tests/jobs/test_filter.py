@@ -16,8 +16,8 @@ from transforms.scanning.validators.recipes import fill
 @pytest.fixture(autouse=True)
 def inline(monkeypatch):
     """Units and merges in this process."""
-    monkeypatch.setattr("jobs.supervisor.run_units", inline_units)
-    monkeypatch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", inline_units)
+    monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
 def inline_units(job_dir, *, job_name, options, **more):
@@ -81,8 +81,8 @@ def outcome(tmp_path_factory) -> Path:
         ],
     )
     patch = pytest.MonkeyPatch()
-    patch.setattr("jobs.supervisor.run_units", inline_units)
-    patch.setattr("jobs.merge.merge_all", uppercase.inline_merges)
+    patch.setattr("jobs.execution.supervisor.run_units", inline_units)
+    patch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
     with patch.context():
         more = ("--deny_licenses", "GPL-3.0-only", "--opt_out", str(folder / "opt_out.txt"))
         assert run(corpus, folder / "out", *more) == 0

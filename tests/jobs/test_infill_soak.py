@@ -20,12 +20,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import jobs.driver
-import jobs.finalize
-import jobs.planning
-import jobs.run  # noqa: F401  (these register their failpoints)
-from jobs import failpoints
-from jobs.heartbeat import read_heartbeats
+from jobs.ledger.heartbeat import read_heartbeats
+from jobs.storage import failpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.inspect import Options, run
-from jobs.show import visible
+from jobs.terminal.show import visible
 from model.errors import ConfigError
 from transforms.rows.row import REJECTED_SCHEMA
 
@@ -171,7 +171,7 @@ def test_a_rejected_target_is_shown_with_its_place_in_the_source_and_its_answer(
 
 
 def test_a_job_that_is_not_finished_shows_what_is_committed(tmp_path, capsys):
-    from jobs.commits import commit_unit, new_attempt_id
+    from jobs.ledger.commits import commit_unit, new_attempt_id
     from transforms.work import Unit, UnitResult
 
     unit = Unit(unit_id="000000-a", uri="u", version="v", row_group=0, row_start=0, row_count=1, num_bytes=1)

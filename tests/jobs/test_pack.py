@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import grouping
 from jobs.cli import main
-from jobs.grouping import COLUMNS, group_by_repository
-from jobs.job_file import JOB_FILE
+from jobs.grouping import repositories
+from jobs.grouping.repositories import COLUMNS, group_by_repository
+from jobs.plan.job_file import JOB_FILE
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import read_fim_document
@@ -145,10 +145,10 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     corpus = write_corpus(tmp_path / "corpus", rows)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
+        patch.setattr("jobs.driver.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
         pack(corpus, out, code=130)
     assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / JOB_FILE).exists()
-    monkeypatch.setattr("jobs.grouping.read_inputs", None)
+    monkeypatch.setattr("jobs.grouping.repositories.read_inputs", None)
     pack(corpus, out)
     monkeypatch.undo()
     assert packed_rows(out) == packed_here(corpus, tmp_path / "whole")[0]
@@ -160,7 +160,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
 def test_an_output_that_was_moved_is_resumed_where_it_lies_now(tmp_path, rows, monkeypatch):
     corpus = write_corpus(tmp_path / "corpus", rows)
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver._Driver._run_units", interrupt)  # killed when the plan stood
+        patch.setattr("jobs.driver.driver._Driver._run_units", interrupt)  # killed when the plan stood
         pack(corpus, tmp_path / "here", code=130)
     assert (tmp_path / "here" / "_job" / JOB_FILE).exists()
     (tmp_path / "here").rename(tmp_path / "there")
@@ -216,9 +216,9 @@ def test_rows_without_a_repository_and_duplicate_paths_are_packed(tmp_path):
 
 
 def test_a_repository_over_all_files_is_one_row_group(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(grouping, "BUCKET_MB", 0.001)
-    monkeypatch.setattr(grouping, "GROUP_MB", 0.002)
-    monkeypatch.setattr(grouping, "SPOOL_MB", 0.001)
+    monkeypatch.setattr(repositories, "BUCKET_MB", 0.001)
+    monkeypatch.setattr(repositories, "GROUP_MB", 0.002)
+    monkeypatch.setattr(repositories, "SPOOL_MB", 0.001)
     corpus = write_corpus(tmp_path / "corpus", rows, files=8)
     grouped = group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
     places = defaultdict(set)
@@ -239,7 +239,7 @@ def grouped_rows(grouped):
 
 
 def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(grouping, "BUCKET_MB", 0.005)
+    monkeypatch.setattr(repositories, "BUCKET_MB", 0.005)
     corpus = write_corpus(tmp_path / "corpus", rows, files=3)
     (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
     runner = ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 import model
 from jobs.cli import main
-from jobs.train_packed import PackedSource, open_packed
+from jobs.training.packed import PackedSource, open_packed
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 
@@ -174,7 +174,7 @@ def test_an_epoch_holds_each_packed_row_once_and_another_epoch_another_order(
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=10)
     groups = open_packed([str(tmp_path / "rows.parquet")], tokenizer, 64)
     assert groups is not None and len(groups) > 4
-    monkeypatch.setattr("jobs.train_packed.SHUFFLE_TOKENS", 25 * 64)  # two row groups at a time
+    monkeypatch.setattr("jobs.training.packed.SHUFFLE_TOKENS", 25 * 64)  # two row groups at a time
     source = PackedSource(groups, 64, tokenizer.pad, 1.0, 7)
     wanted = [tuple(ids) for ids in table.column("input_ids").to_pylist()]
 

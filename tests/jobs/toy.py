@@ -19,10 +19,11 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import commits, journal, storage
-from jobs.attempt import UnitRunner
-from jobs.plan import plan_to_parquet, read_plan
-from jobs.supervisor import run_units
+from jobs import storage
+from jobs.execution.attempt import UnitRunner
+from jobs.execution.supervisor import run_units
+from jobs.ledger import commits, journal
+from jobs.plan.units import plan_to_parquet, read_plan
 from model.errors import ConfigError, RecordError
 from transforms.rows.row import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult

@@ -21,10 +21,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import commits, journal
-from jobs.attempt import UnitRunner
+from jobs.execution.attempt import UnitRunner
+from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
-from jobs.plan import read_plan
+from jobs.plan.units import read_plan
 from model.errors import ConfigError
 from transforms.rows.columns import (
     ColumnOverrides,
@@ -126,13 +126,13 @@ def build_work(options: Mapping[str, Any]) -> UppercaseWork:
 
 
 def run(options: Options, beam_args: list[str]) -> int:
-    from jobs.driver import run_job
+    from jobs.driver.driver import run_job
 
     return run_job(NAME, options, beam_args, build_work(all_options(options)))
 
 
 def inline_units(job_dir: str, *, options: Mapping[str, Any], schema: pa.Schema, config_hash: str, **_: Any) -> None:
-    """As `jobs.supervisor.run_units`, in this process and one unit after the other."""
+    """As `jobs.execution.supervisor.run_units`, in this process and one unit after the other."""
     runner = UnitRunner(
         job_dir=job_dir,
         work=build_work(options),
@@ -147,8 +147,8 @@ def inline_units(job_dir: str, *, options: Mapping[str, Any], schema: pa.Schema,
 
 
 def inline_merges(spec: Any, shards: list, runner_args: Any = ()) -> None:
-    """As `jobs.merge.merge_all`, in this process."""
-    from jobs.shards import merge_shard
+    """As `jobs.finalize.merge.merge_all`, in this process."""
+    from jobs.finalize.shards import merge_shard
 
     for shard in shards:
         merge_shard(spec, *shard)
@@ -169,9 +169,9 @@ def command_line(argv: list[str]) -> int:
 # Reads cases as JSON lines, runs each in a fork of its own, and answers with how it ended.
 FORKER = """
 import json, os, sys
-import apache_beam, jobs.driver, jobs.merge, jobs.supervisor
+import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor
 from tests.jobs import uppercase
-jobs.supervisor.run_units = uppercase.inline_units
+jobs.execution.supervisor.run_units = uppercase.inline_units
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()

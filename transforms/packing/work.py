@@ -1,9 +1,9 @@
 """The work of `codemill pack`: whole repositories of a unit in, training rows out.
 
-The input is a corpus grouped by repository (`jobs.grouping`): a unit is a run of whole repositories, so the graph of
-each can be built, and what a unit gives depends on its repositories alone. A row of the source counts as kept when
-all of its text (after redaction, where a filter is set) stands in packed rows. A file without a repository is a
-repository of its own.
+The input is a corpus grouped by repository (`jobs.grouping.repositories`): a unit is a run of whole repositories, so
+the graph of each can be built, and what a unit gives depends on its repositories alone. A row of the source counts as
+kept when all of its text (after redaction, where a filter is set) stands in packed rows. A file without a repository is
+a repository of its own.
 
     unit's table --file--> a process that packs (`transforms.packing.stages`) --file--> table of packed rows
 

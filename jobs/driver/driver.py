@@ -1,0 +1,308 @@
+"""Runs a job from end to end: plan or resume, lock, units, finalize, and the exit code.
+
+    check the output -> plan (or read the plan that stands) -> lock -> job.json -> run units -> finalize -> release
+
+Everything that can be refused is refused before anything is written. Whatever happens afterwards (a kill, a full disk,
+Ctrl-C), running the same command again goes on from what is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jobs import storage
+from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
+from jobs.options import CommonOptions, all_options
+from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.storage.failpoints import failpoint, register
+from model.errors import ConfigError
+from transforms.work import Work
+
+if TYPE_CHECKING:
+    from jobs.plan.freezing import PlannedJob
+
+AFTER_LOCK = register("plan.after_lock")
+AFTER_BAD_FILES = register("plan.after_bad_files")
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends the job as cleanly as Ctrl-C."""
+
+
+def run_job(
+    job_name: str, options: CommonOptions, beam_args: Sequence[str], work: Work, *, reads: str | None = None
+) -> int:
+    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
+
+    Args:
+        job_name: The module under `jobs` whose `build_work(all_options(options))` makes `work` anew in the worker.
+        options: The job's options.
+        beam_args: Beam's own flags.
+        work: What to do; not opened here but for the sample of a dry run.
+        reads: A folder with what the job made of its input, in the columns that `work` names; read instead of it.
+
+    Raises:
+        ConfigError: The set-up can't work (exit code 2): one line says why.
+    """
+    prog = f"codemill {job_name}"
+    options = dataclasses.replace(options, output=_normal(options.output))
+    driver = _Driver(job_name, options, list(beam_args), work, reads)
+    try:
+        with _terminate_like_interrupt():
+            if options.dry_run:
+                from jobs.driver.dry_run import dry_run
+
+                return dry_run(options, driver.plan(), work)
+            return driver.run()
+    except KeyboardInterrupt as interrupt:
+        how, code = (
+            ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
+        )
+        print(f"{prog}: {how}; what is committed is kept: run the same command to resume", file=sys.stderr)
+        return code
+    except _reported_bugs() as error:
+        print(f"{prog}: {_BUG_WORDS[type(error).__name__]}: {error}", file=sys.stderr)
+        return BUG
+    except Exception as error:
+        if not storage.is_unanswered(error):
+            raise
+        raise ConfigError(storage.unanswered_line(error)) from error
+
+
+_BUG_WORDS = {
+    "LedgerBroken": "the ledgers don't add up, so nothing is published (this is a bug)",
+    "IncompleteJob": "nothing is published (this is a bug)",
+    "DamagedAttempt": "a committed file was damaged a second time",
+    "WorkerFailed": "the worker stopped with a bug; its traceback is above",
+}
+
+
+def _reported_bugs() -> tuple[type[Exception], ...]:
+    """Faults of ours whose one line says more than a traceback would."""
+    from jobs.execution.supervisor import WorkerFailed
+    from jobs.finalize.shards import DamagedAttempt
+    from jobs.finalize.summary import IncompleteJob, LedgerBroken
+
+    return LedgerBroken, IncompleteJob, DamagedAttempt, WorkerFailed
+
+
+def _normal(output: str) -> str:
+    """The output's path, absolute where it is local, so that workers in other folders find it."""
+    return os.path.abspath(output.removeprefix("file://")) if storage.is_local(output) else output.rstrip("/")
+
+
+@contextlib.contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Turns SIGTERM into an exception while the block runs, so that it cleans up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: Any) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Driver:
+    """One run of a job."""
+
+    def __init__(self, job_name: str, options: CommonOptions, beam_args: list[str], work: Work, reads: str | None):
+        self.job_name = job_name
+        self.options = options
+        self.beam_args = beam_args
+        self.work = work
+        self.reads = reads
+        self.output = options.output
+        self.job_dir = storage.join(options.output, "_job")
+        self.checkpoint_sha256 = str(getattr(work, "checkpoint_sha256", ""))
+
+    def run(self) -> int:
+        """Plans or resumes, runs, finalizes."""
+        from jobs.driver.resume import reopen
+        from jobs.finalize.finalize import sweep
+        from jobs.finalize.publishing import missing_files, read_completed
+        from jobs.ledger.lock import acquire
+
+        planned = None
+        missing: list[str] = []
+        if self._found() is None:
+            # Before the lock: a plan that is refused leaves nothing behind.
+            planned = self.plan()
+        elif (done := read_completed(self.output)) is not None:
+            missing = missing_files(self.output, done)
+            is_as_asked = done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
+            if is_as_asked and not missing:
+                return self._already_finished()
+        with acquire(self.job_dir, break_lock=self.options.break_lock) as lock:
+            failpoint(AFTER_LOCK)
+            sweep(self.output)
+            job = self._found()
+            if missing:
+                self._say(f"{self.output} was complete and lacks {', '.join(missing)} now: making it again")
+                reopen(self.output, missing)
+            earlier: set[str] = set()
+            if job is None:
+                job = self._begin(planned or self.plan())
+            else:
+                earlier = self._take_stock(job)
+            self._fail_bad_files(job)
+            session_s = self._run_units(job)
+            summary = self._finalize(job, earlier, session_s, lock.still_held)
+        return self._close(summary)
+
+    def _found(self) -> JobFile | None:
+        """The job to resume; raises ConfigError where the output is foreign or semantic options changed."""
+        found = check_output(self.output, self.job_name)
+        if found is not None:
+            check_resume(found, self.output, self.options, self.checkpoint_sha256)
+        return found
+
+    # --- plan ------------------------------------------------------------------------------------
+
+    def plan(self) -> PlannedJob:
+        """Reads the inputs' footers and cuts them into units; writes nothing."""
+        from jobs.plan.freezing import plan_job
+
+        if self.reads is None:
+            return plan_job(self.options, self.work, self._say)
+        options = dataclasses.replace(
+            self.options,
+            input=(self.reads,),
+            limit=None,
+            content_column=None,
+            path_column=None,
+            repo_column=None,
+            language_column=None,
+        )
+        return plan_job(options, self.work, self._say)
+
+    def _begin(self, planned: PlannedJob) -> JobFile:
+        from jobs.plan.freezing import freeze
+        from jobs.wording import counted
+
+        job = freeze(planned, self.job_name, self.options, self.checkpoint_sha256)
+        totals = job.totals
+        self._say(
+            f"plan: {counted(totals['files'], 'file')}, {counted(totals['rows'], 'row')}, "
+            f"{totals['bytes'] / 1e6:,.1f} MB in {counted(totals['units'], 'unit')}; "
+            f"columns as in {planned.inputs.columns.preset}"
+        )
+        return job
+
+    def _fail_bad_files(self, job: JobFile) -> None:
+        """Commits each bad file's unit as failed, and says so."""
+        from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
+        from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
+
+        if not job.totals["bad_files"]:
+            return
+        bad = {file.uri: file for file in read_input_files(self.job_dir) if file.state == "bad"}
+        committed = list_commits(self.job_dir)
+        for unit in read_plan(self.job_dir):
+            if unit.row_group == NO_ROW_GROUP and unit.unit_id not in committed:
+                file = bad[unit.uri]
+                self._say(f"bad file {unit.uri}: {file.reason}: {file.detail}")
+                commit_failed(
+                    self.job_dir, unit, new_attempt_id(), file.reason, file.detail, config_hash=job.config_hash
+                )
+        failpoint(AFTER_BAD_FILES)
+
+    def _take_stock(self, job: JobFile) -> set[str]:
+        """Checks what a resumed job has; returns the units that are done."""
+        from jobs.driver.resume import retry_failed, take_stock
+        from jobs.wording import counted
+
+        for line in changed_versions(job):
+            self._say(f"note: {line}; rows made from now on may differ from those that are committed")
+        committed = take_stock(self.output, job, self._say)
+        if self.options.retry_failed:
+            committed -= retry_failed(self.output, self._say)
+        self._say(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
+        return committed
+
+    # --- run and finalize ------------------------------------------------------------------------
+
+    def _run_units(self, job: JobFile) -> float:
+        """Runs what isn't committed; returns how long that took, in seconds."""
+        from jobs.driver.progress import follow_job
+        from jobs.execution.supervisor import run_units
+
+        began = time.monotonic()
+        with follow_job(
+            self.job_dir,
+            units_total=job.totals["units"],
+            rows_total=job.totals["rows"],
+            mode=self.options.progress,
+        ):
+            run_units(
+                self.job_dir,
+                job_name=self.job_name,
+                options=all_options(self.options),
+                schema=job.read_schema,
+                config_hash=job.config_hash,
+                checkpoint_sha256=job.checkpoint_sha256,
+                runner_args=self.beam_args,
+                max_units_in_flight=self.options.max_units_in_flight,
+                max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+                row_timeout_s=self.options.row_timeout_s,
+            )
+        return time.monotonic() - began
+
+    def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
+        """Makes the dataset. Units whose files turn out damaged run once more."""
+        from jobs.driver.resume import void_damaged
+        from jobs.finalize.finalize import finalize
+        from jobs.finalize.shards import DamagedAttempt
+
+        def once() -> dict[str, Any]:
+            return finalize(
+                self.output,
+                job,
+                shard_mb=self.options.shard_mb,
+                options=all_options(self.options),
+                runner_args=self.beam_args,
+                earlier=earlier,
+                session_s=session_s,
+                still_held=still_held,
+            )
+
+        try:
+            return once()
+        except DamagedAttempt:
+            earlier -= void_damaged(self.output, self._say)
+        session_s += self._run_units(job)
+        return once()
+
+    # --- words -----------------------------------------------------------------------------------
+
+    def _already_finished(self) -> int:
+        summary = json.loads(storage.read_bytes(storage.join(self.output, "summary.json")))
+        self._say(f"{self.output} is complete since {summary['finished']}; nothing to do")
+        return self._close(summary)
+
+    def _close(self, summary: dict[str, Any]) -> int:
+        from jobs.finalize.summary import closing_lines
+
+        for line in closing_lines(summary, self.output):
+            print(line)
+        if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
+            self._say("the same command with --retry_failed tries the failed units again")
+        is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
+        return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
+
+    def _say(self, line: str) -> None:
+        print(f"codemill {self.job_name}: {line}", file=sys.stderr)

@@ -1,0 +1,120 @@
+"""What a resumed job has: its plan as it was, and commits whose files are there.
+
+A commit whose file is gone or has another size is taken back and its unit runs again; the files' hashes are compared
+when they are read anyway, in the merge. A finished dataset is never touched by this.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from jobs import storage
+from jobs.finalize.publishing import COMPLETED
+from jobs.finalize.summary import walk_commits
+from jobs.ledger.commits import CommitRecord, list_commits, read_commits, verify_commit, void_commit
+from jobs.ledger.journal import forgive
+from jobs.plan.job_file import JobFile
+from jobs.plan.units import INPUTS, NO_ROW_GROUP, PLAN, read_plan
+from jobs.wording import counted
+from model.errors import ConfigError
+
+_THREADS = 16
+_SHOWN = 3  # names in a message
+_SLICE = 1024  # so that a job of a million units doesn't queue a million checks
+
+
+def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str]:
+    """Checks plan and commits of a resumed job; returns the units that are done.
+
+    Args:
+        output: The output folder.
+        job: Its job file.
+        say: Tells the user of a unit that runs again.
+
+    Raises:
+        ConfigError: The plan isn't the one that the job was begun with, or a commit is another job's.
+    """
+    job_dir = storage.join(output, "_job")
+    for name in (PLAN, INPUTS):
+        if not storage.exists(path := storage.join(job_dir, name)):
+            raise ConfigError(
+                f"{path} is missing, without which the job can't go on; restore it, or choose another --output"
+            )
+    if storage.sha256_of(path := storage.join(job_dir, PLAN)) != job.plan_sha256:
+        raise ConfigError(f"{path} is not the plan that this job was begun with; choose another --output")
+
+    def check(record: CommitRecord) -> tuple[CommitRecord, str | None]:
+        return record, verify_commit(job_dir, record)
+
+    committed = list_commits(job_dir)
+    records = read_commits(job_dir, sorted(committed))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="check-commits") as pool:
+        while some := list(itertools.islice(records, _SLICE)):
+            for record, fault in pool.map(check, some):
+                if record.config_hash != job.config_hash:
+                    raise ConfigError(
+                        f"{output}: unit {record.unit_id} was committed by another job; choose another --output"
+                    )
+                if fault:
+                    _void(output, record, fault, say)
+                    committed.discard(record.unit_id)
+    return committed
+
+
+def reopen(output: str, missing: Sequence[str]) -> None:
+    """Makes a complete output incomplete, since files of it are `missing`, so that it is made again from its commits.
+
+    Raises:
+        ConfigError: Files that it would be made from are gone as well.
+    """
+    job_dir = storage.join(output, "_job")
+    lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
+    if lost:
+        raise ConfigError(
+            f"{output} lacks {', '.join(missing[:_SHOWN])}, and of {counted(len(lost), 'unit')} what it would be made "
+            f"from ({lost[0]}); restore that, or remove {storage.join(output, COMPLETED)} and run the same command to "
+            "do those units again, whose rows may then differ"
+        )
+    storage.remove(storage.join(output, COMPLETED))
+
+
+def retry_failed(output: str, say: Callable[[str], None]) -> set[str]:
+    """Takes back the commits of failed units and forgets what they were suspected of; returns the units.
+
+    Bad files have no rows in the plan, so there is nothing to try again: says what to do about them.
+    """
+    job_dir = storage.join(output, "_job")
+    failed = {record.unit_id: record for record in read_commits(job_dir) if record.status == "failed"}
+    units = [unit for unit in read_plan(job_dir) if unit.unit_id in failed]
+    bad = [unit.uri for unit in units if unit.row_group == NO_ROW_GROUP]
+    again = {unit.unit_id for unit in units if unit.row_group != NO_ROW_GROUP}
+    if bad:
+        shown = ", ".join(bad[:_SHOWN]) + (", ..." if len(bad) > _SHOWN else "")
+        say(f"{counted(len(bad), 'file')} bad when the job was planned: give as --input of a job of its own: {shown}")
+    say(f"trying {counted(len(again), 'failed unit')} again" if again else "no unit that failed can be tried again")
+    if again:
+        storage.remove(storage.join(output, COMPLETED))
+        forgive(job_dir, again)
+    for unit_id in sorted(again):
+        void_commit(job_dir, failed[unit_id], "--retry_failed")
+    return again
+
+
+def void_damaged(output: str, say: Callable[[str], None]) -> set[str]:
+    """Reads all committed files, takes back the commits of those that are damaged, and returns their units."""
+    job_dir = storage.join(output, "_job")
+    damaged = [
+        (commit, fault) for _, commit in walk_commits(job_dir) if (fault := verify_commit(job_dir, commit, full=True))
+    ]
+    for commit, fault in damaged:
+        _void(output, commit, fault, say)
+    return {commit.unit_id for commit, _ in damaged}
+
+
+def _void(output: str, record: CommitRecord, fault: str, say: Callable[[str], None]) -> None:
+    if storage.exists(storage.join(output, COMPLETED)):
+        raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb that it has")
+    say(f"damaged: {fault}; its unit runs again")
+    void_commit(storage.join(output, "_job"), record, fault)

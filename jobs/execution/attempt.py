@@ -1,0 +1,355 @@
+"""One attempt at one unit: read it, run its rows, narrow a fault down to the row, commit.
+
+A unit is read, run and written a piece at a time; it is one piece unless it decodes to far more bytes than planned.
+What can go wrong, and what becomes of it:
+
+    the unit can't be read                         a failed commit with the reason; the job ends with exit code 3
+    some row groups of a unit are damaged          their rows rejected, `damaged_input`; exit code 3 as well
+    `Work.run` raises for some rows                cut in two until each fault has its row: rejected, `stage_error`
+    a row killed the worker (from the journal)     rejected, `crashed_worker`; the other rows come out
+    a row stood still (likewise)                   rejected, `timeout`
+    reading killed the worker (likewise)           a failed commit, `crashed_on_read`, or `timeout`
+    ConfigError, StorageFull                       stops the job; the unit stays uncommitted
+    WorkBroken (a dead engine), or a hundred rows  stops the job: not the rows are at fault, the work is
+    in a row that raise
+
+A rejected row says what kind of exception was raised in which module, never its text, which may quote the row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from jobs import storage
+from jobs.execution.reading import UnreadableUnit, read_piece
+from jobs.ledger import commits
+from jobs.ledger.journal import READING, Journal, Piece, Start, Suspect
+from jobs.plan.units import planned_rows
+from model.errors import ConfigError, RecordError
+from transforms.rows.columns import READ_STAGE
+from transforms.rows.row import REJECTED_SCHEMA, Rejection
+from transforms.work import Unit, UnitResult, Work, WorkBroken
+
+MAX_FAULTS_IN_A_ROW = 100
+_READ_TRIES = 3
+_READ_DELAY_S = 1.0
+_STAGE = "run"
+
+
+class LedgerBroken(Exception):
+    """A work returned counts that don't add up: a bug, found before anything was committed."""
+
+
+class FaultStreak:
+    """Counts rows that raise one after the other, over all units of a process."""
+
+    def __init__(self, limit: int = MAX_FAULTS_IN_A_ROW):
+        self._limit = limit
+        self._length = 0
+        self._lock = threading.Lock()
+
+    def add(self, error: BaseException) -> None:
+        """Notes that a row raised `error`. Raises WorkBroken where the streak has become too long."""
+        with self._lock:
+            self._length += 1
+            if self._length < self._limit:
+                return
+        kind = type(error).__name__
+        raise WorkBroken(
+            f"{self._limit} rows in a row raised, the last one {kind}: not the rows are at fault"
+        ) from error
+
+    def end(self) -> None:
+        """Notes that rows came out."""
+        with self._lock:
+            self._length = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnitRunner:
+    """Runs units for one session. Thread-safe.
+
+    Args:
+        job_dir: The job's folder, `OUT/_job`.
+        work: What to do with rows; opened.
+        schema: The columns to read.
+        config_hash: The job's, for the commit records.
+        journal: Where starts are marked.
+        max_bytes: Decoded bytes of a unit in hand at once, at most, where it was planned to be smaller.
+        suspects: What earlier deaths say (`journal.diagnose`).
+        streak: Stops the job where the work itself is broken.
+    """
+
+    job_dir: str
+    work: Work
+    schema: pa.Schema
+    config_hash: str
+    journal: Journal
+    max_bytes: float = float("inf")
+    suspects: Mapping[str, Suspect] = dataclasses.field(default_factory=dict)
+    streak: FaultStreak = dataclasses.field(default_factory=FaultStreak)
+
+    def must_run_alone(self, unit: Unit) -> bool:
+        """Whether the unit was in flight when a worker died."""
+        return unit.unit_id in self.suspects
+
+    def run(self, unit: Unit) -> commits.CommitRecord:
+        """Does the unit and commits it; returns the commit that counts.
+
+        Raises:
+            ConfigError, StorageFull: The job can't go on.
+            WorkBroken, LedgerBroken: A bug.
+        """
+        began = time.monotonic()
+        suspect = self.suspects.get(unit.unit_id) or Suspect(deaths=0)
+        attempt_id = commits.new_attempt_id()
+        facts: dict[str, Any] = {"config_hash": self.config_hash, "attempts": suspect.deaths + 1}
+        try:
+            if suspect.is_unreadable:
+                raise _unreadable(unit, suspect)
+            results = self._results(unit, attempt_id, suspect)
+            return commits.commit_unit(
+                self.job_dir, unit, attempt_id, results, wall_s=lambda: time.monotonic() - began, **facts
+            )
+        except RecordError as error:
+            return commits.commit_failed(
+                self.job_dir, unit, attempt_id, error.reason, error.detail, wall_s=time.monotonic() - began, **facts
+            )
+
+    def _results(self, unit: Unit, attempt_id: str, suspect: Suspect) -> Iterator[UnitResult]:
+        """Reads and runs the unit piece by piece, in source order; holds the whole to its ledger at the end."""
+        counts: Counter[str] = Counter()
+        done = 0
+        for table, rows in self._pieces(unit, attempt_id):
+            if isinstance(table, Rejection):
+                result = _rejected(unit, rows, table)
+            else:
+                result = _Rows(self, unit, attempt_id, suspect, table, rows, done).run()
+            counts.update(result.counts)
+            done += len(rows)
+            yield result
+        _check_ledger(unit, counts, planned_rows(unit))
+
+    def _pieces(self, unit: Unit, attempt_id: str) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
+        """The unit's rows in order, with their table, or with why they can't be read."""
+        done, total = 0, planned_rows(unit)
+        while done < total:
+            try:
+                table, rows = self._read(unit, attempt_id, done)
+            except UnreadableUnit as error:
+                if error.reason != "damaged_input" or unit.group_rows is None:
+                    raise
+                yield from self._pieces_by_group(unit, attempt_id, done, error)
+                return
+            done += len(rows)
+            yield table, rows
+
+    def _pieces_by_group(
+        self, unit: Unit, attempt_id: str, done: int, error: UnreadableUnit
+    ) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
+        """Of a unit of several row groups, one of them damaged, what can be read; `error` where nothing can."""
+        wanted = list(unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count))[done:]
+        is_any_readable, before = done > 0, 0
+        for group, count in enumerate(unit.group_rows or (), unit.row_group):
+            rows = [row for row in wanted if before <= row < before + count]
+            alone = tuple(row - before for row in rows)
+            before += count
+            if not rows:
+                continue
+            one = dataclasses.replace(_narrowed(unit, alone), row_group=group, group_rows=None, retry_rows=alone)
+            try:
+                table, _ = self._read(one, attempt_id, 0, max_bytes=float("inf"))
+            except UnreadableUnit as fault:
+                yield Rejection(READ_STAGE, fault.reason, fault.detail), rows
+            else:
+                is_any_readable = True
+                yield table, rows
+        if not is_any_readable:
+            raise error
+
+    def start_of(self, unit: Unit, attempt_id: str, rows: tuple[int, int] | None = None) -> Start:
+        """The journal's mark for reading the unit, or for running a range of its rows."""
+        begin, end = rows or (0, 0)
+        return Start(
+            unit_id=unit.unit_id,
+            attempt_id=attempt_id,
+            begin=begin,
+            end=end,
+            phase="rows" if rows else "read",
+            alone=self.must_run_alone(unit),
+        )
+
+    def _read(
+        self, unit: Unit, attempt_id: str, done: int, max_bytes: float | None = None
+    ) -> tuple[pa.Table, list[int]]:
+        """Reads the unit's next piece, marked in the journal.
+
+        A storage that doesn't answer is asked again; a remote one that never does stops the job.
+        """
+        most = max(self.max_bytes, unit.num_bytes) if max_bytes is None else max_bytes
+        with self.journal.started(self.start_of(unit, attempt_id)):
+            for tries_left in range(_READ_TRIES - 1, -1, -1):
+                try:
+                    return read_piece(unit, self.schema, done=done, max_bytes=most)
+                except (RecordError, ConfigError):
+                    raise
+                except Exception as error:
+                    _explain(unit, error, tries_left)
+                    time.sleep(_READ_DELAY_S)
+        raise AssertionError("unreachable")
+
+
+class _Rows:
+    """The rows of one piece of an attempt at one unit; `offset` is the first one's position among the unit's rows."""
+
+    def __init__(
+        self,
+        runner: UnitRunner,
+        unit: Unit,
+        attempt_id: str,
+        suspect: Suspect,
+        table: pa.Table,
+        rows: Sequence[int],
+        offset: int,
+    ):
+        self._runner = runner
+        self._unit = unit
+        self._attempt_id = attempt_id
+        self._suspect = suspect
+        self._table = table
+        self._rows = rows
+        self._offset = offset
+
+    def run(self) -> UnitResult:
+        """Runs all rows, cut as earlier deaths demand."""
+        return self._run_pieces(self._suspect.pieces(self._offset, self._offset + len(self._rows)))
+
+    def _run_pieces(self, pieces: Sequence[Piece]) -> UnitResult:
+        """Runs the pieces and puts their results together in source order.
+
+        The smallest go first: they are what the last death was narrowed down to, so the next one comes soon.
+        """
+        results: dict[int, UnitResult] = {}
+        for begin, end, is_killer in sorted(pieces, key=lambda piece: piece[1] - piece[0]):
+            if is_killer:
+                hung = (begin, end) in self._suspect.hung
+                reason, how = ("timeout", "stood still") if hung else ("crashed_worker", "died")
+                detail = f"the worker {how} each time it ran this row"
+                results[begin] = self._reject(begin, Rejection(_STAGE, reason, detail))
+            else:
+                results[begin] = self._run_range(begin, end)
+        return _concat([results[begin] for begin in sorted(results)])
+
+    def _run_range(self, begin: int, end: int) -> UnitResult:
+        """Runs a range of rows; where the work raises, runs its halves, down to the row at fault."""
+        runner, first = self._runner, begin - self._offset
+        rows = list(self._rows[first : first + end - begin])
+        narrowed = _narrowed(self._unit, rows)
+        # Only the work's own errors are the rows': the journal's would blame them for a silent storage.
+        with runner.journal.started(runner.start_of(self._unit, self._attempt_id, (begin, end))):
+            try:
+                result = runner.work.run(narrowed, self._table.slice(first, end - begin), rows)
+            except (ConfigError, WorkBroken):
+                raise
+            except (Exception, SystemExit) as caught:
+                error: BaseException | None = caught
+            else:
+                error = None
+        if error is None:
+            runner.streak.end()
+            return result
+        if end - begin == 1:
+            runner.streak.add(error)
+            return self._reject(begin, _rejection(error))
+        return self._run_pieces(self._suspect.halves(begin, end))
+
+    def _reject(self, position: int, rejection: Rejection) -> UnitResult:
+        return _rejected(self._unit, [self._rows[position - self._offset]], rejection)
+
+
+def _narrowed(unit: Unit, rows: Sequence[int]) -> Unit:
+    """The unit with these rows alone, which follow each other unless it has only some of its range."""
+    return dataclasses.replace(
+        unit,
+        row_start=rows[0],
+        row_count=rows[-1] - rows[0] + 1,
+        retry_rows=None if unit.retry_rows is None else tuple(rows),
+    )
+
+
+def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResult:
+    """These rows of the unit, all rejected for the same reason."""
+    records = []
+    for row in rows:
+        uri, row_group, place = unit.place(row)
+        record = {"kind": "row", "uri": uri, "row_group": row_group, "row": place}
+        records.append(record | dataclasses.asdict(rejection))
+    counts = Counter(rows_in=len(rows), rows_rejected=len(rows))
+    counts[f"rejected/{rejection.stage}/{rejection.reason}"] = len(rows)
+    return UnitResult(pa.table({}), pa.Table.from_pylist(records, schema=REJECTED_SCHEMA), counts)
+
+
+def _explain(unit: Unit, error: Exception, tries_left: int) -> None:
+    """Raises what a failure to read means; returns where trying again may help."""
+    if not (isinstance(error, OSError) or storage.is_unanswered(error)):
+        raise UnreadableUnit("damaged_input", f"{unit.public_name}: {type(error).__name__} while decoding") from error
+    if tries_left:
+        return
+    if storage.is_local(unit.uri):
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise RecordError("input_unreadable", f"{unit.public_name}: {why}") from error
+    raise ConfigError(
+        f"can't read {unit.uri} ({type(error).__name__}: {error}); what is committed is kept: "
+        "run the same command again when the storage answers"
+    ) from error
+
+
+def _unreadable(unit: Unit, suspect: Suspect) -> RecordError:
+    if READING in suspect.hung:
+        return RecordError("timeout", f"{unit.public_name}: reading it stood still {suspect.read_deaths} times")
+    return RecordError(
+        "crashed_on_read", f"the worker died {suspect.read_deaths} times while it read {unit.public_name}"
+    )
+
+
+def _rejection(error: BaseException) -> Rejection:
+    if isinstance(error, RecordError):
+        return Rejection(_STAGE, error.reason, error.detail)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    where = f" in {frames[-1].f_globals.get('__name__', '?')}" if frames else ""
+    return Rejection(_STAGE, "stage_error", type(error).__name__ + where)
+
+
+def _concat(results: Sequence[UnitResult]) -> UnitResult:
+    """Puts results one after the other; tables without rows say nothing, not even a schema."""
+    if len(results) == 1:
+        return results[0]
+    kept = [result.kept for result in results if result.kept.num_rows]
+    rejected = [result.rejected for result in results if result.rejected.num_rows]
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result.counts)
+    return UnitResult(
+        pa.concat_tables(kept) if kept else pa.table({}),
+        pa.concat_tables(rejected) if rejected else REJECTED_SCHEMA.empty_table(),
+        counts,
+    )
+
+
+def _check_ledger(unit: Unit, counts: Mapping[str, int], num_rows: int) -> None:
+    """Every row and every target must have ended in exactly one state."""
+    rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"])
+    targets = (counts["targets"], counts["targets_accepted"] + counts["targets_rejected"])
+    if rows != (num_rows, num_rows) or targets[0] != targets[1]:
+        raise LedgerBroken(
+            f"unit {unit.unit_id}: {num_rows} rows planned, {rows[0]} counted in, {rows[1]} out; "
+            f"{targets[0]} targets chosen, {targets[1]} judged"
+        )

@@ -1,0 +1,73 @@
+"""The supervised worker process: `python -m jobs.execution.child OUTCOME_FD PARENT_PID`, orders on standard input.
+
+It says how it ended on the given descriptor; one that ends without a word has died. Beam is imported only once the
+kernel knows that this process is to die with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.beam.log import quiet_beam
+from jobs.storage import is_unanswered, unanswered_line
+from model.errors import ConfigError
+
+_PR_SET_PDEATHSIG = 1
+_MAX_MESSAGE = 2000  # well below what a pipe takes in one piece
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the pipeline as ordered and says how it ended."""
+    outcome_fd, parent_pid = int(argv[0]), int(argv[1])
+    _die_with(parent_pid)
+    faulthandler.enable()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    quiet_beam()
+    outcome = _outcome(json.load(sys.stdin))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(outcome_fd, json.dumps(outcome).encode())
+    os._exit(0)  # Beam's threads would hold up an ordinary exit
+
+
+def _outcome(orders: dict[str, Any]) -> dict[str, str]:
+    from jobs.execution.pipeline import build_work, run_pipeline
+    from jobs.execution.worker import spec_from_json
+
+    try:
+        work = build_work(orders["job_name"], orders["options"])
+        if (found := str(getattr(work, "checkpoint_sha256", ""))) != orders["checkpoint_sha256"]:
+            raise ConfigError(
+                f"the model's weights changed while the job ran (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
+                f"is now {found[:12]}); put the old ones back and run the same command again"
+            )
+        run_pipeline(spec_from_json(orders["spec"]), work, orders["runner_args"])
+    except ConfigError as error:
+        return {"kind": type(error).__name__, "message": str(error)[:_MAX_MESSAGE]}
+    except Exception as error:
+        if is_unanswered(error):
+            return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
+        traceback.print_exc()
+        return {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
+    return {"kind": "done", "message": ""}
+
+
+def _die_with(parent_pid: int) -> None:
+    """Has the kernel kill this process when its parent dies, however that dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before we asked
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,126 @@
+"""The pipeline that all jobs share: read the plan, spread the unit records, run each unit.
+
+    plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
+
+Only unit records travel; rows are read where they are worked on, and results leave by the commit protocol, so
+the pipeline has no output. On one machine it runs inside a child process (`jobs.execution.child`, started by
+`jobs.execution.supervisor`), which a row may kill without killing the job; other Beam runners get the same pipeline.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
+
+from jobs import storage
+from jobs.execution.worker import RunSpec, Worker, close_shared, names_a_runner, shared
+from jobs.ledger import commits
+from jobs.plan.units import read_plan
+from transforms.work import Unit, Work
+
+_NAMESPACE = "codemill"
+
+
+class ReadPlan(beam.DoFn):
+    """Yields the plan's units that have no commit yet."""
+
+    def __init__(self, spec: RunSpec):
+        self._spec = spec
+
+    def process(self, job_dir: str) -> Iterator[Unit]:
+        """Reads the plan of the job in `job_dir`."""
+        committed = commits.list_commits(job_dir)
+        wanted = self._spec.only_units
+        for unit in read_plan(job_dir):
+            if unit.unit_id not in committed and (wanted is None or unit.unit_id in wanted):
+                yield unit
+
+
+class RunUnits(beam.DoFn):
+    """Runs units, several at once per process; `finish_bundle` waits for those of its own bundle.
+
+    Counters are incremented here and nowhere else: Beam loses those of other threads.
+    """
+
+    def __init__(self, spec: RunSpec, work: Work):
+        self._spec = spec
+        self._work = work
+
+    def setup(self) -> None:
+        """Opens the work, once a process."""
+        self._worker: Worker = shared(self._spec, self._work)
+
+    def start_bundle(self) -> None:
+        """Begins with nothing in flight."""
+        self._futures: list[Future[commits.CommitRecord]] = []
+
+    def process(self, unit: Unit) -> None:
+        """Submits the unit, unless an earlier attempt was committed in the meantime."""
+        if storage.exists(commits.commit_path(self._spec.job_dir, unit.unit_id)):
+            return
+        self._futures.append(self._worker.submit(unit))
+        done = [future for future in self._futures if future.done()]
+        self._futures = [future for future in self._futures if future not in done]
+        self._count(done)
+
+    def finish_bundle(self) -> None:
+        """Waits for the bundle's units."""
+        futures, self._futures = self._futures, []
+        self._count(futures)
+
+    def _count(self, futures: Iterable[Future[commits.CommitRecord]]) -> None:
+        for future in futures:
+            record = future.result()
+            Metrics.counter(_NAMESPACE, f"units_{record.status}").inc()
+            for name, value in record.counts.items():
+                Metrics.counter(_NAMESPACE, name).inc(int(value))
+
+
+def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
+    """Asks the job for its work: `build_work(options)` of the module `jobs.<job_name>`.
+
+    A name with a dot is a module of its own.
+    """
+    module = importlib.import_module(job_name if "." in job_name else f"jobs.{job_name}")
+    return module.build_work(dict(options))
+
+
+def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:
+    """Runs all units that have no commit yet, on the runner that `runner_args` (Beam's own flags) name.
+
+    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines. The result carries the
+    counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and `units_failed`.
+
+    Raises:
+        ConfigError, StorageFull: The job can't go on (only where the pipeline runs in this process; a remote
+            runner wraps errors in its own).
+    """
+    options = PipelineOptions(list(runner_args))
+    # The workers need nothing of this process's main module, and pickling it fails in surprising ways.
+    options.view_as(SetupOptions).save_main_session = False
+    runner = None if names_a_runner(runner_args) else FnApiRunner()
+    try:
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            (
+                pipeline
+                | "Job" >> beam.Create([spec.job_dir], reshuffle=False)
+                | "ReadPlan" >> beam.ParDo(ReadPlan(spec))
+                | "Spread" >> beam.Reshuffle()
+                | "RunUnits" >> beam.ParDo(RunUnits(spec, work))
+            )
+    except Exception as error:
+        # Beam gives a DoFn's error as text inside one of its own; the worker knows the error itself.
+        reason = close_shared()
+        if reason is None or reason is error:
+            raise
+        raise reason from error
+    close_shared()
+    return pipeline.result

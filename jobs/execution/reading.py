@@ -1,0 +1,103 @@
+"""Reads units: their rows, their columns, nothing else, in the job's one input schema, a piece at a time.
+
+What a footer says of a column's bytes is what they take encoded: a dictionary may decode to a thousand times that. So
+a unit comes in pieces of at most so many decoded bytes, overshot by one batch (`jobs.execution.cursors`) at worst.
+
+The file must be the one that was planned: its version is compared before anything is read, since a changed
+file would give rows that no ledger knows. Works on local paths and on every URL that fsspec knows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from jobs import storage
+from jobs.execution.cursors import batch_at
+from jobs.plan.schemas import fit_table
+from model.errors import RecordError
+from transforms.work import Unit
+
+
+class UnreadableUnit(RecordError):
+    """A unit that can't be read, however often one tries: it gets a terminal failed commit.
+
+    Reasons: `input_missing`, `input_changed`, `damaged_input`. A storage that doesn't answer is none of these: its
+    error passes through, and trying again may help.
+    """
+
+
+def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
+    """Reads all rows of a unit at once, whatever they take; see `read_piece`."""
+    return read_piece(unit, schema)
+
+
+def read_piece(
+    unit: Unit, schema: pa.Schema, *, done: int = 0, max_bytes: float = float("inf")
+) -> tuple[pa.Table, list[int]]:
+    """Reads a unit's next rows, at least one of them.
+
+    Args:
+        unit: What to read; with `retry_rows`, only those rows of its range.
+        schema: The columns to read, as in the plan (`JobFile.read_schema`); null where the file lacks one.
+        done: How many of the unit's rows were read before.
+        max_bytes: Stop once this much is decoded.
+
+    Returns:
+        The table, and for each of its rows which of the unit's rows it is (`Unit.place`).
+
+    Raises:
+        UnreadableUnit: The file is gone, has changed since it was planned, or is damaged.
+    """
+    check_version(unit)
+    wanted: Sequence[int] = unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count)
+    tables: list[pa.Table] = []
+    rows: list[int] = []
+    num_bytes = 0
+    try:
+        while done < len(wanted) and num_bytes < max_bytes:
+            first, batch = batch_at(unit, tuple(schema.names), wanted[done])
+            table = fit_table(pa.Table.from_batches([batch]), schema)
+            until = bisect_left(wanted, first + batch.num_rows)
+            places = [row - first for row in wanted[done:until]]
+            tables.append(_take(table, places))
+            rows += wanted[done:until]
+            num_bytes += tables[-1].nbytes
+            done = until
+    except FileNotFoundError:
+        raise UnreadableUnit("input_missing", f"{unit.public_name} is gone") from None
+    except pa.ArrowException as error:
+        raise _damaged(unit, error) from error
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None or storage.is_unanswered(error):
+            raise  # the storage's fault, not the file's: Arrow reports bad bytes as a bare OSError
+        raise _damaged(unit, error) from error
+    return (pa.concat_tables(tables) if tables else schema.empty_table()), rows
+
+
+def _take(table: pa.Table, places: list[int]) -> pa.Table:
+    """These rows of the table, in order; without a copy where they follow each other."""
+    if places[-1] - places[0] == len(places) - 1:
+        return table.slice(places[0], len(places))
+    return table.take(pa.array(places, pa.int64()))
+
+
+def check_version(unit: Unit) -> None:
+    """Raises UnreadableUnit where the unit's file is not the one that was planned."""
+    try:
+        _, version = storage.file_info(unit.uri)
+    except FileNotFoundError:
+        raise UnreadableUnit("input_missing", f"{unit.public_name} is gone") from None
+    if version != unit.version:
+        raise UnreadableUnit(
+            "input_changed",
+            f"{unit.public_name} has changed since it was planned (version {unit.version}, now {version}); "
+            "its rows are missing from this output: give the file as --input of a job of its own",
+        )
+
+
+def _damaged(unit: Unit, error: Exception) -> UnreadableUnit:
+    line = " ".join(str(error).split())[:300]
+    return UnreadableUnit("damaged_input", f"{unit.public_name}, row group {unit.row_group}: {line}")

@@ -1,0 +1,224 @@
+"""Keeps a worker process running until all units are committed, however often a row kills it.
+
+On the local runner the pipeline runs in a child process. When the child dies (a signal, `os._exit`), its death is
+recorded with the units that were in flight, and a new one is started, which does what `jobs.ledger.journal` concludes
+from the deaths: suspects run alone, what kills alone is cut in two, the row at fault is rejected. Each death thus
+teaches something; deaths that don't end the job with one line:
+
+- twice in a row with no unit in flight and none committed (the worker can't even start);
+- `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (not the rows are at fault, say memory is short).
+
+A child in which nothing goes on for `row_timeout_s` (`jobs.execution.watchdog`) is killed, and counts as a death.
+
+The child dies with the driver (PR_SET_PDEATHSIG), and then nobody records its death: a user who kills the job
+blames nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any
+
+import pyarrow as pa
+
+from jobs.execution.watchdog import Watchdog
+from jobs.execution.worker import RunSpec, names_a_runner, spec_to_json
+from jobs.ledger import commits, journal
+from jobs.plan.units import read_plan
+from jobs.storage import StorageFull, is_unanswered
+from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
+from model.errors import ConfigError
+
+MAX_UNITS_IN_FLIGHT = 2
+MAX_BYTES_IN_FLIGHT = 512_000_000
+ROW_TIMEOUT_S = 1800.0
+MAX_DEATHS_IN_VAIN = 2
+MAX_DEATHS_WITHOUT_COMMIT = 100
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerFailed(Exception):
+    """The worker ended with a bug; its traceback is on standard error."""
+
+
+def run_units(
+    job_dir: str,
+    *,
+    job_name: str,
+    options: Mapping[str, Any],
+    schema: pa.Schema,
+    config_hash: str,
+    checkpoint_sha256: str = "",
+    runner_args: Sequence[str] = (),
+    max_units_in_flight: int = MAX_UNITS_IN_FLIGHT,
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
+    row_timeout_s: float = ROW_TIMEOUT_S,
+    only_units: Iterable[str] | None = None,
+) -> None:
+    """Runs every unit of the frozen plan that has no commit yet; returns when all have one.
+
+    Args:
+        job_dir: The job's folder, `OUT/_job`.
+        job_name: The job's module under `jobs`, which has `build_work(options) -> Work`.
+        options: All options, as JSON values; `build_work` gets them in the worker.
+        schema: The columns that units are read with.
+        config_hash: For the commit records.
+        checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
+        runner_args: Beam's own flags. With a `--runner`, that one gets the pipeline and there is no supervisor.
+        max_units_in_flight: Units in flight in one process.
+        max_bytes_in_flight: Their bytes together.
+        row_timeout_s: How long a worker with units in flight may stand still.
+        only_units: Do these units and no others.
+
+    Raises:
+        ConfigError, StorageFull: The job can't go on; one line says why. What is committed is kept.
+        WorkerFailed: A bug.
+    """
+    spec = RunSpec(
+        job_dir=job_dir,
+        config_hash=config_hash,
+        schema=schema,
+        max_units_in_flight=max_units_in_flight,
+        max_bytes_in_flight=max_bytes_in_flight,
+        only_units=None if only_units is None else frozenset(only_units),
+    )
+    if not _uncommitted(spec):
+        return
+    if names_a_runner(runner_args):
+        from jobs.execution.pipeline import build_work, run_pipeline
+
+        run_pipeline(spec, build_work(job_name, options), runner_args)
+    else:
+        orders = {"job_name": job_name, "options": dict(options), "runner_args": list(runner_args)}
+        orders["checkpoint_sha256"] = checkpoint_sha256
+        _supervise(spec, orders, row_timeout_s)
+    left = _uncommitted(spec)
+    if left:
+        raise WorkerFailed(f"{len(left)} units have no commit though the pipeline has ended, first {min(left)}")
+
+
+def _uncommitted(spec: RunSpec) -> set[str]:
+    wanted = spec.only_units
+    planned = {unit.unit_id for unit in read_plan(spec.job_dir) if wanted is None or unit.unit_id in wanted}
+    return planned - commits.list_commits(spec.job_dir)
+
+
+def _supervise(spec: RunSpec, orders: Mapping[str, Any], row_timeout_s: float) -> None:
+    # The worker imports the same code as we do, whatever lies in the current folder (hence also -P below).
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    in_vain = without_commit = 0
+    committed = len(commits.list_commits(spec.job_dir))
+    while True:
+        session = journal.new_session(supervised=True)
+        watchdog = Watchdog(spec.job_dir, session, row_timeout_s)
+        end = _run_child(dataclasses.replace(spec, session=session), orders, environment, watchdog)
+        if end.outcome is not None:
+            return _conclude(end.outcome)
+        # A failpoint stands for one accident.
+        environment.pop(FAILPOINT_VARIABLE, None)
+        how = end.how
+        death = journal.record_death(spec.job_dir, session, how, stood_still=end.stood_still)
+        before, committed = committed, len(commits.list_commits(spec.job_dir))
+        without_commit = 0 if committed > before else without_commit + 1
+        in_vain = 0 if committed > before or death.open else in_vain + 1
+        in_flight = ", ".join(sorted({start.unit_id for start in death.open})) or "none"
+        _log.warning("the worker died (%s); units in flight: %s; starting another", how, in_flight)
+        if in_vain >= MAX_DEATHS_IN_VAIN:
+            raise ConfigError(
+                f"the worker died {in_vain} times in a row ({how}) before it could begin a unit; what it wrote is on "
+                "standard error; what is committed is kept: run the same command again when the cause is mended"
+            )
+        if without_commit >= MAX_DEATHS_WITHOUT_COMMIT:
+            raise ConfigError(
+                f"the worker died {without_commit} times in a row ({how}) without finishing a unit; not single rows "
+                "seem at fault (is memory short? dmesg tells); what is committed is kept"
+            )
+
+
+def _conclude(outcome: Mapping[str, str]) -> None:
+    kind, message = outcome["kind"], outcome["message"]
+    if kind == "bug":
+        raise WorkerFailed(message)
+    if kind == StorageFull.__name__:
+        raise StorageFull(message)
+    if kind != "done":
+        raise ConfigError(message)
+
+
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """How a worker ended: what it said (None: it died), how, and whether it was killed for standing still."""
+
+    outcome: dict[str, str] | None
+    how: str
+    stood_still: bool
+
+
+def _run_child(spec: RunSpec, orders: Mapping[str, Any], environment: Mapping[str, str], watchdog: Watchdog) -> _End:
+    """Runs one worker to its end."""
+    outcome_read, outcome_write = os.pipe()
+    with open(outcome_read, "rb") as outcome_file:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "jobs.execution.child", str(outcome_write), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[outcome_write],
+            env=dict(environment),
+            process_group=0,  # so that Ctrl-C reaches the driver alone, which ends the group
+        )
+        os.close(outcome_write)
+        try:
+            assert child.stdin is not None and child.stdout is not None
+            # Through our own standard error, which the progress line knows how to share.
+            echo = threading.Thread(target=_echo, args=(child.stdout,), name="worker-output", daemon=True)
+            echo.start()
+            with contextlib.suppress(BrokenPipeError):  # a child that died at once
+                child.stdin.write(json.dumps({**orders, "spec": spec_to_json(spec)}).encode())
+                child.stdin.close()
+            code = _wait(child, watchdog)
+        finally:
+            # Also the processes that a dead worker leaves behind.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        echo.join(timeout=5)
+        said = outcome_file.read()
+    if code is None:
+        how = f"nothing went on for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
+    else:
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return _End(json.loads(said) if said else None, how, stood_still=code is None)
+
+
+def _wait(child: subprocess.Popen[bytes], watchdog: Watchdog) -> int | None:
+    """The child's exit code; None where it stands still."""
+    while True:
+        try:
+            return child.wait(watchdog.period_s)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            if watchdog.stands_still():
+                return None
+        except Exception as error:
+            if not (isinstance(error, OSError) or is_unanswered(error)):
+                raise
+            _log.warning("can't see what the worker does: %s", error)
+
+
+def _echo(output: IO[bytes]) -> None:
+    for line in output:
+        sys.stderr.write(line.decode("utf-8", "replace"))

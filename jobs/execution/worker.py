@@ -1,0 +1,238 @@
+"""What one worker process shares: the opened work, the units in flight, the heartbeat, the reason to stop.
+
+Beam makes and pickles DoFn objects as it likes; what costs much (an engine) is made once a process, behind a
+lock, and lives in a module global. Several units are in flight at once, bounded by number and by bytes, so that
+the engine has prompts while the next unit is read and the last one is checked and written. A unit that decodes to
+more bytes than it was planned to have is worked on in pieces of its share of that bound. One that was in
+flight when a worker died runs alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.execution.attempt import UnitRunner
+from jobs.execution.cursors import close_cursors
+from jobs.ledger import heartbeat, journal
+from jobs.ledger.commits import CommitRecord
+from jobs.plan.schemas import schema_from_text, schema_to_text
+from transforms.work import Unit, Work
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSpec:
+    """What workers are told, picklable and cheap.
+
+    Args:
+        job_dir: The job's folder, `OUT/_job`.
+        config_hash: The job's, for the commit records.
+        schema: The columns to read.
+        max_units_in_flight: Units in flight in one process, at most.
+        max_bytes_in_flight: Their bytes together, at most; a single unit may be larger.
+        only_units: Do these units and no others; None means all.
+        session: The journal's name of the process, where a supervisor gave it one.
+    """
+
+    job_dir: str
+    config_hash: str
+    schema: pa.Schema
+    max_units_in_flight: int
+    max_bytes_in_flight: int
+    only_units: frozenset[str] | None = None
+    session: str | None = None
+
+
+def spec_to_json(spec: RunSpec) -> dict[str, Any]:
+    """A spec as plain JSON values."""
+    return {
+        "job_dir": spec.job_dir,
+        "config_hash": spec.config_hash,
+        "schema": schema_to_text(spec.schema),
+        "max_units_in_flight": spec.max_units_in_flight,
+        "max_bytes_in_flight": spec.max_bytes_in_flight,
+        "only_units": None if spec.only_units is None else sorted(spec.only_units),
+        "session": spec.session,
+    }
+
+
+def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
+    """Reads what `spec_to_json` made."""
+    only_units = fields["only_units"]
+    changed = {
+        "schema": schema_from_text(fields["schema"]),
+        "only_units": None if only_units is None else frozenset(only_units),
+    }
+    return RunSpec(**{**fields, **changed})
+
+
+def names_a_runner(runner_args: Sequence[str]) -> bool:
+    """Whether Beam's flags choose a runner."""
+    return any(arg == "--runner" or arg.startswith("--runner=") for arg in runner_args)
+
+
+class Admission:
+    """Lets units in, within bounds; one that must run alone waits for all others and keeps them out."""
+
+    def __init__(self, max_units: int, max_bytes: int):
+        self._max_units = max_units
+        self._max_bytes = max_bytes
+        self._units = 0
+        self._bytes = 0
+        self._alone_waiting = 0
+        self._alone_inside = False
+        self._changed = threading.Condition()
+
+    @property
+    def units(self) -> int:
+        """Units that are in."""
+        return self._units
+
+    def enter(self, num_bytes: int, alone: bool) -> None:
+        """Waits until the unit may run."""
+        with self._changed:
+            if alone:
+                self._alone_waiting += 1
+                self._changed.wait_for(lambda: not self._units)
+                self._alone_waiting -= 1
+                self._alone_inside = True
+            else:
+                self._changed.wait_for(lambda: self._has_room(num_bytes))
+            self._units += 1
+            self._bytes += num_bytes
+
+    def leave(self, num_bytes: int) -> None:
+        """Makes room again."""
+        with self._changed:
+            self._units -= 1
+            self._bytes -= num_bytes
+            self._alone_inside = False  # one that is alone leaves nobody behind
+            self._changed.notify_all()
+
+    def _has_room(self, num_bytes: int) -> bool:
+        if self._alone_inside or self._alone_waiting:
+            return False
+        fits = self._units < self._max_units and self._bytes + num_bytes <= self._max_bytes
+        return fits or not self._units
+
+
+class Worker:
+    """One worker process. Use `shared`, which makes it once.
+
+    `stop_reason` is the first error that ends the job (ConfigError, StorageFull, a bug); then no unit is let in.
+    """
+
+    def __init__(self, spec: RunSpec, work: Work):
+        self.spec = spec
+        self.stop_reason: BaseException | None = None
+        self.session = spec.session or journal.new_session(supervised=False)
+        self._work = work
+        self._units_done = 0
+        self._lock = threading.Lock()
+        # What a unit may hold although it was planned to be smaller: then the bound holds whatever footers say.
+        self._share = spec.max_bytes_in_flight // spec.max_units_in_flight
+        self._admission = Admission(spec.max_units_in_flight, spec.max_bytes_in_flight)
+        self._pool = ThreadPoolExecutor(spec.max_units_in_flight, thread_name_prefix="unit")
+        self._heartbeat = heartbeat.HeartbeatWriter(
+            spec.job_dir, self.session, lambda: (self._units_done, self._admission.units), work.heartbeat
+        )
+
+    def open(self) -> None:
+        """Opens the work, begins to beat, and learns what earlier deaths say."""
+        self._work.open()
+        self._heartbeat.start()
+        job_dir = self.spec.job_dir
+        if self.spec.session is None:
+            last_beats = {beat.session: beat.at for beat in heartbeat.read_heartbeats(job_dir)}
+            journal.record_stale_sessions(job_dir, last_beats, time.time(), heartbeat.STALE_S)
+        self._runner = UnitRunner(
+            job_dir=job_dir,
+            work=self._work,
+            schema=self.spec.schema,
+            config_hash=self.spec.config_hash,
+            journal=journal.Journal(job_dir, self.session),
+            max_bytes=float("inf") if getattr(self._work, "whole_row_groups", False) else self._share,
+            suspects=journal.diagnose(journal.read_deaths(job_dir)),
+        )
+
+    def submit(self, unit: Unit) -> Future[CommitRecord]:
+        """Waits for room and runs the unit in a thread. Raises the reason to stop, where there is one."""
+        alone = self._runner.must_run_alone(unit)
+        self._admission.enter(self._most_bytes(unit), alone)
+        if self.stop_reason is not None:
+            self._admission.leave(self._most_bytes(unit))
+            raise self.stop_reason
+        return self._pool.submit(self._run, unit)
+
+    def stop(self, reason: BaseException) -> None:
+        """Lets no further unit in."""
+        with self._lock:
+            self.stop_reason = self.stop_reason or reason
+
+    def close(self) -> None:
+        """Waits for the units in flight, then closes the work."""
+        self._pool.shutdown()
+        self._heartbeat.stop()
+        self._work.close()
+        close_cursors()
+
+    def _most_bytes(self, unit: Unit) -> int:
+        return max(unit.num_bytes, self._share)
+
+    def _run(self, unit: Unit) -> CommitRecord:
+        try:
+            record = self._runner.run(unit)
+        except BaseException as error:
+            self.stop(error)
+            raise
+        finally:
+            self._admission.leave(self._most_bytes(unit))
+        with self._lock:
+            self._units_done += 1
+        return record
+
+
+_shared: Worker | None = None
+_shared_lock = threading.Lock()
+_failed: BaseException | None = None
+
+
+def shared(spec: RunSpec, work: Work) -> Worker:
+    """The process's worker, opened the first time. A work that can't be opened isn't tried again."""
+    global _shared, _failed
+    with _shared_lock:
+        if _failed is not None:
+            raise _failed
+        if _shared is not None and _shared.spec != spec:  # another pipeline in the same process
+            _shared.close()
+            _shared = None
+        if _shared is None:
+            worker = Worker(spec, work)
+            try:
+                worker.open()
+            except BaseException as error:
+                _failed = error
+                raise
+            _shared = worker
+        return _shared
+
+
+def close_shared() -> BaseException | None:
+    """Closes the process's worker, if there is one, and returns why it stopped, if it did."""
+    global _shared, _failed
+    with _shared_lock:
+        reason, _failed = _failed, None
+        if _shared is not None:
+            reason = reason or _shared.stop_reason
+            _shared.close()
+            _shared = None
+        return reason

@@ -1,0 +1,222 @@
+"""The last step: from committed units to a dataset, in an order that may be broken off anywhere and begun again.
+
+    1  sum the commits, hold the two ledgers        7  remove shards of an earlier shard size
+    2  write the shard plan under its hash          8  summary.json, README.md, report.html
+    3  merge the shards on the runner               9  COMPLETED
+    4  hold the merged shards to the commits       10  collect files that no commit names
+    5  take COMPLETED away, if it is there
+    6  publish the shards under their final names
+
+Every step writes the same bytes when it is done again (times in the summary apart), so a kill between any two is mended
+by running the same command. Nothing is removed before what replaces it stands, and the finalizer alone removes
+anything. Memory is bounded by one unit's file and one row group, times the merges at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from jobs import storage
+from jobs.beam.log import quiet_beam
+from jobs.finalize.card import dataset_card
+from jobs.finalize.publishing import COMPLETED
+from jobs.finalize.report import html_report
+from jobs.finalize.shards import (
+    FOLDERS,
+    KINDS,
+    DamagedAttempt,
+    MergeSpec,
+    ShardPlan,
+    ShardPlanner,
+    ShardRecord,
+    merge_shard,
+    read_shard_record,
+    remove_stale,
+    shard_path,
+)
+from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commits
+from jobs.ledger.heartbeat import read_heartbeats
+from jobs.plan.job_file import JobFile, utc_now
+from jobs.plan.units import read_input_files
+from jobs.storage.failpoints import failpoint, register
+from model.errors import ConfigError
+
+AFTER_PLAN = register("finalize.after_plan")
+AFTER_MERGE = register("finalize.after_merge")
+AFTER_PUBLISH = register("finalize.after_publish")
+AFTER_FIRST_PUBLISHED = register("finalize.after_first_published")
+AFTER_STALE = register("finalize.after_stale")
+AFTER_SUMMARY = register("finalize.after_summary")
+AFTER_CARD = register("finalize.after_card")
+BEFORE_COMPLETED = register("finalize.before_completed")
+AFTER_COMPLETED = register("finalize.after_completed")
+INSIDE_COLLECT = register("finalize.inside_collect")
+
+_THREADS = 16
+
+
+def finalize(
+    output: str,
+    job: JobFile,
+    *,
+    shard_mb: int,
+    options: Mapping[str, Any],
+    runner_args: Sequence[str] = (),
+    earlier: Collection[str] = (),
+    session_s: float = 0.0,
+    still_held: Callable[[], bool] = lambda: True,
+) -> dict[str, Any]:
+    """Makes the dataset of a job whose units are all committed. Returns the summary.
+
+    Args:
+        output: The output folder.
+        job: The frozen job.
+        shard_mb: Size of a shard in megabytes, at most.
+        options: All options, for the card.
+        runner_args: Beam's own flags.
+        earlier: Units that were committed before this session, for its rates.
+        session_s: How long this session's units took together, in seconds.
+        still_held: Whether this driver still holds the output's lock.
+
+    Raises:
+        LedgerBroken: A sum is off; nothing is published.
+        IncompleteJob: A unit has no commit.
+        DamagedAttempt: A committed file is missing or damaged.
+        ConfigError: Another driver took over.
+    """
+    job_dir = storage.join(output, "_job")
+    totals, planner = Totals(), ShardPlanner(shard_mb * 1_000_000)
+    for unit, commit in walk_commits(job_dir):
+        totals.add(unit, commit, is_new=unit.unit_id not in earlier)
+        planner.add(commit)
+    totals.check()
+    plan = planner.write(job_dir)
+    failpoint(AFTER_PLAN)
+    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema)
+    shards = _merge(spec, plan, runner_args)
+    totals.check_shards(shards)
+    failpoint(AFTER_MERGE)
+    if not still_held():
+        raise ConfigError(f"another driver took over {output} (--break_lock); this one stops, nothing is lost")
+    storage.remove(storage.join(output, COMPLETED))
+    _publish(output, spec, plan, shards)
+    failpoint(AFTER_PUBLISH)
+    remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
+    failpoint(AFTER_STALE)
+    summary = summarize(
+        job,
+        totals,
+        shards,
+        read_input_files(job_dir),
+        finished=utc_now(),
+        session_s=session_s,
+        engine=engine_figures(read_heartbeats(job_dir)),
+    )
+    _write_pages(output, job, summary, options)
+    failpoint(BEFORE_COMPLETED)
+    done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
+    done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
+    storage.write_bytes(storage.join(output, COMPLETED), json.dumps({**done, "config_hash": job.config_hash}).encode())
+    failpoint(AFTER_COMPLETED)
+    _collect(job_dir, plan)
+    sweep(output)
+    return summary
+
+
+def sweep(output: str) -> None:
+    """Removes the temporary files that killed writers left. Only under the output's lock, with no worker running."""
+    job_dir = storage.join(output, "_job")
+    for folder in (output, job_dir, *(storage.join(output, name) for name in FOLDERS.values())):
+        storage.remove_temporaries(folder)
+    for name in storage.list_names(job_dir):
+        if name != "attempts":  # by far the most folders, and an attempt's files have names of its own from the start
+            storage.remove_temporaries(storage.join(job_dir, name), below=True)
+
+
+# --- merge and publish -----------------------------------------------------------------------------
+
+
+def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list[ShardRecord]:
+    """Merges what isn't merged yet; returns all records, in order."""
+    missing = [item for item in plan.items() if read_shard_record(spec, *item) is None]
+    if missing:
+        quiet_beam()
+        from jobs.finalize.merge import merge_all
+
+        try:
+            merge_all(spec, missing, runner_args)
+        except (ConfigError, DamagedAttempt):
+            raise
+        except Exception:
+            # A remote runner gives an error as text: what is wrong with a unit's file is found out here.
+            _check_attempts(spec)
+            raise
+    records = [read_shard_record(spec, *item) for item in plan.items()]
+    assert all(records), "a shard has no commit though its pipeline has ended"
+    return [record for record in records if record is not None]
+
+
+def _check_attempts(spec: MergeSpec) -> None:
+    """Raises DamagedAttempt for the first committed file that isn't what its commit says."""
+    from jobs.ledger.commits import verify_commit
+
+    for _, commit in walk_commits(spec.job_dir):
+        if fault := verify_commit(spec.job_dir, commit, full=True):
+            raise DamagedAttempt(fault)
+
+
+def _publish(output: str, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
+    def publish_one(record: ShardRecord) -> None:
+        final = storage.join(output, plan.final_path(record.kind, record.index))
+        if not storage.exists(storage.join(spec.job_dir, record.path)):
+            if storage.exists(final) and storage.sha256_of(final) == record.sha256:
+                return  # published by an earlier finalizer, which has cleared its own files away
+            storage.remove(shard_path(spec.job_dir, spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
+            record = merge_shard(spec, record.kind, record.index)
+        storage.publish(storage.join(spec.job_dir, record.path), final)
+        failpoint(AFTER_FIRST_PUBLISHED)
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="publish") as pool:
+        list(pool.map(publish_one, shards))
+
+
+def _write_pages(output: str, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    storage.write_bytes(storage.join(output, "summary.json"), text.encode())
+    failpoint(AFTER_SUMMARY)
+    card = dataset_card(summary, job.final_schema, options)
+    storage.write_bytes(storage.join(output, "README.md"), card.encode())
+    failpoint(AFTER_CARD)
+    storage.write_bytes(storage.join(output, "report.html"), html_report(summary).encode())
+
+
+# --- collect ---------------------------------------------------------------------------------------
+
+
+def _collect(job_dir: str, plan: ShardPlan) -> None:
+    """Removes attempts that lost, merges that are published, plans of other shard sizes, and marks of killed workers.
+
+    What commits name stays, so that the shards can be cut to another size later.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
+        for unit, commit in walk_commits(job_dir):
+            named = {file.path.rpartition("/")[2] for file in commit.files.values()}
+            pool.submit(_remove_others, storage.join(job_dir, "attempts", unit.unit_id), named)
+    failpoint(INSIDE_COLLECT)
+    marks = storage.join(job_dir, "journal", "open")
+    for session in storage.list_names(marks):
+        _remove_others(storage.join(marks, session), set())
+    for plan_id in storage.list_names(storage.join(job_dir, "shards")):
+        folder = shard_path(job_dir, plan_id)
+        names = storage.list_names(folder)
+        kept = {f"{kind}.parquet" for kind in KINDS} | {name for name in names if name.endswith(".json")}
+        _remove_others(folder, kept if plan_id == plan.plan_id else set())
+
+
+def _remove_others(folder: str, kept: Collection[str]) -> None:
+    for name in storage.list_names(folder):
+        if name not in kept:
+            storage.remove(storage.join(folder, name))

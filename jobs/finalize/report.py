@@ -1,0 +1,164 @@
+"""`report.html`: what became of the rows, to look at. One file, no script, nothing from any other host.
+
+Drawn with plain boxes whose widths are shares, in colours that follow the reader's light or dark setting.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from jobs.finalize.publishing import public_options
+from jobs.wording import counted
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5b6168; --line: #d9dde2;
+  --kept: #2f7d4f; --rejected: #b7791f; --failed: #b3372f; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --paper: #16181b; --soft: #9aa2ab; --line: #33383e;
+  --kept: #4fae78; --rejected: #d9a441; --failed: #e0665d; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem 1.2rem .3rem 0;
+  border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table.pairs td:first-child { width: 38%; color: var(--soft); }
+.soft { color: var(--soft); } .scroll { overflow-x: auto; }
+.bar { display: flex; height: 1.1rem; background: var(--line); border-radius: 3px; overflow: hidden; }
+.kept { background: var(--kept); } .rejected { background: var(--rejected); } .failed { background: var(--failed); }
+.key::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: 2px;
+  background: currentColor; } .key.kept, .key.rejected, .key.failed { background: none; }
+.key.kept { color: var(--kept); } .key.rejected { color: var(--rejected); } .key.failed { color: var(--failed); }
+"""
+
+
+def html_report(summary: Mapping[str, Any]) -> str:
+    """The page. Every text from the data is escaped: file names are whatever somebody called them."""
+    options = public_options(summary["options"])
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>codemill {escape(summary['job'])}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>codemill {escape(summary['job'])}</h1>",
+        f'<p class="soft">begun {escape(summary["created"])}, finished {escape(summary["finished"])}, '
+        f"configuration {escape(summary['config_hash'])}</p>",
+        *_funnels(summary),
+        *_reasons(summary["rejected"]),
+        *_failures(summary),
+        *_timings(summary),
+        *_pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
+        *_pairs("Versions", summary["versions"]),
+        "</body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
+    rows, targets = summary["rows"], summary["targets"]
+    yield "<h2>Source rows</h2>"
+    yield from _bar(
+        rows["planned"],
+        [
+            ("kept", "kept", rows["kept"]),
+            ("rejected", "rejected", rows["rejected"]),
+            ("failed", "in failed units", rows["in_failed_units"]),
+        ],
+    )
+    if targets["chosen"]:
+        yield '<p class="soft">A source row is kept when at least one of its targets was accepted.</p>'
+    if targets["chosen"]:
+        yield "<h2>Targets</h2>"
+        yield from _bar(
+            targets["chosen"],
+            [("kept", "accepted", targets["accepted"]), ("rejected", "rejected", targets["rejected"])],
+        )
+
+
+def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
+    """A bar of `shares`: colour class, words, count."""
+    if not total:
+        yield "<p>none</p>"
+        return
+    label = ", ".join(f"{count:,} {words}" for _, words, count in shares)
+    yield f'<div class="bar" role="img" aria-label="{escape(label)} of {total:,}">'
+    yield "".join(f'<div class="{name}" style="width:{count / total:.4%}"></div>' for name, _, count in shares)
+    yield "</div><p>"
+    yield f"{total:,} = " + " + ".join(
+        f'<span class="key {name}"></span>{count:,} {escape(words)} ({count / total:.1%})'
+        for name, words, count in shares
+    )
+    yield "</p>"
+
+
+def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The funnel by stage: which stage rejected what, and its share of all rejected rows or targets."""
+    if not rejected:
+        return
+    of_kind: Counter[str] = Counter()
+    for entry in rejected:
+        of_kind[entry["kind"]] += entry["count"]
+    yield "<h2>Rejected, by stage and reason</h2>"
+    yield '<div class="scroll"><table><tr><th>what</th><th>stage</th><th>reason</th>'
+    yield '<th class="number">count</th><th style="width:30%">share of its kind</th></tr>'
+    for entry in rejected:
+        yield (
+            f"<tr><td>{escape(entry['kind'])}</td><td>{escape(entry['stage'])}</td><td>{escape(entry['reason'])}</td>"
+            f'<td class="number">{entry["count"]:,}</td><td><div class="bar"><div class="rejected" '
+            f'style="width:{entry["count"] / of_kind[entry["kind"]]:.2%}"></div></div></td></tr>'
+        )
+    yield "</table></div>"
+
+
+def _failures(summary: Mapping[str, Any]) -> Iterator[str]:
+    if not summary["failed_units"]:
+        return
+    yield f"<h2>Failed units: {summary['units']['failed']:,} of {summary['units']['all']:,}</h2>"
+    yield '<div class="scroll"><table><tr><th>file</th><th class="number">rows</th><th>reason</th><th>detail</th></tr>'
+    for unit in summary["failed_units"]:
+        yield (
+            f'<tr><td>{escape(unit["uri"])}</td><td class="number">{escape(str(unit["rows"]))}</td>'
+            f"<td>{escape(unit['reason'])}</td><td>{escape(unit['detail'])}</td></tr>"
+        )
+    yield "</table></div>"
+    left_off = summary["units"]["failed"] - len(summary["failed_units"])
+    if left_off:
+        yield f'<p class="soft">and {left_off:,} more, in _job/commits</p>'
+
+
+def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
+    seconds, counts = summary["seconds"], summary["counts"]
+    figures: dict[str, Any] = {
+        "units, summed over all workers": f"{seconds['units']:,.1f} s",
+        "last session, by the clock": f"{seconds['last_session']:,.1f} s",
+        "rows in the last session": f"{summary['last_session']['rows']:,}",
+        "units that had to start again": f"{summary['units']['restarted']:,}",
+    }
+    if summary["last_session"]["tokens_out"]:
+        figures["tokens/s in the last session"] = f"{summary['last_session']['tokens_per_s']:,.1f}"
+    figures |= {name: f"{value:,}" for name, value in counts.items()}
+    yield from _pairs("Timings and counts", figures)
+    shards = {
+        folder: f"{counted(s['files'], 'file')}, {counted(s['rows'], 'row')}, {_size(s['bytes'])}"
+        for folder, s in summary["shards"].items()
+    }
+    yield from _pairs("Output files", shards)
+
+
+def _pairs(heading: str, pairs: Mapping[str, Any]) -> Iterator[str]:
+    yield f'<h2>{escape(heading)}</h2><div class="scroll"><table class="pairs">'
+    for name, value in pairs.items():
+        yield f"<tr><td>{escape(name)}</td><td>{escape(_shown(value))}</td></tr>"
+    yield "</table></div>"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:,.1f} kB"

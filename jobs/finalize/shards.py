@@ -1,0 +1,283 @@
+"""From committed units to output shards: which unit goes where, and the merge of one shard.
+
+    _job/shards/<id>/train.parquet              the shard plan: row group i lists the files of shard i
+    _job/shards/<id>/train-00003.<attempt>.parquet    a merge under a name of its own
+    _job/shards/<id>/train-00003.json           created if absent: the merge that counts
+    data/train-00003-of-00012.parquet           published: the same file under its final name
+
+The shard plan follows the plan's order and the committed sizes alone, so it is the same whoever makes it; <id> is its
+hash, so two shard sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
+commit, and writes a row group whenever `ROW_GROUP_BYTES` are together: memory is bounded by one unit's file
+and one row group, whatever the size of a shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
+from jobs.plan.schemas import fit_table
+from jobs.storage.failpoints import failpoint, register
+from transforms.rows.row import REJECTED_SCHEMA
+
+INSIDE_SHARD = register("finalize.inside_shard")
+AFTER_SHARD = register("finalize.after_shard")
+AFTER_SHARD_COMMIT = register("finalize.after_shard_commit")
+
+Kind = Literal["train", "rejected"]
+KINDS: tuple[Kind, ...] = ("train", "rejected")
+FOLDERS: Mapping[Kind, str] = {"train": "data", "rejected": "rejected"}
+_FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
+
+ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers like groups under 100 MB
+COMPRESSION_LEVEL = 3
+_BATCH_ROWS = 64  # a row may hold ten megabytes, and a batch is in memory before it can be weighed
+
+_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
+
+SHARD_PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("unit_id", pa.string()),
+        pa.field("path", pa.large_string()),
+        pa.field("rows", pa.int64()),
+        pa.field("bytes", pa.int64()),
+        pa.field("sha256", pa.string()),
+    ]
+)
+
+
+class DamagedAttempt(Exception):
+    """A committed file is not what its commit says; running the same command again does its unit anew."""
+
+
+class _KindPlan:
+    """The growing shard plan of one kind: closes a shard where the next file would take it over the size."""
+
+    def __init__(self, shard_bytes: int):
+        self._shard_bytes = shard_bytes
+        self._sink = io.BytesIO()
+        self._writer = pq.ParquetWriter(self._sink, SHARD_PLAN_SCHEMA, compression="zstd")
+        self._open: list[dict[str, object]] = []
+        self._bytes = 0
+        self._shards = 0
+
+    def add(self, unit_id: str, file: FileRecord) -> None:
+        if self._open and self._bytes + file.bytes > self._shard_bytes:
+            self._close_shard()
+        self._open.append({"unit_id": unit_id, **asdict(file)})
+        self._bytes += file.bytes
+
+    def finish(self) -> tuple[bytes, int]:
+        """The plan's bytes and the number of shards: at least one, which is empty where there are no rows."""
+        if self._open:
+            self._close_shard()
+        self._writer.close()
+        return self._sink.getvalue(), max(1, self._shards)
+
+    def _close_shard(self) -> None:
+        table = pa.Table.from_pylist(self._open, schema=SHARD_PLAN_SCHEMA)
+        self._writer.write_table(table, row_group_size=len(self._open))
+        self._open, self._bytes = [], 0
+        self._shards += 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardPlan:
+    """Which shards there are. `plan_id` is the hash of their contents' hashes."""
+
+    plan_id: str
+    shards: Mapping[Kind, int]
+
+    def items(self) -> list[tuple[Kind, int]]:
+        """All shards: kind and number."""
+        return [(kind, index) for kind in KINDS for index in range(self.shards[kind])]
+
+    def final_path(self, kind: Kind, index: int) -> str:
+        """Where a shard is published, relative to the output."""
+        return f"{FOLDERS[kind]}/{kind}-{index:05d}-of-{self.shards[kind]:05d}.parquet"
+
+
+class ShardPlanner:
+    """Takes commits in plan order and yields the shard plan.
+
+    Args:
+        shard_bytes: Size of a shard, at most; a single unit's file may be larger.
+    """
+
+    def __init__(self, shard_bytes: int):
+        self._shard_bytes = shard_bytes
+        self._plans = {kind: _KindPlan(shard_bytes) for kind in KINDS}
+
+    def add(self, commit: CommitRecord) -> None:
+        """Puts the unit's files into the shards that are being filled."""
+        for kind in KINDS:
+            if (file := commit.files.get(_FILES_KEY[kind])) is not None:
+                self._plans[kind].add(commit.unit_id, file)
+
+    def write(self, job_dir: str) -> ShardPlan:
+        """Writes the plan under its own hash; the same commits and size give the same one."""
+        finished = {kind: plan.finish() for kind, plan in self._plans.items()}
+        digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
+        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
+        for kind, (data, _) in finished.items():
+            storage.create_if_absent(shard_path(job_dir, plan.plan_id, f"{kind}.parquet"), data)
+        return plan
+
+
+def remove_stale(output: str, current: Collection[str]) -> None:
+    """Removes published shards that aren't among `current` (paths relative to `output`): they are of another cut.
+
+    Files of any other name are left alone.
+    """
+    for folder in FOLDERS.values():
+        for name in storage.list_names(storage.join(output, folder)):
+            if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
+                storage.remove(storage.join(output, folder, name))
+
+
+def shard_path(job_dir: str, plan_id: str, name: str = "") -> str:
+    """A file of a shard plan."""
+    return storage.join(job_dir, "shards", plan_id, name) if name else storage.join(job_dir, "shards", plan_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRecord:
+    """The merge of a shard that counts.
+
+    `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
+    `kind/stage/reason`.
+    """
+
+    kind: Kind
+    index: int
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    tally: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSpec:
+    """What a merge is told; picklable. `schema` is the one of `data/`, with its metadata."""
+
+    job_dir: str
+    plan_id: str
+    schema: pa.Schema
+
+
+def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
+    """The shard's commit, or None."""
+    try:
+        data = storage.read_bytes(shard_path(spec.job_dir, spec.plan_id, f"{kind}-{index:05d}.json"))
+    except FileNotFoundError:
+        return None
+    return ShardRecord(**json.loads(data))
+
+
+class MergeGivenUp(Exception):
+    """Another merge failed or the user gave up: this one's result is wanted no more."""
+
+
+def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
+    """Merges one shard and commits it; returns the record that counts. May run twice or at once.
+
+    Args:
+        spec: Which job and plan.
+        kind, index: Which shard.
+        is_over: Asked before each row group whether the shard is still wanted.
+
+    Raises:
+        DamagedAttempt: A unit's file is missing or not what was committed.
+        MergeGivenUp: It is no longer wanted.
+    """
+    if (done := read_shard_record(spec, kind, index)) is not None:
+        return done
+    name = f"{kind}-{index:05d}"
+    relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
+    path = storage.join(spec.job_dir, relative)
+    schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
+    tally: Counter[str] = Counter()
+    rows = 0
+    with (
+        storage.open_output(path) as file,
+        pq.ParquetWriter(
+            file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL, write_page_checksum=True
+        ) as writer,
+    ):
+        for group in _row_groups(spec, kind, index, schema):
+            if is_over():
+                raise MergeGivenUp(name)
+            writer.write_table(group, row_group_size=max(1, group.num_rows))
+            rows += group.num_rows
+            if kind == "rejected":
+                tally.update(_tally(group))
+            failpoint_in(path, INSIDE_SHARD)
+        if not rows:
+            writer.write_table(schema.empty_table())
+    failpoint(AFTER_SHARD)
+    record = ShardRecord(
+        kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
+    )
+    record_path = shard_path(spec.job_dir, spec.plan_id, f"{name}.json")
+    if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):
+        found = read_shard_record(spec, kind, index)
+        assert found is not None
+        return found
+    failpoint(AFTER_SHARD_COMMIT)
+    return record
+
+
+def _row_groups(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The shard's rows in plan order, in pieces of about `ROW_GROUP_BYTES`."""
+    pieces: list[pa.Table] = []
+    num_bytes = 0
+    for source in _sources(spec, kind, index):
+        for table in _unit_tables(spec.job_dir, source, schema):
+            pieces.append(table)
+            num_bytes += table.get_total_buffer_size()
+            if num_bytes >= ROW_GROUP_BYTES:
+                yield pa.concat_tables(pieces).combine_chunks()
+                pieces, num_bytes = [], 0
+    if pieces:
+        yield pa.concat_tables(pieces).combine_chunks()
+
+
+def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
+    path = shard_path(spec.job_dir, spec.plan_id, f"{kind}.parquet")
+    with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+        return parquet.read_row_group(index).to_pylist() if index < parquet.num_row_groups else []
+
+
+def _unit_tables(job_dir: str, source: Mapping[str, object], schema: pa.Schema) -> Iterator[pa.Table]:
+    path = storage.join(job_dir, str(source["path"]))
+    try:
+        data = storage.read_bytes(path)
+    except FileNotFoundError:
+        raise DamagedAttempt(f"{path} is missing, though unit {source['unit_id']} is committed") from None
+    if hashlib.sha256(data).hexdigest() != source["sha256"]:
+        raise DamagedAttempt(f"{path} differs from what unit {source['unit_id']} committed (SHA-256)")
+    with pq.ParquetFile(pa.BufferReader(data)) as parquet:
+        assert parquet.metadata.num_rows == source["rows"], f"{path}: rows differ from the commit"
+        assert parquet.schema_arrow.names == schema.names, f"{path}: columns {parquet.schema_arrow.names}"
+        for batch in parquet.iter_batches(_BATCH_ROWS):
+            yield fit_table(pa.Table.from_batches([batch]), schema)
+
+
+def _tally(table: pa.Table) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    grouped = table.group_by(["kind", "stage", "reason"]).aggregate([([], "count_all")])
+    for record in grouped.to_pylist():
+        counts[f"{record['kind']}/{record['stage']}/{record['reason']}"] += record["count_all"]
+    return counts

@@ -1,0 +1,285 @@
+"""What became of everything: sums over the commits, the two ledgers, and `summary.json`.
+
+    rows planned   =  kept + rejected + in failed units
+    targets chosen =  accepted + rejected
+
+Both must hold over all commits, and what the output files hold must be what the commits say.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.finalize.publishing import public_options
+from jobs.finalize.shards import ShardRecord
+from jobs.ledger.commits import CommitRecord, read_commits
+from jobs.ledger.heartbeat import Heartbeat
+from jobs.plan.inputs import InputFile
+from jobs.plan.job_file import JobFile
+from jobs.plan.units import planned_rows, read_plan
+from jobs.wording import counted
+from model.engine.metrics import SUMS, ratios
+from transforms.work import Unit
+
+MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
+_CHUNK_UNITS = 1024
+_LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
+
+
+class LedgerBroken(Exception):
+    """A sum is off: rows or targets were lost or doubled. A bug, never to be published."""
+
+
+class IncompleteJob(Exception):
+    """A unit of the plan has no commit."""
+
+
+@dataclass
+class Totals:
+    """Sums over the commits of a job, filled by `add`. `session` sums the units that were not there at its start."""
+
+    units: int = 0
+    planned_rows: int = 0
+    failed_units: int = 0
+    failed_rows: int = 0
+    restarted_units: int = 0
+    output_rows: int = 0
+    rejected_records: int = 0
+    unit_seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    session: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, unit: Unit, commit: CommitRecord, *, is_new: bool = True) -> None:
+        """Counts one unit. Raises LedgerBroken where the commit isn't of all the unit's rows."""
+        rows = planned_rows(unit)
+        if commit.rows_in != rows:
+            raise LedgerBroken(f"unit {unit.unit_id}: {rows} rows planned, its commit is of {commit.rows_in}")
+        self.units += 1
+        self.planned_rows += rows
+        self.unit_seconds += commit.wall_s
+        self.restarted_units += commit.attempts > 1
+        if commit.status == "failed":
+            self.failed_units += 1
+            self.failed_rows += rows
+            self.failures[commit.reason] += 1
+            if len(self.failed) < MAX_LISTED:
+                known = "unknown" if unit.row_group < 0 else rows
+                self.failed.append(
+                    {
+                        "unit": unit.unit_id,
+                        "uri": unit.public_name,
+                        "rows": known,
+                        "reason": commit.reason,
+                        "detail": commit.detail,
+                    }
+                )
+            return
+        self.counts.update(commit.counts)
+        if is_new:
+            self.session.update(commit.counts)
+        for name, file in commit.files.items():
+            if name == "kept":
+                self.output_rows += file.rows
+            else:
+                self.rejected_records += file.rows
+
+    def check(self) -> None:
+        """Holds both ledgers. Raises LedgerBroken with both sums."""
+        counts = self.counts
+        kept, rejected = counts["rows_kept"], counts["rows_rejected"]
+        if self.planned_rows != kept + rejected + self.failed_rows:
+            raise LedgerBroken(
+                f"{self.planned_rows} rows planned, but {kept} kept + {rejected} rejected + {self.failed_rows} in "
+                f"failed units = {kept + rejected + self.failed_rows}"
+            )
+        accepted, refused = counts["targets_accepted"], counts["targets_rejected"]
+        if counts["targets"] != accepted + refused:
+            raise LedgerBroken(
+                f"{counts['targets']} targets chosen, but {accepted} accepted + {refused} rejected "
+                f"= {accepted + refused}"
+            )
+
+    def check_shards(self, shards: Iterable[ShardRecord]) -> None:
+        """Holds the output files to the commits. Raises LedgerBroken with both sums."""
+        held: Counter[str] = Counter()
+        for shard in shards:
+            held[shard.kind] += shard.rows
+            for key, count in shard.tally.items():
+                held[key.split("/")[0]] += count
+        for what, in_files, committed in (
+            ("output rows", held["train"], self.output_rows),
+            ("rejected records", held["rejected"], self.rejected_records),
+            ("rejected rows", held["row"], self.counts["rows_rejected"]),
+            ("rejected targets", held["target"], self.counts["targets_rejected"]),
+        ):
+            if in_files != committed:
+                raise LedgerBroken(f"{what}: {in_files} in the output files, {committed} in the commits")
+
+
+def walk_commits(job_dir: str) -> Iterator[tuple[Unit, CommitRecord]]:
+    """All units with their commits, in plan order, some thousand in memory at a time.
+
+    Raises:
+        IncompleteJob: A unit has no commit.
+    """
+    units = read_plan(job_dir)
+    while chunk := list(itertools.islice(units, _CHUNK_UNITS)):
+        try:
+            yield from zip(chunk, read_commits(job_dir, [unit.unit_id for unit in chunk]), strict=True)
+        except FileNotFoundError as error:
+            raise IncompleteJob(f"a unit has no commit: {error.filename or error}") from None
+
+
+def sum_commits(job_dir: str, earlier: Collection[str] = ()) -> Totals:
+    """Sums over all commits; `earlier` are the units that were committed before this session."""
+    totals = Totals()
+    for unit, commit in walk_commits(job_dir):
+        totals.add(unit, commit, is_new=unit.unit_id not in earlier)
+    return totals
+
+
+def rejection_table(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
+    """How many rows and targets each stage rejected for which reason, the most frequent first."""
+    tally: Counter[str] = Counter()
+    for shard in shards:
+        tally.update(shard.tally)
+    ordered = sorted(tally.items(), key=lambda item: (item[0].split("/")[0], -item[1], item[0]))
+    return [dict(zip(("kind", "stage", "reason"), key.split("/"), strict=True), count=count) for key, count in ordered]
+
+
+def summarize(
+    job: JobFile,
+    totals: Totals,
+    shards: list[ShardRecord],
+    files: list[InputFile],
+    *,
+    finished: str,
+    session_s: float,
+    engine: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The content of `summary.json`; `engine` is what `engine_figures` gives."""
+    counts = totals.counts
+    return {
+        "job": job.job,
+        "created": job.created,
+        "finished": finished,
+        "rows": {
+            "planned": totals.planned_rows,
+            "kept": counts["rows_kept"],
+            "rejected": counts["rows_rejected"],
+            "in_failed_units": totals.failed_rows,
+            "output": totals.output_rows,
+        },
+        "targets": {name: counts[key] for name, key in _TARGETS.items()},
+        "units": {"all": totals.units, "failed": totals.failed_units, "restarted": totals.restarted_units},
+        "files": dict(Counter(file.state for file in files)),
+        "bad_files": [
+            {"uri": file.public_name, "reason": file.reason, "detail": file.detail}
+            for file in files
+            if file.state == "bad"
+        ][:MAX_LISTED],
+        "failed_units": totals.failed,
+        "failures": dict(totals.failures.most_common()),
+        "rejected": rejection_table(shards),
+        "counts": {name: value for name, value in sorted(counts.items()) if _is_told(name)},
+        "engine": dict(engine or {}),
+        "seconds": {"units": round(totals.unit_seconds, 3), "last_session": round(session_s, 3)},
+        "last_session": {
+            "rows": totals.session["rows_in"],
+            "tokens_out": totals.session["tokens_out"],
+            "tokens_per_s": round(totals.session["tokens_out"] / session_s, 1) if session_s else 0.0,
+        },
+        "shards": {
+            folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
+            for folder, group in _by_folder(shards).items()
+        },
+        "options": public_options(job.options),
+        "columns": dict(job.columns),
+        "config_hash": job.config_hash,
+        "checkpoint_sha256": job.checkpoint_sha256,
+        "schema_version": job.schema_version,
+        "versions": dict(job.versions),
+    }
+
+
+def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
+    """The engines' statistics (`model.engine.metrics`) over all workers that there were, each as its last heartbeat
+    told them; empty for a job that runs no model."""
+    told = [beat.figures for beat in beats if beat.figures.get("requests_done")]
+    sums: Counter[str] = Counter()
+    for figures in told:
+        sums.update({name: figures[name] for name in SUMS if name in figures})
+    if not all("floor_s" in figures for figures in told):
+        del sums["floor_s"]  # a part of the floor is none
+    return {name: round(value, 4) for name, value in {**sums, **ratios(sums)}.items()}
+
+
+def _is_told(name: str) -> bool:
+    """Whether a count says what neither the ledgers nor the table of rejections say."""
+    return name not in _LEDGER and not name.startswith("rejected")
+
+
+_TARGETS: Mapping[str, str] = {
+    "chosen": "targets",
+    "accepted": "targets_accepted",
+    "rejected": "targets_rejected",
+}
+
+
+def _by_folder(shards: Iterable[ShardRecord]) -> dict[str, list[ShardRecord]]:
+    groups: dict[str, list[ShardRecord]] = {"data": [], "rejected": []}
+    for shard in shards:
+        groups["data" if shard.kind == "train" else "rejected"].append(shard)
+    return groups
+
+
+def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
+    """The few lines that a finished job prints."""
+    rows, targets, units = summary["rows"], summary["targets"], summary["units"]
+    lines = [
+        f"rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected"
+        f" + {rows['in_failed_units']:,} in failed units"
+    ]
+    if targets["chosen"]:
+        lines.append(
+            f"targets: {targets['chosen']:,} = {targets['accepted']:,} accepted + {targets['rejected']:,} rejected"
+        )
+    for kind in ("row", "target"):
+        top = [f"{entry['reason']} {entry['count']:,}" for entry in summary["rejected"] if entry["kind"] == kind][:5]
+        if top:
+            lines.append(f"rejected {kind}s: {', '.join(top)}")
+    session = summary["last_session"]
+    if session["tokens_out"]:
+        seconds = summary["seconds"]["last_session"]
+        lines.append(
+            f"{counted(session['tokens_out'], 'token')} in {seconds:,.1f} s, {session['tokens_per_s']:,.1f} tokens/s"
+        )
+    if engine := summary.get("engine"):
+        lines.append(f"engine: {', '.join(_engine_words(engine))}")
+    if units["failed"]:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary["failures"].items())
+        lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
+        lines += [f"  {unit['uri']}: {unit['reason']}: {unit['detail']}" for unit in summary["failed_units"][:5]]
+    data = summary["shards"]["data"]
+    lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
+    return lines
+
+
+def _engine_words(engine: Mapping[str, float]) -> list[str]:
+    words = []
+    if "slot_occupancy" in engine:
+        words.append(f"{engine['slot_occupancy']:.0%} of slots busy")
+    if "padding_waste" in engine:
+        words.append(f"prefill padded by {engine['padding_waste'] - 1:.1%}")
+    if "tokens_in_per_s" in engine:
+        words.append(f"{engine['tokens_in_per_s']:,.0f} tokens/s in, {engine['tokens_out_per_s']:,.0f} out")
+    if "floor_share" in engine:
+        words.append(f"{engine['floor_share']:.0%} of the device's speed at its floor")
+    words.append(f"{counted(int(engine.get('compiles', 0)), 'program')} compiled")
+    return words

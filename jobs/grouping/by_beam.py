@@ -1,0 +1,120 @@
+"""Grouping by Beam's `GroupByKey`, for runners that shuffle on disk and over many machines.
+
+    row groups -> Reshuffle -> (bucket, rows) -> GroupByKey -> sort, write, commit
+
+An element is not a row but what a run of rows has for one bucket, as compressed Arrow: a shuffle costs about 0.1 ms an
+element and copies its bytes several times. A bucket is written under a name of the attempt's own and committed by a
+record that is created if absent, so one that runs twice counts once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+
+from jobs import storage
+from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pieces, write_bucket
+from jobs.ledger.commits import new_attempt_id
+from jobs.plan.inputs import InputFile, Inputs
+
+# A bucket's rows wait in the reader until they are so large together with the others'.
+FLUSH_MB: Final = 32
+
+Piece = tuple[InputFile, int, int]
+
+
+def group_on_runner(
+    reading: Reading, inputs: Inputs, folder: str, limit: int | None, beam_args: Sequence[str]
+) -> Outcome:
+    """Groups on the runner that Beam's flags name; grouped files go to `folder`."""
+    options = PipelineOptions(list(beam_args))
+    options.view_as(SetupOptions).save_main_session = False
+    with beam.Pipeline(options=options) as pipeline:
+        (
+            pipeline
+            | "RowGroups" >> beam.Create(list(pieces(inputs, limit)))
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(ReadPieces(reading, folder))
+            | "Group" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(WriteBuckets(reading.schema, folder))
+        )
+    return _collect(folder)
+
+
+class ReadPieces(beam.DoFn):
+    """Reads row groups and yields what they hold for each bucket. A damaged one is written down and passed over."""
+
+    def __init__(self, reading: Reading, folder: str):
+        self._reading = reading
+        self._folder = folder
+
+    def process(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
+        """Reads one row group."""
+        file, group, rows = piece
+        waiting: dict[int, list[pa.Table]] = defaultdict(list)
+        waiting_bytes = 0
+        try:
+            for bucket, table in self._reading.spread(file, group, rows):
+                waiting[bucket].append(table)
+                waiting_bytes += table.nbytes
+                if waiting_bytes > FLUSH_MB * 1_000_000:
+                    yield from _compressed(waiting)
+                    waiting, waiting_bytes = defaultdict(list), 0
+        except (pa.ArrowException, OSError) as error:
+            if storage.is_unanswered(error):
+                raise  # the storage's fault, not the file's: the runner tries again
+            record = json.dumps([file.public_name, damage(error)]).encode()
+            storage.create_if_absent(storage.join(self._folder, f"bad-{new_attempt_id()}.json"), record)
+        yield from _compressed(waiting)
+
+
+def _compressed(tables: dict[int, list[pa.Table]]) -> Iterator[tuple[int, bytes]]:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    for bucket, parts in tables.items():
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, parts[0].schema, options=options) as writer:
+            for part in parts:
+                writer.write_table(part)
+        yield bucket, sink.getvalue().to_pybytes()
+
+
+class WriteBuckets(beam.DoFn):
+    """Writes a bucket's grouped file and commits it, unless an earlier attempt did."""
+
+    def __init__(self, schema: pa.Schema, folder: str):
+        self._schema = schema
+        self._folder = folder
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> None:
+        """Writes one bucket."""
+        number, parts = group
+        record_path = storage.join(self._folder, f"{bucket_name(number)}.json")
+        if storage.exists(record_path):
+            return
+        table = pa.concat_tables(
+            [self._schema.empty_table(), *(pa.ipc.open_stream(pa.BufferReader(part)).read_all() for part in parts)]
+        )
+        name = f"{bucket_name(number).removesuffix('.parquet')}.{new_attempt_id()}.parquet"
+        write_bucket(table, storage.join(self._folder, name))
+        record = {"file": name, "rows": table.num_rows}
+        storage.create_if_absent(record_path, json.dumps(record).encode())
+
+
+def _collect(folder: str) -> Outcome:
+    """Reads the records, and removes grouped files that none of them names."""
+    names = storage.list_names(folder)
+    records = [
+        json.loads(storage.read_bytes(storage.join(folder, name))) for name in names if name.endswith(".parquet.json")
+    ]
+    bad = dict(json.loads(storage.read_bytes(storage.join(folder, name))) for name in names if name.startswith("bad-"))
+    counted = {record["file"] for record in records}
+    for name in names:
+        if name.endswith(".parquet") and name not in counted:
+            storage.remove(storage.join(folder, name))
+    return Outcome(sum(record["rows"] for record in records), tuple(sorted(bad.items())))

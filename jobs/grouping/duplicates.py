@@ -1,0 +1,158 @@
+"""The clusters of a whole job, made once and read by every worker, whatever their number.
+
+    frozen plan -> rows in the plan's order -> `transforms.duplicates.clusters` on local disk -> _job/duplicates.parquet
+
+The first worker that opens the job makes the file; those that open beside it make the same one, since it follows from
+the plan and the options alone, and whoever publishes last changes nothing. A worker reads of it what its unit needs, so
+no process holds more than one bucket of signatures, or a few row groups of the table, however many rows there are.
+
+Rows of files that could not be read when the table was made are in no cluster.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.execution.reading import UnreadableUnit, read_piece
+from jobs.plan.units import NO_ROW_GROUP
+from transforms.duplicates.clusters import Clusters, Member
+from transforms.duplicates.signatures import KeepRule
+from transforms.spool import scratch_folder
+from transforms.work import Unit
+
+FILE: Final = "duplicates.parquet"
+PIECE_MB: Final = 64
+GROUP_ROWS: Final = 16_384
+_CACHED_GROUPS: Final = 4
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("number", pa.int64(), nullable=False),
+        pa.field("kept", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("similarity", pa.float64(), nullable=False),
+        pa.field("cluster_size", pa.int64(), nullable=False),
+    ]
+)
+"""One row a member of a cluster, by number: its place among all rows of the plan."""
+
+Texts = Callable[[Unit, pa.Table, list[int]], Sequence[str | None]]
+"""`texts(unit, table, rows)`: what is compared of each row; None leaves a row out."""
+
+
+class PlannedRows:
+    """Numbers all rows of a plan, from 0, in its order."""
+
+    def __init__(self, units: Iterable[Unit]):
+        self.units = [unit for unit in units if unit.row_group != NO_ROW_GROUP]
+        self._ends = list(accumulate(len(_rows_of(unit)) for unit in self.units))
+        self._by_group: dict[tuple[str, int], list[int]] = {}
+        for position, unit in enumerate(self.units):
+            self._by_group.setdefault((unit.uri, unit.row_group), []).append(position)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def first(self, position: int) -> int:
+        """The number of a unit's first row."""
+        return self._ends[position - 1] if position else 0
+
+    def numbers(self, unit: Unit, rows: Sequence[int]) -> list[int]:
+        """The numbers of rows of a unit, or of a part of one."""
+        found = []
+        for row in rows:
+            for position in self._by_group[unit.uri, unit.row_group]:
+                planned = _rows_of(self.units[position])
+                if row in planned:
+                    found.append(self.first(position) + planned.index(row))
+                    break
+        assert len(found) == len(rows), "a unit's rows are in the plan"
+        return found
+
+    def place(self, number: int) -> tuple[str, int, int]:
+        """Where a row stands: file, row group, row."""
+        position = bisect_right(self._ends, number)
+        unit = self.units[position]
+        return unit.place(_rows_of(unit)[number - self.first(position)])
+
+
+def _rows_of(unit: Unit) -> Sequence[int]:
+    return unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count)
+
+
+class Duplicates:
+    """The table of clusters, read a few row groups at a time; thread-safe."""
+
+    def __init__(self, path: str):
+        self._file = pq.ParquetFile(storage.open_input(path))
+        metadata = self._file.metadata
+        groups = (metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups))
+        self._last = [stats.max for stats in groups]
+        self._cached: OrderedDict[int, dict[int, Member]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, number: int) -> Member | None:
+        """The cluster of a row, or None where it is alone."""
+        group = bisect_right(self._last, number - 1)
+        if group == len(self._last):
+            return None
+        with self._lock:
+            if group not in self._cached:
+                rows = self._file.read_row_group(group).to_pylist()
+                self._cached[group] = {row["number"]: Member(**row) for row in rows}
+                if len(self._cached) > _CACHED_GROUPS:
+                    self._cached.popitem(last=False)
+            return self._cached[group].get(number)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def find_or_make(
+    job_dir: str, schema: pa.Schema, planned: PlannedRows, texts: Texts, *, threshold: float, keep: KeepRule
+) -> Duplicates:
+    """Opens the job's table of clusters, made first where there is none."""
+    path = storage.join(job_dir, FILE)
+    if not storage.exists(path):
+        with scratch_folder() as folder:
+            clusters = Clusters(folder, len(planned))
+            for number, text in _numbered_texts(planned, schema, texts):
+                clusters.add(number, text)
+            _write(path, clusters.members(threshold=threshold, keep=keep))
+    return Duplicates(path)
+
+
+def _numbered_texts(planned: PlannedRows, schema: pa.Schema, texts: Texts) -> Iterator[tuple[int, str]]:
+    for position, unit in enumerate(planned.units):
+        total, done = len(_rows_of(unit)), 0
+        while done < total:
+            try:
+                table, rows = read_piece(unit, schema, done=done, max_bytes=PIECE_MB * 1_000_000)
+            except UnreadableUnit:
+                break  # running the unit reports it
+            for offset, text in enumerate(texts(unit, table, rows)):
+                if text is not None:
+                    yield planned.first(position) + done + offset, text
+            done += len(rows)
+
+
+def _write(path: str, members: Iterator[Member]) -> None:
+    attempt = f"{path}.{secrets.token_hex(6)}"
+    with storage.open_output(attempt) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        while group := list(islice(members, GROUP_ROWS)):
+            columns = [
+                pa.array([getattr(member, name) for member in group], SCHEMA.field(name).type) for name in SCHEMA.names
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+    storage.publish(attempt, path)
+    storage.remove(attempt)

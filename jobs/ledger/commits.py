@@ -1,0 +1,321 @@
+"""The commit protocol: which attempt at a unit counts.
+
+    _job/attempts/<unit>/<attempt>.kept.parquet        written whole under a name of the attempt's own
+    _job/attempts/<unit>/<attempt>.rejected.parquet
+    _job/commits/<unit>.json                           created if absent: names the attempt that won
+
+Attempts at a unit may run twice, at once, or come back from the dead; the first to create the commit wins and
+the others' files are orphans, which the finalizer collects: nobody deletes in passing. A create whose answer was
+lost may be told "exists" about its own success, so a loser is only who reads another attempt's id.
+
+Cost: two small objects and one listing-free request per unit. A table without rows has no file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from types import ModuleType, TracebackType
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.storage.failpoints import failpoint, register
+from transforms.work import Unit, UnitResult
+
+BEFORE_ATTEMPT = register("commit.before_attempt")
+INSIDE_KEPT = register("commit.inside_kept")
+AFTER_KEPT = register("commit.after_kept")
+AFTER_ATTEMPT = register("commit.after_attempt")
+AFTER_COMMIT = register("commit.after_commit")
+
+_READ_THREADS = 32
+_TRIES = 3  # on top of those that the storage's client makes
+_RETRY_DELAY_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """One file of an attempt. `path` is relative to the job's folder (`_job`), so that an output can be moved."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommitRecord:
+    """What became of a unit, for good.
+
+    Args:
+        unit_id: The unit.
+        attempt_id: The attempt that won.
+        status: `done`, or `failed` where the unit could not be read at all.
+        reason: The fault of a failed unit in snake_case, else "".
+        detail: A line for a person about that fault, else "".
+        rows_in: The unit's source rows.
+        counts: As in `UnitResult`; zeros but for `rows_in` where it failed.
+        files: `kept` and `rejected`; the key is missing where there are no such rows.
+        config_hash: The job's.
+        wall_s: How long the winning attempt took, in seconds.
+        attempts: Which start of the unit it was, deaths of workers included, from 1.
+    """
+
+    unit_id: str
+    attempt_id: str
+    status: Literal["done", "failed"]
+    rows_in: int
+    config_hash: str
+    reason: str = ""
+    detail: str = ""
+    counts: Mapping[str, int | float] = field(default_factory=dict)
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    wall_s: float = 0.0
+    attempts: int = 1
+
+    def to_json(self) -> bytes:
+        """The commit object's content."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> CommitRecord:
+        """Reads what `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(data)
+        fields["files"] = {name: FileRecord(**file) for name, file in fields["files"].items()}
+        return cls(**fields)
+
+
+def new_attempt_id() -> str:
+    """A name that no other attempt has, on any machine."""
+    return uuid.uuid4().hex[:16]
+
+
+def commit_path(job_dir: str, unit_id: str) -> str:
+    """Where the unit's commit stands."""
+    return storage.join(job_dir, "commits", f"{unit_id}.json")
+
+
+def commit_unit(
+    job_dir: str,
+    unit: Unit,
+    attempt_id: str,
+    results: UnitResult | Iterable[UnitResult],
+    *,
+    config_hash: str,
+    wall_s: float | Callable[[], float] = 0.0,
+    attempts: int = 1,
+    store: ModuleType | Any = storage,
+) -> CommitRecord:
+    """Writes the attempt's files and commits them; returns the record that counts, which may be another attempt's.
+
+    An attempt id is for one call: whoever tries again takes a new one.
+
+    Args:
+        job_dir: The job's folder, `OUT/_job`.
+        results: What became of the rows, or of one part of them after the other: each is written before the next one
+            is asked for. What it raises goes through, and nothing is committed.
+        wall_s: How long it took, in seconds; a function is asked when the files are written.
+        store: Where objects go; tests put a simulated storage here.
+
+    Raises:
+        StorageFull: No space. The unit stays uncommitted.
+    """
+    failpoint_in(job_dir, BEFORE_ATTEMPT)
+    counts: Counter[str] = Counter()
+    with AttemptFiles(job_dir, storage.join("attempts", unit.unit_id, attempt_id), store) as written:
+        for result in [results] if isinstance(results, UnitResult) else results:
+            written.add(result)
+            counts.update(result.counts)
+    record = CommitRecord(
+        unit_id=unit.unit_id,
+        attempt_id=attempt_id,
+        status="done",
+        rows_in=int(counts["rows_in"]),
+        counts=dict(sorted(counts.items())),
+        files=written.records,
+        config_hash=config_hash,
+        wall_s=round(wall_s() if callable(wall_s) else wall_s, 3),
+        attempts=attempts,
+    )
+    return commit_record(job_dir, record, store=store)
+
+
+def commit_failed(
+    job_dir: str,
+    unit: Unit,
+    attempt_id: str,
+    reason: str,
+    detail: str = "",
+    *,
+    config_hash: str,
+    wall_s: float = 0.0,
+    attempts: int = 1,
+    store: ModuleType | Any = storage,
+) -> CommitRecord:
+    """Commits that the unit can't be done (its rows can't even be read); returns the record that counts."""
+    rows_in = unit.row_count if unit.retry_rows is None else len(unit.retry_rows)
+    record = CommitRecord(
+        unit_id=unit.unit_id,
+        attempt_id=attempt_id,
+        status="failed",
+        reason=reason,
+        detail=detail,
+        rows_in=rows_in,
+        counts={"rows_in": rows_in},
+        config_hash=config_hash,
+        wall_s=round(wall_s, 3),
+        attempts=attempts,
+    )
+    return commit_record(job_dir, record, store=store)
+
+
+def commit_record(job_dir: str, record: CommitRecord, *, store: ModuleType | Any = storage) -> CommitRecord:
+    """Creates the commit unless there is one; returns the one that stands. May be repeated.
+
+    A storage that doesn't answer is asked again: the create may have taken effect or not, and asking settles it.
+    """
+    path = commit_path(job_dir, record.unit_id)
+    for tries_left in range(_TRIES - 1, -1, -1):
+        try:
+            if store.create_if_absent(path, record.to_json()):
+                failpoint_in(job_dir, AFTER_COMMIT)
+                return record
+            # Somebody else was first, or this is the echo of our own create: what stands there says which.
+            return CommitRecord.from_json(store.read_bytes(path))
+        except Exception as error:
+            if not tries_left or not (isinstance(error, OSError) or storage.is_unanswered(error)):
+                raise
+            time.sleep(_RETRY_DELAY_S)
+    raise AssertionError("unreachable")
+
+
+def read_commit(job_dir: str, unit_id: str) -> CommitRecord | None:
+    """The unit's commit, or None."""
+    try:
+        return CommitRecord.from_json(storage.read_bytes(commit_path(job_dir, unit_id)))
+    except FileNotFoundError:
+        return None
+
+
+def list_commits(job_dir: str) -> set[str]:
+    """Ids of all committed units (failed ones too), by one listing."""
+    names = storage.list_names(storage.join(job_dir, "commits"))
+    return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+
+def read_commits(job_dir: str, unit_ids: Iterable[str] | None = None) -> Iterator[CommitRecord]:
+    """Reads commits several at once, in the order of `unit_ids` (all of them, sorted, where None).
+
+    Raises FileNotFoundError where one of `unit_ids` has no commit.
+    """
+    ordered = sorted(list_commits(job_dir)) if unit_ids is None else list(unit_ids)
+    with ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="read-commits") as pool:
+        # In slices, so that a job of a million units doesn't queue a million futures.
+        for start in range(0, len(ordered), 1024):
+            for data in pool.map(
+                storage.read_bytes, [commit_path(job_dir, unit_id) for unit_id in ordered[start : start + 1024]]
+            ):
+                yield CommitRecord.from_json(data)
+
+
+def verify_commit(job_dir: str, record: CommitRecord, *, full: bool = False) -> str | None:
+    """What is wrong with a commit's files, as a line, or None.
+
+    Args:
+        full: Also read the files and compare their SHA-256; otherwise only presence and size, which is cheap.
+    """
+    for file in record.files.values():
+        path = storage.join(job_dir, file.path)
+        try:
+            num_bytes, _ = storage.file_info(path)
+            if num_bytes != file.bytes:
+                return f"{path} has {num_bytes} bytes, its commit says {file.bytes}"
+            if full and storage.sha256_of(path) != file.sha256:
+                return f"{path} differs from what was committed (SHA-256)"
+        except FileNotFoundError:
+            return f"{path} is missing"
+    return None
+
+
+def void_commit(job_dir: str, record: CommitRecord, why: str) -> None:
+    """Takes back a commit whose files are damaged, so that the unit runs again.
+
+    Only for the driver, under its lock and before workers start. The record is kept in `_job/voided`.
+    """
+    kept = {"why": why, "record": json.loads(record.to_json())}
+    path = storage.join(job_dir, "voided", f"{record.unit_id}-{record.attempt_id}.json")
+    storage.create_if_absent(path, json.dumps(kept, sort_keys=True, indent=1).encode())
+    storage.remove(commit_path(job_dir, record.unit_id))
+
+
+def failpoint_in(path: str, name: str) -> None:
+    """A failpoint whose full disk looks as it would in a write to `path`."""
+    with storage.clear_errors(path):
+        failpoint(name)
+
+
+class AttemptFiles:
+    """The files of one attempt, each opened with its first row; `records` tells of them after the block.
+
+    Args:
+        job_dir: The job's folder.
+        prefix: Of their names, relative to it.
+        store: Where objects go.
+    """
+
+    def __init__(self, job_dir: str, prefix: str, store: ModuleType | Any):
+        self.records: dict[str, FileRecord] = {}
+        self._job_dir = job_dir
+        self._prefix = prefix
+        self._store = store
+        self._parts = {"kept": ExitStack(), "rejected": ExitStack()}
+        self._open: dict[str, tuple[Any, pq.ParquetWriter]] = {}
+        self._rows: Counter[str] = Counter()
+
+    def add(self, result: UnitResult) -> None:
+        """Appends the result's rows."""
+        for name, table in (("kept", result.kept), ("rejected", result.rejected)):
+            if table.num_rows:
+                if name not in self._open:
+                    self._open[name] = self._begin(name, table.schema)
+                self._open[name][1].write_table(table)
+                self._rows[name] += table.num_rows
+                failpoint_in(self._path(name), INSIDE_KEPT)
+
+    def __enter__(self) -> AttemptFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the files; after an error they are left in part, and nothing names them."""
+        if kind is not None:
+            for stack in self._parts.values():
+                stack.__exit__(kind, error, trace)
+            return
+        for name, passed in (("kept", AFTER_KEPT), ("rejected", AFTER_ATTEMPT)):
+            self._parts[name].close()
+            if name in self._open:
+                file = self._open[name][0]
+                self.records[name] = FileRecord(
+                    path=self._path(name), rows=self._rows[name], bytes=file.bytes, sha256=file.sha256
+                )
+            failpoint_in(self._job_dir, passed)
+
+    def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
+        file = self._parts[name].enter_context(self._store.open_output(storage.join(self._job_dir, self._path(name))))
+        # Read once more by the finalizer and gone with it: the fastest level will do.
+        writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
+        return file, self._parts[name].enter_context(writer)
+
+    def _path(self, name: str) -> str:
+        return f"{self._prefix}.{name}.parquet"

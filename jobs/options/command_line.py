@@ -1,0 +1,190 @@
+"""A job's options from a command line and a file: strict flags, YAML keys, help, all derived from the fields.
+
+    options, beam_args = parse(Options, argv)
+
+Flags are the fields' names; `--config job.yaml` gives the same options and flags override it; Beam's own options follow
+`--`. What isn't known is refused, with the nearest name that is. Imports neither Beam nor JAX: help and a flag error
+answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+from jobs.options.fields import NOUNS, REQUIRED, Field, OptionSet, fields_of
+from model.errors import ConfigError
+
+T = TypeVar("T", bound=OptionSet)
+
+
+def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple[T, list[str]]:
+    """Reads a command line.
+
+    Args:
+        cls: The job's options.
+        argv: The words after the job's name.
+        prog: The command as the user typed it, for messages.
+
+    Returns:
+        The options, and the words after `--`, which are Beam's.
+
+    Raises:
+        ConfigError: An unknown flag or key, a value that isn't of its type or within its limits, a missing option.
+        SystemExit: After `--help` (code 0).
+    """
+    words = list(argv)
+    beam_args: list[str] = []
+    if "--" in words:
+        cut = words.index("--")
+        words, beam_args = words[:cut], words[cut + 1 :]
+    fields = fields_of(cls)
+    namespace, left_over = _build_parser(cls, fields, prog).parse_known_args(words)
+    _refuse_unknown(left_over, fields, prog)
+    given = vars(namespace)
+    config = given.pop("config")
+    values = _read_config(config, fields) if config is not None else {}
+    values |= {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    missing = [field.flag for field in fields if field.default is REQUIRED and values.get(field.name) in (None, ())]
+    if missing:
+        raise ConfigError(f"missing {', '.join(missing)}; see {prog} --help")
+    return cls(**values), beam_args
+
+
+# --- flags -----------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse would print its usage, pages long here, and exit.
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def _scalar_parser(field: Field) -> Any:
+    """Turns one command-line word into the field's type, with an error in the words of the config's."""
+
+    def parse_word(word: str) -> Any:
+        try:
+            return field.kind.scalar(word)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {NOUNS[field.kind.scalar]}, got {word!r}") from None
+
+    return parse_word
+
+
+def _add_flag(group: Any, field: Field) -> None:
+    default = "" if field.default in (REQUIRED, None, (), "") else f" (default: {_shown(field.default)})"
+    required = " (required)" if field.default is REQUIRED and not field.positional else ""
+    settings: dict[str, Any] = {"help": (field.help + default + required).replace("%", "%%")}
+    if field.kind.scalar is bool:
+        group.add_argument(
+            f"--{field.name}", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, **settings
+        )
+        return
+    settings["type"] = _scalar_parser(field)
+    choices = "{" + ",".join(field.choices) + "}" if field.choices else None
+    settings["metavar"] = field.metavar or choices or field.name.rsplit("_", 1)[-1].upper()
+    if field.positional:
+        # Zero are allowed here because the config may give them; `parse` asks for what is required.
+        group.add_argument(field.name, nargs="*" if field.kind.is_list else "?", default=argparse.SUPPRESS, **settings)
+        return
+    if field.kind.is_list:
+        settings |= {"action": "extend", "nargs": "+"}
+    group.add_argument(f"--{field.name}", default=argparse.SUPPRESS, **settings)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _Parser:
+    places = [field.flag + ("..." if field.kind.is_list else "") for field in fields if field.positional]
+    parser = _Parser(
+        prog=prog,
+        usage=" ".join(["%(prog)s", *places, "[--FLAG VALUE...] [-- BEAM_FLAGS]"]),
+        description=cls.description(),
+        allow_abbrev=False,
+        epilog="Options of the Beam runner follow a lone --, e.g.  -- --runner FlinkRunner",
+    )
+    parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this file; flags override it.")
+    rows = parser.add_argument_group("what the rows are", "a resumed job refuses a change of these")
+    running = parser.add_argument_group("how the job runs", "free to change when a job is resumed")
+    for field in fields:
+        _add_flag(running if field.operational is True else rows, field)
+    return parser
+
+
+def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) -> None:
+    """Raises ConfigError for what argparse could not place, naming the nearest flag."""
+    if not words:
+        return
+    known = ["--config", "--help"]
+    for field in fields:
+        if not field.positional:
+            known.append(f"--{field.name}")
+            known += [f"--no-{field.name}"] if field.kind.scalar is bool else []
+    for word in words:
+        if word.startswith("-"):
+            flag = word.split("=", 1)[0]
+            raise ConfigError(f"unknown flag {flag}{_nearest(flag, known)}; see {prog} --help")
+    raise ConfigError(f"unexpected {words[0]!r}: it follows no flag that takes it; see {prog} --help")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+# --- config file -----------------------------------------------------------------------------------
+
+
+def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
+    """The options that a YAML file gives. Raises ConfigError with file and line."""
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            node = yaml.compose(file, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"--config {path} can't be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from None
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{path}:{node.start_mark.line + 1}: expected lines of the form name: value")
+    by_name = {field.name: field for field in fields}
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        where, name = f"{path}:{key_node.start_mark.line + 1}", str(key_node.value)
+        if name not in by_name:
+            raise ConfigError(f"{where}: unknown option {name}{_nearest(name, list(by_name))}")
+        if name in values:
+            raise ConfigError(f"{where}: {name} is given twice")
+        try:
+            value = yaml.constructor.SafeConstructor().construct_document(value_node)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{where}: {name}: {' '.join(str(error).split())}") from None
+        values[name] = _from_yaml(by_name[name], value, where)
+    return values
+
+
+def _from_yaml(field: Field, value: Any, where: str) -> Any:
+    if value is None and field.kind.is_optional:
+        return None
+    if field.kind.is_list:
+        return tuple(_yaml_scalar(field, one, where) for one in (value if isinstance(value, list) else [value]))
+    return _yaml_scalar(field, value, where)
+
+
+def _yaml_scalar(field: Field, value: Any, where: str) -> Any:
+    wanted = field.kind.scalar
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:  # `is`: True is an int to isinstance
+        raise ConfigError(f"{where}: {field.name}: expected {NOUNS[wanted]}, got {value!r}")
+    return value

@@ -1,0 +1,204 @@
+"""What an option is: a field of a frozen dataclass, with its help, its limits and whether a resumed job may change it.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(OptionSet):
+        \"""Fill in the middle of files.\"""
+        spans: int = option(4, help="Spans chosen in each file.", minimum=1)
+
+Each field is *semantic* (it changes rows, so a resumed job refuses a change) unless it is marked operational. Values
+are held to choices and limits when the dataclass is made, wherever they come from (`jobs.options.command_line` reads
+them).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from model.errors import ConfigError
+
+T = TypeVar("T", bound="OptionSet")
+
+Operational = bool | Literal["unless_exact"]
+REQUIRED = dataclasses.MISSING
+NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def option(
+    default: Any = REQUIRED,
+    *,
+    help: str,
+    operational: Operational = False,
+    choices: Sequence[str] | None = None,
+    metavar: str | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    positional: bool = False,
+) -> Any:
+    """Declares one option as a dataclass field.
+
+    Args:
+        default: The value when neither flag nor config gives one; without it the option is required.
+        help: One sentence for `--help`, with the unit where there is one.
+        operational: Whether a resumed job may change it. "unless_exact": free to change with
+            `--determinism fast`, part of what fixes the tokens with `exact`.
+        choices: The only values allowed.
+        metavar: What stands for the value in the help.
+        minimum: The least value allowed, inclusive.
+        maximum: The largest value allowed, inclusive.
+        positional: Given without a flag (`codemill corpus SOURCE...`).
+    """
+    metadata = {
+        "help": help,
+        "operational": operational,
+        "choices": tuple(choices) if choices else None,
+        "metavar": metavar,
+        "minimum": minimum,
+        "maximum": maximum,
+        "positional": positional,
+    }
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a field's annotation says: the type of one value, whether many, whether None is allowed."""
+
+    scalar: type
+    is_list: bool
+    is_optional: bool
+
+
+def _kind_of(annotation: Any) -> Kind:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        inner = [arg for arg in args if arg is not type(None)]
+        assert len(inner) == 1 and len(args) == 2, f"an option is T or T | None, got {annotation}"
+        return dataclasses.replace(_kind_of(inner[0]), is_optional=True)
+    if origin is tuple:
+        assert len(args) == 2 and args[1] is Ellipsis, f"a list option is tuple[T, ...], got {annotation}"
+        return dataclasses.replace(_kind_of(args[0]), is_list=True)
+    if origin is Literal:
+        return Kind(str, False, False)
+    assert annotation in NOUNS, f"an option is text, a number, a truth value or a tuple of them, got {annotation}"
+    return Kind(annotation, False, False)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option, resolved."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    operational: Operational
+    choices: tuple[str, ...] | None
+    metavar: str | None
+    minimum: float | None
+    maximum: float | None
+    positional: bool
+
+    @property
+    def flag(self) -> str:
+        return self.metavar or self.name.upper() if self.positional else f"--{self.name}"
+
+
+def fields_of(cls: type[OptionSet]) -> list[Field]:
+    """The options of `cls` in the order of the help: its own before those it inherits."""
+    hints = typing.get_type_hints(cls)
+    found = []
+    for field in dataclasses.fields(cls):
+        metadata = dict(field.metadata)
+        assert "help" in metadata, f"{cls.__name__}.{field.name} must be declared with option(...)"
+        if typing.get_origin(hints[field.name]) is Literal and metadata["choices"] is None:
+            metadata["choices"] = typing.get_args(hints[field.name])
+        found.append(Field(name=field.name, kind=_kind_of(hints[field.name]), default=field.default, **metadata))
+    own_first = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
+    return sorted(found, key=lambda field: own_first.index(field.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionSet:
+    """Base of all options: holds every field to its choices and limits when it is made."""
+
+    def __post_init__(self) -> None:
+        for field in fields_of(type(self)):
+            value = getattr(self, field.name)
+            for one in value if field.kind.is_list else (value,):
+                if one is not None:
+                    _check_value(field, one)
+
+    @classmethod
+    def description(cls) -> str:
+        """The first paragraph of the class's docstring, for the help."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def _check_value(field: Field, value: Any) -> None:
+    if field.choices is not None and value not in field.choices:
+        near = difflib.get_close_matches(str(value), field.choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{field.flag} is {value!r}, it can be {', '.join(field.choices)}{hint}")
+    # `not >=` rather than `<`, which not-a-number would pass.
+    if field.minimum is not None and not value >= field.minimum:
+        raise ConfigError(f"{field.flag} is {value}, the least is {field.minimum}")
+    if field.maximum is not None and not value <= field.maximum:
+        raise ConfigError(f"{field.flag} is {value}, the most is {field.maximum}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{field.flag} is {value}, it must be a finite number")
+
+
+# --- values ------------------------------------------------------------------------------------------
+
+
+def all_options(options: OptionSet) -> dict[str, Any]:
+    """Every option by name, as JSON can hold it (lists for tuples)."""
+    return {
+        field.name: list(value) if isinstance(value := getattr(options, field.name), tuple) else value
+        for field in fields_of(type(options))
+    }
+
+
+def from_all_options(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Makes the options again that `all_options` told of, in another process.
+
+    Raises:
+        ConfigError: A value is out of its limits.
+    """
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def semantic_options(options: OptionSet) -> dict[str, Any]:
+    """The options that change rows, by name, as JSON can hold them: a resumed job must have the same.
+
+    With `--determinism exact` what fixes the device's shapes counts among them.
+    """
+    is_exact = getattr(options, "determinism", None) == "exact"
+    operational = {
+        field.name
+        for field in fields_of(type(options))
+        if field.operational is True or (field.operational == "unless_exact" and not is_exact)
+    }
+    return {name: value for name, value in all_options(options).items() if name not in operational}
+
+
+def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line per option that differs between two `semantic_options`, sorted by name.
+
+    >>> changed_options({"seed": 0, "limit": 5}, {"seed": 1, "limit": 5})
+    ['--seed was 0, is now 1']
+    """
+    absent = "absent"
+    return [
+        f"--{name} was {before.get(name, absent)}, is now {after.get(name, absent)}"
+        for name in sorted({*before, *after})
+        if before.get(name, absent) != after.get(name, absent)
+    ]

@@ -1,0 +1,163 @@
+"""From a job's options and its work to a plan, and the plan frozen.
+
+`plan_job` writes nothing: the driver freezes what it returns, a dry run counts it. `freeze` writes `plan.parquet`,
+`inputs.parquet` and, last, `job.json`: nobody commits anything before that stands, so what an earlier try left behind
+is overwritten.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from jobs import storage
+from jobs.options import CommonOptions, semantic_options
+from jobs.plan.input_paths import expand
+from jobs.plan.inputs import Inputs, bad, read_inputs
+from jobs.plan.job_file import JOB_FILE, JobFile, hash_config, installed_versions, read_job, utc_now
+from jobs.plan.schemas import schema_to_text
+from jobs.plan.units import (
+    INPUTS,
+    PLAN,
+    Plan,
+    UnitBounds,
+    inputs_to_parquet,
+    make_plan,
+    plan_to_parquet,
+    rejected_rows,
+)
+from jobs.storage.failpoints import failpoint, register
+from jobs.wording import counted
+from model.errors import ConfigError
+from transforms.rows.columns import ColumnOverrides
+from transforms.work import Work
+
+AFTER_PLAN_FILE = register("plan.after_plan_file")
+AFTER_INPUTS_FILE = register("plan.after_inputs_file")
+AFTER_JOB_FILE = register("plan.after_job_file")
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A plan with what was settled for it.
+
+    Args:
+        plan: Files and units.
+        inputs: The files' footers, schema and columns.
+        projected: The columns that are read.
+        output_schema: Of every output row.
+    """
+
+    plan: Plan
+    inputs: Inputs
+    projected: list[str]
+    output_schema: pa.Schema
+
+    @property
+    def read_schema(self) -> pa.Schema:
+        """The columns that are read, in the job's types."""
+        return pa.schema([self.inputs.schema.field(name) for name in self.projected])
+
+
+def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = lambda line: None) -> PlannedJob:
+    """Lists the inputs, reads their footers, settles the schemas and cuts the units; writes nothing.
+
+    Args:
+        options: The job's options.
+        work: What to do; to one that says `whole_row_groups` each of them is a unit.
+        say: Tells the user what was left out.
+
+    Raises:
+        ConfigError: An input names nothing, no file can be read, or the columns don't serve the job.
+    """
+    overrides = ColumnOverrides(
+        content=options.content_column,
+        path=options.path_column,
+        repo_name=options.repo_column,
+        language=options.language_column,
+    )
+    retry = None
+    if options.retry_rejected is None:
+        inputs = read_inputs(expand(options.input, say), overrides, limit=options.limit)
+    else:
+        inputs, retry = _inputs_to_retry(options.retry_rejected, overrides)
+    projected = work.input_columns(inputs.schema)
+    output_schema = work.output_schema(inputs.schema)
+    bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
+    if getattr(work, "whole_row_groups", False):
+        bounds = UnitBounds.row_groups()
+    plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
+    if not plan.units:
+        raise ConfigError(f"the input has no rows: {counted(len(inputs.files), 'file')}, none with any")
+    return PlannedJob(plan, inputs, projected, output_schema)
+
+
+def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
+    """The sources of the rows that an earlier job rejected; a source that changed since is bad."""
+    before, rows = rejected_rows(output)
+    uris, names = [file.uri for file in before], [file.public_name for file in before]
+    inputs = read_inputs(uris, overrides, names=names)
+    versions = {file.uri: file.version for file in before}
+    files = tuple(
+        bad(file, "input_changed", f"version {versions[file.uri]} when it was rejected, now {file.version}")
+        if file.state != "bad" and file.version != versions[file.uri]
+        else file
+        for file in inputs.files
+    )
+    if all(file.state == "bad" for file in files):
+        raise ConfigError(f"--retry_rejected {output}: no source can be read again; {files[0].uri}: {files[0].detail}")
+    return replace(inputs, files=files), rows
+
+
+def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str) -> JobFile:
+    """Writes the plan and then the job file; only under the output's lock.
+
+    Raises:
+        ConfigError: Another driver, whose lock was broken, wrote another job file in the meantime.
+    """
+    job_dir = storage.join(options.output, "_job")
+    plan_bytes = plan_to_parquet(planned.plan.units, job_dir)
+    job = _job_file(planned, job_name, options, checkpoint_sha256, hashlib.sha256(plan_bytes).hexdigest())
+    storage.write_bytes(storage.join(job_dir, PLAN), plan_bytes)
+    failpoint(AFTER_PLAN_FILE)
+    storage.write_bytes(storage.join(job_dir, INPUTS), inputs_to_parquet(planned.plan.files, job_dir))
+    failpoint(AFTER_INPUTS_FILE)
+    if not storage.create_if_absent(storage.join(job_dir, JOB_FILE), job.to_json()):
+        found = read_job(options.output)
+        # Or the echo of our own create, whose answer was lost.
+        if found is None or found.plan_sha256 != job.plan_sha256:
+            raise ConfigError(f"another driver began {options.output} at the same time; run the same command again")
+    failpoint(AFTER_JOB_FILE)
+    return job
+
+
+def _job_file(
+    planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str, plan_sha256: str
+) -> JobFile:
+    plan, inputs = planned.plan, planned.inputs
+    semantic = json.loads(json.dumps(semantic_options(options)))
+    return JobFile(
+        job=job_name,
+        options=semantic,
+        config_hash=hash_config(job_name, semantic, checkpoint_sha256),
+        checkpoint_sha256=checkpoint_sha256,
+        versions=installed_versions(),
+        columns=dataclasses.asdict(inputs.columns),
+        input_schema=schema_to_text(inputs.schema),
+        projected=tuple(planned.projected),
+        output_schema=schema_to_text(planned.output_schema),
+        plan_sha256=plan_sha256,
+        totals={
+            "files": len(plan.files),
+            "bad_files": len(plan.bad_files),
+            "units": len(plan.units),
+            "rows": plan.rows,
+            "bytes": plan.num_bytes,
+        },
+        created=utc_now(),
+    )

@@ -1,0 +1,36 @@
+"""How `codemill inspect` shows a row of `codemill pack`: its parts, each with what it is and how it begins and ends.
+
+Of a part laid out for FIM the end is the middle, after `<|fim_middle|>`, so both ends of it are what there is to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+COLUMNS = ("input_ids", "segment_ids", "parts", "text")
+
+
+def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
+    """The lines that show one packed row."""
+    from rich.text import Text
+
+    from jobs.terminal.show import visible
+
+    segments = row["segment_ids"][-1] if row["segment_ids"] else 0
+    yield Text(f"{len(row['input_ids']):,} tokens, {segments} segments, {len(row['parts'])} parts", style="dim")
+    for part in row["parts"]:
+        segment = row["segment_ids"][part["token_start"]]
+        facts = f"segment {segment}  tokens {part['token_start']:,} to {part['token_end']:,}  {part['fim_mode']}"
+        if part["span_kind"] is not None:
+            facts += f" {part['span_kind']} at {part['span_start']:,} to {part['span_end']:,}"
+        where = f"{part['repo_name']} {part['path']} [{part['start']:,} to {part['end']:,}]"
+        yield Text(visible(f"- {where}  {facts}"), style="bold")
+        lines = row["text"][part["text_start"] : part["text_end"]].splitlines()
+        if len(lines) > 2 * max_lines:
+            left = len(lines) - 2 * max_lines
+            lines = [*lines[:max_lines], f"({left:,} more lines)", *lines[-max_lines:]]
+        yield Text(visible("\n".join(f"  {line}" for line in lines)))

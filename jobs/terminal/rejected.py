@@ -1,0 +1,92 @@
+"""How `codemill inspect --rejected` shows a target: why, the place in its source, and what the model wrote, if that was
+kept.
+
+    judge/invented_parameter  shapes.py function:area:120
+      1 of 3 documented names are no parameters, of which it has 2; 41 tokens were generated, ended by closer
+      def area(width, height):
+          return width * height
+    + Gives the area ...
+
+The source is read again from where the record says it stands; where that is gone, or holds something else by now, only
+the record is shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jobs.terminal.show import FAINT, GENERATED, ORIGINAL, marked, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+# A target's name ends with the bytes of content that it begins at, or with the characters of its span.
+_PLACE = re.compile(r":(\d+)(?::(\d+))?$")
+
+
+def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str | None = None) -> list[RenderableType]:
+    """The lines that show one rejected row or target.
+
+    Args:
+        row: A record of `transforms.rows.row.REJECTED_SCHEMA`.
+        context_lines: Lines of the source, at most, and twice as many of the answer.
+        content_column: The column of the source that holds the content; None finds it.
+    """
+    shown: list[RenderableType] = [_why(row)]
+    if row.get("target"):
+        if place := _source_lines(row, context_lines, content_column):
+            shown.append(marked("  ", place, FAINT))
+        if row.get("answer") is not None:
+            shown.append(marked("+", _bounded(row["answer"], 2 * context_lines), GENERATED))
+    return shown
+
+
+def _why(row: Mapping[str, Any]) -> Text:
+    from rich.text import Text
+
+    where = row.get("path") or f"{row['uri']} group {row['row_group']} row {row['row']}"
+    target = f" {row['target']}" if row.get("target") else ""
+    text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
+    return text.append(visible(f"  {where}{target}")).append(visible(f"  {row['detail']}"), style=FAINT)
+
+
+def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None) -> str:
+    """The lines of the source that the target begins with; "" where they can't be had."""
+    place = _PLACE.search(row["target"])
+    content = _content(row, content_column) if place is not None else None
+    if place is None or content is None:
+        return ""
+    data = content if place[2] is None else content.decode("utf-8", "replace")[: int(place[1])].encode()
+    offset = int(place[1]) if place[2] is None else len(data)
+    start = content.rfind(b"\n", 0, offset) + 1
+    lines = content[start:].decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[:count])
+
+
+def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None:
+    """The source row's content, if it still is what the record's hash says."""
+    import pyarrow.parquet as pq
+
+    from jobs import storage
+    from model.errors import ConfigError
+    from transforms.rows.cells import as_binary
+    from transforms.rows.columns import ColumnOverrides, resolve_columns
+
+    try:
+        with storage.open_input(row["uri"]) as file, pq.ParquetFile(file) as parquet:
+            name = resolve_columns(parquet.schema_arrow, ColumnOverrides(content=content_column)).content
+            column = as_binary(parquet.read_row_group(row["row_group"], columns=[name]).column(name))
+            content = column[row["row"]].as_py()
+    except (OSError, ValueError, IndexError, ConfigError):
+        return None
+    return content if content and hashlib.sha256(content).hexdigest() == row["content_sha256"] else None
+
+
+def _bounded(text: str, count: int) -> str:
+    lines = text.splitlines()
+    left = len(lines) - count
+    return "\n".join(lines if left <= 0 else [*lines[:count], f"({left:,} more lines)"])

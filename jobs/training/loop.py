@@ -1,0 +1,117 @@
+"""The loop of `codemill train`: step after step, a log, a checkpoint now and then."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.training.checkpoints import save_checkpoint
+
+if TYPE_CHECKING:
+    from jobs.train import Options
+    from jobs.training.data import Place
+    from model.config import GemmaConfig
+    from model.training.step import Rows, TrainingConfig, TrainState
+
+
+def train(
+    options: Options,
+    config: GemmaConfig,
+    training: TrainingConfig,
+    state: TrainState,
+    batches: Iterator[tuple[Rows, Place]],
+    folder: Path,
+) -> TrainState | None:
+    """Trains to the last step.
+
+    Args:
+        options: Steps, stops and what is logged.
+        config: The model's shapes.
+        training: How the weights are updated.
+        state: Where to begin.
+        batches: From there on, each with the place after it; closed at the end.
+        folder: Of the run: `log.jsonl` and `checkpoints/` go there.
+
+    Returns:
+        The last state; None where it was stopped before.
+    """
+    from functools import partial
+
+    import jax
+    import jax.numpy as jnp
+
+    from model.training.step import train_step
+
+    is_cpu = jax.devices()[0].platform == "cpu"
+    dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(options.dtype, options.dtype))
+    step_once = jax.jit(
+        partial(train_step, model=config, training=training, micro_batches=options.micro_batches, dtype=dtype),
+        donate_argnums=0,
+    )
+    log = _Log(options, config, folder / "log.jsonl", first_step=int(state.step))
+    began = saved = time.monotonic()
+    # The loss is read one step late, so that the device never waits for the host.
+    for step in range(int(state.step), options.num_steps):
+        rows, place = next(batches)
+        state, metrics = step_once(state, rows)
+        log.add(step + 1, rows, metrics)
+        now = time.monotonic()
+        is_last = step + 1 == options.num_steps
+        must_stop = options.stop_after_s is not None and now - began >= options.stop_after_s
+        if is_last or must_stop or now - saved >= options.checkpoint_every_s:
+            save_checkpoint(folder / "checkpoints", state, place)
+            saved = now
+        if must_stop and not is_last:
+            batches.close()  # type: ignore[attr-defined]
+            return None
+    batches.close()  # type: ignore[attr-defined]
+    return state
+
+
+class _Log:
+    """Means over the last `log_every` steps, to log.jsonl and to stderr with the time that is left."""
+
+    def __init__(self, options: Options, config: GemmaConfig, path: Path, first_step: int):
+        self.options = options
+        self.first_step = first_step
+        self.path = path
+        self.began = self.since = time.monotonic()
+        self.waiting: list[tuple[int, Any, int]] = []
+        print(
+            f"{config.num_parameters:,} parameters, {options.num_steps - first_step} steps of "
+            f"{options.batch_rows} x {options.length} tokens",
+            file=sys.stderr,
+        )
+
+    def add(self, step: int, rows: Rows, metrics: dict[str, Any]) -> None:
+        self.waiting.append((step, metrics, int((rows.segment_ids > 0).sum())))
+        if step % self.options.log_every == 0 or step == self.options.num_steps:
+            self._write()
+
+    def _write(self) -> None:
+        losses = [float(metrics["loss"]) for _, metrics, _ in self.waiting]
+        norms = [float(metrics["grad_norm"]) for _, metrics, _ in self.waiting]
+        tokens = sum(count for _, _, count in self.waiting)
+        step, now = self.waiting[-1][0], time.monotonic()
+        line = {
+            "step": step,
+            "loss": round(sum(losses) / len(losses), 5),
+            "grad_norm": round(sum(norms) / len(norms), 4),
+            "tokens": tokens,
+            "tokens_per_s": round(tokens / max(now - self.since, 1e-9), 1),
+            "wall_s": round(now - self.began, 1),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        left = (now - self.began) / (step - self.first_step) * (self.options.num_steps - step)
+        print(
+            f"step {step}/{self.options.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
+            f"{left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.waiting, self.since = [], now

@@ -1,0 +1,212 @@
+"""Rows of `codemill pack`, as `codemill train` reads them.
+
+A file of packed rows says in its metadata with which vocabulary and to what length it was packed; a run that wants
+another is refused before any row is read.
+
+Rows are read as they are needed: a few row groups at a time, drawn without regard to their place in the input, then
+their rows shuffled as a whole. A resumed run passes over row groups without reading them. Memory: about
+`SHUFFLE_TOKENS` tokens at nine bytes each, and what Parquet needs to read one row group.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from model.tokenizer import Tokenizer
+    from transforms.fim.training_rows import PackedRow
+
+SHUFFLE_TOKENS: Final = 16_000_000
+PACKED_COLUMNS: Final = frozenset({"input_ids", "segment_ids", "loss_mask"})
+
+
+class RowGroup(NamedTuple):
+    """A row group of packed rows: its file, its number there, and how many rows it has."""
+
+    uri: str
+    number: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class PackedSource:
+    """Rows of `codemill pack`, shuffled anew in each epoch.
+
+    Args:
+        groups: All row groups, in the order of the input.
+        length: Tokens of a row; shorter ones are padded.
+        pad: The token that pads.
+        middle_weight: Loss weight of a middle's tokens and of what ends it; all others weigh 1.
+        seed: Of the order.
+    """
+
+    groups: Sequence[RowGroup]
+    length: int
+    pad: int
+    middle_weight: float
+    seed: int
+
+    def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
+        """See `Source`; row groups that lie before `start` aren't read."""
+        from transforms.rows.row import derive_seed
+
+        order = list(self.groups)
+        random.Random(derive_seed(self.seed, "order", "packed_rows", epoch)).shuffle(order)
+        for number, window in enumerate(self._windows(order)):
+            count = sum(group.rows for group in window)
+            if start >= count:
+                start -= count
+                continue
+            drawn = list(range(count))
+            random.Random(derive_seed(self.seed, "window", "packed_rows", epoch, number)).shuffle(drawn)
+            held = _Held.read(window, with_parts=self.middle_weight != 1.0)
+            for index in drawn[start:]:
+                yield self._row(held, index)
+            start = 0
+
+    def _windows(self, order: Sequence[RowGroup]) -> Iterator[list[RowGroup]]:
+        """Runs of row groups of about `SHUFFLE_TOKENS` tokens, at least one group each."""
+        window: list[RowGroup] = []
+        rows = 0
+        for group in order:
+            if window and (rows + group.rows) * self.length > SHUFFLE_TOKENS:
+                yield window
+                window, rows = [], 0
+            window.append(group)
+            rows += group.rows
+        if window:
+            yield window
+
+    def _row(self, held: _Held, index: int) -> PackedRow:
+        import numpy as np
+
+        from transforms.fim.training_rows import PackedRow
+
+        tokens, segment_ids, loss_mask = (
+            held.values(name, index) for name in ("input_ids", "segment_ids", "loss_mask")
+        )
+        room = self.length - len(tokens)
+        weights = loss_mask.astype(np.float32)
+        for first, last in held.middles(index):
+            weights[first:last] *= self.middle_weight
+        return PackedRow(
+            np.pad(tokens, (0, room), constant_values=self.pad),
+            np.pad(segment_ids, (0, room)),
+            np.pad(weights, (0, room)),
+        )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The rows of a few row groups in memory, each column as one flat array and the rows' offsets in it."""
+
+    columns: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def read(cls, window: Sequence[RowGroup], *, with_parts: bool) -> _Held:
+        """Reads row groups, only the columns that training needs."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        from jobs import storage
+
+        names = sorted(PACKED_COLUMNS)
+        fields = ("token_end", "middle_tokens") if with_parts else ()
+        paths = [*names, *(f"parts.list.element.{name}" for name in fields)]
+        tables = []
+        for group in window:
+            with storage.open_input(group.uri) as handle, pq.ParquetFile(handle) as parquet:
+                tables.append(parquet.read_row_group(group.number, columns=paths))
+        table = pa.concat_tables(tables)
+        columns = {name: _flat(table.column(name)) for name in names}
+        if with_parts:
+            parts = table.column("parts").combine_chunks()
+            offsets = parts.offsets.to_numpy()
+            columns |= {name: (pc.struct_field(parts.values, name).to_numpy(), offsets) for name in fields}
+        return cls(columns)
+
+    def values(self, name: str, index: int) -> np.ndarray:
+        """A column's values of one row."""
+        values, offsets = self.columns[name]
+        return values[offsets[index] : offsets[index + 1]]
+
+    def middles(self, index: int) -> Iterator[tuple[int, int]]:
+        """Where each middle of a row stands, with the token that ends it; none where parts weren't read."""
+        if "middle_tokens" not in self.columns:
+            return
+        for end, count in zip(self.values("token_end", index), self.values("middle_tokens", index), strict=True):
+            if count:
+                yield int(end - count), int(end) + 1
+
+
+def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """A column of lists as one array and the offsets of its rows."""
+    lists = column.combine_chunks()
+    return lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
+
+
+def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> list[RowGroup] | None:
+    """The row groups of packed rows, or None where the input is a corpus.
+
+    Raises:
+        ConfigError: Rows packed with another vocabulary or to another length, or a mixture with something else.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from jobs import storage
+    from jobs.plan.inputs import expand
+
+    groups: list[RowGroup] = []
+    packed, others = [], []
+    for uri in expand(patterns):
+        try:
+            with storage.open_input(uri) as handle, pq.ParquetFile(handle) as parquet:
+                schema = parquet.schema_arrow
+                counts = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
+        except (pa.ArrowException, OSError):  # reading the corpus tells what is wrong with it
+            others.append(uri)
+            continue
+        if not set(schema.names) >= PACKED_COLUMNS:
+            others.append(uri)
+            continue
+        _check_packed(uri, schema.metadata or {}, tokenizer, length)
+        packed.append(uri)
+        groups += [RowGroup(uri, index, count) for index, count in enumerate(counts) if count]
+    if packed and others:
+        raise ConfigError(f"--input mixes packed rows ({packed[0]}) with other files ({others[0]}); give one kind")
+    if packed and not groups:
+        raise ConfigError(f"--input has no rows: {len(packed)} files of packed rows, all of them empty")
+    return groups if packed else None
+
+
+def _check_packed(uri: str, metadata: dict[bytes, bytes], tokenizer: Tokenizer, length: int) -> None:
+    """Holds a file of packed rows to the run's vocabulary and length."""
+    from transforms.packing.rows import CONTEXT_LENGTH_KEY, TOKENIZER_KEY
+
+    if TOKENIZER_KEY not in metadata or CONTEXT_LENGTH_KEY not in metadata:
+        raise ConfigError(
+            f"{uri} has the columns of packed rows but doesn't say which vocabulary its ids are of; "
+            "pack the corpus with this version of codemill"
+        )
+    packed_with = metadata[TOKENIZER_KEY].decode()
+    if packed_with != tokenizer.sha256:
+        raise ConfigError(
+            f"{uri} was packed with the vocabulary {packed_with[:12]}, --tokenizer is {tokenizer.sha256[:12]} "
+            f"({tokenizer.vocab_size:,} pieces); give the one it was packed with, or pack it again"
+        )
+    packed_to = int(metadata[CONTEXT_LENGTH_KEY])
+    if packed_to != length:
+        raise ConfigError(
+            f"{uri} was packed to rows of {packed_to} tokens, --length is {length}; "
+            f"give --length {packed_to}, or pack it with --context_length {length}"
+        )

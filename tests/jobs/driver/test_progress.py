@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.driver import progress
+from jobs.driver.progress import Snapshot, Watcher, clock, count_line, figures, fit, follow_job
+from jobs.ledger.commits import CommitRecord, commit_path
+from jobs.ledger.heartbeat import Heartbeat
+
+
+class Job:
+    """A job's folder whose workers write what the test says, at times the test sets."""
+
+    def __init__(self, job_dir: Path):
+        self.job_dir = job_dir
+        self.time = 1000.0
+        for name in ("commits", "heartbeats"):
+            (job_dir / name).mkdir(parents=True)
+
+    def now(self) -> float:
+        return self.time
+
+    def commit(self, unit_id: str, rows: int, rejected: int = 0, status: str = "done") -> None:
+        record = CommitRecord(
+            unit_id=unit_id,
+            attempt_id="a",
+            status=status,
+            rows_in=rows,
+            config_hash="h",
+            counts={"rows_in": rows, "rows_rejected": rejected},
+        )
+        Path(commit_path(str(self.job_dir), unit_id)).write_bytes(record.to_json())
+
+    def beat(self, session: str, **figures: float) -> None:
+        beat = Heartbeat(
+            session=session, host="h", pid=1, at=self.time, rss_mb=1.0, units_done=0, units_in_flight=1, figures=figures
+        )
+        data = {name: getattr(beat, name) for name in Heartbeat.__dataclass_fields__}
+        (self.job_dir / "heartbeats" / f"{session}.json").write_text(json.dumps(data))
+
+    def watcher(self, units: int = 4, rows: int = 40) -> Watcher:
+        return Watcher(str(self.job_dir), units_total=units, rows_total=rows, now=self.now)
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Job(tmp_path / "_job")
+
+
+def test_before_anything_is_done_nothing_is_guessed(job):
+    assert job.watcher().poll() == Snapshot(units_done=0, units_total=4, rows_done=0, rows_total=40)
+
+
+def test_units_rows_and_rejections_come_from_commits(job):
+    watcher = job.watcher()
+    job.commit("000000-a", 10, rejected=3)
+    assert (watcher.poll().units_done, watcher.poll().rows_done, watcher.poll().rejected) == (1, 10, 3)
+    job.commit("000001-b", 5, status="failed")
+    snapshot = watcher.poll()
+    assert (snapshot.units_done, snapshot.rows_done, snapshot.rejected, snapshot.failed_units) == (2, 15, 3, 1)
+
+
+def test_the_time_left_follows_from_the_rows_of_this_run_alone(job):
+    job.commit("000000-a", 20)  # by an earlier run
+    watcher = job.watcher()
+    watcher.poll()
+    assert watcher.poll().eta_s is None
+    job.time += 10
+    job.commit("000001-b", 5)
+    assert watcher.poll().eta_s == pytest.approx(15 / (5 / 10))
+
+
+def test_tokens_per_second_sum_the_workers_of_this_run(job):
+    job.beat("old", tokens_out=1e6)
+    job.time += 1
+    watcher = job.watcher()
+    watcher.poll()
+    job.time += 10
+    job.beat("one", tokens_out=300, slot_occupancy=0.9)
+    job.beat("two", tokens_out=100, slot_occupancy=0.7)
+    snapshot = watcher.poll()
+    assert snapshot.tokens_per_s == pytest.approx(40)
+    assert snapshot.slot_occupancy == pytest.approx(0.8)
+
+
+def test_rates_are_over_the_last_minutes_only(job):
+    watcher = job.watcher()
+    watcher.poll()
+    job.time += 10
+    job.beat("one", tokens_out=100_000)
+    watcher.poll()
+    for tokens in range(100_000, 101_001, 100):
+        job.time += 15
+        job.beat("one", tokens_out=tokens)
+        snapshot = watcher.poll()
+    assert snapshot.tokens_per_s == pytest.approx(100 / 15)
+
+
+def test_a_silent_worker_counts_no_more_among_the_slots(job):
+    watcher = job.watcher()
+    job.beat("dead", tokens_out=1, slot_occupancy=0.1)
+    job.time += 60
+    job.beat("live", tokens_out=1, slot_occupancy=0.9)
+    assert watcher.poll().slot_occupancy == pytest.approx(0.9)
+
+
+def test_a_heartbeat_of_a_work_without_engine_is_fine(job):
+    job.beat("one")
+    assert job.watcher().poll().slot_occupancy is None
+
+
+def test_all_figures_stand_in_the_line():
+    snapshot = Snapshot(
+        units_done=41,
+        units_total=117,
+        rows_done=10_496,
+        rows_total=29_952,
+        rejected=212,
+        failed_units=1,
+        tokens_per_s=1204.4,
+        slot_occupancy=0.93,
+        eta_s=451,
+    )
+    assert figures(snapshot) == [
+        "41/117 units",
+        "1 FAILED",
+        "ETA 07:31",
+        "10,496/29,952 rows",
+        "1,204 tokens/s",
+        "212 rejected",
+        "slots 93%",
+    ]
+
+
+@given(st.lists(st.text(min_size=1), min_size=1), st.integers(1, 200))
+def test_a_line_never_exceeds_the_width_and_keeps_the_first_figures(words, width):
+    line = fit(words, width)
+    assert len(line) <= width
+    assert line == words[0][:width] or any(line == " · ".join(words[:count]) for count in range(1, len(words) + 1))
+
+
+def test_a_clock_counts_beyond_a_day():
+    assert clock(100 * 3600 + 61) == "100:01:01"
+
+
+# --- showing it --------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_where_there_is_no_terminal_a_last_plain_line_comes(job):
+    job.commit("000000-a", 40)
+    stream = io.StringIO()
+    with follow_job(str(job.job_dir), units_total=1, rows_total=40, stream=stream):
+        pass
+    assert stream.getvalue() == "[00:00] 1/1 units · 40/40 rows · 0 rejected\n"
+
+
+def test_plain_lines_come_now_and_then(monkeypatch):
+    times = iter([0.0, 10.0, 31.0, 31.0, 31.0, 40.0, 50.0, 50.0])
+    lines = progress._Lines(stream := io.StringIO(), now=lambda: next(times))
+    for word in ("one", "two", "three"):
+        lines.show([word], None)
+    lines.close()
+    assert stream.getvalue() == "[00:31] two\n[00:50] three\n"
+
+
+def test_a_terminal_gets_a_bar_with_the_figures(job, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    job.commit("000000-a", 20)
+    stream = Terminal()
+    with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
+        pass
+    assert "1/2 units · 20/40 rows · 0 rejected" in stream.getvalue() and "\x1b[" in stream.getvalue()
+
+
+def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "28")
+    stream = Terminal()
+    with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
+        pass
+    assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
+
+
+def test_a_slow_engine_isnt_told_from_a_dead_one_by_rounding():
+    at = {"units_done": 0, "units_total": 1, "rows_done": 0, "rows_total": 1}
+    assert "0.4 tokens/s" in figures(Snapshot(**at, tokens_per_s=0.41))
+    assert "1,204 tokens/s" in figures(Snapshot(**at, tokens_per_s=1204.4))
+
+
+def test_a_poll_that_fails_in_whatever_way_fails_no_job(job, monkeypatch):
+    def broken(watcher):
+        raise LookupError("a client's own kind of error")
+
+    monkeypatch.setattr(Watcher, "poll", broken)
+    with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=(stream := io.StringIO())):
+        pass
+    assert stream.getvalue() == ""
+
+
+def test_none_shows_nothing_at_all(job):
+    stream = Terminal()
+    with follow_job(str(job.job_dir), units_total=1, rows_total=1, mode="none", stream=stream):
+        pass
+    with count_line("none", "files", stream) as line:
+        line.update(1)
+    assert stream.getvalue() == ""
+
+
+def test_storage_that_fails_for_a_moment_does_not_end_the_job(job, monkeypatch):
+    polls = []
+
+    def failing(self):
+        polls.append(1)
+        if len(polls) == 1:
+            raise OSError("the network is down")
+        return Snapshot(units_done=1, units_total=1, rows_done=1, rows_total=1)
+
+    monkeypatch.setattr(Watcher, "poll", failing)
+    monkeypatch.setattr(progress, "_POLL_S", 0.001)
+    stream = io.StringIO()
+    with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=stream):
+        while len(polls) < 3:
+            time.sleep(0.001)
+    assert "1/1 units" in stream.getvalue()
+
+
+def test_the_blocks_own_error_comes_out(job):
+    with (
+        pytest.raises(KeyError, match="mine"),
+        follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=io.StringIO()),
+    ):
+        raise KeyError("mine")
+
+
+def test_a_count_shows_its_last_value():
+    stream = io.StringIO()
+    with count_line("auto", "files", stream) as line:
+        for count in range(1, 1001):
+            line.update(count, "2 rejected")
+    assert stream.getvalue() == "[00:00] 1,000 files · 2 rejected\n"

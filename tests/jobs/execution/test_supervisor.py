@@ -1,0 +1,153 @@
+"""Whole runs in child processes, some of which die. Each start of a worker imports Beam, so there are few of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jobs import storage
+from jobs.execution.supervisor import WorkerFailed
+from jobs.ledger import commits, heartbeat, journal
+from jobs.storage import failpoints
+from model.errors import ConfigError
+from tests.jobs import toy
+
+
+def test_a_row_that_kills_its_worker_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
+    # The two units are in flight together: one kills, the other must not be blamed.
+    job_dir = toy.make_job(str(tmp_path), [["a", "kill me"], ["sleep", "b"]])
+    toy.run_supervised(job_dir)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "sleep", "b"]
+    assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "crashed_worker")]
+    deaths = journal.read_deaths(job_dir)
+    assert [death.how for death in deaths] == ["SIGKILL"] * len(deaths)
+    assert "the worker died (SIGKILL); units in flight: 000000-toy" in caplog.text
+
+
+def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
+    job_dir = toy.make_job(str(tmp_path), [["a", "hang forever", "b"], ["c"], ["d"]])
+    toy.run_supervised(job_dir, row_timeout_s=5)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "c", "d"]
+    assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "timeout")]
+    assert "the worker died (nothing went on for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
+    assert all(death.stood_still for death in journal.read_deaths(job_dir))
+
+
+def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before it could begin a unit"):
+        toy.run_supervised(job_dir, options={"die_on_open": True})
+
+
+def test_what_the_work_refuses_is_the_users_one_line(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    with pytest.raises(ConfigError, match="the toy has no batteries; put some in"):
+        toy.run_supervised(job_dir, options={"refuse_on_open": True})
+    assert journal.read_deaths(job_dir) == []
+
+
+def test_weights_that_changed_while_the_job_ran_stop_it(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    with pytest.raises(ConfigError, match=r"weights changed while the job ran \(SHA-256 was old, is now new\)"):
+        toy.run_supervised(job_dir, options={"weights": "new"}, checkpoint_sha256="old")
+    assert commits.list_commits(job_dir) == set()
+
+
+def test_a_bug_is_no_death_and_its_traceback_is_shown(tmp_path, capsys):
+    job_dir = toy.make_job(str(tmp_path), [["raise x"] * 101])
+    with pytest.raises(WorkerFailed, match="WorkBroken"):
+        toy.run_supervised(job_dir)
+    assert "ValueError" in capsys.readouterr().err
+    assert journal.read_deaths(job_dir) == []
+
+
+def test_a_worker_killed_inside_a_commit_is_replaced_and_blames_no_row(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a", "reject"], ["b"], ["c"]])
+    monkeypatch.setenv(failpoints.VARIABLE, f"{commits.AFTER_ATTEMPT}:2=kill")
+    toy.run_supervised(job_dir)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "c"]
+    assert [reason for *_, reason, _ in rejected] == ["toy_rejected"]
+    assert len(journal.read_deaths(job_dir)) == 1
+
+
+def test_a_disk_full_in_the_worker_reaches_the_user_as_one_line(tmp_path, monkeypatch, capsys):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    monkeypatch.setenv(failpoints.VARIABLE, f"{commits.AFTER_KEPT}=enospc")
+    with pytest.raises(storage.StorageFull, match="no space left"):
+        toy.run_supervised(job_dir)
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.delenv(failpoints.VARIABLE)
+    toy.run_here(job_dir)
+    assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == ["a", "b"]
+
+
+def test_a_finished_job_starts_no_worker(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    toy.run_here(job_dir)
+    toy.run_supervised(job_dir, options={"die_on_open": True})
+
+
+def wait_until(condition, what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long: {what}"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_resumes(gcs_root, tmp_path):
+    groups = [["a"], ["b", "reject"], *[["sleep", str(number)] for number in range(6)]]
+    job_dir = toy.make_job(gcs_root, groups)
+    expected = toy.make_job(str(tmp_path), groups)
+    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 2})]
+    driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(commits.list_commits(job_dir)) >= 3, "the first commits")
+    (beat,) = heartbeat.read_heartbeats(job_dir)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    wait_until(lambda: not is_running(beat.pid), "the worker's end")
+    before = {record.unit_id: record for record in commits.read_commits(job_dir)}
+    assert len(before) < 8
+
+    toy.run_supervised(job_dir)
+    toy.run_here(expected, sleep_s=0)
+    assert toy.outcome(job_dir) == toy.outcome(expected)
+    assert journal.read_deaths(job_dir) == []
+    assert all(commits.read_commit(job_dir, unit_id) == record for unit_id, record in before.items())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_workers_killed_at_random_moments_are_replaced_and_no_row_is_blamed(tmp_path):
+    groups = [[f"{group} {row}" if row % 5 else "sleep a little" for row in range(10)] for group in range(60)]
+    job_dir, expected = (toy.make_job(str(tmp_path / name), groups) for name in ("killed", "undisturbed"))
+    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 0.05})]
+    driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
+    random_s = random.Random(0)
+    for kill in range(4):
+        done = len(commits.list_commits(job_dir))
+        wait_until(lambda done=done: len(commits.list_commits(job_dir)) > done, "a commit")
+        time.sleep(random_s.uniform(0, 0.5))
+        os.kill(heartbeat.read_heartbeats(job_dir)[-1].pid, signal.SIGKILL)
+        wait_until(lambda kill=kill: len(journal.read_deaths(job_dir)) > kill, "the record of the death")
+    assert driver.wait(timeout=600) == 0
+    toy.run_here(expected, sleep_s=0)
+    assert toy.outcome(job_dir) == toy.outcome(expected)
+    assert len(journal.read_deaths(job_dir)) == 4

@@ -1,0 +1,356 @@
+"""Finalize, killed at every step and begun again.
+
+A kill is real: SIGKILL to a process forked for it, from one that has imported all it needs, so that a case costs a
+fraction of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import jobs.driver.driver
+import jobs.finalize.finalize
+import jobs.finalize.shards
+import jobs.plan.freezing
+from jobs.finalize.finalize import finalize
+from jobs.finalize.shards import DamagedAttempt, MergeSpec, ShardPlanner, merge_shard, read_shard_record
+from jobs.finalize.summary import IncompleteJob, LedgerBroken
+from jobs.ledger.commits import CommitRecord, FileRecord, read_commits
+from jobs.plan.job_file import read_job
+from jobs.storage import failpoints
+from tests.jobs import uppercase
+
+FAILPOINTS = failpoints.names("finalize.") + failpoints.names("plan.")
+
+
+@pytest.fixture(scope="module")
+def forker() -> Iterator[uppercase.Forker]:
+    made = uppercase.Forker()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    uppercase.write_corpus(folder / "a.parquet", 60)
+    uppercase.write_corpus(folder / "b.parquet", 30)
+    (folder / "c.parquet").write_bytes(b"")
+    return folder
+
+
+def flags(corpus: Path, output: Path, *more: str) -> list[str]:
+    return ["--input", str(corpus), "--output", str(output), "--unit_rows", "7", "--progress", "none", *more]
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Units and merges in this process: these tests are about what comes after them."""
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)
+    monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
+
+
+@pytest.fixture
+def finished(corpus, tmp_path, inline) -> Path:
+    output = tmp_path / "out"
+    assert uppercase.command_line(flags(corpus, output)) == 3
+    return output
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, forker, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("whole") / "out"
+    assert os.waitstatus_to_exitcode(forker.run(flags(corpus, output))) == 3
+    return output
+
+
+def hashes(output: Path) -> dict[str, str]:
+    return {
+        path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("data", "rejected")
+        for path in sorted((output / folder).iterdir())
+    }
+
+
+def finalize_again(output: Path, shard_mb: int = 256) -> dict:
+    job = read_job(str(output))
+    assert job is not None
+    return finalize(str(output), job, shard_mb=shard_mb, options={})
+
+
+# --- kills -----------------------------------------------------------------------------------------
+
+
+def test_every_step_has_a_failpoint():
+    assert len(failpoints.names("finalize.")) >= 12 and len(failpoints.names("plan.")) >= 4
+
+
+@pytest.mark.parametrize("name", FAILPOINTS)
+def test_killed_anywhere_and_resumed_the_dataset_is_that_of_an_uninterrupted_run(
+    name, corpus, uninterrupted, forker, tmp_path
+):
+    output = tmp_path / "out"
+    assert os.WTERMSIG(forker.run(flags(corpus, output), f"{name}=kill")) == signal.SIGKILL
+    assert (output / "COMPLETED").exists() == (name in ("finalize.after_completed", "finalize.inside_collect"))
+    assert os.waitstatus_to_exitcode(forker.run(flags(corpus, output))) == 3
+    assert hashes(output) == hashes(uninterrupted)
+    assert uppercase.summary(output)["rows"] == uppercase.summary(uninterrupted)["rows"]
+    assert (output / "COMPLETED").exists()
+
+
+def test_two_uninterrupted_runs_give_the_same_bytes(corpus, uninterrupted, finished):
+    assert hashes(finished) == hashes(uninterrupted)
+
+
+# --- shards ----------------------------------------------------------------------------------------
+
+
+def test_every_shard_has_the_one_schema_with_its_version(finished, monkeypatch):
+    job = read_job(str(finished))
+    for path in (finished / "data").iterdir():
+        schema = pq.read_schema(path)
+        assert schema.equals(job.final_schema)
+        assert schema.metadata[b"schema_version"] == b"1"
+        assert schema.field("content").type == pa.large_string()
+
+
+def test_temporary_files_of_killed_processes_are_collected_and_nothing_else_is(corpus, finished):
+    left = [finished / folder / f".x.parquet.{'0a' * 16}.tmp" for folder in ("", "data", "rejected", "_job/commits")]
+    mine = finished / "data" / ".keep.tmp"
+    for path in (*left, mine):
+        path.write_bytes(b"")
+    finalize_again(finished)
+    assert mine.exists() and not any(path.exists() for path in left)
+
+
+def test_a_copied_output_is_finished_from_its_own_files(corpus, tmp_path, inline, forker):
+    output, copy = tmp_path / "out", tmp_path / "copy"
+    forker.run(flags(corpus, output), "finalize.after_merge=kill")
+    shutil.copytree(output, copy)
+    assert uppercase.command_line(flags(corpus, copy)) == 3
+    originals = {path.stat().st_ino for path in output.rglob("*.parquet")}
+    assert not originals & {path.stat().st_ino for path in copy.rglob("*.parquet")}
+
+
+def test_another_shard_size_cuts_the_same_rows_anew_and_leaves_no_stale_shard(finished, monkeypatch):
+    before = uppercase.dataset(finished)
+    monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
+    finalize_again(finished)
+    names = sorted(path.name for path in (finished / "data").iterdir())
+    assert len(names) > 2 and names[-1] == f"train-{len(names) - 1:05d}-of-{len(names):05d}.parquet"
+    assert uppercase.dataset(finished) == before
+
+
+def test_files_that_are_not_shards_are_left_alone(finished):
+    note = finished / "data" / "notes.txt"
+    note.write_text("mine")
+    finalize_again(finished)
+    assert note.read_text() == "mine"
+
+
+def test_finalizing_twice_changes_nothing_but_the_time(finished):
+    before, told = hashes(finished), uppercase.summary(finished)
+    finalize_again(finished)
+    after = uppercase.summary(finished)
+    assert hashes(finished) == before
+    assert {k: v for k, v in told.items() if k not in ("finished", "seconds", "last_session")} == {
+        k: v for k, v in after.items() if k not in ("finished", "seconds", "last_session")
+    }
+
+
+def test_a_lost_shard_is_merged_again(finished):
+    before = hashes(finished)
+    shutil.rmtree(finished / "data")
+    finalize_again(finished)
+    assert hashes(finished) == before
+
+
+def test_a_job_that_kept_nothing_still_has_a_shard_with_the_schema(tmp_path, inline):
+    pq.write_table(pa.table({"content": pa.array([None, None], pa.string())}), tmp_path / "nulls.parquet")
+    output = tmp_path / "out"
+    assert uppercase.command_line(flags(tmp_path / "nulls.parquet", output)) == 0
+    (shard,) = (output / "data").iterdir()
+    assert pq.read_metadata(shard).num_rows == 0
+    assert pq.read_schema(shard).names == ["content", "upper", "lines", "source_row"]
+    assert [row["reason"] for row in uppercase.dataset(output)["rejected"]] == ["null_content", "null_content"]
+
+
+def test_attempts_that_no_commit_names_are_collected_and_no_others(finished):
+    attempts = finished / "_job" / "attempts"
+    before = sorted(path.relative_to(attempts) for path in attempts.rglob("*.parquet"))
+    unit = next(attempts.iterdir())
+    (unit / "0123456789abcdef.kept.parquet").write_bytes(b"of a worker that was slower")
+    finalize_again(finished)
+    assert sorted(path.relative_to(attempts) for path in attempts.rglob("*.parquet")) == before
+
+
+def test_what_killed_writers_left_is_swept_up(finished):
+    left = [
+        folder / f".{name}.{'0' * 32}.tmp"
+        for folder in [finished, *(finished / "_job" / name for name in ("commits", "heartbeats", "lock", "shards"))]
+        for name in ("x.json", "y")
+    ]
+    mark = finished / "_job" / "journal" / "open" / "supervised-killed" / "000001-ab~cafe~0-8~rows~shared"
+    mark.parent.mkdir(parents=True)
+    mine = finished / "_job" / ".notes"
+    for path in (*left, mark, mine):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    finalize_again(finished)
+    assert not any(path.exists() for path in (*left, mark)) and mine.exists()
+
+
+def test_a_driver_that_lost_its_lock_publishes_nothing(finished):
+    (finished / "COMPLETED").unlink()
+    job = read_job(str(finished))
+    shutil.rmtree(finished / "data")
+    with pytest.raises(Exception, match="another driver took over"):
+        finalize(str(finished), job, shard_mb=256, options={}, still_held=lambda: False)
+    assert not (finished / "data").exists() and not (finished / "COMPLETED").exists()
+
+
+def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", 1 << 20)
+    fit = jobs.finalize.shards.fit_table
+    held: list[int] = []
+
+    def watch(table: pa.Table, schema: pa.Schema) -> pa.Table:
+        held.append(pa.total_allocated_bytes())  # Arrow's own count of what it holds
+        return fit(table, schema)
+
+    monkeypatch.setattr("jobs.finalize.shards.fit_table", watch)
+    peaks = []
+    for units in (8, 80):
+        spec = write_fake_job(tmp_path / str(units) / "_job", units, text="x" * 4096, rows=100)
+        held.clear()
+        before = pa.total_allocated_bytes()
+        assert merge_shard(spec, "train", 0).rows == units * 100
+        peaks.append(max(held) - before)
+    assert peaks[1] < peaks[0] * 1.5, peaks
+
+
+def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec:
+    schema = pa.schema([pa.field("content", pa.large_string())], metadata={"schema_version": "1"})
+    planner = ShardPlanner(1 << 40)
+    for number in range(units):
+        path = job_dir / "attempts" / f"{number:06d}" / "a.kept.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"content": [f"{number} {text}"] * rows}, schema=schema), path, compression="none")
+        data = path.read_bytes()
+        file = FileRecord(
+            path=path.relative_to(job_dir).as_posix(),
+            rows=rows,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        planner.add(
+            CommitRecord(
+                unit_id=f"{number:06d}",
+                attempt_id="a",
+                status="done",
+                rows_in=rows,
+                config_hash="",
+                files={"kept": file},
+            )
+        )
+    plan = planner.write(str(job_dir))
+    return MergeSpec(job_dir=str(job_dir), plan_id=plan.plan_id, schema=schema)
+
+
+def test_two_merges_of_a_shard_agree_on_one(tmp_path):
+    spec = write_fake_job(tmp_path / "_job", 3, "x", 5)
+    first = merge_shard(spec, "train", 0)
+    assert merge_shard(spec, "train", 0) == first == read_shard_record(spec, "train", 0)
+
+
+# --- ledgers ---------------------------------------------------------------------------------------
+
+
+def spoil_commit(output: Path, change) -> None:
+    path = sorted((output / "_job" / "commits").iterdir())[0]
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    (output / "COMPLETED").unlink()
+
+
+def test_a_row_that_got_lost_fails_the_job_with_both_sums(finished, corpus, capfd):
+    spoil_commit(finished, lambda record: record["counts"].update(rows_kept=record["counts"]["rows_kept"] - 1))
+    shutil.rmtree(finished / "data")
+    assert uppercase.command_line(flags(corpus, finished)) == 1
+    said = capfd.readouterr().err
+    assert "90 rows planned, but 77 kept + 12 rejected + 0 in failed units = 89" in said
+    assert "Traceback" not in said
+    assert not (finished / "COMPLETED").exists() and not (finished / "data").exists()
+
+
+def test_a_target_that_got_lost_fails_the_job_with_both_sums(finished):
+    spoil_commit(finished, lambda record: record["counts"].update(targets=99))
+    with pytest.raises(LedgerBroken, match=r"\d+ targets chosen, but \d+ accepted \+ \d+ rejected = \d+"):
+        finalize_again(finished)
+
+
+def test_output_files_that_hold_other_rows_than_the_commits_fail_the_job(finished):
+    def swap(record):
+        record["counts"].update(
+            rows_rejected=record["counts"]["rows_rejected"] + 1, rows_kept=record["counts"]["rows_kept"] - 1
+        )
+
+    spoil_commit(finished, swap)
+    with pytest.raises(LedgerBroken, match="rejected rows: 12 in the output files, 13 in the commits"):
+        finalize_again(finished)
+
+
+def test_a_commit_of_other_rows_than_planned_fails_the_job(finished):
+    spoil_commit(finished, lambda record: record.update(rows_in=99))
+    with pytest.raises(LedgerBroken, match="rows planned, its commit is of 99"):
+        finalize_again(finished)
+
+
+def test_a_unit_without_a_commit_is_never_published(finished):
+    sorted((finished / "_job" / "commits").iterdir())[1].unlink()
+    with pytest.raises(IncompleteJob):
+        finalize_again(finished)
+
+
+# --- damage ----------------------------------------------------------------------------------------
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def damage(output: Path) -> Path:
+    """Damages a unit's file after the fact, its size unchanged, and makes the shards be merged anew."""
+    record = next(r for r in read_commits(str(output / "_job")) if "kept" in r.files)
+    path = output / "_job" / record.files["kept"].path
+    flip_a_byte(path)
+    (output / "COMPLETED").unlink()
+    shutil.rmtree(output / "_job" / "shards")
+    return path
+
+
+def test_a_damaged_attempt_is_found_by_its_hash(finished):
+    path = damage(finished)
+    with pytest.raises(DamagedAttempt, match=str(path)):
+        finalize_again(finished)
+
+
+def test_a_unit_whose_file_was_damaged_runs_again_and_the_dataset_is_whole(finished, corpus, capfd):
+    before = hashes(finished)
+    damage(finished)
+    assert uppercase.command_line(flags(corpus, finished)) == 3
+    assert "its unit runs again" in capfd.readouterr().err
+    assert hashes(finished) == before
