@@ -29,7 +29,7 @@ from model.errors import ConfigError, RecordError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jobs.driver.progress import CountLine
+    from jobs.terminal.display import CountLine
     from transforms.corpus.sources import File, Source
 
 SCHEMA_VERSION = "1"
@@ -70,15 +70,15 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
-    from jobs import storage
     from jobs.ledger.lock import acquire
+    from jobs.storage.folders import OutputFolder
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     sources = _open_sources(options)
     finished = _claim_output(options)
     if finished is None:
-        with acquire(storage.join(options.output, "_job"), break_lock=options.break_lock):
+        with acquire(OutputFolder(options.output).job, break_lock=options.break_lock):
             finished = _claim_output(options)  # another run may have ended since
             if finished is None:
                 _make(options, sources)
@@ -89,8 +89,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
 def _make(options: Options, sources: Sequence[Source]) -> None:
     from jobs import storage
-    from jobs.driver.progress import count_line
     from jobs.plan.input_paths import public_names
+    from jobs.terminal.display import count_line
 
     attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
     started = time.monotonic()
@@ -300,6 +300,7 @@ class _Corpus:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         from jobs import storage
         from jobs.finalize.shards import remove_stale
+        from jobs.storage.folders import OutputFolder
 
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
@@ -309,7 +310,7 @@ class _Corpus:
                 final = f"{name}-{index:05}-of-{len(paths):05}.parquet"
                 storage.publish(path, storage.join(self.options.output, final))
                 published.add(final)
-        remove_stale(self.options.output, published)
+        remove_stale(OutputFolder(self.options.output), published)
         summary = {
             "job": "corpus",
             "files_seen": counts["seen"],

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jobs.options import CommonOptions, from_all_options, option
 
@@ -65,6 +65,9 @@ class DedupWork:
 
     options: Options
 
+    whole_row_groups: ClassVar[bool] = False
+    checkpoint_sha256: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         self._planned: PlannedRows | None = None
         self._duplicates: Duplicates | None = None
@@ -96,18 +99,19 @@ class DedupWork:
 
     def open(self) -> None:
         """Opens the job's clusters; the first that opens makes them."""
-        from jobs import storage
         from jobs.grouping.duplicates import PlannedRows, find_or_make
         from jobs.plan.job_file import read_job
         from jobs.plan.units import read_plan
+        from jobs.storage.folders import OutputFolder
 
         o = self.options
-        job_dir, job = storage.join(o.output, "_job"), read_job(o.output)
+        output = OutputFolder(o.output)
+        job = read_job(output)
         if job is None:  # the sample of a dry run: nothing is planned yet, so nothing is a duplicate
             return
-        self._planned = PlannedRows(read_plan(job_dir))
+        self._planned = PlannedRows(read_plan(output.job))
         self._duplicates = find_or_make(
-            job_dir, job.read_schema, self._planned, self._texts, threshold=o.threshold, keep=o.keep
+            output.job, job.read_schema, self._planned, self._texts, threshold=o.threshold, keep=o.keep
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:

@@ -150,28 +150,29 @@ def read_job_source(output: str) -> Source:
     Raises:
         ConfigError: There is no job, or it runs no model.
     """
-    from jobs import storage
     from jobs.ledger.commits import read_commits
     from jobs.plan.job_file import read_job
     from jobs.plan.units import read_plan
+    from jobs.storage.folders import OutputFolder
 
-    job = read_job(output)
+    folder = OutputFolder(output)
+    job = read_job(folder)
     if job is None:
         raise ConfigError(f"{output} is no job's output: it has no _job/job.json; give --input for files")
     if "max_prompt_tokens" not in job.options:
         raise ConfigError(f"{output} is of the job {job.job}, which generates nothing; give --input for files")
-    job_dir = storage.join(output, "_job")
     counts: Counter[str] = Counter()
-    for commit in read_commits(job_dir):
+    for commit in read_commits(folder.job):
         if commit.status == "done":
             counts.update({name: commit.counts.get(name, 0) for name in ("targets", "tokens_in", "tokens_out")})
             counts["rows_in"] += commit.rows_in
-    return source_of(read_plan(job_dir), job.options, counts)
+    return source_of(read_plan(folder.job), job.options, counts)
 
 
 def read_input_source(options: Options) -> Source:
     """What the footers of the input files say. Raises ConfigError where they say nothing."""
-    from jobs.plan.inputs import expand, read_inputs
+    from jobs.plan.input_paths import expand
+    from jobs.plan.inputs import read_inputs
     from jobs.plan.units import UnitBounds, make_plan
     from transforms.rows.columns import ColumnOverrides
 

@@ -97,17 +97,19 @@ def _parquet_files(options: Options) -> list[tuple[str, int]]:
 
 def _candidates(options: Options) -> list[str]:
     from jobs import storage
+    from jobs.storage.folders import OutputFolder
 
-    folder = "rejected" if options.rejected else "data"
-    names = storage.list_names(storage.join(options.path, folder))
-    if found := [storage.join(options.path, folder, name) for name in names if name.endswith(".parquet")]:
+    output = OutputFolder(options.path)
+    folder = output.rejected if options.rejected else output.data
+    names = storage.list_names(folder)
+    if found := [storage.join(folder, name) for name in names if name.endswith(".parquet")]:
         return found
-    job_dir = storage.join(options.path, "_job")
-    if storage.exists(storage.join(job_dir, "commits")):  # not finished: what is committed so far
+    job_dir = output.job
+    if storage.exists(job_dir.commits):  # not finished: what is committed so far
         from jobs.ledger.commits import read_commits
 
         kind = "rejected" if options.rejected else "kept"
-        return [storage.join(job_dir, c.files[kind].path) for c in read_commits(job_dir) if kind in c.files]
+        return [job_dir.join(c.files[kind].path) for c in read_commits(job_dir) if kind in c.files]
     return storage.glob([options.path, storage.join(options.path, "**", "*.parquet")])
 
 

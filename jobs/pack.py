@@ -107,9 +107,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
+    from jobs.driver.runners import runner_for
     from jobs.grouping.repositories import group_by_repository
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
+    from jobs.storage.folders import OutputFolder
     from model.tokenizer import Tokenizer
     from transforms.rows.columns import ColumnOverrides
 
@@ -123,7 +125,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         policy_version=work.content_filter.version if work.content_filter is not None else "",
         tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # refused here rather than in a worker
     )
-    output = os.path.abspath(options.output) if storage.is_local(options.output) else options.output
+    output = OutputFolder(os.path.abspath(options.output) if storage.is_local(options.output) else options.output)
     check_output(output, "pack")
     asked = ColumnOverrides(
         content=options.content_column,
@@ -133,9 +135,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     )
     if options.dry_run:
         return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
-    grouped = group_by_repository(
-        options.input, storage.join(output, "_job"), asked, limit=options.limit, beam_args=beam_args
-    )
+    spread = runner_for(beam_args).group
+    grouped = group_by_repository(options.input, output.job, asked, limit=options.limit, spread=spread)
     for uri, fault in grouped.bad_files:
         print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
     code = run_job("pack", options, beam_args, work, reads=grouped.folder)

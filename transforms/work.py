@@ -91,7 +91,18 @@ class UnitResult:
 
 
 class Work(Protocol):
-    """What a job does. A work is a cheap, picklable description until `open` is called."""
+    """What a job does. A work is a cheap, picklable description until `open` is called.
+
+    Attributes:
+        whole_row_groups: Whether each row group is a unit, read whole, whatever its size.
+        checkpoint_sha256: Hash of the model's weights, "" for a work without a model.
+    """
+
+    @property
+    def whole_row_groups(self) -> bool: ...
+
+    @property
+    def checkpoint_sha256(self) -> str: ...
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The one explicit schema of all output rows, settled before any row is read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from jobs.finalize.shards import DamagedAttempt, MergeGivenUp
+from jobs.errors import MergeCanceled, ReportedBug
 from model.errors import ConfigError
 
 _ERRORS = "apache_beam.runners.common"
@@ -25,4 +25,4 @@ def _is_no_apitools_warning(record: logging.LogRecord) -> bool:
 
 def _is_no_told_error(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, ConfigError | DamagedAttempt | MergeGivenUp | KeyboardInterrupt)
+    return not isinstance(error, ConfigError | ReportedBug | MergeCanceled | KeyboardInterrupt)

@@ -17,18 +17,30 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobs import storage
 from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
+from jobs.driver.dry_run import dry_run
+from jobs.driver.progress import follow_job
+from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
+from jobs.driver.runners import runner_for
+from jobs.errors import DamagedAttempt, ReportedBug
+from jobs.execution.worker import Orders, RunSpec
+from jobs.finalize.finalize import finalize, sweep
+from jobs.finalize.summary import closing_lines
+from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
+from jobs.ledger.completed import missing_files, read_completed
+from jobs.ledger.lock import acquire
 from jobs.options import CommonOptions, all_options
+from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import OutputFolder
+from jobs.wording import counted
 from model.errors import ConfigError
 from transforms.work import Work
-
-if TYPE_CHECKING:
-    from jobs.plan.freezing import PlannedJob
 
 AFTER_LOCK = register("plan.after_lock")
 AFTER_BAD_FILES = register("plan.after_bad_files")
@@ -59,8 +71,6 @@ def run_job(
     try:
         with _terminate_like_interrupt():
             if options.dry_run:
-                from jobs.driver.dry_run import dry_run
-
                 return dry_run(options, driver.plan(), work)
             return driver.run()
     except KeyboardInterrupt as interrupt:
@@ -69,30 +79,13 @@ def run_job(
         )
         print(f"{prog}: {how}; what is committed is kept: run the same command to resume", file=sys.stderr)
         return code
-    except _reported_bugs() as error:
-        print(f"{prog}: {_BUG_WORDS[type(error).__name__]}: {error}", file=sys.stderr)
+    except ReportedBug as error:
+        print(f"{prog}: {error.headline}: {error}", file=sys.stderr)
         return BUG
     except Exception as error:
         if not storage.is_unanswered(error):
             raise
         raise ConfigError(storage.unanswered_line(error)) from error
-
-
-_BUG_WORDS = {
-    "LedgerBroken": "the ledgers don't add up, so nothing is published (this is a bug)",
-    "IncompleteJob": "nothing is published (this is a bug)",
-    "DamagedAttempt": "a committed file was damaged a second time",
-    "WorkerFailed": "the worker stopped with a bug; its traceback is above",
-}
-
-
-def _reported_bugs() -> tuple[type[Exception], ...]:
-    """Faults of ours whose one line says more than a traceback would."""
-    from jobs.execution.supervisor import WorkerFailed
-    from jobs.finalize.shards import DamagedAttempt
-    from jobs.finalize.summary import IncompleteJob, LedgerBroken
-
-    return LedgerBroken, IncompleteJob, DamagedAttempt, WorkerFailed
 
 
 def _normal(output: str) -> str:
@@ -124,19 +117,13 @@ class _Driver:
         self.job_name = job_name
         self.options = options
         self.beam_args = beam_args
+        self.runner = runner_for(beam_args)
         self.work = work
         self.reads = reads
-        self.output = options.output
-        self.job_dir = storage.join(options.output, "_job")
-        self.checkpoint_sha256 = str(getattr(work, "checkpoint_sha256", ""))
+        self.output = OutputFolder(options.output)
 
     def run(self) -> int:
         """Plans or resumes, runs, finalizes."""
-        from jobs.driver.resume import reopen
-        from jobs.finalize.finalize import sweep
-        from jobs.finalize.publishing import missing_files, read_completed
-        from jobs.ledger.lock import acquire
-
         planned = None
         missing: list[str] = []
         if self._found() is None:
@@ -147,7 +134,7 @@ class _Driver:
             is_as_asked = done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
             if is_as_asked and not missing:
                 return self._already_finished()
-        with acquire(self.job_dir, break_lock=self.options.break_lock) as lock:
+        with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
             sweep(self.output)
             job = self._found()
@@ -168,15 +155,13 @@ class _Driver:
         """The job to resume; raises ConfigError where the output is foreign or semantic options changed."""
         found = check_output(self.output, self.job_name)
         if found is not None:
-            check_resume(found, self.output, self.options, self.checkpoint_sha256)
+            check_resume(found, self.output, self.options, self.work.checkpoint_sha256)
         return found
 
     # --- plan ------------------------------------------------------------------------------------
 
     def plan(self) -> PlannedJob:
         """Reads the inputs' footers and cuts them into units; writes nothing."""
-        from jobs.plan.freezing import plan_job
-
         if self.reads is None:
             return plan_job(self.options, self.work, self._say)
         options = dataclasses.replace(
@@ -191,10 +176,7 @@ class _Driver:
         return plan_job(options, self.work, self._say)
 
     def _begin(self, planned: PlannedJob) -> JobFile:
-        from jobs.plan.freezing import freeze
-        from jobs.wording import counted
-
-        job = freeze(planned, self.job_name, self.options, self.checkpoint_sha256)
+        job = freeze(planned, self.job_name, self.options, self.work.checkpoint_sha256)
         totals = job.totals
         self._say(
             f"plan: {counted(totals['files'], 'file')}, {counted(totals['rows'], 'row')}, "
@@ -205,27 +187,21 @@ class _Driver:
 
     def _fail_bad_files(self, job: JobFile) -> None:
         """Commits each bad file's unit as failed, and says so."""
-        from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
-        from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
-
         if not job.totals["bad_files"]:
             return
-        bad = {file.uri: file for file in read_input_files(self.job_dir) if file.state == "bad"}
-        committed = list_commits(self.job_dir)
-        for unit in read_plan(self.job_dir):
+        bad = {file.uri: file for file in read_input_files(self.output.job) if file.state == "bad"}
+        committed = list_commits(self.output.job)
+        for unit in read_plan(self.output.job):
             if unit.row_group == NO_ROW_GROUP and unit.unit_id not in committed:
                 file = bad[unit.uri]
                 self._say(f"bad file {unit.uri}: {file.reason}: {file.detail}")
                 commit_failed(
-                    self.job_dir, unit, new_attempt_id(), file.reason, file.detail, config_hash=job.config_hash
+                    self.output.job, unit, new_attempt_id(), file.reason, file.detail, config_hash=job.config_hash
                 )
         failpoint(AFTER_BAD_FILES)
 
     def _take_stock(self, job: JobFile) -> set[str]:
         """Checks what a resumed job has; returns the units that are done."""
-        from jobs.driver.resume import retry_failed, take_stock
-        from jobs.wording import counted
-
         for line in changed_versions(job):
             self._say(f"note: {line}; rows made from now on may differ from those that are committed")
         committed = take_stock(self.output, job, self._say)
@@ -238,35 +214,33 @@ class _Driver:
 
     def _run_units(self, job: JobFile) -> float:
         """Runs what isn't committed; returns how long that took, in seconds."""
-        from jobs.driver.progress import follow_job
-        from jobs.execution.supervisor import run_units
-
         began = time.monotonic()
         with follow_job(
-            self.job_dir,
+            self.output.job,
             units_total=job.totals["units"],
             rows_total=job.totals["rows"],
             mode=self.options.progress,
         ):
-            run_units(
-                self.job_dir,
-                job_name=self.job_name,
-                options=all_options(self.options),
-                schema=job.read_schema,
-                config_hash=job.config_hash,
-                checkpoint_sha256=job.checkpoint_sha256,
-                runner_args=self.beam_args,
-                max_units_in_flight=self.options.max_units_in_flight,
-                max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
-                row_timeout_s=self.options.row_timeout_s,
+            self.runner.run_units(
+                RunSpec(
+                    job_dir=self.output.job,
+                    config_hash=job.config_hash,
+                    schema=job.read_schema,
+                    max_units_in_flight=self.options.max_units_in_flight,
+                    max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+                ),
+                Orders(
+                    job_name=self.job_name,
+                    options=all_options(self.options),
+                    checkpoint_sha256=job.checkpoint_sha256,
+                    row_timeout_s=self.options.row_timeout_s,
+                    beam_args=self.beam_args,
+                ),
             )
         return time.monotonic() - began
 
     def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
         """Makes the dataset. Units whose files turn out damaged run once more."""
-        from jobs.driver.resume import void_damaged
-        from jobs.finalize.finalize import finalize
-        from jobs.finalize.shards import DamagedAttempt
 
         def once() -> dict[str, Any]:
             return finalize(
@@ -274,7 +248,7 @@ class _Driver:
                 job,
                 shard_mb=self.options.shard_mb,
                 options=all_options(self.options),
-                runner_args=self.beam_args,
+                merge=self.runner.merge,
                 earlier=earlier,
                 session_s=session_s,
                 still_held=still_held,
@@ -290,14 +264,12 @@ class _Driver:
     # --- words -----------------------------------------------------------------------------------
 
     def _already_finished(self) -> int:
-        summary = json.loads(storage.read_bytes(storage.join(self.output, "summary.json")))
+        summary = json.loads(storage.read_bytes(self.output.summary))
         self._say(f"{self.output} is complete since {summary['finished']}; nothing to do")
         return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
-        from jobs.finalize.summary import closing_lines
-
-        for line in closing_lines(summary, self.output):
+        for line in closing_lines(summary, self.output.path):
             print(line)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("the same command with --retry_failed tries the failed units again")

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from jobs.driver.progress import clock
 from jobs.execution.reading import read_unit
 from jobs.options import CommonOptions, GeneratingOptions, all_options
 from jobs.plan.freezing import PlannedJob
 from jobs.plan.units import BYTES_PER_TOKEN, planned_rows
+from jobs.terminal.display import clock
 from jobs.wording import counted
 from model.errors import ConfigError, RecordError
 from transforms.work import Unit, Work

@@ -3,8 +3,7 @@
     41/117 units · ETA 07:31 · 10,496/29,952 rows · 1,204 tokens/s · 212 rejected · slots 93% ━━━━━━━━━╸━━━━━━━━━━━
 
 Figures come from the commits (units, rows, rejected) and the workers' heartbeats (tokens, slots) alone, so they are
-the same on every runner, from any machine, and after a resume. What doesn't fit the terminal is left off from the
-right, whole figures at a time; the bar has what is left over. All of it goes to standard error.
+the same on every runner, from any machine, and after a resume. `jobs.terminal.display` shows them.
 
 Cost: one listing of the commits a poll; a slow listing makes polls rarer, so that it takes a tenth of the time at most.
 """
@@ -16,20 +15,20 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Literal, Protocol
+from typing import IO
 
-Mode = Literal["auto", "bar", "lines", "none"]
+from jobs.ledger.commits import list_commits, read_commits
+from jobs.ledger.heartbeat import read_heartbeats
+from jobs.storage.folders import JobFolder
+from jobs.terminal.display import Mode, clock, open_display
 
 _POLL_S = 1.0
 _POLL_SHARE = 10  # a poll that took t is followed by a pause of at least 10 t
-_LINE_S = 30.0  # between plain lines
 _WINDOW_S = 120.0  # rates are over the last two minutes
 _FRESH_S = 30.0  # a worker silent for longer counts no more among the slots
-_BAR_WIDTH = 24  # columns at most; below a third of it there is none
-_SEPARATOR = " \N{MIDDLE DOT} "
 
 _log = logging.getLogger(__name__)
 
@@ -69,32 +68,6 @@ def figures(snapshot: Snapshot) -> list[str]:
     return shown
 
 
-def fit(words: Sequence[str], width: int) -> str:
-    """As many of the words as fit in `width` columns, from the first on; the first is cut if it must be.
-
-    >>> fit(["1/4 units", "10/40 rows", "2 rejected"], 24)
-    '1/4 units · 10/40 rows'
-    """
-    line = words[0][:width]
-    for word in words[1:]:
-        longer = f"{line}{_SEPARATOR}{word}"
-        if len(longer) > width:
-            break
-        line = longer
-    return line
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, with hours before them where there are any.
-
-    >>> clock(125.4), clock(3725.4)
-    ('02:05', '1:02:05')
-    """
-    minutes, whole = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"
-
-
 class Watcher:
     """Reads a job's folder now and then, and says where the job stands.
 
@@ -105,7 +78,7 @@ class Watcher:
         now: The time in seconds since the epoch (tests give their own).
     """
 
-    def __init__(self, job_dir: str, *, units_total: int, rows_total: int, now: Callable[[], float] = time.time):
+    def __init__(self, job_dir: JobFolder, *, units_total: int, rows_total: int, now: Callable[[], float] = time.time):
         self._job_dir = job_dir
         self._units_total = units_total
         self._rows_total = rows_total
@@ -141,8 +114,6 @@ class Watcher:
         )
 
     def _read_commits(self) -> None:
-        from jobs.ledger.commits import list_commits, read_commits
-
         for record in read_commits(self._job_dir, sorted(list_commits(self._job_dir) - self._known)):
             self._known.add(record.unit_id)
             self._rows += record.rows_in
@@ -151,8 +122,6 @@ class Watcher:
 
     def _read_heartbeats(self) -> float | None:
         """Adds the tokens generated since the last poll; returns the mean occupancy of the live workers."""
-        from jobs.ledger.heartbeat import read_heartbeats
-
         occupancies = []
         for beat in read_heartbeats(self._job_dir):
             tokens = beat.figures.get("tokens_out")
@@ -165,84 +134,9 @@ class Watcher:
         return sum(occupancies) / len(occupancies) if occupancies else None
 
 
-# --- showing it --------------------------------------------------------------------------------------
-
-
-class _Display(Protocol):
-    def show(self, words: Sequence[str], share: float | None) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Nothing:
-    def show(self, words: Sequence[str], share: float | None) -> None:
-        """Shows nothing."""
-
-    def close(self) -> None:
-        """Has nothing to close."""
-
-
-class _Lines:
-    """A plain line, at most every `_LINE_S`, and a last one."""
-
-    def __init__(self, stream: IO[str], now: Callable[[], float] = time.monotonic):
-        self._stream = stream
-        self._now = now
-        self._began = self._last_at = now()
-        self._pending: str | None = None
-
-    def show(self, words: Sequence[str], share: float | None) -> None:
-        self._pending = _SEPARATOR.join(words)
-        if self._now() - self._last_at >= _LINE_S:
-            self._write()
-
-    def close(self) -> None:
-        self._write()
-
-    def _write(self) -> None:
-        if self._pending is not None:
-            print(f"[{clock(self._now() - self._began)}] {self._pending}", file=self._stream, flush=True)
-            self._pending = None
-            self._last_at = self._now()
-
-
-class _Bar:
-    """A line that is redrawn in place; what others print goes above it."""
-
-    def __init__(self, stream: IO[str]):
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console = Console(file=stream)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
-        self._live.start()
-
-    def show(self, words: Sequence[str], share: float | None) -> None:
-        from rich.columns import Columns
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
-        line = fit(words, self._console.width - 1)
-        left = self._console.width - len(line) - 2
-        if share is None or left < _BAR_WIDTH // 3:
-            self._live.update(Text(line, no_wrap=True))
-            return
-        bar = ProgressBar(total=1.0, completed=share, width=min(left, _BAR_WIDTH))
-        self._live.update(Columns([Text(line, no_wrap=True), bar], padding=(0, 1)))
-
-    def close(self) -> None:
-        self._live.stop()
-
-
-def _display(mode: Mode, stream: IO[str]) -> _Display:
-    if mode == "none":
-        return _Nothing()
-    return _Bar(stream) if mode == "bar" or (mode == "auto" and stream.isatty()) else _Lines(stream)
-
-
 @contextmanager
 def follow_job(
-    job_dir: str, *, units_total: int, rows_total: int, mode: Mode = "auto", stream: IO[str] | None = None
+    job_dir: JobFolder, *, units_total: int, rows_total: int, mode: Mode = "auto", stream: IO[str] | None = None
 ) -> Iterator[None]:
     """Shows a job's progress while the block runs, from a thread of its own.
 
@@ -254,7 +148,7 @@ def follow_job(
         stream: Where to; standard error if None.
     """
     watcher = Watcher(job_dir, units_total=units_total, rows_total=rows_total)
-    display = _display(mode, stream or sys.stderr)
+    display = open_display(mode, stream or sys.stderr)
     stopped = threading.Event()
 
     def show() -> None:
@@ -284,38 +178,4 @@ def follow_job(
         if mode != "none":
             thread.join()
             show()
-        display.close()
-
-
-class CountLine:
-    """How many of something were done so far, where the total isn't known."""
-
-    def __init__(self, display: _Display, noun: str):
-        self._display = display
-        self._noun = noun
-        self._shown_at = 0.0
-        self._last: list[str] | None = None
-
-    def update(self, done: int, *words: str) -> None:
-        """Shows the count, ten times a second at most, so that it may be called for each file."""
-        self._last = [f"{done:,} {self._noun}", *words]
-        if time.monotonic() - self._shown_at >= 0.1:
-            self.flush()
-
-    def flush(self) -> None:
-        """Shows the last count."""
-        if self._last is not None:
-            self._display.show(self._last, None)
-            self._shown_at = time.monotonic()
-
-
-@contextmanager
-def count_line(mode: Mode, noun: str, stream: IO[str] | None = None) -> Iterator[CountLine]:
-    """A line that counts while the block runs; see `follow_job` for the arguments."""
-    display: Any = _display(mode, stream or sys.stderr)
-    line = CountLine(display, noun)
-    try:
-        yield line
-    finally:
-        line.flush()
         display.close()

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs import storage
-from jobs.finalize.publishing import COMPLETED
 from jobs.finalize.summary import walk_commits
 from jobs.ledger.commits import CommitRecord, list_commits, read_commits, verify_commit, void_commit
 from jobs.ledger.journal import forgive
 from jobs.plan.job_file import JobFile
-from jobs.plan.units import INPUTS, NO_ROW_GROUP, PLAN, read_plan
+from jobs.plan.units import NO_ROW_GROUP, read_plan
+from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
 
@@ -25,7 +25,7 @@ _SHOWN = 3  # names in a message
 _SLICE = 1024  # so that a job of a million units doesn't queue a million checks
 
 
-def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str]:
+def take_stock(output: OutputFolder, job: JobFile, say: Callable[[str], None]) -> set[str]:
     """Checks plan and commits of a resumed job; returns the units that are done.
 
     Args:
@@ -36,14 +36,14 @@ def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str
     Raises:
         ConfigError: The plan isn't the one that the job was begun with, or a commit is another job's.
     """
-    job_dir = storage.join(output, "_job")
-    for name in (PLAN, INPUTS):
-        if not storage.exists(path := storage.join(job_dir, name)):
+    job_dir = output.job
+    for path in (job_dir.plan, job_dir.inputs):
+        if not storage.exists(path):
             raise ConfigError(
                 f"{path} is missing, without which the job can't go on; restore it, or choose another --output"
             )
-    if storage.sha256_of(path := storage.join(job_dir, PLAN)) != job.plan_sha256:
-        raise ConfigError(f"{path} is not the plan that this job was begun with; choose another --output")
+    if storage.sha256_of(job_dir.plan) != job.plan_sha256:
+        raise ConfigError(f"{job_dir.plan} is not the plan that this job was begun with; choose another --output")
 
     def check(record: CommitRecord) -> tuple[CommitRecord, str | None]:
         return record, verify_commit(job_dir, record)
@@ -63,29 +63,29 @@ def take_stock(output: str, job: JobFile, say: Callable[[str], None]) -> set[str
     return committed
 
 
-def reopen(output: str, missing: Sequence[str]) -> None:
+def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
     """Makes a complete output incomplete, since files of it are `missing`, so that it is made again from its commits.
 
     Raises:
         ConfigError: Files that it would be made from are gone as well.
     """
-    job_dir = storage.join(output, "_job")
+    job_dir = output.job
     lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
     if lost:
         raise ConfigError(
             f"{output} lacks {', '.join(missing[:_SHOWN])}, and of {counted(len(lost), 'unit')} what it would be made "
-            f"from ({lost[0]}); restore that, or remove {storage.join(output, COMPLETED)} and run the same command to "
+            f"from ({lost[0]}); restore that, or remove {output.completed} and run the same command to "
             "do those units again, whose rows may then differ"
         )
-    storage.remove(storage.join(output, COMPLETED))
+    storage.remove(output.completed)
 
 
-def retry_failed(output: str, say: Callable[[str], None]) -> set[str]:
+def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
     """Takes back the commits of failed units and forgets what they were suspected of; returns the units.
 
     Bad files have no rows in the plan, so there is nothing to try again: says what to do about them.
     """
-    job_dir = storage.join(output, "_job")
+    job_dir = output.job
     failed = {record.unit_id: record for record in read_commits(job_dir) if record.status == "failed"}
     units = [unit for unit in read_plan(job_dir) if unit.unit_id in failed]
     bad = [unit.uri for unit in units if unit.row_group == NO_ROW_GROUP]
@@ -95,16 +95,16 @@ def retry_failed(output: str, say: Callable[[str], None]) -> set[str]:
         say(f"{counted(len(bad), 'file')} bad when the job was planned: give as --input of a job of its own: {shown}")
     say(f"trying {counted(len(again), 'failed unit')} again" if again else "no unit that failed can be tried again")
     if again:
-        storage.remove(storage.join(output, COMPLETED))
+        storage.remove(output.completed)
         forgive(job_dir, again)
     for unit_id in sorted(again):
         void_commit(job_dir, failed[unit_id], "--retry_failed")
     return again
 
 
-def void_damaged(output: str, say: Callable[[str], None]) -> set[str]:
+def void_damaged(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
     """Reads all committed files, takes back the commits of those that are damaged, and returns their units."""
-    job_dir = storage.join(output, "_job")
+    job_dir = output.job
     damaged = [
         (commit, fault) for _, commit in walk_commits(job_dir) if (fault := verify_commit(job_dir, commit, full=True))
     ]
@@ -113,8 +113,8 @@ def void_damaged(output: str, say: Callable[[str], None]) -> set[str]:
     return {commit.unit_id for commit, _ in damaged}
 
 
-def _void(output: str, record: CommitRecord, fault: str, say: Callable[[str], None]) -> None:
-    if storage.exists(storage.join(output, COMPLETED)):
+def _void(output: OutputFolder, record: CommitRecord, fault: str, say: Callable[[str], None]) -> None:
+    if storage.exists(output.completed):
         raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb that it has")
     say(f"damaged: {fault}; its unit runs again")
-    void_commit(storage.join(output, "_job"), record, fault)
+    void_commit(output.job, record, fault)

@@ -29,10 +29,12 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.execution.reading import UnreadableUnit, read_piece
+from jobs.errors import LedgerBroken, UnreadableUnit
+from jobs.execution.reading import read_piece
 from jobs.ledger import commits
 from jobs.ledger.journal import READING, Journal, Piece, Start, Suspect
 from jobs.plan.units import planned_rows
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, RecordError
 from transforms.rows.columns import READ_STAGE
 from transforms.rows.row import REJECTED_SCHEMA, Rejection
@@ -42,10 +44,6 @@ MAX_FAULTS_IN_A_ROW = 100
 _READ_TRIES = 3
 _READ_DELAY_S = 1.0
 _STAGE = "run"
-
-
-class LedgerBroken(Exception):
-    """A work returned counts that don't add up: a bug, found before anything was committed."""
 
 
 class FaultStreak:
@@ -88,7 +86,7 @@ class UnitRunner:
         streak: Stops the job where the work itself is broken.
     """
 
-    job_dir: str
+    job_dir: JobFolder
     work: Work
     schema: pa.Schema
     config_hash: str

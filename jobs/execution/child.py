@@ -17,18 +17,33 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with(parent_pid: int) -> None:
+    """Has the kernel kill this process when its parent dies, however that dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before we asked
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    _die_with(int(sys.argv[2]))
+
+# ruff: noqa: E402 - Beam takes a second to import, in which the parent may die already.
 from jobs.beam.log import quiet_beam
+from jobs.execution.pipeline import build_work, run_pipeline
+from jobs.execution.worker import spec_from_json
 from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
 
-_PR_SET_PDEATHSIG = 1
 _MAX_MESSAGE = 2000  # well below what a pipe takes in one piece
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the pipeline as ordered and says how it ended."""
-    outcome_fd, parent_pid = int(argv[0]), int(argv[1])
-    _die_with(parent_pid)
+    outcome_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     quiet_beam()
@@ -40,17 +55,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _outcome(orders: dict[str, Any]) -> dict[str, str]:
-    from jobs.execution.pipeline import build_work, run_pipeline
-    from jobs.execution.worker import spec_from_json
-
     try:
         work = build_work(orders["job_name"], orders["options"])
-        if (found := str(getattr(work, "checkpoint_sha256", ""))) != orders["checkpoint_sha256"]:
+        if (found := work.checkpoint_sha256) != orders["checkpoint_sha256"]:
             raise ConfigError(
                 f"the model's weights changed while the job ran (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
                 f"is now {found[:12]}); put the old ones back and run the same command again"
             )
-        run_pipeline(spec_from_json(orders["spec"]), work, orders["runner_args"])
+        run_pipeline(spec_from_json(orders["spec"]), work, orders["beam_args"])
     except ConfigError as error:
         return {"kind": type(error).__name__, "message": str(error)[:_MAX_MESSAGE]}
     except Exception as error:
@@ -59,14 +71,6 @@ def _outcome(orders: dict[str, Any]) -> dict[str, str]:
         traceback.print_exc()
         return {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
     return {"kind": "done", "message": ""}
-
-
-def _die_with(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent dies, however that dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before we asked
-        os._exit(1)
 
 
 if __name__ == "__main__":

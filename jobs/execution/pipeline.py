@@ -16,14 +16,14 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 
 from jobs import storage
-from jobs.execution.worker import RunSpec, Worker, close_shared, names_a_runner, shared
+from jobs.beam.pipelines import open_pipeline
+from jobs.execution.worker import RunSpec, Worker, close_shared, shared
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
+from jobs.storage.folders import JobFolder
 from transforms.work import Unit, Work
 
 _NAMESPACE = "codemill"
@@ -35,7 +35,7 @@ class ReadPlan(beam.DoFn):
     def __init__(self, spec: RunSpec):
         self._spec = spec
 
-    def process(self, job_dir: str) -> Iterator[Unit]:
+    def process(self, job_dir: JobFolder) -> Iterator[Unit]:
         """Reads the plan of the job in `job_dir`."""
         committed = commits.list_commits(job_dir)
         wanted = self._spec.only_units
@@ -64,7 +64,7 @@ class RunUnits(beam.DoFn):
 
     def process(self, unit: Unit) -> None:
         """Submits the unit, unless an earlier attempt was committed in the meantime."""
-        if storage.exists(commits.commit_path(self._spec.job_dir, unit.unit_id)):
+        if storage.exists(self._spec.job_dir.commit(unit.unit_id)):
             return
         self._futures.append(self._worker.submit(unit))
         done = [future for future in self._futures if future.done()]
@@ -96,19 +96,15 @@ def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
 def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:
     """Runs all units that have no commit yet, on the runner that `runner_args` (Beam's own flags) name.
 
-    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines. The result carries the
-    counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and `units_failed`.
+    The result carries the counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and
+    `units_failed`.
 
     Raises:
         ConfigError, StorageFull: The job can't go on (only where the pipeline runs in this process; a remote
             runner wraps errors in its own).
     """
-    options = PipelineOptions(list(runner_args))
-    # The workers need nothing of this process's main module, and pickling it fails in surprising ways.
-    options.view_as(SetupOptions).save_main_session = False
-    runner = None if names_a_runner(runner_args) else FnApiRunner()
     try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        with open_pipeline(runner_args) as pipeline:
             (
                 pipeline
                 | "Job" >> beam.Create([spec.job_dir], reshuffle=False)

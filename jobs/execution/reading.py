@@ -15,18 +15,10 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from jobs import storage
+from jobs.errors import UnreadableUnit
 from jobs.execution.cursors import batch_at
 from jobs.plan.schemas import fit_table
-from model.errors import RecordError
 from transforms.work import Unit
-
-
-class UnreadableUnit(RecordError):
-    """A unit that can't be read, however often one tries: it gets a terminal failed commit.
-
-    Reasons: `input_missing`, `input_changed`, `damaged_input`. A storage that doesn't answer is none of these: its
-    error passes through, and trying again may help.
-    """
 
 
 def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:

@@ -25,95 +25,51 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import IO
 
-import pyarrow as pa
-
+from jobs.errors import StorageFull, WorkerFailed
 from jobs.execution.watchdog import Watchdog
-from jobs.execution.worker import RunSpec, names_a_runner, spec_to_json
+from jobs.execution.worker import Orders, RunSpec, spec_to_json
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
-from jobs.storage import StorageFull, is_unanswered
+from jobs.storage import is_unanswered
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from model.errors import ConfigError
 
-MAX_UNITS_IN_FLIGHT = 2
-MAX_BYTES_IN_FLIGHT = 512_000_000
-ROW_TIMEOUT_S = 1800.0
 MAX_DEATHS_IN_VAIN = 2
 MAX_DEATHS_WITHOUT_COMMIT = 100
 
 _log = logging.getLogger(__name__)
 
 
-class WorkerFailed(Exception):
-    """The worker ended with a bug; its traceback is on standard error."""
-
-
-def run_units(
-    job_dir: str,
-    *,
-    job_name: str,
-    options: Mapping[str, Any],
-    schema: pa.Schema,
-    config_hash: str,
-    checkpoint_sha256: str = "",
-    runner_args: Sequence[str] = (),
-    max_units_in_flight: int = MAX_UNITS_IN_FLIGHT,
-    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
-    row_timeout_s: float = ROW_TIMEOUT_S,
-    only_units: Iterable[str] | None = None,
-) -> None:
+def run_units(spec: RunSpec, orders: Orders) -> None:
     """Runs every unit of the frozen plan that has no commit yet; returns when all have one.
-
-    Args:
-        job_dir: The job's folder, `OUT/_job`.
-        job_name: The job's module under `jobs`, which has `build_work(options) -> Work`.
-        options: All options, as JSON values; `build_work` gets them in the worker.
-        schema: The columns that units are read with.
-        config_hash: For the commit records.
-        checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
-        runner_args: Beam's own flags. With a `--runner`, that one gets the pipeline and there is no supervisor.
-        max_units_in_flight: Units in flight in one process.
-        max_bytes_in_flight: Their bytes together.
-        row_timeout_s: How long a worker with units in flight may stand still.
-        only_units: Do these units and no others.
 
     Raises:
         ConfigError, StorageFull: The job can't go on; one line says why. What is committed is kept.
         WorkerFailed: A bug.
     """
-    spec = RunSpec(
-        job_dir=job_dir,
-        config_hash=config_hash,
-        schema=schema,
-        max_units_in_flight=max_units_in_flight,
-        max_bytes_in_flight=max_bytes_in_flight,
-        only_units=None if only_units is None else frozenset(only_units),
-    )
-    if not _uncommitted(spec):
+    if not uncommitted(spec):
         return
-    if names_a_runner(runner_args):
-        from jobs.execution.pipeline import build_work, run_pipeline
+    _supervise(spec, orders)
+    check_all_committed(spec)
 
-        run_pipeline(spec, build_work(job_name, options), runner_args)
-    else:
-        orders = {"job_name": job_name, "options": dict(options), "runner_args": list(runner_args)}
-        orders["checkpoint_sha256"] = checkpoint_sha256
-        _supervise(spec, orders, row_timeout_s)
-    left = _uncommitted(spec)
-    if left:
+
+def check_all_committed(spec: RunSpec) -> None:
+    """Raises WorkerFailed where a unit has no commit though all that runs units has ended."""
+    if left := uncommitted(spec):
         raise WorkerFailed(f"{len(left)} units have no commit though the pipeline has ended, first {min(left)}")
 
 
-def _uncommitted(spec: RunSpec) -> set[str]:
+def uncommitted(spec: RunSpec) -> set[str]:
+    """Ids of the units to do that have no commit."""
     wanted = spec.only_units
     planned = {unit.unit_id for unit in read_plan(spec.job_dir) if wanted is None or unit.unit_id in wanted}
     return planned - commits.list_commits(spec.job_dir)
 
 
-def _supervise(spec: RunSpec, orders: Mapping[str, Any], row_timeout_s: float) -> None:
+def _supervise(spec: RunSpec, orders: Orders) -> None:
     # The worker imports the same code as we do, whatever lies in the current folder (hence also -P below).
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -122,7 +78,7 @@ def _supervise(spec: RunSpec, orders: Mapping[str, Any], row_timeout_s: float) -
     committed = len(commits.list_commits(spec.job_dir))
     while True:
         session = journal.new_session(supervised=True)
-        watchdog = Watchdog(spec.job_dir, session, row_timeout_s)
+        watchdog = Watchdog(spec.job_dir, session, orders.row_timeout_s)
         end = _run_child(dataclasses.replace(spec, session=session), orders, environment, watchdog)
         if end.outcome is not None:
             return _conclude(end.outcome)
@@ -166,7 +122,7 @@ class _End:
     stood_still: bool
 
 
-def _run_child(spec: RunSpec, orders: Mapping[str, Any], environment: Mapping[str, str], watchdog: Watchdog) -> _End:
+def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], watchdog: Watchdog) -> _End:
     """Runs one worker to its end."""
     outcome_read, outcome_write = os.pipe()
     with open(outcome_read, "rb") as outcome_file:
@@ -186,7 +142,7 @@ def _run_child(spec: RunSpec, orders: Mapping[str, Any], environment: Mapping[st
             echo = threading.Thread(target=_echo, args=(child.stdout,), name="worker-output", daemon=True)
             echo.start()
             with contextlib.suppress(BrokenPipeError):  # a child that died at once
-                child.stdin.write(json.dumps({**orders, "spec": spec_to_json(spec)}).encode())
+                child.stdin.write(json.dumps({**dataclasses.asdict(orders), "spec": spec_to_json(spec)}).encode())
                 child.stdin.close()
             code = _wait(child, watchdog)
         finally:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 
 from jobs.ledger import heartbeat, journal
+from jobs.storage.folders import JobFolder
 
 _COUNTED = ("tokens_in", "tokens_out")
 
@@ -26,7 +27,7 @@ class Watchdog:
         timeout_s: How long nothing may go on, in seconds.
     """
 
-    def __init__(self, job_dir: str, session: str, timeout_s: float):
+    def __init__(self, job_dir: JobFolder, session: str, timeout_s: float):
         self._job_dir = job_dir
         self._session = session
         self.timeout_s = timeout_s

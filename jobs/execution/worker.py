@@ -24,9 +24,34 @@ from jobs.execution.cursors import close_cursors
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
 from jobs.plan.schemas import schema_from_text, schema_to_text
+from jobs.storage.folders import JobFolder
 from transforms.work import Unit, Work
 
 _log = logging.getLogger(__name__)
+
+
+MAX_UNITS_IN_FLIGHT = 2
+MAX_BYTES_IN_FLIGHT = 512_000_000
+ROW_TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Orders:
+    """How a job's work is made anew where it runs, and what the runner is told besides; JSON values.
+
+    Args:
+        job_name: The job's module under `jobs`, which has `build_work(options) -> Work`; with a dot, any module.
+        options: All options; `build_work` gets them in the worker.
+        checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
+        row_timeout_s: How long a worker with units in flight may hang, in seconds.
+        beam_args: Beam's own flags.
+    """
+
+    job_name: str
+    options: Mapping[str, Any]
+    checkpoint_sha256: str = ""
+    row_timeout_s: float = ROW_TIMEOUT_S
+    beam_args: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +68,11 @@ class RunSpec:
         session: The journal's name of the process, where a supervisor gave it one.
     """
 
-    job_dir: str
+    job_dir: JobFolder
     config_hash: str
     schema: pa.Schema
-    max_units_in_flight: int
-    max_bytes_in_flight: int
+    max_units_in_flight: int = MAX_UNITS_IN_FLIGHT
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     only_units: frozenset[str] | None = None
     session: str | None = None
 
@@ -55,7 +80,7 @@ class RunSpec:
 def spec_to_json(spec: RunSpec) -> dict[str, Any]:
     """A spec as plain JSON values."""
     return {
-        "job_dir": spec.job_dir,
+        "job_dir": str(spec.job_dir),
         "config_hash": spec.config_hash,
         "schema": schema_to_text(spec.schema),
         "max_units_in_flight": spec.max_units_in_flight,
@@ -69,15 +94,11 @@ def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
     """Reads what `spec_to_json` made."""
     only_units = fields["only_units"]
     changed = {
+        "job_dir": JobFolder(fields["job_dir"]),
         "schema": schema_from_text(fields["schema"]),
         "only_units": None if only_units is None else frozenset(only_units),
     }
     return RunSpec(**{**fields, **changed})
-
-
-def names_a_runner(runner_args: Sequence[str]) -> bool:
-    """Whether Beam's flags choose a runner."""
-    return any(arg == "--runner" or arg.startswith("--runner=") for arg in runner_args)
 
 
 class Admission:
@@ -160,7 +181,7 @@ class Worker:
             schema=self.spec.schema,
             config_hash=self.spec.config_hash,
             journal=journal.Journal(job_dir, self.session),
-            max_bytes=float("inf") if getattr(self._work, "whole_row_groups", False) else self._share,
+            max_bytes=float("inf") if self._work.whole_row_groups else self._share,
             suspects=journal.diagnose(journal.read_deaths(job_dir)),
         )
 

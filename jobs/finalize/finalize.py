@@ -20,14 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jobs import storage
-from jobs.beam.log import quiet_beam
+from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
-from jobs.finalize.publishing import COMPLETED
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import (
-    FOLDERS,
     KINDS,
-    DamagedAttempt,
+    Kind,
     MergeSpec,
     ShardPlan,
     ShardPlanner,
@@ -35,13 +33,14 @@ from jobs.finalize.shards import (
     merge_shard,
     read_shard_record,
     remove_stale,
-    shard_path,
 )
 from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commits
+from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.plan.job_file import JobFile, utc_now
 from jobs.plan.units import read_input_files
 from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 
 AFTER_PLAN = register("finalize.after_plan")
@@ -57,14 +56,16 @@ INSIDE_COLLECT = register("finalize.inside_collect")
 
 _THREADS = 16
 
+Merge = Callable[[MergeSpec, Sequence[tuple[Kind, int]]], None]
+
 
 def finalize(
-    output: str,
+    output: OutputFolder,
     job: JobFile,
     *,
     shard_mb: int,
     options: Mapping[str, Any],
-    runner_args: Sequence[str] = (),
+    merge: Merge,
     earlier: Collection[str] = (),
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
@@ -76,7 +77,7 @@ def finalize(
         job: The frozen job.
         shard_mb: Size of a shard in megabytes, at most.
         options: All options, for the card.
-        runner_args: Beam's own flags.
+        merge: Merges the shards that it is given, and returns when all are committed.
         earlier: Units that were committed before this session, for its rates.
         session_s: How long this session's units took together, in seconds.
         still_held: Whether this driver still holds the output's lock.
@@ -87,7 +88,7 @@ def finalize(
         DamagedAttempt: A committed file is missing or damaged.
         ConfigError: Another driver took over.
     """
-    job_dir = storage.join(output, "_job")
+    job_dir = output.job
     totals, planner = Totals(), ShardPlanner(shard_mb * 1_000_000)
     for unit, commit in walk_commits(job_dir):
         totals.add(unit, commit, is_new=unit.unit_id not in earlier)
@@ -96,12 +97,12 @@ def finalize(
     plan = planner.write(job_dir)
     failpoint(AFTER_PLAN)
     spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema)
-    shards = _merge(spec, plan, runner_args)
+    shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
     failpoint(AFTER_MERGE)
     if not still_held():
         raise ConfigError(f"another driver took over {output} (--break_lock); this one stops, nothing is lost")
-    storage.remove(storage.join(output, COMPLETED))
+    storage.remove(output.completed)
     _publish(output, spec, plan, shards)
     failpoint(AFTER_PUBLISH)
     remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
@@ -119,35 +120,34 @@ def finalize(
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
     done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
-    storage.write_bytes(storage.join(output, COMPLETED), json.dumps({**done, "config_hash": job.config_hash}).encode())
+    storage.write_bytes(output.completed, json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
     _collect(job_dir, plan)
     sweep(output)
     return summary
 
 
-def sweep(output: str) -> None:
+def sweep(output: OutputFolder) -> None:
     """Removes the temporary files that killed writers left. Only under the output's lock, with no worker running."""
-    job_dir = storage.join(output, "_job")
-    for folder in (output, job_dir, *(storage.join(output, name) for name in FOLDERS.values())):
+    job_dir = output.job
+    for folder in (output.path, job_dir.path, output.data, output.rejected):
         storage.remove_temporaries(folder)
-    for name in storage.list_names(job_dir):
-        if name != "attempts":  # by far the most folders, and an attempt's files have names of its own from the start
-            storage.remove_temporaries(storage.join(job_dir, name), below=True)
+    for name in storage.list_names(job_dir.path):
+        if (
+            job_dir.join(name) != job_dir.attempts
+        ):  # by far the most folders, and an attempt's files have names of its own from the start
+            storage.remove_temporaries(job_dir.join(name), below=True)
 
 
 # --- merge and publish -----------------------------------------------------------------------------
 
 
-def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list[ShardRecord]:
+def _merge(spec: MergeSpec, plan: ShardPlan, merge: Merge) -> list[ShardRecord]:
     """Merges what isn't merged yet; returns all records, in order."""
     missing = [item for item in plan.items() if read_shard_record(spec, *item) is None]
     if missing:
-        quiet_beam()
-        from jobs.finalize.merge import merge_all
-
         try:
-            merge_all(spec, missing, runner_args)
+            merge(spec, missing)
         except (ConfigError, DamagedAttempt):
             raise
         except Exception:
@@ -155,48 +155,46 @@ def _merge(spec: MergeSpec, plan: ShardPlan, runner_args: Sequence[str]) -> list
             _check_attempts(spec)
             raise
     records = [read_shard_record(spec, *item) for item in plan.items()]
-    assert all(records), "a shard has no commit though its pipeline has ended"
+    assert all(records), "a shard has no commit though its merge has ended"
     return [record for record in records if record is not None]
 
 
 def _check_attempts(spec: MergeSpec) -> None:
     """Raises DamagedAttempt for the first committed file that isn't what its commit says."""
-    from jobs.ledger.commits import verify_commit
-
     for _, commit in walk_commits(spec.job_dir):
         if fault := verify_commit(spec.job_dir, commit, full=True):
             raise DamagedAttempt(fault)
 
 
-def _publish(output: str, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
+def _publish(output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
     def publish_one(record: ShardRecord) -> None:
-        final = storage.join(output, plan.final_path(record.kind, record.index))
-        if not storage.exists(storage.join(spec.job_dir, record.path)):
+        final = output.join(plan.final_path(record.kind, record.index))
+        if not storage.exists(spec.job_dir.join(record.path)):
             if storage.exists(final) and storage.sha256_of(final) == record.sha256:
                 return  # published by an earlier finalizer, which has cleared its own files away
-            storage.remove(shard_path(spec.job_dir, spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
+            storage.remove(spec.job_dir.shard(spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
             record = merge_shard(spec, record.kind, record.index)
-        storage.publish(storage.join(spec.job_dir, record.path), final)
+        storage.publish(spec.job_dir.join(record.path), final)
         failpoint(AFTER_FIRST_PUBLISHED)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="publish") as pool:
         list(pool.map(publish_one, shards))
 
 
-def _write_pages(output: str, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def _write_pages(output: OutputFolder, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     text = json.dumps(summary, indent=1, ensure_ascii=False)
-    storage.write_bytes(storage.join(output, "summary.json"), text.encode())
+    storage.write_bytes(output.summary, text.encode())
     failpoint(AFTER_SUMMARY)
     card = dataset_card(summary, job.final_schema, options)
-    storage.write_bytes(storage.join(output, "README.md"), card.encode())
+    storage.write_bytes(output.card, card.encode())
     failpoint(AFTER_CARD)
-    storage.write_bytes(storage.join(output, "report.html"), html_report(summary).encode())
+    storage.write_bytes(output.report, html_report(summary).encode())
 
 
 # --- collect ---------------------------------------------------------------------------------------
 
 
-def _collect(job_dir: str, plan: ShardPlan) -> None:
+def _collect(job_dir: JobFolder, plan: ShardPlan) -> None:
     """Removes attempts that lost, merges that are published, plans of other shard sizes, and marks of killed workers.
 
     What commits name stays, so that the shards can be cut to another size later.
@@ -204,13 +202,12 @@ def _collect(job_dir: str, plan: ShardPlan) -> None:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
         for unit, commit in walk_commits(job_dir):
             named = {file.path.rpartition("/")[2] for file in commit.files.values()}
-            pool.submit(_remove_others, storage.join(job_dir, "attempts", unit.unit_id), named)
+            pool.submit(_remove_others, job_dir.attempts_of(unit.unit_id), named)
     failpoint(INSIDE_COLLECT)
-    marks = storage.join(job_dir, "journal", "open")
-    for session in storage.list_names(marks):
-        _remove_others(storage.join(marks, session), set())
-    for plan_id in storage.list_names(storage.join(job_dir, "shards")):
-        folder = shard_path(job_dir, plan_id)
+    for session in storage.list_names(job_dir.open_starts):
+        _remove_others(job_dir.open_starts_of(session), set())
+    for plan_id in storage.list_names(job_dir.shards):
+        folder = job_dir.shard(plan_id)
         names = storage.list_names(folder)
         kept = {f"{kind}.parquet" for kind in KINDS} | {name for name in names if name.endswith(".json")}
         _remove_others(folder, kept if plan_id == plan.plan_id else set())

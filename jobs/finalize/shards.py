@@ -26,9 +26,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.errors import DamagedAttempt, MergeCanceled
 from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 from transforms.rows.row import REJECTED_SCHEMA
 
 INSIDE_SHARD = register("finalize.inside_shard")
@@ -37,7 +39,7 @@ AFTER_SHARD_COMMIT = register("finalize.after_shard_commit")
 
 Kind = Literal["train", "rejected"]
 KINDS: tuple[Kind, ...] = ("train", "rejected")
-FOLDERS: Mapping[Kind, str] = {"train": "data", "rejected": "rejected"}
+FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
 _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
 ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers like groups under 100 MB
@@ -55,10 +57,6 @@ SHARD_PLAN_SCHEMA = pa.schema(
         pa.field("sha256", pa.string()),
     ]
 )
-
-
-class DamagedAttempt(Exception):
-    """A committed file is not what its commit says; running the same command again does its unit anew."""
 
 
 class _KindPlan:
@@ -125,30 +123,25 @@ class ShardPlanner:
             if (file := commit.files.get(_FILES_KEY[kind])) is not None:
                 self._plans[kind].add(commit.unit_id, file)
 
-    def write(self, job_dir: str) -> ShardPlan:
+    def write(self, job_dir: JobFolder) -> ShardPlan:
         """Writes the plan under its own hash; the same commits and size give the same one."""
         finished = {kind: plan.finish() for kind, plan in self._plans.items()}
         digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
         plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
         for kind, (data, _) in finished.items():
-            storage.create_if_absent(shard_path(job_dir, plan.plan_id, f"{kind}.parquet"), data)
+            storage.create_if_absent(job_dir.shard(plan.plan_id, f"{kind}.parquet"), data)
         return plan
 
 
-def remove_stale(output: str, current: Collection[str]) -> None:
+def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
     """Removes published shards that aren't among `current` (paths relative to `output`): they are of another cut.
 
     Files of any other name are left alone.
     """
     for folder in FOLDERS.values():
-        for name in storage.list_names(storage.join(output, folder)):
+        for name in storage.list_names(output.join(folder)):
             if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
-                storage.remove(storage.join(output, folder, name))
-
-
-def shard_path(job_dir: str, plan_id: str, name: str = "") -> str:
-    """A file of a shard plan."""
-    return storage.join(job_dir, "shards", plan_id, name) if name else storage.join(job_dir, "shards", plan_id)
+                storage.remove(output.join(folder, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +165,7 @@ class ShardRecord:
 class MergeSpec:
     """What a merge is told; picklable. `schema` is the one of `data/`, with its metadata."""
 
-    job_dir: str
+    job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
 
@@ -180,14 +173,10 @@ class MergeSpec:
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
     """The shard's commit, or None."""
     try:
-        data = storage.read_bytes(shard_path(spec.job_dir, spec.plan_id, f"{kind}-{index:05d}.json"))
+        data = storage.read_bytes(spec.job_dir.shard(spec.plan_id, f"{kind}-{index:05d}.json"))
     except FileNotFoundError:
         return None
     return ShardRecord(**json.loads(data))
-
-
-class MergeGivenUp(Exception):
-    """Another merge failed or the user gave up: this one's result is wanted no more."""
 
 
 def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
@@ -200,13 +189,13 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[]
 
     Raises:
         DamagedAttempt: A unit's file is missing or not what was committed.
-        MergeGivenUp: It is no longer wanted.
+        MergeCanceled: It is no longer wanted.
     """
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
     name = f"{kind}-{index:05d}"
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
-    path = storage.join(spec.job_dir, relative)
+    path = spec.job_dir.join(relative)
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
     tally: Counter[str] = Counter()
     rows = 0
@@ -218,7 +207,7 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[]
     ):
         for group in _row_groups(spec, kind, index, schema):
             if is_over():
-                raise MergeGivenUp(name)
+                raise MergeCanceled(name)
             writer.write_table(group, row_group_size=max(1, group.num_rows))
             rows += group.num_rows
             if kind == "rejected":
@@ -230,7 +219,7 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[]
     record = ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
     )
-    record_path = shard_path(spec.job_dir, spec.plan_id, f"{name}.json")
+    record_path = spec.job_dir.shard(spec.plan_id, f"{name}.json")
     if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):
         found = read_shard_record(spec, kind, index)
         assert found is not None
@@ -255,13 +244,13 @@ def _row_groups(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> I
 
 
 def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
-    path = shard_path(spec.job_dir, spec.plan_id, f"{kind}.parquet")
+    path = spec.job_dir.shard(spec.plan_id, f"{kind}.parquet")
     with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
         return parquet.read_row_group(index).to_pylist() if index < parquet.num_row_groups else []
 
 
-def _unit_tables(job_dir: str, source: Mapping[str, object], schema: pa.Schema) -> Iterator[pa.Table]:
-    path = storage.join(job_dir, str(source["path"]))
+def _unit_tables(job_dir: JobFolder, source: Mapping[str, object], schema: pa.Schema) -> Iterator[pa.Table]:
+    path = job_dir.join(str(source["path"]))
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.errors import IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
-from jobs.finalize.shards import ShardRecord
+from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.inputs import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import planned_rows, read_plan
+from jobs.storage.folders import JobFolder
 from jobs.wording import counted
 from model.engine.metrics import SUMS, ratios
 from transforms.work import Unit
@@ -28,14 +30,6 @@ from transforms.work import Unit
 MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
 _CHUNK_UNITS = 1024
 _LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
-
-
-class LedgerBroken(Exception):
-    """A sum is off: rows or targets were lost or doubled. A bug, never to be published."""
-
-
-class IncompleteJob(Exception):
-    """A unit of the plan has no commit."""
 
 
 @dataclass
@@ -122,7 +116,7 @@ class Totals:
                 raise LedgerBroken(f"{what}: {in_files} in the output files, {committed} in the commits")
 
 
-def walk_commits(job_dir: str) -> Iterator[tuple[Unit, CommitRecord]]:
+def walk_commits(job_dir: JobFolder) -> Iterator[tuple[Unit, CommitRecord]]:
     """All units with their commits, in plan order, some thousand in memory at a time.
 
     Raises:
@@ -134,14 +128,6 @@ def walk_commits(job_dir: str) -> Iterator[tuple[Unit, CommitRecord]]:
             yield from zip(chunk, read_commits(job_dir, [unit.unit_id for unit in chunk]), strict=True)
         except FileNotFoundError as error:
             raise IncompleteJob(f"a unit has no commit: {error.filename or error}") from None
-
-
-def sum_commits(job_dir: str, earlier: Collection[str] = ()) -> Totals:
-    """Sums over all commits; `earlier` are the units that were committed before this session."""
-    totals = Totals()
-    for unit, commit in walk_commits(job_dir):
-        totals.add(unit, commit, is_new=unit.unit_id not in earlier)
-    return totals
 
 
 def rejection_table(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
@@ -233,9 +219,9 @@ _TARGETS: Mapping[str, str] = {
 
 
 def _by_folder(shards: Iterable[ShardRecord]) -> dict[str, list[ShardRecord]]:
-    groups: dict[str, list[ShardRecord]] = {"data": [], "rejected": []}
+    groups: dict[str, list[ShardRecord]] = {folder: [] for folder in FOLDERS.values()}
     for shard in shards:
-        groups["data" if shard.kind == "train" else "rejected"].append(shard)
+        groups[FOLDERS[shard.kind]].append(shard)
     return groups
 
 

@@ -16,26 +16,24 @@ from typing import Final
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 
 from jobs import storage
-from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pieces, write_bucket
+from jobs.beam.pipelines import open_pipeline
+from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pieces, reading_of, write_bucket
 from jobs.ledger.commits import new_attempt_id
 from jobs.plan.inputs import InputFile, Inputs
 
 # A bucket's rows wait in the reader until they are so large together with the others'.
 FLUSH_MB: Final = 32
+MAX_BUCKETS: Final = 65_536
 
 Piece = tuple[InputFile, int, int]
 
 
-def group_on_runner(
-    reading: Reading, inputs: Inputs, folder: str, limit: int | None, beam_args: Sequence[str]
-) -> Outcome:
+def group_on_runner(inputs: Inputs, folder: str, limit: int | None, *, beam_args: Sequence[str]) -> Outcome:
     """Groups on the runner that Beam's flags name; grouped files go to `folder`."""
-    options = PipelineOptions(list(beam_args))
-    options.view_as(SetupOptions).save_main_session = False
-    with beam.Pipeline(options=options) as pipeline:
+    reading = reading_of(inputs, MAX_BUCKETS)
+    with open_pipeline(beam_args) as pipeline:
         (
             pipeline
             | "RowGroups" >> beam.Create(list(pieces(inputs, limit)))

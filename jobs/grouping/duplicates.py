@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.execution.reading import UnreadableUnit, read_piece
 from jobs.plan.units import NO_ROW_GROUP
+from jobs.storage.folders import JobFolder
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
 from transforms.spool import scratch_folder
@@ -119,10 +120,10 @@ class Duplicates:
 
 
 def find_or_make(
-    job_dir: str, schema: pa.Schema, planned: PlannedRows, texts: Texts, *, threshold: float, keep: KeepRule
+    job_dir: JobFolder, schema: pa.Schema, planned: PlannedRows, texts: Texts, *, threshold: float, keep: KeepRule
 ) -> Duplicates:
     """Opens the job's table of clusters, made first where there is none."""
-    path = storage.join(job_dir, FILE)
+    path = job_dir.join(FILE)
     if not storage.exists(path):
         with scratch_folder() as folder:
             clusters = Clusters(folder, len(planned))

@@ -23,7 +23,7 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -32,9 +32,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.execution.worker import names_a_runner
-from jobs.plan.inputs import InputFile, Inputs, expand, read_inputs
+from jobs.plan.input_paths import expand
+from jobs.plan.inputs import InputFile, Inputs, read_inputs
 from jobs.plan.schemas import fit_table
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.spool import scratch_folder
@@ -42,10 +43,9 @@ from transforms.spool import scratch_folder
 BUCKET_MB: Final = 128
 GROUP_MB: Final = 8  # a unit: the last row of each stays part empty, one of about 300
 MAX_BUCKETS: Final = 256  # files that are open at once
-MAX_BUCKETS_ON_A_RUNNER: Final = 65_536
 SPOOL_MB: Final = 64
 _BATCH_ROWS: Final = 128
-FOLDER, MANIFEST = "grouped", "grouped.json"
+FOLDER = "grouped"
 
 # The columns of the grouped files; beside them stands where a row comes from.
 COLUMNS: Final = ColumnOverrides(content="content", path="path", repo_name="repo_name", language="language")
@@ -73,13 +73,17 @@ class Outcome(NamedTuple):
     bad_files: tuple[tuple[str, str], ...]
 
 
+# Brings the rows of a repository together in files in a folder; a limit takes only the first so many rows.
+Spread = Callable[[Inputs, str, int | None], Outcome]
+
+
 def group_by_repository(
     patterns: Sequence[str],
-    job_dir: str,
+    job_dir: JobFolder,
     overrides: ColumnOverrides,
     *,
     limit: int | None = None,
-    beam_args: Sequence[str] = (),
+    spread: Spread,
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, or finds that it is grouped already.
 
@@ -88,12 +92,12 @@ def group_by_repository(
         job_dir: The job's folder.
         overrides: The user's own choice of columns.
         limit: Take only the first so many rows.
-        beam_args: Beam's flags; with a runner among them, that runner groups.
+        spread: How rows come to their buckets: on disk (`group_on_disk`), or on a runner (`jobs.grouping.by_beam`).
 
     Raises:
         ConfigError: The input names nothing, has no repository or path column, or was another when it was grouped.
     """
-    manifest_path = storage.join(job_dir, MANIFEST)
+    manifest_path = job_dir.grouping
     asked = {"input": list(patterns), "columns": _asked_columns(overrides), "limit": limit}
     if storage.exists(manifest_path):
         manifest = json.loads(storage.read_bytes(manifest_path))
@@ -103,19 +107,14 @@ def group_by_repository(
                 "--input, --limit or columns; choose another --output"
             )
         # The folder's name is relative, so that an output can be moved.
-        folder = storage.join(job_dir, manifest["folder"])
+        folder = job_dir.join(manifest["folder"])
         return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
     inputs = read_inputs(expand(patterns), overrides, limit=limit)
     _check_columns(inputs.columns)
     # A folder of its own for each try: what an interrupted one left behind is never read.
     name = storage.join(FOLDER, secrets.token_hex(6))
-    folder = storage.join(job_dir, name)
-    if names_a_runner(beam_args):
-        from jobs.grouping.by_beam import group_on_runner
-
-        outcome = group_on_runner(_reading(inputs, MAX_BUCKETS_ON_A_RUNNER), inputs, folder, limit, beam_args)
-    else:
-        outcome = _group_on_disk(inputs, folder, limit)
+    folder = job_dir.join(name)
+    outcome = spread(inputs, folder, limit)
     if not outcome.rows:
         raise ConfigError(f"the input has no rows: {len(inputs.files)} files")
     bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
@@ -204,7 +203,8 @@ def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, 
                     yield file, number, rows
 
 
-def _reading(inputs: Inputs, max_buckets: int) -> Reading:
+def reading_of(inputs: Inputs, max_buckets: int) -> Reading:
+    """How to read the inputs, into as many buckets as they need."""
     num_bytes = sum(file.num_bytes for file in inputs.files if file.state == "good")
     # Parquet of source shrinks to about a quarter.
     buckets = min(max_buckets, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
@@ -222,9 +222,9 @@ def _reading(inputs: Inputs, max_buckets: int) -> Reading:
     return Reading(inputs.columns, schema, buckets)
 
 
-def _group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
     """Groups by way of local disk: rows are spooled to a file a bucket, then each is sorted and written."""
-    reading = _reading(inputs, MAX_BUCKETS)
+    reading = reading_of(inputs, MAX_BUCKETS)
     bad: list[tuple[str, str]] = []
     rows = 0
     with scratch_folder() as spool_folder, _Spool(reading, spool_folder) as spool:

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import JobFolder
 from transforms.work import Unit, UnitResult
 
 BEFORE_ATTEMPT = register("commit.before_attempt")
@@ -99,13 +100,8 @@ def new_attempt_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def commit_path(job_dir: str, unit_id: str) -> str:
-    """Where the unit's commit stands."""
-    return storage.join(job_dir, "commits", f"{unit_id}.json")
-
-
 def commit_unit(
-    job_dir: str,
+    job_dir: JobFolder,
     unit: Unit,
     attempt_id: str,
     results: UnitResult | Iterable[UnitResult],
@@ -150,7 +146,7 @@ def commit_unit(
 
 
 def commit_failed(
-    job_dir: str,
+    job_dir: JobFolder,
     unit: Unit,
     attempt_id: str,
     reason: str,
@@ -178,12 +174,12 @@ def commit_failed(
     return commit_record(job_dir, record, store=store)
 
 
-def commit_record(job_dir: str, record: CommitRecord, *, store: ModuleType | Any = storage) -> CommitRecord:
+def commit_record(job_dir: JobFolder, record: CommitRecord, *, store: ModuleType | Any = storage) -> CommitRecord:
     """Creates the commit unless there is one; returns the one that stands. May be repeated.
 
     A storage that doesn't answer is asked again: the create may have taken effect or not, and asking settles it.
     """
-    path = commit_path(job_dir, record.unit_id)
+    path = job_dir.commit(record.unit_id)
     for tries_left in range(_TRIES - 1, -1, -1):
         try:
             if store.create_if_absent(path, record.to_json()):
@@ -198,21 +194,13 @@ def commit_record(job_dir: str, record: CommitRecord, *, store: ModuleType | Any
     raise AssertionError("unreachable")
 
 
-def read_commit(job_dir: str, unit_id: str) -> CommitRecord | None:
-    """The unit's commit, or None."""
-    try:
-        return CommitRecord.from_json(storage.read_bytes(commit_path(job_dir, unit_id)))
-    except FileNotFoundError:
-        return None
-
-
-def list_commits(job_dir: str) -> set[str]:
+def list_commits(job_dir: JobFolder) -> set[str]:
     """Ids of all committed units (failed ones too), by one listing."""
-    names = storage.list_names(storage.join(job_dir, "commits"))
+    names = storage.list_names(job_dir.commits)
     return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
 
-def read_commits(job_dir: str, unit_ids: Iterable[str] | None = None) -> Iterator[CommitRecord]:
+def read_commits(job_dir: JobFolder, unit_ids: Iterable[str] | None = None) -> Iterator[CommitRecord]:
     """Reads commits several at once, in the order of `unit_ids` (all of them, sorted, where None).
 
     Raises FileNotFoundError where one of `unit_ids` has no commit.
@@ -222,19 +210,19 @@ def read_commits(job_dir: str, unit_ids: Iterable[str] | None = None) -> Iterato
         # In slices, so that a job of a million units doesn't queue a million futures.
         for start in range(0, len(ordered), 1024):
             for data in pool.map(
-                storage.read_bytes, [commit_path(job_dir, unit_id) for unit_id in ordered[start : start + 1024]]
+                storage.read_bytes, [job_dir.commit(unit_id) for unit_id in ordered[start : start + 1024]]
             ):
                 yield CommitRecord.from_json(data)
 
 
-def verify_commit(job_dir: str, record: CommitRecord, *, full: bool = False) -> str | None:
+def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = False) -> str | None:
     """What is wrong with a commit's files, as a line, or None.
 
     Args:
         full: Also read the files and compare their SHA-256; otherwise only presence and size, which is cheap.
     """
     for file in record.files.values():
-        path = storage.join(job_dir, file.path)
+        path = job_dir.join(file.path)
         try:
             num_bytes, _ = storage.file_info(path)
             if num_bytes != file.bytes:
@@ -246,20 +234,20 @@ def verify_commit(job_dir: str, record: CommitRecord, *, full: bool = False) -> 
     return None
 
 
-def void_commit(job_dir: str, record: CommitRecord, why: str) -> None:
+def void_commit(job_dir: JobFolder, record: CommitRecord, why: str) -> None:
     """Takes back a commit whose files are damaged, so that the unit runs again.
 
     Only for the driver, under its lock and before workers start. The record is kept in `_job/voided`.
     """
     kept = {"why": why, "record": json.loads(record.to_json())}
-    path = storage.join(job_dir, "voided", f"{record.unit_id}-{record.attempt_id}.json")
+    path = job_dir.voided(record.unit_id, record.attempt_id)
     storage.create_if_absent(path, json.dumps(kept, sort_keys=True, indent=1).encode())
-    storage.remove(commit_path(job_dir, record.unit_id))
+    storage.remove(job_dir.commit(record.unit_id))
 
 
-def failpoint_in(path: str, name: str) -> None:
+def failpoint_in(path: str | JobFolder, name: str) -> None:
     """A failpoint whose full disk looks as it would in a write to `path`."""
-    with storage.clear_errors(path):
+    with storage.clear_errors(str(path)):
         failpoint(name)
 
 
@@ -272,7 +260,7 @@ class AttemptFiles:
         store: Where objects go.
     """
 
-    def __init__(self, job_dir: str, prefix: str, store: ModuleType | Any):
+    def __init__(self, job_dir: JobFolder, prefix: str, store: ModuleType | Any):
         self.records: dict[str, FileRecord] = {}
         self._job_dir = job_dir
         self._prefix = prefix
@@ -312,7 +300,7 @@ class AttemptFiles:
             failpoint_in(self._job_dir, passed)
 
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
-        file = self._parts[name].enter_context(self._store.open_output(storage.join(self._job_dir, self._path(name))))
+        file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
         # Read once more by the finalizer and gone with it: the fastest level will do.
         writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
         return file, self._parts[name].enter_context(writer)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from jobs import storage
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 PERIOD_S = 2.0
@@ -61,13 +62,13 @@ class HeartbeatWriter:
 
     def __init__(
         self,
-        job_dir: str,
+        job_dir: JobFolder,
         session: str,
         units: Callable[[], tuple[int, int]],
         figures: Callable[[], Mapping[str, float]],
         period_s: float = PERIOD_S,
     ):
-        self._path = storage.join(job_dir, "heartbeats", f"{session}.json")
+        self._path = job_dir.heartbeat(session)
         self._session = session
         self._units = units
         self._figures = figures
@@ -110,17 +111,17 @@ class HeartbeatWriter:
             _log.exception("no heartbeat: the work's figures failed")
 
 
-def read_heartbeats(job_dir: str) -> list[Heartbeat]:
+def read_heartbeats(job_dir: JobFolder) -> list[Heartbeat]:
     """The last heartbeat of each worker there ever was, oldest first."""
-    names = storage.list_names(storage.join(job_dir, "heartbeats"))
+    names = storage.list_names(job_dir.heartbeats)
     beats = [read_heartbeat(job_dir, name.removesuffix(".json")) for name in names]
     return sorted((beat for beat in beats if beat is not None), key=lambda beat: beat.at)
 
 
-def read_heartbeat(job_dir: str, session: str) -> Heartbeat | None:
+def read_heartbeat(job_dir: JobFolder, session: str) -> Heartbeat | None:
     """The last heartbeat of one worker; None before its first."""
     try:
-        data = storage.read_bytes(storage.join(job_dir, "heartbeats", f"{session}.json"))
+        data = storage.read_bytes(job_dir.heartbeat(session))
     except FileNotFoundError:
         return None
     return Heartbeat(**json.loads(data))

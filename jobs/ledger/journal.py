@@ -34,6 +34,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs import storage
+from jobs.storage.folders import JobFolder
 
 ALONE_DEATHS = 2
 READING = (0, 0)  # where a range of rows stands, of a start in phase `read`
@@ -151,8 +152,8 @@ class Suspect:
 class Journal:
     """The marks of one session."""
 
-    def __init__(self, job_dir: str, session: str):
-        self._folder = storage.join(job_dir, "journal", "open", session)
+    def __init__(self, job_dir: JobFolder, session: str):
+        self._folder = job_dir.open_starts_of(session)
 
     @contextlib.contextmanager
     def started(self, start: Start) -> Iterator[None]:
@@ -174,21 +175,21 @@ def new_session(*, supervised: bool) -> str:
     return f"{_SUPERVISED if supervised else 'worker'}-{uuid.uuid4().hex[:16]}"
 
 
-def open_starts(job_dir: str, session: str) -> list[Start]:
+def open_starts(job_dir: JobFolder, session: str) -> list[Start]:
     """What a session has in flight."""
-    names = storage.list_names(storage.join(job_dir, "journal", "open", session))
+    names = storage.list_names(job_dir.open_starts_of(session))
     return [Start.from_name(name) for name in names]
 
 
-def record_death(job_dir: str, session: str, how: str, *, stood_still: bool = False) -> Death:
+def record_death(job_dir: JobFolder, session: str, how: str, *, stood_still: bool = False) -> Death:
     """Records that a session died, with what it had open; may be repeated (the first record stays)."""
     death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), stood_still)
-    if storage.create_if_absent(_death_path(job_dir, session), _death_to_json(death)):
+    if storage.create_if_absent(job_dir.death(session), _death_to_json(death)):
         return death
     return _read_death(job_dir, session)
 
 
-def forgive(job_dir: str, unit_ids: Collection[str]) -> None:
+def forgive(job_dir: JobFolder, unit_ids: Collection[str]) -> None:
     """Takes these units out of all recorded deaths, so that they are tried as if nothing had happened.
 
     Only for the driver, under its lock and before workers start.
@@ -196,17 +197,19 @@ def forgive(job_dir: str, unit_ids: Collection[str]) -> None:
     for death in read_deaths(job_dir):
         others = tuple(start for start in death.open if start.unit_id not in unit_ids)
         if others != death.open:
-            storage.write_bytes(_death_path(job_dir, death.session), _death_to_json(replace(death, open=others)))
+            storage.write_bytes(job_dir.death(death.session), _death_to_json(replace(death, open=others)))
 
 
-def read_deaths(job_dir: str) -> list[Death]:
+def read_deaths(job_dir: JobFolder) -> list[Death]:
     """All recorded deaths, oldest first."""
-    names = storage.list_names(storage.join(job_dir, "journal", "deaths"))
+    names = storage.list_names(job_dir.deaths)
     deaths = [_read_death(job_dir, name.removesuffix(".json")) for name in names]
     return sorted(deaths, key=lambda death: (death.at, death.session))
 
 
-def record_stale_sessions(job_dir: str, last_beats: Mapping[str, float], now: float, stale_s: float) -> list[Death]:
+def record_stale_sessions(
+    job_dir: JobFolder, last_beats: Mapping[str, float], now: float, stale_s: float
+) -> list[Death]:
     """Records the death of unsupervised sessions that have starts open and no heartbeat for `stale_s` seconds.
 
     Args:
@@ -214,7 +217,7 @@ def record_stale_sessions(job_dir: str, last_beats: Mapping[str, float], now: fl
     """
     recorded = {death.session for death in read_deaths(job_dir)}
     deaths = []
-    for session in storage.list_names(storage.join(job_dir, "journal", "open")):
+    for session in storage.list_names(job_dir.open_starts):
         silent_s = now - last_beats.get(session, now)
         if session.startswith(_SUPERVISED) or session in recorded or silent_s < stale_s:
             continue
@@ -250,17 +253,13 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
     }
 
 
-def _death_path(job_dir: str, session: str) -> str:
-    return storage.join(job_dir, "journal", "deaths", f"{session}.json")
-
-
 def _death_to_json(death: Death) -> bytes:
     opened = [start.to_name() for start in death.open]
     record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.stood_still}
     return json.dumps(record, indent=1).encode()
 
 
-def _read_death(job_dir: str, session: str) -> Death:
-    record = json.loads(storage.read_bytes(_death_path(job_dir, session)))
+def _read_death(job_dir: JobFolder, session: str) -> Death:
+    record = json.loads(storage.read_bytes(job_dir.death(session)))
     opened = tuple(Start.from_name(name) for name in record["open"])
     return Death(session, record["how"], record["at"], opened, record.get("stood_still", False))

@@ -26,6 +26,7 @@ import uuid
 from dataclasses import asdict, dataclass
 
 from jobs import storage
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Holder:
 class Lock:
     """A held lock. Use `acquire` to get one, and `release` it."""
 
-    job_dir: str
+    job_dir: JobFolder
     generation: int
     holder: Holder
 
@@ -74,7 +75,7 @@ class Lock:
         self.release()
 
 
-def acquire(job_dir: str, *, break_lock: bool = False, me: Holder | None = None) -> Lock:
+def acquire(job_dir: JobFolder, *, break_lock: bool = False, me: Holder | None = None) -> Lock:
     """Takes the lock of the job in `job_dir`.
 
     Args:
@@ -99,7 +100,7 @@ def acquire(job_dir: str, *, break_lock: bool = False, me: Holder | None = None)
         break_lock = False  # it was meant for the holder that the user saw
 
 
-def read_holder(job_dir: str, generation: int) -> Holder:
+def read_holder(job_dir: JobFolder, generation: int) -> Holder:
     """Who holds or held the generation."""
     return Holder(**json.loads(storage.read_bytes(_path(job_dir, generation, "json"))))
 
@@ -134,27 +135,27 @@ def provably_dead(holder: Holder, me: Holder) -> bool:
     return _start_ticks(holder.pid) != holder.started
 
 
-def _check_takeover(job_dir: str, holder: Holder, me: Holder, break_lock: bool) -> None:
+def _check_takeover(job_dir: JobFolder, holder: Holder, me: Holder, break_lock: bool) -> None:
     if provably_dead(holder, me):
         _log.warning("taking over %s from a driver that is gone: %s", job_dir, holder)
     elif break_lock:
         _log.warning("breaking the lock on %s held by %s", job_dir, holder)
     else:
         raise ConfigError(
-            f"{job_dir.removesuffix('/_job')} is being written by {holder}; wait for it, choose another --output, or, "
+            f"{os.path.dirname(job_dir.path)} is being written by {holder}; wait for it, choose another --output, or, "
             "where that process is surely gone, add --break_lock"
         )
 
 
-def _current(job_dir: str) -> tuple[int, bool]:
+def _current(job_dir: JobFolder) -> tuple[int, bool]:
     """The highest generation (0: never locked) and whether it was released."""
-    names = storage.list_names(storage.join(job_dir, "lock"))
+    names = storage.list_names(job_dir.lock)
     generation = max((int(name.split(".")[0]) for name in names if name.endswith(".json")), default=0)
     return generation, f"{generation:06d}.released" in names
 
 
-def _path(job_dir: str, generation: int, ending: str) -> str:
-    return storage.join(job_dir, "lock", f"{generation:06d}.{ending}")
+def _path(job_dir: JobFolder, generation: int, ending: str) -> str:
+    return storage.join(job_dir.lock, f"{generation:06d}.{ending}")
 
 
 def _start_ticks(pid: int) -> int | None:

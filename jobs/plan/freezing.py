@@ -19,11 +19,9 @@ from jobs import storage
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, bad, read_inputs
-from jobs.plan.job_file import JOB_FILE, JobFile, hash_config, installed_versions, read_job, utc_now
+from jobs.plan.job_file import JobFile, hash_config, installed_versions, read_job, utc_now
 from jobs.plan.schemas import schema_to_text
 from jobs.plan.units import (
-    INPUTS,
-    PLAN,
     Plan,
     UnitBounds,
     inputs_to_parquet,
@@ -32,6 +30,7 @@ from jobs.plan.units import (
     rejected_rows,
 )
 from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnOverrides
@@ -89,7 +88,7 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
     bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
-    if getattr(work, "whole_row_groups", False):
+    if work.whole_row_groups:
         bounds = UnitBounds.row_groups()
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
     if not plan.units:
@@ -99,7 +98,7 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
 
 def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
     """The sources of the rows that an earlier job rejected; a source that changed since is bad."""
-    before, rows = rejected_rows(output)
+    before, rows = rejected_rows(OutputFolder(output))
     uris, names = [file.uri for file in before], [file.public_name for file in before]
     inputs = read_inputs(uris, overrides, names=names)
     versions = {file.uri: file.version for file in before}
@@ -120,15 +119,15 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
     Raises:
         ConfigError: Another driver, whose lock was broken, wrote another job file in the meantime.
     """
-    job_dir = storage.join(options.output, "_job")
+    job_dir = OutputFolder(options.output).job
     plan_bytes = plan_to_parquet(planned.plan.units, job_dir)
     job = _job_file(planned, job_name, options, checkpoint_sha256, hashlib.sha256(plan_bytes).hexdigest())
-    storage.write_bytes(storage.join(job_dir, PLAN), plan_bytes)
+    storage.write_bytes(job_dir.plan, plan_bytes)
     failpoint(AFTER_PLAN_FILE)
-    storage.write_bytes(storage.join(job_dir, INPUTS), inputs_to_parquet(planned.plan.files, job_dir))
+    storage.write_bytes(job_dir.inputs, inputs_to_parquet(planned.plan.files, job_dir))
     failpoint(AFTER_INPUTS_FILE)
-    if not storage.create_if_absent(storage.join(job_dir, JOB_FILE), job.to_json()):
-        found = read_job(options.output)
+    if not storage.create_if_absent(job_dir.job_file, job.to_json()):
+        found = read_job(OutputFolder(options.output))
         # Or the echo of our own create, whose answer was lost.
         if found is None or found.plan_sha256 != job.plan_sha256:
             raise ConfigError(f"another driver began {options.output} at the same time; run the same command again")

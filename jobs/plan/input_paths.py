@@ -14,12 +14,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobs import storage
+from jobs.storage.folders import COMPLETED, JOB_FOLDER, PAGES, REJECTED, OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
-_JOB_FOLDERS = ("_job", "rejected")
-_JOB_PAGES = ("README.md", "report.html", "summary.json", "COMPLETED")
+_JOB_FOLDERS = (JOB_FOLDER, REJECTED)
+_JOB_PAGES = (*PAGES, COMPLETED)
 _SHOWN_NAMES = 3
 
 
@@ -95,7 +96,7 @@ def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
         pattern = os.path.abspath(pattern.removeprefix("file://"))
     if _is_folder(pattern):
         if _is_output(pattern):
-            pattern = storage.join(pattern, "data")
+            pattern = OutputFolder(pattern).data
         base = local_glob.escape(pattern) if storage.is_local(pattern) else pattern
         names = storage.glob([storage.join(base, "**", f"*{suffix}") for suffix in PARQUET_SUFFIXES])
         return _inputs_among(names, pattern, named, say)
@@ -141,7 +142,8 @@ def _known_output(folder: str, known: dict[str, bool]) -> bool:
 
 
 def _is_output(folder: str) -> bool:
-    return any(storage.exists(storage.join(folder, *mark)) for mark in (("_job", "job.json"), ("COMPLETED",)))
+    output = OutputFolder(folder)
+    return storage.exists(output.job.job_file) or storage.exists(output.completed)
 
 
 def _is_folder(path: str) -> bool:

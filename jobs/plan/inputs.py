@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.plan.input_paths import expand as expand
+from jobs.errors import SchemaMismatch
 from jobs.plan.input_paths import public_names
-from jobs.plan.schemas import SchemaMismatch, unify_schemas
+from jobs.plan.schemas import unify_schemas
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides, resolve_columns
 

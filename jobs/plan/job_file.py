@@ -25,9 +25,9 @@ import pyarrow as pa
 from jobs import storage
 from jobs.options.fields import REQUIRED, OptionSet, changed_options, fields_of, semantic_options
 from jobs.plan.schemas import schema_from_text
+from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
 
-JOB_FILE = "job.json"
 SCHEMA_VERSION = "1"
 _PACKAGES = ("codemill", "apache-beam", "pyarrow", "jax", "flax", "sentencepiece")
 _SHOWN_NAMES = 3
@@ -90,9 +90,9 @@ class JobFile:
         return cls(**{**fields, "projected": tuple(fields["projected"])})
 
 
-def read_job(output: str) -> JobFile | None:
+def read_job(output: OutputFolder) -> JobFile | None:
     """The job whose output this is, or None. Raises ConfigError where its file can't be understood."""
-    path = storage.join(output, "_job", JOB_FILE)
+    path = output.job.job_file
     try:
         return JobFile.from_json(storage.read_bytes(path))
     except FileNotFoundError:
@@ -101,10 +101,10 @@ def read_job(output: str) -> JobFile | None:
         raise ConfigError(f"{path} is not a job file of this version of codemill ({error})") from None
 
 
-def _job_name(output: str) -> str | None:
+def _job_name(output: OutputFolder) -> str | None:
     """Whose output it is, by a job file of any kind: corpus and train have fewer fields."""
     try:
-        fields = json.loads(storage.read_bytes(storage.join(output, "_job", JOB_FILE)))
+        fields = json.loads(storage.read_bytes(output.job.job_file))
     except (FileNotFoundError, ValueError):
         return None
     name = fields.get("job") if isinstance(fields, dict) else None
@@ -133,37 +133,37 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def check_output(output: str, job: str) -> JobFile | None:
+def check_output(output: OutputFolder, job: str) -> JobFile | None:
     """Returns the job to resume, or None where a new one may begin.
 
     Raises:
         ConfigError: The folder is another job's output, or holds files that no job of ours wrote.
     """
-    if storage.is_local(output) and os.path.isfile(output):
+    if storage.is_local(output.path) and os.path.isfile(output):
         raise ConfigError(f"--output {output} is a file; name a folder")
     if (other := _job_name(output)) not in (None, job):
         raise ConfigError(f"{output} is the output of `codemill {other}`; choose another --output")
     found = read_job(output)
     if found is not None:
         return found
-    names = storage.list_names(output)
-    if "COMPLETED" in names and "_job" not in names:
+    names = storage.list_names(output.path)
+    if COMPLETED in names and JOB_FOLDER not in names:
         raise ConfigError(
             f"{output} is a finished dataset without its _job folder, so nothing can be checked or made again; "
             "leave it as it is, or choose another --output"
         )
-    if storage.list_names(storage.join(output, "_job", "commits")):
+    if storage.list_names(output.job.commits):
         raise ConfigError(
-            f"{storage.join(output, '_job', JOB_FILE)} is missing, though units are committed: whose they are can't be "
+            f"{output.job.job_file} is missing, though units are committed: whose they are can't be "
             "told; restore it, or choose another --output"
         )
-    if names and "_job" not in names:
+    if names and JOB_FOLDER not in names:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
         raise ConfigError(f"{output} is not empty and no output of codemill: it holds {shown}; choose another --output")
     return None
 
 
-def check_resume(found: JobFile, output: str, options: OptionSet, checkpoint_sha256: str) -> None:
+def check_resume(found: JobFile, output: OutputFolder, options: OptionSet, checkpoint_sha256: str) -> None:
     """Holds a resumed job to what it was begun with.
 
     Raises:

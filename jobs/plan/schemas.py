@@ -16,11 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.errors import SchemaMismatch
 from transforms.rows.columns import is_text_type
-
-
-class SchemaMismatch(Exception):
-    """Two schemas that no one schema can hold; the text names the column and both types."""
 
 
 def canonical_type(kind: pa.DataType) -> Any:

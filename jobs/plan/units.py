@@ -26,10 +26,9 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.plan.inputs import INPUTS_SCHEMA, InputFile, Inputs, RowGroup
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.work import Unit
-
-PLAN, INPUTS = "plan.parquet", "inputs.parquet"
 
 # CodeGemma's own vocabulary over 300 files of CPython's standard library: 4.81 MB are 1.41 M tokens.
 BYTES_PER_TOKEN = 3.4
@@ -258,26 +257,26 @@ def _named(units: Sequence[Unit]) -> Iterator[Unit]:
 # --- the plan as files -----------------------------------------------------------------------------
 
 
-def _stored(record: dict[str, Any], job_dir: str) -> dict[str, Any]:
+def _stored(record: dict[str, Any], job_dir: JobFolder | None) -> dict[str, Any]:
     """The record of a file or unit as it is frozen: what lies in the job's own folder moves with it."""
-    inside = storage.join(job_dir, "")
+    inside = job_dir.join("") if job_dir else ""
     uri = record["uri"]
-    return {**record, "uri": _INSIDE + uri[len(inside) :]} if job_dir and uri.startswith(inside) else record
+    return {**record, "uri": _INSIDE + uri[len(inside) :]} if inside and uri.startswith(inside) else record
 
 
-def _found(record: dict[str, Any], job_dir: str) -> dict[str, Any]:
+def _found(record: dict[str, Any], job_dir: JobFolder) -> dict[str, Any]:
     """What `_stored` froze, where the job's folder lies now."""
     uri = record["uri"]
-    return {**record, "uri": storage.join(job_dir, uri[len(_INSIDE) :])} if uri.startswith(_INSIDE) else record
+    return {**record, "uri": job_dir.join(uri[len(_INSIDE) :])} if uri.startswith(_INSIDE) else record
 
 
-def plan_to_parquet(units: Iterable[Unit], job_dir: str = "") -> bytes:
+def plan_to_parquet(units: Iterable[Unit], job_dir: JobFolder | None = None) -> bytes:
     """The plan as the bytes of a Parquet file; the same units give the same bytes."""
     records = [_stored(asdict(unit), job_dir) for unit in units]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=PLAN_SCHEMA))
 
 
-def inputs_to_parquet(files: Iterable[InputFile], job_dir: str = "") -> bytes:
+def inputs_to_parquet(files: Iterable[InputFile], job_dir: JobFolder | None = None) -> bytes:
     """The list of input files as the bytes of a Parquet file."""
     records = [_stored(asdict(file), job_dir) for file in files]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=INPUTS_SCHEMA))
@@ -289,9 +288,9 @@ def _parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_plan(job_dir: str) -> Iterator[Unit]:
+def read_plan(job_dir: JobFolder) -> Iterator[Unit]:
     """The frozen plan's units, in plan order, a batch in memory at a time."""
-    with storage.open_input(storage.join(job_dir, PLAN)) as file, pq.ParquetFile(file) as parquet:
+    with storage.open_input(job_dir.plan) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):
             for stored in batch.to_pylist():
                 record = _found(stored, job_dir)
@@ -300,16 +299,16 @@ def read_plan(job_dir: str) -> Iterator[Unit]:
                 yield Unit(**record)
 
 
-def read_input_files(job_dir: str) -> list[InputFile]:
+def read_input_files(job_dir: JobFolder) -> list[InputFile]:
     """The input files that the plan was made of."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(job_dir, INPUTS))))
+    table = pq.read_table(io.BytesIO(storage.read_bytes(job_dir.inputs)))
     return [InputFile(**_found(record, job_dir)) for record in table.to_pylist()]
 
 
 # --- rows that an earlier job rejected -------------------------------------------------------------
 
 
-def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], list[int]]]:
+def rejected_rows(output: OutputFolder) -> tuple[list[InputFile], dict[tuple[str, int], list[int]]]:
     """The rows that a finished job rejected.
 
     Returns:
@@ -318,11 +317,12 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
     Raises:
         ConfigError: `output` is no finished job's, or it rejected no rows.
     """
-    if not storage.exists(storage.join(output, "COMPLETED")):
+    if not storage.exists(output.completed):
         raise ConfigError(f"--retry_rejected {output}: not the output of a finished job; finish that job first")
     rows: dict[tuple[str, int], set[int]] = {}
-    folder = storage.join(output, "rejected")
-    for path in [storage.join(folder, name) for name in storage.list_names(folder) if name.endswith(".parquet")]:
+    for path in [storage.join(output.rejected, name) for name in storage.list_names(output.rejected)]:
+        if not path.endswith(".parquet"):
+            continue
         with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(8192, columns=["kind", "uri", "row_group", "row"]):
                 for record in batch.to_pylist():
@@ -332,7 +332,7 @@ def rejected_rows(output: str) -> tuple[list[InputFile], dict[tuple[str, int], l
         raise ConfigError(f"--retry_rejected {output}: that job rejected no rows; there is nothing to retry")
     names = {name for name, _ in rows}
     try:
-        files = [file for file in read_input_files(storage.join(output, "_job")) if file.public_name in names]
+        files = [file for file in read_input_files(output.job) if file.public_name in names]
     except FileNotFoundError:
         raise ConfigError(
             f"--retry_rejected {output}: what that job rejected are no rows of Parquet files; run it again on them"

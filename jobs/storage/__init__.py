@@ -3,7 +3,7 @@
 `from jobs import storage` gives those functions (`jobs.storage.objects`) and the errors that a user can mend.
 """
 
-from jobs.storage.errors import StorageFull, clear_errors, is_local, is_unanswered, unanswered_line
+from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line
 from jobs.storage.objects import (
     create_if_absent,
     exists,
@@ -22,7 +22,6 @@ from jobs.storage.objects import (
 )
 
 __all__ = [
-    "StorageFull",
     "clear_errors",
     "create_if_absent",
     "exists",

@@ -11,14 +11,11 @@ import errno
 import os
 from collections.abc import Iterator
 
+from jobs.errors import StorageFull
 from model.errors import ConfigError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-
-
-class StorageFull(ConfigError):
-    """No space is left where the job writes. Nothing committed is lost: free some and run the command again."""
 
 
 def is_local(path: str) -> bool:

@@ -68,7 +68,8 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
     Raises:
         ConfigError: No file, or none with a row that can be trained on.
     """
-    from jobs.plan.inputs import expand, read_inputs
+    from jobs.plan.input_paths import expand
+    from jobs.plan.inputs import read_inputs
     from transforms.rows.columns import ColumnOverrides, RejectedRow
 
     inputs = read_inputs(expand(patterns), ColumnOverrides())

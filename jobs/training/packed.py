@@ -164,7 +164,7 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
     import pyarrow.parquet as pq
 
     from jobs import storage
-    from jobs.plan.inputs import expand
+    from jobs.plan.input_paths import expand
 
     groups: list[RowGroup] = []
     packed, others = [], []

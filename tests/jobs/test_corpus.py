@@ -15,6 +15,7 @@ from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from transforms.rows.row import REJECTED_SCHEMA
 
@@ -253,7 +254,7 @@ def test_a_run_killed_while_it_published_leaves_no_shard_of_its_own_cut_behind(t
 
 def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_path, source):
     with (
-        acquire(str(tmp_path / "out" / "_job")),
+        acquire(JobFolder(str(tmp_path / "out" / "_job"))),
         pytest.raises(ConfigError, match=f"written by process {os.getpid()}"),
     ):
         run(Options(source=(str(source),), output=str(tmp_path / "out"), progress="none"))

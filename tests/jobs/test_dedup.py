@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli
+from jobs.storage.folders import OutputFolder
 from tests.jobs import uppercase
 
 WORDS = [f"name{i * 7919 % 613}" for i in range(300)]
@@ -97,7 +98,7 @@ def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_pa
     dedup(tmp_path, [text(), text(), text(10)])
     made = tmp_path / "out/_job/duplicates.parquet"
     before = made.read_bytes()
-    job = read_job(str(tmp_path / "out"))
+    job = read_job(OutputFolder(str(tmp_path / "out")))
     (tmp_path / "in.parquet").unlink()  # nothing of it is read again
     work = build_work({**job.options, "output": str(tmp_path / "out")})
     work.open()
@@ -114,7 +115,7 @@ def test_workers_that_start_at_once_meet_the_same_clusters_and_leave_one_table(t
     dedup(tmp_path, [text(), text(), text(10), text(200)])
     job_dir = tmp_path / "out/_job"
     (job_dir / "duplicates.parquet").unlink()  # as when none has made it yet
-    job = read_job(str(tmp_path / "out"))
+    job = read_job(OutputFolder(str(tmp_path / "out")))
     works = [build_work({**job.options, "output": str(tmp_path / "out")}) for _ in range(4)]
     at_once = threading.Barrier(len(works))
 

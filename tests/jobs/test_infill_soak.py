@@ -22,6 +22,7 @@ import pytest
 
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.storage import failpoints
+from jobs.storage.folders import JobFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -160,7 +161,7 @@ def peaks_of(words):
     job = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     output = words[words.index("--output") + 1]
     while job.poll() is None:
-        workers = [("worker", beat.pid) for beat in read_heartbeats(f"{output}/_job")]
+        workers = [("worker", beat.pid) for beat in read_heartbeats(JobFolder(f"{output}/_job"))]
         for who, pid in [("driver", job.pid), *workers]:
             peaks[who] = max(peaks.get(who, 0.0), peak_mb(pid))
         time.sleep(0.2)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.inspect import Options, run
+from jobs.storage.folders import JobFolder
 from jobs.terminal.show import visible
 from model.errors import ConfigError
 from transforms.rows.row import REJECTED_SCHEMA
@@ -176,7 +177,7 @@ def test_a_job_that_is_not_finished_shows_what_is_committed(tmp_path, capsys):
 
     unit = Unit(unit_id="000000-a", uri="u", version="v", row_group=0, row_start=0, row_count=1, num_bytes=1)
     result = UnitResult(kept=pa.Table.from_pylist([FIM_ROW]), rejected=REJECTED_SCHEMA.empty_table())
-    commit_unit(str(tmp_path / "_job"), unit, new_attempt_id(), result, config_hash="h")
+    commit_unit(JobFolder(str(tmp_path / "_job")), unit, new_attempt_id(), result, config_hash="h")
     assert "return a + b" in shown(capsys, tmp_path)
 
 

@@ -14,7 +14,6 @@ import pytest
 from jobs.cli import main
 from jobs.grouping import repositories
 from jobs.grouping.repositories import COLUMNS, group_by_repository
-from jobs.plan.job_file import JOB_FILE
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import read_fim_document
@@ -147,7 +146,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr("jobs.driver.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
         pack(corpus, out, code=130)
-    assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / JOB_FILE).exists()
+    assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / "job.json").exists()
     monkeypatch.setattr("jobs.grouping.repositories.read_inputs", None)
     pack(corpus, out)
     monkeypatch.undo()
@@ -162,7 +161,7 @@ def test_an_output_that_was_moved_is_resumed_where_it_lies_now(tmp_path, rows, m
     with monkeypatch.context() as patch:
         patch.setattr("jobs.driver.driver._Driver._run_units", interrupt)  # killed when the plan stood
         pack(corpus, tmp_path / "here", code=130)
-    assert (tmp_path / "here" / "_job" / JOB_FILE).exists()
+    assert (tmp_path / "here" / "_job" / "job.json").exists()
     (tmp_path / "here").rename(tmp_path / "there")
     pack(corpus, tmp_path / "there")
     assert packed_rows(tmp_path / "there") == packed_here(corpus, tmp_path / "whole")[0]

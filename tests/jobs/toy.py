@@ -22,8 +22,10 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.supervisor import run_units
+from jobs.execution.worker import Orders, RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError, RecordError
 from transforms.rows.row import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
@@ -36,6 +38,8 @@ CONFIG_HASH = "c0ffee"
 
 
 class ToyWork:
+    whole_row_groups = False
+
     def __init__(self, options: dict):
         self.options = options
         self.checkpoint_sha256 = options.get("weights", "")
@@ -108,7 +112,7 @@ def rejected_row(unit: Unit, row: int) -> dict:
     }
 
 
-def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> str:
+def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> JobFolder:
     """Writes an input file with these row groups, and its plan; returns the job's folder."""
     uri = storage.join(root, "in.parquet")
     sink = pa.BufferOutputStream()
@@ -132,12 +136,12 @@ def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> str:
                     num_bytes=100 * count,
                 )
             )
-    job_dir = storage.join(root, "out", "_job")
-    storage.write_bytes(storage.join(job_dir, "plan.parquet"), plan_to_parquet(units))
+    job_dir = OutputFolder(storage.join(root, "out")).job
+    storage.write_bytes(job_dir.plan, plan_to_parquet(units))
     return job_dir
 
 
-def run_here(job_dir: str, **options) -> list[commits.CommitRecord]:
+def run_here(job_dir: JobFolder, **options) -> list[commits.CommitRecord]:
     """Runs what isn't committed in this process, one unit after the other, without Beam."""
     session = journal.new_session(supervised=True)
     runner = UnitRunner(
@@ -152,19 +156,23 @@ def run_here(job_dir: str, **options) -> list[commits.CommitRecord]:
     return [runner.run(unit) for unit in read_plan(job_dir) if unit.unit_id not in committed]
 
 
-def run_supervised(job_dir: str, *, options: dict | None = None, **bounds) -> None:
+def run_supervised(job_dir: JobFolder, *, options: dict | None = None, **bounds) -> None:
     """Runs the job as a driver does: a Beam pipeline in a child process under the supervisor."""
+    told = {name: bounds.pop(name) for name in ("checkpoint_sha256", "row_timeout_s", "beam_args") if name in bounds}
+    only = bounds.pop("only_units", None)
     run_units(
-        job_dir,
-        job_name="tests.jobs.toy",
-        options=options or {},
-        schema=SCHEMA,
-        config_hash=CONFIG_HASH,
-        **bounds,
+        RunSpec(
+            job_dir=job_dir,
+            schema=SCHEMA,
+            config_hash=CONFIG_HASH,
+            only_units=None if only is None else frozenset(only),
+            **bounds,
+        ),
+        Orders(job_name="tests.jobs.toy", options=options or {}, **told),
     )
 
 
-def outcome(job_dir: str) -> tuple[list[tuple], list[tuple]]:
+def outcome(job_dir: JobFolder) -> tuple[list[tuple], list[tuple]]:
     """What the commits hold, in plan order: kept rows and rejected rows."""
     kept: list[tuple] = []
     rejected: list[tuple] = []
@@ -175,14 +183,15 @@ def outcome(job_dir: str) -> tuple[list[tuple], list[tuple]]:
             ("rejected", rejected, ["row_group", "row", "stage", "reason", "detail"]),
         ):
             if name in record.files:
-                data = storage.read_bytes(storage.join(job_dir, record.files[name].path))
+                data = storage.read_bytes(job_dir.join(record.files[name].path))
                 table = pq.read_table(pa.BufferReader(data))
                 rows += [(record.unit_id, *(row[column] for column in columns)) for row in table.to_pylist()]
     return kept, rejected
 
 
-def main(job_dir: str, how: str, options: str) -> None:
+def main(folder: str, how: str, options: str) -> None:
     """A driver to be killed: `here` without Beam, `supervised` with all of it; options as JSON."""
+    job_dir = JobFolder(folder)
     if how == "here":
         run_here(job_dir, **json.loads(options))
     else:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.execution.attempt import UnitRunner
+from jobs.execution.worker import Orders, RunSpec
 from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
 from jobs.plan.units import read_plan
@@ -58,6 +59,7 @@ class Options(CommonOptions):
 class UppercaseWork:
     options: Options
     checkpoint_sha256: str = ""
+    whole_row_groups: bool = False
 
     @property
     def _overrides(self) -> ColumnOverrides:
@@ -131,22 +133,22 @@ def run(options: Options, beam_args: list[str]) -> int:
     return run_job(NAME, options, beam_args, build_work(all_options(options)))
 
 
-def inline_units(job_dir: str, *, options: Mapping[str, Any], schema: pa.Schema, config_hash: str, **_: Any) -> None:
+def inline_units(spec: RunSpec, orders: Orders) -> None:
     """As `jobs.execution.supervisor.run_units`, in this process and one unit after the other."""
     runner = UnitRunner(
-        job_dir=job_dir,
-        work=build_work(options),
-        schema=schema,
-        config_hash=config_hash,
-        journal=journal.Journal(job_dir, journal.new_session(supervised=True)),
+        job_dir=spec.job_dir,
+        work=build_work(orders.options),
+        schema=spec.schema,
+        config_hash=spec.config_hash,
+        journal=journal.Journal(spec.job_dir, journal.new_session(supervised=True)),
     )
-    committed = commits.list_commits(job_dir)
-    for unit in read_plan(job_dir):
+    committed = commits.list_commits(spec.job_dir)
+    for unit in read_plan(spec.job_dir):
         if unit.unit_id not in committed:
             runner.run(unit)
 
 
-def inline_merges(spec: Any, shards: list, runner_args: Any = ()) -> None:
+def inline_merges(spec: Any, shards: list) -> None:
     """As `jobs.finalize.merge.merge_all`, in this process."""
     from jobs.finalize.shards import merge_shard
 

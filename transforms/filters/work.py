@@ -14,7 +14,7 @@ import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -213,6 +213,9 @@ class FilterWork:
     columns: ColumnOverrides
     limits: RowLimits
     row_workers: int = 0
+
+    whole_row_groups: ClassVar[bool] = False
+    checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         self._pool: RowPool | None = None

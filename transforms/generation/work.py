@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pyarrow as pa
 
@@ -92,6 +92,8 @@ class GenerationWork:
     distinct: bool = True
     rejected_answers: bool = False
     known_text: str = ""
+
+    whole_row_groups: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None

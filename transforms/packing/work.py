@@ -62,6 +62,7 @@ class PackWork:
 
     # A repository stands whole in a row group of the grouped corpus, and must be packed as a whole.
     whole_row_groups: ClassVar[bool] = True
+    checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         self._pool: RowPool | None = None

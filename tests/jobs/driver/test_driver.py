@@ -15,6 +15,7 @@ import pytest
 from jobs.ledger import journal
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.ledger.lock import acquire
+from jobs.storage.folders import JobFolder
 from tests.jobs import uppercase
 
 ROOT = Path(__file__).parents[3]
@@ -184,7 +185,7 @@ def test_an_output_that_is_a_file_is_refused(corpus, output, inline, capfd):
 
 
 def test_a_second_driver_is_told_who_holds_the_output(corpus, output, inline, capfd):
-    with acquire(str(output / "_job")):
+    with acquire(JobFolder(str(output / "_job"))):
         assert run(corpus, output) == 2
     assert f"is being written by process {os.getpid()}" in one_line(capfd)
     assert not (output / "_job" / "job.json").exists()
@@ -353,7 +354,7 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
     while not any(path.is_file() for path in opened.rglob("*~rows~*")):
         assert driver.poll() is None
         time.sleep(0.05)
-    (beat,) = read_heartbeats(str(output / "_job"))
+    (beat,) = read_heartbeats(JobFolder(str(output / "_job")))
     os.killpg(driver.pid, signal.SIGINT)
     time.sleep(0.1)
     if driver.poll() is None:
@@ -368,7 +369,7 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
     assert done.returncode == 0, done.stderr
     assert "rows: 35 = 30 kept + 5 rejected + 0 in failed units" in done.stdout
     assert "taking over" not in done.stderr, "the lock was let go"
-    assert journal.read_deaths(str(output / "_job")) == [], "nobody is blamed"
+    assert journal.read_deaths(JobFolder(str(output / "_job"))) == [], "nobody is blamed"
 
 
 MERGE_FOR_LONG = """

@@ -40,7 +40,7 @@ def rows_of(output: str, folder: str) -> list[dict]:
 
 @pytest.mark.parametrize("pattern", ["in", "in/**/*.parquet", "in/*.parquet in/deep/b.parquet"])
 def test_folders_and_globs_in_a_bucket_name_their_files(bucket, pattern):
-    from jobs.plan.inputs import expand
+    from jobs.plan.input_paths import expand
 
     found = expand([f"{bucket}/{one}" for one in pattern.split()])
     assert set(found) == {f"{bucket}/in/{name}.parquet" for name in ("a", "deep/b", "zero")}

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.driver import progress
-from jobs.driver.progress import Snapshot, Watcher, clock, count_line, figures, fit, follow_job
-from jobs.ledger.commits import CommitRecord, commit_path
+from jobs.driver.progress import Snapshot, Watcher, figures, follow_job
+from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
+from jobs.storage.folders import JobFolder
+from jobs.terminal import display
+from jobs.terminal.display import clock, count_line, fit
 
 
 class Job:
@@ -36,7 +39,7 @@ class Job:
             config_hash="h",
             counts={"rows_in": rows, "rows_rejected": rejected},
         )
-        Path(commit_path(str(self.job_dir), unit_id)).write_bytes(record.to_json())
+        Path(JobFolder(str(self.job_dir)).commit(unit_id)).write_bytes(record.to_json())
 
     def beat(self, session: str, **figures: float) -> None:
         beat = Heartbeat(
@@ -46,7 +49,7 @@ class Job:
         (self.job_dir / "heartbeats" / f"{session}.json").write_text(json.dumps(data))
 
     def watcher(self, units: int = 4, rows: int = 40) -> Watcher:
-        return Watcher(str(self.job_dir), units_total=units, rows_total=rows, now=self.now)
+        return Watcher(JobFolder(str(self.job_dir)), units_total=units, rows_total=rows, now=self.now)
 
 
 @pytest.fixture
@@ -161,14 +164,14 @@ class Terminal(io.StringIO):
 def test_where_there_is_no_terminal_a_last_plain_line_comes(job):
     job.commit("000000-a", 40)
     stream = io.StringIO()
-    with follow_job(str(job.job_dir), units_total=1, rows_total=40, stream=stream):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=1, rows_total=40, stream=stream):
         pass
     assert stream.getvalue() == "[00:00] 1/1 units · 40/40 rows · 0 rejected\n"
 
 
 def test_plain_lines_come_now_and_then(monkeypatch):
     times = iter([0.0, 10.0, 31.0, 31.0, 31.0, 40.0, 50.0, 50.0])
-    lines = progress._Lines(stream := io.StringIO(), now=lambda: next(times))
+    lines = display._Lines(stream := io.StringIO(), now=lambda: next(times))
     for word in ("one", "two", "three"):
         lines.show([word], None)
     lines.close()
@@ -180,7 +183,7 @@ def test_a_terminal_gets_a_bar_with_the_figures(job, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     job.commit("000000-a", 20)
     stream = Terminal()
-    with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=2, rows_total=40, stream=stream):
         pass
     assert "1/2 units · 20/40 rows · 0 rejected" in stream.getvalue() and "\x1b[" in stream.getvalue()
 
@@ -189,7 +192,7 @@ def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "28")
     stream = Terminal()
-    with follow_job(str(job.job_dir), units_total=2, rows_total=40, stream=stream):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=2, rows_total=40, stream=stream):
         pass
     assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
@@ -205,14 +208,14 @@ def test_a_poll_that_fails_in_whatever_way_fails_no_job(job, monkeypatch):
         raise LookupError("a client's own kind of error")
 
     monkeypatch.setattr(Watcher, "poll", broken)
-    with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=(stream := io.StringIO())):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=1, rows_total=1, stream=(stream := io.StringIO())):
         pass
     assert stream.getvalue() == ""
 
 
 def test_none_shows_nothing_at_all(job):
     stream = Terminal()
-    with follow_job(str(job.job_dir), units_total=1, rows_total=1, mode="none", stream=stream):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=1, rows_total=1, mode="none", stream=stream):
         pass
     with count_line("none", "files", stream) as line:
         line.update(1)
@@ -231,7 +234,7 @@ def test_storage_that_fails_for_a_moment_does_not_end_the_job(job, monkeypatch):
     monkeypatch.setattr(Watcher, "poll", failing)
     monkeypatch.setattr(progress, "_POLL_S", 0.001)
     stream = io.StringIO()
-    with follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=stream):
+    with follow_job(JobFolder(str(job.job_dir)), units_total=1, rows_total=1, stream=stream):
         while len(polls) < 3:
             time.sleep(0.001)
     assert "1/1 units" in stream.getvalue()
@@ -240,7 +243,7 @@ def test_storage_that_fails_for_a_moment_does_not_end_the_job(job, monkeypatch):
 def test_the_blocks_own_error_comes_out(job):
     with (
         pytest.raises(KeyError, match="mine"),
-        follow_job(str(job.job_dir), units_total=1, rows_total=1, stream=io.StringIO()),
+        follow_job(JobFolder(str(job.job_dir)), units_total=1, rows_total=1, stream=io.StringIO()),
     ):
         raise KeyError("mine")
 

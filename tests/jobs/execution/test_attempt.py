@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.errors import LedgerBroken
 from jobs.execution import attempt
-from jobs.execution.attempt import FaultStreak, LedgerBroken, WorkBroken
+from jobs.execution.attempt import FaultStreak, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
@@ -26,7 +27,7 @@ def no_delay(monkeypatch):
     monkeypatch.setattr(attempt, "_READ_DELAY_S", 0.0)
 
 
-def reasons(job_dir: str) -> list[tuple]:
+def reasons(job_dir: JobFolder) -> list[tuple]:
     return [(row, stage, reason) for _, _, row, stage, reason, _ in toy.outcome(job_dir)[1]]
 
 
@@ -140,10 +141,10 @@ def test_counts_that_dont_add_up_are_found_before_anything_is_committed(tmp_path
     assert commits.list_commits(job_dir) == set()
 
 
-def record_death(job_dir: str, *starts: journal.Start) -> None:
+def record_death(job_dir: JobFolder, *starts: journal.Start) -> None:
     session = journal.new_session(supervised=True)
     for start in starts:
-        storage.write_bytes(storage.join(job_dir, "journal", "open", session, start.to_name()), b"")
+        storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
     journal.record_death(job_dir, session, "SIGKILL")
 
 
@@ -209,14 +210,14 @@ def test_a_journal_that_cant_be_written_is_not_the_rows_fault(tmp_path, monkeypa
 def test_no_mark_stays_behind_after_a_run(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "raise x"], ["b"]])
     toy.run_here(job_dir)
-    opened = storage.join(job_dir, "journal", "open")
+    opened = job_dir.join("journal", "open")
     assert [storage.list_names(storage.join(opened, session)) for session in storage.list_names(opened)] == [[]]
 
 
 # --- pieces, and several row groups in one unit -----------------------------------------------------
 
 
-def runner_of(job_dir: str, **how) -> attempt.UnitRunner:
+def runner_of(job_dir: JobFolder, **how) -> attempt.UnitRunner:
     session = journal.new_session(supervised=True)
     return attempt.UnitRunner(
         job_dir=job_dir,
@@ -290,8 +291,8 @@ def test_in_pieces_too_killers_are_narrowed_down_and_every_row_ends_in_one_state
     assert len(kept) + len(rejected) == len(contents)
 
 
-def started_last(job_dir: str, session: str, mark: journal.Start) -> int:
-    return os.stat(storage.join(job_dir, "journal", "open", session, mark.to_name())).st_mtime_ns
+def started_last(job_dir: JobFolder, session: str, mark: journal.Start) -> int:
+    return os.stat(job_dir.join("journal", "open", session, mark.to_name())).st_mtime_ns
 
 
 def test_of_a_unit_of_several_row_groups_only_the_damaged_ones_are_lost(tmp_path):
@@ -328,10 +329,10 @@ def spoil(uri: str, row_group: int) -> None:
 # --- rows that stand still --------------------------------------------------------------------------
 
 
-def record_standstill(job_dir: str, *starts: journal.Start) -> None:
+def record_standstill(job_dir: JobFolder, *starts: journal.Start) -> None:
     session = journal.new_session(supervised=True)
     for start in starts:
-        storage.write_bytes(storage.join(job_dir, "journal", "open", session, start.to_name()), b"")
+        storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
     journal.record_death(job_dir, session, "no progress for 5 s", stood_still=True)
 
 

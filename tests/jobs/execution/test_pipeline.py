@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jobs import storage
+from jobs.beam.runners import names_a_runner
+from jobs.errors import StorageFull
 from jobs.execution import worker
 from jobs.execution.cursors import MAX_BATCH_ROWS
 from jobs.execution.pipeline import ReadPlan, RunUnits, run_pipeline
-from jobs.execution.worker import Admission, RunSpec, names_a_runner, spec_from_json, spec_to_json
+from jobs.execution.worker import Admission, RunSpec, spec_from_json, spec_to_json
 from jobs.ledger import commits, heartbeat, journal
 from jobs.plan.units import read_plan
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from tests.jobs import toy
 
@@ -26,7 +29,7 @@ def a_new_process():
     worker.close_shared()
 
 
-def spec_for(job_dir: str, **changes) -> RunSpec:
+def spec_for(job_dir: JobFolder, **changes) -> RunSpec:
     spec = RunSpec(
         job_dir=job_dir,
         config_hash=toy.CONFIG_HASH,
@@ -126,10 +129,10 @@ def test_after_the_disk_was_full_no_further_unit_is_begun(tmp_path, monkeypatch)
     log = tmp_path / "log"
 
     def full(path, data):
-        raise storage.StorageFull("no space left")
+        raise StorageFull("no space left")
 
     monkeypatch.setattr(storage, "create_if_absent", full)
-    with pytest.raises(storage.StorageFull):
+    with pytest.raises(StorageFull):
         run_pipeline(spec_for(job_dir), toy.ToyWork({"log": str(log)}))
     assert len(log.read_text().split()) <= 4
 
@@ -232,7 +235,7 @@ def test_suspects_never_share_the_process(tmp_path):
     session = journal.new_session(supervised=True)
     for unit in units[::3]:
         start = journal.Start(unit_id=unit.unit_id, attempt_id="x", begin=0, end=1, phase="rows", alone=False)
-        storage.write_bytes(storage.join(job_dir, "journal", "open", session, start.to_name()), b"")
+        storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
     journal.record_death(job_dir, session, "SIGKILL")
     suspects = {unit.unit_id for unit in units[::3]}
     running: set[str] = set()
@@ -260,9 +263,9 @@ def test_suspects_never_share_the_process(tmp_path):
 
 
 def test_a_spec_survives_the_way_to_the_child():
-    spec = spec_for("gs://b/out/_job", only_units=frozenset({"b", "a"}))
+    spec = spec_for(JobFolder("gs://b/out/_job"), only_units=frozenset({"b", "a"}))
     assert spec_from_json(spec_to_json(spec)) == spec
-    assert spec_from_json(spec_to_json(spec_for("x"))).only_units is None
+    assert spec_from_json(spec_to_json(spec_for(JobFolder("x")))).only_units is None
 
 
 def test_a_runner_is_named_by_either_form_of_the_flag():

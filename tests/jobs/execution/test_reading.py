@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.errors import UnreadableUnit
 from jobs.execution import cursors
 from jobs.execution.cursors import MAX_BATCH_ROWS, close_cursors
-from jobs.execution.reading import UnreadableUnit, read_piece, read_unit
+from jobs.execution.reading import read_piece, read_unit
 from jobs.plan.inputs import read_inputs
 from jobs.plan.schemas import (
     SchemaMismatch,

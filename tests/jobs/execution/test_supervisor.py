@@ -12,8 +12,7 @@ import time
 
 import pytest
 
-from jobs import storage
-from jobs.execution.supervisor import WorkerFailed
+from jobs.errors import StorageFull, WorkerFailed
 from jobs.ledger import commits, heartbeat, journal
 from jobs.storage import failpoints
 from model.errors import ConfigError
@@ -83,7 +82,7 @@ def test_a_worker_killed_inside_a_commit_is_replaced_and_blames_no_row(tmp_path,
 def test_a_disk_full_in_the_worker_reaches_the_user_as_one_line(tmp_path, monkeypatch, capsys):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
     monkeypatch.setenv(failpoints.VARIABLE, f"{commits.AFTER_KEPT}=enospc")
-    with pytest.raises(storage.StorageFull, match="no space left"):
+    with pytest.raises(StorageFull, match="no space left"):
         toy.run_supervised(job_dir)
     assert "Traceback" not in capsys.readouterr().err
     monkeypatch.delenv(failpoints.VARIABLE)
@@ -130,7 +129,7 @@ def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_r
     toy.run_here(expected, sleep_s=0)
     assert toy.outcome(job_dir) == toy.outcome(expected)
     assert journal.read_deaths(job_dir) == []
-    assert all(commits.read_commit(job_dir, unit_id) == record for unit_id, record in before.items())
+    assert {record.unit_id: record for record in commits.read_commits(job_dir, before)} == before
 
 
 @pytest.mark.slow

@@ -9,14 +9,15 @@ import pytest
 from jobs import storage
 from jobs.execution.watchdog import Watchdog
 from jobs.ledger import heartbeat, journal
+from jobs.storage.folders import JobFolder
 
 SESSION = "supervised-1"
 START = journal.Start(unit_id="000001-ab", attempt_id="cafe", begin=0, end=8, phase="rows", alone=False)
 
 
 @pytest.fixture
-def job_dir(tmp_path) -> str:
-    return storage.join(str(tmp_path), "_job")
+def job_dir(tmp_path) -> JobFolder:
+    return JobFolder(storage.join(str(tmp_path), "_job"))
 
 
 @pytest.fixture
@@ -24,11 +25,11 @@ def watchdog(job_dir) -> Watchdog:
     return Watchdog(job_dir, SESSION, timeout_s=60)
 
 
-def begin(job_dir: str, start: journal.Start) -> None:
-    storage.write_bytes(storage.join(job_dir, "journal", "open", SESSION, start.to_name()), b"")
+def begin(job_dir: JobFolder, start: journal.Start) -> None:
+    storage.write_bytes(job_dir.join("journal", "open", SESSION, start.to_name()), b"")
 
 
-def beat(job_dir: str, done: int, **figures: float) -> None:
+def beat(job_dir: JobFolder, done: int, **figures: float) -> None:
     writer = heartbeat.HeartbeatWriter(job_dir, SESSION, lambda: (done, 1), lambda: figures)
     writer.start()
     writer.stop()
@@ -63,7 +64,7 @@ def test_whatever_goes_on_begins_the_time_anew(job_dir, watchdog, step):
         case "a start begins":
             begin(job_dir, dataclasses.replace(START, unit_id="000002-cd"))
         case "a start ends":
-            storage.remove(storage.join(job_dir, "journal", "open", SESSION, START.to_name()))
+            storage.remove(job_dir.join("journal", "open", SESSION, START.to_name()))
         case "a unit is done":
             beat(job_dir, 4, tokens_out=5)
         case "a token comes out":

@@ -22,12 +22,13 @@ import jobs.driver.driver
 import jobs.finalize.finalize
 import jobs.finalize.shards
 import jobs.plan.freezing
+from jobs.errors import DamagedAttempt, IncompleteJob, LedgerBroken
 from jobs.finalize.finalize import finalize
-from jobs.finalize.shards import DamagedAttempt, MergeSpec, ShardPlanner, merge_shard, read_shard_record
-from jobs.finalize.summary import IncompleteJob, LedgerBroken
+from jobs.finalize.shards import MergeSpec, ShardPlanner, merge_shard, read_shard_record
 from jobs.ledger.commits import CommitRecord, FileRecord, read_commits
 from jobs.plan.job_file import read_job
 from jobs.storage import failpoints
+from jobs.storage.folders import JobFolder, OutputFolder
 from tests.jobs import uppercase
 
 FAILPOINTS = failpoints.names("finalize.") + failpoints.names("plan.")
@@ -83,9 +84,9 @@ def hashes(output: Path) -> dict[str, str]:
 
 
 def finalize_again(output: Path, shard_mb: int = 256) -> dict:
-    job = read_job(str(output))
+    job = read_job(OutputFolder(str(output)))
     assert job is not None
-    return finalize(str(output), job, shard_mb=shard_mb, options={})
+    return finalize(OutputFolder(str(output)), job, shard_mb=shard_mb, options={}, merge=uppercase.inline_merges)
 
 
 # --- kills -----------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_two_uninterrupted_runs_give_the_same_bytes(corpus, uninterrupted, finis
 
 
 def test_every_shard_has_the_one_schema_with_its_version(finished, monkeypatch):
-    job = read_job(str(finished))
+    job = read_job(OutputFolder(str(finished)))
     for path in (finished / "data").iterdir():
         schema = pq.read_schema(path)
         assert schema.equals(job.final_schema)
@@ -212,10 +213,17 @@ def test_what_killed_writers_left_is_swept_up(finished):
 
 def test_a_driver_that_lost_its_lock_publishes_nothing(finished):
     (finished / "COMPLETED").unlink()
-    job = read_job(str(finished))
+    job = read_job(OutputFolder(str(finished)))
     shutil.rmtree(finished / "data")
     with pytest.raises(Exception, match="another driver took over"):
-        finalize(str(finished), job, shard_mb=256, options={}, still_held=lambda: False)
+        finalize(
+            OutputFolder(str(finished)),
+            job,
+            shard_mb=256,
+            options={},
+            merge=uppercase.inline_merges,
+            still_held=lambda: False,
+        )
     assert not (finished / "data").exists() and not (finished / "COMPLETED").exists()
 
 
@@ -263,8 +271,8 @@ def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec
                 files={"kept": file},
             )
         )
-    plan = planner.write(str(job_dir))
-    return MergeSpec(job_dir=str(job_dir), plan_id=plan.plan_id, schema=schema)
+    plan = planner.write(JobFolder(str(job_dir)))
+    return MergeSpec(job_dir=JobFolder(str(job_dir)), plan_id=plan.plan_id, schema=schema)
 
 
 def test_two_merges_of_a_shard_agree_on_one(tmp_path):
@@ -334,7 +342,7 @@ def flip_a_byte(path: Path) -> None:
 
 def damage(output: Path) -> Path:
     """Damages a unit's file after the fact, its size unchanged, and makes the shards be merged anew."""
-    record = next(r for r in read_commits(str(output / "_job")) if "kept" in r.files)
+    record = next(r for r in read_commits(JobFolder(str(output / "_job"))) if "kept" in r.files)
     path = output / "_job" / record.files["kept"].path
     flip_a_byte(path)
     (output / "COMPLETED").unlink()

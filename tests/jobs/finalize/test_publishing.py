@@ -13,6 +13,7 @@ import pytest
 
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
+from jobs.storage.folders import JobFolder
 from tests.jobs import uppercase
 from transforms.rows.columns import RowLimits, resolve_columns, table_to_rows
 
@@ -75,7 +76,7 @@ def test_public_names_tell_rejected_rows_of_different_files_apart(home):
 
 def test_rows_carry_the_public_name_of_their_file(home):
     assert run(home) == 3
-    unit = next(unit for unit in read_plan(str(home / "out" / "_job")) if unit.row_count)
+    unit = next(unit for unit in read_plan(JobFolder(str(home / "out" / "_job"))) if unit.row_count)
     table = pq.read_table(unit.uri).slice(0, 1)
     (row,) = table_to_rows(table, unit, [0], resolve_columns(table.schema), RowLimits())
     assert row.source.uri == "a/part.parquet" and os.path.isabs(unit.uri)
@@ -191,12 +192,12 @@ def failed(home, capfd) -> Path:
 
 
 def test_failed_units_are_tried_again_and_nothing_else_is_done_twice(failed, capfd):
-    before = {record.unit_id: record for record in commits.read_commits(str(failed / "out" / "_job"))}
+    before = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert run(failed, "--retry_failed") == 3  # for the bad file, which has no units
     said = capfd.readouterr()
     assert "trying 7 failed units again" in said.err
     assert "1 file bad when the job was planned: give as --input of a job of its own" in said.err
-    after = {record.unit_id: record for record in commits.read_commits(str(failed / "out" / "_job"))}
+    after = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert all(after[unit_id] == record for unit_id, record in before.items() if record.status == "done")
     told = uppercase.summary(failed / "out")
     assert told["rows"]["in_failed_units"] == 0 and told["rows"]["planned"] == 70
@@ -226,7 +227,7 @@ def test_a_retry_that_is_interrupted_goes_on_without_the_flag(failed, monkeypatc
 
 
 def test_units_that_crashed_their_worker_while_they_were_read_are_really_tried_again(failed):
-    job_dir = str(failed / "out" / "_job")
+    job_dir = JobFolder(str(failed / "out" / "_job"))
     for record in commits.read_commits(job_dir):
         start = journal.Start(unit_id=record.unit_id, attempt_id="x", begin=0, end=0, phase="read", alone=True)
         for _ in range(journal.ALONE_DEATHS):

@@ -10,10 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.errors import LedgerBroken
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import ShardRecord
-from jobs.finalize.summary import LedgerBroken, Totals, closing_lines, engine_figures, summarize
+from jobs.finalize.summary import Totals, closing_lines, engine_figures, summarize
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.inputs import InputFile

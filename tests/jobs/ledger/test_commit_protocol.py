@@ -27,10 +27,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from jobs.ledger import commits
+from jobs.storage.folders import JobFolder
 from transforms.rows.row import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
-JOB_DIR = "sim://out/_job"
+JOB_DIR = JobFolder("sim://out/_job")
 UNITS = [
     Unit(unit_id=f"{n:06d}-sim", uri="in", version="1", row_group=n, row_start=0, row_count=3, num_bytes=1)
     for n in range(3)
@@ -157,7 +158,7 @@ class CommitProtocol(RuleBasedStateMachine):
         self.dataset: list[tuple] | None = None
 
     def commit_of(self, unit: Unit) -> commits.CommitRecord | None:
-        data = self.objects.get(commits.commit_path(JOB_DIR, unit.unit_id))
+        data = self.objects.get(JOB_DIR.commit(unit.unit_id))
         return None if data is None else commits.CommitRecord.from_json(data)
 
     def running(self) -> list[Attempt]:

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
+from jobs.errors import StorageFull
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
 from jobs.storage import failpoints
+from jobs.storage.folders import JobFolder
 from tests.jobs import toy
 
 GROUPS = [["a", "bb", "reject", "ccc"], ["d", "e"], ["f", "reject"]]
@@ -19,7 +21,7 @@ COMMIT_FAILPOINTS = [*failpoints.names("commit."), *failpoints.names("storage.")
 
 
 @pytest.fixture
-def job_dir(tmp_path) -> str:
+def job_dir(tmp_path) -> JobFolder:
     return toy.make_job(str(tmp_path), GROUPS)
 
 
@@ -30,7 +32,7 @@ def undisturbed(tmp_path_factory) -> tuple[list[tuple], list[tuple]]:
     return toy.outcome(job_dir)
 
 
-def unit_and_result(job_dir: str):
+def unit_and_result(job_dir: JobFolder):
     unit = next(read_plan(job_dir))
     with storage.open_input(unit.uri) as file:
         table = pq.ParquetFile(file).read_row_group(0)
@@ -40,12 +42,12 @@ def unit_and_result(job_dir: str):
 def test_a_commit_comes_back_as_it_was_written(job_dir):
     unit, result = unit_and_result(job_dir)
     record = commits.commit_unit(job_dir, unit, "a1", result, config_hash="c", wall_s=1.23456, attempts=2)
-    assert commits.read_commit(job_dir, unit.unit_id) == record
+    assert next(commits.read_commits(job_dir, [unit.unit_id]), None) == record
     assert commits.CommitRecord.from_json(record.to_json()) == record
     assert (record.rows_in, record.wall_s, record.attempts) == (4, 1.235, 2)
     assert record.files["kept"].rows == 3
     assert record.files["rejected"].rows == 1
-    with storage.open_input(storage.join(job_dir, record.files["kept"].path)) as file:
+    with storage.open_input(job_dir.join(record.files["kept"].path)) as file:
         assert pq.read_table(file) == result.kept
 
 
@@ -82,7 +84,6 @@ def test_commits_are_read_in_the_order_that_one_asks_for(job_dir):
     ids = [unit.unit_id for unit in read_plan(job_dir)]
     assert [record.unit_id for record in commits.read_commits(job_dir)] == ids
     assert [record.unit_id for record in commits.read_commits(job_dir, ids[::-1])] == ids[::-1]
-    assert commits.read_commit(job_dir, "000099-none") is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_commits_are_read_in_the_order_that_one_asks_for(job_dir):
 )
 def test_damage_to_a_committed_file_is_found_and_the_unit_can_run_again(job_dir, undisturbed, damage, cheap, full):
     record = toy.run_here(job_dir)[0]
-    path = storage.join(job_dir, record.files["kept"].path)
+    path = job_dir.join(record.files["kept"].path)
     damaged = damage(storage.read_bytes(path))
     storage.remove(path)
     if damaged is not None:
@@ -121,14 +122,14 @@ def test_a_kill_at_any_step_of_a_commit_loses_and_doubles_nothing(job_dir, undis
     assert 0 < len(before) < len(GROUPS)
     toy.run_here(job_dir)
     assert toy.outcome(job_dir) == undisturbed
-    assert all(commits.read_commit(job_dir, unit_id) == record for unit_id, record in before.items())
+    assert {record.unit_id: record for record in commits.read_commits(job_dir, before)} == before
 
 
 @pytest.mark.parametrize("name", COMMIT_FAILPOINTS)
 def test_a_disk_that_fills_up_at_any_step_of_a_commit_stops_the_job_whole(job_dir, undisturbed, name, monkeypatch):
     failpoints._hits.clear()
     monkeypatch.setenv(failpoints.VARIABLE, f"{name}:2=enospc")
-    with pytest.raises(storage.StorageFull, match=r"no space left.*run the same command again"):
+    with pytest.raises(StorageFull, match=r"no space left.*run the same command again"):
         toy.run_here(job_dir)
     toy.run_here(job_dir)
     assert toy.outcome(job_dir) == undisturbed
@@ -139,9 +140,9 @@ def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_go_on(full_d
     random_bytes = random.Random(0).randbytes
     groups = [["x" + random_bytes(24_000).hex()] for _ in range(16)]
     job_dir = toy.make_job(full_disk.removesuffix("disk"), groups)
-    small = storage.join(full_disk, "out", "_job")
-    storage.write_bytes(storage.join(small, "plan.parquet"), storage.read_bytes(storage.join(job_dir, "plan.parquet")))
-    with pytest.raises(storage.StorageFull):
+    small = JobFolder(storage.join(full_disk, "out", "_job"))
+    storage.write_bytes(small.plan, storage.read_bytes(job_dir.plan))
+    with pytest.raises(StorageFull):
         toy.run_here(small)
     assert 0 < len(commits.list_commits(small)) < len(groups)
     subprocess.run(["mount", "-o", "remount,size=8m", full_disk], check=True)

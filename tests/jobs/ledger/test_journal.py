@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from jobs import storage
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.journal import ALONE_DEATHS, Death, Start, Suspect
+from jobs.storage.folders import JobFolder
 
 
 @pytest.fixture
-def job_dir(tmp_path) -> str:
-    return storage.join(str(tmp_path), "_job")
+def job_dir(tmp_path) -> JobFolder:
+    return JobFolder(storage.join(str(tmp_path), "_job"))
 
 
 def start(unit_id="000001-ab", begin=0, end=8, phase="rows", alone=False) -> Start:
@@ -33,9 +34,9 @@ def test_a_starts_name_says_all_of_it(a_start):
     assert Start.from_name(a_start.to_name()) == a_start
 
 
-def leave_open(job_dir: str, session: str, a_start: Start) -> None:
+def leave_open(job_dir: JobFolder, session: str, a_start: Start) -> None:
     """A mark that nobody takes away, as a death leaves it."""
-    storage.write_bytes(storage.join(job_dir, "journal", "open", session, a_start.to_name()), b"")
+    storage.write_bytes(job_dir.join("journal", "open", session, a_start.to_name()), b"")
 
 
 def test_only_what_was_open_at_the_death_is_in_its_record(job_dir):

@@ -10,12 +10,13 @@ import pytest
 
 from jobs import storage
 from jobs.ledger import lock
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 
 @pytest.fixture
-def job_dir(tmp_path) -> str:
-    return storage.join(str(tmp_path), "out", "_job")
+def job_dir(tmp_path) -> JobFolder:
+    return JobFolder(storage.join(str(tmp_path), "out", "_job"))
 
 
 def another(**changes) -> lock.Holder:
@@ -113,7 +114,7 @@ def test_a_create_whose_answer_was_lost_is_recognised_as_ones_own(job_dir, monke
 
 
 def test_the_lock_works_on_gcs(gcs_root):
-    job_dir = storage.join(gcs_root, "out", "_job")
+    job_dir = JobFolder(storage.join(gcs_root, "out", "_job"))
     with lock.acquire(job_dir) as first:
         with pytest.raises(ConfigError):
             lock.acquire(job_dir)

@@ -21,6 +21,7 @@ from jobs.plan.units import (
     read_plan,
     rejected_rows,
 )
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.rows.row import REJECTED_SCHEMA
@@ -381,12 +382,12 @@ def test_the_plan_survives_its_file_and_has_the_same_bytes_each_time(tmp_path):
         data = plan_to_parquet(plan.units)
         assert data == plan_to_parquet(plan.units)
         (tmp_path / "plan.parquet").write_bytes(data)
-        assert tuple(read_plan(str(tmp_path))) == plan.units
+        assert tuple(read_plan(JobFolder(str(tmp_path)))) == plan.units
 
 
 def test_only_a_finished_job_can_be_retried(tmp_path):
     with pytest.raises(ConfigError, match="not the output of a finished job"):
-        rejected_rows(str(tmp_path))
+        rejected_rows(OutputFolder(str(tmp_path)))
 
 
 def test_a_job_that_rejected_nothing_leaves_nothing_to_retry(tmp_path):
@@ -394,7 +395,7 @@ def test_a_job_that_rejected_nothing_leaves_nothing_to_retry(tmp_path):
     (tmp_path / "rejected").mkdir()
     pq.write_table(REJECTED_SCHEMA.empty_table(), tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
     with pytest.raises(ConfigError, match="rejected no rows"):
-        rejected_rows(str(tmp_path))
+        rejected_rows(OutputFolder(str(tmp_path)))
 
 
 def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
@@ -404,7 +405,7 @@ def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
     table = pa.Table.from_pylist([record], schema=REJECTED_SCHEMA)
     pq.write_table(table, tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
     with pytest.raises(ConfigError, match="are no rows of Parquet files"):
-        rejected_rows(str(tmp_path))
+        rejected_rows(OutputFolder(str(tmp_path)))
 
 
 def test_a_planned_version_is_the_one_that_reading_will_ask_for(tmp_path):

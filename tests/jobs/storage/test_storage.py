@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
+from jobs.errors import StorageFull
 from model.errors import ConfigError
 
 
@@ -174,18 +175,18 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", full)
     for write in (storage.create_if_absent, storage.write_bytes):
-        with pytest.raises(storage.StorageFull, match=r"no space left.*run the same command again"):
+        with pytest.raises(StorageFull, match=r"no space left.*run the same command again"):
             write(str(tmp_path / "x"), b"data")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_really_full_disk_leaves_nothing_half_created(full_disk):
     filler = storage.join(full_disk, "filler")
-    with pytest.raises(storage.StorageFull), storage.open_output(filler) as file:
+    with pytest.raises(StorageFull), storage.open_output(filler) as file:
         while True:
             file.write(b"x" * 65536)
             file._file.flush()
-    with pytest.raises(storage.StorageFull):
+    with pytest.raises(StorageFull):
         storage.create_if_absent(storage.join(full_disk, "commit.json"), b"x" * 8192)
     assert storage.list_names(full_disk) == ["filler"]
     storage.remove(filler)

@@ -1,0 +1,24 @@
+"""The one way in which a pipeline is opened, whatever runs in it: units, merges or grouping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from jobs.beam.log import quiet_beam
+from jobs.beam.runners import names_a_runner
+
+
+def open_pipeline(beam_args: Sequence[str] = ()) -> beam.Pipeline:
+    """A pipeline on the runner that `beam_args` (Beam's own flags) name.
+
+    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines.
+    """
+    quiet_beam()
+    options = PipelineOptions(list(beam_args))
+    # The workers need nothing of this process's main module, and pickling it fails in surprising ways.
+    options.view_as(SetupOptions).save_main_session = False
+    return beam.Pipeline(runner=None if names_a_runner(beam_args) else FnApiRunner(), options=options)

@@ -1,0 +1,37 @@
+"""The steps of a job on a Beam runner that the user named (`jobs.driver.runners.Runner`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.execution.pipeline import build_work, run_pipeline
+from jobs.execution.supervisor import check_all_committed, uncommitted
+from jobs.execution.worker import Orders, RunSpec
+from jobs.finalize.merge_on_beam import merge_on_beam
+from jobs.finalize.shards import Kind, MergeSpec
+from jobs.grouping.by_beam import group_on_runner
+from jobs.grouping.repositories import Outcome
+from jobs.plan.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class BeamRunner:
+    """A named runner; it replaces the supervisor.
+
+    Args:
+        beam_args: Beam's own flags.
+    """
+
+    beam_args: tuple[str, ...]
+
+    def run_units(self, spec: RunSpec, orders: Orders) -> None:
+        if uncommitted(spec):
+            run_pipeline(spec, build_work(orders.job_name, orders.options), self.beam_args)
+            check_all_committed(spec)
+
+    def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
+        merge_on_beam(spec, shards, self.beam_args)
+
+    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+        return group_on_runner(inputs, folder, limit, beam_args=self.beam_args)

@@ -1,0 +1,61 @@
+"""What runs the parallel steps of a job: this machine, or a Beam runner that the user named.
+
+    step            this machine                            a named runner
+    units           a supervised child (Beam inside it)     the pipeline, in the runner's workers
+    merges          threads of the driver                   a pipeline
+    grouping        files on local disk                     GroupByKey
+
+Beam takes a second to import, so the driver imports it only where a runner is named.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from jobs.beam.runners import names_a_runner
+from jobs.execution import supervisor
+from jobs.execution.worker import Orders, RunSpec
+from jobs.finalize import merge
+from jobs.finalize.shards import Kind, MergeSpec
+from jobs.grouping.repositories import Outcome, group_on_disk
+from jobs.plan.inputs import Inputs
+
+
+class Runner(Protocol):
+    """The parallel steps of a job. Each returns when all of it is committed, and may be repeated after a kill."""
+
+    def run_units(self, spec: RunSpec, orders: Orders) -> None:
+        """Runs every unit of the plan that has no commit. Raises ConfigError, StorageFull, WorkerFailed."""
+        ...
+
+    def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
+        """Merges shards. Raises StorageFull, DamagedAttempt."""
+        ...
+
+    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+        """Brings the rows of each repository together in files in `folder`."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalRunner:
+    """This machine."""
+
+    def run_units(self, spec: RunSpec, orders: Orders) -> None:
+        supervisor.run_units(spec, orders)
+
+    def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
+        merge.merge_all(spec, shards)
+
+    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+        return group_on_disk(inputs, folder, limit)
+
+
+def runner_for(beam_args: Sequence[str]) -> Runner:
+    """The runner that Beam's flags name; this machine where they name none."""
+    if not names_a_runner(beam_args):
+        return LocalRunner()
+    return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))

@@ -1,0 +1,153 @@
+"""A line that changes while a job runs: a live bar in a terminal, a plain line now and then elsewhere.
+
+What doesn't fit the terminal is left off from the right, whole figures at a time; the bar takes what is left over. All
+of it goes to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Literal, Protocol
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+Mode = Literal["auto", "bar", "lines", "none"]
+
+_LINE_S = 30.0  # between plain lines
+_BAR_WIDTH = 24  # columns at most; below a third of it there is none
+_SEPARATOR = " \N{MIDDLE DOT} "
+
+
+def fit(words: Sequence[str], width: int) -> str:
+    """As many of the words as fit in `width` columns, from the first on; the first is cut if it must be.
+
+    >>> fit(["1/4 units", "10/40 rows", "2 rejected"], 24)
+    '1/4 units · 10/40 rows'
+    """
+    line = words[0][:width]
+    for word in words[1:]:
+        longer = f"{line}{_SEPARATOR}{word}"
+        if len(longer) > width:
+            break
+        line = longer
+    return line
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, with hours before them where there are any.
+
+    >>> clock(125.4), clock(3725.4)
+    ('02:05', '1:02:05')
+    """
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"
+
+
+class Display(Protocol):
+    """What shows words in a line, and how far the whole is where that is known (0 to 1)."""
+
+    def show(self, words: Sequence[str], share: float | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Nothing:
+    def show(self, words: Sequence[str], share: float | None) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
+class _Lines:
+    """A plain line, at most every `_LINE_S`, and a last one."""
+
+    def __init__(self, stream: IO[str], now: Callable[[], float] = time.monotonic):
+        self._stream = stream
+        self._now = now
+        self._began = self._last_at = now()
+        self._pending: str | None = None
+
+    def show(self, words: Sequence[str], share: float | None) -> None:
+        self._pending = _SEPARATOR.join(words)
+        if self._now() - self._last_at >= _LINE_S:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        if self._pending is not None:
+            print(f"[{clock(self._now() - self._began)}] {self._pending}", file=self._stream, flush=True)
+            self._pending = None
+            self._last_at = self._now()
+
+
+class _Bar:
+    """A line that is redrawn in place; what others print goes above it."""
+
+    def __init__(self, stream: IO[str]):
+        self._console = Console(file=stream)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
+        self._live.start()
+
+    def show(self, words: Sequence[str], share: float | None) -> None:
+        line = fit(words, self._console.width - 1)
+        left = self._console.width - len(line) - 2
+        if share is None or left < _BAR_WIDTH // 3:
+            self._live.update(Text(line, no_wrap=True))
+            return
+        bar = ProgressBar(total=1.0, completed=share, width=min(left, _BAR_WIDTH))
+        self._live.update(Columns([Text(line, no_wrap=True), bar], padding=(0, 1)))
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def open_display(mode: Mode, stream: IO[str]) -> Display:
+    """The display for a mode; `auto` is a bar where `stream` is a terminal, else lines."""
+    if mode == "none":
+        return _Nothing()
+    return _Bar(stream) if mode == "bar" or (mode == "auto" and stream.isatty()) else _Lines(stream)
+
+
+class CountLine:
+    """How many of something were done so far, where the total isn't known."""
+
+    def __init__(self, display: Display, noun: str):
+        self._display = display
+        self._noun = noun
+        self._shown_at = 0.0
+        self._last: list[str] | None = None
+
+    def update(self, done: int, *words: str) -> None:
+        """Shows the count, ten times a second at most, so that it may be called for each file."""
+        self._last = [f"{done:,} {self._noun}", *words]
+        if time.monotonic() - self._shown_at >= 0.1:
+            self.flush()
+
+    def flush(self) -> None:
+        """Shows the last count."""
+        if self._last is not None:
+            self._display.show(self._last, None)
+            self._shown_at = time.monotonic()
+
+
+@contextmanager
+def count_line(mode: Mode, noun: str, stream: IO[str] | None = None) -> Iterator[CountLine]:
+    """A line that counts while the block runs; `mode` as for `open_display`, standard error if `stream` is None."""
+    display = open_display(mode, stream or sys.stderr)
+    line = CountLine(display, noun)
+    try:
+        yield line
+    finally:
+        line.flush()
+        display.close()
