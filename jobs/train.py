@@ -26,12 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
-from jobs.training.checkpoints import last_checkpoint, load_checkpoint, write_whole
-from jobs.training.data import CorpusSource, Place, Source, batches, read_files
-from jobs.training.packed import PackedSource, open_packed
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from jobs.training.data import Place, Source
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
     from model.training.step import TrainingConfig, TrainState
@@ -124,7 +122,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train runs in one process and takes no Beam options; got {' '.join(beam_args)}")
-    from jobs.training.loop import train
+    from jobs.training.data import batches
+    from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer
 
     folder = _run_folder(options)
@@ -137,7 +136,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     _freeze(options, folder)
     state, place, config = _start(options, tokenizer, folder)
     ready = batches(source, options.batch_rows, place)
-    done = train(options, config, training_config(options), state, ready, folder)
+    settings = LoopSettings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(LoopSettings)})
+    done = train(settings, config, training_config(options), state, ready, folder)
     if done is None:
         print(f"stopped; the same command resumes from {folder / 'checkpoints'}", file=sys.stderr)
         return 0
@@ -168,6 +168,8 @@ def _check_frozen(options: Options, folder: Path) -> None:
 
 def _freeze(options: Options, folder: Path) -> None:
     """Writes the options of a new run."""
+    from jobs.training.checkpoints import write_whole
+
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     frozen = folder / "train.json"
     if not frozen.exists():
@@ -181,6 +183,9 @@ def open_source(options: Options, tokenizer: Tokenizer) -> Source:
     Raises:
         ConfigError: No file, nothing to train on, or rows that were packed for another model.
     """
+    from jobs.training.data import CorpusSource, read_files
+    from jobs.training.packed import PackedSource, open_packed
+
     groups = open_packed(options.input, tokenizer, options.length)
     if groups is None:
         files = read_files(options.input)
@@ -243,6 +248,8 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     import jax
     import jax.numpy as jnp
 
+    from jobs.training.checkpoints import last_checkpoint, load_checkpoint
+    from jobs.training.data import Place
     from model.training.step import new_state
 
     config, training = model_config(options, tokenizer), training_config(options)
@@ -272,6 +279,7 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
 
 def _publish(state: TrainState, config: GemmaConfig, tokenizer: Tokenizer, folder: Path) -> None:
     """Writes the trained model as a checkpoint that any job loads."""
+    from jobs.training.checkpoints import write_whole
     from model.checkpoint import save
     from model.gemma import Gemma
 

@@ -1,4 +1,4 @@
-"""Holds the imports to the layers: jobs -> transforms -> model, and what may import Beam and JAX."""
+"""Holds the imports to the layers: jobs -> transforms -> model, no circles, and what may import Beam and JAX."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ AT_ONCE = {  # answer before Beam and JAX are there; a function may import them 
     "model/errors.py",
     "model/tokenizer.py",
 }
+# What answers --help or a flag error in a moment imports the rest when it is called; everything else at its top.
+MAY_DEFER = {"jobs/cli.py", "jobs/options/command_line.py"}
+MOST_MODULES_IN_A_FOLDER = 20
 BRIDGE = "transforms/generation/engine.py"
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
@@ -123,6 +126,76 @@ def test_a_jobs_module_imports_neither_beam_nor_jax_at_its_top():
         path = ROOT / f"{module.replace('.', '/')}.py"
         roots = imported_roots(path, top_only=True)
         assert not roots & (JAX | {"apache_beam", "pyarrow", "numpy"}), f"{name_of(path)} must answer --help at once"
+
+
+def dotted(path: Path) -> str:
+    return name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def imported_modules(source: str, known: set[str]) -> set[str]:
+    """The modules of the project that a source imports: at its top, in functions, or for type checkers alone."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            while name and name not in known:
+                name = name.rpartition(".")[0]
+            found.add(name)
+    return found - {""}
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import each other, however many there are in between."""
+    reached: dict[str, set[str]] = {}
+    for start in arrows:
+        seen, waiting = set(), list(arrows[start])
+        while waiting:
+            if (module := waiting.pop()) not in seen:
+                seen.add(module)
+                waiting += arrows.get(module, ())
+        reached[start] = seen
+    together = {frozenset({a, *(b for b in reached[a] if a in reached[b])}) for a in arrows if a in reached[a]}
+    return sorted(map(sorted, together))
+
+
+def test_the_walk_finds_circles_that_only_functions_or_type_checkers_close():
+    known = {"a", "a.b", "c"}
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import b\ndef f():\n    import c\n"
+    assert imported_modules(source, known) == {"a.b", "c"}
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    known = {dotted(path) for path in MODULES}
+    arrows = {dotted(path): imported_modules(path.read_text(encoding="utf-8"), known) for path in MODULES}
+    assert circles({name: found - {name} for name, found in arrows.items()}) == []
+
+
+def test_only_what_must_answer_in_a_moment_imports_inside_functions():
+    from jobs.cli import JOBS
+
+    allowed = MAY_DEFER | {f"{module.replace('.', '/')}.py" for module, _ in JOBS.values()}
+    for path in MODULES:
+        if not name_of(path).startswith("jobs/") or name_of(path) in allowed:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        deferred = [
+            node.lineno
+            for function in ast.walk(tree)
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        assert not deferred, f"{name_of(path)} imports inside functions, lines {deferred}; move that to its top"
+
+
+def test_no_folder_is_a_hall():
+    folders = [path.parent for path in MODULES if path.stem != "__init__"]
+    assert [name_of(folder) for folder in set(folders) if folders.count(folder) > MOST_MODULES_IN_A_FOLDER] == []
 
 
 def test_there_is_no_utils_module():

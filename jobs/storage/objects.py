@@ -30,6 +30,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+import fsspec
+
 from jobs.storage.errors import clear_errors, is_local
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.output_file import OutputFile
@@ -275,8 +277,6 @@ def _local(path: str) -> str:
 
 def _remote(path: str) -> Any:
     """The fsspec file system of a URL. Listings are never cached: other processes write here too."""
-    import fsspec
-
     scheme = path.split("://", 1)[0]
     # An emulator has no accounts, and looking for some takes long where there are none.
     account = {"token": "anon"} if scheme in ("gs", "gcs") and os.environ.get("STORAGE_EMULATOR_HOST") else {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import jax
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from jobs.training.data import Place
 from model.errors import ConfigError
-
-if TYPE_CHECKING:
-    from model.training.step import TrainState
+from model.training.step import TrainState
 
 KEPT_CHECKPOINTS: Final = 2
 
@@ -23,10 +26,6 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def save_checkpoint(folder: Path, state: TrainState, place: Place) -> Path:
     """Writes a checkpoint; removes all but the last `KEPT_CHECKPOINTS`."""
-    import jax
-    import numpy as np
-    from safetensors.numpy import save
-
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     arrays = {jax.tree_util.keystr(path): np.array(jax.device_get(leaf), order="C") for path, leaf in leaves}
     path = folder / f"{int(state.step):010d}.safetensors"
@@ -46,9 +45,6 @@ def load_checkpoint(path: Path, shapes: TrainState) -> tuple[TrainState, Place]:
     Raises:
         ConfigError: It is damaged, or of another shape than the options say.
     """
-    import jax
-    from safetensors import SafetensorError, safe_open
-
     wanted = [(jax.tree_util.keystr(where), leaf) for where, leaf in jax.tree_util.tree_flatten_with_path(shapes)[0]]
     try:
         with safe_open(path, framework="numpy") as file:

@@ -15,15 +15,21 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.plan.input_paths import expand
+from jobs.plan.inputs import read_inputs
 from model.errors import ConfigError
-
-if TYPE_CHECKING:
-    from model.tokenizer import Tokenizer
-    from model.training.step import Rows
-    from transforms.fim.training_rows import ExampleRecipe, PackedRow
-    from transforms.rows.row import Row
+from model.tokenizer import Tokenizer
+from model.training.step import Rows
+from transforms.fim.training_rows import ExampleRecipe, PackedRow, rows_of
+from transforms.rows.columns import ColumnOverrides, RejectedRow, RowLimits, table_to_rows
+from transforms.rows.row import Row
+from transforms.work import Unit
 
 
 class Place(NamedTuple):
@@ -56,8 +62,6 @@ class CorpusSource:
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
         """See `Source`; the rows before `start` are made and left out."""
-        from transforms.fim.training_rows import rows_of
-
         made = rows_of(self.files, self.tokenizer, self.recipe, length=self.length, seed=self.seed, epoch=epoch)
         return itertools.islice(made, start, None)
 
@@ -68,10 +72,6 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
     Raises:
         ConfigError: No file, or none with a row that can be trained on.
     """
-    from jobs.plan.input_paths import expand
-    from jobs.plan.inputs import read_inputs
-    from transforms.rows.columns import ColumnOverrides, RejectedRow
-
     inputs = read_inputs(expand(patterns), ColumnOverrides())
     kept: list[Row] = []
     rejected = 0
@@ -96,12 +96,6 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
 
 def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
     """The rows of one Parquet file, good and rejected."""
-    import pyarrow.parquet as pq
-
-    from jobs import storage
-    from transforms.rows.columns import RowLimits, table_to_rows
-    from transforms.work import Unit
-
     used = (columns.content, columns.path, columns.repo_name, columns.language)
     with storage.open_input(file.uri) as handle, pq.ParquetFile(handle) as parquet:
         names = [name for name in used if name in parquet.schema_arrow.names]
@@ -165,10 +159,6 @@ def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tup
 
 
 def _stack(packed: Sequence[PackedRow]) -> Rows:
-    import numpy as np
-
-    from model.training.step import Rows
-
     def stacked(name: str, dtype: Any) -> Any:
         return np.asarray([getattr(row, name) for row in packed], dtype)
 

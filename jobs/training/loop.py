@@ -6,20 +6,36 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jobs.training.checkpoints import save_checkpoint
+from jobs.training.data import Place
+from model.config import GemmaConfig
+from model.training.step import Rows, TrainingConfig, TrainState, train_step
 
-if TYPE_CHECKING:
-    from jobs.train import Options
-    from jobs.training.data import Place
-    from model.config import GemmaConfig
-    from model.training.step import Rows, TrainingConfig, TrainState
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How long and how a run goes on: options of `codemill train`, of the same names."""
+
+    num_steps: int
+    batch_rows: int
+    length: int
+    dtype: str
+    micro_batches: int
+    stop_after_s: float | None
+    checkpoint_every_s: float
+    log_every: int
 
 
 def train(
-    options: Options,
+    settings: LoopSettings,
     config: GemmaConfig,
     training: TrainingConfig,
     state: TrainState,
@@ -29,7 +45,7 @@ def train(
     """Trains to the last step.
 
     Args:
-        options: Steps, stops and what is logged.
+        settings: Steps, stops and what is logged.
         config: The model's shapes.
         training: How the weights are updated.
         state: Where to begin.
@@ -39,30 +55,23 @@ def train(
     Returns:
         The last state; None where it was stopped before.
     """
-    from functools import partial
-
-    import jax
-    import jax.numpy as jnp
-
-    from model.training.step import train_step
-
     is_cpu = jax.devices()[0].platform == "cpu"
-    dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(options.dtype, options.dtype))
+    dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(settings.dtype, settings.dtype))
     step_once = jax.jit(
-        partial(train_step, model=config, training=training, micro_batches=options.micro_batches, dtype=dtype),
+        partial(train_step, model=config, training=training, micro_batches=settings.micro_batches, dtype=dtype),
         donate_argnums=0,
     )
-    log = _Log(options, config, folder / "log.jsonl", first_step=int(state.step))
+    log = _Log(settings, config, folder / "log.jsonl", first_step=int(state.step))
     began = saved = time.monotonic()
     # The loss is read one step late, so that the device never waits for the host.
-    for step in range(int(state.step), options.num_steps):
+    for step in range(int(state.step), settings.num_steps):
         rows, place = next(batches)
         state, metrics = step_once(state, rows)
         log.add(step + 1, rows, metrics)
         now = time.monotonic()
-        is_last = step + 1 == options.num_steps
-        must_stop = options.stop_after_s is not None and now - began >= options.stop_after_s
-        if is_last or must_stop or now - saved >= options.checkpoint_every_s:
+        is_last = step + 1 == settings.num_steps
+        must_stop = settings.stop_after_s is not None and now - began >= settings.stop_after_s
+        if is_last or must_stop or now - saved >= settings.checkpoint_every_s:
             save_checkpoint(folder / "checkpoints", state, place)
             saved = now
         if must_stop and not is_last:
@@ -75,21 +84,21 @@ def train(
 class _Log:
     """Means over the last `log_every` steps, to log.jsonl and to stderr with the time that is left."""
 
-    def __init__(self, options: Options, config: GemmaConfig, path: Path, first_step: int):
-        self.options = options
+    def __init__(self, settings: LoopSettings, config: GemmaConfig, path: Path, first_step: int):
+        self.settings = settings
         self.first_step = first_step
         self.path = path
         self.began = self.since = time.monotonic()
         self.waiting: list[tuple[int, Any, int]] = []
         print(
-            f"{config.num_parameters:,} parameters, {options.num_steps - first_step} steps of "
-            f"{options.batch_rows} x {options.length} tokens",
+            f"{config.num_parameters:,} parameters, {settings.num_steps - first_step} steps of "
+            f"{settings.batch_rows} x {settings.length} tokens",
             file=sys.stderr,
         )
 
     def add(self, step: int, rows: Rows, metrics: dict[str, Any]) -> None:
         self.waiting.append((step, metrics, int((rows.segment_ids > 0).sum())))
-        if step % self.options.log_every == 0 or step == self.options.num_steps:
+        if step % self.settings.log_every == 0 or step == self.settings.num_steps:
             self._write()
 
     def _write(self) -> None:
@@ -107,9 +116,9 @@ class _Log:
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        left = (now - self.began) / (step - self.first_step) * (self.options.num_steps - step)
+        left = (now - self.began) / (step - self.first_step) * (self.settings.num_steps - step)
         print(
-            f"step {step}/{self.options.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
+            f"step {step}/{self.settings.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
             f"{left / 60:.1f} min left",
             file=sys.stderr,
             flush=True,

@@ -13,16 +13,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.plan.input_paths import expand
 from model.errors import ConfigError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from model.tokenizer import Tokenizer
-    from transforms.fim.training_rows import PackedRow
+from model.tokenizer import Tokenizer
+from transforms.fim.training_rows import PackedRow
+from transforms.packing.rows import CONTEXT_LENGTH_KEY, TOKENIZER_KEY
+from transforms.rows.row import derive_seed
 
 SHUFFLE_TOKENS: Final = 16_000_000
 PACKED_COLUMNS: Final = frozenset({"input_ids", "segment_ids", "loss_mask"})
@@ -56,8 +60,6 @@ class PackedSource:
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
         """See `Source`; row groups that lie before `start` aren't read."""
-        from transforms.rows.row import derive_seed
-
         order = list(self.groups)
         random.Random(derive_seed(self.seed, "order", "packed_rows", epoch)).shuffle(order)
         for number, window in enumerate(self._windows(order)):
@@ -86,10 +88,6 @@ class PackedSource:
             yield window
 
     def _row(self, held: _Held, index: int) -> PackedRow:
-        import numpy as np
-
-        from transforms.fim.training_rows import PackedRow
-
         tokens, segment_ids, loss_mask = (
             held.values(name, index) for name in ("input_ids", "segment_ids", "loss_mask")
         )
@@ -113,12 +111,6 @@ class _Held:
     @classmethod
     def read(cls, window: Sequence[RowGroup], *, with_parts: bool) -> _Held:
         """Reads row groups, only the columns that training needs."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
-        from jobs import storage
-
         names = sorted(PACKED_COLUMNS)
         fields = ("token_end", "middle_tokens") if with_parts else ()
         paths = [*names, *(f"parts.list.element.{name}" for name in fields)]
@@ -160,12 +152,6 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
     Raises:
         ConfigError: Rows packed with another vocabulary or to another length, or a mixture with something else.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from jobs import storage
-    from jobs.plan.input_paths import expand
-
     groups: list[RowGroup] = []
     packed, others = [], []
     for uri in expand(patterns):
@@ -191,8 +177,6 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
 
 def _check_packed(uri: str, metadata: dict[bytes, bytes], tokenizer: Tokenizer, length: int) -> None:
     """Holds a file of packed rows to the run's vocabulary and length."""
-    from transforms.packing.rows import CONTEXT_LENGTH_KEY, TOKENIZER_KEY
-
     if TOKENIZER_KEY not in metadata or CONTEXT_LENGTH_KEY not in metadata:
         raise ConfigError(
             f"{uri} has the columns of packed rows but doesn't say which vocabulary its ids are of; "

@@ -10,7 +10,8 @@ from __future__ import annotations
 from transforms.scanning.content import ContentFilter, FilterOutcome
 from transforms.scanning.findings import Finding
 from transforms.scanning.policy import Policy, load_policy
-from transforms.scanning.rules import Rule, RuleSet, load_rules
+from transforms.scanning.rule import Rule, RuleSet
+from transforms.scanning.rules import load_rules
 from transforms.scanning.scanner import Scanner
 
 __all__ = [

@@ -6,13 +6,9 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from re import Match, Pattern
-from typing import TYPE_CHECKING
 
 from transforms.scanning.lexical import Lexical
-
-if TYPE_CHECKING:
-    from transforms.scanning.rules import Rule
-
+from transforms.scanning.rule import Rule
 
 _CODE_LANGUAGES = frozenset(
     {

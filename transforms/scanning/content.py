@@ -15,7 +15,7 @@ from typing import Any
 from transforms.scanning.findings import Finding, resolve_overlaps
 from transforms.scanning.policy import Policy, load_policy
 from transforms.scanning.redaction import redact
-from transforms.scanning.rules import RuleSet
+from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
 from transforms.scanning.syntax import parses
 

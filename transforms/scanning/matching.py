@@ -26,7 +26,8 @@ from re import Match
 
 from transforms.scanning.candidate import Document
 from transforms.scanning.prefixes import literal_prefixes, stays_in_line
-from transforms.scanning.rules import NEAR_GAP_BYTES, Rule
+from transforms.scanning.rule import Rule
+from transforms.scanning.rules import NEAR_GAP_BYTES
 from transforms.scanning.trigger import escape_literal
 
 LOOKAHEAD_BYTES = 64

@@ -23,7 +23,8 @@ from typing import Any
 import yaml
 
 from model.errors import ConfigError
-from transforms.scanning.rules import RuleSet, load_rules
+from transforms.scanning.rule import RuleSet
+from transforms.scanning.rules import load_rules
 from transforms.scanning.safety import MALICIOUS_CODE, SIGNAL_PREFIX
 
 ACTIONS = ("keep", "redact", "drop", "off")

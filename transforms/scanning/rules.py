@@ -21,19 +21,15 @@ Recipes (`recipes.py`) make examples at run time, so no token-shaped literal sta
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import re
 import tomllib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
 from transforms.scanning.folds import FOLDS
-from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
+from transforms.scanning.rule import BESIDE, Rule, RuleSet
+from transforms.scanning.validators.registry import VALIDATORS
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
@@ -45,97 +41,6 @@ _NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
 """Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try
 each."""
 NEAR_GAP_BYTES = 24 + 3 * (6 + 16) + 6
-_BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
-"""What may not stand before and after a value beside a provider's name."""
-_TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """One rule; the module's text describes the fields. `pattern` is the exact expression, complete."""
-
-    id: str
-    type: str
-    pattern: str
-    family: str = "user"
-    near: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    validator: str = ""
-    context: str = ""
-    confidence: float = 0.8
-    specificity: int = 1
-    source: str = ""
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
-    anchored: bool = False
-    hashes: tuple[str, ...] = ()
-    files: str = ""
-    fold: str = ""
-    trigger_pattern: str = ""
-    value: str = ""
-
-    @cached_property
-    def trigger(self) -> Trigger:
-        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
-        the
-        pattern can't be used."""
-        derived = derive_trigger(self.id, self.pattern, self.fold)
-        if self.trigger_pattern:
-            return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
-        if not self.near:
-            return derived
-        words = "|".join(escape_literal(word) for word in self.near)
-        return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
-
-    @cached_property
-    def keyword_bytes(self) -> tuple[bytes, ...]:
-        """The keywords in lower case; of words that begin with another keyword only the shorter one."""
-        words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
-        return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
-
-    @cached_property
-    def value_regex(self) -> re.Pattern[bytes] | None:
-        """The value of a rule with `near`, by itself; None for other rules."""
-        return re.compile((_BESIDE[0] + self.value + _BESIDE[1]).encode("utf-8")) if self.value else None
-
-    @cached_property
-    def term_lengths(self) -> tuple[int, ...]:
-        """Lengths in bytes of a rule of hashed terms (`terms.rule_entry`), longest first; empty for other rules."""
-        shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
-        return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
-
-    @cached_property
-    def value_group(self) -> str | int:
-        """The group that holds the value: `v`, or the whole match."""
-        return "v" if "v" in self.regex.groupindex else 0
-
-    @cached_property
-    def regex(self) -> re.Pattern[bytes]:
-        """The exact expression, over UTF-8 bytes."""
-        return re.compile(self.pattern.encode("utf-8"))
-
-
-@dataclass(frozen=True)
-class RuleSet:
-    """Rules in a fixed order with the hash that a dataset's lineage names them by."""
-
-    rules: tuple[Rule, ...]
-
-    @cached_property
-    def hash(self) -> str:
-        """SHA-256 over everything that the rules say, 16 hex digits."""
-        text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The types that these rules can report, sorted."""
-        return tuple(sorted({rule.type for rule in self.rules}))
-
-    def of_types(self, types: Iterable[str]) -> RuleSet:
-        """The rules that report one of `types`."""
-        wanted = set(types)
-        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))
 
 
 def load_rules(*extra_files: str | Path) -> RuleSet:
@@ -208,12 +113,10 @@ def _token_pattern(token: str, near: tuple[str, ...]) -> str:
     if not near:
         return rf"{_BOUNDARY}(?P<v>{token})(?![A-Za-z0-9_])"
     words = "|".join(re.escape(word) for word in near)
-    return rf"(?i:{words}){_NEAR_GAP}{_BESIDE[0]}(?P<v>{token}){_BESIDE[1]}"
+    return rf"(?i:{words}){_NEAR_GAP}{BESIDE[0]}(?P<v>{token}){BESIDE[1]}"
 
 
 def _check_rule(name: str, rule: Rule) -> None:
-    from transforms.scanning.validators.registry import VALIDATORS
-
     if rule.fold not in FOLDS:
         raise ConfigError(f"{name}: fold {rule.fold!r} is unknown; one of {', '.join(map(repr, FOLDS))}")
     if rule.files not in FILES:

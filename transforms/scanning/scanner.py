@@ -25,7 +25,8 @@ from transforms.scanning.candidate import Candidate, Document, Verdict
 from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
 from transforms.scanning.folds import FOLDS
 from transforms.scanning.matching import Matcher
-from transforms.scanning.rules import FILES, Rule, RuleSet
+from transforms.scanning.rule import Rule, RuleSet
+from transforms.scanning.rules import FILES
 from transforms.scanning.safety import combine_signals
 from transforms.scanning.validators.registry import (
     ASKS_IF_TEXT,

@@ -15,8 +15,9 @@ import random
 import re
 import string
 import uuid
-import zlib
 from collections.abc import Callable
+
+from transforms.scanning.validators.checksums import base62_crc32, bech32_checksum
 
 _HEX = "0123456789abcdef"
 ALPHABETS = {
@@ -72,20 +73,6 @@ def _jwt(rng: random.Random) -> str:
     return ".".join([_segment({"alg": "HS256", "typ": "JWT"}), _segment(claims), fill("{b64url:43}", rng)])
 
 
-def base62_crc32(text: str) -> str:
-    """The six base-62 digits that GitHub and npm append: CRC-32 of the random part (github.blog, 2021-04-05).
-
-    >>> base62_crc32("")
-    '000000'
-    """
-    digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
-    value, out = zlib.crc32(text.encode()), ""
-    for _ in range(6):
-        value, rest = divmod(value, 62)
-        out = digits[rest] + out
-    return out
-
-
 def _crc_token(rng: random.Random) -> str:
     body = fill("{alnum:30}", rng)
     return body + base62_crc32(body)
@@ -122,8 +109,6 @@ def _global_ip(rng: random.Random) -> str:
 
 
 def _bech32(prefix: str, rng: random.Random) -> str:
-    from transforms.scanning.validators.secret_values import bech32_checksum
-
     body = fill("{bech32:52}", rng)
     checksum = bech32_checksum(f"{prefix}1{body}qqqqqq".encode()) ^ 1
     return f"{prefix}1{body}" + "".join(ALPHABETS["bech32"][checksum >> 5 * (5 - i) & 31] for i in range(6))

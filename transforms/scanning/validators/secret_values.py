@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import replace
 
 from transforms.scanning.candidate import Candidate, Verdict
-from transforms.scanning.validators.recipes import base62_crc32
+from transforms.scanning.validators.checksums import base62_crc32, bech32_checksum
 
 _COMMON_PAIRS = frozenset(
     tuple(pair)
@@ -317,30 +317,9 @@ def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
     return candidate.verdict(validated=True) if re.match(rb"ey[\w-]{6,4000}\.[\w-]{10,}", inner) else None
 
 
-_BECH32 = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-
-
 def bech32_key(candidate: Candidate) -> Verdict | None:
     """A key in bech32 whose checksum is right (BIP 173); with a wrong one nothing takes it for a key."""
     return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
-
-
-def bech32_checksum(value: bytes) -> int:
-    """The checksum of a bech32 text in lower case: 1 where it is right (BIP 173).
-
-    >>> bech32_checksum(b"a12uel5l")
-    1
-    """
-    human, _, data = value.rpartition(b"1")
-    words = [byte >> 5 for byte in human] + [0] + [byte & 31 for byte in human] + [_BECH32.find(byte) for byte in data]
-    total = 1
-    for word in words:
-        top = total >> 25
-        total = (total & 0x1FFFFFF) << 5 ^ word
-        for bit, factor in enumerate(_BECH32_GENERATOR):
-            total ^= factor if top >> bit & 1 else 0
-    return total
 
 
 _SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")

@@ -1,0 +1,104 @@
+"""What a rule is, once it is read (`transforms.scanning.rules` reads it): patterns, triggers, and the set of all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
+
+BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
+"""What may not stand before and after a value beside a provider's name."""
+_TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule; `transforms.scanning.rules` describes the fields. `pattern` is the exact expression, complete."""
+
+    id: str
+    type: str
+    pattern: str
+    family: str = "user"
+    near: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    validator: str = ""
+    context: str = ""
+    confidence: float = 0.8
+    specificity: int = 1
+    source: str = ""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    anchored: bool = False
+    hashes: tuple[str, ...] = ()
+    files: str = ""
+    fold: str = ""
+    trigger_pattern: str = ""
+    value: str = ""
+
+    @cached_property
+    def trigger(self) -> Trigger:
+        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
+        the
+        pattern can't be used."""
+        derived = derive_trigger(self.id, self.pattern, self.fold)
+        if self.trigger_pattern:
+            return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
+        if not self.near:
+            return derived
+        words = "|".join(escape_literal(word) for word in self.near)
+        return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
+
+    @cached_property
+    def keyword_bytes(self) -> tuple[bytes, ...]:
+        """The keywords in lower case; of words that begin with another keyword only the shorter one."""
+        words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
+        return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
+
+    @cached_property
+    def value_regex(self) -> re.Pattern[bytes] | None:
+        """The value of a rule with `near`, by itself; None for other rules."""
+        return re.compile((BESIDE[0] + self.value + BESIDE[1]).encode("utf-8")) if self.value else None
+
+    @cached_property
+    def term_lengths(self) -> tuple[int, ...]:
+        """Lengths in bytes of a rule of hashed terms (`terms.rule_entry`), longest first; empty for other rules."""
+        shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
+        return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
+
+    @cached_property
+    def value_group(self) -> str | int:
+        """The group that holds the value: `v`, or the whole match."""
+        return "v" if "v" in self.regex.groupindex else 0
+
+    @cached_property
+    def regex(self) -> re.Pattern[bytes]:
+        """The exact expression, over UTF-8 bytes."""
+        return re.compile(self.pattern.encode("utf-8"))
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Rules in a fixed order with the hash that a dataset's lineage names them by."""
+
+    rules: tuple[Rule, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over everything that the rules say, 16 hex digits."""
+        text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that these rules can report, sorted."""
+        return tuple(sorted({rule.type for rule in self.rules}))
+
+    def of_types(self, types: Iterable[str]) -> RuleSet:
+        """The rules that report one of `types`."""
+        wanted = set(types)
+        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))
