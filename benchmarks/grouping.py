@@ -49,7 +49,9 @@ def write_corpus(folder: Path, copies: int) -> float:
 
 def group(corpus: str, output: str, how: str, passes: int) -> None:
     """Groups in this process, in one of the three ways."""
+    from jobs.driver.runners import runner_for
     from jobs.grouping import repositories
+    from jobs.storage.folders import JobFolder
     from transforms.rows.columns import ColumnOverrides
 
     repositories.BUCKET_MB = 32  # type: ignore[misc]  # so that a small corpus has as many buckets as a large one
@@ -57,7 +59,7 @@ def group(corpus: str, output: str, how: str, passes: int) -> None:
         in_passes(corpus, output, passes)
         return
     beam_args = ["--runner", RUNNER] if how == "one pass" else []
-    repositories.group_by_repository([corpus], output, ColumnOverrides(), beam_args=beam_args)
+    repositories.group_by_repository([corpus], JobFolder(output), ColumnOverrides(), spread=runner_for(beam_args).group)
 
 
 def in_passes(corpus: str, output: str, passes: int) -> None:
@@ -73,7 +75,7 @@ def in_passes(corpus: str, output: str, passes: int) -> None:
     from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand([corpus]), ColumnOverrides())
-    reading = repositories._reading(inputs, repositories.MAX_BUCKETS)
+    reading = repositories.reading_of(inputs, repositories.MAX_BUCKETS)
     for number in range(passes):
         with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
             (

@@ -262,7 +262,7 @@ def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_pa
 
 def test_a_corpus_is_named_as_such_to_a_job_that_would_write_into_it(tmp_path, source):
     with pytest.raises(ConfigError, match="is the output of `codemill corpus`; choose another --output"):
-        check_output(str(made(tmp_path, source)), "infill")
+        check_output(OutputFolder(str(made)(tmp_path, source)), "infill")
 
 
 def test_rejected_files_name_their_source_without_the_makers_folders(tmp_path, source):

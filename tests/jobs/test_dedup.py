@@ -24,7 +24,7 @@ def text(changed: int = 0) -> str:
 def inline(monkeypatch):
     """Units and merges in this process."""
 
-    def units(job_dir, *, job_name, options, **more):
+    def units(spec, orders):
         from jobs.dedup import build_work
 
         def build_and_open(options):
@@ -34,7 +34,7 @@ def inline(monkeypatch):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(uppercase, "build_work", build_and_open)
-            uppercase.inline_units(job_dir, job_name=job_name, options=options, **more)
+            uppercase.inline_units(spec, orders)
 
     monkeypatch.setattr("jobs.execution.supervisor.run_units", units)
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)

@@ -20,7 +20,7 @@ def inline(monkeypatch):
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
-def inline_units(job_dir, *, job_name, options, **more):
+def inline_units(spec, orders):
     """As `uppercase.inline_units`, for the filter job."""
     from jobs.filter import build_work
 
@@ -32,7 +32,7 @@ def inline_units(job_dir, *, job_name, options, **more):
     original = uppercase.build_work
     uppercase.build_work = build_and_open
     try:
-        uppercase.inline_units(job_dir, job_name=job_name, options=options, **more)
+        uppercase.inline_units(spec, orders)
     finally:
         uppercase.build_work = original
 

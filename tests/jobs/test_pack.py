@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli import main
+from jobs.driver.runners import runner_for
 from jobs.grouping import repositories
 from jobs.grouping.repositories import COLUMNS, group_by_repository
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import read_fim_document
@@ -24,6 +26,8 @@ from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.rows.row import content_sha256
 from transforms.scanning import ContentFilter
 from transforms.work import Unit
+
+LOCALLY = runner_for([]).group
 
 
 def source(number: int) -> dict[str, str | None]:
@@ -55,7 +59,7 @@ def pack(corpus, output, *more, code=0):
 
 def packed_here(corpus, job_dir, content_filter=None):
     """What the job would give, without its machinery: grouped, then each row group packed. Rows, and rejected ones."""
-    grouped = group_by_repository([corpus], str(job_dir), ColumnOverrides())
+    grouped = group_by_repository([corpus], JobFolder(str(job_dir)), ColumnOverrides(), spread=LOCALLY)
     work = PackWork(
         tokenizer="embedded",
         recipe=DocumentRecipe(),
@@ -219,7 +223,7 @@ def test_a_repository_over_all_files_is_one_row_group(tmp_path, rows, monkeypatc
     monkeypatch.setattr(repositories, "GROUP_MB", 0.002)
     monkeypatch.setattr(repositories, "SPOOL_MB", 0.001)
     corpus = write_corpus(tmp_path / "corpus", rows, files=8)
-    grouped = group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+    grouped = group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
     places = defaultdict(set)
     count = 0
     for path in sorted((tmp_path / "job" / "grouped").rglob("*.parquet")):
@@ -243,9 +247,15 @@ def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
     (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
     runner = ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
     for limit in (None, 25):
-        on_disk = group_by_repository([corpus], str(tmp_path / f"disk{limit}"), ColumnOverrides(), limit=limit)
+        on_disk = group_by_repository(
+            [corpus], JobFolder(str(tmp_path / f"disk{limit}")), ColumnOverrides(), limit=limit, spread=LOCALLY
+        )
         on_runner = group_by_repository(
-            [corpus], str(tmp_path / f"runner{limit}"), ColumnOverrides(), limit=limit, beam_args=runner
+            [corpus],
+            JobFolder(str(tmp_path / f"runner{limit}")),
+            ColumnOverrides(),
+            limit=limit,
+            spread=runner_for(runner).group,
         )
         assert on_runner.rows == on_disk.rows == (limit or 60)
         assert on_runner.bad_files == on_disk.bad_files
@@ -256,7 +266,7 @@ def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
 def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):
     corpus = write_corpus(tmp_path / "corpus", rows)
     (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
-    grouped = group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+    grouped = group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
     assert [uri.rsplit("/", 1)[-1] for uri, _ in grouped.bad_files] == ["bad.parquet"]
     assert grouped.rows == 60
 
@@ -266,7 +276,7 @@ def test_a_missing_column_is_one_clear_line(tmp_path, rows, missing):
     table = [{name: value for name, value in row.items() if name != missing} for row in rows]
     corpus = write_corpus(tmp_path / "corpus", table)
     with pytest.raises(ConfigError, match="column, which grouping needs; name it with --"):
-        group_by_repository([corpus], str(tmp_path / "job"), ColumnOverrides())
+        group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
 
 
 def test_retry_rejected_is_refused(tmp_path, capsys):
