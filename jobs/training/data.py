@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
     from model.training.step import Rows
     from transforms.fim.training_rows import ExampleRecipe, PackedRow
+    from transforms.rows.rejections import RejectedRow
     from transforms.rows.row import Row
 
 
@@ -69,7 +70,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
         ConfigError: No file, or none with a row that can be trained on.
     """
     from jobs.plan.inputs import expand, read_inputs
-    from transforms.rows.columns import ColumnOverrides, RejectedRow
+    from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand(patterns), ColumnOverrides())
     kept: list[Row] = []

@@ -16,7 +16,7 @@ from jobs.corpus import Options, corpus_schema, git_blob_id, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
 from model.errors import ConfigError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 KOI8 = "# -*- coding: koi8-r -*-\nname = 'Познание бесконечности требует бесконечного времени'\n"
 

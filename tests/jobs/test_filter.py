@@ -48,9 +48,9 @@ def write_corpus(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 def row(
-    content: str, path: str = "a.py", language: str = "Python", repo: str = "o/r", licence: str = "MIT"
+    content: str, path: str = "a.py", language: str = "Python", repo: str = "o/r", license: str = "MIT"
 ) -> dict[str, object]:
-    return {"content": content, "path": path, "repo_name": repo, "language": language, "detected_licenses": [licence]}
+    return {"content": content, "path": path, "repo_name": repo, "language": language, "detected_licenses": [license]}
 
 
 def run(corpus: Path, output: Path, *more: str) -> int:
@@ -76,8 +76,8 @@ def outcome(tmp_path_factory) -> Path:
             row("def f(x):\n    return x\n"),
             row("y = 1  # " + "word " * 400 + "\n", path="long.py"),
             row("y = 1\n", repo="gone/repo"),
-            row("z = 1\n", licence="GPL-3.0-only"),
-            row("# Licensed under the Apache License, Version 2.0\nw = 1\n", licence="GPL-3.0-only"),
+            row("z = 1\n", license="GPL-3.0-only"),
+            row("# Licensed under the Apache License, Version 2.0\nw = 1\n", license="GPL-3.0-only"),
         ],
     )
     patch = pytest.MonkeyPatch()
@@ -101,14 +101,14 @@ def test_a_secret_is_replaced_and_its_span_told(outcome):
 
 def test_unfit_rows_are_rejected_with_their_reasons(outcome):
     assert sorted(reasons(outcome)) == [
-        ("licence", "licence_denied"),
-        ("licence", "repository_opted_out"),
+        ("license", "license_denied"),
+        ("license", "repository_opted_out"),
         ("quality", "line_too_long"),
     ]
 
 
-def test_a_files_own_header_goes_before_its_repositorys_licence(outcome):
-    assert kept(outcome)[2]["licences"] == ["Apache-2.0"]
+def test_a_files_own_header_goes_before_its_repositorys_license(outcome):
+    assert kept(outcome)[2]["licenses"] == ["Apache-2.0"]
 
 
 def test_no_output_holds_the_secret(outcome):

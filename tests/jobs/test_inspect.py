@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jobs.inspect import Options, run
 from jobs.terminal.show import visible
 from model.errors import ConfigError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 FIM_ROW = {
     "repo_name": "tool",

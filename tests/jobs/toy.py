@@ -25,7 +25,7 @@ from jobs.execution.supervisor import run_units
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
 from model.errors import ConfigError, RecordError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
 SCHEMA = pa.schema([pa.field("content", pa.large_string())])

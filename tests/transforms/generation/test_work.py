@@ -16,7 +16,8 @@ from transforms.generation.engine import EngineSpec, prompt_buckets, release_eng
 from transforms.generation.stages import Answers, RowStages
 from transforms.generation.work import GenerationWork
 from transforms.rows.columns import ColumnOverrides, RowLimits
-from transforms.rows.row import REJECTED_SCHEMA, Rejection, Row, SourceRef
+from transforms.rows.rejections import REJECTED_SCHEMA, Rejection
+from transforms.rows.row import Row, SourceRef
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.work import Unit, WorkBroken
