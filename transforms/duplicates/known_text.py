@@ -113,7 +113,8 @@ class KnownText:
                 f"known text {folder}: {error}; make it by python -m transforms.duplicates.known_text"
             ) from None
         if about.get("format") not in _READABLE:
-            raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {_FORMAT}")
+            readable = " and ".join(map(str, _READABLE))
+            raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {readable}")
         self._files = files.rename_columns(_FILES_SCHEMA.names)
         self.version = str(about["sha256"])[:16]
 

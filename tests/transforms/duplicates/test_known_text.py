@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,15 @@ import pytest
 
 from model.engine.requests import Completion, Request
 from model.errors import ConfigError
-from transforms.duplicates.known_text import COPY_TOKENS, KnownFile, KnownText, build, corpus_files, open_known_text
+from transforms.duplicates.known_text import (
+    COPY_TOKENS,
+    Copy,
+    KnownFile,
+    KnownText,
+    build,
+    corpus_files,
+    open_known_text,
+)
 from transforms.generation.stages import Answers, RowStages
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.scanning import ContentFilter
@@ -57,6 +67,25 @@ def test_a_texts_own_file_does_not_count(index):
     assert [copy.path for copy in shared_by_two] == ["lib/b.py"]
     alone = words(60, 100)
     assert KnownText(index).copies_of(alone, own={content_sha256(alone)}) == []
+
+
+def test_an_index_of_the_format_before_is_read_as_well(index, tmp_path):
+    """Format 1 spelled the column of licenses in the other English."""
+    shutil.copytree(index, tmp_path / "old")
+    files = pa.ipc.open_file((tmp_path / "old/files.arrow").read_bytes()).read_all()
+    old = files.rename_columns(["path", "repo_name", "licen" + "ces", "sha256"])
+    with pa.ipc.new_file(str(tmp_path / "old/files.arrow"), old.schema) as writer:
+        writer.write_table(old)
+    about = json.loads((tmp_path / "old/index.json").read_text())
+    (tmp_path / "old/index.json").write_text(json.dumps(about | {"format": 1}))
+    assert KnownText(tmp_path / "old").copies_of(COPIED) == KnownText(index).copies_of(COPIED)
+    (tmp_path / "old/index.json").write_text(json.dumps(about | {"format": 3}))
+    with pytest.raises(ConfigError, match="has format 3, this version reads 1 and 2"):
+        KnownText(tmp_path / "old")
+
+
+def test_a_copy_without_a_license_says_so():
+    assert Copy("b.py", "o/b", (), "", 24).told() == "24 tokens of o/b b.py (no license found)"
 
 
 def test_an_index_of_a_corpus_takes_each_files_own_license_before_its_repositorys(tmp_path):
