@@ -85,7 +85,7 @@ class FilterStages:
     @property
     def version(self) -> str:
         """What the lineage tells of the stages."""
-        return "/".join(stage.version for stage in self.stages if stage.version) or "none"
+        return "/".join(version for stage in self.stages if (version := stage.version)) or "none"
 
     def open(self) -> None:
         """Makes all stages ready. Raises ConfigError."""
@@ -151,6 +151,7 @@ class FilterWork:
         counts: Counter[str] = Counter(rows_in=len(items), targets=0, targets_accepted=0, targets_rejected=0)
         kept: list[OutputRow] = []
         rejected: list[dict[str, Any]] = []
+        version = self.stages.version  # hashes the policy: once a unit, not once a row
         for index, item in enumerate(items):
             if isinstance(item, RejectedRow):
                 rejected.append(item.record())
@@ -161,7 +162,8 @@ class FilterWork:
                 rejected.append(rejected_record(item, result.rejection))
                 counts["bytes_rejected"] += len(item.content.encode())
                 continue
-            kept.append(OutputRow(index, result.content, {**result.columns, "lineage": self._lineage(item, result)}))
+            lineage = source_lineage(item) | {"redacted_sha256": result.redacted_sha256, "filter_version": version}
+            kept.append(OutputRow(index, result.content, {**result.columns, "lineage": lineage}))
             counts["bytes_kept"] += len(result.content.encode())
             counts["rows_redacted"] += result.redacted_sha256 != item.content_sha256
         counts["rows_kept"], counts["rows_rejected"] = len(kept), len(rejected)
@@ -184,7 +186,3 @@ class FilterWork:
         chunks = [rows[at : at + ROWS_PER_CHUNK] for at in range(0, len(rows), ROWS_PER_CHUNK)]
         calls = [self._pool.apply("filter", chunk) for chunk in chunks]
         return [FilteredRow(_CRASHED) if result is CRASHED else result for call in calls for result in call()]
-
-    def _lineage(self, row: Row, result: FilteredRow) -> dict[str, Any]:
-        redacted = {"redacted_sha256": result.redacted_sha256, "filter_version": self.stages.version}
-        return source_lineage(row) | redacted

@@ -270,6 +270,14 @@ def test_inputs_are_redacted_before_they_become_prompts_and_the_raw_text_goes_no
     release_engines()
 
 
+def test_rejected_rows_and_targets_without_a_path_have_none():
+    result = run(filtered_work("default"), ["mail ab", ""])
+    records = result.rejected.to_pylist()
+    assert {record["kind"] for record in records} == {"row", "target"}
+    assert [record["path"] for record in records] == [None] * len(records)
+    release_engines()
+
+
 def test_an_output_with_personal_data_is_rejected_and_named_by_its_rule():
     result = run(filtered_work("default"), ["mail ab"])
     assert reasons(result) == [("target", 10, "filter_output", "personal_data_in_output")]
