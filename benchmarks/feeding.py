@@ -43,7 +43,8 @@ from model.engine.scheduler import Scheduler
 from transforms.generation.engine import prompt_buckets, use_engine
 from transforms.generation.stages import RowStages
 from transforms.generation.work import GenerationWork
-from transforms.rows.columns import RejectedRow, resolve_columns, table_to_rows
+from transforms.rows.columns import resolve_columns, table_to_rows
+from transforms.rows.rejections import RejectedRow
 from transforms.work import Unit
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -176,7 +176,7 @@ def bench_equality() -> None:
 def bench_stages(others: str | None) -> None:
     from transforms.duplicates.signatures import sign
     from transforms.filters.contamination import load_index
-    from transforms.filters.licenses import file_licences
+    from transforms.filters.licenses import file_licenses
     from transforms.filters.quality import Limits, fault, measure
     from transforms.languages.files import language_of
 
@@ -187,7 +187,7 @@ def bench_stages(others: str | None) -> None:
         f"MinHash signatures (aim 30): {rate(lambda t: sign('x', t), texts):.1f} MB/s; datasketch: {shown(ask(others, 'rate', 'datasketch', texts_of(stdlib_files(), 0.15)))}"
     )
     print(
-        f"language and licence (aim 20): {rate(lambda t: (language_of('a.py', t), file_licences(t)), texts):.1f} MB/s"
+        f"language and licence (aim 20): {rate(lambda t: (language_of('a.py', t), file_licenses(t)), texts):.1f} MB/s"
     )
     print(f"contamination: {rate(index.find, texts):.1f} MB/s")
 

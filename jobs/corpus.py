@@ -235,7 +235,7 @@ class _Corpus:
 
     def __enter__(self) -> _Corpus:
         from jobs.storage.row_files import RowFiles
-        from transforms.rows.row import REJECTED_SCHEMA
+        from transforms.rows.rejections import REJECTED_SCHEMA
 
         def files(name: str, schema: pa.Schema) -> RowFiles:
             return RowFiles(
@@ -280,18 +280,12 @@ class _Corpus:
         self, source: Source, index: int, path: str, stage: str, reason: str, detail: str, data: bytes | None = None
     ) -> None:
         """Adds a rejected row. A file has no row group: `row` is its place in the source's order."""
-        row = {
-            "kind": "row",
-            "uri": self.called[source.path],
-            "row_group": 0,
-            "row": index,
-            "content_sha256": None if data is None else hashlib.sha256(data).hexdigest(),
-            "path": path,
-            "target": None,
-            "stage": stage,
-            "reason": reason,
-            "detail": detail,
-        }
+        from transforms.rows.rejections import RejectedRow, Rejection
+        from transforms.rows.row import SourceRef
+
+        sha256 = None if data is None else hashlib.sha256(data).hexdigest()
+        origin = SourceRef(self.called[source.path], 0, index)
+        row = RejectedRow(origin, Rejection(stage, reason, detail), sha256, path).record()
         self._rejected.add(row, len(path) + len(detail))
         self.counts["rejected"] += 1
         self.counts[f"reason/{reason}"] += 1

@@ -80,7 +80,8 @@ class DedupWork:
         import pyarrow as pa
 
         from model.errors import ConfigError
-        from transforms.rows.columns import output_fields, resolve_columns
+        from transforms.rows.columns import resolve_columns
+        from transforms.rows.output import output_schema
 
         name = self.options.text_column
         if name is not None:
@@ -89,9 +90,7 @@ class DedupWork:
             kind = input_schema.field(name).type
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
                 raise ConfigError(f"--text_column {name} is {kind}; it must be text")
-        results = _result_fields()
-        kept = output_fields(input_schema, resolve_columns(input_schema, self._overrides()), [f.name for f in results])
-        return pa.schema([*kept, *results])
+        return output_schema(input_schema, resolve_columns(input_schema, self._overrides()), _result_fields())
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
         """All of them: the output keeps the input's columns."""
@@ -116,16 +115,19 @@ class DedupWork:
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Keeps the rows that stay and rejects the others, each naming the row that stays for it."""
-        import pyarrow as pa
-
-        from transforms.filters.work import rejected_row
-        from transforms.rows.columns import RejectedRow
-        from transforms.rows.row import REJECTED_SCHEMA, Rejection
+        from transforms.rows.columns import resolve_columns
+        from transforms.rows.output import OutputRow, output_table, source_lineage
+        from transforms.rows.rejections import (
+            RejectedRow,
+            Rejection,
+            rejected_counts,
+            rejected_record,
+            rejected_table,
+        )
         from transforms.work import UnitResult
 
         members = self._members(unit, rows)
-        picks: list[int] = []
-        results: list[dict[str, Any]] = []
+        kept: list[OutputRow] = []
         rejected: list[dict[str, Any]] = []
         counts: Counter[str] = Counter(targets=0, targets_accepted=0, targets_rejected=0)
         for index, item in enumerate(self._rows(unit, table, rows)):
@@ -137,25 +139,16 @@ class DedupWork:
                 assert self._planned is not None
                 uri, row_group, row = self._planned.place(member.kept)
                 detail = f"of row {row} in row group {row_group} of {uri}: similarity {member.similarity}"
-                rejected.append(rejected_row(item, Rejection("dedup", f"{member.kind}_duplicate", detail)))
+                rejected.append(rejected_record(item, Rejection("dedup", f"{member.kind}_duplicate", detail)))
                 counts["bytes_rejected"] += len(item.content.encode())
                 continue
-            picks.append(index)
             counts["bytes_kept"] += len(item.content.encode())
-            lineage = {"source_uri": item.source.uri, "source_row_group": item.source.row_group}
-            lineage |= {"source_row": item.source.row, "content_sha256": item.content_sha256}
-            results.append({"cluster_size": member.cluster_size if member else 1, "lineage": lineage})
-        counts.update({"rows_in": len(rows), "rows_kept": len(picks), "rows_rejected": len(rejected)})
-        counts.update(f"rejected_row/{r['stage']}/{r['reason']}" for r in rejected)
-        schema, sources = self.output_schema(table.schema), table.take(pa.array(picks, pa.int64()))
-        arrays = [
-            sources.column(position).cast(field.type)
-            if position < table.num_columns
-            else pa.array([result[field.name] for result in results], field.type)
-            for position, field in enumerate(schema)
-        ]
-        kept = pa.Table.from_arrays(arrays, schema=schema)
-        return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
+            results = {"cluster_size": member.cluster_size if member else 1, "lineage": source_lineage(item)}
+            kept.append(OutputRow(index, item.content, results))
+        counts.update({"rows_in": len(rows), "rows_kept": len(kept), "rows_rejected": len(rejected)})
+        counts.update(rejected_counts(rejected))
+        schema, column_map = self.output_schema(table.schema), resolve_columns(table.schema, self._overrides())
+        return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
 
     def _members(self, unit: Unit, rows: list[int]) -> list[Any]:
         if self._planned is None or self._duplicates is None:
@@ -174,8 +167,8 @@ class DedupWork:
 
     def _texts(self, unit: Unit, table: pa.Table, rows: list[int]) -> list[str | None]:
         """What is compared of each row; None for a row that has no such text, or too short a one."""
-        from transforms.rows.columns import RejectedRow
         from transforms.rows.ngrams import token_hashes
+        from transforms.rows.rejections import RejectedRow
 
         items = self._rows(unit, table, rows)
         name = self.options.text_column
@@ -206,14 +199,9 @@ class DedupWork:
 def _result_fields() -> list[pa.Field]:
     import pyarrow as pa
 
-    lineage = pa.struct(
-        [
-            pa.field("source_uri", pa.large_string(), nullable=False),
-            pa.field("source_row_group", pa.int32(), nullable=False),
-            pa.field("source_row", pa.int64(), nullable=False),
-            pa.field("content_sha256", pa.string(), nullable=False),
-        ]
-    )
+    from transforms.rows.output import SOURCE_FIELDS
+
+    lineage = pa.struct(SOURCE_FIELDS)
     return [pa.field("cluster_size", pa.int64(), nullable=False), pa.field("lineage", lineage, nullable=False)]
 
 

@@ -1,8 +1,9 @@
-"""`codemill filter`: secrets, personal data, unsafe content, quality, licences and benchmarks, over any corpus.
+"""`codemill filter`: secrets, personal data, unsafe content, quality, licenses and benchmarks, over any corpus.
 
     codemill filter --input 'corpus/**/*.parquet' --output clean --policy default
 
-The stages are `transforms.filters.work`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
+`stages_of` lists the stages, which stand in `transforms/filters/`; plan, units, commits and shards are the machinery's
+(`jobs.driver.driver`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.options import CommonOptions, from_all_options, option
 
 if TYPE_CHECKING:
+    from transforms.filters.stage import Stage
     from transforms.filters.work import FilterWork
 
 
@@ -55,27 +57,10 @@ class Options(CommonOptions):
 
 def build_work(options: Mapping[str, Any]) -> FilterWork:
     """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
-    from transforms.filters.licenses import make_policy
-    from transforms.filters.quality import Limits
     from transforms.filters.work import FilterStages, FilterWork
     from transforms.rows.columns import ColumnOverrides, RowLimits
-    from transforms.scanning import ContentFilter
 
     o = from_all_options(Options, options)
-    stages = FilterStages(
-        content_filter=None if o.policy == "none" else ContentFilter(o.policy),
-        limits=Limits() if o.quality else None,
-        licences=make_policy(
-            o.allow_licenses, o.deny_licenses, unknown_is_allowed=o.allow_unknown_license, opt_out_files=o.opt_out
-        ),
-        licence_column=o.license_column,
-        decontaminate=o.decontaminate,
-        benchmark_folders=o.benchmarks,
-        min_ngrams=o.min_ngrams,
-        require_syntax=o.require_syntax,
-        drop_generated=o.drop_generated,
-        drop_vendored=o.drop_vendored,
-    )
     columns = ColumnOverrides(
         content=o.content_column,
         path=o.path_column,
@@ -84,7 +69,28 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
         license=o.license_column,
     )
     limits = RowLimits(max_content_bytes=int(o.max_content_mb * 1e6))
-    return FilterWork(stages, columns, limits, o.row_workers)
+    return FilterWork(FilterStages(stages_of(o)), columns, limits, o.row_workers)
+
+
+def stages_of(o: Options) -> tuple[Stage, ...]:
+    """What is done to a row, in this order: cheap stages first. A new stage is one entry here. Raises ConfigError."""
+    from transforms.filters.contamination import ContaminationStage
+    from transforms.filters.content import ContentStage
+    from transforms.filters.generated import GeneratedStage
+    from transforms.filters.licenses import LicenseStage, make_policy
+    from transforms.filters.quality import Limits, QualityStage
+    from transforms.scanning import ContentFilter
+
+    policy = make_policy(
+        o.allow_licenses, o.deny_licenses, unknown_is_allowed=o.allow_unknown_license, opt_out_files=o.opt_out
+    )
+    return (
+        LicenseStage(policy=policy, column=o.license_column),
+        GeneratedStage(drop_generated=o.drop_generated, drop_vendored=o.drop_vendored),
+        QualityStage(limits=Limits() if o.quality else None, require_syntax=o.require_syntax),
+        ContaminationStage(is_on=o.decontaminate, folders=o.benchmarks, min_ngrams=o.min_ngrams),
+        ContentStage(None if o.policy == "none" else ContentFilter(o.policy)),
+    )
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

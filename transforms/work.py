@@ -79,7 +79,7 @@ class UnitResult:
 
     Args:
         kept: Output rows, in the work's output schema, in source order.
-        rejected: Rejected rows and targets, in `transforms.rows.row.REJECTED_SCHEMA`, in source order.
+        rejected: Rejected rows and targets, in `transforms.rows.rejections.REJECTED_SCHEMA`, in source order.
         counts: At least `rows_in`, `rows_kept`, `rows_rejected`, `targets`, `targets_accepted`, `targets_rejected`
             (source rows and targets, not output rows); beyond those whatever is worth summing
             (`tokens_in`, `tokens_out`, `rejected/<stage>/<reason>`).

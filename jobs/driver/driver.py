@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs import storage
@@ -126,13 +126,16 @@ class _Driver:
         """Plans or resumes, runs, finalizes."""
         planned = None
         missing: list[str] = []
-        if self._found() is None:
+        found = check_output(self.output, self.job_name)
+        if found is None:
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
-        elif (done := read_completed(self.output)) is not None:
-            missing = missing_files(self.output, done)
-            is_as_asked = done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
-            if is_as_asked and not missing:
+        else:
+            done = read_completed(self.output)
+            missing = [] if done is None else missing_files(self.output, done)
+            is_finished = done is not None and not missing and self._is_as_asked(done)
+            self._check_resume(found, is_finished=is_finished)
+            if is_finished:
                 return self._already_finished()
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
@@ -152,11 +155,19 @@ class _Driver:
         return self._close(summary)
 
     def _found(self) -> JobFile | None:
-        """The job to resume; raises ConfigError where the output is foreign or semantic options changed."""
+        """The job to resume; raises ConfigError where the output is foreign, or begun by another version or with other
+        semantic options."""
         found = check_output(self.output, self.job_name)
         if found is not None:
-            check_resume(found, self.output, self.options, self.work.checkpoint_sha256)
+            self._check_resume(found)
         return found
+
+    def _check_resume(self, found: JobFile, *, is_finished: bool = False) -> None:
+        check_resume(found, self.output, self.options, self.work.checkpoint_sha256, is_finished=is_finished)
+
+    def _is_as_asked(self, done: Mapping[str, Any]) -> bool:
+        """Whether a complete output has the shards that are asked for, and none of its units is to be tried again."""
+        return done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
 
     # --- plan ------------------------------------------------------------------------------------
 

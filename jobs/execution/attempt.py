@@ -37,7 +37,8 @@ from jobs.plan.units import planned_rows
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, RecordError
 from transforms.rows.columns import READ_STAGE
-from transforms.rows.row import REJECTED_SCHEMA, Rejection
+from transforms.rows.rejections import REJECTED_SCHEMA, RejectedRow, Rejection, rejected_counts, rejected_table
+from transforms.rows.row import SourceRef
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100
@@ -285,14 +286,9 @@ def _narrowed(unit: Unit, rows: Sequence[int]) -> Unit:
 
 def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResult:
     """These rows of the unit, all rejected for the same reason."""
-    records = []
-    for row in rows:
-        uri, row_group, place = unit.place(row)
-        record = {"kind": "row", "uri": uri, "row_group": row_group, "row": place}
-        records.append(record | dataclasses.asdict(rejection))
-    counts = Counter(rows_in=len(rows), rows_rejected=len(rows))
-    counts[f"rejected/{rejection.stage}/{rejection.reason}"] = len(rows)
-    return UnitResult(pa.table({}), pa.Table.from_pylist(records, schema=REJECTED_SCHEMA), counts)
+    records = [RejectedRow(SourceRef(*unit.place(row)), rejection).record() for row in rows]
+    counts = Counter(rows_in=len(rows), rows_rejected=len(rows)) + rejected_counts(records)
+    return UnitResult(pa.table({}), rejected_table(records), counts)
 
 
 def _explain(unit: Unit, error: Exception, tries_left: int) -> None:

@@ -31,7 +31,7 @@ from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_atte
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")

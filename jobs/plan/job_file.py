@@ -28,7 +28,9 @@ from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+"""Of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
+`verbatim_copies`; rejected records have a null path where none is known, and one stage `filter_input` for all jobs."""
 _PACKAGES = ("codemill", "apache-beam", "pyarrow", "jax", "flax", "sentencepiece")
 _SHOWN_NAMES = 3
 
@@ -163,12 +165,27 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
     return None
 
 
-def check_resume(found: JobFile, output: OutputFolder, options: OptionSet, checkpoint_sha256: str) -> None:
+def check_resume(
+    found: JobFile, output: OutputFolder, options: OptionSet, checkpoint_sha256: str, *, is_finished: bool = False
+) -> None:
     """Holds a resumed job to what it was begun with.
 
+    Args:
+        found: The job as it was begun.
+        output: Its output folder.
+        options: The options that are given now.
+        checkpoint_sha256: The hash of the weights that are given now.
+        is_finished: Whether nothing is left to make: then it may be of any schema version.
+
     Raises:
-        ConfigError: Semantic options or the model's weights differ: lists what changed and how to proceed.
+        ConfigError: The schema version, semantic options or the model's weights differ: lists what changed and how to
+            proceed.
     """
+    if found.schema_version != SCHEMA_VERSION and not is_finished:
+        raise ConfigError(
+            f"{output} was begun with schema version {found.schema_version}, this codemill writes version "
+            f"{SCHEMA_VERSION}; finish it with the codemill that began it, or choose another --output"
+        )
     now = json.loads(json.dumps(semantic_options(options)))
     # An option that came with a later version of codemill stood at its default, if at anything.
     defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}

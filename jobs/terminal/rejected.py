@@ -32,7 +32,7 @@ def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str
     """The lines that show one rejected row or target.
 
     Args:
-        row: A record of `transforms.rows.row.REJECTED_SCHEMA`.
+        row: A record of `transforms.rows.rejections.REJECTED_SCHEMA`.
         context_lines: Lines of the source, at most, and twice as many of the answer.
         content_column: The column of the source that holds the content; None finds it.
     """

@@ -27,7 +27,8 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from model.training.step import Rows
 from transforms.fim.training_rows import ExampleRecipe, PackedRow, rows_of
-from transforms.rows.columns import ColumnOverrides, RejectedRow, RowLimits, table_to_rows
+from transforms.rows.columns import ColumnOverrides, RowLimits, table_to_rows
+from transforms.rows.rejections import RejectedRow
 from transforms.rows.row import Row
 from transforms.work import Unit
 

@@ -15,9 +15,9 @@ from jobs import storage
 from jobs.corpus import Options, corpus_schema, git_blob_id, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
-from jobs.storage.folders import JobFolder
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 KOI8 = "# -*- coding: koi8-r -*-\nname = 'Познание бесконечности требует бесконечного времени'\n"
 
@@ -262,7 +262,7 @@ def test_a_second_run_on_the_same_output_is_refused_and_told_who_is_at_it(tmp_pa
 
 def test_a_corpus_is_named_as_such_to_a_job_that_would_write_into_it(tmp_path, source):
     with pytest.raises(ConfigError, match="is the output of `codemill corpus`; choose another --output"):
-        check_output(OutputFolder(str(made)(tmp_path, source)), "infill")
+        check_output(OutputFolder(str(made(tmp_path, source))), "infill")
 
 
 def test_rejected_files_name_their_source_without_the_makers_folders(tmp_path, source):

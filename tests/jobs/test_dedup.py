@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,6 +81,17 @@ def test_generated_middles_are_compared_where_their_column_is_named(tmp_path):
     kept = pq.read_table(tmp_path / "out/data").to_pylist()
     assert [row["content"] for row in kept] == ["file 0", "file 1", "file 3", "file 4"]
     assert [row["cluster_size"] for row in kept] == [2, 1, 1, 1]
+
+
+def test_conversations_are_compared_as_their_text(tmp_path):
+    turns = [[{"role": "user", "content": f"say {n} to all of those who are waiting here"}] for n in (1, 2, 1)]
+    pq.write_table(pa.table({"turns": turns}), tmp_path / "in.parquet")
+    words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--progress", "none"]
+    assert cli.main([*words, "--content_column", "turns"]) == 0
+    kept = pq.read_table(tmp_path / "out/data").to_pylist()
+    assert [json.loads(row["turns"]) for row in kept] == turns[:2]
+    (rejected,) = pq.read_table(tmp_path / "out/rejected").to_pylist()
+    assert (rejected["stage"], rejected["reason"], rejected["path"]) == ("dedup", "exact_duplicate", None)
 
 
 def test_a_text_column_that_is_not_there_is_one_line_and_nothing_is_written(tmp_path, capfd):

@@ -13,7 +13,7 @@ from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
 from jobs.terminal.show import visible
 from model.errors import ConfigError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 FIM_ROW = {
     "repo_name": "tool",

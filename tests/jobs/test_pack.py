@@ -202,7 +202,8 @@ def test_bad_rows_are_rejected_with_where_they_came_from(tmp_path, rows):
     ]
     corpus = write_corpus(tmp_path / "corpus", [*rows, *bad])
     _, rejected = packed_here(corpus, tmp_path / "job")
-    assert sorted(row["reason"] for row in rejected) == ["empty_content", "no_path", "null_content"]
+    paths = {row["reason"]: row["path"] for row in rejected}
+    assert paths == {"empty_content": "empty.py", "no_path": None, "null_content": "null.py"}
     for row in rejected:
         assert "/" not in row["uri"], "the maker's folders are published"
         table = pq.ParquetFile(f"{corpus}/{row['uri']}").read_row_group(row["row_group"])

@@ -27,7 +27,7 @@ from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError, RecordError
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
 SCHEMA = pa.schema([pa.field("content", pa.large_string())])

@@ -27,15 +27,8 @@ from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
 from jobs.plan.units import read_plan
 from model.errors import ConfigError
-from transforms.rows.columns import (
-    ColumnOverrides,
-    RejectedRow,
-    RowLimits,
-    output_fields,
-    resolve_columns,
-    table_to_rows,
-)
-from transforms.rows.row import REJECTED_SCHEMA, Rejection
+from transforms.rows.columns import ColumnOverrides, RowLimits, output_fields, resolve_columns, table_to_rows
+from transforms.rows.rejections import RejectedRow, Rejection, rejected_record, rejected_table
 from transforms.work import UnitResult
 
 NAME = "tests.jobs.uppercase"
@@ -88,13 +81,12 @@ class UppercaseWork:
             lines = row.content.splitlines()
             if "nothing" in lines[0]:
                 nothing = Rejection("targets", "no_target", "the first line says so")
-                rejected.append(RejectedRow(row.source, nothing, row.content_sha256).record())
+                rejected.append(rejected_record(row, nothing))
                 continue
             bad = [number for number, line in enumerate(lines) if "bad" in line]
             counts.update(targets=len(lines), targets_rejected=len(bad), targets_accepted=len(lines) - len(bad))
             for number in bad:
-                refused = RejectedRow(row.source, Rejection("judge", "bad_line"), row.content_sha256).record()
-                rejected.append(refused | {"kind": "target", "target": f"line:{number}"})
+                rejected.append(rejected_record(row, Rejection("judge", "bad_line"), target=f"line:{number}"))
             picks.append(index)
             contents.append(row.content)
             uppers.append(self.options.mark + row.content.upper())
@@ -114,7 +106,7 @@ class UppercaseWork:
         ]
         arrays = [*inputs, *(pa.array(results[field.name], field.type) for field in RESULTS)]
         kept = pa.Table.from_arrays(arrays, schema=schema)
-        return UnitResult(kept, pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA), counts)
+        return UnitResult(kept, rejected_table(rejected), counts)
 
     def heartbeat(self):
         return {}

@@ -1,10 +1,10 @@
-"""Known text: what the model wrote that stands word for word in a file of a corpus. Memorised code is not new code.
+"""Known text: what the model wrote that stands word for word in a file of a corpus. Memorized code is not new code.
 
     python -m transforms.duplicates.known_text INDEX 'corpus/**/*.parquet'
 
     INDEX/hashes.npy    the 20-grams of all files, hashed (`ngrams.py`) and sorted  | mapped into memory: all workers of
     INDEX/owners.npy    which file each stands in, two files a 20-gram at most      | a machine share them
-    INDEX/files.arrow   the files: path, repository, licences, content hash
+    INDEX/files.arrow   the files: path, repository, licenses, content hash
     INDEX/index.json    counts, and the hash that goes into the lineage
 
 Two files are enough: one of them may be the answer's own source, which doesn't count. 20 tokens, since shorter runs are
@@ -15,6 +15,7 @@ itself. Cost: 12 bytes a token of corpus.
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import itertools
 import json
@@ -27,9 +28,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from model.errors import ConfigError
+from transforms.filters.licenses import NO_LICENSE, file_licenses, license_names
+from transforms.rows.columns import ColumnOverrides, resolve_columns
 from transforms.rows.ngrams import distinct, text_ngrams
+from transforms.rows.row import content_sha256
 
 COPY_TOKENS = 20
 MAX_OWNERS = 2
@@ -37,16 +42,17 @@ NUM_BUCKETS = 256
 _BATCH_FILES = 4096
 MAX_COPIES = 5
 _BUCKET_BITS = np.uint64(56)
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)  # 1 spells the column of licenses as `licences`; all else is the same
 _ENTRY = np.dtype([("hash", "<u8"), ("owner", "<u4")])
 _FILES_SCHEMA = pa.schema(
-    [("path", pa.string()), ("repo_name", pa.string()), ("licences", pa.list_(pa.string())), ("sha256", pa.string())]
+    [("path", pa.string()), ("repo_name", pa.string()), ("licenses", pa.list_(pa.string())), ("sha256", pa.string())]
 )
 COPY_TYPE = pa.struct(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("repo_name", pa.string(), nullable=False),
-        pa.field("licences", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+        pa.field("licenses", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
         pa.field("content_sha256", pa.string(), nullable=False),
         pa.field("num_tokens", pa.int32(), nullable=False),
     ]
@@ -62,7 +68,7 @@ class KnownFile:
     content_sha256: str
     path: str = ""
     repo_name: str = ""
-    licences: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,21 @@ class Copy:
 
     path: str
     repo_name: str
-    licences: tuple[str, ...]
+    licenses: tuple[str, ...]
     content_sha256: str
     num_tokens: int
 
+    def told(self) -> str:
+        """In words, for a rejection's detail.
+
+        >>> Copy("lib/b.py", "owner/b", ("MIT",), "", 24).told()
+        '24 tokens of owner/b lib/b.py (MIT)'
+        """
+        return f"{self.num_tokens} tokens of {self.repo_name} {self.path} ({', '.join(self.licenses) or NO_LICENSE})"
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a row's column."""
-        return {**asdict(self), "licences": list(self.licences)}
+        return {**asdict(self), "licenses": list(self.licenses)}
 
 
 class KnownText:
@@ -93,13 +107,15 @@ class KnownText:
             about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             self._hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
             self._owners = np.load(folder / "owners.npy", mmap_mode="r", allow_pickle=False)
-            self._files = pa.ipc.open_file(pa.memory_map(str(folder / "files.arrow"))).read_all()
+            files = pa.ipc.open_file(pa.memory_map(str(folder / "files.arrow"))).read_all()
         except (OSError, ValueError, pa.ArrowException) as error:
             raise ConfigError(
                 f"known text {folder}: {error}; make it by python -m transforms.duplicates.known_text"
             ) from None
-        if about.get("format") != _FORMAT:
-            raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {_FORMAT}")
+        if about.get("format") not in _READABLE:
+            readable = " and ".join(map(str, _READABLE))
+            raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {readable}")
+        self._files = files.rename_columns(_FILES_SCHEMA.names)
         self.version = str(about["sha256"])[:16]
 
     def copies_of(self, text: str, own: Collection[str] = ()) -> list[Copy]:
@@ -122,7 +138,7 @@ class KnownText:
 
     def _copy(self, owner: int, num_tokens: int) -> Copy:
         row = self._files.slice(owner, 1).to_pylist()[0]
-        return Copy(row["path"], row["repo_name"], tuple(row["licences"]), row["sha256"], num_tokens)
+        return Copy(row["path"], row["repo_name"], tuple(row["licenses"]), row["sha256"], num_tokens)
 
 
 @functools.lru_cache(maxsize=4)
@@ -165,7 +181,7 @@ def _spool(folder: Path, files: Iterable[KnownFile], spools: Sequence[Any]) -> i
     with pa.ipc.new_file(str(folder / "files.arrow"), _FILES_SCHEMA) as writer:
         for owner, file in enumerate(files, start=1):
             about = {"path": file.path, "repo_name": file.repo_name, "sha256": file.content_sha256}
-            rows.append({**about, "licences": list(file.licences)})
+            rows.append({**about, "licenses": list(file.licenses)})
             if len(rows) == _BATCH_FILES:
                 writer.write_table(pa.Table.from_pylist(rows, _FILES_SCHEMA))
                 rows.clear()
@@ -212,14 +228,6 @@ def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def corpus_files(patterns: Sequence[str]) -> Iterable[KnownFile]:
     """The files of a corpus in Parquet, in the column layouts that all jobs know. Raises ConfigError."""
-    import glob
-
-    import pyarrow.parquet as pq
-
-    from transforms.filters.licenses import file_licences
-    from transforms.rows.columns import ColumnOverrides, resolve_columns
-    from transforms.rows.row import content_sha256
-
     paths = sorted({path for pattern in patterns for path in glob.glob(pattern, recursive=True)})
     if not paths:
         raise ConfigError(f"nothing matches {' '.join(patterns)}")
@@ -229,11 +237,10 @@ def corpus_files(patterns: Sequence[str]) -> Iterable[KnownFile]:
         names = (columns.content, columns.path, columns.repo_name, columns.license)
         for batch in file.iter_batches(batch_size=256, columns=[name for name in names if name]):
             for row in batch.to_pylist():
-                text, where, repo, licences = (row.get(name) if name else None for name in names)
+                text, where, repo, licenses = (row.get(name) if name else None for name in names)
                 if isinstance(text, str):
-                    found = [licences] if isinstance(licences, str) else [str(name) for name in licences or ()]
-                    sha256 = content_sha256(text)
-                    yield KnownFile(text, sha256, str(where or ""), str(repo or ""), file_licences(text, found))
+                    found = file_licenses(text, license_names(licenses))
+                    yield KnownFile(text, content_sha256(text), str(where or ""), str(repo or ""), found)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,17 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from model.errors import ConfigError
+from transforms.filters.benchmarks import benchmark_texts
+from transforms.filters.stage import Stage, StageResult, struct_values
 from transforms.rows.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
+from transforms.rows.row import Row
 
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
@@ -150,3 +154,57 @@ def merge_indexes(*indexes: BenchmarkIndex) -> BenchmarkIndex:
         order = np.argsort(known, kind="stable")
         by_length[n] = (known[order], owners[order])
     return BenchmarkIndex(by_length, tuple(items))
+
+
+CONTAMINATION_TYPE: Final = pa.struct(
+    [
+        pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("item", pa.string(), nullable=False),
+        pa.field("num_ngrams", pa.int32(), nullable=False),
+        pa.field("first_token", pa.int64(), nullable=False),
+    ]
+)
+_MAX_ITEMS: Final = 20
+"""The most items that a row's column names."""
+
+
+@functools.lru_cache(maxsize=4)
+def open_index(folders: tuple[str, ...]) -> BenchmarkIndex:
+    """The public index with the user's own benchmarks, once a process. Raises ConfigError."""
+    own = [build_index(list(benchmark_texts(Path(folder)))) for folder in folders]
+    return merge_indexes(load_index(PUBLIC_INDEX), *own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContaminationStage(Stage):
+    """Leaves out files that hold a benchmark's item.
+
+    Args:
+        is_on: Whether anything is looked for.
+        folders: The user's own benchmarks beside the public ones.
+        min_ngrams: How many n-grams of one item reject a row.
+    """
+
+    name: ClassVar[str] = "contamination"
+    fields: ClassVar[tuple[pa.Field, ...]] = (
+        pa.field("contamination", pa.list_(pa.field("item", CONTAMINATION_TYPE, nullable=False)), nullable=False),
+    )
+
+    is_on: bool = True
+    folders: tuple[str, ...] = ()
+    min_ngrams: int = 3
+
+    def open(self) -> None:
+        """Reads the index."""
+        if self.is_on:
+            open_index(self.folders)
+
+    def examine(self, row: Row) -> StageResult:
+        """Reason: `holds_a_benchmark_item`."""
+        found = open_index(self.folders).find(row.content) if self.is_on else []
+        columns = {"contamination": [struct_values(item, CONTAMINATION_TYPE) for item in found[:_MAX_ITEMS]]}
+        worst = next((item for item in found if item.num_ngrams >= self.min_ngrams), None)
+        if worst is None:
+            return self.result(columns)
+        detail = f"{worst.benchmark} {worst.item}: {worst.num_ngrams} n-grams from token {worst.first_token}"
+        return self.result(columns, "holds_a_benchmark_item", detail)

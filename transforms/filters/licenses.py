@@ -1,8 +1,8 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""Which licences a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of
+"""Which licenses a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of
 repositories.
 
-A file's own words go before its repository's: an SPDX line, then a header's sentence, then the licence column.
+A file's own words go before its repository's: an SPDX line, then a header's sentence, then the license column.
 Identifiers are normalised
 with `license-expression`; of "MIT OR GPL-3.0" one allowed choice is enough, of "MIT AND GPL-3.0" all must be.
 """
@@ -14,16 +14,23 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import pyarrow as pa
 
 from model.errors import ConfigError
 from transforms.corpus.licenses import declared_licenses, license_of_text
+from transforms.filters.stage import Stage, StageResult
+from transforms.rows.columns import CANDIDATES
+from transforms.rows.row import Row
 
 PERMISSIVE = (
     "0BSD", "AFL-3.0", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0",
     "NCSA", "PSF-2.0", "Python-2.0", "UPL-1.0", "Unlicense", "WTFPL", "Zlib",
 )  # fmt: skip
 """Blue Oak Council's list (bronze and better) of those that Stack v2 met most."""
+NO_LICENSE = "no license found"
+"""What a rejection's detail says of a file without one."""
 _HEADER_CHARS = 4096
 _HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (identifier, re.compile(pattern, re.IGNORECASE))
@@ -46,13 +53,13 @@ _HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class LicencePolicy:
+class LicensePolicy:
     """What is allowed.
 
     Args:
         allow: SPDX identifiers; empty allows all that isn't denied.
         deny: SPDX identifiers; denied even where `allow` holds them.
-        unknown_is_allowed: Whether files without a recognised licence pass.
+        unknown_is_allowed: Whether files without a recognised license pass.
         opted_out: Lower-case repository names whose files are left out.
     """
 
@@ -62,17 +69,17 @@ class LicencePolicy:
     opted_out: frozenset[str] = frozenset()
 
     def reason(self, expressions: Sequence[str], repo_name: str = "") -> str | None:
-        """Why a file is to be rejected, or None: `repository_opted_out`, `licence_denied`, `licence_not_allowed`,
-        `licence_unknown`."""
+        """Why a file is to be rejected, or None: `repository_opted_out`, `license_denied`, `license_not_allowed`,
+        `license_unknown`."""
         if repo_name.lower() in self.opted_out:
             return "repository_opted_out"
         parsed = [expression for expression in map(_parse, expressions) if expression is not None]
         if not parsed:
-            return None if self.unknown_is_allowed else "licence_unknown"
+            return None if self.unknown_is_allowed else "license_unknown"
         if any(not _is_met(expression, self._is_not_denied) for expression in parsed):
-            return "licence_denied"
+            return "license_denied"
         if self.allow and any(not _is_met(expression, self._is_allowed) for expression in parsed):
-            return "licence_not_allowed"
+            return "license_not_allowed"
         return None
 
     def _is_not_denied(self, identifier: str) -> bool:
@@ -88,12 +95,12 @@ def make_policy(
     *,
     unknown_is_allowed: bool = True,
     opt_out_files: Iterable[str] = (),
-) -> LicencePolicy:
+) -> LicensePolicy:
     """Checks identifiers and reads opt-out lists (one `owner/name` a line, `#` begins a comment). `permissive` in
     `allow` stands for
     `PERMISSIVE`. Raises ConfigError."""
     allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
-    return LicencePolicy(
+    return LicensePolicy(
         allow=tuple(sorted({_identifier(name) for name in allowed})),
         deny=tuple(sorted({_identifier(name) for name in deny})),
         unknown_is_allowed=unknown_is_allowed,
@@ -110,11 +117,11 @@ def read_opt_out(path: str | Path) -> list[str]:
     return [name.lower() for line in lines if (name := line.partition("#")[0].strip())]
 
 
-def file_licences(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
-    """The licences of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones
+def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
+    """The licenses of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones
     left out).
 
-    >>> file_licences("# Licensed under the Apache License, Version 2.0", ["MIT"])
+    >>> file_licenses("# Licensed under the Apache License, Version 2.0", ["MIT"])
     ('Apache-2.0',)
     """
     if declared := declared_licenses(text):
@@ -130,8 +137,45 @@ def file_licences(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(str(parsed) for parsed in map(_parse, repository) if parsed is not None)
 
 
+def license_names(value: Any) -> list[str]:
+    """The licenses that a cell of a corpus's license column names: one text, a list of them, or null.
+
+    >>> license_names("MIT"), license_names(["MIT", "ISC"]), license_names(None)
+    (['MIT'], ['MIT', 'ISC'], [])
+    """
+    if value is None:
+        return []
+    return [str(name) for name in value] if isinstance(value, (list, tuple)) else [str(value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenseStage(Stage):
+    """Tells each file's licenses, and leaves out what the policy doesn't allow.
+
+    Args:
+        policy: What licenses and repositories are allowed; None allows all.
+        column: The input's license column; None finds it by its usual names.
+    """
+
+    name: ClassVar[str] = "license"
+    fields: ClassVar[tuple[pa.Field, ...]] = (
+        pa.field("licenses", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+    )
+
+    policy: LicensePolicy | None = None
+    column: str | None = None
+
+    def examine(self, row: Row) -> StageResult:
+        """Reasons: those of `LicensePolicy.reason`."""
+        names = (self.column,) if self.column else CANDIDATES["license"]
+        repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
+        found = file_licenses(row.content, repository)
+        reason = self.policy.reason(found, row.repo_name) if self.policy is not None else None
+        return self.result({"licenses": list(found)}, reason, ", ".join(found) or NO_LICENSE)
+
+
 def _is_met(expression: Any, is_fine: Any) -> bool:
-    """Whether an expression can be satisfied with licences that are fine: one of an OR, all of an AND."""
+    """Whether an expression can be satisfied with licenses that are fine: one of an OR, all of an AND."""
     name = type(expression).__name__
     if name == "OR":
         return any(_is_met(part, is_fine) for part in expression.args)
@@ -161,5 +205,5 @@ def _parse(expression: str) -> Any | None:
 def _identifier(name: str) -> str:
     parsed = _parse(name)
     if parsed is None or not hasattr(parsed, "key"):
-        raise ConfigError(f"{name!r} is no SPDX licence identifier; see https://spdx.org/licenses/")
+        raise ConfigError(f"{name!r} is no SPDX license identifier; see https://spdx.org/licenses/")
     return str(parsed.key)

@@ -18,6 +18,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from transforms.filters.stage import Stage, StageResult, struct_values
+from transforms.rows.row import Row
+from transforms.scanning.syntax import parses
 
 _ALPHANUMERIC = bytes(b for b in range(256) if chr(b).isascii() and chr(b).isalnum()) + bytes(range(128, 256))
 _ENCODED = re.compile(
@@ -210,3 +217,41 @@ def fault(signals: Signals, limits: Limits, language: str = "") -> str | None:
     """The first fault's name, or None."""
     lowered = language.lower()
     return next((check.__name__ for check in FAULTS if check(signals, limits, lowered)), None)
+
+
+CHECKS_TYPE = pa.struct(
+    [
+        pa.field("longest_line", pa.int64(), nullable=False),
+        pa.field("mean_line", pa.float32(), nullable=False),
+        pa.field("alphanumeric_share", pa.float32(), nullable=False),
+        pa.field("encoded_share", pa.float32(), nullable=False),
+        pa.field("repeated_line_share", pa.float32(), nullable=False),
+        pa.field("comment_line_share", pa.float32(), nullable=False),
+    ]
+)
+"""The signals that stand in a row's column `checks`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityStage(Stage):
+    """Measures each file, and leaves out those with a fault.
+
+    Args:
+        limits: Thresholds; None finds no fault.
+        require_syntax: Whether files of known languages must parse.
+    """
+
+    name: ClassVar[str] = "quality"
+    fields: ClassVar[tuple[pa.Field, ...]] = (pa.field("checks", CHECKS_TYPE, nullable=False),)
+
+    limits: Limits | None = None
+    require_syntax: bool = False
+
+    def examine(self, row: Row) -> StageResult:
+        """Reasons: the names of `FAULTS`, and `does_not_parse`."""
+        signals = measure(row.content, row.language)
+        reason = fault(signals, self.limits, row.language) if self.limits is not None else None
+        if reason is None and self.require_syntax and parses(row.content, row.language) is False:
+            reason = "does_not_parse"
+        detail = f"{signals.num_lines} lines, {signals.num_bytes} bytes"
+        return self.result({"checks": struct_values(signals, CHECKS_TYPE)}, reason, detail)

@@ -17,16 +17,14 @@ import pyarrow as pa
 
 from model.engine.requests import Completion
 from transforms.generation.stages import sample_request
+from transforms.rows.output import REDACTED_FIELD, SOURCE_FIELDS, source_lineage
 from transforms.rows.row import Row
 from transforms.tasks.base import TaskRequest
 
 LINEAGE_TYPE = pa.struct(
     [
-        pa.field("source_uri", pa.large_string(), nullable=False),
-        pa.field("source_row_group", pa.int32(), nullable=False),
-        pa.field("source_row", pa.int64(), nullable=False),
-        pa.field("content_sha256", pa.string(), nullable=False),
-        pa.field("redacted_sha256", pa.string(), nullable=False),
+        *SOURCE_FIELDS,
+        REDACTED_FIELD,
         pa.field("target", pa.string(), nullable=False),
         pa.field("task", pa.string(), nullable=False),
         pa.field("template_version", pa.string(), nullable=False),
@@ -69,10 +67,7 @@ class JobLineage:
         """Returns the values of `LINEAGE_TYPE` for one answer."""
         sampling = sample_request(request.request, sample).sampling
         return {
-            "source_uri": row.source.uri,
-            "source_row_group": row.source.row_group,
-            "source_row": row.source.row,
-            "content_sha256": row.content_sha256,
+            **source_lineage(row),
             "redacted_sha256": row.redacted_sha256,
             "target": request.target,
             "task": self.task,

@@ -15,7 +15,8 @@ from typing import Any
 from model.engine.requests import Completion
 from transforms.generation.selection import find_repeats
 from transforms.generation.stages import Judged, Prepared
-from transforms.rows.row import Rejection, Row
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row
 from transforms.tasks.base import DistinctTask, RejectedTarget
 
 
@@ -77,25 +78,6 @@ def verdict_names(columns: Mapping[str, Any]) -> Iterator[str]:
     for name, verdict in (columns.get("checks") or {}).items():
         if verdict is None or isinstance(verdict, bool):
             yield f"checks/{name}/{'unknown' if verdict is None else str(verdict).lower()}"
-
-
-def rejected_record(
-    kind: str, row: Row, rejection: Rejection, target: str | None = None, answer: str | None = None
-) -> dict[str, Any]:
-    """Returns one record of `REJECTED_SCHEMA`: where the thing came from and why, never the row's content."""
-    return {
-        "kind": kind,
-        "uri": row.source.uri,
-        "row_group": row.source.row_group,
-        "row": row.source.row,
-        "content_sha256": row.content_sha256,
-        "path": row.path,
-        "target": target,
-        "stage": rejection.stage,
-        "reason": rejection.reason,
-        "detail": rejection.detail,
-        "answer": answer,
-    }
 
 
 def row_rejection(state: RowState, refused: Sequence[RejectedTarget]) -> Rejection:

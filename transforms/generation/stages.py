@@ -6,23 +6,23 @@ engine: `prepare` gives requests, `judge` takes the completions of all of a row'
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from model.engine.requests import Completion, Request
 from model.errors import RecordError
 from transforms.duplicates.known_text import open_known_text
+from transforms.filters.content import by_rules, filter_input
 from transforms.generation.selection import choose_samples
-from transforms.rows.row import Rejection, Row, content_sha256, derive_seed
+from transforms.rows.rejections import Rejection, stage_error
+from transforms.rows.row import Row, derive_seed
 from transforms.scanning import ContentFilter
 from transforms.scanning.policy import VERBATIM_COPY
 from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest
 
-logger = logging.getLogger(__name__)
+FILTER_OUTPUT: Final = "filter_output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Prepared:
         requests: What to ask, in order.
         rejected_targets: Targets that no prompt could be built for.
         rejection: Why the row as a whole is rejected, or None.
-        findings: What the input filter found, counted by `type/action`.
+        counts: What the input filter found, counted by `found/TYPE/ACTION`.
     """
 
     row: Row
     requests: tuple[TaskRequest, ...] = ()
     rejected_targets: tuple[RejectedTarget, ...] = ()
     rejection: Rejection | None = None
-    findings: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +111,10 @@ class RowStages:
 
     def prepare(self, row: Row) -> Prepared:
         """Filters and redacts the row, then chooses its targets and builds their prompts."""
-        if self.content_filter is None:
-            return self._ask(row)
-        try:
-            outcome = self.content_filter.filter_input(row.content, row.language, row.path)
-        except Exception as error:  # a bug must cost one row, and must be seen: it is counted and named
-            _log_fault(error, "the input filter failed on %s", row.source)
-            return Prepared(row, rejection=Rejection("filter_input", "stage_error", type(error).__name__))
-        findings = Counter(f"{finding.type}/{finding.action}" for finding in outcome.findings)
-        if outcome.dropped is not None:
-            detail = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
-            rejection = Rejection("filter_input", outcome.dropped, detail and f"by rule {detail}")
-            return Prepared(row, rejection=rejection, findings=findings)
-        if outcome.text != row.content:
-            row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
-        return replace(self._ask(row), findings=findings)
+        filtered = filter_input(self.content_filter, row)
+        if filtered.rejection is not None:
+            return Prepared(row, rejection=filtered.rejection, counts=filtered.counts)
+        return replace(self._ask(filtered.row), counts=filtered.counts)
 
     def judge(self, answers: Answers) -> Judged:
         """Judges all answers to a row's requests, and nests them where that was asked for."""
@@ -152,8 +141,8 @@ class RowStages:
         except RecordError as error:
             return Prepared(row, rejection=Rejection("targets", error.reason, error.detail))
         except Exception as error:
-            _log_fault(error, "task %s failed on %s", self.task.name, row.source)
-            return Prepared(row, rejection=Rejection("targets", "stage_error", type(error).__name__))
+            rejection = stage_error("targets", error, "task %s failed on %s", self.task.name, row.source)
+            return Prepared(row, rejection=rejection)
         if not asked:
             return Prepared(row, rejection=Rejection("targets", "no_target", "the task found nothing to ask for"))
         requests = tuple(item for item in asked if isinstance(item, TaskRequest))
@@ -175,14 +164,14 @@ class RowStages:
         except RecordError as error:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
         except Exception as error:
-            _log_fault(error, "task %s failed to judge %s of %s", self.task.name, request.target, row.source)
-            rejection = Rejection("judge", "stage_error", type(error).__name__)
+            words = (self.task.name, request.target, row.source)
+            rejection = stage_error("judge", error, "task %s failed to judge %s of %s", *words)
             return RejectedTarget(target=request.target, rejection=rejection)
         reason = self.content_filter.output_reason(findings)
         if reason is None:
             return _without_context(verdict)
-        rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in ("redact", "drop")}))
-        return RejectedTarget(target=request.target, rejection=Rejection("filter_output", reason, f"by rule {rules}"))
+        detail = by_rules(findings, ("redact", "drop"))
+        return RejectedTarget(target=request.target, rejection=Rejection(FILTER_OUTPUT, reason, detail))
 
     def _with_copies(self, row: Row, request: TaskRequest, verdict: Accepted) -> Accepted | RejectedTarget:
         """Notes in which other files the answer stands; rejects it where the policy says drop."""
@@ -190,10 +179,8 @@ class RowStages:
         own = {row.content_sha256, row.redacted_sha256}
         copies = open_known_text(self.known_text).copies_of(verdict.written[1], own) if action != "off" else []
         if copies and action == "drop":
-            first = copies[0]
-            licences = ", ".join(first.licences) or "no licence found"
-            detail = f"{first.num_tokens} tokens of {first.repo_name} {first.path} ({licences})"
-            return RejectedTarget(target=request.target, rejection=Rejection("filter_output", VERBATIM_COPY, detail))
+            rejection = Rejection(FILTER_OUTPUT, VERBATIM_COPY, copies[0].told())
+            return RejectedTarget(target=request.target, rejection=rejection)
         return replace(verdict, columns={**verdict.columns, "verbatim_copies": [copy.to_dict() for copy in copies]})
 
     def _with_answer(
@@ -206,7 +193,7 @@ class RowStages:
 
         text = open_tokenizer(self.answer_tokenizer).decode(sample.tokens)
         if self.content_filter is not None:
-            if verdict.rejection.stage == "filter_output":
+            if verdict.rejection.stage == FILTER_OUTPUT:
                 return verdict
             findings = self.content_filter.filter_output("", text)
             if self.content_filter.output_reason(findings) is not None:
@@ -245,12 +232,6 @@ class RowStages:
             copies = [copy for _, accepted in parts for copy in accepted.columns["verbatim_copies"]]
             columns = {**columns, "verbatim_copies": copies}
         return Judged(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
-
-
-def _log_fault(error: Exception, message: str, *words: Any) -> None:
-    """Logs where it happened and what kind of error it was, never the error's own text, which may quote the row."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    logger.error(message + ": %s\n%s", *words, type(error).__name__, where.rstrip())
 
 
 def sample_request(request: Request, sample: int) -> Request:

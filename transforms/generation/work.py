@@ -26,18 +26,12 @@ from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.generation.engine import EngineSpec, acquire_engine
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
-from transforms.generation.row_state import RowState, reject_repeats, rejected_record, row_rejection, verdict_names
+from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.stages import Answers, Judged, RowStages, sample_request
 from transforms.row_pool import CRASHED, RowPool, default_workers
-from transforms.rows.columns import (
-    ColumnOverrides,
-    RejectedRow,
-    RowLimits,
-    output_fields,
-    resolve_columns,
-    table_to_rows,
-)
-from transforms.rows.row import REJECTED_SCHEMA, Rejection
+from transforms.rows.columns import ColumnMap, ColumnOverrides, RowLimits, resolve_columns, table_to_rows
+from transforms.rows.output import OutputRow, output_schema, output_table
+from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, rejected_record, rejected_table
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task
 from transforms.work import Unit, UnitResult, WorkBroken
@@ -111,8 +105,7 @@ class GenerationWork:
             added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
             added = [*self.task.result_schema, *extra, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
-        kept = output_fields(input_schema, resolve_columns(input_schema, self.columns), [f.name for f in added])
-        return pa.schema([*kept, *added])
+        return output_schema(input_schema, resolve_columns(input_schema, self.columns), added)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
         """All of them: the output keeps the input's columns."""
@@ -159,7 +152,7 @@ class GenerationWork:
         counts = _judge(self._opened, states)
         if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
             reject_repeats(self.task, states)
-        return self._result(table, column_map.content, states, unreadable, counts)
+        return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
         """The engine's statistics."""
@@ -173,14 +166,12 @@ class GenerationWork:
     def _result(
         self,
         table: pa.Table,
-        content_column: str,
+        column_map: ColumnMap,
         states: Sequence[RowState],
         unreadable: Mapping[int, RejectedRow],
         counts: Counter[str],
     ) -> UnitResult:
-        kept_indices: list[int] = []
-        kept_content: list[str] = []
-        kept_columns: list[Mapping[str, Any]] = []
+        kept: list[OutputRow] = []
         rejected: list[dict[str, Any]] = []
         by_index = {state.index: state for state in states}
         for index in range(table.num_rows):
@@ -189,14 +180,12 @@ class GenerationWork:
                 continue
             state = by_index[index]
             outputs = self._outputs(state)
-            kept_indices += [index] * len(outputs)
-            kept_content += [state.row.content] * len(outputs)
-            kept_columns += outputs
+            kept += [OutputRow(index, state.row.content, results) for results in outputs]
             refused = state.judged.rejected
             if not outputs:
-                rejected.append(rejected_record("row", state.row, row_rejection(state, refused)))
+                rejected.append(rejected_record(state.row, row_rejection(state, refused)))
             rejected.extend(
-                rejected_record("target", state.row, item.rejection, item.target, item.answer) for item in refused
+                rejected_record(state.row, item.rejection, target=item.target, answer=item.answer) for item in refused
             )
             num_accepted = len({item.request for item in state.judged.kept})
             counts["targets"] += num_accepted + len(refused)
@@ -207,12 +196,12 @@ class GenerationWork:
             counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
             counts.update(name for item in state.judged.kept for name in verdict_names(item.accepted.columns))
             if state.prepared is not None:
-                counts.update({f"found/{name}": count for name, count in state.prepared.findings.items()})
+                counts.update(state.prepared.counts)
         counts["rows_in"] = table.num_rows
         counts["rows_rejected"] = table.num_rows - counts["rows_kept"]
-        counts.update(f"rejected_{r['kind']}/{r['stage']}/{r['reason']}" for r in rejected)
-        kept = self._kept_table(table, content_column, kept_indices, kept_content, kept_columns)
-        return UnitResult(kept, pa.Table.from_pylist(rejected, REJECTED_SCHEMA), counts)
+        counts.update(rejected_counts(rejected))
+        schema = self.output_schema(table.schema)
+        return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
 
     def _outputs(self, state: RowState) -> list[Mapping[str, Any]]:
         """The result columns and lineage of the row's output rows."""
@@ -231,29 +220,6 @@ class GenerationWork:
             return [{**state.judged.nested, "lineage": lineages}]
         pairs = zip(state.judged.kept, lineages, strict=True)
         return [{**item.accepted.columns, "lineage": lineage} for item, lineage in pairs]
-
-    def _kept_table(
-        self,
-        table: pa.Table,
-        content_column: str,
-        indices: Sequence[int],
-        content: Sequence[str],
-        columns: Sequence[Mapping[str, Any]],
-    ) -> pa.Table:
-        """Repeats each source row for each of its accepted targets and appends the results."""
-        schema = self.output_schema(table.schema)
-        places = pa.array(indices, pa.int64())
-        arrays = []
-        for position, output_field in enumerate(schema):
-            if position >= table.num_columns:
-                values = [row[output_field.name] for row in columns]
-                arrays.append(pa.array(values, output_field.type))
-            elif table.schema.names[position] == content_column:
-                arrays.append(pa.array(content, output_field.type))
-            else:
-                # Column by column: the raw content, the bulk of the table, isn't repeated for nothing.
-                arrays.append(table.column(position).take(places).cast(output_field.type))
-        return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def filter_version(content_filter: ContentFilter | None, known_text: str) -> str:

@@ -8,7 +8,6 @@ Memory: the facts of one repository, `LOOKAHEAD` documents and a batch of rows. 
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,19 +17,18 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from model.tokenizer import Tokenizer
-from transforms.generation.work import rejected_record
+from transforms.filters.content import filter_input
 from transforms.packing.documents import DocumentRecipe, SourceFile
 from transforms.packing.facts import read_facts
 from transforms.packing.order import OrderedRepository, order_repository
 from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
-from transforms.rows.columns import ColumnOverrides, RejectedRow, RowLimits, resolve_columns, table_to_rows
-from transforms.rows.row import Rejection, Row, SourceRef, content_sha256
+from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
+from transforms.rows.rejections import RejectedRow, Rejection, rejected_record
+from transforms.rows.row import Row, SourceRef
 from transforms.scanning import ContentFilter
 from transforms.spool import Extent, TextSpool
 from transforms.work import Unit
-
-_log = logging.getLogger(__name__)
 
 # Columns that tell where a grouped row comes from; without them a row comes from where it was read.
 SOURCE_COLUMNS: Final = ("source_uri", "source_row_group", "source_row")
@@ -73,14 +71,14 @@ class Packed:
         repositories: How many repositories these are of.
         redacted: How many files the filter changed.
         rejected: Records of `REJECTED_SCHEMA`.
-        found: What the filter found, counted by `type/action`.
+        counts: What the filter found, counted by `found/TYPE/ACTION`.
     """
 
     files: int
     repositories: int
     redacted: int
     rejected: tuple[Mapping[str, Any], ...]
-    found: Mapping[str, int]
+    counts: Mapping[str, int]
 
 
 class _Entry(NamedTuple):
@@ -116,11 +114,11 @@ class PackStages:
         """Packs whole repositories, one after the other in the order of their names."""
         spool = TextSpool(call.folder)
         rejected: list[dict[str, Any]] = []
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         repositories: dict[tuple[str, int], list[_Entry]] = defaultdict(list)
         count = 0
         for item in self._read(call):
-            entry = self._take_in(item, spool, found)
+            entry = self._take_in(item, spool, counts)
             if isinstance(entry, _Entry):
                 # A file without a repository is one of its own.
                 repositories[entry.repo_name, 0 if entry.repo_name else count].append(entry)
@@ -135,7 +133,7 @@ class PackStages:
         entries = [entry for members in repositories.values() for entry in members]
         names = {entry.repo_name for entry in entries}
         redacted = sum(entry.redacted_sha256 != entry.content_sha256 for entry in entries)
-        return Packed(count, len(names), redacted, tuple(rejected), dict(found))
+        return Packed(count, len(names), redacted, tuple(rejected), dict(counts))
 
     def _read(self, call: PackCall) -> Iterator[Row | RejectedRow]:
         """The unit's rows, a few hundred in memory at a time."""
@@ -150,20 +148,19 @@ class PackStages:
                 for index, item in enumerate(table_to_rows(table, call.unit, rows, column_map, self.limits)):
                     yield replace(item, source=_source_of(table, index) or item.source)
 
-    def _take_in(self, item: Row | RejectedRow, spool: TextSpool, found: Counter[str]) -> _Entry | dict[str, Any]:
+    def _take_in(self, item: Row | RejectedRow, spool: TextSpool, counts: Counter[str]) -> _Entry | dict[str, Any]:
         """Filters a row and spools its text; a row that isn't packed gives its record."""
         if isinstance(item, RejectedRow):
             return item.record()
         if not item.path:
-            return rejected_record("row", item, _NO_PATH)
-        text, redacted_sha256 = item.content, item.content_sha256
-        if self.content_filter is not None:
-            outcome = _filtered(self.content_filter, item, found)
-            if isinstance(outcome, Rejection):
-                return rejected_record("row", item, outcome)
-            if outcome != text:
-                text, redacted_sha256 = outcome, content_sha256(outcome)
-        return _Entry(item.repo_name, item.path, item.language, item.content_sha256, redacted_sha256, spool.add(text))
+            return rejected_record(item, _NO_PATH)
+        filtered = filter_input(self.content_filter, item)
+        counts.update(filtered.counts)
+        if filtered.rejection is not None:
+            return rejected_record(item, filtered.rejection)
+        row = filtered.row
+        text = spool.add(row.content)
+        return _Entry(row.repo_name, row.path, row.language, row.content_sha256, row.redacted_sha256, text)
 
     def _rows(self, repositories: Mapping[tuple[str, int], list[_Entry]], spool: TextSpool) -> Iterator[dict[str, Any]]:
         packer = RowPacker(load_tokenizer(self.tokenizer), self.recipe, self.context_length)
@@ -192,20 +189,6 @@ class PackStages:
 def _source_file(entry: _Entry, spool: TextSpool) -> SourceFile:
     text = spool.read(entry.text)
     return SourceFile(entry.repo_name, entry.path, entry.language, text, entry.content_sha256, entry.redacted_sha256)
-
-
-def _filtered(content_filter: ContentFilter, row: Row, found: Counter[str]) -> str | Rejection:
-    """The row's text after redaction, or why it is not to be packed; counts what was found."""
-    try:
-        outcome = content_filter.filter_input(row.content, row.language, row.path)
-    except Exception as error:  # a bug must cost one row, and must be seen: it is counted and named
-        _log.error("the filter failed on %s: %s", row.source, type(error).__name__)
-        return Rejection("filter_input", "stage_error", type(error).__name__)
-    found.update(f"{finding.type}/{finding.action}" for finding in outcome.findings)
-    if outcome.dropped is None:
-        return outcome.text
-    rules = ", ".join(sorted({finding.rule for finding in outcome.findings if finding.action == "drop"}))
-    return Rejection("filter_input", outcome.dropped, rules and f"by rule {rules}")
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:

@@ -25,7 +25,7 @@ from transforms.packing.rows import row_schema
 from transforms.packing.stages import SOURCE_COLUMNS, PackCall, Packed, PackStages, load_tokenizer
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import rejected_counts, rejected_table
 from transforms.scanning import ContentFilter
 from transforms.spool import scratch_folder
 from transforms.work import Unit, UnitResult
@@ -115,8 +115,7 @@ class PackWork:
             # Still mapped when the folder is gone: the pages go with the table.
             kept = pa.ipc.open_file(pa.memory_map(call.result)).read_all()
         self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0
-        rejected = pa.Table.from_pylist(list(packed.rejected), REJECTED_SCHEMA)
-        return UnitResult(kept, rejected, _counts(kept, packed))
+        return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
 
     def heartbeat(self) -> dict[str, float]:
         """Tokens packed so far."""
@@ -136,8 +135,8 @@ def _counts(kept: pa.Table, packed: Packed) -> Counter[str]:
         counts[f"documents_{mode}"] = number
         counts["documents"] += number
         counts["documents_fim"] += number if mode != PLAIN else 0
-    counts.update(f"rejected_row/{record['stage']}/{record['reason']}" for record in packed.rejected)
-    counts.update({f"found/{name}": count for name, count in packed.found.items()})
+    counts.update(rejected_counts(packed.rejected))
+    counts.update(packed.counts)
     counts["tokens_out"] = pc.sum(kept.column("num_tokens")).as_py() or 0
     counts["rows_packed"] = kept.num_rows
     counts["repositories"] = packed.repositories

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.rows.row import Rejection
+from transforms.rows.rejections import Rejection
 
 READ_STAGE = "read"
 

@@ -37,7 +37,8 @@ from transforms.rows.cells import (
     judge_other_texts,
     texts_of,
 )
-from transforms.rows.row import Rejection, Row, SourceRef
+from transforms.rows.rejections import RejectedRow
+from transforms.rows.row import Row, SourceRef
 from transforms.work import Unit
 
 TAKEN_PREFIX = "input_"
@@ -71,31 +72,6 @@ class RowLimits:
     """Bounds on one row. `max_content_bytes`: a longer content is rejected, with both lengths."""
 
     max_content_bytes: int = 10_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A source row that no stage can work on. `content_sha256` is None where there is no content."""
-
-    source: SourceRef
-    rejection: Rejection
-    content_sha256: str | None = None
-    path: str = ""
-
-    def record(self) -> dict[str, Any]:
-        """The row of `transforms.rows.row.REJECTED_SCHEMA` that tells of it."""
-        return {
-            "kind": "row",
-            "uri": self.source.uri,
-            "row_group": self.source.row_group,
-            "row": self.source.row,
-            "content_sha256": self.content_sha256,
-            "path": self.path or None,
-            "target": None,
-            "stage": self.rejection.stage,
-            "reason": self.rejection.reason,
-            "detail": self.rejection.detail,
-        }
 
 
 # Each layout as it is published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,

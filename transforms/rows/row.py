@@ -1,4 +1,4 @@
-"""What a row is while it is worked on, and the one schema of rejected things.
+"""What a row is while it is worked on.
 
 A source row is named by where it stands (`SourceRef`) and by the hash of its raw content. Both
 ledgers count by these: every source row ends kept, rejected or in a failed unit; every target
@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +45,6 @@ class Row:
     repo_name: str = ""
     language: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a row or one of its targets was not kept: `stage` is where, `reason` a snake_case word,
-    `detail` a line for a person that never holds content."""
-
-    stage: str
-    reason: str
-    detail: str = ""
-
-
-REJECTED_SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),  # "row" or "target"
-        pa.field("uri", pa.large_string(), nullable=False),
-        pa.field("row_group", pa.int32(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("content_sha256", pa.string()),  # null where the content could not be read
-        pa.field("path", pa.large_string()),
-        pa.field("target", pa.string()),  # the task's own name of the target, e.g. "single_line:120:140"
-        pa.field("stage", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.large_string(), nullable=False),
-        pa.field("answer", pa.large_string()),  # of a target, where a job was told to keep rejected answers
-    ]
-)
 
 
 def content_sha256(content: str) -> str:

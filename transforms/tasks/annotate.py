@@ -23,7 +23,8 @@ from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.languages.grammars import grammar_name
 from transforms.languages.syntax import Source
-from transforms.rows.row import Rejection, Row, derive_seed
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences

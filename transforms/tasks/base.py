@@ -14,7 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 
 from model.engine.requests import Completion, Request
-from transforms.rows.row import Rejection, Row
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,7 +38,8 @@ from transforms.documentation.splice import is_code_unchanged, is_same_code, spl
 from transforms.documentation.verify import REASONS, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
 from transforms.languages.syntax import Source, parse
-from transforms.rows.row import Rejection, Row, derive_seed
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences

@@ -38,7 +38,8 @@ from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.languages.grammars import SPAN_NODES, grammar_name
 from transforms.languages.syntax import Source
-from transforms.rows.row import Rejection, Row, derive_seed
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns

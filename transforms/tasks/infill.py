@@ -32,7 +32,8 @@ from transforms.fim.formats import (
 )
 from transforms.fim.spans import DEFAULT_MIX, RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
-from transforms.rows.row import Rejection, Row, derive_seed
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.shared import newline_ids, open_tokenizer
 

@@ -13,7 +13,8 @@ from transforms.fim.formats import strip_final_separator
 from transforms.fim.windows import Encoder, Window, fit_window
 from transforms.languages.grammars import grammar_name
 from transforms.languages.syntax import Source, parse
-from transforms.rows.row import Rejection, Row
+from transforms.rows.rejections import Rejection
+from transforms.rows.row import Row
 from transforms.tasks.base import RejectedTarget, TaskRequest
 from transforms.tasks.chat import fences
 

@@ -15,6 +15,7 @@ import pytest
 from jobs.ledger import journal
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.ledger.lock import acquire
+from jobs.plan.job_file import SCHEMA_VERSION
 from jobs.storage.folders import JobFolder
 from tests.jobs import uppercase
 
@@ -156,6 +157,56 @@ def test_other_weights_are_refused(corpus, output, inline, capfd, monkeypatch):
 
 def _work_with_weights(options):
     return uppercase.UppercaseWork(uppercase.from_all_options(uppercase.Options, options), checkpoint_sha256="ab" * 32)
+
+
+def as_schema_version(output: Path, version: str) -> None:
+    """Makes an output one that a codemill of another schema version began."""
+    path = output / "_job" / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
+
+
+def refuses_version(output: Path, capfd: pytest.CaptureFixture[str]) -> bool:
+    return one_line(capfd).endswith(
+        f"{output} was begun with schema version 1, this codemill writes version {SCHEMA_VERSION}; "
+        "finish it with the codemill that began it, or choose another --output\n"
+    )
+
+
+def test_an_output_that_an_older_schema_version_began_is_refused_with_both_versions(
+    corpus, output, inline, capfd, monkeypatch
+):
+    plan_only(corpus, output, monkeypatch)
+    as_schema_version(output, "1")
+    before = sorted(output.rglob("*"))
+    capfd.readouterr()
+    assert run(corpus, output) == 2
+    assert refuses_version(output, capfd)
+    assert run(corpus, output, "--mark", "x") == 2  # an option that differs is not what keeps it from being resumed
+    assert refuses_version(output, capfd)
+    assert sorted(output.rglob("*")) == before
+
+
+def test_a_complete_output_of_an_older_schema_version_is_complete(corpus, output, inline, capfd):
+    assert run(corpus, output) == 0
+    as_schema_version(output, "1")
+    capfd.readouterr()
+    assert run(corpus, output) == 0
+    assert "is complete since" in one_line(capfd)
+    assert run(corpus, output, "--mark", "x") == 2
+    assert "--mark was , is now x" in one_line(capfd)
+
+
+@pytest.mark.parametrize("how", ["other_shards", "retry_failed", "lost_file"])
+def test_a_complete_output_of_an_older_schema_version_is_not_made_again(corpus, output, inline, capfd, how):
+    assert run(corpus, output) == 0
+    as_schema_version(output, "1")
+    if how == "lost_file":
+        (output / "README.md").unlink()
+    flags = {"other_shards": ("--shard_mb", "1"), "retry_failed": ("--retry_failed",), "lost_file": ()}[how]
+    capfd.readouterr()
+    assert run(corpus, output, *flags) == 2
+    assert refuses_version(output, capfd)
+    assert (output / "COMPLETED").exists()
 
 
 def test_the_output_of_another_job_is_refused(corpus, output, inline, capfd):
@@ -380,7 +431,7 @@ jobs.execution.supervisor.run_units = uppercase.inline_units
 row_groups = jobs.finalize.shards._row_groups
 def endless(*args):
     for table in itertools.cycle(row_groups(*args)):
-        print("merging", flush=True)
+        sys.stdout.write("merging\\n"), sys.stdout.flush()
         time.sleep(0.2)
         yield table
 jobs.finalize.shards._row_groups = endless

@@ -38,7 +38,7 @@ def test_only_the_rows_that_raise_are_rejected_and_nothing_of_them_is_told(tmp_p
     assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 2, 3, 5]
     assert "secret" not in str(toy.outcome(job_dir)[1]) + str(record)
     assert toy.outcome(job_dir)[1][0][-1] == "ValueError in tests.jobs.toy"
-    assert record.counts["rejected/run/stage_error"] == 1
+    assert record.counts["rejected_row/run/stage_error"] == 1
 
 
 @given(st.lists(st.sampled_from(["a", "raise x", "refuse", "reject"]), min_size=1, max_size=24))

@@ -26,7 +26,7 @@ from jobs.errors import DamagedAttempt, IncompleteJob, LedgerBroken
 from jobs.finalize.finalize import finalize
 from jobs.finalize.shards import MergeSpec, ShardPlanner, merge_shard, read_shard_record
 from jobs.ledger.commits import CommitRecord, FileRecord, read_commits
-from jobs.plan.job_file import read_job
+from jobs.plan.job_file import SCHEMA_VERSION, read_job
 from jobs.storage import failpoints
 from jobs.storage.folders import JobFolder, OutputFolder
 from tests.jobs import uppercase
@@ -121,7 +121,7 @@ def test_every_shard_has_the_one_schema_with_its_version(finished, monkeypatch):
     for path in (finished / "data").iterdir():
         schema = pq.read_schema(path)
         assert schema.equals(job.final_schema)
-        assert schema.metadata[b"schema_version"] == b"1"
+        assert schema.metadata[b"schema_version"] == SCHEMA_VERSION.encode()
         assert schema.field("content").type == pa.large_string()
 
 

@@ -68,7 +68,7 @@ def some_summary(**changes) -> dict:
         "targets_accepted": 6,
         "targets_rejected": 3,
         "tokens_out": 1200,
-        "rejected/read/null_content": 2,
+        "rejected_row/read/null_content": 2,
     }
     totals.add(unit(6), commit(6, counts=counts, wall_s=2.5))
     totals.add(unit(0, -1), commit(0, status="failed", reason="zero_bytes", detail="the file has no bytes"))

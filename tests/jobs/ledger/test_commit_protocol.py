@@ -28,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from jobs.ledger import commits
 from jobs.storage.folders import JobFolder
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
 JOB_DIR = JobFolder("sim://out/_job")

@@ -24,7 +24,7 @@ from jobs.plan.units import (
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
-from transforms.rows.row import REJECTED_SCHEMA
+from transforms.rows.rejections import REJECTED_SCHEMA
 
 SCHEMA = pa.schema([("content", pa.large_string())])
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,15 @@ import pytest
 
 from model.engine.requests import Completion, Request
 from model.errors import ConfigError
-from transforms.duplicates.known_text import COPY_TOKENS, KnownFile, KnownText, build, corpus_files, open_known_text
+from transforms.duplicates.known_text import (
+    COPY_TOKENS,
+    Copy,
+    KnownFile,
+    KnownText,
+    build,
+    corpus_files,
+    open_known_text,
+)
 from transforms.generation.stages import Answers, RowStages
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.scanning import ContentFilter
@@ -22,8 +32,8 @@ def words(count: int, seed: int) -> str:
     return " ".join(f"w{rng.randrange(10**6)}" for _ in range(count))
 
 
-def file(text: str, name: str = "lib/b.py", licences: tuple[str, ...] = ("GPL-3.0-only",)) -> KnownFile:
-    return KnownFile(text, content_sha256(text), name, "owner/b", licences)
+def file(text: str, name: str = "lib/b.py", licenses: tuple[str, ...] = ("GPL-3.0-only",)) -> KnownFile:
+    return KnownFile(text, content_sha256(text), name, "owner/b", licenses)
 
 
 COPIED = words(COPY_TOKENS + 5, 6)
@@ -39,9 +49,9 @@ def index(tmp_path_factory) -> Path:
     return folder
 
 
-def test_text_that_stands_in_another_file_is_told_with_its_licence_and_how_much_of_it(index):
+def test_text_that_stands_in_another_file_is_told_with_its_license_and_how_much_of_it(index):
     (copy,) = KnownText(index).copies_of(f"def f(): {COPIED}", own={content_sha256(OWN)})
-    assert (copy.path, copy.repo_name, copy.licences) == ("lib/b.py", "owner/b", ("GPL-3.0-only",))
+    assert (copy.path, copy.repo_name, copy.licenses) == ("lib/b.py", "owner/b", ("GPL-3.0-only",))
     assert copy.num_tokens == COPY_TOKENS + 5
 
 
@@ -59,14 +69,33 @@ def test_a_texts_own_file_does_not_count(index):
     assert KnownText(index).copies_of(alone, own={content_sha256(alone)}) == []
 
 
-def test_an_index_of_a_corpus_takes_each_files_own_licence_before_its_repositorys(tmp_path):
+def test_an_index_of_the_format_before_is_read_as_well(index, tmp_path):
+    """Format 1 spelled the column of licenses in the other English."""
+    shutil.copytree(index, tmp_path / "old")
+    files = pa.ipc.open_file((tmp_path / "old/files.arrow").read_bytes()).read_all()
+    old = files.rename_columns(["path", "repo_name", "licen" + "ces", "sha256"])
+    with pa.ipc.new_file(str(tmp_path / "old/files.arrow"), old.schema) as writer:
+        writer.write_table(old)
+    about = json.loads((tmp_path / "old/index.json").read_text())
+    (tmp_path / "old/index.json").write_text(json.dumps(about | {"format": 1}))
+    assert KnownText(tmp_path / "old").copies_of(COPIED) == KnownText(index).copies_of(COPIED)
+    (tmp_path / "old/index.json").write_text(json.dumps(about | {"format": 3}))
+    with pytest.raises(ConfigError, match="has format 3, this version reads 1 and 2"):
+        KnownText(tmp_path / "old")
+
+
+def test_a_copy_without_a_license_says_so():
+    assert Copy("b.py", "o/b", (), "", 24).told() == "24 tokens of o/b b.py (no license found)"
+
+
+def test_an_index_of_a_corpus_takes_each_files_own_license_before_its_repositorys(tmp_path):
     header = "# SPDX-License-Identifier: Apache-2.0\n"
     columns = {"content": [header + COPIED, words(30, 1), None], "path": ["a.py", "b.py", "c.py"]}
     columns["detected_licenses"] = [["MIT"], ["MIT"], []]
     pq.write_table(pa.table(columns), tmp_path / "in.parquet")
     assert build(tmp_path / "index", corpus_files([str(tmp_path / "*.parquet")])) == 2
     (copy,) = KnownText(tmp_path / "index").copies_of(COPIED)
-    assert (copy.path, copy.licences) == ("a.py", ("Apache-2.0",))
+    assert (copy.path, copy.licenses) == ("a.py", ("Apache-2.0",))
 
 
 def test_a_folder_that_holds_no_index_and_one_that_is_there_are_refused(tmp_path):
@@ -113,12 +142,12 @@ def judged(index: Path, policy: str | None, content: str = "a = 1\n"):
 def test_a_copied_answer_is_kept_with_where_it_stands(index, policy):
     (kept,) = judged(index, policy).kept
     copies = kept.accepted.columns["verbatim_copies"]
-    assert [(c["path"], c["licences"], c["num_tokens"]) for c in copies] == [
+    assert [(c["path"], c["licenses"], c["num_tokens"]) for c in copies] == [
         ("own.py", ["MIT"], 25), ("lib/b.py", ["GPL-3.0-only"], 25),
     ]  # fmt: skip
 
 
-def test_a_policy_that_says_drop_rejects_a_copied_answer_and_names_file_and_licence(index):
+def test_a_policy_that_says_drop_rejects_a_copied_answer_and_names_file_and_license(index):
     result = judged(index, "strict", content=OWN)
     (refused,) = result.rejected
     assert not result.kept

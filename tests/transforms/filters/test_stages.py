@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.errors import ConfigError
 from transforms.duplicates.signatures import find_duplicates, jaccard, sign
 from transforms.filters.contamination import build_index, load_index, merge_indexes
-from transforms.filters.licenses import file_licences, make_policy
+from transforms.filters.licenses import file_licenses, make_policy
 from transforms.filters.quality import FAULTS, Limits, fault, measure
 from transforms.scanning.findings import Finding, resolve_overlaps
 
@@ -54,7 +54,7 @@ def test_no_text_breaks_a_predicate(text, language):
     assert all(check(signals, Limits(), language) in (True, False) for check in FAULTS)
 
 
-# --- licences --------------------------------------------------------------------------------------
+# --- licenses --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_no_text_breaks_a_predicate(text, language):
     [
         (["MIT"], None),
         (["MIT OR GPL-3.0-only"], None),
-        (["MIT AND GPL-3.0-only"], "licence_denied"),
-        (["GPL-3.0-only"], "licence_denied"),
-        (["EUPL-1.2"], "licence_not_allowed"),
-        ([], "licence_unknown"),
-        (["no such licence"], "licence_unknown"),
+        (["MIT AND GPL-3.0-only"], "license_denied"),
+        (["GPL-3.0-only"], "license_denied"),
+        (["EUPL-1.2"], "license_not_allowed"),
+        ([], "license_unknown"),
+        (["no such license"], "license_unknown"),
     ],
 )
-def test_licences_are_judged_by_their_expression(expressions, reason):
+def test_licenses_are_judged_by_their_expression(expressions, reason):
     policy = make_policy(["permissive"], ["GPL-3.0-only"], unknown_is_allowed=False)
     assert policy.reason(expressions) == reason
 
 
-def test_a_repository_that_opted_out_is_left_out_whatever_its_licence(tmp_path):
+def test_a_repository_that_opted_out_is_left_out_whatever_its_license(tmp_path):
     (tmp_path / "list").write_text("Owner/Name  # asked\n")
     policy = make_policy(opt_out_files=[tmp_path / "list"])
     assert policy.reason(["MIT"], "owner/name") == "repository_opted_out"
@@ -82,14 +82,14 @@ def test_a_repository_that_opted_out_is_left_out_whatever_its_licence(tmp_path):
 
 
 def test_an_identifier_that_is_none_is_refused():
-    with pytest.raises(ConfigError, match="no SPDX licence"):
+    with pytest.raises(ConfigError, match="no SPDX license"):
         make_policy(["MITT"])
 
 
 def test_a_header_says_more_than_the_repository():
     header = "# This program is free software under the GNU General Public License as published by\n# the FSF, either version 3 of the License, or any later version.\n"
-    assert file_licences(header + "x = 1\n", ["MIT"]) == ("GPL-3.0-or-later",)
-    assert file_licences("x = 1\n", ["MIT", "unheard of"]) == ("MIT",)
+    assert file_licenses(header + "x = 1\n", ["MIT"]) == ("GPL-3.0-or-later",)
+    assert file_licenses("x = 1\n", ["MIT", "unheard of"]) == ("MIT",)
 
 
 # --- contamination, duplicates ---------------------------------------------------------------

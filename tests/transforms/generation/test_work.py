@@ -16,7 +16,8 @@ from transforms.generation.engine import EngineSpec, prompt_buckets, release_eng
 from transforms.generation.stages import Answers, RowStages
 from transforms.generation.work import GenerationWork
 from transforms.rows.columns import ColumnOverrides, RowLimits
-from transforms.rows.row import REJECTED_SCHEMA, Rejection, Row, SourceRef
+from transforms.rows.rejections import REJECTED_SCHEMA, Rejection
+from transforms.rows.row import Row, SourceRef
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.work import Unit, WorkBroken
@@ -266,6 +267,14 @@ def test_inputs_are_redacted_before_they_become_prompts_and_the_raw_text_goes_no
     assert first["lineage"]["content_sha256"] != first["lineage"]["redacted_sha256"]
     assert first["lineage"]["filter_version"].startswith("default-")
     assert (result.counts["rows_redacted"], result.counts["found/email/redact"]) == (1, 1)
+    release_engines()
+
+
+def test_rejected_rows_and_targets_without_a_path_have_none():
+    result = run(filtered_work("default"), ["mail ab", ""])
+    records = result.rejected.to_pylist()
+    assert {record["kind"] for record in records} == {"row", "target"}
+    assert [record["path"] for record in records] == [None] * len(records)
     release_engines()
 
 

@@ -12,14 +12,14 @@ from model.errors import ConfigError
 from transforms.rows.columns import (
     ColumnMap,
     ColumnOverrides,
-    RejectedRow,
     RowLimits,
     output_fields,
     renamed_inputs,
     resolve_columns,
     table_to_rows,
 )
-from transforms.rows.row import REJECTED_SCHEMA, Row, content_sha256
+from transforms.rows.rejections import REJECTED_SCHEMA, RejectedRow
+from transforms.rows.row import Row, content_sha256
 from transforms.work import Unit
 
 UNIT = Unit(

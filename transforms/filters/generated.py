@@ -1,0 +1,32 @@
+"""Whether a machine wrote a file, or it was copied in from elsewhere: by its name, its folders and its first lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from transforms.filters.stage import Stage, StageResult
+from transforms.languages.files import is_generated, is_vendor
+from transforms.rows.row import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedStage(Stage):
+    """Leaves out generated and vendored files.
+
+    Args:
+        drop_generated, drop_vendored: Whether such files are left out.
+    """
+
+    name: ClassVar[str] = "quality"
+
+    drop_generated: bool = True
+    drop_vendored: bool = False
+
+    def examine(self, row: Row) -> StageResult:
+        """Reasons: `generated_file`, `vendored_file`."""
+        if self.drop_generated and is_generated(row.path, row.content):
+            return self.result({}, "generated_file", "its name or head says so")
+        if self.drop_vendored and is_vendor(row.path):
+            return self.result({}, "vendored_file", "by its path")
+        return self.result({})
