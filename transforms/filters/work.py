@@ -22,6 +22,7 @@ from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build
 from transforms.filters.licenses import LicencePolicy, file_licences
 from transforms.filters.quality import Limits, fault, measure
 from transforms.languages.files import is_generated, is_vendor
+from transforms.languages.parsing import parses
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.columns import (
     CANDIDATES,
@@ -34,7 +35,6 @@ from transforms.rows.columns import (
 )
 from transforms.rows.row import REJECTED_SCHEMA, Rejection, Row, content_sha256
 from transforms.scanning.content import ContentFilter
-from transforms.scanning.syntax import parses
 from transforms.work import Unit, UnitResult
 
 ROWS_PER_CHUNK = 32
@@ -113,7 +113,7 @@ class FilterStages:
         licence_column: The input's licence column; None finds it by its usual names.
         benchmark_folders: The user's own benchmarks beside the public ones; `decontaminate` switches the stage on.
         min_ngrams: How many n-grams of one benchmark item reject a row.
-        require_syntax: Whether files of known languages must parse.
+        require_syntax: Whether files must parse, where that can be told.
         drop_generated, drop_vendored: Whether such files are left out.
     """
 
@@ -166,7 +166,7 @@ class FilterStages:
         if self.drop_vendored and is_vendor(row.path):
             return Rejection("quality", "vendored_file", "by its path")
         reason = fault(signals, self.limits, row.language) if self.limits is not None else None
-        if reason is None and self.require_syntax and not parses(row.content, row.language):
+        if reason is None and self.require_syntax and parses(row.content, row.language, row.path) is False:
             reason = "does_not_parse"
         return Rejection("quality", reason, f"{signals.num_lines} lines, {signals.num_bytes} bytes") if reason else None
 
