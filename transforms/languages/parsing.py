@@ -9,6 +9,7 @@ compiler about 5 MB/s (of a changed statement alone, and what finding that takes
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from dataclasses import replace
 from typing import Final
@@ -20,10 +21,15 @@ from transforms.languages.python_statements import find_statements, future_flags
 # Above it neither parser is asked: one file must not hold up a unit for seconds.
 MAX_CHECKED_CHARS: Final = 1_000_000
 _COMPILE_NAME: Final = "codemill_check"
+# A grammar reads all branches of a conditional one after the other, so `{` in two of them is an error to it. Measured on
+# an installed system's C and C++: of files with conditionals beside an include guard 72% have errors, of others 10%.
+_PREPROCESSED: Final = ("arduino", "c", "cpp", "cuda", "glsl", "hlsl", "objc")
+_CONDITIONAL: Final = re.compile(r"^[ \t]*#[ \t]*(?:if|ifdef|elif|else)\b", re.MULTILINE)
 
 
 def parses(text: str, language: str, path: str = "") -> bool | None:
-    """Whether a text is sound code in its language; None where that can't be told, NUL bytes included.
+    """Whether a text is sound code in its language; None where that can't be told, NUL bytes included, and errors of C
+    and its kin beside preprocessor conditionals.
 
     Args:
         text: A whole file or a piece that can stand for one.
@@ -41,7 +47,11 @@ def parses(text: str, language: str, path: str = "") -> bool | None:
     if found.grammar == "python":
         return compiles(text)
     source = syntax.parse(text.encode("utf-8", "surrogatepass"), found.grammar)
-    return None if source is None else source.is_sound
+    if source is None:
+        return None
+    if source.is_sound:
+        return True
+    return None if found.grammar in _PREPROCESSED and _CONDITIONAL.search(text) else False
 
 
 def parses_as_before(

@@ -6,8 +6,10 @@ blanks, `-` and `_` between words: `C-Sharp`, `c_sharp` and `csharp` are one nam
 here.
 
 The grammars are of those that `tree-sitter-language-pack==0.13.0` carries in its wheel; nothing is downloaded. A
-language has none where its grammar rejects sound files or accepts any (Markdown, CSV, PowerShell, TeX), where one name
-stands for many dialects (Assembly), and where the grammar's scanner never returns (COBOL).
+language has none where its grammar accepts any text (Markdown) or rejects sound files (measured on the files of an
+installed system: Tcl 92%, INI 70%, Vim Script 43%, Makefile 24%, Fortran 15%; CSV and PowerShell on a single line),
+where one name stands for many dialects (Assembly, TeX), and where the grammar's scanner never returns (COBOL on any text, Perl on some) or
+kills the process (V): found with 6,000 mutated and random texts a grammar.
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("Erlang", "erl escript", "erl hrl", "erlang", "percent", "code"),
     ("F#", "fsharp fs f♯", "fs fsi fsx", "fsharp", "slash", "code"),
     ("Fennel", "fnl", "fnl", "fennel", "semicolon", "code"),
-    ("Fortran", "fortran90 fortran77 f90 f77", "f90 f95 f03 f08 f for", "fortran", "bang", "code"),
+    ("Fortran", "fortran90 fortran77 f90 f77", "f90 f95 f03 f08 f for", "", "bang", "code"),
     ("GDScript", "gd", "gd", "gdscript", "hash", "code"),
     ("GLSL", "shader", "glsl vert frag", "glsl", "slash", "code"),
     ("Gleam", "", "gleam", "gleam", "slash", "code"),
@@ -142,7 +144,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("Handlebars", "hbs mustache", "hbs handlebars", "", "markup", "script"),
     ("Haskell", "hs", "hs", "haskell", "dash", "code"),
     ("Haxe", "hx", "hx", "haxe", "slash", "code"),
-    ("INI", "dosini cfg", "ini cfg", "ini", "hash", "script"),
+    ("INI", "dosini cfg", "ini cfg", "", "hash", "script"),
     ("Idris", "idris2", "idr", "", "dash", "code"),
     ("Isabelle", "", "thy", "", "star", "code"),
     ("JSON", "jsonc json5 jsonl ndjson geojson jsonwithcomments", "json geojson jsonc", "json", "slash", "data"),
@@ -166,7 +168,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("Luau", "", "luau", "luau", "dash", "code"),
     ("M4", "", "m4", "", "hash", "script"),
     ("MATLAB", "octave", "", "matlab", "percent", "code"),
-    ("Makefile", "make mk gnumake bsdmake mf", "mk mak make", "make", "hash", "script"),
+    ("Makefile", "make mk gnumake bsdmake mf", "mk mak make", "", "hash", "script"),
     ("Maple", "", "mpl", "", "hash", "code"),
     ("Markdown", "md gfm mdx commonmark", "md markdown mdx", "", "markup", "prose"),
     ("Mathematica", "wolfram wolframlanguage mma wl", "wl nb", "", "star", "code"),
@@ -185,7 +187,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("PLSQL", "oracle", "", "", "dash", "script"),
     ("PLpgSQL", "postgresql postgres", "", "", "dash", "script"),
     ("Pascal", "delphi objectpascal freepascal", "pas pp dpr", "pascal", "slash", "code"),
-    ("Perl", "pl", "pl pm", "perl", "hash", "code"),
+    ("Perl", "pl", "pl pm", "", "hash", "code"),
     ("Pony", "", "pony", "pony", "slash", "code"),
     ("PowerShell", "ps1 posh pwsh", "ps1 psm1 psd1", "", "hash", "script"),
     ("Prisma", "", "prisma", "prisma", "slash", "script"),
@@ -226,7 +228,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("TSQL", "mssql sqlserver", "", "", "dash", "script"),
     ("TSV", "", "tsv", "", "none", "data"),
     ("TSX", "typescriptreact", "tsx", "tsx", "slash", "code"),
-    ("Tcl", "tclsh tk wish", "tcl", "tcl", "hash", "script"),
+    ("Tcl", "tclsh tk wish", "tcl", "", "hash", "script"),
     ("Tcsh", "csh", "csh tcsh", "", "hash", "script"),
     ("TeX", "latex plaintex", "tex sty cls", "", "percent", "prose"),
     ("Text", "txt plain plaintext", "txt", "", "none", "plain"),
@@ -234,11 +236,11 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("Twig", "", "twig", "", "markup", "script"),
     ("TypeScript", "ts mts cts deno", "ts mts cts", "typescript", "slash", "code"),
     ("Typst", "typ", "typ", "", "slash", "prose"),
-    ("V", "vlang", "", "v", "slash", "code"),
+    ("V", "vlang", "", "", "slash", "code"),
     ("VHDL", "", "vhd vhdl", "vhdl", "dash", "code"),
     ("Vala", "", "vala vapi", "", "slash", "code"),
     ("Verilog", "", "v", "verilog", "slash", "code"),
-    ("Vim Script", "vim viml nvim", "vim", "vim", "none", "script"),
+    ("Vim Script", "vim viml nvim", "vim", "", "none", "script"),
     ("Visual Basic .NET", "visualbasic vb vb.net vbnet vba vbscript", "vb", "", "quote", "code"),
     ("Vue", "vuejs", "vue", "vue", "markup", "script"),
     ("WGSL", "", "wgsl", "wgsl", "slash", "code"),
