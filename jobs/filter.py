@@ -29,7 +29,9 @@ class Options(CommonOptions):
         metavar="NAME",
     )
     quality: bool = option(True, help="Leave out files with too long lines, encoded data, repeated lines and so on.")
-    require_syntax: bool = option(False, help="Leave out files that don't parse in their language.")
+    require_syntax: bool = option(
+        False, help="Leave out files that don't parse in their language, where that can be told."
+    )
     drop_generated: bool = option(True, help="Leave out files that a machine wrote.")
     drop_vendored: bool = option(False, help="Leave out files under vendored folders.")
     allow_licenses: tuple[str, ...] = option(

@@ -21,13 +21,15 @@ from typing import Final
 import tree_sitter
 
 from model.errors import RecordError
-from transforms import checks
+from transforms.languages.lookup import find_language
+from transforms.languages.parsing import compiles, parses_as_before
 from transforms.languages.syntax import Source, captures, parse
 from transforms.symbols import Symbol, find_symbols
 from transforms.symbols.find import item_span
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
 from transforms.symbols.places import NOTICE
 
-BODY_LANGUAGES = ("python", "javascript", "typescript", "tsx", "java", "kotlin", "go", "rust", "c", "cpp", "csharp")
+BODY_LANGUAGES: Final = tuple(SYMBOL_GRAMMARS)
 
 # A larger file isn't parsed anew for each of its functions: what holds the function is.
 WHOLE_FILE_BYTES: Final = 16_000
@@ -41,7 +43,6 @@ _PLACEHOLDER = re.compile(
     r"TODO\(.*\)|(?:unimplemented|todo)!\(.*\))",
     re.I | re.S,
 )
-_HASH_COMMENTS: Final = ("python", "ruby", "bash")
 _COMMENT: Final = {True: re.compile(r"#[^\n]*"), False: re.compile(r"//[^\n]*|/\*.*?\*/", re.S)}
 # Where the last expression is the result, a name alone is a body.
 _EXPRESSION_LANGUAGES: Final = ("rust", "kotlin", "ruby", "scala", "bash", "sql", "")
@@ -121,7 +122,8 @@ def is_placeholder(body: str, grammar: str) -> bool:
     if grammar == "python" and (statements := _statements(body)) is not None:
         reached = list(itertools.takewhile(_does_nothing, statements))
         return len(reached) == len(statements) or any(isinstance(statement, ast.Raise) for statement in reached)
-    bare = _COMMENT[grammar in _HASH_COMMENTS].sub("", body).strip().rstrip(";").strip()
+    language = find_language(grammar)
+    bare = _COMMENT[language is not None and language.comments == "hash"].sub("", body).strip().rstrip(";").strip()
     is_name = grammar not in _EXPRESSION_LANGUAGES and re.fullmatch(r"[^\W\d]\w*", bare) is not None
     return not bare or is_name or _PLACEHOLDER.fullmatch(bare) is not None
 
@@ -157,17 +159,17 @@ def body_parses(source: Source, symbol: Symbol, hole: BodyHole, body: str) -> bo
     data = source.data
     changed = data[: hole.start] + body.encode() + data[hole.end :]
     if len(data) <= WHOLE_FILE_BYTES:
-        verdict = checks.parses(changed.decode(), data.decode(), source.grammar)
+        verdict = parses_as_before(changed.decode(), data.decode(), source.grammar)
         if verdict is not None or source.grammar != "python":
             return verdict
     elif source.grammar != "python":
         start, end = item_span(source, symbol)
         grown = len(changed) - len(data)
-        return checks.parses(changed[start : end + grown].decode(), data[start:end].decode(), source.grammar)
+        return parses_as_before(changed[start : end + grown].decode(), data[start:end].decode(), source.grammar)
     alone = _python_alone(changed, symbol, len(changed) - len(data))
-    verdict = checks.compiles(alone)
+    verdict = compiles(alone)
     if verdict is False and "nonlocal" in alone:  # its names are bound by the functions around it
-        return checks.parses(changed.decode(), data.decode(), source.grammar)
+        return parses_as_before(changed.decode(), data.decode(), source.grammar)
     return verdict
 
 

@@ -20,13 +20,12 @@ from model.errors import RecordError
 from transforms.documentation.facts import is_well_formed
 from transforms.languages.syntax import Source
 from transforms.symbols import Symbol
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
 
 FormName = Literal["docstring", "block", "line"]
 
 _LINE_MARKERS: Final = {"go": "//", "rust": "///", "csharp": "///"}
-_BLOCK_LANGUAGES: Final = ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp")
-DOCUMENTED_LANGUAGES: Final = ("python", *_BLOCK_LANGUAGES, *_LINE_MARKERS)
-
+DOCUMENTED_LANGUAGES: Final = tuple(SYMBOL_GRAMMARS)
 
 # Comments that change what is compiled: Go's directives and build tags, TypeScript's and Babel's pragmas.
 _DIRECTIVE: Final = re.compile(

@@ -5,7 +5,7 @@
 
 Every limit names its source. None of them divides by a count that can be zero, so files of no, one or five lines are
 judged like any other.
-Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`syntax.parses`) is apart because
+Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`languages.parsing`) is apart because
 it is slow.
 
 Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section
@@ -18,13 +18,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pyarrow as pa
 
 from transforms.filters.stage import Stage, StageResult, struct_values
+from transforms.languages.lookup import find_language
+from transforms.languages.parsing import parses
+from transforms.languages.table import COMMENT_MARKS, Kind
 from transforms.rows.row import Row
-from transforms.scanning.syntax import parses
 
 _ALPHANUMERIC = bytes(b for b in range(256) if chr(b).isascii() and chr(b).isalnum()) + bytes(range(128, 256))
 _ENCODED = re.compile(
@@ -33,30 +35,8 @@ _ENCODED = re.compile(
 _ENCODED_LINE_BYTES = 64
 _BASE64_FOLD = bytes.maketrans(b"BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", b"A" * 63)
 _BASE64_RUN = b"A" * 64
-_HASH_COMMENT = frozenset(
-    [
-        "python",
-        "ruby",
-        "perl",
-        "shell",
-        "bash",
-        "r",
-        "julia",
-        "elixir",
-        "toml",
-        "ini",
-        "yaml",
-        "makefile",
-        "dockerfile",
-        "powershell",
-        "cmake",
-        "nim",
-        "crystal",
-        "tcl",
-    ]
-)
-_DASH_COMMENT = frozenset(["sql", "lua", "haskell", "ada", "elm", "vhdl"])
-_DATA_LANGUAGES = frozenset(["json", "csv", "tsv", "xml", "yaml", "svg", "text", "geojson"])
+_LONG_LINES: Final[tuple[Kind, ...]] = ("markup", "prose", "plain")
+_DATA: Final[tuple[Kind, ...]] = ("data", "plain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +103,7 @@ def measure(text: str, language: str = "") -> Signals:
     telling = [line for line in stripped if len(line) > 2]
     filled = len(stripped) - stripped.count(b"")
     joined = b"\n" + b"\n".join(stripped)
-    num_comments = sum(map(joined.count, _comment_marks(language.lower())))
+    num_comments = sum(map(joined.count, _comment_marks(language)))
     return Signals(
         num_bytes=size,
         num_lines=len(lines),
@@ -145,13 +125,15 @@ def _encoded_lengths(data: bytes, lines: list[bytes]) -> list[int]:
     return [len(run) for line in lines if len(line) >= _ENCODED_LINE_BYTES for run in _ENCODED.findall(line)]
 
 
-def _comment_marks(language: str) -> tuple[bytes, ...]:
-    """A line's break and what begins a comment; no mark begins another."""
-    if language in _HASH_COMMENT:
-        return (b"\n#",)
-    if language in _DASH_COMMENT:
-        return (b"\n--", b"\n/*", b"\n*")
-    return (b"\n//", b"\n/*", b"\n* ", b"\n*/", b"\n<!--")
+def _comment_marks(language: str) -> list[bytes]:
+    """A line's break and what begins a comment; a language that isn't known is taken for one with slashes."""
+    found = find_language(language)
+    return [b"\n" + mark for mark in COMMENT_MARKS[found.comments if found is not None else "slash"]]
+
+
+def _is_of_kind(language: str, kinds: tuple[Kind, ...]) -> bool:
+    found = find_language(language)
+    return found is not None and found.kind in kinds
 
 
 def line_too_long(s: Signals, limits: Limits, language: str) -> bool:
@@ -164,7 +146,7 @@ def lines_too_long_on_average(s: Signals, limits: Limits, language: str) -> bool
     return (
         limits.max_mean_line is not None
         and s.mean_line > limits.max_mean_line
-        and language not in ("markdown", "text", "html", "tex", "restructuredtext")
+        and not _is_of_kind(language, _LONG_LINES)
     )
 
 
@@ -198,7 +180,7 @@ def too_few_comments(s: Signals, limits: Limits, language: str) -> bool:
 
 def data_like(s: Signals, limits: Limits, language: str) -> bool:
     """A large file in a data format."""
-    return limits.max_data_bytes is not None and language in _DATA_LANGUAGES and s.num_bytes > limits.max_data_bytes
+    return limits.max_data_bytes is not None and s.num_bytes > limits.max_data_bytes and _is_of_kind(language, _DATA)
 
 
 def too_short(s: Signals, limits: Limits, language: str) -> bool:
@@ -215,8 +197,7 @@ FAULTS: tuple[Callable[[Signals, Limits, str], bool], ...] = (
 
 def fault(signals: Signals, limits: Limits, language: str = "") -> str | None:
     """The first fault's name, or None."""
-    lowered = language.lower()
-    return next((check.__name__ for check in FAULTS if check(signals, limits, lowered)), None)
+    return next((check.__name__ for check in FAULTS if check(signals, limits, language)), None)
 
 
 CHECKS_TYPE = pa.struct(
@@ -238,7 +219,7 @@ class QualityStage(Stage):
 
     Args:
         limits: Thresholds; None finds no fault.
-        require_syntax: Whether files of known languages must parse.
+        require_syntax: Whether files must parse, where that can be told.
     """
 
     name: ClassVar[str] = "quality"
@@ -251,7 +232,7 @@ class QualityStage(Stage):
         """Reasons: the names of `FAULTS`, and `does_not_parse`."""
         signals = measure(row.content, row.language)
         reason = fault(signals, self.limits, row.language) if self.limits is not None else None
-        if reason is None and self.require_syntax and parses(row.content, row.language) is False:
+        if reason is None and self.require_syntax and parses(row.content, row.language, row.path) is False:
             reason = "does_not_parse"
         detail = f"{signals.num_lines} lines, {signals.num_bytes} bytes"
         return self.result({"checks": struct_values(signals, CHECKS_TYPE)}, reason, detail)

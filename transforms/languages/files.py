@@ -1,8 +1,8 @@
 """What kind of file a path is: its language, whether it was vendored, whether a machine wrote it.
 
-Languages have the names of GitHub's Linguist, as Stack v2 has. They follow from the file's name, its
-extension, then the interpreter line; three extensions that several languages share are told apart by the
-text. All of it is a guess by rules that can be read below; nothing is dropped because of it.
+Languages have the names of `transforms.languages.table`. They follow from the file's name, its extension, then the
+interpreter line; three extensions that several languages share are told apart by the text. All of it is a guess by
+rules that can be read below; nothing is dropped because of it.
 """
 
 from __future__ import annotations
@@ -10,99 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 
-_BY_EXTENSION = {
-    name: language
-    for language, names in {
-        "Ada": "adb ads",
-        "Assembly": "asm s",
-        "Awk": "awk",
-        "Batchfile": "bat cmd",
-        "C": "c",
-        "C#": "cs csx",
-        "C++": "cc cpp cxx c++ hh hpp hxx h++ inl ipp tpp",
-        "CMake": "cmake",
-        "CSS": "css",
-        "CSV": "csv",
-        "Clojure": "clj cljc cljs",
-        "CoffeeScript": "coffee",
-        "Common Lisp": "lisp cl lsp",
-        "Cuda": "cu cuh",
-        "Cython": "pyx pxd pxi",
-        "D": "d",
-        "Dart": "dart",
-        "Dockerfile": "dockerfile",
-        "Elixir": "ex exs",
-        "Elm": "elm",
-        "Emacs Lisp": "el",
-        "Erlang": "erl hrl",
-        "F#": "fs fsi fsx",
-        "Fortran": "f90 f95 f03 f08 f for",
-        "GLSL": "glsl vert frag",
-        "Go": "go",
-        "GraphQL": "graphql gql",
-        "Groovy": "groovy gradle",
-        "HCL": "hcl tf tfvars",
-        "HTML": "html htm xhtml",
-        "Haskell": "hs",
-        "INI": "ini cfg",
-        "JSON": "json",
-        "Java": "java",
-        "JavaScript": "js cjs mjs jsx",
-        "Jinja": "j2 jinja jinja2",
-        "Julia": "jl",
-        "Jupyter Notebook": "ipynb",
-        "Kotlin": "kt kts",
-        "Less": "less",
-        "Lua": "lua",
-        "M4": "m4",
-        "Makefile": "mk mak make",
-        "Markdown": "md markdown mdx",
-        "Nim": "nim",
-        "Nix": "nix",
-        "OCaml": "ml mli",
-        "PHP": "php phtml",
-        "Pascal": "pas pp dpr",
-        "Perl": "pl pm",
-        "PowerShell": "ps1 psm1 psd1",
-        "Prolog": "pro",
-        "Protocol Buffer": "proto",
-        "Python": "py pyi pyw",
-        "R": "r",
-        "Racket": "rkt",
-        "Ruby": "rb rake gemspec",
-        "Rust": "rs",
-        "SCSS": "scss",
-        "SQL": "sql",
-        "SVG": "svg",
-        "Scala": "scala sbt",
-        "Scheme": "scm ss",
-        "Shell": "sh bash zsh ksh",
-        "Solidity": "sol",
-        "Starlark": "bzl star",
-        "Svelte": "svelte",
-        "Swift": "swift",
-        "SystemVerilog": "sv svh",
-        "TOML": "toml",
-        "TSX": "tsx",
-        "TeX": "tex sty cls",
-        "Tcl": "tcl",
-        "Text": "txt",
-        "TypeScript": "ts mts cts",
-        "VHDL": "vhd vhdl",
-        "Verilog": "v",
-        "Vim Script": "vim",
-        "Visual Basic .NET": "vb",
-        "Vue": "vue",
-        "WebAssembly": "wat wast",
-        "XML": "xml xsd xsl xslt rng",
-        "YAML": "yaml yml",
-        "Zig": "zig",
-        "reStructuredText": "rst",
-    }.items()
-    for name in names.split()
-}
+from transforms.languages.table import BY_EXTENSION, BY_NAME, Language, fold
 
-_BY_NAME = {
+# Files whose whole name says it.
+_BY_FILE_NAME = {
     "build": "Starlark",
     "build.bazel": "Starlark",
     "cmakelists.txt": "CMake",
@@ -116,24 +27,6 @@ _BY_NAME = {
     "sconscript": "Python",
     "sconstruct": "Python",
     "workspace": "Starlark",
-}
-
-_BY_INTERPRETER = {
-    "awk": "Awk",
-    "bash": "Shell",
-    "dash": "Shell",
-    "ksh": "Shell",
-    "lua": "Lua",
-    "node": "JavaScript",
-    "perl": "Perl",
-    "php": "PHP",
-    "python": "Python",
-    "pypy": "Python",
-    "rscript": "R",
-    "ruby": "Ruby",
-    "sh": "Shell",
-    "tclsh": "Tcl",
-    "zsh": "Shell",
 }
 
 _CPP_HEADER = re.compile(
@@ -193,12 +86,13 @@ def language_of(path: str, text: str = "") -> str | None:
     ('Python', 'Python', None)
     """
     name = posixpath.basename(path).lower()
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    if name in _BY_FILE_NAME:
+        return _BY_FILE_NAME[name]
     extension = extension_of(path)
     if extension in ("h", "m", "pl"):
         return _told_apart(extension, text)
-    return _BY_EXTENSION.get(extension) or (None if extension else _by_interpreter(text))
+    found = BY_EXTENSION.get(extension) if extension else _by_interpreter(text)
+    return found.name if found is not None else None
 
 
 def _told_apart(extension: str, text: str) -> str:
@@ -211,7 +105,7 @@ def _told_apart(extension: str, text: str) -> str:
     return "Prolog" if _PROLOG.search(text) else "Perl"
 
 
-def _by_interpreter(text: str) -> str | None:
+def _by_interpreter(text: str) -> Language | None:
     if not text.startswith("#!"):
         return None
     words = text[2:].split("\n", 1)[0].split()
@@ -219,7 +113,8 @@ def _by_interpreter(text: str) -> str | None:
     if words and posixpath.basename(words[0]) == "env":
         words = words[1:]
     interpreter = posixpath.basename(words[0]).lower() if words else ""
-    return _BY_INTERPRETER.get(interpreter.rstrip("0123456789."))
+    found = BY_NAME.get(fold(interpreter.rstrip("0123456789.")))
+    return found if found is not None and found.kind in ("code", "script") else None
 
 
 def is_vendor(path: str) -> bool:

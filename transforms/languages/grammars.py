@@ -1,14 +1,16 @@
-"""Which grammar reads a language, and which of its nodes are expressions, statements, bodies, comments.
+"""Which nodes of a grammar are expressions, statements, bodies, comments.
 
-One table for fifteen languages. For each kind of span stands either a list of node types or, where the
-place in the tree matters (a string is a docstring only as the first statement of a body), a tree-sitter
-query that captures `@x`. The grammars are those that `tree-sitter-language-pack==0.13.0` carries in its
-wheel; nothing is downloaded. A test compiles every query against its grammar.
+For the fifteen grammars that spans are found with; `transforms.languages.table` says which languages they read. For
+each kind of span stands either a list of node types or, where the place in the tree matters (a string is a docstring
+only as the first statement of a body), a tree-sitter query that captures `@x`. A test compiles every query against its
+grammar.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from transforms.languages.lookup import find_language
 
 SYNTAX_KINDS: Final = (
     "expression",
@@ -20,65 +22,6 @@ SYNTAX_KINDS: Final = (
     "docstring",
     "comment",
 )
-
-# Names under which corpora know a language: The Stack v1 and v2, github-code, GitHub Linguist.
-_ALIASES: Final[dict[str, str]] = {
-    "python3": "python",
-    "py": "python",
-    "js": "javascript",
-    "jsx": "javascript",
-    "node": "javascript",
-    "ts": "typescript",
-    "golang": "go",
-    "c++": "cpp",
-    "cxx": "cpp",
-    "c#": "csharp",
-    "c-sharp": "csharp",
-    "c_sharp": "csharp",
-    "cs": "csharp",
-    "shell": "bash",
-    "sh": "bash",
-    "zsh": "bash",
-    "rb": "ruby",
-    "rs": "rust",
-    "kt": "kotlin",
-    "plpgsql": "sql",
-    "hack": "php",
-}
-
-_EXTENSIONS: Final[dict[str, str]] = {
-    "py": "python",
-    "pyi": "python",
-    "js": "javascript",
-    "mjs": "javascript",
-    "cjs": "javascript",
-    "jsx": "javascript",
-    "ts": "typescript",
-    "mts": "typescript",
-    "cts": "typescript",
-    "tsx": "tsx",
-    "java": "java",
-    "kt": "kotlin",
-    "kts": "kotlin",
-    "go": "go",
-    "rs": "rust",
-    "c": "c",
-    "h": "c",
-    "cc": "cpp",
-    "cpp": "cpp",
-    "cxx": "cpp",
-    "hh": "cpp",
-    "hpp": "cpp",
-    "hxx": "cpp",
-    "cs": "csharp",
-    "php": "php",
-    "rb": "ruby",
-    "scala": "scala",
-    "sc": "scala",
-    "sh": "bash",
-    "bash": "bash",
-    "sql": "sql",
-}
 
 _JAVASCRIPT: Final[dict[str, str]] = {
     "expression": "call_expression member_expression binary_expression new_expression ternary_expression array object "
@@ -280,19 +223,13 @@ DOC_OPENERS: Final[dict[str, tuple[bytes, ...]]] = {
 
 
 def grammar_name(language: str, path: str = "") -> str | None:
-    """The grammar that reads a file, by the corpus's name of its language, else by its extension; None without one.
+    """The grammar that finds a file's spans, by the corpus's name of its language, else by its path; None without one.
 
     >>> grammar_name("C++"), grammar_name("", "src/a.tsx"), grammar_name("cobol")
     ('cpp', 'tsx', None)
     """
-    extension = path.rsplit(".", 1)[-1].lower() if "." in path else ""
-    name = language.strip().lower()
-    name = _ALIASES.get(name, name)
-    if not name:
-        return _EXTENSIONS.get(extension)
-    if name == "typescript" and extension == "tsx":
-        return "tsx"
-    return name if name in SPAN_NODES else None
+    found = find_language(language, path)
+    return found.reader if found is not None and found.reader in SPAN_NODES else None
 
 
 def query_source(grammar: str, kind: str) -> str:

@@ -50,9 +50,14 @@ class Source:
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     @property
+    def is_sound(self) -> bool:
+        """Whether the grammar accepts the file."""
+        return not self.tree.root_node.has_error
+
+    @property
     def num_errors(self) -> int:
-        """How many nodes are errors or missing: 0 means that the grammar accepts the file."""
-        if not self.tree.root_node.has_error:
+        """How many nodes are errors or missing."""
+        if self.is_sound:
             return 0
         return max(1, len(captures(self, "(ERROR) @x (MISSING) @x").get("x", ())))
 

@@ -7,16 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from re import Match, Pattern
 
+from transforms.languages.lookup import find_language
 from transforms.scanning.lexical import Lexical
 from transforms.scanning.rule import Rule
 
-_CODE_LANGUAGES = frozenset(
-    {
-        *("python", "java", "javascript", "typescript", "tsx", "jsx", "c", "c++", "cpp", "c#", "csharp", "objective-c"),
-        *("go", "rust", "kotlin", "swift", "scala", "groovy", "ruby", "php", "perl", "lua", "dart", "r", "julia"),
-        *("haskell", "elixir"),
-    }
-)
+_READ_COMMENTS = ("hash", "slash", "dash")  # the styles that `Lexical` reads
 _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt"
     r"|sql|md|credentials?)|rc|credentials?|\.env[.\w]*)$"
@@ -54,7 +49,9 @@ class Document:
     @cached_property
     def is_code(self) -> bool:
         """Whether what is no comment and no string in it is an expression."""
-        return self.language.lower() in _CODE_LANGUAGES and not self.is_config
+        found = find_language(self.language)
+        is_code = found is not None and found.kind == "code" and found.comments in _READ_COMMENTS
+        return is_code and not self.is_config
 
     @cached_property
     def lexical(self) -> Lexical:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transforms.languages.parsing import parses
 from transforms.scanning.findings import Finding, resolve_overlaps
 from transforms.scanning.policy import Policy, load_policy
 from transforms.scanning.redaction import redact
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
-from transforms.scanning.syntax import parses
 
 CONTEXT_CHARS = 16_384
 """How much of prefix and suffix is scanned with a completion: longer than any key block whose part could stand in
@@ -121,8 +121,9 @@ class ContentFilter:
 
         Args:
             text: Any text; NUL and lone surrogates included.
-            language: Lower-case language name, or "".
-            path: File name or path, which tells configuration from code; or "".
+            language: The corpus's name of its language, or "".
+            path: File name or path, which tells configuration from code, and the language where nothing else says
+                it; or "".
         """
         findings = self.scan(text, language, path)
         dropped = next((f for f in findings if f.action == "drop"), None)
@@ -141,7 +142,7 @@ class ContentFilter:
         else:
             return FilterOutcome(text, tuple(reported), "not_redactable")
         # The redacted text first: it nearly always parses, and the other then needs no parse.
-        if not parses(current, language) and parses(text, language):
+        if parses(current, language, path) is False and parses(text, language, path):
             return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
         return FilterOutcome(current, tuple(reported))
 

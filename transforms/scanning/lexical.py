@@ -8,26 +8,9 @@ from __future__ import annotations
 import bisect
 import re
 
-_TEXT_LANGUAGES = frozenset(
-    {"", "text", "markdown", "rst", "restructuredtext", "tex", "latex", "html", "json", "yaml", "xml", "csv", "log"}
-)
-_HASH_LANGUAGES = frozenset(
-    {
-        "python",
-        "ruby",
-        "perl",
-        "shell",
-        "bash",
-        "r",
-        "julia",
-        "elixir",
-        "toml",
-        "ini",
-        "makefile",
-        "dockerfile",
-        "powershell",
-    }
-)
+from transforms.languages.lookup import find_language
+
+_TEXT_KINDS = ("markup", "prose", "plain", "data")
 _TRIPLE = rb"QQQ[^Q\\]*+(?:(?:\\.|Q(?!QQ))[^Q\\]*+)*+(?:QQQ|\Z)"
 _SINGLE = rb"Q[^Q\\\n]*+(?:\\.[^Q\\\n]*+)*+Q?"
 _STRINGS = b"|".join(
@@ -46,11 +29,13 @@ _SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|
 
 
 class Lexical:
-    """Spans of comments and strings. A language that is prose or data, or unknown, counts as text throughout."""
+    """Spans of comments and strings. Prose, markup and data count as text throughout, and so does a text whose language
+    nothing says; a name that isn't known is taken for code."""
 
     def __init__(self, data: bytes, language: str):
-        self._everything = language.lower() in _TEXT_LANGUAGES
-        pattern = _HASH if language.lower() in _HASH_LANGUAGES else _SLASH
+        found = find_language(language)
+        self._everything = not language.strip() if found is None else found.kind in _TEXT_KINDS
+        pattern = _HASH if found is not None and found.comments == "hash" else _SLASH
         self._spans = [] if self._everything else [match.span() for match in pattern.finditer(data)]
 
     def is_text(self, offset: int) -> bool:

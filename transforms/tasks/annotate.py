@@ -22,6 +22,7 @@ from transforms.documentation.bodies import is_placeholder
 from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.languages.grammars import grammar_name
+from transforms.languages.parsing import compiles, parses
 from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
@@ -278,7 +279,7 @@ class AnnotateTask:
             "no_refusal": not is_refusal(answer),
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
-            "parses": None if code is None else checks.parses_alone(code, self._answer_language(language)),
+            "parses": None if code is None else parses(code, self._answer_language(language)),
             "mentions_name": _names(code or "", name) if spec.must_mention_name else None,
             "matches": re.search(spec.must_match, answer) is not None if spec.must_match else None,
             "no_unwanted_match": re.search(spec.must_not_match, answer) is None if spec.must_not_match else None,
@@ -311,7 +312,7 @@ def _head_lines(source: Source, symbol: Symbol) -> int:
 def _targets(source: Source, spec: AnnotationSpec) -> Iterator[tuple[str, Symbol | None]]:
     is_broken = source.num_errors > 0
     if source.grammar == "python" and not is_broken:
-        is_broken = checks.compiles(source.data.decode()) is False
+        is_broken = compiles(source.data.decode()) is False
     if spec.select == "broken" and not is_broken:
         return
     if "file" in spec.targets:

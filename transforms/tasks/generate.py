@@ -37,6 +37,7 @@ from transforms.documentation.bodies import (
 from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.languages.grammars import SPAN_NODES, grammar_name
+from transforms.languages.parsing import parses
 from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
@@ -381,7 +382,7 @@ class GenerateTask:
             verdicts["parses"] = body_parses(source, target.symbol, hole, code)
             verdicts["keeps_signature"] = keeps_function(source, target.symbol, hole, code)
         elif grammar:
-            verdicts["parses"] = checks.parses_alone(data[: target.start].decode() + code, grammar)
+            verdicts["parses"] = parses(data[: target.start].decode() + code, grammar)
         return verdicts
 
     def _description(self, row: Row, data: bytes, target: GenerateTarget) -> str:

@@ -32,6 +32,7 @@ from transforms.fim.formats import (
 )
 from transforms.fim.spans import DEFAULT_MIX, RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
+from transforms.languages.parsing import parses_as_before
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
@@ -295,7 +296,7 @@ class InfillTask:
 
         def parses() -> bool | None:
             changed = content[:start] + middle + content[end:]
-            return checks.parses(changed, content, row.language, row.path, hole=(start, end))
+            return parses_as_before(changed, content, row.language, row.path, hole=(start, end))
 
         return {
             "not_empty": lambda: bool(middle.strip()),

@@ -12,6 +12,7 @@ from transforms import checks
 from transforms.fim.formats import strip_final_separator
 from transforms.fim.windows import Encoder, Window, fit_window
 from transforms.languages.grammars import grammar_name
+from transforms.languages.lookup import find_language
 from transforms.languages.syntax import Source, parse
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row
@@ -107,7 +108,7 @@ def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | 
     Raises:
         RecordError: `other_language`, where every fence names another language.
     """
-    found = [(grammar_name(name) if name else None, code) for name, code in fences(answer)]
+    found = [(_named(name), code) for name, code in fences(answer)]
     if not found:
         return None
     kin = next((group for group in _KIN if grammar in group), frozenset({grammar}))
@@ -117,6 +118,13 @@ def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | 
     if grammar:
         raise RecordError("other_language", f"the answer's code is in {found[0][0]}, {grammar} was asked for")
     return found[0][1]
+
+
+def _named(fence: str) -> str | None:
+    """The grammar that a fence's name asks for, or the language's name where it has none; None where the name is blank,
+    not known, or says no more than that this is text."""
+    found = find_language(fence) if fence else None
+    return None if found is None or found.kind == "plain" else found.reader or found.name
 
 
 def fit_hole(encoder: Encoder, text: str, start: int, end: int, needed: tuple[int, int], max_tokens: int) -> Window:

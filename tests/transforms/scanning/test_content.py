@@ -6,7 +6,9 @@ import random
 import pytest
 
 from model.errors import ConfigError
+from transforms.languages.table import BY_NAME, fold
 from transforms.scanning import ContentFilter
+from transforms.scanning.findings import Finding
 from transforms.scanning.validators.recipes import fill
 
 
@@ -48,6 +50,34 @@ def test_a_private_key_keeps_its_frame_and_loses_its_body(content_filter):
 def test_an_address_becomes_a_documentation_address_that_the_text_does_not_use_yet(content_filter):
     outcome = content_filter.filter_input(example('a = "192.0.2.1"; b = "{ip}"'))
     assert outcome.text == 'a = "192.0.2.1"; b = "192.0.2.2"'
+
+
+BROKEN_BY = {  # what a classifier finds here can't be taken out without breaking the code
+    "JavaScript": "f(1);\n",
+    "C#": "class A { int x = f(1); }\n",
+    "Go": "package a\n\nvar x = f(1)\n",
+    "Python": "f(1)\n",
+    "C++": "int x = f(1);\n",
+    "Rust": "fn f() { g(1); }\n",
+}
+
+
+def find_brackets(text: str, _language: str) -> list[Finding]:
+    at = text.find("1)")
+    return [Finding("api_token", "own", at, at + 2, at, at + 2, 1.0, True, 0, "")] if at >= 0 else []
+
+
+@pytest.mark.parametrize("name", BROKEN_BY)
+def test_redaction_that_breaks_syntax_is_noticed_by_every_name_of_a_language(name):
+    made = ContentFilter("default", classifier=find_brackets)
+    made.open()
+    language, text = BY_NAME[fold(name)], BROKEN_BY[name]
+    assert made.filter_input(text, "no such language").dropped is None
+    for called in (name, name.lower(), *language.aliases):
+        assert made.filter_input(text, called).dropped == "redaction_breaks_syntax", called
+        assert made.filter_input("}}) " + text, called).dropped is None, called  # it was broken before
+    for extension in language.extensions:
+        assert made.filter_input(text, "", f"a.{extension}").dropped == "redaction_breaks_syntax", extension
 
 
 def test_only_the_password_of_a_url_is_replaced(content_filter):
