@@ -36,12 +36,18 @@ class Options(OptionSet):
     """Say what generating over a corpus needs at least: slots, tokens, hours and cost by device. Runs nothing."""
 
     path: str | None = option(
-        None, help="A generating job's output, begun or finished: its plan is counted.", positional=True, metavar="OUT"
+        None,
+        help="A generating job's output, begun or finished: its plan is counted.",
+        positional=True,
+        metavar="OUT",
+        is_path=True,
     )
-    input: tuple[str, ...] = option((), help="Or Parquet files, folders and globs.", metavar="GLOB")
+    input: tuple[str, ...] = option((), help="Or Parquet files, folders and globs.", metavar="GLOB", is_path=True)
     content_column: str | None = option(None, help="With --input: column of the file's text; found by itself.")
     model: str | None = option(
-        None, help=f"A preset ({', '.join(PRESETS)}), a checkpoint, or embedded; the job's own if left out."
+        None,
+        help=f"A preset ({', '.join(PRESETS)}), a checkpoint, or embedded; the job's own if left out.",
+        is_path=True,
     )
     device: tuple[str, ...] = option((), help=f"Which devices: {', '.join(DEVICES)}; all if left out.", metavar="NAME")
     chips: int | None = option(None, help="Chips that hold one model; the fewest that do if left out.", minimum=1)

@@ -27,7 +27,9 @@ _LOCATED_ROWS = 1 << 20  # enough for any terminal
 class Options(OptionSet):
     """Show rows of a dataset in the terminal."""
 
-    path: str = option(help="A job's output, finished or not; or a Parquet file, folder or glob.", positional=True)
+    path: str = option(
+        help="A job's output, finished or not; or a Parquet file, folder or glob.", positional=True, is_path=True
+    )
     rows: int = option(5, help="How many rows.", minimum=1, maximum=_LOCATED_ROWS)
     start: int = option(0, help="The first row, from 0.", minimum=0, metavar="ROW")
     seed: int | None = option(None, help="Draw the rows at random with this seed instead.", minimum=0)

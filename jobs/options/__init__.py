@@ -19,13 +19,27 @@ from jobs.options.fields import (
     option,
     semantic_options,
 )
-from jobs.options.shared import CommonOptions, GeneratingOptions, ModelOptions
+from jobs.options.shared import (
+    AnswerOptions,
+    CommonOptions,
+    FrozenPolicyOptions,
+    GeneratingOptions,
+    ModelOptions,
+    PolicyOptions,
+    PromptOptions,
+    RowWorkersOptions,
+)
 
 __all__ = [
+    "AnswerOptions",
     "CommonOptions",
+    "FrozenPolicyOptions",
     "GeneratingOptions",
     "ModelOptions",
     "OptionSet",
+    "PolicyOptions",
+    "PromptOptions",
+    "RowWorkersOptions",
     "all_options",
     "changed_options",
     "from_all_options",

@@ -79,7 +79,7 @@ def test_parameters_of_blocks_and_embedding_and_norms_are_all_parameters() -> No
 def test_slots_are_as_many_as_the_engine_chooses_where_memory_bounds_it() -> None:
     shape = Shape(config=LARGE)
     device = DEVICES["v6e"]
-    options = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256)
+    options = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_lookup="off")
     left = device.memory_bytes - shape.weight_bytes
     chosen = options.resolve("tpu", config=LARGE, memory_bytes=left).slots
     most = largest_slots(shape, device, positions=2048 + 256)

@@ -22,7 +22,7 @@ from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build
 from transforms.filters.licenses import LicencePolicy, file_licences
 from transforms.filters.quality import Limits, fault, measure
 from transforms.languages.files import is_generated, is_vendor
-from transforms.row_pool import CRASHED, RowPool
+from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import (
     CANDIDATES,
     ColumnOverrides,
@@ -206,7 +206,7 @@ class FilterWork:
         stages: What is done to a row.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
-        row_workers: Processes beside this one; 0 runs inline.
+        row_workers: Processes beside this one; -1 chooses by the machine, 0 runs inline.
     """
 
     stages: FilterStages
@@ -231,7 +231,7 @@ class FilterWork:
 
     def open(self) -> None:
         """Makes the scanner here or in the pool's processes. Raises ConfigError."""
-        pool = RowPool(self.stages, self.row_workers)
+        pool = RowPool(self.stages, default_workers() if self.row_workers < 0 else self.row_workers)
         pool.open()
         self._pool = pool
 

@@ -22,7 +22,13 @@ from model.errors import RecordError
 from model.gemma import Gemma
 
 OPTIONS = EngineOptions(
-    slots=4, prompt_buckets=(16, 48), max_new_tokens=24, burst_steps=7, prefill_row_tokens=64, max_stop_ids=16
+    slots=4,
+    prompt_buckets=(16, 48),
+    max_new_tokens=24,
+    burst_steps=7,
+    prefill_row_tokens=64,
+    max_stop_ids=16,
+    prompt_lookup="off",
 )
 
 

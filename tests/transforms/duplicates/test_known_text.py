@@ -127,12 +127,12 @@ def test_a_policy_that_says_drop_rejects_a_copied_answer_and_names_file_and_lice
 
 
 def test_the_index_is_part_of_the_filters_version_and_its_column_of_the_schema(index):
-    from transforms.generation.engine import EngineSpec
+    from model.engine.settings import EngineSpec
     from transforms.generation.work import GenerationWork, filter_version
     from transforms.rows.columns import ColumnOverrides, RowLimits
 
     assert filter_version(None, str(index)).endswith(open_known_text(str(index)).version)
-    engine = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
+    engine = EngineSpec(model="none", max_prompt_tokens=16, max_new_tokens=4)
     fields = {"engine": engine, "columns": ColumnOverrides(), "limits": RowLimits(), "checkpoint_sha256": ""}
     schema = pa.schema([("content", pa.string())])
     names = [GenerationWork(task=WriteTask(), known_text=k, **fields).output_schema(schema).names for k in ("", "x")]
