@@ -42,8 +42,8 @@ from transforms.tasks.infill import InfillTask
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_MIDDLE = 128
 SETTINGS = {
-    "float32": (None, "compute"),
-    "int8 weights": ("int8", "compute"),
+    "float32": (None, "auto"),
+    "int8 weights": ("int8", "auto"),
     "int8 prompt cache": (None, "int8"),
     "int8 weights and prompt cache": ("int8", "int8"),
 }
@@ -99,7 +99,7 @@ def exact_matches(gemma: Any, task: InfillTask, files: Sequence[Row], kind: Any)
     shapes = EngineOptions(
         prompt_buckets=prompt_buckets(task.max_prompt_tokens),
         max_new_tokens=task.max_new_tokens,
-        prompt_cache="int8" if kind == "int8" else "auto",
+        prompt_cache=kind,
         prompt_lookup="off",
     )
     with Engine(gemma, options=shapes) as engine:
