@@ -19,6 +19,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import AnnotateSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
     from transforms.tasks.task_file import AnnotationSpec
 
@@ -88,6 +89,19 @@ def _load(options: Options) -> AnnotationSpec:
 
 def _hash(spec: AnnotationSpec) -> str:
     return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True, default=list).encode()).hexdigest()
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, facts, text
+
+    return Layout(
+        ("answer",),
+        facts("target_kind", "symbol_name"),
+        text("prompt_text", "beginning"),
+        text("answer", "generated"),
+        checks,
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from jobs.options import OptionSet
 
@@ -39,3 +40,8 @@ def options_of(job: str) -> type[OptionSet]:
     """The class of a job's options."""
     options: type[OptionSet] = module_of(job).Options
     return options
+
+
+def layouts() -> list[Any]:
+    """How rows of those jobs look that say so: `jobs.terminal.layout.Layout` of each."""
+    return [module.layout() for module in map(module_of, JOBS) if hasattr(module, "layout")]

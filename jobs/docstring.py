@@ -16,6 +16,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import DocstringSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
@@ -52,6 +53,19 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.driver.generation import run_generating
 
     return run_generating("docstring", options, beam_args, build_work)
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, diff, facts, text
+
+    return Layout(
+        ("code_documented",),
+        facts("symbol_kind", "symbol_name", "form"),
+        diff("code", "code_documented"),
+        text("original_documentation", "original"),
+        checks,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import GenerateSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
@@ -59,6 +60,19 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     if options.what in _ASKING_COLUMNS and options.content_column is None:
         options = replace(options, content_column=_ASKING_COLUMNS[options.what])
     return run_generating("generate", options, beam_args, build_work)
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, diff, facts, text
+
+    return Layout(
+        ("generated_code",),
+        facts("symbol_name", "generated_language"),
+        text("description", "end"),
+        diff("original_code", "generated_code"),
+        checks,
+    )
 
 
 if __name__ == "__main__":

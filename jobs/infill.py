@@ -15,6 +15,7 @@ from jobs.options import GeneratingOptions, from_all_options
 from transforms.tasks.settings import InfillSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
@@ -42,6 +43,14 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.driver.generation import run_generating
 
     return run_generating("infill", options, beam_args, build_work)
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, facts
+    from jobs.terminal.middle import middle_in_place
+
+    return Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import OptionSet, option
-from jobs.terminal.rejected import rejected_row
-from jobs.terminal.show import FAINT, shown_row, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +46,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the rows. Raises ConfigError where there are none."""
     from rich.console import Console
 
+    from jobs.catalog import layouts
+    from jobs.terminal.rejected import rejected_row
+    from jobs.terminal.show import shown_row
+    from jobs.terminal.text import FAINT
+
     if beam_args:
         raise ConfigError(f"inspect runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     if hasattr(sys.stdout, "reconfigure"):
@@ -63,12 +66,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     total = sum(count for _, count in files)
     if options.rejected:
         _print_reasons(console, [path for path, _ in files])
-    shown = 0
+    shown, known = 0, layouts()
     for number, row in _chosen_rows(files, options):
         if options.rejected and "reason" in row:
             console.print(*rejected_row(row, options.context_lines, options.content_column), sep="\n")
         else:
-            console.print(*shown_row(number, row, options.context_lines), sep="\n")
+            console.print(*shown_row(number, row, options.context_lines, known), sep="\n")
         shown += 1
     console.print(f"{shown:,} of {total:,} rows in {len(files):,} file{'s' if len(files) != 1 else ''}", style=FAINT)
     return 0
@@ -177,6 +180,7 @@ def _print_reasons(console: Console, paths: Sequence[str]) -> None:
     from rich.text import Text
 
     from jobs import storage
+    from jobs.terminal.text import visible
 
     columns = ["kind", "stage", "reason"]
     counts: Counter[tuple[str, ...]] = Counter()

@@ -18,6 +18,7 @@ from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.packing.work import PackWork
 
 
@@ -123,6 +124,14 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
     code = run_job("pack", options, beam_args, work, reads=grouped.folder)
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout
+    from jobs.terminal.packed import COLUMNS, packed_row
+
+    return Layout(COLUMNS, packed_row)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.inspect import Options, run
-from jobs.terminal.show import visible
+from jobs.terminal.text import visible
 from model.errors import ConfigError
 from transforms.rows.row import REJECTED_SCHEMA
 
