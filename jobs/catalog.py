@@ -26,6 +26,7 @@ JOBS: dict[str, str] = {
     "train": "a corpus or packed rows -> a model trained to fill in the middle",
     "filter": "a corpus -> without secrets, personal data, unfit files, benchmark items",
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
+    "index": "a corpus -> an index of its text, which tells what a model copied word for word",
     "estimate": "what generating over a corpus needs at least, by device: hours, cost",
     "inspect": "show rows of a dataset in the terminal",
 }

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import CommonOptions, PolicyOptions, RowWorkersOptions, from_all_options, option
+from jobs.options import CommonOptions, LicenseColumnOptions, PolicyOptions, RowWorkersOptions, from_all_options, option
 
 if TYPE_CHECKING:
     from transforms.filters.work import FilterWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PolicyOptions, RowWorkersOptions, CommonOptions):
+class Options(PolicyOptions, RowWorkersOptions, LicenseColumnOptions, CommonOptions):
     """Filter a corpus: what is secret or personal is replaced, what is unfit is left out, each with its reason."""
 
     quality: bool = option(True, help="Leave out files with too long lines, encoded data, repeated lines and so on.")
@@ -32,7 +32,6 @@ class Options(PolicyOptions, RowWorkersOptions, CommonOptions):
     )
     deny_licenses: tuple[str, ...] = option((), help="SPDX identifiers that are not allowed.", metavar="SPDX")
     allow_unknown_license: bool = option(True, help="Keep files without a recognised licence.")
-    license_column: str | None = option(None, help="Column of the licences; found by itself in the usual layouts.")
     opt_out: tuple[str, ...] = option(
         (), help="Lists of repositories (owner/name a line) whose files are left out.", metavar="FILE", is_path=True
     )

@@ -80,7 +80,8 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
         yield ""
         yield (
             f"Model: `{_model_name(summary['job'], options)}`, "
-            f"weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. How each row came about stands in its `lineage`."
+            f"weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. "
+            "How each row came about stands in its `lineage`."
         )
 
 

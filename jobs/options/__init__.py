@@ -21,9 +21,11 @@ from jobs.options.fields import (
 )
 from jobs.options.shared import (
     AnswerOptions,
+    ColumnOptions,
     CommonOptions,
     FrozenPolicyOptions,
     GeneratingOptions,
+    LicenseColumnOptions,
     ModelOptions,
     PolicyOptions,
     PromptOptions,
@@ -32,9 +34,11 @@ from jobs.options.shared import (
 
 __all__ = [
     "AnswerOptions",
+    "ColumnOptions",
     "CommonOptions",
     "FrozenPolicyOptions",
     "GeneratingOptions",
+    "LicenseColumnOptions",
     "ModelOptions",
     "OptionSet",
     "PolicyOptions",

@@ -14,7 +14,23 @@ from model.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(OptionSet):
+class ColumnOptions(OptionSet):
+    """Which column of a corpus is what."""
+
+    content_column: str | None = option(None, help="Column of the file's text; found by itself in the usual layouts.")
+    path_column: str | None = option(None, help="Column of the file's path; found by itself in the usual layouts.")
+    repo_column: str | None = option(None, help="Column of the repository's name; found by itself.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenseColumnOptions(OptionSet):
+    """Which column of a corpus tells the license, for jobs that need it."""
+
+    license_column: str | None = option(None, help="Column of the licences; found by itself in the usual layouts.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions(ColumnOptions):
     """What every job that reads and writes Parquet takes."""
 
     input: tuple[str, ...] = option(
@@ -25,9 +41,6 @@ class CommonOptions(OptionSet):
         is_path=True,
     )
     output: str = option(help="Folder of the dataset, local or gs://.", operational=True, metavar="DIR", is_path=True)
-    content_column: str | None = option(None, help="Column of the file's text; found by itself in the usual layouts.")
-    path_column: str | None = option(None, help="Column of the file's path; found by itself in the usual layouts.")
-    repo_column: str | None = option(None, help="Column of the repository's name; found by itself.")
     language_column: str | None = option(None, help="Column of the language; found by itself.")
     seed: int = option(0, help="All random choices derive from this number and each row's content.", minimum=0)
     limit: int | None = option(None, help="Take only the first so many source rows.", minimum=1, metavar="ROWS")

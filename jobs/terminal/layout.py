@@ -1,7 +1,7 @@
 """How a job's rows look: the columns that tell such a row, and its parts one below the other.
 
-    def layout() -> Layout:                                          # in the job's module
-        return Layout(("code_documented",), facts("symbol_kind", "symbol_name"), diff("code", "code_documented"), checks)
+    def layout() -> Layout:  # in the job's module
+        return Layout(("code_documented",), facts("symbol_name"), diff("code", "code_documented"), checks)
 
 A part is a function from a row and a number of context lines to what is shown; the functions here make the usual ones,
 and a job with a look of its own gives one of its own (`jobs.terminal.middle`, `jobs.terminal.packed`).

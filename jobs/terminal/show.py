@@ -1,4 +1,4 @@
-"""How a row looks in a terminal: by the layout that its job declares (`layout()` of its module), else column by column."""
+"""How a row looks in a terminal: by the layout that its job declares (`layout` of its module), or column by column."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import pytest
 
 from model.engine.requests import Completion, Request
 from model.errors import ConfigError
-from transforms.duplicates.known_text import COPY_TOKENS, KnownFile, KnownText, build, corpus_files, open_known_text
+from transforms.duplicates.known_text import COPY_TOKENS, KnownFile, KnownText, build, known_files, open_known_text
 from transforms.generation.stages import Answers, RowStages
+from transforms.rows.columns import ColumnOverrides
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Accepted, TaskRequest
@@ -64,7 +65,7 @@ def test_an_index_of_a_corpus_takes_each_files_own_licence_before_its_repository
     columns = {"content": [header + COPIED, words(30, 1), None], "path": ["a.py", "b.py", "c.py"]}
     columns["detected_licenses"] = [["MIT"], ["MIT"], []]
     pq.write_table(pa.table(columns), tmp_path / "in.parquet")
-    assert build(tmp_path / "index", corpus_files([str(tmp_path / "*.parquet")])) == 2
+    assert build(tmp_path / "index", known_files(pq.ParquetFile(tmp_path / "in.parquet"), ColumnOverrides())) == 2
     (copy,) = KnownText(tmp_path / "index").copies_of(COPIED)
     assert (copy.path, copy.licences) == ("a.py", ("Apache-2.0",))
 
