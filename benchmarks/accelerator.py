@@ -97,6 +97,7 @@ class Bench:
             slots=slots,
             prompt_buckets=(prompt_tokens,),
             max_new_tokens=new_tokens,
+            prompt_lookup="off",
             prefill_row_tokens=row_tokens,
             min_shared_prefix=0,
         )

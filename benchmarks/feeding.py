@@ -37,10 +37,10 @@ from benchmarks.engine import write_section
 from jobs.infill import Options, build_work
 from jobs.options import all_options
 from model.engine.jax_device import JaxDevice, StagedPrompt
-from model.engine.options import EngineOptions, ResolvedOptions
+from model.engine.options import EngineOptions, ResolvedOptions, prompt_buckets
 from model.engine.requests import Completion, Request
 from model.engine.scheduler import Scheduler
-from transforms.generation.engine import prompt_buckets, use_engine
+from transforms.generation.engine import use_engine
 from transforms.generation.stages import RowStages
 from transforms.generation.work import GenerationWork
 from transforms.rows.columns import resolve_columns, table_to_rows
@@ -215,6 +215,7 @@ def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict
         slots=options.slots,
         prompt_buckets=prompt_buckets(infill.max_prompt_tokens),
         max_new_tokens=infill.max_new_tokens,
+        prompt_lookup="off",
         prefill_row_tokens=4096,
         burst_steps=32,
         pipeline_bursts=True,

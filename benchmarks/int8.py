@@ -27,6 +27,7 @@ from benchmarks.embedded.evaluate import ask, draw_files, interval
 from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
+from model.engine.options import prompt_buckets
 from model.engine.packing import lay_out
 from model.engine.programs import decode
 from model.engine.programs.attention import row_attention
@@ -35,15 +36,14 @@ from model.engine.transfer import prompt_row, request_line
 from model.tokenizer import Tokenizer
 from transforms.checks import is_exact_match
 from transforms.fim.training_rows import ExampleRecipe, examples_of
-from transforms.generation.engine import prompt_buckets
 from transforms.rows.row import Row
 from transforms.tasks.infill import InfillTask
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_MIDDLE = 128
 SETTINGS = {
-    "float32": (None, "compute"),
-    "int8 weights": ("int8", "compute"),
+    "float32": (None, "auto"),
+    "int8 weights": ("int8", "auto"),
     "int8 prompt cache": (None, "int8"),
     "int8 weights and prompt cache": ("int8", "int8"),
 }
@@ -97,7 +97,10 @@ def forced_bits(
 def exact_matches(gemma: Any, task: InfillTask, files: Sequence[Row], kind: Any) -> list[tuple[str, str, bool]]:
     """(package, middle, whether it is the original) of each hole."""
     shapes = EngineOptions(
-        prompt_buckets=prompt_buckets(task.max_prompt_tokens), max_new_tokens=task.max_new_tokens, prompt_cache=kind
+        prompt_buckets=prompt_buckets(task.max_prompt_tokens),
+        max_new_tokens=task.max_new_tokens,
+        prompt_cache=kind,
+        prompt_lookup="off",
     )
     with Engine(gemma, options=shapes) as engine:
         answers = ask(task, engine, files)
@@ -115,12 +118,12 @@ def measure(options: argparse.Namespace) -> list[str]:
     task = InfillTask(
         tokenizer=options.model,
         job_seed=0,
-        mix={"single_line": 1.0},
+        span_kinds=("single_line",),
         fim_format="psm",
         max_prompt_tokens=options.prompt_tokens,
         max_new_tokens=96,
         max_middle_tokens=96,
-        required_checks=(),
+        require=(),
     )
     lines = [
         "| | loss, bits a byte | change | exact match | change, with its 95% interval | same text as float32 |",

@@ -20,8 +20,8 @@ from benchmarks.embedded.evaluate import draw_files
 from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
+from model.engine.options import prompt_buckets
 from model.errors import RecordError
-from transforms.generation.engine import prompt_buckets
 from transforms.rows.row import Row
 from transforms.tasks.base import Task, TaskRequest
 from transforms.tasks.docstring import DocstringTask
@@ -80,11 +80,10 @@ def measure(options: argparse.Namespace) -> list[str]:
         "job_seed": 0,
         "max_prompt_tokens": options.prompt_tokens,
         "max_new_tokens": 96,
-        "required_checks": (),
     }
     tasks: dict[str, Task] = {
-        "infill": InfillTask(mix={"single_line": 1.0}, max_middle_tokens=96, **shared),
-        "docstring": DocstringTask(**{name: value for name, value in shared.items() if name != "required_checks"}),
+        "infill": InfillTask(span_kinds=("single_line",), max_middle_tokens=96, require=(), **shared),
+        "docstring": DocstringTask(**shared),
     }
     gemma = models.load(options.model)
     lines = [

@@ -14,36 +14,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GeneratingOptions, from_all_options, option
+from jobs.options import AnswerOptions, GeneratingOptions, from_all_options, option
 from model.errors import ConfigError
+from transforms.tasks.settings import AnnotateSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
     from transforms.tasks.task_file import AnnotationSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GeneratingOptions):
+class Options(AnnotateSettings, AnswerOptions, GeneratingOptions):
     """Ask a chat model a question of your own about files, classes and functions."""
 
     task: str = option(
         help="A task file, or a shipped task: "
-        "explain, review, unit-tests, exercise, translate, question-answer, grammar."
+        "explain, review, unit-tests, exercise, translate, question-answer, grammar.",
+        is_path=True,
     )
     set: tuple[str, ...] = option(
         (), help="Values of the task's params, as in to_language=rust.", metavar="PARAM=VALUE"
     )
-    max_targets: int = option(10_000, help="Targets of one file, at most.", minimum=1, metavar="TARGETS")
-    distinct: bool = option(
-        True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
-    )
-    rejected_answers: bool = option(
-        False, help="Keep rejected answers beside their reasons, but for those that the filters find something in."
-    )
-    min_score: float = option(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
     any_model: bool = option(False, help="Ask a base model in chat form as well, which it wasn't trained for.")
     task_sha256: str = option(
-        "", help="Hash of the task as it is read; filled in, so that a resumed job refuses a changed task file."
+        "",
+        help="Hash of the task as it is read; filled in, so that a resumed job refuses a changed task file.",
+        internal=True,
     )
 
 
@@ -63,18 +60,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
             f"--model {o.model} is a base model and annotate asks in chat form; "
             "give an instruction model (codegemma-7b-it), or --any_model to try"
         )
-    task = AnnotateTask(
-        tokenizer=o.model,
-        spec=spec,
-        max_targets=o.max_targets,
-        job_seed=o.seed,
-        max_prompt_tokens=o.max_prompt_tokens,
-        max_new_tokens=o.max_new_tokens,
-        temperature=o.temperature,
-        top_k=o.top_k,
-        top_p=o.top_p,
-        min_score=o.min_score,
-    )
+    task = AnnotateTask(tokenizer=o.model, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
     return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
 
 
@@ -103,6 +89,19 @@ def _load(options: Options) -> AnnotationSpec:
 
 def _hash(spec: AnnotationSpec) -> str:
     return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True, default=list).encode()).hexdigest()
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, facts, text
+
+    return Layout(
+        ("answer",),
+        facts("target_kind", "symbol_name"),
+        text("prompt_text", "beginning"),
+        text("answer", "generated"),
+        checks,
+    )
 
 
 if __name__ == "__main__":

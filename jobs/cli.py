@@ -4,37 +4,23 @@
     1  a bug           3  finished, but some units failed and their rows are missing
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
-errors answer at once. A job's module has `Options` (an `OptionSet`) and `run(options, beam_args) -> exit code`.
+errors answer at once. `jobs.catalog` lists the jobs and says what a job's module has.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
 import select
 import sys
 import traceback
 from collections.abc import Sequence
 
+from jobs.catalog import JOBS, module_of
 from model.errors import ConfigError
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
 INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and + SIGPIPE, as shells have them
-
-JOBS: dict[str, tuple[str, str]] = {
-    "corpus": ("jobs.corpus", "folders, git work trees and archives -> a corpus in Parquet"),
-    "infill": ("jobs.infill", "a corpus -> middles that a model filled in, judged, with their lineage"),
-    "docstring": ("jobs.docstring", "a corpus -> documentation that a model wrote, verified against the code"),
-    "generate": ("jobs.generate", "a corpus or instructions -> code that a model wrote, verified"),
-    "annotate": ("jobs.annotate", "a corpus -> answers to a question of your own, checked"),
-    "pack": ("jobs.pack", "a corpus -> rows of training data: FIM, files of a repository in order of dependencies"),
-    "train": ("jobs.train", "a corpus or packed rows -> a model trained to fill in the middle"),
-    "filter": ("jobs.filter", "a corpus -> without secrets, personal data, unfit files, benchmark items"),
-    "dedup": ("jobs.dedup", "a corpus -> one file of each cluster of exact and near duplicates"),
-    "estimate": ("jobs.estimate", "what generating over a corpus needs at least, by device: hours, cost"),
-    "inspect": ("jobs.inspect", "show rows of a dataset in the terminal"),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,11 +57,11 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _run_job(name: str, argv: Sequence[str]) -> int:
-    from jobs.options import parse
+    from jobs.options import parse  # the list of jobs needs none of it
 
     prog = f"codemill {name}"
     try:
-        job = importlib.import_module(JOBS[name][0])
+        job = module_of(name)
         options, beam_args = parse(job.Options, argv, prog=prog)
         return job.run(options, beam_args)
     except ConfigError as error:
@@ -116,7 +102,7 @@ def _help() -> str:
             "Batch jobs that turn source code into datasets one can trust.",
             "",
             "jobs:",
-            *(f"  {name:<{width}}  {line}" for name, (_, line) in JOBS.items()),
+            *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
             "codemill JOB --help lists a job's flags. Exit codes: 0 done, 1 a bug, 2 a mistake in the command or",
             "its input, 3 finished with failed units.",

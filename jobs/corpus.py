@@ -40,9 +40,9 @@ class Options(OptionSet):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     source: tuple[str, ...] = option(
-        help="Folders, git work trees, archives (zip, tar.*, whl, sdist) or files.", positional=True
+        help="Folders, git work trees, archives (zip, tar.*, whl, sdist) or files.", positional=True, is_path=True
     )
-    output: str = option(help="Folder of the corpus, local or gs://.", operational=True, metavar="DIR")
+    output: str = option(help="Folder of the corpus, local or gs://.", operational=True, metavar="DIR", is_path=True)
     include: tuple[str, ...] = option(
         (), help="Only files whose path in the source matches one of these; * matches / too.", metavar="PATTERN"
     )

@@ -36,12 +36,18 @@ class Options(OptionSet):
     """Say what generating over a corpus needs at least: slots, tokens, hours and cost by device. Runs nothing."""
 
     path: str | None = option(
-        None, help="A generating job's output, begun or finished: its plan is counted.", positional=True, metavar="OUT"
+        None,
+        help="A generating job's output, begun or finished: its plan is counted.",
+        positional=True,
+        metavar="OUT",
+        is_path=True,
     )
-    input: tuple[str, ...] = option((), help="Or Parquet files, folders and globs.", metavar="GLOB")
+    input: tuple[str, ...] = option((), help="Or Parquet files, folders and globs.", metavar="GLOB", is_path=True)
     content_column: str | None = option(None, help="With --input: column of the file's text; found by itself.")
     model: str | None = option(
-        None, help=f"A preset ({', '.join(PRESETS)}), a checkpoint, or embedded; the job's own if left out."
+        None,
+        help=f"A preset ({', '.join(PRESETS)}), a checkpoint, or embedded; the job's own if left out.",
+        is_path=True,
     )
     device: tuple[str, ...] = option((), help=f"Which devices: {', '.join(DEVICES)}; all if left out.", metavar="NAME")
     chips: int | None = option(None, help="Chips that hold one model; the fewest that do if left out.", minimum=1)
@@ -106,12 +112,24 @@ class Source:
         return sum(rows * min(tokens, longest) for rows, tokens in self.units) / self.rows
 
 
+class DoesNotFit(ConfigError):
+    """An estimate that can't be made. Its message states the fact; `advice` names flags of `codemill estimate`."""
+
+    def __init__(self, fact: str, advice: str):
+        super().__init__(fact)
+        self.advice = advice
+
+
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the estimate. Raises ConfigError where there is nothing to count or nothing fits."""
     if beam_args:
         raise ConfigError(f"estimate runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     source = read_job_source(options.path) if options.path is not None else read_input_source(options)
-    for line in estimate(options, source):
+    try:
+        lines = estimate(options, source)
+    except DoesNotFit as error:
+        raise ConfigError(f"{error}; {error.advice}") from None
+    for line in lines:
         print(line)
     return 0
 
@@ -131,7 +149,7 @@ def estimate(options: Options, source: Source) -> list[str]:
         except ConfigError as error:
             misfits.append((device, str(error)))
     if not floors:
-        raise ConfigError(misfits[0][1])
+        raise DoesNotFit(misfits[0][1], "lower --slots or --max_prompt_tokens, or raise --chips")
     lines += table([floor for _, floor in floors], options.efficiency, _prices(options.price_per_hour))
     for device, fault in misfits:
         lines += _wrapped(f"{device.title}: {fault}")
@@ -218,13 +236,16 @@ def workload(options: Options, source: Source) -> tuple[Workload, list[str]]:
     per_row, why_rows = settle(options.prompts_per_row, "asked", counts.get("rows_in", 0), each_row, "assumed")
     prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "by the rows' bytes")
     new, why_new = settle(options.new_tokens, "tokens_out", asked, assumed_new, "assumed")
-    work = Workload(
-        requests=max(1, round(source.rows * per_row)),
-        prompt_tokens=prompt,
-        new_tokens=new,
-        max_prompt_tokens=longest,
-        max_new_tokens=most_new,
-    )
+    try:
+        work = Workload(
+            requests=max(1, round(source.rows * per_row)),
+            prompt_tokens=prompt,
+            new_tokens=new,
+            max_prompt_tokens=longest,
+            max_new_tokens=most_new,
+        )
+    except ConfigError as error:
+        raise DoesNotFit(str(error), "raise --max_prompt_tokens or --max_new_tokens") from None
     return work, [
         f"rows     {source.rows:,}",
         f"prompts  {work.requests:,}: {per_row:,.2f} a row, {why_rows}",

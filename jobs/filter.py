@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import CommonOptions, from_all_options, option
+from jobs.options import CommonOptions, LicenseColumnOptions, PolicyOptions, RowWorkersOptions, from_all_options, option
 
 if TYPE_CHECKING:
     from transforms.filters.stage import Stage
@@ -20,14 +20,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(PolicyOptions, RowWorkersOptions, LicenseColumnOptions, CommonOptions):
     """Filter a corpus: what is secret or personal is replaced, what is unfit is left out, each with its reason."""
 
-    policy: str = option(
-        "default",
-        help="What to do with each type of finding: strict, default, annotate, none, or a file.",
-        metavar="NAME",
-    )
     quality: bool = option(True, help="Leave out files with too long lines, encoded data, repeated lines and so on.")
     require_syntax: bool = option(
         False, help="Leave out files that don't parse in their language, where that can be told."
@@ -41,19 +36,15 @@ class Options(CommonOptions):
     )
     deny_licenses: tuple[str, ...] = option((), help="SPDX identifiers that are not allowed.", metavar="SPDX")
     allow_unknown_license: bool = option(True, help="Keep files without a recognised licence.")
-    license_column: str | None = option(None, help="Column of the licences; found by itself in the usual layouts.")
     opt_out: tuple[str, ...] = option(
-        (), help="Lists of repositories (owner/name a line) whose files are left out.", metavar="FILE"
+        (), help="Lists of repositories (owner/name a line) whose files are left out.", metavar="FILE", is_path=True
     )
     decontaminate: bool = option(True, help="Leave out files that hold items of public code benchmarks.")
     benchmarks: tuple[str, ...] = option(
-        (), help="Folders of Parquet files (columns id, text) with benchmarks of your own.", metavar="DIR"
+        (), help="Folders of Parquet files (columns id, text) with benchmarks of your own.", metavar="DIR", is_path=True
     )
     min_ngrams: int = option(
         3, help="12-token runs of one benchmark item that reject a file.", minimum=1, metavar="COUNT"
-    )
-    row_workers: int = option(
-        0, help="Processes for the filters beside the worker's own; 0: none.", operational=True, minimum=0
     )
 
 
@@ -71,7 +62,7 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
         license=o.license_column,
     )
     limits = RowLimits(max_content_bytes=int(o.max_content_mb * 1e6))
-    return FilterWork(FilterStages(stages_of(o)), columns, limits, o.row_workers)
+    return FilterWork(FilterStages(stages_of(o)), columns, limits, o.pool_processes())
 
 
 def stages_of(o: Options) -> tuple[Stage, ...]:

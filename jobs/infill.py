@@ -9,40 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from jobs.options import GeneratingOptions, from_all_options, option
-from model.errors import ConfigError
+from jobs.options import GeneratingOptions, from_all_options
+from transforms.tasks.settings import InfillSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GeneratingOptions):
+class Options(InfillSettings, GeneratingOptions):
     """Fill in the middle of source files and judge what the model wrote."""
-
-    span_kinds: tuple[str, ...] = option(
-        (),
-        help="Kinds of span with their weights, as in single_line=3 block=1; empty takes the default mix.",
-        metavar="KIND=WEIGHT",
-    )
-    spans_per_file: int = option(1, help="Spans cut out of each file, at most.", minimum=1, metavar="SPANS")
-    min_chars: int = option(3, help="Shortest span, in characters.", minimum=1, metavar="CHARS")
-    max_chars: int = option(600, help="Longest span, in characters.", minimum=1, metavar="CHARS")
-    max_middle_tokens: int = option(
-        128, help="A span whose original text is longer than this is rejected.", minimum=1, metavar="TOKENS"
-    )
-    fim_format: Literal["mixed", "psm", "spm", "spm_v2"] = option(
-        "mixed", help="Layout of the prompt; mixed: half psm, half spm, by each target's seed."
-    )
-    path_line: bool = option(False, help="Begin each prompt with the file's path on a line of its own.")
-    stop_at_newline: bool = option(True, help="End a single_line middle at the first line break.")
-    require: tuple[str, ...] = option(
-        ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses"),
-        help="Checks that reject a middle that fails them; exact_match is another.",
-        metavar="CHECK",
-    )
 
 
 def build_work(options: Mapping[str, Any]) -> GenerationWork:
@@ -55,24 +34,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from transforms.tasks.infill import InfillTask
 
     o = from_all_options(Options, options)
-    task = InfillTask(
-        tokenizer=o.model,
-        job_seed=o.seed,
-        **({"mix": _parse_mix(o.span_kinds)} if o.span_kinds else {}),
-        spans_per_file=o.spans_per_file,
-        min_chars=o.min_chars,
-        max_chars=o.max_chars,
-        max_middle_tokens=o.max_middle_tokens,
-        fim_format=o.fim_format,
-        path_line=o.path_line,
-        max_prompt_tokens=o.max_prompt_tokens,
-        max_new_tokens=o.max_new_tokens,
-        stop_at_newline=o.stop_at_newline,
-        temperature=o.temperature,
-        top_k=o.top_k,
-        top_p=o.top_p,
-        required_checks=o.require,
-    )
+    task = InfillTask(tokenizer=o.model, job_seed=o.seed, **o.values_of(InfillSettings))
     return generation_work(o, task)
 
 
@@ -83,20 +45,12 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     return run_generating("infill", options, beam_args, build_work)
 
 
-def _parse_mix(words: Sequence[str]) -> dict[str, float]:
-    """Reads `kind=weight` words.
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout, checks, facts
+    from jobs.terminal.middle import middle_in_place
 
-    >>> _parse_mix(["block=2", "comment"])
-    {'block': 2.0, 'comment': 1.0}
-    """
-    mix = {}
-    for word in words:
-        kind, _, weight = word.partition("=")
-        try:
-            mix[kind] = float(weight or 1)
-        except ValueError:
-            raise ConfigError(f"--span_kinds {word}: expected KIND=WEIGHT, as in single_line=3") from None
-    return mix
+    return Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)
 
 
 if __name__ == "__main__":

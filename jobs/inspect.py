@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import OptionSet, option
-from jobs.terminal.rejected import rejected_row
-from jobs.terminal.show import FAINT, shown_row, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +25,9 @@ _LOCATED_ROWS = 1 << 20  # enough for any terminal
 class Options(OptionSet):
     """Show rows of a dataset in the terminal."""
 
-    path: str = option(help="A job's output, finished or not; or a Parquet file, folder or glob.", positional=True)
+    path: str = option(
+        help="A job's output, finished or not; or a Parquet file, folder or glob.", positional=True, is_path=True
+    )
     rows: int = option(5, help="How many rows.", minimum=1, maximum=_LOCATED_ROWS)
     start: int = option(0, help="The first row, from 0.", minimum=0, metavar="ROW")
     seed: int | None = option(None, help="Draw the rows at random with this seed instead.", minimum=0)
@@ -46,6 +46,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the rows. Raises ConfigError where there are none."""
     from rich.console import Console
 
+    from jobs.catalog import layouts
+    from jobs.terminal.rejected import rejected_row
+    from jobs.terminal.show import shown_row
+    from jobs.terminal.text import FAINT
+
     if beam_args:
         raise ConfigError(f"inspect runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     if hasattr(sys.stdout, "reconfigure"):
@@ -61,12 +66,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     total = sum(count for _, count in files)
     if options.rejected:
         _print_reasons(console, [path for path, _ in files])
-    shown = 0
+    shown, known = 0, layouts()
     for number, row in _chosen_rows(files, options):
         if options.rejected and "reason" in row:
             console.print(*rejected_row(row, options.context_lines, options.content_column), sep="\n")
         else:
-            console.print(*shown_row(number, row, options.context_lines), sep="\n")
+            console.print(*shown_row(number, row, options.context_lines, known), sep="\n")
         shown += 1
     console.print(f"{shown:,} of {total:,} rows in {len(files):,} file{'s' if len(files) != 1 else ''}", style=FAINT)
     return 0
@@ -177,6 +182,7 @@ def _print_reasons(console: Console, paths: Sequence[str]) -> None:
     from rich.text import Text
 
     from jobs import storage
+    from jobs.terminal.text import visible
 
     columns = ["kind", "stage", "reason"]
     counts: Counter[tuple[str, ...]] = Counter()

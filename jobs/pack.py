@@ -13,54 +13,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, from_all_options, option
+from jobs.options import CommonOptions, FrozenPolicyOptions, RowWorkersOptions, from_all_options, option
 from model.errors import ConfigError
+from transforms.fim.settings import SpanSettings
 
 if TYPE_CHECKING:
+    from jobs.terminal.layout import Layout
     from transforms.packing.work import PackWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(SpanSettings, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
     """Pack repositories into rows of training data: FIM first, files in the order of their dependencies."""
 
     tokenizer: str = option(
         "embedded",
         help="A vocabulary, a checkpoint's folder, or `embedded`: that of the model to train.",
         metavar="PATH",
+        is_path=True,
     )
     context_length: int = option(8192, help="Tokens of a row, at most.", minimum=64, metavar="TOKENS")
     fim_rate: float = option(0.8, help="Share of documents that get FIM; CodeGemma 1.1 has 0.9.", minimum=0, maximum=1)
     spm_rate: float = option(0.5, help="Share of these laid out suffix first.", minimum=0, maximum=1)
     spm_mode: Literal["spm", "spm_v2"] = option("spm", help="Layout of those; see the documentation of formats.")
     path_line: bool = option(True, help="Begin each document with the file's path on a line of its own.")
-    span_kinds: tuple[str, ...] = option(
-        (),
-        help="Kinds of span with their weights, as in single_line=3 block=1; empty takes the default mix.",
-        metavar="KIND=WEIGHT",
-    )
-    min_chars: int = option(3, help="Shortest middle, in characters.", minimum=1, metavar="CHARS")
-    max_chars: int = option(600, help="Longest middle, in characters.", minimum=1, metavar="CHARS")
     max_middle_tokens: int = option(256, help="Longest middle, in tokens.", minimum=1, metavar="TOKENS")
     top_lines: int = option(
         200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
     )
-    policy: str = option(
-        "default",
-        help="What filters do with secrets, personal and unsafe content: strict, default, annotate, none, or a file.",
-    )
-    policy_version: str = option(
-        "", help="Hash of policy and rules; filled in, so that a resumed job refuses other ones.", metavar="HASH"
-    )
     tokenizer_version: str = option(
-        "", help="Hash of the vocabulary; filled in, so that a resumed job refuses another one.", metavar="HASH"
-    )
-    row_workers: int | None = option(
-        None,
-        help="Processes that pack; 0 packs in the worker's own; chosen if not given.",
-        operational=True,
-        minimum=0,
-        metavar="PROCESSES",
+        "",
+        help="Hash of the vocabulary; filled in, so that a resumed job refuses another one.",
+        metavar="HASH",
+        internal=True,
     )
 
 
@@ -71,14 +56,13 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         ConfigError: An option is out of range.
     """
     from jobs.grouping.repositories import COLUMNS
-    from transforms.fim.spans import DEFAULT_MIX, Recipe, parse_mix
+    from transforms.fim.spans import Recipe
     from transforms.packing.documents import DocumentRecipe
     from transforms.packing.work import PackWork
     from transforms.rows.columns import RowLimits
     from transforms.scanning import ContentFilter
 
     o = from_all_options(Options, options)
-    mix = parse_mix(",".join(o.span_kinds)) if o.span_kinds else dict(DEFAULT_MIX)
     return PackWork(
         tokenizer=o.tokenizer,
         recipe=DocumentRecipe(
@@ -87,7 +71,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             spm_rate=o.spm_rate,
             spm_mode=o.spm_mode,
             path_line=o.path_line,
-            spans=Recipe(mix=mix, min_chars=o.min_chars, max_chars=o.max_chars),
+            spans=Recipe.of(o),
             max_middle_tokens=o.max_middle_tokens,
         ),
         context_length=o.context_length,
@@ -95,7 +79,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),
-        row_workers=-1 if o.row_workers is None else o.row_workers,
+        row_workers=o.pool_processes(),
     )
 
 
@@ -141,6 +125,14 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
     code = run_job("pack", options, beam_args, work, reads=grouped.folder)
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
+
+
+def layout() -> Layout:
+    """How `codemill inspect` shows a row."""
+    from jobs.terminal.layout import Layout
+    from jobs.terminal.packed import COLUMNS, packed_row
+
+    return Layout(COLUMNS, packed_row)
 
 
 if __name__ == "__main__":

@@ -46,13 +46,17 @@ class Options(OptionSet):
     input: tuple[str, ...] = option(
         help="Parquet files, folders and globs of a corpus or of packed rows, local or gs://; several at once.",
         metavar="GLOB",
+        is_path=True,
     )
-    tokenizer: str = option(help="The vocabulary: a .model file or a checkpoint's folder.", metavar="PATH")
-    output: str = option(help="Folder of the run, local.", operational=True, metavar="DIR")
+    tokenizer: str = option(
+        help="The vocabulary: a .model file or a checkpoint's folder.", metavar="PATH", is_path=True
+    )
+    output: str = option(help="Folder of the run, local.", operational=True, metavar="DIR", is_path=True)
     init_from: str | None = option(
         None,
         help="Start from the last checkpoint of this earlier run (weights and optimizer); the shapes are its own.",
         metavar="DIR",
+        is_path=True,
     )
     num_layers: int = option(4, help="Transformer blocks.", minimum=1, metavar="LAYERS")
     d_model: int = option(192, help="Width of the residual stream.", minimum=8, metavar="WIDTH")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from jobs.cli import JOBS
+from jobs.catalog import JOBS, options_of
 from jobs.options import parse
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +26,7 @@ def shell_lines() -> list[str]:
 def test_the_first_forty_lines_hold_the_two_commands_and_every_job_with_its_line():
     assert "make demo" in HEAD and "make test" in HEAD
     table = dict(re.findall(r"^\| `codemill (\w+)` \| (.+) \|$", HEAD, re.M))
-    assert table == {name: line for name, (_, line) in JOBS.items()}
+    assert table == JOBS
 
 
 def test_every_make_target_named_exists():
@@ -38,19 +37,19 @@ def test_every_make_target_named_exists():
 @pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("codemill ")])
 def test_every_command_shown_parses(line):
     _, name, *words = shlex.split(line)
-    parse(importlib.import_module(JOBS[name][0]).Options, words)
+    parse(options_of(name), words)
 
 
 @pytest.mark.parametrize("line", re.findall(r"\$\(BIN\)/codemill ((?:.*\\\n)*.*)", MAKEFILE))
 def test_every_command_of_the_makefile_parses(line):
     name, *words = shlex.split(line.replace("\\\n", " "))
-    parse(importlib.import_module(JOBS[name][0]).Options, words)
+    parse(options_of(name), words)
 
 
 def test_every_flag_named_is_one_of_some_job():
     fields = {"config"}
-    for module, _ in JOBS.values():
-        fields |= set(importlib.import_module(module).Options.__dataclass_fields__)
+    for name in JOBS:
+        fields |= set(options_of(name).__dataclass_fields__)
     named = set(re.findall(r"`--([a-z_]+)", README))
     assert named and named <= fields
 

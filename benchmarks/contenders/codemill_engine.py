@@ -25,7 +25,7 @@ def load(folder: Path, threads: int) -> Any:
             for engine in engines.values():
                 engine.close()
             gemma = model.load(folder / "model", quantize="int8" if weights == "int8" else None)
-            options = EngineOptions(prompt_buckets=PROMPT_BUCKETS, max_new_tokens=MAX_NEW_TOKENS)
+            options = EngineOptions(prompt_buckets=PROMPT_BUCKETS, max_new_tokens=MAX_NEW_TOKENS, prompt_lookup="off")
             engines[weights] = Engine(gemma, options=options)
             engines[weights].start(warm_up=True)
         return engines[weights]

@@ -147,7 +147,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     tokenizer = Tokenizer.load(options.model)
     newline_ids = newline_ids_of(options.model)
     model = models.load(options.model)
-    shapes = EngineOptions(prompt_buckets=(128, 256, options.prompt_tokens), max_new_tokens=options.new_tokens)
+    shapes = EngineOptions(
+        prompt_buckets=(128, 256, options.prompt_tokens), max_new_tokens=options.new_tokens, prompt_lookup="off"
+    )
     engine = Engine(model, options=shapes)
     figures: dict[str, Any] = {
         "files": len(files),
@@ -157,16 +159,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     base = InfillTask(
         tokenizer=options.model,
         job_seed=options.seed,
-        mix={"single_line": 1.0},
+        span_kinds=("single_line",),
         max_prompt_tokens=options.prompt_tokens,
         max_new_tokens=options.new_tokens,
         max_middle_tokens=options.new_tokens,
-        required_checks=(),
+        require=(),
     )
     baseline: dict[str, tuple[str, str]] = {}
     for kind, mode in (("single_line", "psm"), ("single_line", "spm"), ("multi_line", "psm"), ("multi_line", "spm")):
         began = time.monotonic()
-        task = replace(base, fim_format=mode, mix={kind: 1.0})
+        task = replace(base, fim_format=mode, span_kinds=(kind,))
         answers = ask(task, engine, files)
         rows = []
         for file, request, middle, logprob in answers:

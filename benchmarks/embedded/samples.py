@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
     tokenizer = Tokenizer.load(options.model)
-    shapes = EngineOptions(slots=10, prompt_buckets=(128, 256), max_new_tokens=64)
+    shapes = EngineOptions(slots=10, prompt_buckets=(128, 256), max_new_tokens=64, prompt_lookup="off")
     engine = Engine(models.load(options.model), options=shapes)
     psm, spm = (fill(engine, tokenizer, mode) for mode in ("psm", "spm"))
     engine.close()

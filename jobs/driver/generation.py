@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from jobs.options import GeneratingOptions, all_options
+from model.engine.settings import EngineSpec
 from model.errors import ConfigError
-from transforms.generation.engine import EngineSpec
 from transforms.generation.work import GenerationWork, filter_version
 from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.scanning import ContentFilter
@@ -52,18 +52,7 @@ def generation_work(
         )
     return GenerationWork(
         task=task,
-        engine=EngineSpec(
-            model=options.model,
-            max_prompt_tokens=options.max_prompt_tokens,
-            max_new_tokens=options.max_new_tokens,
-            determinism=options.determinism,
-            slots=options.slots,
-            dtype=None if options.dtype == "auto" else options.dtype,
-            weights=None if options.weights == "auto" else options.weights,
-            prompt_cache="compute" if options.prompt_cache == "auto" else options.prompt_cache,
-            prompt_lookup=options.prompt_lookup,
-            compile_cache=options.compile_cache,
-        ),
+        engine=options.part(EngineSpec),
         columns=ColumnOverrides(
             content=options.content_column,
             path=options.path_column,
@@ -73,7 +62,7 @@ def generation_work(
         limits=RowLimits(max_content_bytes=int(options.max_content_mb * 1_000_000)),
         checkpoint_sha256=model.checkpoint_hash(options.model),
         content_filter=content_filter,
-        row_workers=-1 if options.row_workers is None else options.row_workers,
+        row_workers=options.pool_processes(),
         samples=options.samples,
         keep=options.keep,
         nest=nest,

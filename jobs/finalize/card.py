@@ -79,14 +79,15 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
     if "model" in options:
         yield ""
         yield (
-            f"Model: `{_model_name(options)}`, weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. "
+            f"Model: `{_model_name(summary['job'], options)}`, "
+            f"weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. "
             "How each row came about stands in its `lineage`."
         )
 
 
-def _model_name(options: Mapping[str, Any]) -> str:
+def _model_name(job: str, options: Mapping[str, Any]) -> str:
     # The name of a checkpoint's folder, not where it lies on the maker's machine.
-    return str(public_options(options)["model"])
+    return str(public_options(job, options)["model"])
 
 
 def _columns(schema: pa.Schema) -> Iterator[str]:
@@ -138,7 +139,7 @@ def _again(summary: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(summary["versions"].items()))
     yield from ("## How to make it again", "", f"Versions: {versions}. Configuration `{summary['config_hash']}`.")
     yield from ("", "| option | value |", "|---|---|")
-    for name, value in sorted(public_options(summary["options"]).items()):
+    for name, value in sorted(public_options(summary["job"], summary["options"]).items()):
         if value not in (None, [], ""):
             yield f"| `--{name}` | {_cell(_shown(value))} |"
 

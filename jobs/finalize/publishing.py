@@ -6,32 +6,25 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-_PATH_OPTIONS = {
-    "input",
-    "retry_rejected",
-    "model",
-    "tokenizer",
-    "policy",
-    "task",
-    "benchmarks",
-    "opt_out",
-    "known_text",
-}
+from jobs.catalog import options_of
+from jobs.options.fields import fields_of
 
 
-def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as they are published: of files and folders only the last part of the name.
+def public_options(job: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's options as they are published: of files and folders only the last part of the name.
 
-    >>> public_options({"model": "/home/me/codegemma-2b", "input": ["in/a.parquet"], "seed": 1})
+    >>> public_options("infill", {"model": "/home/me/codegemma-2b", "input": ["in/a.parquet"], "seed": 1})
     {'model': 'codegemma-2b', 'input': ['a.parquet'], 'seed': 1}
     """
-    return {name: _public_value(name, value) for name, value in options.items()}
+    paths = {field.name for field in fields_of(options_of(job)) if field.is_path}
+    return {name: _public_value(value, is_path=name in paths) for name, value in options.items()}
 
 
-def _public_value(name: str, value: Any) -> Any:
+def _public_value(value: Any, *, is_path: bool) -> Any:
     if isinstance(value, list):
-        return [_public_value(name, one) for one in value]
+        return [_public_value(one, is_path=is_path) for one in value]
     if not isinstance(value, str):
         return value
-    is_path = name in _PATH_OPTIONS or value.startswith(("/", "~", "file://"))
+    # An option that is no path may still be given one.
+    is_path = is_path or value.startswith(("/", "~", "file://"))
     return os.path.basename(value.rstrip("/")) if is_path else value

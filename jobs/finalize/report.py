@@ -36,7 +36,7 @@ table.pairs td:first-child { width: 38%; color: var(--soft); }
 
 def html_report(summary: Mapping[str, Any]) -> str:
     """The page. Every text from the data is escaped: file names are whatever somebody called them."""
-    options = public_options(summary["options"])
+    options = public_options(summary["job"], summary["options"])
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

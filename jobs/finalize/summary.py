@@ -185,7 +185,7 @@ def summarize(
             folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
             for folder, group in _by_folder(shards).items()
         },
-        "options": public_options(job.options),
+        "options": public_options(job.job, job.options),
         "columns": dict(job.columns),
         "config_hash": job.config_hash,
         "checkpoint_sha256": job.checkpoint_sha256,

@@ -19,13 +19,31 @@ from jobs.options.fields import (
     option,
     semantic_options,
 )
-from jobs.options.shared import CommonOptions, GeneratingOptions, ModelOptions
+from jobs.options.shared import (
+    AnswerOptions,
+    ColumnOptions,
+    CommonOptions,
+    FrozenPolicyOptions,
+    GeneratingOptions,
+    LicenseColumnOptions,
+    ModelOptions,
+    PolicyOptions,
+    PromptOptions,
+    RowWorkersOptions,
+)
 
 __all__ = [
+    "AnswerOptions",
+    "ColumnOptions",
     "CommonOptions",
+    "FrozenPolicyOptions",
     "GeneratingOptions",
+    "LicenseColumnOptions",
     "ModelOptions",
     "OptionSet",
+    "PolicyOptions",
+    "PromptOptions",
+    "RowWorkersOptions",
     "all_options",
     "changed_options",
     "from_all_options",

@@ -40,7 +40,7 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
     if "--" in words:
         cut = words.index("--")
         words, beam_args = words[:cut], words[cut + 1 :]
-    fields = fields_of(cls)
+    fields = [field for field in fields_of(cls) if not field.internal]
     namespace, left_over = _build_parser(cls, fields, prog).parse_known_args(words)
     _refuse_unknown(left_over, fields, prog)
     given = vars(namespace)

@@ -13,58 +13,31 @@ them).
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import functools
 import inspect
-import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from model.errors import ConfigError
+from model.settings import REQUIRED, Operational, Settings, choices_of, setting
 
 T = TypeVar("T", bound="OptionSet")
 
-Operational = bool | Literal["unless_exact"]
-REQUIRED = dataclasses.MISSING
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def option(
-    default: Any = REQUIRED,
-    *,
-    help: str,
-    operational: Operational = False,
-    choices: Sequence[str] | None = None,
-    metavar: str | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    positional: bool = False,
-) -> Any:
+def option(default: Any = REQUIRED, *, positional: bool = False, internal: bool = False, **declared: Any) -> Any:
     """Declares one option as a dataclass field.
 
     Args:
         default: The value when neither flag nor config gives one; without it the option is required.
-        help: One sentence for `--help`, with the unit where there is one.
-        operational: Whether a resumed job may change it. "unless_exact": free to change with
-            `--determinism fast`, part of what fixes the tokens with `exact`.
-        choices: The only values allowed.
-        metavar: What stands for the value in the help.
-        minimum: The least value allowed, inclusive.
-        maximum: The largest value allowed, inclusive.
         positional: Given without a flag (`codemill corpus SOURCE...`).
+        internal: Filled in by the job, and frozen with the others; neither a flag nor a key of a config.
+        declared: Help, limits and the rest, as `model.settings.setting` takes them.
     """
-    metadata = {
-        "help": help,
-        "operational": operational,
-        "choices": tuple(choices) if choices else None,
-        "metavar": metavar,
-        "minimum": minimum,
-        "maximum": maximum,
-        "positional": positional,
-    }
-    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+    return setting(default, positional=positional, internal=internal, **declared)
 
 
 @dataclass(frozen=True)
@@ -104,56 +77,44 @@ class Field:
     metavar: str | None
     minimum: float | None
     maximum: float | None
-    positional: bool
+    is_path: bool
+    positional: bool = False
+    internal: bool = False
 
     @property
     def flag(self) -> str:
         return self.metavar or self.name.upper() if self.positional else f"--{self.name}"
 
 
-def fields_of(cls: type[OptionSet]) -> list[Field]:
+def fields_of(cls: type[OptionSet]) -> tuple[Field, ...]:
     """The options of `cls` in the order of the help: its own before those it inherits."""
-    hints = typing.get_type_hints(cls)
+    return _fields_of(cls)  # type: ignore[arg-type]  # mypy takes a class for one of its instances
+
+
+@functools.cache
+def _fields_of(cls: Any) -> tuple[Field, ...]:
+    hints, choices = typing.get_type_hints(cls), choices_of(cls)
     found = []
     for field in dataclasses.fields(cls):
-        metadata = dict(field.metadata)
-        assert "help" in metadata, f"{cls.__name__}.{field.name} must be declared with option(...)"
-        if typing.get_origin(hints[field.name]) is Literal and metadata["choices"] is None:
-            metadata["choices"] = typing.get_args(hints[field.name])
+        assert "help" in field.metadata, f"{cls.__name__}.{field.name} must be declared with option(...)"
+        metadata = {**field.metadata, "choices": choices[field.name]}
         found.append(Field(name=field.name, kind=_kind_of(hints[field.name]), default=field.default, **metadata))
     own_first = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
-    return sorted(found, key=lambda field: own_first.index(field.name))
+    return tuple(sorted(found, key=lambda field: own_first.index(field.name)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionSet:
-    """Base of all options: holds every field to its choices and limits when it is made."""
+class OptionSet(Settings):
+    """Base of all options: settings that are flags."""
 
-    def __post_init__(self) -> None:
-        for field in fields_of(type(self)):
-            value = getattr(self, field.name)
-            for one in value if field.kind.is_list else (value,):
-                if one is not None:
-                    _check_value(field, one)
+    def called(self, name: str) -> str:
+        """The option's flag."""
+        return next(field.flag for field in fields_of(type(self)) if field.name == name)
 
     @classmethod
     def description(cls) -> str:
         """The first paragraph of the class's docstring, for the help."""
         return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-
-
-def _check_value(field: Field, value: Any) -> None:
-    if field.choices is not None and value not in field.choices:
-        near = difflib.get_close_matches(str(value), field.choices, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{field.flag} is {value!r}, it can be {', '.join(field.choices)}{hint}")
-    # `not >=` rather than `<`, which not-a-number would pass.
-    if field.minimum is not None and not value >= field.minimum:
-        raise ConfigError(f"{field.flag} is {value}, the least is {field.minimum}")
-    if field.maximum is not None and not value <= field.maximum:
-        raise ConfigError(f"{field.flag} is {value}, the most is {field.maximum}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{field.flag} is {value}, it must be a finite number")
 
 
 # --- values ------------------------------------------------------------------------------------------

@@ -6,20 +6,18 @@ Of a part laid out for FIM the end is the middle, after `<|fim_middle|>`, so bot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from rich.console import RenderableType
+from rich.text import Text
+
+from jobs.terminal.text import visible
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 
 
 def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
     """The lines that show one packed row."""
-    from rich.text import Text
-
-    from jobs.terminal.show import visible
-
     segments = row["segment_ids"][-1] if row["segment_ids"] else 0
     yield Text(f"{len(row['input_ids']):,} tokens, {segments} segments, {len(row['parts'])} parts", style="dim")
     for part in row["parts"]:

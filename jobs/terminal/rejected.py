@@ -16,13 +16,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jobs.terminal.show import FAINT, GENERATED, ORIGINAL, marked, visible
+import pyarrow.parquet as pq
+from rich.console import RenderableType
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
+from jobs import storage
+from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked, visible
+from model.errors import ConfigError
+from transforms.rows.cells import as_binary
+from transforms.rows.columns import ColumnOverrides, resolve_columns
 
 # A target's name ends with the bytes of content that it begins at, or with the characters of its span.
 _PLACE = re.compile(r":(\d+)(?::(\d+))?$")
@@ -46,8 +50,6 @@ def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str
 
 
 def _why(row: Mapping[str, Any]) -> Text:
-    from rich.text import Text
-
     where = row.get("path") or f"{row['uri']} group {row['row_group']} row {row['row']}"
     target = f" {row['target']}" if row.get("target") else ""
     text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
@@ -69,13 +71,6 @@ def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None
 
 def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None:
     """The source row's content, if it still is what the record's hash says."""
-    import pyarrow.parquet as pq
-
-    from jobs import storage
-    from model.errors import ConfigError
-    from transforms.rows.cells import as_binary
-    from transforms.rows.columns import ColumnOverrides, resolve_columns
-
     try:
         with storage.open_input(row["uri"]) as file, pq.ParquetFile(file) as parquet:
             name = resolve_columns(parquet.schema_arrow, ColumnOverrides(content=content_column)).content

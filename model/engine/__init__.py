@@ -1,21 +1,28 @@
-"""The engine: continuous batching of requests over one model. `Engine` loads JAX when it is first asked for."""
+"""The engine: continuous batching of requests over one model.
+
+Its names are loaded when they are first asked for: a command line needs the settings alone, and `Engine` loads JAX.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
-
-from model.engine.options import EngineOptions
-from model.engine.requests import Completion, EngineStopped, Generator, Request, Sampling
 
 if TYPE_CHECKING:
     from model.engine.engine import Engine
+    from model.engine.options import EngineOptions
+    from model.engine.requests import Completion, EngineStopped, Generator, Request, Sampling
 
 __all__ = ["Completion", "Engine", "EngineOptions", "EngineStopped", "Generator", "Request", "Sampling"]
 
+_HOMES = {
+    "Engine": "model.engine.engine",
+    "EngineOptions": "model.engine.options",
+    **dict.fromkeys(("Completion", "EngineStopped", "Generator", "Request", "Sampling"), "model.engine.requests"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "Engine":
-        from model.engine.engine import Engine
-
-        return Engine
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -75,8 +75,8 @@ class Engine:
                 weights="int8" if self._is_int8 else options.dtype,
                 cache="int8" if options.prompt_cache == "int8" else options.dtype,
             )
-            if options.compilation_cache_dir is not None:
-                jax.config.update("jax_compilation_cache_dir", options.compilation_cache_dir)
+            if options.compile_cache is not None:
+                jax.config.update("jax_compilation_cache_dir", options.compile_cache)
                 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
             schedulers = [self._scheduler_of(weights, options, warm_up) for weights in replicas(self._model.arrays())]
             self._scheduler = (

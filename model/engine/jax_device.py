@@ -147,8 +147,7 @@ class JaxDevice:
         if length > longest:
             raise RecordError(
                 "prompt_too_long",
-                f"prompt has {length} tokens, the longest bucket is {longest}; "
-                "raise --max_prompt_tokens or lower --context_lines",
+                f"prompt has {length} tokens, the longest bucket is {longest}",
             )
         if not 0 < request.max_new_tokens <= options.max_new_tokens:
             raise RecordError(
@@ -161,7 +160,7 @@ class JaxDevice:
             raise RecordError(
                 "prompt_too_long",
                 f"prompt has {length} tokens and {request.max_new_tokens} may follow, together {total}; the model's "
-                f"context is {context}; lower --max_new_tokens or --context_lines",
+                f"context is {context}",
             )
         if len(request.stop_ids) > options.max_stop_ids:
             raise RecordError(

@@ -11,14 +11,14 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from model.config import GemmaConfig
+from model.engine.settings import EngineSettings, EngineSpec, TokenLimits
 from model.errors import ConfigError
 from model.roofline import CACHE_SHARE
 
-Determinism = Literal["exact", "fast"]
-PromptLookup = Literal["off", "auto", "always"]
+_SHORTEST_BUCKET = 64
 
 # Slots by platform where memory isn't known, and in `exact` mode. A CPU is bound by arithmetic from about 32 rows on.
 _SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
@@ -34,9 +34,23 @@ _BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
 _ROW_TOKENS = {"cpu": 1024, "gpu": 4096, "tpu": 4096}
 
 
+def prompt_buckets(max_prompt_tokens: int) -> tuple[int, ...]:
+    """The prompt lengths that are compiled for: powers of two from 64 up to, and exactly, the longest prompt.
+
+    >>> prompt_buckets(768)
+    (64, 128, 256, 512, 768)
+    """
+    buckets = []
+    length = _SHORTEST_BUCKET
+    while length < max_prompt_tokens:
+        buckets.append(length)
+        length *= 2
+    return (*buckets, max_prompt_tokens)
+
+
 @dataclass(frozen=True, kw_only=True)
-class EngineOptions:
-    """Shapes and mode of one engine. None means: chosen by `resolve` for the platform.
+class EngineOptions(EngineSettings):
+    """Shapes and mode of one engine. None and `auto` mean: chosen by `resolve` for the platform.
 
     Args:
         determinism: `exact`: each prompt is prefilled alone and every shape is frozen, so the same version, hardware
@@ -52,50 +66,44 @@ class EngineOptions:
             gains and drafts where it does (`model.engine.switching`): mostly below about 64 slots, where a step over
             several tokens costs little more than over one. `exact` mode never drafts.
         draft_tokens: So many tokens are drafted for a step.
-        prompt_cache: How prompts' keys and values are held: `compute` in the compute dtype, `int8` in 8 bits with a
+        prompt_cache: How prompts' keys and values are held: `auto` in the compute dtype, `int8` in 8 bits with a
             scale for each position and head, which is half the memory of bfloat16 and a quarter of float32.
         max_stop_ids: Most stop ids that a request may name.
         dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
         pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
             behind the device's, at the price of a burst of idling for a slot that has just ended.
-        compilation_cache_dir: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
+        compile_cache: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
     """
 
-    determinism: Determinism = "fast"
-    slots: int | None = None
-    prompt_buckets: tuple[int, ...] = (128, 256, 512, 1024, 2048)
-    max_new_tokens: int = 256
+    prompt_buckets: tuple[int, ...] = prompt_buckets(TokenLimits.max_prompt_tokens)
+    max_new_tokens: int = TokenLimits.max_new_tokens
     burst_steps: int | None = None
     prefill_row_tokens: int | None = None
     min_shared_prefix: int = 32
-    prompt_lookup: PromptLookup = "off"
     draft_tokens: int = 4
-    prompt_cache: Literal["compute", "int8"] = "compute"
     max_stop_ids: int = 64
-    dtype: Literal["float32", "bfloat16"] | None = None
     pipeline_bursts: bool | None = None
-    compilation_cache_dir: str | None = None
 
     def __post_init__(self) -> None:
-        if self.determinism not in ("exact", "fast"):
-            raise ConfigError(f"determinism is {self.determinism!r}; it can be 'exact' or 'fast'")
+        super().__post_init__()
         buckets = self.prompt_buckets
         if not buckets or buckets[0] < 1 or any(a >= b for a, b in itertools.pairwise(buckets)):
             raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
-        for name in ("slots", "burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids", "draft_tokens"):
+        for name in ("burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids", "draft_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
         if self.min_shared_prefix < 0:
             raise ConfigError(f"min_shared_prefix is {self.min_shared_prefix}; it must be at least 0")
-        for name, choices in (("prompt_lookup", get_args(PromptLookup)), ("prompt_cache", ("compute", "int8"))):
-            if getattr(self, name) not in choices:
-                shown = ", ".join(map(repr, choices))
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; it can be {shown}")
-        if self.determinism == "exact" and self.prompt_lookup == "always":
-            raise ConfigError("prompt_lookup is 'always' in exact mode, which drafts none; set it to 'off' or 'auto'")
-        if self.dtype not in (None, "float32", "bfloat16"):
-            raise ConfigError(f"dtype is {self.dtype!r}; it can be 'float32' or 'bfloat16'")
+
+    @classmethod
+    def of(cls, spec: EngineSpec) -> EngineOptions:
+        """The options of the engine that a spec asks for."""
+        return cls(
+            **spec.values_of(EngineSettings),
+            prompt_buckets=prompt_buckets(spec.max_prompt_tokens),
+            max_new_tokens=spec.max_new_tokens,
+        )
 
     def resolve(
         self, platform: str, *, config: GemmaConfig | None = None, memory_bytes: int | None = None
@@ -109,7 +117,7 @@ class EngineOptions:
                 open. In `exact` mode their number is part of the promise and never depends on them.
         """
         platform = platform if platform in _SLOTS else "gpu"  # JAX also says `cuda` and `rocm`
-        dtype = self.dtype or _DTYPE[platform]
+        dtype = _DTYPE[platform] if self.dtype == "auto" else self.dtype
         slots = self.slots or _SLOTS[platform]
         if self.slots is None and self.determinism == "fast" and config is not None and memory_bytes is not None:
             slots = self._slots_in(memory_bytes, config, dtype, platform)
@@ -179,7 +187,8 @@ class ResolvedOptions(EngineOptions):
         import jax
 
         shapes = dataclasses.asdict(self)
-        del shapes["compilation_cache_dir"]
+        del shapes["compile_cache"]
+        shapes["prompt_cache"] = "compute" if self.prompt_cache == "auto" else self.prompt_cache  # as rows say it
         shapes["prompt_buckets"] = list(self.prompt_buckets)
         device = jax.devices()[0]
         return {

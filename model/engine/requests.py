@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from model.engine.settings import SamplingSettings
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -20,16 +22,14 @@ class Sampling:
     """How the next token is drawn. `temperature=0` is greedy and ignores the rest.
 
     Args:
-        temperature: Divides the logits; 0 takes the largest.
-        top_k: Keep the k largest logits; 0 keeps all.
-        top_p: Keep the smallest set of tokens whose probability reaches p; 1.0 keeps all.
+        temperature, top_k, top_p: As in `model.engine.settings.SamplingSettings`; the engine checks them.
         seed: Seed of this request's own stream, an unsigned 32-bit number that its maker
             derives from job seed, row hash, target and sample number.
     """
 
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
+    temperature: float = SamplingSettings.temperature
+    top_k: int = SamplingSettings.top_k
+    top_p: float = SamplingSettings.top_p
     seed: int = 0
 
 

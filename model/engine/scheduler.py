@@ -30,8 +30,8 @@ from typing import Any
 
 from model.engine.abstract_device import BurstReport, Device, Ended, OutOfMemory
 from model.engine.metrics import SCHEDULER_SUMS, ratios
-from model.engine.options import PromptLookup
 from model.engine.requests import Completion, EngineStopped, Request
+from model.engine.settings import PromptLookup
 from model.engine.switching import DraftSwitch
 
 _log = logging.getLogger(__name__)

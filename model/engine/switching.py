@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.engine.abstract_device import BurstReport
-from model.engine.options import PromptLookup
+from model.engine.settings import PromptLookup
 
 TRIAL_STEPS = 32
 # Programs for the other way are compiled at the first trial: a job that ends sooner never pays for them.

@@ -222,7 +222,9 @@ def _programs(target: Target) -> dict[str, _Program]:
 
     config, dtype = PRESETS[target.preset], jnp.bfloat16
     buckets, max_new = target.prompt_buckets, target.max_new_tokens
-    options = EngineOptions(slots=target.slots, prompt_buckets=buckets, max_new_tokens=max_new).resolve("tpu")
+    options = EngineOptions(
+        slots=target.slots, prompt_buckets=buckets, max_new_tokens=max_new, prompt_lookup="off"
+    ).resolve("tpu")
     place = _Placement(target)
 
     def caches(slots: int, length: int) -> Any:

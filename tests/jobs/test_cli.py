@@ -24,11 +24,11 @@ class FakeOptions(OptionSet):
 @pytest.fixture
 def fake_job(monkeypatch):
     """A job `fake` whose `run` is replaced by the test."""
-    module = types.ModuleType("jobs_fake_for_tests")
+    module = types.ModuleType("jobs.fake")
     module.Options = FakeOptions
     module.run = lambda options, beam_args: cli.DONE
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(cli.JOBS, "fake", (module.__name__, "for tests"))
+    monkeypatch.setitem(cli.JOBS, "fake", "for tests")
     return module
 
 

@@ -123,7 +123,16 @@ def test_a_device_that_is_too_small_is_named_and_the_others_are_estimated(corpus
 def test_where_nothing_fits_one_line_says_so(corpus: str, capsys) -> None:
     words = ["estimate", "--input", corpus, "--slots", "1000000", "--device", "v5e"]
     assert cli.main(words) == cli.USER_ERROR
-    assert "1000000 slots of 2304 positions don't fit" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1000000 slots of 2304 positions don't fit" in said
+    assert said.endswith("; lower --slots or --max_prompt_tokens, or raise --chips\n") and said.count("--chips") == 1
+
+
+def test_means_above_the_longest_are_told_with_the_flags_that_this_command_has(corpus: str, capsys) -> None:
+    words = ["estimate", "--input", corpus, "--prompt_tokens", "9000", "--device", "v5e"]
+    assert cli.main(words) == cli.USER_ERROR
+    said = capsys.readouterr().err
+    assert said.endswith("; raise --max_prompt_tokens or --max_new_tokens\n") and said.count("--") == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
-from jobs.terminal.show import visible
+from jobs.terminal.text import visible
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
 

@@ -1,6 +1,6 @@
 """Known text: what the model wrote that stands word for word in a file of a corpus. Memorized code is not new code.
 
-    python -m transforms.duplicates.known_text INDEX 'corpus/**/*.parquet'
+    codemill index --input 'corpus/**/*.parquet' --output INDEX
 
     INDEX/hashes.npy    the 20-grams of all files, hashed (`ngrams.py`) and sorted  | mapped into memory: all workers of
     INDEX/owners.npy    which file each stands in, two files a 20-gram at most      | a machine share them
@@ -15,12 +15,10 @@ itself. Cost: 12 bytes a token of corpus.
 from __future__ import annotations
 
 import functools
-import glob
 import hashlib
 import itertools
 import json
-import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +38,7 @@ COPY_TOKENS = 20
 MAX_OWNERS = 2
 NUM_BUCKETS = 256
 _BATCH_FILES = 4096
+_ROWS_READ = 256
 MAX_COPIES = 5
 _BUCKET_BITS = np.uint64(56)
 _FORMAT = 2
@@ -109,9 +108,7 @@ class KnownText:
             self._owners = np.load(folder / "owners.npy", mmap_mode="r", allow_pickle=False)
             files = pa.ipc.open_file(pa.memory_map(str(folder / "files.arrow"))).read_all()
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise ConfigError(
-                f"known text {folder}: {error}; make it by python -m transforms.duplicates.known_text"
-            ) from None
+            raise ConfigError(f"known text {folder}: {error}; make it with codemill index") from None
         if about.get("format") not in _READABLE:
             readable = " and ".join(map(str, _READABLE))
             raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {readable}")
@@ -226,25 +223,22 @@ def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
 
 
-def corpus_files(patterns: Sequence[str]) -> Iterable[KnownFile]:
-    """The files of a corpus in Parquet, in the column layouts that all jobs know. Raises ConfigError."""
-    paths = sorted({path for pattern in patterns for path in glob.glob(pattern, recursive=True)})
-    if not paths:
-        raise ConfigError(f"nothing matches {' '.join(patterns)}")
-    for path in paths:
-        file = pq.ParquetFile(path)
-        columns = resolve_columns(file.schema_arrow, ColumnOverrides())
-        names = (columns.content, columns.path, columns.repo_name, columns.license)
-        for batch in file.iter_batches(batch_size=256, columns=[name for name in names if name]):
-            for row in batch.to_pylist():
-                text, where, repo, licenses = (row.get(name) if name else None for name in names)
-                if isinstance(text, str):
-                    found = file_licenses(text, license_names(licenses))
-                    yield KnownFile(text, content_sha256(text), str(where or ""), str(repo or ""), found)
+def known_files(parquet: pq.ParquetFile, overrides: ColumnOverrides) -> Iterator[KnownFile]:
+    """The files of a corpus in Parquet, in the column layouts that all jobs know; rows without text are passed over.
 
+    Args:
+        parquet: An opened file.
+        overrides: The user's own choice of columns.
 
-if __name__ == "__main__":
-    try:
-        print(f"{build(sys.argv[1], corpus_files(sys.argv[2:]))} files")
-    except (ConfigError, IndexError) as problem:
-        sys.exit(f"verbatim: {problem or 'give a folder to make and the files to read'}")
+    Raises:
+        ConfigError: It has no column of text, or not one that the user named.
+    """
+    columns = resolve_columns(parquet.schema_arrow, overrides)
+    names = (columns.content, columns.path, columns.repo_name, columns.license)
+    for batch in parquet.iter_batches(batch_size=_ROWS_READ, columns=[name for name in names if name]):
+        for row in batch.to_pylist():
+            content, where, repo, licenses = (row.get(name) if name else None for name in names)
+            text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+            if text:
+                found = file_licenses(text, license_names(licenses))
+                yield KnownFile(text, content_sha256(text), str(where or ""), str(repo or ""), found)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from transforms.filters.content import FILTER_INPUT
 from transforms.filters.stage import Stage
-from transforms.row_pool import CRASHED, RowPool
+from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.output import (
     REDACTED_FIELD,
@@ -114,7 +114,7 @@ class FilterWork:
         stages: What is done to a row.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
-        row_workers: Processes beside this one; 0 runs inline.
+        row_workers: Processes beside this one; -1 chooses by the machine, 0 runs inline.
     """
 
     stages: FilterStages
@@ -142,7 +142,7 @@ class FilterWork:
 
     def open(self) -> None:
         """Makes the stages ready here or in the pool's processes. Raises ConfigError."""
-        pool = RowPool(self.stages, self.row_workers)
+        pool = RowPool(self.stages, default_workers() if self.row_workers < 0 else self.row_workers)
         pool.open()
         self._pool = pool
 

@@ -33,6 +33,7 @@ from typing import Final
 import tree_sitter
 
 from model.errors import ConfigError
+from transforms.fim.settings import SpanSettings
 from transforms.languages import syntax
 from transforms.languages.grammars import SYNTAX_KINDS, grammar_name
 from transforms.rows.row import derive_seed
@@ -87,8 +88,8 @@ class Recipe:
     """
 
     mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
-    min_chars: int = 3
-    max_chars: int = 600
+    min_chars: int = SpanSettings.min_chars
+    max_chars: int = SpanSettings.max_chars
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.mix) - set(KINDS))
@@ -101,21 +102,11 @@ class Recipe:
                 f"middles of {self.min_chars} to {self.max_chars} characters: need 1 <= min_chars <= max_chars"
             )
 
-
-def parse_mix(text: str) -> dict[str, float]:
-    """Reads `kind=weight,...` or `kind,kind`; a kind alone weighs 1.
-
-    >>> parse_mix("single_line=3,expression")
-    {'single_line': 3.0, 'expression': 1.0}
-    """
-    mix = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, _, weight = part.partition("=")
-        try:
-            mix[kind.strip()] = float(weight) if weight else 1.0
-        except ValueError:
-            raise ConfigError(f"weight of span kind {kind!r} is {weight!r}; give a number, as in {kind}=2") from None
-    return mix
+    @classmethod
+    def of(cls, settings: SpanSettings) -> Recipe:
+        """The recipe that a user settled; the default mix where no kind is named."""
+        mix = settings.mix() or dict(DEFAULT_MIX)
+        return cls(mix=mix, min_chars=settings.min_chars, max_chars=settings.max_chars)
 
 
 def choose_spans(

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from model.engine.requests import Completion, Generator, Request, Sampling
+from model.engine.settings import EngineSpec
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
-from transforms.generation.engine import EngineSpec, acquire_engine
+from transforms.generation.engine import acquire_engine
 from transforms.rows.row import derive_seed
 
 Prompt = str | Sequence[int] | Request
@@ -68,23 +69,16 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
 
     Args:
         model: A checkpoint's folder or URL, or `embedded`.
-        max_prompt_tokens: The longest prompt, in tokens; a longer one gets a failed answer.
-        max_new_tokens: The longest completion, in tokens.
         sampling: How tokens are drawn for texts and token ids, greedy if left out. Each prompt's seed derives from
             this one's and the prompt, so that the same prompt gets the same answer wherever it runs.
         stop_ids: Ids that end a text's or token ids' completion; the end of the sequence, of the file and of a
             turn if None.
-        determinism: `fast` or `exact` (`model.engine.EngineOptions`).
-        slots: Prompts decoded at once; chosen for the device if None.
-        dtype: Of weights, activations and caches; chosen for the device if None.
-        weights: `int8` holds weights in 8 bits; None in the compute type.
-        prompt_cache: `int8` holds prompts' keys and values in 8 bits; `compute` in the compute type.
-        prompt_lookup: Whether to draft by prompt lookup: `off`, `always`, or `auto` where measured to be faster.
         min_batch_size: Fewest prompts in a batch but for the last ones.
         max_batch_size: Most prompts in a batch. Larger keeps slots fuller; smaller loses less where a batch is retried.
-        compile_cache: Folder of XLA's persistent compilation cache.
-        kwargs: What else `ModelHandler` takes, such as `max_batch_duration_secs`. Sharing a model across processes is
-            refused: run one worker process a device instead.
+        settings: The engine's, by name, as in `model.engine.settings.EngineSpec`: `max_prompt_tokens` (a longer prompt
+            gets a failed answer), `max_new_tokens`, `determinism`, `slots`, `dtype`, ... And what else `ModelHandler`
+            takes, such as `max_batch_duration_secs`. Sharing a model across processes is refused: run one worker
+            process a device instead.
 
     Raises:
         ConfigError: A setting that can't work; in the worker, a model that can't be loaded.
@@ -94,41 +88,20 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         self,
         model: str,
         *,
-        max_prompt_tokens: int = 896,
-        max_new_tokens: int = 128,
         sampling: Sampling | None = None,
         stop_ids: Iterable[int] | None = None,
-        determinism: Literal["exact", "fast"] = "fast",
-        slots: int | None = None,
-        dtype: Literal["float32", "bfloat16"] | None = None,
-        weights: Literal["int8"] | None = None,
-        prompt_cache: Literal["compute", "int8"] = "compute",
-        prompt_lookup: Literal["off", "auto", "always"] = "auto",
         min_batch_size: int = _MIN_BATCH,
         max_batch_size: int = _MAX_BATCH,
-        compile_cache: str | None = None,
-        **kwargs: Any,
+        **settings: Any,
     ):
-        if kwargs.get("large_model") or kwargs.get("model_copies") is not None:
+        if settings.get("large_model") or settings.get("model_copies") is not None:
             raise ConfigError(
                 "large_model and model_copies share a model between processes, but a device has one owner; "
                 "run one worker process a device instead (its threads share the engine)"
             )
-        if min(max_prompt_tokens, max_new_tokens) < 1:
-            raise ConfigError(f"max_prompt_tokens={max_prompt_tokens}, max_new_tokens={max_new_tokens}; least is 1")
-        super().__init__(min_batch_size=min_batch_size, max_batch_size=max_batch_size, **kwargs)
-        self._spec = EngineSpec(
-            model=model,
-            max_prompt_tokens=max_prompt_tokens,
-            max_new_tokens=max_new_tokens,
-            determinism=determinism,
-            slots=slots,
-            dtype=dtype,
-            weights=weights,
-            prompt_cache=prompt_cache,
-            prompt_lookup=prompt_lookup,
-            compile_cache=compile_cache,
-        )
+        of_engine = {field.name for field in fields(EngineSpec)} & settings.keys()
+        self._spec = EngineSpec(model=model, **{name: settings.pop(name) for name in of_engine})
+        super().__init__(min_batch_size=min_batch_size, max_batch_size=max_batch_size, **settings)
         self._sampling = Sampling() if sampling is None else sampling
         self._stop_ids = None if stop_ids is None else frozenset(stop_ids)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from model.engine.requests import Completion, Request, Sampling
+from model.engine.requests import Completion
 from model.errors import RecordError
 from transforms import checks
 from transforms.documentation.bodies import is_placeholder
@@ -29,6 +29,7 @@ from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
+from transforms.tasks.settings import AnnotateSettings
 from transforms.tasks.shared import (
     byte_to_char,
     check_control,
@@ -38,6 +39,7 @@ from transforms.tasks.shared import (
     open_tokenizer,
     read_source,
     rejected,
+    request_of,
 )
 from transforms.tasks.task_file import AnnotationSpec, json_validator, render
 
@@ -89,26 +91,18 @@ class AnnotateTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnnotateTask:
+class AnnotateTask(AnnotateSettings):
     """Asks a user's own question about files and symbols, see `transforms.tasks.base.Task`.
 
     Args:
         tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
         spec: The task file's content (`load_annotation`).
-        max_targets: Targets of one file, at most; those beyond are rejected as `too_many_targets`.
-        job_seed, max_prompt_tokens, max_new_tokens, temperature, top_k, top_p, min_score: As for every generating task.
+        job_seed: Seeds sampling.
     """
 
     tokenizer: str
     spec: AnnotationSpec
-    max_targets: int = 10_000
     job_seed: int = 0
-    max_prompt_tokens: int = 1024
-    max_new_tokens: int = 512
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_score: float = float("-inf")
 
     @property
     def name(self) -> str:
@@ -210,16 +204,11 @@ class AnnotateTask:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
         return TaskRequest(
             target=name,
-            request=Request(
-                prompt=tuple(prompt),
-                max_new_tokens=self.max_new_tokens,
+            request=request_of(
+                self,
+                prompt,
                 stop_ids=chat_stop_ids(tokenizer) | (newline_ids(self.tokenizer) if is_line else frozenset()),
-                sampling=Sampling(
-                    temperature=self.temperature,
-                    top_k=self.top_k,
-                    top_p=self.top_p,
-                    seed=derive_seed(self.job_seed, row.content_sha256, self.name, name),
-                ),
+                seed=derive_seed(self.job_seed, row.content_sha256, self.name, name),
             ),
             payload=AnnotateTarget(
                 kind, symbol.qualified_name if symbol else "", start, end, is_windowed, "".join(shown)

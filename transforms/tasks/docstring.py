@@ -15,11 +15,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
-from model.engine.requests import Completion, Request, Sampling
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -43,6 +43,7 @@ from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
+from transforms.tasks.settings import DocstringSettings
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
@@ -52,6 +53,7 @@ from transforms.tasks.shared import (
     open_tokenizer,
     read_source,
     rejected,
+    request_of,
 )
 
 SYMBOL_KINDS: Final = ("module", "class", "function", "method")
@@ -113,41 +115,26 @@ _STYLE_WORDS: Final[dict[PythonStyle | None, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocstringTask:
+class DocstringTask(DocstringSettings):
     """Writes documentation, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
 
     Args:
         tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
         is_chat: Whether the model is an instruction model.
-        kinds: Which symbols: of `SYMBOL_KINDS`.
-        targets: `undocumented`: symbols without documentation; `all`: the others too, whose own is taken out first.
-        style: Python's style of sections, or None for any one.
         job_seed: Seeds sampling.
-        max_symbols: At most so many symbols of a file, in order; what is beyond is rejected as `too_many_symbols`.
-        max_prompt_tokens, max_new_tokens, temperature, top_k, top_p: As for every generating task.
-        min_score: Least mean log-probability of an answer.
         bounds: Bounds on the text's length.
     """
 
     tokenizer: str
     is_chat: bool = False
-    kinds: tuple[str, ...] = SYMBOL_KINDS
-    targets: Literal["undocumented", "all"] = "undocumented"
-    style: PythonStyle | None = None
     job_seed: int = 0
-    max_symbols: int = 10_000
-    max_prompt_tokens: int = 1024
-    max_new_tokens: int = 256
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_score: float = float("-inf")
     bounds: DocBounds = field(default_factory=DocBounds)
 
     name = "docstring"
     template_version = "docstring-4"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.kinds) - set(SYMBOL_KINDS))
         if unknown or not self.kinds:
             raise ConfigError(f"unknown kind of symbol {', '.join(unknown)}; kinds are {', '.join(SYMBOL_KINDS)}")
@@ -184,7 +171,7 @@ class DocstringTask:
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
         facts = read_facts(text, source.grammar)
-        style = self.style if source.grammar == "python" else None
+        style = self._style(source)
         verdicts = verify(
             symbol,
             facts,
@@ -271,20 +258,19 @@ class DocstringTask:
         stop_ids = chat_stop_ids(tokenizer) if self.is_chat else fim_stop_ids(tokenizer)
         return TaskRequest(
             target=name,
-            request=Request(
-                prompt=tuple(prompt),
-                max_new_tokens=self.max_new_tokens,
+            request=request_of(
+                self,
+                prompt,
                 stop_ids=stop_ids,
-                sampling=Sampling(
-                    temperature=self.temperature,
-                    top_k=self.top_k,
-                    top_p=self.top_p,
-                    seed=derive_seed(self.job_seed, row.content_sha256, "docstring", name),
-                ),
+                seed=derive_seed(self.job_seed, row.content_sha256, "docstring", name),
             ),
             payload=(symbol, is_windowed),
             prompt_format="chat" if self.is_chat else "psm",
         )
+
+    def _style(self, source: Source) -> PythonStyle | None:
+        """The one style that is allowed; None where any is, or the language has none."""
+        return None if self.style == "any" or source.grammar != "python" else self.style
 
     def _fim_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
         prefix = hole.before.decode() + hole.opener
@@ -301,7 +287,7 @@ class DocstringTask:
 
     def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
         """The definition without its documentation, its last lines left out where it doesn't fit."""
-        style = _STYLE_WORDS[self.style] if source.grammar == "python" else ""
+        style = _STYLE_WORDS[self._style(source)]
 
         def build(code: str) -> list[int]:
             words = _INSTRUCTIONS.format(

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
-from model.engine.requests import Completion, Request, Sampling
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -44,6 +44,7 @@ from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns
+from transforms.tasks.settings import GenerateSettings
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
@@ -54,10 +55,8 @@ from transforms.tasks.shared import (
     open_tokenizer,
     read_source,
     rejected,
+    request_of,
 )
-
-What = Literal["body", "file", "prompt", "chat"]
-WHATS: Final = ("body", "file", "prompt", "chat")
 
 # Prose without a fence around code parses as these.
 _PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
@@ -115,42 +114,24 @@ class GenerateTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateTask:
+class GenerateTask(GenerateSettings):
     """Writes code, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
 
     Args:
         tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
-        what: `body`, `file`, `prompt` or `chat`.
         is_chat: Whether the model is an instruction model.
-        only_documented: Bodies: only of functions with documentation.
-        max_functions: Bodies of one file, at most; those beyond are rejected as `too_many_functions`.
-        reject_copies: Whether code that equals the original up to blanks is rejected.
-        language: Prompts and conversations: the language of the code that is wanted; "" takes the row's own, if it has
-            one, else the language that the answer's fence names.
-        job_seed, max_prompt_tokens, max_new_tokens, temperature, top_k, top_p, min_score: As for every generating task.
+        job_seed: Seeds sampling.
     """
 
     tokenizer: str
-    what: What = "body"
     is_chat: bool = False
-    only_documented: bool = True
-    max_functions: int = 10_000
-    reject_copies: bool = True
-    language: str = ""
     job_seed: int = 0
-    max_prompt_tokens: int = 1024
-    max_new_tokens: int = 512
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_score: float = float("-inf")
 
     name = "generate"
     template_version = "generate-4"
 
     def __post_init__(self) -> None:
-        if self.what not in WHATS:
-            raise ConfigError(f"what is {self.what!r}; it can be {', '.join(WHATS)}")
+        super().__post_init__()
         if self.what == "chat" and not self.is_chat:
             raise ConfigError("conversations need an instruction model (codegemma-7b-it); or give --prompt chat to try")
         if self.language and grammar_name(self.language) is None:
@@ -307,16 +288,11 @@ class GenerateTask:
         is_plain = self._is_free and not self.is_chat
         return TaskRequest(
             target=name,
-            request=Request(
-                prompt=tuple(prompt),
-                max_new_tokens=self.max_new_tokens,
+            request=request_of(
+                self,
+                prompt,
                 stop_ids=chat_stop_ids(tokenizer) if self.is_chat else fim_stop_ids(tokenizer),
-                sampling=Sampling(
-                    temperature=self.temperature,
-                    top_k=self.top_k,
-                    top_p=self.top_p,
-                    seed=derive_seed(self.job_seed, row.content_sha256, "generate", name),
-                ),
+                seed=derive_seed(self.job_seed, row.content_sha256, "generate", name),
             ),
             payload=target,
             prompt_format="chat" if self.is_chat else "plain" if is_plain else "psm",

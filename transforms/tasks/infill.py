@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from model.engine.requests import Completion, Request, Sampling
+from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -30,13 +30,14 @@ from transforms.fim.formats import (
     path_line_text,
     strip_final_separator,
 )
-from transforms.fim.spans import DEFAULT_MIX, RECIPE_VERSION, Recipe, Span, choose_spans
+from transforms.fim.spans import RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
 from transforms.languages.parsing import parses_as_before
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.shared import newline_ids, open_tokenizer
+from transforms.tasks.settings import InfillSettings
+from transforms.tasks.shared import newline_ids, open_tokenizer, request_of
 
 # The checks that can reject a middle, with the reason that they give, in the order in which they are asked.
 # A verdict of None (can't be told) rejects nothing.
@@ -48,7 +49,6 @@ REJECTION_REASONS: Final[Mapping[str, str]] = {
     "parses": "does_not_parse",
     "exact_match": "not_exact_match",
 }
-DEFAULT_REQUIRED_CHECKS: Final = ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses")
 
 # `<bos>` and the three control tokens of every layout.
 _CONTROL_TOKENS: Final = 4
@@ -100,24 +100,12 @@ class InfillTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfillTask:
+class InfillTask(InfillSettings):
     """Fills spans in, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
 
     Args:
         tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
         job_seed: Seeds the choice of spans, the layout and sampling.
-        mix: Weights of the kinds of span, `transforms.fim.spans.KINDS`.
-        spans_per_file: How many targets a file gives, at most.
-        min_chars: Shortest middle.
-        max_chars: Longest middle, in characters.
-        max_middle_tokens: Longest original middle, in tokens; a longer one is rejected as `middle_too_long`.
-        fim_format: A layout of `transforms.fim.formats`, or `mixed`: half `psm`, half `spm`, by the target's seed.
-        path_line: Whether prompts begin with the file's path.
-        max_prompt_tokens: Longest prompt; a longer context is cut to whole lines around the hole.
-        max_new_tokens: Longest generated middle, the stop token included.
-        stop_at_newline: Whether a line break ends a `single_line` middle.
-        temperature, top_k, top_p: See `model.engine.requests.Sampling`.
-        required_checks: Checks that reject a middle where their verdict is False.
 
     Raises:
         ConfigError: An option is out of range or unknown.
@@ -125,38 +113,15 @@ class InfillTask:
 
     tokenizer: str
     job_seed: int = 0
-    mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
-    spans_per_file: int = 1
-    min_chars: int = 3
-    max_chars: int = 600
-    max_middle_tokens: int = 192
-    fim_format: str = "mixed"
-    path_line: bool = False
-    max_prompt_tokens: int = 1024
-    max_new_tokens: int = 256
-    stop_at_newline: bool = True
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    required_checks: tuple[str, ...] = DEFAULT_REQUIRED_CHECKS
 
     name = "infill"
     template_version = f"infill-2/spans-{RECIPE_VERSION}"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._recipe()
-        if self.fim_format not in (*FIM_MODES, "mixed"):
-            raise ConfigError(f"fim format is {self.fim_format!r}; give one of {', '.join(FIM_MODES)} or mixed")
-        unknown = sorted(set(self.required_checks) - set(REJECTION_REASONS))
-        if unknown:
+        if unknown := sorted(set(self.require) - set(REJECTION_REASONS)):
             raise ConfigError(f"unknown check {', '.join(unknown)}; checks are {', '.join(REJECTION_REASONS)}")
-        for name in ("spans_per_file", "max_middle_tokens", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.max_prompt_tokens <= _CONTROL_TOKENS:
-            raise ConfigError(
-                f"max_prompt_tokens is {self.max_prompt_tokens}; the control tokens alone need {_CONTROL_TOKENS}"
-            )
 
     @property
     def result_schema(self) -> pa.Schema:
@@ -195,7 +160,7 @@ class InfillTask:
         verdicts: dict[str, Any] = {}
         for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
             verdicts[check] = verdict()
-            if check in self.required_checks and verdicts[check] is False:
+            if check in self.require and verdicts[check] is False:
                 reason = REJECTION_REASONS[check]
                 detail = f"{len(ids)} tokens were generated, ended by {ended_by}"
                 return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
@@ -221,7 +186,7 @@ class InfillTask:
         )
 
     def _recipe(self) -> Recipe:
-        return Recipe(mix=self.mix, min_chars=self.min_chars, max_chars=self.max_chars)
+        return Recipe.of(self)
 
     def _request(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
         name = f"{span.kind}:{span.start}:{span.end}"
@@ -237,16 +202,11 @@ class InfillTask:
         prompt = fim_prompt(tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line)
         return TaskRequest(
             target=name,
-            request=Request(
-                prompt=tuple(prompt),
-                max_new_tokens=self.max_new_tokens,
+            request=request_of(
+                self,
+                prompt,
                 stop_ids=self._stop_ids(tokenizer, span),
-                sampling=Sampling(
-                    temperature=self.temperature,
-                    top_k=self.top_k,
-                    top_p=self.top_p,
-                    seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
-                ),
+                seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
             ),
             payload=_target(span, mode, window, has_path_line=bool(path_line)),
             prompt_format=mode,

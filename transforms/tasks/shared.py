@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from model.engine.requests import Request, Sampling
+from model.engine.settings import GenerationSettings
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -39,6 +41,16 @@ def newline_ids(path: str) -> frozenset[int]:
 def _control_names(path: str) -> tuple[str, ...]:
     tokenizer = open_tokenizer(path)
     return tuple(sorted(tokenizer.piece(id_) for id_ in tokenizer.control_ids))
+
+
+def request_of(settings: GenerationSettings, prompt: Sequence[int], stop_ids: frozenset[int], seed: int) -> Request:
+    """What the engine is asked: a prompt with the task's limits and sampling, and a seed of the target's own."""
+    return Request(
+        prompt=tuple(prompt),
+        max_new_tokens=settings.max_new_tokens,
+        stop_ids=stop_ids,
+        sampling=Sampling(temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, seed=seed),
+    )
 
 
 def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: str) -> None:

@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
+from jobs import catalog
 from jobs.driver.dry_run import Sample, floor_lines, sample_lines
 from jobs.options import GeneratingOptions
 from transforms.work import Unit
 
-JOBS = ("infill", "docstring", "generate", "annotate")
+JOBS = [name for name in catalog.JOBS if issubclass(catalog.options_of(name), GeneratingOptions)]
 UNITS = [
     Unit(
         unit_id=f"{index:06}-a", uri="a", version="", row_group=index, row_start=0, row_count=1000, num_bytes=4_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.catalog import JOBS, options_of
+from jobs.finalize.publishing import public_options
 from jobs.ledger import commits, journal
+from jobs.options.fields import fields_of
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
 from tests.jobs import uppercase
@@ -65,6 +69,32 @@ def test_nothing_that_is_published_tells_where_the_maker_keeps_things(home):
             if path.suffix == ".parquet":
                 data = repr(pq.read_table(path).to_pylist()).encode() + repr(pq.read_schema(path).metadata).encode()
             assert b"secretive" not in data, path
+
+
+_LOOKS_LIKE_A_PATH = re.compile(
+    r"(?:^|_)(?:path|dir|folder|file|files|input|output|source|index|checkpoint|model|tokenizer|policy|task|cache)(?:_from)?$"
+)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_an_option_that_may_name_a_path_is_marked_as_one(job):
+    for field in fields_of(options_of(job)):
+        looks = field.metavar in ("DIR", "FILE", "FOLDER", "GLOB", "PATH", "SOURCE", "OUT")
+        looks |= bool(_LOOKS_LIKE_A_PATH.search(field.name))
+        if looks and field.kind.scalar is str and field.choices is None:
+            assert field.is_path, f"codemill {job} --{field.name} may name a path: option(..., is_path=True)"
+
+
+def test_every_option_that_is_published_by_its_last_part_is_a_path():
+    options = {"input": ["in/a.parquet"], "policy": "mine/strict.yaml", "content_column": "a/b", "set": ["x=/y/z"]}
+    assert public_options("annotate", options | {"task": "mine/ask.yaml", "known_text": "known/"}) == {
+        "input": ["a.parquet"],
+        "policy": "strict.yaml",
+        "content_column": "a/b",
+        "set": ["x=/y/z"],
+        "task": "ask.yaml",
+        "known_text": "known",
+    }
 
 
 def test_public_names_tell_rejected_rows_of_different_files_apart(home):

@@ -17,6 +17,7 @@ from jobs.options import (
     OptionSet,
     all_options,
     changed_options,
+    from_all_options,
     option,
     parse,
     semantic_options,
@@ -249,6 +250,27 @@ def test_flags_config_and_constructor_agree(tmp_path_factory, stones, speed, tag
     path = tmp_path_factory.mktemp("config") / "job.yaml"
     path.write_text(yaml.safe_dump(as_json, allow_unicode=True), encoding="utf-8")
     assert parse(Mill, ["--config", str(path)])[0] == made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed(OptionSet):
+    """With one that the job fills in."""
+
+    stones: int = option(2, help="How many stones.")
+    corn_sha256: str = option("", help="Hash of the corn.", internal=True)
+
+
+def test_an_internal_option_is_frozen_and_read_back_but_nobody_can_give_it(tmp_path, capsys):
+    sealed = dataclasses.replace(parse(Sealed, [])[0], corn_sha256="ab")
+    assert semantic_options(sealed) == {"stones": 2, "corn_sha256": "ab"}
+    assert from_all_options(Sealed, all_options(sealed)) == sealed
+    with pytest.raises(ConfigError, match="unknown flag --corn_sha256"):
+        parse(Sealed, ["--corn_sha256", "cd"])
+    with pytest.raises(ConfigError, match="unknown option corn_sha256"):
+        parse(Sealed, ["--config", config(tmp_path, "corn_sha256: cd")])
+    with pytest.raises(SystemExit):
+        parse(Sealed, ["--help"])
+    assert "corn_sha256" not in capsys.readouterr().out
 
 
 # --- the options that jobs share ---------------------------------------------------------------------

@@ -28,7 +28,9 @@ def test_greedy_continuations_are_the_golden_ones(name, attends_as_on, determini
         Request(prompt=tuple(expected["tokens"][0, :n].tolist()), max_new_tokens=count, stop_ids=frozenset())
         for n in expected["prompt_lengths"]
     ]
-    options = EngineOptions(slots=3, prompt_buckets=(32, 48), max_new_tokens=count, determinism=determinism)
+    options = EngineOptions(
+        slots=3, prompt_buckets=(32, 48), max_new_tokens=count, determinism=determinism, prompt_lookup="off"
+    )
     with Engine(load(golden.parent), options=options) as engine:
         tokens = [future.result().tokens for future in engine.submit(requests)]
     assert tokens == [tuple(line) for line in expected["greedy"].tolist()]

@@ -30,6 +30,7 @@ from model.sharding import make_mesh
 mha = GemmaConfig(num_layers=2, d_model=64, d_ff=128, num_heads=16, num_kv_heads=16, head_dim=8, vocab_size=320)
 mqa = dataclasses.replace(mha, num_heads=8, num_kv_heads=1)
 options = EngineOptions(slots=3, prompt_buckets=(32,), max_new_tokens=12, prefill_row_tokens=32, burst_steps=5)
+options = dataclasses.replace(options, prompt_lookup="off")
 rng = np.random.default_rng(1)
 beginning = rng.integers(0, 320, 20).tolist()
 requests = [

@@ -7,10 +7,14 @@ import dataclasses
 import pytest
 
 from model.config import PRESETS
-from model.engine.options import EngineOptions
+from model.engine.options import EngineOptions, prompt_buckets
 from model.errors import ConfigError
 
 GIB = 2**30
+
+
+# 2,304 positions a slot, none of them for drafts.
+LONG = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_lookup="off")
 
 
 @pytest.mark.parametrize(
@@ -23,9 +27,12 @@ GIB = 2**30
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"min_shared_prefix": -1}, "min_shared_prefix is -1"),
         ({"draft_tokens": 0}, "draft_tokens is 0"),
-        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes'; it can be 'off', 'auto', 'always'"),
+        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes', it can be auto, off, always"),
         ({"prompt_cache": "int4"}, "prompt_cache is 'int4'"),
-        ({"determinism": "exact", "prompt_lookup": "always"}, "prompt_lookup is 'always' in exact mode"),
+        (
+            {"determinism": "exact", "prompt_lookup": "always"},
+            "prompt_lookup is always, but determinism exact drafts nothing",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(change, said):
@@ -38,15 +45,15 @@ def test_nothing_is_left_open_once_resolved():
     for platform in ("cpu", "gpu", "tpu", "cuda"):
         resolved = EngineOptions().resolve(platform)
         open_fields = {f.name for f in dataclasses.fields(resolved) if getattr(resolved, f.name) is None}
-        assert open_fields == {"compilation_cache_dir"}
+        assert open_fields == {"compile_cache"}
     assert EngineOptions(slots=3).resolve("tpu").slots == 3
 
 
 def test_slots_fit_the_memory_that_weights_leave():
     """7B in bfloat16 takes 448 KiB a position: 2,304 positions are 0.98 GiB a slot."""
     large = PRESETS["codegemma-7b"]
-    assert EngineOptions().resolve("gpu", config=large, memory_bytes=60 * GIB).slots == 42
-    assert EngineOptions().resolve("gpu", config=PRESETS["codegemma-2b"], memory_bytes=60 * GIB).slots == 128
+    assert LONG.resolve("gpu", config=large, memory_bytes=60 * GIB).slots == 42
+    assert LONG.resolve("gpu", config=PRESETS["codegemma-2b"], memory_bytes=60 * GIB).slots == 128
 
 
 @pytest.mark.parametrize(
@@ -54,10 +61,10 @@ def test_slots_fit_the_memory_that_weights_leave():
 )
 def test_a_tpu_takes_slots_in_eights_until_memory_ends(preset, gib, slots):
     """What weights leave of one v5e with 2B and of four with 7B; and of a chip with more than can be used."""
-    chosen = EngineOptions().resolve("tpu", config=PRESETS[preset], memory_bytes=int(gib * GIB))
+    chosen = LONG.resolve("tpu", config=PRESETS[preset], memory_bytes=int(gib * GIB))
     assert chosen.slots == slots
-    assert EngineOptions().resolve("tpu", config=PRESETS[preset], memory_bytes=5 * GIB).slots <= 88
-    assert EngineOptions().resolve("tpu").slots == 64
+    assert LONG.resolve("tpu", config=PRESETS[preset], memory_bytes=5 * GIB).slots <= 88
+    assert LONG.resolve("tpu").slots == 64
 
 
 def test_exact_mode_takes_its_slots_from_the_options_alone():
@@ -74,6 +81,11 @@ def test_every_bucket_is_a_row_length_and_the_staged_row_has_room_for_a_slice_at
 
 def test_a_prompt_cache_of_8_bits_lets_nearly_twice_the_slots_in():
     large = PRESETS["codegemma-7b"]
-    options = EngineOptions(slots=None, prompt_cache="int8", max_new_tokens=16)
-    full = EngineOptions(max_new_tokens=16).resolve("gpu", config=large, memory_bytes=60 * GIB).slots
+    options = dataclasses.replace(LONG, prompt_cache="int8", max_new_tokens=16)
+    full = dataclasses.replace(LONG, max_new_tokens=16).resolve("gpu", config=large, memory_bytes=60 * GIB).slots
     assert 1.9 * full < options.resolve("gpu", config=large, memory_bytes=60 * GIB).slots < 2 * full
+
+
+def test_prompt_buckets_end_exactly_at_the_longest_prompt():
+    assert prompt_buckets(768)[-1] == 768
+    assert prompt_buckets(16) == (16,)

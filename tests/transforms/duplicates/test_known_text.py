@@ -18,10 +18,11 @@ from transforms.duplicates.known_text import (
     KnownFile,
     KnownText,
     build,
-    corpus_files,
+    known_files,
     open_known_text,
 )
 from transforms.generation.stages import Answers, RowStages
+from transforms.rows.columns import ColumnOverrides
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Accepted, TaskRequest
@@ -93,7 +94,7 @@ def test_an_index_of_a_corpus_takes_each_files_own_license_before_its_repository
     columns = {"content": [header + COPIED, words(30, 1), None], "path": ["a.py", "b.py", "c.py"]}
     columns["detected_licenses"] = [["MIT"], ["MIT"], []]
     pq.write_table(pa.table(columns), tmp_path / "in.parquet")
-    assert build(tmp_path / "index", corpus_files([str(tmp_path / "*.parquet")])) == 2
+    assert build(tmp_path / "index", known_files(pq.ParquetFile(tmp_path / "in.parquet"), ColumnOverrides())) == 2
     (copy,) = KnownText(tmp_path / "index").copies_of(COPIED)
     assert (copy.path, copy.licenses) == ("a.py", ("Apache-2.0",))
 
@@ -156,12 +157,12 @@ def test_a_policy_that_says_drop_rejects_a_copied_answer_and_names_file_and_lice
 
 
 def test_the_index_is_part_of_the_filters_version_and_its_column_of_the_schema(index):
-    from transforms.generation.engine import EngineSpec
+    from model.engine.settings import EngineSpec
     from transforms.generation.work import GenerationWork, filter_version
     from transforms.rows.columns import ColumnOverrides, RowLimits
 
     assert filter_version(None, str(index)).endswith(open_known_text(str(index)).version)
-    engine = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
+    engine = EngineSpec(model="none", max_prompt_tokens=16, max_new_tokens=4)
     fields = {"engine": engine, "columns": ColumnOverrides(), "limits": RowLimits(), "checkpoint_sha256": ""}
     schema = pa.schema([("content", pa.string())])
     names = [GenerationWork(task=WriteTask(), known_text=k, **fields).output_schema(schema).names for k in ("", "x")]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import ConfigError
-from transforms.fim.spans import KINDS, LINE_KINDS, WINDOW_BYTES, Recipe, choose_spans, parse_mix
+from transforms.fim.settings import parse_mix
+from transforms.fim.spans import KINDS, LINE_KINDS, WINDOW_BYTES, Recipe, choose_spans
 from transforms.languages import syntax
 from transforms.languages.grammars import SPAN_NODES, SYNTAX_KINDS, grammar_name, query_source
 from transforms.rows.row import content_sha256
@@ -183,8 +184,12 @@ def test_bad_recipes_are_refused_with_what_is_allowed():
         Recipe(mix={"single_line": 0})
     with pytest.raises(ConfigError, match="min_chars"):
         Recipe(min_chars=9, max_chars=3)
-    with pytest.raises(ConfigError, match="give a number"):
-        parse_mix("single_line=lots")
+
+
+@pytest.mark.parametrize("word", ["single_line=lots", "single_line=-1", "single_line=nan", "block=2,single_line=inf"])
+def test_a_weight_that_is_no_number_from_0_up_is_refused_in_the_words_of_who_gave_it(word):
+    with pytest.raises(ConfigError, match=r"^--span_kinds single_line=.*: expected KIND=WEIGHT, as in single_line=3$"):
+        parse_mix([word], "--span_kinds")
 
 
 PIECES = [

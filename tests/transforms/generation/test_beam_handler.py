@@ -72,7 +72,7 @@ def echo(small_tokenizer: Tokenizer) -> LoadedModel:
     return LoadedModel(engine=EchoEngine(), tokenizer=small_tokenizer)
 
 
-HANDLER = JaxModelHandler("nowhere", max_prompt_tokens=10, max_new_tokens=4)
+HANDLER = JaxModelHandler("nowhere", max_prompt_tokens=16, max_new_tokens=4)
 
 
 def test_the_documents_example_runs_as_it_stands(tiny_model: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from model.engine.requests import Completion, Request
+from model.engine.settings import EngineSpec
 from model.errors import RecordError
-from transforms.generation.engine import EngineSpec, prompt_buckets, release_engines, use_engine
+from transforms.generation.engine import release_engines, use_engine
 from transforms.generation.stages import Answers, RowStages
 from transforms.generation.work import GenerationWork
 from transforms.rows.columns import ColumnOverrides, RowLimits
@@ -22,7 +23,7 @@ from transforms.scanning import ContentFilter
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.work import Unit, WorkBroken
 
-SPEC = EngineSpec(model="none", max_prompt_tokens=8, max_new_tokens=4)
+SPEC = EngineSpec(model="none", max_prompt_tokens=16, max_new_tokens=4)
 
 
 @dataclass(frozen=True)
@@ -236,11 +237,6 @@ def test_a_column_that_has_a_results_name_stays_under_another(work):
     unit = Unit(unit_id="0", uri="a", version="1", row_group=0, row_start=0, row_count=1, num_bytes=1)
     row = work.run(unit, table, [0]).kept.to_pylist()[0]
     assert (row["input_word"], row["word"]) == ("mine", "ab")
-
-
-def test_prompt_buckets_end_exactly_at_the_longest_prompt():
-    assert prompt_buckets(768)[-1] == 768
-    assert prompt_buckets(16) == (16,)
 
 
 def filtered_work(policy):

@@ -45,7 +45,7 @@ def completion_of(tokens, finish_reason="stop", stop_id=1) -> Completion:
 
 def one_of_kind(task, kind, row=None) -> tuple[Row, TaskRequest]:
     row = row or row_of()
-    return row, asked(replace(task, mix={kind: 1.0}, spans_per_file=1), row)[0]
+    return row, asked(replace(task, span_kinds=(kind,), spans_per_file=1), row)[0]
 
 
 def answer(task, tokenizer, text, *, kind="statement", row=None, **completion) -> Accepted | RejectedTarget:
@@ -109,7 +109,7 @@ def test_mixed_gives_both_layouts_and_the_same_ones_again(task):
 def test_a_long_file_is_windowed_and_every_prompt_fits(task):
     content = "".join(f"value_{n} = compute({n})\n" for n in range(400))
     row = row_of(content)
-    for request in asked(replace(task, max_prompt_tokens=200, mix={"single_line": 1}), row):
+    for request in asked(replace(task, max_prompt_tokens=200, span_kinds=("single_line",)), row):
         target = request.payload
         assert len(request.request.prompt) <= 200
         assert target.is_windowed and 0 < target.suffix_end - target.prefix_start < len(content)
@@ -117,13 +117,13 @@ def test_a_long_file_is_windowed_and_every_prompt_fits(task):
 
 def test_a_hole_that_fits_no_prompt_is_rejected_with_its_length(task):
     row = row_of("x = [" + "1, " * 300 + "]\n")
-    found = list(replace(task, mix={"random_chars": 1}, max_prompt_tokens=50, max_chars=20).requests(row))
+    found = list(replace(task, span_kinds=("random_chars",), max_prompt_tokens=50, max_chars=20).requests(row))
     assert {item.rejection.reason for item in found} == {"prompt_too_long"}
     assert "the budget is 46" in found[0].rejection.detail
 
 
 def test_a_middle_over_the_token_limit_is_rejected(task):
-    (found,) = replace(task, mix={"function_body": 1}, spans_per_file=1, max_middle_tokens=5).requests(row_of())
+    (found,) = replace(task, span_kinds=("function_body",), spans_per_file=1, max_middle_tokens=5).requests(row_of())
     assert isinstance(found, RejectedTarget) and found.rejection.reason == "middle_too_long"
 
 
@@ -181,7 +181,7 @@ def test_an_echo_of_the_suffix_is_rejected(task, small_tokenizer):
 
 
 def test_a_check_that_is_not_required_rejects_nothing_and_is_recorded(task, small_tokenizer):
-    verdict = answer(replace(task, required_checks=()), small_tokenizer, "size = (1")
+    verdict = answer(replace(task, require=()), small_tokenizer, "size = (1")
     assert isinstance(verdict, Accepted)
     assert verdict.columns["checks"]["parses"] is False
 
@@ -219,11 +219,12 @@ def test_requests_are_the_same_in_another_process_s_copy(task):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fim_format": "pms"}, "fim format is 'pms'; give one of psm, spm, spm_v2 or mixed"),
-        ({"required_checks": ("parse",)}, "unknown check parse; checks are not_empty"),
+        ({"fim_format": "pms"}, "fim_format is 'pms', it can be mixed, psm, spm, spm_v2; did you mean "),
+        ({"require": ("parse",)}, "unknown check parse; checks are not_empty"),
         ({"spans_per_file": 0}, "spans_per_file is 0"),
-        ({"max_prompt_tokens": 4}, "control tokens alone need 4"),
-        ({"mix": {"lines": 1}}, "unknown span kind lines"),
+        ({"max_prompt_tokens": 4}, "max_prompt_tokens is 4, the least is 16"),
+        ({"span_kinds": ("lines",)}, "unknown span kind lines"),
+        ({"span_kinds": ("block=lots",)}, "span_kinds block=lots: expected KIND=WEIGHT"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(options, message):

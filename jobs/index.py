@@ -1,0 +1,124 @@
+"""`codemill index`: a corpus -> an index of known text, which marks what a model wrote word for word of it.
+
+    codemill index --input 'corpus/**/*.parquet' --output known
+    codemill infill ... --known_text known
+
+The index is `transforms.duplicates.known_text`. It is made under a name of its own and gets its final name at the end:
+what stands at `--output` is whole. Runs in one process, without Beam.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jobs.plan.inputs import InputFile
+    from transforms.duplicates.known_text import KnownFile
+    from transforms.rows.columns import ColumnOverrides
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
+    """Index the text of a corpus, so that generating jobs can tell what a model copied from it (--known_text)."""
+
+    input: tuple[str, ...] = option(
+        help="Parquet files, folders and globs of a corpus, local or gs://; several at once.",
+        metavar="GLOB",
+        is_path=True,
+    )
+    output: str = option(help="Folder of the index, local and new.", operational=True, metavar="DIR", is_path=True)
+
+
+def run(options: Options, beam_args: Sequence[str] = ()) -> int:
+    """Makes the index; returns the exit code, which is 3 where a file can't be read. Raises ConfigError."""
+    import os
+    import shutil
+    import tempfile
+
+    from jobs import storage
+    from jobs.cli import DONE, FAILED_UNITS
+    from jobs.plan.input_paths import expand
+    from jobs.plan.inputs import read_inputs
+    from jobs.wording import counted
+    from transforms.duplicates.known_text import build
+    from transforms.rows.columns import ColumnOverrides
+
+    if beam_args:
+        raise ConfigError(f"index runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+    if not storage.is_local(options.output):
+        raise ConfigError(f"--output {options.output}: workers map the index into memory; name a local folder")
+    output = os.path.abspath(options.output.removeprefix("file://"))
+    if os.path.exists(output):
+        raise ConfigError(f"--output {options.output} is there already; name a new folder")
+    overrides = ColumnOverrides(
+        content=options.content_column,
+        path=options.path_column,
+        repo_name=options.repo_column,
+        license=options.license_column,
+    )
+    inputs = read_inputs(expand(options.input, _say), overrides)
+    corpus = _Corpus(inputs.files, overrides)
+    os.makedirs(os.path.dirname(output), exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f".{os.path.basename(output)}-", dir=os.path.dirname(output))
+    try:
+        count = build(os.path.join(folder, "index"), corpus.files())
+        if not count:
+            raise ConfigError(f"no text in {' '.join(options.input)}: {counted(corpus.rows, 'row')}")
+        os.rename(os.path.join(folder, "index"), output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in corpus.bad:
+        _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
+    print(f"{counted(count, 'file')} of {counted(corpus.rows, 'row')} -> {options.output}")
+    return FAILED_UNITS if corpus.bad else DONE
+
+
+class _Corpus:
+    """The texts of a corpus, and what couldn't be read of it.
+
+    Args:
+        inputs: Its files with what their footers say.
+        overrides: The user's own choice of columns.
+    """
+
+    def __init__(self, inputs: Sequence[InputFile], overrides: ColumnOverrides):
+        self._inputs = inputs
+        self._overrides = overrides
+        self.rows = 0
+        self.bad = [file for file in inputs if file.state == "bad"]
+
+    def files(self) -> Iterator[KnownFile]:
+        """The texts, in the inputs' order."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from jobs import storage
+        from jobs.plan.inputs import bad
+        from transforms.duplicates.known_text import known_files
+
+        for file in self._inputs:
+            if file.state != "good":
+                continue
+            self.rows += file.rows
+            try:
+                with storage.open_input(file.uri) as opened, pq.ParquetFile(opened) as parquet:
+                    yield from known_files(parquet, self._overrides)
+            except (pa.ArrowException, OSError) as error:
+                said = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+                self.bad.append(bad(file, "damaged_input", said))
+
+
+def _say(line: str) -> None:
+    print(f"codemill index: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    sys.exit(main(["index", *sys.argv[1:]]))

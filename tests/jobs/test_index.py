@@ -1,0 +1,97 @@
+"""`codemill index`, over Parquet files, with exit codes and messages as every job has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import cli
+from transforms.duplicates.known_text import KnownText
+
+COPIED = " ".join(f"word{number}" for number in range(30))
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    texts = [f"x = 1\n{COPIED}\n", "y = 2\n", None]
+    licenses = [["MIT"], [], []]
+    table = pa.table({"content": texts, "path": ["a.py", "b.py", "c.py"], "detected_licenses": licenses})
+    pq.write_table(table, folder / "part.parquet")
+    return folder
+
+
+def index(corpus: Path, output: Path, *more: str) -> int:
+    return cli.main(["index", "--input", str(corpus), "--output", str(output), *more])
+
+
+def test_a_folder_of_parquet_becomes_an_index_that_tells_copies(corpus, tmp_path, capsys):
+    assert index(corpus, tmp_path / "deep" / "known") == cli.DONE
+    assert capsys.readouterr().out == f"2 files of 3 rows -> {tmp_path}/deep/known\n"
+    (copy,) = KnownText(tmp_path / "deep" / "known").copies_of(f"def f(): {COPIED}")
+    assert (copy.path, copy.licenses) == ("a.py", ("MIT",))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["known"]
+
+
+def test_text_in_a_binary_column_is_indexed_like_any_other(corpus, tmp_path):
+    pq.write_table(pa.table({"mine": [COPIED.encode()], "path": ["b.py"]}), corpus / "part.parquet")
+    assert index(corpus, tmp_path / "known", "--content_column", "mine") == cli.DONE
+    assert KnownText(tmp_path / "known").copies_of(COPIED)
+
+
+def test_the_same_corpus_gives_the_same_index(corpus, tmp_path):
+    versions = set()
+    for name in ("first", "second"):
+        assert index(corpus, tmp_path / name) == cli.DONE
+        versions.add(KnownText(tmp_path / name).version)
+    assert len(versions) == 1
+
+
+def test_a_bad_file_is_named_and_the_others_are_indexed(corpus, tmp_path, capsys):
+    (corpus / "zero.parquet").write_bytes(b"")
+    assert index(corpus, tmp_path / "known") == cli.FAILED_UNITS
+    said = capsys.readouterr()
+    assert "2 files of 3 rows" in said.out
+    assert "zero.parquet: zero_bytes: the file has no bytes" in said.err
+
+
+def test_a_file_that_breaks_off_while_it_is_read_is_a_bad_one(corpus, tmp_path, capsys):
+    path = corpus / "part.parquet"
+    column = pq.read_metadata(path).row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    data[column.dictionary_page_offset : column.dictionary_page_offset + 20] = b"\xff" * 20
+    (corpus / "broken.parquet").write_bytes(data)
+    assert index(corpus, tmp_path / "known") == cli.FAILED_UNITS
+    assert "broken.parquet: damaged_input: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output", "{there}"], "is there already; name a new folder"),
+        (["--output", "gs://bucket/known"], "workers map the index into memory; name a local folder"),
+        (["--output", "{new}", "--content_column", "nowhere"], "nowhere"),
+        (["--output", "{new}", "--", "--runner", "X"], "index runs without Beam"),
+        ([], "missing --output"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(corpus, tmp_path, capsys, words, message):
+    there, new = tmp_path / "there", tmp_path / "new"
+    there.mkdir()
+    before = sorted(tmp_path.iterdir())
+    words = [word.format(there=there, new=new) for word in words]
+    assert cli.main(["index", "--input", str(corpus), *words]) == cli.USER_ERROR
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_corpus_without_text_makes_no_index(corpus, tmp_path, capsys):
+    pq.write_table(pa.table({"content": pa.array([None, ""], pa.string())}), corpus / "part.parquet")
+    assert index(corpus, tmp_path / "known") == cli.USER_ERROR
+    assert "no text in" in capsys.readouterr().err
+    assert not (tmp_path / "known").exists()

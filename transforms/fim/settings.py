@@ -1,0 +1,57 @@
+"""Which spans become middles, as a user settles it; `transforms.fim.spans` draws them. Imports no parser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model.errors import ConfigError
+from model.settings import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanSettings(Settings):
+    """Kinds and lengths of middles."""
+
+    span_kinds: tuple[str, ...] = setting(
+        (),
+        help="Kinds of span with their weights, as in single_line=3 block=1; empty takes the default mix.",
+        metavar="KIND=WEIGHT",
+    )
+    min_chars: int = setting(3, help="Shortest middle, in characters.", minimum=1, metavar="CHARS")
+    max_chars: int = setting(600, help="Longest middle, in characters.", minimum=1, metavar="CHARS")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.mix()
+
+    def mix(self) -> dict[str, float]:
+        """The weight of each kind that is named. Raises ConfigError where one is no number."""
+        return parse_mix(self.span_kinds, self.called("span_kinds"))
+
+
+def parse_mix(words: Sequence[str], called: str = "span_kinds") -> dict[str, float]:
+    """Reads words of the form `kind=weight` or `kind`, which weighs 1; several in one word stand between commas.
+
+    >>> parse_mix(["single_line=3,expression", "block=2"])
+    {'single_line': 3.0, 'expression': 1.0, 'block': 2.0}
+
+    Args:
+        words: What was given.
+        called: What the message calls the setting.
+
+    Raises:
+        ConfigError: A weight isn't a number from 0 up.
+    """
+    mix = {}
+    for word in filter(None, (part.strip() for part in ",".join(words).split(","))):
+        kind, _, number = word.partition("=")
+        try:
+            weight = float(number or 1)
+        except ValueError:
+            weight = math.nan
+        if not 0 <= weight < math.inf:
+            raise ConfigError(f"{called} {word}: expected KIND=WEIGHT, as in single_line=3")
+        mix[kind.strip()] = weight
+    return mix
