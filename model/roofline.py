@@ -246,7 +246,7 @@ class Workload:
         if self.prompt_tokens > self.max_prompt_tokens or self.new_tokens > self.max_new_tokens:
             raise ConfigError(
                 f"means of {self.prompt_tokens:,.0f} prompt and {self.new_tokens:,.0f} new tokens exceed the longest, "
-                f"{self.max_prompt_tokens:,} and {self.max_new_tokens:,}; raise --max_prompt_tokens or --max_new_tokens"
+                f"{self.max_prompt_tokens:,} and {self.max_new_tokens:,}"
             )
 
 
@@ -303,7 +303,7 @@ def floor_of(
     if most < (slots or 1):
         raise ConfigError(
             f"{slots or 1} slots of {positions} positions don't fit {chips} x {device.title}, {most} do; "
-            "lower --slots or --max_prompt_tokens, or raise --chips"
+            "fewer slots, shorter prompts or more chips would"
         )
     slots = min(most if slots is None else slots, work.requests)
     # The first token follows the prompt's last, so a request of n new tokens takes n steps.

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import itertools
 import json
 import math
 import os
@@ -30,9 +29,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+from jax.experimental import topologies
+from jax.sharding import Mesh
+
 from model.config import PRESETS
+from model.engine.options import EngineOptions
+from model.engine.placement import Placement
+from model.engine.programs.attention import path_for
+from model.engine.programs.compiled import EnginePrograms, Program
 from model.errors import ConfigError
 from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
+from model.gemma import weight_shapes
+from model.layers import GemmaWeights
+from model.quantize import quantize
+from model.sharding import make_mesh, row_sharding, weight_sharding
 
 PROGRAMS = ("burst", "prefill", "insert")
 LARGE_COPY_BYTES = 4 << 20
@@ -173,7 +185,7 @@ def compile_report(
 ) -> Report:
     """Compiles programs in this process, which must have been started with `JAX_PLATFORMS=cpu`."""
     reports = {}
-    all_programs = _programs(target)
+    all_programs = engine_programs(target)
     for name in programs:
         log(f"compiling {name}")
         reports[name] = _compile(all_programs[name], name, target)
@@ -183,19 +195,8 @@ def compile_report(
     return Report(versions=versions, programs=reports, resident_bytes=resident)
 
 
-@dataclass(frozen=True)
-class _Program:
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    donated: tuple[int, ...]
-    out_shardings: Any
-
-
-def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
-    import jax
-
-    jitted = jax.jit(program.function, donate_argnums=program.donated, out_shardings=program.out_shardings)
-    compiled = jitted.lower(*program.args).compile()
+def _compile(program: Program, name: str, target: Target) -> ProgramReport:
+    compiled = program.lower().compile()
     memory, text = compiled.memory_analysis(), compiled.as_text()
     assert memory is not None and text is not None, "this compiler tells nothing of its programs"
     if folder := os.environ.get(HLO_FOLDER):
@@ -211,128 +212,55 @@ def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
     )
 
 
-def _programs(target: Target) -> dict[str, _Program]:
-    """The programs that `model.engine.jax_device` builds, on shapes with shardings."""
-    import jax.numpy as jnp
-
-    from model.engine.options import EngineOptions
-    from model.engine.programs import decode
-    from model.engine.programs.attention import PromptRow, path_for, row_attention, slot_attention
-    from model.engine.programs.caches import empty_caches, insert_prompt
-
-    config, dtype = PRESETS[target.preset], jnp.bfloat16
-    buckets, max_new = target.prompt_buckets, target.max_new_tokens
-    options = EngineOptions(slots=target.slots, prompt_buckets=buckets, max_new_tokens=max_new).resolve("tpu")
-    place = _Placement(target)
-
-    def caches(slots: int, length: int) -> Any:
-        return place.over_heads(lambda: empty_caches(config, slots, length, dtype, stacked=False))
-
-    def state(slots: int) -> Any:
-        return place.whole(lambda: decode.empty_slots(slots, max_new, options.max_stop_ids))
-
-    def number(*shape: int) -> Any:
-        return place.whole(lambda: jnp.zeros(shape, jnp.int32))
-
-    def burst(weights: Any, prompts: Any, generations: Any, slots: Any, leave_after: Any) -> Any:
-        return decode.burst(
-            weights,
-            prompts,
-            generations,
-            slots,
-            leave_after,
-            config,
-            dtype,
-            attend_slots=slot_attention("tpu"),
-            max_steps=options.burst_steps,
-            is_ring=True,
-        )
-
-    def prefill(weights: Any, row: PromptRow) -> Any:
-        attend = row_attention(path_for("tpu", dtype), place.mesh)
-        return decode.prefill(weights, row, config, dtype, attend_row=attend, staged_length=options.staged_length())
-
-    def insert(prompts: Any, slots: Any, staged: Any, line: Any, slot: Any, where: Any) -> Any:
-        return insert_prompt(prompts, staged, slot, where), decode.insert_request(slots, line, slot)
-
-    prompts = tuple(caches(target.slots, b - a) for a, b in itertools.pairwise((0, *buckets)))
-    generations, slots, staged = caches(target.slots, max_new), state(target.slots), caches(1, options.staged_length())
-    ids = number(options.row_lengths()[-1])
-    row = PromptRow(tokens=ids, positions=ids, segment=ids, parent=ids, begin=ids, used=number())
-    of = _shardings_of
-    return {
-        "burst": _Program(
-            burst,
-            (place.weights(), prompts, generations, slots, number()),
-            (2, 3),
-            (of(generations), of(slots), of(number())),
-        ),
-        "prefill": _Program(prefill, (place.weights(), row), (), of(staged)),
-        "insert": _Program(
-            insert, (prompts, slots, staged, state(1), number(), number(3)), (0, 1), (of(prompts), of(slots))
-        ),
+def engine_programs(target: Target) -> dict[str, Program]:
+    """The engine's programs for a target that cost most: over its longest prompts and rows."""
+    config = PRESETS[target.preset]
+    # Plain decoding, whose steps the baseline counts: what drafting saves depends on the text.
+    options = EngineOptions(
+        slots=target.slots,
+        prompt_buckets=target.prompt_buckets,
+        max_new_tokens=target.max_new_tokens,
+        prompt_lookup="off",
+    ).resolve("tpu")
+    mesh = _mesh(target)
+    programs = EnginePrograms(
+        weights=_weights(target, mesh),
+        config=config,
+        options=options,
+        slots=options.slots,
+        platform="tpu",
+        path=path_for("tpu", options.dtype),
+        placement=Placement.over(mesh, config),
+    )
+    window = target.prompt_buckets[-1]
+    keys = {
+        "burst": ("burst", window, False),
+        "prefill": ("prefill", options.row_lengths()[-1]),
+        "insert": ("insert", window),
     }
+    return {name: programs.program(key) for name, key in keys.items()}
 
 
-class _Placement:
-    """Shapes with shardings over the mesh of a topology."""
-
-    def __init__(self, target: Target):
-        from jax.experimental import topologies
-        from jax.sharding import NamedSharding, PartitionSpec
-
-        from model.sharding import make_mesh
-
-        self._config, self._is_int8 = PRESETS[target.preset], target.weights == "int8"
-        bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
-        topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
-        self.mesh = make_mesh(self._config, topology.devices)
-        self._whole = NamedSharding(self.mesh, PartitionSpec())
-        self._heads = NamedSharding(self.mesh, PartitionSpec(None, "model"))
-
-    def whole(self, make: Callable[[], Any]) -> Any:
-        """What `make` would return, on every chip."""
-        return self._placed(make, self._whole)
-
-    def over_heads(self, make: Callable[[], Any]) -> Any:
-        """Caches [slots kv_heads ...], their heads split over the chips."""
-        return self._placed(make, self._heads)
-
-    def weights(self) -> Any:
-        """The parameter tree, in 8 bits where the target says so."""
-        import jax
-        import jax.numpy as jnp
-
-        from model.gemma import weight_shapes
-        from model.quantize import quantize
-        from model.sharding import row_sharding, weight_sharding
-
-        tree = weight_shapes(self._config, jnp.bfloat16)
-        if self._is_int8:
-            tree = jax.eval_shape(quantize, tree)
-
-        def placed(path: Any, leaf: Any) -> Any:
-            names = [key.name for key in path if hasattr(key, "name")]
-            is_scale = names[-1] == "scale"
-            name = names[-2] if names[-1] in ("values", "scale") else names[-1]
-            sharding = weight_sharding(name, self._config, self.mesh)
-            return jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=row_sharding(sharding) if is_scale else sharding
-            )
-
-        return jax.tree_util.tree_map_with_path(placed, tree)
-
-    def _placed(self, make: Callable[[], Any], sharding: Any) -> Any:
-        import jax
-
-        shapes = jax.eval_shape(make)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+def _mesh(target: Target) -> Mesh:
+    bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
+    topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
+    return make_mesh(PRESETS[target.preset], topology.devices)
 
 
-def _shardings_of(tree: Any) -> Any:
-    import jax
+def _weights(target: Target, mesh: Mesh) -> GemmaWeights:
+    """The parameter tree as shapes with shardings, in 8 bits where the target says so."""
+    config = PRESETS[target.preset]
+    tree = weight_shapes(config, jnp.bfloat16)
+    if target.weights == "int8":
+        tree = jax.eval_shape(quantize, tree)
 
-    return jax.tree.map(lambda leaf: leaf.sharding, tree)
+    def placed(path: Any, leaf: Any) -> Any:
+        names = [key.name for key in path if hasattr(key, "name")]
+        is_scale = names[-1] == "scale"
+        sharding = weight_sharding(names[-2] if names[-1] in ("values", "scale") else names[-1], config, mesh)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=row_sharding(sharding) if is_scale else sharding)
+
+    return jax.tree_util.tree_map_with_path(placed, tree)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -354,4 +282,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+    jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # JAX read its own when it was imported
     sys.exit(main())
