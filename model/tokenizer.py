@@ -111,15 +111,6 @@ class Tokenizer:
             ids += self._space_ids if chunk == _SPACE else self._processor.encode(chunk)
         return ids
 
-    def encode_batch(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
-        """`encode` for many texts, in SentencePiece's own threads."""
-        for text in texts:
-            _check_encodable(text)
-        plain = [index for index, text in enumerate(texts) if not self._has_special(text)]
-        encoded = self._processor.encode([texts[index] for index in plain], num_threads=num_threads)
-        ready = dict(zip(plain, encoded, strict=True))
-        return [ready[index] if index in ready else self.encode(text) for index, text in enumerate(texts)]
-
     def decode_bytes(self, ids: Iterable[int], *, keep_control: bool = False) -> bytes:
         """The exact bytes that the ids stand for; control ids stand for nothing, or for their names."""
         if not keep_control:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,14 +134,6 @@ def walk_commits(job_dir: str) -> Iterator[tuple[Unit, CommitRecord]]:
             yield from zip(chunk, read_commits(job_dir, [unit.unit_id for unit in chunk]), strict=True)
         except FileNotFoundError as error:
             raise IncompleteJob(f"a unit has no commit: {error.filename or error}") from None
-
-
-def sum_commits(job_dir: str, earlier: Collection[str] = ()) -> Totals:
-    """Sums over all commits; `earlier` are the units that were committed before this session."""
-    totals = Totals()
-    for unit, commit in walk_commits(job_dir):
-        totals.add(unit, commit, is_new=unit.unit_id not in earlier)
-    return totals
 
 
 def rejection_table(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@
     gguf_file.py     llama.cpp's GGUF                    read
     deepmind.py      .npz of DeepMind's flat names       read
 
-`finding.py` tells them apart, `stored.py` checks every name and shape before weights are read,
-`placing.py` streams tensor by tensor onto the devices. No pickle is ever read. Finding, checking
+`detection.py` tells them apart, `stored.py` checks every name and shape before weights are read,
+`placement.py` streams tensor by tensor onto the devices. No pickle is ever read. Finding, checking
 and hashing start no JAX, so a driver without devices can refuse a bad checkpoint.
 """
 

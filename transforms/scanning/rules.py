@@ -25,7 +25,6 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -131,11 +130,6 @@ class RuleSet:
     def types(self) -> tuple[str, ...]:
         """The types that these rules can report, sorted."""
         return tuple(sorted({rule.type for rule in self.rules}))
-
-    def of_types(self, types: Iterable[str]) -> RuleSet:
-        """The rules that report one of `types`."""
-        wanted = set(types)
-        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))
 
 
 def load_rules(*extra_files: str | Path) -> RuleSet:
