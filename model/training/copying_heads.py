@@ -179,7 +179,7 @@ def with_copying_heads(weights: GemmaWeights, config: GemmaConfig, fim: FimIds, 
     return replace(weights, embedding=_flagged(weights.embedding, room, fim), blocks=blocks)
 
 
-def _silent(block: BlockWeights) -> BlockWeights:
+def _silent(block: Any) -> BlockWeights:
     """A block that adds nothing to the residual stream."""
     return replace(block, o_proj=jnp.zeros_like(block.o_proj), down_proj=jnp.zeros_like(block.down_proj))
 
