@@ -50,7 +50,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: The task file is wrong, the model is a base model, an option is out of range.
     """
-    from jobs.driver.generation import generation_work, wants_chat
+    from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.annotate import AnnotateTask
 
     o = from_all_options(Options, options)
@@ -66,10 +66,10 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generating
+    from jobs.driver.generation import run_generation_job
 
     options = replace(options, task_sha256=_hash(_load(replace(options, task_sha256=""))))
-    return run_generating("annotate", options, beam_args, build_work)
+    return run_generation_job("annotate", options, beam_args, build_work)
 
 
 def _load(options: Options) -> AnnotationSpec:

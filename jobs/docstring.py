@@ -33,7 +33,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model can't be found.
     """
-    from jobs.driver.generation import generation_work, wants_chat
+    from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.docstring import DocstringTask
 
     o = from_all_options(Options, options)
@@ -50,9 +50,9 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generating
+    from jobs.driver.generation import run_generation_job
 
-    return run_generating("docstring", options, beam_args, build_work)
+    return run_generation_job("docstring", options, beam_args, build_work)
 
 
 def layout() -> Layout:

@@ -3,6 +3,7 @@
     Exception
     |-- model.errors.ConfigError       the user's mistake: one line, exit code 2
     |   |-- StorageFull                no space left; what is committed is kept
+    |   |-- DoesNotFit                 an estimate for a model or shapes that no device holds
     |-- model.errors.RecordError       one row or target is rejected, with its reason
     |   |-- UnreadableUnit             a unit can't be read: it fails, the others go on (exit code 3)
     |-- ReportedBug                    exit code 1: one line that says more than a traceback
@@ -26,6 +27,14 @@ from model.errors import ConfigError, RecordError
 
 class StorageFull(ConfigError):
     """No space is left where the job writes. Nothing committed is lost: free some and run the command again."""
+
+
+class DoesNotFit(ConfigError):
+    """An estimate that can't be made. Its message states the fact; `advice` names flags of `codemill estimate`."""
+
+    def __init__(self, fact: str, advice: str):
+        super().__init__(fact)
+        self.advice = advice
 
 
 class UnreadableUnit(RecordError):

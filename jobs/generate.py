@@ -33,7 +33,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model can't be found.
     """
-    from jobs.driver.generation import generation_work, wants_chat
+    from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.generate import GenerateTask
 
     o = from_all_options(Options, options)
@@ -55,11 +55,11 @@ _ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generating
+    from jobs.driver.generation import run_generation_job
 
     if options.what in _ASKING_COLUMNS and options.content_column is None:
         options = replace(options, content_column=_ASKING_COLUMNS[options.what])
-    return run_generating("generate", options, beam_args, build_work)
+    return run_generation_job("generate", options, beam_args, build_work)
 
 
 def layout() -> Layout:

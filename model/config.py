@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 from model.errors import ConfigError
 
+_COUNTS = (
+    "num_layers", "d_model", "d_ff", "num_heads", "num_kv_heads", "head_dim", "vocab_size", "context_length",
+)  # fmt: skip
+_MOST = 2**31 - 1  # positions and sizes are 32-bit numbers on the devices
+_LARGEST_BASE = 1e12  # far above any that is published
+
 
 @dataclass(frozen=True, kw_only=True)
 class GemmaConfig:
@@ -42,10 +48,16 @@ class GemmaConfig:
     is_instruction_tuned: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_layers", "d_model", "d_ff", "num_heads", "num_kv_heads", "head_dim", "vocab_size"):
+        for name in _COUNTS:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"model shape {name} is {value!r}; it must be a positive whole number")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+                raise ConfigError(f"model shape {name} is {value!r}; it must be a whole number from 1 to {_MOST:,}")
+        for name, most in (("norm_eps", 1.0), ("rope_base", _LARGEST_BASE)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= most:
+                raise ConfigError(f"{name} is {value!r}; it must be a number above 0 and at most {most:,}")
+        if not isinstance(self.is_instruction_tuned, bool):
+            raise ConfigError(f"is_instruction_tuned is {self.is_instruction_tuned!r}; it must be true or false")
         if self.num_heads % self.num_kv_heads:
             raise ConfigError(f"{self.num_heads} query heads can't share {self.num_kv_heads} key/value heads evenly")
         if self.head_dim % 2:

@@ -28,3 +28,17 @@ class RecordError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+_MESSAGE_CHARS = 1000
+
+
+def one_line(text: object) -> str:
+    """Foreign text, such as a name from a file, as a line of bounded length: what can't be printed is escaped.
+
+    >>> one_line("layers\\n.norm")
+    'layers\\\\n.norm'
+    """
+    whole = str(text)
+    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:_MESSAGE_CHARS])
+    return "".join(shown) + ("..." if len(whole) > _MESSAGE_CHARS else "")

@@ -20,8 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.gemma import WEIGHT_AXES, weight_tree
-from model.layers import GemmaWeights
+from model.gemma import WEIGHT_AXES
 
 # Logical axis -> mesh axis; what isn't here is whole on every device.
 RULES = {"vocab": "model", "queries": "model", "keys": "model", "d_ff": "model"}
@@ -91,11 +90,6 @@ def weight_sharding(name: str, config: GemmaConfig, mesh: Mesh) -> NamedSharding
     return NamedSharding(mesh, PartitionSpec(*axes))
 
 
-def weight_shardings(config: GemmaConfig, mesh: Mesh) -> GemmaWeights:
-    """The (unrolled) parameter tree with a sharding for each weight."""
-    return weight_tree(lambda name, _: weight_sharding(name, config, mesh), config.num_layers)
-
-
 def row_sharding(sharding: NamedSharding) -> NamedSharding:
     """The sharding of something with one number for each row of a matrix, such as int8 scales."""
     return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:1]))
@@ -104,8 +98,3 @@ def row_sharding(sharding: NamedSharding) -> NamedSharding:
 def stacked_sharding(sharding: NamedSharding) -> NamedSharding:
     """The sharding of a weight that is stacked along a leading `layers` axis, which isn't split."""
     return NamedSharding(sharding.mesh, PartitionSpec(None, *sharding.spec))
-
-
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Arrays with a leading batch or slots axis: split over `data`."""
-    return NamedSharding(mesh, PartitionSpec("data"))

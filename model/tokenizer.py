@@ -31,8 +31,7 @@ _CONTROL_NAME = re.compile(
     r"<(?:pad|eos|bos|unk|mask|2mass|start_of_turn|end_of_turn)>|<unused\d+>|<\|[^|<>\s]+\|>|\[@BOS@\]"
 )
 
-# Where the vocabulary lies in a checkpoint folder (Hugging Face and Kaggle; KerasHub).
-_FILE_NAMES = ("tokenizer.model", "assets/tokenizer/vocabulary.spm", "vocabulary.spm")
+_MOST_BYTES = 64 << 20  # of a vocabulary's file: Gemma's has 4
 
 # What normalizers are prone to change: outer and double spaces, line ends, compatibility characters.
 _PROBES = (" a", "a  b ", "\r\n\t", "\ufb01 \u2460 \uff1c", "\x00", "e\u0301", "\ufeff", "\U0001f600")
@@ -86,8 +85,10 @@ class Tokenizer:
         """Read a vocabulary: a `.model` file, a checkpoint's folder, or a shipped model's name ("embedded")."""
         place = resolve(path)
         if is_folder(place):
+            from model.checkpoint.formats import FORMATS  # takes a quarter of a second, which texts alone don't need
+
             files = list_files(place)
-            named = [name for name in _FILE_NAMES if name in files]
+            named = [name for form in FORMATS for name in form.vocabulary if name in files]
             others = [name for name in files if name.endswith((".model", ".spm"))]
             if not named and len(others) != 1:
                 found = ", ".join(others or list(files)[:8]) or "nothing"
@@ -95,7 +96,7 @@ class Tokenizer:
                     f"{place} holds no tokenizer.model (found: {found}); put the SentencePiece model there"
                 )
             place = join(place, (named or others)[0])
-        return cls(read_bytes(place), source=place)
+        return cls(read_bytes(place, max_bytes=_MOST_BYTES), source=place)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, none of them a control id, no begin-of-sequence added.
@@ -110,15 +111,6 @@ class Tokenizer:
         for chunk in self._chunks(text):
             ids += self._space_ids if chunk == _SPACE else self._processor.encode(chunk)
         return ids
-
-    def encode_batch(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
-        """`encode` for many texts, in SentencePiece's own threads."""
-        for text in texts:
-            _check_encodable(text)
-        plain = [index for index, text in enumerate(texts) if not self._has_special(text)]
-        encoded = self._processor.encode([texts[index] for index in plain], num_threads=num_threads)
-        ready = dict(zip(plain, encoded, strict=True))
-        return [ready[index] if index in ready else self.encode(text) for index, text in enumerate(texts)]
 
     def decode_bytes(self, ids: Iterable[int], *, keep_control: bool = False) -> bytes:
         """The exact bytes that the ids stand for; control ids stand for nothing, or for their names."""

@@ -14,7 +14,7 @@ from jobs.options import GeneratingOptions
 
 ROOT = Path(__file__).parents[1]
 # Command lines of their own, for developers.
-TOOLS = {"model/estimates/aot.py"}
+TOOLS = {"model/estimates/aot.py", "model/estimates/report.py"}
 MODEL = sorted(path for path in (ROOT / "model").rglob("*.py") if path.relative_to(ROOT).as_posix() not in TOOLS)
 TASKS = sorted((ROOT / "transforms" / "tasks").glob("*.py"))
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from jobs.driver.estimates import estimate, source_of
 from jobs.execution.reading import read_unit
 from jobs.options import CommonOptions, GeneratingOptions, all_options
+from jobs.options.estimate import EstimateOptions
 from jobs.plan.freezing import PlannedJob
 from jobs.plan.units import BYTES_PER_TOKEN, planned_rows
 from jobs.terminal.display import clock
@@ -126,10 +128,8 @@ def floor_lines(options: CommonOptions, units: Sequence[Unit], sample: Sample) -
     """For a job that generates: what all rows need at least, by device, as `codemill estimate` tells it."""
     if not isinstance(options, GeneratingOptions) or not units:
         return []
-    from jobs import estimate
-
-    source = estimate.source_of(units, all_options(options), sample.counts)
+    source = source_of(units, all_options(options), sample.counts)
     try:
-        return ["", *estimate.estimate(estimate.Options(path=options.output), source), ""]
+        return ["", *estimate(EstimateOptions(path=options.output), source), ""]
     except ConfigError as error:
         return [f"floors   {error}"]

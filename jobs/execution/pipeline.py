@@ -9,7 +9,6 @@ the pipeline has no output. On one machine it runs inside a child process (`jobs
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -20,6 +19,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
+from jobs.catalog import module_of
 from jobs.execution.worker import RunSpec, Worker, close_shared, shared
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
@@ -85,12 +85,8 @@ class RunUnits(beam.DoFn):
 
 
 def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
-    """Asks the job for its work: `build_work(options)` of the module `jobs.<job_name>`.
-
-    A name with a dot is a module of its own.
-    """
-    module = importlib.import_module(job_name if "." in job_name else f"jobs.{job_name}")
-    return module.build_work(dict(options))
+    """Asks the job for its work: `build_work(options)` of the module `jobs.<job_name>`."""
+    return module_of(job_name).build_work(dict(options))
 
 
 def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:

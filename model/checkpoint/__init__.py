@@ -4,11 +4,12 @@
     kaggle_flax.py   Orbax of DeepMind's flat names      read
     keras.py         KerasHub's .weights.h5              read
     gguf_file.py     llama.cpp's GGUF                    read
-    deepmind.py      .npz of DeepMind's flat names       read
+    npz.py           .npz of DeepMind's flat names       read
 
-`finding.py` tells them apart, `stored.py` checks every name and shape before weights are read,
-`placing.py` streams tensor by tensor onto the devices. No pickle is ever read. Finding, checking
-and hashing start no JAX, so a driver without devices can refuse a bad checkpoint.
+`formats.py` lists them, and is where one is added; `detection.py` tells them apart, `stored.py` checks every name and
+shape before weights are read, `placement.py` streams tensor by tensor onto the devices. No pickle is ever read, and
+nothing that a file says of itself is believed before it is compared with what the file holds: a damaged checkpoint is
+a `ConfigError` of one line. Finding, checking and hashing start no JAX, so a driver without devices can refuse one.
 """
 
 from __future__ import annotations

@@ -10,39 +10,31 @@
     mlp/linear                [d_ff, d_model]              down_proj
     pre_attention_norm/scale, pre_ffw_norm/scale, final_norm/scale
 
-There is no config: the shapes state it. Names may stand below `transformer/`. An `.npz` of
-this layout is a zip of arrays; it is read in blocks, and never unpickled.
+There is no config: the shapes state it. Names may stand below `transformer/`.
 """
 
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, rows_per_block, without_spare_rows
+from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rename, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.storage import filesystem
 
 KIND = "DeepMind's flat layout"
 
-_LAYER = re.compile(r"layer_(\d+)/")
-
-
-def open_npz(path: str) -> Checkpoint:
-    """List an `.npz` of this layout."""
-    return from_flat(f"{KIND}, npz", path, read_npz(path))
+_LAYER = re.compile(r"layer_([0-9]{1,9})/")
 
 
 def from_flat(kind: str, source: str, tensors: Mapping[str, StoredTensor]) -> Checkpoint:
     """A checkpoint from tensors by their flat names, with or without `transformer/`."""
-    named = {_plain(name): tensor for name, tensor in tensors.items()}
+    named = rename(source, tensors, _plain)
     config = config_from_shapes({name: tensor.shape for name, tensor in named.items()}, source)
-    return Checkpoint(kind, source, config, named, entries(config))
+    return list_checkpoint(kind, source, config, named, entries)
 
 
 def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> GemmaConfig:
@@ -125,59 +117,6 @@ def heads_out(w: np.ndarray) -> np.ndarray:
 
 
 def _plain(name: str) -> str:
-    """`transformer/layer_0/mlp/linear/w` -> `layer_0/mlp/linear`: the two ways it is published."""
-    return re.sub(r"(mlp/(?:gating_einsum|linear))/w$", r"\1", name.removeprefix("transformer/"))
-
-
-def read_npz(path: str) -> dict[str, StoredTensor]:
-    """List the arrays of an `.npz`, their headers read and the data not."""
-    tensors = {}
-    try:
-        with _open(path) as file, zipfile.ZipFile(file) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as stream:
-                    shape, is_fortran, dtype = _read_header(stream, f"{path}: {member}")
-                name = member.removesuffix(".npy")
-                tensors[name] = StoredTensor(shape, str(dtype), _npz_blocks(path, member, is_fortran))
-    except zipfile.BadZipFile as error:
-        raise ConfigError(f"{path} is no .npz, or is cut short: {error}") from None
-    return tensors
-
-
-def _npz_blocks(path: str, member: str, is_fortran: bool) -> Any:
-    def blocks() -> Iterator[np.ndarray]:
-        with _open(path) as file, zipfile.ZipFile(file) as archive, archive.open(member) as stream:
-            shape, _, dtype = _read_header(stream, f"{path}: {member}")
-            if is_fortran or not shape:
-                flat = np.frombuffer(stream.read(), dtype)
-                yield flat.reshape(shape, order="F" if is_fortran else "C")
-                return
-            rows, row_bytes = rows_per_block(shape, dtype.itemsize), int(np.prod(shape[1:])) * dtype.itemsize
-            for begin in range(0, shape[0], rows):
-                count = min(rows, shape[0] - begin)
-                yield np.frombuffer(stream.read(count * row_bytes), dtype).reshape(count, *shape[1:])
-
-    return blocks
-
-
-def _read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, is_fortran, dtype = read(stream)
-    except ValueError as error:
-        raise ConfigError(f"{where} is no array: {error}") from None
-    if dtype.hasobject:
-        raise ConfigError(f"{where} holds pickled objects, which are never read; save plain arrays")
-    if dtype == np.dtype("V2"):  # how NumPy writes bfloat16, which it doesn't know
-        import ml_dtypes
-
-        dtype = np.dtype(ml_dtypes.bfloat16)
-    if dtype.kind != "f" and dtype.name != "bfloat16":
-        raise ConfigError(f"{where} holds {dtype}; accepted: float64, float32, float16, bfloat16")
-    return shape, is_fortran, dtype
-
-
-def _open(path: str) -> Any:
-    files, inner = filesystem(path)
-    return files.open(inner, "rb")
+    """`params/transformer/layer_0/mlp/linear/w` -> `layer_0/mlp/linear`: the ways it is published."""
+    inside = name.removeprefix("params/").removeprefix("transformer/")
+    return re.sub(r"(mlp/(?:gating_einsum|linear))/w$", r"\1", inside)

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from typing import Any
 
-from model.checkpoint.deepmind import open_npz
-from model.checkpoint.gguf_file import open_gguf
-from model.checkpoint.huggingface import open_huggingface
-from model.checkpoint.kaggle_flax import open_orbax, orbax_folder
-from model.checkpoint.keras import open_keras
+from model.checkpoint.faults import reading
+from model.checkpoint.format import Format, Listing
+from model.checkpoint.formats import FORMATS
 from model.checkpoint.stored import Checkpoint, check
-from model.errors import ConfigError
-from model.storage import exists, filesystem, is_folder, join, list_files, resolve
+from model.errors import ConfigError, one_line
+from model.storage import exists, file_size, filesystem, is_folder, join, list_files, resolve
 
-ACCEPTED = (
-    "Hugging Face safetensors with config.json, Kaggle Flax (Orbax), Keras .weights.h5, GGUF, DeepMind's flat .npz"
-)
+ACCEPTED = ", ".join(form.name for form in FORMATS)
 
-# How a file's name ends -> what opens it; several Keras files come with one `.weights.json`.
-_FILES: dict[str, Callable[[str], Checkpoint]] = {
-    ".weights.json": open_keras,
-    ".weights.h5": open_keras,
-    ".gguf": open_gguf,
-    ".npz": open_npz,
-}
-
-# Files that make a model what it is; where a folder has none of these (Orbax), every file counts.
-_IDENTITY = (".safetensors", ".npz", ".h5", ".gguf", "config.json", ".index.json")
+# Files that make a model what it is, in any format, so that a hash needs no checkpoint to be read; where a folder has
+# none of these (Orbax), every file counts.
+_IDENTITY = tuple(ending for form in FORMATS for ending in form.identity)
 _WHOLE_BYTES = 8 << 20  # a file up to this size is hashed whole
 _SAMPLE_BYTES = 64 << 10
 _SAMPLES = 64
@@ -44,33 +32,31 @@ def find(path: str | os.PathLike[str]) -> Checkpoint:
     place = resolve(path)
     if not exists(place):
         raise ConfigError(f"there is no checkpoint at {place}; accepted: {ACCEPTED}")
-    checkpoint = _open(place)
-    check(checkpoint)
+    form, found = _recognized(_listing(place))
+    with reading(found, form.name):
+        checkpoint = form.open(found)
+        check(checkpoint)
     return checkpoint
 
 
-def _open(place: str) -> Checkpoint:
-    if not is_folder(place):
-        for ending, open_file in _FILES.items():
-            if place.endswith(ending):
-                return open_file(place)
-        if place.endswith(".safetensors"):
-            folder = os.path.dirname(place)
-            return open_huggingface(folder, list_files(folder))
-        raise ConfigError(f"{place} is no checkpoint that is known by its name; accepted: {ACCEPTED}")
-    files = list_files(place)
-    if any(name.endswith(".safetensors") and "/" not in name for name in files):
-        return open_huggingface(place, files)
-    if (root := orbax_folder(files)) is not None:
-        below = f"{root}/" if root else ""
-        inside = {name.removeprefix(below): size for name, size in files.items() if name.startswith(below)}
-        return open_orbax(join(place, root) if root else place, inside)
-    for ending in _FILES:
-        named = [name for name in files if name.endswith(ending)]
-        if len(named) == 1:
-            return _open(join(place, named[0]))
-    found = ", ".join(list(files)[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
-    raise ConfigError(f"{place} holds no checkpoint, or several: found {found or 'nothing'}; accepted: {ACCEPTED}")
+def _listing(place: str) -> Listing:
+    if is_folder(place):
+        return Listing(place, list_files(place), is_folder=True)
+    return Listing(place, {os.path.basename(place): file_size(place)}, is_folder=False)
+
+
+def _recognized(listing: Listing) -> tuple[Format, str]:
+    """The first format that there is a checkpoint of, and where it lies."""
+    for form in FORMATS:
+        if (name := form.recognize(listing)) is not None:
+            return form, listing.place(name)
+    if not listing.is_folder:
+        raise ConfigError(f"{listing.path} is no checkpoint that is known by its name; accepted: {ACCEPTED}")
+    files = list(listing.files)
+    found = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
+    raise ConfigError(
+        one_line(f"{listing.path} holds no checkpoint, or several: found {found or 'nothing'}; accepted: {ACCEPTED}")
+    )
 
 
 def checkpoint_hash(path: str | os.PathLike[str]) -> str:
@@ -90,8 +76,7 @@ def checkpoint_hash(path: str | os.PathLike[str]) -> str:
         counted = {name: size for name, size in files.items() if name.endswith(_IDENTITY)} or files
         parts = [(name, size, join(place, name)) for name, size in counted.items()]
     else:
-        fs, inner = filesystem(place)
-        parts = [(os.path.basename(place), int(fs.size(inner)), place)]
+        parts = [(os.path.basename(place), file_size(place), place)]
     for name, size, full in parts:
         digest.update(f"{name}\0{size}\0".encode())
         _hash_samples(digest, full, size)

@@ -1,21 +1,26 @@
-"""GGUF, llama.cpp's one-file format, by the `gguf` package.
+"""GGUF, llama.cpp's one-file format: its header read here, its numbers dequantized by the `gguf` package.
 
 Matrices are stored [out, in] as ours are, quantized or not; norms are stored as 1 + scale,
 so 1 is taken off. Rows are dequantized a block at a time, in any type that the package
-dequantizes (F32, F16, BF16, Q8_0 and most K-quants). A file in a bucket is copied to local disk first,
-as the package wants a file. The vocabulary inside isn't read: bring a `tokenizer.model`.
+dequantizes (F32, F16, BF16, Q8_0 and most K-quants), from a disk or a bucket. The vocabulary inside isn't
+read: bring a `tokenizer.model`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, rows_per_block, without_spare_rows
+from model.checkpoint.faults import reading
+from model.checkpoint.format import Format, only_file
+from model.checkpoint.gguf_header import Header, TensorPlace, check_layout, read_header
+from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError
+from model.storage import file_size, filesystem, read_range
 
 KIND = "GGUF"
 
@@ -38,19 +43,30 @@ _BLOCK_TENSORS = {
 def open_gguf(path: str) -> Checkpoint:
     """List the tensors of one file."""
     try:
-        import gguf
+        import gguf  # noqa: F401 - it dequantizes what is read later
     except ImportError:
         raise ConfigError("reading GGUF needs the gguf package; pip install gguf") from None
-    try:
-        local = _local(path)
-        reader = gguf.GGUFReader(local)
-    except (ValueError, IndexError, OSError, KeyError) as error:
-        raise ConfigError(f"{path} is no GGUF file, or is cut short: {error}") from None
-    tensors = {tensor.name: _stored(local, tensor) for tensor in reader.tensors}
-    config = _config(reader, path)
+    files, inner = filesystem(path)
+    size = file_size(path)
+    with files.open(inner, "rb") as file, reading(path, KIND):
+        header = read_header(file, size)
+        kinds = {name: _kind(name, place) for name, place in header.tensors.items()}
+        sizes = {name: _rows(place) * _row_bytes(name, place, kinds[name]) for name, place in header.tensors.items()}
+        check_layout(header, sizes, size)
+    tensors = {name: _stored(path, name, place, kinds[name]) for name, place in header.tensors.items()}
+    config = _config(header, path)
     if "token_embd.weight" in tensors:
         config = without_spare_rows(config, tensors["token_embd.weight"].shape[0])
-    return Checkpoint(KIND, path, without_spare_rows(config, 256_000), tensors, entries(config))
+    return list_checkpoint(KIND, path, without_spare_rows(config, 256_000), tensors, entries)
+
+
+FORMAT = Format(
+    name=KIND,
+    recognize=only_file(".gguf"),
+    open=open_gguf,
+    identity=(".gguf",),
+    vocabulary=("tokenizer.model",),
+)
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
@@ -79,15 +95,16 @@ def _less_one(norm: np.ndarray) -> np.ndarray:
     return norm - 1.0
 
 
-def _config(reader: Any, source: str) -> GemmaConfig:
+def _config(header: Header, source: str) -> GemmaConfig:
     def value(name: str, default: Any = None) -> Any:
-        field = reader.get_field(name)
-        if field is None and default is None:
+        found = header.metadata.get(name, default)
+        if found is None:
             raise ConfigError(f"{source} doesn't state {name}")
-        return default if field is None else field.contents()
+        return found
 
     if (architecture := value("general.architecture")) != "gemma":
         raise ConfigError(f"{source} holds a model of architecture {architecture!r}; Gemma 1 is 'gemma'")
+    embedding = header.tensors.get("token_embd.weight")
     return GemmaConfig(
         num_layers=value("gemma.block_count"),
         d_model=value("gemma.embedding_length"),
@@ -95,36 +112,53 @@ def _config(reader: Any, source: str) -> GemmaConfig:
         num_heads=value("gemma.attention.head_count"),
         num_kv_heads=value("gemma.attention.head_count_kv"),
         head_dim=value("gemma.attention.key_length"),
-        vocab_size=next((int(t.shape[1]) for t in reader.tensors if t.name == "token_embd.weight"), 256_000),
+        vocab_size=embedding.shape[0] if embedding else 256_000,
         context_length=value("gemma.context_length", 8192),
         norm_eps=value("gemma.attention.layer_norm_rms_epsilon", 1e-6),
         rope_base=value("gemma.rope.freq_base", 10_000.0),
-        is_instruction_tuned=reader.get_field("tokenizer.chat_template") is not None,
+        is_instruction_tuned=bool(header.metadata.get("tokenizer.chat_template")),
     )
 
 
-def _stored(path: str, tensor: Any) -> StoredTensor:
+def _kind(name: str, place: TensorPlace) -> Any:
+    """The package's name of a tensor's element type."""
     import gguf
 
-    shape = tuple(int(axis) for axis in reversed(tensor.shape))
-    kind = tensor.tensor_type
+    try:
+        kind = gguf.GGMLQuantizationType(place.kind)
+    except ValueError:
+        raise ConfigError(f"{name} is stored as type {place.kind}, which the gguf package doesn't know") from None
     if kind not in (gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16) and not _can_dequantize(kind):
-        raise ConfigError(f"{path}: {tensor.name} is stored as {kind.name}, which the gguf package can't dequantize")
+        raise ConfigError(f"{name} is stored as {kind.name}, which the gguf package can't dequantize")
+    return kind
 
-    rows = shape[0] if len(shape) > 1 else 1
-    row_bytes = int(tensor.n_bytes) // rows
-    offset = int(tensor.data_offset)
+
+def _rows(place: TensorPlace) -> int:
+    return math.prod(place.shape[:-1])
+
+
+def _row_bytes(name: str, place: TensorPlace, kind: Any) -> int:
+    import gguf
+
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    if place.shape[-1] % block:
+        raise ConfigError(f"{name} has rows of {place.shape[-1]:,}; {kind.name} needs a multiple of {block}")
+    return place.shape[-1] // block * size
+
+
+def _stored(path: str, name: str, place: TensorPlace, kind: Any) -> StoredTensor:
+    shape, rows, row_bytes = place.shape, _rows(place), _row_bytes(name, place, kind)
 
     def blocks() -> Iterator[np.ndarray]:
+        import gguf
+
         # Read, not mapped: mapped pages would count as the process's memory, and could change under the weights.
         step = rows_per_block(shape, 4 * _DEQUANTIZING_COPIES) if len(shape) > 1 else 1
-        with open(path, "rb") as file:
-            file.seek(offset)
-            for begin in range(0, rows, step):
-                count = min(step, rows - begin)
-                stored = np.frombuffer(file.read(count * row_bytes), np.uint8).reshape(count, row_bytes)
-                block = gguf.dequantize(stored, kind)
-                yield block if len(shape) > 1 else block[0]
+        for begin in range(0, rows, step):
+            at, count = place.offset + begin * row_bytes, min(step, rows - begin)
+            stored = np.frombuffer(read_range(path, at, at + count * row_bytes), np.uint8).reshape(count, row_bytes)
+            block = gguf.dequantize(stored, kind)
+            yield block if len(shape) > 1 else block[0]
 
     return StoredTensor(shape, kind.name, blocks)
 
@@ -138,11 +172,3 @@ def _can_dequantize(kind: Any) -> bool:
     except NotImplementedError:
         return False
     return block > 0
-
-
-def _local(path: str) -> str:
-    if "://" not in path:
-        return path
-    import fsspec
-
-    return fsspec.open_local(f"simplecache::{path}")

@@ -1,36 +1,27 @@
 """The Hugging Face layout: `config.json`, and one or many safetensors files with an index.
 
 Matrices are stored [out, in], as ours are, so every tensor is a weight as it is and is
-streamed in blocks, from a disk or a bucket.
-A safetensors file is: header size (8 bytes, little-endian), a JSON header with each
-tensor's dtype, shape and byte range, the data. Source: the safetensors format description.
+streamed in blocks, from a disk or a bucket, by `safetensors_file.py`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator
+import posixpath
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
-from model.checkpoint.stored import (
-    Checkpoint,
-    Entry,
-    StoredTensor,
-    rows_per_block,
-    without_spare_rows,
-)
+from model.checkpoint.format import Format, Listing
+from model.checkpoint.safetensors_file import read_safetensors
+from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, read_json, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.storage import filesystem, join, read_bytes
+from model.storage import is_folder, join, list_files
 
 KIND = "Hugging Face safetensors"
 
-_DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
-_MAX_HEADER_BYTES = 100 << 20  # the format's own limit
+_INDEX = "model.safetensors.index.json"
+_ROTATIONS = ".self_attn.rotary_emb.inv_freq"  # early files store what is calculated
 
 # Our name of a block's weight -> the tensor's, in `model.layers.{i}.`
 BLOCK_TENSORS = {
@@ -56,24 +47,49 @@ _FIXED = {
 }
 
 
-def open_huggingface(folder: str, files: dict[str, int]) -> Checkpoint:
-    """List a folder's checkpoint; `files` are its files and sizes."""
+def recognize(listing: Listing) -> str | None:
+    """A folder with safetensors at its top, or one such file, which stands for its folder."""
+    return "" if any(name.endswith(".safetensors") and "/" not in name for name in listing.files) else None
+
+
+def open_huggingface(path: str) -> Checkpoint:
+    """List a folder's checkpoint, or that of the folder in which a file lies."""
+    folder = path if is_folder(path) else posixpath.dirname(path) or "."
+    files = list_files(folder)
     if "config.json" not in files:
         raise ConfigError(f"{folder} has safetensors but no config.json, which states the model's shapes")
-    is_chat = "tokenizer_config.json" in files and "chat_template" in _read_json(folder, "tokenizer_config.json")
-    config = config_from_json(_read_json(folder, "config.json"), join(folder, "config.json"), is_chat=is_chat)
+    stated = read_json(join(folder, "config.json"))
+    config = config_from_json(stated, join(folder, "config.json"), is_chat=_is_chat(folder, files))
     tensors: dict[str, StoredTensor] = {}
     for name in _weight_files(folder, files):
-        tensors.update(read_safetensors(join(folder, name), files[name]))
+        found = read_safetensors(join(folder, name))
+        if twice := found.keys() & tensors.keys():
+            raise ConfigError(f"{join(folder, name)} holds {min(twice)}, which another of its files holds too")
+        tensors.update(found)
     embedding = tensors.get("model.embed_tokens.weight")
     if embedding and len(embedding.shape) == 2:
         config = without_spare_rows(config, embedding.shape[0])
         config = without_spare_rows(config, 256_000)  # config and embedding may both count them
-    ignored = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq" for i in range(config.num_layers)}
+    ignored = {name for name in tensors if name.endswith(_ROTATIONS)}
     if "lm_head.weight" in tensors:  # some files store the tied embedding a second time
         _check_tied(folder, tensors)
         ignored.add("lm_head.weight")
-    return Checkpoint(KIND, folder, config, tensors, entries(config), ignored)
+    return list_checkpoint(KIND, folder, config, tensors, entries, ignored)
+
+
+FORMAT = Format(
+    name="Hugging Face safetensors with config.json",
+    recognize=recognize,
+    open=open_huggingface,
+    identity=(".safetensors", "config.json", ".index.json"),
+    vocabulary=("tokenizer.model",),
+)
+
+
+def _is_chat(folder: str, files: dict[str, int]) -> bool:
+    return "tokenizer_config.json" in files and bool(
+        read_json(join(folder, "tokenizer_config.json")).get("chat_template")
+    )
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
@@ -104,6 +120,8 @@ def config_from_json(stated: dict[str, Any], source: str, *, is_chat: bool = Fal
         if key in stated and stated[key] not in allowed:
             raise ConfigError(f"{source} states {key}={stated[key]!r}; Gemma 1 has {allowed[0]!r}")
     rope = stated.get("rope_parameters") or {}
+    if not isinstance(rope, dict):
+        raise ConfigError(f"{source} states rope_parameters={rope!r}; it must be an object")
     if rope.get("rope_type", "default") != "default":
         raise ConfigError(f"{source} states rope_type={rope['rope_type']!r}; Gemma 1 has 'default'")
     try:
@@ -151,56 +169,13 @@ def config_to_json(config: GemmaConfig, dtype: str) -> dict[str, Any]:
     }
 
 
-def read_safetensors(path: str, size: int) -> dict[str, StoredTensor]:
-    """List the tensors of one file; the header is read, the data isn't.
-
-    Raises:
-        ConfigError: The file is cut short or its header can't be right.
-    """
-    header_bytes = int.from_bytes(_read_range(path, 0, 8), "little")
-    if not 2 <= header_bytes <= min(size - 8, _MAX_HEADER_BYTES):
-        raise ConfigError(f"{path} is no safetensors file, or is cut short: header of {header_bytes} of {size} bytes")
-    try:
-        header = json.loads(_read_range(path, 8, 8 + header_bytes))
-        return {
-            name: _stored(path, 8 + header_bytes, size, name, info)
-            for name, info in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} has a broken safetensors header: {error}") from None
-
-
-def _stored(path: str, data_begin: int, size: int, name: str, info: dict[str, Any]) -> StoredTensor:
-    begin, end = (data_begin + offset for offset in info["data_offsets"])
-    shape = tuple(info["shape"])
-    if info["dtype"] not in _DTYPES:
-        raise ConfigError(f"{path}: {name} is stored as {info['dtype']}; accepted: {', '.join(_DTYPES)}")
-    dtype = np.dtype(_DTYPES[info["dtype"]])
-    if end > size:
-        raise ConfigError(f"{path} is cut short: it has {size} bytes, {name} ends at {end}; copy it again")
-    if end - begin != math.prod(shape) * dtype.itemsize:
-        raise ConfigError(
-            f"{path}: {name} has {end - begin} bytes, {list(shape)} of {info['dtype']} needs another number"
-        )
-
-    def blocks() -> Iterator[np.ndarray]:
-        row_bytes = math.prod(shape[1:]) * dtype.itemsize
-        step = rows_per_block(shape, dtype.itemsize) * row_bytes
-        for at in range(begin, end, step):
-            yield np.frombuffer(_read_range(path, at, min(at + step, end)), dtype).reshape(-1, *shape[1:])
-
-    return StoredTensor(shape, info["dtype"], blocks)
-
-
 def _weight_files(folder: str, files: dict[str, int]) -> list[str]:
     """The files that make up the checkpoint: as the index lists them, or all there are."""
-    index = "model.safetensors.index.json"
-    if index not in files:
+    if _INDEX not in files:
         return [name for name in files if name.endswith(".safetensors") and "/" not in name]
-    listed = _read_json(folder, index).get("weight_map")
-    if not isinstance(listed, dict):
-        raise ConfigError(f"{join(folder, index)} has no weight_map")
+    listed = read_json(join(folder, _INDEX)).get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+        raise ConfigError(f"{join(folder, _INDEX)} has no weight_map from tensors to file names")
     names = sorted(set(listed.values()))
     if absent := [name for name in names if name not in files]:
         raise ConfigError(
@@ -218,18 +193,3 @@ def _check_tied(folder: str, tensors: dict[str, StoredTensor]) -> None:
     )
     if not same:
         raise ConfigError(f"{folder}: lm_head.weight differs from the embedding; Gemma 1 uses one matrix for both")
-
-
-def _read_json(folder: str, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(read_bytes(join(folder, name)))
-    except ValueError as error:
-        raise ConfigError(f"{join(folder, name)} is no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{join(folder, name)} is no JSON object")
-    return value
-
-
-def _read_range(path: str, begin: int, end: int) -> bytes:
-    files, inner = filesystem(path)
-    return files.cat_file(inner, start=begin, end=end)

@@ -9,6 +9,7 @@ them in whole chunks, each held encoded and decoded for that moment.
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -16,68 +17,80 @@ from typing import Any
 import numpy as np
 
 from model.checkpoint.deepmind import from_flat
-from model.checkpoint.stored import Checkpoint, StoredTensor, rows_per_block
-from model.checkpoint.zarr_chunks import row_blocks
+from model.checkpoint.format import Format, Listing
+from model.checkpoint.stored import Checkpoint, StoredTensor, rename, rows_per_block
+from model.checkpoint.zarr_chunks import chunk_keys, row_blocks
 from model.errors import ConfigError
-from model.storage import join
+from model.storage import join, list_files
 
 KIND = "Kaggle Flax (Orbax)"
 
 _MARKERS = {".zarray": "zarr", "zarr.json": "zarr3"}  # the file that makes a folder an array: TensorStore's driver
 
 
-def orbax_folder(files: dict[str, int]) -> str | None:
+_FLOATS = ("float64", "float32", "float16", "bfloat16")
+_MOST_PER_BYTE = 40_000  # the most that a byte of zstd can stand for is 32,768
+
+
+def orbax_folder(listing: Listing) -> str | None:
     """The folder (relative; `` for the top) in which an Orbax checkpoint begins, or None."""
     roots = {
         posixpath.dirname(name)
-        for name in files
+        for name in listing.files
         if posixpath.basename(name) in ("manifest.ocdbt", "_METADATA") and "ocdbt.process_" not in name
     }
-    return min(roots, key=len) if roots else None
+    return min(roots, key=len) if roots and listing.is_folder else None
 
 
-def open_orbax(folder: str, files: dict[str, int]) -> Checkpoint:
-    """List the Orbax checkpoint that begins in `folder`; `files` are the files below it."""
+def open_orbax(folder: str) -> Checkpoint:
+    """List the Orbax checkpoint that begins in `folder`."""
     import tensorstore
 
+    files = list_files(folder)
     url = folder if "://" in folder else f"file://{posixpath.abspath(folder)}"
     base: Any = {"driver": "ocdbt", "base": f"{url}/"} if "manifest.ocdbt" in files else f"{url}/"
-    try:
-        store = tensorstore.KvStore.open(base).result()
-        keys = {key.decode(): None for key in store.list().result()}
-        tensors = {}
-        for key in keys:
-            place, marker = posixpath.split(key)
-            if marker in _MARKERS and place:
-                spec = {"driver": _MARKERS[marker], "kvstore": _inside(base, place)}
-                tensors[place.replace(".", "/")] = _stored(spec, store, place, keys)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{folder} can't be read as an Orbax checkpoint: {str(error).splitlines()[0]}") from None
+    store = tensorstore.KvStore.open(base).result()
+    keys = {key.decode(): None for key in store.list().result()}
+    tensors = {}
+    for key in keys:
+        place, marker = posixpath.split(key)
+        if marker in _MARKERS and place:
+            spec = {"driver": _MARKERS[marker], "kvstore": _inside(base, place)}
+            tensors[place] = _stored(spec, store, place, keys, sum(files.values()))
     if not tensors:
         raise ConfigError(
             f"{folder} is an Orbax checkpoint without arrays (found {', '.join(list(keys)[:4]) or 'nothing'})"
         )
-    return from_flat(KIND, folder, {name.removeprefix("params/"): tensor for name, tensor in tensors.items()})
+    return from_flat(KIND, folder, rename(folder, tensors, lambda name: name.replace(".", "/")))
+
+
+FORMAT = Format(name=KIND, recognize=orbax_folder, open=open_orbax, vocabulary=("tokenizer.model",))
 
 
 def _inside(base: Any, place: str) -> Any:
     return {**base, "path": f"{place}/"} if isinstance(base, dict) else join(base, place) + "/"
 
 
-def _stored(spec: dict[str, Any], store: Any, place: str, keys: Collection[str]) -> StoredTensor:
+def _stored(spec: dict[str, Any], store: Any, place: str, keys: Collection[str], stored_bytes: int) -> StoredTensor:
     import tensorstore
 
     array = tensorstore.open(spec, read=True).result()
-    shape, chunk_rows = tuple(array.shape), int((array.chunk_layout.read_chunk.shape or (1,))[0] or 1)
-    if spec["driver"] == "zarr":
-        metadata = array.spec().to_json()["metadata"]
-        if streamed := row_blocks(store, place, metadata, array.dtype.numpy_dtype, keys):
-            return StoredTensor(shape, array.dtype.name, streamed)
+    shape, dtype = tuple(array.shape), array.dtype
+    if dtype.name not in _FLOATS:
+        raise ConfigError(f"{place} holds {dtype.name}; accepted: {', '.join(_FLOATS)}")
+    needed = math.prod(shape) * dtype.numpy_dtype.itemsize
+    if needed > _MOST_PER_BYTE * stored_bytes:
+        raise ConfigError(f"{place} states {list(shape)}, {needed:,} bytes; all files together have {stored_bytes:,}")
+    metadata = array.spec().to_json()["metadata"]
+    chunks = chunk_keys(place, metadata, keys)
+    if spec["driver"] == "zarr" and (streamed := row_blocks(store, chunks, metadata, dtype.numpy_dtype)):
+        return StoredTensor(shape, dtype.name, streamed)
+    chunk_rows = int((array.chunk_layout.read_chunk.shape or (1,))[0] or 1)
 
     def blocks() -> Iterator[np.ndarray]:
-        rows = rows_per_block(shape, array.dtype.numpy_dtype.itemsize)
+        rows = rows_per_block(shape, dtype.numpy_dtype.itemsize)
         rows = max(chunk_rows, rows // chunk_rows * chunk_rows)
         for begin in range(0, shape[0], rows):
             yield array[begin : min(begin + rows, shape[0])].read().result()
 
-    return StoredTensor(shape, array.dtype.name, blocks)
+    return StoredTensor(shape, dtype.name, blocks)

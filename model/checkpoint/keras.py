@@ -9,42 +9,72 @@
                            /ffw_linear                [d_ff, d_model]             down_proj
                            /pre_attention_norm, pre_ffw_norm; rms_normalization
 
-Block 0 has no number. bfloat16 is stored as two opaque bytes with an attribute that says so.
-Shapes state the config. Datasets are read in blocks.
+Block 0 has no number. Shapes state the config. `hdf5.py` reads the files.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from model.checkpoint.deepmind import heads_in, heads_out
-from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, rows_per_block, without_spare_rows
+from model.checkpoint.faults import reading
+from model.checkpoint.format import Format, only_file
+from model.checkpoint.hdf5 import list_hdf5
+from model.checkpoint.stored import (
+    Checkpoint,
+    Entry,
+    StoredTensor,
+    list_checkpoint,
+    read_json,
+    rename,
+    without_spare_rows,
+)
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.storage import filesystem, join, read_bytes
+from model.storage import join
 
 KIND = "Keras weights.h5"
 
 _NAME = re.compile(r"(?:.*/)?layers/(.+)/vars/0")
+_FILE_NAME = re.compile(r"[^/\\\0]*\.weights\.h5")  # of an index: no folder, so nothing outside of it
 
 
 def open_keras(path: str) -> Checkpoint:
     """List one `.weights.h5`, or the several that a `.weights.json` beside them names."""
-    places = [path]
-    if path.endswith(".json"):
-        folder = path.rpartition("/")[0]
-        stated = json.loads(read_bytes(path)).get("weight_map", {})
-        places = [join(folder, name) for name in sorted(set(_flat_names(stated)))]
+    places = _named_in(path) if path.endswith(".json") else [path]
     tensors: dict[str, StoredTensor] = {}
     for place in places:
-        tensors.update(_list(place))
+        with reading(place, "HDF5"):
+            found = list_hdf5(place)
+        if twice := found.keys() & tensors.keys():
+            raise ConfigError(f"{place} holds {min(twice)}, which another file of {path} holds too")
+        tensors.update(found)
+    tensors = rename(path, tensors, lambda name: match[1] if (match := _NAME.fullmatch(name)) else name)
     config = _config(tensors, path)
-    return Checkpoint(KIND, path, config, tensors, entries(config))
+    return list_checkpoint(KIND, path, config, tensors, entries)
+
+
+FORMAT = Format(
+    name="Keras .weights.h5",
+    recognize=only_file(".weights.json", ".weights.h5"),
+    open=open_keras,
+    identity=(".h5",),
+    vocabulary=("assets/tokenizer/vocabulary.spm", "vocabulary.spm"),
+)
+
+
+def _named_in(index: str) -> list[str]:
+    """The files that a `.weights.json` names, all of which lie beside it."""
+    stated = read_json(index).get("weight_map")
+    values = list(stated.values()) if isinstance(stated, dict) else [None]
+    names = sorted({str(name) for value in values for name in (value if isinstance(value, list) else [value])})
+    folder = index.rpartition("/")[0] or "."
+    for name in names:
+        if not _FILE_NAME.fullmatch(name):
+            raise ConfigError(f"{index} names the file {name!r}; it must be a .weights.h5 in the same folder")
+    return [join(folder, name) for name in names]
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
@@ -99,47 +129,3 @@ def _config(tensors: dict[str, StoredTensor], source: str) -> GemmaConfig:
         vocab_size=vocab_size,
     )
     return without_spare_rows(config, 256_000)
-
-
-def _list(path: str) -> dict[str, StoredTensor]:
-    import h5py  # type: ignore[import-untyped]
-
-    tensors: dict[str, StoredTensor] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            match = _NAME.fullmatch(name)
-            stored_as = item.attrs.get("dtype", str(item.dtype))
-            tensors[match[1] if match else name] = StoredTensor(
-                tuple(item.shape), stored_as, _blocks(path, name, stored_as)
-            )
-
-    files, inner = filesystem(path)
-    try:
-        with files.open(inner, "rb") as file, h5py.File(file, "r") as archive:
-            archive.visititems(visit)
-    except OSError as error:
-        raise ConfigError(f"{path} is no HDF5 file, or is cut short: {error}") from None
-    return tensors
-
-
-def _blocks(path: str, name: str, stored_as: str) -> Any:
-    def blocks() -> Iterator[np.ndarray]:
-        import h5py
-        import ml_dtypes
-
-        files, inner = filesystem(path)
-        with files.open(inner, "rb") as file, h5py.File(file, "r") as archive:
-            dataset = archive[name]
-            rows = rows_per_block(dataset.shape, dataset.dtype.itemsize)
-            for begin in range(0, dataset.shape[0], rows):
-                block = dataset[begin : begin + rows]
-                yield block.view(ml_dtypes.bfloat16) if stored_as == "bfloat16" else block
-
-    return blocks
-
-
-def _flat_names(stated: Any) -> Iterator[str]:
-    """File names in a `weight_map`, whose values are names or lists of them."""
-    for value in stated.values():
-        yield from [value] if isinstance(value, str) else value

@@ -17,13 +17,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 
+from model.checkpoint.faults import reading
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, WeightPath, array_blocks
+from model.errors import ConfigError
 from model.gemma import WEIGHT_AXES, weight_tree
 from model.layers import BlockWeights, GemmaWeights, Int8Matrix
 from model.quantize import quantize_rows
 from model.sharding import row_sharding, stacked_sharding, weight_sharding
 
 Layout = Literal["unrolled", "scanned"]
+
+_CHECKED_AT_ONCE = 1 << 18  # numbers: what was just written is still in the processor's cache
+
+# Types of 16 bits, which NumPy tests slowly: without the sign, all bits of the exponent are infinity, and more is NaN.
+_INFINITE_BITS = {"bfloat16": 0x7F80, "float16": 0x7C00}
+_WITHOUT_SIGN = np.uint16(0x7FFF)
 
 _ALIGNMENT = 64  # bytes; XLA's CPU client takes a host buffer over without a copy if it begins at a multiple
 
@@ -37,18 +45,20 @@ def place(checkpoint: Checkpoint, *, dtype: Any, mesh: Mesh | None, layout: Layo
         mesh: Devices to spread them over; the default device if None.
         layout: A tuple of blocks, or blocks stacked along a leading axis.
         int8: Convert matrices to 8 bits as they are read.
+
+    Raises:
+        ConfigError: A tensor's data are damaged, or hold a number that isn't finite.
     """
     config = checkpoint.config
     placed: dict[WeightPath, Any] = {}
-    for name, entry in checkpoint.entries.items():
-        for path, host in _host_weights(checkpoint.tensors[name], entry, np.dtype(dtype), int8):
-            leaf = str(path[-1])
-            sharding = weight_sharding(leaf, config, mesh) if mesh else SingleDeviceSharding(jax.devices()[0])
-            if layout == "scanned" and path[0] == "blocks":
-                stack = placed.get(("blocks", leaf))
-                placed["blocks", leaf] = _insert(stack, host, int(path[1]), config.num_layers, sharding)
-            else:
-                placed[path] = _map(lambda array, at: jax.device_put(array, at), host, sharding)
+    for path, host in _all_host_weights(checkpoint, np.dtype(dtype), int8):
+        leaf = str(path[-1])
+        sharding = weight_sharding(leaf, config, mesh) if mesh else SingleDeviceSharding(jax.devices()[0])
+        if layout == "scanned" and path[0] == "blocks":
+            stack = placed.get(("blocks", leaf))
+            placed["blocks", leaf] = _insert(stack, host, int(path[1]), config.num_layers, sharding)
+        else:
+            placed[path] = _map(lambda array, at: jax.device_put(array, at), host, sharding)
     if layout == "unrolled":
         return weight_tree(
             lambda name, layer: placed[(name,) if layer is None else ("blocks", layer, name)], config.num_layers
@@ -57,9 +67,23 @@ def place(checkpoint: Checkpoint, *, dtype: Any, mesh: Mesh | None, layout: Layo
     return GemmaWeights(embedding=placed[("embedding",)], blocks=blocks, final_norm=placed[("final_norm",)])
 
 
+HostWeight = np.ndarray | Int8Matrix
+
+
+def _all_host_weights(checkpoint: Checkpoint, dtype: np.dtype, int8: bool) -> Iterator[tuple[WeightPath, HostWeight]]:
+    for name, entry in checkpoint.entries.items():
+        weights = _host_weights(checkpoint.tensors[name], entry, dtype, int8)
+        while True:  # what reads the file is guarded, and not what the devices do with it in between
+            with reading(checkpoint.source, f"{checkpoint.kind}, at {name}"):
+                weight = next(weights, None)
+            if weight is None:
+                break
+            yield weight
+
+
 def _host_weights(
     tensor: StoredTensor, entry: Entry, dtype: np.dtype, int8: bool
-) -> Iterator[tuple[WeightPath, np.ndarray | Int8Matrix]]:
+) -> Iterator[tuple[WeightPath, HostWeight]]:
     """Each weight that a stored tensor holds, in its final type, in a buffer of its own."""
     whole = None
     for path, take in entry.weights.items():
@@ -77,13 +101,17 @@ def _fill(shape: tuple[int, ...], blocks: Iterator[np.ndarray], dtype: np.dtype)
     """Blocks converted into one buffer; rows beyond `shape` are spare and dropped."""
     first = next(blocks)
     if first.shape == shape and first.dtype == dtype:
+        _check_finite(first)
+        for _ in blocks:  # nothing follows, but a checksum may
+            pass
         return first  # came whole and as wanted: no second copy
     out, at = _aligned(shape, dtype), 0
     for block in itertools.chain([first], blocks):
         count = min(len(block), shape[0] - at)
         out[at : at + count] = block[:count]
+        _check_finite(out[at : at + count])
         at += count
-    assert at == shape[0], (at, shape)
+    _check_rows(at, shape)
     return out
 
 
@@ -93,10 +121,32 @@ def _fill_int8(shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Int8Matr
         step = -(-len(block) // 16)  # rounding holds several copies of what it rounds
         for begin in range(0, min(len(block), shape[0] - at), step):
             rows = block[begin : begin + min(step, shape[0] - at)]
-            values[at : at + len(rows)], scale[at : at + len(rows)] = quantize_rows(rows)
+            with np.errstate(invalid="ignore"):  # refused below
+                values[at : at + len(rows)], scale[at : at + len(rows)] = quantize_rows(rows)
             at += len(rows)
-    assert at == shape[0], (at, shape)
+    _check_rows(at, shape)
+    _check_finite(scale)  # a row's scale is its largest number's: finite if they all are
     return Int8Matrix(values=values, scale=scale)  # type: ignore[arg-type]  # still on the host
+
+
+def _check_rows(count: int, shape: tuple[int, ...]) -> None:
+    if count != shape[0]:
+        raise ConfigError(f"it has {count} rows of numbers, not {shape[0]}")
+
+
+def _check_finite(array: np.ndarray) -> None:
+    """Raises ConfigError for infinities and what is no number; about a tenth of what reading costs."""
+    flat = array.reshape(-1)
+    for begin in range(0, flat.size, _CHECKED_AT_ONCE):
+        if not _is_finite(flat[begin : begin + _CHECKED_AT_ONCE]):
+            raise ConfigError(f"it holds numbers that aren't finite in {array.dtype}; copy it again")
+
+
+def _is_finite(numbers: np.ndarray) -> bool:
+    infinity = _INFINITE_BITS.get(numbers.dtype.name)
+    if infinity is None:
+        return bool(np.isfinite(numbers).all())
+    return int((numbers.view(np.uint16) & _WITHOUT_SIGN).max()) < infinity
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -8,13 +8,16 @@ weights is read. NumPy only, no JAX.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
+from model.storage import read_bytes
 
 # Where a weight stands in GemmaWeights: ("embedding",), ("final_norm",) or ("blocks", 3, "q_proj").
 WeightPath = tuple[str | int, ...]
@@ -24,6 +27,8 @@ BLOCK_BYTES = 32 << 20
 
 # DeepMind's layout has this many rows of embedding beyond the vocabulary, with no piece to them.
 SPARE_ROWS = 128
+
+_MOST_JSON_BYTES = 64 << 20
 
 _LISTED = 4  # names in an error message before "and N more"
 
@@ -49,9 +54,12 @@ class StoredTensor:
             if block.shape == self.shape:
                 return block
             whole = np.empty(self.shape, block.dtype) if whole is None else whole
+            if block.shape[1:] != self.shape[1:] or at + len(block) > self.shape[0]:
+                raise ConfigError(f"it has more than the {list(self.shape)} that it states")
             whole[at : at + len(block)] = block
             at += len(block)
-        assert whole is not None and at == self.shape[0], (at, self.shape)
+        if whole is None or at != self.shape[0]:
+            raise ConfigError(f"it has {at} rows, not {self.shape[0]}")
         return whole
 
 
@@ -88,6 +96,52 @@ class Checkpoint:
     tensors: Mapping[str, StoredTensor]
     entries: Mapping[str, Entry]
     ignored: Collection[str] = field(default=())
+
+
+Layout = Callable[[GemmaConfig], dict[str, Entry]]
+
+
+def rename(source: str, tensors: Mapping[str, StoredTensor], new_name: Callable[[str], str]) -> dict[str, StoredTensor]:
+    """The tensors by other names. Raises ConfigError where two get one name."""
+    renamed: dict[str, StoredTensor] = {}
+    for name, tensor in tensors.items():
+        if new_name(name) in renamed:
+            raise ConfigError(f"{source} holds {new_name(name)} twice, once as {name}")
+        renamed[new_name(name)] = tensor
+    return renamed
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    try:
+        value = json.loads(read_bytes(path, max_bytes=_MOST_JSON_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} is no JSON object")
+    return value
+
+
+def list_checkpoint(
+    kind: str,
+    source: str,
+    config: GemmaConfig,
+    tensors: Mapping[str, StoredTensor],
+    layout: Layout,
+    ignored: Collection[str] = (),
+) -> Checkpoint:
+    """A checkpoint whose tensors are to stand as `layout` says.
+
+    Raises:
+        ConfigError: The config states more layers than there are tensors: it isn't believed any further.
+    """
+    if config.num_layers > len(tensors):
+        raise ConfigError(f"{source} states {config.num_layers:,} layers; it has {len(tensors):,} tensors")
+    return Checkpoint(kind, source, config, tensors, layout(config), ignored)
 
 
 def without_spare_rows(config: GemmaConfig, embedding_rows: int) -> GemmaConfig:

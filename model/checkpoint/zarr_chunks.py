@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,27 +26,58 @@ from model.errors import ConfigError
 _RANGE_BYTES = 4 << 20
 
 
+def chunk_keys(place: str, metadata: Mapping[str, Any], present: Collection[str]) -> list[str]:
+    """The keys of an array's chunks, in C order. To Zarr a chunk that isn't there is zeros; of weights it is lost.
+
+    Args:
+        place: The folder in the store that holds the array.
+        metadata: What the array's `.zarray` or `zarr.json` says.
+        present: The store's keys.
+
+    Raises:
+        ConfigError: Some aren't among the store's keys.
+    """
+    shape = metadata["shape"]
+    chunk, name = _version_2(metadata) if "chunks" in metadata else _version_3(metadata)
+    counts = [-(-size // step) for size, step in zip(shape, chunk, strict=True)]
+    if math.prod(counts) > len(present):
+        raise ConfigError(
+            f"{place} is cut into {math.prod(counts):,} chunks by its metadata; the store has {len(present):,} keys"
+        )
+    keys = [f"{place}/{name([str(i) for i in index])}" for index in np.ndindex(*counts)]
+    if missing := [key for key in keys if key not in present]:
+        raise ConfigError(f"{place} lacks {len(missing)} of its {len(keys)} chunks, such as {missing[0]}")
+    return keys
+
+
+def _version_2(metadata: Mapping[str, Any]) -> tuple[Sequence[int], Callable[[list[str]], str]]:
+    separator = metadata["dimension_separator"]
+    return metadata["chunks"], lambda index: separator.join(index or ["0"])
+
+
+def _version_3(metadata: Mapping[str, Any]) -> tuple[Sequence[int], Callable[[list[str]], str]]:
+    encoding = metadata["chunk_key_encoding"]
+    separator = encoding["configuration"]["separator"]
+    begin = ["c"] if encoding["name"] == "default" else []
+    shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    return shape, lambda index: separator.join([*begin, *(index or ([] if begin else ["0"]))])
+
+
 def row_blocks(
-    store: Any, place: str, metadata: Mapping[str, Any], dtype: np.dtype, present: Collection[str]
+    store: Any, keys: Sequence[str], metadata: Mapping[str, Any], dtype: np.dtype
 ) -> Callable[[], Iterator[np.ndarray]] | None:
     """What reads an array in blocks of rows, or None where its chunks aren't of the kind above.
 
     Args:
         store: An open `tensorstore.KvStore`, and
-        place: the folder in it that holds the array's chunks.
+        keys: the keys of the array's chunks in it.
         metadata: What the array's `.zarray` says.
         dtype: Of the elements; NumPy's own parser knows no bfloat16.
-        present: The store's keys. A chunk that isn't among them means the fill value, which is left to TensorStore.
     """
     shape, chunk = tuple(metadata["shape"]), tuple(metadata["chunks"])
     compressor = metadata["compressor"]
     is_plain = metadata["order"] == "C" and not metadata["filters"] and not metadata["dtype"].startswith(">")
     if not (is_plain and shape and chunk[1:] == shape[1:] and (compressor or {"id": "zstd"})["id"] == "zstd"):
-        return None
-    separator = metadata["dimension_separator"]
-    numbers = (separator.join([str(i), *("0" for _ in shape[1:])]) for i in range(math.ceil(shape[0] / chunk[0])))
-    keys = [f"{place}/{number}" for number in numbers]
-    if any(key not in present for key in keys):
         return None
 
     def blocks() -> Iterator[np.ndarray]:
@@ -57,10 +88,21 @@ def row_blocks(
                 value = zstandard.ZstdDecompressor().stream_reader(value, read_across_frames=True)
             try:
                 yield from _rows(value, (rows, *shape[1:]), dtype)
+                _skip_to_end(value, math.prod((chunk[0] - rows, *shape[1:])) * dtype.itemsize)
             except (ValueError, zstandard.ZstdError) as error:
                 raise ConfigError(f"{key} can't be read: {str(error).splitlines()[0]}") from None
 
     return blocks
+
+
+def _skip_to_end(stream: Any, count: int) -> None:
+    """Reads the rest of a chunk, in which a frame's checksum stands last."""
+    while count > 0:
+        if not (skipped := len(stream.read(min(count, _RANGE_BYTES)))):
+            raise ValueError("it is cut short")
+        count -= skipped
+    if stream.read(1):
+        raise ValueError("it is longer than a chunk")
 
 
 def _rows(stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:

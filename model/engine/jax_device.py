@@ -1,17 +1,14 @@
 """The scheduler's device on JAX: arrays, compiled programs, and what passes between host and device.
 
-Programs are compiled ahead of time, one for each known shape, and counted: nothing retraces in silence.
-State that a program replaces is donated to it. The module is long because the order in which programs hand on that
-state is one thing, and what each of them takes is read beside it.
+Programs (`model.engine.programs.compiled`) are compiled ahead of time, one for each known shape, and counted: nothing
+retraces in silence.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -21,17 +18,15 @@ import numpy as np
 from model.config import GemmaConfig
 from model.engine.abstract_device import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
-from model.engine.packing import FamilyWindow, Layout, Place, RowPlanner, lay_out
-from model.engine.placement import Placing, make_placed, placed_shapes, shardings_of
-from model.engine.programs import decode
-from model.engine.programs.attention import PromptRow, path_for, row_attention, slot_attention, usable_path
-from model.engine.programs.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
-from model.engine.programs.decode import Slots
-from model.engine.programs.matmul import few_rows_product
+from model.engine.packing import FamilyWindow, Place, RowPlanner, lay_out
+from model.engine.placement import Placement, shapes_of
+from model.engine.programs.attention import path_for, usable_path
+from model.engine.programs.caches import Caches
+from model.engine.programs.compiled import EnginePrograms, ProgramKey
 from model.engine.requests import Request
 from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
-from model.layers import BlockWeights, GemmaWeights, linear
+from model.layers import GemmaWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,6 @@ class _Burst:
     is_clean: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    """What a program is compiled from. `out`: shardings of what it returns, which the next program takes as they are;
-    `donate`: which arguments it replaces."""
-
-    make: Callable[..., Any]
-    args: tuple[Any, ...]
-    out: Any
-    donate: tuple[int, ...] = ()
-
-
 class JaxDevice:
     """Implements `model.engine.abstract_device.Device`. The constructor only remembers; `start` allocates."""
 
@@ -73,14 +57,9 @@ class JaxDevice:
         self._options = options
         self._dtype = jnp.dtype(options.dtype)
         self._is_exact = options.determinism == "exact"
-        self._path = path_for(jax.default_backend(), self._dtype)  # `start` sees whether it serves
-        # Exact mode always reads the whole cache: one chunk, one shape.
-        self._chunk_ends = options.prompt_buckets[-1:] if self._is_exact else options.prompt_buckets
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
         self._waiting = FamilyWindow(min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1)
-        self._is_stacked = isinstance(weights.blocks, BlockWeights)
-        self._placing = Placing.of(weights, config)
-        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._compiled: dict[ProgramKey, Callable[..., Any]] = {}
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
         self._shared_tokens = 0
@@ -93,7 +72,16 @@ class JaxDevice:
     def start(self) -> None:
         """Moves the weights to their final dtype and allocates the caches."""
         self._weights = cast_weights(self._weights, self._dtype)
-        self._path = usable_path(self._path, self._config, self._dtype)
+        platform = jax.default_backend()
+        self._programs = EnginePrograms(
+            weights=shapes_of(self._weights),
+            config=self._config,
+            options=self._options,
+            slots=self.slots,
+            platform=platform,
+            path=usable_path(path_for(platform, self._dtype), self._config, self._dtype),
+            placement=Placement.of(self._weights, self._config),
+        )
         try:
             self._call(self._allocate)
         except OutOfMemory:
@@ -102,39 +90,15 @@ class JaxDevice:
 
     def warm_up(self) -> None:
         """Compiles every program that any request can need."""
-        for bucket in self._options.prompt_buckets:
-            self._insert_program(bucket)
-            if self._options.prompt_lookup != "always" or self._is_exact:
-                self._burst_program(self._window(bucket), drafts=False)
-            if self._options.may_draft():
-                self._burst_program(self._window(bucket), drafts=True)
-        for length in self._options.row_lengths():
-            self._prefill_program(length)
+        for key in self._programs.every_key():
+            self._program(*key)
         self._compile_s = 0.0  # nobody waited for these
 
     def _allocate(self) -> None:
-        ends = (0, *self._chunk_ends)
-        options = self._options
-        self._prompts: tuple[PromptCaches, ...] = tuple(
-            make_placed(partial(self._prompt_chunk, b - a), self._placing.of_caches)
-            for a, b in itertools.pairwise(ends)
-        )
-        generations = partial(self._caches, self.slots, options.generation_length())
-        self._generations = make_placed(generations, self._placing.of_caches)
-        state = partial(
-            decode.empty_slots, self.slots, options.max_new_tokens, options.max_stop_ids, options.history_length()
-        )
-        self._state = make_placed(state, self._placing.of_state)
+        self._prompts, self._generations, self._state = self._programs.allocate()
         self._is_ring = self._has_decoded = False
         self._tickets = [-1] * self.slots
         self._reach = [0] * self.slots
-
-    def _caches(self, slots: int, length: int) -> Caches:
-        return empty_caches(self._config, slots, length, self._dtype, stacked=self._is_stacked)
-
-    def _prompt_chunk(self, length: int) -> PromptCaches:
-        int8 = self._options.prompt_cache == "int8"
-        return empty_prompt_caches(self._config, self.slots, length, self._dtype, stacked=self._is_stacked, int8=int8)
 
     # --- what the scheduler calls ---
 
@@ -201,7 +165,7 @@ class JaxDevice:
         layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
         used = len(layout.tokens)
         length = next(length for length in self._options.row_lengths() if length >= used)
-        row = self._call(self._prefill_program(length), self._weights, prompt_row(layout, length))
+        row = self._call(self._program("prefill", length), self._weights, prompt_row(layout, length))
         self._has_prefilled = True
         self._prefilled_tokens += used
         self._prefilled_positions += length
@@ -211,11 +175,11 @@ class JaxDevice:
     def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
         """Copies the prompt's keys and values into the slot and starts it."""
         place = staged.place
-        width = self._window(place.length)
+        window = self._programs.window(place.length)
         line = request_line(request, ticket, self._options)
         where = np.array([place.prefix_start, place.prefix_length, place.tail_start], np.int32)
-        chunks = self._chunks(width)
-        program = self._insert_program(width)
+        chunks = self._programs.chunks(self._prompts, window)
+        program = self._program("insert", window)
         written, self._state = self._call(program, chunks, self._state, staged.row, line, np.int32(slot), where)
         self._prompts = (*written, *self._prompts[len(written) :])
         self._tickets[slot] = ticket
@@ -224,14 +188,19 @@ class JaxDevice:
     def dispatch(self, leave_after: int, *, drafts: bool) -> _Burst:
         """Starts a burst that reads the prompt cache as far as any slot does; its report is copied to the host
         as soon as it is there."""
-        window, compiles = self._window(max(self._reach)), self._compiles
-        program = self._burst_program(window, drafts=drafts)
-        self._order_columns(is_ring=self._writes_ring(drafts))
+        window, compiles = self._programs.window(max(self._reach)), self._compiles
+        program = self._program("burst", window, drafts)
+        self._order_columns(is_ring=self._programs.writes_ring(drafts=drafts))
         is_clean = compiles == self._compiles and not self._has_prefilled
         self._has_prefilled = False
         started = time.perf_counter()
         self._generations, self._state, report = self._call(
-            program, self._weights, self._chunks(window), self._generations, self._state, np.int32(leave_after)
+            program,
+            self._weights,
+            self._programs.chunks(self._prompts, window),
+            self._generations,
+            self._state,
+            np.int32(leave_after),
         )
         report.copy_to_host_async()
         return _Burst(report, drafts, started, is_clean)
@@ -255,7 +224,8 @@ class JaxDevice:
             self.slots //= 2
             for name in ("_prompts", "_generations", "_state"):  # or the old arrays would stand beside the new
                 self.__dict__.pop(name, None)
-            self._programs = {key: program for key, program in self._programs.items() if key[0] == "prefill"}
+            self._compiled = {key: program for key, program in self._compiled.items() if key[0] == "prefill"}
+            self._programs = replace(self._programs, slots=self.slots)
             try:
                 self._call(self._allocate)
             except OutOfMemory:
@@ -277,107 +247,24 @@ class JaxDevice:
 
     # --- programs ---
 
-    def _window(self, length: int) -> int:
-        """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
-        return next(end for end in self._chunk_ends if end >= length)
-
-    def _chunks(self, window: int) -> tuple[PromptCaches, ...]:
-        return self._prompts[: self._chunk_ends.index(window) + 1]
-
-    def _writes_ring(self, drafts: bool) -> bool:
-        return not self._is_exact and not drafts
-
     def _order_columns(self, *, is_ring: bool) -> None:
         """Moves the generation cache to the order that the next burst writes; free where it lies so."""
         if is_ring == self._is_ring:
             return
         if self._has_decoded:
-            self._generations = self._call(self._realign_program(is_ring), self._generations, self._state)
+            self._generations = self._call(self._program("realign", is_ring), self._generations, self._state)
         self._is_ring, self._has_decoded = is_ring, True
 
-    def _program(self, key: tuple[Any, ...], recipe: Callable[..., _Recipe]) -> Callable[..., Any]:
-        """The program for a key, `recipe(*key[1:])` compiled when first asked for; asked for at every request, so
+    def _program(self, *key: Any) -> Callable[..., Any]:
+        """The program of a key in `EnginePrograms`, compiled when first asked for; asked for at every request, so
         nothing is prepared for one that is there."""
-        program = self._programs.get(key)
+        program = self._compiled.get(key)
         if program is None:
             began = time.perf_counter()
-            one = recipe(*key[1:])
-            jitted = jax.jit(one.make, donate_argnums=one.donate, out_shardings=one.out)
-            program = self._programs[key] = self._call(jitted.lower(*one.args).compile)
+            program = self._compiled[key] = self._call(self._programs.program(key).lower().compile)
             self._compiles += 1
             self._compile_s += time.perf_counter() - began
         return program
-
-    def _prefill_program(self, length: int) -> Callable[..., Caches]:
-        return self._program(("prefill", length), self._prefill_recipe)
-
-    def _prefill_recipe(self, length: int) -> _Recipe:
-        def prefill(weights: GemmaWeights, row: PromptRow) -> Caches:
-            return decode.prefill(
-                weights,
-                row,
-                self._config,
-                self._dtype,
-                attend_row=row_attention(self._path, self._placing.mesh),
-                staged_length=self._options.staged_length(),
-            )
-
-        empty = prompt_row(Layout.of([]), length)
-        return _Recipe(prefill, (self._weights, empty), out=shardings_of(self._staged_shapes()))
-
-    def _insert_program(self, width: int) -> Callable[..., tuple[tuple[PromptCaches, ...], Slots]]:
-        return self._program(("insert", width), self._insert_recipe)
-
-    def _insert_recipe(self, width: int) -> _Recipe:
-        def insert(
-            prompts: tuple[PromptCaches, ...], state: Slots, row: Caches, line: Slots, slot: jax.Array, place: jax.Array
-        ) -> tuple[tuple[PromptCaches, ...], Slots]:
-            return insert_prompt(prompts, row, slot, place), decode.insert_request(state, line, slot)
-
-        line = request_line(Request(prompt=(0,), max_new_tokens=1, stop_ids=frozenset()), 0, self._options)
-        args = (self._chunks(width), self._state, self._staged_shapes(), line, np.int32(0), np.zeros(3, np.int32))
-        return _Recipe(insert, args, out=shardings_of(args[:2]), donate=(0, 1))
-
-    def _staged_shapes(self) -> Caches:
-        return placed_shapes(partial(self._caches, 1, self._options.staged_length()), self._placing.of_caches)
-
-    def _realign_program(self, to_ring: bool) -> Callable[..., Caches]:
-        return self._program(("realign", to_ring), self._realign_recipe)
-
-    def _realign_recipe(self, to_ring: bool) -> _Recipe:
-        def move(generations: Caches, state: Slots) -> Caches:
-            return realign(generations, state.column, state.generated, to_ring=to_ring)
-
-        return _Recipe(move, (self._generations, self._state), out=shardings_of(self._generations))
-
-    def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., tuple[Caches, Slots, jax.Array]]:
-        return self._program(("burst", window, drafts), self._burst_recipe)
-
-    def _burst_recipe(self, window: int, drafts: bool) -> _Recipe:
-        def burst(
-            weights: GemmaWeights,
-            prompts: tuple[PromptCaches, ...],
-            generations: Caches,
-            state: Slots,
-            leave_after: Any,
-        ) -> tuple[Caches, Slots, jax.Array]:
-            return decode.burst(
-                weights,
-                prompts,
-                generations,
-                state,
-                leave_after,
-                self._config,
-                self._dtype,
-                attend_slots=slot_attention(jax.default_backend()),
-                multiply=linear if self._is_exact else few_rows_product(jax.default_backend()),
-                max_steps=self._options.burst_steps,
-                is_ring=self._writes_ring(drafts),
-                num_drafts=self._options.draft_tokens if drafts else 0,
-            )
-
-        args = (self._weights, self._chunks(window), self._generations, self._state, np.int32(0))
-        return _Recipe(burst, args, out=(*shardings_of(args[2:4]), self._placing.whole), donate=(2, 3))
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls into JAX, telling lack of memory from other faults."""

@@ -20,7 +20,7 @@ from model.layers import GemmaWeights
 
 
 @dataclass(frozen=True)
-class Placing:
+class Placement:
     """How one replica's arrays lie.
 
     Args:
@@ -36,13 +36,18 @@ class Placing:
     mesh: Mesh | None
 
     @classmethod
-    def of(cls, weights: GemmaWeights, config: GemmaConfig) -> Placing:
-        """The placing that goes with a replica's weights."""
+    def of(cls, weights: GemmaWeights, config: GemmaConfig) -> Placement:
+        """The placement that goes with a replica's weights."""
         mesh = mesh_of(weights)
         if mesh is None:
             one = SingleDeviceSharding(_device_of(weights))
             return cls(one, one, one, None)
         assert mesh.shape["data"] == 1, "a replica is one line of the mesh"
+        return cls.over(mesh, config)
+
+    @classmethod
+    def over(cls, mesh: Mesh, config: GemmaConfig) -> Placement:
+        """The placement over a mesh; nothing is split over its `data` axis."""
         # A key/value head is never cut in two: fewer heads than devices stay whole everywhere.
         axis = "model" if config.num_kv_heads % mesh.shape["model"] == 0 else None
 
@@ -67,7 +72,7 @@ def make_placed(make: Callable[[], Any], place: Callable[[Any], Any]) -> Any:
 
     Args:
         make: Makes a tree of arrays.
-        place: A tree of shardings for a tree of such shapes: a method of `Placing`.
+        place: A tree of shardings for a tree of such shapes: a method of `Placement`.
     """
     return jax.jit(make, out_shardings=place(jax.eval_shape(make)))()
 
@@ -78,6 +83,11 @@ def placed_shapes(make: Callable[[], Any], place: Callable[[Any], Any]) -> Any:
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, place(shapes)
     )
+
+
+def shapes_of(tree: Any) -> Any:
+    """The shapes and shardings of arrays that are there."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), tree)
 
 
 def shardings_of(tree: Any) -> Any:

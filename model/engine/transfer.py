@@ -9,17 +9,17 @@ import numpy as np
 from model.engine.abstract_device import BurstReport, Ended
 from model.engine.options import ResolvedOptions
 from model.engine.packing import Layout
-from model.engine.programs import decode
-from model.engine.programs.attention import PromptRow
-from model.engine.programs.decode import Slots
+from model.engine.programs.decode import REPORT_COLUMNS
+from model.engine.programs.rows import PromptRow
 from model.engine.programs.sampling import SlotSampling
+from model.engine.programs.slots import Slots
 from model.engine.requests import Request
 
 
 def read_report(report: np.ndarray, *, drafted: bool = False, seconds: float | None = None) -> BurstReport:
     """Reads what `decode.burst` reports (see there for the layout); the rest is told by who ran it."""
     lines, last = report[:-1], report[-1]
-    first_id = len(decode.REPORT_COLUMNS)
+    first_id = len(REPORT_COLUMNS)
     ended = []
     for line in lines[(lines[:, 1] == 0) & (lines[:, 2] > 0)]:
         ticket, _, generated, stopped_by, logprob_bits = line[:first_id]

@@ -7,7 +7,7 @@ shapes with shardings, and the compiled program tells its memory and its HLO tex
     loop copies  copies in a loop's body from HBM to HBM above a size: a cache that is copied each step shows here
 
 Estimates rank variants and hold a baseline; they are never a throughput. Needs the extra `tpu-aot`. JAX with libtpu
-looks for a TPU when it starts, so this runs in a process of its own: `report_in_subprocess`, or
+looks for a TPU when it starts, so this runs in a process of its own: `model.estimates.report`, or
 
     python -m model.estimates.aot codegemma-2b v5e:1x1x1 --slots 64
 
@@ -17,152 +17,32 @@ Cost: about a compile of 10 to 60 s for each of three programs, on one core, wit
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import itertools
-import json
-import math
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from model.config import PRESETS
-from model.errors import ConfigError
-from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
+import jax
+import jax.numpy as jnp
+from jax.experimental import topologies
+from jax.sharding import Mesh
 
-PROGRAMS = ("burst", "prefill", "insert")
+from model.config import PRESETS
+from model.engine.options import EngineOptions
+from model.engine.placement import Placement
+from model.engine.programs.attention import path_for
+from model.engine.programs.compiled import EnginePrograms, Program
+from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
+from model.estimates.report import ENVIRONMENT, PROGRAMS, ProgramReport, Report, Target, report_to_json
+from model.gemma import weight_shapes
+from model.layers import GemmaWeights
+from model.quantize import quantize
+from model.sharding import make_mesh, row_sharding, weight_sharding
+
 LARGE_COPY_BYTES = 4 << 20
 HLO_FOLDER = "CODEMILL_HLO_DIR"  # where compiled programs' text is left, to look into one that a gate refused
-_ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What to compile, and for which chips.
-
-    Args:
-        preset: A name in `model.config.PRESETS`.
-        topology: A name that libtpu knows: `v5e:1x1x1`, `v5e:2x2`, `v6e:1x1`, `v6e:2x2`, `v5p:2x2x1`, ...
-        slots: Requests decoded at once.
-        prompt_buckets: Prompt lengths; the burst that reaches the longest is compiled.
-        max_new_tokens: Length of the generation cache.
-        weights: `bfloat16` or `int8`.
-    """
-
-    preset: str
-    topology: str
-    slots: int
-    prompt_buckets: tuple[int, ...] = (128, 256, 512, 1024, 2048)
-    max_new_tokens: int = 256
-    weights: str = "bfloat16"
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"no preset {self.preset}; there are {', '.join(PRESETS)}")
-        if self.weights not in ("bfloat16", "int8"):
-            raise ConfigError(f"weights are {self.weights}; they can be bfloat16 or int8")
-
-    @property
-    def num_chips(self) -> int:
-        """Chips of the topology: the product of the numbers in its name."""
-        return math.prod(int(size) for size in self.topology.split(":")[1].split("x"))
-
-    @property
-    def name(self) -> str:
-        """A key for baselines."""
-        return f"{self.preset} {self.weights} on {self.topology}, {self.slots} slots"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgramReport:
-    """What the compiler says of one program; bytes are of one chip.
-
-    Args:
-        argument_bytes: Inputs, padding of layouts included.
-        output_bytes: Outputs.
-        alias_bytes: Outputs that take the place of donated inputs.
-        temp_bytes: Temporaries.
-        cycles: See the module; where it branches, as around sampling, the dearest way.
-        step_cycles: Of the burst: one greedy step, without what comes before and after the loop of steps.
-        loop_copies: Large copies in loops' bodies, as `name bytes`.
-    """
-
-    argument_bytes: int
-    output_bytes: int
-    alias_bytes: int
-    temp_bytes: int
-    cycles: int
-    step_cycles: int
-    loop_copies: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The programs of a target, and what lies in one chip's memory beside their temporaries.
-
-    Args:
-        versions: Of libtpu and jaxlib: estimates compare only within them.
-        programs: `burst`, `prefill`, `insert`, or those of them that were asked for.
-        resident_bytes: Weights, caches and slots' state: what is there whichever program runs (without the burst,
-            which takes all of it, only what the others take).
-    """
-
-    versions: Mapping[str, str]
-    programs: Mapping[str, ProgramReport]
-    resident_bytes: int
-
-    @property
-    def peak_bytes(self) -> int:
-        """The most memory that any program needs, beside what is resident."""
-        needs = [p.temp_bytes + p.output_bytes - p.alias_bytes for p in self.programs.values()]
-        return self.resident_bytes + max(needs)
-
-
-def is_available() -> bool:
-    """Whether libtpu is installed."""
-    return importlib.util.find_spec("libtpu") is not None
-
-
-def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, timeout_s: float = 1800) -> Report:
-    """Compiles a target's programs in a process of its own.
-
-    Raises:
-        ConfigError: libtpu isn't installed, or the target doesn't compile: the last line of what it said, which for
-            lack of memory names `RESOURCE_EXHAUSTED`.
-    """
-    if not is_available():
-        raise ConfigError("libtpu isn't installed; pip install 'codemill[tpu-aot]'")
-    command = [sys.executable, "-m", "model.estimates.aot", target.preset, target.topology]
-    command += ["--slots", str(target.slots)]
-    command += ["--prompt_buckets", *map(str, target.prompt_buckets), "--max_new_tokens", str(target.max_new_tokens)]
-    command += ["--weights", target.weights, "--programs", *programs]
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
-        raise ConfigError(f"{target.name} doesn't compile: {lines[-1].strip()}")
-    return report_from_json(done.stdout)
-
-
-def report_to_json(report: Report) -> str:
-    """The report as JSON."""
-    return json.dumps(asdict(report), indent=1, sort_keys=True)
-
-
-def report_from_json(text: str) -> Report:
-    """Reads what `report_to_json` wrote."""
-    fields = json.loads(text)
-    programs = {
-        name: ProgramReport(**{**program, "loop_copies": tuple(program["loop_copies"])})
-        for name, program in fields["programs"].items()
-    }
-    return Report(versions=fields["versions"], programs=programs, resident_bytes=fields["resident_bytes"])
 
 
 # --- compiling -------------------------------------------------------------------------------------
@@ -173,7 +53,7 @@ def compile_report(
 ) -> Report:
     """Compiles programs in this process, which must have been started with `JAX_PLATFORMS=cpu`."""
     reports = {}
-    all_programs = _programs(target)
+    all_programs = engine_programs(target)
     for name in programs:
         log(f"compiling {name}")
         reports[name] = _compile(all_programs[name], name, target)
@@ -183,19 +63,8 @@ def compile_report(
     return Report(versions=versions, programs=reports, resident_bytes=resident)
 
 
-@dataclass(frozen=True)
-class _Program:
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    donated: tuple[int, ...]
-    out_shardings: Any
-
-
-def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
-    import jax
-
-    jitted = jax.jit(program.function, donate_argnums=program.donated, out_shardings=program.out_shardings)
-    compiled = jitted.lower(*program.args).compile()
+def _compile(program: Program, name: str, target: Target) -> ProgramReport:
+    compiled = program.lower().compile()
     memory, text = compiled.memory_analysis(), compiled.as_text()
     assert memory is not None and text is not None, "this compiler tells nothing of its programs"
     if folder := os.environ.get(HLO_FOLDER):
@@ -211,130 +80,55 @@ def _compile(program: _Program, name: str, target: Target) -> ProgramReport:
     )
 
 
-def _programs(target: Target) -> dict[str, _Program]:
-    """The programs that `model.engine.jax_device` builds, on shapes with shardings."""
-    import jax.numpy as jnp
-
-    from model.engine.options import EngineOptions
-    from model.engine.programs import decode
-    from model.engine.programs.attention import PromptRow, path_for, row_attention, slot_attention
-    from model.engine.programs.caches import empty_caches, insert_prompt
-
-    config, dtype = PRESETS[target.preset], jnp.bfloat16
-    buckets, max_new = target.prompt_buckets, target.max_new_tokens
+def engine_programs(target: Target) -> dict[str, Program]:
+    """The engine's programs for a target that cost most: over its longest prompts and rows."""
+    config = PRESETS[target.preset]
+    # Plain decoding, whose steps the baseline counts: what drafting saves depends on the text.
     options = EngineOptions(
-        slots=target.slots, prompt_buckets=buckets, max_new_tokens=max_new, prompt_lookup="off"
+        slots=target.slots,
+        prompt_buckets=target.prompt_buckets,
+        max_new_tokens=target.max_new_tokens,
+        prompt_lookup="off",
     ).resolve("tpu")
-    place = _Placement(target)
-
-    def caches(slots: int, length: int) -> Any:
-        return place.over_heads(lambda: empty_caches(config, slots, length, dtype, stacked=False))
-
-    def state(slots: int) -> Any:
-        return place.whole(lambda: decode.empty_slots(slots, max_new, options.max_stop_ids))
-
-    def number(*shape: int) -> Any:
-        return place.whole(lambda: jnp.zeros(shape, jnp.int32))
-
-    def burst(weights: Any, prompts: Any, generations: Any, slots: Any, leave_after: Any) -> Any:
-        return decode.burst(
-            weights,
-            prompts,
-            generations,
-            slots,
-            leave_after,
-            config,
-            dtype,
-            attend_slots=slot_attention("tpu"),
-            max_steps=options.burst_steps,
-            is_ring=True,
-        )
-
-    def prefill(weights: Any, row: PromptRow) -> Any:
-        attend = row_attention(path_for("tpu", dtype), place.mesh)
-        return decode.prefill(weights, row, config, dtype, attend_row=attend, staged_length=options.staged_length())
-
-    def insert(prompts: Any, slots: Any, staged: Any, line: Any, slot: Any, where: Any) -> Any:
-        return insert_prompt(prompts, staged, slot, where), decode.insert_request(slots, line, slot)
-
-    prompts = tuple(caches(target.slots, b - a) for a, b in itertools.pairwise((0, *buckets)))
-    generations, slots, staged = caches(target.slots, max_new), state(target.slots), caches(1, options.staged_length())
-    ids = number(options.row_lengths()[-1])
-    row = PromptRow(tokens=ids, positions=ids, segment=ids, parent=ids, begin=ids, used=number())
-    of = _shardings_of
-    return {
-        "burst": _Program(
-            burst,
-            (place.weights(), prompts, generations, slots, number()),
-            (2, 3),
-            (of(generations), of(slots), of(number())),
-        ),
-        "prefill": _Program(prefill, (place.weights(), row), (), of(staged)),
-        "insert": _Program(
-            insert, (prompts, slots, staged, state(1), number(), number(3)), (0, 1), (of(prompts), of(slots))
-        ),
+    mesh = _mesh(target)
+    programs = EnginePrograms(
+        weights=_weights(target, mesh),
+        config=config,
+        options=options,
+        slots=options.slots,
+        platform="tpu",
+        path=path_for("tpu", options.dtype),
+        placement=Placement.over(mesh, config),
+    )
+    window = target.prompt_buckets[-1]
+    keys = {
+        "burst": ("burst", window, False),
+        "prefill": ("prefill", options.row_lengths()[-1]),
+        "insert": ("insert", window),
     }
+    return {name: programs.program(key) for name, key in keys.items()}
 
 
-class _Placement:
-    """Shapes with shardings over the mesh of a topology."""
-
-    def __init__(self, target: Target):
-        from jax.experimental import topologies
-        from jax.sharding import NamedSharding, PartitionSpec
-
-        from model.sharding import make_mesh
-
-        self._config, self._is_int8 = PRESETS[target.preset], target.weights == "int8"
-        bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
-        topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
-        self.mesh = make_mesh(self._config, topology.devices)
-        self._whole = NamedSharding(self.mesh, PartitionSpec())
-        self._heads = NamedSharding(self.mesh, PartitionSpec(None, "model"))
-
-    def whole(self, make: Callable[[], Any]) -> Any:
-        """What `make` would return, on every chip."""
-        return self._placed(make, self._whole)
-
-    def over_heads(self, make: Callable[[], Any]) -> Any:
-        """Caches [slots kv_heads ...], their heads split over the chips."""
-        return self._placed(make, self._heads)
-
-    def weights(self) -> Any:
-        """The parameter tree, in 8 bits where the target says so."""
-        import jax
-        import jax.numpy as jnp
-
-        from model.gemma import weight_shapes
-        from model.quantize import quantize
-        from model.sharding import row_sharding, weight_sharding
-
-        tree = weight_shapes(self._config, jnp.bfloat16)
-        if self._is_int8:
-            tree = jax.eval_shape(quantize, tree)
-
-        def placed(path: Any, leaf: Any) -> Any:
-            names = [key.name for key in path if hasattr(key, "name")]
-            is_scale = names[-1] == "scale"
-            name = names[-2] if names[-1] in ("values", "scale") else names[-1]
-            sharding = weight_sharding(name, self._config, self.mesh)
-            return jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=row_sharding(sharding) if is_scale else sharding
-            )
-
-        return jax.tree_util.tree_map_with_path(placed, tree)
-
-    def _placed(self, make: Callable[[], Any], sharding: Any) -> Any:
-        import jax
-
-        shapes = jax.eval_shape(make)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+def _mesh(target: Target) -> Mesh:
+    bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
+    topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
+    return make_mesh(PRESETS[target.preset], topology.devices)
 
 
-def _shardings_of(tree: Any) -> Any:
-    import jax
+def _weights(target: Target, mesh: Mesh) -> GemmaWeights:
+    """The parameter tree as shapes with shardings, in 8 bits where the target says so."""
+    config = PRESETS[target.preset]
+    tree = weight_shapes(config, jnp.bfloat16)
+    if target.weights == "int8":
+        tree = jax.eval_shape(quantize, tree)
 
-    return jax.tree.map(lambda leaf: leaf.sharding, tree)
+    def placed(path: Any, leaf: Any) -> Any:
+        names = [key.name for key in path if hasattr(key, "name")]
+        is_scale = names[-1] == "scale"
+        sharding = weight_sharding(names[-2] if names[-1] in ("values", "scale") else names[-1], config, mesh)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=row_sharding(sharding) if is_scale else sharding)
+
+    return jax.tree_util.tree_map_with_path(placed, tree)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -355,5 +149,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+    os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # JAX read its own when it was imported
     sys.exit(main())

@@ -25,7 +25,7 @@ trained like any weight.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -35,10 +35,10 @@ from jaxtyping import Array, Float
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.layers import GemmaWeights
+from model.layers import BlockWeights, GemmaWeights
 
 _CONSTANT = 4.0  # feature 0 of every embedding, in units of the others' deviation
-_FAST, _SLOW = 0.08, 0.003  # radians a position: what tells neighbours apart, and what hardly turns within a window
+_FAST, _SLOW = 0.08, 0.003  # radians a position: what tells neighbors apart, and what hardly turns within a window
 # Chosen so that a head looking back puts above 0.9 on its token, and a match of two tokens outweighs 256 places.
 _LOOK_BACK_SCORE = 6.0
 _MATCH_SCALE = 1.6
@@ -62,6 +62,102 @@ class FimIds(NamedTuple):
     middle: int
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Which features the heads use: of the residual stream (`width`), and of one head.
+
+    Args:
+        width: Features of the residual stream. Feature 0 is a constant, 1 to 3 are flags, then come what tokens are
+            told by, and last the note.
+        head: Features of a head; feature `i` turns together with `i + head // 2`.
+        turn: Radians a position, of each turning pair.
+        fast: The pairs that tell neighbors apart.
+        matched: The features, both of each slow pair, that codes are matched in.
+    """
+
+    width: int
+    head: int
+    turn: np.ndarray
+    fast: np.ndarray
+    matched: np.ndarray
+
+    @classmethod
+    def of(cls, config: GemmaConfig) -> _Room:
+        """The room that a model's shapes have. Raises ConfigError where it is too little."""
+        width, head = config.d_model, config.head_dim
+        half = head // 2
+        turn = config.rope_base ** -(np.arange(half) / half)
+        slow = np.flatnonzero(turn[:-1] < _SLOW)
+        matched = np.concatenate([slow, slow + half])
+        size = len(matched)
+        if config.num_layers < 3 or config.num_heads < 2 or config.num_kv_heads != 1 or not 16 <= size <= width // 3:
+            raise ConfigError(
+                "copying heads need 3 layers, 2 or more heads on 1 key head and 16 to d_model / 3 features that "
+                f"turn slowly; got {config.num_layers} layers, {config.num_heads} heads on {config.num_kv_heads}, "
+                f"{size} such features of head_dim {head} at RoPE base {config.rope_base:,.0f}, and d_model {width}"
+            )
+        return cls(width, head, turn, np.flatnonzero(turn > _FAST), matched)
+
+    @property
+    def half(self) -> int:
+        """How far apart the two features of a turning pair stand."""
+        return self.head // 2
+
+    @property
+    def gate(self) -> int:
+        """The slowest turning pair, by which control tokens are found or left out."""
+        return self.half - 1
+
+    @property
+    def size(self) -> int:
+        """Features of a code, and of a note."""
+        return len(self.matched)
+
+    @property
+    def note(self) -> slice:
+        """Where the note stands in the residual stream."""
+        return slice(self.width - self.size, self.width)
+
+    @property
+    def told_by(self) -> int:
+        """How many features tokens are told by."""
+        return self.width - self.size - _TOLD_FROM
+
+    @property
+    def flag(self) -> float:
+        """How loud a flag is: as loud as the code that it stands for."""
+        return self.told_by**0.5
+
+    def axis(self, feature: int) -> Float[Array, " d_model"]:
+        """The direction of one feature of the residual stream."""
+        return jnp.eye(self.width)[feature]
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """How a token becomes a code, and codes become a note.
+
+    Args:
+        reader: Takes a head's worth of a token's features, the code first: [head_dim, d_model].
+        noted: Takes the note out of the residual stream: [size, d_model].
+        rotate: T of the module's drawing: [size, size].
+    """
+
+    reader: Array
+    noted: Array
+    rotate: Array
+
+    @classmethod
+    def draw(cls, key: jax.Array, room: _Room) -> _Codes:
+        """Random ones."""
+        code_key, turn_key = jax.random.split(key)
+        basis = _orthonormal(code_key, room.told_by)[: room.head]
+        reader = jnp.zeros((room.head, room.width))
+        reader = reader.at[: len(basis), _TOLD_FROM : _TOLD_FROM + room.told_by].set(basis)
+        noted = jnp.zeros((room.size, room.width)).at[:, room.note].set(jnp.eye(room.size))
+        return cls(reader, noted, _orthonormal(turn_key, room.size))
+
+
 def with_copying_heads(weights: GemmaWeights, config: GemmaConfig, fim: FimIds, key: jax.Array) -> GemmaWeights:
     """Sets the heads in random, unrolled weights.
 
@@ -69,85 +165,92 @@ def with_copying_heads(weights: GemmaWeights, config: GemmaConfig, fim: FimIds, 
         ConfigError: The shapes have no room: it takes three layers of two heads that share a key, enough features that
             turn slowly, and a width of three times those.
     """
-    width, head = config.d_model, config.head_dim
-    half = head // 2
-    turn = config.rope_base ** -(np.arange(half) / half)  # radians a position, of each pair of features
-    fast, slow = np.flatnonzero(turn > _FAST), np.flatnonzero(turn[:-1] < _SLOW)
-    matched = np.concatenate([slow, slow + half])  # the features that codes are matched in
-    size, gate = len(matched), half - 1
-    if config.num_layers < 3 or config.num_heads < 2 or config.num_kv_heads != 1 or not 16 <= size <= width // 3:
-        raise ConfigError(
-            "copying heads need 3 layers, 2 or more heads on 1 key head and 16 to d_model / 3 features that "
-            f"turn slowly; got {config.num_layers} layers, {config.num_heads} heads on {config.num_kv_heads}, {size} "
-            f"such features of head_dim {head} at RoPE base {config.rope_base:,.0f}, and d_model {width}"
-        )
+    room = _Room.of(config)
     if not isinstance(weights.blocks, tuple):
         raise ConfigError("copying heads are set in unrolled layers; got stacked ones")
-    note = slice(width - size, width)
-    told_by = width - size - _TOLD_FROM
-    flag = told_by**0.5  # as loud as the code that it stands for
-    code_key, turn_key = jax.random.split(key)
-    basis = _orthonormal(code_key, told_by)[:head]
-    reader = jnp.zeros((head, width)).at[: len(basis), _TOLD_FROM : _TOLD_FROM + told_by].set(basis)
-    code = reader[:size]
-    noted = jnp.zeros((size, width)).at[:, note].set(jnp.eye(size))
-    rotate = _orthonormal(turn_key, size)
-    constant, is_begin, is_suffix, is_middle = jnp.eye(width)[jnp.array([0, _BEGIN, _SUFFIX, _MIDDLE])]
-
-    def silent(block: Any) -> Any:
-        return replace(block, o_proj=jnp.zeros_like(block.o_proj), down_proj=jnp.zeros_like(block.down_proj))
-
-    first, second, third, *others = map(silent, weights.blocks)
-
-    strength = (_LOOK_BACK_SCORE * head**0.5) ** 0.5 / _CONSTANT
-    queries, outputs, power = first.q_proj, first.o_proj, rotate
-    for index in range(min(_MOST_NOTES, config.num_heads)):
-        angle = turn[fast] * (index + 1)
-        query = jnp.zeros(head).at[fast].set(jnp.cos(angle)).at[fast + half].set(-jnp.sin(angle))
-        begin = index * head
-        queries = queries.at[begin : begin + head].set(strength * jnp.outer(query, constant))
-        outputs = outputs.at[note, begin : begin + size].set(power)
-        power = rotate @ power
-    keys = 0.1 * first.k_proj  # nothing but the constant is to count in the fast features, and little in the others
-    keys = keys.at[fast].set(strength * constant).at[fast + half].set(0.0)
-    first = replace(first, q_proj=queries, k_proj=keys, v_proj=reader, o_proj=outputs)
-
-    ask_begin, ask_suffix = (
-        score * head**0.5 / loud / flag for score, loud in ((_BEGIN_SCORE, _CONSTANT), (_SUFFIX_SCORE, flag))
+    codes = _Codes.draw(key, room)
+    first, second, third, *others = map(_silent, weights.blocks)
+    blocks = (
+        _noting_what_came_before(first, room, codes, config.num_heads),
+        _recalling_the_prefix(second, room, codes),
+        _finding_repeats(third, room, codes),
+        *others,
     )
-    second = replace(
-        second,
-        q_proj=second.q_proj.at[:head].set(0.0)
-        .at[gate].set(ask_begin * constant).at[half + gate].set(ask_suffix * is_middle),
-        k_proj=second.k_proj.at[gate].set(is_begin).at[half + gate].set(is_suffix),
-        v_proj=second.v_proj.at[:size].set(noted),
-        o_proj=second.o_proj.at[note, :size].set(_NOTE_SCALE * jnp.eye(size)),
-    )  # fmt: skip
+    return replace(weights, embedding=_flagged(weights.embedding, room, fim), blocks=blocks)
 
+
+def _silent(block: Any) -> BlockWeights:
+    """A block that adds nothing to the residual stream."""
+    return replace(block, o_proj=jnp.zeros_like(block.o_proj), down_proj=jnp.zeros_like(block.down_proj))
+
+
+def _noting_what_came_before(block: Any, room: _Room, codes: _Codes, num_heads: int) -> BlockWeights:
+    """Layer 0: head h looks h tokens back and notes T^h of the code there."""
+    constant, fast = room.axis(0), room.fast
+    strength = (_LOOK_BACK_SCORE * room.head**0.5) ** 0.5 / _CONSTANT
+    queries, outputs, power = block.q_proj, block.o_proj, codes.rotate
+    for index in range(min(_MOST_NOTES, num_heads)):
+        # The constant key, seen from so many positions on, points where this query points.
+        angle = room.turn[fast] * (index + 1)
+        query = jnp.zeros(room.head).at[fast].set(jnp.cos(angle)).at[fast + room.half].set(-jnp.sin(angle))
+        begin = index * room.head
+        queries = queries.at[begin : begin + room.head].set(strength * jnp.outer(query, constant))
+        outputs = outputs.at[room.note, begin : begin + room.size].set(power)
+        power = codes.rotate @ power
+    keys = 0.1 * block.k_proj  # nothing but the constant is to count in the fast features, and little in the others
+    keys = keys.at[fast].set(strength * constant).at[fast + room.half].set(0.0)
+    return replace(block, q_proj=queries, k_proj=keys, v_proj=codes.reader, o_proj=outputs)
+
+
+def _recalling_the_prefix(block: Any, room: _Room, codes: _Codes) -> BlockWeights:
+    """Layer 1, head 0: <fim_middle> takes the note of <fim_suffix>; all others look at the beginning."""
+    gate, opposite, flag = room.gate, room.half + room.gate, room.flag
+    ask_begin = _BEGIN_SCORE * room.head**0.5 / _CONSTANT / flag * room.axis(0)
+    ask_suffix = _SUFFIX_SCORE * room.head**0.5 / flag / flag * room.axis(_MIDDLE)
+    return replace(
+        block,
+        q_proj=block.q_proj.at[: room.head].set(0.0).at[gate].set(ask_begin).at[opposite].set(ask_suffix),
+        k_proj=block.k_proj.at[gate].set(room.axis(_BEGIN)).at[opposite].set(room.axis(_SUFFIX)),
+        v_proj=block.v_proj.at[: room.size].set(codes.noted),
+        o_proj=block.o_proj.at[room.note, : room.size].set(_NOTE_SCALE * jnp.eye(room.size)),
+    )
+
+
+def _finding_repeats(block: Any, room: _Room, codes: _Codes) -> BlockWeights:
+    """Layer 2: head 0 adds what followed the same tokens before, head 1 what stands where the same were noted."""
+    head, gate, opposite, fast = room.head, room.gate, room.half + room.gate, room.fast
+    is_begin, is_suffix, is_middle = map(room.axis, (_BEGIN, _SUFFIX, _MIDDLE))
+    leave_out = _LEFT_OUT_SCORE * head**0.5 / _CONSTANT / room.flag * room.axis(0)
+    look_away = _SILENT_SCORE * head**0.5 / room.flag / room.flag * is_middle
+    # The note that a place would have if it came after this one.
+    after = _MATCH_SCALE * codes.rotate @ (codes.reader[: room.size] + codes.noted)
+    after = jnp.zeros((head, room.width)).at[room.matched].set(after)
+    after = after.at[gate].set(leave_out).at[opposite].set(look_away)
+    # The note itself; in the fast features a constant against its opposite keeps a place from finding itself.
+    same = jnp.zeros((head, room.width)).at[room.matched].set(_MATCH_SCALE * codes.noted)
     aside = (-_OWN_PLACE_SCORE * head**0.5 / len(fast)) ** 0.5 / _CONSTANT
-    leave_out = _LEFT_OUT_SCORE * head**0.5 / _CONSTANT / flag * constant
-    look_away = _SILENT_SCORE * head**0.5 / flag / flag * is_middle
-    after = jnp.zeros((head, width)).at[matched].set(_MATCH_SCALE * rotate @ (code + noted))
-    after = after.at[gate].set(leave_out).at[half + gate].set(look_away)
-    same = jnp.zeros((head, width)).at[matched].set(_MATCH_SCALE * noted)
-    third = replace(
-        third,
-        q_proj=third.q_proj.at[:head].set(after)
-        .at[head : 2 * head].set(same.at[fast, 0].set(-aside).at[gate].set(leave_out)),
-        k_proj=same.at[fast, 0].set(aside).at[gate].set(is_suffix + 4 * is_middle)
-        .at[half + gate].set(is_begin),
+    elsewhere = same.at[fast, 0].set(-aside).at[gate].set(leave_out)
+    keys = same.at[fast, 0].set(aside).at[gate].set(is_suffix + 4 * is_middle).at[opposite].set(is_begin)
+    reader = codes.reader
+    return replace(
+        block,
+        q_proj=block.q_proj.at[:head].set(after).at[head : 2 * head].set(elsewhere),
+        k_proj=keys,
         v_proj=jnp.copy(reader),  # a buffer of its own: the training step takes each one over
-        o_proj=third.o_proj.at[:, :head].set(_NEXT_SCALE * reader.T)
-        .at[:, head : 2 * head].set(_SAME_SCALE * reader.T),
-    )  # fmt: skip
-    embedding: Any = weights.embedding
-    unit = width**-0.5  # an embedding's deviation
-    embedding = embedding.at[:, 1:_TOLD_FROM].set(0.0).at[jnp.array(fim), _TOLD_FROM : note.start].set(0.0)
-    embedding = embedding.at[:, note].multiply(0.1).at[jnp.array(fim), note].set(0.0)
+        o_proj=block.o_proj.at[:, :head].set(_NEXT_SCALE * reader.T).at[:, head : 2 * head].set(_SAME_SCALE * reader.T),
+    )
+
+
+def _flagged(embedding: Any, room: _Room, fim: FimIds) -> Array:
+    """The embedding with the constant in every row, flags in place of the control tokens' codes, and no notes yet."""
+    unit = room.width**-0.5  # an embedding's deviation
+    control = jnp.array(fim)
+    embedding = embedding.at[:, 1:_TOLD_FROM].set(0.0).at[control, _TOLD_FROM : room.note.start].set(0.0)
+    embedding = embedding.at[:, room.note].multiply(0.1).at[control, room.note].set(0.0)
     embedding = embedding.at[:, 0].set(_CONSTANT * unit)
     for id_, feature in zip(fim, (_BEGIN, _BEGIN, _SUFFIX, _MIDDLE), strict=True):
-        embedding = embedding.at[id_, feature].set(flag * unit)
-    return replace(weights, embedding=embedding, blocks=(first, second, third, *others))
+        embedding = embedding.at[id_, feature].set(room.flag * unit)
+    return embedding
 
 
 def _orthonormal(key: jax.Array, size: int) -> Float[Array, "size size"]:

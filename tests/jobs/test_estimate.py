@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import cli, estimate
-from jobs.estimate import Options, Source, read_input_source, read_job_source, table, workload
+from jobs import cli
+from jobs.driver import estimates as estimate
+from jobs.driver.estimates import Source, read_input_source, read_job_source, table, workload
 from jobs.ledger.commits import CommitRecord
+from jobs.options.estimate import EstimateOptions as Options
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import BYTES_PER_TOKEN, plan_to_parquet
 from model.config import PRESETS
@@ -166,7 +168,7 @@ def test_a_checkpoint_is_read_for_its_shapes(corpus: str, capsys) -> None:
 
 
 def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str, capsys, monkeypatch) -> None:
-    from model.estimates import aot
+    from model.estimates import report as aot
 
     asked = []
 

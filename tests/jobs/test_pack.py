@@ -18,7 +18,7 @@ from jobs.grouping.repositories import COLUMNS, group_by_repository
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.fim.formats import read_fim_document
+from tests.transforms.fim.documents import read_fim_document
 from transforms.packing.documents import DocumentRecipe
 from transforms.packing.rows import ROW_SCHEMA
 from transforms.packing.work import PackWork

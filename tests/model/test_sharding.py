@@ -15,7 +15,7 @@ import pytest
 from model import PRESETS
 from model.errors import ConfigError
 from model.gemma import WEIGHT_AXES, weight_shapes
-from model.sharding import devices_a_model, host_mesh, make_mesh, weight_shardings
+from model.sharding import devices_a_model, host_mesh, make_mesh, weight_sharding
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,8 @@ import dataclasses, json, sys, tempfile
 import jax, jax.numpy as jnp, numpy as np
 import model
 from model.gemma import Gemma, GemmaConfig, forward, weight_shapes
-from model.sharding import batch_sharding, make_mesh
+from jax.sharding import NamedSharding, PartitionSpec
+from model.sharding import make_mesh
 
 jax.config.update("jax_default_matmul_precision", "highest")
 mqa = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=8, num_kv_heads=1, head_dim=8, vocab_size=96)
@@ -43,7 +44,7 @@ for name, (config, tensor_parallel, options) in cases.items():
         mesh = make_mesh(config, tensor_parallel=tensor_parallel)
         spread = model.load(folder, mesh=mesh, **options)
     tokens = rng.integers(0, 96, (8, 12))
-    ours = spread(jax.device_put(tokens, batch_sharding(mesh)))
+    ours = spread(jax.device_put(tokens, NamedSharding(mesh, PartitionSpec("data"))))
     embedding = jax.tree.leaves(spread.arrays().embedding)[0]
     print(json.dumps({
         "name": name,
@@ -88,8 +89,8 @@ def test_every_preset_splits_evenly_over_a_host(name, chips):
     config = PRESETS[name]
     mesh = jax.sharding.AbstractMesh((1, chips), ("data", "model"))
     whole = sharded = 0
-    shapes, shardings = weight_shapes(config), weight_shardings(config, mesh)
-    for leaf, sharding in zip(jax.tree.leaves(shapes), jax.tree.leaves(shardings), strict=True):
+    for path, leaf in jax.tree_util.tree_flatten_with_path(weight_shapes(config))[0]:
+        sharding = weight_sharding(path[-1].name, config, mesh)
         whole += int(np.prod(leaf.shape))
         sharded += int(np.prod(sharding.shard_shape(leaf.shape)))
     assert sharded <= whole / chips * 1.01 + 2e7  # norms, and 2B's one key/value head, stay whole

@@ -91,12 +91,6 @@ def test_any_text_comes_back_exactly_and_holds_no_control_id(tokenizer, text):
 
 
 @settings(max_examples=100, deadline=None)
-@given(texts=st.lists(TEXTS, max_size=6))
-def test_a_batch_encodes_as_its_texts_alone(tokenizer, texts):
-    assert tokenizer.encode_batch(texts) == [tokenizer.encode(text) for text in texts]
-
-
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_ids_of_any_kind_decode_to_the_bytes_of_their_pieces(tokenizer, data):
     ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=20))
@@ -149,10 +143,9 @@ def test_a_missing_control_token_is_named():
 
 
 def test_a_lone_surrogate_is_the_records_fault(tokenizer):
-    for encode in (tokenizer.encode, lambda text: tokenizer.encode_batch(["fine", text])):
-        with pytest.raises(RecordError, match="lone_surrogate: character 3 of 4") as error:
-            encode("abc\ud800")
-        assert error.value.reason == "lone_surrogate"
+    with pytest.raises(RecordError, match="lone_surrogate: character 3 of 4") as error:
+        tokenizer.encode("abc\ud800")
+    assert error.value.reason == "lone_surrogate"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import ConfigError
-from model.estimates.aot import Report, Target, is_available, report_from_json, report_in_subprocess, report_to_json
+from model.estimates.report import Report, Target, is_available, report_from_json, report_in_subprocess, report_to_json
 
 BASELINE = Path(__file__).with_name("tpu_baseline.json")
 TARGETS = {

@@ -17,7 +17,7 @@ are hashed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -194,11 +194,3 @@ def _duplicate(member: Signature, chosen: Signature) -> Duplicate:
     if member.exact == chosen.exact:
         return Duplicate(member.key, chosen.key, "exact", 1.0)
     return Duplicate(member.key, chosen.key, "near", round(jaccard(member, chosen), 4))
-
-
-def cluster_sizes(duplicates: Mapping[str, Duplicate]) -> dict[str, int]:
-    """Rows in each cluster of two and more, by the key of the one that is kept."""
-    sizes: dict[str, int] = {}
-    for duplicate in duplicates.values():
-        sizes[duplicate.kept] = sizes.get(duplicate.kept, 1) + 1
-    return sizes

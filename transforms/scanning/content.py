@@ -47,11 +47,6 @@ class FilterOutcome:
     findings: tuple[Finding, ...]
     dropped: str | None = None
 
-    @property
-    def is_redacted(self) -> bool:
-        """Whether the text differs from what came in."""
-        return self.dropped is None and any(f.placeholder for f in self.findings)
-
 
 @functools.lru_cache(maxsize=4)
 def _shared_scanner(rules: RuleSet) -> Scanner:

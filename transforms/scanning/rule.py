@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
@@ -97,8 +96,3 @@ class RuleSet:
     def types(self) -> tuple[str, ...]:
         """The types that these rules can report, sorted."""
         return tuple(sorted({rule.type for rule in self.rules}))
-
-    def of_types(self, types: Iterable[str]) -> RuleSet:
-        """The rules that report one of `types`."""
-        wanted = set(types)
-        return RuleSet(tuple(rule for rule in self.rules if rule.type in wanted))

@@ -1,12 +1,5 @@
 """Attention over prefill rows: one place that chooses the path for a platform.
 
-A row holds several prompts; prompts that begin alike share their beginning. Each token has a segment,
-and a parent: the segment of the beginning that it shares with others (its own, if none).
-
-    tokens    a b c | d e | f g | x y z        three prompts: abcde, abcfg, xyz
-    segment   0 0 0   1 1   2 2   3 3 3
-    parent    0 0 0   0 0   0 0   3 3 3        sees: its segment and its parent, up to itself
-
 Paths, which agree within rounding (a test holds them to 2e-5 in float32):
 
     einsum   all scores at once, from `model.layers`: any platform, the reference
@@ -21,17 +14,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from model.config import GemmaConfig
 from model.engine.programs import splash
+from model.engine.programs.rows import PromptRow, RowAttention, sees, visible
 from model.layers import KeyValues, attention
 
 _log = logging.getLogger(__name__)
@@ -41,29 +34,6 @@ Path = Literal["einsum", "blocked", "cudnn", "splash"]
 _TILE = 128
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class PromptRow:
-    """One prefill row; `model.engine.packing.lay_out` makes these.
-
-    Args:
-        tokens: Token ids, 0 in the padding at the end.
-        positions: Places for the rotary embedding: each prompt's own.
-        segment: See the module's drawing; padding has segments of its own.
-        parent: Likewise.
-        begin: First index that each token may see; never falls along the row within a tile's reach.
-        used: How much of the row is not padding.
-    """
-
-    tokens: Int[Array, " length"]
-    positions: Int[Array, " length"]
-    segment: Int[Array, " length"]
-    parent: Int[Array, " length"]
-    begin: Int[Array, " length"]
-    used: Int[Array, ""]
-
-
-RowAttention = Callable[[Array, Array, Array, PromptRow], Array]
 SlotAttention = Callable[..., Array]  # of a query and any number of KeyValues
 
 
@@ -139,19 +109,6 @@ def _in_full_rows(
     return read.reshape(query.shape)
 
 
-def visible(row: PromptRow) -> Bool[Array, "length length"]:
-    """Which token (first axis) sees which."""
-    order = jnp.arange(row.tokens.shape[0])
-    return _sees(row, order, order)
-
-
-def _sees(row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"]) -> Bool[Array, "q k"]:
-    segment = row.segment[keys]
-    own = row.segment[queries][:, None] == segment
-    shared = row.parent[queries][:, None] == segment
-    return (queries[:, None] >= keys) & (own | shared)
-
-
 def _einsum(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
     return attention(query, KeyValues(key=key, value=value, mask=visible(row)[None]))
 
@@ -204,7 +161,7 @@ def _blocked(
         def one_block(block: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             top, total, mixed = carry
             at = block * tile
-            mask = jnp.tile(_sees(row, queries, at + jnp.arange(tile)), (groups, 1))
+            mask = jnp.tile(sees(row, queries, at + jnp.arange(tile)), (groups, 1))
             scores = jnp.einsum("kmd,kpd->kmp", part, _cut(keys, at, tile), preferred_element_type=jnp.float32)
             scores = jnp.where(mask, scores, -jnp.inf)
             new_top = jnp.maximum(top, scores.max(axis=-1))

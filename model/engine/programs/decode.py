@@ -1,16 +1,15 @@
-"""The engine's device programs: prefill, insert, and bursts of decode steps. Pure functions.
+"""What the engine computes: prefill, and bursts of decode steps. Pure functions.
 
 What a slot attends to is split in two, under one softmax: a prompt cache that is only read, and a small generation
 cache of which a column is written per step (`model.engine.programs.caches`).
 
 Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
-input. Cost of a step: all weights once, the slots' prompt and generation caches once. The module is long because the
-slots' state is described beside the steps that change it.
+input. Cost of a step: all weights once, the slots' prompt and generation caches once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,10 +17,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from model.config import GemmaConfig
-from model.engine.programs.attention import PromptRow, RowAttention, SlotAttention
+from model.engine.programs.attention import SlotAttention
 from model.engine.programs.caches import Cache, Caches, PromptCaches, length_of, prompt_masks, readable
 from model.engine.programs.drafting import draft
-from model.engine.programs.sampling import SlotSampling, sample
+from model.engine.programs.rows import PromptRow, RowAttention
+from model.engine.programs.sampling import sample
+from model.engine.programs.slots import Slots
 from model.layers import (
     BlockWeights,
     GemmaWeights,
@@ -36,70 +37,6 @@ from model.layers import (
     rotation,
     unembed,
 )
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class Slots:
-    """What each slot is doing. A request's lines are written whole by `insert`.
-
-    Args:
-        ticket: The scheduler's number of the request.
-        is_active: Whether it decodes.
-        token: The next decode input: the prompt's last token, then each generated one.
-        prompt_length: Positions of the prompt that are cached: the prompt's tokens but the last.
-        generated: Tokens generated so far.
-        limit: Most tokens to generate.
-        stop_ids: Ids that end it; -1 fills up.
-        stopped_by: The stop id that ended it, or -1.
-        logprob_sum: Sum of the generated tokens' log probabilities.
-        tokens: The generated ids, stop id included.
-        history: Prompt and generated ids, for drafts; no columns where there are none.
-        sampling: How it draws.
-        column: Steps taken by all: the ring's next column, before wrapping around.
-    """
-
-    ticket: Int[Array, " slots"]
-    is_active: Bool[Array, " slots"]
-    token: Int[Array, " slots"]
-    prompt_length: Int[Array, " slots"]
-    generated: Int[Array, " slots"]
-    limit: Int[Array, " slots"]
-    stop_ids: Int[Array, "slots max_stop_ids"]
-    stopped_by: Int[Array, " slots"]
-    logprob_sum: Float[Array, " slots"]
-    tokens: Int[Array, "slots max_new_tokens"]
-    history: Int[Array, "slots history"]
-    sampling: SlotSampling
-    column: Int[Array, ""]
-
-
-def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int = 0) -> Slots:
-    """Slots that do nothing."""
-
-    def zeros() -> Array:
-        return jnp.zeros(slots, jnp.int32)
-
-    return Slots(
-        ticket=zeros(),
-        is_active=jnp.zeros(slots, bool),
-        token=zeros(),
-        prompt_length=zeros(),
-        generated=zeros(),
-        limit=zeros(),
-        stop_ids=jnp.full((slots, max_stop_ids), -1, jnp.int32),
-        stopped_by=jnp.full(slots, -1, jnp.int32),
-        logprob_sum=jnp.zeros(slots, jnp.float32),
-        tokens=jnp.zeros((slots, max_new_tokens), jnp.int32),
-        history=jnp.zeros((slots, history), jnp.int32),
-        sampling=SlotSampling(
-            seed=jnp.zeros(slots, jnp.uint32),
-            temperature=jnp.zeros(slots, jnp.float32),
-            top_k=zeros(),
-            top_p=jnp.ones(slots, jnp.float32),
-        ),
-        column=jnp.zeros((), jnp.int32),
-    )
 
 
 def prefill(
@@ -125,16 +62,6 @@ def prefill(
 
     _, caches = over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks)
     return caches
-
-
-def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
-    """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column stays."""
-    written = jax.tree.map(
-        lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, slot, axis=0) if whole.ndim else whole,
-        slots,
-        line,
-    )
-    return replace(written, column=slots.column)
 
 
 def decode_step(

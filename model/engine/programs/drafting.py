@@ -13,14 +13,11 @@ A draft costs little to check (one decode step over all of them) and changes no 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-if TYPE_CHECKING:
-    from model.engine.programs.decode import Slots
+from model.engine.programs.slots import Slots
 
 _LONGEST_MATCH = 3
 

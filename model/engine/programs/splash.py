@@ -2,7 +2,7 @@
 
 The kernel runs an online softmax over blocks of 512 x 512 and skips those in which nothing is visible, so no scores
 ever stand in the chip's main memory. Its mask may be an array made at run time: that of
-`model.engine.programs.attention`, the same for all heads, with the rule of shared beginnings. XLA can't split a kernel
+`model.engine.programs.rows`, the same for all heads, with the rule of shared beginnings. XLA can't split a kernel
 over a mesh by itself, so there each device runs it over its own heads.
 
 For a row of 4,096 tokens on a v5e, 8 heads and 1 key head, the compiler schedules 2,181 instruction bundles for a
@@ -13,14 +13,12 @@ block and head, where the matrix unit alone takes 2,048 cycles; one long prompt 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import jax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
-if TYPE_CHECKING:
-    from model.engine.programs.attention import RowAttention
+from model.engine.programs.rows import RowAttention
 
 BLOCK = 512
 _LANES = 128  # blocks are multiples of it

@@ -74,7 +74,7 @@ def test_exact_gives_the_same_bits_with_bursts_in_a_pipeline(small_model, mixed_
 
 
 def test_exact_gives_the_same_bits_alone_with_a_tpus_attention(small_model, mixed_requests, monkeypatch):
-    monkeypatch.setattr("model.engine.jax_device.slot_attention", lambda platform: slot_attention("tpu"))
+    monkeypatch.setattr("model.engine.programs.compiled.slot_attention", lambda platform: slot_attention("tpu"))
     with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
         together = ask(engine, mixed_requests)
         assert [ask(engine, [request])[0] for request in mixed_requests] == together
@@ -146,10 +146,10 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
     calls = Counter()
     program_of = JaxDevice._program
 
-    def failing(device, key, *args, **kwargs):
-        program = program_of(device, key, *args, **kwargs)
-        calls[key[0]] += 1
-        if key[0] != fails_in or calls[key[0]] != 5:
+    def failing(device, kind, *shape):
+        program = program_of(device, kind, *shape)
+        calls[kind] += 1
+        if kind != fails_in or calls[kind] != 5:
             return program
 
         def fail(*_):
@@ -316,8 +316,9 @@ def test_statistics_are_those_of_what_was_done(small_model, mixed_requests):
     assert stats["floor_share"] == stats["floor_s"] / (stats["busy_s"] - stats["compile_s"]) > 0
 
 
-def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests):
-    with Engine(small_model, options=OPTIONS) as engine:
+@pytest.mark.parametrize("settings", [{}, {"determinism": "exact"}, {"prompt_lookup": "auto"}], ids=str)
+def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests, settings):
+    with Engine(small_model, options=replace(OPTIONS, **settings)) as engine:
         engine.start(warm_up=True)
         before = engine.stats()["compiles"]
         for future in engine.submit(mixed_requests):

@@ -18,7 +18,7 @@ FOLDERS = (ROOT / "tests" / "golden", ROOT.parent / "shared" / "golden")
 @pytest.mark.parametrize("determinism", ["exact", "fast"])
 @pytest.mark.parametrize(("name", "attends_as_on"), [("mqa", "cpu"), ("mha", "cpu"), ("mha", "tpu")])
 def test_greedy_continuations_are_the_golden_ones(name, attends_as_on, determinism, monkeypatch):
-    monkeypatch.setattr("model.engine.jax_device.slot_attention", lambda platform: slot_attention(attends_as_on))
+    monkeypatch.setattr("model.engine.programs.compiled.slot_attention", lambda platform: slot_attention(attends_as_on))
     golden = next((path for folder in FOLDERS if (path := folder / name / "expected.npz").exists()), None)
     if golden is None:
         pytest.skip("the golden numbers are not in this checkout")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from transforms.duplicates import clusters as clusters_module
 from transforms.duplicates.clusters import Clusters
-from transforms.duplicates.signatures import cluster_sizes, find_duplicates, sign
+from transforms.duplicates.signatures import find_duplicates, sign
 
 
 def words(count: int, seed: int) -> list[str]:
@@ -34,7 +35,7 @@ def on_disk(folder, texts: list[str], threshold: float = 0.7, keep: str = "first
 def in_memory(texts: list[str], threshold: float = 0.7, keep: str = "first") -> dict[str, tuple[str, str, float]]:
     signatures = [sign(f"{number:06}", text) for number, text in enumerate(texts)]
     found = find_duplicates(signatures, threshold=threshold, keep=keep)
-    sizes = cluster_sizes(found)
+    sizes = {kept: 1 + count for kept, count in Counter(d.kept for d in found.values()).items()}
     out = {key: (d.kept, d.kind, d.similarity, sizes[d.kept]) for key, d in found.items()}
     return out | {key: (key, "kept", 1.0, size) for key, size in sizes.items()}
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.transforms.fim.documents import read_fim_document
 from transforms.fim.formats import (
     FIM_MODES,
     fim_document,
     fim_prompt,
     fim_stop_ids,
     path_line_text,
-    read_fim_document,
     strip_final_separator,
 )
 
@@ -69,11 +69,6 @@ def test_codegemma_s_control_ids_are_67_to_70(codegemma_tokenizer):
 def test_only_final_separators_are_stripped(small_tokenizer):
     s = small_tokenizer.file_separator
     assert strip_final_separator(small_tokenizer, [s, 10, s, 11, s, s]) == [s, 10, s, 11]
-
-
-def test_ids_of_no_layout_are_refused(small_tokenizer):
-    with pytest.raises(ValueError, match="order"):
-        read_fim_document(small_tokenizer, [small_tokenizer.fim_middle, 10])
 
 
 def test_a_path_that_no_line_can_hold_gives_no_path_line():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.fim.formats import read_fim_document
+from tests.transforms.fim.documents import read_fim_document
 from transforms.fim.training_rows import Example, ExampleRecipe, examples_of, pack, rows_of
 from transforms.rows.row import Row, SourceRef, content_sha256
 

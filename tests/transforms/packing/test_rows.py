@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import ConfigError
-from transforms.fim.formats import read_fim_document
+from tests.transforms.fim.documents import read_fim_document
 from transforms.packing.documents import DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
 from transforms.rows.row import content_sha256

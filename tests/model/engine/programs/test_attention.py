@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from model.engine.packing import lay_out
-from model.engine.programs.attention import _splash, path_for, row_attention, slot_attention, visible
+from model.engine.programs.attention import _splash, path_for, row_attention, slot_attention
+from model.engine.programs.rows import visible
 from model.engine.transfer import prompt_row
 from model.layers import KeyValues, attention, causal_mask
 

@@ -1,0 +1,295 @@
+"""What generating over a corpus needs at least, on each device: for `codemill estimate` and for dry runs.
+
+    rows of the plan -> prompts -> tokens in and out -> floor of time on a device (model.roofline) -> range, cost
+
+The floor is from published peaks: nothing is faster. The range is that floor at shares of it that are assumed, and
+called so. Where a count isn't measured, the line says what was assumed for it. No device, no JAX.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs.errors import DoesNotFit
+from jobs.ledger.commits import read_commits
+from jobs.options.estimate import (
+    ASSUMED_NEW_TOKENS,
+    DEFAULT_MAX_NEW,
+    DEFAULT_MAX_PROMPT,
+    DEFAULT_MODEL,
+    EstimateOptions,
+    device_named,
+    prices_of,
+)
+from jobs.plan.input_paths import expand
+from jobs.plan.inputs import read_inputs
+from jobs.plan.job_file import read_job
+from jobs.plan.units import BYTES_PER_TOKEN, UnitBounds, make_plan, planned_rows, read_plan
+from jobs.storage.folders import OutputFolder
+from model.checkpoint import read_config
+from model.config import PRESETS, GemmaConfig
+from model.errors import ConfigError
+from model.estimates import report as aot_report
+from model.roofline import DEVICES, GIB, Device, Floor, Shape, Storage, Workload, floor_of
+from transforms.rows.columns import ColumnOverrides
+from transforms.work import Unit
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a corpus and a job over it.
+
+    Args:
+        rows: Source rows.
+        units: Of each unit its rows, and the tokens of a row's text on average.
+        job_options: The job's options; empty where only files are known.
+        counts: Sums over finished units; empty where there are none.
+    """
+
+    rows: int
+    units: tuple[tuple[int, float], ...]
+    job_options: Mapping[str, Any]
+    counts: Mapping[str, float]
+
+    def mean_prompt(self, longest: int) -> float:
+        """Tokens of a prompt that holds its row's text, cut to the longest; by units' means."""
+        return sum(rows * min(tokens, longest) for rows, tokens in self.units) / self.rows
+
+
+def estimate(options: EstimateOptions, source: Source) -> list[str]:
+    """The estimate, line by line, at most 80 columns wide."""
+    config, name = _model(options.model or source.job_options.get("model") or DEFAULT_MODEL)
+    work, notes = workload(options, source)
+    lines = [f"model    {name}", *notes, ""]
+    devices = [device_named(one) for one in options.device] or list(DEVICES.values())
+    floors: list[tuple[Shape, Floor]] = []
+    misfits = []
+    for device in devices:
+        shape = _shape(options, config, device, source.job_options)
+        try:
+            floors.append((shape, floor_of(work, shape, device, chips=options.chips, slots=options.slots)))
+        except ConfigError as error:
+            misfits.append((device, str(error)))
+    if not floors:
+        raise DoesNotFit(misfits[0][1], "lower --slots or --max_prompt_tokens, or raise --chips")
+    lines += table([floor for _, floor in floors], options.efficiency, prices_of(options.price_per_hour))
+    for device, fault in misfits:
+        lines += _wrapped(f"{device.title}: {fault}")
+    lines += ["", *_legend(options, floors)]
+    if options.compile:
+        lines += ["", *(line for shape, floor in floors for line in _compiled(shape, floor, work))]
+    return lines
+
+
+# --- how much work -----------------------------------------------------------------------------------
+
+
+def read_job_source(output: str) -> Source:
+    """A job's plan, options, and the counts of its finished units.
+
+    Raises:
+        ConfigError: There is no job, or it runs no model.
+    """
+    folder = OutputFolder(output)
+    job = read_job(folder)
+    if job is None:
+        raise ConfigError(f"{output} is no job's output: it has no _job/job.json; give --input for files")
+    if "max_prompt_tokens" not in job.options:
+        raise ConfigError(f"{output} is of the job {job.job}, which generates nothing; give --input for files")
+    counts: Counter[str] = Counter()
+    for commit in read_commits(folder.job):
+        if commit.status == "done":
+            counts.update({name: commit.counts.get(name, 0) for name in ("targets", "tokens_in", "tokens_out")})
+            counts["rows_in"] += commit.rows_in
+    return source_of(read_plan(folder.job), job.options, counts)
+
+
+def read_input_source(options: EstimateOptions) -> Source:
+    """What the footers of the input files say. Raises ConfigError where they say nothing."""
+    inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
+    plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())
+    return source_of(plan.units, {}, {})
+
+
+def source_of(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Mapping[str, float]) -> Source:
+    """What a plan's units and the counts of rows that are done say. Raises ConfigError where there are no rows."""
+    # A unit's bytes are those of its whole range, of which a retried unit takes some rows only.
+    cut = tuple(
+        (planned_rows(unit), unit.num_bytes / unit.row_count / BYTES_PER_TOKEN) for unit in units if unit.row_count
+    )
+    rows = sum(count for count, _ in cut)
+    if not rows:
+        raise ConfigError("the plan has no rows: there is nothing to estimate")
+    return Source(rows, cut, job_options, counts)
+
+
+def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[str]]:
+    """The work, and lines that say where its figures come from."""
+    job, counts = source.job_options, source.counts
+    longest = options.max_prompt_tokens or job.get("max_prompt_tokens") or DEFAULT_MAX_PROMPT
+    most_new = options.max_new_tokens or job.get("max_new_tokens") or DEFAULT_MAX_NEW
+    samples = job.get("samples", 1)
+    asked = counts.get("targets", 0) * samples
+
+    def settle(given: float | None, total: str, over: float, otherwise: float, why: str) -> tuple[float, str]:
+        """A mean and where it comes from: the user, the finished units, or an assumption."""
+        if given is not None:
+            return given, "as given"
+        measured = asked if total == "asked" else counts.get(total, 0)
+        if measured and over:
+            return measured / over, f"measured on {counts['rows_in']:,} rows"
+        return otherwise, why
+
+    each_row = float(samples * job.get("spans_per_file", 1))
+    by_bytes = max(1.0, source.mean_prompt(longest))
+    assumed_new = float(min(ASSUMED_NEW_TOKENS, most_new))
+    per_row, why_rows = settle(options.prompts_per_row, "asked", counts.get("rows_in", 0), each_row, "assumed")
+    prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "by the rows' bytes")
+    new, why_new = settle(options.new_tokens, "tokens_out", asked, assumed_new, "assumed")
+    try:
+        work = Workload(
+            requests=max(1, round(source.rows * per_row)),
+            prompt_tokens=prompt,
+            new_tokens=new,
+            max_prompt_tokens=longest,
+            max_new_tokens=most_new,
+        )
+    except ConfigError as error:
+        raise DoesNotFit(str(error), "raise --max_prompt_tokens or --max_new_tokens") from None
+    return work, [
+        f"rows     {source.rows:,}",
+        f"prompts  {work.requests:,}: {per_row:,.2f} a row, {why_rows}",
+        f"in       {work.requests * prompt:,.0f} tokens: {prompt:,.0f} a prompt, {why_prompt}",
+        f"out      {work.requests * new:,.0f} tokens: {new:,.0f} a prompt, {why_new}",
+        f"slots    hold {longest:,} + {most_new:,} tokens each",
+    ]
+
+
+def _model(name: str) -> tuple[GemmaConfig, str]:
+    if name in PRESETS:
+        config = PRESETS[name]
+    else:
+        config = read_config(name)
+    return config, f"{name}, {config.num_parameters / 1e9:,.2f} billion parameters"
+
+
+def _shape(options: EstimateOptions, config: GemmaConfig, device: Device, job: Mapping[str, Any]) -> Shape:
+    def stored(given: Storage | Literal["auto"], of_job: str) -> Storage:
+        if given != "auto":
+            return given
+        return "int8" if job.get(of_job) == "int8" else device.compute
+
+    return Shape(config=config, weights=stored(options.weights, "weights"), cache=stored(options.cache, "prompt_cache"))
+
+
+# --- what is printed ---------------------------------------------------------------------------------
+
+
+def table(floors: Sequence[Floor], efficiency: Sequence[float], prices: Mapping[str, float]) -> list[str]:
+    """One line a device; cost columns only where a price is known."""
+    low, high = efficiency
+    has_price = any(floor.device.name in prices for floor in floors)
+    heads = ["device", "chips", "slots", "steps", "floor, h", f"at {high:.0%}..{low:.0%}, h"]
+    heads += ["cost"] if has_price else []
+    rows = [heads]
+    for floor in floors:
+        hours = floor.wall_s / 3600
+        row = [floor.device.title, f"{floor.chips}", f"{floor.slots:,}", _count(floor.steps), _number(hours)]
+        row.append(f"{_number(hours / high)}..{_number(hours / low)}")
+        if has_price and floor.device.name in prices:
+            cost = floor.chip_hours * prices[floor.device.name]
+            row.append(f"{_number(cost / high)}..{_number(cost / low)}")
+        elif has_price:
+            row.append("-")
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _number(value: float) -> str:
+    """Three digits that count, without exponents: 0.00123, 1.23, 12.3, 1,234, 1.23M."""
+    if value >= 1e6:
+        return f"{value / 1e6:,.{2 if value < 1e7 else 1 if value < 1e8 else 0}f}M"
+    if value >= 100:
+        return f"{value:,.0f}"
+    for digits in (1, 2, 3, 4, 5):
+        if value >= 10 ** (2 - digits):
+            return f"{value:.{digits}f}"
+    return "0.0000" if value == 0 else f"{value:.6f}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value < 1_000_000 else _number(value)
+
+
+def _legend(options: EstimateOptions, floors: Sequence[tuple[Shape, Floor]]) -> list[str]:
+    low, high = options.efficiency
+    stored: dict[str, Shape] = {shape.weights + shape.cache: shape for shape, _ in floors}
+    lines = []
+    for shape in stored.values():
+        weights = f"{shape.weights} weights {shape.weight_bytes / GIB:,.2f} GiB"
+        lines.append(f"{weights}, {shape.cache} cache {shape.cache_bytes_per_token / 1024:,.1f} KiB a token")
+    lines += _wrapped(
+        "The floor is what published peaks allow: no program is faster, and this isn't one. "
+        f"{high:.0%} and {low:.0%} of its speed are assumptions, not measurements. "
+        "Hours are of one group of chips that holds one model; more groups share them at the same cost. "
+        "Slots are the most that fit, or --slots; a job takes fewer unless its own --slots says so."
+    )
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 80, subsequent_indent="  ")
+
+
+# --- what the compiler says --------------------------------------------------------------------------
+
+_TOPOLOGIES = {
+    "v5e": {1: "v5e:1x1x1", 4: "v5e:2x2", 8: "v5e:2x4"},
+    "v6e": {1: "v6e:1x1", 4: "v6e:2x2", 8: "v6e:2x4"},
+    "v5p": {1: "v5p:1x1x1", 4: "v5p:2x2x1"},
+}
+
+
+def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
+    """Whether libtpu's compiler agrees that the slots fit; nothing for devices that aren't TPUs."""
+
+    device = floor.device
+    if device.name not in _TOPOLOGIES:
+        return []
+    preset = next((name for name, config in PRESETS.items() if config == shape.config), None)
+    topology = _TOPOLOGIES[device.name].get(floor.chips)
+    if preset is None or topology is None or shape.cache != "bfloat16" or shape.weights == "float32":
+        return _wrapped(
+            f"{device.title}: not compiled: only presets in bfloat16 or int8 weights on 1, 4 or 8 chips are"
+        )
+    buckets = (*(length for length in (512, 1024) if length < work.max_prompt_tokens), work.max_prompt_tokens)
+    target = aot_report.Target(
+        preset=preset,
+        topology=topology,
+        slots=floor.slots,
+        prompt_buckets=buckets,
+        max_new_tokens=work.max_new_tokens,
+        weights=shape.weights,
+    )
+    try:
+        report = aot_report.report_in_subprocess(target)
+    except ConfigError as error:
+        return _wrapped(f"{device.title}: {error}")
+    burst = report.programs["burst"]
+    fits = "fits" if report.peak_bytes <= device.memory_bytes else "does NOT fit"
+    return _wrapped(
+        f"{device.title}: libtpu {report.versions['libtpu']} compiles {floor.slots} slots: "
+        f"{report.peak_bytes / GIB:.2f} of {device.memory_bytes / GIB:.2f} GiB a chip, which {fits}; "
+        f"{burst.step_cycles:,} estimated cycles a greedy step"
+    )

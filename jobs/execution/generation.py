@@ -1,0 +1,87 @@
+"""From a generating job's options to its work: what infill, docstring and the other model jobs share."""
+
+from __future__ import annotations
+
+import model
+from jobs.options import GeneratingOptions
+from model.checkpoint import read_config
+from model.engine.settings import EngineSpec
+from model.errors import ConfigError
+from transforms.generation.work import GenerationWork, filter_version
+from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.scanning import ContentFilter
+from transforms.tasks.base import Task
+
+
+def generation_work(
+    options: GeneratingOptions,
+    task: Task,
+    *,
+    nest: bool = False,
+    distinct: bool = False,
+    rejected_answers: bool = False,
+) -> GenerationWork:
+    """Makes the work that runs `task` over a corpus.
+
+    Args:
+        options: The job's.
+        task: What to ask the model.
+        nest: Whether a file becomes one row.
+        distinct: Whether answers that repeat each other are kept once.
+        rejected_answers: Whether rejected targets keep what the model wrote.
+
+    Raises:
+        ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
+    """
+    longest, context = options.max_prompt_tokens + options.max_new_tokens, read_config(options.model).context_length
+    if longest > context:
+        raise ConfigError(
+            f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
+            f"{longest} tokens, the model's context has {context}; lower one of them"
+        )
+    content_filter = content_filter_of(options)
+    version = version_of_filters(options, content_filter)
+    if options.policy_version and options.policy_version != version:
+        raise ConfigError(
+            f"--policy {options.policy} or --known_text changed while the job ran; restore it, or begin a new --output"
+        )
+    return GenerationWork(
+        task=task,
+        engine=options.part(EngineSpec),
+        columns=ColumnOverrides(
+            content=options.content_column,
+            path=options.path_column,
+            repo_name=options.repo_column,
+            language=options.language_column,
+        ),
+        limits=RowLimits(max_content_bytes=int(options.max_content_mb * 1_000_000)),
+        checkpoint_sha256=model.checkpoint_hash(options.model),
+        content_filter=content_filter,
+        row_workers=options.pool_processes(),
+        samples=options.samples,
+        keep=options.keep,
+        nest=nest,
+        distinct=distinct,
+        rejected_answers=rejected_answers,
+        known_text=options.known_text or "",
+    )
+
+
+def version_of_filters(options: GeneratingOptions, content_filter: ContentFilter | None) -> str:
+    """What filters inputs and outputs, in one word; "" for nothing."""
+    version = filter_version(content_filter, options.known_text or "")
+    return "" if version == "none" else version
+
+
+def content_filter_of(options: GeneratingOptions) -> ContentFilter | None:
+    """What filters inputs and outputs; None for nothing."""
+    return None if options.policy == "none" else ContentFilter(options.policy)
+
+
+def wants_chat(model_path: str) -> bool:
+    """Whether a model is an instruction model, by its config.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    return read_config(model_path).is_instruction_tuned

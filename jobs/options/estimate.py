@@ -1,0 +1,100 @@
+"""The options of `codemill estimate`, which a dry run takes as they stand. Imports neither Beam nor JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jobs.options.fields import OptionSet, option
+from model.config import PRESETS
+from model.errors import ConfigError
+from model.roofline import DEVICES, Device
+
+DEFAULT_MODEL = "codegemma-2b"
+DEFAULT_MAX_PROMPT, DEFAULT_MAX_NEW = 2048, 256
+# Middles and documentation are mostly a few lines; a job's finished units tell better.
+ASSUMED_NEW_TOKENS = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateOptions(OptionSet):
+    """Say what generating over a corpus needs at least: slots, tokens, hours and cost by device. Runs nothing."""
+
+    path: str | None = option(
+        None,
+        help="A generating job's output, begun or finished: its plan is counted.",
+        positional=True,
+        metavar="OUT",
+        is_path=True,
+    )
+    input: tuple[str, ...] = option((), help="Or Parquet files, folders and globs.", metavar="GLOB", is_path=True)
+    content_column: str | None = option(None, help="With --input: column of the file's text; found by itself.")
+    model: str | None = option(
+        None,
+        help=f"A preset ({', '.join(PRESETS)}), a checkpoint, or embedded; the job's own if left out.",
+        is_path=True,
+    )
+    device: tuple[str, ...] = option((), help=f"Which devices: {', '.join(DEVICES)}; all if left out.", metavar="NAME")
+    chips: int | None = option(None, help="Chips that hold one model; the fewest that do if left out.", minimum=1)
+    slots: int | None = option(None, help="Requests decoded at once; the most that fit if left out.", minimum=1)
+    weights: Literal["auto", "bfloat16", "int8", "float32"] = option(
+        "auto", help="How weights are stored; auto: as the job's own option, else bfloat16, on a CPU float32."
+    )
+    cache: Literal["auto", "bfloat16", "int8", "float32"] = option("auto", help="How keys and values are; likewise.")
+    prompts_per_row: float | None = option(
+        None, help="Prompts made of a row; measured by finished units, else 1.", minimum=1e-9, metavar="PROMPTS"
+    )
+    prompt_tokens: float | None = option(
+        None, help="Mean tokens of a prompt; measured, else by the rows' bytes.", minimum=1
+    )
+    new_tokens: float | None = option(
+        None, help=f"Mean tokens generated for a prompt; measured, else {ASSUMED_NEW_TOKENS}.", minimum=1
+    )
+    max_prompt_tokens: int | None = option(
+        None, help=f"Longest prompt; the job's, else {DEFAULT_MAX_PROMPT}.", minimum=1, metavar="TOKENS"
+    )
+    max_new_tokens: int | None = option(
+        None, help=f"Longest completion; the job's, else {DEFAULT_MAX_NEW}.", minimum=1, metavar="TOKENS"
+    )
+    price_per_hour: tuple[str, ...] = option(
+        (), help="Price of a chip's hour: one number for all devices, or as in v5e=1.20 h100=3.", metavar="PRICE"
+    )
+    efficiency: tuple[float, ...] = option(
+        (0.25, 0.6), help="Two shares of the floor's speed that are assumed to be reached.", metavar="SHARE"
+    )
+    compile: bool = option(False, help="Compile for each TPU with libtpu, if installed, to hold the slots to it.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.path is None) == (not self.input):
+            raise ConfigError("give either a job's output or --input")
+        for name in self.device:
+            device_named(name)
+        if len(self.efficiency) != 2 or not 0 < self.efficiency[0] <= self.efficiency[1] <= 1:
+            shown = " ".join(map(str, self.efficiency))
+            raise ConfigError(f"--efficiency is {shown}; it takes two shares above 0 and up to 1, the lower first")
+        prices_of(self.price_per_hour)
+
+
+def device_named(name: str) -> Device:
+    """A device by its name. Raises ConfigError."""
+    if name not in DEVICES:
+        raise ConfigError(f"--device {name} is not known; there are {', '.join(DEVICES)}")
+    return DEVICES[name]
+
+
+def prices_of(words: Sequence[str]) -> dict[str, float]:
+    """Prices of a chip's hour by device. Raises ConfigError."""
+    prices: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.rpartition("=")
+        try:
+            price = float(number)
+        except ValueError:
+            price = -1.0
+        if not 0 <= price < float("inf"):
+            raise ConfigError(f"--price_per_hour {word}: expected a number, or a device and a number as in v5e=1.20")
+        for device in (device_named(name).name,) if name else DEVICES:
+            prices[device] = price
+    return prices

@@ -1,0 +1,251 @@
+"""The engine's programs: which there are, what each is compiled from, and which arguments it replaces.
+
+    key                        what it does                                        replaces
+    ("prefill", length)        keys and values of one row of prompts               nothing
+    ("insert", window)         copies a prompt from its row into a slot            prompt chunks, slots
+    ("burst", window, drafts)  decode steps that read prompts up to the window     generation cache, slots
+    ("realign", to_ring)       moves the generation cache's columns                nothing
+
+A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. This is the one list: the
+device compiles from it what it runs, and `model.estimates.aot` what it estimates for chips that aren't there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from model.config import GemmaConfig
+from model.engine.options import ResolvedOptions
+from model.engine.placement import Placement, make_placed, placed_shapes, shardings_of
+from model.engine.programs import decode
+from model.engine.programs.attention import Path, row_attention, slot_attention
+from model.engine.programs.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
+from model.engine.programs.matmul import few_rows_product
+from model.engine.programs.rows import PromptRow
+from model.engine.programs.slots import Slots, empty_slots, insert_request
+from model.layers import BlockWeights, GemmaWeights, linear
+
+ProgramKey = tuple[Any, ...]
+
+
+class EngineArrays(NamedTuple):
+    """What the programs hand on to each other: arrays, or their shapes with shardings.
+
+    Args:
+        prompts: The prompt cache's chunks.
+        generations: The generation cache.
+        slots: What each slot is doing.
+    """
+
+    prompts: tuple[PromptCaches, ...]
+    generations: Caches
+    slots: Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What one program is compiled from.
+
+    Args:
+        function: What it computes.
+        args: Shapes with shardings of what it takes.
+        out: Shardings of what it returns, which the next program takes as they are.
+        donated: Which arguments it replaces.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    out: Any
+    donated: tuple[int, ...] = ()
+
+    def lower(self) -> jax.stages.Lowered:
+        """The program, ready to compile."""
+        return jax.jit(self.function, donate_argnums=self.donated, out_shardings=self.out).lower(*self.args)
+
+
+@dataclass(frozen=True)
+class EnginePrograms:
+    """The programs for one model, in one set of shapes, on one kind of device.
+
+    Args:
+        weights: Shapes with shardings of the weights, in their final types.
+        config: The model's shapes.
+        options: The engine's.
+        slots: Requests decoded at once; fewer than the options say where memory didn't suffice.
+        platform: `cpu`, `gpu` or `tpu`.
+        path: How prefill attends.
+        placement: Where arrays lie.
+    """
+
+    weights: GemmaWeights
+    config: GemmaConfig
+    options: ResolvedOptions
+    slots: int
+    platform: str
+    path: Path
+    placement: Placement
+
+    def every_key(self) -> list[ProgramKey]:
+        """Every program that any request can need."""
+        found: dict[ProgramKey, None] = {}
+        for window in map(self.window, self.options.prompt_buckets):
+            found["insert", window] = None
+            if self.options.prompt_lookup != "always" or self._is_exact:
+                found["burst", window, False] = None
+            if self.options.may_draft():
+                found["burst", window, True] = None
+        if self.options.may_draft() and self.options.prompt_lookup != "always":  # bursts of either kind take turns
+            found |= dict.fromkeys([("realign", True), ("realign", False)])
+        return [*found, *(("prefill", length) for length in self.options.row_lengths())]
+
+    def program(self, key: ProgramKey) -> Program:
+        """What the program of a key is compiled from."""
+        of_kind: dict[str, Callable[..., Program]] = {
+            "prefill": self._prefill,
+            "insert": self._insert,
+            "burst": self._burst,
+            "realign": self._realign,
+        }
+        kind, *shape = key
+        return of_kind[kind](*shape)
+
+    def allocate(self) -> EngineArrays:
+        """The arrays, empty, made where they belong."""
+        return self._arrays(make_placed)
+
+    def shapes(self) -> EngineArrays:
+        """The shapes and shardings of what `allocate` makes."""
+        return self._arrays(placed_shapes)
+
+    def window(self, length: int) -> int:
+        """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
+        return next(end for end in self._chunk_ends if end >= length)
+
+    def chunks(self, prompts: tuple[PromptCaches, ...], window: int) -> tuple[PromptCaches, ...]:
+        """The prompt cache's chunks up to a window."""
+        return prompts[: self._chunk_ends.index(window) + 1]
+
+    def writes_ring(self, *, drafts: bool) -> bool:
+        """Whether a burst writes the generation cache as a ring (`model.engine.programs.caches`)."""
+        return not self._is_exact and not drafts
+
+    @property
+    def _is_exact(self) -> bool:
+        return self.options.determinism == "exact"
+
+    @property
+    def _chunk_ends(self) -> tuple[int, ...]:
+        # Exact mode always reads the whole cache: one chunk, one shape.
+        return self.options.prompt_buckets[-1:] if self._is_exact else self.options.prompt_buckets
+
+    @property
+    def _dtype(self) -> Any:
+        return jnp.dtype(self.options.dtype)
+
+    # --- arrays ---
+
+    def _arrays(self, made: Callable[[Callable[[], Any], Callable[[Any], Any]], Any]) -> EngineArrays:
+        lengths = [end - begin for begin, end in itertools.pairwise((0, *self._chunk_ends))]
+        generations = partial(self._caches, self.slots, self.options.generation_length())
+        return EngineArrays(
+            prompts=tuple(made(partial(self._prompt_chunk, length), self.placement.of_caches) for length in lengths),
+            generations=made(generations, self.placement.of_caches),
+            slots=made(partial(self._slots, self.slots), self.placement.of_state),
+        )
+
+    def _caches(self, slots: int, length: int) -> Caches:
+        return empty_caches(self.config, slots, length, self._dtype, stacked=self._is_stacked)
+
+    def _prompt_chunk(self, length: int) -> PromptCaches:
+        int8 = self.options.prompt_cache == "int8"
+        return empty_prompt_caches(self.config, self.slots, length, self._dtype, stacked=self._is_stacked, int8=int8)
+
+    def _slots(self, slots: int) -> Slots:
+        options = self.options
+        return empty_slots(slots, options.max_new_tokens, options.max_stop_ids, options.history_length())
+
+    @property
+    def _is_stacked(self) -> bool:
+        return isinstance(self.weights.blocks, BlockWeights)
+
+    def _staged(self) -> Caches:
+        return placed_shapes(partial(self._caches, 1, self.options.staged_length()), self.placement.of_caches)
+
+    def _numbers(self, *shape: int) -> Any:
+        return placed_shapes(lambda: jnp.zeros(shape, jnp.int32), self.placement.of_state)
+
+    # --- programs ---
+
+    def _prefill(self, length: int) -> Program:
+        def prefill(weights: GemmaWeights, row: PromptRow) -> Caches:
+            return decode.prefill(
+                weights,
+                row,
+                self.config,
+                self._dtype,
+                attend_row=row_attention(self.path, self.placement.mesh),
+                staged_length=self.options.staged_length(),
+            )
+
+        ids = self._numbers(length)
+        row = PromptRow(tokens=ids, positions=ids, segment=ids, parent=ids, begin=ids, used=self._numbers())
+        return Program(prefill, (self.weights, row), out=shardings_of(self._staged()))
+
+    def _insert(self, window: int) -> Program:
+        def insert(
+            prompts: tuple[PromptCaches, ...],
+            slots: Slots,
+            row: Caches,
+            line: Slots,
+            slot: Int[Array, ""],
+            place: Int[Array, " 3"],
+        ) -> tuple[tuple[PromptCaches, ...], Slots]:
+            return insert_prompt(prompts, row, slot, place), insert_request(slots, line, slot)
+
+        prompts, _, slots = self.shapes()
+        line = placed_shapes(partial(self._slots, 1), self.placement.of_state)
+        replaced = (self.chunks(prompts, window), slots)
+        args = (*replaced, self._staged(), line, self._numbers(), self._numbers(3))
+        return Program(insert, args, out=shardings_of(replaced), donated=(0, 1))
+
+    def _burst(self, window: int, drafts: bool) -> Program:
+        def burst(
+            weights: GemmaWeights,
+            prompts: tuple[PromptCaches, ...],
+            generations: Caches,
+            slots: Slots,
+            leave_after: Int[Array, ""],
+        ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
+            return decode.burst(
+                weights,
+                prompts,
+                generations,
+                slots,
+                leave_after,
+                self.config,
+                self._dtype,
+                attend_slots=slot_attention(self.platform),
+                multiply=linear if self._is_exact else few_rows_product(self.platform),
+                max_steps=self.options.burst_steps,
+                is_ring=self.writes_ring(drafts=drafts),
+                num_drafts=self.options.draft_tokens if drafts else 0,
+            )
+
+        prompts, generations, slots = self.shapes()
+        args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers())
+        return Program(burst, args, out=(*shardings_of((generations, slots)), self.placement.whole), donated=(2, 3))
+
+    def _realign(self, to_ring: bool) -> Program:
+        def move(generations: Caches, slots: Slots) -> Caches:
+            return realign(generations, slots.column, slots.generated, to_ring=to_ring)
+
+        _, generations, slots = self.shapes()
+        return Program(move, (generations, slots), out=shardings_of(generations))

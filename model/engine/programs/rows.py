@@ -1,0 +1,60 @@
+"""A prefill row: several prompts in one sequence, and which token sees which.
+
+Prompts that begin alike share their beginning. Each token has a segment, and a parent: the segment of the beginning
+that it shares with others (its own, if none).
+
+    tokens    a b c | d e | f g | x y z        three prompts: abcde, abcfg, xyz
+    segment   0 0 0   1 1   2 2   3 3 3
+    parent    0 0 0   0 0   0 0   3 3 3        sees: its segment and its parent, up to itself
+
+`model.engine.packing.lay_out` decides what stands in a row, `model.engine.programs.attention` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class PromptRow:
+    """The arrays of one prefill row.
+
+    Args:
+        tokens: Token ids, 0 in the padding at the end.
+        positions: Places for the rotary embedding: each prompt's own.
+        segment: See the module's drawing; padding has segments of its own.
+        parent: Likewise.
+        begin: First index that each token may see; never falls along the row within a tile's reach.
+        used: How much of the row is not padding.
+    """
+
+    tokens: Int[Array, " length"]
+    positions: Int[Array, " length"]
+    segment: Int[Array, " length"]
+    parent: Int[Array, " length"]
+    begin: Int[Array, " length"]
+    used: Int[Array, ""]
+
+
+# (query, key, value, row) -> what was read
+RowAttention = Callable[[Array, Array, Array, PromptRow], Array]
+
+
+def visible(row: PromptRow) -> Bool[Array, "length length"]:
+    """Which token (first axis) sees which."""
+    order = jnp.arange(row.tokens.shape[0])
+    return sees(row, order, order)
+
+
+def sees(row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"]) -> Bool[Array, "q k"]:
+    """Which of some tokens (first axis) sees which of others, both by their index in the row."""
+    segment = row.segment[keys]
+    own = row.segment[queries][:, None] == segment
+    shared = row.parent[queries][:, None] == segment
+    return (queries[:, None] >= keys) & (own | shared)

@@ -1,0 +1,85 @@
+"""What the engine's slots are doing: one array for each fact, with a line a slot. Pure functions on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from model.engine.programs.sampling import SlotSampling
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """What each slot is doing. A request's lines are written whole by `insert`.
+
+    Args:
+        ticket: The scheduler's number of the request.
+        is_active: Whether it decodes.
+        token: The next decode input: the prompt's last token, then each generated one.
+        prompt_length: Positions of the prompt that are cached: the prompt's tokens but the last.
+        generated: Tokens generated so far.
+        limit: Most tokens to generate.
+        stop_ids: Ids that end it; -1 fills up.
+        stopped_by: The stop id that ended it, or -1.
+        logprob_sum: Sum of the generated tokens' log probabilities.
+        tokens: The generated ids, stop id included.
+        history: Prompt and generated ids, for drafts; no columns where there are none.
+        sampling: How it draws.
+        column: Steps taken by all: the ring's next column, before wrapping around.
+    """
+
+    ticket: Int[Array, " slots"]
+    is_active: Bool[Array, " slots"]
+    token: Int[Array, " slots"]
+    prompt_length: Int[Array, " slots"]
+    generated: Int[Array, " slots"]
+    limit: Int[Array, " slots"]
+    stop_ids: Int[Array, "slots max_stop_ids"]
+    stopped_by: Int[Array, " slots"]
+    logprob_sum: Float[Array, " slots"]
+    tokens: Int[Array, "slots max_new_tokens"]
+    history: Int[Array, "slots history"]
+    sampling: SlotSampling
+    column: Int[Array, ""]
+
+
+def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int = 0) -> Slots:
+    """Slots that do nothing."""
+
+    def zeros() -> Array:
+        return jnp.zeros(slots, jnp.int32)
+
+    return Slots(
+        ticket=zeros(),
+        is_active=jnp.zeros(slots, bool),
+        token=zeros(),
+        prompt_length=zeros(),
+        generated=zeros(),
+        limit=zeros(),
+        stop_ids=jnp.full((slots, max_stop_ids), -1, jnp.int32),
+        stopped_by=jnp.full(slots, -1, jnp.int32),
+        logprob_sum=jnp.zeros(slots, jnp.float32),
+        tokens=jnp.zeros((slots, max_new_tokens), jnp.int32),
+        history=jnp.zeros((slots, history), jnp.int32),
+        sampling=SlotSampling(
+            seed=jnp.zeros(slots, jnp.uint32),
+            temperature=jnp.zeros(slots, jnp.float32),
+            top_k=zeros(),
+            top_p=jnp.ones(slots, jnp.float32),
+        ),
+        column=jnp.zeros((), jnp.int32),
+    )
+
+
+def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
+    """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column stays."""
+    written = jax.tree.map(
+        lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, slot, axis=0) if whole.ndim else whole,
+        slots,
+        line,
+    )
+    return replace(written, column=slots.column)
