@@ -26,20 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(AnnotateSettings, AnswerOptions, GeneratingOptions):
-    """Ask a chat model a question of your own about files, classes and functions."""
+    """Ask a chat model a custom question about files, classes and functions."""
 
     task: str = option(
-        help="A task file, or a shipped task: "
+        help="Task file, or a built-in task: "
         "explain, review, unit-tests, exercise, translate, question-answer, grammar.",
         is_path=True,
     )
-    set: tuple[str, ...] = option(
-        (), help="Values of the task's params, as in to_language=rust.", metavar="PARAM=VALUE"
-    )
-    any_model: bool = option(False, help="Ask a base model in chat form as well, which it wasn't trained for.")
+    set: tuple[str, ...] = option((), help="Values of the task's params, e.g. to_language=rust.", metavar="PARAM=VALUE")
+    any_model: bool = option(False, help="Allow a base model, although it was not trained for chat prompts.")
     task_sha256: str = option(
         "",
-        help="Hash of the task as it is read; filled in, so that a resumed job refuses a changed task file.",
+        help="Internal: hash of the task as read, so that a resumed job refuses a changed task file.",
         internal=True,
     )
 
@@ -57,8 +55,8 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     spec = _load(o)
     if not (o.any_model or wants_chat(o.model)):
         raise ConfigError(
-            f"--model {o.model} is a base model and annotate asks in chat form; "
-            "give an instruction model (codegemma-7b-it), or --any_model to try"
+            f"--model {o.model} is a base model, but annotate uses chat prompts; "
+            "use an instruction-tuned model (codegemma-7b-it), or --any_model to try anyway"
         )
     task = AnnotateTask(tokenizer=o.model, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
     return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
@@ -79,11 +77,13 @@ def _load(options: Options) -> AnnotationSpec:
     for word in options.set:
         name, separator, value = word.partition("=")
         if not separator:
-            raise ConfigError(f"--set {word}: expected PARAM=VALUE, as in to_language=rust")
+            raise ConfigError(f"--set {word}: expected PARAM=VALUE, e.g. to_language=rust")
         params[name] = value
     spec = load_annotation(options.task, params)
     if options.task_sha256 and options.task_sha256 != _hash(spec):
-        raise ConfigError(f"--task {options.task} changed while the job ran; restore it, or begin a new --output")
+        raise ConfigError(
+            f"--task {options.task} changed while the job was running; restore it, or start a new --output"
+        )
     return spec
 
 

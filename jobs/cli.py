@@ -99,12 +99,12 @@ def _help() -> str:
         [
             "usage: codemill JOB [--FLAG VALUE...] [-- BEAM_FLAGS]",
             "",
-            "Batch jobs that turn source code into datasets one can trust.",
+            "Batch jobs that turn source code into trustworthy datasets.",
             "",
             "jobs:",
             *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
-            "codemill JOB --help lists a job's flags. Exit codes: 0 done, 1 a bug, 2 a mistake in the command or",
+            "codemill JOB --help lists a job's flags. Exit codes: 0 success, 1 a bug, 2 an error in the command or",
             "its input, 3 finished with failed units.",
         ]
     )

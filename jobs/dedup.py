@@ -29,20 +29,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(CommonOptions):
-    """Leave out exact and near duplicates of a corpus's files, or of generated middles."""
+    """Remove exact and near duplicates among the files of a corpus, or among generated middles."""
 
     threshold: float = option(
         0.7,
-        help="Least Jaccard similarity, of 5-grams of tokens, at which two texts are duplicates.",
+        help="Minimum Jaccard similarity of token 5-grams at which two texts count as duplicates.",
         minimum=0.1,
         maximum=1,
     )
-    keep: Literal["first", "longest"] = option("first", help="Which row of a cluster stays: the first, or the longest.")
+    keep: Literal["first", "longest"] = option(
+        "first", help="Which row of a cluster to keep: the first or the longest."
+    )
     text_column: str | None = option(
-        None, help="Column of the texts that are compared, such as generated_middle; the content if not given."
+        None, help="Column with the texts to compare, e.g. generated_middle; default: the content column."
     )
     min_tokens: int = option(
-        0, help="Rows whose text has fewer tokens all stay: short middles are alike by nature.", minimum=0
+        0, help="Keep all rows whose text has fewer tokens, since short texts are often similar by chance.", minimum=0
     )
 
 
@@ -86,10 +88,12 @@ class DedupWork:
         name = self.options.text_column
         if name is not None:
             if name not in input_schema.names:
-                raise ConfigError(f"--text_column {name}: the input has {', '.join(input_schema.names)}")
+                raise ConfigError(
+                    f"--text_column {name}: no such column; the input has {', '.join(input_schema.names)}"
+                )
             kind = input_schema.field(name).type
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-                raise ConfigError(f"--text_column {name} is {kind}; it must be text")
+                raise ConfigError(f"--text_column {name} has type {kind}; it must be text")
         return output_schema(input_schema, resolve_columns(input_schema, self._overrides()), _result_fields())
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:

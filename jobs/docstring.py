@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class Options(DocstringSettings, PromptOptions, AnswerOptions, GeneratingOptions):
     """Document functions, methods, classes and modules, and verify what the model wrote against their code."""
 
-    nest: bool = option(False, help="One row a file, with content_documented and the list of what was written.")
+    nest: bool = option(
+        False, help="One row per file, with content_documented and a list of the generated documentation."
+    )
 
 
 def build_work(options: Mapping[str, Any]) -> GenerationWork:
@@ -38,7 +40,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
     o = from_all_options(Options, options)
     if o.nest and o.keep > 1:
-        raise ConfigError(f"--keep {o.keep} with --nest: a definition has one documentation; give --keep 1")
+        raise ConfigError(f"--keep {o.keep} with --nest: a definition can have only one docstring; use --keep 1")
     task = DocstringTask(
         tokenizer=o.model,
         is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model)),

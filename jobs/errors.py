@@ -50,7 +50,7 @@ class ReportedBug(Exception):
 class LedgerBroken(ReportedBug):
     """A sum is off: rows or targets were lost or counted twice. Never to be published."""
 
-    headline = "the ledgers don't add up, so nothing is published (this is a bug)"
+    headline = "the counts don't add up, so nothing is published (this is a bug)"
 
 
 class IncompleteJob(ReportedBug):
@@ -62,7 +62,7 @@ class IncompleteJob(ReportedBug):
 class DamagedAttempt(ReportedBug):
     """A committed file is not what its commit says; running the same command again runs its unit anew."""
 
-    headline = "a committed file was damaged a second time"
+    headline = "a committed file was found corrupted a second time"
 
 
 class WorkerFailed(ReportedBug):

@@ -21,7 +21,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.errors import DoesNotFit
 
     if beam_args:
-        raise ConfigError(f"estimate runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+        raise ConfigError(f"estimate does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     source = read_job_source(options.path) if options.path is not None else read_input_source(options)
     try:
         lines = estimate(options, source)

@@ -21,30 +21,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(PolicyOptions, RowWorkersOptions, LicenseColumnOptions, CommonOptions):
-    """Filter a corpus: what is secret or personal is replaced, what is unfit is left out, each with its reason."""
+    """Filter a corpus: redact secrets and personal data, and reject unsuitable files, each with its reason."""
 
-    quality: bool = option(True, help="Leave out files with too long lines, encoded data, repeated lines and so on.")
+    quality: bool = option(
+        True, help="Reject files with overlong lines, encoded data, repeated lines and similar quality faults."
+    )
     require_syntax: bool = option(
         False, help="Leave out files that don't parse in their language, where that can be told."
     )
-    drop_generated: bool = option(True, help="Leave out files that a machine wrote.")
-    drop_vendored: bool = option(False, help="Leave out files under vendored folders.")
+    drop_generated: bool = option(True, help="Reject machine-generated files.")
+    drop_vendored: bool = option(False, help="Reject files in vendored folders.")
     allow_licenses: tuple[str, ...] = option(
         (),
-        help="SPDX identifiers that are allowed; permissive stands for the usual ones; empty allows all.",
+        help="Allowed SPDX identifiers; `permissive` means the common permissive licenses; empty allows all.",
         metavar="SPDX",
     )
-    deny_licenses: tuple[str, ...] = option((), help="SPDX identifiers that are not allowed.", metavar="SPDX")
-    allow_unknown_license: bool = option(True, help="Keep files without a recognised licence.")
+    deny_licenses: tuple[str, ...] = option((), help="Denied SPDX identifiers.", metavar="SPDX")
+    allow_unknown_license: bool = option(True, help="Keep files without a recognized license.")
     opt_out: tuple[str, ...] = option(
-        (), help="Lists of repositories (owner/name a line) whose files are left out.", metavar="FILE", is_path=True
+        (),
+        help="Opt-out lists (one owner/name per line); files of these repositories are rejected.",
+        metavar="FILE",
+        is_path=True,
     )
-    decontaminate: bool = option(True, help="Leave out files that hold items of public code benchmarks.")
+    decontaminate: bool = option(True, help="Reject files that contain items of public code benchmarks.")
     benchmarks: tuple[str, ...] = option(
-        (), help="Folders of Parquet files (columns id, text) with benchmarks of your own.", metavar="DIR", is_path=True
+        (), help="Folders of Parquet files (columns id, text) with additional benchmarks.", metavar="DIR", is_path=True
     )
     min_ngrams: int = option(
-        3, help="12-token runs of one benchmark item that reject a file.", minimum=1, metavar="COUNT"
+        3,
+        help="Number of 12-grams shared with one benchmark item at which a file is rejected.",
+        minimum=1,
+        metavar="COUNT",
     )
 
 

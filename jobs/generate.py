@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(GenerateSettings, PromptOptions, AnswerOptions, GeneratingOptions):
-    """Write code from what describes it, and verify that it is code, whole and in its place."""
+    """Generate code from its description, and verify that it is complete, valid code in the right place."""
 
 
 def build_work(options: Mapping[str, Any]) -> GenerationWork:
@@ -39,7 +39,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     o = from_all_options(Options, options)
     if o.language and o.what not in _ASKING_COLUMNS:
         raise ConfigError(
-            f"--language {o.language} with --what {o.what}: code takes the language of its file; leave it out"
+            f"--language {o.language} with --what {o.what}: code takes the language of its file; remove --language"
         )
     task = GenerateTask(
         tokenizer=o.model,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(InfillSettings, GeneratingOptions):
-    """Fill in the middle of source files and judge what the model wrote."""
+    """Fill in the middle of source files and validate what the model wrote."""
 
 
 def build_work(options: Mapping[str, Any]) -> GenerationWork:

@@ -26,20 +26,25 @@ class Options(OptionSet):
     """Show rows of a dataset in the terminal."""
 
     path: str = option(
-        help="A job's output, finished or not; or a Parquet file, folder or glob.", positional=True, is_path=True
+        help="A job's output, finished or unfinished; or a Parquet file, folder or glob.", positional=True, is_path=True
     )
-    rows: int = option(5, help="How many rows.", minimum=1, maximum=_LOCATED_ROWS)
-    start: int = option(0, help="The first row, from 0.", minimum=0, metavar="ROW")
-    seed: int | None = option(None, help="Draw the rows at random with this seed instead.", minimum=0)
+    rows: int = option(5, help="Number of rows to show.", minimum=1, maximum=_LOCATED_ROWS)
+    start: int = option(0, help="First row to show, starting at 0.", minimum=0, metavar="ROW")
+    seed: int | None = option(None, help="Show randomly sampled rows, with this seed.", minimum=0)
     rejected: bool = option(
-        False, help="What was rejected, counted by reason, with its place in the source, instead of what was kept."
+        False, help="Show rejected records, counted by reason and with their source location, instead of kept rows."
     )
-    reason: str | None = option(None, help="With --rejected: only what was rejected for this reason.")
-    content_column: str | None = option(None, help="With --rejected: the source's column of contents.", metavar="NAME")
+    reason: str | None = option(None, help="With --rejected: only records with this reason.")
+    content_column: str | None = option(None, help="With --rejected: the source's content column.", metavar="NAME")
     context_lines: int = option(
-        6, help="Lines shown before and after a middle, and of any other long text.", minimum=1, metavar="LINES"
+        6,
+        help="Context lines shown before and after a middle, and lines shown of other long texts.",
+        minimum=1,
+        metavar="LINES",
     )
-    color: Literal["auto", "always", "never"] = option("auto", help="Colours; auto: in a terminal, unless NO_COLOR.")
+    color: Literal["auto", "always", "never"] = option(
+        "auto", help="Use colors; auto: in a terminal, unless NO_COLOR is set."
+    )
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
@@ -52,7 +57,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.terminal.text import FAINT
 
     if beam_args:
-        raise ConfigError(f"inspect runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+        raise ConfigError(f"inspect does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(
@@ -61,7 +66,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         color_system=None if options.color == "never" else "auto",
     )
     if options.reason is not None and not options.rejected:
-        raise ConfigError(f"--reason {options.reason} chooses among what was rejected; give --rejected as well")
+        raise ConfigError(f"--reason {options.reason} selects among rejected records; add --rejected")
     files = _parquet_files(options)
     total = sum(count for _, count in files)
     if options.rejected:
@@ -93,10 +98,10 @@ def _parquet_files(options: Options) -> list[tuple[str, int]]:
             try:
                 files.append((path, pq.read_metadata(file).num_rows))
             except pa.ArrowInvalid as error:
-                raise ConfigError(f"{path} is not Parquet: {str(error).splitlines()[0]}") from None
+                raise ConfigError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     if not files:
         kind = "rejected rows" if options.rejected else "rows"
-        raise ConfigError(f"no {kind} at {options.path}; give a job's output, or a Parquet file, folder or glob")
+        raise ConfigError(f"no {kind} at {options.path}; pass a job's output, or a Parquet file, folder or glob")
     return files
 
 
@@ -148,7 +153,7 @@ def _numbers_of(files: Sequence[tuple[str, int]], reason: str) -> list[int]:
     if found := [number for number, name in enumerate(reasons) if name == reason]:
         return found
     known = ", ".join(sorted({name for name in reasons if name})) or "none"
-    raise ConfigError(f"--reason {reason}: nothing was rejected for it; reasons are {known}")
+    raise ConfigError(f"--reason {reason}: no record has this reason; reasons are {known}")
 
 
 def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -24,26 +24,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(SpanSettings, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
-    """Pack repositories into rows of training data: FIM first, files in the order of their dependencies."""
+    """Pack repositories into training rows: FIM is applied first, files are in dependency order."""
 
     tokenizer: str = option(
         "embedded",
-        help="A vocabulary, a checkpoint's folder, or `embedded`: that of the model to train.",
+        help="Tokenizer of the model to train: a .model file, a checkpoint folder, or `embedded`.",
         metavar="PATH",
         is_path=True,
     )
-    context_length: int = option(8192, help="Tokens of a row, at most.", minimum=64, metavar="TOKENS")
-    fim_rate: float = option(0.8, help="Share of documents that get FIM; CodeGemma 1.1 has 0.9.", minimum=0, maximum=1)
-    spm_rate: float = option(0.5, help="Share of these laid out suffix first.", minimum=0, maximum=1)
-    spm_mode: Literal["spm", "spm_v2"] = option("spm", help="Layout of those; see the documentation of formats.")
-    path_line: bool = option(True, help="Begin each document with the file's path on a line of its own.")
-    max_middle_tokens: int = option(256, help="Longest middle, in tokens.", minimum=1, metavar="TOKENS")
+    context_length: int = option(8192, help="Maximum tokens per row.", minimum=64, metavar="TOKENS")
+    fim_rate: float = option(
+        0.8, help="Fraction of documents transformed for FIM; CodeGemma 1.1 uses 0.9.", minimum=0, maximum=1
+    )
+    spm_rate: float = option(0.5, help="Fraction of FIM documents in suffix-prefix-middle order.", minimum=0, maximum=1)
+    spm_mode: Literal["spm", "spm_v2"] = option("spm", help="SPM variant; see transforms/fim/formats.py.")
+    path_line: bool = option(True, help="Start each document with a line that holds the file's path.")
+    max_middle_tokens: int = option(256, help="Maximum middle length in tokens.", minimum=1, metavar="TOKENS")
     top_lines: int = option(
-        200, help="Imports below this line of a file don't count; 0 counts all.", minimum=0, metavar="LINES"
+        200, help="Ignore imports below this line of a file; 0: use all.", minimum=0, metavar="LINES"
     )
     tokenizer_version: str = option(
         "",
-        help="Hash of the vocabulary; filled in, so that a resumed job refuses another one.",
+        help="Internal: hash of the tokenizer, so that a resumed job refuses another one.",
         metavar="HASH",
         internal=True,
     )
@@ -101,7 +103,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     if options.retry_rejected is not None:
         raise ConfigError(
-            "codemill pack takes no --retry_rejected: files are packed with their repository; use --input"
+            "codemill pack does not support --retry_rejected: files are packed with their whole repository; use --input"
         )
     work = build_work(all_options(options))
     options = dataclasses.replace(

@@ -41,20 +41,18 @@ _CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OptionSet):
-    """Train a Gemma model to fill in the middle of source files."""
+    """Train a Gemma model on fill-in-the-middle over source files."""
 
     input: tuple[str, ...] = option(
-        help="Parquet files, folders and globs of a corpus or of packed rows, local or gs://; several at once.",
+        help="Parquet files, folders or globs of a corpus or of packed rows, local or gs://; one or more.",
         metavar="GLOB",
         is_path=True,
     )
-    tokenizer: str = option(
-        help="The vocabulary: a .model file or a checkpoint's folder.", metavar="PATH", is_path=True
-    )
-    output: str = option(help="Folder of the run, local.", operational=True, metavar="DIR", is_path=True)
+    tokenizer: str = option(help="Tokenizer: a .model file or a checkpoint folder.", metavar="PATH", is_path=True)
+    output: str = option(help="Output folder of the run, local.", operational=True, metavar="DIR", is_path=True)
     init_from: str | None = option(
         None,
-        help="Start from the last checkpoint of this earlier run (weights and optimizer); the shapes are its own.",
+        help="Initialize weights and optimizer from the last checkpoint of this earlier run, whose shapes must match.",
         metavar="DIR",
         is_path=True,
     )
@@ -63,69 +61,76 @@ class Options(OptionSet):
     d_ff: int = option(512, help="Width of the feed-forward layers.", minimum=8, metavar="WIDTH")
     num_heads: int = option(3, help="Query heads.", minimum=1, metavar="HEADS")
     num_kv_heads: int = option(1, help="Key/value heads.", minimum=1, metavar="HEADS")
-    head_dim: int = option(64, help="Width of a head; even.", minimum=2, metavar="WIDTH")
+    head_dim: int = option(64, help="Width of a head; must be even.", minimum=2, metavar="WIDTH")
     rope_base: float = option(
         10_000.0, help="Base wavelength of the rotary position embedding; CodeGemma's is 10,000.", minimum=1.0
     )
-    context_length: int = option(1024, help="What the model's config states as its context.", minimum=32)
+    context_length: int = option(1024, help="Context length written to the model's config.", minimum=32)
     copying_heads: bool = option(
-        False, help="Begin with heads set to copy from the context: a small model needs long to find them."
+        False, help="Initialize some heads to copy from the context, which small models learn slowly."
     )
     length: int = option(
         512,
-        help="Tokens in a row; no example is longer. That of the rows where they are packed.",
+        help="Tokens per training row and maximum example length; for packed rows, the length they were packed to.",
         minimum=64,
         metavar="TOKENS",
     )
-    batch_rows: int = option(16, help="Rows in a step.", minimum=1, metavar="ROWS")
-    num_steps: int = option(1000, help="Steps of the run.", minimum=1, metavar="STEPS")
-    warmup_steps: int = option(50, help="Steps over which the learning rate rises.", minimum=0, metavar="STEPS")
+    batch_rows: int = option(16, help="Rows per step.", minimum=1, metavar="ROWS")
+    num_steps: int = option(1000, help="Number of training steps.", minimum=1, metavar="STEPS")
+    warmup_steps: int = option(50, help="Warmup steps of the learning rate.", minimum=0, metavar="STEPS")
     decay_fraction: float = option(
-        0.3, help="Share of the run, at its end, over which the learning rate falls to 0.", minimum=0.0, maximum=1.0
+        0.3, help="Fraction of the run, at its end, over which the learning rate decays to 0.", minimum=0.0, maximum=1.0
     )
     learning_rate: float = option(0.01, help="Peak learning rate of matrices (Muon).", minimum=0.0, metavar="RATE")
     embedding_learning_rate: float = option(
         0.005, help="Peak learning rate of embedding and norms (AdamW).", minimum=0.0, metavar="RATE"
     )
     weight_decay: float = option(0.05, help="Weight decay of matrices.", minimum=0.0)
-    min_tokens: int = option(96, help="Smallest window drawn around a hole.", minimum=32, metavar="TOKENS")
-    fim_rate: float = option(0.9, help="Share of examples with a hole; the others are plain text.", maximum=1.0)
-    path_rate: float = option(0.2, help="Share of those that begin with the file's path.", maximum=1.0)
-    middle_weight: float = option(1.0, help="Loss weight of middles; all other tokens weigh 1.", minimum=0.0)
-    seed: int = option(0, help="All random choices derive from this number.", minimum=0)
+    min_tokens: int = option(96, help="Minimum window around a FIM middle.", minimum=32, metavar="TOKENS")
+    fim_rate: float = option(
+        0.9, help="Fraction of examples transformed for FIM; the others are plain text.", maximum=1.0
+    )
+    path_rate: float = option(0.2, help="Fraction of the FIM examples that start with the file's path.", maximum=1.0)
+    middle_weight: float = option(
+        1.0, help="Loss weight of middle tokens; all other tokens have weight 1.", minimum=0.0
+    )
+    seed: int = option(0, help="Random seed.", minimum=0)
     dtype: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", help="Compute type; auto: float32 on a CPU, bfloat16 on TPU and GPU. Weights are float32."
+        "auto", help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU. Weights are float32."
     )
     micro_batches: int = option(
-        1, help="Parts that a step's gradient is summed over, to bound memory.", minimum=1, metavar="PARTS"
+        1, help="Micro-batches per step for gradient accumulation, to bound memory.", minimum=1, metavar="PARTS"
     )
     stop_after_s: float | None = option(
-        None, help="Write a checkpoint and stop after so many seconds; resume later.", operational=True, minimum=0.0
+        None,
+        help="Write a checkpoint and stop after this many seconds; the same command resumes.",
+        operational=True,
+        minimum=0.0,
     )
     checkpoint_every_s: float = option(
         120.0, help="Seconds between checkpoints.", operational=True, minimum=0.0, metavar="SECONDS"
     )
-    log_every: int = option(20, help="Steps between lines of the log.", operational=True, minimum=1, metavar="STEPS")
+    log_every: int = option(20, help="Steps between log lines.", operational=True, minimum=1, metavar="STEPS")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_rows % self.micro_batches:
             raise ConfigError(
-                f"--batch_rows {self.batch_rows} can't be cut into --micro_batches {self.micro_batches} equal parts"
+                f"--batch_rows {self.batch_rows} is not divisible by --micro_batches {self.micro_batches}"
             )
         if self.num_heads % self.num_kv_heads or self.head_dim % 2:
             raise ConfigError(
                 f"--num_heads {self.num_heads} must be a multiple of --num_kv_heads {self.num_kv_heads}, "
-                f"and --head_dim {self.head_dim} even"
+                f"and --head_dim {self.head_dim} must be even"
             )
         if self.length > self.context_length:
-            raise ConfigError(f"--length {self.length} is more than --context_length {self.context_length}")
+            raise ConfigError(f"--length {self.length} exceeds --context_length {self.context_length}")
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
-        raise ConfigError(f"train runs in one process and takes no Beam options; got {' '.join(beam_args)}")
+        raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     from jobs.training.data import batches
     from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer
@@ -152,7 +157,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 def _run_folder(options: Options) -> Path:
     if "://" in options.output:
-        raise ConfigError(f"--output {options.output}: train writes to a local folder; copy it when it is done")
+        raise ConfigError(f"--output {options.output}: train can only write to a local folder; copy it afterwards")
     return Path(options.output)
 
 
@@ -163,11 +168,13 @@ def _check_frozen(options: Options, folder: Path) -> None:
         changes = changed_options(json.loads(frozen.read_text())["semantic"], semantic_options(options))
         if changes:
             raise ConfigError(
-                f"{options.output} was begun with other options: {'; '.join(changes)}; "
-                "give them as they were, or another --output"
+                f"{options.output} was started with other options: {'; '.join(changes)}; "
+                "restore them, or choose another --output"
             )
     elif folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(f"--output {options.output} holds something else than a training run; name an empty folder")
+        raise ConfigError(
+            f"--output {options.output} contains something other than a training run; choose an empty folder"
+        )
 
 
 def _freeze(options: Options, folder: Path) -> None:
@@ -198,8 +205,8 @@ def open_source(options: Options, tokenizer: Tokenizer) -> Source:
     for name in _CUTTING_OPTIONS:
         if getattr(options, name) != defaults[name]:
             raise ConfigError(
-                f"--{name} says how holes are cut, but --input has packed rows, which have theirs; leave it out, "
-                "or give the corpus instead"
+                f"--{name} controls how FIM examples are cut, but --input has packed rows, already cut; remove it, "
+                "or pass the corpus instead"
             )
     return PackedSource(groups, options.length, tokenizer.pad, options.middle_weight, options.seed)
 
@@ -275,7 +282,7 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     assert options.init_from is not None
     earlier = last_checkpoint(Path(options.init_from, "checkpoints"))
     if earlier is None:
-        raise ConfigError(f"--init_from {options.init_from} holds no checkpoint; name the folder of a training run")
+        raise ConfigError(f"--init_from {options.init_from} contains no checkpoint; pass the folder of a training run")
     state, place = load_checkpoint(earlier, shapes)
     # The next epoch, so that what the other run saw isn't seen again at once.
     return dataclasses.replace(state, step=jnp.zeros((), jnp.int32)), Place(place.epoch + 1, 0), config

@@ -214,7 +214,7 @@ def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int
     if largest_slots(shape, device, positions=positions, chips=chips) >= 1:
         return chips
     raise ConfigError(
-        f"{shape.weight_bytes / GIB:.1f} GiB of {shape.weights} weights and a slot of {positions} positions don't fit "
+        f"{shape.weight_bytes / GIB:.1f} GiB of {shape.weights} weights and a slot of {positions} positions exceed "
         f"{chips} x {device.title} ({chips * device.memory_bytes / GIB:.1f} GiB)"
     )
 
@@ -240,12 +240,12 @@ class Workload:
     def __post_init__(self) -> None:
         if self.requests < 1 or not self.prompt_tokens > 0 or not self.new_tokens > 0:
             raise ConfigError(
-                f"{self.requests} requests of {self.prompt_tokens} prompt tokens and {self.new_tokens} new ones; "
+                f"{self.requests} requests of {self.prompt_tokens} prompt tokens and {self.new_tokens} new tokens; "
                 "each must be above 0"
             )
         if self.prompt_tokens > self.max_prompt_tokens or self.new_tokens > self.max_new_tokens:
             raise ConfigError(
-                f"means of {self.prompt_tokens:,.0f} prompt and {self.new_tokens:,.0f} new tokens exceed the longest, "
+                f"means of {self.prompt_tokens:,.0f} prompt and {self.new_tokens:,.0f} new tokens exceed the maximums, "
                 f"{self.max_prompt_tokens:,} and {self.max_new_tokens:,}"
             )
 
@@ -302,7 +302,7 @@ def floor_of(
     most = largest_slots(shape, device, positions=positions, chips=chips)
     if most < (slots or 1):
         raise ConfigError(
-            f"{slots or 1} slots of {positions} positions don't fit {chips} x {device.title}, {most} do; "
+            f"{slots or 1} slots of {positions} positions don't fit on {chips} x {device.title}, {most} do; "
             "fewer slots, shorter prompts or more chips would"
         )
     slots = min(most if slots is None else slots, work.requests)

@@ -46,7 +46,7 @@ def make_mesh(config: GemmaConfig, devices: Sequence[Any] | None = None, *, tens
         raise ConfigError(f"{len(devices)} devices can't be split into groups of tensor_parallel={size}")
     for name, count in (("num_heads", config.num_heads), ("d_ff", config.d_ff), ("vocab_size", config.vocab_size)):
         if count % size:
-            raise ConfigError(f"{name}={count} can't be split over tensor_parallel={size} devices")
+            raise ConfigError(f"{name}={count} is not divisible by tensor_parallel={size} devices")
     return Mesh(np.asarray(devices).reshape(-1, size), ("data", "model"))
 
 

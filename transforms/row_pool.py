@@ -125,7 +125,7 @@ class RowPool:
                 return pool, pool.submit(_apply, method, items)
             except BrokenProcessPool:
                 self._discard(pool)
-        raise WorkBroken("the processes for row work died three times in a row before they took any")
+        raise WorkBroken("the row worker processes died three times in a row before they processed any row")
 
     def _collect(
         self, pool: ProcessPoolExecutor, future: Future[list[Any]], method: str, items: Sequence[Any]
@@ -154,9 +154,7 @@ class RowPool:
             pool.submit(_is_open).result()
         except BrokenProcessPool as error:
             pool.shutdown(wait=False)
-            raise WorkBroken(
-                "the processes for row work end before they are ready; what they say stands above"
-            ) from error
+            raise WorkBroken("the row worker processes exit before they are ready; see their output above") from error
         return pool
 
     def _current_pool(self) -> ProcessPoolExecutor:

@@ -69,7 +69,7 @@ class TextSpool:
     def read(self, extent: Extent) -> str:
         """Reads a text back."""
         data = os.pread(self._file.fileno(), extent.length, extent.offset)
-        assert len(data) == extent.length, "the spool was cut off"
+        assert len(data) == extent.length, "the spool file was truncated"
         return data.decode("utf-8", "surrogatepass")
 
     def close(self) -> None:

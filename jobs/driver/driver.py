@@ -77,7 +77,7 @@ def run_job(
         how, code = (
             ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
         )
-        print(f"{prog}: {how}; what is committed is kept: run the same command to resume", file=sys.stderr)
+        print(f"{prog}: {how}; committed work is kept; run the same command to resume", file=sys.stderr)
         return code
     except ReportedBug as error:
         print(f"{prog}: {error.headline}: {error}", file=sys.stderr)
@@ -142,7 +142,7 @@ class _Driver:
             sweep(self.output)
             job = self._found()
             if missing:
-                self._say(f"{self.output} was complete and lacks {', '.join(missing)} now: making it again")
+                self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")
                 reopen(self.output, missing)
             earlier: set[str] = set()
             if job is None:
@@ -192,7 +192,7 @@ class _Driver:
         self._say(
             f"plan: {counted(totals['files'], 'file')}, {counted(totals['rows'], 'row')}, "
             f"{totals['bytes'] / 1e6:,.1f} MB in {counted(totals['units'], 'unit')}; "
-            f"columns as in {planned.inputs.columns.preset}"
+            f"column layout {planned.inputs.columns.preset}"
         )
         return job
 
@@ -214,7 +214,7 @@ class _Driver:
     def _take_stock(self, job: JobFile) -> set[str]:
         """Checks what a resumed job has; returns the units that are done."""
         for line in changed_versions(job):
-            self._say(f"note: {line}; rows made from now on may differ from those that are committed")
+            self._say(f"note: {line}; rows produced from now on may differ from those already committed")
         committed = take_stock(self.output, job, self._say)
         if self.options.retry_failed:
             committed -= retry_failed(self.output, self._say)
@@ -276,14 +276,14 @@ class _Driver:
 
     def _already_finished(self) -> int:
         summary = json.loads(storage.read_bytes(self.output.summary))
-        self._say(f"{self.output} is complete since {summary['finished']}; nothing to do")
+        self._say(f"{self.output} has been complete since {summary['finished']}; nothing to do")
         return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
         for line in closing_lines(summary, self.output.path):
             print(line)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
-            self._say("the same command with --retry_failed tries the failed units again")
+            self._say("run the same command with --retry_failed to retry the failed units")
         is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
         return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
 

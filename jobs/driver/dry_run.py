@@ -120,7 +120,7 @@ def sample_lines(sample: Sample, total_rows: int) -> list[str]:
     if counts["tokens_in"]:
         into, out = counts["tokens_in"] * scale, counts["tokens_out"] * scale
         lines.append(f"tokens   about {into:,.0f} in prompts, {out:,.0f} generated")
-    lines.append(f"time     about {clock(sample.wall_s * scale)} with one worker like this one, less with full slots")
+    lines.append(f"time     about {clock(sample.wall_s * scale)} with one worker on this machine, less with full slots")
     return lines
 
 

@@ -97,9 +97,11 @@ def read_job_source(output: str) -> Source:
     folder = OutputFolder(output)
     job = read_job(folder)
     if job is None:
-        raise ConfigError(f"{output} is no job's output: it has no _job/job.json; give --input for files")
+        raise ConfigError(f"{output} is not a job's output: it has no _job/job.json; pass files with --input")
     if "max_prompt_tokens" not in job.options:
-        raise ConfigError(f"{output} is of the job {job.job}, which generates nothing; give --input for files")
+        raise ConfigError(
+            f"{output} is the output of {job.job}, which is not a generation job; pass files with --input"
+        )
     counts: Counter[str] = Counter()
     for commit in read_commits(folder.job):
         if commit.status == "done":
@@ -148,7 +150,7 @@ def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[s
     by_bytes = max(1.0, source.mean_prompt(longest))
     assumed_new = float(min(ASSUMED_NEW_TOKENS, most_new))
     per_row, why_rows = settle(options.prompts_per_row, "asked", counts.get("rows_in", 0), each_row, "assumed")
-    prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "by the rows' bytes")
+    prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "from row bytes")
     new, why_new = settle(options.new_tokens, "tokens_out", asked, assumed_new, "assumed")
     try:
         work = Workload(
@@ -162,9 +164,9 @@ def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[s
         raise DoesNotFit(str(error), "raise --max_prompt_tokens or --max_new_tokens") from None
     return work, [
         f"rows     {source.rows:,}",
-        f"prompts  {work.requests:,}: {per_row:,.2f} a row, {why_rows}",
-        f"in       {work.requests * prompt:,.0f} tokens: {prompt:,.0f} a prompt, {why_prompt}",
-        f"out      {work.requests * new:,.0f} tokens: {new:,.0f} a prompt, {why_new}",
+        f"prompts  {work.requests:,}: {per_row:,.2f} per row, {why_rows}",
+        f"in       {work.requests * prompt:,.0f} tokens: {prompt:,.0f} per prompt, {why_prompt}",
+        f"out      {work.requests * new:,.0f} tokens: {new:,.0f} per prompt, {why_new}",
         f"slots    hold {longest:,} + {most_new:,} tokens each",
     ]
 
@@ -238,12 +240,12 @@ def _legend(options: EstimateOptions, floors: Sequence[tuple[Shape, Floor]]) -> 
     lines = []
     for shape in stored.values():
         weights = f"{shape.weights} weights {shape.weight_bytes / GIB:,.2f} GiB"
-        lines.append(f"{weights}, {shape.cache} cache {shape.cache_bytes_per_token / 1024:,.1f} KiB a token")
+        lines.append(f"{weights}, {shape.cache} cache {shape.cache_bytes_per_token / 1024:,.1f} KiB per token")
     lines += _wrapped(
-        "The floor is what published peaks allow: no program is faster, and this isn't one. "
-        f"{high:.0%} and {low:.0%} of its speed are assumptions, not measurements. "
-        "Hours are of one group of chips that holds one model; more groups share them at the same cost. "
-        "Slots are the most that fit, or --slots; a job takes fewer unless its own --slots says so."
+        "The floor is the roofline limit at published peak rates; no program can be faster. "
+        f"{high:.0%} and {low:.0%} of that speed are assumptions, not measurements. "
+        "Hours are for one model replica; more replicas divide the hours at the same cost. "
+        "Slots are as many as fit, or --slots; a job uses fewer unless its own --slots is set."
     )
     return lines
 
@@ -271,7 +273,7 @@ def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
     topology = _TOPOLOGIES[device.name].get(floor.chips)
     if preset is None or topology is None or shape.cache != "bfloat16" or shape.weights == "float32":
         return _wrapped(
-            f"{device.title}: not compiled: only presets in bfloat16 or int8 weights on 1, 4 or 8 chips are"
+            f"{device.title}: not compiled: only presets with bfloat16 or int8 weights on 1, 4 or 8 chips are supported"
         )
     buckets = (*(length for length in (512, 1024) if length < work.max_prompt_tokens), work.max_prompt_tokens)
     target = aot_report.Target(
@@ -290,6 +292,6 @@ def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
     fits = "fits" if report.peak_bytes <= device.memory_bytes else "does NOT fit"
     return _wrapped(
         f"{device.title}: libtpu {report.versions['libtpu']} compiles {floor.slots} slots: "
-        f"{report.peak_bytes / GIB:.2f} of {device.memory_bytes / GIB:.2f} GiB a chip, which {fits}; "
-        f"{burst.step_cycles:,} estimated cycles a greedy step"
+        f"{report.peak_bytes / GIB:.2f} of {device.memory_bytes / GIB:.2f} GiB per chip, which {fits}; "
+        f"{burst.step_cycles:,} estimated cycles per greedy step"
     )

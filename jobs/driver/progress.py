@@ -157,7 +157,7 @@ def follow_job(
         except Exception as error:
             # The workers' own storage errors end the job; that a poll failed, in whatever words a client puts it, is
             # no reason to.
-            _log.debug("no progress this time: %s", error)
+            _log.debug("can't read progress: %s", error)
             return
         display.show(figures(snapshot), snapshot.rows_done / rows_total if rows_total else None)
 

@@ -40,10 +40,10 @@ def take_stock(output: OutputFolder, job: JobFile, say: Callable[[str], None]) -
     for path in (job_dir.plan, job_dir.inputs):
         if not storage.exists(path):
             raise ConfigError(
-                f"{path} is missing, without which the job can't go on; restore it, or choose another --output"
+                f"{path} is missing and the job can't continue without it; restore it, or choose another --output"
             )
     if storage.sha256_of(job_dir.plan) != job.plan_sha256:
-        raise ConfigError(f"{job_dir.plan} is not the plan that this job was begun with; choose another --output")
+        raise ConfigError(f"{job_dir.plan} is not the plan that this job was started with; choose another --output")
 
     def check(record: CommitRecord) -> tuple[CommitRecord, str | None]:
         return record, verify_commit(job_dir, record)
@@ -73,9 +73,9 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
     lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
     if lost:
         raise ConfigError(
-            f"{output} lacks {', '.join(missing[:_SHOWN])}, and of {counted(len(lost), 'unit')} what it would be made "
-            f"from ({lost[0]}); restore that, or remove {output.completed} and run the same command to "
-            "do those units again, whose rows may then differ"
+            f"{output} is missing {', '.join(missing[:_SHOWN])} and committed files of {counted(len(lost), 'unit')} "
+            f"({lost[0]}); restore them, or remove {output.completed} and run the same command to "
+            "rerun those units, whose rows may then differ"
         )
     storage.remove(output.completed)
 
@@ -92,8 +92,8 @@ def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
     again = {unit.unit_id for unit in units if unit.row_group != NO_ROW_GROUP}
     if bad:
         shown = ", ".join(bad[:_SHOWN]) + (", ..." if len(bad) > _SHOWN else "")
-        say(f"{counted(len(bad), 'file')} bad when the job was planned: give as --input of a job of its own: {shown}")
-    say(f"trying {counted(len(again), 'failed unit')} again" if again else "no unit that failed can be tried again")
+        say(f"{counted(len(bad), 'file')} bad when the job was planned: process in a separate job with --input {shown}")
+    say(f"retrying {counted(len(again), 'failed unit')}" if again else "there are no failed units that can be retried")
     if again:
         storage.remove(output.completed)
         forgive(job_dir, again)
@@ -115,6 +115,8 @@ def void_damaged(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
 
 def _void(output: OutputFolder, record: CommitRecord, fault: str, say: Callable[[str], None]) -> None:
     if storage.exists(output.completed):
-        raise ConfigError(f"{fault}; the dataset itself is complete: leave it, or give the --shard_mb that it has")
-    say(f"damaged: {fault}; its unit runs again")
+        raise ConfigError(
+            f"{fault}; the dataset itself is complete: leave it as it is, or pass its original --shard_mb"
+        )
+    say(f"corrupted: {fault}; rerunning its unit")
     void_commit(output.job, record, fault)

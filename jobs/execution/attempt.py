@@ -63,7 +63,7 @@ class FaultStreak:
                 return
         kind = type(error).__name__
         raise WorkBroken(
-            f"{self._limit} rows in a row raised, the last one {kind}: not the rows are at fault"
+            f"{self._limit} consecutive rows raised, the last one {kind}: the rows are not the cause"
         ) from error
 
     def end(self) -> None:
@@ -240,7 +240,7 @@ class _Rows:
         for begin, end, is_killer in sorted(pieces, key=lambda piece: piece[1] - piece[0]):
             if is_killer:
                 hung = (begin, end) in self._suspect.hung
-                reason, how = ("timeout", "stood still") if hung else ("crashed_worker", "died")
+                reason, how = ("timeout", "hung") if hung else ("crashed_worker", "died")
                 detail = f"the worker {how} each time it ran this row"
                 results[begin] = self._reject(begin, Rejection(_STAGE, reason, detail))
             else:
@@ -294,23 +294,25 @@ def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResu
 def _explain(unit: Unit, error: Exception, tries_left: int) -> None:
     """Raises what a failure to read means; returns where trying again may help."""
     if not (isinstance(error, OSError) or storage.is_unanswered(error)):
-        raise UnreadableUnit("damaged_input", f"{unit.public_name}: {type(error).__name__} while decoding") from error
+        raise UnreadableUnit(
+            "damaged_input", f"{unit.public_name}: {type(error).__name__} while decoding it"
+        ) from error
     if tries_left:
         return
     if storage.is_local(unit.uri):
         why = getattr(error, "strerror", None) or type(error).__name__
         raise RecordError("input_unreadable", f"{unit.public_name}: {why}") from error
     raise ConfigError(
-        f"can't read {unit.uri} ({type(error).__name__}: {error}); what is committed is kept: "
-        "run the same command again when the storage answers"
+        f"can't read {unit.uri} ({type(error).__name__}: {error}); committed work is kept; "
+        "run the same command again when the storage is available"
     ) from error
 
 
 def _unreadable(unit: Unit, suspect: Suspect) -> RecordError:
     if READING in suspect.hung:
-        return RecordError("timeout", f"{unit.public_name}: reading it stood still {suspect.read_deaths} times")
+        return RecordError("timeout", f"{unit.public_name}: reading it hung {suspect.read_deaths} times")
     return RecordError(
-        "crashed_on_read", f"the worker died {suspect.read_deaths} times while it read {unit.public_name}"
+        "crashed_on_read", f"the worker died {suspect.read_deaths} times while reading {unit.public_name}"
     )
 
 
@@ -345,5 +347,5 @@ def _check_ledger(unit: Unit, counts: Mapping[str, int], num_rows: int) -> None:
     if rows != (num_rows, num_rows) or targets[0] != targets[1]:
         raise LedgerBroken(
             f"unit {unit.unit_id}: {num_rows} rows planned, {rows[0]} counted in, {rows[1]} out; "
-            f"{targets[0]} targets chosen, {targets[1]} judged"
+            f"{targets[0]} targets chosen, {targets[1]} with a verdict"
         )

@@ -59,8 +59,8 @@ def _outcome(orders: dict[str, Any]) -> dict[str, str]:
         work = build_work(orders["job_name"], orders["options"])
         if (found := work.checkpoint_sha256) != orders["checkpoint_sha256"]:
             raise ConfigError(
-                f"the model's weights changed while the job ran (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
-                f"is now {found[:12]}); put the old ones back and run the same command again"
+                f"the model's weights changed during the job (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
+                f"is now {found[:12]}); restore the old weights and run the same command again"
             )
         run_pipeline(spec_from_json(orders["spec"]), work, orders["beam_args"])
     except ConfigError as error:

@@ -159,7 +159,7 @@ def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
     global _kept_bytes
     batch = next(cursor.batches, None)
     if batch is None:
-        raise pa.ArrowInvalid(f"the file has {cursor.next_row} rows there, and more were planned")
+        raise pa.ArrowInvalid(f"the row group has {cursor.next_row} rows, fewer than planned")
     kept = _Kept(cursor.next_row, batch, batch.nbytes)
     with _lock:
         cursor.next_row += batch.num_rows

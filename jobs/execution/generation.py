@@ -37,13 +37,13 @@ def generation_work(
     if longest > context:
         raise ConfigError(
             f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
-            f"{longest} tokens, the model's context has {context}; lower one of them"
+            f"{longest} tokens, but the model's context length is {context}; lower one of them"
         )
     content_filter = content_filter_of(options)
     version = version_of_filters(options, content_filter)
     if options.policy_version and options.policy_version != version:
         raise ConfigError(
-            f"--policy {options.policy} or --known_text changed while the job ran; restore it, or begin a new --output"
+            f"--policy {options.policy} or --known_text changed during the job; restore it, or start a new --output"
         )
     return GenerationWork(
         task=task,

@@ -86,7 +86,7 @@ def check_version(unit: Unit) -> None:
         raise UnreadableUnit(
             "input_changed",
             f"{unit.public_name} has changed since it was planned (version {unit.version}, now {version}); "
-            "its rows are missing from this output: give the file as --input of a job of its own",
+            "its rows are missing from this output; process the file in a separate job with --input",
         )
 
 

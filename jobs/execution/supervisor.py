@@ -59,7 +59,7 @@ def run_units(spec: RunSpec, orders: Orders) -> None:
 def check_all_committed(spec: RunSpec) -> None:
     """Raises WorkerFailed where a unit has no commit though all that runs units has ended."""
     if left := uncommitted(spec):
-        raise WorkerFailed(f"{len(left)} units have no commit though the pipeline has ended, first {min(left)}")
+        raise WorkerFailed(f"{len(left)} units have no commit although the pipeline has finished, first {min(left)}")
 
 
 def uncommitted(spec: RunSpec) -> set[str]:
@@ -90,16 +90,16 @@ def _supervise(spec: RunSpec, orders: Orders) -> None:
         without_commit = 0 if committed > before else without_commit + 1
         in_vain = 0 if committed > before or death.open else in_vain + 1
         in_flight = ", ".join(sorted({start.unit_id for start in death.open})) or "none"
-        _log.warning("the worker died (%s); units in flight: %s; starting another", how, in_flight)
+        _log.warning("the worker died (%s); units in flight: %s; restarting", how, in_flight)
         if in_vain >= MAX_DEATHS_IN_VAIN:
             raise ConfigError(
-                f"the worker died {in_vain} times in a row ({how}) before it could begin a unit; what it wrote is on "
-                "standard error; what is committed is kept: run the same command again when the cause is mended"
+                f"the worker died {in_vain} times in a row ({how}) before starting any unit; see its output on "
+                "standard error; committed work is kept; run the same command again when the cause is fixed"
             )
         if without_commit >= MAX_DEATHS_WITHOUT_COMMIT:
             raise ConfigError(
-                f"the worker died {without_commit} times in a row ({how}) without finishing a unit; not single rows "
-                "seem at fault (is memory short? dmesg tells); what is committed is kept"
+                f"the worker died {without_commit} times in a row ({how}) without finishing a unit; probably not "
+                "because of single rows (out of memory? check dmesg); committed work is kept"
             )
 
 
@@ -153,7 +153,7 @@ def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], wa
         echo.join(timeout=5)
         said = outcome_file.read()
     if code is None:
-        how = f"nothing went on for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
+        how = f"no progress for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
     else:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return _End(json.loads(said) if said else None, how, stood_still=code is None)
@@ -172,7 +172,7 @@ def _wait(child: subprocess.Popen[bytes], watchdog: Watchdog) -> int | None:
         except Exception as error:
             if not (isinstance(error, OSError) or is_unanswered(error)):
                 raise
-            _log.warning("can't see what the worker does: %s", error)
+            _log.warning("can't check the worker's progress: %s", error)
 
 
 def _echo(output: IO[bytes]) -> None:

@@ -20,19 +20,19 @@ EMBEDDED = "embedded"
 
 GEMMA_TERMS = (
     "The generated columns were written by a model of the Gemma family. Under the "
-    "[Gemma Terms of Use](https://ai.google.dev/gemma/terms) the person who made them answers for how they are used, "
+    "[Gemma Terms of Use](https://ai.google.dev/gemma/terms) their creator is responsible for how they are used, "
     "which the [Prohibited Use Policy](https://ai.google.dev/gemma/prohibited_use_policy) restricts. A model that is "
-    "trained on them in order to perform like Gemma can be a *Model Derivative*, which must carry those terms on: "
-    "pass them on with this dataset."
+    "trained on them to perform similarly to Gemma can be a *Model Derivative*, to which those terms also apply: "
+    "include them when redistributing this dataset."
 )
 EMBEDDED_TERMS = (
-    "The generated columns were written by the small model that ships with codemill: the architecture of Gemma, with "
-    "weights of its own that were trained from scratch on permissively licensed packages. It is no Gemma model, so the "
-    "Gemma terms don't apply; its own card, `model/embedded/README.md`, names its data and licences."
+    "The generated columns were written by the small model that ships with codemill: Gemma's architecture with "
+    "weights trained from scratch on permissively licensed packages. It is not a Gemma model, so the "
+    "Gemma terms don't apply; its model card, `model/embedded/README.md`, lists its data and licenses."
 )
 SOURCE_TERMS = (
-    "Every row stands under the licence of the file it was made from. The input's columns are kept, its licence column "
-    "among them where it has one; this job has neither checked nor changed a licence."
+    "Every row is under the license of its source file. The input's columns are kept, including its license column "
+    "if it has one; this job neither checked nor changed any license."
 )
 
 
@@ -67,9 +67,9 @@ def _head(summary: Mapping[str, Any], has_model: bool) -> Iterator[str]:
 
 def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
     rows = summary["rows"]
-    yield f"# Made by `codemill {summary['job']}`"
+    yield f"# Created by `codemill {summary['job']}`"
     yield ""
-    yield f"{counted(rows['output'], 'row')}, made of {rows['kept']:,} of {counted(rows['planned'], 'source row')}."
+    yield f"{counted(rows['output'], 'row')}, from {rows['kept']:,} of {counted(rows['planned'], 'source row')}."
     yield ""
     yield "```python"
     yield "from datasets import load_dataset"
@@ -81,7 +81,7 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
         yield (
             f"Model: `{_model_name(summary['job'], options)}`, "
             f"weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. "
-            "How each row came about stands in its `lineage`."
+            "Each row's `lineage` column records its provenance."
         )
 
 
@@ -104,7 +104,7 @@ def _type_name(kind: pa.DataType) -> str:
 
 def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     rows, targets = summary["rows"], summary["targets"]
-    yield from ("## What was kept and what was not", "")
+    yield from ("## Kept and rejected rows", "")
     yield (
         f"Source rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected + "
         f"{rows['in_failed_units']:,} in failed units."
@@ -115,13 +115,13 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{targets['rejected']:,} rejected. A source row is kept when at least one of its targets was accepted."
         )
     if summary["units"]["failed"]:
-        yield f"Failed units, named in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."
+        yield f"Failed units, listed in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."
     if summary["rejected"]:
-        yield from ("", "| what | stage | reason | count |", "|---|---|---|--:|")
+        yield from ("", "| kind | stage | reason | count |", "|---|---|---|--:|")
         for entry in summary["rejected"]:
             yield f"| {entry['kind']} | {_cell(entry['stage'])} | {_cell(entry['reason'])} | {entry['count']:,} |"
         yield ""
-        yield "`rejected/` names each of them by file, row group and row, never by its content."
+        yield "`rejected/` identifies each of them by file, row group and row, without its content."
 
 
 def _cell(text: str) -> str:
@@ -137,7 +137,7 @@ def _terms(options: Mapping[str, Any]) -> Iterator[str]:
 
 def _again(summary: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(summary["versions"].items()))
-    yield from ("## How to make it again", "", f"Versions: {versions}. Configuration `{summary['config_hash']}`.")
+    yield from ("## Reproducing this dataset", "", f"Versions: {versions}. Configuration `{summary['config_hash']}`.")
     yield from ("", "| option | value |", "|---|---|")
     for name, value in sorted(public_options(summary["job"], summary["options"]).items()):
         if value not in (None, [], ""):

@@ -101,7 +101,7 @@ def finalize(
     totals.check_shards(shards)
     failpoint(AFTER_MERGE)
     if not still_held():
-        raise ConfigError(f"another driver took over {output} (--break_lock); this one stops, nothing is lost")
+        raise ConfigError(f"another driver took over {output} (--break_lock); this one stops without losing any work")
     storage.remove(output.completed)
     _publish(output, spec, plan, shards)
     failpoint(AFTER_PUBLISH)

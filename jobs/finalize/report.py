@@ -43,7 +43,7 @@ def html_report(summary: Mapping[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>codemill {escape(summary['job'])}</title><style>{_STYLE}</style></head><body>",
         f"<h1>codemill {escape(summary['job'])}</h1>",
-        f'<p class="soft">begun {escape(summary["created"])}, finished {escape(summary["finished"])}, '
+        f'<p class="soft">started {escape(summary["created"])}, finished {escape(summary["finished"])}, '
         f"configuration {escape(summary['config_hash'])}</p>",
         *_funnels(summary),
         *_reasons(summary["rejected"]),
@@ -101,8 +101,8 @@ def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for entry in rejected:
         of_kind[entry["kind"]] += entry["count"]
     yield "<h2>Rejected, by stage and reason</h2>"
-    yield '<div class="scroll"><table><tr><th>what</th><th>stage</th><th>reason</th>'
-    yield '<th class="number">count</th><th style="width:30%">share of its kind</th></tr>'
+    yield '<div class="scroll"><table><tr><th>kind</th><th>stage</th><th>reason</th>'
+    yield '<th class="number">count</th><th style="width:30%">share of this kind</th></tr>'
     for entry in rejected:
         yield (
             f"<tr><td>{escape(entry['kind'])}</td><td>{escape(entry['stage'])}</td><td>{escape(entry['reason'])}</td>"
@@ -125,16 +125,16 @@ def _failures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "</table></div>"
     left_off = summary["units"]["failed"] - len(summary["failed_units"])
     if left_off:
-        yield f'<p class="soft">and {left_off:,} more, in _job/commits</p>'
+        yield f'<p class="soft">and {left_off:,} more, listed in _job/commits</p>'
 
 
 def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
     seconds, counts = summary["seconds"], summary["counts"]
     figures: dict[str, Any] = {
         "units, summed over all workers": f"{seconds['units']:,.1f} s",
-        "last session, by the clock": f"{seconds['last_session']:,.1f} s",
+        "last session, wall time": f"{seconds['last_session']:,.1f} s",
         "rows in the last session": f"{summary['last_session']['rows']:,}",
-        "units that had to start again": f"{summary['units']['restarted']:,}",
+        "restarted units": f"{summary['units']['restarted']:,}",
     }
     if summary["last_session"]["tokens_out"]:
         figures["tokens/s in the last session"] = f"{summary['last_session']['tokens_per_s']:,.1f}"

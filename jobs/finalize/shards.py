@@ -254,7 +254,7 @@ def _unit_tables(job_dir: JobFolder, source: Mapping[str, object], schema: pa.Sc
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:
-        raise DamagedAttempt(f"{path} is missing, though unit {source['unit_id']} is committed") from None
+        raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
     if hashlib.sha256(data).hexdigest() != source["sha256"]:
         raise DamagedAttempt(f"{path} differs from what unit {source['unit_id']} committed (SHA-256)")
     with pq.ParquetFile(pa.BufferReader(data)) as parquet:

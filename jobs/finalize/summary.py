@@ -53,7 +53,7 @@ class Totals:
         """Counts one unit. Raises LedgerBroken where the commit isn't of all the unit's rows."""
         rows = planned_rows(unit)
         if commit.rows_in != rows:
-            raise LedgerBroken(f"unit {unit.unit_id}: {rows} rows planned, its commit is of {commit.rows_in}")
+            raise LedgerBroken(f"unit {unit.unit_id}: {rows} rows planned, but its commit counts {commit.rows_in}")
         self.units += 1
         self.planned_rows += rows
         self.unit_seconds += commit.wall_s

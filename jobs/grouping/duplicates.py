@@ -76,7 +76,7 @@ class PlannedRows:
                 if row in planned:
                     found.append(self.first(position) + planned.index(row))
                     break
-        assert len(found) == len(rows), "a unit's rows are in the plan"
+        assert len(found) == len(rows), "a unit's row is missing from the plan"
         return found
 
     def place(self, number: int) -> tuple[str, int, int]:

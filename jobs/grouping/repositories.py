@@ -133,7 +133,9 @@ def _check_columns(columns: ColumnMap) -> None:
     for name, flag in (("repo_name", "--repo_column"), ("path", "--path_column")):
         if getattr(columns, name) is None:
             what = "repository" if name == "repo_name" else "path"
-            raise ConfigError(f"the input has no {what} column, which grouping needs; name it with {flag}")
+            raise ConfigError(
+                f"the input has no {what} column, which grouping by repository needs; name it with {flag}"
+            )
 
 
 # --- spread over buckets -----------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = Fals
         try:
             num_bytes, _ = storage.file_info(path)
             if num_bytes != file.bytes:
-                return f"{path} has {num_bytes} bytes, its commit says {file.bytes}"
+                return f"{path} has {num_bytes} bytes, its commit records {file.bytes}"
             if full and storage.sha256_of(path) != file.sha256:
                 return f"{path} differs from what was committed (SHA-256)"
         except FileNotFoundError:

@@ -106,9 +106,9 @@ class HeartbeatWriter:
             )
             storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
         except (OSError, ConfigError) as error:
-            _log.warning("no heartbeat: %s", error)
+            _log.warning("can't write the heartbeat: %s", error)
         except Exception:
-            _log.exception("no heartbeat: the work's figures failed")
+            _log.exception("can't write the heartbeat: collecting the work's metrics failed")
 
 
 def read_heartbeats(job_dir: JobFolder) -> list[Heartbeat]:

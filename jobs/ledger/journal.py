@@ -167,7 +167,7 @@ class Journal:
                 storage.remove(path)
             except OSError as error:
                 # At worst the unit is suspected of a later death of this session, and runs alone once.
-                _log.warning("a mark stays in the journal: %s", error)
+                _log.warning("can't remove a start record from the journal: %s", error)
 
 
 def new_session(*, supervised: bool) -> str:
@@ -221,7 +221,7 @@ def record_stale_sessions(
         silent_s = now - last_beats.get(session, now)
         if session.startswith(_SUPERVISED) or session in recorded or silent_s < stale_s:
             continue
-        death = record_death(job_dir, session, f"silent for {silent_s:.0f} s")
+        death = record_death(job_dir, session, f"no heartbeat for {silent_s:.0f} s")
         if death.open:
             deaths.append(death)
     return deaths

@@ -137,13 +137,13 @@ def provably_dead(holder: Holder, me: Holder) -> bool:
 
 def _check_takeover(job_dir: JobFolder, holder: Holder, me: Holder, break_lock: bool) -> None:
     if provably_dead(holder, me):
-        _log.warning("taking over %s from a driver that is gone: %s", job_dir, holder)
+        _log.warning("taking over %s from a driver that no longer runs: %s", job_dir, holder)
     elif break_lock:
         _log.warning("breaking the lock on %s held by %s", job_dir, holder)
     else:
         raise ConfigError(
             f"{os.path.dirname(job_dir.path)} is being written by {holder}; wait for it, choose another --output, or, "
-            "where that process is surely gone, add --break_lock"
+            "if that process is certainly dead, add --break_lock"
         )
 
 

@@ -108,11 +108,11 @@ def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _
         usage=" ".join(["%(prog)s", *places, "[--FLAG VALUE...] [-- BEAM_FLAGS]"]),
         description=cls.description(),
         allow_abbrev=False,
-        epilog="Options of the Beam runner follow a lone --, e.g.  -- --runner FlinkRunner",
+        epilog="Beam runner options follow a lone --, e.g.  -- --runner FlinkRunner",
     )
-    parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this file; flags override it.")
-    rows = parser.add_argument_group("what the rows are", "a resumed job refuses a change of these")
-    running = parser.add_argument_group("how the job runs", "free to change when a job is resumed")
+    parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this YAML file; flags override it.")
+    rows = parser.add_argument_group("options that affect the output", "a resumed job refuses changed values")
+    running = parser.add_argument_group("runtime options", "may change when a job is resumed")
     for field in fields:
         _add_flag(running if field.operational is True else rows, field)
     return parser
@@ -131,7 +131,7 @@ def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) ->
         if word.startswith("-"):
             flag = word.split("=", 1)[0]
             raise ConfigError(f"unknown flag {flag}{_nearest(flag, known)}; see {prog} --help")
-    raise ConfigError(f"unexpected {words[0]!r}: it follows no flag that takes it; see {prog} --help")
+    raise ConfigError(f"unexpected {words[0]!r}: no flag before it takes a value; see {prog} --help")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -152,7 +152,7 @@ def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"--config {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"--config {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if node is None:
         return {}
     if not isinstance(node, yaml.MappingNode):

@@ -25,7 +25,7 @@ from model.settings import REQUIRED, Operational, Settings, choices_of, setting
 
 T = TypeVar("T", bound="OptionSet")
 
-NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+NOUNS = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
 
 
 def option(default: Any = REQUIRED, *, positional: bool = False, internal: bool = False, **declared: Any) -> Any:

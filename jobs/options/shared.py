@@ -17,16 +17,16 @@ from model.errors import ConfigError
 class ColumnOptions(OptionSet):
     """Which column of a corpus is what."""
 
-    content_column: str | None = option(None, help="Column of the file's text; found by itself in the usual layouts.")
-    path_column: str | None = option(None, help="Column of the file's path; found by itself in the usual layouts.")
-    repo_column: str | None = option(None, help="Column of the repository's name; found by itself.")
+    content_column: str | None = option(None, help="Column with the file's text; auto-detected in common layouts.")
+    path_column: str | None = option(None, help="Column with the file's path; auto-detected in common layouts.")
+    repo_column: str | None = option(None, help="Column with the repository name; auto-detected.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseColumnOptions(OptionSet):
     """Which column of a corpus tells the license, for jobs that need it."""
 
-    license_column: str | None = option(None, help="Column of the licences; found by itself in the usual layouts.")
+    license_column: str | None = option(None, help="Column with the licenses; auto-detected in common layouts.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,65 +35,67 @@ class CommonOptions(ColumnOptions):
 
     input: tuple[str, ...] = option(
         (),
-        help="Parquet files, folders and globs (** included), local or gs://; several at once. Required but with "
-        "--retry_rejected.",
+        help="Parquet files, folders or globs (** is supported), local or gs://; one or more. Required unless "
+        "--retry_rejected is given.",
         metavar="GLOB",
         is_path=True,
     )
-    output: str = option(help="Folder of the dataset, local or gs://.", operational=True, metavar="DIR", is_path=True)
-    language_column: str | None = option(None, help="Column of the language; found by itself.")
-    seed: int = option(0, help="All random choices derive from this number and each row's content.", minimum=0)
-    limit: int | None = option(None, help="Take only the first so many source rows.", minimum=1, metavar="ROWS")
+    output: str = option(help="Output folder, local or gs://.", operational=True, metavar="DIR", is_path=True)
+    language_column: str | None = option(None, help="Column with the language; auto-detected.")
+    seed: int = option(
+        0, help="Random seed; each row's random choices derive from it and the row's content.", minimum=0
+    )
+    limit: int | None = option(None, help="Process only the first ROWS source rows.", minimum=1, metavar="ROWS")
     max_content_mb: float = option(
-        10.0, help="Reject a row whose text is longer than this many megabytes.", minimum=0.001, metavar="MB"
+        10.0, help="Reject rows whose text is larger than this many megabytes.", minimum=0.001, metavar="MB"
     )
     retry_rejected: str | None = option(
         None,
-        help="Take the rows that this earlier output rejected, read anew from their sources.",
+        help="Process the rows that this earlier output rejected, read again from their source files.",
         metavar="DIR",
         is_path=True,
     )
     retry_failed: bool = option(
         False,
-        help="Try the units of this output that failed once more, when what they lacked is there again.",
+        help="Retry this output's failed units, once the cause (such as a missing input file) is fixed.",
         operational=True,
     )
-    dry_run: bool = option(False, help="Print the plan with its counts and an estimate, and stop.", operational=True)
+    dry_run: bool = option(False, help="Print the plan, its counts and a time estimate, then exit.", operational=True)
     shard_mb: int = option(
-        256, help="Size of an output file in megabytes, at most.", operational=True, minimum=1, metavar="MB"
+        256, help="Maximum size of an output file, in megabytes.", operational=True, minimum=1, metavar="MB"
     )
     unit_rows: int = option(
-        256, help="Rows in a unit of work, at most; settled when the plan is made.", operational=True, minimum=1
+        256, help="Maximum rows per unit of work; fixed when the plan is made.", operational=True, minimum=1
     )
     unit_mb: float = option(
         16.0,
-        help="Megabytes of text in a unit of work, at most; settled when the plan is made.",
+        help="Maximum megabytes of text per unit of work; fixed when the plan is made.",
         operational=True,
         minimum=0.01,
         metavar="MB",
     )
     max_units_in_flight: int = option(
-        4, help="Units that one worker process has in hand at once.", operational=True, minimum=1, metavar="UNITS"
+        4, help="Maximum units in flight per worker process.", operational=True, minimum=1, metavar="UNITS"
     )
     max_mb_in_flight: float = option(
         512.0,
-        help="Megabytes of text in hand at once in one worker process, at most.",
+        help="Maximum megabytes of text in flight per worker process.",
         operational=True,
         minimum=1,
         metavar="MB",
     )
     row_timeout_s: float = option(
         1800.0,
-        help="A row for which nothing goes on this long, while nothing else does, is rejected. Needs the local runner.",
+        help="Reject a row if the worker makes no progress for this long while running it. Local runner only.",
         operational=True,
         minimum=1,
         metavar="SECONDS",
     )
     break_lock: bool = option(
-        False, help="Take over an output that another driver, known to be dead, has locked.", operational=True
+        False, help="Break the lock of another driver that is known to be dead.", operational=True
     )
     progress: Literal["auto", "bar", "lines", "none"] = option(
-        "auto", help="Live bar, plain lines, or nothing; auto: a bar in a terminal.", operational=True
+        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
     )
 
     def __post_init__(self) -> None:
@@ -101,7 +103,7 @@ class CommonOptions(ColumnOptions):
         if not self.input and self.retry_rejected is None:
             raise ConfigError("missing --input: the Parquet files, folders or globs to read")
         if self.input and self.retry_rejected is not None:
-            raise ConfigError("--retry_rejected reads the sources that the earlier job read; leave --input out")
+            raise ConfigError("--retry_rejected reads the source files of the earlier job; remove --input")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ class PolicyOptions(OptionSet):
 
     policy: str = option(
         "default",
-        help="What filters do with secrets, personal and unsafe content: strict, default, annotate, none, or a file.",
+        help="What to do with secrets, personal or unsafe content: strict, default, annotate, none, or a policy file.",
         is_path=True,
     )
 
@@ -121,7 +123,7 @@ class FrozenPolicyOptions(PolicyOptions):
 
     policy_version: str = option(
         "",
-        help="Hash of policy and rules; filled in, so that a resumed job refuses other ones.",
+        help="Internal: hash of the policy and rules, so that a resumed job refuses changed ones.",
         metavar="HASH",
         internal=True,
     )
@@ -156,18 +158,20 @@ class GeneratingOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, Co
 
     known_text: str | None = option(
         None,
-        help="Index of known text (docs/filters.md): answers that stand in other files are marked, or rejected by the "
+        help="Known-text index (docs/filters.md): answers that copy known files are flagged, or rejected by the "
         "policy's verbatim_copy.",
         metavar="FOLDER",
         is_path=True,
     )
-    samples: int = option(1, help="Answers asked for per target; more than one needs --temperature.", minimum=1)
-    keep: int = option(1, help="Distinct answers that are kept of each target's samples, at most.", minimum=1)
+    samples: int = option(
+        1, help="Completions sampled per target; more than one needs --temperature above 0.", minimum=1
+    )
+    keep: int = option(1, help="Maximum distinct completions kept per target.", minimum=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.samples > 1 and self.temperature == 0:
-            raise ConfigError(f"--samples {self.samples} wants different answers, --temperature 0 gives one; raise it")
+            raise ConfigError(f"--samples {self.samples} needs sampling, but --temperature 0 is greedy; raise it")
         if self.keep > self.samples:
             raise ConfigError(f"--keep {self.keep} is more than --samples {self.samples}")
 
@@ -177,10 +181,10 @@ class AnswerOptions(OptionSet):
     """What jobs take whose answers are more than a middle."""
 
     distinct: bool = option(
-        True, help="Keep one of the answers of a unit that say nearly the same of nearly the same code."
+        True, help="Deduplicate: within a unit, keep one of near-duplicate answers about near-duplicate code."
     )
     rejected_answers: bool = option(
-        False, help="Keep rejected answers beside their reasons, but for those that the filters find something in."
+        False, help="Keep the text of rejected answers with their reasons, except answers with filter findings."
     )
 
 
@@ -189,5 +193,5 @@ class PromptOptions(OptionSet):
     """What jobs take that ask base models and instruction models alike."""
 
     prompt: Literal["auto", "fim", "chat"] = option(
-        "auto", help="fim: a hole in the file; chat: a question; auto: chat for instruction models."
+        "auto", help="fim: fill in the middle; chat: an instruction; auto: chat for instruction-tuned models."
     )

@@ -92,7 +92,7 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
         bounds = UnitBounds.row_groups()
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
     if not plan.units:
-        raise ConfigError(f"the input has no rows: {counted(len(inputs.files), 'file')}, none with any")
+        raise ConfigError(f"the input has no rows in {counted(len(inputs.files), 'file')}")
     return PlannedJob(plan, inputs, projected, output_schema)
 
 
@@ -109,7 +109,9 @@ def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, d
         for file in inputs.files
     )
     if all(file.state == "bad" for file in files):
-        raise ConfigError(f"--retry_rejected {output}: no source can be read again; {files[0].uri}: {files[0].detail}")
+        raise ConfigError(
+            f"--retry_rejected {output}: no source file can be read again; {files[0].uri}: {files[0].detail}"
+        )
     return replace(inputs, files=files), rows
 
 
@@ -130,7 +132,7 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
         found = read_job(OutputFolder(options.output))
         # Or the echo of our own create, whose answer was lost.
         if found is None or found.plan_sha256 != job.plan_sha256:
-            raise ConfigError(f"another driver began {options.output} at the same time; run the same command again")
+            raise ConfigError(f"another driver started {options.output} at the same time; run the same command again")
     failpoint(AFTER_JOB_FILE)
     return job
 

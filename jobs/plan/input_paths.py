@@ -81,7 +81,7 @@ def _real(name: str, folders: dict[str, str]) -> str:
         name.encode("utf-8")
     except UnicodeEncodeError:
         shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise ConfigError(f"--input: the name {shown} is no UTF-8; rename the file") from None
+        raise ConfigError(f"--input: the name {shown} is not valid UTF-8; rename the file") from None
     if os.path.islink(name):
         return os.path.realpath(name)
     folder, base = os.path.split(name)
@@ -122,7 +122,7 @@ def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[st
             taken.append(name)
     for output, others in left_out.items():
         shown = ", ".join(others[:_SHOWN_NAMES]) + (", ..." if len(others) > _SHOWN_NAMES else "")
-        say(f"--input {named}: left out {counted(len(others), 'file')} of {output} besides its data/: {shown}")
+        say(f"--input {named}: skipped {counted(len(others), 'file')} of {output} outside its data/: {shown}")
     return taken
 
 

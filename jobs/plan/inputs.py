@@ -180,7 +180,7 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
 def _shape_fault(uri: str, num_bytes: int) -> tuple[str, str] | None:
     """What the file's first and last bytes say against it, in clearer words than a decoder has."""
     if num_bytes == 0:
-        return "zero_bytes", "the file has no bytes"
+        return "zero_bytes", "the file is empty"
     with storage.open_input(uri) as opened:
         head = opened.read(4)
         opened.seek(max(0, num_bytes - 4))
@@ -190,7 +190,7 @@ def _shape_fault(uri: str, num_bytes: int) -> tuple[str, str] | None:
     if head != _MAGIC:
         return "not_parquet", f"the file begins with {head!r}, a Parquet file with {_MAGIC!r}"
     if tail != _MAGIC or num_bytes < _SMALLEST_FILE:
-        return "truncated_file", f"the file ends after {num_bytes} bytes without a footer: it was cut off"
+        return "truncated_file", f"the file ends after {num_bytes} bytes without a footer: it was truncated"
     return None
 
 

@@ -142,7 +142,7 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
         ConfigError: The folder is another job's output, or holds files that no job of ours wrote.
     """
     if storage.is_local(output.path) and os.path.isfile(output):
-        raise ConfigError(f"--output {output} is a file; name a folder")
+        raise ConfigError(f"--output {output} is a file; pass a folder")
     if (other := _job_name(output)) not in (None, job):
         raise ConfigError(f"{output} is the output of `codemill {other}`; choose another --output")
     found = read_job(output)
@@ -151,17 +151,19 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
     names = storage.list_names(output.path)
     if COMPLETED in names and JOB_FOLDER not in names:
         raise ConfigError(
-            f"{output} is a finished dataset without its _job folder, so nothing can be checked or made again; "
+            f"{output} is a finished dataset without its _job folder, so it can't be checked or rebuilt; "
             "leave it as it is, or choose another --output"
         )
     if storage.list_names(output.job.commits):
         raise ConfigError(
-            f"{output.job.job_file} is missing, though units are committed: whose they are can't be "
-            "told; restore it, or choose another --output"
+            f"{output.job.job_file} is missing, although units are committed: their job can't be "
+            "identified; restore it, or choose another --output"
         )
     if names and JOB_FOLDER not in names:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
-        raise ConfigError(f"{output} is not empty and no output of codemill: it holds {shown}; choose another --output")
+        raise ConfigError(
+            f"{output} is not empty and not an output of codemill: it contains {shown}; choose another --output"
+        )
     return None
 
 
@@ -195,8 +197,8 @@ def check_resume(
         changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
     if changes:
         raise ConfigError(
-            f"{output} was begun with other options: {'; '.join(changes)}. "
-            "Give the old values to resume it, or choose another --output"
+            f"{output} was started with other options: {'; '.join(changes)}. "
+            "Pass the old values to resume it, or choose another --output"
         )
 
 

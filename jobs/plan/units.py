@@ -329,12 +329,12 @@ def rejected_rows(output: OutputFolder) -> tuple[list[InputFile], dict[tuple[str
                     if record["kind"] == "row":
                         rows.setdefault((record["uri"], record["row_group"]), set()).add(record["row"])
     if not rows:
-        raise ConfigError(f"--retry_rejected {output}: that job rejected no rows; there is nothing to retry")
+        raise ConfigError(f"--retry_rejected {output}: that job did not reject any rows; there is nothing to retry")
     names = {name for name, _ in rows}
     try:
         files = [file for file in read_input_files(output.job) if file.public_name in names]
     except FileNotFoundError:
         raise ConfigError(
-            f"--retry_rejected {output}: what that job rejected are no rows of Parquet files; run it again on them"
+            f"--retry_rejected {output}: its rejected files are not rows of Parquet; rerun that job on them"
         ) from None
     return files, {key: sorted(found) for key, found in rows.items()}

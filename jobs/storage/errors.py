@@ -31,14 +31,14 @@ def clear_errors(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise StorageFull(
-                f"no space left while writing {path}; free some space and run the same command again: "
-                "what is committed is kept"
+                f"no space left while writing {path}; free some space and run the same command again; "
+                "committed work is kept"
             ) from error
         if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
             why = os.strerror(error.errno).lower() if error.errno else "no permission"
-            raise ConfigError(f"can't write {path}: {why}; choose another --output or mend its permissions") from error
+            raise ConfigError(f"can't write {path}: {why}; choose another --output or fix its permissions") from error
         if isinstance(error, FileNotFoundError) and not is_local(path):
-            raise ConfigError(f"can't write {path}: not found; is there such a bucket?") from error
+            raise ConfigError(f"can't write {path}: not found; does the bucket exist?") from error
         raise
 
 
@@ -60,6 +60,6 @@ def unanswered_line(error: BaseException) -> str:
     """What to tell the user of such an error."""
     said = " ".join(str(error).split())[:300]
     return (
-        f"the storage gives no answer ({type(error).__name__}: {said}); mend access or network and run the same "
-        "command again: what is committed is kept"
+        f"the storage does not respond ({type(error).__name__}: {said}); fix access or network and run the same "
+        "command again; committed work is kept"
     )

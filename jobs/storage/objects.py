@@ -77,7 +77,7 @@ def create_if_absent(path: str, data: bytes) -> bool:
                 error.errno == errno.EPERM and os.access(os.path.dirname(name), os.W_OK)
             ):
                 raise ConfigError(
-                    f"{os.path.dirname(name)} is on a file system without hard links, which commits need; "
+                    f"{os.path.dirname(name)} is on a file system without hard links, which commits require; "
                     "choose an --output on another one (for a mounted bucket, its gs:// path)"
                 ) from error
             raise
@@ -283,7 +283,7 @@ def _remote(path: str) -> Any:
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False, **account)
     except (ValueError, ImportError) as error:
-        raise ConfigError(f"{path}: no storage of the kind {scheme}:// is known ({error})") from error
+        raise ConfigError(f"{path}: storage scheme {scheme}:// is not supported ({error})") from error
 
 
 def _create_remote(path: str, data: bytes) -> bool:

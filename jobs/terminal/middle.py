@@ -18,7 +18,7 @@ def middle_in_place(row: Mapping[str, Any], context_lines: int) -> Iterator[Rend
     original, generated = row.get("original_middle"), row["generated_middle"]
     yield _code(before, generated, after, mark="+", style=GENERATED)
     if original == generated:
-        yield Text("  = the original", style=FAINT)
+        yield Text("  identical to the original", style=FAINT)
     elif original is not None:
         # Only the lines that the original touches: the rest stands above.
         line_before = before.rsplit("\n", 1)[-1]

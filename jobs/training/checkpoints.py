@@ -52,12 +52,14 @@ def load_checkpoint(path: Path, shapes: TrainState) -> tuple[TrainState, Place]:
             arrays = [file.get_tensor(name) if name in names else None for name, _ in wanted]
     except (SafetensorError, OSError) as error:
         raise ConfigError(
-            f"{path} is no readable checkpoint ({error}); remove it to go on from the one before"
+            f"{path} is not a readable checkpoint ({error}); remove it to continue from the previous one"
         ) from None
     for (name, leaf), array in zip(wanted, arrays, strict=True):
         if array is None or array.shape != leaf.shape:
             found = "absent" if array is None else f"of shape {array.shape}"
-            raise ConfigError(f"{path}: {name} is {found}, the options ask for {leaf.shape}; give the run's own shapes")
+            raise ConfigError(
+                f"{path}: {name} is {found}, the options specify {leaf.shape}; use the shapes of that run"
+            )
     state = jax.tree.unflatten(jax.tree.structure(shapes), [jax.numpy.asarray(array) for array in arrays])
     return state, Place(int(metadata["epoch"]), int(metadata["row"]))
 

@@ -87,11 +87,11 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
                 kept.append(row)
     if rejected:
         print(
-            f"{rejected} of {rejected + len(kept)} rows can't be trained on (empty, binary or too large)",
+            f"{rejected} of {rejected + len(kept)} rows are unusable for training (empty, binary or too large)",
             file=sys.stderr,
         )
     if not kept:
-        raise ConfigError("--input has no row that can be trained on")
+        raise ConfigError("--input has no usable rows")
     return kept
 
 
@@ -154,7 +154,7 @@ def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tup
                 yield _stack(waiting), Place(epoch, index + 1)
                 waiting = []
         if count == 0:
-            raise ConfigError("--input gives no example: its files offer no hole that fits a row; raise --length")
+            raise ConfigError("--input yields no examples: no FIM span in its files fits a row; raise --length")
         # Rows left over begin the next epoch's first batch; a checkpoint never stands between them.
         epoch, start = epoch + 1, 0
 

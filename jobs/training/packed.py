@@ -169,7 +169,7 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
         packed.append(uri)
         groups += [RowGroup(uri, index, count) for index, count in enumerate(counts) if count]
     if packed and others:
-        raise ConfigError(f"--input mixes packed rows ({packed[0]}) with other files ({others[0]}); give one kind")
+        raise ConfigError(f"--input mixes packed rows ({packed[0]}) with other files ({others[0]}); pass only one kind")
     if packed and not groups:
         raise ConfigError(f"--input has no rows: {len(packed)} files of packed rows, all of them empty")
     return groups if packed else None
@@ -179,18 +179,18 @@ def _check_packed(uri: str, metadata: dict[bytes, bytes], tokenizer: Tokenizer, 
     """Holds a file of packed rows to the run's vocabulary and length."""
     if TOKENIZER_KEY not in metadata or CONTEXT_LENGTH_KEY not in metadata:
         raise ConfigError(
-            f"{uri} has the columns of packed rows but doesn't say which vocabulary its ids are of; "
+            f"{uri} has the columns of packed rows but doesn't record which tokenizer its ids come from; "
             "pack the corpus with this version of codemill"
         )
     packed_with = metadata[TOKENIZER_KEY].decode()
     if packed_with != tokenizer.sha256:
         raise ConfigError(
-            f"{uri} was packed with the vocabulary {packed_with[:12]}, --tokenizer is {tokenizer.sha256[:12]} "
-            f"({tokenizer.vocab_size:,} pieces); give the one it was packed with, or pack it again"
+            f"{uri} was packed with tokenizer {packed_with[:12]}, --tokenizer is {tokenizer.sha256[:12]} "
+            f"({tokenizer.vocab_size:,} pieces); use the one it was packed with, or pack the corpus again"
         )
     packed_to = int(metadata[CONTEXT_LENGTH_KEY])
     if packed_to != length:
         raise ConfigError(
-            f"{uri} was packed to rows of {packed_to} tokens, --length is {length}; "
-            f"give --length {packed_to}, or pack it with --context_length {length}"
+            f"{uri} has rows of {packed_to} tokens, --length is {length}; "
+            f"use --length {packed_to}, or pack the corpus with --context_length {length}"
         )

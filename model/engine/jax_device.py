@@ -107,7 +107,7 @@ class JaxDevice:
         options, length = self._options, len(request.prompt)
         longest = options.prompt_buckets[-1]
         if length == 0:
-            raise RecordError("prompt_empty", "prompt has no tokens; it needs at least the begin-of-sequence id")
+            raise RecordError("prompt_empty", "the prompt is empty; it needs at least the beginning-of-sequence token")
         if length > longest:
             raise RecordError(
                 "prompt_too_long",
@@ -116,14 +116,14 @@ class JaxDevice:
         if not 0 < request.max_new_tokens <= options.max_new_tokens:
             raise RecordError(
                 "max_new_tokens_out_of_range",
-                f"max_new_tokens is {request.max_new_tokens}, the engine was built for 1 to "
+                f"max_new_tokens is {request.max_new_tokens}, the engine was configured for 1 to "
                 f"{options.max_new_tokens}; raise the engine's max_new_tokens",
             )
         total, context = length + request.max_new_tokens, self._config.context_length
         if total > context:
             raise RecordError(
                 "prompt_too_long",
-                f"prompt has {length} tokens and {request.max_new_tokens} may follow, together {total}; the model's "
+                f"prompt has {length} tokens and up to {request.max_new_tokens} new, together {total}; the model's "
                 f"context is {context}",
             )
         if len(request.stop_ids) > options.max_stop_ids:
@@ -136,8 +136,8 @@ class JaxDevice:
         if bottom < 0 or top >= self._config.vocab_size:
             raise RecordError(
                 "token_out_of_vocabulary",
-                f"prompt has token id {bottom if bottom < 0 else top}, the model knows 0 to "
-                f"{self._config.vocab_size - 1}; check that tokenizer and model belong together",
+                f"prompt has token id {bottom if bottom < 0 else top}, valid ids are 0 to "
+                f"{self._config.vocab_size - 1}; check that the tokenizer matches the model",
             )
         sampling = request.sampling
         if not (sampling.temperature >= 0 and sampling.top_k >= 0 and 0 < sampling.top_p <= 1):

@@ -88,7 +88,7 @@ class EngineOptions(EngineSettings):
         super().__post_init__()
         buckets = self.prompt_buckets
         if not buckets or buckets[0] < 1 or any(a >= b for a, b in itertools.pairwise(buckets)):
-            raise ConfigError(f"prompt_buckets is {buckets}; it must be ascending positive lengths")
+            raise ConfigError(f"prompt_buckets is {buckets}; it must be a list of ascending positive lengths")
         for name in ("burst_steps", "prefill_row_tokens", "max_new_tokens", "max_stop_ids", "draft_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -42,7 +42,7 @@ class Placement:
         if mesh is None:
             one = SingleDeviceSharding(_device_of(weights))
             return cls(one, one, one, None)
-        assert mesh.shape["data"] == 1, "a replica is one line of the mesh"
+        assert mesh.shape["data"] == 1, "a replica is one row of the mesh's data axis"
         return cls.over(mesh, config)
 
     @classmethod

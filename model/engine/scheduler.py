@@ -230,7 +230,7 @@ class Scheduler:
         except OutOfMemory:
             raise
         except Exception:  # one of them is at fault: alone, each fails for itself
-            _log.exception("prefilling %d prompts together failed; going on one by one", len(group))
+            _log.exception("prefilling %d prompts together failed; retrying them one by one", len(group))
             for job in group:
                 self._stage_alone(job)
         self._prefilling = []
@@ -291,7 +291,7 @@ class Scheduler:
         with self._wakeup:
             self._counts["shrinks"] += 1
         _log.warning(
-            "the device ran out of memory with %d slots; going on with %d, %d requests start again (%s)",
+            "the device ran out of memory with %d slots; continuing with %d, restarting %d requests (%s)",
             before,
             self._device.slots,
             len(again),

@@ -27,28 +27,28 @@ class EngineSettings(Settings):
     """What a user settles of an engine over weights that are loaded."""
 
     determinism: Determinism = setting(
-        "fast", help="exact: the same tokens, bit for bit, on the same version, hardware and shapes."
+        "fast", help="exact: bit-identical tokens for the same version, hardware and shapes; fast: higher throughput."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", help="Compute type; auto: float32 on a CPU, bfloat16 on TPU and GPU."
+        "auto", help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU."
     )
     slots: int | None = setting(
         None,
-        help="Requests decoded at once; chosen from the memory if not given.",
+        help="Requests decoded concurrently; chosen from the available memory by default.",
         operational="unless_exact",
         minimum=1,
     )
     prompt_cache: Literal["auto", "int8"] = setting(
-        "auto", help="How prompts' keys and values are held; auto: in the compute type; int8: in 8 bits."
+        "auto", help="Precision of the prompts' KV cache; auto: the compute dtype; int8: 8 bits."
     )
     prompt_lookup: PromptLookup = setting(
         "auto",
-        help="Draft what prompt and output repeat; auto: while that is measured to be faster; exact mode never does.",
+        help="Prompt-lookup decoding; auto: used while it measures faster; always off in exact mode.",
         operational="unless_exact",
     )
     compile_cache: str | None = setting(
         None,
-        help="Folder of XLA's persistent compilation cache.",
+        help="Folder for XLA's persistent compilation cache.",
         operational=True,
         metavar="DIR",
         is_path=True,
@@ -70,7 +70,7 @@ class TokenLimits(Settings):
     # With max_new_tokens it fills the embedded model's context of 1,024.
     max_prompt_tokens: int = setting(
         896,
-        help="Longest prompt: context is cut to it, and what still doesn't fit is rejected.",
+        help="Maximum prompt length; context is truncated to fit, and targets that still don't fit are rejected.",
         minimum=16,
         metavar="TOKENS",
     )
@@ -81,10 +81,13 @@ class TokenLimits(Settings):
 class SamplingSettings(Settings):
     """How tokens are drawn."""
 
-    temperature: float = setting(0.0, help="Divides the logits; 0 takes the likeliest token.", minimum=0.0)
-    top_k: int = setting(0, help="Draw among the k likeliest tokens; 0 keeps all.", minimum=0, metavar="K")
+    temperature: float = setting(0.0, help="Sampling temperature; 0 is greedy.", minimum=0.0)
+    top_k: int = setting(0, help="Sample from the k most likely tokens; 0 turns this off.", minimum=0, metavar="K")
     top_p: float = setting(
-        1.0, help="Draw among the likeliest tokens that together reach this probability.", maximum=1.0, metavar="P"
+        1.0,
+        help="Sample from the most likely tokens whose probabilities add up to P (nucleus sampling).",
+        maximum=1.0,
+        metavar="P",
     )
 
     def __post_init__(self) -> None:
@@ -105,13 +108,13 @@ class EngineSpec(EngineSettings, TokenLimits):
 
     model: str = setting(
         "embedded",
-        help="A checkpoint folder, or `embedded`, the small model that ships with codemill.",
+        help="Checkpoint folder, or `embedded`, the small model that ships with codemill.",
         metavar="PATH",
         is_path=True,
     )
     weights: Literal["auto", "int8"] = setting(
         "auto",
-        help="How weights are held; auto: in the compute type; int8: in 8 bits, a scale for each output channel.",
+        help="Weight precision; auto: the compute dtype; int8: 8 bits with one scale per output channel.",
     )
 
 

@@ -66,7 +66,7 @@ def compile_report(
 def _compile(program: Program, name: str, target: Target) -> ProgramReport:
     compiled = program.lower().compile()
     memory, text = compiled.memory_analysis(), compiled.as_text()
-    assert memory is not None and text is not None, "this compiler tells nothing of its programs"
+    assert memory is not None and text is not None, "this compiler reports no program statistics"
     if folder := os.environ.get(HLO_FOLDER):
         Path(folder, f"{target.name}, {name}.txt".replace(" ", "_").replace(":", "-")).write_text(text)
     return ProgramReport(

@@ -45,9 +45,9 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
-            raise ConfigError(f"no preset {self.preset}; there are {', '.join(PRESETS)}")
+            raise ConfigError(f"unknown preset {self.preset}; presets are {', '.join(PRESETS)}")
         if self.weights not in ("bfloat16", "int8"):
-            raise ConfigError(f"weights are {self.weights}; they can be bfloat16 or int8")
+            raise ConfigError(f"weights is {self.weights}; it can be bfloat16 or int8")
 
     @property
     def num_chips(self) -> int:
@@ -128,7 +128,7 @@ def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, 
     environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no error message"]
         raise ConfigError(f"{target.name} doesn't compile: {lines[-1].strip()}")
     return report_from_json(done.stdout)
 

@@ -92,7 +92,7 @@ class _Room:
         size = len(matched)
         if config.num_layers < 3 or config.num_heads < 2 or config.num_kv_heads != 1 or not 16 <= size <= width // 3:
             raise ConfigError(
-                "copying heads need 3 layers, 2 or more heads on 1 key head and 16 to d_model / 3 features that "
+                "copying heads need 3+ layers, 2+ query heads on 1 key head, and 16 to d_model / 3 features that "
                 f"turn slowly; got {config.num_layers} layers, {config.num_heads} heads on {config.num_kv_heads}, "
                 f"{size} such features of head_dim {head} at RoPE base {config.rope_base:,.0f}, and d_model {width}"
             )
@@ -167,7 +167,7 @@ def with_copying_heads(weights: GemmaWeights, config: GemmaConfig, fim: FimIds, 
     """
     room = _Room.of(config)
     if not isinstance(weights.blocks, tuple):
-        raise ConfigError("copying heads are set in unrolled layers; got stacked ones")
+        raise ConfigError("copying heads need unrolled layers; got stacked (scanned) ones")
     codes = _Codes.draw(key, room)
     first, second, third, *others = map(_silent, weights.blocks)
     blocks = (

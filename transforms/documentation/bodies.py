@@ -69,7 +69,7 @@ def body_hole(source: Source, symbol: Symbol) -> BodyHole:
             start = symbol.doc[1]
             start += len(data[start:end]) - len(data[start:end].lstrip(b" \t\r\n;"))
         elif symbol.is_inline_body:
-            raise RecordError("no_body", "the body stands on the signature's line")
+            raise RecordError("no_body", "the body is on the signature's line")
     else:
         if data[start : start + 1] != b"{" or data[end - 1 : end] != b"}":
             raise RecordError("no_body", "a declaration or an expression body")
@@ -77,7 +77,7 @@ def body_hole(source: Source, symbol: Symbol) -> BodyHole:
         start += len(data[start:end]) - len(data[start:end].lstrip(b" \t\r\n"))
         end -= len(data[start:end]) - len(data[start:end].rstrip(b" \t\r\n"))
     if start >= end or not data[start:end].strip():
-        raise RecordError("no_body", "nothing stands in the body but documentation")
+        raise RecordError("no_body", "the body contains only documentation")
     return BodyHole(start, end)
 
 
@@ -243,12 +243,12 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: bytes) -> str:
     source = parse(code.encode(), grammar) if grammar in BODY_LANGUAGES else None
     found = [s for s in find_symbols(source) if s.name == symbol.name] if source is not None else []
     if source is None or not found:
-        raise RecordError("no_such_function", f"the answer holds no function {symbol.name} that parses")
+        raise RecordError("no_such_function", f"the answer contains no function {symbol.name} that parses")
     names = [parameter.name for parameter in found[0].parameters]
     if grammar == "python" and symbol.kind == "method" and names[:1] in (["self"], ["cls"]):
         names = names[1:]
     if names != [parameter.name for parameter in symbol.parameters]:
-        raise RecordError("signature_changed", "the answer's function has other parameters")
+        raise RecordError("signature_changed", "the answer's function has different parameters")
     hole = body_hole(source, found[0])
     body = source.data[hole.start : hole.end].decode()
     if grammar != "python":
@@ -256,7 +256,7 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: bytes) -> str:
     rest = (source.data[: found[0].start] + source.data[found[0].end :]).decode()
     if missing := _bound_names(rest) & set(_NAME.findall(body)) - set(_NAME.findall(file.decode())):
         raise RecordError(
-            "needs_other_code", f"it uses {len(missing)} names that the answer defines beside the function"
+            "needs_other_code", f"it uses {len(missing)} names that the answer defines outside the function"
         )
     return _indented(source, hole, found[0].indent, symbol.indent)
 

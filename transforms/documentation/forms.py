@@ -68,7 +68,7 @@ def cut_hole(source: Source, symbol: Symbol) -> Hole:
         RecordError: `no_documentation_form`: the language has none that is known here.
     """
     if source.grammar not in DOCUMENTED_LANGUAGES:
-        raise RecordError("no_documentation_form", f"no form of documentation is known for {source.grammar}")
+        raise RecordError("no_documentation_form", f"no documentation format is known for {source.grammar}")
     newline = "\r\n" if b"\r\n" in source.data else "\n"
     if source.grammar == "python":
         return _docstring_hole(source.data, symbol, newline)
@@ -182,7 +182,9 @@ def read_answer(hole: Hole, answer: str) -> str:
             has; `tool_directive`: a compiler would obey a line, though it is a comment.
     """
     if odd := _UNPRINTABLE.search(answer):
-        raise RecordError("wrong_form", f"the answer holds the character U+{ord(odd[0]):04X}, which no text has")
+        raise RecordError(
+            "wrong_form", f"the answer contains the character U+{ord(odd[0]):04X}, which is not valid in text"
+        )
     opening = hole.opener.strip()
     lines = re.split(r"\r\n|\r|\n", answer)
     if hole.form == "docstring":
@@ -190,16 +192,16 @@ def read_answer(hole: Hole, answer: str) -> str:
     marker = hole.marker.strip()
     text = [lines[0].strip()]
     if _DIRECTIVE.match(f"{marker} {text[0]}"):
-        raise RecordError("tool_directive", "line 1 of the answer speaks to a compiler")
+        raise RecordError("tool_directive", "line 1 of the answer is a compiler or tool directive")
     for number, line in enumerate(lines[1:], 2):
         bare = line.strip()
         is_last = number == len(lines)
         if not bare and is_last:
             continue
         if not bare.startswith(marker) or (marker == "//" and bare.startswith("///")):
-            raise RecordError("wrong_form", f"line {number} of the answer doesn't begin with {marker}")
+            raise RecordError("wrong_form", f"line {number} of the answer does not start with {marker}")
         if _DIRECTIVE.match(bare):
-            raise RecordError("tool_directive", f"line {number} of the answer speaks to a compiler")
+            raise RecordError("tool_directive", f"line {number} of the answer is a compiler or tool directive")
         text.append(bare.removeprefix(marker).removeprefix(" "))
     opened = " ".join(part.strip() for part in re.split(r"[\r\n]+\s*(?:\*|//[/!]?)?", opening))
     words = re.sub(r"^(/\*\*|//[/!]?)\s*", "", opened).strip()

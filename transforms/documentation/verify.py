@@ -116,21 +116,25 @@ def explain(
     match check:
         case "no_invented_parameter":
             invented = [name for name in facts.parameters if name not in known]
-            return f"{len(invented)} of {len(facts.parameters)} documented names are no parameters; it has {len(real)}"
+            return (
+                f"{len(invented)} of {len(facts.parameters)} documented names are not among the {len(real)} parameters"
+            )
         case "no_missing_parameter":
             missing = {parameter.name for parameter in real} - set(facts.parameters)
-            return f"{len(missing)} of {len(real)} parameters are not documented, though others are"
+            return f"{len(missing)} of {len(real)} parameters are not documented, although others are"
         case "length_in_bounds":
-            return f"{len(facts.prose)} characters, allowed are {bounds.min_chars} to {bounds.max_chars}"
+            return f"{len(facts.prose)} characters, allowed: {bounds.min_chars} to {bounds.max_chars}"
         case "result_agrees":
-            return "gives the result another type" if symbol.returns_value else "tells of a result, the code gives none"
+            return (
+                "documents another result type" if symbol.returns_value else "documents a result, the code returns none"
+            )
         case "raises_agree":
-            return f"{len(set(facts.raises) - set(symbol.raises))} raised types that the code does not raise"
+            return f"{len(set(facts.raises) - set(symbol.raises))} documented exceptions that the code does not raise"
         case "right_style":
             if facts.foreign_form:
-                return f"{facts.foreign_form} are not this language's form"
+                return f"{facts.foreign_form} are not this language's documentation format"
             if facts.is_broken:
-                return "its sections or tags can't be read: what is in a section is indented, XML is well-formed"
+                return "its sections or tags can't be parsed: section content must be indented, XML must be well-formed"
             return (
                 "sections in two styles" if facts.mixed_styles else f"sections in {facts.style} style, not in {style}"
             )

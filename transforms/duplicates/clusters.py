@@ -59,7 +59,7 @@ class Clusters:
     """
 
     def __init__(self, folder: str, num_texts: int):
-        assert num_texts <= MAX_TEXTS, f"{num_texts} texts; one job takes {MAX_TEXTS}"
+        assert num_texts <= MAX_TEXTS, f"{num_texts} texts; the limit for one job is {MAX_TEXTS}"
         self._folder, self._num_texts = folder, max(1, num_texts)
         self._exact = self._map("exact", "V16")
         self._normal = self._map("normal", "V16")

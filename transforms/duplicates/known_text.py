@@ -159,7 +159,7 @@ def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise ConfigError(f"{folder} is there already; name a new folder") from None
+        raise ConfigError(f"{folder} already exists; choose a new folder") from None
     spools = [open(folder / f"bucket-{bucket:03}", "wb") for bucket in range(NUM_BUCKETS)]  # noqa: SIM115
     try:
         count = _spool(folder, files, spools)

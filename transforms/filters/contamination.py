@@ -206,5 +206,5 @@ class ContaminationStage(Stage):
         worst = next((item for item in found if item.num_ngrams >= self.min_ngrams), None)
         if worst is None:
             return self.result(columns)
-        detail = f"{worst.benchmark} {worst.item}: {worst.num_ngrams} n-grams from token {worst.first_token}"
+        detail = f"{worst.benchmark} {worst.item}: {worst.num_ngrams} shared n-grams from token {worst.first_token}"
         return self.result(columns, "holds_a_benchmark_item", detail)

@@ -26,7 +26,7 @@ class GeneratedStage(Stage):
     def examine(self, row: Row) -> StageResult:
         """Reasons: `generated_file`, `vendored_file`."""
         if self.drop_generated and is_generated(row.path, row.content):
-            return self.result({}, "generated_file", "its name or head says so")
+            return self.result({}, "generated_file", "identified by its name or header")
         if self.drop_vendored and is_vendor(row.path):
-            return self.result({}, "vendored_file", "by its path")
+            return self.result({}, "vendored_file", "identified by its path")
         return self.result({})

@@ -43,7 +43,7 @@ ROWS_PER_CHUNK = 32
 LINEAGE_TYPE: Final = pa.struct(
     [*SOURCE_FIELDS, REDACTED_FIELD, pa.field("filter_version", pa.string(), nullable=False)]
 )
-_CRASHED: Final = Rejection(FILTER_INPUT, "crashed_worker", "the row killed its process")
+_CRASHED: Final = Rejection(FILTER_INPUT, "crashed_worker", "the row crashed its process")
 """Which stage killed it isn't known; the one that runs the most foreign code is blamed."""
 
 
@@ -185,7 +185,7 @@ class FilterWork:
 
     def _filter(self, rows: Sequence[Row]) -> list[FilteredRow]:
         """Each row through the stages, in chunks that the pool's processes share."""
-        assert self._pool is not None, "open() comes first"
+        assert self._pool is not None, "call open() first"
         chunks = [rows[at : at + ROWS_PER_CHUNK] for at in range(0, len(rows), ROWS_PER_CHUNK)]
         calls = [self._pool.apply("filter", chunk) for chunk in chunks]
         return [FilteredRow(_CRASHED) if result is CRASHED else result for call in calls for result in call()]

@@ -16,11 +16,11 @@ class SpanSettings(Settings):
 
     span_kinds: tuple[str, ...] = setting(
         (),
-        help="Kinds of span with their weights, as in single_line=3 block=1; empty takes the default mix.",
+        help="Span kinds with weights, e.g. single_line=3 block=1; default: the built-in mix.",
         metavar="KIND=WEIGHT",
     )
-    min_chars: int = setting(3, help="Shortest middle, in characters.", minimum=1, metavar="CHARS")
-    max_chars: int = setting(600, help="Longest middle, in characters.", minimum=1, metavar="CHARS")
+    min_chars: int = setting(3, help="Minimum middle length in characters.", minimum=1, metavar="CHARS")
+    max_chars: int = setting(600, help="Maximum middle length in characters.", minimum=1, metavar="CHARS")
 
     def __post_init__(self) -> None:
         super().__post_init__()

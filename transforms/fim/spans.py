@@ -96,7 +96,7 @@ class Recipe:
         if unknown:
             raise ConfigError(f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}")
         if not any(weight > 0 for weight in self.mix.values()) or any(weight < 0 for weight in self.mix.values()):
-            raise ConfigError("the weights of span kinds must not be negative, and one must be above 0")
+            raise ConfigError("span kind weights must not be negative, and at least one must be above 0")
         if not 1 <= self.min_chars <= self.max_chars:
             raise ConfigError(
                 f"middles of {self.min_chars} to {self.max_chars} characters: need 1 <= min_chars <= max_chars"

@@ -65,7 +65,7 @@ class ExampleRecipe:
             )
         for name in ("fim_rate", "path_rate"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share from 0 to 1")
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
 
 
 class Example(NamedTuple):
@@ -145,7 +145,7 @@ def pack(examples: Iterable[Example], length: int, *, pad: int, middle_weight: f
     pool: list[Example] = []  # by length
     for example in examples:
         if len(example.ids) > length:
-            raise ValueError(f"an example has {len(example.ids)} tokens, a row {length}")
+            raise ValueError(f"an example has {len(example.ids)} tokens, more than the row's {length}")
         bisect.insort(pool, example, key=lambda one: len(one.ids))
         if len(pool) >= POOL:
             yield _fill(pool, length, pad, middle_weight)

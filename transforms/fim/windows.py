@@ -62,7 +62,7 @@ def fit_window(encoder: Encoder, text: str, start: int, end: int, max_tokens: in
     if needed > max_tokens:
         raise RecordError(
             "prompt_too_long",
-            f"the hole's own line needs at least {needed} tokens of context, the budget is {max_tokens}; "
+            f"the line around the middle needs at least {needed} tokens of context, the limit is {max_tokens}; "
             "raise --max_prompt_tokens",
         )
     after.grow(min(int(max_tokens * SUFFIX_SHARE), max_tokens - len(before.ids)))
@@ -189,7 +189,7 @@ class _Prefix(_Side):
             return self._encode_line(self.edge, self._hole)
         *nearer, farthest = self._lines
         end = nearer[-1].next if nearer else self._hole
-        assert end is not None, "a line follows only where there is one"
+        assert end is not None, "there is no further line to add"
         ids = list(farthest.ids) if farthest.next is None else self._encode_line(farthest.edge, end)
         for line in reversed(nearer):
             ids += line.ids

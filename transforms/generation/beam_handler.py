@@ -96,8 +96,8 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
     ):
         if settings.get("large_model") or settings.get("model_copies") is not None:
             raise ConfigError(
-                "large_model and model_copies share a model between processes, but a device has one owner; "
-                "run one worker process a device instead (its threads share the engine)"
+                "large_model and model_copies share a model between processes, but only one process can own a device; "
+                "run one worker process per device instead (its threads share the engine)"
             )
         of_engine = {field.name for field in fields(EngineSpec)} & settings.keys()
         self._spec = EngineSpec(model=model, **{name: settings.pop(name) for name in of_engine})
@@ -133,14 +133,14 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         """Refuses arguments for a whole batch, since a request says for itself how it is run."""
         if inference_args:
             raise ConfigError(
-                f"inference_args are {', '.join(inference_args)}; give them to JaxModelHandler, or elements "
+                f"inference_args has {', '.join(inference_args)}; pass them to JaxModelHandler, or use elements "
                 "of type model.engine.requests.Request"
             )
 
     def update_model_path(self, model_path: str | None = None) -> None:
         """Refuses another model in a running pipeline: a device holds one engine's weights and caches."""
         if model_path and model_path != self._spec.model:
-            raise ConfigError(f"the model can't change to {model_path} while the pipeline runs; start another pipeline")
+            raise ConfigError(f"the model can't change to {model_path} while the pipeline runs; start a new one")
 
     def _request_or_fault(self, prompt: Prompt, tokenizer: Tokenizer) -> Request | RecordError:
         if isinstance(prompt, Request):
@@ -165,7 +165,7 @@ def _token_ids(prompt: Any, tokenizer: Tokenizer) -> tuple[int, ...]:
         return tuple(int(id_) for id_ in prompt)
     except (TypeError, ValueError):
         raise RecordError(
-            "prompt_not_readable", f"got a {type(prompt).__name__}; a prompt is a text, token ids or a Request"
+            "prompt_not_readable", f"got {type(prompt).__name__}; a prompt must be a string, token ids or a Request"
         ) from None
 
 

@@ -45,7 +45,7 @@ def reject_repeats(task: DistinctTask, states: Sequence[RowState]) -> None:
                 other, item = kept[stays]
                 assert other.prepared is not None
                 target = other.prepared.requests[item.request].target
-                gone.setdefault(state.index, {})[offset] = f"of {target} in row {other.row.source.row}, which stays"
+                gone.setdefault(state.index, {})[offset] = f"of {target} in row {other.row.source.row}, which is kept"
         first += len(state.judged.kept)
     for state in states:
         if state.index in gone:

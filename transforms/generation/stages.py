@@ -144,7 +144,7 @@ class RowStages:
             rejection = stage_error("targets", error, "task %s failed on %s", self.task.name, row.source)
             return Prepared(row, rejection=rejection)
         if not asked:
-            return Prepared(row, rejection=Rejection("targets", "no_target", "the task found nothing to ask for"))
+            return Prepared(row, rejection=Rejection("targets", "no_target", "the task found no target in the row"))
         requests = tuple(item for item in asked if isinstance(item, TaskRequest))
         return Prepared(row, requests, tuple(item for item in asked if isinstance(item, RejectedTarget)))
 
@@ -165,7 +165,7 @@ class RowStages:
             return RejectedTarget(target=request.target, rejection=Rejection("judge", error.reason, error.detail))
         except Exception as error:
             words = (self.task.name, request.target, row.source)
-            rejection = stage_error("judge", error, "task %s failed to judge %s of %s", *words)
+            rejection = stage_error("judge", error, "task %s failed to validate %s of %s", *words)
             return RejectedTarget(target=request.target, rejection=rejection)
         reason = self.content_filter.output_reason(findings)
         if reason is None:
@@ -219,7 +219,7 @@ class RowStages:
     def _nested(
         self, answers: Answers, kept: list[Kept], rejected: list[RejectedTarget], fates: Mapping[str, int]
     ) -> Judged:
-        assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
+        assert isinstance(self.task, NestingTask), "nesting requires a task that supports it"
         best = {item.request: item for item in reversed(kept)}  # one answer a target; the first is the best
         parts = [(answers.requests[i], best[i].accepted) for i in sorted(best)]
         try:

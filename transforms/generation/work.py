@@ -100,7 +100,7 @@ class GenerationWork:
         copies = pa.field("verbatim_copies", pa.list_(pa.field("item", COPY_TYPE, nullable=False)), nullable=False)
         extra = [copies] if self.known_text else []
         if self.nest:
-            assert isinstance(self.task, NestingTask), "a job that nests has checked that its task can"
+            assert isinstance(self.task, NestingTask), "nesting requires a task that supports it"
             lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
             added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
@@ -139,7 +139,7 @@ class GenerationWork:
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Generates for the rows of one unit; blocks until the last answer is judged."""
-        assert self._opened is not None, "open() comes first"
+        assert self._opened is not None, "call open() first"
         column_map = resolve_columns(table.schema, self.columns)
         unreadable: dict[int, RejectedRow] = {}
         states: list[RowState] = []
@@ -212,7 +212,7 @@ class GenerationWork:
         lineages = []
         for item in state.judged.kept:
             request, completion = state.prepared.requests[item.request], state.completions[item.request][item.sample]
-            assert isinstance(completion, Completion), "what was kept was generated"
+            assert isinstance(completion, Completion), "a kept answer has a completion"
             lineages.append(
                 self._opened.lineage.of(state.row, request, completion, sample=item.sample, agreement=item.agreement)
             )
@@ -236,14 +236,14 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: in
     for chunk, call in zip(chunks, calls, strict=True):
         for state, prepared in zip(chunk, call(), strict=True):
             if prepared is CRASHED:
-                state.rejection = Rejection("targets", "crashed_worker", "the row's parser killed its process")
+                state.rejection = Rejection("targets", "crashed_worker", "parsing the row crashed its process")
                 continue
             state.prepared, state.row, state.rejection = prepared, prepared.row, prepared.rejection
             requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
             try:
                 futures = opened.generator.submit(requests)
             except RuntimeError as error:
-                raise WorkBroken(f"the engine takes no more prompts: {error}") from error
+                raise WorkBroken(f"the engine no longer accepts prompts: {error}") from error
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 
@@ -261,7 +261,7 @@ def _judge(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
     for chunk, call in calls:
         for (state, prepared), judged in zip(chunk, call(), strict=True):
             if judged is CRASHED:
-                rejection = Rejection("judge", "crashed_worker", "judging the row's answers killed its process")
+                rejection = Rejection("judge", "crashed_worker", "validating the row's answers crashed its process")
                 refused = [RejectedTarget(target=r.target, rejection=rejection) for r in prepared.requests]
                 judged = Judged((), tuple(refused))
             state.judged = replace(judged, rejected=(*prepared.rejected_targets, *judged.rejected))

@@ -52,9 +52,9 @@ class DocumentRecipe:
     def __post_init__(self) -> None:
         for name in ("fim_rate", "spm_rate"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share between 0 and 1")
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
         if self.spm_mode not in FIM_MODES[1:]:
-            raise ConfigError(f"the SPM dialect is {self.spm_mode!r}; give one of {', '.join(FIM_MODES[1:])}")
+            raise ConfigError(f"spm_mode is {self.spm_mode!r}; it can be one of {', '.join(FIM_MODES[1:])}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ def _order_component(component: list[str], edges: Edges, acyclic: Edges) -> list
         for other in _spread(path, neighbours, distance, max_steps):
             if not waiting[other] and other not in placed:
                 heapq.heappush(ready, (distance[other], other))
-    assert len(order) == len(component), "a cycle was left"
+    assert len(order) == len(component), "a cycle remains"
     return order
 
 

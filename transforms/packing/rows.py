@@ -101,7 +101,7 @@ class RowPacker:
 
     def __init__(self, tokenizer: Tokenizer, recipe: DocumentRecipe, context_length: int):
         if context_length < MIN_CONTEXT_LENGTH:
-            raise ConfigError(f"context_length is {context_length}; the least is {MIN_CONTEXT_LENGTH}")
+            raise ConfigError(f"context_length is {context_length}; the minimum is {MIN_CONTEXT_LENGTH}")
         self._tokenizer = tokenizer
         self._recipe = recipe
         self._length = context_length

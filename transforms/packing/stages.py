@@ -208,7 +208,7 @@ def load_tokenizer(path: str) -> Tokenizer:
     return Tokenizer.load(path)
 
 
-_NO_PATH: Final = Rejection("read", "no_path", "a file without a path has no place in its repository")
+_NO_PATH: Final = Rejection("read", "no_path", "a file without a path can't be placed in its repository")
 
 
 def _source_of(table: pa.Table, index: int) -> SourceRef | None:

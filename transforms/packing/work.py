@@ -104,14 +104,14 @@ class PackWork:
         Rows travel to and from the process that packs as files, which both map into memory: a pipe would hold them
         three times over.
         """
-        assert self._pool is not None, "open() comes first"
+        assert self._pool is not None, "call open() first"
         with scratch_folder() as folder:
             call = PackCall(folder, unit, tuple(rows))
             with pa.OSFile(call.source, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table, max_chunksize=_ROWS_READ)
             (packed,) = self._pool.apply("pack", [call])()
             if packed is CRASHED:
-                raise RuntimeError(f"unit {unit.unit_id}: packing killed its process")  # narrowed down to the row
+                raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
             # Still mapped when the folder is gone: the pages go with the table.
             kept = pa.ipc.open_file(pa.memory_map(call.result)).read_all()
         self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0

@@ -115,7 +115,7 @@ def judge_content(
         if length is None:
             rejections[index] = Rejection(READ_STAGE, "null_content", "the content is null")
         elif length == 0:
-            rejections[index] = Rejection(READ_STAGE, "empty_content", "the content has no bytes")
+            rejections[index] = Rejection(READ_STAGE, "empty_content", "the content is empty")
         elif length > max_content_bytes:
             rejections[index] = Rejection(
                 READ_STAGE,
@@ -152,7 +152,7 @@ def judge_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
         except pa.ArrowInvalid:
             if pa.types.is_nested(column.type):
                 rejections |= {
-                    index: Rejection(READ_STAGE, "not_utf8", f"column {name}: a text in it is no UTF-8")
+                    index: Rejection(READ_STAGE, "not_utf8", f"column {name} contains text that is not valid UTF-8")
                     for index, cell in enumerate(column)
                     if not _is_readable(cell)
                 }
@@ -183,7 +183,7 @@ def _decode(cell: bytes, has_nul: bool) -> str | Rejection:
     try:
         return cell.decode("utf-8")
     except UnicodeDecodeError as error:
-        where = f"byte {error.start} is no UTF-8"
+        where = f"byte {error.start} is not valid UTF-8"
     if has_nul:
         return Rejection(READ_STAGE, "binary_content", f"{where}, and there are NUL bytes")
     try:

@@ -105,7 +105,7 @@ class ContentFilter:
 
     def scan(self, text: str, language: str = "", path: str = "") -> list[Finding]:
         """Findings with the policy's actions, without overlaps, in order."""
-        assert self._scanner is not None, "open() comes first"
+        assert self._scanner is not None, "call open() first"
         findings = self._scanner.scan(text, language=language, path=path)
         if self._classifier is not None:
             findings = resolve_overlaps([*findings, *self._classifier(text, language)])

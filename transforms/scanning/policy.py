@@ -94,7 +94,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"policy {path.name} can't be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"policy {path.name} is no mapping; see docs/filters.md")
+        raise ConfigError(f"policy {path.name} is not a mapping; see docs/filters.md")
     return content
 
 

@@ -51,7 +51,7 @@ def load_rules(*extra_files: str | Path) -> RuleSet:
     for path in map(Path, extra_files):
         for rule in read_rule_file(path):
             if rule.id in rules:
-                raise ConfigError(f"{path.name}: rule {rule.id} is there twice; give it another id")
+                raise ConfigError(f"{path.name}: rule {rule.id} is defined twice; give it another id")
             rules[rule.id] = rule
     return RuleSet(tuple(rules.values()))
 
@@ -69,10 +69,10 @@ def read_rule_file(path: Path) -> list[Rule]:
     except OSError as error:
         raise ConfigError(f"rule file {path}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"rule file {path.name} is no TOML: {error}") from None
+        raise ConfigError(f"rule file {path.name} is not valid TOML: {error}") from None
     tables = content.get("rules")
     if not isinstance(tables, list):
-        raise ConfigError(f"rule file {path.name} has no array `rules`")
+        raise ConfigError(f"rule file {path.name} has no `rules` array")
     defaults = content.get("defaults", {})
     return [
         _make_rule(path.name, {**defaults, "family": content.get("family", path.stem), **table}) for table in tables
@@ -89,7 +89,7 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
     if "trigger" in values:
         values["trigger_pattern"] = values.pop("trigger")
     if (token is None) == ("pattern" not in values):
-        raise ConfigError(f"{name}: give either `token` or `pattern`")
+        raise ConfigError(f"{name}: specify either `token` or `pattern`")
     if token is not None:
         values["pattern"] = _token_pattern(token, values.get("near", ()))
         values["value"] = token if values.get("near") else ""
@@ -128,7 +128,7 @@ def _check_rule(name: str, rule: Rule) -> None:
     if not 0 <= rule.confidence <= 1:
         raise ConfigError(f"{name}: confidence {rule.confidence} is not between 0 and 1")
     if rule.anchored and not rule.keywords:
-        raise ConfigError(f"{name}: an anchored rule needs the keywords that its matches begin with")
+        raise ConfigError(f"{name}: an anchored rule needs the keywords that its matches start with")
     trigger = rule.trigger
     if not re.sub(r"\{0\}|[()?:^]", "", trigger.expression):
-        raise ConfigError(f"{name}: the pattern begins with a repeat that is too long to look for")
+        raise ConfigError(f"{name}: the pattern starts with a repeat that is too long to search for")

@@ -77,7 +77,7 @@ class HyperscanBackend:
                 flags=[0] * len(rules),
             )
         except self._hyperscan.HyperscanError as error:
-            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan refuses the pattern: {error}") from None
+            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
         return database
 
     def _culprit(self, rules: dict[int, Rule]) -> str:
@@ -274,9 +274,7 @@ def _has_hyperscan(required: bool) -> bool:
         import hyperscan  # noqa: F401
     except ImportError:
         if required:
-            raise ConfigError(
-                "hyperscan is not installed: pip install hyperscan, or choose the keyword backend"
-            ) from None
+            raise ConfigError("hyperscan is not installed: pip install hyperscan, or use the keyword backend") from None
         return False
     return True
 

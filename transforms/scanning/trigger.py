@@ -81,13 +81,13 @@ def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
     try:
         tree = sre_parser.parse(pattern.encode("utf-8"), 0)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ConfigError(f"rule {rule_id}: pattern is no regular expression: {error}") from None
+        raise ConfigError(f"rule {rule_id}: the pattern is not a valid regular expression: {error}") from None
     low, high = tree.getwidth()
     if low == 0:
-        raise ConfigError(f"rule {rule_id}: pattern matches the empty string; make one item of it required")
+        raise ConfigError(f"rule {rule_id}: the pattern matches the empty string; make one of its items required")
     if high > MAX_MATCH_BYTES:
         raise ConfigError(
-            f"rule {rule_id}: a match may be longer than {MAX_MATCH_BYTES} bytes; give every repeat an upper bound, as in {{1,40}}"
+            f"rule {rule_id}: a match may be longer than {MAX_MATCH_BYTES} bytes; give every repeat an upper bound, e.g. {{1,40}}"
         )
     _refuse_catastrophic(rule_id, tree)
     pieces: list[str] = []
@@ -124,8 +124,8 @@ def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
                 cost = outer * (spread + 1) if op is not sre.POSSESSIVE_REPEAT else outer
                 if outer > 1 and spread > 1 and op is not sre.POSSESSIVE_REPEAT and cost > _MAX_NESTED_COST:
                     raise ConfigError(
-                        f"rule {rule_id}: a repeat of up to {high} stands inside another repeat, which can take "
-                        "exponential time; make the inner one possessive ({m,n}+) or take it out"
+                        f"rule {rule_id}: a repeat of up to {high} is nested in another repeat, which can take "
+                        "exponential time; make the inner one possessive ({m,n}+) or remove it"
                     )
                 visit(inner, outer * (spread + 1) if spread > 1 else outer)
             elif op is sre.SUBPATTERN:

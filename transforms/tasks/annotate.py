@@ -153,7 +153,7 @@ class AnnotateTask(AnnotateSettings):
             if verdicts[check] is False:
                 return rejected(request, reason, f"{len(completion.tokens)} tokens were generated")
         if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
+            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
         data = row.content.encode()
         return Accepted(
@@ -198,7 +198,7 @@ class AnnotateTask(AnnotateSettings):
             prompt, is_windowed = fit_code(code, build, self.max_prompt_tokens, least_lines=least_lines)
             if is_windowed and self.spec.answer.whole:
                 raise RecordError(
-                    "prompt_too_long", "the whole target must fit for this task; raise --max_prompt_tokens"
+                    "prompt_too_long", "this task needs the whole target in the prompt; raise --max_prompt_tokens"
                 )
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
@@ -283,7 +283,7 @@ def _names(code: str, name: str) -> bool:
 
 
 def _no_number(written: str) -> float:
-    raise ValueError(f"{written} is no JSON, though Python's parser takes it")
+    raise ValueError(f"{written} is not valid JSON, although Python's parser accepts it")
 
 
 def _json_text(answer: str) -> str:

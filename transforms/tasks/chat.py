@@ -41,7 +41,9 @@ def chat_prompt(tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[int]:
     folded = _fold_system(turns)
     roles = [turn.role for turn in folded]
     if roles != ["user", "model"] * (len(roles) // 2) + ["user"]:
-        raise RecordError("bad_turns", f"turns must go user, model, ... user; these go {', '.join(roles) or 'nowhere'}")
+        raise RecordError(
+            "bad_turns", f"turns must be user, model, ... user; these are {', '.join(roles) or 'missing'}"
+        )
     ids = [tokenizer.bos]
     for turn in folded:
         ids += [tokenizer.start_of_turn, *tokenizer.encode(f"{turn.role}\n{turn.text.strip()}")]
@@ -53,7 +55,7 @@ def _fold_system(turns: Sequence[Turn]) -> list[Turn]:
     if not turns or turns[0].role != "system":
         return list(turns)
     if len(turns) < 2 or turns[1].role != "user":
-        raise RecordError("bad_turns", "a system text needs a user turn after it")
+        raise RecordError("bad_turns", "a system turn must be followed by a user turn")
     return [Turn("user", f"{turns[0].text.strip()}\n\n{turns[1].text.strip()}"), *turns[2:]]
 
 
@@ -107,7 +109,7 @@ def read_turns(text: str) -> list[Turn]:
     for number, turn in enumerate(found, 1):
         role, content = _ROLES.get(str(turn.get("role")).lower()), turn.get("content")
         if role is None or not isinstance(content, str):
-            detail = f"turn {number} has no text, or a role that is none of {', '.join(_ROLES)}"
+            detail = f"turn {number} has no text, or its role is not one of {', '.join(_ROLES)}"
             raise RecordError("bad_turns", detail)
         turns.append(Turn(role, content))
     return turns

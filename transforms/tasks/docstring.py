@@ -187,10 +187,10 @@ class DocstringTask(DocstringSettings):
                 length = f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
                 return rejected(request, reason, f"{why}; {length}" if why else length)
         if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
+            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
         if not is_code_unchanged(source, symbol, hole, answer):
-            return rejected(request, "code_changed", "with this answer in its place the file's code isn't the same")
+            return rejected(request, "code_changed", "inserting this answer changes the file's code")
         original = source.data[slice(*symbol.doc)].decode() if symbol.doc is not None else None
         return Accepted(
             written=(hole.before.decode(), f"{hole.opener}{answer}{hole.closer}", hole.after.decode()),
@@ -237,7 +237,7 @@ class DocstringTask(DocstringSettings):
         for hole, text in reversed(holes):
             data = data[: len(hole.before)] + text.encode() + data[len(source.data) - len(hole.after) :]
         if not is_same_code(source.data, data, source.grammar):
-            raise RecordError("code_changed", f"with {len(kept)} pieces of documentation the code isn't the same")
+            raise RecordError("code_changed", f"inserting {len(kept)} pieces of documentation changes the code")
         documented = [{name: accepted.columns[name] for name in _NESTED_COLUMNS} for _, accepted in kept]
         return {"content_documented": data.decode(), "documented": documented}
 

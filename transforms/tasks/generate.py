@@ -133,10 +133,12 @@ class GenerateTask(GenerateSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.what == "chat" and not self.is_chat:
-            raise ConfigError("conversations need an instruction model (codegemma-7b-it); or give --prompt chat to try")
+            raise ConfigError(
+                "conversations need an instruction-tuned model (codegemma-7b-it); or use --prompt chat to try anyway"
+            )
         if self.language and grammar_name(self.language) is None:
             raise ConfigError(
-                f"--language {self.language}: no parser for it, so nothing could be checked; "
+                f"--language {self.language}: no parser for it, so nothing can be checked; "
                 f"languages are {', '.join(SPAN_NODES)}"
             )
 
@@ -160,7 +162,7 @@ class GenerateTask(GenerateSettings):
         wanted = [s for s in functions if s.doc is not None or not self.only_documented]
         if not wanted:
             documented = "documented " if self.only_documented else ""
-            raise RecordError("no_function", f"there is no {documented}function with a body")
+            raise RecordError("no_function", f"the file has no {documented}function with a body")
         return (self._body_request(row, source, symbol, number) for number, symbol in enumerate(wanted))
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
@@ -184,7 +186,7 @@ class GenerateTask(GenerateSettings):
             if verdicts[check] is False:
                 return rejected(request, REASONS[check], f"{len(completion.tokens)} tokens were generated")
         if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the least is {self.min_score}"
+            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
         before, after = ("", "") if self._is_free else (data[: target.start].decode(), data[target.end :].decode())
         return Accepted(
@@ -220,7 +222,7 @@ class GenerateTask(GenerateSettings):
         try:
             hole = body_hole(source, symbol)
             if is_placeholder(source.data[hole.start : hole.end].decode(), source.grammar):
-                raise RecordError("no_body", "the original is a placeholder itself")
+                raise RecordError("no_body", "the original body is itself a placeholder")
             prompt, is_windowed = self._body_prompt(source, symbol, hole)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
@@ -243,7 +245,7 @@ class GenerateTask(GenerateSettings):
         source = read_source(row, tuple(SPAN_NODES))
         end = heading_end(source)
         if end == 0 or not source.data[end:].strip():
-            raise RecordError("no_heading", "the file doesn't begin with a comment or docstring that describes it")
+            raise RecordError("no_heading", "the file does not start with a comment or docstring that describes it")
         tokenizer = open_tokenizer(self.tokenizer)
         heading = source.data[:end].decode()
         if self.is_chat:
@@ -322,11 +324,16 @@ class GenerateTask(GenerateSettings):
             return written if self.what != "body" else written.rstrip()
         code = code_of_answer(written, grammar, joined=target.symbol is not None)
         if code is None and (grammar in _PROSE_PARSES or is_chatter(written)):
-            raise RecordError("no_code", "the answer holds no fenced code, and prose can't be told from code here")
+            raise RecordError("no_code", "the answer has no fenced code block, so code can't be told apart from prose")
         if code is None and not grammar and written.strip():
-            raise RecordError("no_code", "the answer holds no fenced code, and no --language says what to check it by")
+            raise RecordError(
+                "no_code", "the answer has no fenced code block, and --language is not set to check it against"
+            )
         if not grammar and written.strip():
-            raise RecordError("unknown_language", "no --language and no fence's name say what to check the answer by")
+            raise RecordError(
+                "unknown_language",
+                "neither --language nor the code fence says which language to check the answer against",
+            )
         code = written if code is None else code
         if target.symbol is not None:
             return body_of_answer(code, grammar, target.symbol, row.content.encode())

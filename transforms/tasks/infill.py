@@ -147,7 +147,7 @@ class InfillTask(InfillSettings):
         if not spans:
             raise RecordError(
                 "nothing_to_infill",
-                f"none of its {len(row.content)} characters make a span of {self.min_chars} to {self.max_chars}",
+                f"its {len(row.content)} characters contain no span of {self.min_chars} to {self.max_chars} characters",
             )
         return (self._request(row, span) for span in spans)
 
@@ -277,7 +277,7 @@ def _check_encodable(content: str) -> None:
     try:
         content.encode("utf-8")
     except UnicodeEncodeError as error:
-        detail = f"character {error.start} of {len(content)} is half a surrogate pair, which has no UTF-8 form"
+        detail = f"character {error.start} of {len(content)} is a lone surrogate, which can't be encoded as UTF-8"
         raise RecordError("lone_surrogate", detail) from None
 
 

@@ -18,18 +18,18 @@ from transforms.fim.settings import SpanSettings
 class InfillSettings(SpanSettings, GenerationSettings):
     """`transforms.tasks.infill`."""
 
-    spans_per_file: int = setting(1, help="Spans cut out of each file, at most.", minimum=1, metavar="SPANS")
+    spans_per_file: int = setting(1, help="Maximum spans cut out of each file.", minimum=1, metavar="SPANS")
     max_middle_tokens: int = setting(
-        128, help="A span whose original text is longer than this is rejected.", minimum=1, metavar="TOKENS"
+        128, help="Reject spans whose original text is longer than this.", minimum=1, metavar="TOKENS"
     )
     fim_format: Literal["mixed", "psm", "spm", "spm_v2"] = setting(
-        "mixed", help="Layout of the prompt; mixed: half psm, half spm, by each target's seed."
+        "mixed", help="FIM prompt format; mixed: half PSM, half SPM, chosen by each target's seed."
     )
-    path_line: bool = setting(False, help="Begin each prompt with the file's path on a line of its own.")
-    stop_at_newline: bool = setting(True, help="End a single_line middle at the first line break.")
+    path_line: bool = setting(False, help="Start each prompt with a line that holds the file's path.")
+    stop_at_newline: bool = setting(True, help="Stop a single_line middle at the first newline.")
     require: tuple[str, ...] = setting(
         ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses"),
-        help="Checks that reject a middle that fails them; exact_match is another.",
+        help="Checks that a middle must pass, else it is rejected; exact_match is also available.",
         metavar="CHECK",
     )
 
@@ -38,7 +38,9 @@ class InfillSettings(SpanSettings, GenerationSettings):
 class AnswerSettings(GenerationSettings):
     """What the tasks have in common whose answers are more than a middle."""
 
-    min_score: float = setting(-100.0, help="Least mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB")
+    min_score: float = setting(
+        -100.0, help="Minimum mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +48,14 @@ class DocstringSettings(AnswerSettings):
     """`transforms.tasks.docstring`."""
 
     kinds: tuple[str, ...] = setting(
-        ("module", "class", "function", "method"), help="Kinds of symbol to document.", metavar="KIND"
+        ("module", "class", "function", "method"), help="Symbol kinds to document.", metavar="KIND"
     )
     targets: Literal["undocumented", "all"] = setting(
-        "undocumented", help="all: documented symbols too; their own text is taken out first and kept to compare."
+        "undocumented",
+        help="all: documented symbols too; their existing text is removed first and kept for comparison.",
     )
-    style: Literal["any", "google", "numpy", "rest"] = setting("any", help="Style of Python's sections.")
-    max_symbols: int = setting(10_000, help="Symbols of one file, at most.", minimum=1, metavar="SYMBOLS")
+    style: Literal["any", "google", "numpy", "rest"] = setting("any", help="Style of sections in Python docstrings.")
+    max_symbols: int = setting(10_000, help="Maximum symbols per file.", minimum=1, metavar="SYMBOLS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +64,15 @@ class GenerateSettings(AnswerSettings):
 
     what: Literal["body", "file", "prompt", "chat"] = setting(
         "body",
-        help="body: of documented functions; file: after its heading; prompt: instructions in the column prompt; "
-        "chat: conversations in the column messages, continued by a turn.",
+        help="body: of documented functions; file: the rest after its header; prompt: instructions in column prompt; "
+        "chat: conversations in column messages, continued by one turn.",
     )
-    only_documented: bool = setting(True, help="Bodies only of functions that have documentation.")
-    max_functions: int = setting(10_000, help="Bodies of one file, at most.", minimum=1, metavar="FUNCTIONS")
-    reject_copies: bool = setting(True, help="Reject code that equals the original up to blanks.")
+    only_documented: bool = setting(True, help="Only generate bodies of documented functions.")
+    max_functions: int = setting(10_000, help="Maximum function bodies per file.", minimum=1, metavar="FUNCTIONS")
+    reject_copies: bool = setting(True, help="Reject code that equals the original up to whitespace.")
     language: str = setting(
         "",
-        help="With --what prompt or chat: the language of the code that is wanted; else the row's, or the answer's.",
+        help="With --what prompt or chat: language of the requested code; default: the row's, else the answer's.",
     )
 
 
@@ -77,4 +80,4 @@ class GenerateSettings(AnswerSettings):
 class AnnotateSettings(AnswerSettings):
     """`transforms.tasks.annotate`."""
 
-    max_targets: int = setting(10_000, help="Targets of one file, at most.", minimum=1, metavar="TARGETS")
+    max_targets: int = setting(10_000, help="Maximum targets per file.", minimum=1, metavar="TARGETS")

@@ -67,9 +67,9 @@ def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: 
     """
     opened = open_tokenizer(tokenizer)
     if not opened.control_ids.isdisjoint(strip_final_separator(opened, tokens)):
-        raise RecordError("control_token_in_output", "a control token was generated")
+        raise RecordError("control_token_in_output", "the model generated a control token")
     if checks.has_control_text(written, content, _control_names(tokenizer)):
-        raise RecordError("control_token_in_output", "the name of a control token was written out")
+        raise RecordError("control_token_in_output", "the answer contains the name of a control token")
 
 
 def read_source(row: Row, languages: Sequence[str]) -> Source:
@@ -89,11 +89,11 @@ def _parsed(content: str, grammar: str) -> Source:
     try:
         data = content.encode()
     except UnicodeEncodeError as error:
-        detail = f"character {error.start} of {len(content)} is half a surrogate pair, which has no UTF-8 form"
+        detail = f"character {error.start} of {len(content)} is a lone surrogate, which can't be encoded as UTF-8"
         raise RecordError("lone_surrogate", detail) from None
     source = parse(data, grammar)
     if source is None:
-        raise RecordError("unparsable", f"the {grammar} grammar gave up on {len(content)} characters")
+        raise RecordError("unparsable", f"the {grammar} parser gave up on {len(content)} characters")
     return source
 
 
@@ -128,7 +128,7 @@ def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | 
         if fitting := [code for name, code in found if name in wanted]:
             return "\n".join(fitting) if joined else fitting[0]
     if grammar:
-        raise RecordError("other_language", f"the answer's code is in {found[0][0]}, {grammar} was asked for")
+        raise RecordError("other_language", f"the answer's code is in {found[0][0]}, but {grammar} was requested")
     return found[0][1]
 
 
@@ -193,7 +193,7 @@ def fit_code(
             return prompt, kept < len(lines)
     raise RecordError(
         "prompt_too_long",
-        f"the first {least} lines (signature and documentation) alone make {len(prompt)} tokens, the limit is "
+        f"the first {least} lines (signature and documentation) alone take {len(prompt)} tokens, the limit is "
         f"{max_tokens}; raise --max_prompt_tokens",
     )
 

@@ -104,9 +104,9 @@ def load_annotation(name_or_path: str, params: Mapping[str, str] | None = None) 
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
-        raise ConfigError(f"--task {name_or_path}: {error.strerror}; shipped tasks are {known}") from None
+        raise ConfigError(f"--task {name_or_path}: {error.strerror}; built-in tasks are {known}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--task {path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"--task {path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         spec = _spec(written)
         return _checked(spec, params or {})
@@ -123,8 +123,8 @@ _KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "select": (str, "text"),
     "languages": (list, "a list"),
     "system": (str, "text"),
-    "params": (dict, "lines of the form name: value"),
-    "answer": (dict, "lines of the form key: value"),
+    "params": (dict, "a mapping (lines of the form name: value)"),
+    "answer": (dict, "a mapping (lines of the form key: value)"),
 }
 _ANSWER_KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "kind": (str, "text"),
@@ -149,10 +149,10 @@ def _spec(written: Any) -> AnnotationSpec:
         if not written.get(key):
             raise ConfigError(f"{key} is missing")
     if written.get("languages") == []:
-        raise ConfigError("languages is empty; leave it out for all")
+        raise ConfigError("languages is empty; omit it for all languages")
     for key, value in written.get("params", {}).items():
         if not isinstance(value, str | int | float):
-            raise ConfigError(f"params.{key} is {value!r}; it must be text")
+            raise ConfigError(f"params.{key} is {value!r}; it must be a string")
     answer = written.pop("answer", {})
     _check_keys(answer, _ANSWER_KEYS, "answer.")
     lists = {key: tuple(map(str, written[key])) for key in ("targets", "languages") if key in written}
@@ -182,9 +182,9 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
     if clash := sorted(set(spec.params) & set(FIELDS)):
         raise ConfigError(f"param {clash[0]} has the name of a field")
     if spec.select not in ("any", "broken"):
-        raise ConfigError(f"select is {spec.select!r}; it can be any or broken")
+        raise ConfigError(f"select is {spec.select!r}; it must be any or broken")
     if spec.answer.kind not in ("text", "line", "code", "json"):
-        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it can be text, line, code or json")
+        raise ConfigError(f"answer.kind is {spec.answer.kind!r}; it must be text, line, code or json")
     _check_template("template", spec.template, {*FIELDS, *spec.params}, spec.params)
     _check_template("answer.language", spec.answer.language, {"language", *spec.params}, spec.params)
     _check_answer(spec)
@@ -192,21 +192,21 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
         try:
             re.compile(getattr(spec.answer, key))
         except re.error as error:
-            raise ConfigError(f"answer.{key} is no regular expression: {error}") from None
+            raise ConfigError(f"answer.{key} is not a valid regular expression: {error}") from None
     language = render(spec.answer.language, {"language": "python", **spec.params}) if spec.answer.language else ""
     if language and grammar_name(language) is None:
         known = ", ".join(SPAN_NODES)
         raise ConfigError(
-            f"answer.language is {language}: no parser for it, so no answer could be checked; has {known}"
+            f"answer.language is {language}: no parser for it, so no answer can be checked; languages are {known}"
         )
     if spec.answer.kind == "json":
         try:
             jsonschema.Draft202012Validator.check_schema(spec.answer.schema or {})
         except jsonschema.SchemaError as error:
-            raise ConfigError(f"answer.schema is no JSON schema: {error.message}") from None
+            raise ConfigError(f"answer.schema is not a valid JSON schema: {error.message}") from None
         if outside := [ref for ref in _references(spec.answer.schema) if not ref.startswith("#")]:
             raise ConfigError(
-                f"answer.schema refers to {outside[0]}; it may refer to its own parts only, as in #/$defs/x"
+                f"answer.schema refers to {outside[0]}; it may only refer to its own parts, e.g. #/$defs/x"
             )
         _check_references(spec.answer.schema or {})
     return spec
@@ -225,16 +225,18 @@ def _check_answer(spec: AnnotationSpec) -> None:
     for kind, keys in _KEYS_OF_KIND.items():
         given = [key for key in keys if getattr(answer, key) != getattr(AnswerSpec(), key)]
         if given and answer.kind != kind:
-            raise ConfigError(f"answer.{given[0]} is for answers of kind {kind}; this one's is {answer.kind}")
+            raise ConfigError(f"answer.{given[0]} applies to answers of kind {kind}; this task's kind is {answer.kind}")
     if answer.language and answer.kind != "code" and not answer.code_field:
-        raise ConfigError(f"answer.language is for answers of kind code; this one's is {answer.kind}")
+        raise ConfigError(f"answer.language applies to answers of kind code; this task's kind is {answer.kind}")
     if not 0 <= answer.min_chars <= answer.max_chars:
         bounds = f"answer.min_chars is {answer.min_chars} and answer.max_chars is {answer.max_chars}"
-        raise ConfigError(f"{bounds}: no answer is so long; give 0 <= min_chars <= max_chars")
+        raise ConfigError(f"{bounds}: no answer can satisfy both; use 0 <= min_chars <= max_chars")
     if not 0 <= answer.min_edit_similarity <= 1:
-        raise ConfigError(f"answer.min_edit_similarity is {answer.min_edit_similarity}; it goes from 0 to 1")
+        raise ConfigError(f"answer.min_edit_similarity is {answer.min_edit_similarity}; it must be between 0 and 1")
     if answer.must_mention_name and "file" in spec.targets:
-        raise ConfigError("answer.must_mention_name asks for a definition's name, and a file has none; leave out one")
+        raise ConfigError(
+            "answer.must_mention_name requires a definition's name, but a file has none; remove one of them"
+        )
 
 
 def json_validator(schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
@@ -251,12 +253,12 @@ def _check_references(schema: Mapping[str, Any]) -> None:
             try:
                 found = resolver.resolver().lookup(ref).contents
             except referencing.exceptions.Unresolvable:
-                raise ConfigError(f"answer.schema refers to {ref}, which isn't in it") from None
+                raise ConfigError(f"answer.schema refers to {ref}, which it does not define") from None
             ref = found.get("$ref", "") if isinstance(found, dict) else ""
             if not ref:
                 break
             if ref in seen:
-                raise ConfigError(f"answer.schema refers to {ref} in a circle")
+                raise ConfigError(f"answer.schema refers to {ref} in a cycle")
             seen.add(ref)
 
 
@@ -279,12 +281,12 @@ def _check_template(where: str, template: str, known: set[str], params: Mapping[
     if unknown := sorted(names - known):
         raise ConfigError(f"{where}: unknown field {unknown[0]}; fields are {', '.join(sorted(known))}")
     if any(True for _ in jinja2.meta.find_referenced_templates(parsed)):
-        raise ConfigError(f"{where}: it refers to another template; write all of it here")
+        raise ConfigError(f"{where}: it refers to another template; write it all in this file")
     try:
         _jinja().from_string(template).render({**dict.fromkeys(known, "text"), **params})
     except jinja2.UndefinedError as error:
         if "'str object' has no attribute" in str(error):  # else another value may have what this one hasn't
-            raise ConfigError(f"{where}: {error.message}; each field is a text") from None
+            raise ConfigError(f"{where}: {error.message}; each field is a string") from None
     except jinja2.TemplateError as error:
         raise ConfigError(f"{where}: {error}") from None
     except (TypeError, ValueError, ArithmeticError, LookupError):

@@ -60,7 +60,9 @@ def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
     try:
         jax.jit(row_attention(path)).lower(query, key, key, row).compile()
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError, NotImplementedError) as error:
-        _log.warning("attention by %s doesn't compile here, using einsum: %s", path, str(error).splitlines()[0])
+        _log.warning(
+            "%s attention doesn't compile on this device, falling back to einsum: %s", path, str(error).splitlines()[0]
+        )
         return "einsum"
     return path
 

@@ -83,7 +83,9 @@ def decode_step(
     """
     tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
     count = tokens.shape[1]
-    assert count == 1 or not is_ring, "slots accept different numbers of drafts, so they share no column"
+    assert count == 1 or not is_ring, (
+        "slots accept different numbers of draft tokens, so they can't share a cache column"
+    )
     length = length_of(generations)
     masks = prompt_masks(prompts, slots.prompt_length)
     columns = jnp.arange(length)
