@@ -1,0 +1,1 @@
+"""What runs units: the supervisor and its child, the pipeline, workers, reading, and one attempt at a unit."""

@@ -1,0 +1,1 @@
+"""From committed units to a dataset: shards, merges, summary, card and report, `COMPLETED`."""

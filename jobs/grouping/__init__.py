@@ -1,0 +1,1 @@
+"""What must see a whole corpus before its units can run: repositories brought together, duplicates found."""

@@ -1,0 +1,1 @@
+"""What compilers and peaks say of devices that aren't there."""

@@ -1,0 +1,1 @@
+"""The training step, and initial weights that copy from their context."""

@@ -1,0 +1,1 @@
+"""Where a corpus comes from: folders, git work trees, archives; encodings; licenses."""

@@ -1,0 +1,1 @@
+"""The stages of `codemill filter`, one class each, and the work that runs them over units."""

@@ -1,0 +1,1 @@
+"""The one table of languages; parsers; whether a file parses."""

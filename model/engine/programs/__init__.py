@@ -1,0 +1,1 @@
+"""What the engine compiles: prefill, decode, attention, caches, sampling; and the list of compiled programs."""
