@@ -185,8 +185,8 @@ def check_resume(
     """
     if found.schema_version != SCHEMA_VERSION and not is_finished:
         raise ConfigError(
-            f"{output} was begun with schema version {found.schema_version}, this codemill writes version "
-            f"{SCHEMA_VERSION}; finish it with the codemill that began it, or choose another --output"
+            f"{output} was started with schema version {found.schema_version}, this codemill writes version "
+            f"{SCHEMA_VERSION}; finish it with the codemill that started it, or choose another --output"
         )
     now = json.loads(json.dumps(semantic_options(options)))
     # An option that came with a later version of codemill stood at its default, if at anything.

@@ -92,7 +92,7 @@ def test_running_the_same_command_on_a_finished_job_says_so_and_does_nothing(cor
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     capfd.readouterr()
     assert run(corpus, output) == 0
-    assert "is complete since" in one_line(capfd)
+    assert "has been complete since" in one_line(capfd)
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
@@ -121,7 +121,7 @@ def test_a_signal_stops_the_job_with_one_line_and_the_same_command_resumes_it(
     driver.send_signal(number)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == code
-    assert said.splitlines()[-1].endswith(f"{word}; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith(f"{word}; committed work is kept; run the same command to resume")
     assert "Traceback" not in said
     assert run(corpus, output) == 0
     assert "resuming: " in capfd.readouterr().err
@@ -137,7 +137,7 @@ def test_a_changed_semantic_option_is_refused_with_what_changed_and_what_to_do(c
     assert run(corpus, output, "--seed", "4", "--mark", "x") == 2
     said = one_line(capfd)
     assert "--mark was , is now x; --seed was 0, is now 4" in said
-    assert "Give the old values to resume it, or choose another --output" in said
+    assert "Pass the old values to resume it, or choose another --output" in said
 
 
 def test_an_operational_option_may_change(corpus, output, inline):
@@ -167,8 +167,8 @@ def as_schema_version(output: Path, version: str) -> None:
 
 def refuses_version(output: Path, capfd: pytest.CaptureFixture[str]) -> bool:
     return one_line(capfd).endswith(
-        f"{output} was begun with schema version 1, this codemill writes version {SCHEMA_VERSION}; "
-        "finish it with the codemill that began it, or choose another --output\n"
+        f"{output} was started with schema version 1, this codemill writes version {SCHEMA_VERSION}; "
+        "finish it with the codemill that started it, or choose another --output\n"
     )
 
 
@@ -191,7 +191,7 @@ def test_a_complete_output_of_an_older_schema_version_is_complete(corpus, output
     as_schema_version(output, "1")
     capfd.readouterr()
     assert run(corpus, output) == 0
-    assert "is complete since" in one_line(capfd)
+    assert "has been complete since" in one_line(capfd)
     assert run(corpus, output, "--mark", "x") == 2
     assert "--mark was , is now x" in one_line(capfd)
 
@@ -223,16 +223,15 @@ def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(corpus, ou
     for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
         (output / name).write_text("mine")
     assert run(corpus, output) == 2
-    assert "is not empty and no output of codemill: it holds a.txt, b.txt, c.txt, ...; choose another" in one_line(
-        capfd
-    )
+    said = one_line(capfd)
+    assert "is not empty and not an output of codemill: it contains a.txt, b.txt, c.txt, ...; choose another" in said
     assert len(list(output.iterdir())) == 4
 
 
 def test_an_output_that_is_a_file_is_refused(corpus, output, inline, capfd):
     output.write_text("mine")
     assert run(corpus, output) == 2
-    assert "is a file; name a folder" in one_line(capfd)
+    assert "is a file; pass a folder" in one_line(capfd)
 
 
 def test_a_second_driver_is_told_who_holds_the_output(corpus, output, inline, capfd):
@@ -254,7 +253,7 @@ def test_a_plan_that_was_tampered_with_is_refused(corpus, output, inline, capfd)
     (output / "_job" / "plan.parquet").write_bytes(b"something else")
     capfd.readouterr()
     assert run(corpus, output) == 2
-    assert "is not the plan that this job was begun with" in one_line(capfd)
+    assert "is not the plan that this job was started with" in one_line(capfd)
 
 
 def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_goes_on(corpus, output, monkeypatch, capfd):
@@ -342,7 +341,7 @@ def test_a_dry_run_counts_the_plan_measures_a_sample_and_writes_nothing(corpus, 
     assert run(corpus.parent, output, "--dry_run") == 3
     said = capfd.readouterr().out
     assert "files    2 (1 good, 1 bad)" in said
-    assert "zero.parquet: zero_bytes: the file has no bytes" in said
+    assert "zero.parquet: zero_bytes: the file is empty" in said
     assert "rows     35" in said
     # 15 of the 35 rows are measured and have 26 targets; 26 / 15 * 35 = 60.7, and there are 60.
     assert "sample   15 rows" in said and "prompts  about 61" in said
@@ -412,7 +411,7 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
         os.killpg(driver.pid, signal.SIGINT)
     out, said = driver.communicate(timeout=30)
     assert driver.returncode in (130, -signal.SIGINT), said
-    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith("interrupted; committed work is kept; run the same command to resume")
     assert "Traceback" not in said and not out
     with pytest.raises(ProcessLookupError):
         os.kill(beat.pid, 0)
@@ -453,7 +452,7 @@ def test_an_interrupt_in_mid_merge_is_one_line_too(corpus, output, inline):
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
-    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith("interrupted; committed work is kept; run the same command to resume")
     assert "Traceback" not in said
     assert run(corpus, output) == 0
     assert len(uppercase.dataset(output)["data"]) == 30

@@ -54,7 +54,7 @@ def test_whichever_rows_raise_every_row_ends_in_one_state(tmp_path_factory, cont
 
 def test_when_row_after_row_raises_the_work_is_to_blame_and_nothing_is_committed(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["raise x"] * (attempt.MAX_FAULTS_IN_A_ROW + 1)])
-    with pytest.raises(WorkBroken, match="100 rows in a row raised, the last one ValueError"):
+    with pytest.raises(WorkBroken, match="100 consecutive rows raised, the last one ValueError"):
         toy.run_here(job_dir)
     assert commits.list_commits(job_dir) == set()
 
@@ -121,7 +121,7 @@ def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(g
     monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
     monkeypatch.setattr(attempt, "read_piece", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
-    with pytest.raises(ConfigError, match="run the same command again when the storage answers"):
+    with pytest.raises(ConfigError, match="run the same command again when the storage is available"):
         toy.run_here(job_dir)
     assert commits.list_commits(job_dir) == set()
 

@@ -37,13 +37,13 @@ def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, ca
     kept, rejected = toy.outcome(job_dir)
     assert [content for _, _, content, _ in kept] == ["a", "b", "c", "d"]
     assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "timeout")]
-    assert "the worker died (nothing went on for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
+    assert "the worker died (no progress for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
     assert all(death.stood_still for death in journal.read_deaths(job_dir))
 
 
 def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
-    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before it could begin a unit"):
+    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before starting any unit"):
         toy.run_supervised(job_dir, options={"die_on_open": True})
 
 
@@ -56,7 +56,7 @@ def test_what_the_work_refuses_is_the_users_one_line(tmp_path):
 
 def test_weights_that_changed_while_the_job_ran_stop_it(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
-    with pytest.raises(ConfigError, match=r"weights changed while the job ran \(SHA-256 was old, is now new\)"):
+    with pytest.raises(ConfigError, match=r"weights changed during the job \(SHA-256 was old, is now new\)"):
         toy.run_supervised(job_dir, options={"weights": "new"}, checkpoint_sha256="old")
     assert commits.list_commits(job_dir) == set()
 

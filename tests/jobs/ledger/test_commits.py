@@ -90,7 +90,7 @@ def test_commits_are_read_in_the_order_that_one_asks_for(job_dir):
     "damage, cheap, full",
     [
         (lambda data: None, "is missing", "is missing"),
-        (lambda data: data[:-1], "its commit says", "its commit says"),
+        (lambda data: data[:-1], "its commit records", "its commit records"),
         (lambda data: data[:-1] + b"X", None, "differs from what was committed"),
     ],
     ids=["gone", "cut", "changed"],

@@ -134,4 +134,4 @@ def test_figures_that_fail_stop_no_heartbeat_and_no_unit(job_dir, caplog):
     writer = heartbeat.HeartbeatWriter(job_dir, "worker-1", lambda: (0, 0), broken)
     writer.start()
     writer.stop()
-    assert "figures failed" in caplog.text
+    assert "collecting the work's metrics failed" in caplog.text

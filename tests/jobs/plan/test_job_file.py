@@ -53,8 +53,8 @@ def test_another_schema_version_resumes_nothing_and_the_line_names_both(version)
     with pytest.raises(ConfigError) as refused:
         check_resume(job_of(version), "out", OPTIONS, "ab")
     assert str(refused.value) == (
-        f"out was begun with schema version {version}, this codemill writes version {SCHEMA_VERSION}; "
-        "finish it with the codemill that began it, or choose another --output"
+        f"out was started with schema version {version}, this codemill writes version {SCHEMA_VERSION}; "
+        "finish it with the codemill that started it, or choose another --output"
     )
 
 

@@ -91,7 +91,7 @@ def test_links_give_no_file_twice(tmp_path):
 def test_a_name_that_is_no_utf8_is_refused_in_printable_form(tmp_path):
     write(tmp_path / "a.parquet")
     os.rename(tmp_path / "a.parquet", os.fsencode(tmp_path) + b"/\xff.parquet")
-    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is no UTF-8; rename the file"):
+    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is not valid UTF-8; rename the file"):
         expand([str(tmp_path)])
 
 
@@ -123,7 +123,7 @@ def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_left_out(t
     said: list[str] = []
     assert names(expand([f"{tmp_path}/corpus/**"], said.append)) == ["train-00000-of-00001.parquet"]
     (line,) = said
-    assert f"left out 7 files of {tmp_path}/corpus besides its data/: COMPLETED, README.md, _job/job.json, ..." in line
+    assert f"skipped 7 files of {tmp_path}/corpus outside its data/: COMPLETED, README.md, _job/job.json, ..." in line
 
 
 @pytest.mark.parametrize("pattern", ["", "/**", "/**/*.parquet", "/*/rejected/*", "/*/*/*.parquet"])
@@ -133,7 +133,7 @@ def test_no_wildcard_and_no_folder_takes_rejected_rows_for_input(tmp_path, patte
     said: list[str] = []
     found = names(expand([f"{tmp_path}{pattern}"], said.append))
     assert "mine.parquet" in found and not any(name.startswith(("rejected-", "plan")) for name in found)
-    assert len(said) == 1 and f"of {tmp_path}/one besides its data/" in said[0]
+    assert len(said) == 1 and f"of {tmp_path}/one outside its data/" in said[0]
 
 
 def test_what_is_named_outright_is_taken_at_the_users_word(tmp_path):
@@ -394,7 +394,7 @@ def test_a_job_that_rejected_nothing_leaves_nothing_to_retry(tmp_path):
     (tmp_path / "COMPLETED").write_text("{}")
     (tmp_path / "rejected").mkdir()
     pq.write_table(REJECTED_SCHEMA.empty_table(), tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
-    with pytest.raises(ConfigError, match="rejected no rows"):
+    with pytest.raises(ConfigError, match="did not reject any rows"):
         rejected_rows(OutputFolder(str(tmp_path)))
 
 
@@ -404,7 +404,7 @@ def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
     record = {"kind": "row", "uri": "/src", "row_group": 0, "row": 3, "stage": "read", "reason": "link", "detail": ""}
     table = pa.Table.from_pylist([record], schema=REJECTED_SCHEMA)
     pq.write_table(table, tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
-    with pytest.raises(ConfigError, match="are no rows of Parquet files"):
+    with pytest.raises(ConfigError, match="are not rows of Parquet"):
         rejected_rows(OutputFolder(str(tmp_path)))
 
 
