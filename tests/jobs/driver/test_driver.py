@@ -63,7 +63,7 @@ def one_line(capfd) -> str:
     return said
 
 
-# --- the whole -------------------------------------------------------------------------------------
+# --- complete runs ---------------------------------------------------------------------------------
 
 
 def test_a_job_runs_from_plan_to_dataset_through_beam_and_its_worker(corpus, output, tmp_path):
@@ -131,7 +131,7 @@ def test_a_signal_stops_the_job_with_one_line_and_the_same_command_resumes_it(
 # --- refusals --------------------------------------------------------------------------------------
 
 
-def test_a_changed_semantic_option_is_refused_with_what_changed_and_what_to_do(corpus, output, inline, capfd):
+def test_a_changed_output_option_is_refused_with_what_changed_and_what_to_do(corpus, output, inline, capfd):
     assert run(corpus, output) == 0
     capfd.readouterr()
     assert run(corpus, output, "--seed", "4", "--mark", "x") == 2
@@ -140,7 +140,7 @@ def test_a_changed_semantic_option_is_refused_with_what_changed_and_what_to_do(c
     assert "Pass the old values to resume it, or choose another --output" in said
 
 
-def test_an_operational_option_may_change(corpus, output, inline):
+def test_a_runtime_option_may_change(corpus, output, inline):
     assert run(corpus, output) == 0
     before = uppercase.dataset(output)
     assert run(corpus, output, "--shard_mb", "1", "--unit_mb", "1") == 0
@@ -160,7 +160,7 @@ def _work_with_weights(options):
 
 
 def as_schema_version(output: Path, version: str) -> None:
-    """Makes an output one that a codemill of another schema version began."""
+    """Makes an output look as if a codemill of another schema version had started it."""
     path = output / "_job" / "job.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
 
@@ -172,7 +172,7 @@ def refuses_version(output: Path, capfd: pytest.CaptureFixture[str]) -> bool:
     )
 
 
-def test_an_output_that_an_older_schema_version_began_is_refused_with_both_versions(
+def test_an_output_that_an_older_schema_version_started_is_refused_with_both_versions(
     corpus, output, inline, capfd, monkeypatch
 ):
     plan_only(corpus, output, monkeypatch)
@@ -218,7 +218,7 @@ def test_the_output_of_another_job_is_refused(corpus, output, inline, capfd):
     assert "is the output of `codemill docstrings`" in one_line(capfd)
 
 
-def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(corpus, output, inline, capfd):
+def test_a_folder_with_other_files_is_refused_and_left_alone(corpus, output, inline, capfd):
     output.mkdir()
     for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
         (output / name).write_text("mine")
@@ -234,7 +234,7 @@ def test_an_output_that_is_a_file_is_refused(corpus, output, inline, capfd):
     assert "is a file; pass a folder" in one_line(capfd)
 
 
-def test_a_second_driver_is_told_who_holds_the_output(corpus, output, inline, capfd):
+def test_a_second_driver_reports_who_holds_the_output(corpus, output, inline, capfd):
     with acquire(JobFolder(str(output / "_job"))):
         assert run(corpus, output) == 2
     assert f"is being written by process {os.getpid()}" in one_line(capfd)
@@ -256,7 +256,7 @@ def test_a_plan_that_was_tampered_with_is_refused(corpus, output, inline, capfd)
     assert "is not the plan that this job was started with" in one_line(capfd)
 
 
-def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_goes_on(corpus, output, monkeypatch, capfd):
+def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_resumes(corpus, output, monkeypatch, capfd):
     monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)  # the merge is Beam's
     monkeypatch.setenv("CODEMILL_FAILPOINT", "finalize.inside_shard=enospc")
     assert run(corpus, output) == 2
@@ -299,14 +299,14 @@ def test_a_disk_that_fills_up_is_one_line_and_with_more_space_the_same_command_e
 # --- resume ----------------------------------------------------------------------------------------
 
 
-def test_a_resumed_job_works_on_the_plan_that_stands_even_if_the_glob_has_grown(corpus, output, inline, monkeypatch):
+def test_a_resumed_job_works_on_the_existing_plan_even_if_the_glob_has_grown(corpus, output, inline, monkeypatch):
     plan_only(corpus.parent, output, monkeypatch)
     uppercase.write_corpus(corpus.parent / "later.parquet", 50)
     assert run(corpus.parent, output) == 0
     assert uppercase.summary(output)["rows"]["planned"] == 35
 
 
-def test_a_note_tells_when_a_package_has_changed_since_the_job_began(corpus, output, inline, capfd):
+def test_a_note_reports_a_package_that_has_changed_since_the_job_started(corpus, output, inline, capfd):
     assert run(corpus, output) == 0
     (output / "COMPLETED").unlink()
     path = output / "_job" / "job.json"
@@ -418,8 +418,8 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
     done = subprocess.run([*words, "--pause_s", "0"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "rows: 35 = 30 kept + 5 rejected + 0 in failed units" in done.stdout
-    assert "taking over" not in done.stderr, "the lock was let go"
-    assert journal.read_deaths(JobFolder(str(output / "_job"))) == [], "nobody is blamed"
+    assert "taking over" not in done.stderr, "the lock was released"
+    assert journal.read_deaths(JobFolder(str(output / "_job"))) == [], "there are no suspects"
 
 
 MERGE_FOR_LONG = """

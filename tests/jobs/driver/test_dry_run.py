@@ -1,4 +1,4 @@
-"""What a dry run says beyond the plan: the sample's rates, and the floors of a job that generates."""
+"""The output of a dry run in addition to the plan: the sample's rates, and the floors of a generation job."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def options_of(job: str, **given: object) -> GeneratingOptions:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_every_job_that_generates_tells_the_floors_of_its_plan_with_the_samples_tokens(job):
+def test_every_generation_job_reports_the_floors_of_its_plan_with_the_samples_tokens(job):
     options = options_of(job)
     assert isinstance(options, GeneratingOptions)
     said = "\n".join(floor_lines(options, UNITS, SAMPLE))

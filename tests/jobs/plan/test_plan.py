@@ -118,7 +118,7 @@ def output_of_a_job(folder: Path) -> Path:
     return folder
 
 
-def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_left_out(tmp_path):
+def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_skipped(tmp_path):
     output_of_a_job(tmp_path / "corpus")
     said: list[str] = []
     assert names(expand([f"{tmp_path}/corpus/**"], said.append)) == ["train-00000-of-00001.parquet"]
@@ -146,14 +146,14 @@ paths = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_s
 
 
 @given(paths)
-def test_public_names_tell_files_apart_and_are_ends_of_their_paths(parts):
+def test_public_names_distinguish_files_and_are_ends_of_their_paths(parts):
     files = ["/home/me/" + "/".join(one) for one in parts]
     found = public_names(files)
     assert len(set(found)) == len(files)
     assert all(path.endswith("/" + name) or path == "/" + name for path, name in zip(files, found, strict=True))
 
 
-def test_a_lone_files_public_name_tells_nothing_of_where_it_lies():
+def test_a_lone_files_public_name_says_nothing_of_its_location():
     assert public_names(["/home/me/secret/a.parquet"]) == ["a.parquet"]
 
 
@@ -244,7 +244,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_a_bad_file_is_named_with_its_fault_and_the_good_ones_go_on(tmp_path, how):
+def test_a_bad_file_is_named_with_its_fault_and_the_good_ones_are_planned(tmp_path, how):
     good = write(tmp_path / "good.parquet", stars=[1, 2, 3, 4])
     spoil(tmp_path / "bad.parquet", how)
     inputs = inputs_of(tmp_path / "bad.parquet", good)
@@ -312,7 +312,7 @@ corpora = st.lists(st.lists(st.integers(0, 40), max_size=4), min_size=1, max_siz
 
 @given(corpora, st.integers(1, 50), st.integers(1, 300), st.none() | st.integers(1, 80))
 @settings(deadline=None)
-def test_units_hold_each_row_once_in_order_up_to_the_limit(groups, max_rows, max_bytes, limit):
+def test_units_contain_each_row_once_in_order_up_to_the_limit(groups, max_rows, max_bytes, limit):
     plan = make_plan(
         fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows, bytes=max_bytes), limit=limit
     )
@@ -331,7 +331,7 @@ def test_units_hold_each_row_once_in_order_up_to_the_limit(groups, max_rows, max
 
 @given(corpora, st.integers(1, 50), st.data())
 @settings(deadline=None)
-def test_a_retry_plan_holds_the_rejected_rows_and_no_others(groups, max_rows, data):
+def test_a_retry_plan_contains_the_rejected_rows_and_no_others(groups, max_rows, data):
     everything = [
         (f"f{number}", group, row)
         for number, rows in enumerate(groups)
@@ -365,7 +365,7 @@ def test_small_row_groups_share_a_unit_up_to_its_bounds_and_big_ones_keep_their_
     assert [u.group_rows for u in plan.units[3:]] == [(3, 0, 4), None, None, None, (5, 5)]
 
 
-def test_units_can_be_held_to_their_row_groups():
+def test_units_can_be_limited_to_their_row_groups():
     plan = make_plan(fake_inputs([[1] * 5]), columns=["content"], bounds=UnitBounds(join=False))
     assert [(u.row_group, u.group_rows) for u in plan.units] == [(group, None) for group in range(5)]
 
@@ -408,7 +408,7 @@ def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
         rejected_rows(OutputFolder(str(tmp_path)))
 
 
-def test_a_planned_version_is_the_one_that_reading_will_ask_for(tmp_path):
+def test_a_planned_version_is_the_one_that_reading_will_compare(tmp_path):
     path = write(tmp_path / "a.parquet")
     (unit,) = make_plan(inputs_of(path), columns=["content"], bounds=UnitBounds()).units
     assert unit.version == storage.file_info(str(path))[1]
