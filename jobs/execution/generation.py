@@ -28,7 +28,7 @@ def generation_work(
         task: Chooses the targets, builds their prompts, and validates the answers.
         nest: Whether a file becomes one row.
         distinct: Whether near-duplicate answers are kept only once.
-        rejected_answers: Whether the records of rejected targets include the answer.
+        rejected_answers: Whether the records of rejected targets include the generated text.
 
     Raises:
         ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.

@@ -38,7 +38,7 @@ def read_piece(
         max_bytes: Stop once at least this many bytes are decoded.
 
     Returns:
-        The table, and the number of each of its rows within the unit (as in `Unit.place`).
+        The table, and for each of its rows the row number that `Unit.place` accepts.
 
     Raises:
         UnreadableUnit: The file is missing, has changed since it was planned, or is damaged.

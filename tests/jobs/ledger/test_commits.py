@@ -59,7 +59,7 @@ def test_the_first_attempt_wins_and_the_second_gets_its_record(job_dir):
     assert commits.list_commits(job_dir) == {unit.unit_id}
 
 
-def test_a_create_whose_answer_was_lost_is_ones_own_success(job_dir, monkeypatch):
+def test_a_create_whose_response_was_lost_is_recognized_as_a_success(job_dir, monkeypatch):
     unit, result = unit_and_result(job_dir)
     create = storage.create_if_absent
 
@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_at_any_step_of_a_commit_stops_the_job_whole(job_di
     assert toy.outcome(job_dir) == undisturbed
 
 
-def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_go_on(full_disk):
+def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_resume(full_disk):
     # Text that compresses badly, more than 256 KB of it even then.
     random_bytes = random.Random(0).randbytes
     groups = [["x" + random_bytes(24_000).hex()] for _ in range(16)]

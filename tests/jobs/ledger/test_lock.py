@@ -102,7 +102,7 @@ def test_of_many_drivers_that_find_a_dead_holder_one_takes_over(job_dir):
     assert held[0].still_held()
 
 
-def test_a_create_whose_answer_was_lost_is_recognised_as_ones_own(job_dir, monkeypatch):
+def test_a_create_whose_response_was_lost_is_recognized_as_a_success(job_dir, monkeypatch):
     create = storage.create_if_absent
 
     def forgetful(path: str, data: bytes) -> bool:
