@@ -1,4 +1,4 @@
-"""The steps of a job on a Beam runner that the user named (`jobs.driver.runners.Runner`)."""
+"""Runs the steps of a job on the Beam runner that the user named (`jobs.driver.runners.Runner`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.plan.inputs import Inputs
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """A named runner; it replaces the supervisor.
+    """A Beam runner that the user named; it replaces the supervisor.
 
     Args:
         beam_args: Beam's own flags.

@@ -1,9 +1,9 @@
 """Runs a job from end to end: plan or resume, lock, units, finalize, and the exit code.
 
-    check the output -> plan (or read the plan that stands) -> lock -> job.json -> run units -> finalize -> release
+    check the output -> plan (or read the existing plan) -> lock -> job.json -> run units -> finalize -> release
 
-Everything that can be refused is refused before anything is written. Whatever happens afterwards (a kill, a full disk,
-Ctrl-C), running the same command again goes on from what is committed.
+Everything that can be refused is refused before anything is written. Whatever happens afterward (a kill, a full disk,
+Ctrl-C), running the same command again resumes from the committed units.
 """
 
 from __future__ import annotations
@@ -56,14 +56,15 @@ def run_job(
     """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
 
     Args:
-        job_name: The module under `jobs` whose `build_work(all_options(options))` makes `work` anew in the worker.
+        job_name: The module under `jobs` whose `build_work(all_options(options))` rebuilds `work` in the worker.
         options: The job's options.
         beam_args: Beam's own flags.
-        work: What to do; not opened here but for the sample of a dry run.
-        reads: A folder with what the job made of its input, in the columns that `work` names; read instead of it.
+        work: The job's work; opened here only for the sample of a dry run.
+        reads: A folder with files that the job prepared from its input, with the columns that `work` names. The units
+            read them instead of the input.
 
     Raises:
-        ConfigError: The set-up can't work (exit code 2): one line says why.
+        ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
     prog = f"codemill {job_name}"
     options = dataclasses.replace(options, output=_normal(options.output))
@@ -89,13 +90,13 @@ def run_job(
 
 
 def _normal(output: str) -> str:
-    """The output's path, absolute where it is local, so that workers in other folders find it."""
+    """Returns the output's path; a local one becomes absolute, so that workers in other folders find it."""
     return os.path.abspath(output.removeprefix("file://")) if storage.is_local(output) else output.rstrip("/")
 
 
 @contextlib.contextmanager
 def _terminate_like_interrupt() -> Iterator[None]:
-    """Turns SIGTERM into an exception while the block runs, so that it cleans up as Ctrl-C does."""
+    """Turns SIGTERM into an exception while the block runs, so that it cleans up in the same way as Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -123,7 +124,7 @@ class _Driver:
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
-        """Plans or resumes, runs, finalizes."""
+        """Plans or resumes the job, runs its units, and finalizes the output."""
         planned = None
         missing: list[str] = []
         found = check_output(self.output, self.job_name)
@@ -155,8 +156,12 @@ class _Driver:
         return self._close(summary)
 
     def _found(self) -> JobFile | None:
-        """The job to resume; raises ConfigError where the output is foreign, or begun by another version or with other
-        semantic options."""
+        """Returns the job to resume, if any.
+
+        Raises:
+            ConfigError: The output belongs to another job, or this job was started with another schema version or with
+                other values of options that affect the output.
+        """
         found = check_output(self.output, self.job_name)
         if found is not None:
             self._check_resume(found)
@@ -166,13 +171,13 @@ class _Driver:
         check_resume(found, self.output, self.options, self.work.checkpoint_sha256, is_finished=is_finished)
 
     def _is_as_asked(self, done: Mapping[str, Any]) -> bool:
-        """Whether a complete output has the shards that are asked for, and none of its units is to be tried again."""
+        """Whether a complete output has the requested shard size, and no failed units must be retried."""
         return done.get("shard_mb") == self.options.shard_mb and not self.options.retry_failed
 
     # --- plan ------------------------------------------------------------------------------------
 
     def plan(self) -> PlannedJob:
-        """Reads the inputs' footers and cuts them into units; writes nothing."""
+        """Reads the inputs' footers and splits the inputs into units; writes nothing."""
         if self.reads is None:
             return plan_job(self.options, self.work, self._say)
         options = dataclasses.replace(
@@ -197,7 +202,7 @@ class _Driver:
         return job
 
     def _fail_bad_files(self, job: JobFile) -> None:
-        """Commits each bad file's unit as failed, and says so."""
+        """Commits each bad file's unit as failed and reports it."""
         if not job.totals["bad_files"]:
             return
         bad = {file.uri: file for file in read_input_files(self.output.job) if file.state == "bad"}
@@ -212,7 +217,7 @@ class _Driver:
         failpoint(AFTER_BAD_FILES)
 
     def _take_stock(self, job: JobFile) -> set[str]:
-        """Checks what a resumed job has; returns the units that are done."""
+        """Checks the plan and commits of a resumed job; returns the ids of the committed units."""
         for line in changed_versions(job):
             self._say(f"note: {line}; rows produced from now on may differ from those already committed")
         committed = take_stock(self.output, job, self._say)
@@ -224,7 +229,7 @@ class _Driver:
     # --- run and finalize ------------------------------------------------------------------------
 
     def _run_units(self, job: JobFile) -> float:
-        """Runs what isn't committed; returns how long that took, in seconds."""
+        """Runs the uncommitted units; returns the duration in seconds."""
         began = time.monotonic()
         with follow_job(
             self.output.job,
@@ -251,7 +256,7 @@ class _Driver:
         return time.monotonic() - began
 
     def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
-        """Makes the dataset. Units whose files turn out damaged run once more."""
+        """Builds the dataset. Units whose files turn out to be damaged run once more."""
 
         def once() -> dict[str, Any]:
             return finalize(
@@ -272,7 +277,7 @@ class _Driver:
         session_s += self._run_units(job)
         return once()
 
-    # --- words -----------------------------------------------------------------------------------
+    # --- messages --------------------------------------------------------------------------------
 
     def _already_finished(self) -> int:
         summary = json.loads(storage.read_bytes(self.output.summary))

@@ -1,9 +1,10 @@
-"""`--dry_run`: the plan, counted, an estimate from a short measured sample, and for a job that generates what its work
-needs at least on each device (`jobs.estimate`), with the sample's tokens. Writes nothing.
+"""`--dry_run`: counts the plan and estimates the job from a short measured sample. Writes nothing.
 
-The sample runs the work itself over a few rows from the beginning, middle and end of the plan, after a row to warm up
-(compiling programs is no part of the rate). So few rows leave an engine's slots partly empty: the time is
-rather too long than too short.
+For a generation job it also shows the floor of its time on each device (`jobs.estimate`), from the sample's tokens.
+
+The sample runs the actual work over a few rows from the start, middle and end of the plan. One row runs first as a
+warm-up, so that the rate excludes compilation. A few rows leave some of an engine's slots empty, so the estimated time
+is more likely too long than too short.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ROWS_PER_UNIT = 8
 
 
 def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
-    """Prints the plan's counts and the estimate; returns the exit code, which is 3 where files are bad."""
+    """Prints the plan's counts and the estimate; returns the exit code, which is 3 if there are bad files."""
     plan = planned.plan
     states = Counter(file.state for file in plan.files)
     tokens = plan.num_bytes / BYTES_PER_TOKEN
@@ -51,7 +52,7 @@ def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
 
 
 def _spread(units: Sequence[Unit]) -> list[Unit]:
-    """Units from all over the plan, cut to a few rows each."""
+    """Returns units spread over the plan, limited to a few rows each."""
     count = min(SAMPLE_UNITS, len(units))
     picked = [units[index * len(units) // count] for index in range(count)]
     return [_cut(unit, ROWS_PER_UNIT) for unit in picked]
@@ -66,12 +67,12 @@ def _cut(unit: Unit, rows: int) -> Unit:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a few rows showed.
+    """Measurements of a few rows.
 
     Args:
-        counts: Sums as in commits.
-        wall_s: How long they took.
-        faults: What couldn't be read, a line each.
+        counts: Sums, as in commits.
+        wall_s: Duration in seconds.
+        faults: One line for each fault in reading them.
     """
 
     counts: Counter[str]
@@ -80,14 +81,14 @@ class Sample:
 
 
 def measure(units: Sequence[Unit], schema: pa.Schema, work: Work) -> Sample:
-    """Runs the work over units."""
+    """Runs the work over the units and measures it."""
     counts: Counter[str] = Counter()
     faults: dict[str, None] = {}
 
     def run(unit: Unit) -> Counter[str]:
         try:
             read = read_unit(unit, schema)
-        except RecordError as error:  # the job itself goes on without this unit
+        except RecordError as error:  # the job itself continues without this unit
             faults[f"sample   {error}"] = None
             return Counter()
         return work.run(unit, *read).counts
@@ -105,7 +106,7 @@ def measure(units: Sequence[Unit], schema: pa.Schema, work: Work) -> Sample:
 
 
 def sample_lines(sample: Sample, total_rows: int) -> list[str]:
-    """What a sample says about all rows, line by line."""
+    """Returns the sample's results and their extrapolation to all rows, line by line."""
     counts, rows = sample.counts, sample.counts["rows_in"]
     if not rows:
         return [*sample.faults, "sample   no row could be read" if sample.faults else "sample   no rows to measure"]
@@ -125,7 +126,7 @@ def sample_lines(sample: Sample, total_rows: int) -> list[str]:
 
 
 def floor_lines(options: CommonOptions, units: Sequence[Unit], sample: Sample) -> list[str]:
-    """For a job that generates: what all rows need at least, by device, as `codemill estimate` tells it."""
+    """For a generation job, returns the floors for all rows by device, in the format of `codemill estimate`."""
     if not isinstance(options, GeneratingOptions) or not units:
         return []
     source = source_of(units, all_options(options), sample.counts)

@@ -1,9 +1,10 @@
-"""What generating over a corpus needs at least, on each device: for `codemill estimate` and for dry runs.
+"""Lower bounds for generation over a corpus on each device, for `codemill estimate` and for dry runs.
 
     rows of the plan -> prompts -> tokens in and out -> floor of time on a device (model.roofline) -> range, cost
 
-The floor is from published peaks: nothing is faster. The range is that floor at shares of it that are assumed, and
-called so. Where a count isn't measured, the line says what was assumed for it. No device, no JAX.
+The floor follows from published peak rates: no program can be faster. The range assumes that a job reaches certain
+fractions of that speed, and the output labels them as assumptions. If a count is not measured, its line says what was
+assumed. Needs no device and does not import JAX.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ from transforms.work import Unit
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a corpus and a job over it.
+    """A corpus and a job over it, as far as they are known.
 
     Args:
         rows: Source rows.
-        units: Of each unit its rows, and the tokens of a row's text on average.
-        job_options: The job's options; empty where only files are known.
-        counts: Sums over finished units; empty where there are none.
+        units: For each unit, its number of rows and the mean number of tokens in a row's text.
+        job_options: The job's options; empty if only files are known.
+        counts: Sums over finished units; empty if there are none.
     """
 
     rows: int
@@ -56,12 +57,12 @@ class Source:
     counts: Mapping[str, float]
 
     def mean_prompt(self, longest: int) -> float:
-        """Tokens of a prompt that holds its row's text, cut to the longest; by units' means."""
+        """Mean tokens of a prompt that contains its row's text, at most `longest`; from the means of the units."""
         return sum(rows * min(tokens, longest) for rows, tokens in self.units) / self.rows
 
 
 def estimate(options: EstimateOptions, source: Source) -> list[str]:
-    """The estimate, line by line, at most 80 columns wide."""
+    """Returns the estimate, line by line, at most 80 columns wide."""
     config, name = _model(options.model or source.job_options.get("model") or DEFAULT_MODEL)
     work, notes = workload(options, source)
     lines = [f"model    {name}", *notes, ""]
@@ -85,14 +86,14 @@ def estimate(options: EstimateOptions, source: Source) -> list[str]:
     return lines
 
 
-# --- how much work -----------------------------------------------------------------------------------
+# --- workload ----------------------------------------------------------------------------------------
 
 
 def read_job_source(output: str) -> Source:
-    """A job's plan, options, and the counts of its finished units.
+    """Reads a job's plan, its options, and the counts of its finished units.
 
     Raises:
-        ConfigError: There is no job, or it runs no model.
+        ConfigError: There is no job, or it is not a generation job.
     """
     folder = OutputFolder(output)
     job = read_job(folder)
@@ -111,15 +112,15 @@ def read_job_source(output: str) -> Source:
 
 
 def read_input_source(options: EstimateOptions) -> Source:
-    """What the footers of the input files say. Raises ConfigError where they say nothing."""
+    """Reads the footers of the input files. Raises ConfigError if none can be read or there are no rows."""
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
     plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())
     return source_of(plan.units, {}, {})
 
 
 def source_of(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Mapping[str, float]) -> Source:
-    """What a plan's units and the counts of rows that are done say. Raises ConfigError where there are no rows."""
-    # A unit's bytes are those of its whole range, of which a retried unit takes some rows only.
+    """Builds a source from a plan's units and the counts of finished rows. Raises ConfigError if there are no rows."""
+    # A unit's bytes are those of its full range, even if a retried unit takes only some of its rows.
     cut = tuple(
         (planned_rows(unit), unit.num_bytes / unit.row_count / BYTES_PER_TOKEN) for unit in units if unit.row_count
     )
@@ -130,7 +131,7 @@ def source_of(units: Iterable[Unit], job_options: Mapping[str, Any], counts: Map
 
 
 def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[str]]:
-    """The work, and lines that say where its figures come from."""
+    """Returns the workload, and lines that say where its numbers come from."""
     job, counts = source.job_options, source.counts
     longest = options.max_prompt_tokens or job.get("max_prompt_tokens") or DEFAULT_MAX_PROMPT
     most_new = options.max_new_tokens or job.get("max_new_tokens") or DEFAULT_MAX_NEW
@@ -138,7 +139,7 @@ def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[s
     asked = counts.get("targets", 0) * samples
 
     def settle(given: float | None, total: str, over: float, otherwise: float, why: str) -> tuple[float, str]:
-        """A mean and where it comes from: the user, the finished units, or an assumption."""
+        """Returns a mean and its origin: the user, the finished units, or an assumption."""
         if given is not None:
             return given, "as given"
         measured = asked if total == "asked" else counts.get(total, 0)
@@ -188,11 +189,11 @@ def _shape(options: EstimateOptions, config: GemmaConfig, device: Device, job: M
     return Shape(config=config, weights=stored(options.weights, "weights"), cache=stored(options.cache, "prompt_cache"))
 
 
-# --- what is printed ---------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
 def table(floors: Sequence[Floor], efficiency: Sequence[float], prices: Mapping[str, float]) -> list[str]:
-    """One line a device; cost columns only where a price is known."""
+    """Formats one line per device; a cost column only if a price is known."""
     low, high = efficiency
     has_price = any(floor.device.name in prices for floor in floors)
     heads = ["device", "chips", "slots", "steps", "floor, h", f"at {high:.0%}..{low:.0%}, h"]
@@ -219,7 +220,7 @@ def table(floors: Sequence[Floor], efficiency: Sequence[float], prices: Mapping[
 
 
 def _number(value: float) -> str:
-    """Three digits that count, without exponents: 0.00123, 1.23, 12.3, 1,234, 1.23M."""
+    """Formats a number with three significant digits and no exponent: 0.00123, 1.23, 12.3, 1,234, 1.23M."""
     if value >= 1e6:
         return f"{value / 1e6:,.{2 if value < 1e7 else 1 if value < 1e8 else 0}f}M"
     if value >= 100:
@@ -254,7 +255,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 80, subsequent_indent="  ")
 
 
-# --- what the compiler says --------------------------------------------------------------------------
+# --- the compiler's verdict --------------------------------------------------------------------------
 
 _TOPOLOGIES = {
     "v5e": {1: "v5e:1x1x1", 4: "v5e:2x2", 8: "v5e:2x4"},
@@ -264,7 +265,7 @@ _TOPOLOGIES = {
 
 
 def _compiled(shape: Shape, floor: Floor, work: Workload) -> list[str]:
-    """Whether libtpu's compiler agrees that the slots fit; nothing for devices that aren't TPUs."""
+    """Returns lines that say whether libtpu's compiler confirms that the slots fit; none for devices except TPUs."""
 
     device = floor.device
     if device.name not in _TOPOLOGIES:

@@ -1,4 +1,4 @@
-"""Runs a generation job: what infill, docstring, generate and annotate share of the driver's side."""
+"""Runs a generation job: the driver's code that infill, docstring, generate and annotate share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_generation_job(
 ) -> int:
     """Runs a generation job and returns the exit code.
 
-    What a policy file says now is frozen with the options: a file that changes is another policy.
+    The current version of the policy is frozen with the options: a policy file that changes is another policy.
     """
     options = replace(options, policy_version=version_of_filters(options, content_filter_of(options)))
     return run_job(job_name, options, beam_args, build_work(all_options(options)))

@@ -1,11 +1,12 @@
-"""What a running job shows: a live line in a terminal, a plain line now and then elsewhere.
+"""Progress of a running job: a live line in a terminal, an occasional plain line elsewhere.
 
     41/117 units · ETA 07:31 · 10,496/29,952 rows · 1,204 tokens/s · 212 rejected · slots 93% ━━━━━━━━━╸━━━━━━━━━━━
 
-Figures come from the commits (units, rows, rejected) and the workers' heartbeats (tokens, slots) alone, so they are
+The metrics come only from the commits (units, rows, rejected) and the workers' heartbeats (tokens, slots), so they are
 the same on every runner, from any machine, and after a resume. `jobs.terminal.display` shows them.
 
-Cost: one listing of the commits a poll; a slow listing makes polls rarer, so that it takes a tenth of the time at most.
+Cost: one listing of the commits per poll. If a listing is slow, polls become less frequent, so that polling takes at
+most a tenth of the time.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from jobs.terminal.display import Mode, clock, open_display
 _POLL_S = 1.0
 _POLL_SHARE = 10  # a poll that took t is followed by a pause of at least 10 t
 _WINDOW_S = 120.0  # rates are over the last two minutes
-_FRESH_S = 30.0  # a worker silent for longer counts no more among the slots
+_FRESH_S = 30.0  # a worker silent for longer is excluded from the slot occupancy
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """A job at one moment. What isn't known yet is None."""
+    """The state of a job at one moment. Values that are not known yet are None."""
 
     units_done: int
     units_total: int
@@ -48,10 +49,10 @@ class Snapshot:
     eta_s: float | None = None
 
 
-def figures(snapshot: Snapshot) -> list[str]:
-    """The figures as words, the most important first.
+def metrics(snapshot: Snapshot) -> list[str]:
+    """Returns the metrics as text, the most important first.
 
-    >>> figures(Snapshot(units_done=1, units_total=4, rows_done=10, rows_total=40, rejected=2, eta_s=75))
+    >>> metrics(Snapshot(units_done=1, units_total=4, rows_done=10, rows_total=40, rejected=2, eta_s=75))
     ['1/4 units', 'ETA 01:15', '10/40 rows', '2 rejected']
     """
     shown = [f"{snapshot.units_done:,}/{snapshot.units_total:,} units"]
@@ -69,13 +70,13 @@ def figures(snapshot: Snapshot) -> list[str]:
 
 
 class Watcher:
-    """Reads a job's folder now and then, and says where the job stands.
+    """Reads a job's folder on each poll and returns the state of the job.
 
     Args:
         job_dir: The output's `_job`.
         units_total: Units of the plan.
         rows_total: Source rows of the plan.
-        now: The time in seconds since the epoch (tests give their own).
+        now: Returns the time in seconds since the epoch (tests pass their own clock).
     """
 
     def __init__(self, job_dir: JobFolder, *, units_total: int, rows_total: int, now: Callable[[], float] = time.time):
@@ -91,7 +92,7 @@ class Watcher:
         self._history: deque[tuple[float, int, float]] = deque()  # (time, rows, tokens)
 
     def poll(self) -> Snapshot:
-        """Reads what is new. Raises OSError where the storage can't be reached."""
+        """Reads new commits and the heartbeats. Raises OSError if the storage can't be reached."""
         self._read_commits()
         slot_occupancy = self._read_heartbeats()
         now = self._now()
@@ -126,7 +127,7 @@ class Watcher:
         for beat in read_heartbeats(self._job_dir):
             tokens = beat.figures.get("tokens_out")
             if beat.at < self._started or tokens is None:
-                continue  # of an earlier run, or before its engine has begun
+                continue  # from an earlier run, or before its engine has started
             self._tokens += max(0.0, tokens - self._tokens_of.get(beat.session, 0.0))
             self._tokens_of[beat.session] = tokens
             if self._now() - beat.at <= _FRESH_S and "slot_occupancy" in beat.figures:
@@ -138,14 +139,14 @@ class Watcher:
 def follow_job(
     job_dir: JobFolder, *, units_total: int, rows_total: int, mode: Mode = "auto", stream: IO[str] | None = None
 ) -> Iterator[None]:
-    """Shows a job's progress while the block runs, from a thread of its own.
+    """Shows a job's progress from a separate thread while the block runs.
 
     Args:
         job_dir: The output's `_job`.
         units_total: Units of the plan.
         rows_total: Source rows of the plan.
-        mode: What to show; `auto` is a bar where `stream` is a terminal, else lines.
-        stream: Where to; standard error if None.
+        mode: What to show; `auto` is a bar if `stream` is a terminal, else lines.
+        stream: Where to show it; standard error if None.
     """
     watcher = Watcher(job_dir, units_total=units_total, rows_total=rows_total)
     display = open_display(mode, stream or sys.stderr)
@@ -155,11 +156,11 @@ def follow_job(
         try:
             snapshot = watcher.poll()
         except Exception as error:
-            # The workers' own storage errors end the job; that a poll failed, in whatever words a client puts it, is
-            # no reason to.
+            # Storage errors in the workers end the job. A failed poll does not, whatever exception the storage client
+            # raises.
             _log.debug("can't read progress: %s", error)
             return
-        display.show(figures(snapshot), snapshot.rows_done / rows_total if rows_total else None)
+        display.show(metrics(snapshot), snapshot.rows_done / rows_total if rows_total else None)
 
     def watch() -> None:
         pause_s = 0.0

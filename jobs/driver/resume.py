@@ -1,7 +1,7 @@
-"""What a resumed job has: its plan as it was, and commits whose files are there.
+"""Checks of a resumed job: its plan must be unchanged, and the files of its commits must exist.
 
-A commit whose file is gone or has another size is taken back and its unit runs again; the files' hashes are compared
-when they are read anyway, in the merge. A finished dataset is never touched by this.
+A commit is voided, and its unit runs again, if one of its files is missing or has another size. The files' hashes are
+compared later, when the merge reads the files anyway. A finished dataset is never touched.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SLICE = 1024  # so that a job of a million units doesn't queue a million checks
 
 
 def take_stock(output: OutputFolder, job: JobFile, say: Callable[[str], None]) -> set[str]:
-    """Checks plan and commits of a resumed job; returns the units that are done.
+    """Checks the plan and the commits of a resumed job; returns the ids of the committed units.
 
     Args:
         output: The output folder.
         job: Its job file.
-        say: Tells the user of a unit that runs again.
+        say: Reports a unit that runs again to the user.
 
     Raises:
-        ConfigError: The plan isn't the one that the job was begun with, or a commit is another job's.
+        ConfigError: The plan is not the one that the job was started with, or a commit belongs to another job.
     """
     job_dir = output.job
     for path in (job_dir.plan, job_dir.inputs):
@@ -64,10 +64,10 @@ def take_stock(output: OutputFolder, job: JobFile, say: Callable[[str], None]) -
 
 
 def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
-    """Makes a complete output incomplete, since files of it are `missing`, so that it is made again from its commits.
+    """Marks a complete output as incomplete because files are `missing`, so that it is rebuilt from its commits.
 
     Raises:
-        ConfigError: Files that it would be made from are gone as well.
+        ConfigError: Committed files that it would be rebuilt from are missing as well.
     """
     job_dir = output.job
     lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
@@ -81,9 +81,9 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
 
 
 def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
-    """Takes back the commits of failed units and forgets what they were suspected of; returns the units.
+    """Voids the commits of failed units and removes the units from the recorded deaths; returns their ids.
 
-    Bad files have no rows in the plan, so there is nothing to try again: says what to do about them.
+    Bad files have no rows in the plan, so they can't be retried: a message says what to do about them.
     """
     job_dir = output.job
     failed = {record.unit_id: record for record in read_commits(job_dir) if record.status == "failed"}
@@ -103,7 +103,7 @@ def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
 
 
 def void_damaged(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
-    """Reads all committed files, takes back the commits of those that are damaged, and returns their units."""
+    """Reads all committed files, voids the commits of damaged ones, and returns the ids of their units."""
     job_dir = output.job
     damaged = [
         (commit, fault) for _, commit in walk_commits(job_dir) if (fault := verify_commit(job_dir, commit, full=True))

@@ -1,11 +1,11 @@
-"""What runs the parallel steps of a job: this machine, or a Beam runner that the user named.
+"""Runners of a job's parallel steps: this machine, or a Beam runner that the user named.
 
     step            this machine                            a named runner
     units           a supervised child (Beam inside it)     the pipeline, in the runner's workers
     merges          threads of the driver                   a pipeline
     grouping        files on local disk                     GroupByKey
 
-Beam takes a second to import, so the driver imports it only where a runner is named.
+Importing Beam takes a second, so the driver imports it only if a runner is named.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jobs.plan.inputs import Inputs
 
 
 class Runner(Protocol):
-    """The parallel steps of a job. Each returns when all of it is committed, and may be repeated after a kill."""
+    """The parallel steps of a job. Each returns once all its work is committed; it may be repeated after a kill."""
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         """Runs every unit of the plan that has no commit. Raises ConfigError, StorageFull, WorkerFailed."""
@@ -36,13 +36,13 @@ class Runner(Protocol):
         ...
 
     def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
-        """Brings the rows of each repository together in files in `folder`."""
+        """Groups the rows by repository in files in `folder`."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalRunner:
-    """This machine."""
+    """Runs the steps on this machine."""
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         supervisor.run_units(spec, orders)
@@ -55,7 +55,7 @@ class LocalRunner:
 
 
 def runner_for(beam_args: Sequence[str]) -> Runner:
-    """The runner that Beam's flags name; this machine where they name none."""
+    """Returns the runner that Beam's flags name; this machine if they name none."""
     if not names_a_runner(beam_args):
         return LocalRunner()
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))

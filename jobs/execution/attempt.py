@@ -1,19 +1,20 @@
-"""One attempt at one unit: read it, run its rows, narrow a fault down to the row, commit.
+"""One attempt at one unit: read it, run its rows, narrow a fault down to single rows, commit.
 
-A unit is read, run and written a piece at a time; it is one piece unless it decodes to far more bytes than planned.
-What can go wrong, and what becomes of it:
+A unit is read, run and written in pieces; it is one piece unless it decodes to far more bytes than planned.
+Faults and their outcomes:
 
-    the unit can't be read                         a failed commit with the reason; the job ends with exit code 3
-    some row groups of a unit are damaged          their rows rejected, `damaged_input`; exit code 3 as well
-    `Work.run` raises for some rows                cut in two until each fault has its row: rejected, `stage_error`
-    a row killed the worker (from the journal)     rejected, `crashed_worker`; the other rows come out
-    a row stood still (likewise)                   rejected, `timeout`
-    reading killed the worker (likewise)           a failed commit, `crashed_on_read`, or `timeout`
-    ConfigError, StorageFull                       stops the job; the unit stays uncommitted
-    WorkBroken (a dead engine), or a hundred rows  stops the job: not the rows are at fault, the work is
-    in a row that raise
+    the unit can't be read                          a failed commit with the reason; the job ends with exit code 3
+    some row groups of a unit are damaged           their rows are rejected, `damaged_input`; exit code 3 as well
+    `Work.run` raises for some rows                 bisected down to the failing rows: rejected, `stage_error`
+    a row crashed the worker (per the journal)      rejected, `crashed_worker`; the other rows succeed
+    a row hung (per the journal)                    rejected, `timeout`
+    reading crashed the worker (per the journal)    a failed commit, `crashed_on_read`, or `timeout` if it hung
+    ConfigError, StorageFull                        stops the job; the unit stays uncommitted
+    WorkBroken (a dead engine), or a hundred        stops the job: the work is the cause, not the rows
+    consecutive rows that raise
 
-A rejected row says what kind of exception was raised in which module, never its text, which may quote the row.
+The record of a rejected row states the type of the exception and the module that raised it, never the exception's
+text, which may quote the row.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _STAGE = "run"
 
 
 class FaultStreak:
-    """Counts rows that raise one after the other, over all units of a process."""
+    """Counts consecutive rows that raise, over all units of a process."""
 
     def __init__(self, limit: int = MAX_FAULTS_IN_A_ROW):
         self._limit = limit
@@ -56,7 +57,7 @@ class FaultStreak:
         self._lock = threading.Lock()
 
     def add(self, error: BaseException) -> None:
-        """Notes that a row raised `error`. Raises WorkBroken where the streak has become too long."""
+        """Records that a row raised `error`. Raises WorkBroken if the streak reaches the limit."""
         with self._lock:
             self._length += 1
             if self._length < self._limit:
@@ -67,24 +68,24 @@ class FaultStreak:
         ) from error
 
     def end(self) -> None:
-        """Notes that rows came out."""
+        """Records that rows succeeded, which ends the streak."""
         with self._lock:
             self._length = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnitRunner:
-    """Runs units for one session. Thread-safe.
+    """Runs units for one worker session. Thread-safe.
 
     Args:
         job_dir: The job's folder, `OUT/_job`.
-        work: What to do with rows; opened.
+        work: The job's work, already opened.
         schema: The columns to read.
-        config_hash: The job's, for the commit records.
-        journal: Where starts are marked.
-        max_bytes: Decoded bytes of a unit in hand at once, at most, where it was planned to be smaller.
-        suspects: What earlier deaths say (`journal.diagnose`).
-        streak: Stops the job where the work itself is broken.
+        config_hash: The job's configuration hash, for the commit records.
+        journal: Where start records are written.
+        max_bytes: Maximum of decoded bytes in one piece of a unit; for a unit planned larger, its planned bytes.
+        suspects: The units that were in flight in earlier deaths (`journal.diagnose`).
+        streak: Stops the job if the work itself is broken.
     """
 
     job_dir: JobFolder
@@ -101,10 +102,10 @@ class UnitRunner:
         return unit.unit_id in self.suspects
 
     def run(self, unit: Unit) -> commits.CommitRecord:
-        """Does the unit and commits it; returns the commit that counts.
+        """Runs the unit and commits it; returns the commit that counts.
 
         Raises:
-            ConfigError, StorageFull: The job can't go on.
+            ConfigError, StorageFull: The job can't continue.
             WorkBroken, LedgerBroken: A bug.
         """
         began = time.monotonic()
@@ -124,7 +125,7 @@ class UnitRunner:
             )
 
     def _results(self, unit: Unit, attempt_id: str, suspect: Suspect) -> Iterator[UnitResult]:
-        """Reads and runs the unit piece by piece, in source order; holds the whole to its ledger at the end."""
+        """Reads and runs the unit piece by piece, in source order; checks the unit's ledger at the end."""
         counts: Counter[str] = Counter()
         done = 0
         for table, rows in self._pieces(unit, attempt_id):
@@ -138,7 +139,7 @@ class UnitRunner:
         _check_ledger(unit, counts, planned_rows(unit))
 
     def _pieces(self, unit: Unit, attempt_id: str) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
-        """The unit's rows in order, with their table, or with why they can't be read."""
+        """Yields the unit's rows in order, with their table or with the reason why they can't be read."""
         done, total = 0, planned_rows(unit)
         while done < total:
             try:
@@ -154,7 +155,7 @@ class UnitRunner:
     def _pieces_by_group(
         self, unit: Unit, attempt_id: str, done: int, error: UnreadableUnit
     ) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
-        """Of a unit of several row groups, one of them damaged, what can be read; `error` where nothing can."""
+        """Yields the pieces of a unit with damaged row groups, one per group; raises `error` if none is readable."""
         wanted = list(unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count))[done:]
         is_any_readable, before = done > 0, 0
         for group, count in enumerate(unit.group_rows or (), unit.row_group):
@@ -175,7 +176,7 @@ class UnitRunner:
             raise error
 
     def start_of(self, unit: Unit, attempt_id: str, rows: tuple[int, int] | None = None) -> Start:
-        """The journal's mark for reading the unit, or for running a range of its rows."""
+        """Returns the start record for reading the unit, or for running a range of its rows."""
         begin, end = rows or (0, 0)
         return Start(
             unit_id=unit.unit_id,
@@ -189,9 +190,9 @@ class UnitRunner:
     def _read(
         self, unit: Unit, attempt_id: str, done: int, max_bytes: float | None = None
     ) -> tuple[pa.Table, list[int]]:
-        """Reads the unit's next piece, marked in the journal.
+        """Reads the unit's next piece, with a start record in the journal.
 
-        A storage that doesn't answer is asked again; a remote one that never does stops the job.
+        If the storage does not respond, the read is retried; a remote storage that never responds stops the job.
         """
         most = max(self.max_bytes, unit.num_bytes) if max_bytes is None else max_bytes
         with self.journal.started(self.start_of(unit, attempt_id)):
@@ -207,7 +208,7 @@ class UnitRunner:
 
 
 class _Rows:
-    """The rows of one piece of an attempt at one unit; `offset` is the first one's position among the unit's rows."""
+    """The rows of one piece of an attempt; `offset` is the position of the first among the unit's rows."""
 
     def __init__(
         self,
@@ -228,17 +229,17 @@ class _Rows:
         self._offset = offset
 
     def run(self) -> UnitResult:
-        """Runs all rows, cut as earlier deaths demand."""
+        """Runs all rows, split as earlier deaths require."""
         return self._run_pieces(self._suspect.pieces(self._offset, self._offset + len(self._rows)))
 
     def _run_pieces(self, pieces: Sequence[Piece]) -> UnitResult:
-        """Runs the pieces and puts their results together in source order.
+        """Runs the pieces and concatenates their results in source order.
 
-        The smallest go first: they are what the last death was narrowed down to, so the next one comes soon.
+        The smallest run first: the last death was narrowed down to them, so that a further death comes early.
         """
         results: dict[int, UnitResult] = {}
-        for begin, end, is_killer in sorted(pieces, key=lambda piece: piece[1] - piece[0]):
-            if is_killer:
+        for begin, end, crashes in sorted(pieces, key=lambda piece: piece[1] - piece[0]):
+            if crashes:
                 hung = (begin, end) in self._suspect.hung
                 reason, how = ("timeout", "hung") if hung else ("crashed_worker", "died")
                 detail = f"the worker {how} each time it ran this row"
@@ -248,11 +249,11 @@ class _Rows:
         return _concat([results[begin] for begin in sorted(results)])
 
     def _run_range(self, begin: int, end: int) -> UnitResult:
-        """Runs a range of rows; where the work raises, runs its halves, down to the row at fault."""
+        """Runs a range of rows; if the work raises, runs its halves, down to the failing row."""
         runner, first = self._runner, begin - self._offset
         rows = list(self._rows[first : first + end - begin])
         narrowed = _narrowed(self._unit, rows)
-        # Only the work's own errors are the rows': the journal's would blame them for a silent storage.
+        # Only errors of the work count against the rows. Errors of the journal mean that the storage does not respond.
         with runner.journal.started(runner.start_of(self._unit, self._attempt_id, (begin, end))):
             try:
                 result = runner.work.run(narrowed, self._table.slice(first, end - begin), rows)
@@ -275,7 +276,7 @@ class _Rows:
 
 
 def _narrowed(unit: Unit, rows: Sequence[int]) -> Unit:
-    """The unit with these rows alone, which follow each other unless it has only some of its range."""
+    """Returns the unit with only these rows; they are contiguous unless the unit has `retry_rows`."""
     return dataclasses.replace(
         unit,
         row_start=rows[0],
@@ -285,14 +286,14 @@ def _narrowed(unit: Unit, rows: Sequence[int]) -> Unit:
 
 
 def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResult:
-    """These rows of the unit, all rejected for the same reason."""
+    """Returns the result of these rows, all rejected for the same reason."""
     records = [RejectedRow(SourceRef(*unit.place(row)), rejection).record() for row in rows]
     counts = Counter(rows_in=len(rows), rows_rejected=len(rows)) + rejected_counts(records)
     return UnitResult(pa.table({}), rejected_table(records), counts)
 
 
 def _explain(unit: Unit, error: Exception, tries_left: int) -> None:
-    """Raises what a failure to read means; returns where trying again may help."""
+    """Raises the error that a failed read amounts to; returns if a retry may help."""
     if not (isinstance(error, OSError) or storage.is_unanswered(error)):
         raise UnreadableUnit(
             "damaged_input", f"{unit.public_name}: {type(error).__name__} while decoding it"
@@ -325,7 +326,7 @@ def _rejection(error: BaseException) -> Rejection:
 
 
 def _concat(results: Sequence[UnitResult]) -> UnitResult:
-    """Puts results one after the other; tables without rows say nothing, not even a schema."""
+    """Concatenates results; tables without rows are ignored, since they need not have a schema."""
     if len(results) == 1:
         return results[0]
     kept = [result.kept for result in results if result.kept.num_rows]
@@ -341,7 +342,7 @@ def _concat(results: Sequence[UnitResult]) -> UnitResult:
 
 
 def _check_ledger(unit: Unit, counts: Mapping[str, int], num_rows: int) -> None:
-    """Every row and every target must have ended in exactly one state."""
+    """Checks that every row and every target has ended in exactly one state. Raises LedgerBroken."""
     rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"])
     targets = (counts["targets"], counts["targets_accepted"] + counts["targets_rejected"])
     if rows != (num_rows, num_rows) or targets[0] != targets[1]:

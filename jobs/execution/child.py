@@ -1,7 +1,7 @@
 """The supervised worker process: `python -m jobs.execution.child OUTCOME_FD PARENT_PID`, orders on standard input.
 
-It says how it ended on the given descriptor; one that ends without a word has died. Beam is imported only once the
-kernel knows that this process is to die with its parent.
+It writes its outcome to the given file descriptor; a process that ends without an outcome has died. Beam is imported
+only after the kernel has been told to kill this process when its parent dies.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _die_with(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent dies, however that dies."""
+    """Has the kernel kill this process when its parent dies, in whatever way."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before we asked
+    if os.getppid() != parent_pid:  # the parent died before the call above
         os._exit(1)
 
 
@@ -38,11 +38,11 @@ from jobs.execution.worker import spec_from_json
 from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
 
-_MAX_MESSAGE = 2000  # well below what a pipe takes in one piece
+_MAX_MESSAGE = 2000  # well below the size of an atomic write to a pipe
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the pipeline as ordered and says how it ended."""
+    """Runs the pipeline as ordered and reports the outcome."""
     outcome_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.write(outcome_fd, json.dumps(outcome).encode())
-    os._exit(0)  # Beam's threads would hold up an ordinary exit
+    os._exit(0)  # Beam's threads would delay a normal exit
 
 
 def _outcome(orders: dict[str, Any]) -> dict[str, str]:

@@ -1,15 +1,17 @@
-"""One pass over a row group, shared by the units that are cut out of it.
+"""Cursors: one sequential pass over a row group, shared by the units that are cut out of it.
 
-Parquet can't begin to decode in the middle of a row group. So ranges of one group share a *cursor*, which goes on
-where it stands when the next range is asked for, and keeps what it decoded last for ranges that are asked for out of
-order or at once. A group is thus decoded once per worker, not once per unit, whatever its size.
+Parquet can't start decoding in the middle of a row group. Ranges of one group therefore share a *cursor*, which
+continues from its position when the next range is requested. It keeps the batches that it decoded last, for ranges that
+are requested out of order or concurrently. A group is thus decoded once per worker, not once per unit, whatever its
+size.
 
     row group   |----------------------------------------------------|
     cursor                             kept batches |> next_row       end
 
-A row that is behind all that is kept opens a second cursor, which begins anew: slower, never wrong.
+A request for a row before all kept batches opens a second cursor, which starts from the first row: slower, but correct.
 
-Cost: `_KEPT_BYTES` in a process at most, the batches being decoded apart, and one buffer per column of an open group.
+Cost: at most `_KEPT_BYTES` per process, plus the batches that are being decoded, plus one buffer per column of an open
+group.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ import pyarrow.parquet as pq
 from jobs import storage
 from transforms.work import Unit
 
-MAX_BATCH_ROWS = 32  # a row may hold ten megabytes, and a batch is in memory before it can be weighed
+MAX_BATCH_ROWS = 32  # a row may have ten megabytes, and a batch's size is known only after decoding
 _BATCH_BYTES = 1 << 20
 _KEPT_BYTES = 64 << 20
 _MAX_CURSORS = 8
-# A group of more compressed bytes isn't fetched in one go but through a buffer per column.
+# A group with more compressed bytes is not fetched at once but read through one buffer per column.
 _PREFETCH_BYTES = 64 << 20
 _BUFFER_BYTES = 4 << 20
 
@@ -44,7 +46,7 @@ class _Kept:
 
 @dataclass(eq=False)
 class _Cursor:
-    """Rows are counted from the first of the groups; `decoding` is held by who takes the next batch."""
+    """Rows count from the first of the groups. The thread that decodes the next batch holds `decoding`."""
 
     key: tuple[object, ...]
     file: Any
@@ -56,24 +58,24 @@ class _Cursor:
     decoding: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, row: int) -> _Kept | None:
-        """The batch with the row, if it is kept: what is kept is one run of batches that ends at `next_row`."""
+        """Returns the batch with the row if it is kept. Kept batches are contiguous and end at `next_row`."""
         if not self.kept or not self.kept[0].first <= row < self.next_row:
             return None
         return next(kept for kept in reversed(self.kept) if kept.first <= row)
 
 
-_lock = threading.RLock()  # guards what follows, and what cursors keep
-_cursors: list[_Cursor] = []  # the one used last at the end
+_lock = threading.RLock()  # guards the globals below and the cursors' kept batches
+_cursors: list[_Cursor] = []  # least recently used first
 _kept_bytes = 0
 
 
 def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.RecordBatch]:
-    """The batch that holds one of a unit's rows, and which row the batch begins with. Thread-safe.
+    """Returns the number of the first row of the batch that contains the given row, and the batch. Thread-safe.
 
     Args:
         unit: The file and its row groups.
-        names: The columns to read; those that the file lacks are left out.
-        row: Counted from the first row of the unit's first row group.
+        names: The columns to read; those that the file lacks are omitted.
+        row: The row, counted from the first row of the unit's first row group.
 
     Raises:
         pa.ArrowException, OSError: The file can't be read, or has fewer rows.
@@ -92,11 +94,11 @@ def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.Reco
                 kept = decoded if row < cursor.next_row else None
         if kept is not None:
             return kept.first, kept.batch
-        # Another thread went on with the cursor, past the row, or closed it: look again.
+        # Another thread moved the cursor past the row or closed it: try again.
 
 
 def close_cursors() -> None:
-    """Lets all files and kept rows go."""
+    """Closes all files and releases all kept rows."""
     with _lock:
         cursors = list(_cursors)
     for cursor in cursors:
@@ -105,7 +107,7 @@ def close_cursors() -> None:
 
 
 def _choose(key: tuple[object, ...], row: int) -> _Cursor | None:
-    """Of this key's cursors, one that keeps the row, else the one with the least to decode before it."""
+    """Returns a cursor of this key that keeps the row, else the one that must decode the fewest rows to reach it."""
     with _lock:
         able = [one for one in _cursors if one.key == key and (one.find(row) is not None or one.next_row <= row)]
         if not able:
@@ -117,7 +119,7 @@ def _choose(key: tuple[object, ...], row: int) -> _Cursor | None:
 
 
 def _add(cursor: _Cursor, row: int) -> _Cursor:
-    """Adds the cursor, unless another thread has opened one that serves in the meantime; returns the one to use."""
+    """Adds the cursor unless another thread has opened a suitable one in the meantime; returns the one to use."""
     with _lock:
         if (other := _choose(cursor.key, row)) is None:
             _cursors.append(cursor)
@@ -155,7 +157,7 @@ def _kept_by(cursor: _Cursor, row: int) -> _Kept | None:
 
 
 def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
-    """Decodes the next batch and keeps it; other batches go, the oldest first, where that is too much."""
+    """Decodes the next batch and keeps it; drops the oldest kept batches if there are too many bytes."""
     global _kept_bytes
     batch = next(cursor.batches, None)
     if batch is None:
@@ -171,7 +173,7 @@ def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
             while _kept_bytes > _KEPT_BYTES and other.kept and other.kept[0] is not kept:
                 _let_go(other)
     if cursor.next_row == cursor.end and not is_shared:
-        _drop(cursor)  # nobody else will ask for these rows
+        _drop(cursor)  # no other unit needs these rows
     return kept
 
 
@@ -192,7 +194,7 @@ def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Curso
             metadata=metadata,
             pre_buffer=is_small,
             buffer_size=0 if is_small else _BUFFER_BYTES,
-            # Checksums are optional in Parquet; where a writer made them, damage can't pass for content.
+            # Checksums are optional in Parquet; if the writer stored them, damage is detected.
             page_checksum_verification=True,
         )
         present = [name for name in names if name in parquet.schema_arrow.names]
@@ -205,5 +207,5 @@ def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Curso
 
 
 def _empty(rows: int) -> Iterator[pa.RecordBatch]:
-    """Rows of a file that has no column of the projection: they are there all the same."""
+    """Yields the rows of a file that has none of the requested columns: the rows still count."""
     yield pa.record_batch({"": pa.nulls(rows)})

@@ -1,4 +1,4 @@
-"""From a generating job's options to its work: what infill, docstring and the other model jobs share."""
+"""Builds the work of a generation job from its options; shared by infill, docstring, generate and annotate."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def generation_work(
     distinct: bool = False,
     rejected_answers: bool = False,
 ) -> GenerationWork:
-    """Makes the work that runs `task` over a corpus.
+    """Builds the work that runs `task` over a corpus.
 
     Args:
-        options: The job's.
-        task: What to ask the model.
+        options: The job's options.
+        task: Chooses the targets, builds their prompts, and validates the answers.
         nest: Whether a file becomes one row.
-        distinct: Whether answers that repeat each other are kept once.
-        rejected_answers: Whether rejected targets keep what the model wrote.
+        distinct: Whether near-duplicate answers are kept only once.
+        rejected_answers: Whether the records of rejected targets include the generated text.
 
     Raises:
         ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
@@ -68,18 +68,18 @@ def generation_work(
 
 
 def version_of_filters(options: GeneratingOptions, content_filter: ContentFilter | None) -> str:
-    """What filters inputs and outputs, in one word; "" for nothing."""
+    """Returns the version of the filters of inputs and outputs, in one word; "" if there are none."""
     version = filter_version(content_filter, options.known_text or "")
     return "" if version == "none" else version
 
 
 def content_filter_of(options: GeneratingOptions) -> ContentFilter | None:
-    """What filters inputs and outputs; None for nothing."""
+    """Returns the filter of inputs and outputs; None if there is none."""
     return None if options.policy == "none" else ContentFilter(options.policy)
 
 
 def wants_chat(model_path: str) -> bool:
-    """Whether a model is an instruction model, by its config.
+    """Whether a model is an instruction model, according to its config.
 
     Raises:
         ConfigError: There is no such model.

@@ -1,10 +1,11 @@
-"""The pipeline that all jobs share: read the plan, spread the unit records, run each unit.
+"""The pipeline that all jobs share: read the plan, distribute the unit records, run each unit.
 
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
 
-Only unit records travel; rows are read where they are worked on, and results leave by the commit protocol, so
-the pipeline has no output. On one machine it runs inside a child process (`jobs.execution.child`, started by
-`jobs.execution.supervisor`), which a row may kill without killing the job; other Beam runners get the same pipeline.
+Only unit records pass through the pipeline. The worker that runs a unit also reads its rows, and results are written
+by the commit protocol, so the pipeline has no output. On one machine it runs in a child process
+(`jobs.execution.child`, started by `jobs.execution.supervisor`), so that a row that crashes the process does not end
+the job. Other Beam runners run the same pipeline.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class ReadPlan(beam.DoFn):
 
 
 class RunUnits(beam.DoFn):
-    """Runs units, several at once per process; `finish_bundle` waits for those of its own bundle.
+    """Runs units, several concurrently per process; `finish_bundle` waits for those of its own bundle.
 
-    Counters are incremented here and nowhere else: Beam loses those of other threads.
+    Counters are incremented only here, because Beam loses increments from other threads.
     """
 
     def __init__(self, spec: RunSpec, work: Work):
@@ -55,11 +56,11 @@ class RunUnits(beam.DoFn):
         self._work = work
 
     def setup(self) -> None:
-        """Opens the work, once a process."""
+        """Opens the work, once per process."""
         self._worker: Worker = shared(self._spec, self._work)
 
     def start_bundle(self) -> None:
-        """Begins with nothing in flight."""
+        """Starts with nothing in flight."""
         self._futures: list[Future[commits.CommitRecord]] = []
 
     def process(self, unit: Unit) -> None:
@@ -85,7 +86,7 @@ class RunUnits(beam.DoFn):
 
 
 def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
-    """Asks the job for its work: `build_work(options)` of the module `jobs.<job_name>`."""
+    """Builds the job's work with `build_work(options)` of the module `jobs.<job_name>`."""
     return module_of(job_name).build_work(dict(options))
 
 
@@ -96,8 +97,8 @@ def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> 
     `units_failed`.
 
     Raises:
-        ConfigError, StorageFull: The job can't go on (only where the pipeline runs in this process; a remote
-            runner wraps errors in its own).
+        ConfigError, StorageFull: The job can't continue (only if the pipeline runs in this process; a remote runner
+            wraps errors in its own).
     """
     try:
         with open_pipeline(runner_args) as pipeline:
@@ -109,7 +110,7 @@ def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> 
                 | "RunUnits" >> beam.ParDo(RunUnits(spec, work))
             )
     except Exception as error:
-        # Beam gives a DoFn's error as text inside one of its own; the worker knows the error itself.
+        # Beam wraps the text of a DoFn's error in an error of its own; the worker has the original error.
         reason = close_shared()
         if reason is None or reason is error:
             raise

@@ -1,10 +1,10 @@
-"""Reads units: their rows, their columns, nothing else, in the job's one input schema, a piece at a time.
+"""Reads units piece by piece: only their rows and columns, in the job's input schema.
 
-What a footer says of a column's bytes is what they take encoded: a dictionary may decode to a thousand times that. So
-a unit comes in pieces of at most so many decoded bytes, overshot by one batch (`jobs.execution.cursors`) at worst.
+A footer states the encoded size of a column; with a dictionary, the decoded size may be a thousand times as large. A
+unit is therefore read in pieces with a maximum of decoded bytes, which one batch (`jobs.execution.cursors`) may exceed.
 
-The file must be the one that was planned: its version is compared before anything is read, since a changed
-file would give rows that no ledger knows. Works on local paths and on every URL that fsspec knows.
+The file must be the one that was planned: its version is compared before anything is read, since a changed file would
+yield rows that are in no ledger. Works with local paths and every URL that fsspec supports.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from transforms.work import Unit
 
 
 def read_unit(unit: Unit, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
-    """Reads all rows of a unit at once, whatever they take; see `read_piece`."""
+    """Reads all rows of a unit at once, whatever their size; see `read_piece`."""
     return read_piece(unit, schema)
 
 
 def read_piece(
     unit: Unit, schema: pa.Schema, *, done: int = 0, max_bytes: float = float("inf")
 ) -> tuple[pa.Table, list[int]]:
-    """Reads a unit's next rows, at least one of them.
+    """Reads a unit's next rows, at least one.
 
     Args:
-        unit: What to read; with `retry_rows`, only those rows of its range.
-        schema: The columns to read, as in the plan (`JobFile.read_schema`); null where the file lacks one.
-        done: How many of the unit's rows were read before.
-        max_bytes: Stop once this much is decoded.
+        unit: The unit to read; with `retry_rows`, only those rows of its range.
+        schema: The columns to read, as in the plan (`JobFile.read_schema`); a column that the file lacks is null.
+        done: How many of the unit's rows have been read before.
+        max_bytes: Stop once at least this many bytes are decoded.
 
     Returns:
-        The table, and for each of its rows which of the unit's rows it is (`Unit.place`).
+        The table, and for each of its rows the row number that `Unit.place` accepts.
 
     Raises:
-        UnreadableUnit: The file is gone, has changed since it was planned, or is damaged.
+        UnreadableUnit: The file is missing, has changed since it was planned, or is damaged.
     """
     check_version(unit)
     wanted: Sequence[int] = unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count)
@@ -70,14 +70,14 @@ def read_piece(
 
 
 def _take(table: pa.Table, places: list[int]) -> pa.Table:
-    """These rows of the table, in order; without a copy where they follow each other."""
+    """Returns these rows of the table in order; without a copy if they are contiguous."""
     if places[-1] - places[0] == len(places) - 1:
         return table.slice(places[0], len(places))
     return table.take(pa.array(places, pa.int64()))
 
 
 def check_version(unit: Unit) -> None:
-    """Raises UnreadableUnit where the unit's file is not the one that was planned."""
+    """Raises UnreadableUnit if the unit's file is missing or is not the one that was planned."""
     try:
         _, version = storage.file_info(unit.uri)
     except FileNotFoundError:

@@ -1,17 +1,18 @@
-"""Keeps a worker process running until all units are committed, however often a row kills it.
+"""The supervisor: keeps a worker process running until all units are committed, however often a row crashes it.
 
-On the local runner the pipeline runs in a child process. When the child dies (a signal, `os._exit`), its death is
-recorded with the units that were in flight, and a new one is started, which does what `jobs.ledger.journal` concludes
-from the deaths: suspects run alone, what kills alone is cut in two, the row at fault is rejected. Each death thus
-teaches something; deaths that don't end the job with one line:
+On the local runner, the pipeline runs in a child process. When the child dies (from a signal or `os._exit`), the
+supervisor records its death with the units that were in flight and starts a new child. The new child applies the
+crash attribution of `jobs.ledger.journal`: suspects run alone, a unit that crashes its worker while running alone is
+bisected, and the failing row is rejected. Each death thus narrows down the cause. Deaths that do not narrow it down
+end the job with a one-line error:
 
-- twice in a row with no unit in flight and none committed (the worker can't even start);
-- `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (not the rows are at fault, say memory is short).
+- `MAX_DEATHS_IN_VAIN` in a row with no unit in flight and none committed (the worker can't even start);
+- `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (the rows are not the cause; memory may be short).
 
-A child in which nothing goes on for `row_timeout_s` (`jobs.execution.watchdog`) is killed, and counts as a death.
+A child that makes no progress for `row_timeout_s` (`jobs.execution.watchdog`) is killed, which counts as a death.
 
-The child dies with the driver (PR_SET_PDEATHSIG), and then nobody records its death: a user who kills the job
-blames nobody.
+The child dies with the driver (PR_SET_PDEATHSIG). Its death is then not recorded, so a user who kills the job creates
+no suspects.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def run_units(spec: RunSpec, orders: Orders) -> None:
     """Runs every unit of the frozen plan that has no commit yet; returns when all have one.
 
     Raises:
-        ConfigError, StorageFull: The job can't go on; one line says why. What is committed is kept.
+        ConfigError, StorageFull: The job can't continue; the one-line message says why. Committed work is kept.
         WorkerFailed: A bug.
     """
     if not uncommitted(spec):
@@ -57,20 +58,20 @@ def run_units(spec: RunSpec, orders: Orders) -> None:
 
 
 def check_all_committed(spec: RunSpec) -> None:
-    """Raises WorkerFailed where a unit has no commit though all that runs units has ended."""
+    """Raises WorkerFailed if a unit has no commit although the pipeline has ended."""
     if left := uncommitted(spec):
         raise WorkerFailed(f"{len(left)} units have no commit although the pipeline has finished, first {min(left)}")
 
 
 def uncommitted(spec: RunSpec) -> set[str]:
-    """Ids of the units to do that have no commit."""
+    """Returns the ids of the requested units that have no commit."""
     wanted = spec.only_units
     planned = {unit.unit_id for unit in read_plan(spec.job_dir) if wanted is None or unit.unit_id in wanted}
     return planned - commits.list_commits(spec.job_dir)
 
 
 def _supervise(spec: RunSpec, orders: Orders) -> None:
-    # The worker imports the same code as we do, whatever lies in the current folder (hence also -P below).
+    # The worker must import the driver's code, whatever is in the current folder (hence also -P below).
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
@@ -82,10 +83,10 @@ def _supervise(spec: RunSpec, orders: Orders) -> None:
         end = _run_child(dataclasses.replace(spec, session=session), orders, environment, watchdog)
         if end.outcome is not None:
             return _conclude(end.outcome)
-        # A failpoint stands for one accident.
+        # A failpoint simulates one failure, so the next worker must not trigger it again.
         environment.pop(FAILPOINT_VARIABLE, None)
         how = end.how
-        death = journal.record_death(spec.job_dir, session, how, stood_still=end.stood_still)
+        death = journal.record_death(spec.job_dir, session, how, hung=end.hung)
         before, committed = committed, len(commits.list_commits(spec.job_dir))
         without_commit = 0 if committed > before else without_commit + 1
         in_vain = 0 if committed > before or death.open else in_vain + 1
@@ -115,11 +116,11 @@ def _conclude(outcome: Mapping[str, str]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _End:
-    """How a worker ended: what it said (None: it died), how, and whether it was killed for standing still."""
+    """How a worker ended: the outcome that it reported (None: it died), how it died, and whether it hung."""
 
     outcome: dict[str, str] | None
     how: str
-    stood_still: bool
+    hung: bool
 
 
 def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], watchdog: Watchdog) -> _End:
@@ -133,20 +134,20 @@ def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], wa
             stderr=subprocess.STDOUT,
             pass_fds=[outcome_write],
             env=dict(environment),
-            process_group=0,  # so that Ctrl-C reaches the driver alone, which ends the group
+            process_group=0,  # so that only the driver receives Ctrl-C; it ends the group
         )
         os.close(outcome_write)
         try:
             assert child.stdin is not None and child.stdout is not None
-            # Through our own standard error, which the progress line knows how to share.
+            # The worker's output goes through our standard error, so that it does not break the progress line.
             echo = threading.Thread(target=_echo, args=(child.stdout,), name="worker-output", daemon=True)
             echo.start()
-            with contextlib.suppress(BrokenPipeError):  # a child that died at once
+            with contextlib.suppress(BrokenPipeError):  # a child that died immediately
                 child.stdin.write(json.dumps({**dataclasses.asdict(orders), "spec": spec_to_json(spec)}).encode())
                 child.stdin.close()
             code = _wait(child, watchdog)
         finally:
-            # Also the processes that a dead worker leaves behind.
+            # Also kills the processes that a dead worker leaves behind.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -156,18 +157,18 @@ def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], wa
         how = f"no progress for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
     else:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return _End(json.loads(said) if said else None, how, stood_still=code is None)
+    return _End(json.loads(said) if said else None, how, hung=code is None)
 
 
 def _wait(child: subprocess.Popen[bytes], watchdog: Watchdog) -> int | None:
-    """The child's exit code; None where it stands still."""
+    """Waits for the child and returns its exit code; None if it hangs."""
     while True:
         try:
             return child.wait(watchdog.period_s)
         except subprocess.TimeoutExpired:
             pass
         try:
-            if watchdog.stands_still():
+            if watchdog.is_hung():
                 return None
         except Exception as error:
             if not (isinstance(error, OSError) or is_unanswered(error)):

@@ -1,11 +1,11 @@
-"""Notices a worker in which nothing goes on, from the outside: the worker's own threads may be what stands still.
+"""Detects a hung worker from outside its process, because the worker's own threads may be what hangs.
 
-    goes on     a start in the journal begins or ends, a unit is done, the engine takes in or gives out a token
-    stands still   something is in flight, and none of that happened for `--row_timeout_s`
+    progress   a start in the journal begins or ends, a unit is done, the engine takes in or returns a token
+    hung       something is in flight, and there was no progress for `--row_timeout_s`
 
-Loading a model is no standstill: nothing is in flight then. Compiling a program while rows wait for it looks like one,
-so the limit is to be far above that. One unit that hangs beside others that go on is noticed when they are through.
-Time is counted while this machine runs: a suspended laptop blames no row.
+Loading a model is not a hang: nothing is in flight then. Compiling a program while rows wait for it looks like one, so
+the limit must be far longer than a compilation. If one unit hangs while others make progress, the hang is detected
+once the others have ended. Time counts only while this machine runs, so suspending a laptop causes no timeout.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _COUNTED = ("tokens_in", "tokens_out")
 
 
 class Watchdog:
-    """Watches one session. Cost of a look: a listing and a small read.
+    """Watches one worker session. Cost per check: one listing and one small read.
 
     Args:
         job_dir: The job's folder.
-        session: The worker.
-        timeout_s: How long nothing may go on, in seconds.
+        session: The worker session.
+        timeout_s: Maximum time without progress, in seconds.
     """
 
     def __init__(self, job_dir: JobFolder, session: str, timeout_s: float):
@@ -36,16 +36,16 @@ class Watchdog:
 
     @property
     def period_s(self) -> float:
-        """How long to wait between two looks: a look costs a request or two on a remote storage."""
+        """Seconds between two checks: each costs one or two requests on a remote storage."""
         return min(15.0, max(0.2, self.timeout_s / 10))
 
-    def stands_still(self, now: float | None = None) -> bool:
-        """Whether the worker has stood still for too long. `now` is a monotonic time in seconds."""
+    def is_hung(self, now: float | None = None) -> bool:
+        """Whether the worker has made no progress for too long. `now` is a monotonic time in seconds."""
         now = time.monotonic() if now is None else now
         starts = journal.open_starts(self._job_dir, self._session)
         beat = heartbeat.read_heartbeat(self._job_dir, self._session)
-        figures = None if beat is None else (beat.units_done, *(beat.figures.get(name) for name in _COUNTED))
-        seen = (tuple(starts), figures)
+        progress = None if beat is None else (beat.units_done, *(beat.figures.get(name) for name in _COUNTED))
+        seen = (tuple(starts), progress)
         if not starts or seen != self._last:
             self._last, self._since = seen, now
         return now - self._since > self.timeout_s

@@ -1,10 +1,10 @@
-"""What one worker process shares: the opened work, the units in flight, the heartbeat, the reason to stop.
+"""The shared state of one worker process: the opened work, units in flight, heartbeat, and reason to stop.
 
-Beam makes and pickles DoFn objects as it likes; what costs much (an engine) is made once a process, behind a
-lock, and lives in a module global. Several units are in flight at once, bounded by number and by bytes, so that
-the engine has prompts while the next unit is read and the last one is checked and written. A unit that decodes to
-more bytes than it was planned to have is worked on in pieces of its share of that bound. One that was in
-flight when a worker died runs alone.
+Beam creates and pickles DoFn objects at will, so expensive objects (an engine) are created once per process, behind a
+lock, in a module global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
+has prompts while the next unit is read and the last one is checked and written. A unit that decodes to more bytes than
+planned is processed in pieces of at most its share of the bound. A unit that was in flight when a worker died runs
+alone.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ROW_TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orders:
-    """How a job's work is made anew where it runs, and what the runner is told besides; JSON values.
+    """How a worker rebuilds a job's work, and further settings for the runner; JSON values.
 
     Args:
         job_name: The job's module under `jobs`, which has `build_work(options) -> Work`; with a dot, any module.
         options: All options; `build_work` gets them in the worker.
-        checkpoint_sha256: Of the weights that the job was begun with; a worker that finds others stops the job.
-        row_timeout_s: How long a worker with units in flight may hang, in seconds.
+        checkpoint_sha256: Hash of the weights that the job was started with; a worker that finds others stops the job.
+        row_timeout_s: How long a worker with units in flight may make no progress, in seconds.
         beam_args: Beam's own flags.
     """
 
@@ -56,16 +56,16 @@ class Orders:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSpec:
-    """What workers are told, picklable and cheap.
+    """The workers' settings; small and picklable.
 
     Args:
         job_dir: The job's folder, `OUT/_job`.
-        config_hash: The job's, for the commit records.
+        config_hash: The job's configuration hash, for the commit records.
         schema: The columns to read.
-        max_units_in_flight: Units in flight in one process, at most.
-        max_bytes_in_flight: Their bytes together, at most; a single unit may be larger.
-        only_units: Do these units and no others; None means all.
-        session: The journal's name of the process, where a supervisor gave it one.
+        max_units_in_flight: Maximum number of units in flight in one process.
+        max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
+        only_units: Run only these units; None means all.
+        session: Id of the worker session, if a supervisor assigned one.
     """
 
     job_dir: JobFolder
@@ -78,7 +78,7 @@ class RunSpec:
 
 
 def spec_to_json(spec: RunSpec) -> dict[str, Any]:
-    """A spec as plain JSON values."""
+    """Converts a spec to plain JSON values."""
     return {
         "job_dir": str(spec.job_dir),
         "config_hash": spec.config_hash,
@@ -91,7 +91,7 @@ def spec_to_json(spec: RunSpec) -> dict[str, Any]:
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
-    """Reads what `spec_to_json` made."""
+    """Converts the output of `spec_to_json` back to a spec."""
     only_units = fields["only_units"]
     changed = {
         "job_dir": JobFolder(fields["job_dir"]),
@@ -102,7 +102,7 @@ def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
 
 
 class Admission:
-    """Lets units in, within bounds; one that must run alone waits for all others and keeps them out."""
+    """Admits units within bounds; one that must run alone waits for the running units and blocks all others."""
 
     def __init__(self, max_units: int, max_bytes: int):
         self._max_units = max_units
@@ -115,7 +115,7 @@ class Admission:
 
     @property
     def units(self) -> int:
-        """Units that are in."""
+        """Number of admitted units."""
         return self._units
 
     def enter(self, num_bytes: int, alone: bool) -> None:
@@ -132,11 +132,11 @@ class Admission:
             self._bytes += num_bytes
 
     def leave(self, num_bytes: int) -> None:
-        """Makes room again."""
+        """Releases the unit's room."""
         with self._changed:
             self._units -= 1
             self._bytes -= num_bytes
-            self._alone_inside = False  # one that is alone leaves nobody behind
+            self._alone_inside = False  # a unit that ran alone was the only one
             self._changed.notify_all()
 
     def _has_room(self, num_bytes: int) -> bool:
@@ -147,9 +147,9 @@ class Admission:
 
 
 class Worker:
-    """One worker process. Use `shared`, which makes it once.
+    """One worker process. Use `shared`, which creates it once.
 
-    `stop_reason` is the first error that ends the job (ConfigError, StorageFull, a bug); then no unit is let in.
+    `stop_reason` is the first error that ends the job (ConfigError, StorageFull, a bug); after it no unit is admitted.
     """
 
     def __init__(self, spec: RunSpec, work: Work):
@@ -159,7 +159,7 @@ class Worker:
         self._work = work
         self._units_done = 0
         self._lock = threading.Lock()
-        # What a unit may hold although it was planned to be smaller: then the bound holds whatever footers say.
+        # Each unit may decode up to this share, whatever its footer says, so that the total stays within the bound.
         self._share = spec.max_bytes_in_flight // spec.max_units_in_flight
         self._admission = Admission(spec.max_units_in_flight, spec.max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(spec.max_units_in_flight, thread_name_prefix="unit")
@@ -168,7 +168,7 @@ class Worker:
         )
 
     def open(self) -> None:
-        """Opens the work, begins to beat, and learns what earlier deaths say."""
+        """Opens the work, starts the heartbeat, and reads the recorded deaths."""
         self._work.open()
         self._heartbeat.start()
         job_dir = self.spec.job_dir
@@ -186,7 +186,7 @@ class Worker:
         )
 
     def submit(self, unit: Unit) -> Future[CommitRecord]:
-        """Waits for room and runs the unit in a thread. Raises the reason to stop, where there is one."""
+        """Waits for room and runs the unit in a thread. Raises the reason to stop, if there is one."""
         alone = self._runner.must_run_alone(unit)
         self._admission.enter(self._most_bytes(unit), alone)
         if self.stop_reason is not None:
@@ -195,7 +195,7 @@ class Worker:
         return self._pool.submit(self._run, unit)
 
     def stop(self, reason: BaseException) -> None:
-        """Lets no further unit in."""
+        """Admits no further units."""
         with self._lock:
             self.stop_reason = self.stop_reason or reason
 
@@ -228,7 +228,7 @@ _failed: BaseException | None = None
 
 
 def shared(spec: RunSpec, work: Work) -> Worker:
-    """The process's worker, opened the first time. A work that can't be opened isn't tried again."""
+    """Returns the process's worker; the first call opens it. If opening fails, later calls raise the same error."""
     global _shared, _failed
     with _shared_lock:
         if _failed is not None:

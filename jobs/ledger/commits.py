@@ -1,12 +1,13 @@
 """The commit protocol: which attempt at a unit counts.
 
-    _job/attempts/<unit>/<attempt>.kept.parquet        written whole under a name of the attempt's own
+    _job/attempts/<unit>/<attempt>.kept.parquet        written atomically under a name unique to the attempt
     _job/attempts/<unit>/<attempt>.rejected.parquet
     _job/commits/<unit>.json                           created if absent: names the attempt that won
 
-Attempts at a unit may run twice, at once, or come back from the dead; the first to create the commit wins and
-the others' files are orphans, which the finalizer collects: nobody deletes in passing. A create whose answer was
-lost may be told "exists" about its own success, so a loser is only who reads another attempt's id.
+Several attempts at a unit may run, even concurrently, and one that was thought dead may resume. The first attempt to
+create the commit wins. The files of the others are orphans, which only the finalizer deletes. If the response to a
+create is lost, the storage may report "exists" for the attempt's own commit. An attempt has therefore lost only if
+the commit contains another attempt's id.
 
 Cost: two small objects and one listing-free request per unit. A table without rows has no file.
 """
@@ -55,20 +56,20 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommitRecord:
-    """What became of a unit, for good.
+    """The final outcome of a unit.
 
     Args:
         unit_id: The unit.
         attempt_id: The attempt that won.
-        status: `done`, or `failed` where the unit could not be read at all.
-        reason: The fault of a failed unit in snake_case, else "".
-        detail: A line for a person about that fault, else "".
+        status: `done`, or `failed` if the unit could not be read at all.
+        reason: Why a failed unit failed, in snake_case; else "".
+        detail: One human-readable line about that reason; else "".
         rows_in: The unit's source rows.
-        counts: As in `UnitResult`; zeros but for `rows_in` where it failed.
-        files: `kept` and `rejected`; the key is missing where there are no such rows.
-        config_hash: The job's.
-        wall_s: How long the winning attempt took, in seconds.
-        attempts: Which start of the unit it was, deaths of workers included, from 1.
+        counts: As in `UnitResult`; only `rows_in` if the unit failed.
+        files: `kept` and `rejected`; a key is missing if there are no such rows.
+        config_hash: The job's configuration hash.
+        wall_s: Duration of the winning attempt in seconds.
+        attempts: Number of the unit's starts up to this one, including those that ended in a worker's death; from 1.
     """
 
     unit_id: str
@@ -96,7 +97,7 @@ class CommitRecord:
 
 
 def new_attempt_id() -> str:
-    """A name that no other attempt has, on any machine."""
+    """Returns an id that is unique among all attempts on all machines."""
     return uuid.uuid4().hex[:16]
 
 
@@ -113,17 +114,17 @@ def commit_unit(
 ) -> CommitRecord:
     """Writes the attempt's files and commits them; returns the record that counts, which may be another attempt's.
 
-    An attempt id is for one call: whoever tries again takes a new one.
+    An attempt id is valid for one call: every retry needs a new one.
 
     Args:
         job_dir: The job's folder, `OUT/_job`.
-        results: What became of the rows, or of one part of them after the other: each is written before the next one
-            is asked for. What it raises goes through, and nothing is committed.
-        wall_s: How long it took, in seconds; a function is asked when the files are written.
-        store: Where objects go; tests put a simulated storage here.
+        results: The result of all rows, or an iterable with the result of one part of them at a time. Each is written
+            before the next one is requested. If the iterable raises, the exception propagates and nothing is committed.
+        wall_s: Duration in seconds; a function is called once the files are written.
+        store: The storage for the objects; tests pass a simulated one.
 
     Raises:
-        StorageFull: No space. The unit stays uncommitted.
+        StorageFull: There is no space left. The unit stays uncommitted.
     """
     failpoint_in(job_dir, BEFORE_ATTEMPT)
     counts: Counter[str] = Counter()
@@ -157,7 +158,7 @@ def commit_failed(
     attempts: int = 1,
     store: ModuleType | Any = storage,
 ) -> CommitRecord:
-    """Commits that the unit can't be done (its rows can't even be read); returns the record that counts."""
+    """Commits the unit as failed, because its rows can't be read; returns the record that counts."""
     rows_in = unit.row_count if unit.retry_rows is None else len(unit.retry_rows)
     record = CommitRecord(
         unit_id=unit.unit_id,
@@ -175,9 +176,10 @@ def commit_failed(
 
 
 def commit_record(job_dir: JobFolder, record: CommitRecord, *, store: ModuleType | Any = storage) -> CommitRecord:
-    """Creates the commit unless there is one; returns the one that stands. May be repeated.
+    """Creates the commit unless there is one; returns the one that counts. May be repeated.
 
-    A storage that doesn't answer is asked again: the create may have taken effect or not, and asking settles it.
+    If the storage does not respond, the request is retried: the create may or may not have taken effect, and the retry
+    finds out.
     """
     path = job_dir.commit(record.unit_id)
     for tries_left in range(_TRIES - 1, -1, -1):
@@ -185,7 +187,7 @@ def commit_record(job_dir: JobFolder, record: CommitRecord, *, store: ModuleType
             if store.create_if_absent(path, record.to_json()):
                 failpoint_in(job_dir, AFTER_COMMIT)
                 return record
-            # Somebody else was first, or this is the echo of our own create: what stands there says which.
+            # Another attempt was first, or our own create took effect earlier: the stored record shows which.
             return CommitRecord.from_json(store.read_bytes(path))
         except Exception as error:
             if not tries_left or not (isinstance(error, OSError) or storage.is_unanswered(error)):
@@ -195,15 +197,15 @@ def commit_record(job_dir: JobFolder, record: CommitRecord, *, store: ModuleType
 
 
 def list_commits(job_dir: JobFolder) -> set[str]:
-    """Ids of all committed units (failed ones too), by one listing."""
+    """Returns the ids of all committed units, including failed ones, from one listing."""
     names = storage.list_names(job_dir.commits)
     return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
 
 def read_commits(job_dir: JobFolder, unit_ids: Iterable[str] | None = None) -> Iterator[CommitRecord]:
-    """Reads commits several at once, in the order of `unit_ids` (all of them, sorted, where None).
+    """Reads commits concurrently and yields them in the order of `unit_ids` (all commits, sorted, if None).
 
-    Raises FileNotFoundError where one of `unit_ids` has no commit.
+    Raises FileNotFoundError if one of `unit_ids` has no commit.
     """
     ordered = sorted(list_commits(job_dir)) if unit_ids is None else list(unit_ids)
     with ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="read-commits") as pool:
@@ -216,10 +218,10 @@ def read_commits(job_dir: JobFolder, unit_ids: Iterable[str] | None = None) -> I
 
 
 def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = False) -> str | None:
-    """What is wrong with a commit's files, as a line, or None.
+    """Returns one line that says what is wrong with a commit's files, or None if they are intact.
 
     Args:
-        full: Also read the files and compare their SHA-256; otherwise only presence and size, which is cheap.
+        full: Also read the files and compare their SHA-256; otherwise only check presence and size, which is cheap.
     """
     for file in record.files.values():
         path = job_dir.join(file.path)
@@ -235,9 +237,9 @@ def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = Fals
 
 
 def void_commit(job_dir: JobFolder, record: CommitRecord, why: str) -> None:
-    """Takes back a commit whose files are damaged, so that the unit runs again.
+    """Voids a commit, so that its unit runs again.
 
-    Only for the driver, under its lock and before workers start. The record is kept in `_job/voided`.
+    Only the driver may call this, under its lock and before workers start. The record moves to `_job/voided`.
     """
     kept = {"why": why, "record": json.loads(record.to_json())}
     path = job_dir.voided(record.unit_id, record.attempt_id)
@@ -246,18 +248,18 @@ def void_commit(job_dir: JobFolder, record: CommitRecord, why: str) -> None:
 
 
 def failpoint_in(path: str | JobFolder, name: str) -> None:
-    """A failpoint whose full disk looks as it would in a write to `path`."""
+    """Runs a failpoint; a full disk that it simulates raises the same error as a write to `path` would."""
     with storage.clear_errors(str(path)):
         failpoint(name)
 
 
 class AttemptFiles:
-    """The files of one attempt, each opened with its first row; `records` tells of them after the block.
+    """The files of one attempt, each created with its first row; `records` describes them after the block.
 
     Args:
         job_dir: The job's folder.
-        prefix: Of their names, relative to it.
-        store: Where objects go.
+        prefix: Prefix of the files' names, relative to the job's folder.
+        store: The storage for the objects.
     """
 
     def __init__(self, job_dir: JobFolder, prefix: str, store: ModuleType | Any):
@@ -285,7 +287,7 @@ class AttemptFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the files; after an error they are left in part, and nothing names them."""
+        """Closes the files; after an error they stay incomplete, and no commit names them."""
         if kind is not None:
             for stack in self._parts.values():
                 stack.__exit__(kind, error, trace)
@@ -301,7 +303,7 @@ class AttemptFiles:
 
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
         file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
-        # Read once more by the finalizer and gone with it: the fastest level will do.
+        # The finalizer reads the file once and then deletes it: the fastest compression level is enough.
         writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
         return file, self._parts[name].enter_context(writer)
 

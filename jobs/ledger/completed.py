@@ -1,7 +1,7 @@
-"""Whether an output that says it is complete is all there.
+"""Checks that an output marked as complete still has all its files.
 
-`OUT/COMPLETED` is written last, with the size of every shard. An output that has it and lacks a shard, a page or a
-part of one isn't complete: somebody has deleted or cut it since.
+`OUT/COMPLETED` is written last, with the size of every shard. If an output has it but a shard or page is missing, or a
+shard has another size, the output is not complete: a file was deleted or truncated afterward.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _THREADS = 16
 
 
 def read_completed(output: OutputFolder) -> dict[str, Any] | None:
-    """What `COMPLETED` says; None where the output isn't complete, or is of a job that writes other shards."""
+    """Returns the content of `COMPLETED`; None if it is missing or, as another kind of job writes it, not JSON."""
     try:
         done = json.loads(storage.read_bytes(output.completed))
     except (FileNotFoundError, ValueError):
@@ -27,11 +27,11 @@ def read_completed(output: OutputFolder) -> dict[str, Any] | None:
 
 
 def missing_files(output: OutputFolder, done: Mapping[str, Any]) -> list[str]:
-    """What of a complete output is no longer there, or no longer as long as it was written; relative paths.
+    """Returns the relative paths of shards and pages that are missing, and of shards whose size has changed.
 
     Args:
         output: The output folder.
-        done: What `COMPLETED` says. `files` gives each shard's size.
+        done: The content of `COMPLETED`; `files` maps each shard to its size in bytes.
     """
     present = {f"{folder}/{name}" for folder in (DATA, REJECTED) for name in storage.list_names(output.join(folder))}
     present |= set(storage.list_names(output.path))

@@ -1,10 +1,10 @@
-"""A small object per worker that says every two seconds what it is doing.
+"""Heartbeats: a small object per worker, rewritten every two seconds, that describes what the worker is doing.
 
     _job/heartbeats/<session>.json   {"session", "at", "rss_mb", "units_done", "units_in_flight", "figures", ...}
 
-Workers write them, the progress line reads them (with the commits), from any machine and on every runner; on
-runners without a supervisor a heartbeat that stops tells that its worker is gone. A heartbeat that can't be
-written is logged and tried again: it never fails a unit.
+Workers write heartbeats, and the progress line reads them together with the commits, from any machine and on every
+runner. On runners without a supervisor, a heartbeat that stops means that its worker is gone. If a heartbeat can't be
+written, the error is logged and the next one is tried: it never fails a unit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 PERIOD_S = 2.0
-# Ten minutes: far beyond any pause of a process that still lives, clocks of different machines included.
+# Ten minutes: far longer than any pause of a live process, including clock differences between machines.
 STALE_S = 600.0
 
 _log = logging.getLogger(__name__)
@@ -31,15 +31,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat:
-    """One worker process at one moment.
+    """The state of one worker process at one moment.
 
     Args:
-        session: The worker process.
-        at: When, in seconds since the epoch, by the worker's clock.
+        session: The worker session.
+        at: Time of the heartbeat in seconds since the epoch, by the worker's clock.
         rss_mb: Resident memory of the process.
-        units_done: Units that it finished since it began.
+        units_done: Units that it has finished since it started.
         units_in_flight: Units that it is working on.
-        figures: What `Work.heartbeat` said.
+        figures: The metrics that `Work.heartbeat` returned.
     """
 
     session: str
@@ -53,11 +53,11 @@ class Heartbeat:
 
 
 class HeartbeatWriter:
-    """Writes a worker's heartbeat from a thread of its own until `stop`.
+    """Writes a worker's heartbeat from a separate thread until `stop`.
 
     Args:
-        units: Gives `(units_done, units_in_flight)`.
-        figures: Gives the work's own figures.
+        units: Returns `(units_done, units_in_flight)`.
+        metrics: Returns the work's own metrics.
     """
 
     def __init__(
@@ -65,24 +65,24 @@ class HeartbeatWriter:
         job_dir: JobFolder,
         session: str,
         units: Callable[[], tuple[int, int]],
-        figures: Callable[[], Mapping[str, float]],
+        metrics: Callable[[], Mapping[str, float]],
         period_s: float = PERIOD_S,
     ):
         self._path = job_dir.heartbeat(session)
         self._session = session
         self._units = units
-        self._figures = figures
+        self._metrics = metrics
         self._period_s = period_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Writes the first one before it returns, so that a worker is known before it works."""
+        """Writes the first heartbeat before it returns, so that the worker is visible before it runs a unit."""
         self._beat()
         self._thread.start()
 
     def stop(self) -> None:
-        """Writes a last one and ends."""
+        """Writes a last heartbeat and ends the thread."""
         self._stopped.set()
         self._thread.join()
         self._beat()
@@ -102,7 +102,7 @@ class HeartbeatWriter:
                 rss_mb=_rss_mb(),
                 units_done=done,
                 units_in_flight=in_flight,
-                figures=dict(self._figures()),
+                figures=dict(self._metrics()),
             )
             storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
         except (OSError, ConfigError) as error:
@@ -112,14 +112,14 @@ class HeartbeatWriter:
 
 
 def read_heartbeats(job_dir: JobFolder) -> list[Heartbeat]:
-    """The last heartbeat of each worker there ever was, oldest first."""
+    """Returns the last heartbeat of every worker session of the job, oldest first."""
     names = storage.list_names(job_dir.heartbeats)
     beats = [read_heartbeat(job_dir, name.removesuffix(".json")) for name in names]
     return sorted((beat for beat in beats if beat is not None), key=lambda beat: beat.at)
 
 
 def read_heartbeat(job_dir: JobFolder, session: str) -> Heartbeat | None:
-    """The last heartbeat of one worker; None before its first."""
+    """Returns the last heartbeat of one worker session; None before its first."""
     try:
         data = storage.read_bytes(job_dir.heartbeat(session))
     except FileNotFoundError:

@@ -1,24 +1,24 @@
-"""Which units were in flight when a worker died, and what to do about them.
+"""Crash attribution: records which units were in flight when a worker died, and derives what to do about them.
 
-    _job/journal/open/<session>/<start>     an empty object whose name says it all; removed when the start ends
-    _job/journal/deaths/<session>.json      how a worker died and what it had open
+    _job/journal/open/<session>/<start>     start record: an empty object, its name holds the data; removed at the end
+    _job/journal/deaths/<session>.json      how a worker died, and its start records at that time
 
-A worker process is a *session*. Before it reads a unit, and before it runs a range of its rows, it marks the
-start; afterwards it takes the mark away. When a session dies, whoever notices records the death with the marks
-that were still there. Only recorded deaths count: a user who kills the whole job blames nobody, because the
-supervisor died with its worker. On runners without a supervisor the next worker records the sessions whose
-heartbeat has stopped.
+A *session* is one life of a worker process. The worker writes a start record before it reads a unit and before it
+runs a range of its rows, and removes the record afterward. When a session dies, the process that notices records
+the death together with the remaining start records. Only recorded deaths count. If a user kills the whole job, the
+supervisor dies with its worker, so no death is recorded and no unit becomes a suspect. On runners without a
+supervisor, the next worker records the deaths of sessions whose heartbeat has stopped.
 
-What follows from the deaths is a pure function of them (`diagnose`):
+The consequences are a pure function of the recorded deaths (`diagnose`):
 
-1. A unit that was in flight in a death is a suspect and runs *alone* in its process from then on.
-2. One that died alone `ALONE_DEATHS` times while being read can't be read: it fails.
-3. One that died alone as often while its rows ran is cut in two, and each part that dies again as well, down to
-   the row, which is rejected; the parts that come out are kept.
-4. One that was in flight when a worker stood still (`--row_timeout_s`) runs its rows one by one: halving would cost
-   the whole limit at every step.
+1. A unit that was in flight in a death is a suspect. From then on it runs *alone* in its process.
+2. A unit that died alone `ALONE_DEATHS` times while being read is unreadable: it fails.
+3. A unit that died alone that many times while its rows ran is bisected. Each half that dies again is bisected in
+   turn, down to a single row, which is rejected. The halves that succeed are kept.
+4. A unit that was in flight when a worker hung (`--row_timeout_s`) runs its rows one by one, because bisection
+   would cost the full time limit at every step.
 
-Marks needn't survive a loss of power (which blames nobody either), so they cost no fsync.
+Start records need not survive a power loss, which creates no suspects either, so they are written without fsync.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from jobs import storage
 from jobs.storage.folders import JobFolder
 
 ALONE_DEATHS = 2
-READING = (0, 0)  # where a range of rows stands, of a start in phase `read`
+READING = (0, 0)  # in place of a range of rows, for a start in phase `read`
 
 Phase = Literal["read", "rows"]
-# A range of a unit's rows, and whether it is one row that kills its worker.
+# A range of a unit's rows (begin, end), and whether it is a single row that crashes its worker.
 Piece = tuple[int, int, bool]
 _log = logging.getLogger(__name__)
 
@@ -50,10 +50,10 @@ _SUPERVISED = "supervised"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """A range of a unit's rows that a session began to work on.
+    """A range of a unit's rows that a session started to work on; one start record.
 
     Args:
-        begin, end: Positions among the unit's rows, end excluded; 0, 0 in phase `read`, where they aren't known.
+        begin, end: Positions among the unit's rows, end excluded; 0, 0 in phase `read`, in which they are unknown.
         phase: `read` or `rows`.
         alone: Whether nothing else was in flight in the process.
     """
@@ -66,7 +66,7 @@ class Start:
     alone: bool
 
     def to_name(self) -> str:
-        """The mark's name."""
+        """Returns the name of the start record, which contains all its data."""
         how = "alone" if self.alone else "shared"
         return _SEPARATOR.join([self.unit_id, self.attempt_id, f"{self.begin}-{self.end}", self.phase, how])
 
@@ -88,28 +88,28 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A session that died, how (`SIGKILL`, `exit code 70`, `silent for 600 s`), and what it had open.
+    """A session that died, how it died (`SIGKILL`, `exit code 70`, `no heartbeat for 600 s`), and its open starts.
 
-    `stood_still`: the supervisor killed it because nothing in it went on.
+    `hung`: the supervisor killed the session because it made no progress.
     """
 
     session: str
     how: str
     at: float
     open: tuple[Start, ...]
-    stood_still: bool = False
+    hung: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """What the deaths say about one unit.
+    """The evidence that the deaths give about one unit.
 
     Args:
-        deaths: In how many it was in flight.
+        deaths: Number of deaths in which the unit was in flight.
         read_deaths: How often it died alone while being read.
         range_deaths: How often each range of its rows died alone.
-        hung: The ranges among them that stood still when they last died; `READING` where that was reading.
-        row_by_row: Whether it was in flight when a worker stood still.
+        hung: The ranges whose last death alone was a hang; `READING` if the worker hung while reading the unit.
+        row_by_row: Whether its rows were in flight when a worker hung.
     """
 
     deaths: int
@@ -123,7 +123,7 @@ class Suspect:
         return self.read_deaths >= ALONE_DEATHS
 
     def pieces(self, begin: int, end: int) -> list[Piece]:
-        """Cuts a range of the unit's rows as the deaths demand, in order.
+        """Splits a range of the unit's rows as the deaths require; returns the pieces in order.
 
         >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(0, 4)
         [(0, 1, False), (1, 2, True), (2, 4, False)]
@@ -131,16 +131,16 @@ class Suspect:
         return list(self._cut(begin, end, ALONE_DEATHS)) if end > begin else []
 
     def halves(self, begin: int, end: int) -> list[Piece]:
-        """The two halves of a range of two rows or more, cut further as the deaths demand."""
+        """Returns the two halves of a range of at least two rows, split further as the deaths require."""
         middle = (begin + end) // 2
         return [*self._cut(begin, middle, 1), *self._cut(middle, end, 1)]
 
-    def _cut(self, begin: int, end: int, bearable: int) -> Iterator[Piece]:
-        """Cuts where the range itself died too often, or a part of it did: it may have been cut elsewhere before."""
+    def _cut(self, begin: int, end: int, max_deaths: int) -> Iterator[Piece]:
+        """Splits a range that died `max_deaths` times, or part of which died (it may have been split differently)."""
         died = self.range_deaths.get((begin, end), 0)
         if end - begin == 1:
-            yield begin, end, died >= (1 if self.row_by_row else bearable)
-        elif self.row_by_row or died >= bearable or self._part_died(begin, end):
+            yield begin, end, died >= (1 if self.row_by_row else max_deaths)
+        elif self.row_by_row or died >= max_deaths or self._part_died(begin, end):
             yield from self.halves(begin, end)
         else:
             yield begin, end, False
@@ -150,14 +150,14 @@ class Suspect:
 
 
 class Journal:
-    """The marks of one session."""
+    """The start records of one session."""
 
     def __init__(self, job_dir: JobFolder, session: str):
         self._folder = job_dir.open_starts_of(session)
 
     @contextlib.contextmanager
     def started(self, start: Start) -> Iterator[None]:
-        """Marks the start for as long as the block runs; only a death leaves the mark behind."""
+        """Keeps a start record while the block runs; only a death leaves it behind."""
         path = storage.join(self._folder, start.to_name())
         storage.write_bytes(path, b"", durable=False)
         try:
@@ -166,33 +166,33 @@ class Journal:
             try:
                 storage.remove(path)
             except OSError as error:
-                # At worst the unit is suspected of a later death of this session, and runs alone once.
+                # At worst the unit becomes a suspect in a later death of this session and runs alone once.
                 _log.warning("can't remove a start record from the journal: %s", error)
 
 
 def new_session(*, supervised: bool) -> str:
-    """A name for a worker process that no other has; it says whether a supervisor watches over it."""
+    """Returns a unique id for a worker session; its prefix says whether a supervisor watches it."""
     return f"{_SUPERVISED if supervised else 'worker'}-{uuid.uuid4().hex[:16]}"
 
 
 def open_starts(job_dir: JobFolder, session: str) -> list[Start]:
-    """What a session has in flight."""
+    """Returns the starts that a session has in flight."""
     names = storage.list_names(job_dir.open_starts_of(session))
     return [Start.from_name(name) for name in names]
 
 
-def record_death(job_dir: JobFolder, session: str, how: str, *, stood_still: bool = False) -> Death:
-    """Records that a session died, with what it had open; may be repeated (the first record stays)."""
-    death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), stood_still)
+def record_death(job_dir: JobFolder, session: str, how: str, *, hung: bool = False) -> Death:
+    """Records that a session died, with its open starts; may be repeated (the first record is kept)."""
+    death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), hung)
     if storage.create_if_absent(job_dir.death(session), _death_to_json(death)):
         return death
     return _read_death(job_dir, session)
 
 
 def forgive(job_dir: JobFolder, unit_ids: Collection[str]) -> None:
-    """Takes these units out of all recorded deaths, so that they are tried as if nothing had happened.
+    """Removes these units from all recorded deaths, so that they are no longer suspects.
 
-    Only for the driver, under its lock and before workers start.
+    Only the driver may call this, under its lock and before workers start.
     """
     for death in read_deaths(job_dir):
         others = tuple(start for start in death.open if start.unit_id not in unit_ids)
@@ -201,7 +201,7 @@ def forgive(job_dir: JobFolder, unit_ids: Collection[str]) -> None:
 
 
 def read_deaths(job_dir: JobFolder) -> list[Death]:
-    """All recorded deaths, oldest first."""
+    """Returns all recorded deaths, oldest first."""
     names = storage.list_names(job_dir.deaths)
     deaths = [_read_death(job_dir, name.removesuffix(".json")) for name in names]
     return sorted(deaths, key=lambda death: (death.at, death.session))
@@ -210,10 +210,10 @@ def read_deaths(job_dir: JobFolder) -> list[Death]:
 def record_stale_sessions(
     job_dir: JobFolder, last_beats: Mapping[str, float], now: float, stale_s: float
 ) -> list[Death]:
-    """Records the death of unsupervised sessions that have starts open and no heartbeat for `stale_s` seconds.
+    """Records the death of unsupervised sessions that have open starts and no heartbeat for `stale_s` seconds.
 
     Args:
-        last_beats: When each session was last heard of, in seconds since the epoch; one that never was is left alone.
+        last_beats: Time of each session's last heartbeat in seconds since the epoch; sessions without one are skipped.
     """
     recorded = {death.session for death in read_deaths(job_dir)}
     deaths = []
@@ -228,7 +228,7 @@ def record_stale_sessions(
 
 
 def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
-    """What the deaths say about each unit that was in flight in one."""
+    """Returns a `Suspect` for each unit that was in flight in at least one death."""
     in_flight: Counter[str] = Counter()
     read_deaths: Counter[str] = Counter()
     range_deaths: dict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
@@ -236,11 +236,11 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
     row_by_row: set[str] = set()
     for death in deaths:
         in_flight.update({start.unit_id for start in death.open})
-        row_by_row |= {start.unit_id for start in death.open if death.stood_still and start.phase == "rows"}
+        row_by_row |= {start.unit_id for start in death.open if death.hung and start.phase == "rows"}
         for start in death.open:
             if not start.alone:
                 continue
-            (hung[start.unit_id].add if death.stood_still else hung[start.unit_id].discard)((start.begin, start.end))
+            (hung[start.unit_id].add if death.hung else hung[start.unit_id].discard)((start.begin, start.end))
             if start.phase == "read":
                 read_deaths[start.unit_id] += 1
             else:
@@ -255,7 +255,7 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
 
 def _death_to_json(death: Death) -> bytes:
     opened = [start.to_name() for start in death.open]
-    record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.stood_still}
+    record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.hung}
     return json.dumps(record, indent=1).encode()
 
 

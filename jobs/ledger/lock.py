@@ -1,16 +1,16 @@
-"""One driver at a time on one output folder.
+"""The lock on an output folder, which at most one driver holds at a time.
 
-    _job/lock/000001.json        who holds generation 1: host, user, pid, since when, what command
-    _job/lock/000001.released    it let go
+    _job/lock/000001.json        the holder of generation 1: host, user, pid, time of acquisition, command
+    _job/lock/000001.released    generation 1 was released
     _job/lock/000002.json        the next holder; the highest generation is the current one
 
-Generations are only ever created if absent, never rewritten or deleted, so two drivers that both find the last
-holder dead can't both follow it: one of them creates the next generation, the other reads who did.
+Lock generations are only ever created if absent, never rewritten or deleted. If two drivers both find that the last
+holder is dead, only one of them creates the next generation; the other reads who did.
 
-A holder counts as dead only where that can be proved: the same host, boot and pid namespace, and no process
-with its pid and start time; or the same machine since rebooted. A lock held on another host stands until it is
-released or broken (`--break_lock`). A driver whose lock was broken finds out by `still_held`, which it asks
-before it finalizes; what its workers still commit is harmless, since the first commit of a unit wins.
+A holder counts as dead only if that can be proved: it is on the same host, boot and pid namespace, and no process has
+its pid and start time; or it is on the same machine, which has rebooted since. A lock held on another host is valid
+until it is released or broken (`--break_lock`). A driver whose lock was broken finds out when it calls `still_held`
+before finalizing. Its workers may commit until then, which is harmless, since the first commit of a unit wins.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """Who holds a lock. `started` is the process's start in clock ticks since boot, `token` unlike any other's."""
+    """The holder of a lock. `started` is the process's start in clock ticks since boot; `token` is unique."""
 
     token: str
     host: str
@@ -60,12 +60,12 @@ class Lock:
     holder: Holder
 
     def still_held(self) -> bool:
-        """Whether nobody took over in the meantime."""
+        """Whether no other driver has taken the lock in the meantime."""
         generation, released = _current(self.job_dir)
         return generation == self.generation and not released
 
     def release(self) -> None:
-        """Lets go, for the next driver."""
+        """Releases the lock for the next driver."""
         storage.create_if_absent(_path(self.job_dir, self.generation, "released"), b"")
 
     def __enter__(self) -> Lock:
@@ -76,15 +76,15 @@ class Lock:
 
 
 def acquire(job_dir: JobFolder, *, break_lock: bool = False, me: Holder | None = None) -> Lock:
-    """Takes the lock of the job in `job_dir`.
+    """Acquires the lock of the job in `job_dir`.
 
     Args:
         job_dir: The job's folder, `OUT/_job`.
-        break_lock: Take it even from a holder that seems alive.
-        me: Who asks; this process where None (tests ask for others).
+        break_lock: Take the lock even from a holder that seems alive.
+        me: The new holder; this process if None (tests pass others).
 
     Raises:
-        ConfigError: Another driver holds it: names it and since when.
+        ConfigError: Another driver holds the lock; the message names it and the time of acquisition.
     """
     me = me or this_process()
     while True:
@@ -94,19 +94,19 @@ def acquire(job_dir: JobFolder, *, break_lock: bool = False, me: Holder | None =
         path = _path(job_dir, generation + 1, "json")
         if storage.create_if_absent(path, json.dumps(asdict(me), indent=1).encode()):
             return Lock(job_dir, generation + 1, me)
-        # Another driver was faster, or it was ourselves and the answer got lost.
+        # Another driver was faster, or our own create succeeded and its response was lost.
         if read_holder(job_dir, generation + 1).token == me.token:
             return Lock(job_dir, generation + 1, me)
-        break_lock = False  # it was meant for the holder that the user saw
+        break_lock = False  # it applied only to the holder that the user saw
 
 
 def read_holder(job_dir: JobFolder, generation: int) -> Holder:
-    """Who holds or held the generation."""
+    """Returns the current or former holder of a lock generation."""
     return Holder(**json.loads(storage.read_bytes(_path(job_dir, generation, "json"))))
 
 
 def this_process() -> Holder:
-    """This process as a holder, with a new token."""
+    """Returns this process as a holder, with a new token."""
     return Holder(
         token=uuid.uuid4().hex,
         host=socket.gethostname(),
@@ -122,9 +122,9 @@ def this_process() -> Holder:
 
 
 def provably_dead(holder: Holder, me: Holder) -> bool:
-    """Whether `holder` can't be running any more, as far as this process can prove it.
+    """Whether this process can prove that `holder` is no longer running.
 
-    Two containers may share a host's name and boot but not its pids, hence the namespace.
+    Two containers may share a host name and boot id but not pids, so the pid namespaces must be equal too.
     """
     if holder.host != me.host:
         return False
@@ -148,7 +148,7 @@ def _check_takeover(job_dir: JobFolder, holder: Holder, me: Holder, break_lock: 
 
 
 def _current(job_dir: JobFolder) -> tuple[int, bool]:
-    """The highest generation (0: never locked) and whether it was released."""
+    """Returns the highest lock generation (0: never locked) and whether it was released."""
     names = storage.list_names(job_dir.lock)
     generation = max((int(name.split(".")[0]) for name in names if name.endswith(".json")), default=0)
     return generation, f"{generation:06d}.released" in names
@@ -159,10 +159,10 @@ def _path(job_dir: JobFolder, generation: int, ending: str) -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None where there is none (a zombie is none)."""
+    """Returns the process's start in clock ticks since boot; None if it does not exist or is a zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command in parentheses may itself hold spaces and parentheses.
+            # The command in parentheses may itself contain spaces and parentheses.
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None

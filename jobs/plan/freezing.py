@@ -1,8 +1,8 @@
-"""From a job's options and its work to a plan, and the plan frozen.
+"""Makes the plan from a job's options and its work, and freezes it.
 
-`plan_job` writes nothing: the driver freezes what it returns, a dry run counts it. `freeze` writes `plan.parquet`,
-`inputs.parquet` and, last, `job.json`: nobody commits anything before that stands, so what an earlier try left behind
-is overwritten.
+`plan_job` writes nothing: the driver freezes its result, and a dry run counts it. `freeze` writes `plan.parquet`,
+`inputs.parquet` and, last, `job.json`. Nothing is committed before `job.json` exists, so files left behind by an
+earlier try are overwritten.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ AFTER_JOB_FILE = register("plan.after_job_file")
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A plan with what was settled for it.
+    """A plan with the schemas that were determined for it.
 
     Args:
         plan: Files and units.
         inputs: The files' footers, schema and columns.
         projected: The columns that are read.
-        output_schema: Of every output row.
+        output_schema: The schema of the output rows.
     """
 
     plan: Plan
@@ -64,15 +64,16 @@ class PlannedJob:
 
 
 def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = lambda line: None) -> PlannedJob:
-    """Lists the inputs, reads their footers, settles the schemas and cuts the units; writes nothing.
+    """Lists the inputs, reads their footers, determines the schemas, and splits the inputs into units; writes nothing.
 
     Args:
         options: The job's options.
-        work: What to do; to one that says `whole_row_groups` each of them is a unit.
-        say: Tells the user what was left out.
+        work: The job's work; with `whole_row_groups`, each row group is a unit.
+        say: Reports skipped files to the user.
 
     Raises:
-        ConfigError: An input names nothing, no file can be read, or the columns don't serve the job.
+        ConfigError: An input pattern matches no file, no file can be read, there are no rows, or the columns don't suit
+            the job.
     """
     overrides = ColumnOverrides(
         content=options.content_column,
@@ -97,7 +98,7 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
 
 
 def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
-    """The sources of the rows that an earlier job rejected; a source that changed since is bad."""
+    """Returns the source files of the rows that an earlier job rejected; one that has changed since is bad."""
     before, rows = rejected_rows(OutputFolder(output))
     uris, names = [file.uri for file in before], [file.public_name for file in before]
     inputs = read_inputs(uris, overrides, names=names)
@@ -119,7 +120,7 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
     """Writes the plan and then the job file; only under the output's lock.
 
     Raises:
-        ConfigError: Another driver, whose lock was broken, wrote another job file in the meantime.
+        ConfigError: Another driver, whose lock was broken, has written a different job file in the meantime.
     """
     job_dir = OutputFolder(options.output).job
     plan_bytes = plan_to_parquet(planned.plan.units, job_dir)
@@ -130,7 +131,7 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
     failpoint(AFTER_INPUTS_FILE)
     if not storage.create_if_absent(job_dir.job_file, job.to_json()):
         found = read_job(OutputFolder(options.output))
-        # Or the echo of our own create, whose answer was lost.
+        # Unless it is our own job file: the create succeeded, but its response was lost.
         if found is None or found.plan_sha256 != job.plan_sha256:
             raise ConfigError(f"another driver started {options.output} at the same time; run the same command again")
     failpoint(AFTER_JOB_FILE)

@@ -1,10 +1,10 @@
-"""From what the user named to files: folders, globs, what is left out of them, and what a file is called in public.
+"""Input paths: expands folders and globs to files, skips files that are not input, and assigns public names.
 
-A folder stands for the Parquet files in it, and the output of a job for its `data/`: what else a job writes (rejected
-rows, its own books, its pages) is no input, and a line says so where a pattern would have taken it.
+A folder stands for the Parquet files in it, and the output of a job for its `data/`. The other files that a job writes
+(rejected rows, bookkeeping files, pages) are not input; a message reports them if a pattern would have matched them.
 
-A file's *public name* stands in everything that is published, rows included: the maker's folders are nobody's business
-there. It is the shortest end of the path that tells the files of a job apart; a URL is its own name.
+A file's *public name* is the name that all published files use for it, rows included, so that local paths are never
+published. It is the shortest end of the path that is unique among the job's inputs; a URL is its own public name.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _SHOWN_NAMES = 3
 
 
 def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
-    """The files that patterns name, each once: patterns in the order given, files of one pattern by name.
+    """Returns the files that patterns match, each once: in the order of the patterns, files of one pattern by name.
 
-    A folder stands for the Parquet files in it, at any depth, and the output of a job for its `data/`. Folders
-    that begin with `_` or `.` are skipped below a pattern, as everywhere where Parquet lies in folders.
+    A folder stands for the Parquet files in it, at any depth, and the output of a job for its `data/`. Below a pattern,
+    folders whose names start with `_` or `.` are skipped, as is conventional for folders of Parquet files.
 
     Args:
         patterns: Files, folders and globs.
-        say: Tells the user what was left out.
+        say: Reports skipped files to the user.
 
     Raises:
-        ConfigError: A pattern that names no file.
+        ConfigError: A pattern matches no file.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -48,7 +48,7 @@ def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: No
 
 
 def public_names(paths: Sequence[str]) -> list[str]:
-    """What each of several files is called in public.
+    """Returns the public name of each file.
 
     >>> public_names(["/home/me/a/x.parquet", "/home/me/b/x.parquet", "gs://corpus/x.parquet"])
     ['a/x.parquet', 'b/x.parquet', 'gs://corpus/x.parquet']
@@ -61,9 +61,9 @@ def public_names(paths: Sequence[str]) -> list[str]:
 
 
 def _each_file_once(names: Iterable[str]) -> list[str]:
-    """Of several names of one local file, which symbolic links give it, the shortest; the others in their order.
+    """Removes duplicates: of several paths to one local file through symbolic links, keeps the shortest, in order.
 
-    A link to a folder above it would otherwise give every file forty times over.
+    A link to one of its own parent folders would otherwise list every file forty times.
     """
     folders: dict[str, str] = {}
     shortest: dict[str, str] = {}
@@ -76,7 +76,7 @@ def _each_file_once(names: Iterable[str]) -> list[str]:
 
 
 def _real(name: str, folders: dict[str, str]) -> str:
-    """`os.path.realpath`, which looks at each folder once."""
+    """Returns `os.path.realpath`, but resolves each folder only once."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -109,7 +109,7 @@ def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
 
 
 def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[str], None]) -> list[str]:
-    """What a pattern's wildcards may take of what they match below `base`; says what they may not."""
+    """Returns the matches of a pattern below `base` that may be input; reports files of job outputs that it skips."""
     outputs: dict[str, bool] = {}
     taken: list[str] = []
     left_out: dict[str, list[str]] = {}
@@ -127,7 +127,7 @@ def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[st
 
 
 def _likely_outputs(base: str, relative: str) -> Iterator[str]:
-    """The folders whose output the file would belong to, not as data, if they are outputs of a job."""
+    """Yields the folders that the file would belong to, other than as data, if they were outputs of a job."""
     parts = relative.split("/")
     for depth, part in enumerate(parts):
         is_file = depth == len(parts) - 1

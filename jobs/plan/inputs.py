@@ -1,12 +1,12 @@
-"""From files to files that can be read: footers, and one schema for all of them.
+"""Input files: reads their footers, unifies their schemas, and classifies each file as good, empty or bad.
 
-    files, in a fixed order -> footers, many at once -> one schema -> good, empty and bad files
+    files, in a fixed order -> footers, read concurrently -> one schema -> good, empty and bad files
 
-A bad file never stops the good ones: it is named with its reason in `_job/inputs.parquet`, counts as a failed unit,
-and the job ends with exit code 3. Only where nothing is left to read is it the user's mistake (exit code 2).
+A bad file never stops the good ones: it is listed with its reason in `_job/inputs.parquet`, counts as a failed unit,
+and the job ends with exit code 3. Only if no file can be read is it an error in the command (exit code 2).
 
-Cost: two small reads a file, `_THREADS` files at once; no row is read. With a limit on rows, only the files that it
-takes to reach it are read, and they alone settle the schema.
+Cost: two small reads per file, `_THREADS` files concurrently; no row is read. With a limit on rows, only the files that
+are needed to reach it are read, and only they determine the schema.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from transforms.rows.columns import ColumnMap, ColumnOverrides, resolve_columns
 
 _THREADS = 32
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
-_SMALLEST_FILE = 12  # the magic word twice and the footer's length
+_SMALLEST_FILE = 12  # the magic number twice and the footer's length
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputFile:
-    """One file of the input. `reason` is a snake_case word and `detail` a line for a person where it is bad.
+    """One file of the input. If it is bad, `reason` is a snake_case word and `detail` a human-readable line.
 
-    `uri` is where it lies, `name` what it is called in everything that is published.
+    `uri` is its location, `name` its public name.
     """
 
     uri: str
@@ -50,7 +50,7 @@ class InputFile:
 
     @property
     def public_name(self) -> str:
-        """What the file is called in everything that is published."""
+        """The name that all published files use for this file."""
         return self.name or self.uri
 
 
@@ -70,7 +70,7 @@ INPUTS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A row group as its footer tells of it: rows, and uncompressed bytes by top-level column."""
+    """A row group as described in the footer: rows, and uncompressed bytes by top-level column."""
 
     rows: int
     column_bytes: Mapping[str, int]
@@ -78,7 +78,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a file says of itself."""
+    """The schema and row groups in a file's footer."""
 
     schema: pa.Schema
     groups: tuple[RowGroup, ...]
@@ -86,7 +86,7 @@ class Footer:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All files in plan order, the footers of the good ones by URI, and what their columns are."""
+    """All files in plan order, the footers of the good ones by URI, their schema, and the column layout."""
 
     files: tuple[InputFile, ...]
     footers: Mapping[str, Footer]
@@ -101,16 +101,16 @@ def read_inputs(
     limit: int | None = None,
     names: Sequence[str] | None = None,
 ) -> Inputs:
-    """Reads the footers and settles the one schema.
+    """Reads the footers and determines the common schema.
 
     Args:
         uris: The files, in plan order.
-        overrides: The user's own choice of columns.
-        limit: Read no more files than hold so many good rows.
-        names: The files' public names; settled here where None.
+        overrides: The columns that the user named.
+        limit: Return only as many files as needed for this many good rows.
+        names: The files' public names; determined here if None.
 
     Raises:
-        ConfigError: No file is any good: names the first one's fault.
+        ConfigError: All files are bad; the message states the fault of the first.
     """
     called = list(zip(uris, public_names(uris) if names is None else names, strict=True))
     files: list[InputFile] = []
@@ -131,10 +131,11 @@ def read_inputs(
 def _first_rows(
     files: Sequence[InputFile], known: int, footers: Mapping[str, Footer], overrides: ColumnOverrides, limit: int
 ) -> Inputs | None:
-    """The inputs of the shortest beginning of `files` with `limit` good rows; None where all have fewer.
+    """Returns the inputs of the fewest leading `files` with `limit` good rows; None if all of them have fewer.
 
-    Whether a file is good depends on those beside it, so a beginning is settled before its rows count. The first
-    `known` files alone are known to have too few. However many footers were read, the answer is the same.
+    Whether a file is good depends on the other files, so the schema of the leading files is settled before their rows
+    count. The first `known` files are known to have too few rows. The result does not depend on how many footers were
+    read.
     """
     rows = sum(file.rows for file in files[:known])
     for count, file in enumerate(files[known:], known + 1):
@@ -144,7 +145,7 @@ def _first_rows(
         try:
             inputs = settle(files[:count], footers, overrides)
         except ConfigError:
-            continue  # nothing good yet; the files that follow may be
+            continue  # no good file yet; the files that follow may be good
         if sum(found.rows for found in inputs.files) >= limit:
             return inputs
     return None
@@ -154,7 +155,7 @@ def _first_rows(
 
 
 def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
-    """Reads a file's footer. A file that is no good comes as `bad`, with the reason, and without a footer."""
+    """Reads a file's footer. An unreadable file is returned as `bad`, with the reason and without a footer."""
     file = InputFile(uri=uri, name=name)
     try:
         num_bytes, version = storage.file_info(uri)
@@ -166,7 +167,7 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
     except FileNotFoundError:
         return bad(file, "input_missing", "the file is gone"), None
     except (pa.ArrowException, OSError) as error:
-        # Without the name that the operating system puts into its message: the detail is published.
+        # Without the path in the operating system's message, because the detail is published.
         said = getattr(error, "strerror", None) or str(error)
         return bad(file, "damaged_footer", " ".join(said.split())[:300]), None
     names = footer.schema.names
@@ -178,7 +179,7 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
 
 
 def _shape_fault(uri: str, num_bytes: int) -> tuple[str, str] | None:
-    """What the file's first and last bytes say against it, in clearer words than a decoder has."""
+    """Checks the file's first and last bytes, for clearer messages than a decoder's; returns reason and detail."""
     if num_bytes == 0:
         return "zero_bytes", "the file is empty"
     with storage.open_input(uri) as opened:
@@ -208,7 +209,7 @@ def _footer_of(parquet: pq.ParquetFile) -> Footer:
 
 
 def bad(file: InputFile, reason: str, detail: str) -> InputFile:
-    """The file with its fault; it contributes no rows."""
+    """Returns the file marked as bad, with its fault and without rows."""
     return replace(file, state="bad", reason=reason, detail=detail, rows=0)
 
 
@@ -216,19 +217,19 @@ def bad(file: InputFile, reason: str, detail: str) -> InputFile:
 
 
 def settle(files: Sequence[InputFile], footers: Mapping[str, Footer], overrides: ColumnOverrides) -> Inputs:
-    """Settles the schema that all good files are read in; files that can't be read in it become bad.
+    """Determines the schema in which all good files are read; files that don't fit it become bad.
 
     Raises:
-        ConfigError: No file is any good, or a column that the user named is in none.
+        ConfigError: All files are bad, or no file has a column that the user named.
     """
     faults: dict[str, tuple[str, str]] = {}
     by_schema: dict[pa.Schema, list[InputFile]] = defaultdict(list)
     some_rows = any(file.rows for file in files)
     for file in files:
-        # What a file without rows says of its columns matters only where no file has any.
+        # The schema of a file without rows matters only if no file has any rows.
         if file.uri in footers and (file.rows or not some_rows):
             by_schema[footers[file.uri].schema].append(file)
-    # Most rows first, so that one odd file can't turn all others into misfits; sorting is stable.
+    # Most rows first, so that a single deviating file can't make all others bad; sorting is stable.
     ordered = sorted(by_schema.items(), key=lambda item: -sum(file.rows for file in item[1]))
     unified: pa.Schema | None = None
     for schema, group in ordered:

@@ -1,10 +1,11 @@
-"""What a job is, written down once: `_job/job.json`. From then on plan and semantic options stand.
+"""The job file: the description of a job, written once to `_job/job.json`.
 
-An output folder is one of these, and `output_state` says which:
+From then on, the plan and the options that affect the output are fixed. An output folder is in one of three states,
+which `check_output` distinguishes:
 
-    new          empty, absent, or a plan that was never finished: the job may begin
-    begun        it has this job's `job.json`: the same command resumes it
-    foreign      another job's output, or files of somebody else: refused, in one line
+    new          empty, absent, or a plan that was never finished: the job may start
+    started      it has this job's `job.json`: the same command resumes the job
+    foreign      it is another job's output or contains other files: refused with a one-line error
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
 
 SCHEMA_VERSION = "2"
-"""Of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
-`verbatim_copies`; rejected records have a null path where none is known, and one stage `filter_input` for all jobs."""
+"""Version of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
+`verbatim_copies`; rejected records have a null path if none is known, and one stage `filter_input` for all jobs."""
 _PACKAGES = ("codemill", "apache-beam", "pyarrow", "jax", "flax", "sentencepiece")
 _SHOWN_NAMES = 3
 
@@ -41,16 +42,16 @@ class JobFile:
 
     Args:
         job: The job's name, as on the command line.
-        options: The semantic options; a resumed job must have the same.
+        options: The options that affect the output; a resumed job must have the same values.
         config_hash: Hash of job, options and weights; every commit carries it.
         checkpoint_sha256: Hash of the model's weights, "" for a job without a model.
-        versions: Of this program and the packages that shape its rows.
-        columns: Which input column is what (`transforms.rows.columns.ColumnMap`).
-        input_schema: The one schema of the input, as text; `projected` names the columns that are read.
-        output_schema: The one schema of the output, as text.
-        plan_sha256: Of `plan.parquet`.
+        versions: Versions of this program and of the packages that affect its rows.
+        columns: The column layout of the input (`transforms.rows.columns.ColumnMap`).
+        input_schema: The unified schema of the input, as text; `projected` names the columns that are read.
+        output_schema: The schema of the output, as text.
+        plan_sha256: Hash of `plan.parquet`.
         totals: `files`, `bad_files`, `units`, `rows` and `bytes` of the plan.
-        created: When, in UTC.
+        created: Time of creation in UTC.
     """
 
     job: str
@@ -75,14 +76,14 @@ class JobFile:
 
     @property
     def final_schema(self) -> pa.Schema:
-        """The schema of every output shard, with what its file metadata says; a job may have said more of its own."""
+        """The schema of every output shard, with its file metadata, which includes the metadata that a job added."""
         schema = schema_from_text(self.output_schema)
         own = {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
         facts = {"schema_version": self.schema_version, "codemill_job": self.job, "config_hash": self.config_hash}
         return schema.with_metadata({**own, **facts})
 
     def to_json(self) -> bytes:
-        """The file's content."""
+        """Returns the content of the job file."""
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True).encode()
 
     @classmethod
@@ -93,7 +94,7 @@ class JobFile:
 
 
 def read_job(output: OutputFolder) -> JobFile | None:
-    """The job whose output this is, or None. Raises ConfigError where its file can't be understood."""
+    """Returns the job of this output, or None. Raises ConfigError if the job file can't be parsed."""
     path = output.job.job_file
     try:
         return JobFile.from_json(storage.read_bytes(path))
@@ -104,7 +105,7 @@ def read_job(output: OutputFolder) -> JobFile | None:
 
 
 def _job_name(output: OutputFolder) -> str | None:
-    """Whose output it is, by a job file of any kind: corpus and train have fewer fields."""
+    """Returns the job's name from a job file of any kind: those of corpus and train have fewer fields."""
     try:
         fields = json.loads(storage.read_bytes(output.job.job_file))
     except (FileNotFoundError, ValueError):
@@ -114,13 +115,13 @@ def _job_name(output: OutputFolder) -> str | None:
 
 
 def hash_config(job: str, options: Mapping[str, Any], checkpoint_sha256: str) -> str:
-    """The hash that commits carry: of everything that the user chose and that changes rows."""
+    """Returns the hash in every commit: of all user choices that affect the output, and the schema version."""
     chosen = {"job": job, "options": options, "checkpoint": checkpoint_sha256, "schema_version": SCHEMA_VERSION}
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape rows, without importing any."""
+    """Returns the versions of Python and of the packages that affect rows, without importing any."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -131,15 +132,16 @@ def installed_versions() -> dict[str, str]:
 
 
 def utc_now() -> str:
-    """The time, to the second, for people."""
+    """Returns the current time in UTC as text, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def check_output(output: OutputFolder, job: str) -> JobFile | None:
-    """Returns the job to resume, or None where a new one may begin.
+    """Returns the job to resume, or None if a new one may start.
 
     Raises:
-        ConfigError: The folder is another job's output, or holds files that no job of ours wrote.
+        ConfigError: The folder is another job's output, contains files that are not from codemill, or is missing parts
+            of its `_job` folder.
     """
     if storage.is_local(output.path) and os.path.isfile(output):
         raise ConfigError(f"--output {output} is a file; pass a folder")
@@ -170,26 +172,26 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
 def check_resume(
     found: JobFile, output: OutputFolder, options: OptionSet, checkpoint_sha256: str, *, is_finished: bool = False
 ) -> None:
-    """Holds a resumed job to what it was begun with.
+    """Checks that a resumed job has the options and weights that it was started with.
 
     Args:
-        found: The job as it was begun.
+        found: The job as it was started.
         output: Its output folder.
-        options: The options that are given now.
-        checkpoint_sha256: The hash of the weights that are given now.
-        is_finished: Whether nothing is left to make: then it may be of any schema version.
+        options: The current options.
+        checkpoint_sha256: The hash of the current weights.
+        is_finished: Whether the job is complete; then any schema version is accepted.
 
     Raises:
-        ConfigError: The schema version, semantic options or the model's weights differ: lists what changed and how to
-            proceed.
+        ConfigError: The schema version, the model's weights, or options that affect the output differ. The message
+            lists the changes and how to proceed.
     """
     if found.schema_version != SCHEMA_VERSION and not is_finished:
         raise ConfigError(
-            f"{output} was begun with schema version {found.schema_version}, this codemill writes version "
-            f"{SCHEMA_VERSION}; finish it with the codemill that began it, or choose another --output"
+            f"{output} was started with schema version {found.schema_version}, this codemill writes version "
+            f"{SCHEMA_VERSION}; finish it with the codemill that started it, or choose another --output"
         )
     now = json.loads(json.dumps(semantic_options(options)))
-    # An option that came with a later version of codemill stood at its default, if at anything.
+    # An option that a later version of codemill added counts as having had its default value.
     defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
     known = {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in now}
     changes = changed_options({**known, **found.options}, now)
@@ -203,7 +205,7 @@ def check_resume(
 
 
 def changed_versions(found: JobFile) -> list[str]:
-    """Packages that are not of the version that the job was begun with, a line each."""
+    """Returns one line for each package whose version has changed since the job was started."""
     now = installed_versions()
     return [
         f"{name} was {old}, is now {now.get(name, 'absent')}"

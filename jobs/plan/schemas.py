@@ -1,12 +1,12 @@
-"""One schema for files whose schemas differ: what can be unified without changing a value, and what can't.
+"""Schema unification: one schema for files whose schemas differ, without changing any value.
 
     columns          a column that a file lacks is null there
-    numbers          integers widen to the smallest integer type that holds both, float32 to float64
+    numbers          integers widen to the smallest integer type that represents both, float32 to float64
     text and bytes   string, large_string and dictionaries of them -> large_string; with bytes -> large_binary
     lists, structs   element by element
     anything else    must be equal; otherwise the smaller side's files are bad, with the column and both types named
 
-The schema that most rows have is the base, so that one odd file can't make a corpus of the rest.
+The schema that most rows have is the base, so that a single deviating file can't make all others bad.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transforms.rows.columns import is_text_type
 
 
 def canonical_type(kind: pa.DataType) -> Any:
-    """The type in which a column is worked on: dictionaries unpacked, text and bytes with 64-bit offsets."""
+    """Returns the type in which a column is processed: dictionaries decoded, text and bytes with 64-bit offsets."""
     if pa.types.is_dictionary(kind):
         return canonical_type(kind.value_type)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -36,10 +36,10 @@ def canonical_type(kind: pa.DataType) -> Any:
 
 
 def unify_types(left: pa.DataType, right: pa.DataType) -> Any:
-    """The smallest canonical type that holds every value of both.
+    """Returns the smallest canonical type that represents every value of both.
 
     Raises:
-        SchemaMismatch: There is none.
+        SchemaMismatch: There is no such type.
 
     >>> unify_types(pa.int32(), pa.int64())
     DataType(int64)
@@ -77,7 +77,7 @@ def _holds(wide: Any, narrow: Any) -> bool:
 
 
 def unify_schemas(base: pa.Schema, other: pa.Schema) -> Any:
-    """`base` widened so that it holds `other` too; columns that only `other` has come last. All are nullable.
+    """Returns `base`, widened to cover `other` too; columns that only `other` has come last. All are nullable.
 
     Raises:
         SchemaMismatch: A column can't be unified.
@@ -96,9 +96,9 @@ def unify_schemas(base: pa.Schema, other: pa.Schema) -> Any:
 
 
 def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Gives a file's table the job's schema: columns in its order and types, nulls where the file has none.
+    """Converts a file's table to the job's schema: columns in its order and types, null if the file lacks one.
 
-    Raises pa.ArrowInvalid where a value doesn't fit, which `unify_schemas` rules out.
+    Raises pa.ArrowInvalid if a value does not fit, which `unify_schemas` rules out.
     """
     columns = [
         table.column(field.name).cast(field.type)
@@ -112,7 +112,7 @@ def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def schema_to_text(schema: pa.Schema) -> str:
-    """The schema as text for a JSON object (Arrow's IPC form in base64)."""
+    """Returns the schema as text for a JSON object (Arrow's IPC format in base64)."""
     return base64.b64encode(schema.serialize().to_pybytes()).decode("ascii")
 
 

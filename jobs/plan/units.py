@@ -1,15 +1,15 @@
-"""The plan: which rows a job works on, cut into units, frozen before the first one runs.
+"""The plan: the rows that a job works on, split into units and frozen before the first unit runs.
 
     _job/inputs.parquet    each input file, its state, and why it is bad
     _job/plan.parquet      the units, in the order of the output
-    _job/job.json          written last: what the job is; from then on plan and options stand
+    _job/job.json          the description of the job, written last; from then on plan and options are fixed
 
-A unit is a range of rows of one row group, bounded by rows, bytes and estimated tokens. A group over a bound is cut
-into even parts; small ones that follow each other in a file are put together up to the bounds. A bad file is a
-unit as well, with no rows and a failed commit from the start. A resumed job reads the plan that stands, even if
-the glob has grown since.
+A unit is a range of rows of one row group, bounded by rows, bytes and estimated tokens. A row group over a bound is
+split into even parts; consecutive small row groups of a file are combined up to the bounds. A bad file is a unit as
+well, with no rows and a failed commit from the start. A resumed job reads the existing plan, even if the glob matches
+more files by then.
 
-Cost: linear in units; 100 bytes or so a unit in memory and less in the file.
+Cost: linear in units; about 100 bytes per unit in memory and less in the file.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.work import Unit
 
-# CodeGemma's own vocabulary over 300 files of CPython's standard library: 4.81 MB are 1.41 M tokens.
+# Measured with CodeGemma's vocabulary on 300 files of CPython's standard library: 4.81 MB are 1.41 M tokens.
 BYTES_PER_TOKEN = 3.4
 MAX_UNIT_TOKENS = 4_000_000
-_INSIDE = "./"  # begins the stored name of a file in the job's own folder
-NO_ROW_GROUP = -1  # of a unit that stands for a bad file
+_INSIDE = "./"  # prefix of the stored path of a file inside the job's own folder
+NO_ROW_GROUP = -1  # of a unit that represents a bad file
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -54,9 +54,9 @@ PLAN_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class UnitBounds:
-    """How big a unit may be. A single row may be over the bytes: it is a unit of its own.
+    """The maximum size of a unit. A single row that exceeds `bytes` is a separate unit.
 
-    `join` puts small row groups together; without it no unit reaches beyond its row group.
+    `join` combines small row groups; without it, no unit spans several row groups.
     """
 
     rows: int = 256
@@ -66,11 +66,11 @@ class UnitBounds:
 
     @classmethod
     def row_groups(cls) -> UnitBounds:
-        """Bounds that make each row group a unit, whatever its size."""
+        """Returns bounds that make each row group a unit, whatever its size."""
         return cls(rows=2**62, bytes=2**62, tokens=2**56, join=False)
 
     def parts(self, run: _Run) -> int:
-        """Into how many units the rows must be cut."""
+        """Returns the number of units into which the rows must be split."""
         most = min(
             self.rows,
             self.bytes * run.rows // max(run.num_bytes, 1),
@@ -81,7 +81,7 @@ class UnitBounds:
 
 @dataclass(frozen=True)
 class _Run:
-    """Row groups that follow each other: the first one's number, the rows of each and of all, bytes of all."""
+    """Consecutive row groups: the number of the first, the rows of each and of all, the bytes of all."""
 
     first: int
     group_rows: tuple[int, ...]
@@ -101,7 +101,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the job works on."""
+    """The units and input files that a job works on."""
 
     units: tuple[Unit, ...]
     files: tuple[InputFile, ...]
@@ -123,7 +123,7 @@ class Plan:
 
 
 def planned_rows(unit: Unit) -> int:
-    """How many source rows a unit stands for."""
+    """Returns the number of source rows in a unit."""
     return unit.row_count if unit.retry_rows is None else len(unit.retry_rows)
 
 
@@ -135,13 +135,13 @@ def make_plan(
     limit: int | None = None,
     retry: Mapping[tuple[str, int], Sequence[int]] | None = None,
 ) -> Plan:
-    """Cuts the inputs into units.
+    """Splits the inputs into units.
 
     Args:
         inputs: The files with their footers.
         columns: The columns that are read.
-        bounds: How big a unit may be.
-        limit: Take only the first so many rows; files beyond them are not looked at.
+        bounds: The maximum size of a unit.
+        limit: Take only the first `limit` rows; files after them are not examined.
         retry: Take only these rows, by file (its public name) and row group.
     """
     units: list[Unit] = []
@@ -185,7 +185,7 @@ def _cut_file(
 
 
 def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, bounds: UnitBounds) -> Iterator[_Run]:
-    """A file's row groups in order, small ones put together; those without rows are left out or lie in between."""
+    """Yields a file's row groups in order, small ones combined; empty groups are skipped or inside a combined run."""
     run: _Run | None = None
     for index, group in enumerate(groups):
         num_bytes = sum(group.column_bytes.get(name, 0) for name in columns)
@@ -201,7 +201,7 @@ def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, boun
 
 
 def _rows_to_retry(file: InputFile, run: _Run, retry: Mapping[tuple[str, int], Sequence[int]]) -> Iterator[int]:
-    """The wanted rows of these row groups, counted from the first of them on."""
+    """Yields the wanted rows of these row groups, counted from the first row of the first group."""
     before = 0
     for index, rows in enumerate(run.group_rows, run.first):
         yield from (before + row for row in retry.get((file.public_name, index), ()))
@@ -222,7 +222,7 @@ def _unit(file: InputFile, row_group: int, start: int, count: int, num_bytes: in
 
 
 def _narrowed(unit: Unit, rows: tuple[int, ...]) -> Unit:
-    """The unit with only these rows of it, and its range drawn tight around them."""
+    """Returns the unit with only these of its rows, and the smallest range that includes them."""
     return replace(unit, row_start=rows[0], row_count=rows[-1] - rows[0] + 1, retry_rows=rows)
 
 
@@ -245,7 +245,7 @@ def _take_rows(units: Iterable[Unit], limit: int) -> Iterator[Unit]:
 
 
 def _named(units: Sequence[Unit]) -> Iterator[Unit]:
-    """Gives units their ids: position in the plan, then a hash of the rest, so that ids sort in plan order."""
+    """Assigns ids to units: the position in the plan, then a hash of the rest, so that ids sort in plan order."""
     width = max(6, len(str(len(units))))
     for position, unit in enumerate(units):
         rows = [unit.row_group, unit.row_start, unit.row_count, unit.retry_rows, unit.group_rows]
@@ -258,26 +258,26 @@ def _named(units: Sequence[Unit]) -> Iterator[Unit]:
 
 
 def _stored(record: dict[str, Any], job_dir: JobFolder | None) -> dict[str, Any]:
-    """The record of a file or unit as it is frozen: what lies in the job's own folder moves with it."""
+    """Returns the frozen form of a record of a file or unit: paths in the job's own folder become relative to it."""
     inside = job_dir.join("") if job_dir else ""
     uri = record["uri"]
     return {**record, "uri": _INSIDE + uri[len(inside) :]} if inside and uri.startswith(inside) else record
 
 
 def _found(record: dict[str, Any], job_dir: JobFolder) -> dict[str, Any]:
-    """What `_stored` froze, where the job's folder lies now."""
+    """Reverses `_stored` for the job folder's current location."""
     uri = record["uri"]
     return {**record, "uri": job_dir.join(uri[len(_INSIDE) :])} if uri.startswith(_INSIDE) else record
 
 
 def plan_to_parquet(units: Iterable[Unit], job_dir: JobFolder | None = None) -> bytes:
-    """The plan as the bytes of a Parquet file; the same units give the same bytes."""
+    """Returns the plan as the bytes of a Parquet file; equal units produce equal bytes."""
     records = [_stored(asdict(unit), job_dir) for unit in units]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=PLAN_SCHEMA))
 
 
 def inputs_to_parquet(files: Iterable[InputFile], job_dir: JobFolder | None = None) -> bytes:
-    """The list of input files as the bytes of a Parquet file."""
+    """Returns the list of input files as the bytes of a Parquet file."""
     records = [_stored(asdict(file), job_dir) for file in files]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=INPUTS_SCHEMA))
 
@@ -289,7 +289,7 @@ def _parquet_bytes(table: pa.Table) -> bytes:
 
 
 def read_plan(job_dir: JobFolder) -> Iterator[Unit]:
-    """The frozen plan's units, in plan order, a batch in memory at a time."""
+    """Yields the frozen plan's units in plan order; one batch of them is in memory at a time."""
     with storage.open_input(job_dir.plan) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):
             for stored in batch.to_pylist():
@@ -300,7 +300,7 @@ def read_plan(job_dir: JobFolder) -> Iterator[Unit]:
 
 
 def read_input_files(job_dir: JobFolder) -> list[InputFile]:
-    """The input files that the plan was made of."""
+    """Returns the input files that the plan was made from."""
     table = pq.read_table(io.BytesIO(storage.read_bytes(job_dir.inputs)))
     return [InputFile(**_found(record, job_dir)) for record in table.to_pylist()]
 
@@ -309,13 +309,13 @@ def read_input_files(job_dir: JobFolder) -> list[InputFile]:
 
 
 def rejected_rows(output: OutputFolder) -> tuple[list[InputFile], dict[tuple[str, int], list[int]]]:
-    """The rows that a finished job rejected.
+    """Reads which rows a finished job rejected.
 
     Returns:
-        The files that hold any, as that job found them, and the rows by file (its public name) and row group, sorted.
+        The files with rejected rows, as that job found them, and the sorted rows by public file name and row group.
 
     Raises:
-        ConfigError: `output` is no finished job's, or it rejected no rows.
+        ConfigError: `output` is not the output of a finished job, or that job rejected no rows of Parquet files.
     """
     if not storage.exists(output.completed):
         raise ConfigError(f"--retry_rejected {output}: not the output of a finished job; finish that job first")

@@ -63,7 +63,7 @@ def one_line(capfd) -> str:
     return said
 
 
-# --- the whole -------------------------------------------------------------------------------------
+# --- complete runs ---------------------------------------------------------------------------------
 
 
 def test_a_job_runs_from_plan_to_dataset_through_beam_and_its_worker(corpus, output, tmp_path):
@@ -92,7 +92,7 @@ def test_running_the_same_command_on_a_finished_job_says_so_and_does_nothing(cor
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     capfd.readouterr()
     assert run(corpus, output) == 0
-    assert "is complete since" in one_line(capfd)
+    assert "has been complete since" in one_line(capfd)
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
@@ -121,7 +121,7 @@ def test_a_signal_stops_the_job_with_one_line_and_the_same_command_resumes_it(
     driver.send_signal(number)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == code
-    assert said.splitlines()[-1].endswith(f"{word}; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith(f"{word}; committed work is kept; run the same command to resume")
     assert "Traceback" not in said
     assert run(corpus, output) == 0
     assert "resuming: " in capfd.readouterr().err
@@ -131,16 +131,16 @@ def test_a_signal_stops_the_job_with_one_line_and_the_same_command_resumes_it(
 # --- refusals --------------------------------------------------------------------------------------
 
 
-def test_a_changed_semantic_option_is_refused_with_what_changed_and_what_to_do(corpus, output, inline, capfd):
+def test_a_changed_output_option_is_refused_with_what_changed_and_what_to_do(corpus, output, inline, capfd):
     assert run(corpus, output) == 0
     capfd.readouterr()
     assert run(corpus, output, "--seed", "4", "--mark", "x") == 2
     said = one_line(capfd)
     assert "--mark was , is now x; --seed was 0, is now 4" in said
-    assert "Give the old values to resume it, or choose another --output" in said
+    assert "Pass the old values to resume it, or choose another --output" in said
 
 
-def test_an_operational_option_may_change(corpus, output, inline):
+def test_a_runtime_option_may_change(corpus, output, inline):
     assert run(corpus, output) == 0
     before = uppercase.dataset(output)
     assert run(corpus, output, "--shard_mb", "1", "--unit_mb", "1") == 0
@@ -160,19 +160,19 @@ def _work_with_weights(options):
 
 
 def as_schema_version(output: Path, version: str) -> None:
-    """Makes an output one that a codemill of another schema version began."""
+    """Makes an output look as if a codemill of another schema version had started it."""
     path = output / "_job" / "job.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
 
 
 def refuses_version(output: Path, capfd: pytest.CaptureFixture[str]) -> bool:
     return one_line(capfd).endswith(
-        f"{output} was begun with schema version 1, this codemill writes version {SCHEMA_VERSION}; "
-        "finish it with the codemill that began it, or choose another --output\n"
+        f"{output} was started with schema version 1, this codemill writes version {SCHEMA_VERSION}; "
+        "finish it with the codemill that started it, or choose another --output\n"
     )
 
 
-def test_an_output_that_an_older_schema_version_began_is_refused_with_both_versions(
+def test_an_output_that_an_older_schema_version_started_is_refused_with_both_versions(
     corpus, output, inline, capfd, monkeypatch
 ):
     plan_only(corpus, output, monkeypatch)
@@ -191,7 +191,7 @@ def test_a_complete_output_of_an_older_schema_version_is_complete(corpus, output
     as_schema_version(output, "1")
     capfd.readouterr()
     assert run(corpus, output) == 0
-    assert "is complete since" in one_line(capfd)
+    assert "has been complete since" in one_line(capfd)
     assert run(corpus, output, "--mark", "x") == 2
     assert "--mark was , is now x" in one_line(capfd)
 
@@ -218,24 +218,23 @@ def test_the_output_of_another_job_is_refused(corpus, output, inline, capfd):
     assert "is the output of `codemill docstrings`" in one_line(capfd)
 
 
-def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(corpus, output, inline, capfd):
+def test_a_folder_with_other_files_is_refused_and_left_alone(corpus, output, inline, capfd):
     output.mkdir()
     for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
         (output / name).write_text("mine")
     assert run(corpus, output) == 2
-    assert "is not empty and no output of codemill: it holds a.txt, b.txt, c.txt, ...; choose another" in one_line(
-        capfd
-    )
+    said = one_line(capfd)
+    assert "is not empty and not an output of codemill: it contains a.txt, b.txt, c.txt, ...; choose another" in said
     assert len(list(output.iterdir())) == 4
 
 
 def test_an_output_that_is_a_file_is_refused(corpus, output, inline, capfd):
     output.write_text("mine")
     assert run(corpus, output) == 2
-    assert "is a file; name a folder" in one_line(capfd)
+    assert "is a file; pass a folder" in one_line(capfd)
 
 
-def test_a_second_driver_is_told_who_holds_the_output(corpus, output, inline, capfd):
+def test_a_second_driver_reports_who_holds_the_output(corpus, output, inline, capfd):
     with acquire(JobFolder(str(output / "_job"))):
         assert run(corpus, output) == 2
     assert f"is being written by process {os.getpid()}" in one_line(capfd)
@@ -254,10 +253,10 @@ def test_a_plan_that_was_tampered_with_is_refused(corpus, output, inline, capfd)
     (output / "_job" / "plan.parquet").write_bytes(b"something else")
     capfd.readouterr()
     assert run(corpus, output) == 2
-    assert "is not the plan that this job was begun with" in one_line(capfd)
+    assert "is not the plan that this job was started with" in one_line(capfd)
 
 
-def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_goes_on(corpus, output, monkeypatch, capfd):
+def test_a_full_disk_in_a_merge_is_one_line_and_the_same_command_resumes(corpus, output, monkeypatch, capfd):
     monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)  # the merge is Beam's
     monkeypatch.setenv("CODEMILL_FAILPOINT", "finalize.inside_shard=enospc")
     assert run(corpus, output) == 2
@@ -300,14 +299,14 @@ def test_a_disk_that_fills_up_is_one_line_and_with_more_space_the_same_command_e
 # --- resume ----------------------------------------------------------------------------------------
 
 
-def test_a_resumed_job_works_on_the_plan_that_stands_even_if_the_glob_has_grown(corpus, output, inline, monkeypatch):
+def test_a_resumed_job_works_on_the_existing_plan_even_if_the_glob_has_grown(corpus, output, inline, monkeypatch):
     plan_only(corpus.parent, output, monkeypatch)
     uppercase.write_corpus(corpus.parent / "later.parquet", 50)
     assert run(corpus.parent, output) == 0
     assert uppercase.summary(output)["rows"]["planned"] == 35
 
 
-def test_a_note_tells_when_a_package_has_changed_since_the_job_began(corpus, output, inline, capfd):
+def test_a_note_reports_a_package_that_has_changed_since_the_job_started(corpus, output, inline, capfd):
     assert run(corpus, output) == 0
     (output / "COMPLETED").unlink()
     path = output / "_job" / "job.json"
@@ -342,7 +341,7 @@ def test_a_dry_run_counts_the_plan_measures_a_sample_and_writes_nothing(corpus, 
     assert run(corpus.parent, output, "--dry_run") == 3
     said = capfd.readouterr().out
     assert "files    2 (1 good, 1 bad)" in said
-    assert "zero.parquet: zero_bytes: the file has no bytes" in said
+    assert "zero.parquet: zero_bytes: the file is empty" in said
     assert "rows     35" in said
     # 15 of the 35 rows are measured and have 26 targets; 26 / 15 * 35 = 60.7, and there are 60.
     assert "sample   15 rows" in said and "prompts  about 61" in said
@@ -412,15 +411,15 @@ def test_an_interrupt_in_mid_unit_ends_driver_and_worker_at_once_with_one_line_a
         os.killpg(driver.pid, signal.SIGINT)
     out, said = driver.communicate(timeout=30)
     assert driver.returncode in (130, -signal.SIGINT), said
-    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith("interrupted; committed work is kept; run the same command to resume")
     assert "Traceback" not in said and not out
     with pytest.raises(ProcessLookupError):
         os.kill(beat.pid, 0)
     done = subprocess.run([*words, "--pause_s", "0"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "rows: 35 = 30 kept + 5 rejected + 0 in failed units" in done.stdout
-    assert "taking over" not in done.stderr, "the lock was let go"
-    assert journal.read_deaths(JobFolder(str(output / "_job"))) == [], "nobody is blamed"
+    assert "taking over" not in done.stderr, "the lock was released"
+    assert journal.read_deaths(JobFolder(str(output / "_job"))) == [], "there are no suspects"
 
 
 MERGE_FOR_LONG = """
@@ -453,7 +452,7 @@ def test_an_interrupt_in_mid_merge_is_one_line_too(corpus, output, inline):
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
-    assert said.splitlines()[-1].endswith("interrupted; what is committed is kept: run the same command to resume")
+    assert said.splitlines()[-1].endswith("interrupted; committed work is kept; run the same command to resume")
     assert "Traceback" not in said
     assert run(corpus, output) == 0
     assert len(uppercase.dataset(output)["data"]) == 30

@@ -1,4 +1,4 @@
-"""What a dry run says beyond the plan: the sample's rates, and the floors of a job that generates."""
+"""The output of a dry run in addition to the plan: the sample's rates, and the floors of a generation job."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def options_of(job: str, **given: object) -> GeneratingOptions:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_every_job_that_generates_tells_the_floors_of_its_plan_with_the_samples_tokens(job):
+def test_every_generation_job_reports_the_floors_of_its_plan_with_the_samples_tokens(job):
     options = options_of(job)
     assert isinstance(options, GeneratingOptions)
     said = "\n".join(floor_lines(options, UNITS, SAMPLE))
     assert "rows     10,000" in said
-    assert "prompts  20,000: 2.00 a row, measured on 24 rows" in said
-    assert "in       24,000,000 tokens: 1,200 a prompt, measured on 24 rows" in said
+    assert "prompts  20,000: 2.00 per row, measured on 24 rows" in said
+    assert "in       24,000,000 tokens: 1,200 per prompt, measured on 24 rows" in said
     for device in ("TPU v5e", "TPU v6e", "TPU v5p", "H100 SXM", "32-core CPU"):
         assert device in said
-    assert "no program is faster, and this isn't one" in " ".join(said.split())
+    assert "roofline limit at published peak rates; no program can be faster" in " ".join(said.split())
 
 
 def test_weights_and_prompts_in_8_bits_count_as_such():
     said = "\n".join(floor_lines(options_of("infill", weights="int8", prompt_cache="int8"), UNITS, SAMPLE))
-    assert "int8 weights 2.33 GiB, int8 cache 9.0 KiB a token" in said
+    assert "int8 weights 2.33 GiB, int8 cache 9.0 KiB per token" in said
 
 
 def test_a_model_that_fits_nowhere_is_one_line():

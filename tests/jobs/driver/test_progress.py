@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.driver import progress
-from jobs.driver.progress import Snapshot, Watcher, figures, follow_job
+from jobs.driver.progress import Snapshot, Watcher, follow_job, metrics
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.storage.folders import JobFolder
@@ -19,7 +19,7 @@ from jobs.terminal.display import clock, count_line, fit
 
 
 class Job:
-    """A job's folder whose workers write what the test says, at times the test sets."""
+    """A job's folder whose workers write what the test specifies, at times that it sets."""
 
     def __init__(self, job_dir: Path):
         self.job_dir = job_dir
@@ -106,7 +106,7 @@ def test_rates_are_over_the_last_minutes_only(job):
     assert snapshot.tokens_per_s == pytest.approx(100 / 15)
 
 
-def test_a_silent_worker_counts_no_more_among_the_slots(job):
+def test_a_silent_worker_no_longer_counts_in_the_slot_occupancy(job):
     watcher = job.watcher()
     job.beat("dead", tokens_out=1, slot_occupancy=0.1)
     job.time += 60
@@ -119,7 +119,7 @@ def test_a_heartbeat_of_a_work_without_engine_is_fine(job):
     assert job.watcher().poll().slot_occupancy is None
 
 
-def test_all_figures_stand_in_the_line():
+def test_all_metrics_are_in_the_line():
     snapshot = Snapshot(
         units_done=41,
         units_total=117,
@@ -131,7 +131,7 @@ def test_all_figures_stand_in_the_line():
         slot_occupancy=0.93,
         eta_s=451,
     )
-    assert figures(snapshot) == [
+    assert metrics(snapshot) == [
         "41/117 units",
         "1 FAILED",
         "ETA 07:31",
@@ -143,7 +143,7 @@ def test_all_figures_stand_in_the_line():
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.integers(1, 200))
-def test_a_line_never_exceeds_the_width_and_keeps_the_first_figures(words, width):
+def test_a_line_never_exceeds_the_width_and_keeps_the_first_metrics(words, width):
     line = fit(words, width)
     assert len(line) <= width
     assert line == words[0][:width] or any(line == " · ".join(words[:count]) for count in range(1, len(words) + 1))
@@ -153,7 +153,7 @@ def test_a_clock_counts_beyond_a_day():
     assert clock(100 * 3600 + 61) == "100:01:01"
 
 
-# --- showing it --------------------------------------------------------------------------------------
+# --- display -----------------------------------------------------------------------------------------
 
 
 class Terminal(io.StringIO):
@@ -178,7 +178,7 @@ def test_plain_lines_come_now_and_then(monkeypatch):
     assert stream.getvalue() == "[00:31] two\n[00:50] three\n"
 
 
-def test_a_terminal_gets_a_bar_with_the_figures(job, monkeypatch):
+def test_a_terminal_gets_a_bar_with_the_metrics(job, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     job.commit("000000-a", 20)
@@ -197,10 +197,10 @@ def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
 
-def test_a_slow_engine_isnt_told_from_a_dead_one_by_rounding():
+def test_rounding_does_not_make_a_slow_engine_look_dead():
     at = {"units_done": 0, "units_total": 1, "rows_done": 0, "rows_total": 1}
-    assert "0.4 tokens/s" in figures(Snapshot(**at, tokens_per_s=0.41))
-    assert "1,204 tokens/s" in figures(Snapshot(**at, tokens_per_s=1204.4))
+    assert "0.4 tokens/s" in metrics(Snapshot(**at, tokens_per_s=0.41))
+    assert "1,204 tokens/s" in metrics(Snapshot(**at, tokens_per_s=1204.4))
 
 
 def test_a_poll_that_fails_in_whatever_way_fails_no_job(job, monkeypatch):

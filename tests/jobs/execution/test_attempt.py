@@ -1,4 +1,4 @@
-"""What becomes of one unit, whatever goes wrong in it."""
+"""The outcome of one unit, whatever goes wrong in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reasons(job_dir: JobFolder) -> list[tuple]:
     return [(row, stage, reason) for _, _, row, stage, reason, _ in toy.outcome(job_dir)[1]]
 
 
-def test_only_the_rows_that_raise_are_rejected_and_nothing_of_them_is_told(tmp_path):
+def test_only_the_rows_that_raise_are_rejected_and_their_text_is_not_recorded(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "raise top secret", "b", "c", "refuse", "d", "reject"]])
     (record,) = toy.run_here(job_dir)
     assert reasons(job_dir) == [(1, "run", "stage_error"), (4, "run", "toy_refused"), (6, "toy", "toy_rejected")]
@@ -52,9 +52,9 @@ def test_whichever_rows_raise_every_row_ends_in_one_state(tmp_path_factory, cont
     assert record.counts["rows_in"] == len(contents)
 
 
-def test_when_row_after_row_raises_the_work_is_to_blame_and_nothing_is_committed(tmp_path):
+def test_when_row_after_row_raises_the_job_stops_and_nothing_is_committed(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["raise x"] * (attempt.MAX_FAULTS_IN_A_ROW + 1)])
-    with pytest.raises(WorkBroken, match="100 rows in a row raised, the last one ValueError"):
+    with pytest.raises(WorkBroken, match="100 consecutive rows raised, the last one ValueError"):
         toy.run_here(job_dir)
     assert commits.list_commits(job_dir) == set()
 
@@ -68,7 +68,7 @@ def test_a_row_that_comes_out_ends_the_streak():
         streak.add(ValueError())
 
 
-def test_a_work_that_says_it_is_broken_blames_no_row_and_nothing_is_committed(tmp_path, monkeypatch):
+def test_a_work_that_says_it_is_broken_rejects_no_row_and_nothing_is_committed(tmp_path, monkeypatch):
     def broken(work, unit, table, rows):
         raise WorkBroken("the engine is dead")
 
@@ -121,7 +121,7 @@ def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(g
     monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
     monkeypatch.setattr(attempt, "read_piece", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
-    with pytest.raises(ConfigError, match="run the same command again when the storage answers"):
+    with pytest.raises(ConfigError, match="run the same command again when the storage is available"):
         toy.run_here(job_dir)
     assert commits.list_commits(job_dir) == set()
 
@@ -152,7 +152,7 @@ def alone(unit_id: str, begin: int, end: int, phase: journal.Phase = "rows") -> 
     return journal.Start(unit_id=unit_id, attempt_id="x", begin=begin, end=end, phase=phase, alone=True)
 
 
-def test_the_row_that_killed_is_rejected_without_being_run_and_the_others_come_out(tmp_path):
+def test_the_row_that_crashed_is_rejected_without_being_run_and_the_others_come_out(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "kill", "b", "c"]])
     for begin, end in ((0, 4), (0, 4), (0, 2), (1, 2)):
         record_death(job_dir, alone("000000-toy", begin, end))
@@ -162,7 +162,7 @@ def test_the_row_that_killed_is_rejected_without_being_run_and_the_others_come_o
     assert record.attempts == 5
 
 
-def test_the_smallest_pieces_run_first_since_they_are_what_may_kill(tmp_path):
+def test_the_smallest_pieces_run_first_since_they_may_crash(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "b", "c", "d"]])
     for begin, end in ((0, 4), (0, 4), (2, 4)):
         record_death(job_dir, alone("000000-toy", begin, end))
@@ -172,7 +172,7 @@ def test_the_smallest_pieces_run_first_since_they_are_what_may_kill(tmp_path):
     assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 1, 2, 3]
 
 
-def test_a_unit_that_killed_while_it_was_read_fails_without_being_read(tmp_path, monkeypatch):
+def test_a_unit_that_crashed_its_worker_while_it_was_read_fails_without_being_read(tmp_path, monkeypatch):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
     for _ in range(journal.ALONE_DEATHS):
         record_death(job_dir, alone("000000-toy", 0, 0, "read"))
@@ -182,7 +182,7 @@ def test_a_unit_that_killed_while_it_was_read_fails_without_being_read(tmp_path,
 
 
 def test_a_death_inside_a_range_that_raises_as_a_whole_is_still_narrowed_down(tmp_path):
-    """The whole raises, its first half kills: the half has to be cut although the whole never died."""
+    """The full range raises, its first half crashes: the half must be split although the full range never died."""
     job_dir = toy.make_job(str(tmp_path), [["kill", "a", "raise x", "b"]])
     record_death(job_dir, alone("000000-toy", 0, 2))
     suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
@@ -207,7 +207,7 @@ def test_a_journal_that_cant_be_written_is_not_the_rows_fault(tmp_path, monkeypa
     assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0, 1]
 
 
-def test_no_mark_stays_behind_after_a_run(tmp_path):
+def test_no_start_record_stays_behind_after_a_run(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "raise x"], ["b"]])
     toy.run_here(job_dir)
     opened = job_dir.join("journal", "open")
@@ -257,8 +257,8 @@ def test_a_unit_that_decodes_to_more_than_its_share_is_worked_on_in_pieces(tmp_p
     st.sets(st.integers(0, 150), max_size=3),
 )
 @settings(max_examples=10, deadline=None)
-def test_in_pieces_too_killers_are_narrowed_down_and_every_row_ends_in_one_state(tmp_path_factory, contents, killers):
-    killers = {row for row in killers if row < len(contents)}
+def test_in_pieces_too_crashes_are_narrowed_down_and_every_row_ends_in_one_state(tmp_path_factory, contents, crashing):
+    crashing = {row for row in crashing if row < len(contents)}
     job_dir = toy.make_job(str(tmp_path_factory.mktemp("job")), [contents])
     (unit,) = read_plan(job_dir)
     run = toy.ToyWork.run
@@ -267,13 +267,13 @@ def test_in_pieces_too_killers_are_narrowed_down_and_every_row_ends_in_one_state
         pass
 
     def mortal(self, unit, table, rows):
-        if killers & set(rows):
+        if crashing & set(rows):
             raise Killed
         return run(self, unit, table, rows)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toy.ToyWork, "run", mortal)
-        patch.setattr(storage, "remove", lambda path: None)  # as in a death, marks stay
+        patch.setattr(storage, "remove", lambda path: None)  # as in a death, start records stay
         for _ in range(100):
             runner = runner_of(job_dir, max_bytes=1)
             try:
@@ -281,18 +281,18 @@ def test_in_pieces_too_killers_are_narrowed_down_and_every_row_ends_in_one_state
                 break
             except Killed:
                 session = runner.journal._folder.rpartition("/")[2]
-                last = max(journal.open_starts(job_dir, session), key=lambda mark: started_last(job_dir, session, mark))
+                last = max(journal.open_starts(job_dir, session), key=lambda one: started_last(job_dir, session, one))
                 record_death(job_dir, dataclasses.replace(last, alone=True))
     kept, rejected = toy.outcome(job_dir)
     assert [row for _, row, _, _ in kept] == [
-        row for row, content in enumerate(contents) if content == "a" and row not in killers
+        row for row, content in enumerate(contents) if content == "a" and row not in crashing
     ]
-    assert {row for _, _, row, _, reason, _ in rejected if reason == "crashed_worker"} == killers
+    assert {row for _, _, row, _, reason, _ in rejected if reason == "crashed_worker"} == crashing
     assert len(kept) + len(rejected) == len(contents)
 
 
-def started_last(job_dir: JobFolder, session: str, mark: journal.Start) -> int:
-    return os.stat(job_dir.join("journal", "open", session, mark.to_name())).st_mtime_ns
+def started_last(job_dir: JobFolder, session: str, start: journal.Start) -> int:
+    return os.stat(job_dir.join("journal", "open", session, start.to_name())).st_mtime_ns
 
 
 def test_of_a_unit_of_several_row_groups_only_the_damaged_ones_are_lost(tmp_path):
@@ -326,33 +326,33 @@ def spoil(uri: str, row_group: int) -> None:
         file.write(b"\xff" * column.total_compressed_size)
 
 
-# --- rows that stand still --------------------------------------------------------------------------
+# --- rows that hang ---------------------------------------------------------------------------------
 
 
-def record_standstill(job_dir: JobFolder, *starts: journal.Start) -> None:
+def record_hang(job_dir: JobFolder, *starts: journal.Start) -> None:
     session = journal.new_session(supervised=True)
     for start in starts:
         storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
-    journal.record_death(job_dir, session, "no progress for 5 s", stood_still=True)
+    journal.record_death(job_dir, session, "no progress for 5 s", hung=True)
 
 
-def test_a_unit_that_stood_still_runs_row_by_row_and_the_row_that_stands_still_again_is_rejected(tmp_path):
+def test_a_hung_unit_runs_row_by_row_and_the_row_that_hangs_again_is_rejected(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "hang", "b"], ["c"]])
     log = tmp_path / "log"
-    record_standstill(job_dir, dataclasses.replace(alone("000000-toy", 0, 3), alone=False))
+    record_hang(job_dir, dataclasses.replace(alone("000000-toy", 0, 3), alone=False))
     suspect = journal.diagnose(journal.read_deaths(job_dir))["000000-toy"]
     assert suspect.pieces(0, 3) == [(0, 1, False), (1, 2, False), (2, 3, False)]
-    record_standstill(job_dir, alone("000000-toy", 1, 2))
-    toy.run_here(job_dir, log=str(log))  # this very process would stand still
+    record_hang(job_dir, alone("000000-toy", 1, 2))
+    toy.run_here(job_dir, log=str(log))  # this very process would hang
     assert [row[2:5] for row in toy.outcome(job_dir)[1]] == [(1, "run", "timeout")]
     assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == ["a", "b", "c"]
     assert "000000-toy:1" not in log.read_text().split()
 
 
-def test_a_unit_whose_reading_stands_still_twice_fails_with_that_reason(tmp_path):
+def test_a_unit_whose_reading_hangs_twice_fails_with_that_reason(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     for _ in range(journal.ALONE_DEATHS):
-        record_standstill(job_dir, alone("000000-toy", 0, 0, "read"))
+        record_hang(job_dir, alone("000000-toy", 0, 0, "read"))
     (record,) = toy.run_here(job_dir)
     assert (record.status, record.reason) == ("failed", "timeout")
 
@@ -360,7 +360,7 @@ def test_a_unit_whose_reading_stands_still_twice_fails_with_that_reason(tmp_path
 def test_what_is_forgiven_is_tried_as_if_nothing_had_happened(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
     for _ in range(journal.ALONE_DEATHS):
-        record_standstill(job_dir, alone("000000-toy", 0, 0, "read"))
+        record_hang(job_dir, alone("000000-toy", 0, 0, "read"))
         record_death(job_dir, alone("000001-toy", 0, 0, "read"))
     journal.forgive(job_dir, {"000000-toy"})
     first, second = toy.run_here(job_dir)

@@ -24,7 +24,7 @@ from tests.jobs import toy
 
 @pytest.fixture(autouse=True)
 def a_new_process():
-    """Each test is a worker process of its own."""
+    """Each test is a separate worker process."""
     yield
     worker.close_shared()
 
@@ -42,7 +42,7 @@ def spec_for(job_dir: JobFolder, **changes) -> RunSpec:
 
 
 class MeetingWork(toy.ToyWork):
-    """Units wait for each other: they come out only if so many are in flight at once."""
+    """Units wait for each other: they end only if `parties` of them are in flight concurrently."""
 
     def __init__(self, parties: int):
         super().__init__({})
@@ -124,7 +124,7 @@ def test_an_error_that_ends_the_job_comes_out_of_the_pipeline_as_itself(tmp_path
     assert len(commits.list_commits(job_dir)) == 1
 
 
-def test_after_the_disk_was_full_no_further_unit_is_begun(tmp_path, monkeypatch):
+def test_after_the_disk_was_full_no_further_unit_is_started(tmp_path, monkeypatch):
     job_dir = toy.make_job(str(tmp_path), [["a"]] * 20)
     log = tmp_path / "log"
 
@@ -138,7 +138,7 @@ def test_after_the_disk_was_full_no_further_unit_is_begun(tmp_path, monkeypatch)
 
 
 class WeighingWork(toy.ToyWork):
-    """Weighs what all units in flight have in hand together."""
+    """Measures the total bytes of all units in flight."""
 
     def __init__(self):
         super().__init__({})
@@ -157,8 +157,8 @@ class WeighingWork(toy.ToyWork):
                 self.bytes -= table.nbytes
 
 
-def test_the_bound_on_bytes_in_flight_holds_where_footers_tell_a_hundredth_of_them(tmp_path):
-    """Three megabytes of text a unit, which a dictionary made ten kilobytes; the bound is two for three units."""
+def test_the_bound_on_bytes_in_flight_holds_if_footers_state_a_hundredth_of_them(tmp_path):
+    """Three megabytes of text per unit, encoded in ten kilobytes; the bound is two megabytes for three units."""
     job_dir = toy.make_job(str(tmp_path), [[f"{group}" * 10_000] * 300 for group in range(6)])
     units = list(read_plan(job_dir))
     assert all(unit.num_bytes <= 30_000 for unit in units)
@@ -177,7 +177,7 @@ def test_a_worker_says_what_it_is_doing(tmp_path):
     assert beat.figures == {"tokens_out": 7.0}
 
 
-def test_without_a_supervisor_each_process_is_a_session_of_its_own(tmp_path):
+def test_without_a_supervisor_each_process_is_a_separate_session(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     run_pipeline(spec_for(job_dir, session=None), toy.ToyWork({}), ["--runner=FnApiRunner"])
     (beat,) = heartbeat.read_heartbeats(job_dir)

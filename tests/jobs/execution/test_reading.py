@@ -225,7 +225,7 @@ def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
 # --- several row groups in one unit, and pieces ----------------------------------------------------
 
 
-def test_a_unit_of_several_row_groups_is_read_across_them_and_knows_where_its_rows_stand(tmp_path):
+def test_a_unit_of_several_row_groups_is_read_across_them_with_the_place_of_each_row(tmp_path):
     path = tmp_path / "tiny.parquet"
     pq.write_table(pa.table({"content": [f"row {n}" for n in range(10)], "stars": range(10)}), path, row_group_size=3)
     unit = dataclasses.replace(unit_of(path, 1, 1, 5), group_rows=(3, 3))
@@ -264,7 +264,7 @@ def test_a_file_with_none_of_the_columns_still_has_its_rows(tmp_path):
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=25, deadline=None)
-def test_however_units_and_pieces_are_cut_each_row_is_read_once_and_knows_its_place(
+def test_however_units_and_pieces_are_cut_each_row_is_read_once_with_its_place(
     tmp_path_factory, groups, unit_rows, max_bytes, rng
 ):
     path = tmp_path_factory.mktemp("in") / "a.parquet"

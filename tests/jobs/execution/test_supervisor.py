@@ -20,7 +20,7 @@ from tests.jobs import toy
 
 
 def test_a_row_that_kills_its_worker_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
-    # The two units are in flight together: one kills, the other must not be blamed.
+    # The two units are in flight together: one crashes the worker, the other must be kept.
     job_dir = toy.make_job(str(tmp_path), [["a", "kill me"], ["sleep", "b"]])
     toy.run_supervised(job_dir)
     kept, rejected = toy.outcome(job_dir)
@@ -37,13 +37,13 @@ def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, ca
     kept, rejected = toy.outcome(job_dir)
     assert [content for _, _, content, _ in kept] == ["a", "b", "c", "d"]
     assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "timeout")]
-    assert "the worker died (nothing went on for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
-    assert all(death.stood_still for death in journal.read_deaths(job_dir))
+    assert "the worker died (no progress for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
+    assert all(death.hung for death in journal.read_deaths(job_dir))
 
 
 def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
-    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before it could begin a unit"):
+    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before starting any unit"):
         toy.run_supervised(job_dir, options={"die_on_open": True})
 
 
@@ -56,7 +56,7 @@ def test_what_the_work_refuses_is_the_users_one_line(tmp_path):
 
 def test_weights_that_changed_while_the_job_ran_stop_it(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
-    with pytest.raises(ConfigError, match=r"weights changed while the job ran \(SHA-256 was old, is now new\)"):
+    with pytest.raises(ConfigError, match=r"weights changed during the job \(SHA-256 was old, is now new\)"):
         toy.run_supervised(job_dir, options={"weights": "new"}, checkpoint_sha256="old")
     assert commits.list_commits(job_dir) == set()
 
@@ -69,7 +69,7 @@ def test_a_bug_is_no_death_and_its_traceback_is_shown(tmp_path, capsys):
     assert journal.read_deaths(job_dir) == []
 
 
-def test_a_worker_killed_inside_a_commit_is_replaced_and_blames_no_row(tmp_path, monkeypatch):
+def test_a_worker_killed_inside_a_commit_is_replaced_and_no_row_is_rejected_for_it(tmp_path, monkeypatch):
     job_dir = toy.make_job(str(tmp_path), [["a", "reject"], ["b"], ["c"]])
     monkeypatch.setenv(failpoints.VARIABLE, f"{commits.AFTER_ATTEMPT}:2=kill")
     toy.run_supervised(job_dir)
@@ -111,7 +111,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_resumes(gcs_root, tmp_path):
+def test_a_whole_job_killed_under_gcs_ends_its_worker_leaves_no_suspects_and_resumes(gcs_root, tmp_path):
     groups = [["a"], ["b", "reject"], *[["sleep", str(number)] for number in range(6)]]
     job_dir = toy.make_job(gcs_root, groups)
     expected = toy.make_job(str(tmp_path), groups)
@@ -134,7 +134,7 @@ def test_a_whole_job_killed_under_gcs_takes_its_worker_along_blames_nobody_and_r
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_workers_killed_at_random_moments_are_replaced_and_no_row_is_blamed(tmp_path):
+def test_workers_killed_at_random_moments_are_replaced_and_no_row_is_rejected_for_it(tmp_path):
     groups = [[f"{group} {row}" if row % 5 else "sleep a little" for row in range(10)] for group in range(60)]
     job_dir, expected = (toy.make_job(str(tmp_path / name), groups) for name in ("killed", "undisturbed"))
     program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 0.05})]

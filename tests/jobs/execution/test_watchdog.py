@@ -1,4 +1,4 @@
-"""What counts as standing still, on a clock of the test's own."""
+"""What counts as a hang, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ def beat(job_dir: JobFolder, done: int, **figures: float) -> None:
 
 
 def test_a_worker_with_nothing_in_flight_may_take_its_time(job_dir, watchdog):
-    assert not any(watchdog.stands_still(now) for now in (0, 100, 10_000))
+    assert not any(watchdog.is_hung(now) for now in (0, 100, 10_000))
     begin(job_dir, START)
-    assert not watchdog.stands_still(10_050)
-    assert watchdog.stands_still(10_111)
+    assert not watchdog.is_hung(10_050)
+    assert watchdog.is_hung(10_111)
 
 
-def test_one_start_that_neither_ends_nor_goes_on_is_a_standstill(job_dir, watchdog):
+def test_one_start_that_neither_ends_nor_makes_progress_is_a_hang(job_dir, watchdog):
     begin(job_dir, START)
-    assert [watchdog.stands_still(now) for now in (0, 30, 60, 61)] == [False, False, False, True]
+    assert [watchdog.is_hung(now) for now in (0, 30, 60, 61)] == [False, False, False, True]
 
 
 def test_a_worker_without_a_heartbeat_is_watched_all_the_same(job_dir, watchdog):
-    """A row that never lets go of the interpreter's lock keeps the heartbeat from being written."""
+    """A row that never releases the interpreter's lock keeps the heartbeat from being written."""
     begin(job_dir, START)
     beat(job_dir, 0, tokens_out=5)
-    assert [watchdog.stands_still(now) for now in (0, 61)] == [False, True]
+    assert [watchdog.is_hung(now) for now in (0, 61)] == [False, True]
 
 
 @pytest.mark.parametrize("step", ["a start begins", "a start ends", "a unit is done", "a token comes out"])
-def test_whatever_goes_on_begins_the_time_anew(job_dir, watchdog, step):
+def test_any_progress_restarts_the_time(job_dir, watchdog, step):
     begin(job_dir, START)
     begin(job_dir, dataclasses.replace(START, begin=8, end=9))
     beat(job_dir, 3, tokens_out=5)
-    assert not watchdog.stands_still(0)
+    assert not watchdog.is_hung(0)
     match step:
         case "a start begins":
             begin(job_dir, dataclasses.replace(START, unit_id="000002-cd"))
@@ -69,12 +69,12 @@ def test_whatever_goes_on_begins_the_time_anew(job_dir, watchdog, step):
             beat(job_dir, 4, tokens_out=5)
         case "a token comes out":
             beat(job_dir, 3, tokens_out=6)
-    assert [watchdog.stands_still(now) for now in (59, 118, 120)] == [False, False, True]
+    assert [watchdog.is_hung(now) for now in (59, 118, 120)] == [False, False, True]
 
 
 def test_the_time_since_the_last_beat_alone_is_no_progress(job_dir, watchdog):
     begin(job_dir, START)
     beat(job_dir, 3, tokens_out=5, tokens_out_per_s=9.0)
-    assert not watchdog.stands_still(0)
+    assert not watchdog.is_hung(0)
     beat(job_dir, 3, tokens_out=5, tokens_out_per_s=2.0)
-    assert watchdog.stands_still(61)
+    assert watchdog.is_hung(61)

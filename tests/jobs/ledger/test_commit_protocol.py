@@ -1,13 +1,13 @@
-"""The commit protocol against a storage that forgets answers, and writers that double, die and come back.
+"""The commit protocol against a storage that loses responses, and writers that repeat, die and resume.
 
-Each attempt runs the real `commit_unit` in a thread of its own, and hypothesis decides at every storage operation
-which attempt goes next and what happens to it:
+Each attempt runs the real `commit_unit` in a separate thread, and hypothesis decides at every storage operation which
+attempt proceeds next and what happens to it:
 
-    ok      the operation works                   echo    it works, and says "exists" (the client asked twice)
-    fail    it doesn't, and says so               lost    it works, and its answer gets lost
+    ok      the operation works                   echo    it works, and reports "exists" (the client sent it twice)
+    fail    it fails and raises                   lost    it works, and its response is lost
     crash   the writer dies before it             crash_after   the writer dies right after it
 
-Every attempt's rows carry the attempt's name, so a mix of two attempts can't pass for either.
+Every attempt's rows contain the attempt's name, so a mix of two attempts can't pass for either.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FAULTS = ["ok", "ok", "ok", "ok", "fail", "lost", "echo", "crash", "crash_after"
 
 
 class Crash(BaseException):
-    """The writer's process is gone: no handler of its own may run as if nothing had been."""
+    """The writer's process is gone: none of its handlers may run as if nothing had happened."""
 
 
 class Attempt:
-    """One writer in a thread, which stands still at each storage operation until `step` lets it go on."""
+    """One writer in a thread, which waits at each storage operation until `step` lets it proceed."""
 
     def __init__(self, objects: dict[str, bytes], unit: Unit, attempt_id: str):
         self.unit = unit
@@ -59,7 +59,7 @@ class Attempt:
         self._at_rest.acquire()
 
     def step(self, fault: str) -> None:
-        """Lets it do one storage operation, with what is to happen to it."""
+        """Lets it do one storage operation, with the given fault."""
         self._fault = fault
         self._go.release()
         assert self._at_rest.acquire(timeout=30), "the writer is stuck"
@@ -77,7 +77,7 @@ class Attempt:
             self._at_rest.release()
 
     def _operation(self, effect):
-        """One operation: waits for its turn, then does what the fault says."""
+        """One operation: waits for its turn, then applies the fault."""
         self._at_rest.release()
         self._go.acquire()
         fault = self._fault
@@ -92,7 +92,7 @@ class Attempt:
             raise OSError("the answer got lost")
         return False if fault == "echo" and answer is True else answer
 
-    # What `commit_unit` needs of a storage.
+    # The storage functions that `commit_unit` uses.
 
     def create_if_absent(self, path: str, data: bytes) -> bool:
         def effect() -> bool:
@@ -148,7 +148,7 @@ def rows_of(data: bytes) -> list[dict]:
 
 
 class CommitProtocol(RuleBasedStateMachine):
-    """Model: the first commit seen of each unit, which must stay, whole, and be what every writer is told."""
+    """Model: the first commit of each unit, which must stay intact and be what every writer returns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,13 +167,13 @@ class CommitProtocol(RuleBasedStateMachine):
     @precondition(lambda self: len(self.running()) < 6)
     @rule(unit=st.sampled_from(UNITS))
     def begin_an_attempt(self, unit: Unit) -> None:
-        """By the same driver, a second one, a runner that repeats bundles: it is all the same."""
+        """By the same driver, a second one, or a runner that repeats bundles: there is no difference."""
         self.attempts.append(Attempt(self.objects, unit, f"attempt-{len(self.attempts):03d}"))
 
     @precondition(lambda self: self.running())
     @rule(data=st.data(), fault=st.sampled_from(FAULTS))
-    def let_an_attempt_go_on(self, data, fault: str) -> None:
-        """Long after others have won, perhaps: a zombie."""
+    def let_an_attempt_proceed(self, data, fault: str) -> None:
+        """Possibly long after others have won: a zombie."""
         data.draw(st.sampled_from(self.running())).step(fault)
 
     @precondition(lambda self: self.running())
@@ -187,7 +187,7 @@ class CommitProtocol(RuleBasedStateMachine):
     @precondition(lambda self: all(map(self.commit_of, UNITS)))
     @rule()
     def finalize(self) -> None:
-        """By whichever driver: what it reads is the same each time, and orphans may go."""
+        """By any driver: it reads the same rows each time, and orphans may be deleted."""
         named = set()
         for unit in UNITS:
             named |= {f"{JOB_DIR}/{file.path}" for file in self.commit_of(unit).files.values()}
@@ -225,13 +225,13 @@ class CommitProtocol(RuleBasedStateMachine):
                 assert said == {record.attempt_id}
 
     @invariant()
-    def whoever_got_an_answer_was_told_the_truth(self) -> None:
+    def every_attempt_that_returned_has_the_commit_that_counts(self) -> None:
         for attempt in self.attempts:
             if attempt.returned is not None:
                 assert attempt.returned == self.winners[attempt.unit.unit_id]
 
     def teardown(self) -> None:
-        """Whatever has happened, resuming finishes every unit, and no row is lost or doubled."""
+        """Whatever has happened, resuming finishes every unit, and no row is lost or duplicated."""
         for attempt in self.running():
             while not attempt.finished:
                 attempt.step("crash")
@@ -256,7 +256,7 @@ TestCommitProtocol.settings = settings(max_examples=40, stateful_step_count=40, 
 
 
 def test_the_machine_notices_a_protocol_that_overwrites():
-    """The state machine itself is held to account: with a create that replaces, it must fail."""
+    """Checks the state machine itself: with a create that replaces, it must fail."""
 
     class Overwriting(CommitProtocol):
         pass

@@ -51,7 +51,7 @@ def test_a_commit_comes_back_as_it_was_written(job_dir):
         assert pq.read_table(file) == result.kept
 
 
-def test_the_first_attempt_wins_and_the_second_is_told(job_dir):
+def test_the_first_attempt_wins_and_the_second_gets_its_record(job_dir):
     unit, result = unit_and_result(job_dir)
     first = commits.commit_unit(job_dir, unit, "a1", result, config_hash="c")
     assert commits.commit_unit(job_dir, unit, "a2", result, config_hash="c") == first
@@ -59,7 +59,7 @@ def test_the_first_attempt_wins_and_the_second_is_told(job_dir):
     assert commits.list_commits(job_dir) == {unit.unit_id}
 
 
-def test_a_create_whose_answer_was_lost_is_ones_own_success(job_dir, monkeypatch):
+def test_a_create_whose_response_was_lost_is_recognized_as_a_success(job_dir, monkeypatch):
     unit, result = unit_and_result(job_dir)
     create = storage.create_if_absent
 
@@ -71,7 +71,7 @@ def test_a_create_whose_answer_was_lost_is_ones_own_success(job_dir, monkeypatch
     assert commits.commit_unit(job_dir, unit, "a1", result, config_hash="c").attempt_id == "a1"
 
 
-def test_a_failed_unit_says_why_and_how_many_rows_it_takes_along(job_dir):
+def test_a_failed_unit_records_why_and_how_many_rows_are_missing(job_dir):
     unit = next(read_plan(job_dir))
     record = commits.commit_failed(job_dir, unit, "a1", "input_missing", "in.parquet is gone", config_hash="c")
     assert (record.status, record.reason, record.rows_in) == ("failed", "input_missing", unit.row_count)
@@ -79,7 +79,7 @@ def test_a_failed_unit_says_why_and_how_many_rows_it_takes_along(job_dir):
     assert commits.verify_commit(job_dir, record, full=True) is None
 
 
-def test_commits_are_read_in_the_order_that_one_asks_for(job_dir):
+def test_commits_are_read_in_the_requested_order(job_dir):
     toy.run_here(job_dir)
     ids = [unit.unit_id for unit in read_plan(job_dir)]
     assert [record.unit_id for record in commits.read_commits(job_dir)] == ids
@@ -90,7 +90,7 @@ def test_commits_are_read_in_the_order_that_one_asks_for(job_dir):
     "damage, cheap, full",
     [
         (lambda data: None, "is missing", "is missing"),
-        (lambda data: data[:-1], "its commit says", "its commit says"),
+        (lambda data: data[:-1], "its commit records", "its commit records"),
         (lambda data: data[:-1] + b"X", None, "differs from what was committed"),
     ],
     ids=["gone", "cut", "changed"],
@@ -112,7 +112,7 @@ def test_damage_to_a_committed_file_is_found_and_the_unit_can_run_again(job_dir,
 
 @pytest.mark.parametrize("name", COMMIT_FAILPOINTS)
 def test_a_kill_at_any_step_of_a_commit_loses_and_doubles_nothing(job_dir, undisturbed, name, monkeypatch):
-    # The second unit: one before it is whole, one after it isn't begun.
+    # The second unit: the one before it is complete, the one after it isn't started.
     nth = 3 if name == commits.INSIDE_KEPT else 2
     monkeypatch.setenv(failpoints.VARIABLE, f"{name}:{nth}=kill")
     killed = subprocess.run([sys.executable, "-m", "tests.jobs.toy", job_dir, "here", "{}"], capture_output=True)
@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_at_any_step_of_a_commit_stops_the_job_whole(job_di
     assert toy.outcome(job_dir) == undisturbed
 
 
-def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_go_on(full_disk):
+def test_a_disk_that_is_really_full_stops_the_job_and_space_lets_it_resume(full_disk):
     # Text that compresses badly, more than 256 KB of it even then.
     random_bytes = random.Random(0).randbytes
     groups = [["x" + random_bytes(24_000).hex()] for _ in range(16)]

@@ -35,20 +35,20 @@ def test_a_starts_name_says_all_of_it(a_start):
 
 
 def leave_open(job_dir: JobFolder, session: str, a_start: Start) -> None:
-    """A mark that nobody takes away, as a death leaves it."""
+    """A start record that is not removed, as after a death."""
     storage.write_bytes(job_dir.join("journal", "open", session, a_start.to_name()), b"")
 
 
 def test_only_what_was_open_at_the_death_is_in_its_record(job_dir):
     session = journal.new_session(supervised=True)
-    marks = journal.Journal(job_dir, session)
-    with marks.started(start("000001-done")):
+    writer = journal.Journal(job_dir, session)
+    with writer.started(start("000001-done")):
         pass
-    with pytest.raises(ValueError), marks.started(start("000002-raised")):
+    with pytest.raises(ValueError), writer.started(start("000002-raised")):
         raise ValueError
-    with marks.started(start("000003-open")):
+    with writer.started(start("000003-open")):
         death = journal.record_death(job_dir, session, "SIGKILL")
-    assert [mark.unit_id for mark in death.open] == ["000003-open"]
+    assert [opened.unit_id for opened in death.open] == ["000003-open"]
     assert journal.read_deaths(job_dir) == [death]
 
 
@@ -57,7 +57,7 @@ def test_a_death_is_recorded_once(job_dir):
     assert journal.record_death(job_dir, "supervised-x", "SIGSEGV") == first
 
 
-def test_what_was_open_when_the_whole_job_was_killed_blames_nobody(job_dir):
+def test_what_was_open_when_the_whole_job_was_killed_is_no_suspect(job_dir):
     leave_open(job_dir, journal.new_session(supervised=True), start())
     assert journal.record_stale_sessions(job_dir, {}, now=1e9, stale_s=600) == []
     assert journal.diagnose(journal.read_deaths(job_dir)) == {}
@@ -73,7 +73,7 @@ def test_without_a_supervisor_a_silent_worker_with_something_open_is_dead(job_di
     assert set(journal.diagnose(journal.read_deaths(job_dir))) == {"worker-silent"}
 
 
-def test_a_unit_beside_the_killer_is_suspected_and_not_blamed():
+def test_a_unit_in_flight_with_one_that_crashes_is_suspected_and_not_split():
     together = Death("s", "SIGKILL", 0.0, (start("a"), start("b")))
     alone = [Death(f"s{n}", "SIGKILL", 1.0 + n, (start("a", alone=True),)) for n in range(ALONE_DEATHS)]
     found = journal.diagnose([together, *alone])
@@ -94,21 +94,21 @@ def test_a_unit_that_dies_alone_while_it_is_read_is_unreadable_at_the_second_tim
 
 
 @given(st.integers(1, 64).flatmap(lambda rows: st.tuples(st.just(rows), st.sets(st.integers(0, rows - 1), max_size=5))))
-def test_however_many_rows_kill_exactly_those_are_found(case):
-    """Plays worker after worker, each of which dies at the first piece with a killer in it."""
-    num_rows, killers = case
+def test_however_many_rows_crash_exactly_those_are_found(case):
+    """Simulates worker after worker, each of which dies at the first piece with a crashing row in it."""
+    num_rows, crashing = case
     deaths: list[Death] = []
-    for _ in range(ALONE_DEATHS + 2 * len(killers) * 8 + 1):
+    for _ in range(ALONE_DEATHS + 2 * len(crashing) * 8 + 1):
         suspect = journal.diagnose(deaths).get("a", Suspect(0))
         pieces = suspect.pieces(0, num_rows)
         assert [begin for begin, _, _ in pieces] == [0, *(end for _, end, _ in pieces)][:-1]
         assert pieces[-1][1] == num_rows
-        fatal = [piece for piece in pieces if not piece[2] and killers & set(range(piece[0], piece[1]))]
+        fatal = [piece for piece in pieces if not piece[2] and crashing & set(range(piece[0], piece[1]))]
         if not fatal:
             break
         open_start = start("a", fatal[0][0], fatal[0][1], alone=True)
         deaths.append(Death(f"s{len(deaths)}", "SIGKILL", len(deaths), (open_start,)))
-    assert {begin for begin, _, is_killer in pieces if is_killer} == killers
+    assert {begin for begin, _, crashes in pieces if crashes} == crashing
 
 
 def test_heartbeats_say_what_each_worker_does(job_dir):
@@ -127,11 +127,11 @@ def test_heartbeats_say_what_each_worker_does(job_dir):
     assert last.at >= first.at
 
 
-def test_figures_that_fail_stop_no_heartbeat_and_no_unit(job_dir, caplog):
+def test_metrics_that_fail_stop_no_heartbeat_and_no_unit(job_dir, caplog):
     def broken():
         raise ZeroDivisionError
 
     writer = heartbeat.HeartbeatWriter(job_dir, "worker-1", lambda: (0, 0), broken)
     writer.start()
     writer.stop()
-    assert "figures failed" in caplog.text
+    assert "collecting the work's metrics failed" in caplog.text

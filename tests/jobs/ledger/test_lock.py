@@ -44,7 +44,7 @@ def test_a_released_lock_is_free_again(job_dir):
         assert second.generation == 2
 
 
-def test_a_lock_of_a_process_that_is_gone_is_taken_over_with_a_word(job_dir, caplog):
+def test_a_lock_of_a_process_that_is_gone_is_taken_over_with_a_warning(job_dir, caplog):
     dead = lock.acquire(job_dir, me=gone())
     live = lock.acquire(job_dir)
     assert live.still_held()
@@ -80,7 +80,7 @@ def test_the_driver_whose_lock_was_broken_finds_out(job_dir):
     first = lock.acquire(job_dir)
     second = lock.acquire(job_dir, break_lock=True)
     assert not first.still_held()
-    first.release()  # late, and of no consequence
+    first.release()  # late, and without effect
     assert second.still_held()
 
 
@@ -102,7 +102,7 @@ def test_of_many_drivers_that_find_a_dead_holder_one_takes_over(job_dir):
     assert held[0].still_held()
 
 
-def test_a_create_whose_answer_was_lost_is_recognised_as_ones_own(job_dir, monkeypatch):
+def test_a_create_whose_response_was_lost_is_recognized_as_a_success(job_dir, monkeypatch):
     create = storage.create_if_absent
 
     def forgetful(path: str, data: bytes) -> bool:

@@ -53,8 +53,8 @@ def test_another_schema_version_resumes_nothing_and_the_line_names_both(version)
     with pytest.raises(ConfigError) as refused:
         check_resume(job_of(version), "out", OPTIONS, "ab")
     assert str(refused.value) == (
-        f"out was begun with schema version {version}, this codemill writes version {SCHEMA_VERSION}; "
-        "finish it with the codemill that began it, or choose another --output"
+        f"out was started with schema version {version}, this codemill writes version {SCHEMA_VERSION}; "
+        "finish it with the codemill that started it, or choose another --output"
     )
 
 
@@ -64,7 +64,7 @@ def test_what_is_finished_may_be_of_any_schema_version_but_not_of_other_options(
         check_resume(job_of("1", mark="x"), "out", OPTIONS, "ab", is_finished=True)
 
 
-def test_the_version_in_a_shards_metadata_is_the_one_that_the_job_was_begun_with():
+def test_the_version_in_a_shards_metadata_is_the_one_that_the_job_was_started_with():
     job = job_of("1")
     assert job.final_schema.metadata[b"schema_version"] == b"1"
     assert dataclasses.replace(job, schema_version=SCHEMA_VERSION).final_schema.metadata != job.final_schema.metadata

@@ -91,7 +91,7 @@ def test_links_give_no_file_twice(tmp_path):
 def test_a_name_that_is_no_utf8_is_refused_in_printable_form(tmp_path):
     write(tmp_path / "a.parquet")
     os.rename(tmp_path / "a.parquet", os.fsencode(tmp_path) + b"/\xff.parquet")
-    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is no UTF-8; rename the file"):
+    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is not valid UTF-8; rename the file"):
         expand([str(tmp_path)])
 
 
@@ -118,12 +118,12 @@ def output_of_a_job(folder: Path) -> Path:
     return folder
 
 
-def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_left_out(tmp_path):
+def test_a_glob_over_an_output_takes_its_data_and_a_line_says_what_it_skipped(tmp_path):
     output_of_a_job(tmp_path / "corpus")
     said: list[str] = []
     assert names(expand([f"{tmp_path}/corpus/**"], said.append)) == ["train-00000-of-00001.parquet"]
     (line,) = said
-    assert f"left out 7 files of {tmp_path}/corpus besides its data/: COMPLETED, README.md, _job/job.json, ..." in line
+    assert f"skipped 7 files of {tmp_path}/corpus outside its data/: COMPLETED, README.md, _job/job.json, ..." in line
 
 
 @pytest.mark.parametrize("pattern", ["", "/**", "/**/*.parquet", "/*/rejected/*", "/*/*/*.parquet"])
@@ -133,7 +133,7 @@ def test_no_wildcard_and_no_folder_takes_rejected_rows_for_input(tmp_path, patte
     said: list[str] = []
     found = names(expand([f"{tmp_path}{pattern}"], said.append))
     assert "mine.parquet" in found and not any(name.startswith(("rejected-", "plan")) for name in found)
-    assert len(said) == 1 and f"of {tmp_path}/one besides its data/" in said[0]
+    assert len(said) == 1 and f"of {tmp_path}/one outside its data/" in said[0]
 
 
 def test_what_is_named_outright_is_taken_at_the_users_word(tmp_path):
@@ -146,14 +146,14 @@ paths = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_s
 
 
 @given(paths)
-def test_public_names_tell_files_apart_and_are_ends_of_their_paths(parts):
+def test_public_names_distinguish_files_and_are_ends_of_their_paths(parts):
     files = ["/home/me/" + "/".join(one) for one in parts]
     found = public_names(files)
     assert len(set(found)) == len(files)
     assert all(path.endswith("/" + name) or path == "/" + name for path, name in zip(files, found, strict=True))
 
 
-def test_a_lone_files_public_name_tells_nothing_of_where_it_lies():
+def test_a_lone_files_public_name_says_nothing_of_its_location():
     assert public_names(["/home/me/secret/a.parquet"]) == ["a.parquet"]
 
 
@@ -244,7 +244,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_a_bad_file_is_named_with_its_fault_and_the_good_ones_go_on(tmp_path, how):
+def test_a_bad_file_is_named_with_its_fault_and_the_good_ones_are_planned(tmp_path, how):
     good = write(tmp_path / "good.parquet", stars=[1, 2, 3, 4])
     spoil(tmp_path / "bad.parquet", how)
     inputs = inputs_of(tmp_path / "bad.parquet", good)
@@ -312,7 +312,7 @@ corpora = st.lists(st.lists(st.integers(0, 40), max_size=4), min_size=1, max_siz
 
 @given(corpora, st.integers(1, 50), st.integers(1, 300), st.none() | st.integers(1, 80))
 @settings(deadline=None)
-def test_units_hold_each_row_once_in_order_up_to_the_limit(groups, max_rows, max_bytes, limit):
+def test_units_contain_each_row_once_in_order_up_to_the_limit(groups, max_rows, max_bytes, limit):
     plan = make_plan(
         fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows, bytes=max_bytes), limit=limit
     )
@@ -331,7 +331,7 @@ def test_units_hold_each_row_once_in_order_up_to_the_limit(groups, max_rows, max
 
 @given(corpora, st.integers(1, 50), st.data())
 @settings(deadline=None)
-def test_a_retry_plan_holds_the_rejected_rows_and_no_others(groups, max_rows, data):
+def test_a_retry_plan_contains_the_rejected_rows_and_no_others(groups, max_rows, data):
     everything = [
         (f"f{number}", group, row)
         for number, rows in enumerate(groups)
@@ -365,7 +365,7 @@ def test_small_row_groups_share_a_unit_up_to_its_bounds_and_big_ones_keep_their_
     assert [u.group_rows for u in plan.units[3:]] == [(3, 0, 4), None, None, None, (5, 5)]
 
 
-def test_units_can_be_held_to_their_row_groups():
+def test_units_can_be_limited_to_their_row_groups():
     plan = make_plan(fake_inputs([[1] * 5]), columns=["content"], bounds=UnitBounds(join=False))
     assert [(u.row_group, u.group_rows) for u in plan.units] == [(group, None) for group in range(5)]
 
@@ -394,7 +394,7 @@ def test_a_job_that_rejected_nothing_leaves_nothing_to_retry(tmp_path):
     (tmp_path / "COMPLETED").write_text("{}")
     (tmp_path / "rejected").mkdir()
     pq.write_table(REJECTED_SCHEMA.empty_table(), tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
-    with pytest.raises(ConfigError, match="rejected no rows"):
+    with pytest.raises(ConfigError, match="did not reject any rows"):
         rejected_rows(OutputFolder(str(tmp_path)))
 
 
@@ -404,11 +404,11 @@ def test_a_corpus_that_rejected_files_has_no_rows_to_retry(tmp_path):
     record = {"kind": "row", "uri": "/src", "row_group": 0, "row": 3, "stage": "read", "reason": "link", "detail": ""}
     table = pa.Table.from_pylist([record], schema=REJECTED_SCHEMA)
     pq.write_table(table, tmp_path / "rejected" / "rejected-00000-of-00001.parquet")
-    with pytest.raises(ConfigError, match="are no rows of Parquet files"):
+    with pytest.raises(ConfigError, match="are not rows of Parquet"):
         rejected_rows(OutputFolder(str(tmp_path)))
 
 
-def test_a_planned_version_is_the_one_that_reading_will_ask_for(tmp_path):
+def test_a_planned_version_is_the_one_that_reading_will_compare(tmp_path):
     path = write(tmp_path / "a.parquet")
     (unit,) = make_plan(inputs_of(path), columns=["content"], bounds=UnitBounds()).units
     assert unit.version == storage.file_info(str(path))[1]
