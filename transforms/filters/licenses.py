@@ -205,5 +205,5 @@ def _parse(expression: str) -> Any | None:
 def _identifier(name: str) -> str:
     parsed = _parse(name)
     if parsed is None or not hasattr(parsed, "key"):
-        raise ConfigError(f"{name!r} is no SPDX license identifier; see https://spdx.org/licenses/")
+        raise ConfigError(f"{name!r} is not an SPDX license identifier; see https://spdx.org/licenses/")
     return str(parsed.key)

@@ -102,7 +102,7 @@ def test_an_index_of_a_corpus_takes_each_files_own_license_before_its_repository
 def test_a_folder_that_holds_no_index_and_one_that_is_there_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="known text"):
         KnownText(tmp_path)
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists; choose a new folder"):
         build(tmp_path, [])
 
 

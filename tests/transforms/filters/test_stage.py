@@ -78,7 +78,7 @@ def test_the_generated_stage_rejects_what_a_machine_wrote_and_vendored_files_whe
     copied = row(path="vendor/lib/a.py")
     assert GeneratedStage().examine(copied) == StageResult()
     assert GeneratedStage(drop_vendored=True).examine(copied).rejection == Rejection(
-        "quality", "vendored_file", "by its path"
+        "quality", "vendored_file", "identified by its path"
     )
 
 
@@ -103,7 +103,9 @@ def test_the_contamination_stage_names_item_and_evidence(tmp_path):
     stage = ContaminationStage(folders=(str(tmp_path),))
     stage.open()
     result = stage.examine(row(f"# {ITEM}\n"))
-    assert result.rejection == Rejection("contamination", "holds_a_benchmark_item", "own 1: 19 n-grams from token 0")
+    assert result.rejection == Rejection(
+        "contamination", "holds_a_benchmark_item", "own 1: 19 shared n-grams from token 0"
+    )
     assert result.columns["contamination"] == [{"benchmark": "own", "item": "1", "num_ngrams": 19, "first_token": 0}]
     lenient = ContaminationStage(folders=(str(tmp_path),), min_ngrams=20).examine(row(ITEM))
     assert lenient.rejection is None and lenient.columns == result.columns

@@ -82,7 +82,7 @@ def test_a_repository_that_opted_out_is_left_out_whatever_its_license(tmp_path):
 
 
 def test_an_identifier_that_is_none_is_refused():
-    with pytest.raises(ConfigError, match="no SPDX license"):
+    with pytest.raises(ConfigError, match="is not an SPDX license identifier"):
         make_policy(["MITT"])
 
 
