@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
 """Exact and near duplicates: signatures, bands, verified Jaccard similarity, connected components.
 
     text -> 5-grams of tokens -> MinHash signature (128 permutations) -> 16 bands of 8 values
