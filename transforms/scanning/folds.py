@@ -91,7 +91,7 @@ def members(items: Any) -> frozenset[int]:
 
 
 def _class(found: Any) -> tuple[Any, Any]:
-    """A literal where one byte is left, else a class of ranges."""
+    """A literal if the set has one byte, otherwise a class of ranges."""
     ordered = sorted(found)
     if len(ordered) == 1:
         return sre.LITERAL, ordered[0]

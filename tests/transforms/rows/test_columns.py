@@ -59,7 +59,7 @@ def reason_of(cell: object, kind: pa.DataType | None = None, limit: int = 1000) 
         (["id", "contents"], "custom", "contents", None, None),
     ],
 )
-def test_known_layouts_are_found_by_themselves(names, preset, content, path, language):
+def test_known_layouts_are_detected(names, preset, content, path, language):
     found = resolve_columns(strings(*names))
     assert (found.preset, found.content, found.path, found.language) == (preset, content, path, language)
 
@@ -113,7 +113,7 @@ def test_carriage_returns_and_byte_order_marks_come_through_unchanged():
 
 
 def test_a_string_column_whose_bytes_are_not_utf8_rejects_only_those_rows():
-    # Parquet doesn't check what a STRING column holds.
+    # Parquet doesn't check the bytes of a STRING column.
     bad = pa.array([b"ok", b"\xff\xfe", b"fine"], pa.binary()).view(pa.string())
     table = pa.table({"content": bad})
     rows = table_to_rows(table, UNIT, [4, 5, 6], CONTENT, RowLimits(max_content_bytes=100))

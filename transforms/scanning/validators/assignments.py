@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - patterns and word lists read best unbroken
 """Validators of secret assignments: values assigned to names that mean "secret". Prefix-based scanners miss most of
 these.
 
@@ -316,8 +315,8 @@ def _bare_end(data: bytes, start: int) -> int:
 
 
 def _is_unbalanced(value: bytes) -> bool:
-    """Whether a bracket is closed by one of another kind in a value with four or more kinds of punctuation, which is
-    not valid syntax in any language."""
+    """Whether a bracket is closed by one of another kind, in a value with at least four of the characters `(){}[]<>$#`.
+    That is not valid syntax in any language."""
     if len(set(value.translate(None, _NOT_BRACKETS))) < 4:
         return False
     open_brackets: list[int] = []

@@ -30,8 +30,7 @@ _NOREPLY_DOMAIN = re.compile(
 _SSH_NAME = re.compile(
     rb"(?i)^(?:[a-z0-9-]*[-0-9][a-z0-9-]*|zlib|tun|eow|ping|keepalive)@(?:openssh\.com|libssh\.org|lysator\.liu\.se|ssh\.com)$"
 )
-"""Domains in the names of unregistered SSH algorithms and messages, which look like email addresses (RFC 4251, section
-6)."""
+"""Names of unregistered SSH algorithms and messages, which have the form of addresses (RFC 4251, section 6)."""
 _COMMON_TLDS = frozenset(
     b"com org net edu gov mil int info biz name pro io dev app ai xyz online site tech store shop club blog cloud email agency academy "
     b"company digital design media network solutions systems world today life live news group team work works studio global software "
