@@ -1,6 +1,7 @@
-"""Verdicts on generated code: is it an echo, does it hold control tokens, how near is it to the original.
+"""Checks of generated code: whether it echoes the suffix or contains control tokens, and how similar it is to the
+original.
 
-Each is a plain function of texts. Whether code parses is told by `transforms.languages.parsing`.
+Each check is a plain function of texts. `transforms.languages.parsing` checks whether code parses.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 
 def is_exact_match(generated: str, original: str) -> bool:
-    """Equal up to blanks at both ends.
+    """Whether two texts are equal except for whitespace at both ends.
 
     >>> is_exact_match("x = 1\\n", "x = 1")
     True
@@ -21,7 +22,7 @@ def is_exact_match(generated: str, original: str) -> bool:
 
 
 def edit_similarity(generated: str, original: str) -> float:
-    """1 minus the Levenshtein distance over the longer length, in characters: 1.0 for equal texts.
+    """1 minus the Levenshtein distance divided by the longer length, in characters; 1.0 for equal texts.
 
     >>> edit_similarity("abcd", "abxd")
     0.75
@@ -29,17 +30,17 @@ def edit_similarity(generated: str, original: str) -> float:
     return Levenshtein.normalized_similarity(generated, original)
 
 
-# An overlap shorter than this is how code looks (`):`, `return`), not an echo.
+# A shorter overlap is common in code (`):`, `return`) and is not an echo.
 MIN_ECHO_CHARS: Final = 12
 _MAX_ECHO_CHARS: Final = 400
 
 
 def echoes_suffix(generated: str, original: str, suffix: str) -> bool:
-    """Whether a middle repeats the beginning of its suffix, as models do that miss where the hole ends.
+    """Whether a generated middle repeats the start of its suffix, which happens if a model misses the end of the span.
 
-    The rule, blanks at the ends of both aside: its last characters, at least `MIN_ECHO_CHARS` of them, are the
-    suffix's first; or the suffix's first line that isn't blank, if that long, is one of its own lines. An echo that the
-    original has as well (code repeats itself) is none.
+    Ignoring whitespace at the ends, a middle echoes its suffix if it ends with the first characters of the suffix, at
+    least `MIN_ECHO_CHARS` of them, or if the suffix's first nonblank line is at least that long and is also a line of
+    the middle. It is not an echo if the original middle repeats the suffix as well, since code repeats itself.
 
     >>> echoes_suffix("a = 1\\nreturn combine(a)", "a = 1", "\\n    return combine(a)\\n")
     True
@@ -53,12 +54,12 @@ def _has_echo(middle: str, suffix: str) -> bool:
     if any(end.endswith(begin[:length]) for length in range(MIN_ECHO_CHARS, longest + 1)):
         return True
     first_line = begin.split("\n", 1)[0].strip()
-    # A line of the cap's length may be cut off, and is then no whole line to look for.
+    # A line of the maximum length may be truncated, so it can't be compared with complete lines.
     if not MIN_ECHO_CHARS <= len(first_line) < _MAX_ECHO_CHARS:
         return False
     return any(line.strip() == first_line for line in middle.split("\n"))
 
 
 def has_control_text(generated: str, content: str, names: Iterable[str]) -> bool:
-    """Whether a control token's name stands in the generated text and nowhere in the file it was generated for."""
+    """Whether a control token's name appears in the generated text but nowhere in the file it was generated for."""
     return any(name in generated and name not in content for name in names)

@@ -1,15 +1,14 @@
-"""Row work in spawned processes beside the engine, so that the interpreter lock never starves the device.
+"""Row pool: row work in spawned processes next to the engine, so that the interpreter lock never starves the device.
 
-Parsing, prompt building and checking are pure Python over one row; the engine's scheduler thread needs the
-interpreter for a few microseconds between device calls. A pool of spawned processes keeps the two apart
-(`transforms/` imports no JAX, so a process is small), and a row whose parser crashes takes down a pool process, not
-the engine.
+Parsing, prompt building and checking are pure Python over one row. The engine's scheduler thread needs the interpreter
+for a few microseconds between device calls. Running rows in spawned processes separates the two. `transforms/` does
+not import JAX, so a pool process is small. A row that crashes its parser takes down a pool process, not the engine.
 
-A broken pool breaks for every chunk in flight, guilty or not. So each chunk that saw the break runs again row by
-row in a process of its own; the row that breaks that one is the guilty one and comes back as `CRASHED`. A process that
-dies before it has opened the stages says nothing about a row: `WorkBroken`.
+When a pool breaks, every chunk in flight fails, whichever row caused the crash. Each of these chunks therefore runs
+again, row by row, in a separate process. A row that crashes this process is the cause, and its result is `CRASHED`. A
+process that dies before it has opened the stages is not attributed to any row and raises `WorkBroken`.
 
-Cost: one pickle of the rows each way; with `workers=0` the calls run inline.
+Cost: one pickle of the rows in each direction; with `workers=0` the calls run inline.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from transforms.work import WorkBroken
 
 
 class Crashed:
-    """What stands in the place of a result whose computation killed its process."""
+    """Placeholder for the result of an item that crashed its process."""
 
     def __repr__(self) -> str:
         return "CRASHED"
@@ -39,7 +38,7 @@ CRASHED: Final = Crashed()
 
 
 class Stages(Protocol):
-    """What runs in the pool: picklable, made ready once per process."""
+    """The stages that run in the pool: picklable, opened once per process."""
 
     def open(self) -> None: ...
 
@@ -55,7 +54,10 @@ def _open_in_child(stages: Stages) -> None:
 
 
 def _end_with_parent() -> None:
-    """Pool processes outlive a parent that is killed: they wait for calls on a pipe that they hold open themselves."""
+    """Exits when the parent process ends.
+
+    Without this, a pool process outlives a killed parent: it waits for calls on a pipe that it keeps open itself.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -72,16 +74,16 @@ def _apply(method: str, items: Sequence[Any]) -> list[Any]:
 
 
 def default_workers() -> int:
-    """Pool processes for this machine: a quarter of the cores, from 1 to 8; the rest stay with the engine."""
+    """Pool processes for this machine: a quarter of the cores, from 1 to 8; the rest are left to the engine."""
     return max(1, min(8, (os.cpu_count() or 1) // 4))
 
 
 class RowPool:
-    """Applies a stage's methods to chunks of rows, in processes that hold the opened stages.
+    """Applies the stages' methods to chunks of rows, in processes that have opened the stages.
 
     Args:
         stages: Picklable; `open` runs once in each process.
-        workers: Processes; 0 runs everything in the calling thread.
+        workers: Number of processes; 0 runs everything in the calling thread.
     """
 
     def __init__(self, stages: Stages, workers: int):
@@ -93,17 +95,17 @@ class RowPool:
         self._solo: ProcessPoolExecutor | None = None
 
     def open(self) -> None:
-        """Makes the stages ready where calls run inline, and reports a bad set-up (ConfigError) at once."""
+        """Opens the stages if calls run inline, so that a bad set-up (ConfigError) is reported immediately."""
         if self._workers == 0:
             self._stages.open()
 
     def apply(self, method: str, items: Sequence[Any]) -> Callable[[], list[Any]]:
-        """Starts `stages.method(item)` for each item; the returned call waits for the results, in order.
+        """Starts `stages.method(item)` for each item; the returned function waits for the results, in order.
 
-        A result is `CRASHED` where the item killed its process.
+        The result of an item that crashed its process is `CRASHED`.
 
         Raises:
-            WorkBroken: The processes can't even be made ready (raised by the returned call).
+            WorkBroken: The processes exit before they are ready (raised by the returned function).
         """
         if self._workers == 0:
             return lambda: [getattr(self._stages, method)(item) for item in items]
@@ -111,7 +113,7 @@ class RowPool:
         return lambda: self._collect(pool, future, method, items)
 
     def close(self) -> None:
-        """Ends the processes; calls in flight are finished first."""
+        """Ends the processes after the calls in flight have finished."""
         with self._lock:
             for pool in (self._pool, self._solo):
                 if pool is not None:
@@ -119,7 +121,7 @@ class RowPool:
             self._pool = self._solo = None
 
     def _submit(self, method: str, items: Sequence[Any]) -> tuple[ProcessPoolExecutor, Future[list[Any]]]:
-        for _ in range(3):  # another chunk may break the pool between our reading and our submitting
+        for _ in range(3):  # another chunk may break the pool between `_current_pool` and `submit`
             pool = self._current_pool()
             try:
                 return pool, pool.submit(_apply, method, items)
@@ -148,7 +150,7 @@ class RowPool:
                 return CRASHED
 
     def _ready_pool(self) -> ProcessPoolExecutor:
-        """A process that has opened the stages, so that its death is the fault of what it is given."""
+        """A one-process pool that has opened the stages, so that its death is caused by the item that it receives."""
         pool = self._make_pool(1)
         try:
             pool.submit(_is_open).result()

@@ -1,8 +1,8 @@
-"""The seam between the job machinery and a job: what a job does to the rows of one unit.
+"""The interface between the job framework and a job: `Work` maps the rows of one unit to results.
 
-`jobs.execution.pipeline` reads a unit's rows, calls `Work.run` in a thread of its own (several units at once in one
-process, so that the engine stays busy), and commits the tables that come back. The machinery knows
-nothing of tasks or engines; a work knows nothing of commits, retries or shards.
+`jobs.execution.pipeline` reads a unit's rows, calls `Work.run` in a separate thread, and commits the tables that it
+returns. Several units run concurrently in one process, so that the engine stays busy. The framework does not depend on
+tasks or engines. A work does not depend on commits, retries or shards.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import pyarrow as pa
 
 
 class WorkBroken(Exception):
-    """The work itself can't go on, whatever row it is given: no row is to blame, nothing more is committed."""
+    """The work can't continue, whichever row it receives. No row is the cause, and nothing more is committed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """A range of rows of one row group of one input file, or of several small ones that follow each other.
+    """A range of rows of one row group of one input file, or of several small row groups that follow each other.
 
-    Rows are counted from the first row of `row_group` on, through all the groups of the unit; `place` tells where
-    such a row stands.
+    Rows are numbered from the first row of `row_group`, across all row groups of the unit. `place` converts such a
+    number to a location.
 
     Args:
         unit_id: Position in the plan and a hash of the rest, e.g. `000042-9f3a1c`; sorts in plan order.
@@ -33,10 +33,9 @@ class Unit:
         row_start: First row.
         row_count: Number of rows.
         num_bytes: Estimated uncompressed bytes of the projected columns.
-        retry_rows: Where only some rows of the range are wanted (`--retry_rejected`), these; None means all.
-        name: What the file is called in everything that is published, without the maker's folders; "" where that
-            is its URI.
-        group_rows: Where the unit is of several row groups, how many rows each of them has; None where of one.
+        retry_rows: The rows of the range to process (`--retry_rejected`); None means all.
+        name: The file's public name, without local folders; "" if it is the URI.
+        group_rows: The number of rows of each row group, if the unit has several; None if it has one.
     """
 
     unit_id: str
@@ -52,11 +51,11 @@ class Unit:
 
     @property
     def public_name(self) -> str:
-        """What the file is called in everything that is published."""
+        """The file's name in everything that is published."""
         return self.name or self.uri
 
     def place(self, row: int) -> tuple[str, int, int]:
-        """Where one of the unit's rows stands: file, row group, row within that group (as `SourceRef` takes them).
+        """Location of one of the unit's rows: file, row group, row within that group (the arguments of `SourceRef`).
 
         >>> import dataclasses
         >>> unit = Unit(unit_id="0", uri="a", version="", row_group=7, row_start=0, row_count=5, num_bytes=0)
@@ -75,13 +74,13 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """What became of a unit's rows.
+    """The result of a unit.
 
     Args:
         kept: Output rows, in the work's output schema, in source order.
         rejected: Rejected rows and targets, in `transforms.rows.rejections.REJECTED_SCHEMA`, in source order.
         counts: At least `rows_in`, `rows_kept`, `rows_rejected`, `targets`, `targets_accepted`, `targets_rejected`
-            (source rows and targets, not output rows); beyond those whatever is worth summing
+            (source rows and targets, not output rows), and any other counts to be summed over the job
             (`tokens_in`, `tokens_out`, `rejected/<stage>/<reason>`).
     """
 
@@ -91,10 +90,10 @@ class UnitResult:
 
 
 class Work(Protocol):
-    """What a job does. A work is a cheap, picklable description until `open` is called.
+    """A job's row processing. A work is a small, picklable description until `open` is called.
 
     Attributes:
-        whole_row_groups: Whether each row group is a unit, read whole, whatever its size.
+        whole_row_groups: Whether each row group is one unit that is read completely, whatever its size.
         checkpoint_sha256: Hash of the model's weights, "" for a work without a model.
     """
 
@@ -105,7 +104,7 @@ class Work(Protocol):
     def checkpoint_sha256(self) -> str: ...
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
-        """The one explicit schema of all output rows, settled before any row is read."""
+        """The schema of all output rows, determined before any row is read."""
         ...
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
@@ -113,24 +112,25 @@ class Work(Protocol):
         ...
 
     def open(self) -> None:
-        """Makes the heavy things (engine, process pool, scanner) once a process. Raises ConfigError."""
+        """Creates expensive resources (engine, process pool, scanner) once per process. Raises ConfigError."""
         ...
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
-        """Maps rows to results. Thread-safe: several units run at once.
+        """Maps rows to results. Thread-safe: several units run concurrently.
 
         Args:
-            unit: The unit, or a sub-range of it while a crash is being narrowed down.
-            table: The projected columns of the rows to do.
-            rows: For each row of `table`, which of the unit's rows it is (`Unit.place` tells where that stands).
+            unit: The unit, or a sub-range of it during crash attribution.
+            table: The projected columns of the rows to process.
+            rows: For each row of `table`, its row number in the unit (`Unit.place` returns its location).
 
         Raises:
-            WorkBroken: Not a row is at fault (a dead engine). Any other exception but ConfigError blames the rows.
+            WorkBroken: The cause is not a row (a dead engine). Any other exception except ConfigError is attributed to
+                the rows.
         """
         ...
 
     def heartbeat(self) -> dict[str, float]:
-        """Figures for the progress line: `tokens_in`, `tokens_out`, `slot_occupancy`, ... Cheap."""
+        """Metrics for the progress line: `tokens_in`, `tokens_out`, `slot_occupancy`, ... Must be fast."""
         ...
 
     def close(self) -> None: ...

@@ -223,5 +223,5 @@ def test_stages_travel_to_the_pools_processes():
 
 
 def test_an_unknown_license_is_refused_before_anything_runs():
-    with pytest.raises(ConfigError, match="no SPDX license"):
+    with pytest.raises(ConfigError, match="is not an SPDX license identifier"):
         stages_of(Options(**OPTIONS, deny_licenses=("MITT",)))

@@ -1,4 +1,4 @@
-"""Vocabularies for tests: a small one made here, and CodeGemma's where it is at hand."""
+"""Vocabularies for tests: a small one that is built here, and CodeGemma's if it is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts: what counts as an echo, as a leak."""
+"""Checks of generated code: echoes of the suffix and control text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUFFIX = "\n    return combine(first, second)\n\nprint(1)\n"
         ("x = 1", False),
         ("x = 1\n    return combine(first, second)", True),
         ("x = 1\n    return combine(first", True),
-        ("x = 1\n    return comb", False),  # nine characters without the indentation: too short to say
+        ("x = 1\n    return comb", False),  # nine characters without the indentation: too short to decide
         ("x = 1\nreturn combine(first, second)\ny = 2", True),
         ("x = combine(first, second)", False),
         ("", False),

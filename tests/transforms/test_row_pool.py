@@ -13,7 +13,7 @@ from transforms.work import WorkBroken
 
 
 class Doubler:
-    """Doubles numbers; 13 kills its process, 7 raises."""
+    """Doubles numbers; 13 crashes its process, 7 raises."""
 
     def open(self):
         self.factor = 2
@@ -44,11 +44,11 @@ def test_inline_calls_give_the_same_results():
     assert inline.apply("double", [1, 2])() == [2, 4]
 
 
-def test_an_item_that_kills_its_process_is_named_and_its_neighbours_come_out(pool):
-    guilty = pool.apply("double", [1, 13, 3])
+def test_an_item_that_crashes_its_process_is_named_and_its_neighbors_come_out(pool):
+    crashing = pool.apply("double", [1, 13, 3])
     innocent = pool.apply("double", [4, 5])
     results = []
-    threads = [threading.Thread(target=lambda call=call: results.append(call())) for call in (guilty, innocent)]
+    threads = [threading.Thread(target=lambda call=call: results.append(call())) for call in (crashing, innocent)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -73,7 +73,7 @@ class Unready:
         return number
 
 
-def test_processes_that_never_get_ready_blame_no_item():
+def test_processes_that_never_get_ready_are_no_items_fault():
     pool = RowPool(Unready(), workers=1)
     with pytest.raises(WorkBroken, match="before they are ready"):
         pool.apply("double", [1])()
@@ -81,7 +81,7 @@ def test_processes_that_never_get_ready_blame_no_item():
 
 
 class Pids:
-    """Says which process it runs in."""
+    """Returns the id of the process that it runs in."""
 
     def open(self):
         pass

@@ -1,14 +1,16 @@
-"""Clusters of duplicates among more texts than fit in memory: signatures to disk, bands to buckets, pairs, components.
+"""Clusters of duplicates among more texts than fit in memory, by signatures and hash buckets on disk.
 
-    add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalised text) to buckets by the
-              keys' first bits
-    pairs     each bucket is sorted by itself: texts that share a key are compared, and put into one component where
-              they are alike enough
-    finish    each component of two and more keeps one text, by the rule; the others name it
+    add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalized text) to hash buckets by
+              the keys' leading bits
+    pairs     each bucket is sorted separately: texts that share a key are compared, and joined into one component if
+              they are similar enough
+    finish    each component of two or more texts keeps one text, by the keep rule; the others refer to it
 
-The result is that of `dedup.find_duplicates` over the same texts (a test holds it): it depends neither on how the work
-was cut nor on who did it. Memory: one bucket (a 256th of 204 bytes a text) and what the system caches of the files;
-disk: 270 bytes a text and 8 a distinct 5-gram, at most 32 KB a text.
+The result equals that of `signatures.find_duplicates` over the same texts, which a test enforces. It does not depend on
+the order of the texts or on how they are split into chunks.
+
+Memory: one bucket (a 256th of 204 bytes per text), plus the file pages that the operating system caches.
+Disk: 270 bytes per text and 8 per distinct 5-gram, at most 32 KB per text.
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ MAX_TEXTS = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A text of a cluster of two and more.
+    """A text in a cluster of two or more.
 
     Args:
-        number: Which text, by the number it was added with.
-        kept: Which one stays for it; its own number where it stays itself.
+        number: The text's number, as passed to `add`.
+        kept: The number of the cluster's kept text; its own number if it is kept itself.
         kind: "kept", "exact" or "near".
-        similarity: To the one that stays; 1.0 for that one.
-        cluster_size: Texts in the cluster.
+        similarity: Similarity to the kept text; 1.0 for the kept text itself.
+        cluster_size: Number of texts in the cluster.
     """
 
     number: int
@@ -55,7 +57,7 @@ class Clusters:
 
     Args:
         folder: An empty folder on a local disk.
-        num_texts: How many numbers there are: 0 to `num_texts` - 1. Not all need be added.
+        num_texts: Upper bound of the numbers, which are 0 to `num_texts` - 1. Not all of them need to be added.
     """
 
     def __init__(self, folder: str, num_texts: int):
@@ -89,7 +91,7 @@ class Clusters:
             self._flush()
 
     def members(self, *, threshold: float, keep: KeepRule) -> Iterator[Member]:
-        """The members of all clusters of two and more, by number. To be called once, after the last `add`."""
+        """Yields the members of all clusters of two or more texts, by number. Call it once, after the last `add`."""
         self._flush()
         self._grams_file.close()
         size = self._num_written
@@ -120,7 +122,7 @@ class Clusters:
         return np.asarray(grams[start : start + int(self._num_grams[number])])
 
     def _join_bucket(self, bucket: int, grams: npt.NDArray[np.uint64], threshold: float) -> None:
-        """Compares the texts that share a key in one bucket, and joins those that are alike."""
+        """Compares the texts that share a key in one bucket, and joins those that are similar enough."""
         path = self._path(f"bucket-{bucket:03}")
         if not os.path.exists(path):
             return
@@ -150,11 +152,11 @@ class Clusters:
         self._parent[max(a, b)] = min(a, b)
 
     def _roots(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """The smallest number of each text's component, and by that number the component's size."""
+        """The smallest number in each text's component, and the components' sizes, indexed by that number."""
         roots, sizes = self._parent, self._map("sizes", "<u4")
         for first in range(0, self._num_texts, _CHUNK_TEXTS):
             part = roots[first : first + _CHUNK_TEXTS]
-            while not np.array_equal(up := roots[part], part):  # parents come before: earlier chunks are done
+            while not np.array_equal(up := roots[part], part):  # parents have smaller numbers: earlier chunks are done
                 part[:] = up
             np.add.at(sizes, part, 1)
         return roots, sizes
@@ -162,9 +164,10 @@ class Clusters:
     def _chosen(
         self, roots: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32], keep: KeepRule
     ) -> npt.NDArray[np.uint32]:
-        """Which text stays, by component: the first, or the one with most tokens (then the first)."""
+        """The kept text of each component, indexed by root: the first, or the one with the most tokens (ties: the
+        first)."""
         chosen = self._map("chosen", "<u4")
-        chosen[:] = np.arange(self._num_texts, dtype=np.uint32)  # the root is the first
+        chosen[:] = np.arange(self._num_texts, dtype=np.uint32)  # the root is the component's first text
         if keep == "first":
             return chosen
         for first in range(0, self._num_texts, _CHUNK_TEXTS):

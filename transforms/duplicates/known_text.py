@@ -1,15 +1,15 @@
-"""Known text: what the model wrote that stands word for word in a file of a corpus. Memorized code is not new code.
+"""Known text: finds verbatim copies of a corpus's files in generated text. Memorized code is not new code.
 
     codemill index --input 'corpus/**/*.parquet' --output INDEX
 
-    INDEX/hashes.npy    the 20-grams of all files, hashed (`ngrams.py`) and sorted  | mapped into memory: all workers of
-    INDEX/owners.npy    which file each stands in, two files a 20-gram at most      | a machine share them
+    INDEX/hashes.npy    the 20-grams of all files, hashed (`ngrams.py`) and sorted  | memory-mapped: all workers on a
+    INDEX/owners.npy    the files of each 20-gram, at most two per 20-gram          | machine share them
     INDEX/files.arrow   the files: path, repository, licenses, content hash
     INDEX/index.json    counts, and the hash that goes into the lineage
 
-Two files are enough: one of them may be the answer's own source, which doesn't count. 20 tokens, since shorter runs are
-idiom. Building takes disk in place of memory: hashes go to buckets by their first bits, and each bucket is sorted by
-itself. Cost: 12 bytes a token of corpus.
+Two files per 20-gram are enough: one of them may be the answer's own source, which doesn't count. Runs shorter than 20
+tokens are idiom. Building uses disk instead of memory: hashes are written to hash buckets by their leading bits, and
+each bucket is sorted separately. Cost: 12 bytes per token of the corpus.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ROWS_READ = 256
 MAX_COPIES = 5
 _BUCKET_BITS = np.uint64(56)
 _FORMAT = 2
-_READABLE = (1, 2)  # 1 spells the column of licenses as `licences`; all else is the same
+_READABLE = (1, 2)  # format 1 spells the column `licenses` as `licences`; otherwise the formats are identical
 _ENTRY = np.dtype([("hash", "<u8"), ("owner", "<u4")])
 _FILES_SCHEMA = pa.schema(
     [("path", pa.string()), ("repo_name", pa.string()), ("licenses", pa.list_(pa.string())), ("sha256", pa.string())]
@@ -61,7 +61,7 @@ COPY_TYPE = pa.struct(
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file of the corpus; `content_sha256` tells an answer's own source from other files."""
+    """A file of the corpus; `content_sha256` distinguishes an answer's own source from other files."""
 
     text: str
     content_sha256: str
@@ -72,7 +72,7 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Where text stands as well. `num_tokens` is the longest run that both share."""
+    """A file that contains a run of the text's tokens. `num_tokens` is the length of the longest shared run."""
 
     path: str
     repo_name: str
@@ -81,7 +81,7 @@ class Copy:
     num_tokens: int
 
     def told(self) -> str:
-        """In words, for a rejection's detail.
+        """Describes the copy, for a rejection's detail.
 
         >>> Copy("lib/b.py", "owner/b", ("MIT",), "", 24).told()
         '24 tokens of owner/b lib/b.py (MIT)'
@@ -89,15 +89,15 @@ class Copy:
         return f"{self.num_tokens} tokens of {self.repo_name} {self.path} ({', '.join(self.licenses) or NO_LICENSE})"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a row's column."""
+        """The copy as plain values, for a row's column."""
         return {**asdict(self), "licenses": list(self.licenses)}
 
 
 class KnownText:
-    """An index, opened. Thread-safe. Raises ConfigError where the folder holds none.
+    """An opened index. Thread-safe. Raises ConfigError if the folder doesn't contain an index.
 
     Args:
-        folder: What `build` made.
+        folder: A folder written by `build`.
     """
 
     def __init__(self, folder: str | Path):
@@ -116,8 +116,10 @@ class KnownText:
         self.version = str(about["sha256"])[:16]
 
     def copies_of(self, text: str, own: Collection[str] = ()) -> list[Copy]:
-        """The files that share 20 tokens or more with a text, but for those whose content hash is in `own`: longest run
-        first, `MAX_COPIES` at most."""
+        """The files that share a run of 20 or more tokens with a text, except those whose content hash is in `own`.
+
+        Returns at most `MAX_COPIES` files, the longest run first.
+        """
         grams = text_ngrams(text, COPY_TOKENS)
         if not len(grams) or not len(self._hashes):
             return []
@@ -140,7 +142,7 @@ class KnownText:
 
 @functools.lru_cache(maxsize=4)
 def open_known_text(folder: str) -> KnownText:
-    """One index a folder and process. Raises ConfigError."""
+    """Opens an index, once per folder and process. Raises ConfigError."""
     return KnownText(folder)
 
 
@@ -153,8 +155,8 @@ def _longest_run(positions: Sequence[int]) -> int:
 
 
 def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
-    """Writes an index of files into a new folder and returns how many files it holds. Raises ConfigError where the
-    folder is there."""
+    """Writes an index of files into a new folder and returns the number of files. Raises ConfigError if the folder
+    exists."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True)
@@ -173,7 +175,8 @@ def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
 
 
 def _spool(folder: Path, files: Iterable[KnownFile], spools: Sequence[Any]) -> int:
-    """Writes the table of files, and each file's hashes to the buckets of their first bits."""
+    """Writes the table of files, and each file's hashes to hash buckets by their leading bits. Returns the number of
+    files."""
     owner, rows = 0, list[dict[str, Any]]()
     with pa.ipc.new_file(str(folder / "files.arrow"), _FILES_SCHEMA) as writer:
         for owner, file in enumerate(files, start=1):
@@ -193,7 +196,7 @@ def _spool(folder: Path, files: Iterable[KnownFile], spools: Sequence[Any]) -> i
 
 
 def _merge(folder: Path) -> str:
-    """Sorts the buckets into the two arrays, and removes them. Returns the hash of what was written."""
+    """Sorts the buckets, writes them to the two arrays, and removes them. Returns the hash of the data."""
     digest, counts = hashlib.sha256(), []
     for bucket in range(NUM_BUCKETS):
         path = folder / f"bucket-{bucket:03}"
@@ -217,21 +220,21 @@ def _merge(folder: Path) -> str:
 
 
 def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sorted by hash, with the first `MAX_OWNERS` files of each."""
+    """Sorts entries by hash and keeps the first `MAX_OWNERS` files of each hash."""
     entries = entries[np.lexsort((entries["owner"], entries["hash"]))]
     same = entries["hash"][MAX_OWNERS:] == entries["hash"][:-MAX_OWNERS]
     return entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
 
 
 def known_files(parquet: pq.ParquetFile, overrides: ColumnOverrides) -> Iterator[KnownFile]:
-    """The files of a corpus in Parquet, in the column layouts that all jobs know; rows without text are passed over.
+    """Yields the files of a corpus in Parquet, in the column layouts that all jobs detect; skips rows without text.
 
     Args:
         parquet: An opened file.
-        overrides: The user's own choice of columns.
+        overrides: The user's choice of columns.
 
     Raises:
-        ConfigError: It has no column of text, or not one that the user named.
+        ConfigError: The file has no text column, or lacks a column that the user named.
     """
     columns = resolve_columns(parquet.schema_arrow, overrides)
     names = (columns.content, columns.path, columns.repo_name, columns.license)

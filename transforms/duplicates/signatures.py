@@ -1,17 +1,18 @@
-# ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""Exact and near duplicates: signatures, bands, verified Jaccard, connected components.
+"""Exact and near duplicates: signatures, bands, verified Jaccard similarity, connected components.
 
-    text -> 5-grams of tokens -> MinHash signature (128 permutations) -> 16 bands of 8 rows
-    rows that share a band are candidates; a pair counts if the Jaccard similarity of the two sets of 5-grams,
-    computed, not estimated, is at
-    least the threshold; clusters are connected components; one row of each is kept, by a stated rule
+    text -> 5-grams of tokens -> MinHash signature (128 permutations) -> 16 bands of 8 values
+    texts that share a band are candidate pairs; a pair counts if the Jaccard similarity of its two sets of 5-grams
+    (computed, not estimated from the signatures) is at least the threshold; clusters are the connected components;
+    one row of each cluster is kept, by the keep rule
 
-With 16 bands of 8 rows a pair of Jaccard 0.7 meets in a band with probability 1 - (1 - 0.7^8)^16 = 0.61, one of 0.8 with 0.95, of 0.85 with 0.994.
+With 16 bands of 8 values, a pair with Jaccard similarity 0.7 shares a band with probability 1 - (1 - 0.7^8)^16 = 0.61,
+a pair with 0.8 with probability 0.95, and a pair with 0.85 with probability 0.994.
+
 Sources: Broder 1997; Lee et al. 2022 (arXiv:2107.06499); 5-grams and 0.7 as in The Stack (arXiv:2211.15533). MinHash
-by `rensa`.
+is computed by `rensa`.
 
-Only signatures and hashes travel: `Signature` is 128 numbers however long the text, and its 5-grams for verification
-are hashed.
+Only signatures and hashes are passed between processes: a MinHash signature is 128 numbers, however long the text, and
+the 5-grams for verification are hashed.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ NUM_PERMUTATIONS = 128
 NUM_BANDS = 16
 DEFAULT_THRESHOLD = 0.7
 MAX_VERIFIED_NGRAMS = 4096
-"""Of longer texts the smallest so many hashes are kept: a bottom-k sketch, whose Jaccard estimate has a standard
-error below 0.008."""
+"""For longer texts, only this many of the smallest hashes are kept: a bottom-k sketch, whose Jaccard estimate has a
+standard error below 0.008."""
 KeepRule = Literal["first", "longest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One text's fingerprints.
+    """The hashes by which a text is compared with others.
 
     Args:
-        key: The row's name, e.g. its position in the plan; clusters keep the smallest or the longest.
-        exact: Hash of the text as it is.
-        normal: Hash of the normalised tokens.
-        bands: One 64-bit hash a band; empty for texts of fewer than five tokens.
+        key: The row's name, e.g. its position in the plan; determines which row of a cluster is kept.
+        exact: Hash of the unchanged text.
+        normal: Hash of the normalized tokens.
+        bands: One 64-bit hash per band; empty for texts of fewer than five tokens.
         ngrams: Sorted hashes of the 5-grams, at most `MAX_VERIFIED_NGRAMS`.
-        num_tokens: Length.
+        num_tokens: Length of the text in tokens.
     """
 
     key: str
@@ -57,7 +58,7 @@ class Signature:
 
 
 def sign(key: str, text: str) -> Signature:
-    """Computes a text's signature: about 60 MB/s."""
+    """Computes a text's signature, at about 60 MB/s."""
     from rensa import RMinHash
 
     tokens = token_hashes(text)
@@ -79,15 +80,15 @@ def sign(key: str, text: str) -> Signature:
 
 
 def _band_hashes(minima: Hashes) -> tuple[int, ...]:
-    """One hash a band: a polynomial over the band's rows and its number, mixed."""
+    """One hash per band: a polynomial over the band's values and its number, mixed."""
     rows = minima.reshape(NUM_BANDS, -1)
     numbered = np.concatenate([rows, np.arange(NUM_BANDS, dtype=np.uint64)[:, None]], axis=1)
     return tuple(mixed(ngram_hashes(numbered.T, numbered.shape[1])[0]).tolist())
 
 
 def jaccard(a: Signature, b: Signature) -> float:
-    """Jaccard similarity of two texts' 5-grams; of long ones from their smallest hashes (bottom-k, Cohen and Kaplan
-    2007).
+    """Jaccard similarity of two texts' 5-grams; for long texts, estimated from their smallest hashes (bottom-k, Cohen
+    and Kaplan 2007).
 
     >>> jaccard(sign("a", "a b c d e f"), sign("b", "a b c d e f"))
     1.0
@@ -96,7 +97,8 @@ def jaccard(a: Signature, b: Signature) -> float:
 
 
 def jaccard_of(a: Hashes, b: Hashes, *, is_same: bool) -> float:
-    """As `jaccard`, of sorted hashes; where one has none, `is_same` tells whether the normalised texts are equal."""
+    """Like `jaccard`, for sorted hashes. If either is empty, the result is 1.0 if `is_same` (the normalized texts are
+    equal), else 0.0."""
     if not len(a) or not len(b):
         return float(is_same)
     both = np.concatenate([a, b])
@@ -111,15 +113,15 @@ def jaccard_of(a: Hashes, b: Hashes, *, is_same: bool) -> float:
 
 
 def pairs_of_bucket(members: Sequence[int], max_bucket: int = 200) -> Iterator[tuple[int, int]]:
-    """Pairs of texts that share a key. In a bucket of more than `max_bucket` each is compared with the first ones only:
-    such a bucket is a cluster anyway, and its components stay connected through them."""
+    """Yields pairs of texts that share a key. In a bucket of more than `max_bucket` texts, each text is paired only
+    with the first 8: such a bucket is a cluster anyway, and these pairs keep its components connected."""
     for right, number in enumerate(members):
         for left in members[: right if len(members) <= max_bucket else min(right, 8)]:
             yield left, number
 
 
 def candidate_pairs(signatures: Sequence[Signature]) -> Iterator[tuple[int, int]]:
-    """Pairs of positions that share a band or the normalised text, each once."""
+    """Yields pairs of positions that share a band or the normalized text, each pair once."""
     buckets: dict[tuple[int, int | str], list[int]] = {}
     for position, signature in enumerate(signatures):
         buckets.setdefault((-1, signature.normal), []).append(position)
@@ -140,20 +142,20 @@ class Components:
         self._parent = list(range(size))
 
     def find(self, item: int) -> int:
-        """The root of an item."""
+        """Returns the root of an item's component."""
         while self._parent[item] != item:
             self._parent[item] = item = self._parent[self._parent[item]]
         return item
 
     def union(self, a: int, b: int) -> None:
-        """Puts two items into one component."""
+        """Joins the components of two items."""
         a, b = self.find(a), self.find(b)
         self._parent[max(a, b)] = min(a, b)
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A row that is to be left out: `kept` is the row that stays for it, `kind` exact or near."""
+    """A row to remove as a duplicate: `kept` is the key of the row kept instead, `kind` is exact or near."""
 
     key: str
     kept: str
@@ -164,12 +166,13 @@ class Duplicate:
 def find_duplicates(
     signatures: Iterable[Signature], *, threshold: float = DEFAULT_THRESHOLD, keep: KeepRule = "first"
 ) -> dict[str, Duplicate]:
-    """The rows to leave out, by key.
+    """Finds the rows to remove, by key.
 
     Args:
-        signatures: Of all rows; order doesn't matter, keys are unique.
-        threshold: Least Jaccard similarity of a pair.
-        keep: "first" keeps the smallest key of a cluster, "longest" the row with most tokens (then the smallest key).
+        signatures: The signatures of all rows, in any order, with unique keys.
+        threshold: Minimum Jaccard similarity of a pair.
+        keep: "first" keeps the smallest key of a cluster, "longest" the row with the most tokens (ties: the smallest
+            key).
     """
     ordered = sorted(signatures, key=lambda s: s.key)
     components = Components(len(ordered))

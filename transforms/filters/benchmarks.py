@@ -1,7 +1,7 @@
 """The texts of code benchmarks, read from Parquet files.
 
-HumanEval, its infilling sets, MBPP and BabelCode are read in the layouts of their publishers; of any other Parquet file
-the columns `text` and, where there, `id`.
+HumanEval, its infilling sets, MBPP and BabelCode are read in their published layouts. Of any other Parquet file, the
+column `text` and, if it exists, the column `id` are read.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _BENCHMARKS = {
         (("signature_with_docstring",), ("text",), ("python_solution",)),
     ),
 }
-"""File name -> name, id column, and the groups of columns that make one text each."""
+"""File name -> benchmark name, id column, and groups of columns; each group is joined into one text."""
 
 
 def benchmark_texts(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """`(benchmark, item, text)` of all Parquet files of a folder."""
+    """Yields `(benchmark, item, text)` for all Parquet files in a folder."""
     for path in sorted(folder.glob("*.parquet")):
         rows = pq.read_table(path).to_pylist()
         name, id_column, groups = _BENCHMARKS.get(path.stem, (path.stem, "id", (("text",),)))
@@ -50,7 +50,7 @@ def benchmark_texts(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _item(stem: str, item: str, row: dict[str, object]) -> str:
-    """One problem keeps one name before the `#`, whatever cut or language it comes in."""
+    """Name of a benchmark item. All splits and languages of one problem have the same name before the `#`."""
     if stem.startswith("human_eval_infilling"):
         parts = item.split("/")
         return (

@@ -1,13 +1,11 @@
-"""Whether a text holds a benchmark's problem: hashed 12-grams of the public sets, and any set of the user's own.
+"""Contamination: finds benchmark problems in a text by hashed 12-grams of the public sets and of the user's own sets.
 
-codemill ships hashes and item names, no text (`benchmark_ngrams.npz`, made by `python -m
-transforms.filters.contamination_index`). An item of 8 to
-11 tokens counts as one n-gram of its own length: then the whole of it must stand in the text. N-grams that three or
-more problems
-share are boilerplate and were left out. 12 tokens are GPT-3's shortest (Brown et al. 2020, arXiv:2005.14165, appendix
-C).
+codemill ships hashes and item names, but no benchmark text (`benchmark_ngrams.npz`, written by `python -m
+transforms.filters.contamination_index`). An item of 8 to 11 tokens is one n-gram of that length, so the text must
+contain all of it. N-grams shared by three or more problems are boilerplate and are excluded from the index. 12 tokens
+is the minimum that GPT-3 used (Brown et al. 2020, arXiv:2005.14165, appendix C).
 
-The evidence is in the finding: which benchmark, which item, how many of its n-grams, and where in the text.
+A finding contains its evidence: the benchmark, the item, the number of shared n-grams, and the position in the text.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from transforms.rows.row import Row
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
-MIN_DISTINCT_TOKENS = 7  # "0, 1, 2, 3, 0, 1, ..." is nobody's text
+MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
 _FIRST_BITS = np.uint64(44)
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
@@ -40,9 +38,9 @@ class Contamination:
     """A benchmark item found in a text.
 
     Args:
-        benchmark, item: Which, e.g. `HumanEval`, `HumanEval/12`.
-        num_ngrams: How many of its n-grams stand in the text.
-        first_token: Index of the first matching token in the text's normalised tokens.
+        benchmark, item: Their names, e.g. `HumanEval`, `HumanEval/12`.
+        num_ngrams: Number of n-grams of the text that belong to the item.
+        first_token: Index of the first matching token in the text's normalized tokens.
     """
 
     benchmark: str
@@ -53,7 +51,7 @@ class Contamination:
 
 @dataclass(frozen=True)
 class BenchmarkIndex:
-    """Sorted n-gram hashes by n-gram length, each with the item it belongs to.
+    """Sorted n-gram hashes by n-gram length, each with the item that it belongs to.
 
     Args:
         by_length: For each n-gram length, sorted hashes and the item index of each.
@@ -65,14 +63,15 @@ class BenchmarkIndex:
 
     @functools.cached_property
     def _may_be_known(self) -> dict[int, npt.NDArray[np.bool_]]:
-        """For each n-gram length, which first bits a known hash has: one look-up spares nearly all binary searches."""
+        """For each n-gram length, a table of the leading bits of all known hashes. One lookup avoids nearly all binary
+        searches."""
         tables = {n: np.zeros(1 << 20, dtype=bool) for n in self.by_length}
         for n, (known, _) in self.by_length.items():
             tables[n][known >> _FIRST_BITS] = True
         return tables
 
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which at least `min_ngrams` n-grams stand in a text, most first."""
+        """Items of which a text contains at least `min_ngrams` n-grams, in descending order of that number."""
         hashes = token_hashes(text)
         counts: dict[int, int] = {}
         first: dict[int, int] = {}
@@ -90,14 +89,14 @@ class BenchmarkIndex:
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
     def save(self, path: Path) -> None:
-        """Writes the index: hashes and names only."""
+        """Writes the index, which contains only hashes and names."""
         arrays: dict[str, Any] = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
         arrays |= {f"owners_{n}": owners for n, (_, owners) in self.by_length.items()}
         np.savez_compressed(path, items=np.array(["\t".join(item) for item in self.items]), **arrays)
 
 
 def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
-    """An index of `(benchmark, item, text)`; several texts may belong to one item."""
+    """Builds an index from `(benchmark, item, text)`; several texts may belong to one item."""
     items = sorted({(benchmark, item) for benchmark, item, _ in texts})
     number = {item: index for index, item in enumerate(items)}
     grams: dict[int, dict[int, set[int]]] = {}
@@ -124,7 +123,7 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
 
 
 def _problems(owners: set[int], items: list[tuple[str, str]]) -> int:
-    """How many different problems share an n-gram; the same problem in several languages and cuts is one."""
+    """Number of different problems that share an n-gram; all languages and splits of one problem count once."""
     return len({items[owner][1].split("#")[0] for owner in owners})
 
 
@@ -141,7 +140,7 @@ def load_index(path: Path = PUBLIC_INDEX) -> BenchmarkIndex:
 
 
 def merge_indexes(*indexes: BenchmarkIndex) -> BenchmarkIndex:
-    """One index of several, such as the public one and a user's own."""
+    """Merges several indexes, such as the public one and a user's own."""
     items: list[tuple[str, str]] = []
     parts: dict[int, list[tuple[Hashes, np.ndarray]]] = {}
     for index in indexes:
@@ -165,24 +164,24 @@ CONTAMINATION_TYPE: Final = pa.struct(
     ]
 )
 _MAX_ITEMS: Final = 20
-"""The most items that a row's column names."""
+"""Maximum number of items in a row's column `contamination`."""
 
 
 @functools.lru_cache(maxsize=4)
 def open_index(folders: tuple[str, ...]) -> BenchmarkIndex:
-    """The public index with the user's own benchmarks, once a process. Raises ConfigError."""
+    """The public index merged with the user's own benchmarks; built once per process. Raises ConfigError."""
     own = [build_index(list(benchmark_texts(Path(folder)))) for folder in folders]
     return merge_indexes(load_index(PUBLIC_INDEX), *own)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContaminationStage(Stage):
-    """Leaves out files that hold a benchmark's item.
+    """Rejects files that contain a benchmark item.
 
     Args:
-        is_on: Whether anything is looked for.
-        folders: The user's own benchmarks beside the public ones.
-        min_ngrams: How many n-grams of one item reject a row.
+        is_on: Whether the stage searches at all.
+        folders: Folders of the user's own benchmarks, in addition to the public ones.
+        min_ngrams: Minimum number of n-grams of one item that rejects a row.
     """
 
     name: ClassVar[str] = "contamination"

@@ -1,7 +1,7 @@
-"""Makes `benchmark_ngrams.npz` from a folder of benchmarks in Parquet: `python -m
+"""Builds `benchmark_ngrams.npz` from a folder of benchmarks in Parquet: `python -m
 transforms.filters.contamination_index FOLDER [OUT]`.
 
-What is written holds hashes and item names, none of the texts.
+The file contains hashes and item names, but none of the texts.
 """
 
 from __future__ import annotations

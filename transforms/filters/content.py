@@ -1,7 +1,8 @@
-"""Secrets, personal data and unsafe content in a row's text, before it becomes a prompt, a training row or an output.
+"""Input filter: secrets, personal data and unsafe content in a row's text, before it becomes a prompt, a training row
+or an output.
 
-`filter_input` is what every job does with what goes in; `ContentStage` is the same as a stage of `codemill filter`.
-Rows that it refuses have the stage `filter_input` in every job, as generated text has `filter_output`.
+Every job applies `filter_input` to its input; `ContentStage` is the same as a stage of `codemill filter`. In every job,
+rows that it rejects have the stage `filter_input`; rejected generated text has the stage `filter_output`.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ FINDING_TYPE: Final = pa.struct(
 
 @dataclass(frozen=True, slots=True)
 class FilteredInput:
-    """What became of a row.
+    """The result of filtering a row's content.
 
     Args:
-        row: The row, its content redacted and `redacted_sha256` that of the new content.
-        findings: All that was found, with offsets in the text before.
-        rejection: Why the row is left out, or None.
-        counts: `found/TYPE/ACTION` and how many findings were of it.
+        row: The row with its content redacted and `redacted_sha256` updated.
+        findings: All findings, with offsets in the text before redaction.
+        rejection: Why the row is rejected, or None.
+        counts: The number of findings per `found/TYPE/ACTION`.
     """
 
     row: Row
@@ -59,14 +60,14 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
     """Scans and redacts a row's content.
 
     Args:
-        content_filter: Opened; None lets everything through.
+        content_filter: An opened filter; None passes every row unchanged.
         row: The row.
     """
     if content_filter is None:
         return FilteredInput(row)
     try:
         outcome = content_filter.filter_input(row.content, row.language, row.path)
-    except Exception as error:  # a bug must cost one row, and must be seen
+    except Exception as error:  # a bug must cost only one row, and must be visible
         rejection = stage_error(FILTER_INPUT, error, "the input filter failed on %s", row.source)
         return FilteredInput(row, rejection=rejection)
     counts = Counter(f"found/{finding.type}/{finding.action}" for finding in outcome.findings)
@@ -79,17 +80,17 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
 
 
 def by_rules(findings: Iterable[Finding], actions: tuple[str, ...]) -> str:
-    """The detail of a rejection: which rules' findings have one of these actions; "" where none has."""
+    """The detail of a rejection: the rules whose findings have one of these actions; "" if there are none."""
     rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in actions}))
     return rules and f"by rule {rules}"
 
 
 @dataclass(frozen=True)
 class ContentStage(Stage):
-    """Redacts what the policy says, and leaves out rows in which something is to be dropped.
+    """Redacts a row's content as the policy requires, and rejects rows with a finding whose action is "drop".
 
     Args:
-        content_filter: None finds nothing.
+        content_filter: The filter; None passes every row unchanged.
     """
 
     name: ClassVar[str] = FILTER_INPUT
@@ -101,11 +102,11 @@ class ContentStage(Stage):
 
     @property
     def version(self) -> str:
-        """Policy and rules."""
+        """Hashes of policy and rules."""
         return self.content_filter.version if self.content_filter is not None else ""
 
     def open(self) -> None:
-        """Makes the scanner."""
+        """Creates the scanner."""
         if self.content_filter is not None:
             self.content_filter.open()
 

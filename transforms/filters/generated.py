@@ -1,4 +1,4 @@
-"""Whether a machine wrote a file, or it was copied in from elsewhere: by its name, its folders and its first lines."""
+"""Detects generated and vendored files by their name, folders and first lines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from transforms.rows.row import Row
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedStage(Stage):
-    """Leaves out generated and vendored files.
+    """Rejects generated and vendored files.
 
     Args:
-        drop_generated, drop_vendored: Whether such files are left out.
+        drop_generated, drop_vendored: Whether such files are rejected.
     """
 
     name: ClassVar[str] = "quality"

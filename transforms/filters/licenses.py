@@ -1,10 +1,9 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""Which licenses a dataset may hold: allow and deny lists over normalised SPDX identifiers, and opt-out lists of
-repositories.
+"""License policy of a dataset: allow and deny lists of normalized SPDX identifiers, and opt-out lists of repositories.
 
-A file's own words go before its repository's: an SPDX line, then a header's sentence, then the license column.
-Identifiers are normalised
-with `license-expression`; of "MIT OR GPL-3.0" one allowed choice is enough, of "MIT AND GPL-3.0" all must be.
+A file's own statement takes precedence over its repository's: first an SPDX line, then a license header, then the
+license column. Identifiers are normalized with `license-expression`. For "MIT OR GPL-3.0" one allowed license is
+enough; for "MIT AND GPL-3.0" all licenses must be allowed.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ PERMISSIVE = (
     "0BSD", "AFL-3.0", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0",
     "NCSA", "PSF-2.0", "Python-2.0", "UPL-1.0", "Unlicense", "WTFPL", "Zlib",
 )  # fmt: skip
-"""Blue Oak Council's list (bronze and better) of those that Stack v2 met most."""
+"""The licenses most common in Stack v2 that are on Blue Oak Council's list (bronze and better)."""
 NO_LICENSE = "no license found"
-"""What a rejection's detail says of a file without one."""
+"""Detail of a rejection if a file has no license."""
 _HEADER_CHARS = 4096
 _HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (identifier, re.compile(pattern, re.IGNORECASE))
@@ -54,13 +53,13 @@ _HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class LicensePolicy:
-    """What is allowed.
+    """The licenses and repositories that are allowed.
 
     Args:
-        allow: SPDX identifiers; empty allows all that isn't denied.
-        deny: SPDX identifiers; denied even where `allow` holds them.
-        unknown_is_allowed: Whether files without a recognised license pass.
-        opted_out: Lower-case repository names whose files are left out.
+        allow: SPDX identifiers; if empty, every license that is not denied is allowed.
+        deny: SPDX identifiers; denied even if `allow` contains them.
+        unknown_is_allowed: Whether files without a recognized license pass.
+        opted_out: Lower-case names of repositories whose files are rejected.
     """
 
     allow: tuple[str, ...] = ()
@@ -69,7 +68,7 @@ class LicensePolicy:
     opted_out: frozenset[str] = frozenset()
 
     def reason(self, expressions: Sequence[str], repo_name: str = "") -> str | None:
-        """Why a file is to be rejected, or None: `repository_opted_out`, `license_denied`, `license_not_allowed`,
+        """The reason to reject a file, or None: `repository_opted_out`, `license_denied`, `license_not_allowed`,
         `license_unknown`."""
         if repo_name.lower() in self.opted_out:
             return "repository_opted_out"
@@ -96,9 +95,8 @@ def make_policy(
     unknown_is_allowed: bool = True,
     opt_out_files: Iterable[str] = (),
 ) -> LicensePolicy:
-    """Checks identifiers and reads opt-out lists (one `owner/name` a line, `#` begins a comment). `permissive` in
-    `allow` stands for
-    `PERMISSIVE`. Raises ConfigError."""
+    """Checks identifiers and reads opt-out lists (one `owner/name` per line, `#` starts a comment). `permissive` in
+    `allow` means all licenses in `PERMISSIVE`. Raises ConfigError."""
     allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
     return LicensePolicy(
         allow=tuple(sorted({_identifier(name) for name in allowed})),
@@ -109,7 +107,7 @@ def make_policy(
 
 
 def read_opt_out(path: str | Path) -> list[str]:
-    """The repositories of an opt-out list, in lower case. Raises ConfigError."""
+    """Reads the repositories of an opt-out list, in lower case. Raises ConfigError."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -118,8 +116,8 @@ def read_opt_out(path: str | Path) -> list[str]:
 
 
 def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
-    """The licenses of a file: its SPDX line's, else its header's, else its repository's (normalised; unknown ones
-    left out).
+    """The licenses of a file: those of its SPDX line, else of its header, else of its repository (normalized; unknown
+    licenses are omitted).
 
     >>> file_licenses("# Licensed under the Apache License, Version 2.0", ["MIT"])
     ('Apache-2.0',)
@@ -138,7 +136,7 @@ def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def license_names(value: Any) -> list[str]:
-    """The licenses that a cell of a corpus's license column names: one text, a list of them, or null.
+    """The licenses in a cell of a corpus's license column, which is one text, a list of texts, or null.
 
     >>> license_names("MIT"), license_names(["MIT", "ISC"]), license_names(None)
     (['MIT'], ['MIT', 'ISC'], [])
@@ -150,11 +148,11 @@ def license_names(value: Any) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseStage(Stage):
-    """Tells each file's licenses, and leaves out what the policy doesn't allow.
+    """Adds each file's licenses as a column, and rejects files that the policy doesn't allow.
 
     Args:
-        policy: What licenses and repositories are allowed; None allows all.
-        column: The input's license column; None finds it by its usual names.
+        policy: The licenses and repositories that are allowed; None allows all.
+        column: The input's license column; None detects it by its usual names.
     """
 
     name: ClassVar[str] = "license"
@@ -175,7 +173,7 @@ class LicenseStage(Stage):
 
 
 def _is_met(expression: Any, is_fine: Any) -> bool:
-    """Whether an expression can be satisfied with licenses that are fine: one of an OR, all of an AND."""
+    """Whether allowed licenses (`is_fine`) satisfy an expression: one license of an OR, all licenses of an AND."""
     name = type(expression).__name__
     if name == "OR":
         return any(_is_met(part, is_fine) for part in expression.args)
@@ -205,5 +203,5 @@ def _parse(expression: str) -> Any | None:
 def _identifier(name: str) -> str:
     parsed = _parse(name)
     if parsed is None or not hasattr(parsed, "key"):
-        raise ConfigError(f"{name!r} is no SPDX license identifier; see https://spdx.org/licenses/")
+        raise ConfigError(f"{name!r} is not an SPDX license identifier; see https://spdx.org/licenses/")
     return str(parsed.key)

@@ -1,16 +1,16 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""Whether a file is worth learning from: signals measured once, then one pure predicate a fault.
+"""Quality filter: measures a file's signals once, then applies one pure predicate per fault.
 
-    text -> signals (one pass over bytes and lines) -> first fault that the limits name, or none
+    text -> signals (one pass over bytes and lines) -> first fault that exceeds its limit, or None
 
-Every limit names its source. None of them divides by a count that can be zero, so files of no, one or five lines are
-judged like any other.
-Cost: about 100 MB/s a core; comment share and long runs look at lines only, syntax (`languages.parsing`) is apart because
-it is slow.
+Every limit names its source. No signal divides by a count that can be zero, so files with no line, one line or five
+lines are checked like any other file.
 
-Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section
-3.1), The Stack v2
-(Lozhkov et al. 2024, arXiv:2402.19173, section 3.2), Gopher (Rae et al. 2021, arXiv:2112.11446, table A1).
+Cost: about 100 MB/s per core. Comment share and long runs are measured on lines only; parsing (`languages.parsing`) is
+separate because it is slow.
+
+Sources: The Stack (Kocetkov et al. 2022, arXiv:2211.15533), StarCoder (Li et al. 2023, arXiv:2305.06161, section 3.1),
+The Stack v2 (Lozhkov et al. 2024, arXiv:2402.19173, section 3.2), Gopher (Rae et al. 2021, arXiv:2112.11446, table A1).
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ _DATA: Final[tuple[Kind, ...]] = ("data", "plain")
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What was measured. Lengths in bytes; shares from 0 to 1, 0 for an empty file.
+    """Measurements of a file. Lengths are in bytes; shares are from 0 to 1, and 0 for an empty file.
 
     Args:
         num_bytes, num_lines: Size; an empty file has no lines.
         longest_line, mean_line: Line lengths.
-        alphanumeric_share: ASCII letters and digits and all non-ASCII bytes, over all bytes.
-        encoded_share, longest_encoded: Runs of base64, hex escapes and byte lists, over all bytes, and the longest.
-        repeated_line_share: Lines longer than two characters that an earlier line equals, over such lines.
-        comment_line_share: Lines that begin with a comment mark, over lines that aren't blank.
+        alphanumeric_share: ASCII letters and digits and all non-ASCII bytes, divided by all bytes.
+        encoded_share: Bytes in runs of base64, hex escapes and byte lists, divided by all bytes.
+        longest_encoded: Length of the longest such run.
+        repeated_line_share: Among the lines longer than two bytes, the share that repeats an earlier line.
+        comment_line_share: Lines that start with a comment marker, divided by nonblank lines.
     """
 
     num_bytes: int
@@ -65,21 +66,21 @@ class Signals:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Thresholds, each with its source. None switches a fault off."""
+    """Thresholds, each with its source. None disables a check."""
 
     max_longest_line: int | None = 1000  # The Stack, StarCoder 3.1
     max_mean_line: float | None = 100.0  # The Stack, StarCoder 3.1
     min_alphanumeric_share: float | None = 0.25  # The Stack, StarCoder 3.1
     max_encoded_share: float | None = 0.5  # The Stack v2 3.2
     max_encoded_run: int | None = 1024  # The Stack v2 3.2
-    max_repeated_line_share: float | None = 0.6  # Gopher has 0.3 for prose; code repeats closing brackets and imports
-    min_repeat_lines: int = 20  # below that a share says nothing
+    max_repeated_line_share: float | None = 0.6  # Gopher uses 0.3 for prose; code repeats closing brackets and imports
+    min_repeat_lines: int = 20  # in shorter files the share is not meaningful
     min_comment_share: float | None = (
-        None  # StarCoder 3.1 used 0.01 for some languages; off, since short files have none
+        None  # StarCoder 3.1 used 0.01 for some languages; off because short files have no comments
     )
     max_comment_share: float | None = 0.8  # StarCoder 3.1
     max_data_bytes: int | None = (
-        50_000  # StarCoder 3.1: JSON and YAML of 50 to 5000 characters; data beyond teaches little
+        50_000  # StarCoder 3.1: JSON and YAML of 50 to 5000 characters; larger data files teach little
     )
     min_lines: int | None = None
 
@@ -118,7 +119,8 @@ def measure(text: str, language: str = "") -> Signals:
 
 
 def _encoded_lengths(data: bytes, lines: list[bytes]) -> list[int]:
-    """Lengths of the runs of encoded data. A fold tells first whether there can be one: most files have none."""
+    """Lengths of the runs of encoded data. A byte translation first checks whether any is possible; most files have
+    none."""
     has_base64 = _BASE64_RUN in data.translate(_BASE64_FOLD)
     if not has_base64 and max(map(data.count, (b"\\x", b"0x", b"\\u"))) < 8:
         return []
@@ -126,7 +128,7 @@ def _encoded_lengths(data: bytes, lines: list[bytes]) -> list[int]:
 
 
 def _comment_marks(language: str) -> list[bytes]:
-    """A line's break and what begins a comment; a language that isn't known is taken for one with slashes."""
+    """Comment markers, each preceded by a line break. An unknown language is treated as one with `//` comments."""
     found = find_language(language)
     return [b"\n" + mark for mark in COMMENT_MARKS[found.comments if found is not None else "slash"]]
 
@@ -137,12 +139,12 @@ def _is_of_kind(language: str, kinds: tuple[Kind, ...]) -> bool:
 
 
 def line_too_long(s: Signals, limits: Limits, language: str) -> bool:
-    """A line longer than `max_longest_line`: minified or data."""
+    """A line is longer than `max_longest_line`: the file is minified or data."""
     return limits.max_longest_line is not None and s.longest_line > limits.max_longest_line
 
 
 def lines_too_long_on_average(s: Signals, limits: Limits, language: str) -> bool:
-    """A mean line longer than `max_mean_line`; prose and markup have such lines by nature."""
+    """The mean line length exceeds `max_mean_line`. Prose and markup are exempt; such lines are normal there."""
     return (
         limits.max_mean_line is not None
         and s.mean_line > limits.max_mean_line
@@ -151,40 +153,40 @@ def lines_too_long_on_average(s: Signals, limits: Limits, language: str) -> bool
 
 
 def too_few_alphanumeric(s: Signals, limits: Limits, language: str) -> bool:
-    """Fewer letters and digits than `min_alphanumeric_share`. Files under 20 bytes aren't judged."""
+    """The share of letters and digits is below `min_alphanumeric_share`. Files under 20 bytes are not checked."""
     share = limits.min_alphanumeric_share
     return share is not None and s.num_bytes >= 20 and s.alphanumeric_share < share
 
 
 def mostly_encoded(s: Signals, limits: Limits, language: str) -> bool:
-    """Encoded data makes up more than `max_encoded_share`, or one run is longer than `max_encoded_run`."""
+    """The share of encoded data exceeds `max_encoded_share`, or one run is longer than `max_encoded_run`."""
     too_much = limits.max_encoded_share is not None and s.encoded_share > limits.max_encoded_share
     return too_much or (limits.max_encoded_run is not None and s.longest_encoded > limits.max_encoded_run)
 
 
 def lines_repeat(s: Signals, limits: Limits, language: str) -> bool:
-    """More lines repeat an earlier one than `max_repeated_line_share`."""
+    """The share of lines that repeat an earlier line exceeds `max_repeated_line_share`."""
     share = limits.max_repeated_line_share
     return share is not None and s.num_lines >= limits.min_repeat_lines and s.repeated_line_share > share
 
 
 def too_many_comments(s: Signals, limits: Limits, language: str) -> bool:
-    """More comment lines than `max_comment_share`, in files of five lines and more."""
+    """The share of comment lines exceeds `max_comment_share`, in files of at least five lines."""
     return limits.max_comment_share is not None and s.num_lines >= 5 and s.comment_line_share > limits.max_comment_share
 
 
 def too_few_comments(s: Signals, limits: Limits, language: str) -> bool:
-    """Fewer comment lines than `min_comment_share`, where that is asked for."""
+    """The share of comment lines is below `min_comment_share`, if set, in files of at least five lines."""
     return limits.min_comment_share is not None and s.num_lines >= 5 and s.comment_line_share < limits.min_comment_share
 
 
 def data_like(s: Signals, limits: Limits, language: str) -> bool:
-    """A large file in a data format."""
+    """A file in a data format is larger than `max_data_bytes`."""
     return limits.max_data_bytes is not None and s.num_bytes > limits.max_data_bytes and _is_of_kind(language, _DATA)
 
 
 def too_short(s: Signals, limits: Limits, language: str) -> bool:
-    """Fewer lines than `min_lines`, where that is asked for."""
+    """The file has fewer lines than `min_lines`, if that limit is set."""
     return limits.min_lines is not None and s.num_lines < limits.min_lines
 
 
@@ -192,11 +194,11 @@ FAULTS: tuple[Callable[[Signals, Limits, str], bool], ...] = (
     line_too_long, lines_too_long_on_average, too_few_alphanumeric, mostly_encoded, lines_repeat,
     too_many_comments, too_few_comments, data_like, too_short,
 )  # fmt: skip
-"""In the order in which they are asked; a fault's name is the drop reason."""
+"""In the order in which they are checked; the name of a fault is the reason of the rejection."""
 
 
 def fault(signals: Signals, limits: Limits, language: str = "") -> str | None:
-    """The first fault's name, or None."""
+    """The name of the first fault, or None."""
     return next((check.__name__ for check in FAULTS if check(signals, limits, language)), None)
 
 
@@ -210,16 +212,16 @@ CHECKS_TYPE = pa.struct(
         pa.field("comment_line_share", pa.float32(), nullable=False),
     ]
 )
-"""The signals that stand in a row's column `checks`."""
+"""The signals in a row's column `checks`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualityStage(Stage):
-    """Measures each file, and leaves out those with a fault.
+    """Measures each file, and rejects files with a fault.
 
     Args:
-        limits: Thresholds; None finds no fault.
-        require_syntax: Whether files must parse, where that can be told.
+        limits: Thresholds; None disables all checks.
+        require_syntax: Whether files must parse, if that can be determined.
     """
 
     name: ClassVar[str] = "quality"

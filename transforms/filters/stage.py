@@ -1,4 +1,4 @@
-"""A stage of `codemill filter`: one class that looks at a row, and one entry in the list of `jobs.filter.stages_of`.
+"""A stage of `codemill filter`: one class that examines a row, and one entry in the list in `jobs.filter.stages_of`.
 
     class ShortStage(Stage):
         name = "short"
@@ -8,8 +8,8 @@
             reason = "too_short" if len(row.content) < 10 else None
             return self.result({"num_chars": len(row.content)}, reason, "fewer than 10 characters")
 
-Output schema, rejected records and counts follow from the list (`transforms.filters.work`); a stage knows nothing of
-units, tables or other stages. It is pure and picklable: it runs in the row pool's processes.
+The output schema, rejected records and counts are derived from that list (`transforms.filters.work`). A stage does not
+depend on units, tables or other stages. It is pure and picklable, because it runs in the row pool's processes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from transforms.rows.row import Row
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """What a stage says of a row.
+    """A stage's result for a row.
 
     Args:
         columns: The values of the stage's `fields`; a rejected row needs none.
-        rejection: Why the row is left out, or None.
-        row: The row as later stages and the output have it; None where the stage doesn't change it.
-        counts: What is worth summing up over all rows, by name.
+        rejection: Why the row is rejected, or None.
+        row: The row that later stages and the output receive; None if the stage doesn't change it.
+        counts: Counts to be summed over all rows, by name.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -43,10 +43,10 @@ class StageResult:
 
 
 class Stage(abc.ABC):
-    """What all stages have. One that is switched off lets every row through and still gives its columns.
+    """Base class of all stages. A stage that is switched off passes every row and still returns its columns.
 
     Attributes:
-        name: The stage of its rejected records. Two stages may share one, where they are one subject to the reader.
+        name: The stage in its rejected records. Two stages may share a name if they are one topic for users.
         fields: The result columns that it adds.
     """
 
@@ -55,21 +55,21 @@ class Stage(abc.ABC):
 
     @property
     def version(self) -> str:
-        """What the lineage's `filter_version` tells of the stage; "" for nothing."""
+        """The stage's part of the lineage's `filter_version`; "" if it has none."""
         return ""
 
-    def open(self) -> None:  # noqa: B027 - most stages have nothing to make ready
-        """Makes the heavy things, once a process. Raises ConfigError."""
+    def open(self) -> None:  # noqa: B027 - most stages have nothing to open
+        """Creates expensive resources, once per process. Raises ConfigError."""
 
     @abc.abstractmethod
     def examine(self, row: Row) -> StageResult:
-        """Looks at a row that all earlier stages let through."""
+        """Examines a row that passed all earlier stages."""
 
     def result(self, columns: Mapping[str, Any], reason: str | None = None, detail: str = "") -> StageResult:
-        """The columns of a row, and its rejection where there is a reason for one."""
+        """Builds a result from the columns, with a rejection if `reason` is not None."""
         return StageResult(columns, None if reason is None else Rejection(self.name, reason, detail))
 
 
 def struct_values(value: object, kind: pa.StructType) -> dict[str, Any]:
-    """An object's attributes by the names of a struct's fields."""
+    """An object's attributes as a dict, keyed by the names of a struct's fields."""
     return {name: getattr(value, name) for name in kind.names}

@@ -1,11 +1,12 @@
-"""The work of `codemill filter`: each row through a list of stages, the cheap ones first.
+"""The work of `codemill filter`: each row passes through a list of stages, the fastest first.
 
     row -> license -> generated, vendored -> quality -> contamination -> secrets, personal data, safety
         -> kept (redacted) or rejected (stage, reason, detail)
 
-Each stage is a class beside its subject (`transforms.filters.stage` says what it is); `jobs.filter.stages_of` lists
-them. The first that rejects a row ends its way. What stands in the output is that of all stages over the whole text.
-The stages run in the row pool's processes; a row on which one of them crashes costs that row alone.
+Each stage is a class in its topic's module (`transforms.filters.stage` describes the base class);
+`jobs.filter.stages_of` lists the stages. The first stage that rejects a row ends its processing. Rows in the output
+have the results of all stages, each over the complete text. The stages run in the row pool's processes; a crash costs
+only the row that caused it.
 """
 
 from __future__ import annotations
@@ -44,19 +45,20 @@ LINEAGE_TYPE: Final = pa.struct(
     [*SOURCE_FIELDS, REDACTED_FIELD, pa.field("filter_version", pa.string(), nullable=False)]
 )
 _CRASHED: Final = Rejection(FILTER_INPUT, "crashed_worker", "the row crashed its process")
-"""Which stage killed it isn't known; the one that runs the most foreign code is blamed."""
+"""The stage that crashed the process is unknown, so the crash is attributed to the one that runs the most third-party
+code."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredRow:
-    """What became of a row.
+    """The result of all stages for a row.
 
     Args:
         rejection: Why it was rejected, or None.
-        content: Its text after redaction; "" where it was rejected.
+        content: Its text after redaction; "" if it was rejected.
         redacted_sha256: That text's hash.
-        columns: The values of all stages' fields; none where it was rejected.
-        counts: What the stages counted.
+        columns: The values of all stages' fields; empty if it was rejected.
+        counts: The sums of the stages' counts.
     """
 
     rejection: Rejection | None = None
@@ -68,7 +70,7 @@ class FilteredRow:
 
 @dataclass(frozen=True)
 class FilterStages:
-    """All stages over one row, in their order."""
+    """Applies all stages to one row, in order."""
 
     stages: Sequence[Stage]
 
@@ -78,17 +80,17 @@ class FilterStages:
 
     @property
     def fields(self) -> list[pa.Field]:
-        """The result columns: the last stage's first, and `checks` after all others, as in every job's rows."""
+        """The result columns, in reverse order of the stages, with `checks` last, as in the output of every job."""
         fields = [field for stage in reversed(self.stages) for field in stage.fields]
         return sorted(fields, key=lambda field: field.name == "checks")
 
     @property
     def version(self) -> str:
-        """What the lineage tells of the stages."""
+        """The lineage's `filter_version`: the versions of all stages."""
         return "/".join(version for stage in self.stages if (version := stage.version)) or "none"
 
     def open(self) -> None:
-        """Makes all stages ready. Raises ConfigError."""
+        """Opens all stages. Raises ConfigError."""
         for stage in self.stages:
             stage.open()
 
@@ -111,10 +113,10 @@ class FilterWork:
     """Filters the rows of units; see `transforms.work.Work` for the contract.
 
     Args:
-        stages: What is done to a row.
-        columns: The user's overrides of the column presets.
-        limits: Bounds on a row's content.
-        row_workers: Processes beside this one; -1 chooses by the machine, 0 runs inline.
+        stages: The stages to apply.
+        columns: The user's overrides of the detected columns.
+        limits: Limits for a row's content.
+        row_workers: Number of row worker processes; -1 depends on the machine's cores, 0 runs inline.
     """
 
     stages: FilterStages
@@ -137,11 +139,11 @@ class FilterWork:
         return output_schema(input_schema, resolve_columns(input_schema, self.columns), results)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """All of them: the output keeps the input's columns."""
+        """All columns, because the output keeps the input's columns."""
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Makes the stages ready here or in the pool's processes. Raises ConfigError."""
+        """Opens the stages in this process or in the pool's processes. Raises ConfigError."""
         pool = RowPool(self.stages, default_workers() if self.row_workers < 0 else self.row_workers)
         pool.open()
         self._pool = pool
@@ -154,7 +156,7 @@ class FilterWork:
         counts: Counter[str] = Counter(rows_in=len(items), targets=0, targets_accepted=0, targets_rejected=0)
         kept: list[OutputRow] = []
         rejected: list[dict[str, Any]] = []
-        version = self.stages.version  # hashes the policy: once a unit, not once a row
+        version = self.stages.version  # hashes the policy, so compute it once per unit, not per row
         for index, item in enumerate(items):
             if isinstance(item, RejectedRow):
                 rejected.append(item.record())
@@ -175,7 +177,7 @@ class FilterWork:
         return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """Nothing beyond what commits tell."""
+        """Returns no metrics; the counts in the commits suffice."""
         return {}
 
     def close(self) -> None:
@@ -184,7 +186,7 @@ class FilterWork:
             self._pool.close()
 
     def _filter(self, rows: Sequence[Row]) -> list[FilteredRow]:
-        """Each row through the stages, in chunks that the pool's processes share."""
+        """Applies the stages to each row, in chunks that are distributed over the pool's processes."""
         assert self._pool is not None, "call open() first"
         chunks = [rows[at : at + ROWS_PER_CHUNK] for at in range(0, len(rows), ROWS_PER_CHUNK)]
         calls = [self._pool.apply("filter", chunk) for chunk in chunks]

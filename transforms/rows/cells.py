@@ -1,8 +1,9 @@
-"""The cells of a corpus: which of them are text that can be worked on, and why the others aren't.
+"""Validation of a corpus's cells: which cells contain usable text, and why the others are rejected.
 
-Judged in Arrow, column by column; Python touches a cell only where its bytes are not UTF-8. Nothing is mended.
+Cells are validated in Arrow, column by column. Python touches a cell only if its bytes are not UTF-8. No cell is
+repaired.
 
-Cost: one pass over the content's bytes for UTF-8 and NUL each.
+Cost: one pass over the content's bytes for the UTF-8 check and one for NUL.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ READ_STAGE = "read"
 
 
 def is_text_type(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold text: strings, bytes, and dictionaries of them."""
+    """Whether a column of this type can contain text: strings, bytes, and dictionaries of them."""
     if pa.types.is_dictionary(kind):
         return is_text_type(kind.value_type)
     return any(
@@ -38,7 +39,7 @@ def is_text_type(kind: pa.DataType) -> bool:
 
 
 def is_turns_type(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds conversations: lists of structs with the texts `role` and `content`."""
+    """Whether a column of this type contains conversations: lists of structs with text fields `role` and `content`."""
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
         return False
     names = {field.name for field in kind.value_type if is_text_type(field.type)}
@@ -46,7 +47,7 @@ def is_turns_type(kind: pa.DataType) -> bool:
 
 
 class ColumnsOfRow(Mapping[str, Any]):
-    """One row of a table as a mapping; a cell becomes a Python value when it is asked for."""
+    """One row of a table as a mapping; a cell is converted to a Python value when it is accessed."""
 
     def __init__(self, table: pa.Table, index: int):
         self._table = table
@@ -64,12 +65,13 @@ class ColumnsOfRow(Mapping[str, Any]):
         return self._table.num_columns
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Plain values travel to the pool's processes, not the whole table.
+        # Only the row's plain values are pickled for the pool's processes, not the complete table.
         return dict, (dict(self.items()),)
 
 
 def cell_value(cell: Any) -> Any:
-    """A cell as a Python value; what Python has none for (nanoseconds, years beyond 9999) as text or as its type.
+    """Converts a cell to a Python value. Values without a Python equivalent (nanoseconds, years after 9999) become
+    text, or the name of their type.
 
     >>> cell_value(pa.scalar(1, pa.timestamp("ns")))
     '1970-01-01 00:00:00.000000001'
@@ -84,7 +86,7 @@ def cell_value(cell: Any) -> Any:
 
 
 def as_binary(column: Any) -> Any:
-    """A column of text as bytes, whatever its type: conversations (`is_turns_type`) as JSON."""
+    """Converts a column of any text type to bytes; conversations (`is_turns_type`) become JSON."""
     if is_turns_type(column.type):
         turns = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in column.to_pylist()]
         return pa.chunked_array([pa.array(turns, pa.large_string()).cast(pa.large_binary())])
@@ -96,7 +98,10 @@ def as_binary(column: Any) -> Any:
 
 
 def texts_of(table: pa.Table, name: str | None) -> list[str]:
-    """Reads a column of short texts; "" for null, for what isn't UTF-8 and where there is no such column."""
+    """Reads a column of short texts. Null becomes ""; bytes that are not UTF-8 are replaced by U+FFFD.
+
+    Returns one "" per row if `name` is None or the column is not text.
+    """
     if name is None or not is_text_type(table.schema.field(name).type):
         return [""] * table.num_rows
     data = as_binary(table.column(name))
@@ -106,10 +111,10 @@ def texts_of(table: pa.Table, name: str | None) -> list[str]:
         return [(cell or b"").decode("utf-8", "replace") for cell in data.to_pylist()]
 
 
-def judge_content(
+def validate_content(
     data: Any, lengths: Sequence[int | None], max_content_bytes: int
 ) -> tuple[dict[int, Rejection], dict[int, str]]:
-    """Sorts the cells into rejections and texts, both by position."""
+    """Splits the cells into rejections and texts, both keyed by position."""
     rejections: dict[int, Rejection] = {}
     for index, length in enumerate(lengths):
         if length is None:
@@ -140,8 +145,11 @@ def judge_content(
     return rejections, texts
 
 
-def judge_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
-    """Rows with a text beside the content that is no UTF-8: an output that holds one can't be loaded."""
+def validate_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
+    """Rejects rows whose text in any column other than the content is not UTF-8, by position.
+
+    An output that contains such a text can't be loaded.
+    """
     rejections: dict[int, Rejection] = {}
     for name in table.column_names:
         column: Any = table.column(name)
@@ -174,7 +182,7 @@ def _is_readable(cell: Any) -> bool:
         cell.as_py()
     except UnicodeDecodeError:
         return False
-    except (ValueError, OverflowError):  # a time that Python has no value for, see `cell_value`
+    except (ValueError, OverflowError):  # a time without a Python equivalent, see `cell_value`
         pass
     return True
 

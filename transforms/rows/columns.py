@@ -1,18 +1,19 @@
-"""From a corpus's columns to rows: which column is the content, which rows can't be read, how output columns are named.
+"""Column layouts: detects the role of each input column, turns table rows into `Row`s, and names output columns.
 
-Column presets are found by themselves (Stack v1 and v2, github-code, `text` and `contents` derivatives) and any
-role can be overridden. A row is handed on exactly as it is (CRLF and byte-order marks included) or rejected with its
-reason (`transforms.rows.cells`); none is mended, none is dropped. A column of conversations, lists of `role` and
-`content`, is read as their JSON.
+Column layouts are detected automatically (Stack v1 and v2, github-code, `text` and `contents` derivatives), and each
+role can be overridden. A row is passed on unchanged (CRLF and byte-order marks included) or rejected with its reason
+(`transforms.rows.cells`). No row is repaired and none is dropped silently. A column of conversations (lists of structs
+with `role` and `content`) is read as JSON.
 
-Output columns, the one place where their names are settled (`output_fields`):
+`output_fields` is the only place that decides the names of output columns:
 
     input columns in their order | result columns | checks | lineage
 
-Result columns always have their own names. An input column whose name is taken stays under `input_<name>` (with
-`input_` put in front until it is free). The content column keeps its name and holds the text after redaction.
+Result columns always keep their names. An input column whose name collides with a result column is renamed to
+`input_<name>`; `input_` is prepended until the name is free. The content column keeps its name and contains the text
+after redaction.
 
-Cost: one pass over the content's bytes for UTF-8, NUL and SHA-256 each.
+Cost: one pass over the content's bytes each for UTF-8, NUL and SHA-256.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import ConfigError
-from transforms.rows.cells import READ_STAGE as READ_STAGE  # who reads units rejects in the same words
+from transforms.rows.cells import READ_STAGE as READ_STAGE  # re-exported: code that reads units rejects with this stage
 from transforms.rows.cells import (
     ColumnsOfRow,
     as_binary,
     is_text_type,
     is_turns_type,
-    judge_content,
-    judge_other_texts,
     texts_of,
+    validate_content,
+    validate_other_texts,
 )
 from transforms.rows.rejections import RejectedRow
 from transforms.rows.row import Row, SourceRef
@@ -46,7 +47,7 @@ TAKEN_PREFIX = "input_"
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnMap:
-    """Which input column plays which part. None: the corpus has no such column."""
+    """The input column for each role. None means that the corpus has no such column."""
 
     content: str
     path: str | None = None
@@ -58,7 +59,7 @@ class ColumnMap:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnOverrides:
-    """The user's own choice of columns; None finds the column by itself."""
+    """The user's choice of columns; None means that the column is detected automatically."""
 
     content: str | None = None
     path: str | None = None
@@ -69,13 +70,14 @@ class ColumnOverrides:
 
 @dataclass(frozen=True, kw_only=True)
 class RowLimits:
-    """Bounds on one row. `max_content_bytes`: a longer content is rejected, with both lengths."""
+    """Limits for one row. A row with more than `max_content_bytes` bytes of content is rejected; the detail states both
+    lengths."""
 
     max_content_bytes: int = 10_000_000
 
 
-# Each layout as it is published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,
-# codeparrot/github-code. A layout is recognised by its content, path and repository columns together.
+# Each layout as published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,
+# codeparrot/github-code. A layout is recognized by the combination of its content, path and repository columns.
 PRESETS: tuple[ColumnMap, ...] = (
     ColumnMap(
         preset="stack-v1",
@@ -98,7 +100,7 @@ PRESETS: tuple[ColumnMap, ...] = (
     ),
 )
 
-# Other corpora: the first name that is there, part by part.
+# Other corpora: for each role, the first of these names that the schema contains.
 CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "content": ("content", "code", "text", "contents", "source", "source_code"),
     "path": ("path", "max_stars_repo_path", "file_path", "filepath", "file_name", "filename"),
@@ -116,15 +118,15 @@ _FLAGS = {
 
 
 def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverrides()) -> ColumnMap:
-    """Finds the part that each column of a corpus plays.
+    """Assigns input columns to roles.
 
     Args:
         schema: The corpus's schema.
-        overrides: The user's own choice, part by part.
+        overrides: The user's choice for each role.
 
     Raises:
-        ConfigError: There is no content column, an override names a column that isn't there, or the content
-            column can't hold text.
+        ConfigError: There is no content column, an override names a column that doesn't exist, or the content column
+            can't contain text.
 
     >>> resolve_columns(pa.schema([("code", pa.string()), ("path", pa.string())])).content
     'code'
@@ -144,7 +146,7 @@ def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverri
     column_map = ColumnMap(**(found | given))
     kind = schema.field(column_map.content).type
     is_readable = is_text_type(kind) or is_turns_type(kind)
-    if not is_readable and not pa.types.is_null(kind):  # null: every content is null, and each row says so
+    if not is_readable and not pa.types.is_null(kind):  # null type: every row is rejected as `null_content`
         raise ConfigError(
             f"content column {column_map.content} is {kind}, not text; name another with --content_column"
         )
@@ -152,7 +154,7 @@ def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverri
 
 
 def _find_preset(schema: pa.Schema) -> dict[str, Any]:
-    """The first layout whose content, path and repository are there, less what is missing of the rest."""
+    """The first layout whose content, path and repository columns exist; its other columns are None if missing."""
     names = set(schema.names)
     for preset in PRESETS:
         if {preset.content, preset.path, preset.repo_name} <= names:
@@ -171,17 +173,17 @@ def _listed(schema: pa.Schema) -> str:
 def table_to_rows(
     table: pa.Table, unit: Unit, rows: Sequence[int], column_map: ColumnMap, limits: RowLimits
 ) -> list[Row | RejectedRow]:
-    """Turns a table into rows, one for one and in order; what can't be worked on comes as a `RejectedRow`.
+    """Turns a table into rows, one for one and in order. A row that can't be processed becomes a `RejectedRow`.
 
     Reasons: `null_content`, `empty_content`, `content_too_large`, `nul_in_content`, `binary_content` (not UTF-8 and
-    with NUL bytes), `lone_surrogate` (UTF-16 surrogates written as if they were UTF-8), `not_utf8`.
+    with NUL bytes), `lone_surrogate` (UTF-16 surrogates encoded as if they were UTF-8), `not_utf8`.
 
     Args:
         table: The unit's columns.
-        unit: Where they come from.
-        rows: For each row of `table`, which of the unit's rows it is.
-        column_map: Which column is what.
-        limits: What is too large.
+        unit: The unit that the rows come from.
+        rows: For each row of `table`, its row number in the unit.
+        column_map: The input column for each role.
+        limits: Limits for one row.
     """
     assert table.num_rows == len(rows)
     data = as_binary(table.column(column_map.content))
@@ -189,8 +191,8 @@ def table_to_rows(
     paths, repos, languages = (
         texts_of(table, name) for name in (column_map.path, column_map.repo_name, column_map.language)
     )
-    rejections, texts = judge_content(data, lengths, limits.max_content_bytes)
-    rejections |= judge_other_texts(table, column_map.content)
+    rejections, texts = validate_content(data, lengths, limits.max_content_bytes)
+    rejections |= validate_other_texts(table, column_map.content)
     used = {column_map.content, column_map.path, column_map.repo_name, column_map.language}
     others = table.select([name for name in table.column_names if name not in used])
     found: list[Row | RejectedRow] = []
@@ -220,7 +222,7 @@ def table_to_rows(
 
 
 def renamed_inputs(input_names: Sequence[str], result_names: Sequence[str]) -> dict[str, str]:
-    """The output name of each input column: its own, or `input_<name>` where a result column has that name.
+    """The output name of each input column: its own, or `input_<name>` if a result column has that name.
 
     >>> renamed_inputs(["content", "lineage"], ["middle", "lineage"])
     {'content': 'content', 'lineage': 'input_lineage'}
@@ -238,9 +240,10 @@ def renamed_inputs(input_names: Sequence[str], result_names: Sequence[str]) -> d
 
 
 def output_fields(input_schema: pa.Schema, column_map: ColumnMap, result_names: Sequence[str]) -> list[pa.Field]:
-    """The input's part of the output schema, in the input's order: renamed where taken, content as `large_string`.
+    """The input columns' fields in the output schema, in the input's order: renamed on collision, content as
+    `large_string`.
 
-    Text is `large_string` so that no shard meets the 2 GiB limit of `string` offsets.
+    `large_string` avoids the 2 GiB limit of `string` offsets in a shard.
     """
     renamed = renamed_inputs(input_schema.names, result_names)
     return [

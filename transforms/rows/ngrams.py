@@ -1,15 +1,16 @@
-"""Hashed n-grams of code tokens: the common ground of contamination, verbatim copies and near duplicates.
+"""Hashed n-grams of code tokens, used to find contamination, verbatim copies and near duplicates.
 
-Tokens are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes of the text's UTF-8;
-punctuation, layout and comments' marks don't count, so reformatting hides nothing. No token is ever a Python object:
+Tokens are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes of the text's UTF-8.
+Punctuation, layout and comment markers are ignored, so reformatting doesn't hide a match. Tokens are hashed without
+creating a Python object for each:
 
     text      if x == Y1:      bytes, ASCII in lower case
     words     11.1....11.      which bytes belong to tokens, so where tokens start and end
     sums      prefix sums of value[byte] * P^position, modulo 2^64
-    token     (sum at its end - sum at its start) * P^-start, mixed: the same wherever it stands
+    token     (sum at its end - sum at its start) * P^-start, mixed: independent of its position
 
-An n-gram's hash is a polynomial over its tokens' hashes. All of it is numpy over blocks that end between tokens: 100
-MB/s and more.
+An n-gram's hash is a polynomial over its tokens' hashes. Everything is numpy over blocks that end between tokens, at
+100 MB/s and more.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Hashes = npt.NDArray[np.uint64]
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _POWER = 0x5851F42D4C957F2D  # odd, so it has an inverse modulo 2^64 (Knuth's MMIX multiplier)
 _BLOCK_BYTES = 1 << 16
-"""Small enough for the cache. A token that fills a whole block is cut there."""
+"""Small enough for the cache. A token that is longer than a block is split at the block's end."""
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
 _IS_WORD = np.zeros(256, dtype=bool)
 _IS_WORD[list(_WORD_BYTES)] = True
@@ -33,7 +34,7 @@ _IS_WORD[list(_WORD_BYTES)] = True
 
 @functools.cache
 def _tables() -> tuple[Hashes, Hashes, Hashes]:
-    """A 64-bit value for each byte, and the powers of `_POWER` and of its inverse."""
+    """A 64-bit value for each byte, the powers of `_POWER`, and the powers of its inverse."""
     values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in range(256)]
     with np.errstate(over="ignore"):
         forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64), dtype=np.uint64)
@@ -42,7 +43,7 @@ def _tables() -> tuple[Hashes, Hashes, Hashes]:
 
 
 def tokens_of(text: str) -> list[str]:
-    """A text's normalised tokens, for messages and tests; hashing goes without them.
+    """A text's normalized tokens, for messages and tests; hashing does not use them.
 
     >>> tokens_of("Def f(x):\\n  return x+1")
     ['def', 'f', 'x', 'return', 'x', '1']
@@ -53,15 +54,15 @@ def tokens_of(text: str) -> list[str]:
 
 
 def token_hashes(text: str) -> Hashes:
-    """One 64-bit hash a token, in order."""
+    """One 64-bit hash per token, in order."""
     data = text.encode("utf-8", "surrogatepass").lower()
     parts = [_block_hashes(block) for block in _blocks(data)]
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
 
 def _blocks(data: bytes) -> list[npt.NDArray[np.uint8]]:
-    """Cuts bytes into blocks of at most `_BLOCK_BYTES` that end after a byte which belongs to no token, where there is
-    one."""
+    """Splits bytes into blocks of at most `_BLOCK_BYTES`, each ending after its last byte that is not part of a token,
+    if there is one."""
     whole = np.frombuffer(data, dtype=np.uint8)
     blocks, start = [], 0
     while len(whole) - start > _BLOCK_BYTES:
@@ -96,7 +97,7 @@ def mixed(hashes: Hashes) -> Hashes:
 
 
 def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
-    """Hashes of all n-grams, in order: `len(hashes) - n + 1` of them, or none."""
+    """Hashes of all n-grams, in order: `max(0, len(hashes) - n + 1)` of them."""
     count = len(hashes) - n + 1
     if count <= 0:
         return np.empty(0, dtype=np.uint64)
@@ -109,7 +110,7 @@ def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
 
 
 def distinct(hashes: Hashes) -> Hashes:
-    """The different hashes, sorted. Sorting is faster here than `numpy.unique`, which builds a hash table first."""
+    """The distinct hashes, sorted. Sorting is faster here than `numpy.unique`, which builds a hash table first."""
     ordered = np.sort(hashes)
     return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
 

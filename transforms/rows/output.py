@@ -1,11 +1,11 @@
-"""The output rows of a unit: the input's columns, the content as it is now, what the job found, and the lineage.
+"""A unit's output table: the input's columns, the content after redaction, the result columns and the lineage.
 
     input columns in their order, the content as redacted | result columns
 
-Names are settled by `transforms.rows.columns.output_fields`. A source row stands in the output as often as the job
-made a row of it.
+`transforms.rows.columns.output_fields` decides the names. A source row appears once in the output for each output row
+that the job made from it.
 
-Cost: one copy of the columns of the rows that are kept; the raw content isn't copied.
+Cost: one copy of the kept rows' columns; the raw content is not copied.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SOURCE_FIELDS: Final = (
     pa.field("source_row", pa.int64(), nullable=False),
     pa.field("content_sha256", pa.string(), nullable=False),
 )
-"""How every job's lineage begins: which source row, by its place and the hash of its raw content."""
+"""The first fields of every job's lineage: the source row's location and the hash of its raw content."""
 
 REDACTED_FIELD: Final = pa.field("redacted_sha256", pa.string(), nullable=False)
-"""Of the lineage of a job that redacts: the hash of the content that stands in the row."""
+"""Lineage field of jobs that redact: the hash of the content after redaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class OutputRow:
     """One output row.
 
     Args:
-        index: Which row of the unit's table it was made of.
+        index: The row of the unit's table that it was made from.
         content: The content column's text, after redaction.
-        results: The result columns by name, lineage included.
+        results: The result columns' values by name, including the lineage.
     """
 
     index: int
@@ -54,18 +54,18 @@ def source_lineage(row: Row) -> dict[str, Any]:
 
 
 def output_schema(input_schema: pa.Schema, column_map: ColumnMap, results: Sequence[pa.Field]) -> pa.Schema:
-    """The input's columns, renamed where a result column has their name, then the result columns."""
+    """The input's columns, renamed if a result column has the same name, then the result columns."""
     return pa.schema([*output_fields(input_schema, column_map, [field.name for field in results]), *results])
 
 
 def output_table(table: pa.Table, column_map: ColumnMap, schema: pa.Schema, rows: Sequence[OutputRow]) -> pa.Table:
-    """Puts the output rows together.
+    """Builds the output table.
 
     Args:
-        table: The unit's rows, in the input's columns.
-        column_map: Which of these is the content.
-        schema: What `output_schema` gave for the table's schema.
-        rows: The output rows, in their order.
+        table: The unit's rows, with the input's columns.
+        column_map: The input column for each role.
+        schema: The result of `output_schema` for the table's schema.
+        rows: The output rows, in order.
     """
     places = pa.array([row.index for row in rows], pa.int64())
     arrays: list[Any] = []
@@ -75,6 +75,6 @@ def output_table(table: pa.Table, column_map: ColumnMap, schema: pa.Schema, rows
         elif table.column_names[position] == column_map.content:
             arrays.append(pa.array([row.content for row in rows], field.type))
         else:
-            # Column by column: the raw content, the bulk of the table, isn't repeated for nothing.
+            # Take column by column, so that the raw content, most of the table's bytes, is not copied needlessly.
             arrays.append(table.column(position).take(places).cast(field.type))
     return pa.Table.from_arrays(arrays, schema=schema)

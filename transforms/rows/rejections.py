@@ -1,8 +1,8 @@
-"""What is left out and why: a row or a target, as one record of `REJECTED_SCHEMA`.
+"""Rejected records: one record of `REJECTED_SCHEMA` per rejected row or target.
 
-Every job's rejected rows and targets, whichever stage refused them, are built here and nowhere else. A record says
-where the thing came from, which stage refused it and for what reason; it never holds the row's content. What isn't
-known is null: the hash of a content that couldn't be read, the path of a row that has none.
+This is the only module that builds rejected records, for all jobs and stages. A record contains the source location,
+the stage that rejected the row or target, and the reason. It never contains the row's content. Unknown values are
+null: the hash of content that couldn't be read, the path of a row without a path.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("uri", pa.large_string(), nullable=False),
         pa.field("row_group", pa.int32(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
-        pa.field("content_sha256", pa.string()),  # null where the content could not be read
-        pa.field("path", pa.large_string()),  # null where the row has none
-        pa.field("target", pa.string()),  # the task's own name of the target, e.g. "single_line:120:140"
+        pa.field("content_sha256", pa.string()),  # null if the content could not be read
+        pa.field("path", pa.large_string()),  # null if the row has none
+        pa.field("target", pa.string()),  # the target's name within the task, e.g. "single_line:120:140"
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.large_string(), nullable=False),
-        pa.field("answer", pa.large_string()),  # of a target, where a job was told to keep rejected answers
+        pa.field("answer", pa.large_string()),  # a target's answer, if the job keeps rejected answers
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a row or one of its targets was not kept: `stage` is where, `reason` a snake_case word,
-    `detail` a line for a person that never holds content."""
+    """Why a row or one of its targets was rejected: the `stage` that rejected it, the `reason` as a snake_case word,
+    and a human-readable `detail` line that never contains the row's content."""
 
     stage: str
     reason: str
@@ -48,7 +48,7 @@ class Rejection:
 
 
 class Origin(Protocol):
-    """What a record tells of a source row: a `Row` is one, and so is a `RejectedRow`."""
+    """The part of a source row that a rejected record contains; `Row` and `RejectedRow` implement it."""
 
     @property
     def source(self) -> SourceRef: ...
@@ -60,8 +60,8 @@ class Origin(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A source row that no stage can work on. `content_sha256` is None where there is no content, `path` "" where
-    there is none."""
+    """A source row that was rejected while it was read. `content_sha256` is None if there is no content, `path` is ""
+    if there is no path."""
 
     source: SourceRef
     rejection: Rejection
@@ -69,7 +69,7 @@ class RejectedRow:
     path: str = ""
 
     def record(self) -> dict[str, Any]:
-        """The record that tells of it."""
+        """Returns its rejected record."""
         return rejected_record(self, self.rejection)
 
 
@@ -80,9 +80,9 @@ def rejected_record(
 
     Args:
         origin: The source row.
-        rejection: Why it, or its target, was not kept.
-        target: The task's name of the target; None where the row as a whole is rejected.
-        answer: What the model wrote for the target, where that is kept.
+        rejection: Why it, or its target, was rejected.
+        target: The target's name within the task; None if the entire row is rejected.
+        answer: The target's answer, if rejected answers are kept.
 
     >>> nowhere = RejectedRow(SourceRef("a.parquet", 0, 7), Rejection("read", "null_content"))
     >>> record = rejected_record(nowhere, nowhere.rejection)
@@ -105,12 +105,12 @@ def rejected_record(
 
 
 def rejected_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The records as a table of `REJECTED_SCHEMA`."""
+    """Converts records to a table of `REJECTED_SCHEMA`."""
     return pa.Table.from_pylist(list(records), REJECTED_SCHEMA)
 
 
 def rejected_counts(records: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """How often each stage rejected for which reason.
+    """Counts the records by kind, stage and reason.
 
     >>> refused = RejectedRow(SourceRef("a.parquet", 0, 7), Rejection("read", "null_content"))
     >>> rejected_counts([refused.record()])
@@ -120,14 +120,14 @@ def rejected_counts(records: Iterable[Mapping[str, Any]]) -> Counter[str]:
 
 
 def stage_error(stage: str, error: Exception, message: str, *words: Any) -> Rejection:
-    """The rejection of a row or target on which a stage raised: a bug costs one row, and is counted and named.
+    """Returns the rejection of a row or target on which a stage raised: a bug costs only that row, and is counted.
 
-    Logs where it happened and what kind of error it was, never the error's own text, which may quote the row.
+    Logs the traceback and the error's type, but never the error's message, which may quote the row.
 
     Args:
         stage: The stage that failed.
-        error: What it raised.
-        message: What failed, in the form of `logging`, with `words` to fill in.
+        error: The exception that it raised.
+        message: What failed, as a `logging` format string; `words` are its arguments.
     """
     where = "".join(traceback.format_tb(error.__traceback__))
     _log.error(message + ": %s\n%s", *words, type(error).__name__, where.rstrip())

@@ -1,8 +1,8 @@
-"""What a row is while it is worked on.
+"""The row as jobs and tasks process it.
 
-A source row is named by where it stands (`SourceRef`) and by the hash of its raw content. Both
-ledgers count by these: every source row ends kept, rejected or in a failed unit; every target
-that a task chose ends accepted or rejected.
+A source row is identified by its location (`SourceRef`) and by the hash of its raw content. Both ledgers use this
+identity: every source row ends kept, rejected or in a failed unit, and every target that a task chose ends accepted or
+rejected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """Where a source row stands: file, row group, row within that group (both from 0)."""
+    """Location of a source row: file, row group, and row within that group (both from 0)."""
 
     uri: str
     row_group: int
@@ -24,16 +24,16 @@ class SourceRef:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One source row, as tasks see it.
+    """One source row, as tasks receive it.
 
     Args:
-        source: Where it stands.
+        source: Its location.
         content: The file's text, after redaction.
-        content_sha256: Hash of the raw content's UTF-8 bytes, in hex: seeds come from it.
-        redacted_sha256: Hash of `content` after redaction; equal to the raw one where nothing was redacted.
+        content_sha256: Hash of the raw content's UTF-8 bytes, in hex; seeds are derived from it.
+        redacted_sha256: Hash of `content` after redaction; equal to the raw hash if nothing was redacted.
         path: The file's path in its repository, or "".
         repo_name: The repository, or "".
-        language: Lower-case language name, or "" where unknown.
+        language: Lower-case language name, or "" if unknown.
         columns: The input's other columns, by name.
     """
 
@@ -48,7 +48,7 @@ class Row:
 
 
 def content_sha256(content: str) -> str:
-    """The hash that names a content: SHA-256 of its UTF-8 bytes, in hex.
+    """The hash that identifies a content: SHA-256 of its UTF-8 bytes, in hex.
 
     >>> content_sha256("")[:8]
     'e3b0c442'
@@ -57,7 +57,7 @@ def content_sha256(content: str) -> str:
 
 
 def derive_seed(job_seed: int, *parts: str | int) -> int:
-    """A 32-bit seed from the job's seed and the record's own key: never from order, slot or worker.
+    """A 32-bit seed that depends only on the job's seed and the record's key, not on order, slot or worker.
 
     >>> derive_seed(0, "abc", 1) == derive_seed(0, "abc", 1) != derive_seed(0, "abc", 2)
     True

@@ -1,8 +1,8 @@
-"""Filters on what goes in and on what the model wrote.
+"""Content filters for inputs and for generated text.
 
-ContentFilter   the entry point of jobs: scan, redact, scan outputs in context
-Scanner         the one-pass scanner; Finding, what it reports; load_rules, the rules
-load_policy     strict, default, annotate, or a user's file
+ContentFilter   the entry point for jobs: scans and redacts inputs, scans outputs in context
+Scanner         the one-pass scanner; it reports `Finding`s; `load_rules` reads its rules
+load_policy     reads a policy: strict, default, annotate, or a user's file
 """
 
 from __future__ import annotations

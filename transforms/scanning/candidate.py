@@ -1,4 +1,4 @@
-"""What passes between the scanner and its validators: a match in its document, and what a validator says of it."""
+"""Types shared by the scanner and its validators: a document, a candidate in it, and a validator's verdict."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ _SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\
 
 @dataclass
 class Document:
-    """The text that is scanned, as UTF-8 bytes, and what validators ask of it (made when first asked for)."""
+    """The scanned text, as UTF-8 bytes, with properties that validators need (computed on first use)."""
 
     data: bytes
     language: str = ""
     path: str = ""
-    judged: dict[tuple[str, bytes, bytes, bool], float | None] = field(default_factory=dict, repr=False)
+    confidences: dict[tuple[str, bytes, bytes, bool], float | None] = field(default_factory=dict, repr=False)
     skip_until: dict[str, int] = field(default_factory=dict)
-    """By rule id: matches that begin before are of a value already judged."""
+    """By rule id, an offset: matches that start before it belong to a value that was already validated."""
 
     @cached_property
     def is_ascii(self) -> bool:
-        """Whether bytes are characters."""
+        """Whether the text is ASCII, so that byte and character offsets are equal."""
         return self.data.isascii()
 
     @cached_property
     def is_config(self) -> bool:
-        """Whether its path is that of a configuration, a script or a note."""
+        """Whether its path is that of a configuration file, a script or a note."""
         return bool(self.path) and _CONFIG_PATH.search(self.path) is not None
 
     @cached_property
     def is_settings(self) -> bool:
-        """Whether its path is that of a file of names and values."""
+        """Whether its path is that of a settings file, which contains names and values."""
         return bool(self.path) and _SETTINGS_PATH.search(self.path) is not None
 
     @cached_property
     def is_code(self) -> bool:
-        """Whether what is no comment and no string in it is an expression."""
+        """Whether the text outside comments and strings consists of expressions."""
         found = find_language(self.language)
         is_code = found is not None and found.kind == "code" and found.comments in _READ_COMMENTS
         return is_code and not self.is_config
 
     @cached_property
     def lexical(self) -> Lexical:
-        """Which bytes are comments or strings."""
+        """The spans of its comments and strings."""
         return Lexical(self.data, self.language)
 
     def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
-        """Offsets of the lines that a pattern matches, ascending; the pattern begins with the line break before."""
+        """Offsets of the lines that a pattern matches, ascending. The pattern starts with the preceding line break."""
         if pattern not in self._lines_like:
             self._lines_like[pattern] = [match.start() for match in pattern.finditer(b"\n" + self.data)]
         return self._lines_like[pattern]
@@ -70,10 +70,10 @@ class Document:
 
 
 class Candidate:
-    """One exact match of a rule, for its validator to judge. It may look around the match, at `data`.
+    """One exact match of a rule, before its validator has decided. The validator may examine the text around the match.
 
-    Made for every match, so what nearly every validator asks for is worked out at once: `data`, the whole document's
-    bytes; `span`, the value's (group `v`, or the whole match); `value`, its bytes.
+    The constructor computes the attributes that nearly every validator needs: `data`, the bytes of the entire document;
+    `span`, the span of the value (group `v`, or the entire match); and `value`, its bytes.
     """
 
     __slots__ = ("data", "document", "match", "rule", "span", "value")
@@ -90,7 +90,7 @@ class Candidate:
         return self.data[max(0, start - num_bytes) : start].rpartition(b"\n")[2]
 
     def before_match(self, num_bytes: int) -> bytes:
-        """Up to `num_bytes` before the whole match."""
+        """Up to `num_bytes` before the entire match."""
         start = self.match.start()
         return self.data[max(0, start - num_bytes) : start]
 
@@ -100,15 +100,14 @@ class Candidate:
         return self.data[end : end + num_bytes].partition(b"\n")[0]
 
     def verdict(self, *, validated: bool = False, confidence: float | None = None) -> Verdict:
-        """Accepts the value as it stands."""
+        """Accepts the value's span unchanged."""
         return Verdict(*self.span, validated=validated, confidence=confidence)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """A validator's yes: the span to report (bytes), whether a checksum or structure confirmed it, and what else it
-    knows
-    better than the rule. Its no is None."""
+    """A validator's acceptance: the span to report (in bytes), whether a checksum or structure confirmed it, and values
+    that override those of the rule. A validator that dismisses a candidate returns None instead."""
 
     start: int
     end: int

@@ -1,8 +1,8 @@
-"""The one entry point of jobs: what goes in is scanned and redacted, what the model wrote is scanned in context.
+"""Content filter: the entry point for jobs. Scans and redacts inputs, and scans generated text in context.
 
-A `ContentFilter` is a cheap, picklable description until `open`; then it holds the scanner (one Hyperscan database,
-about a second to
-make) and is thread-safe. Raw values leave it nowhere: findings carry types, offsets and keyed hashes.
+A `ContentFilter` is a small, picklable description until `open` is called. Then it contains the scanner (one Hyperscan
+database, about a second to build) and is thread-safe. It never exposes raw values: findings contain types, offsets and
+keyed hashes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
 
 CONTEXT_CHARS = 16_384
-"""How much of prefix and suffix is scanned with a completion: longer than any key block whose part could stand in
-them."""
+"""Characters of prefix and suffix that are scanned with a completion: more than the longest key block, part of which
+could be in them."""
 _MAX_PASSES = 4
 
 Classifier = Callable[[str, str], Sequence[Finding]]
-"""A user's own hook: `classifier(text, language) -> findings` (character offsets; byte offsets may be 0)."""
+"""A user-defined hook: `classifier(text, language) -> findings` (character offsets; byte offsets may be 0)."""
 
 PERSONAL_TYPES = frozenset({"author_name", "card", "email", "iban", "ip_address", "national_id", "phone"})
 SAFETY_TYPES = frozenset(
@@ -35,12 +35,12 @@ SAFETY_TYPES = frozenset(
 
 @dataclass(frozen=True)
 class FilterOutcome:
-    """What became of a text.
+    """The result of filtering a text.
 
     Args:
-        text: The text after redaction; unchanged where it was dropped.
-        findings: All findings with action and placeholder; offsets are those of the text before.
-        dropped: Why the row is to be rejected, as a snake_case reason, or None.
+        text: The text after redaction; unchanged if the row must be rejected.
+        findings: All findings with action and placeholder; offsets refer to the text before redaction.
+        dropped: Why the row must be rejected, as a snake_case reason, or None.
     """
 
     text: str
@@ -50,12 +50,12 @@ class FilterOutcome:
 
 @functools.lru_cache(maxsize=4)
 def _shared_scanner(rules: RuleSet) -> Scanner:
-    """One scanner a rule set and process: several filters, and a filter that is opened again, share it."""
+    """One scanner per rule set and process, shared by several filters and by a filter that is opened again."""
     return Scanner(rules)
 
 
 def drop_reason(finding_type: str, where: str) -> str:
-    """The reason word of a rejected row or target: `secret_in_output`, `child_safety_in_input`, ...
+    """The rejection reason of a row or target: `secret_in_output`, `child_safety_in_input`, ...
 
     >>> drop_reason("api_token", "output")
     'secret_in_output'
@@ -66,12 +66,11 @@ def drop_reason(finding_type: str, where: str) -> str:
 
 
 class ContentFilter:
-    """Filters what goes into prompts and datasets, and what a model wrote.
+    """Filters the inputs of prompts and datasets, and generated text. Raises ConfigError for an invalid policy.
 
     Args:
-        policy: A `Policy`, a preset's name (`strict`, `default`, `annotate`) or a policy file's path. Raises
-        ConfigError.
-        classifier: A picklable hook that adds findings of its own.
+        policy: A `Policy`, a preset's name (`strict`, `default`, `annotate`) or a policy file's path.
+        classifier: A picklable hook that adds further findings.
     """
 
     def __init__(self, policy: Policy | str = "default", *, classifier: Classifier | None = None):
@@ -87,7 +86,7 @@ class ContentFilter:
 
     @property
     def version(self) -> str:
-        """Policy and rules in one word, for the lineage."""
+        """Hashes of policy and rules in one string, for the lineage."""
         return f"{self.policy.name}-{self.policy_hash}/rules-{self.rules_hash}"
 
     @property
@@ -99,7 +98,7 @@ class ContentFilter:
         return {**self.__dict__, "_scanner": None}
 
     def open(self) -> None:
-        """Makes the scanner, once. Raises ConfigError."""
+        """Creates the scanner, once. Raises ConfigError."""
         if self._scanner is None:
             self._scanner = _shared_scanner(self.rules)
 
@@ -112,13 +111,13 @@ class ContentFilter:
         return [f._replace(action=self.policy.action(f.type, f.confidence)) for f in findings]
 
     def filter_input(self, text: str, language: str = "", path: str = "") -> FilterOutcome:
-        """Scans and redacts a source text, before it becomes a prompt or a row. Deterministic and idempotent.
+        """Scans and redacts a source text before it becomes a prompt or a row. Deterministic and idempotent.
 
         Args:
-            text: Any text; NUL and lone surrogates included.
-            language: The corpus's name of its language, or "".
-            path: File name or path, which tells configuration from code, and the language where nothing else says
-                it; or "".
+            text: Any text, including NUL and lone surrogates.
+            language: The language's name in the corpus, or "".
+            path: File name or path, or "". It distinguishes configuration from code, and determines the language if
+                `language` does not.
         """
         findings = self.scan(text, language, path)
         dropped = next((f for f in findings if f.action == "drop"), None)
@@ -136,7 +135,7 @@ class ContentFilter:
             reported += more
         else:
             return FilterOutcome(text, tuple(reported), "not_redactable")
-        # The redacted text first: it nearly always parses, and the other then needs no parse.
+        # Parse the redacted text first: it nearly always parses, and then the original need not be parsed.
         if parses(current, language, path) is False and parses(text, language, path):
             return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
         return FilterOutcome(current, tuple(reported))
@@ -144,11 +143,12 @@ class ContentFilter:
     def filter_output(
         self, prefix: str, completion: str, suffix: str = "", language: str = "", path: str = ""
     ) -> list[Finding]:
-        """Findings that touch what the model wrote, scanned in context, since a secret can straddle the seam.
+        """Scans generated text in context, because a secret can straddle the boundary to the prefix or suffix.
 
         Returns:
-            Findings with actions; character and byte offsets count from the completion's start, so one that begins in
-            the prefix has a negative start. Those that lie wholly in prefix or suffix are not reported.
+            Findings with actions that overlap the completion. Character and byte offsets are relative to the
+            completion's start, so a finding that starts in the prefix has a negative start. Findings entirely in the
+            prefix or suffix are not reported.
         """
         before, after = prefix[-CONTEXT_CHARS:], suffix[:CONTEXT_CHARS]
         findings = self.scan(before + completion + after, language, path)
@@ -166,11 +166,11 @@ class ContentFilter:
         ]
 
     def output_reason(self, findings: Sequence[Finding]) -> str | None:
-        """Why an output with these findings is to be rejected, or None: what would be redacted in a source may not be
-        written."""
+        """The reason to reject an output with these findings, or None. A finding that would be redacted in a source
+        rejects an output."""
         bad = next((f for f in findings if f.action in ("redact", "drop")), None)
         return None if bad is None else drop_reason(bad.type, "output")
 
     def close(self) -> None:
-        """Lets the scanner go."""
+        """Releases the scanner."""
         self._scanner = None

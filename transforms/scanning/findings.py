@@ -1,8 +1,8 @@
-"""What the scanner reports: spans with a type and a keyed hash, never the value itself.
+"""Findings of the scanner: spans with a type and a keyed hash, never the value itself.
 
-Offsets are given twice, in UTF-8 bytes and in characters, because redaction edits text while Hyperscan counts bytes.
-The hash lets two findings of the same value be recognised as such without storing it. It is BLAKE2b with a
-key, cut to 48 bits: with the job's own key (`CODEMILL_HASH_KEY`) nobody else can try guesses against it.
+A finding has offsets both in UTF-8 bytes and in characters, because Hyperscan counts bytes and redaction edits text.
+The hash identifies findings of the same value without storing it. It is keyed BLAKE2b with a 48-bit digest. With a
+private key (`CODEMILL_HASH_KEY`), no one else can test guesses against it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _SPAN = attrgetter("byte_start", "byte_end")
 
 
 class Finding(NamedTuple):
-    """One span that a rule matched and its validator let pass.
+    """One span that a rule matched and its validator accepted.
 
     Args:
-        type: What it is, as policies name it, e.g. `api_token`, `email`.
+        type: Its type, as named in policies, e.g. `api_token`, `email`.
         rule: The rule's id.
         start, end: Span in characters of the text.
         byte_start, byte_end: The same span in bytes of its UTF-8 encoding.
-        confidence: 0 to 1, the rule's own estimate.
-        validated: A checksum, a structure or a decoder confirmed it.
-        specificity: 0 generic shape, 1 a shape beside a keyword, 2 a shape of its own (a provider's prefix).
+        confidence: 0 to 1, estimated by the rule or its validator.
+        validated: Whether a checksum, a structure or a decoder confirmed it.
+        specificity: 0 for a generic shape, 1 for a shape near a keyword, 2 for a unique shape (a provider's prefix).
         value_hash: Keyed hash of the value, in hex.
-        action: What the policy does with it: "keep", "redact", "drop", or "" before a policy was asked.
-        placeholder: What stands in its place after redaction, or "".
+        action: The policy's action: "keep", "redact", "drop", or "" before a policy is applied.
+        placeholder: What replaces it in the redacted text, or "".
     """
 
     type: str
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 
 
 def hash_key_from_environment() -> bytes:
-    """The key of value hashes: `CODEMILL_HASH_KEY`, or a public one that only tells equal values apart."""
+    """The key of value hashes: `CODEMILL_HASH_KEY`, or a public key, with which hashes only identify equal values."""
     return os.environ.get(HASH_KEY_VARIABLE, "").encode() or _PUBLIC_KEY
 
 
@@ -67,14 +67,14 @@ def keyed_hash(value: bytes, key: bytes) -> str:
 
 
 def resolve_overlaps(findings: list[Finding]) -> list[Finding]:
-    """Keeps the best of overlapping findings: validated before not, specific before generic, long before short.
+    """Keeps the best of overlapping findings: validated over not validated, specific over generic, long over short.
 
-    Ties go to the one that starts first, then to the smaller rule id, so the result does not depend on order. The
-    result is sorted by start.
+    Ties go to the finding that starts first, then to the smaller rule id, so the result does not depend on the input
+    order. The result is sorted by start.
     """
     ordered = sorted(findings, key=_SPAN)
     kept: list[Finding] = []
-    cluster: list[Finding] = []  # findings that touch, one after another
+    cluster: list[Finding] = []  # a run of findings in which each overlaps an earlier one
     reach = -1
     for finding in ordered:
         if finding.byte_start >= reach:

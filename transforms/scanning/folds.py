@@ -1,12 +1,12 @@
-"""Folds: maps from bytes to bytes that turn a class of characters into one letter, so that a pattern without any
-literal gets one.
+"""Folds: byte-to-byte maps that replace a class of characters by one character, so that a pattern without literals
+gets one.
 
     rule      \\d{3}-\\d{3}-\\d{4}          text      call 207-555-0100
     folded    000-000-0000              folded    call 000-000-0000
 
-Hyperscan finds literals at memory speed; a pattern of classes alone it has to follow through every byte (measured:
-eight such patterns took half of the time that all 330 took together). A fold keeps positions, and what a pattern
-matches, the folded pattern matches in the folded text, so its trigger can be looked for there. Cost: one
+Hyperscan finds literals at memory speed, but must follow a pattern of character classes through every byte (measured:
+eight such patterns took half of the time of all 330 patterns). A fold preserves positions. If a pattern matches a text,
+the folded pattern matches the folded text at the same position, so the trigger can be searched for there. Cost: one
 `bytes.translate`, about 1 GB/s.
 """
 
@@ -23,7 +23,7 @@ FOLDS: dict[str, bytes] = {
     "": bytes(range(256)),
     "digits": bytes.maketrans(_DIGITS, b"0" * len(_DIGITS)),
 }
-"""By name, as rule files give it: the translation table; "" leaves text as it is."""
+"""Translation tables by the names used in rule files; "" leaves the text unchanged."""
 
 _CATEGORIES = {
     sre.CATEGORY_DIGIT: frozenset(_DIGITS),
@@ -42,8 +42,9 @@ _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 def fold_items(items: Any, table: bytes) -> Any:
     """A parse tree (`re._parser`) with every character and class replaced by its image under a fold.
 
-    Assertions and anchors are kept as they are, since the trigger drops them, but for "no such character before",
-    which it takes as "a character outside".
+    Assertions and anchors are kept unchanged, because the trigger drops them. The exceptions are a negative lookbehind
+    of one character class, which the trigger turns into "a character outside the class", and a positive lookahead,
+    which can become part of the trigger.
     """
     return sre_parser.SubPattern(items.state, [_fold_item(op, arg, table) for op, arg in items])
 
@@ -64,7 +65,8 @@ def _fold_item(op: Any, arg: Any, table: bytes) -> tuple[Any, Any]:
     if op is sre.BRANCH:
         return op, (arg[0], [fold_items(branch, table) for branch in arg[1]])
     if op is sre.ASSERT_NOT and arg[0] < 0 and len(arg[1]) == 1 and arg[1][0][0] is sre.IN:
-        # "no such character before" is "a character outside before"; that set's image may overlap the one inside
+        # The trigger turns this negative lookbehind into "a character outside the class". The image of the outside may
+        # overlap the image of the class, so fold the outside and take the complement.
         inside = _EVERYTHING - {table[byte] for byte in _EVERYTHING - members(arg[1][0][1])}
         return op, (arg[0], [_class(inside)] if inside else [])
     if op is sre.ASSERT and arg[0] > 0:
@@ -89,7 +91,7 @@ def members(items: Any) -> frozenset[int]:
 
 
 def _class(found: Any) -> tuple[Any, Any]:
-    """A literal where one byte is left, else a class of ranges."""
+    """A literal if the set has one byte, otherwise a class of ranges."""
     ordered = sorted(found)
     if len(ordered) == 1:
         return sre.LITERAL, ordered[0]

@@ -1,6 +1,6 @@
-"""Where the comments and strings of a text are: a few regular expressions a language family, not a parser.
+"""Spans of comments and strings in a text, found by a few regular expressions per language family, without a parser.
 
-Made only when a rule that asks for it has matched. One linear pass; an unclosed string ends at its line.
+They are computed only if a matched rule requires them. One linear pass; an unclosed string ends at the end of its line.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _STRINGS = b"|".join(
         (_SINGLE.replace(rb"\n", b""), b"`"),
     ]
 )
-"""Unrolled loops: a string costs one step a run of plain characters, not one a character."""
+"""Unrolled loops: a string costs one step per run of plain characters, not one per character."""
 _HASH = re.compile(_STRINGS + rb"|#[^\n]*+", re.DOTALL)
 _SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
 
 
 class Lexical:
-    """Spans of comments and strings. Prose, markup and data count as text throughout, and so does a text whose language
-    nothing says; a name that isn't known is taken for code."""
+    """Spans of comments and strings. Prose, markup, data and texts without a language name count entirely as text; an
+    unknown language name is treated as code."""
 
     def __init__(self, data: bytes, language: str):
         found = find_language(language)
@@ -39,10 +39,10 @@ class Lexical:
         self._spans = [] if self._everything else [match.span() for match in pattern.finditer(data)]
 
     def is_text(self, offset: int) -> bool:
-        """Whether the byte at `offset` stands in a comment or a string."""
+        """Whether the byte at `offset` is in a comment or a string."""
         return self._everything or self.span_at(offset) is not None
 
     def span_at(self, offset: int) -> tuple[int, int] | None:
-        """The comment or string that holds the byte at `offset`, quotes included; None outside, and in prose."""
+        """The comment or string that contains the byte at `offset`, including quotes; None outside and in prose."""
         index = bisect.bisect_right(self._spans, offset, key=lambda span: span[0]) - 1
         return self._spans[index] if index >= 0 and offset < self._spans[index][1] else None

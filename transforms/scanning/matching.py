@@ -1,20 +1,21 @@
-"""The exact matches of one rule, given where its triggers end: the same as `rule.regex.finditer`, without reading the
-whole text.
+"""Exact matches of one rule, given the ends of its triggers: the same matches as `rule.regex.finditer`, without reading
+the entire text.
 
-    for ends in ascending order; `done` is where the last match ended:
-        look for a match that starts between max(done, end - lead) and end                        (bounded)
-        there is one: it is yielded, done = its end; else nothing starts up to `end`: done = end + 1
+    for ends in ascending order; `done` is the end of the last match:
+        search for a match that starts between max(done, end - lead) and end                     (bounded)
+        if found: yield it, done = its end; otherwise no match starts up to `end`: done = end + 1
 
-Each byte is tried as a start at most once a rule. How a start is looked for depends on the rule:
+Each byte is tried as a start at most once per rule. The search for a start depends on the rule:
 
-- at literals, where each match begins with one (a keyword, or `prefixes.py`): the pattern is tried at those only;
-- anywhere: `search` in the window, or one start after another where a match may be long, since `search` would read on;
-- beside a provider's name: a value of the right shape must stand within reach. Whether one does is asked once for a
-  stretch of text, so a line that repeats the name a thousand times costs one search;
-- terms of which only hashes are known: they have fixed lengths, so the end tells the starts.
+- At literals, if each match starts with one (a keyword, or see `prefixes.py`): the pattern is tried only there.
+- Anywhere: `search` in the window; or start by start if a match may be long, because `search` would read past the
+  window.
+- Near a provider's name: a value of the right shape must be within reach. One search answers this for a stretch of
+  text, so a line that repeats the name a thousand times costs one search.
+- Terms of which only hashes are known: they have fixed lengths, so their starts follow from the end.
 
-Where triggers come so thick that the windows would cover the text more than twice, the whole text is one window:
-adversarial input costs a linear pass and not a call a byte.
+If triggers are so frequent that the windows would cover the text more than twice, the entire text is one window.
+Adversarial input then costs one linear pass instead of one call per byte.
 """
 
 from __future__ import annotations
@@ -31,21 +32,22 @@ from transforms.scanning.rules import NEAR_GAP_BYTES
 from transforms.scanning.trigger import escape_literal
 
 LOOKAHEAD_BYTES = 64
-"""Room after the longest match for a pattern's lookahead."""
+"""Bytes after the longest match that are available to a pattern's lookahead."""
 _FLOOD_FACTOR = 2
 _FLOOD_SLACK_BYTES = 65_536
 _MAX_WINDOW_BYTES = 4096
 _DENSE_BYTES = 128
-"""With a trigger in so many bytes, looking for literals once costs less than looking before each trigger."""
+"""With more than one trigger per this many bytes, one search of the text for literals costs less than one search before
+each trigger."""
 _MANY_WORDS = 6
-"""With more keywords than this, one call of Hyperscan is faster than a `find` for each."""
+"""With more keywords than this, one Hyperscan call is faster than one `find` per keyword."""
 _MAX_AHEAD_BYTES = 1 << 16
 _LONG_REACH = 3
-"""A search that may read on so many times further than its window goes start by start instead."""
+"""If a search may read more than this many times the length of its window, starts are tried one by one instead."""
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 Starts = Callable[[bytes, int, int], list[int]]
-"""`starts(data, first, last)`: where a keyword begins in `data[first:last]`, ascending."""
+"""`starts(data, first, last)`: the offsets of keywords in `data[first:last]`, ascending."""
 
 
 class Matcher:
@@ -53,7 +55,7 @@ class Matcher:
 
     Args:
         rule: The rule.
-        has_triggers: Whether the ends are those of the rule's trigger; else they are ends of its keywords.
+        has_triggers: Whether the ends are those of the rule's trigger; otherwise they are the ends of its keywords.
     """
 
     def __init__(self, rule: Rule, has_triggers: bool):
@@ -70,11 +72,11 @@ class Matcher:
         self._step = self._stepper() if self._starts is None and self._reach > _LONG_REACH * self._lead else None
 
     def _stepper(self) -> re.Pattern[bytes]:
-        """Ends where the first match begins that begins at most `lead` bytes on."""
+        """An expression whose match ends at the start of the rule's first match within the next `lead` bytes."""
         return re.compile(b"(?s:.){0,%d}?(?=%s)" % (self._lead, self._rule.pattern.encode("utf-8")))
 
     def matches(self, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
-        """The exact matches, in order."""
+        """Yields the exact matches, in order."""
         ends = sorted(ends)
         if self._rule.value_regex is not None and ends and self._starts is not None:
             return self._beside_names(ends, document.data)
@@ -116,13 +118,13 @@ class Matcher:
                     done = match.end()
 
     def _first(self, data: bytes, start: int, end: int) -> Match[bytes] | None:
-        """The first match that begins from `start` to `end`."""
+        """The first match that starts between `start` and `end`."""
         limit = end + self._reach
         match_at = self._regex.match
         if self._stays_in_line:
             start = max(start, data.rfind(b"\n", start, end) + 1)
         if self._starts is not None:
-            # a literal that begins before the trigger's end may end after it
+            # a literal that starts before the trigger's end may end after it
             for at in self._starts(data, start, end + self._longest_word):
                 if at > end:
                     break
@@ -139,8 +141,8 @@ class Matcher:
     def _beside_names(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
         value_regex = self._rule.value_regex
         assert value_regex is not None
-        span = self._longest_word + NEAR_GAP_BYTES  # a value begins at most so far after a name's end
-        done = clear = 0  # no value begins before `clear`
+        span = self._longest_word + NEAR_GAP_BYTES  # a value starts at most this many bytes after a name's end
+        done = clear = 0  # no value starts before `clear`
         ahead = 0
         for end in ends:
             if end <= done or clear > end + span:
@@ -204,7 +206,7 @@ def _prefix_starts(prefixes: tuple[bytes, ...]) -> Starts:
 
 
 class _ScannedKeywords:
-    """Keywords in any case by Hyperscan; a call costs about 2 us."""
+    """Case-insensitive keyword search by Hyperscan; a call costs about 2 us."""
 
     def __init__(self, words: tuple[bytes, ...]):
         import hyperscan

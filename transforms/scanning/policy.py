@@ -1,13 +1,13 @@
-"""What a policy says: for each type of finding keep, redact or drop.
+"""Policies: for each type of finding, an action: keep, redact, drop or off.
 
-    extends: default            # strict, default or annotate; default where left out
+    extends: default            # strict, default or annotate; default if omitted
     actions:
       email: keep               # keep: reported, text unchanged      redact: replaced by a placeholder
-      author_name: redact       # drop: the row is rejected           off: not looked for
-    rule_files: [ours.toml]     # more rules, in the format of `rules.py`
-    min_confidence: 0.5         # findings below are kept, whatever their type's action
+      author_name: redact       # drop: the row is rejected           off: not searched for
+    rule_files: [ours.toml]     # additional rules, in the format of `rules.py`
+    min_confidence: 0.5         # findings with a lower confidence are kept, whatever their type's action
 
-A file is checked before any row is read: an unknown type, action or key is refused in one line.
+A policy file is checked before any row is read. An unknown type, action or key is refused with a one-line error.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _KEYS = ("extends", "actions", "rule_files", "min_confidence")
 
 @dataclass(frozen=True)
 class Policy:
-    """What is to be done with each type of finding; picklable and hashed into the lineage.
+    """The action for each type of finding; picklable, and hashed into the lineage.
 
     Args:
-        name: Preset's or file's name.
+        name: Name of the preset or file.
         actions: An action for every type that the rules can report.
-        rule_files: The user's own rule files.
-        min_confidence: Findings below it are reported and kept.
+        rule_files: The user's rule files.
+        min_confidence: Findings with a lower confidence are reported and kept.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Policy:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of what the policy says, 16 hex digits."""
+        """SHA-256 over all fields of the policy, 16 hex digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def rules(self) -> RuleSet:
-        """The rules of the types that this policy looks for, signals included where malicious code is."""
+        """The rules of the types that are not off, including signals if malicious code is not off."""
         wanted = {name for name, action in self.actions.items() if action != "off"}
         rules = load_rules(*self.rule_files).rules
         return RuleSet(
@@ -64,18 +64,18 @@ class Policy:
         )
 
     def action(self, finding_type: str, confidence: float) -> str:
-        """keep, redact or drop."""
+        """The action for a finding: keep, redact or drop."""
         return "keep" if confidence < self.min_confidence else self.actions[finding_type]
 
 
 def known_types(rules: RuleSet) -> tuple[str, ...]:
-    """All types a policy may name: those of the rules, and copies of known text (`verbatim.py`)."""
+    """All types that a policy may name: those of the rules, and verbatim copies (`duplicates/known_text.py`)."""
     found = {MALICIOUS_CODE if t.startswith(SIGNAL_PREFIX) else t for t in rules.types}
     return tuple(sorted(found | {VERBATIM_COPY}))
 
 
 def load_policy(name_or_path: str) -> Policy:
-    """Reads a preset by name, or a policy file by path. Raises ConfigError in one line."""
+    """Reads a preset by name, or a policy file by path. Raises ConfigError with a one-line message."""
     if name_or_path in PRESETS:
         return _build(name_or_path, _read_yaml(PRESETS_DIRECTORY / f"{name_or_path}.yaml"), base={})
     path = Path(name_or_path)

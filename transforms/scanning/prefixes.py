@@ -1,10 +1,10 @@
-"""What a pattern tells of where its matches can begin: literals that they begin with, and whether they stay in a line.
+"""Pattern analysis that narrows where matches can start: their literal prefixes, and whether they stay within a line.
 
     (?<![A-Za-z0-9_])(?P<v>gl(?:pat|ptt)-[0-9a-zA-Z_-]{20})      "glpat-", "glptt-"
 
-Where there are a few of them, a match's start is found by `bytes.find` in the window before a trigger's end, and the
-pattern is tried there alone. That costs a tenth of a `search`, which tries the boundary at every byte. And no match
-begins before the line of its trigger's end where nothing in the pattern takes a line break.
+If a pattern has only a few literal prefixes, `bytes.find` finds them in the window before a trigger's end, and the
+pattern is tried only there. That costs a tenth of a `search`, which tries the boundary at every byte. If no item of the
+pattern can match a line break, no match starts before the line of its trigger's end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from transforms.scanning.folds import members
 
 MAX_PREFIXES = 6
-"""With more, looking for each takes as long as trying the pattern everywhere."""
+"""With more prefixes, searching for each takes as long as trying the pattern everywhere."""
 MIN_PREFIX_BYTES = 2
 MAX_PREFIX_BYTES = 16
 _LINE_BREAK = 10
@@ -25,7 +25,8 @@ _ZERO_WIDTH = (sre.AT, sre.ASSERT, sre.ASSERT_NOT)
 
 
 def literal_prefixes(pattern: str) -> tuple[bytes, ...]:
-    """What every match of a pattern begins with; empty where that is any case, too short or too much to list.
+    """The literals with which every match of a pattern starts; empty if they are case-insensitive, too short or too
+    many.
 
     >>> literal_prefixes(r"(?<![a-z])(?P<v>tok_[sk]-[0-9]{9})")
     (b'tok_k-', b'tok_s-')
@@ -34,13 +35,13 @@ def literal_prefixes(pattern: str) -> tuple[bytes, ...]:
     if tree.state.flags & re.IGNORECASE:
         return ()
     heads, _ = _heads(tree)
-    # of prefixes that begin with another one only the shorter is needed
+    # if one prefix starts with another, only the shorter one is needed
     heads = {head for head in heads if not any(head != other and head.startswith(other) for other in heads)}
     return tuple(sorted(heads)) if all(len(head) >= MIN_PREFIX_BYTES for head in heads) else ()
 
 
 def _heads(items: Any) -> tuple[set[bytes], bool]:
-    """The literals that a sequence can begin with, and whether they are all of it."""
+    """The literals with which a sequence can start, and whether they cover the complete sequence."""
     heads = {b""}
     for op, arg in items:
         if op in _ZERO_WIDTH:
@@ -72,7 +73,7 @@ def _item_heads(op: Any, arg: Any) -> tuple[set[bytes], bool]:
 
 
 def stays_in_line(pattern: str) -> bool:
-    """Whether no match, nor what must follow it, holds a line break.
+    """Whether neither a match nor its lookahead can contain a line break.
 
     >>> stays_in_line(r"key=[^\\s]{8}"), stays_in_line(r"key=[^=]{8}")
     (True, False)

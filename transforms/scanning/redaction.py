@@ -1,14 +1,12 @@
-"""Replaces findings by placeholders so that code keeps working and the same value stays the same.
+"""Redaction: replaces findings by placeholders, so that code still parses and equal values stay equal.
 
     mail = "ann@corp.io"; cc = "ann@corp.io"; bcc = "bo@corp.io"
     mail = "<EMAIL_1>"; cc = "<EMAIL_1>"; bcc = "<EMAIL_2>"
 
-Numbers count per document and label, in order of first appearance, and go on after those that already stand in the
-text; so redaction
-is deterministic and a second pass changes nothing. Addresses become documentation addresses (RFC 5737, RFC 3849).
-Where a
-span holds a quote or cuts an escape, the whole literal's content is replaced; a key split over several literals is
-emptied run by run.
+Placeholders are numbered per document and label, in order of first appearance, starting after the numbers that the
+text already contains. Redaction is therefore deterministic, and a second pass changes nothing. IP addresses become
+documentation addresses (RFC 5737, RFC 3849). If a span contains a quote or splits an escape sequence, the entire
+content of the literal is replaced. A key that is split over several literals is emptied run by run.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ _QUOTES = ("'", '"', "`")
 
 
 def label_of(finding_type: str) -> str:
-    """The word in a type's placeholder; a user's own type is its own label.
+    """The label in a type's placeholder. The label of a user-defined type is its name in upper case.
 
     >>> label_of("email"), label_of("staff_number")
     ('EMAIL', 'STAFF_NUMBER')
@@ -54,7 +52,7 @@ def label_of(finding_type: str) -> str:
 
 
 class _Numbering:
-    """Gives each value of a document its placeholder."""
+    """Assigns a placeholder to each value of a document."""
 
     def __init__(self, text: str):
         self._text = text
@@ -66,7 +64,7 @@ class _Numbering:
         if finding.type == "ip_address":
             label = "IPV6" if ":" in value else "IPV4"
         if finding.type == "control_token":
-            return neutralise(value)
+            return neutralize(value)
         key = (label, finding.value_hash)
         if key not in self._by_value:
             number = self._next.get(label) or self._first_free(label)
@@ -91,11 +89,11 @@ def _format(label: str, number: int) -> str:
     return f"2001:db8::{number:x}" if label == "IPV6" else f"<{label}_{number}>"
 
 
-def neutralise(token: str) -> str:
-    """A model's control token made plain text by a space after its first character: it stays readable and encodes as
-    ordinary pieces.
+def neutralize(token: str) -> str:
+    """Turns a model's control token into plain text by inserting a space after its first character. It stays readable
+    and is encoded as ordinary tokens.
 
-    >>> neutralise("<" + "eos>")
+    >>> neutralize("<" + "eos>")
     '< eos>'
     """
     return f"{token[0]} {token[1:]}"
@@ -105,12 +103,13 @@ def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[
     """Replaces the findings whose action is "redact".
 
     Args:
-        text: The text that was scanned.
-        findings: Without overlaps, in order, with actions.
-        language: Tells where strings end, for spans that would break a string's quoting.
+        text: The scanned text.
+        findings: Findings in order, without overlaps, with actions.
+        language: The text's language, which determines its string literals, for spans that would break a string's
+            quoting.
 
     Returns:
-        The text, and all findings (offsets of the text before), the replaced ones with their placeholder.
+        The redacted text, and all findings, with offsets in the original text; replaced findings have a placeholder.
     """
     numbering, literals = _Numbering(text), _Literals(text, language)
     pieces: list[str] = []
@@ -142,13 +141,14 @@ def _is_split(body: str) -> bool:
 
 
 def _empty_runs(body: str, placeholder: str) -> str:
-    """A key over several literals: the first run becomes the placeholder, the others nothing; quotes and joins stay."""
+    """Redacts a key that is split over several literals: the first run becomes the placeholder and the others become
+    empty; quotes and operators stay."""
     texts = iter([placeholder])
     return _KEY_RUN.sub(lambda _match: next(texts, ""), body)
 
 
 class _Literals:
-    """Widens spans that would break a string's quoting to the whole literal's content."""
+    """Widens spans that would break a string's quoting to the entire content of the literal."""
 
     def __init__(self, text: str, language: str):
         self._text, self._language = text, language

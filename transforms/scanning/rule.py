@@ -1,4 +1,4 @@
-"""What a rule is, once it is read (`transforms.scanning.rules` reads it): patterns, triggers, and the set of all."""
+"""Rules in memory: patterns, triggers, and the rule set. `transforms.scanning.rules` reads them from files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from functools import cached_property
 from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
 
 BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
-"""What may not stand before and after a value beside a provider's name."""
+"""Characters that may not precede and follow a value near a provider's name."""
 _TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule; `transforms.scanning.rules` describes the fields. `pattern` is the exact expression, complete."""
+    """One rule; `transforms.scanning.rules` describes the fields. `pattern` is the complete exact expression."""
 
     id: str
     type: str
@@ -41,9 +41,8 @@ class Rule:
 
     @cached_property
     def trigger(self) -> Trigger:
-        """What Hyperscan looks for: one of the words of `near`, or what the pattern yields. Raises ConfigError where
-        the
-        pattern can't be used."""
+        """The pattern that Hyperscan searches for: the words in `near`, or a trigger derived from the pattern. Raises
+        ConfigError if the pattern can't be used."""
         derived = derive_trigger(self.id, self.pattern, self.fold)
         if self.trigger_pattern:
             return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
@@ -54,24 +53,25 @@ class Rule:
 
     @cached_property
     def keyword_bytes(self) -> tuple[bytes, ...]:
-        """The keywords in lower case; of words that begin with another keyword only the shorter one."""
+        """The keywords in lower case, without those that start with another keyword."""
         words = sorted({word.lower().encode("utf-8") for word in self.keywords}, key=len)
         return tuple(w for i, w in enumerate(words) if not any(w.startswith(other) for other in words[:i]))
 
     @cached_property
     def value_regex(self) -> re.Pattern[bytes] | None:
-        """The value of a rule with `near`, by itself; None for other rules."""
+        """The expression of the value alone, for a rule with `near`; None for other rules."""
         return re.compile((BESIDE[0] + self.value + BESIDE[1]).encode("utf-8")) if self.value else None
 
     @cached_property
     def term_lengths(self) -> tuple[int, ...]:
-        """Lengths in bytes of a rule of hashed terms (`terms.rule_entry`), longest first; empty for other rules."""
+        """Lengths in bytes of the terms of a rule with hashed terms (`terms.rule_entry`), longest first; empty for
+        other rules."""
         shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
         return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
 
     @cached_property
     def value_group(self) -> str | int:
-        """The group that holds the value: `v`, or the whole match."""
+        """The group of the value: `v`, or 0 for the entire match."""
         return "v" if "v" in self.regex.groupindex else 0
 
     @cached_property
@@ -82,13 +82,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Rules in a fixed order with the hash that a dataset's lineage names them by."""
+    """Rules in a fixed order, with the hash that identifies them in a dataset's lineage."""
 
     rules: tuple[Rule, ...]
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over everything that the rules say, 16 hex digits."""
+        """SHA-256 over all fields of the rules, 16 hex digits."""
         text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 

@@ -1,21 +1,27 @@
-"""Rules are data: TOML files, one a family, read into `Rule`s whose patterns are checked before any text is scanned.
+"""Rule files: reads TOML files, one per family, into `Rule`s and checks their patterns before any text is scanned.
 
-A file holds `family`, optional `[defaults]`, and `rules`, an array of tables with these keys:
+A file contains `family`, optional `[defaults]`, and `rules`, an array of tables with these keys:
 
-    id          unique name, kebab-case                    type        what a policy calls it, e.g. `api_token`
-    token       a value's pattern; boundaries are added    pattern     or the exact pattern, written out (group `v` is
-    the value)
-    near        words of which one stands up to three words before the token on the same line (any case)
-    keywords    literals of which each match holds one     validator   name in `validators.VALIDATORS`
-    context     "" or "comment_or_string"                  confidence  0 to 1
-    source      the provider's documentation               specificity 0 to 2, see `Finding`
-    anchored    whether each match begins with a keyword   hashes      of terms, see `terms.py`
-    like        recipes of values that must be found       unlike      recipes of text that must not be
-    files       "" or "settings": only in files of names and values, `Document.is_settings`
-    fold        for patterns without a literal: see `folds.py`
-    trigger     what each match begins with, as a pattern, where the derived one (`trigger.py`) is slow
+    id          unique name, kebab-case
+    type        the name of the finding's type in policies, e.g. `api_token`
+    token       the pattern of a value; boundaries are added
+    pattern     instead of `token`: the complete exact pattern (group `v` is the value)
+    near        words; one of them appears at most three words before the token, on the same line, in any case
+    keywords    literals; each match contains at least one of them
+    validator   a name in `validators.registry.VALIDATORS`
+    context     "" or "comment_or_string"
+    confidence  0 to 1
+    source      the provider's documentation
+    specificity 0 to 2, see `Finding`
+    anchored    whether each match starts with a keyword
+    hashes      hashes of terms, see `terms.py`
+    like        recipes of values that must be found
+    unlike      recipes of text that must not be found
+    files       "", or "settings" for files of names and values only (`Document.is_settings`)
+    fold        a fold, for patterns without a literal, see `folds.py`
+    trigger     the trigger as a pattern (a prefix of each match), if the derived trigger (`trigger.py`) is slow
 
-Recipes (`recipes.py`) make examples at run time, so no token-shaped literal stands in the project.
+Recipes (`recipes.py`) create examples at run time, so the project contains no token-shaped literal.
 """
 
 from __future__ import annotations
@@ -35,16 +41,16 @@ RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
 FILES = ("", "settings")
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
-"""What may stand before a token: no word, or an escape, a terminal's colour, a percent-encoded character that ends in
-one."""
+"""What may precede a token: no word character, unless it ends an escape sequence, a terminal color code or a
+percent-encoded character."""
 _NEAR_GAP = r"[\w.-]{0,24}+(?:[^\w\n]{1,6}+[\w.-]{1,16}+){0,3}?[^\w\n]{1,6}"
-"""Up to three words between a provider's name and the value; counted in words, so that a line of names costs one try
-each."""
+"""Up to three words between a provider's name and the value. The gap is limited in words, so that a line of names costs
+one attempt per name."""
 NEAR_GAP_BYTES = 24 + 3 * (6 + 16) + 6
 
 
 def load_rules(*extra_files: str | Path) -> RuleSet:
-    """Reads codemill's rules and then a user's own files. Raises ConfigError (one line: file, rule, reason)."""
+    """Reads codemill's rules and then the user's files. Raises ConfigError (one line: file, rule, reason)."""
     rules: dict[str, Rule] = {}
     for rule in _own_rules():
         rules[rule.id] = rule
@@ -58,7 +64,7 @@ def load_rules(*extra_files: str | Path) -> RuleSet:
 
 @functools.cache
 def _own_rules() -> tuple[Rule, ...]:
-    """The project's own rules; read once a process."""
+    """The project's rules, read once per process."""
     return tuple(rule for path in sorted(RULES_DIRECTORY.glob("*.toml")) for rule in read_rule_file(path))
 
 
@@ -96,7 +102,7 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
         values.setdefault("specificity", 1 if values.get("near") else 2)
     if values.get("near") and not values.get("keywords"):
         values |= {"keywords": values["near"], "anchored": True}
-    own = {"value", "trigger_pattern"}  # not a file's to give
+    own = {"value", "trigger_pattern"}  # computed, so a file may not set them
     unknown = set(table) - set(Rule.__dataclass_fields__) - {"token", "trigger"} | set(table) & own
     if unknown:
         raise ConfigError(f"{name}: unknown key {sorted(unknown)[0]}")
@@ -109,7 +115,7 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
 
 
 def _token_pattern(token: str, near: tuple[str, ...]) -> str:
-    """Puts boundaries around a value's pattern, and the words that stand before it."""
+    """Adds boundaries around a value's pattern, and the words that precede it."""
     if not near:
         return rf"{_BOUNDARY}(?P<v>{token})(?![A-Za-z0-9_])"
     words = "|".join(re.escape(word) for word in near)

@@ -1,7 +1,7 @@
-"""Unsafe content: terms by hash, and malicious code as two or more signals that stand close together.
+"""Unsafe content: hashed terms, and malicious code as a combination of signals that are close together.
 
-No single call is malicious: installers download, templates evaluate, programs read their environment. A finding needs a
-combination within `COMBINATION_BYTES`, and it spans the signals that make it.
+A single call is not malicious: installers download, templates evaluate, programs read their environment. A finding
+requires a combination of signals within `COMBINATION_BYTES`, and spans these signals.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "encrypt-and-ransom": ("encrypt_files", "ransom_note"),
     "keys-and-send": ("keylogger", "send"),
 }
-"""Which signals together make a finding. `shell_to_network` is a combination by itself: one line redirects a shell to
-a socket."""
+"""The combinations of signals that make a finding. `shell_to_network` suffices alone: one line redirects a shell to a
+socket."""
 
 
 def hashed_term(candidate: Candidate) -> Verdict | None:
-    """A term whose hash stands in the rule; its shape alone says nothing."""
+    """Accepts a term whose hash is in the rule; its shape alone is not evidence."""
     value = candidate.value.decode("ascii", "replace")
     return candidate.verdict(validated=True) if term_hash(value) in candidate.rule.hashes else None
 
 
 def combine_signals(findings: list[Finding]) -> list[Finding]:
-    """Replaces signals by the combinations they make; signals that make none are dropped."""
+    """Replaces signals by the combinations that they form; signals that form none are removed."""
     signals = sorted((f for f in findings if f.type.startswith(SIGNAL_PREFIX)), key=lambda f: f.byte_start)
     if not signals:
         return findings

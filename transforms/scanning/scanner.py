@@ -1,15 +1,17 @@
-"""The one-pass scanner: all rules' triggers in one Hyperscan database, then exact patterns in windows, then validators.
+"""The one-pass scanner: all rules' triggers in one Hyperscan database per fold, then exact patterns in windows, then
+validators.
 
-    text --encode--> bytes --Hyperscan, one pass a fold--> (rule, end of trigger) ...
+    text --encode--> bytes --Hyperscan, one pass per fold--> (rule, end of trigger) ...
         each rule's exact matches around those ends (`matching.py`)
-        validators look at the match and around it; overlaps are resolved; byte offsets become character offsets
+        validators examine each match and its surroundings; overlaps are resolved; byte offsets become character offsets
 
-The result equals `re.finditer` over the whole text; a test holds it. Triggers are derived from the exact patterns
-(`trigger.py`); patterns without a literal are looked for in a folded text (`folds.py`). Cost: the passes take about as
-long as confirming does.
+The exact matches equal those of `re.finditer` over the entire text, which a test enforces. Triggers are derived from
+the exact patterns (`trigger.py`). Patterns without a literal are searched for in a folded text (`folds.py`). Cost: the
+Hyperscan passes take about as long as the confirmation of their matches.
 
 Hyperscan: https://intel.github.io/hyperscan/dev-reference/ (no SOM flag: tracking starts would cost most of the speed).
-Where it has no wheel, literal keywords are looked up instead (Aho-Corasick) and rules without any run by themselves.
+On platforms without a Hyperscan wheel, literal keywords are searched for instead (Aho-Corasick), and the patterns of
+rules without keywords run over the entire text.
 """
 
 from __future__ import annotations
@@ -38,20 +40,20 @@ from transforms.scanning.validators.registry import (
 
 _MANY_ENDS = 64
 _DENSE_BYTES = 256
-"""With more triggers than one in so many bytes, lines repeat: what was found in them is remembered. Elsewhere that
-costs more than it saves, as it asks of every match whether it is in a string."""
+"""With more than one trigger per this many bytes, lines probably repeat, so their results are cached. In other texts
+the cache costs more than it saves, because it checks for every match whether it is in a string."""
 _MAX_REMEMBERED = 1024
 
 
 class Backend(Protocol):
-    """Finds ends of triggers: a list for each rule index, ascending."""
+    """Finds the ends of triggers: an ascending list per rule index."""
 
     def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]: ...
 
 
 class HyperscanBackend:
-    """A database for each fold of the text (`folds.py`), with one scratch a thread. Raises ConfigError naming the rule
-    that Hyperscan can't compile."""
+    """One Hyperscan database per fold of the text (`folds.py`), with one scratch space per thread. Raises ConfigError
+    naming the rule that Hyperscan can't compile."""
 
     def __init__(self, rules: RuleSet):
         import hyperscan
@@ -112,8 +114,8 @@ class HyperscanBackend:
 
 
 class KeywordBackend:
-    """Literal keywords by Aho-Corasick (`ahocorasick_rs`) or, without it, by `bytes.find`; a rule without keywords
-    gets no ends, which the scanner takes as "run the pattern itself"."""
+    """Searches for literal keywords with Aho-Corasick (`ahocorasick_rs`) or, without it, with `bytes.find`. A rule
+    without keywords gets no ends, which tells the scanner to run the pattern over the entire text."""
 
     def __init__(self, rules: RuleSet):
         self._words: dict[str, list[int]] = {}
@@ -151,11 +153,11 @@ class KeywordBackend:
 
 
 class Scanner:
-    """Scans text with a rule set. Thread-safe and deterministic; makes its database when constructed, so construct it
+    """Scans text with a rule set. Thread-safe and deterministic. The constructor builds the database, so construct it
     in `open`.
 
     Args:
-        rules: What to look for.
+        rules: The rules to search for.
         hash_key: Key of value hashes; by default from `CODEMILL_HASH_KEY`.
         backend: "hyperscan", "keywords", or "" for the first that is installed.
     """
@@ -169,11 +171,11 @@ class Scanner:
         self._matchers = [Matcher(rule, self._has_triggers) for rule in rules.rules]
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
-        """Findings in a text, without overlaps, in order. Lone surrogates and NUL are text like any other."""
+        """Findings in a text, without overlaps, in order. Lone surrogates and NUL are ordinary characters."""
         return resolve_overlaps(self.scan_all(text, language=language, path=path))
 
     def scan_all(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
-        """Every rule's findings, overlaps included, by rule and position."""
+        """All rules' findings, including overlapping ones, by rule and position."""
         data = text.encode("utf-8", "surrogatepass")
         document = Document(data, language, path)
         findings: list[Finding] = []
@@ -185,16 +187,16 @@ class Scanner:
         rule, skip_until = self.rules.rules[index], document.skip_until
         found: list[Finding] = []
         is_dense = len(ends) >= _MANY_ENDS and len(ends) * _DENSE_BYTES > len(document.data)
-        judge = self._judge_once(index) if is_dense else self._judge
+        validate = self._cached_validate(index) if is_dense else self._validate
         for match in self._matchers[index].matches(ends, document):
             if not skip_until or match.start() >= skip_until.get(rule.id, 0):
-                found += judge(index, match, document)
+                found += validate(index, match, document)
         if rule.context:
             return [finding for finding in found if document.lexical.is_text(finding.byte_start)]
         return found
 
-    def _judge(self, index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
-        """What the rule's validator makes of a match."""
+    def _validate(self, index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+        """Runs the rule's validator on a match."""
         rule, validate = self.rules.rules[index], self._validators[index]
         candidate = Candidate(match, document, rule)
         verdict = candidate.verdict() if validate is None else validate(candidate)
@@ -204,16 +206,16 @@ class Scanner:
             return (self._finding(rule, verdict, document),)
         return [self._finding(rule, part, document) for part in (verdict, *verdict.more)]
 
-    def _judge_once(self, index: int) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
-        """A judge that remembers: a match with the same text around it gets the same verdict. A line repeated a hundred
-        thousand times would else be judged as often."""
+    def _cached_validate(self, index: int) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
+        """Returns a `_validate` that caches its results by the text of the match and its surroundings. Without the
+        cache, a line that is repeated a hundred thousand times would be validated a hundred thousand times."""
         rule = self.rules.rules[index]
         looks_until, asks_if_text = LOOKS_UNTIL.get(rule.validator, looks_near), rule.validator in ASKS_IF_TEXT
         if looks_until is None:
-            return self._judge
+            return self._validate
         known: dict[tuple[int, bytes, bool], tuple[list[Finding], int]] = {}
 
-        def judge(index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
+        def validate(index: int, match: Match[bytes], document: Document) -> Sequence[Finding]:
             start = match.start()
             first = max(0, start - LOOKS_BEHIND_BYTES)
             is_text = asks_if_text and document.is_code and document.lexical.is_text(match.start(rule.value_group))
@@ -224,13 +226,13 @@ class Scanner:
                     document.skip_until[rule.id] = start + skip
                 return [_moved(finding, start) for finding in found]
             document.skip_until.pop(rule.id, None)
-            findings = self._judge(index, match, document)
+            findings = self._validate(index, match, document)
             if len(known) < _MAX_REMEMBERED:
                 skip = document.skip_until.get(rule.id, start) - start
                 known[key] = [_moved(finding, -start) for finding in findings], skip
             return findings
 
-        return judge
+        return validate
 
     def _finding(self, rule: Rule, verdict: Verdict, document: Document) -> Finding:
         start, end = verdict.start, verdict.end
@@ -250,18 +252,18 @@ class Scanner:
         )
 
     def matches(self, index: int, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
-        """The exact matches of one rule, given the ends of its triggers: the same as `rule.regex.finditer(data)`."""
+        """Yields the exact matches of one rule, given the ends of its triggers, like `rule.regex.finditer(data)`."""
         return self._matchers[index].matches(ends, document)
 
 
 def _moved(finding: Finding, offset: int) -> Finding:
-    """The same finding so many bytes further on."""
+    """The finding shifted by `offset` bytes."""
     start, end = finding.byte_start + offset, finding.byte_end + offset
     return Finding(finding.type, finding.rule, start, end, start, end, *finding[6:])
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Widens a span that begins or ends inside a UTF-8 sequence."""
+    """Widens a span that starts or ends inside a UTF-8 sequence to complete characters."""
     while start > 0 and start < len(data) and 0x80 <= data[start] < 0xC0:
         start -= 1
     while end < len(data) and 0x80 <= data[end] < 0xC0:
@@ -280,7 +282,7 @@ def _has_hyperscan(required: bool) -> bool:
 
 
 def _with_char_offsets(findings: list[Finding], data: bytes, is_ascii: bool) -> list[Finding]:
-    """Adds character offsets. One pass over the text whatever the number of findings."""
+    """Adds character offsets, in one pass over the text, whatever the number of findings."""
     if is_ascii:
         return findings
     chars, at_byte, at_char = {}, 0, 0

@@ -1,12 +1,11 @@
-"""Word lists that nobody has to read: terms are stored as keyed hashes, and found by their blurred shape.
+"""Hashed terms: word lists stored as keyed hashes, so that no one has to read them, and found by a blurred shape.
 
-    a term           its shape, which the scanner looks for     its hash, which decides
-    "some phrase"    [st][op][mn][ef]... in any case            d3a1...
+    a term           its shape, which the scanner searches for     its hash, which decides
+    "some phrase"    [st][op][mn][ef]... in any case               d3a1...
 
-A shape replaces each letter by its pair of neighbours in the alphabet, so a term of six letters passes one position
-in some millions, by
-chance; the hash, BLAKE2b over the normalised term, decides. To add terms: `python -m transforms.scanning.terms
-CATEGORY < one_term_a_line`, which prints a rule file's entry.
+A shape replaces each letter by a pair of neighboring letters of the alphabet, so the shape of a term of six letters
+matches by chance at about one position in several million. The hash, BLAKE2b over the normalized term, decides. To add
+terms, run `python -m transforms.scanning.terms CATEGORY < FILE` with one term per line; it prints a rule file's entry.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ _TERM_KEY = b"codemill terms 1"
 _HASH_HEX_DIGITS = 20
 
 
-def normalise_term(text: str) -> str:
-    """Lower case, runs of anything but letters and digits as one space."""
+def normalize_term(text: str) -> str:
+    """Converts a term to lower case and replaces each run of other characters than letters and digits by one space."""
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
 
 
 @functools.lru_cache(maxsize=4096)
 def term_hash(text: str) -> str:
-    """The hash that stands for a term in rule files."""
-    return hashlib.blake2b(normalise_term(text).encode(), digest_size=32, key=_TERM_KEY).hexdigest()[:_HASH_HEX_DIGITS]
+    """The hash that represents a term in rule files."""
+    return hashlib.blake2b(normalize_term(text).encode(), digest_size=32, key=_TERM_KEY).hexdigest()[:_HASH_HEX_DIGITS]
 
 
 def term_shape(text: str) -> str:
-    """The blurred shape of a term as a regular expression, without case.
+    """The blurred shape of a term as a regular expression; rules match it in any case.
 
     >>> term_shape("ab z")
     '[ab][ab][ _-][yz]'
     """
-    return "".join(_blur(char) for char in normalise_term(text))
+    return "".join(_blur(char) for char in normalize_term(text))
 
 
 def _blur(char: str) -> str:
@@ -50,7 +49,7 @@ def _blur(char: str) -> str:
 
 
 def rule_entry(category: str, terms: list[str]) -> str:
-    """A rule file's entry for a category."""
+    """The entry of a rule file for a category of terms."""
     shapes = sorted({term_shape(term) for term in terms})
     hashes = sorted({term_hash(term) for term in terms})
     lines = [

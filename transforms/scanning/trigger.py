@@ -1,16 +1,16 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""From a rule's exact regular expression to the looser one that Hyperscan looks for.
+"""Triggers: derives from a rule's exact regular expression the looser one that Hyperscan searches for.
 
-Hyperscan reports where a match *ends* and knows neither lookaround nor back-references, so a rule is found in two
-steps: a *trigger*, which every exact match contains as a prefix, then the exact pattern in a window.
+Hyperscan reports where a match *ends* and supports neither lookaround nor backreferences, so rules are matched in two
+steps: first a *trigger*, which is a prefix of every exact match, then the exact pattern in a window.
 
     exact    (?<![A-Za-z0-9_])(tok_[A-Za-z0-9]{20,60})(?![A-Za-z0-9_])
     trigger  (?:^|[^A-Za-z0-9_])tok_[A-Za-z0-9]{20}            reported once, at its end
              |<----------- lead_bytes ----------->|            no match starts further left than this
 
-A repeat at the end of a trigger is cut to its minimum, so that one token is one report and not forty. Patterns must
-have bounded length; that and the refusal of nested variable repeats keep the exact step linear.
-The translation walks `re`'s own parse tree, so there is one reading of the syntax (CPython's `re._parser`).
+A repeat at the end of a trigger is reduced to its minimum, so that one token is reported once instead of forty times.
+Patterns must have bounded length. Together with the refusal of nested variable repeats, this keeps the exact step
+linear. The translation walks the parse tree of `re` (CPython's `re._parser`), so the syntax is interpreted in one way.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from model.errors import ConfigError
 from transforms.scanning.folds import FOLDS, fold_items
 
 MAX_MATCH_BYTES = 1 << 16
-"""The longest match a rule may have; private keys and certificates are well below."""
+"""Maximum length of a rule's match; private keys and certificates are much shorter."""
 MAX_COUNTED_REPEAT = 3
-"""Longer variable repeats are left open upwards in the trigger: counters cost Hyperscan most of its speed (measured:
-20 against
-270 MB/s for the trigger of assignments)."""
+"""Longer variable repeats have no upper bound in the trigger: counters cost Hyperscan most of its speed (measured: 20
+instead of 270 MB/s for the trigger of assignments)."""
 MAX_TRIGGER_REPEAT = 256
 """Repeats longer than this end the trigger, so that windows stay small."""
 _MAX_NESTED_COST = 4096
 _LONG_LEADING_REPEAT = 16
 _LEADING_ITEMS = 4
-"""How many characters of a long leading repeat a trigger asks for; more make it slower and hardly more telling."""
+"""Number of characters of a long leading repeat that a trigger requires; more make it slower and hardly more
+selective."""
 
 _CATEGORIES = {
     sre.CATEGORY_DIGIT: r"\d",
@@ -56,8 +56,14 @@ _ANCHORS = {
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Args: expression: In Hyperscan's syntax. lead_bytes: Furthest a match can start left of a trigger's end.
-    max_bytes: The longest exact match. fold: Which folded text it is looked for in (`folds.FOLDS`)."""
+    """The looser pattern that Hyperscan searches for.
+
+    Args:
+        expression: The pattern in Hyperscan's syntax.
+        lead_bytes: Maximum distance from a match's start to its trigger's end.
+        max_bytes: Length of the longest exact match.
+        fold: The fold of the text that is searched (`folds.FOLDS`).
+    """
 
     expression: str
     lead_bytes: int
@@ -70,8 +76,8 @@ class _Stop(Exception):
 
 
 def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
-    """Derives the trigger of an exact pattern. Raises ConfigError, naming the rule, where the pattern is malformed,
-    unbounded, can match nothing, or nests variable repeats (catastrophic backtracking).
+    """Derives the trigger of an exact pattern. Raises ConfigError, naming the rule, if the pattern is malformed or
+    unbounded, can match the empty string, or nests variable repeats (catastrophic backtracking).
 
     >>> derive_trigger("r", r"(?<![a-z])(tok_[a-z0-9]{4,9})(?![a-z])").expression
     '(?:^|[^a-z])(?:tok_[a-z0-9]{4})'
@@ -97,9 +103,9 @@ def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
 
 
 def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
-    """Cuts a long repeat at the very start to its minimum, since Hyperscan would follow it through every word of a
-    text:
-    `[a-z]{1,64}@` is found as `[a-z]@`. Returns the items and the bytes by which a match may start further left."""
+    """Reduces a long repeat at the start to its minimum, because Hyperscan would follow it through every word of a
+    text: `[a-z]{1,64}@` is searched for as `[a-z]@`. Returns the items and the number of bytes by which a match may
+    start further left."""
     start = next((i for i, (op, _) in enumerate(items) if op not in (sre.ASSERT, sre.ASSERT_NOT, sre.AT)), 0)
     op, arg = items[start]
     if op is sre.SUBPATTERN and arg[1] == 0 and len(arg[3]):
@@ -112,9 +118,8 @@ def _trim_left(items: list[Any]) -> tuple[list[Any], int]:
 
 
 def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
-    """Refuses a variable repeat inside another one unless the inner is possessive or atomic: matching time then grows
-    with
-    the product of the bounds (or worse)."""
+    """Refuses a variable repeat inside another one unless the inner one is possessive or atomic: otherwise matching
+    time grows with the product of the bounds, or faster."""
 
     def visit(items: Any, outer: int) -> None:
         for op, arg in items:
@@ -142,8 +147,8 @@ def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
 
 
 def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = False) -> int:
-    """Appends the trigger of a sequence to `out` and returns its widest length in bytes. Raises _Stop, after having
-    appended what it could, where the trigger must end; at the top that end is final."""
+    """Appends the trigger of a sequence to `out` and returns its maximum length in bytes. If the trigger must end
+    within the sequence, raises _Stop after appending the part before that; at the top level it returns instead."""
     total = 0
     for index, (op, arg) in enumerate(items):
         is_last = not any(_takes_part(*other) for other in items[index + 1 :])
@@ -159,8 +164,9 @@ def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = Fals
 
 
 def _takes_part(op: Any, arg: Any) -> bool:
-    """Whether an item after the present one goes into the trigger: all but assertions other than "must follow", and
-    anchors at a beginning. A repeat before `\\Z` or `\\b` that were cut to its minimum would leave them where they aren't.
+    """Whether a later item of the sequence goes into the trigger: all items except start anchors and assertions other
+    than positive lookahead. If a repeat before `\\Z` or `\\b` were reduced to its minimum, the anchor would be tested
+    at the wrong position.
     """
     if op is sre.AT:
         return arg in (sre.AT_END_STRING, sre.AT_BOUNDARY, sre.AT_NON_BOUNDARY)
@@ -199,8 +205,9 @@ def _item(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> i
 
 
 def _assertion(op: Any, arg: Any, out: list[str], is_first: bool, is_last: bool) -> int:
-    """A leading `(?<!set)` becomes "start of text, or a character outside the set", and what must follow a match is part of
-    its trigger; other assertions are dropped, which only makes the trigger looser."""
+    """Translates an assertion. A leading `(?<!set)` becomes "start of text, or a character outside the set", and a
+    trailing positive lookahead becomes part of the trigger. Other assertions are dropped, which only makes the trigger
+    looser."""
     direction, body = arg
     if op is sre.ASSERT and direction > 0 and is_last:
         return _sequence(list(body), out, top=True)

@@ -50,7 +50,7 @@ def index(tmp_path_factory) -> Path:
     return folder
 
 
-def test_text_that_stands_in_another_file_is_told_with_its_license_and_how_much_of_it(index):
+def test_text_of_another_file_is_reported_with_its_license_and_length(index):
     (copy,) = KnownText(index).copies_of(f"def f(): {COPIED}", own={content_sha256(OWN)})
     assert (copy.path, copy.repo_name, copy.licenses) == ("lib/b.py", "owner/b", ("GPL-3.0-only",))
     assert copy.num_tokens == COPY_TOKENS + 5
@@ -71,7 +71,7 @@ def test_a_texts_own_file_does_not_count(index):
 
 
 def test_an_index_of_the_format_before_is_read_as_well(index, tmp_path):
-    """Format 1 spelled the column of licenses in the other English."""
+    """Format 1 spelled the column of licenses in British English."""
     shutil.copytree(index, tmp_path / "old")
     files = pa.ipc.open_file((tmp_path / "old/files.arrow").read_bytes()).read_all()
     old = files.rename_columns(["path", "repo_name", "licen" + "ces", "sha256"])
@@ -102,16 +102,16 @@ def test_an_index_of_a_corpus_takes_each_files_own_license_before_its_repository
 def test_a_folder_that_holds_no_index_and_one_that_is_there_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="known text"):
         KnownText(tmp_path)
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists; choose a new folder"):
         build(tmp_path, [])
 
 
-# --- in a generating job -----------------------------------------------------------------------------
+# --- in a generation job -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class WriteTask:
-    """Its answer is the payload, whatever the model says."""
+    """Its answer is the payload, whatever the model generates."""
 
     name: str = "write"
     template_version: str = "1"
@@ -128,7 +128,7 @@ class WriteTask:
         return Accepted(columns={"written": request.payload}, written=(row.content, request.payload, ""))
 
 
-def judged(index: Path, policy: str | None, content: str = "a = 1\n"):
+def validated(index: Path, policy: str | None, content: str = "a = 1\n"):
     content_filter = ContentFilter(policy) if policy else None
     stages = RowStages(task=WriteTask(), content_filter=content_filter, known_text=str(index))
     stages.open()
@@ -140,8 +140,8 @@ def judged(index: Path, policy: str | None, content: str = "a = 1\n"):
 
 
 @pytest.mark.parametrize("policy", ["default", "annotate", None])
-def test_a_copied_answer_is_kept_with_where_it_stands(index, policy):
-    (kept,) = judged(index, policy).kept
+def test_a_copied_answer_is_kept_with_its_source(index, policy):
+    (kept,) = validated(index, policy).kept
     copies = kept.accepted.columns["verbatim_copies"]
     assert [(c["path"], c["licenses"], c["num_tokens"]) for c in copies] == [
         ("own.py", ["MIT"], 25), ("lib/b.py", ["GPL-3.0-only"], 25),
@@ -149,7 +149,7 @@ def test_a_copied_answer_is_kept_with_where_it_stands(index, policy):
 
 
 def test_a_policy_that_says_drop_rejects_a_copied_answer_and_names_file_and_license(index):
-    result = judged(index, "strict", content=OWN)
+    result = validated(index, "strict", content=OWN)
     (refused,) = result.rejected
     assert not result.kept
     assert (refused.rejection.stage, refused.rejection.reason) == ("filter_output", "verbatim_copy")

@@ -1,4 +1,4 @@
-"""What breaks filters: lines without end, values that overlap, quotes inside of values, secrets that are encoded."""
+"""Difficult input for filters: endless lines, overlapping values, quotes inside values, encoded secrets."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ QUOTED = (
 def test_overlapping_and_quoted_values_go_and_the_code_still_parses_with_as_many_strings(content_filter, recipe):
     text = made(recipe)
     outcome = content_filter.filter_input(text, "python")
-    assert outcome.dropped is None and outcome.is_redacted
+    assert outcome.dropped is None and any(finding.placeholder for finding in outcome.findings)
     assert count_strings(outcome.text) == count_strings(text)
     assert [f for f in content_filter.scan(outcome.text, "python") if f.action == "redact"] == []
     spans = sorted((f.start, f.end) for f in content_filter.scan(text, "python"))
@@ -119,7 +119,7 @@ def test_a_bech32_key_counts_only_with_its_checksum_and_a_public_one_never(scann
     assert scanner.scan(made("npub1{bech32:58}")) == []
 
 
-# --- equality with finditer on text that is made to be odd --------------------------------------------
+# --- equality with finditer on unusual generated text --------------------------------------------
 
 WORDS = sorted({word for rule in RULES.rules for word in rule.keywords[:2]})
 PIECES = st.one_of(
@@ -137,7 +137,7 @@ PIECES = st.one_of(
 @hypothesis_example(["linode "] * 60 + ["0123456789abcdef" * 4] + [" linode="] * 3 + ["0123456789abcdef" * 4])
 @hypothesis_example(["infura"] * 30 + [" ", "0123456789abcdef" * 2, " ", "infura", '="', "0123456789abcdef" * 2, '"'])
 @hypothesis_example(["kill ", "liked ", "my ", "like"] * 10)
-@hypothesis_example(["00000000"] * 3 + ["\n"])  # a file of nothing but a key, and the line break that ends it
+@hypothesis_example(["00000000"] * 3 + ["\n"])  # a file that contains only a key and a line break
 def test_whatever_the_text_each_rule_finds_what_finditer_finds(scanner, pieces):
     document = Document("".join(pieces).encode())
     ends = scanner._backend.ends(document.data)

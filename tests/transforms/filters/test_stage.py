@@ -1,4 +1,4 @@
-"""Each stage alone, and what follows from their list."""
+"""Each stage alone, and the schema and results that follow from their list."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_generated_stage_rejects_what_a_machine_wrote_and_vendored_files_whe
     copied = row(path="vendor/lib/a.py")
     assert GeneratedStage().examine(copied) == StageResult()
     assert GeneratedStage(drop_vendored=True).examine(copied).rejection == Rejection(
-        "quality", "vendored_file", "by its path"
+        "quality", "vendored_file", "identified by its path"
     )
 
 
@@ -103,7 +103,9 @@ def test_the_contamination_stage_names_item_and_evidence(tmp_path):
     stage = ContaminationStage(folders=(str(tmp_path),))
     stage.open()
     result = stage.examine(row(f"# {ITEM}\n"))
-    assert result.rejection == Rejection("contamination", "holds_a_benchmark_item", "own 1: 19 n-grams from token 0")
+    assert result.rejection == Rejection(
+        "contamination", "holds_a_benchmark_item", "own 1: 19 shared n-grams from token 0"
+    )
     assert result.columns["contamination"] == [{"benchmark": "own", "item": "1", "num_ngrams": 19, "first_token": 0}]
     lenient = ContaminationStage(folders=(str(tmp_path),), min_ngrams=20).examine(row(ITEM))
     assert lenient.rejection is None and lenient.columns == result.columns
@@ -126,7 +128,7 @@ def test_the_content_stage_rejects_what_the_policy_drops(drop_filter):
     assert result.counts == {"found/api_token/drop": 1}
 
 
-# --- what goes in, in every job --------------------------------------------------------------------
+# --- the input filter of every job --------------------------------------------------------------------
 
 
 def test_without_a_filter_a_row_comes_through_as_it_is():
@@ -146,7 +148,7 @@ def test_a_bug_in_the_filter_costs_one_row_and_is_named():
 
 
 class ShoutStage(Stage):
-    """A stage of one's own: one class."""
+    """A custom stage: one class."""
 
     name: ClassVar[str] = "shout"
     fields: ClassVar[tuple[pa.Field, ...]] = (pa.field("num_marks", pa.int64(), nullable=False),)
@@ -168,7 +170,7 @@ def run(table: pa.Table, *stages: Stage) -> Any:
     return result
 
 
-def test_a_stage_of_ones_own_is_one_class_and_one_entry_in_the_list():
+def test_a_custom_stage_is_one_class_and_one_entry_in_the_list():
     result = run(pa.table({"content": ["x = 1 !\n", "no!!!\n"]}), LicenseStage(), ShoutStage())
     assert result.kept.schema.names == ["content", "num_marks", "licenses", "lineage"]
     assert result.kept.select(["content", "num_marks"]).to_pylist() == [{"content": "x = 1 !\n", "num_marks": 1}]

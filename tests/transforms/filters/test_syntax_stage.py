@@ -1,4 +1,4 @@
-"""`--require_syntax` leaves out what is known to be broken, and nothing else."""
+"""`--require_syntax` rejects files that are known not to parse, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reason(content: str, language: str, path: str) -> str | None:
         ("Python3", "", ("x = 1\n", "x = (\n")),
     ],
 )
-def test_a_language_is_judged_by_whatever_name_it_has(language, path, texts):
+def test_a_language_is_checked_by_any_of_its_names(language, path, texts):
     sound, broken = texts
     assert reason(sound, language, path) is None
     assert reason(broken, language, path) == "does_not_parse"
@@ -40,9 +40,9 @@ def test_a_language_is_judged_by_whatever_name_it_has(language, path, texts):
 @pytest.mark.parametrize(
     ("language", "path"), [("", ""), ("", "a.unknown"), ("no such language", "a.js"), ("text", "")]
 )
-def test_what_can_not_be_judged_is_kept(language, path):
+def test_a_file_whose_syntax_is_undetermined_is_kept(language, path):
     assert reason("const f = (a => a;\n", language, path) is None
 
 
-def test_what_is_too_large_to_be_judged_is_kept():
+def test_a_file_too_large_to_be_checked_is_kept():
     assert reason("x = (1\n" * 200_000, "python", "a.py") is None

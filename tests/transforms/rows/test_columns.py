@@ -59,7 +59,7 @@ def reason_of(cell: object, kind: pa.DataType | None = None, limit: int = 1000) 
         (["id", "contents"], "custom", "contents", None, None),
     ],
 )
-def test_known_layouts_are_found_by_themselves(names, preset, content, path, language):
+def test_known_layouts_are_detected(names, preset, content, path, language):
     found = resolve_columns(strings(*names))
     assert (found.preset, found.content, found.path, found.language) == (preset, content, path, language)
 
@@ -113,7 +113,7 @@ def test_carriage_returns_and_byte_order_marks_come_through_unchanged():
 
 
 def test_a_string_column_whose_bytes_are_not_utf8_rejects_only_those_rows():
-    # Parquet doesn't check what a STRING column holds.
+    # Parquet doesn't check the bytes of a STRING column.
     bad = pa.array([b"ok", b"\xff\xfe", b"fine"], pa.binary()).view(pa.string())
     table = pa.table({"content": bad})
     rows = table_to_rows(table, UNIT, [4, 5, 6], CONTENT, RowLimits(max_content_bytes=100))
@@ -148,8 +148,8 @@ def test_every_text_type_gives_the_same_rows(kind):
 def test_other_columns_are_there_by_name_and_travel_as_plain_values():
     (row,) = rows_of(["x"], path=["a.py"], language=["Python"], stars=[7])
     assert (row.path, row.language, dict(row.columns)) == ("a.py", "python", {"stars": 7})
-    travelled = pickle.loads(pickle.dumps(row))  # noqa: S301
-    assert travelled.columns == {"stars": 7}
+    traveled = pickle.loads(pickle.dumps(row))  # noqa: S301
+    assert traveled.columns == {"stars": 7}
     with pytest.raises(KeyError):
         row.columns["content"]
 
@@ -197,9 +197,9 @@ def test_output_keeps_the_inputs_columns_with_large_text():
 
 def test_times_that_python_has_no_value_for_travel_as_text():
     (row,) = rows_of(["x"], at=pa.array([1], pa.timestamp("ns")), years=pa.array([10**18], pa.timestamp("us")))
-    travelled = pickle.loads(pickle.dumps(row))  # noqa: S301
-    assert travelled.columns["at"] == "1970-01-01 00:00:00.000000001"
-    assert isinstance(travelled.columns["years"], str)
+    traveled = pickle.loads(pickle.dumps(row))  # noqa: S301
+    assert traveled.columns["at"] == "1970-01-01 00:00:00.000000001"
+    assert isinstance(traveled.columns["years"], str)
 
 
 def test_a_text_inside_a_list_or_struct_that_is_no_utf8_rejects_its_row():
@@ -209,7 +209,7 @@ def test_a_text_inside_a_list_or_struct_that_is_no_utf8_rejects_its_row():
     for column in (lists, structs):
         rows = rows_of(["a", "b", "c"], names=column)
         assert [type(row) for row in rows] == [Row, RejectedRow, Row]
-        assert rows[1].rejection.detail == "column names: a text in it is no UTF-8"
+        assert rows[1].rejection.detail == "column names contains text that is not valid UTF-8"
 
 
 def test_a_column_of_conversations_is_read_as_their_json_and_stays_text_in_the_output():

@@ -34,7 +34,7 @@ def test_a_record_fits_the_schema_and_survives_it(origin, rejection, target, ans
 
 
 @given(ORIGINS, REJECTIONS, MAYBE)
-def test_a_record_tells_where_it_came_from_and_an_unknown_path_is_null(origin, rejection, target):
+def test_a_record_states_its_source_and_an_unknown_path_is_null(origin, rejection, target):
     record = rejected_record(origin, rejection, target=target)
     assert SourceRef(record["uri"], record["row_group"], record["row"]) == origin.source
     assert record["path"] == (origin.path or None) != ""
@@ -44,7 +44,7 @@ def test_a_record_tells_where_it_came_from_and_an_unknown_path_is_null(origin, r
 
 
 @given(SOURCES, REJECTIONS, MAYBE, WORDS)
-def test_a_row_that_cant_be_read_tells_of_itself_as_any_other_does(source, rejection, sha256, path):
+def test_a_row_that_cant_be_read_has_a_record_like_any_other(source, rejection, sha256, path):
     row = RejectedRow(source, rejection, sha256, path)
     assert row.record() == rejected_record(row, rejection)
 
@@ -60,7 +60,7 @@ def test_a_table_of_no_records_has_the_schema():
 
 
 @given(st.lists(st.builds(rejected_record, ORIGINS, REJECTIONS, target=MAYBE), max_size=5))
-def test_counts_count_each_record_once_and_tell_rows_from_targets(records):
+def test_counts_count_each_record_once_and_distinguish_rows_from_targets(records):
     counts = rejected_counts(records)
     rows = sum(count for name, count in counts.items() if name.startswith("rejected_row/"))
     assert rows == sum(record["kind"] == "row" for record in records)

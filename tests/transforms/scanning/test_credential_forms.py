@@ -1,6 +1,6 @@
 # ruff: noqa: E501 - a form reads best on its line
-"""The forms in which credentials stand in settings, scripts and code, each with a value made at run time; and the same forms with what
-people write where a credential will stand, which are to be left alone."""
+"""The forms of credentials in settings, scripts and code, each with a value created at run time; and the same forms with
+placeholders for a credential, which must not be reported."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_credential_is_found_in_the_form_and_covered_whole(scanner, path, form
 
 
 @pytest.mark.parametrize(("path", "form"), [(path, form) for path, forms in SAME.items() for form in forms])
-def test_what_stands_where_a_credential_will_stand_is_left_alone(scanner, path, form):
+def test_a_placeholder_for_a_credential_is_not_reported(scanner, path, form):
     text, _ = filled(form, 5)
     assert [(f.rule, text[f.start : f.end]) for f in scanner.scan(text, path=path)] == []
 

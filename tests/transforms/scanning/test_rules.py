@@ -124,8 +124,8 @@ def test_a_github_token_is_validated_by_its_checksum_and_not_without_it(scanner)
         ("(a+)+b", "longer than"),
         ("x(?:a{1,90}){1,90}b", "exponential"),
         ("a{0,5}", "empty string"),
-        ("a(b", "no regular expression"),
-        ("tok[0-9", "no regular expression"),
+        ("a(b", "is not a valid regular expression"),
+        ("tok[0-9", "is not a valid regular expression"),
     ],
 )
 def test_a_bad_or_catastrophic_pattern_is_refused_with_rule_and_reason(tmp_path, pattern, reason):

@@ -1,13 +1,13 @@
-# ruff: noqa: E501 - patterns and word lists read best unbroken
-"""Values given to names that say "secret": the class that scanners by prefix miss most.
+"""Validators of secret assignments: values assigned to names that mean "secret". Prefix-based scanners miss most of
+these.
 
     name            between        value
     DB_PASSWORD     = "            hunter22"        quoted, in any language
     "clientSecret"  : "            9f3c...          JSON, dictionaries, calls, XML, command lines
-    password        :              hunter22         bare, where the file is configuration or the value is no expression
+    password        :              hunter22         bare, if the file is configuration or the value is not an expression
 
-The rule matches the word and the first characters of the value; this validator reads the whole name to its left and the whole value, and
-weighs three things: what the name claims, what the value looks like, and what separates the two.
+The rule matches the word and the first characters of the value. The validator reads the complete name to its left and
+the complete value, and considers three things: the kind of name, the shape of the value, and the separator.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from transforms.scanning.validators.secret_values import (
 MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
 _MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
-"""The shortest value, and the shortest one where the name says little."""
+"""Minimum length of a value, and its minimum length if the name is weak evidence."""
 _LONG_VALUE_BYTES = 64
-"""Names inside a longer value are not looked at again: a line of `a=a=a=` is judged once, not at each name."""
+"""Names inside a longer value are not validated again: a line of `a=a=a=` is validated once, not at each name."""
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
 _PASSWORD_NAME = re.compile(
     rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
@@ -98,7 +98,7 @@ _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
 def assigned_secret(candidate: Candidate) -> Verdict | None:
-    """The validator of assignments. Confidence: 0.9 for generated values under a strong name, 0.5 for weak ones."""
+    """Validates an assignment. Confidence: 0.9 for random values with a strong name, 0.5 for those with a weak name."""
     match, data = candidate.match, candidate.data
     name = _whole_name(data, match.start("word"), match.end("name"))
     kind = _name_kind(name)
@@ -118,7 +118,7 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     if end - start < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES):
         return None
     value = data[start:end]
-    is_element = b">" in separator and data.startswith(b"</", end)  # XML's content is as good as a quoted value
+    is_element = b">" in separator and data.startswith(b"</", end)  # an XML element's content counts as quoted
     if not quote and not is_element:
         if not _bare_is_a_value(candidate, value, separator, opening):
             return None
@@ -133,21 +133,21 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         return None  # a list of names
     if b"(" in separator and is_wordlike(value):
         return None  # set_password("service1", ...)
-    confidence = _judged_once(candidate, kind, name, value, quoted=bool(quote) or is_element)
+    confidence = _cached_confidence(candidate, kind, name, value, quoted=bool(quote) or is_element)
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
 
-def _judged_once(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
-    """As `_judge`; what a document repeats is judged once."""
-    known, key = candidate.document.judged, (kind, name, value, quoted)
+def _cached_confidence(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+    """Like `_confidence`, computed once per document for repeated values."""
+    known, key = candidate.document.confidences, (kind, name, value, quoted)
     if key not in known:
-        known[key] = _judge(kind, name, value, quoted=quoted)
+        known[key] = _confidence(kind, name, value, quoted=quoted)
     return known[key]
 
 
 def spoken_secret(candidate: Candidate) -> Verdict | None:
-    """A value that follows a secret's name after spaces or a dash, in prose or on a command line: a password of mixed characters, or
-    sixteen characters and more that look generated."""
+    """Validates a value that follows a secret's name after spaces or a dash, in prose or on a command line: a password
+    of mixed characters, or at least 16 characters that look random (12 if the name is an option, after a dash)."""
     word = candidate.match.group("word").lower()
     is_password = word.startswith((b"pa", b"pw")) and word != b"pat"
     start = candidate.match.start("v")
@@ -182,7 +182,8 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
 
 
 def directive_secret(candidate: Candidate) -> Verdict | None:
-    """A quoted value that follows a secret's name after a space alone, as in the languages of builds and servers."""
+    """Validates a quoted value that follows a secret's name after only a space, as in build and server configuration
+    languages."""
     name, start = (
         _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")),
         candidate.span[0],
@@ -192,13 +193,13 @@ def directive_secret(candidate: Candidate) -> Verdict | None:
     value = candidate.data[start:end]
     if kind in ("", "weak") or end <= start or not (looks_random(value, 2.8) or is_punctuation_mix(value)):
         return None
-    confidence = _judged_once(candidate, kind, name, value, quoted=True)
+    confidence = _cached_confidence(candidate, kind, name, value, quoted=True)
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
 
 def settings_secret(candidate: Candidate) -> Verdict | None:
-    """A whole line of a settings file, where no expression can stand: what a password's name is given is a password, be it a word
-    or several; what a key's name is given has to look generated, or to be a phrase."""
+    """Validates a complete line of a settings file, which can't contain expressions. The value of a password name is a
+    password, whether one word or several; the value of a key name must look random or be a phrase."""
     kind = _name_kind(candidate.match["name"])
     value = candidate.value if candidate.match["open"] else _COMMENT.sub(b"", candidate.value)
     if (
@@ -218,7 +219,8 @@ def settings_secret(candidate: Candidate) -> Verdict | None:
 
 
 def settings_random(candidate: Candidate) -> Verdict | None:
-    """A long value of capitals, small letters and digits in a settings file, whatever its name."""
+    """Validates a long value of upper-case letters, lower-case letters and digits in a settings file, whatever its
+    name."""
     name, value = candidate.match.group().partition(b"=")[0], candidate.value
     if _HASH_NAME.search(name) or _NOT_A_SECRET_NAME.search(name) or is_hex_hash(value):
         return None
@@ -228,17 +230,17 @@ def settings_random(candidate: Candidate) -> Verdict | None:
 
 
 def named_secret(candidate: Candidate) -> Verdict | None:
-    """The value of a pair that is written out: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
+    """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
     kind = _name_kind(name)
     if not kind:
         return None
-    confidence = _judged_once(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
+    confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
     return None if confidence is None else candidate.verdict(confidence=confidence)
 
 
 def compared_secret(candidate: Candidate) -> Verdict | None:
-    """A literal compared with a secret's name on its right: `"hunter22" == password`."""
+    """Validates a literal that is compared with a secret's name on its right: `"hunter22" == password`."""
     data, at = candidate.data, candidate.match.start()
     line = data[max(0, at - 200) : at].rpartition(b"\n")[2].rstrip()
     quote = line[-1:]
@@ -250,7 +252,7 @@ def compared_secret(candidate: Candidate) -> Verdict | None:
         return None
     name = _whole_name(data, candidate.match.start("word"), candidate.match.end("name"))
     kind = _name_kind(name)
-    confidence = _judge(kind, name, value, quoted=True) if kind else None
+    confidence = _confidence(kind, name, value, quoted=True) if kind else None
     if confidence is None:
         return None
     end = max(0, at - 200) + len(data[max(0, at - 200) : at].rstrip()) - 1
@@ -267,7 +269,7 @@ def _whole_name(data: bytes, start: int, end: int) -> bytes:
 
 @functools.lru_cache(maxsize=1 << 15)
 def _name_kind(name: bytes) -> str:
-    """ "password", "strong", "weak", or "" for names that only sound like secrets."""
+    """ "password", "strong", "weak", or "" for names that only resemble names of secrets."""
     if _NOT_A_SECRET_NAME.search(name) or _names_another_thing(name):
         return ""
     if _PASSWORD_NAME.search(name):
@@ -279,7 +281,8 @@ def _name_kind(name: bytes) -> str:
 
 
 def _names_another_thing(name: bytes) -> bool:
-    """Whether a name's last word says what it is instead: `token_type`, `passwordField`; not the `service` of `apikey_myservice`."""
+    """Whether the last word of a name means something other than a secret: `token_type`, `passwordField`, but not the
+    `service` in `apikey_myservice`."""
     tail = _TAIL_OF_OTHER_THINGS.search(name)
     if not tail or re.search(rb"(?i)(?:access|secret)_?key_?id$", name):
         return False
@@ -288,7 +291,8 @@ def _names_another_thing(name: bytes) -> bool:
 
 
 def looks_until(match: Match[bytes]) -> int:
-    """Where what these validators look at ends: a little behind the value, which ends at a space, or at its quote."""
+    """The end of the text that these validators examine: 64 bytes after the value, which ends at a space or its
+    quote."""
     data, start = match.string, match.start("v")
     end = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
     quote = match.group("open")[-1:]
@@ -296,13 +300,14 @@ def looks_until(match: Match[bytes]) -> int:
 
 
 def _quoted_end(data: bytes, start: int, quote: bytes) -> int:
-    """The closing quote's offset, or -1 where the line ends first."""
+    """The closing quote's offset, or -1 if the line ends first."""
     end = _QUOTED[quote].match(data, start, start + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]
     return end if data[end : end + 1] == quote else -1
 
 
 def _bare_end(data: bytes, start: int) -> int:
-    """The end of an unquoted value. Brackets that don't balance make no expression, so such a value runs to the next space."""
+    """The end of an unquoted value. A value with unbalanced brackets is not an expression, so it extends to the next
+    space."""
     whole = _BEFORE_SPACE.match(data, start, start + MAX_VALUE_BYTES).group().rstrip(b",;")  # type: ignore[union-attr]
     if len(whole) >= 12 and _is_unbalanced(whole):
         return start + len(whole)
@@ -310,7 +315,8 @@ def _bare_end(data: bytes, start: int) -> int:
 
 
 def _is_unbalanced(value: bytes) -> bool:
-    """Whether a bracket is closed by one of another kind, with four kinds of punctuation about: no language's syntax."""
+    """Whether a bracket is closed by one of another kind, in a value with at least four of the characters `(){}[]<>$#`.
+    That is not valid syntax in any language."""
     if len(set(value.translate(None, _NOT_BRACKETS))) < 4:
         return False
     open_brackets: list[int] = []
@@ -341,7 +347,7 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
     return not document.is_code or document.lexical.is_text(start)
 
 
-def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
+def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
     size = len(value)
     if size < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES) or size >= MAX_VALUE_BYTES:
         return None
@@ -356,7 +362,7 @@ def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | Non
     if kind != "weak" and is_punctuation_mix(value):
         return 0.6
     if kind == "password":
-        return _judge_password(value, quoted)
+        return _password_confidence(value, quoted)
     if is_uuid(value) or is_hex_hash(value):
         return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
     if kind == "strong":
@@ -366,8 +372,9 @@ def _judge(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | Non
     return 0.5 if good else None
 
 
-def _judge_password(value: bytes, quoted: bool) -> float | None:
-    """Passwords need not be random, only no word, label or sentence."""
+def _password_confidence(value: bytes, quoted: bool) -> float | None:
+    """The confidence of a password, or None. A password need not be random, but must not be a word, label or
+    sentence."""
     classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-]")]
     if re.search(rb"\s", value) and word_share(value) > 0.35:
         return None
@@ -385,7 +392,8 @@ def _judge_password(value: bytes, quoted: bool) -> float | None:
 
 
 def size_ok(value: bytes) -> bool:
-    """Whether a password with special characters is long enough to be one and is no identifier with punctuation."""
+    """Whether a value with special characters is long enough for a password and is not an identifier with
+    punctuation."""
     return len(value) >= 6 and not (is_wordlike(value) and len(value) > 16)
 
 

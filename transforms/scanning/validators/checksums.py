@@ -1,4 +1,4 @@
-"""Checksums that several validators and recipes need."""
+"""Checksums that several validators and recipes use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
 def base62_crc32(text: str) -> str:
-    """The six base-62 digits that GitHub and npm append: CRC-32 of the random part (github.blog, 2021-04-05).
+    """The six base-62 digits that GitHub and npm append: the CRC-32 of the random part (github.blog, 2021-04-05).
 
     >>> base62_crc32("")
     '000000'
@@ -24,7 +24,7 @@ def base62_crc32(text: str) -> str:
 
 
 def bech32_checksum(value: bytes) -> int:
-    """The checksum of a bech32 text in lower case: 1 where it is right (BIP 173).
+    """The checksum of a bech32 text in lower case; 1 if it is valid (BIP 173).
 
     >>> bech32_checksum(b"a12uel5l")
     1

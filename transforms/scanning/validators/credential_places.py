@@ -1,9 +1,9 @@
-"""Values in places that are made for a credential: the argument of a function that logs in, a program's option, a
+"""Validators of values in places meant for a credential: an argument of a login function, a program's option, a
 server's directive.
 
-The place says that it is a password; so only what is no value at all is left out: placeholders, variables, names of
-things. Where the place is as wide as a call's arguments, the value has to look chosen as well: mixed characters that
-make no word.
+The place is sufficient evidence of a password, so the validators dismiss only what is not a value: placeholders,
+variables, and names of things. If the place is as broad as a call's arguments, the value must also look like a
+password: mixed characters that do not form a word.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _IDENTIFIER = re.compile(rb"[a-z]+(?:[_-][a-z0-9]+)+")
 
 
 def credential_argument(candidate: Candidate) -> Verdict | None:
-    """The strings among a call's arguments, after the first, that look like passwords."""
+    """Accepts the strings after the first argument of a call that look like passwords."""
     start = candidate.span[0]
     first_comma = candidate.value.index(b",")
     found = [
@@ -48,7 +48,8 @@ def credential_argument(candidate: Candidate) -> Verdict | None:
 
 
 def argument_password(candidate: Candidate) -> Verdict | None:
-    """A password that an option or a directive names: anything but a placeholder, a variable, a number of a port."""
+    """Accepts the password of an option or directive: anything except a placeholder, a variable, a path or a port
+    number."""
     value = candidate.value
     if is_placeholder(value) or _ITS_OWN_NAME.fullmatch(value) or value.lower() in _DEFAULTS:
         return None
@@ -58,7 +59,7 @@ def argument_password(candidate: Candidate) -> Verdict | None:
 
 
 def key_file(candidate: Candidate) -> Verdict | None:
-    """A file that holds one generated value and whose name says that it is a key."""
+    """Accepts the only value of a file whose name is that of a key, if the value looks random."""
     value = candidate.value
     is_key = _KEY_PATH.search(candidate.document.path) is not None
     return candidate.verdict() if is_key and (is_hex_hash(value) or looks_random(value, 3.5)) else None

@@ -1,8 +1,9 @@
-"""Numbers of persons: a word that names the number, then the issuing state's checksum or structure (`python-stdnum`).
+"""National id numbers: requires a word that names the number, then the issuing state's checksum or structure
+(`python-stdnum`).
 
-One number in ten passes most checksums, so the word decides which of them is asked: "pesel" asks Poland's, "ssn" that
-of the United States. Words are looked for in the line before the number, as words: `userSsn`, `user_ssn` and `"SSN":`
-all say "ssn".
+One number in ten passes most checksums, so the word determines which checksum is used: "pesel" uses that of Poland,
+"ssn" that of the United States. The word must precede the number on the same line, as a separate word: `userSsn`,
+`user_ssn` and `"SSN":` all contain "ssn".
 """
 
 from __future__ import annotations
@@ -55,14 +56,14 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "th.pin": ("thai id",),
     "my.nric": ("nric", "mykad"),
 }
-"""Modules of `stdnum`, and the words that name their numbers."""
+"""Modules of `stdnum`, each with the words that name its numbers."""
 _FIRST_WORDS = frozenset(name.split()[0] for names in _WORDS.values() for name in names)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
 
 
 def national_id_number(candidate: Candidate) -> Verdict | None:
-    """A number that a word before it names, and whose checksum or structure is right."""
+    """Accepts a number that a preceding word names and whose checksum or structure is valid."""
     text = candidate.value.decode("ascii")
     if len(set(re.sub(r"\D", "", text))) < _MIN_DIFFERENT_DIGITS:
         return None

@@ -1,8 +1,10 @@
 # ruff: noqa: E501 - patterns and word lists read best unbroken
-"""Validators of personal data: what makes an address, a number or an id a person's rather than an example, a version or a constant.
+"""Validators of personal data: they distinguish a person's address, number or id from an example, a version or a
+constant.
 
-Sources: RFC 2606 and 6761 (reserved domains), IANA special-purpose address registries (through `ipaddress`), libphonenumber's
-metadata (`phonenumberslite`), ISO/IEC 7812 (cards), ISO 13616 (IBAN), and the issuing states' checksums (`python-stdnum`).
+Sources: RFC 2606 and 6761 (reserved domains), IANA special-purpose address registries (through `ipaddress`),
+libphonenumber's metadata (`phonenumberslite`), ISO/IEC 7812 (cards), ISO 13616 (IBAN), and the issuing states'
+checksums (`python-stdnum`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _NOREPLY_DOMAIN = re.compile(
 _SSH_NAME = re.compile(
     rb"(?i)^(?:[a-z0-9-]*[-0-9][a-z0-9-]*|zlib|tun|eow|ping|keepalive)@(?:openssh\.com|libssh\.org|lysator\.liu\.se|ssh\.com)$"
 )
-"""Algorithms and messages of SSH that aren't registered are named as addresses are (RFC 4251, section 6)."""
+"""Names of unregistered SSH algorithms and messages, which have the form of addresses (RFC 4251, section 6)."""
 _COMMON_TLDS = frozenset(
     b"com org net edu gov mil int info biz name pro io dev app ai xyz online site tech store shop club blog cloud email agency academy "
     b"company digital design media network solutions systems world today life live news group team work works studio global software "
@@ -99,14 +101,15 @@ def _validated(candidate: Candidate, is_valid: bool) -> Verdict | None:
 
 
 def email_address(candidate: Candidate) -> Verdict | None:
-    """An address that can be a person's: a known top-level domain, no reserved or placeholder domain, no role such as `git@`
-    or noreply, no algorithm of SSH, no URL's user, no asset name such as `icon@2x.png`."""
+    """Accepts an email address that can be a person's. It must have a known top-level domain. It must not have a
+    reserved or placeholder domain, and must not be a role such as `git@` or noreply, an SSH algorithm, a URL's user, or
+    an asset name such as `icon@2x.png`."""
     start, _ = candidate.span
     value = candidate.value.rstrip(b".-_")
     local, _, domain = value.rpartition(b"@")
     top = domain.rpartition(b".")[2].lower()
     while top not in _COUNTRY_TLDS and top not in _COMMON_TLDS and domain.count(b".") > 1:
-        domain = domain.rpartition(b".")[0]  # a sentence that goes on without a space, or a method called on it
+        domain = domain.rpartition(b".")[0]  # the next sentence follows without a space, or a method is called on it
         top = domain.rpartition(b".")[2].lower()
     if (top not in _COUNTRY_TLDS and top not in _COMMON_TLDS) or b".." in domain or domain.startswith((b"-", b".")):
         return None
@@ -139,7 +142,7 @@ def email_address(candidate: Candidate) -> Verdict | None:
 
 
 def global_ipv4(candidate: Candidate) -> Verdict | None:
-    """A public IPv4 address that is no version, netmask, object identifier or well-known resolver."""
+    """Accepts a public IPv4 address that is not a version, netmask, object identifier or well-known resolver."""
     text = candidate.value.decode("ascii")
     octets = [int(part) for part in text.split(".")]
     if any(part != str(octet) for part, octet in zip(text.split("."), octets, strict=True)) or max(octets) > 255:
@@ -150,7 +153,7 @@ def global_ipv4(candidate: Candidate) -> Verdict | None:
     if max(octets) < 32 or len(set(octets)) < 3 or octets[3] in (0, 255) or _is_progression(octets):
         return None
     if max(octets[:3]) < 10:
-        return None  # a section or a version: 1 address in 16,000 is of that shape
+        return None  # a section number or a version: 1 address in 16,000 has this shape
     before = candidate.before(40)
     if _VERSION_BEFORE.search(before) and not re.search(rb"://$", before):
         return None
@@ -162,7 +165,8 @@ def _is_progression(octets: list[int]) -> bool:
 
 
 def global_ipv6(candidate: Candidate) -> Verdict | None:
-    """A public IPv6 address: not `::`, not loopback, link-local or documentation, no scope operator between names."""
+    """Accepts a public IPv6 address: not `::`, loopback, link-local, a documentation address, or a scope operator
+    between names."""
     text = candidate.value.decode("ascii")
     try:
         address = ipaddress.IPv6Address(text)
@@ -179,7 +183,7 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
 
 
 def international_phone(candidate: Candidate) -> Verdict | None:
-    """A number with its country code that libphonenumber holds valid."""
+    """Accepts a phone number with country code that is valid according to libphonenumber."""
     import phonenumbers
 
     start, _ = candidate.span
@@ -209,7 +213,8 @@ _PHONE_WORD = re.compile(rb"(?i)phone|\btel\b|tel[:.=]|mobile|cell|\bfax\b|whats
 
 
 def national_phone(candidate: Candidate) -> Verdict | None:
-    """A number in a country's own notation beside a word such as phone; or the North American `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
+    """Accepts a phone number in national notation near a word such as phone, or in the North American notations
+    `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
     start, _ = candidate.span
     value = candidate.value.rstrip(b" .-(/")
     digits = re.sub(rb"\D", b"", value.split(b"x")[0])
@@ -227,8 +232,8 @@ def national_phone(candidate: Candidate) -> Verdict | None:
 
 
 def payment_card(candidate: Candidate) -> Verdict | None:
-    """A card number: an issuer's prefix and length, Luhn's sum, no published test number. Bare digits need quotes or a word
-    such as card nearby, since one number in ten passes Luhn."""
+    """Accepts a card number: an issuer's prefix and length, a valid Luhn checksum, not a published test number. Digits
+    without separators require quotes or a word such as card nearby, because one number in ten passes Luhn."""
     digits = re.sub(rb"\D", b"", candidate.value)
     if not _ISSUERS.match(digits) or digits in _TEST_CARDS or len(set(digits)) < 5 or not _luhn(digits):
         return None
@@ -249,7 +254,7 @@ def _luhn(digits: bytes) -> bool:
 
 
 def iban(candidate: Candidate) -> Verdict | None:
-    """ISO 13616: country, length and check digits (mod 97)."""
+    """Accepts an IBAN (ISO 13616): country, length and check digits (mod 97)."""
     from stdnum import iban as standard
 
     text = candidate.value.decode("ascii")
@@ -260,7 +265,7 @@ _NAME = rb"(?:[^\W\d_]|[\xc2-\xf4][\x80-\xbf]+)"
 
 
 def author_name(candidate: Candidate) -> Verdict | None:
-    """A name in an author's place: two to four capitalised words, not a company or a project."""
+    """Accepts a name in an author's place: two to four capitalized words, not a company or a project."""
     value = candidate.value.strip(b" .,;-")
     words = value.split()
     if not 2 <= len(words) <= 4 or re.search(
@@ -294,7 +299,7 @@ NATIONAL_ID_VALIDATORS = tuple(
 
 
 def id_gb_nino(candidate: Candidate) -> Verdict | None:
-    """UK National Insurance number: prefix rules of HMRC's manual NIM39110; it has no checksum."""
+    """Accepts a UK National Insurance number by the prefix rules of HMRC's manual NIM39110; it has no checksum."""
     return (
         candidate.verdict(validated=True)
         if re.match(rb"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]", candidate.value)

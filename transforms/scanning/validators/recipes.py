@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""Examples from recipes: text with fields such as `{alnum:36}`, filled at run time from a seed.
+"""Recipes of examples: text with fields such as `{alnum:36}` that are filled at run time from a seed.
 
-No token-shaped literal is committed, yet each rule carries examples that must be found and ones that must not.
+No token-shaped literal is committed, yet each rule has examples that must be found and examples that must not.
 
     "ghp_{alnum:36}"   ->   the four characters, then 36 random letters and digits
     "{{"               ->   one brace

@@ -1,4 +1,5 @@
-"""The names by which rule files call validators. A validator says yes with a `Verdict`, no with None."""
+"""The validators by their names in rule files. A validator accepts a candidate by returning a `Verdict`, and dismisses
+it by returning None."""
 
 from __future__ import annotations
 
@@ -52,13 +53,13 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
 }
 
 LOOKS_BEHIND_BYTES = 256
-"""How far before its match a validator may look."""
+"""Bytes before its match that a validator may examine."""
 ASKS_IF_TEXT = frozenset({"assigned_secret"})
-"""Those for which it matters whether the value stands in a comment or a string."""
+"""Validators whose verdict depends on whether the value is in a comment or a string."""
 
 
 def looks_near(match: Match[bytes]) -> int:
-    """Where what a validator looks at ends, for most of them."""
+    """The end of the text that a validator examines, for most validators."""
     return match.end() + 64
 
 
@@ -68,4 +69,4 @@ LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
     "spoken_secret": assignments.looks_until,
     "kubernetes_secret": None,
 }
-"""Those that look further; None where it is the whole document."""
+"""Validators that examine more text; None for those that examine the entire document."""

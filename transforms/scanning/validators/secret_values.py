@@ -1,9 +1,11 @@
 # ruff: noqa: E501 - patterns and word lists read best unbroken
-"""What tells a secret from a placeholder, a name, a path or a hash: pure functions on bytes, and the validators of secret rules.
+"""Tests that distinguish a secret from a placeholder, a name, a path or a hash: pure functions on bytes, and the
+validators of secret rules.
 
-Shannon entropy alone can't: `getElementById` and a token of that length are alike in it. So a value is also judged by the letter
-pairs that words are made of (random letters hit the common ones about a quarter of the time, words about three quarters), by
-the mix of letters and digits, and by the shapes that people write where a secret will stand.
+Shannon entropy alone is not enough: `getElementById` and a token of the same length have similar entropy. A value is
+therefore also tested for the letter pairs of English words (about a quarter of the pairs of random letters are common
+ones, and about three quarters of those in words), for the mix of letters and digits, and for the shapes of
+placeholders.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _COMMON_PAIRS = frozenset(
         b"rs sc sp sy ty ub ue um ut va vi wa we wi wo xt ye yp ze ug sk sw ba bo bu by ev ak go gi fa fe sm tu tw ua ui "
     ).split()
 )
-"""As pairs of bytes."""
+"""The common letter pairs, as pairs of bytes."""
 _TEMPLATE = re.compile(
     rb"\$\{[\w.:()\[\]'\" -]+\}|\{\{[^{}]{0,80}\}\}|\{[A-Za-z_][\w.]*\}|#\{[^}]{1,80}\}|<%.{0,80}%>|%\([\w.]+\)s|\$\([\w. -]+\)"
     rb"|^%[A-Za-z_]+%$|^<[^<>]{1,80}>$|^\[[^\[\]]{1,80}\]$|^\$[A-Za-z_]\w*(?:[.:/][$\w]*)*$|^@\w+@$|^%[-\d.]*[sdvqr@]$|\[:[a-z]{2,12}\]|^\{\d*\}$|\{[a-z_.]+\(\)"
@@ -45,7 +47,7 @@ _PLACEHOLDER = re.compile(
 _PLACEHOLDER_HINTS = tuple(
     b"mple placeh change your my fake insert here enter replace redact removed hidden masked todo fixme not undefined lorem ipsum foo xxx none null test".split()
 )
-"""One of these stands in all that `_PLACEHOLDER` finds: looking for them first is ten times faster."""
+"""Every match of `_PLACEHOLDER` contains one of these. Searching for them first is ten times faster."""
 _MASK = re.compile(rb"[xX]{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}")
 _WORD_VALUES = frozenset(
     b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
@@ -88,7 +90,7 @@ def shannon_entropy(value: bytes) -> float:
 
 
 def word_share(value: bytes) -> float:
-    """Share of a value's adjacent letter pairs that are common in English; 0 where it has fewer than two pairs.
+    """Share of a value's adjacent letter pairs that are common in English; 0 if it has fewer than two pairs.
 
     >>> word_share(b"authentication") > 0.8 > 0.4 > word_share(b"xqzvkwjpgh")
     True
@@ -106,12 +108,12 @@ def is_uuid(value: bytes) -> bool:
 
 
 def is_hex_hash(value: bytes) -> bool:
-    """Whether a value has the length and letters of an MD5, SHA-1, SHA-2 digest in hex."""
+    """Whether a value has the length and characters of an MD5, SHA-1 or SHA-2 digest in hex."""
     return len(value) in (32, 40, 56, 64, 96, 128) and _HEX.match(value) is not None
 
 
 def is_placeholder(value: bytes) -> bool:
-    """Whether a value is what people write where a secret will stand: a template, a mask, "changeme", one repeated character.
+    """Whether a value is a placeholder for a secret: a template, a mask, "changeme", one repeated character.
 
     >>> is_placeholder(b"${DB_PASSWORD}"), is_placeholder(b"********"), is_placeholder(b"hunter22")
     (True, True, False)
@@ -123,7 +125,7 @@ def is_placeholder(value: bytes) -> bool:
     if any(map(lowered.__contains__, _PLACEHOLDER_HINTS)) and _PLACEHOLDER.search(stripped):
         return True
     if stripped.isalnum() and b"xxxxx" not in lowered:
-        return False  # no room for a mask or a template
+        return False  # can't contain a mask or a template
     if len(_MASK.sub(b"", stripped)) < min(8, len(stripped)):
         return True
     literal = _TEMPLATE.sub(b"", stripped)
@@ -141,7 +143,7 @@ def is_path_or_url(value: bytes) -> bool:
 
 
 def is_wordlike(value: bytes) -> bool:
-    """Whether a value reads as words or an identifier: letters without digits inside, in common pairs, or with digits at the end only."""
+    """Whether a value consists of words or is an identifier: letters in common pairs, with digits only at the end."""
     if _INNER_NUMBERS.search(value.rstrip(b"0123456789")):
         return False
     letters, share = len(value.translate(None, _NOT_LETTERS)), word_share(value)
@@ -151,7 +153,8 @@ def is_wordlike(value: bytes) -> bool:
 
 
 def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
-    """Whether a value looks generated: letters and digits mixed, or letters that make no words, with entropy for its length."""
+    """Whether a value looks random: mixed letters and digits, or letters that do not form words, with enough entropy
+    for its length."""
     entropy = shannon_entropy(value)
     needed = min(min_entropy, math.log2(max(len(value), 2)) * 0.8)
     if entropy < needed or _DATE.match(value):
@@ -167,7 +170,7 @@ def looks_random(value: bytes, min_entropy: float = 3.0) -> bool:
 
 
 def is_symbol_mix(value: bytes) -> bool:
-    """Whether a value mixes letters with four or more kinds of punctuation and no space, as generated passwords do and words don't."""
+    """Whether a value mixes letters with four or more kinds of punctuation and no space, like a generated password."""
     if len(set(value.translate(None, _NOT_SYMBOLS))) < 4:
         return False
     letters = len(value.translate(None, _NOT_LETTERS))
@@ -175,13 +178,13 @@ def is_symbol_mix(value: bytes) -> bool:
 
 
 def is_punctuation_mix(value: bytes) -> bool:
-    """Whether a value is made of six or more kinds of punctuation and no space, and is no row of a keyboard."""
+    """Whether a value has six or more kinds of punctuation and no space, and is not a row of a keyboard."""
     kinds = set(value.translate(None, _NOT_SYMBOLS[:-5])) & set(string.punctuation.encode())
     return len(kinds) >= 6 and len(value) >= 8 and not _SPACE_OR_EXPRESSION.search(value) and b"!@#$%" not in value
 
 
 def plausible_token(candidate: Candidate) -> Verdict | None:
-    """For values with a shape of their own: anything but masks and examples."""
+    """Accepts a value with a unique shape, except masks and examples."""
     value = candidate.value
     tail = value[-24:]
     if len(set(tail)) < 5 or (len(value) > 40 and len(set(value[:40])) < 6):
@@ -190,7 +193,8 @@ def plausible_token(candidate: Candidate) -> Verdict | None:
 
 
 def near_token(candidate: Candidate) -> Verdict | None:
-    """For plain hex, UUID or letters beside a provider's name: also asks for an assignment or a word such as key between them."""
+    """Accepts plain hex, a UUID or letters near a provider's name, if there is an assignment or a word such as key
+    between them."""
     value = candidate.value
     if len(set(value)) < 6 or is_placeholder(value) or is_wordlike(value):
         return None
@@ -205,8 +209,9 @@ def near_token(candidate: Candidate) -> Verdict | None:
 
 
 def crc32_tail(candidate: Candidate) -> Verdict | None:
-    """GitHub's and npm's tokens: the last six base-62 digits are the CRC-32 of the characters before them
-    (github.blog, 2021-04-05). A token whose sum is wrong is still reported, unvalidated: published examples and truncated ones leak too."""
+    """Accepts a GitHub or npm token, whose last six base-62 digits are the CRC-32 of the characters before them
+    (github.blog, 2021-04-05). A token with a wrong checksum is still reported, but not as validated: published examples
+    and truncated tokens leak too."""
     if plausible_token(candidate) is None:
         return None
     body = candidate.value.decode("ascii", "replace").rpartition("_")[2]
@@ -214,7 +219,7 @@ def crc32_tail(candidate: Candidate) -> Verdict | None:
 
 
 def decodes_as_jwt(candidate: Candidate) -> Verdict | None:
-    """RFC 7519: the first segment decodes to a JSON object that names an algorithm or a type."""
+    """Accepts a JSON Web Token (RFC 7519), whose first segment decodes to a JSON object with an algorithm or a type."""
     header = candidate.value.split(b".", 1)[0]
     try:
         fields = json.loads(base64.urlsafe_b64decode(header + b"=" * (-len(header) % 4)))
@@ -228,7 +233,8 @@ def decodes_as_jwt(candidate: Candidate) -> Verdict | None:
 
 
 def private_key_block(candidate: Candidate) -> Verdict | None:
-    """A key block with a body; the span is the body, so that redaction keeps the frame. Also bodies whose line ends are written `\\n`."""
+    """Accepts a key block with a body, including a body whose line ends are written as `\\n`. The span is the body, so
+    that redaction keeps the begin and end lines."""
     start, end = candidate.span
     body = candidate.value
     plain = re.sub(rb"\\[nr]|\s|[\"'+,]", b"", body)
@@ -240,11 +246,12 @@ def private_key_block(candidate: Candidate) -> Verdict | None:
 
 
 def url_password(candidate: Candidate) -> Verdict | None:
-    """The password of `scheme://user:password@host`, unless it is a template, a mask or the documentation's own word."""
+    """Accepts the password of `scheme://user:password@host`, unless it is a template, a mask or a word that is common
+    in documentation."""
     value = candidate.value
     user = candidate.match.group("user")
     if value.startswith(b"[") and b"]" in value:
-        return None  # the notation of an optional part
+        return None  # notation for an optional part
     if (
         is_placeholder(value)
         or value.lower() in (user.lower(), b"pw", b"foo", b"bar", b"pass", b"passw0rd")
@@ -259,7 +266,7 @@ def url_password(candidate: Candidate) -> Verdict | None:
 
 
 def basic_credentials(candidate: Candidate) -> Verdict | None:
-    """`Basic` credentials: base64 of `user:password` (RFC 7617)."""
+    """Accepts `Basic` credentials: base64 of `user:password` (RFC 7617)."""
     try:
         decoded = base64.b64decode(candidate.value + b"=" * (-len(candidate.value) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -273,7 +280,7 @@ def basic_credentials(candidate: Candidate) -> Verdict | None:
 
 
 def opaque_credentials(candidate: Candidate) -> Verdict | None:
-    """Bearer and other authorization values: anything that looks generated."""
+    """Accepts Bearer and other authorization values that look random."""
     value = candidate.value
     if is_placeholder(value) or not looks_random(value, 2.5):
         return None
@@ -281,17 +288,17 @@ def opaque_credentials(candidate: Candidate) -> Verdict | None:
 
 
 def crypt_hash(candidate: Candidate) -> Verdict | None:
-    """Password hashes of crypt(5): the prefix names the scheme."""
+    """Accepts password hashes of crypt(5), whose prefix names the scheme."""
     return None if is_placeholder(candidate.value) else candidate.verdict()
 
 
 def not_placeholder(candidate: Candidate) -> Verdict | None:
-    """Where the place alone tells that it is a credential."""
+    """Accepts any value except a placeholder, if the place alone implies a credential."""
     return None if is_placeholder(candidate.value) else candidate.verdict()
 
 
 def opaque_or_password(candidate: Candidate) -> Verdict | None:
-    """A password in a place made for one: no placeholder, no field's own name, no variable."""
+    """Accepts a password in a place meant for one: not a placeholder, the field's name or a variable."""
     value = candidate.value.rstrip(b",")
     if (
         is_placeholder(value)
@@ -306,7 +313,7 @@ def opaque_or_password(candidate: Candidate) -> Verdict | None:
 
 
 def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
-    """A signed token in base64 once more, as Kubernetes secrets hold them."""
+    """Accepts a JSON Web Token that is encoded in base64 a second time, as in Kubernetes secrets."""
     value = candidate.value
     try:
         inner = base64.b64decode(
@@ -318,7 +325,7 @@ def decodes_as_jwt_twice(candidate: Candidate) -> Verdict | None:
 
 
 def bech32_key(candidate: Candidate) -> Verdict | None:
-    """A key in bech32 whose checksum is right (BIP 173); with a wrong one nothing takes it for a key."""
+    """Accepts a bech32 key with a valid checksum (BIP 173); no software accepts a key with an invalid one."""
     return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
 
 
@@ -326,7 +333,8 @@ _SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
 
 
 def sql_password(candidate: Candidate) -> Verdict | None:
-    """A password in an SQL statement: in quotes, or bare in a statement about users ("identified by" is prose as well)."""
+    """Accepts a password in an SQL statement: quoted, or bare in a statement about users, because "identified by" also
+    occurs in prose."""
     is_quoted = candidate.before(1) in (b"'", b'"')
     return opaque_or_password(candidate) if is_quoted or _SQL.search(candidate.before(160)) else None
 
@@ -340,7 +348,7 @@ _KUBERNETES_BYTES = 2048
 
 
 def kubernetes_secret(candidate: Candidate) -> Verdict | None:
-    """The values of a Kubernetes Secret: base64 below `data:` in a YAML document whose kind is Secret."""
+    """Accepts the values of a Kubernetes Secret: base64 under `data:` in a YAML document of kind Secret."""
     data, (start, end) = candidate.data, candidate.span
     kinds, breaks = (candidate.document.lines_like(lines) for lines in (_KUBERNETES_KIND, _DOCUMENT_BREAK))
     part = bisect.bisect_right(breaks, start)
@@ -355,7 +363,7 @@ def kubernetes_secret(candidate: Candidate) -> Verdict | None:
             decoded = base64.b64decode(entry["v"], validate=True)
         except (binascii.Error, ValueError):
             continue
-        is_short = len(decoded) <= 40  # a longer one is a file, which may speak of examples
+        is_short = len(decoded) <= 40  # a longer value is a file, which may contain the word example
         if len(decoded.strip()) >= 5 and not (is_short and is_placeholder(decoded)):
             verdicts.append(Verdict(*entry.span("v"), validated=True))
     return replace(verdicts[0], more=tuple(verdicts[1:])) if verdicts else None
