@@ -9,7 +9,7 @@ from model.errors import ConfigError, one_line
 
 
 @contextmanager
-def reading(path: str, what: str) -> Iterator[None]:
+def reading(path: str, what: str, at: str = "") -> Iterator[None]:
     """Turns every fault while a file is parsed into a `ConfigError` of one line that names the file.
 
     Parsers of foreign bytes fail in more ways than they document (a zip file alone in eight), and none of these is
@@ -18,12 +18,14 @@ def reading(path: str, what: str) -> Iterator[None]:
     Args:
         path: The file or folder.
         what: What it is read as.
+        at: What in it is read.
     """
+    place = f"{path}: {at}" if at else path
     try:
         yield
     except ConfigError as error:
         text = str(error)
-        raise ConfigError(one_line(text if path in text else f"{path}: {text}")) from error.__cause__
+        raise ConfigError(one_line(text if path in text else f"{place}: {text}")) from error.__cause__
     except Exception as error:
         detail = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ConfigError(one_line(f"{path} can't be read as {what}: {detail}")) from error
+        raise ConfigError(one_line(f"{place} can't be read as {what}: {detail}")) from error

@@ -14,6 +14,7 @@ Block 0 has no number. Shapes state the config. `hdf5.py` reads the files.
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 import numpy as np
@@ -33,7 +34,7 @@ from model.checkpoint.stored import (
 )
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.storage import join
+from model.storage import join, list_files
 
 KIND = "Keras weights.h5"
 
@@ -74,6 +75,9 @@ def _named_in(index: str) -> list[str]:
     for name in names:
         if not _FILE_NAME.fullmatch(name):
             raise ConfigError(f"{index} names the file {name!r}; it must be a .weights.h5 in the same folder")
+    family = re.compile(re.escape(posixpath.basename(index).removesuffix(".weights.json")) + r"_[0-9]+\.weights\.h5")
+    if left_out := [name for name in list_files(folder) if family.fullmatch(name) and name not in names]:
+        raise ConfigError(f"{index} names {len(names)} files, and not {left_out[0]}, which lies beside them")
     return [join(folder, name) for name in names]
 
 
