@@ -20,7 +20,6 @@ import re
 import numpy as np
 
 from model.checkpoint.deepmind import heads_in, heads_out
-from model.checkpoint.faults import reading
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.hdf5 import list_hdf5
 from model.checkpoint.stored import (
@@ -33,7 +32,7 @@ from model.checkpoint.stored import (
     without_spare_rows,
 )
 from model.config import GemmaConfig
-from model.errors import ConfigError
+from model.errors import ConfigError, reading
 from model.storage import join, list_files
 
 KIND = "Keras weights.h5"

@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 
-from model.checkpoint.faults import reading
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, WeightPath, array_blocks
-from model.errors import ConfigError
+from model.errors import ConfigError, reading
 from model.gemma import WEIGHT_AXES, weight_tree
 from model.layers import BlockWeights, GemmaWeights, Int8Matrix
 from model.quantize import quantize_rows

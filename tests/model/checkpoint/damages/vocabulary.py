@@ -44,6 +44,11 @@ DAMAGES = [
         apply=changed(FILE, lambda c: c.replace(b"<0x41>", b"\xff\xfe41>")),
         message="tokenizer",
     ),
+    damage(
+        "a flag's bit",
+        apply=changed(FILE, lambda c: c.replace(b"<|fim_middle|>", b"<|fim_\xc3iddle|>")),
+        message="token",
+    ),
     damage("no byte for A", apply=changed(FILE, lambda c: c.replace(b"<0x41>", b"<1x41>")), message="tokenizer.model"),
     damage("a pipe", apply=pipe(FILE), message="is a pipe"),
     damage("a pipe, named", apply=pipe(FILE), message="is a pipe", target=FILE),
