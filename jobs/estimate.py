@@ -131,7 +131,7 @@ def estimate(options: Options, source: Source) -> list[str]:
         except ConfigError as error:
             misfits.append((device, str(error)))
     if not floors:
-        raise ConfigError(misfits[0][1])
+        raise ConfigError(f"{misfits[0][1]}; lower --slots or --max_prompt_tokens, or raise --chips")
     lines += table([floor for _, floor in floors], options.efficiency, _prices(options.price_per_hour))
     for device, fault in misfits:
         lines += _wrapped(f"{device.title}: {fault}")
@@ -217,6 +217,11 @@ def workload(options: Options, source: Source) -> tuple[Workload, list[str]]:
     per_row, why_rows = settle(options.prompts_per_row, "asked", counts.get("rows_in", 0), each_row, "assumed")
     prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "by the rows' bytes")
     new, why_new = settle(options.new_tokens, "tokens_out", asked, assumed_new, "assumed")
+    if prompt > longest or new > most_new:
+        raise ConfigError(
+            f"means of {prompt:,.0f} prompt and {new:,.0f} new tokens exceed the longest, {longest:,} and {most_new:,}; "
+            "raise --max_prompt_tokens or --max_new_tokens"
+        )
     work = Workload(
         requests=max(1, round(source.rows * per_row)),
         prompt_tokens=prompt,

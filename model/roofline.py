@@ -301,10 +301,7 @@ def floor_of(
         chips = fewest_chips(shape, device, positions=positions)
     most = largest_slots(shape, device, positions=positions, chips=chips)
     if most < (slots or 1):
-        raise ConfigError(
-            f"{slots or 1} slots of {positions} positions don't fit {chips} x {device.title}, {most} do; "
-            "fewer slots, shorter prompts or more chips would"
-        )
+        raise ConfigError(f"{slots or 1} slots of {positions} positions don't fit {chips} x {device.title}, {most} do")
     slots = min(most if slots is None else slots, work.requests)
     # The first token follows the prompt's last, so a request of n new tokens takes n steps.
     steps = -(-int(work.requests * work.new_tokens) // slots)

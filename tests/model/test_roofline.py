@@ -104,7 +104,7 @@ def test_slots_that_do_not_fit_are_refused_with_the_number_that_does() -> None:
 
 
 def test_means_above_the_longest_are_refused() -> None:
-    with pytest.raises(ConfigError, match="--max_prompt_tokens"):
+    with pytest.raises(ConfigError, match="4,096 prompt and 80 new tokens exceed the longest, 2,048 and 256"):
         replace(WORK, prompt_tokens=4096)
 
 
