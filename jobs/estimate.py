@@ -219,8 +219,8 @@ def workload(options: Options, source: Source) -> tuple[Workload, list[str]]:
     new, why_new = settle(options.new_tokens, "tokens_out", asked, assumed_new, "assumed")
     if prompt > longest or new > most_new:
         raise ConfigError(
-            f"means of {prompt:,.0f} prompt and {new:,.0f} new tokens exceed the longest, {longest:,} and {most_new:,}; "
-            "raise --max_prompt_tokens or --max_new_tokens"
+            f"means of {prompt:,.0f} prompt and {new:,.0f} new tokens exceed the longest, "
+            f"{longest:,} and {most_new:,}; raise --max_prompt_tokens or --max_new_tokens"
         )
     work = Workload(
         requests=max(1, round(source.rows * per_row)),
