@@ -67,7 +67,7 @@ QUOTED = (
 def test_overlapping_and_quoted_values_go_and_the_code_still_parses_with_as_many_strings(content_filter, recipe):
     text = made(recipe)
     outcome = content_filter.filter_input(text, "python")
-    assert outcome.dropped is None and outcome.is_redacted
+    assert outcome.dropped is None and any(finding.placeholder for finding in outcome.findings)
     assert count_strings(outcome.text) == count_strings(text)
     assert [f for f in content_filter.scan(outcome.text, "python") if f.action == "redact"] == []
     spans = sorted((f.start, f.end) for f in content_filter.scan(text, "python"))
