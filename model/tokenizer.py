@@ -20,7 +20,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from model.errors import ConfigError, RecordError
+from model.errors import ConfigError, RecordError, reading
 from model.storage import is_folder, join, list_files, read_bytes, resolve
 
 _SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
@@ -49,15 +49,20 @@ class Tokenizer:
     """
 
     def __init__(self, model: bytes, source: str = "tokenizer"):
-        import sentencepiece
-
         self._model = model
         self._source = source
+        with reading(source, "a SentencePiece model"):
+            self._parse()
+            self._check_lossless()
+
+    def _parse(self) -> None:
+        import sentencepiece
+
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
-            self._processor.load_from_serialized_proto(model)
-        except RuntimeError:
-            raise ConfigError(f"{source} is no SentencePiece model ({len(model)} bytes)") from None
+            self._processor.load_from_serialized_proto(self._model)
+        except (RuntimeError, ValueError):
+            raise ConfigError(f"{self._source} is no SentencePiece model ({len(self._model)} bytes)") from None
         everything = list(range(self.vocab_size))
         pieces: list[str] = self._processor.id_to_piece(everything)
         self._ids = dict(zip(pieces, everything, strict=True))
@@ -78,7 +83,6 @@ class Tokenizer:
         # Two characters of each name, most files have none of these: looking for them is ten times faster.
         self._special_starts = tuple(sorted({name[:2] for name in self._names} | {_SPACE}))
         self._splits_at_newlines = all(b"\n" not in piece.lstrip(b"\n") for piece in self._bytes)
-        self._check_lossless()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tokenizer:

@@ -6,11 +6,10 @@ import hashlib
 import os
 from typing import Any
 
-from model.checkpoint.faults import reading
 from model.checkpoint.format import Format, Listing
 from model.checkpoint.formats import FORMATS
 from model.checkpoint.stored import Checkpoint, check
-from model.errors import ConfigError, one_line
+from model.errors import ConfigError, one_line, reading
 from model.storage import exists, file_size, filesystem, is_folder, join, list_files, resolve
 
 ACCEPTED = ", ".join(form.name for form in FORMATS)

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from model.checkpoint.faults import reading
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.gguf_header import Header, TensorPlace, check_layout, read_header
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
-from model.errors import ConfigError
+from model.errors import ConfigError, reading
 from model.storage import file_size, filesystem, read_range
 
 KIND = "GGUF"

@@ -145,7 +145,7 @@ class _Values:
     def _claim(self, count: int) -> None:
         if count > self._size - self.position:
             raise ConfigError(
-                f"is no GGUF file, or is cut short: byte {self.position:,} of {self._size:,} begins what needs {count:,}"
+                f"is no GGUF file, or is cut short: at byte {self.position:,} of {self._size:,} it needs {count:,} more"
             )
         self.position += count
 

@@ -50,6 +50,8 @@ def list_hdf5(path: str) -> dict[str, StoredTensor]:
 
 def _checked(where: str, dataset: Any, file_bytes: int) -> str:
     """The name of the dataset's element type. Raises ConfigError unless its data are all there, in this file."""
+    if dataset.shape is None:
+        raise ConfigError(f"{where} has no data; accepted: arrays of {', '.join(_FLOATS)}")
     if dataset.external or dataset.is_virtual:
         raise ConfigError(f"{where} has its data in other files, which are never read")
     stored_as = dataset.attrs.get("dtype", dataset.dtype.name)

@@ -14,12 +14,12 @@ Block 0 has no number. Shapes state the config. `hdf5.py` reads the files.
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 import numpy as np
 
 from model.checkpoint.deepmind import heads_in, heads_out
-from model.checkpoint.faults import reading
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.hdf5 import list_hdf5
 from model.checkpoint.stored import (
@@ -32,8 +32,8 @@ from model.checkpoint.stored import (
     without_spare_rows,
 )
 from model.config import GemmaConfig
-from model.errors import ConfigError
-from model.storage import join
+from model.errors import ConfigError, reading
+from model.storage import join, list_files
 
 KIND = "Keras weights.h5"
 
@@ -74,6 +74,9 @@ def _named_in(index: str) -> list[str]:
     for name in names:
         if not _FILE_NAME.fullmatch(name):
             raise ConfigError(f"{index} names the file {name!r}; it must be a .weights.h5 in the same folder")
+    family = re.compile(re.escape(posixpath.basename(index).removesuffix(".weights.json")) + r"_[0-9]+\.weights\.h5")
+    if left_out := [name for name in list_files(folder) if family.fullmatch(name) and name not in names]:
+        raise ConfigError(f"{index} names {len(names)} files, and not {left_out[0]}, which lies beside them")
     return [join(folder, name) for name in names]
 
 

@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 
-from model.checkpoint.faults import reading
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, WeightPath, array_blocks
-from model.errors import ConfigError
+from model.errors import ConfigError, reading
 from model.gemma import WEIGHT_AXES, weight_tree
 from model.layers import BlockWeights, GemmaWeights, Int8Matrix
 from model.quantize import quantize_rows
@@ -74,7 +73,7 @@ def _all_host_weights(checkpoint: Checkpoint, dtype: np.dtype, int8: bool) -> It
     for name, entry in checkpoint.entries.items():
         weights = _host_weights(checkpoint.tensors[name], entry, dtype, int8)
         while True:  # what reads the file is guarded, and not what the devices do with it in between
-            with reading(checkpoint.source, f"{checkpoint.kind}, at {name}"):
+            with reading(checkpoint.source, checkpoint.kind, at=name):
                 weight = next(weights, None)
             if weight is None:
                 break
@@ -131,7 +130,7 @@ def _fill_int8(shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Int8Matr
 
 def _check_rows(count: int, shape: tuple[int, ...]) -> None:
     if count != shape[0]:
-        raise ConfigError(f"it has {count} rows of numbers, not {shape[0]}")
+        raise ConfigError(f"has {count} rows of numbers, not {shape[0]}")
 
 
 def _check_finite(array: np.ndarray) -> None:
@@ -139,7 +138,7 @@ def _check_finite(array: np.ndarray) -> None:
     flat = array.reshape(-1)
     for begin in range(0, flat.size, _CHECKED_AT_ONCE):
         if not _is_finite(flat[begin : begin + _CHECKED_AT_ONCE]):
-            raise ConfigError(f"it holds numbers that aren't finite in {array.dtype}; copy it again")
+            raise ConfigError(f"holds numbers that aren't finite in {array.dtype}; copy it again")
 
 
 def _is_finite(numbers: np.ndarray) -> bool:

@@ -50,16 +50,17 @@ class StoredTensor:
     def read(self) -> np.ndarray:
         """The whole tensor: never twice, as joining a list of its blocks would have it."""
         whole, at = None, 0
-        for block in self.blocks():
+        for block in self.blocks():  # to the end, even where the first is all: a checksum may follow
+            if at + len(block) > self.shape[0]:
+                raise ConfigError(f"has more than the {self.shape[0]} rows that it states")
             if block.shape == self.shape:
-                return block
-            whole = np.empty(self.shape, block.dtype) if whole is None else whole
-            if block.shape[1:] != self.shape[1:] or at + len(block) > self.shape[0]:
-                raise ConfigError(f"it has more than the {list(self.shape)} that it states")
-            whole[at : at + len(block)] = block
+                whole = block
+            else:
+                whole = np.empty(self.shape, block.dtype) if whole is None else whole
+                whole[at : at + len(block)] = block
             at += len(block)
         if whole is None or at != self.shape[0]:
-            raise ConfigError(f"it has {at} rows, not {self.shape[0]}")
+            raise ConfigError(f"has {at} rows, not the {self.shape[0]} that it states")
         return whole
 
 

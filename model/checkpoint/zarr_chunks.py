@@ -39,6 +39,8 @@ def chunk_keys(place: str, metadata: Mapping[str, Any], present: Collection[str]
     """
     shape = metadata["shape"]
     chunk, name = _version_2(metadata) if "chunks" in metadata else _version_3(metadata)
+    if any(step > size for step, size in zip(chunk, shape, strict=True)):
+        raise ConfigError(f"{place} is cut into chunks of {list(chunk)}, larger than its shape {list(shape)}")
     counts = [-(-size // step) for size, step in zip(shape, chunk, strict=True)]
     if math.prod(counts) > len(present):
         raise ConfigError(

@@ -94,5 +94,5 @@ class Device(Protocol):
         ...
 
     def stats(self) -> dict[str, float]:
-        """The device's own figures."""
+        """The device's own metrics."""
         ...

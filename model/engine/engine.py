@@ -111,7 +111,7 @@ class Engine:
         return self._scheduler.submit(requests)
 
     def stats(self) -> dict[str, float]:
-        """Figures since the start; empty before it.
+        """Metrics since the start; empty before it.
 
         Sums and their ratios as in `model.engine.metrics` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
         `floor_share`, `compiles`, ...); beside them `slots`, `requests_queued`, and `drafting_gain` where drafts

@@ -19,7 +19,7 @@ _MOST_TOGETHER = 16
 
 
 class Replica(Protocol):
-    """What is spread over: `model.engine.scheduler.Scheduler`."""
+    """What requests are distributed over: `model.engine.scheduler.Scheduler`."""
 
     def start(self) -> None: ...
 

@@ -121,12 +121,12 @@ class Scheduler:
             counts = Counter(self._counts)
             seconds = self._seconds
             queued = len(self._arrived) + len(self._waiting) + len(self._staged) + len(self._running)
-        figures = {name: float(counts[name]) for name in SCHEDULER_SUMS}
-        figures |= {"busy_s": seconds, "requests_queued": float(queued)}
+        metrics = {name: float(counts[name]) for name in SCHEDULER_SUMS}
+        metrics |= {"busy_s": seconds, "requests_queued": float(queued)}
         if gain := self._switch.gain():
-            figures["drafting_gain"] = gain
-        figures |= self._device.stats()
-        return {**figures, **ratios(figures)}
+            metrics["drafting_gain"] = gain
+        metrics |= self._device.stats()
+        return {**metrics, **ratios(metrics)}
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Finishes what was submitted, then ends the thread; as `Executor.shutdown`.

@@ -28,7 +28,7 @@ from model.engine.placement import Placement, make_placed, placed_shapes, shardi
 from model.engine.programs import decode
 from model.engine.programs.attention import Path, row_attention, slot_attention
 from model.engine.programs.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
-from model.engine.programs.matmul import few_rows_product
+from model.engine.programs.matmul import few_rows_matmul
 from model.engine.programs.rows import PromptRow
 from model.engine.programs.slots import Slots, empty_slots, insert_request
 from model.layers import BlockWeights, GemmaWeights, linear
@@ -233,7 +233,7 @@ class EnginePrograms:
                 self.config,
                 self._dtype,
                 attend_slots=slot_attention(self.platform),
-                multiply=linear if self._is_exact else few_rows_product(self.platform),
+                multiply=linear if self._is_exact else few_rows_matmul(self.platform),
                 max_steps=self.options.burst_steps,
                 is_ring=self.writes_ring(drafts=drafts),
                 num_drafts=self.options.draft_tokens if drafts else 0,

@@ -9,6 +9,7 @@ input. Cost of a step: all weights once, the slots' prompt and generation caches
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -83,25 +84,11 @@ def decode_step(
     """
     tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
     count = tokens.shape[1]
-    assert count == 1 or not is_ring, (
-        "slots accept different numbers of draft tokens, so they can't share a cache column"
-    )
-    length = length_of(generations)
+    assert count == 1 or not is_ring, "slots accept different numbers of drafts, so they can't share a cache column"
     masks = prompt_masks(prompts, slots.prompt_length)
-    columns = jnp.arange(length)
-    column = slots.column % length
     index = slots.generated[:, None] + jnp.arange(count)  # [slots count]: tokens generated before each input
-    if is_ring:  # the age of a column: 0 for the one that is written now
-        generation_mask = (column - columns) % length <= index[..., None]
-    else:
-        generation_mask = columns <= index[..., None]
+    generation_mask, write = _generation_columns(slots, index, length_of(generations), is_ring=is_ring)
     turn = rotation(slots.prompt_length[:, None] + index, config.head_dim, config.rope_base)
-
-    def write(cache: Array, new: Array) -> Array:
-        if is_ring:
-            return jax.lax.dynamic_update_slice_in_dim(cache, new, column, axis=2)
-        own_column = jnp.minimum(slots.generated, length - count)
-        return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
 
     def step(x: Array, block_weights: BlockWeights, caches: tuple[Any, ...]) -> tuple[Array, Cache]:
         *chunks, generation = caches
@@ -121,6 +108,32 @@ def decode_step(
     if multiply is linear:
         return unembed(x, weights.embedding), generations
     return multiply(x, weights.embedding).astype(jnp.float32), generations
+
+
+def _generation_columns(
+    slots: Slots, index: Int[Array, "slots count"], length: int, *, is_ring: bool
+) -> tuple[Bool[Array, "slots count columns"], Callable[[Array, Array], Array]]:
+    """Which columns of the generation cache each input sees, and what writes new ones into a layer's cache.
+
+    Args:
+        slots: What each slot is doing.
+        index: Tokens generated before each input.
+        length: Columns of the cache.
+        is_ring: The order of the columns (`model.engine.programs.caches`).
+    """
+    columns = jnp.arange(length)
+    column = slots.column % length
+
+    def write_shared(cache: Array, new: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(cache, new, column, axis=2)
+
+    def write_own(cache: Array, new: Array) -> Array:
+        own_column = jnp.minimum(slots.generated, length - index.shape[1])
+        return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
+
+    if is_ring:  # the age of a column: 0 for the one that is written now
+        return (column - columns) % length <= index[..., None], write_shared
+    return columns <= index[..., None], write_own
 
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:

@@ -1,8 +1,8 @@
-"""Products of a few rows with a matrix: one place that chooses the way for a platform.
+"""Matmuls of a few rows with a matrix: one place that chooses the way for a platform.
 
-A decode step multiplies as many rows as there are slots. XLA's CPU product of few rows with a matrix stored [out, in]
-reaches 25 to 45 GFLOP/s a core where the same numbers as a product with few *columns* reach 35 to 60, if the
-transposed operand is really there: the barriers keep XLA from turning the product around again. One row is as fast
+A decode step multiplies as many rows as there are slots. XLA's CPU matmul of few rows with a matrix stored [out, in]
+reaches 25 to 45 GFLOP/s a core where the same numbers as a matmul with few *columns* reach 35 to 60, if the
+transposed operand is really there: the barriers keep XLA from turning the matmul around again. One row is as fast
 either way, and from 64 rows on there is no difference. Sums may run in another order, so `exact` mode, whose bits must
 not depend on a row's place, keeps to `model.layers.linear`.
 """
@@ -20,7 +20,7 @@ from model.layers import Int8Matrix, Matrix, Multiply, linear
 _FEWEST_ROWS, _MANY_ROWS = 2, 64
 
 
-def few_rows_product(platform: str) -> Multiply:
+def few_rows_matmul(platform: str) -> Multiply:
     """What a platform's decode steps multiply with: `model.layers.linear`, or the same by another way."""
     return _by_columns if platform == "cpu" else linear
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import gguf
-import h5py
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -19,112 +18,17 @@ import pytest
 import tensorstore
 
 import model
-from model import PRESETS, Gemma, GemmaConfig
+from model import PRESETS, Gemma
 from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored, zarr_chunks
 from model.errors import ConfigError
-from model.gemma import weight_shapes
 from model.layers import BlockWeights, GemmaWeights
+from tests.model.checkpoint.written import MHA, TINY, kaggle_tree, random_weights, write_gguf, write_keras
 
 ROOT = Path(__file__).parents[3]
-TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
-MHA = dataclasses.replace(TINY, num_kv_heads=4)
-
-
-def random_weights(config: GemmaConfig) -> GemmaWeights:
-    rng = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), weight_shapes(config))
-
-
-def heads_in(w: np.ndarray, config: GemmaConfig) -> np.ndarray:
-    return np.ascontiguousarray(w.reshape(-1, config.head_dim, config.d_model).transpose(0, 2, 1))
 
 
 def assert_same(loaded: Gemma, weights: GemmaWeights, **tolerance: float) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **{"rtol": 0, **tolerance}), loaded.arrays(), weights)
-
-
-def kaggle_tree(config: GemmaConfig, weights: GemmaWeights) -> dict[str, dict[str, np.ndarray]]:
-    """As Kaggle's files have it: a key for each module's path, its arrays below."""
-    tree = {
-        "transformer/embedder": {"input_embedding": weights.embedding},
-        "transformer/final_norm": {"scale": weights.final_norm},
-    }
-    for i, block in enumerate(weights.blocks):
-        at = f"transformer/layer_{i}"
-        q, k, v = (heads_in(w, config) for w in (block.q_proj, block.k_proj, block.v_proj))
-        if config.num_heads == config.num_kv_heads:
-            tree[f"{at}/attn/qkv_einsum"] = {"w": np.stack([q, k, v])}
-        else:
-            tree[f"{at}/attn/q_einsum"] = {"w": q}
-            tree[f"{at}/attn/kv_einsum"] = {"w": np.stack([k, v])}
-        o = np.ascontiguousarray(block.o_proj.T).reshape(config.num_heads, config.head_dim, config.d_model)
-        tree[f"{at}/attn/attn_vec_einsum"] = {"w": o}
-        tree[f"{at}/mlp"] = {
-            "gating_einsum": np.stack([block.gate_proj.T, block.up_proj.T]),
-            "linear": np.ascontiguousarray(block.down_proj.T),
-        }
-        tree[f"{at}/pre_attention_norm"] = {"scale": block.pre_attention_norm}
-        tree[f"{at}/pre_ffw_norm"] = {"scale": block.pre_mlp_norm}
-    return tree
-
-
-def write_keras(path: Path, weights: GemmaWeights, config: GemmaConfig, dtype=np.float32, keep=lambda name: True):
-    """The layout that keras_hub 0.32 writes for GemmaBackbone."""
-    arrays = {"reversible_embedding": weights.embedding, "rms_normalization": weights.final_norm}
-    for i, block in enumerate(weights.blocks):
-        at = f"gemma_decoder_block_{i}" if i else "gemma_decoder_block"
-        arrays |= {
-            f"{at}/attention/query_dense": heads_in(block.q_proj, config),
-            f"{at}/attention/key_dense": heads_in(block.k_proj, config),
-            f"{at}/attention/value_dense": heads_in(block.v_proj, config),
-            f"{at}/attention/output_dense": block.o_proj.T.reshape(-1, config.head_dim, config.d_model),
-            f"{at}/gating_ffw": block.gate_proj.T,
-            f"{at}/gating_ffw_2": block.up_proj.T,
-            f"{at}/ffw_linear": block.down_proj.T,
-            f"{at}/pre_attention_norm": block.pre_attention_norm,
-            f"{at}/pre_ffw_norm": block.pre_mlp_norm,
-        }
-    with h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            if keep(name):
-                wanted = np.ascontiguousarray(array).astype(dtype)
-                opaque = wanted.view("V2") if dtype == ml_dtypes.bfloat16 else wanted
-                dataset = file.create_dataset(f"layers/{name}/vars/0", data=opaque)
-                if dtype == ml_dtypes.bfloat16:
-                    dataset.attrs["dtype"] = "bfloat16"
-
-
-def write_gguf(path: Path, weights: GemmaWeights, config: GemmaConfig, kind, architecture="gemma") -> None:
-    writer = gguf.GGUFWriter(path, architecture)
-    writer.add_block_count(config.num_layers)
-    writer.add_context_length(config.context_length)
-    writer.add_embedding_length(config.d_model)
-    writer.add_feed_forward_length(config.d_ff)
-    writer.add_head_count(config.num_heads)
-    writer.add_head_count_kv(config.num_kv_heads)
-    writer.add_key_length(config.head_dim)
-    writer.add_layer_norm_rms_eps(config.norm_eps)
-
-    def add(name: str, array: np.ndarray) -> None:
-        if array.ndim == 1:
-            writer.add_tensor(name, array + 1.0)
-        else:
-            writer.add_tensor(name, gguf.quantize(array, kind), raw_dtype=kind)
-
-    add("token_embd.weight", weights.embedding)
-    add("output_norm.weight", weights.final_norm)
-    names = dict(zip("qkvo", ("attn_q", "attn_k", "attn_v", "attn_output"), strict=True))
-    for i, block in enumerate(weights.blocks):
-        for letter, name in names.items():
-            add(f"blk.{i}.{name}.weight", getattr(block, f"{letter}_proj"))
-        for part in ("gate", "up", "down"):
-            add(f"blk.{i}.ffn_{part}.weight", getattr(block, f"{part}_proj"))
-        add(f"blk.{i}.attn_norm.weight", block.pre_attention_norm)
-        add(f"blk.{i}.ffn_norm.weight", block.pre_mlp_norm)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 @pytest.mark.parametrize("config", [TINY, MHA], ids=["mqa", "mha"])
@@ -214,7 +118,7 @@ def test_gguf_of_another_architecture_or_cut_short_is_refused(tmp_path):
     whole = path.read_bytes()
     for length in (3, 40, 3000, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(ConfigError, match="is no GGUF file, or is cut short|is cut short: it has"):
+        with pytest.raises(ConfigError, match=r"is no GGUF file, or is cut short|is cut short: it has"):
             model.load(path)
 
 

@@ -1,0 +1,114 @@
+"""Writes a tiny model in each published layout, by each format's own writer."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import gguf
+import h5py
+import jax
+import ml_dtypes
+import numpy as np
+
+from model import GemmaConfig
+from model.gemma import weight_shapes
+from model.layers import GemmaWeights
+
+TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
+MHA = dataclasses.replace(TINY, num_kv_heads=4)
+
+
+def random_weights(config: GemmaConfig) -> GemmaWeights:
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), weight_shapes(config))
+
+
+def heads_in(w: np.ndarray, config: GemmaConfig) -> np.ndarray:
+    return np.ascontiguousarray(w.reshape(-1, config.head_dim, config.d_model).transpose(0, 2, 1))
+
+
+def kaggle_tree(config: GemmaConfig, weights: GemmaWeights) -> dict[str, dict[str, np.ndarray]]:
+    """As Kaggle's files have it: a key for each module's path, its arrays below."""
+    tree = {
+        "transformer/embedder": {"input_embedding": weights.embedding},
+        "transformer/final_norm": {"scale": weights.final_norm},
+    }
+    for i, block in enumerate(weights.blocks):
+        at = f"transformer/layer_{i}"
+        q, k, v = (heads_in(w, config) for w in (block.q_proj, block.k_proj, block.v_proj))
+        if config.num_heads == config.num_kv_heads:
+            tree[f"{at}/attn/qkv_einsum"] = {"w": np.stack([q, k, v])}
+        else:
+            tree[f"{at}/attn/q_einsum"] = {"w": q}
+            tree[f"{at}/attn/kv_einsum"] = {"w": np.stack([k, v])}
+        o = np.ascontiguousarray(block.o_proj.T).reshape(config.num_heads, config.head_dim, config.d_model)
+        tree[f"{at}/attn/attn_vec_einsum"] = {"w": o}
+        tree[f"{at}/mlp"] = {
+            "gating_einsum": np.stack([block.gate_proj.T, block.up_proj.T]),
+            "linear": np.ascontiguousarray(block.down_proj.T),
+        }
+        tree[f"{at}/pre_attention_norm"] = {"scale": block.pre_attention_norm}
+        tree[f"{at}/pre_ffw_norm"] = {"scale": block.pre_mlp_norm}
+    return tree
+
+
+def write_keras(path: Path, weights: GemmaWeights, config: GemmaConfig, dtype=np.float32, keep=lambda name: True):
+    """The layout that keras_hub 0.32 writes for GemmaBackbone."""
+    arrays = {"reversible_embedding": weights.embedding, "rms_normalization": weights.final_norm}
+    for i, block in enumerate(weights.blocks):
+        at = f"gemma_decoder_block_{i}" if i else "gemma_decoder_block"
+        arrays |= {
+            f"{at}/attention/query_dense": heads_in(block.q_proj, config),
+            f"{at}/attention/key_dense": heads_in(block.k_proj, config),
+            f"{at}/attention/value_dense": heads_in(block.v_proj, config),
+            f"{at}/attention/output_dense": block.o_proj.T.reshape(-1, config.head_dim, config.d_model),
+            f"{at}/gating_ffw": block.gate_proj.T,
+            f"{at}/gating_ffw_2": block.up_proj.T,
+            f"{at}/ffw_linear": block.down_proj.T,
+            f"{at}/pre_attention_norm": block.pre_attention_norm,
+            f"{at}/pre_ffw_norm": block.pre_mlp_norm,
+        }
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            if keep(name):
+                wanted = np.ascontiguousarray(array).astype(dtype)
+                opaque = wanted.view("V2") if dtype == ml_dtypes.bfloat16 else wanted
+                dataset = file.create_dataset(f"layers/{name}/vars/0", data=opaque)
+                if dtype == ml_dtypes.bfloat16:
+                    dataset.attrs["dtype"] = "bfloat16"
+
+
+def gguf_arrays(config: GemmaConfig, weights: GemmaWeights | None = None) -> dict[str, np.ndarray]:
+    """The tensors by GGUF's names; norms as 1 + scale."""
+    weights = random_weights(config) if weights is None else weights
+    arrays = {"token_embd.weight": weights.embedding, "output_norm.weight": weights.final_norm}
+    names = dict(zip("qkvo", ("attn_q", "attn_k", "attn_v", "attn_output"), strict=True))
+    for i, block in enumerate(weights.blocks):
+        arrays |= {f"blk.{i}.{name}.weight": getattr(block, f"{letter}_proj") for letter, name in names.items()}
+        arrays |= {f"blk.{i}.ffn_{part}.weight": getattr(block, f"{part}_proj") for part in ("gate", "up", "down")}
+        arrays |= {f"blk.{i}.attn_norm.weight": block.pre_attention_norm}
+        arrays |= {f"blk.{i}.ffn_norm.weight": block.pre_mlp_norm}
+    return {name: array + 1.0 if array.ndim == 1 else array for name, array in arrays.items()}
+
+
+def write_gguf(path: Path, weights: GemmaWeights, config: GemmaConfig, kind, architecture="gemma") -> None:
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_block_count(config.num_layers)
+    writer.add_context_length(config.context_length)
+    writer.add_embedding_length(config.d_model)
+    writer.add_feed_forward_length(config.d_ff)
+    writer.add_head_count(config.num_heads)
+    writer.add_head_count_kv(config.num_kv_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.norm_eps)
+
+    for name, array in gguf_arrays(config, weights).items():
+        if array.ndim == 1:
+            writer.add_tensor(name, array)
+        else:
+            writer.add_tensor(name, gguf.quantize(array, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
