@@ -63,6 +63,7 @@ setup(
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
     package_data={
         "model": ["embedded/*"],
+        "transforms.corpus": ["*.json"],
         "transforms.filters": ["*.npz"],
         "transforms.scanning": ["policies/*", "rules/*"],
         "transforms.tasks": ["annotations/*"],

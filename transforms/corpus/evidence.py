@@ -1,0 +1,241 @@
+"""Which encoding a text that isn't UTF-8 has, by how usual it reads in each: for bytes that nothing else tells.
+
+    every candidate that decodes all bytes      -> its lines with characters beyond ASCII, read in its languages
+    letters    log P(letter | letter before), edges of words and ASCII letters beside them included
+    symbols    a list of usual ones (dashes, quotes, ©, °); dearer inside words
+    CJK        log P(character)
+
+The sum is a likelihood of the same bytes under each candidate, so candidates compare, whatever their lengths. Two
+candidates that give the same text are one. How far the best text is ahead of the next, in natural logarithms, is how
+sure it is; a text that reads badly in its own best language is none at all, however far ahead.
+Candidates that are rarely right stand here too: to make the others doubtful where they fit as well.
+Cost: some milliseconds a file; what counts are its first `_STAGES[-1]` distinct lines.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from transforms.corpus.letters import character_tables, normal, pair_tables
+
+_STAGES = (0, 2, 8, 80)  # lines; what is hopeless after a stage is not read on
+_MAX_LINE = 400  # characters
+_HOPELESS = 30.0
+_NEAR = 12.0  # a candidate this far behind the best may still be right, if there is another reason for it
+
+# Logarithms of probabilities. A byte without any meaning costs about log(1/128) = -4.9.
+_UNKNOWN = -13.0  # a letter or pair that the language doesn't have
+_ASCII_LETTER = -3.0  # what an ASCII letter costs anywhere, so that letters beside others add nothing by themselves
+_USUAL_SYMBOL = -5.0
+_RARE_SYMBOL = -9.5
+_WIDE_SYMBOL = -4.0
+_MISPLACED = -4.0
+_MIXED_CASE = -3.0
+_LONE_LETTER = -4.0  # the only letter beyond ASCII in its line, as in "first § of"
+_OTHER_LANGUAGE = -3.0  # a line in another language than the text's
+_BEST_MEAN = {False: -6.2, True: -8.3}  # a character of a text that reads well, at worst; of CJK
+
+_USUAL = frozenset("’‘“”„«»–—…°©®™±§•·×€£¥µ²³½¼¾¿¡№ªº÷→←\u00a0")
+_WIDE = frozenset("、。，．：；！？（）「」『』【】《》〈〉〔〕“”‘’・…—～〜％＝＋－＊／＜＞＆＃　ー")
+_WITHIN_WORDS = frozenset("’·‐\u00ad\u00a0–ªº²³/")
+_NOT_AFTER_LETTERS = frozenset("©§±¿¡¼½¾¤¶¦¬¨´¯¸£¥„÷×°")
+_WORD = re.compile(r"[^\W\d_²³¹¼½¾ªºµ]+|[^\x00-\x7f]")
+_LONG_RUN = re.compile(r"([^\x00-\x7f])\1{2,}")
+_NEVER = re.compile("[\x80-\x9f\ufffd\ufffe\uffff\ue000-\uf8ff]")  # controls, and what no standard assigns
+
+_WEST = ("en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "nb", "fi", "ca", "is")
+_CENTER = ("pl", "cs", "sk", "hu", "ro", "sl", "sh", "de")
+_CYRILLIC = ("ru", "uk", "bg", "sr", "mk")
+_CJK = frozenset(("zh-Hans", "zh-Hant", "ja", "ko"))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A candidate: its name as the IANA registers it, Python's codec, its languages, and how rare it is (a log)."""
+
+    name: str
+    codec: str
+    languages: tuple[str, ...]
+    prior: float
+
+
+CANDIDATES = (
+    Encoding("windows-1252", "cp1252", _WEST, 0.0),
+    Encoding("ISO-8859-15", "iso8859-15", _WEST, -2.5),
+    Encoding("windows-1250", "cp1250", _CENTER, -1.5),
+    Encoding("ISO-8859-2", "iso8859-2", _CENTER, -2.0),
+    Encoding("windows-1254", "cp1254", ("tr",), -1.5),
+    Encoding("windows-1257", "cp1257", ("lt", "lv"), -3.0),
+    Encoding("windows-1251", "cp1251", _CYRILLIC, -1.0),
+    Encoding("KOI8-R", "koi8-r", _CYRILLIC, -2.0),
+    Encoding("KOI8-U", "koi8-u", ("uk",), -3.0),
+    Encoding("IBM866", "cp866", _CYRILLIC, -3.0),
+    Encoding("ISO-8859-5", "iso8859-5", _CYRILLIC, -4.0),
+    Encoding("x-mac-cyrillic", "mac-cyrillic", _CYRILLIC, -5.0),
+    Encoding("windows-1253", "cp1253", ("el",), -2.0),
+    Encoding("ISO-8859-7", "iso8859-7", ("el",), -2.5),
+    Encoding("windows-1255", "cp1255", ("he",), -2.0),
+    Encoding("windows-1256", "cp1256", ("ar", "fa"), -2.5),
+    Encoding("GB18030", "gb18030", ("zh-Hans", "zh-Hant"), -1.0),
+    Encoding("Big5", "cp950", ("zh-Hant",), -2.0),
+    Encoding("Shift_JIS", "cp932", ("ja",), -1.5),
+    Encoding("EUC-JP", "euc-jp", ("ja",), -2.0),
+    Encoding("EUC-KR", "cp949", ("ko",), -1.5),
+    Encoding("IBM850", "cp850", _WEST, -4.0),
+    Encoding("IBM437", "cp437", _WEST, -4.5),
+    Encoding("IBM852", "cp852", _CENTER, -5.0),
+    Encoding("macintosh", "mac-roman", _WEST, -4.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the evidence says.
+
+    Args:
+        best: The most likely encoding that gives a text which reads well; None: there is none.
+        margin: How far its text is ahead of the next other text (natural log of the odds).
+        near: All encodings whose texts are not far behind, the best first.
+    """
+
+    best: Encoding | None
+    margin: float
+    near: tuple[Encoding, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One candidate's text and, by language, the score of each line so far."""
+
+    encoding: Encoding
+    text_hash: int
+    scores: dict[str, list[float]]
+    num_characters: int = 0
+    score: float = 0.0
+    language: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        mean = (self.score - self.encoding.prior) / max(self.num_characters, 1)
+        return mean >= _BEST_MEAN[self.language in _CJK]
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        texts = [_LONG_RUN.sub(r"\1\1", line.decode(self.encoding.codec, "ignore")[:_MAX_LINE]) for line in lines]
+        self.num_characters += sum(not character.isascii() for text in texts for character in text)
+        for language, scores in self.scores.items():
+            scores += [line_score(text, language) for text in texts]
+        best_lines = [max(column) for column in zip(*self.scores.values(), strict=True)]
+        # A text has one language, but for a line or a name here and there.
+        self.score, self.language = max(
+            (sum(max(own, best + _OTHER_LANGUAGE) for own, best in zip(row, best_lines, strict=True)), language)
+            for language, row in self.scores.items()
+        )
+        self.score += self.encoding.prior
+
+
+def weigh(data: bytes) -> Finding:
+    """Weighs all candidates for bytes that aren't UTF-8."""
+    lines = _lines(data)
+    readings = [reading for encoding in CANDIDATES if (reading := _reading(data, encoding)) is not None]
+    for first, last in pairwise(_STAGES):
+        for reading in readings:
+            reading.add(lines[first:last])
+        readings.sort(key=lambda reading: -reading.score)
+        readings = [reading for reading in readings if reading.score > readings[0].score - _HOPELESS]
+    well = [reading for reading in readings if reading.is_well]
+    if not well:
+        return Finding(None, 0.0, ())
+    best = well[0]
+    others = [reading.score for reading in readings if reading.text_hash != best.text_hash]
+    margin = best.score - max(others, default=best.score - _HOPELESS)
+    near = tuple(reading.encoding for reading in well if reading.score > best.score - _NEAR)
+    return Finding(best.encoding, margin, near)
+
+
+def decodes(data: bytes, codec: str) -> str | None:
+    """The text, where the codec reads all bytes as characters that texts have and writes them back the same."""
+    try:
+        text = data.decode(codec)
+        is_same = text.encode(codec) == data
+    except UnicodeError:
+        return None
+    return text if is_same and not _NEVER.search(text) else None
+
+
+def _reading(data: bytes, encoding: Encoding) -> _Reading | None:
+    text = decodes(data, encoding.codec)
+    return None if text is None else _Reading(encoding, hash(text), {language: [] for language in encoding.languages})
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Distinct lines that aren't ASCII. A line feed is never part of a character in any candidate."""
+    lines: dict[bytes, None] = {}
+    for line in data.split(b"\n"):
+        if not line.isascii():
+            lines[line.strip()] = None
+            if len(lines) == _STAGES[-1]:
+                break
+    return list(lines)
+
+
+@functools.lru_cache(maxsize=4096)
+def line_score(line: str, language: str) -> float:
+    """How usual what isn't ASCII in a line is, in one language: a log of a probability."""
+    score = 0.0
+    has_word = False
+    num_lone = 0
+    for found in _WORD.finditer(line):
+        word = found.group()
+        if word.isascii():
+            continue
+        before, after = line[found.start() - 1 : found.start()], line[found.end() : found.end() + 1]
+        if len(word) == 1 and not word.isalpha() or word in "ªºµ":
+            score += _symbol(word, before, after, language)
+        elif language in _CJK:
+            score += _characters(word, language)
+        else:
+            score += _word(word, language) + _MISPLACED / 2 * (before.isdigit() + after.isdigit())
+        has_word = has_word or len(word) > 1
+        num_lone += len(word) == 1 and word.isalpha()
+    return score if has_word else score + _LONE_LETTER * num_lone
+
+
+def _symbol(symbol: str, before: str, after: str, language: str) -> float:
+    if language in _CJK:
+        return _WIDE_SYMBOL if symbol in _WIDE else 2 * _USUAL_SYMBOL
+    score = _USUAL_SYMBOL if symbol in _USUAL else _RARE_SYMBOL
+    if before.isalpha() and (symbol in _NOT_AFTER_LETTERS or (after.isalpha() and symbol not in _WITHIN_WORDS)):
+        score += _MISPLACED
+    return score
+
+
+def _word(word: str, language: str) -> float:
+    pairs = pair_tables()[language]
+    letters = normal(word)
+    score = 0.0
+    for first, second in zip(" " + letters, letters + " ", strict=True):
+        probability = pairs.get(first + second, _UNKNOWN)
+        if second.isascii():
+            probability = min(max(probability - _ASCII_LETTER, -4.0), 2.0)
+        score += max(probability, _UNKNOWN)
+    return score + _MIXED_CASE * _case_changes(word)
+
+
+def _case_changes(word: str) -> int:
+    """How often a small letter is followed by a capital one: `aB`."""
+    return sum(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False))
+
+
+def _characters(word: str, language: str) -> float:
+    table = character_tables()[language]
+    return sum(table.get(character, _UNKNOWN) for character in word if not character.isascii())
+
+
+def encoding_named(names: Iterable[str]) -> dict[str, Encoding]:
+    """The candidates of these names."""
+    wanted = set(names)
+    return {encoding.name: encoding for encoding in CANDIDATES if encoding.name in wanted}
