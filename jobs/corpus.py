@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jobs.driver.progress import CountLine
+    from transforms.corpus.neighbors import Neighbors
     from transforms.corpus.sources import File, Source
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,11 @@ class Options(OptionSet):
     )
     untracked: bool = option(False, help="In a git work tree take all files, not only the tracked ones.")
     max_content_mb: float = option(10.0, help="Reject a file that has more megabytes.", minimum=0.001, metavar="MB")
+    keep_uncertain_encoding: bool = option(
+        False,
+        help="Keep a file whose encoding is only a guess, marked `uncertain` in src_encoding_confidence; "
+        "by default it is rejected.",
+    )
     max_archive_entries: int = option(100_000, help="Entries read from one archive, at most.", minimum=1)
     max_archive_mb: int = option(4096, help="Unpacked megabytes of one archive, at most.", minimum=1, metavar="MB")
     max_archive_ratio: float = option(
@@ -118,6 +124,7 @@ def corpus_schema() -> pa.Schema:
             pa.field("extension", pa.string(), nullable=False),
             pa.field("length_bytes", pa.int64(), nullable=False),  # of the file as it was found
             pa.field("src_encoding", pa.string(), nullable=False),
+            pa.field("src_encoding_confidence", pa.string(), nullable=False),  # certain, declared, likely, ...
             pa.field("is_vendor", pa.bool_(), nullable=False),
             pa.field("is_generated", pa.bool_(), nullable=False),
             pa.field("detected_licenses", pa.list_(pa.field("element", pa.string())), nullable=False),
@@ -136,13 +143,21 @@ def git_blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """One file as a row. Raises RecordError where it has no text."""
+def corpus_row(
+    file: File,
+    repo_name: str,
+    by_folder: Mapping[str, tuple[str, ...]],
+    neighbors: Neighbors | None = None,
+    *,
+    keep_uncertain: bool = False,
+) -> dict[str, Any]:
+    """One file as a row. Raises RecordError where it has no text, or none that is sure enough."""
     from transforms.corpus.encoding import decode
     from transforms.corpus.licenses import licenses_of
     from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
 
-    decoded = decode(file.data)
+    near = (lambda: neighbors.of(file.path)) if neighbors else tuple
+    decoded = decode(file.data, near, keep_uncertain=keep_uncertain)
     return {
         "blob_id": git_blob_id(file.data),
         "path": file.path,
@@ -151,6 +166,7 @@ def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ..
         "extension": extension_of(file.path),
         "length_bytes": len(file.data),
         "src_encoding": decoded.encoding,
+        "src_encoding_confidence": decoded.confidence,
         "is_vendor": is_vendor(file.path),
         "is_generated": is_generated(file.path, decoded.text),
         "detected_licenses": list(licenses_of(file.path, decoded.text, by_folder)),
@@ -256,13 +272,16 @@ class _Corpus:
     def add_source(self, source: Source, line: CountLine) -> None:
         """Reads one source to its end."""
         from transforms.corpus.archives import File
+        from transforms.corpus.neighbors import Neighbors
 
         by_folder = source.licenses()
+        neighbors = Neighbors(source.contents)
+        keep = self.options.keep_uncertain_encoding
         for index, entry in enumerate(source.read()):
             self.counts["seen"] += 1
             if isinstance(entry, File):
                 try:
-                    row = corpus_row(entry, source.repo_name, by_folder)
+                    row = corpus_row(entry, source.repo_name, by_folder, neighbors, keep_uncertain=keep)
                     self._keep(row)
                 except RecordError as error:
                     self._reject(source, index, entry.path, "decode", error.reason, error.detail, entry.data)

@@ -15,12 +15,13 @@ Cost: some milliseconds a file; what counts are its first `_STAGES[-1]` distinct
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from transforms.corpus.letters import character_tables, normal, pair_tables
+from transforms.corpus.letters import POOLED, character_tables, normal, pair_tables
 
 _STAGES = (0, 2, 8, 80)  # lines; what is hopeless after a stage is not read on
 _MAX_LINE = 400  # characters
@@ -30,27 +31,34 @@ _NEAR = 12.0  # a candidate this far behind the best may still be right, if ther
 # Logarithms of probabilities. A byte without any meaning costs about log(1/128) = -4.9.
 _UNKNOWN = -13.0  # a letter or pair that the language doesn't have
 _ASCII_LETTER = -3.0  # what an ASCII letter costs anywhere, so that letters beside others add nothing by themselves
-_USUAL_SYMBOL = -5.0
+_USUAL_SYMBOL = -4.5
+_COPYRIGHT = -3.0  # in code the most usual of all
 _RARE_SYMBOL = -9.5
 _WIDE_SYMBOL = -4.0
 _MISPLACED = -4.0
-_MIXED_CASE = -3.0
-_LONE_LETTER = -4.0  # the only letter beyond ASCII in its line, as in "first § of"
+_MIXED_CASE = -5.0
+_MIXED_SCRIPT = {False: -1.0, True: -6.0}  # ASCII letters right beside CJK characters; beside Thai ones
+_LONE_LETTER = {False: -3.5, True: -8.0}  # no word beyond ASCII in its line: "first § of"; of another script
+_ASCII_WORD = 1.5  # what an ASCII word may add or take at most, and all of a line below
+_ASCII_WORDS = 5.0
 _OTHER_LANGUAGE = -3.0  # a line in another language than the text's
 _BEST_MEAN = {False: -6.2, True: -8.3}  # a character of a text that reads well, at worst; of CJK
 
 _USUAL = frozenset("’‘“”„«»–—…°©®™±§•·×€£¥µ²³½¼¾¿¡№ªº÷→←\u00a0")
 _WIDE = frozenset("、。，．：；！？（）「」『』【】《》〈〉〔〕“”‘’・…—～〜％＝＋－＊／＜＞＆＃　ー")
-_WITHIN_WORDS = frozenset("’·‐\u00ad\u00a0–ªº²³/")
-_NOT_AFTER_LETTERS = frozenset("©§±¿¡¼½¾¤¶¦¬¨´¯¸£¥„÷×°")
-_WORD = re.compile(r"[^\W\d_²³¹¼½¾ªºµ]+|[^\x00-\x7f]")
+_WITHIN_WORDS = frozenset("’‐\u00ad\u00a0–")
+_CROWDED = frozenset("©®±§£¥³²½¼¾¡¿·×÷¤¶¦¬")  # no two of them stand side by side
+_NOT_AFTER_LETTERS = frozenset("·©§±¿¡¼½¾¤¶¦¬¨´¯¸£¥„÷×°")
+_WORD = re.compile(r"(?:[^\W\d_²³¹¼½¾ªºµ]|[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])+|[^\x00-\x7f]")
+_PLACEHOLDER = re.compile(r"%[-+#0-9.*$l]*[a-zA-Z]|\\\\[a-z]")  # its letter is no part of the word behind it
 _LONG_RUN = re.compile(r"([^\x00-\x7f])\1{2,}")
 _NEVER = re.compile("[\x80-\x9f\ufffd\ufffe\uffff\ue000-\uf8ff]")  # controls, and what no standard assigns
 
-_WEST = ("en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "nb", "fi", "ca", "is")
+_WEST = ("en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "nb", "fi", "ca", "is", POOLED)
 _CENTER = ("pl", "cs", "sk", "hu", "ro", "sl", "sh", "de")
 _CYRILLIC = ("ru", "uk", "bg", "sr", "mk")
-_CJK = frozenset(("zh-Hans", "zh-Hant", "ja", "ko"))
+_NOT_LATIN = frozenset((*_CYRILLIC, "el", "he", "ar", "fa"))
+_CJK = frozenset(("zh-Hans", "zh-Hant", "ja", "ko", "th"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,12 @@ CANDIDATES = (
     Encoding("Shift_JIS", "cp932", ("ja",), -1.5),
     Encoding("EUC-JP", "euc-jp", ("ja",), -2.0),
     Encoding("EUC-KR", "cp949", ("ko",), -1.5),
+    Encoding("TIS-620", "cp874", ("th",), -3.0),
+    Encoding("ISO-8859-13", "iso8859-13", ("lt", "lv"), -4.0),
+    Encoding("IBM855", "cp855", _CYRILLIC, -6.0),
+    Encoding("IBM857", "cp857", ("tr",), -5.0),
+    Encoding("IBM737", "cp737", ("el",), -5.0),
+    Encoding("IBM862", "cp862", ("he",), -5.0),
     Encoding("IBM850", "cp850", _WEST, -4.0),
     Encoding("IBM437", "cp437", _WEST, -4.5),
     Encoding("IBM852", "cp852", _CENTER, -5.0),
@@ -124,7 +138,7 @@ class _Reading:
         return mean >= _BEST_MEAN[self.language in _CJK]
 
     def add(self, lines: Iterable[bytes]) -> None:
-        texts = [_LONG_RUN.sub(r"\1\1", line.decode(self.encoding.codec, "ignore")[:_MAX_LINE]) for line in lines]
+        texts = [_readable(line.decode(self.encoding.codec, "ignore")) for line in lines]
         self.num_characters += sum(not character.isascii() for text in texts for character in text)
         for language, scores in self.scores.items():
             scores += [line_score(text, language) for text in texts]
@@ -138,7 +152,20 @@ class _Reading:
 
 
 def weigh(data: bytes) -> Finding:
-    """Weighs all candidates for bytes that aren't UTF-8."""
+    """Weighs all candidates for bytes that aren't UTF-8. What was found last is remembered by the bytes' hash."""
+    key = hashlib.sha256(data).digest()
+    if key not in _findings:
+        if len(_findings) >= _MAX_FINDINGS:
+            _findings.clear()
+        _findings[key] = _weigh(data)
+    return _findings[key]
+
+
+_findings: dict[bytes, Finding] = {}
+_MAX_FINDINGS = 20_000
+
+
+def _weigh(data: bytes) -> Finding:
     lines = _lines(data)
     readings = [reading for encoding in CANDIDATES if (reading := _reading(data, encoding)) is not None]
     for first, last in pairwise(_STAGES):
@@ -171,6 +198,10 @@ def _reading(data: bytes, encoding: Encoding) -> _Reading | None:
     return None if text is None else _Reading(encoding, hash(text), {language: [] for language in encoding.languages})
 
 
+def _readable(line: str) -> str:
+    return _PLACEHOLDER.sub("%", _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE]))
+
+
 def _lines(data: bytes) -> list[bytes]:
     """Distinct lines that aren't ASCII. A line feed is never part of a character in any candidate."""
     lines: dict[bytes, None] = {}
@@ -182,15 +213,15 @@ def _lines(data: bytes) -> list[bytes]:
     return list(lines)
 
 
-@functools.lru_cache(maxsize=4096)
 def line_score(line: str, language: str) -> float:
     """How usual what isn't ASCII in a line is, in one language: a log of a probability."""
-    score = 0.0
+    score = ascii_score = 0.0
     has_word = False
     num_lone = 0
     for found in _WORD.finditer(line):
         word = found.group()
         if word.isascii():
+            ascii_score += _ascii_word(word, language)
             continue
         before, after = line[found.start() - 1 : found.start()], line[found.end() : found.end() + 1]
         if len(word) == 1 and not word.isalpha() or word in "ªºµ":
@@ -201,18 +232,37 @@ def line_score(line: str, language: str) -> float:
             score += _word(word, language) + _MISPLACED / 2 * (before.isdigit() + after.isdigit())
         has_word = has_word or len(word) > 1
         num_lone += len(word) == 1 and word.isalpha()
-    return score if has_word else score + _LONE_LETTER * num_lone
+    if not has_word:
+        score += _LONE_LETTER[language in _NOT_LATIN] * num_lone
+    return score + min(max(ascii_score, -_ASCII_WORDS), _ASCII_WORDS)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _ascii_word(word: str, language: str) -> float:
+    """How much more usual an ASCII word is in this language than in English, which comments may always be in."""
+    if language in _CJK or language in _NOT_LATIN or language == POOLED or len(word) == 1:
+        return 0.0
+    pairs, english = pair_tables()[language], pair_tables()["en"]
+    letters = word.lower()
+    both = [first + second for first, second in zip(" " + letters, letters + " ", strict=True)]
+    score = sum(pairs.get(pair, _UNKNOWN) - english.get(pair, _UNKNOWN) for pair in both)
+    return min(max(score, -_ASCII_WORD), _ASCII_WORD)
 
 
 def _symbol(symbol: str, before: str, after: str, language: str) -> float:
     if language in _CJK:
         return _WIDE_SYMBOL if symbol in _WIDE else 2 * _USUAL_SYMBOL
-    score = _USUAL_SYMBOL if symbol in _USUAL else _RARE_SYMBOL
+    score = _COPYRIGHT if symbol == "©" else _USUAL_SYMBOL if symbol in _USUAL else _RARE_SYMBOL
+    if before + symbol + after == "l·l":
+        return score
+    if before in _CROWDED and symbol in _CROWDED:
+        score += _MISPLACED
     if before.isalpha() and (symbol in _NOT_AFTER_LETTERS or (after.isalpha() and symbol not in _WITHIN_WORDS)):
         score += _MISPLACED
     return score
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _word(word: str, language: str) -> float:
     pairs = pair_tables()[language]
     letters = normal(word)
@@ -227,15 +277,10 @@ def _word(word: str, language: str) -> float:
 
 def _case_changes(word: str) -> int:
     """How often a small letter is followed by a capital one: `aB`."""
-    return sum(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False))
+    return sum(a.islower() and b.isupper() for a, b in pairwise(word))
 
 
 def _characters(word: str, language: str) -> float:
     table = character_tables()[language]
-    return sum(table.get(character, _UNKNOWN) for character in word if not character.isascii())
-
-
-def encoding_named(names: Iterable[str]) -> dict[str, Encoding]:
-    """The candidates of these names."""
-    wanted = set(names)
-    return {encoding.name: encoding for encoding in CANDIDATES if encoding.name in wanted}
+    mixed = sum(a.isascii() != b.isascii() for a, b in pairwise(word)) * _MIXED_SCRIPT[language == "th"]
+    return mixed + sum(table.get(character, _UNKNOWN) for character in word if not character.isascii())

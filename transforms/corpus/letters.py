@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PATH = Path(__file__).with_name("letters.json")
 LEVELS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 STEP = 0.25
+POOLED = "west"  # no language: all Western ones in one, for those that have no table
+_POOL = ("en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "nb", "fi", "ca")
+_POOLED_USUAL = dict.fromkeys("áéíóúäöüçñøåæàèê", 1.0) | {"ë": 3.0, "õ": 3.0}  # Albanian, Estonian
+_THAI = {chr(code): math.log(1 / 64) for code in range(0xE01, 0xE5C)}  # has no table: any letter is as usual as another
 
 # The tables were made from folded words, and encodings with a cedilla stand for Romanian's comma.
 _FOLDED = str.maketrans({"ς": "σ", "ș": "ş", "ț": "ţ", "\u0307": None})
@@ -31,7 +36,18 @@ def normal(text: str) -> str:
 @functools.cache
 def pair_tables() -> Mapping[str, Mapping[str, float]]:
     """By language: log P(second letter | first letter), by the two letters; a space is the edge of a word."""
-    return {language: _pairs(table["letters"], table["pairs"]) for language, table in _tables()["pairs"].items()}
+    tables = {language: _pairs(table["letters"], table["pairs"]) for language, table in _tables()["pairs"].items()}
+    return tables | {POOLED: _pooled([tables[language] for language in _POOL])}
+
+
+def _pooled(tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    letters = {pair[1] for table in tables for pair in table} | set("ðþýœ")
+    anywhere = {letter: 0.002 * _POOLED_USUAL.get(letter, 0.1) for letter in letters}
+
+    def share(pair: str) -> float:
+        return sum(math.exp(table.get(pair, -20)) for table in tables) / len(tables) + anywhere[pair[1]]
+
+    return {first + second: math.log(share(first + second)) for first in letters for second in letters}
 
 
 def _pairs(letters: str, levels: str) -> dict[str, float]:
@@ -43,7 +59,7 @@ def _pairs(letters: str, levels: str) -> dict[str, float]:
 @functools.cache
 def character_tables() -> Mapping[str, Mapping[str, float]]:
     """By language (`zh-Hans`, `zh-Hant`, `ja`, `ko`): log P(character)."""
-    return {
+    return {"th": _THAI} | {
         language: {character: -STEP * level for level, row in enumerate(rows) for character in row}
         for language, rows in _tables()["characters"].items()
     }

@@ -70,6 +70,12 @@ class Source:
             (entry.path, entry.data.decode("utf-8", "replace")) for entry in entries if isinstance(entry, File)
         )
 
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Path and bytes of each file, whatever the selection. Reads an archive once more."""
+        for entry in self._entries(lambda path: True, self.limits):
+            if isinstance(entry, File):
+                yield entry.path, entry.data
+
     def _entries(self, is_wanted: Callable[[str], bool], limits: ArchiveLimits) -> Iterator[File | Refused]:
         if os.path.isfile(self.path):
             if is_archive(self.path):
