@@ -1,4 +1,4 @@
-"""Makes `transforms/corpus/letters.json`: how often letters follow each other in 32 languages, and CJK characters occur.
+"""Makes `transforms/corpus/letters.json`: how often letters follow each other, and how often CJK characters occur.
 
     pip install wordfreq==3.1.1        # only for this: nothing else in the project uses it
     python benchmarks/letter_tables.py
@@ -23,7 +23,10 @@ import wordfreq
 from transforms.corpus.letters import LEVELS, PATH, STEP, normal
 
 _WORDS = 40_000
-_LATIN = "ca cs da de en es fi fr hu is it lt lv nb nl pl pt ro sh sk sl sv tr".split()
+_LATIN = (
+    "ca", "cs", "da", "de", "en", "es", "fi", "fr", "hu", "is", "it", "lt", "lv", "nb", "nl", "pl", "pt", "ro", "sh",
+    "sk", "sl", "sv", "tr",
+)  # fmt: skip
 _OTHER = {
     "ar": "ARABIC", "bg": "CYRILLIC", "el": "GREEK", "fa": "ARABIC", "he": "HEBREW", "mk": "CYRILLIC", "ru": "CYRILLIC",
     "uk": "CYRILLIC",

@@ -1,12 +1,12 @@
 """How well `codemill corpus` decodes files that aren't UTF-8: right, wrong and not marked as such, rejected.
 
-    python benchmarks/text_encodings.py [--seed 0] [--per_cell 4] [--show_wrong 10]
+    python -m benchmarks.text_encodings [--seed 0] [--per_cell 4] [--show_wrong 10]
 
 Source files in eight programming languages are made of comments in 24 natural languages
 (`encoding_sentences.py`), written in each encoding that has their letters, from one line to 10 KB. Two densities:
 `dense`, a comment every few lines; `sparse`, a single line that isn't ASCII, wherever it stands. Only files with
 at least one byte that isn't ASCII count. A file that is rejected, or kept with the mark `uncertain`, is not wrong.
-To compare two versions run each with PYTHONPATH set to its tree.
+To compare two versions copy both files into the other's tree.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from encoding_sentences import SENTENCES
-
+from benchmarks.encoding_sentences import SENTENCES
 from model.errors import RecordError
 from transforms.corpus.encoding import decode
 
@@ -132,8 +131,7 @@ def table(heading: str, groups: dict[str, Counter[str]]) -> None:
         total = counts.total()
         rejected = counts["rejected"] + counts["marked"]
         print(
-            f"{name:22} {total:6} {counts['right'] / total:7.1%} {counts['wrong'] / total:7.2%} "
-            f"{rejected / total:9.1%}"
+            f"{name:22} {total:6} {counts['right'] / total:7.1%} {counts['wrong'] / total:7.2%} {rejected / total:9.1%}"
         )
 
 

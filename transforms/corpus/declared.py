@@ -59,7 +59,7 @@ _READ_WITH = {
     "mac-roman": (("mac-roman", "macintosh"),),
     "mac-cyrillic": (("mac-cyrillic", "x-mac-cyrillic"),),
 } | {
-    **{f"iso8859-{part}": ((f"iso8859-{part}", f"ISO-8859-{part}"),) for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
+    **{f"iso8859-{n}": ((f"iso8859-{n}", f"ISO-8859-{n}"),) for n in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
     **{f"cp{page}": ((f"cp{page}", f"windows-{page}"),) for page in range(1250, 1259)},
     **{f"cp{page}": ((f"cp{page}", f"IBM{page}"),) for page in (437, 737, 775, 850, 852, 855, 857, 860, 862, 866)},
 }  # fmt: skip

@@ -50,16 +50,14 @@ _TEXT_CHARS = re.compile(r"[^\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff\u
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A file's text, the encoding that it was written in (`UTF-8-SIG`: UTF-8 with a byte order mark), how sure that is."""
+    """A file's text, its encoding (`UTF-8-SIG`: UTF-8 with a byte order mark), and how sure that is (`CONFIDENCES`)."""
 
     text: str
     encoding: str
     confidence: str = CERTAIN
 
 
-def decode(
-    data: bytes, neighbors: Callable[[], Collection[str]] = tuple, *, keep_uncertain: bool = False
-) -> Decoded:
+def decode(data: bytes, neighbors: Callable[[], Collection[str]] = tuple, *, keep_uncertain: bool = False) -> Decoded:
     r"""Decodes a file.
 
     Args:

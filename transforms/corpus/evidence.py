@@ -138,10 +138,11 @@ class _Reading:
         return mean >= _BEST_MEAN[self.language in _CJK]
 
     def add(self, lines: Iterable[bytes]) -> None:
-        texts = [_readable(line.decode(self.encoding.codec, "ignore")) for line in lines]
-        self.num_characters += sum(not character.isascii() for text in texts for character in text)
+        texts = [line.decode(self.encoding.codec, "ignore") for line in lines]
+        self.num_characters += sum(_num_beyond_ascii(text) for text in texts)
+        parsed = [_parsed(text, self.encoding.languages[0] in _CJK) for text in texts]
         for language, scores in self.scores.items():
-            scores += [line_score(text, language) for text in texts]
+            scores += [_score(line, language) for line in parsed]
         best_lines = [max(column) for column in zip(*self.scores.values(), strict=True)]
         # A text has one language, but for a line or a name here and there.
         self.score, self.language = max(
@@ -198,8 +199,9 @@ def _reading(data: bytes, encoding: Encoding) -> _Reading | None:
     return None if text is None else _Reading(encoding, hash(text), {language: [] for language in encoding.languages})
 
 
-def _readable(line: str) -> str:
-    return _PLACEHOLDER.sub("%", _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE]))
+def _num_beyond_ascii(line: str) -> int:
+    text = _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE])
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _lines(data: bytes) -> list[bytes]:
@@ -213,34 +215,57 @@ def _lines(data: bytes) -> list[bytes]:
     return list(lines)
 
 
-def line_score(line: str, language: str) -> float:
-    """How usual what isn't ASCII in a line is, in one language: a log of a probability."""
-    score = ascii_score = 0.0
-    has_word = False
-    num_lone = 0
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line in pieces. `symbols` is the score of its symbols, `beside` how many words stand beside a digit."""
+
+    ascii_words: tuple[str, ...]
+    words: tuple[str, ...]
+    symbols: float
+    beside: int
+    num_lone: int
+
+
+def _parsed(line: str, is_cjk: bool) -> _Line:
+    ascii_words, words = [], []
+    symbols = 0.0
+    beside = 0
+    line = _PLACEHOLDER.sub("%", _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE]))
     for found in _WORD.finditer(line):
         word = found.group()
         if word.isascii():
-            ascii_score += _ascii_word(word, language)
+            ascii_words.append(word)
             continue
         before, after = line[found.start() - 1 : found.start()], line[found.end() : found.end() + 1]
-        if len(word) == 1 and not word.isalpha() or word in "ªºµ":
-            score += _symbol(word, before, after, language)
-        elif language in _CJK:
-            score += _characters(word, language)
+        if (len(word) == 1 and not word.isalpha()) or word in "ªºµ":
+            symbols += _symbol(word, before, after, is_cjk)
         else:
-            score += _word(word, language) + _MISPLACED / 2 * (before.isdigit() + after.isdigit())
-        has_word = has_word or len(word) > 1
-        num_lone += len(word) == 1 and word.isalpha()
-    if not has_word:
-        score += _LONE_LETTER[language in _NOT_LATIN] * num_lone
-    return score + min(max(ascii_score, -_ASCII_WORDS), _ASCII_WORDS)
+            words.append(word)
+            beside += before.isdigit() + after.isdigit()
+    num_lone = 0 if any(len(word) > 1 for word in words) else len(words)
+    return _Line(tuple(ascii_words), tuple(words), symbols, beside, num_lone)
+
+
+def _score(line: _Line, language: str) -> float:
+    """How usual what isn't ASCII in a line is, in one language: a log of a probability."""
+    score = line.symbols + _ascii_words(line.ascii_words, language)
+    if language in _CJK:
+        return score + sum(_characters(word, language) for word in line.words)
+    lone = _LONE_LETTER[language in _NOT_LATIN] * line.num_lone
+    return score + sum(_word(word, language) for word in line.words) + _MISPLACED / 2 * line.beside + lone
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _ascii_words(words: tuple[str, ...], language: str) -> float:
+    if language in _CJK or language in _NOT_LATIN or language in (POOLED, "en"):
+        return 0.0
+    return min(max(sum(_ascii_word(word, language) for word in words), -_ASCII_WORDS), _ASCII_WORDS)
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _ascii_word(word: str, language: str) -> float:
     """How much more usual an ASCII word is in this language than in English, which comments may always be in."""
-    if language in _CJK or language in _NOT_LATIN or language == POOLED or len(word) == 1:
+    if len(word) == 1:
         return 0.0
     pairs, english = pair_tables()[language], pair_tables()["en"]
     letters = word.lower()
@@ -249,8 +274,8 @@ def _ascii_word(word: str, language: str) -> float:
     return min(max(score, -_ASCII_WORD), _ASCII_WORD)
 
 
-def _symbol(symbol: str, before: str, after: str, language: str) -> float:
-    if language in _CJK:
+def _symbol(symbol: str, before: str, after: str, is_cjk: bool) -> float:
+    if is_cjk:
         return _WIDE_SYMBOL if symbol in _WIDE else 2 * _USUAL_SYMBOL
     score = _COPYRIGHT if symbol == "©" else _USUAL_SYMBOL if symbol in _USUAL else _RARE_SYMBOL
     if before + symbol + after == "l·l":

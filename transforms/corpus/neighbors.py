@@ -1,8 +1,8 @@
 """What the other files of a source are written in: the last evidence for a file that may be one of several things.
 
-Only files count whose own encoding is declared or likely by itself, so that no guess rests on guesses, and what a
-file is taken for depends on the source alone, not on the order of reading. A source is read once more for this, and only where
-one of its files needs it.
+Only files count whose own encoding is declared or likely by itself: no guess rests on guesses, and what a file is taken
+for depends on the source alone, not on the order of reading. A source is read once more for this, and only where one
+of its files needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from transforms.corpus.encoding import DECLARED, LIKELY, decode
 
 _MIN_FILES = 2
 _MIN_SHARE = 0.9
-_SAME = {"ISO-8859-1": "windows-1252"}  # a text of the second that has none of its special characters is called the first
+_SAME = {
+    "ISO-8859-1": "windows-1252"
+}  # a text of the second that has none of its special characters is called the first
 
 
 class Neighbors:
