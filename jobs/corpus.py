@@ -63,6 +63,9 @@ class Options(OptionSet):
     max_archive_ratio: float = option(
         200.0, help="Unpacked size of an archive over its own size, at most (from 64 MB on).", minimum=1
     )
+    max_archive_s: float = option(
+        600.0, help="Seconds spent on reading one archive, at most.", minimum=0.001, metavar="S"
+    )
     shard_mb: int = option(256, help="Megabytes of text in an output file, at most.", minimum=1, metavar="MB")
     group_rows: int = option(256, help="Rows in a row group, at most: later a unit of work.", minimum=1)
     group_mb: float = option(16.0, help="Megabytes of text in a row group, at most.", minimum=0.01, metavar="MB")
@@ -175,7 +178,7 @@ def corpus_row(
 
 
 def _open_sources(options: Options) -> list[Source]:
-    from transforms.corpus.archives import ArchiveLimits
+    from transforms.corpus.entries import ArchiveLimits
     from transforms.corpus.sources import Selection, open_source
 
     limits = ArchiveLimits(
@@ -183,6 +186,7 @@ def _open_sources(options: Options) -> list[Source]:
         max_entry_bytes=int(options.max_content_mb * 1e6),
         max_total_bytes=options.max_archive_mb * 1_000_000,
         max_ratio=options.max_archive_ratio,
+        max_seconds=options.max_archive_s,
     )
     selection = Selection(include=options.include, exclude=options.exclude)
     return [
@@ -271,7 +275,7 @@ class _Corpus:
 
     def add_source(self, source: Source, line: CountLine) -> None:
         """Reads one source to its end."""
-        from transforms.corpus.archives import File
+        from transforms.corpus.entries import File
         from transforms.corpus.neighbors import Neighbors
 
         by_folder = source.licenses()

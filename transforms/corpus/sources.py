@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from model.errors import ConfigError, RecordError
-from transforms.corpus.archives import ArchiveLimits, File, Refused, archive_stem, is_archive, read_archive, safe_path
+from transforms.corpus.archives import archive_stem, is_archive, read_archive
+from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
 from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
 
 _OWNER_AND_NAME = re.compile(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import ConfigError
-from transforms.corpus.archives import ArchiveLimits, File
+from transforms.corpus.entries import ArchiveLimits, File
 from transforms.corpus.sources import Selection, open_source
 
 
