@@ -34,6 +34,18 @@ if TYPE_CHECKING:
     from transforms.corpus.sources import File, Source
 
 SCHEMA_VERSION = "2"
+UNREAD = 3  # the exit code where the sources held more than could be read
+
+# Why something that was asked for could not be read. Other reasons are rules: a link, a binary file, one too large.
+UNREAD_REASONS = frozenset(
+    ("unreadable", "dangling_link", "bare_repository", "corrupt_archive", "corrupt_entry", "encrypted",
+     "too_many_entries", "archive_too_large", "compression_ratio", "archive_too_slow")
+)  # fmt: skip
+
+
+# Failpoints.
+BEFORE_CLEANING, AFTER_CLEANING = "corpus.before_cleaning", "corpus.after_cleaning"
+AFTER_COMPLETED = "corpus.after_completed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +102,26 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         with acquire(storage.join(options.output, "_job"), break_lock=options.break_lock):
             finished = _claim_output(options)  # another run may have ended since
             if finished is None:
-                _make(options, sources)
-                return 0
+                return _exit_code(_make(options, sources), options.output)
+    _remove_attempts(storage.join(options.output, "_job", "attempts"))
     print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
-    return 0
+    return _exit_code(finished, options.output)
 
 
-def _make(options: Options, sources: Sequence[Source]) -> None:
+def _exit_code(summary: Mapping[str, Any], output: str) -> int:
+    """3, with a line that says why, where something that belongs to the sources could not be read."""
+    from jobs import storage
+
+    unread = {reason: count for reason, count in summary["rejected"].items() if reason in UNREAD_REASONS}
+    if not unread:
+        return 0
+    shown = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
+    where = storage.join(output, "rejected")
+    print(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", file=sys.stderr)
+    return UNREAD
+
+
+def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
     from jobs import storage
     from jobs.driver.progress import count_line
     from jobs.plan.input_paths import public_names
@@ -112,6 +137,7 @@ def _make(options: Options, sources: Sequence[Source]) -> None:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = corpus.publish()
     print(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    return summary
 
 
 def corpus_schema() -> pa.Schema:
@@ -323,6 +349,7 @@ class _Corpus:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         from jobs import storage
         from jobs.finalize.shards import remove_stale
+        from jobs.storage.failpoints import failpoint
 
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
@@ -346,8 +373,12 @@ class _Corpus:
         root = self.options.output
         storage.write_bytes(storage.join(root, "README.md"), _card(summary).encode())
         storage.write_bytes(storage.join(root, "summary.json"), json.dumps(summary, indent=2).encode())
-        storage.write_bytes(storage.join(root, "COMPLETED"), b"")
+        failpoint(BEFORE_CLEANING)
+        # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
         _remove_attempts(storage.join(root, "_job", "attempts"))
+        failpoint(AFTER_CLEANING)
+        storage.write_bytes(storage.join(root, "COMPLETED"), b"")
+        failpoint(AFTER_COMPLETED)
         return summary
 
 
@@ -355,6 +386,7 @@ def _remove_attempts(folder: str) -> None:
     """Removes the files under this run's own name, and what interrupted runs left."""
     from jobs import storage
 
+    storage.remove_temporaries(folder, below=True)
     for attempt in storage.list_names(folder):
         for name in storage.list_names(storage.join(folder, attempt)):
             storage.remove(storage.join(folder, attempt, name))

@@ -12,13 +12,15 @@ Each entry comes either as a file with its bytes or as a refusal with its reason
 
 Whatever passes a bound of the whole archive ends its reading, with one refusal for all that is left.
 Links are never followed; a path that is absolute, climbs with `..`, isn't UTF-8, or holds a backslash or a control
-character is refused. Archives inside archives stay closed. Memory: one entry, a zip's directory, and the names seen.
+character is refused. `.git` is passed over, as in folders, and bare clones are refused. Archives inside archives stay
+closed. Memory: one entry, a zip's directory, and the names seen.
 """
 
 from __future__ import annotations
 
 import lzma
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -31,6 +33,11 @@ from transforms.corpus.zips import read_zip
 
 ZIP_SUFFIXES = (".zip", ".whl", ".egg")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+
+# Of a bare clone, by the usual end of its name: what stands beside a file of an archive isn't known when it is read.
+_BARE = re.compile(
+    r"(?:^|/)[^/]*\.git/(?:HEAD|FETCH_HEAD|config|description|packed-refs|(?:hooks|info|logs|objects|refs)/)"
+)
 
 # What decoders raise on damaged data. Arithmetic, look-ups, memory: where a damaged number was believed.
 _DAMAGE = (
@@ -70,26 +77,35 @@ def read_archive(
         is_wanted: Told a file's path, says whether to yield it. Refusals are yielded in any case where the path is
             not to be trusted.
 
-    Refusals: `unsafe_path`, `link`, `not_a_file`, `duplicate_path`, `encrypted`, `content_too_large`, `corrupt_entry`;
+    Refusals: `unsafe_path`, `link`, `not_a_file`, `duplicate_path`, `encrypted`, `content_too_large`, `corrupt_entry`,
+    `bare_repository`;
     and for the whole or the rest of the archive `unreadable`, `corrupt_archive`, `too_many_entries`,
     `archive_too_large`, `compression_ratio`, `archive_too_slow`.
     """
     try:
         with open(path, "rb") as file:
-            budget = Budget(limits, os.fstat(file.fileno()).st_size, is_wanted)
+            archive_bytes = os.fstat(file.fileno()).st_size
     except OSError as error:
         yield Refused("", "unreadable", str(error.strerror))
         return
+    budget = Budget(limits, archive_bytes, lambda path: not _is_gits(path) and is_wanted(path))
     is_zip = path.lower().endswith(ZIP_SUFFIXES)
     entries = read_zip(path, budget, _DAMAGE) if is_zip else read_tar(path, budget)  # they end where they raise
     seen: set[str] = set()
     while (entry := _next(entries, budget)) is not None:
         if isinstance(entry, File):
-            if entry.path in seen:
+            if _BARE.search(entry.path):
+                entry = Refused(entry.path, "bare_repository", "it belongs to a bare or mirror clone of git")
+            elif entry.path in seen:
                 entry = Refused(entry.path, "duplicate_path", "the archive holds this path more than once")
             else:
                 seen.add(entry.path)
         yield entry
+
+
+def _is_gits(path: str) -> bool:
+    """Whether the path is git's own, as `.git` in a folder is: its `config` may hold a password."""
+    return ".git" in path.split("/")
 
 
 def _next(entries: Iterator[File | Refused], budget: Budget) -> File | Refused | None:

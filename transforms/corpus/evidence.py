@@ -180,7 +180,7 @@ def _weigh(data: bytes) -> Finding:
     best = well[0]
     others = [reading.score for reading in readings if reading.text_hash != best.text_hash]
     margin = best.score - max(others, default=best.score - _HOPELESS)
-    near = tuple(reading.encoding for reading in well if reading.score > best.score - _NEAR)
+    near = tuple(reading.encoding for reading in readings if reading.score > best.score - _NEAR)
     return Finding(best.encoding, margin, near)
 
 

@@ -49,14 +49,14 @@ class Source:
     Args:
         path: The folder, archive or file.
         repo_name: What its files' `repo_name` says.
-        is_git: Whether only the files that git tracks are taken.
+        tracked: The only files that are taken, as git names them; None: all.
         limits: What one file and an archive may cost.
         selection: Which files are seen.
     """
 
     path: str
     repo_name: str
-    is_git: bool = False
+    tracked: tuple[str, ...] | None = None
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     selection: Selection = field(default_factory=Selection)
 
@@ -84,7 +84,7 @@ class Source:
                 return read_archive(self.path, limits, is_wanted=is_wanted)
             folder, name = os.path.split(self.path)
             return _read_folder(folder, [name], is_wanted, limits)
-        return _read_folder(self.path, _tracked(self.path) if self.is_git else None, is_wanted, limits)
+        return _read_folder(self.path, self.tracked, is_wanted, limits)
 
 
 def open_source(
@@ -117,7 +117,8 @@ def open_source(
     is_git = os.path.isdir(real) and os.path.exists(os.path.join(real, ".git"))
     if repo_name is None:
         repo_name = (_origin(real) if is_git else None) or archive_stem(real)
-    return Source(path=real, repo_name=repo_name, is_git=is_git and not untracked, limits=limits, selection=selection)
+    tracked = _tracked(real) if is_git and not untracked else None
+    return Source(path=real, repo_name=repo_name, tracked=tracked, limits=limits, selection=selection)
 
 
 # --- folders -----------------------------------------------------------------------------------------
@@ -157,9 +158,9 @@ def _bare_repository(path: str) -> str | None:
 # --- git ---------------------------------------------------------------------------------------------
 
 
-def _tracked(folder: str) -> list[str]:
+def _tracked(folder: str) -> tuple[str, ...]:
     listing = _git(folder, "ls-files", "-z", "--cached", "--recurse-submodules")
-    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+    return tuple(sorted({os.fsdecode(name) for name in listing.split(b"\0") if name}))
 
 
 def _origin(folder: str) -> str | None:

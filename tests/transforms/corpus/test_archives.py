@@ -310,3 +310,12 @@ def test_names_tell_archives_and_their_stems():
         "a-1.0-py3-none-any",
         "folder",
     ]
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_gits_own_files_in_an_archive_are_no_sources(tmp_path, suffix):
+    files = {"a.py": b"a", ".git/config": b"x", "sub/.git/HEAD": b"x", "b.git/config": b"x", "b.git/hooks/x": b"y"}
+    files |= {"c.git/readme": b"z", ".gitignore": b"q"}
+    good, refused = outcome(written(tmp_path, f"x{suffix}", zip_bytes(files) if suffix == ".zip" else tar_bytes(files)))
+    assert set(good) == {"a.py", "c.git/readme", ".gitignore"}
+    assert refused == [("b.git/config", "bare_repository"), ("b.git/hooks/x", "bare_repository")]
