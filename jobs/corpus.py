@@ -323,6 +323,7 @@ class _Corpus:
         self._kept.add(row, len(row["content"].encode("utf-8")))
         self.counts["kept"] += 1
         self.counts["bytes"] += row["length_bytes"]
+        self.counts[f"confidence/{row['src_encoding_confidence']}"] += 1
         self.counts[f"language/{row['language'] or 'unknown'}"] += 1
 
     def _reject(
@@ -368,6 +369,7 @@ class _Corpus:
             "bytes_kept": counts["bytes"],
             "shards": len(self._kept.paths),
             "languages": _by_count(counts, "language/"),
+            "src_encoding_confidence": _by_count(counts, "confidence/"),
             "rejected": _by_count(counts, "reason/"),
         }
         root = self.options.output
@@ -431,7 +433,11 @@ def _card(summary: Mapping[str, Any]) -> str:
             "`detected_licenses` holds what could be",
             "recognised, and is empty where nothing was. `content` is the text without a byte order mark, line ends "
             "as found; `blob_id` and `length_bytes`",
-            "are those of the file as it was found. What was not kept stands in `rejected/`, with its reason.",
+            "are those of the file as it was found. `src_encoding_confidence` says how `src_encoding` is known: "
+            "`certain` (a byte order mark, or",
+            "valid UTF-8), `declared` in the file, `likely` by how usual the text reads, by its `neighbors`, or "
+            "`uncertain`, which is only kept",
+            "where that was asked for. What was not kept stands in `rejected/`, with its reason.",
             "",
             *table("language", summary["languages"]),
             "",

@@ -30,8 +30,8 @@ from transforms.corpus.evidence import Finding, decodes, weigh
 CERTAIN, DECLARED, LIKELY, NEIGHBORS, UNCERTAIN = "certain", "declared", "likely", "neighbors", "uncertain"
 CONFIDENCES = (CERTAIN, DECLARED, LIKELY, NEIGHBORS, UNCERTAIN)
 
-# Odds of e^5 = 150 to 1 by the tables of letters, which know twenty of the world's languages and no names: measured
-# with `benchmarks/text_encodings.py`.
+# Odds of e^5 = 150 to 1 by the tables of letters, which know a few dozen languages and no names: measured with
+# `benchmarks/text_encodings.py`.
 _MIN_MARGIN = 5.0
 _CONTRADICTED = 10.0  # by so much must another reading be better to make a declaration doubtful
 

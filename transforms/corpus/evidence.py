@@ -92,6 +92,8 @@ CANDIDATES = (
     Encoding("Big5", "cp950", ("zh-Hant",), -2.0),
     Encoding("Shift_JIS", "cp932", ("ja",), -1.5),
     Encoding("EUC-JP", "euc-jp", ("ja",), -2.0),
+    Encoding("Shift_JIS-2004", "shift_jis_2004", ("ja",), -9.0),  # both have characters beyond those above
+    Encoding("EUC-JIS-2004", "euc_jis_2004", ("ja",), -9.0),
     Encoding("EUC-KR", "cp949", ("ko",), -1.5),
     Encoding("TIS-620", "cp874", ("th",), -3.0),
     Encoding("ISO-8859-13", "iso8859-13", ("lt", "lv"), -4.0),
