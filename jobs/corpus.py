@@ -103,7 +103,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
             finished = _claim_output(options)  # another run may have ended since
             if finished is None:
                 return _exit_code(_make(options, sources), options.output)
-    _remove_attempts(storage.join(options.output, "_job", "attempts"))
+    _sweep(options.output)
     print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)
 
@@ -377,17 +377,20 @@ class _Corpus:
         storage.write_bytes(storage.join(root, "summary.json"), json.dumps(summary, indent=2).encode())
         failpoint(BEFORE_CLEANING)
         # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
-        _remove_attempts(storage.join(root, "_job", "attempts"))
+        _sweep(root)
         failpoint(AFTER_CLEANING)
         storage.write_bytes(storage.join(root, "COMPLETED"), b"")
         failpoint(AFTER_COMPLETED)
         return summary
 
 
-def _remove_attempts(folder: str) -> None:
-    """Removes the files under this run's own name, and what interrupted runs left."""
+def _sweep(output: str) -> None:
+    """Removes the files under this run's own name, and what interrupted runs left, halves of published files too."""
     from jobs import storage
 
+    for name in ("", "data", "rejected"):
+        storage.remove_temporaries(storage.join(output, name) if name else output)
+    folder = storage.join(output, "_job", "attempts")
     storage.remove_temporaries(folder, below=True)
     for attempt in storage.list_names(folder):
         for name in storage.list_names(storage.join(folder, attempt)):

@@ -139,3 +139,13 @@ def test_attempts_that_an_older_version_left_in_a_complete_corpus_are_taken_away
     left = tree(tmp_path / "out/_job/attempts/0123", {"kept-00000.parquet": b"left"})
     assert made(tmp_path / "out", source) == 0
     assert not list(left.iterdir())
+
+
+def test_halves_of_files_that_a_killed_run_was_writing_are_taken_away(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    assert made(tmp_path / "out", source) == 0
+    (tmp_path / "out/COMPLETED").unlink()  # as after a kill
+    halves = [f".README.md.{'0' * 32}.tmp", f"data/.train-00000-of-00001.parquet.{'1' * 32}.tmp"]
+    tree(tmp_path / "out", dict.fromkeys(halves, b"half"))
+    assert made(tmp_path / "out", source) == 0
+    assert not [name for name in halves if (tmp_path / "out" / name).exists()]

@@ -85,7 +85,7 @@ def decode(data: bytes, neighbors: Callable[[], Collection[str]] = tuple, *, kee
     except UnicodeDecodeError as error:
         first_bad = error.start
     else:
-        if _ISO_2022.search(data) and (japanese := decodes(data, "iso2022_jp")) is not None:
+        if b"\x1b$" in data and _ISO_2022.search(data) and (japanese := decodes(data, "iso2022_jp")) is not None:
             return Decoded(japanese, "ISO-2022-JP")
         return Decoded(text, "UTF-8")
     if _is_damaged_utf8(data):

@@ -24,7 +24,7 @@ from itertools import pairwise
 from transforms.corpus.letters import POOLED, character_tables, normal, pair_tables
 
 _STAGES = (0, 2, 8, 80)  # lines; what is hopeless after a stage is not read on
-_MAX_LINE = 400  # characters
+_MAX_LINE = 800  # bytes of a line that are read
 _HOPELESS = 30.0
 _NEAR = 12.0  # a candidate this far behind the best may still be right, if there is another reason for it
 
@@ -202,7 +202,7 @@ def _reading(data: bytes, encoding: Encoding) -> _Reading | None:
 
 
 def _num_beyond_ascii(line: str) -> int:
-    text = _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE])
+    text = _LONG_RUN.sub(r"\1\1", line)
     return len(text) - len(text.encode("ascii", "ignore"))
 
 
@@ -211,6 +211,9 @@ def _lines(data: bytes) -> list[bytes]:
     lines: dict[bytes, None] = {}
     for line in data.split(b"\n"):
         if not line.isascii():
+            if len(line) > _MAX_LINE:  # from before its first byte beyond ASCII, where a character surely begins
+                at = next(index for index, byte in enumerate(line) if byte >= 0x80)
+                line = line[max(0, at - _MAX_LINE // 8) :][:_MAX_LINE]
             lines[line.strip()] = None
             if len(lines) == _STAGES[-1]:
                 break
@@ -232,7 +235,7 @@ def _parsed(line: str, is_cjk: bool) -> _Line:
     ascii_words, words = [], []
     symbols = 0.0
     beside = 0
-    line = _PLACEHOLDER.sub("%", _LONG_RUN.sub(r"\1\1", line[:_MAX_LINE]))
+    line = _PLACEHOLDER.sub("%", _LONG_RUN.sub(r"\1\1", line))
     for found in _WORD.finditer(line):
         word = found.group()
         if word.isascii():

@@ -141,6 +141,17 @@ def test_of_hundreds_of_files_hardly_one_is_wrong_unmarked_and_nearly_all_are_ke
     assert counts["right"] > 0.95 * counts.total()
 
 
+@pytest.mark.parametrize("codec", ["cp1252", "gb18030", "shift_jis"])
+def test_what_stands_far_out_in_a_long_line_counts(codec):
+    comment = {
+        "cp1252": "Überprüft die Größe der Fläche",
+        "gb18030": "从数据库读取下一条记录",
+        "shift_jis": "ファイルを開く",
+    }
+    line = "x(1);" * 20_000 + f"/* {comment[codec]} */" + "y(2);" * 20_000
+    assert decode(line.encode(codec)).text == line
+
+
 def test_a_weak_guess_is_refused_with_what_it_may_be(monkeypatch):
     monkeypatch.setattr(encoding, "_MIN_MARGIN", 1e9)
     with pytest.raises(RecordError) as caught:
