@@ -43,6 +43,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16-LE"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16-BE"),
 )
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1a\x1b"))
+_MAX_CONTROLS = 0.01  # of the bytes of a text: some editors' scripts have a few
 _ISO_2022 = re.compile(rb"\x1b\$[@B]")
 _MIN_UNMARKED_CHARS = 16  # of UTF-16 without a mark: less may be anything
 _TEXT_CHARS = re.compile(r"[^\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\ufff0-\uffff]*")
@@ -150,9 +152,11 @@ def _declared(data: bytes) -> Decoded | None:
 
 
 def _by_evidence(data: bytes, first_bad: int, neighbors: Callable[[], Collection[str]], keep: bool) -> Decoded:
+    if len(data) - len(data.translate(None, _CONTROLS)) > _MAX_CONTROLS * len(data):
+        raise RecordError("undecodable", f"byte {first_bad} is no UTF-8, and there are too many control characters")
     finding = weigh(data)
     if finding.best is None:
-        raise RecordError("undecodable", f"byte {first_bad} is no UTF-8, and no other encoding gives a usual text")
+        raise RecordError("undecodable", f"byte {first_bad} is no UTF-8, and no other encoding gives a text")
     if finding.margin >= _MIN_MARGIN:
         return _decoded(data, finding.best.codec, finding.best.name, LIKELY)
     usual = neighbors()

@@ -31,7 +31,7 @@ _NEAR = 12.0  # a candidate this far behind the best may still be right, if ther
 # Logarithms of probabilities. A byte without any meaning costs about log(1/128) = -4.9.
 _UNKNOWN = -13.0  # a letter or pair that the language doesn't have
 _ASCII_LETTER = -3.0  # what an ASCII letter costs anywhere, so that letters beside others add nothing by themselves
-_USUAL_SYMBOL = -4.5
+_USUAL_SYMBOL = -4.0
 _COPYRIGHT = -2.0  # in code the most usual of all
 _RARE_SYMBOL = -9.5
 _WIDE_SYMBOL = -4.0
@@ -44,11 +44,13 @@ _ASCII_WORDS = 5.0
 _OTHER_LANGUAGE = -3.0  # a line in another language than the text's
 _BEST_MEAN = {False: -6.2, True: -8.3}  # a character of a text that reads well, at worst; of CJK
 
+_UNUSUAL = 3.0  # so much worse than that it may still be one, if there is another reason for it
+
 _USUAL = frozenset("’‘“”„«»–—…°©®™±§•·×€£¥µ²³½¼¾¿¡№ªº÷→←\u00a0")
 _WIDE = frozenset("、。，．：；！？（）「」『』【】《》〈〉〔〕“”‘’・…—～〜％＝＋－＊／＜＞＆＃　ー")
 _WITHIN_WORDS = frozenset("’‐\u00ad\u00a0–")
 _CROWDED = frozenset("©®±§£¥³²½¼¾¡¿·×÷¤¶¦¬")  # no two of them stand side by side
-_NOT_AFTER_LETTERS = frozenset("·©§±¿¡¼½¾¤¶¦¬¨´¯¸£¥„÷×°")
+_NOT_AFTER_LETTERS = frozenset("€·©§±¿¡¼½¾¤¶¦¬¨´¯¸£¥„÷×°")
 _WORD = re.compile(r"(?:[^\W\d_²³¹¼½¾ªºµ]|[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])+|[^\x00-\x7f]")
 _PLACEHOLDER = re.compile(r"%[-+#0-9.*$l]*[a-zA-Z]|\\\\[a-z]")  # its letter is no part of the word behind it
 _LONG_RUN = re.compile(r"([^\x00-\x7f])\1{2,}")
@@ -83,7 +85,7 @@ CANDIDATES = (
     Encoding("KOI8-U", "koi8-u", ("uk",), -3.0),
     Encoding("IBM866", "cp866", _CYRILLIC, -3.0),
     Encoding("ISO-8859-5", "iso8859-5", _CYRILLIC, -4.0),
-    Encoding("x-mac-cyrillic", "mac-cyrillic", _CYRILLIC, -5.0),
+    Encoding("x-mac-cyrillic", "mac-cyrillic", _CYRILLIC, -7.0),
     Encoding("windows-1253", "cp1253", ("el",), -2.0),
     Encoding("ISO-8859-7", "iso8859-7", ("el",), -2.5),
     Encoding("windows-1255", "cp1255", ("he",), -2.0),
@@ -95,16 +97,16 @@ CANDIDATES = (
     Encoding("Shift_JIS-2004", "shift_jis_2004", ("ja",), -9.0),  # both have characters beyond those above
     Encoding("EUC-JIS-2004", "euc_jis_2004", ("ja",), -9.0),
     Encoding("EUC-KR", "cp949", ("ko",), -1.5),
-    Encoding("TIS-620", "cp874", ("th",), -3.0),
+    Encoding("TIS-620", "cp874", ("th",), -4.0),
     Encoding("ISO-8859-13", "iso8859-13", ("lt", "lv"), -4.0),
     Encoding("IBM855", "cp855", _CYRILLIC, -6.0),
     Encoding("IBM857", "cp857", ("tr",), -5.0),
     Encoding("IBM737", "cp737", ("el",), -5.0),
     Encoding("IBM862", "cp862", ("he",), -5.0),
-    Encoding("IBM850", "cp850", _WEST, -4.0),
-    Encoding("IBM437", "cp437", _WEST, -4.5),
-    Encoding("IBM852", "cp852", _CENTER, -5.0),
-    Encoding("macintosh", "mac-roman", _WEST, -4.0),
+    Encoding("IBM850", "cp850", _WEST, -6.0),
+    Encoding("IBM437", "cp437", _WEST, -6.5),
+    Encoding("IBM852", "cp852", _CENTER, -7.0),
+    Encoding("macintosh", "mac-roman", _WEST, -6.0),
 )
 
 
@@ -113,8 +115,8 @@ class Finding:
     """What the evidence says.
 
     Args:
-        best: The most likely encoding that gives a text which reads well; None: there is none.
-        margin: How far its text is ahead of the next other text (natural log of the odds).
+        best: The most likely encoding that gives a text; None: there is none.
+        margin: How far its text is ahead of the next other text (natural log of the odds); 0 where it reads badly.
         near: All encodings whose texts are not far behind, the best first.
     """
 
@@ -134,10 +136,10 @@ class _Reading:
     score: float = 0.0
     language: str = ""
 
-    @property
-    def is_well(self) -> bool:
+    def reads_well(self, allowance: float = 0.0) -> bool:
+        """Whether a character is as usual in the mean as one of a text, or worse by no more than an allowance."""
         mean = (self.score - self.encoding.prior) / max(self.num_characters, 1)
-        return mean >= _BEST_MEAN[self.language in _CJK]
+        return mean >= _BEST_MEAN[self.language in _CJK] - allowance
 
     def add(self, lines: Iterable[bytes]) -> None:
         texts = [line.decode(self.encoding.codec, "ignore") for line in lines]
@@ -176,12 +178,16 @@ def _weigh(data: bytes) -> Finding:
             reading.add(lines[first:last])
         readings.sort(key=lambda reading: -reading.score)
         readings = [reading for reading in readings if reading.score > readings[0].score - _HOPELESS]
-    well = [reading for reading in readings if reading.is_well]
-    if not well:
-        return Finding(None, 0.0, ())
-    best = well[0]
-    others = [reading.score for reading in readings if reading.text_hash != best.text_hash]
-    margin = best.score - max(others, default=best.score - _HOPELESS)
+    best = next((reading for reading in readings if reading.reads_well()), None)
+    if best is None:
+        # A lone name or symbol may be unusual in any language, noise is so by far.
+        best = next((reading for reading in readings if reading.reads_well(_UNUSUAL)), None)
+        if best is None:
+            return Finding(None, 0.0, ())
+        margin = 0.0
+    else:
+        others = [reading.score for reading in readings if reading.text_hash != best.text_hash]
+        margin = best.score - max(others, default=best.score - _HOPELESS)
     near = tuple(reading.encoding for reading in readings if reading.score > best.score - _NEAR)
     return Finding(best.encoding, margin, near)
 
