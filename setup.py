@@ -7,7 +7,6 @@ from setuptools import find_packages, setup
 
 INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
-    "charset-normalizer>=3.4,<4",
     "docstring-parser>=0.17,<1",
     "flax>=0.12.8,<0.13",
     "fsspec>=2026.9",
@@ -63,6 +62,7 @@ setup(
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
     package_data={
         "model": ["embedded/*"],
+        "transforms.corpus": ["*.json"],
         "transforms.filters": ["*.npz"],
         "transforms.scanning": ["policies/*", "rules/*"],
         "transforms.tasks": ["annotations/*"],

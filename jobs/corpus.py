@@ -29,10 +29,24 @@ from model.errors import ConfigError, RecordError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jobs.storage.folders import OutputFolder
     from jobs.terminal.display import CountLine
+    from transforms.corpus.neighbors import Neighbors
     from transforms.corpus.sources import File, Source
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+UNREAD = 3  # the exit code where the sources held more than could be read
+
+# Why something that was asked for could not be read. Other reasons are rules: a link, a binary file, one too large.
+UNREAD_REASONS = frozenset(
+    ("unreadable", "dangling_link", "bare_repository", "corrupt_archive", "corrupt_entry", "encrypted",
+     "too_many_entries", "archive_too_large", "compression_ratio", "archive_too_slow")
+)  # fmt: skip
+
+
+# Failpoints.
+BEFORE_CLEANING, AFTER_CLEANING = "corpus.before_cleaning", "corpus.after_cleaning"
+AFTER_COMPLETED = "corpus.after_completed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +66,18 @@ class Options(OptionSet):
     )
     untracked: bool = option(False, help="In a git work tree take all files, not only the tracked ones.")
     max_content_mb: float = option(10.0, help="Reject a file that has more megabytes.", minimum=0.001, metavar="MB")
+    keep_uncertain_encoding: bool = option(
+        False,
+        help="Keep a file whose encoding is only a guess, marked `uncertain` in src_encoding_confidence; "
+        "by default it is rejected.",
+    )
     max_archive_entries: int = option(100_000, help="Entries read from one archive, at most.", minimum=1)
     max_archive_mb: int = option(4096, help="Unpacked megabytes of one archive, at most.", minimum=1, metavar="MB")
     max_archive_ratio: float = option(
         200.0, help="Unpacked size of an archive over its own size, at most (from 64 MB on).", minimum=1
+    )
+    max_archive_s: float = option(
+        600.0, help="Seconds spent on reading one archive, at most.", minimum=0.001, metavar="S"
     )
     shard_mb: int = option(256, help="Megabytes of text in an output file, at most.", minimum=1, metavar="MB")
     group_rows: int = option(256, help="Rows in a row group, at most: later a unit of work.", minimum=1)
@@ -81,18 +103,30 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         with acquire(OutputFolder(options.output).job, break_lock=options.break_lock):
             finished = _claim_output(options)  # another run may have ended since
             if finished is None:
-                _make(options, sources)
-                return 0
+                return _exit_code(_make(options, sources), options.output)
+    _sweep(OutputFolder(options.output))
     print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
-    return 0
+    return _exit_code(finished, options.output)
 
 
-def _make(options: Options, sources: Sequence[Source]) -> None:
+def _exit_code(summary: Mapping[str, Any], output: str) -> int:
+    """3, with a line that says why, where something that belongs to the sources could not be read."""
     from jobs import storage
+
+    unread = {reason: count for reason, count in summary["rejected"].items() if reason in UNREAD_REASONS}
+    if not unread:
+        return 0
+    shown = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
+    where = storage.join(output, "rejected")
+    print(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", file=sys.stderr)
+    return UNREAD
+
+
+def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
     from jobs.plan.input_paths import public_names
     from jobs.terminal.display import count_line
 
-    attempt = storage.join(options.output, "_job", "attempts", uuid.uuid4().hex[:12])
+    attempt = OutputFolder(options.output).job.attempts_of(uuid.uuid4().hex[:12])
     started = time.monotonic()
     names = public_names([os.path.abspath(source.path) for source in sources])
     called = {source.path: name for source, name in zip(sources, names, strict=True)}
@@ -103,6 +137,7 @@ def _make(options: Options, sources: Sequence[Source]) -> None:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = corpus.publish()
     print(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    return summary
 
 
 def corpus_schema() -> pa.Schema:
@@ -118,6 +153,7 @@ def corpus_schema() -> pa.Schema:
             pa.field("extension", pa.string(), nullable=False),
             pa.field("length_bytes", pa.int64(), nullable=False),  # of the file as it was found
             pa.field("src_encoding", pa.string(), nullable=False),
+            pa.field("src_encoding_confidence", pa.string(), nullable=False),  # certain, declared, likely, ...
             pa.field("is_vendor", pa.bool_(), nullable=False),
             pa.field("is_generated", pa.bool_(), nullable=False),
             pa.field("detected_licenses", pa.list_(pa.field("element", pa.string())), nullable=False),
@@ -136,13 +172,21 @@ def git_blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """One file as a row. Raises RecordError where it has no text."""
+def corpus_row(
+    file: File,
+    repo_name: str,
+    by_folder: Mapping[str, tuple[str, ...]],
+    neighbors: Neighbors | None = None,
+    *,
+    keep_uncertain: bool = False,
+) -> dict[str, Any]:
+    """One file as a row. Raises RecordError where it has no text, or none that is sure enough."""
     from transforms.corpus.encoding import decode
     from transforms.corpus.licenses import licenses_of
     from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
 
-    decoded = decode(file.data)
+    near = (lambda: neighbors.of(file.path)) if neighbors else tuple
+    decoded = decode(file.data, near, keep_uncertain=keep_uncertain)
     return {
         "blob_id": git_blob_id(file.data),
         "path": file.path,
@@ -151,6 +195,7 @@ def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ..
         "extension": extension_of(file.path),
         "length_bytes": len(file.data),
         "src_encoding": decoded.encoding,
+        "src_encoding_confidence": decoded.confidence,
         "is_vendor": is_vendor(file.path),
         "is_generated": is_generated(file.path, decoded.text),
         "detected_licenses": list(licenses_of(file.path, decoded.text, by_folder)),
@@ -159,7 +204,7 @@ def corpus_row(file: File, repo_name: str, by_folder: Mapping[str, tuple[str, ..
 
 
 def _open_sources(options: Options) -> list[Source]:
-    from transforms.corpus.archives import ArchiveLimits
+    from transforms.corpus.entries import ArchiveLimits
     from transforms.corpus.sources import Selection, open_source
 
     limits = ArchiveLimits(
@@ -167,6 +212,7 @@ def _open_sources(options: Options) -> list[Source]:
         max_entry_bytes=int(options.max_content_mb * 1e6),
         max_total_bytes=options.max_archive_mb * 1_000_000,
         max_ratio=options.max_archive_ratio,
+        max_seconds=options.max_archive_s,
     )
     selection = Selection(include=options.include, exclude=options.exclude)
     return [
@@ -185,11 +231,13 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
         ConfigError: The output is another job's, or was begun with other options.
     """
     from jobs import storage
+    from jobs.storage.folders import JOB_FOLDER, OutputFolder
 
-    job_path = storage.join(options.output, "_job", "job.json")
+    output = OutputFolder(options.output)
+    job_path = output.job.job_file
     job = {"job": "corpus", "schema_version": SCHEMA_VERSION, "options": semantic_options(options)}
     names = [] if storage.exists(job_path) else storage.list_names(options.output)
-    if names and "_job" not in names:  # with it: a run that was killed before it had begun
+    if names and JOB_FOLDER not in names:  # with it: a run that was killed before it had begun
         shown = ", ".join(names[:3])
         raise ConfigError(f"{options.output} is not empty and no corpus (it has {shown}); choose another --output")
     if storage.create_if_absent(job_path, json.dumps(job, indent=2).encode()):
@@ -201,18 +249,16 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
         raise ConfigError(
             f"{options.output} was begun with other options: {'; '.join(changes)}; choose another --output"
         )
-    if not storage.exists(storage.join(options.output, "COMPLETED")):
-        return None
-    return _whole_summary(options.output)
+    return _whole_summary(output) if storage.exists(output.completed) else None
 
 
-def _whole_summary(output: str) -> dict[str, Any] | None:
+def _whole_summary(output: OutputFolder) -> dict[str, Any] | None:
     """The summary of a complete corpus; None, with a line that says so, where a part of it is gone since."""
     from jobs import storage
 
-    shards = [name for name in storage.list_names(storage.join(output, "data")) if name.startswith("train-")]
+    shards = [name for name in storage.list_names(output.data) if name.startswith("train-")]
     try:
-        summary = json.loads(storage.read_bytes(storage.join(output, "summary.json")))
+        summary = json.loads(storage.read_bytes(output.summary))
     except (FileNotFoundError, ValueError):
         lost = "summary.json"
     else:
@@ -255,14 +301,17 @@ class _Corpus:
 
     def add_source(self, source: Source, line: CountLine) -> None:
         """Reads one source to its end."""
-        from transforms.corpus.archives import File
+        from transforms.corpus.entries import File
+        from transforms.corpus.neighbors import Neighbors
 
         by_folder = source.licenses()
+        neighbors = Neighbors(source.contents)
+        keep = self.options.keep_uncertain_encoding
         for index, entry in enumerate(source.read()):
             self.counts["seen"] += 1
             if isinstance(entry, File):
                 try:
-                    row = corpus_row(entry, source.repo_name, by_folder)
+                    row = corpus_row(entry, source.repo_name, by_folder, neighbors, keep_uncertain=keep)
                     self._keep(row)
                 except RecordError as error:
                     self._reject(source, index, entry.path, "decode", error.reason, error.detail, entry.data)
@@ -274,6 +323,7 @@ class _Corpus:
         self._kept.add(row, len(row["content"].encode("utf-8")))
         self.counts["kept"] += 1
         self.counts["bytes"] += row["length_bytes"]
+        self.counts[f"confidence/{row['src_encoding_confidence']}"] += 1
         self.counts[f"language/{row['language'] or 'unknown'}"] += 1
 
     def _reject(
@@ -294,6 +344,7 @@ class _Corpus:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         from jobs import storage
         from jobs.finalize.shards import remove_stale
+        from jobs.storage.failpoints import failpoint
         from jobs.storage.folders import OutputFolder
 
         counts = self.counts
@@ -313,20 +364,29 @@ class _Corpus:
             "bytes_kept": counts["bytes"],
             "shards": len(self._kept.paths),
             "languages": _by_count(counts, "language/"),
+            "src_encoding_confidence": _by_count(counts, "confidence/"),
             "rejected": _by_count(counts, "reason/"),
         }
-        root = self.options.output
-        storage.write_bytes(storage.join(root, "README.md"), _card(summary).encode())
-        storage.write_bytes(storage.join(root, "summary.json"), json.dumps(summary, indent=2).encode())
-        storage.write_bytes(storage.join(root, "COMPLETED"), b"")
-        _remove_attempts(storage.join(root, "_job", "attempts"))
+        root = OutputFolder(self.options.output)
+        storage.write_bytes(root.card, _card(summary).encode())
+        storage.write_bytes(root.summary, json.dumps(summary, indent=2).encode())
+        failpoint(BEFORE_CLEANING)
+        # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
+        _sweep(root)
+        failpoint(AFTER_CLEANING)
+        storage.write_bytes(root.completed, b"")
+        failpoint(AFTER_COMPLETED)
         return summary
 
 
-def _remove_attempts(folder: str) -> None:
-    """Removes the files under this run's own name, and what interrupted runs left."""
+def _sweep(output: OutputFolder) -> None:
+    """Removes the files under this run's own name, and what interrupted runs left, halves of published files too."""
     from jobs import storage
 
+    for place in (output.path, output.data, output.rejected):
+        storage.remove_temporaries(place)
+    folder = output.job.attempts
+    storage.remove_temporaries(folder, below=True)
     for attempt in storage.list_names(folder):
         for name in storage.list_names(storage.join(folder, attempt)):
             storage.remove(storage.join(folder, attempt, name))
@@ -371,7 +431,11 @@ def _card(summary: Mapping[str, Any]) -> str:
             "`detected_licenses` holds what could be",
             "recognised, and is empty where nothing was. `content` is the text without a byte order mark, line ends "
             "as found; `blob_id` and `length_bytes`",
-            "are those of the file as it was found. What was not kept stands in `rejected/`, with its reason.",
+            "are those of the file as it was found. `src_encoding_confidence` says how `src_encoding` is known: "
+            "`certain` (a byte order mark, or",
+            "valid UTF-8), `declared` in the file, `likely` by how usual the text reads, by its `neighbors`, or "
+            "`uncertain`, which is only kept",
+            "where that was asked for. What was not kept stands in `rejected/`, with its reason.",
             "",
             *table("language", summary["languages"]),
             "",

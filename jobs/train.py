@@ -131,13 +131,14 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    from jobs.storage.folders import COMPLETED
     from jobs.training.data import batches
     from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer
 
     folder = _run_folder(options)
     _check_frozen(options, folder)
-    if (folder / "COMPLETED").exists():
+    if (folder / COMPLETED).exists():
         print(f"{options.output} is complete; the model is in {folder / 'model'}")
         return 0
     tokenizer = Tokenizer.load(options.tokenizer)
@@ -290,10 +291,11 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
 
 def _publish(state: TrainState, config: GemmaConfig, tokenizer: Tokenizer, folder: Path) -> None:
     """Writes the trained model as a checkpoint that any job loads."""
+    from jobs.storage.folders import COMPLETED
     from jobs.training.checkpoints import write_whole
     from model.checkpoint import save
     from model.gemma import Gemma
 
     save(Gemma(config, weights=state.weights), folder / "model")
     write_whole(folder / "model" / "tokenizer.model", tokenizer.__reduce__()[1][0])
-    write_whole(folder / "COMPLETED", b"")
+    write_whole(folder / COMPLETED, b"")

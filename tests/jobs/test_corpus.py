@@ -71,6 +71,7 @@ def test_a_row_has_stack_v2s_columns(tmp_path, source):
         "extension": "py",
         "length_bytes": 7,
         "src_encoding": "UTF-8",
+        "src_encoding_confidence": "certain",
         "is_vendor": False,
         "is_generated": False,
         "detected_licenses": [],
@@ -175,7 +176,7 @@ def test_another_jobs_output_is_refused(tmp_path, source):
 def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
     from transforms.corpus import encoding
 
-    def interrupted(data):
+    def interrupted(data, *args, **how):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -185,10 +186,10 @@ def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
     assert not (tmp_path / "out/COMPLETED").exists()
     assert list((tmp_path / "out/_job/attempts").rglob("*.parquet")) == []
 
-    def interrupted_later(data):
+    def interrupted_later(data, *args, **how):
         if data == b"":
             raise KeyboardInterrupt
-        return decode(data)
+        return decode(data, *args, **how)
 
     decode = encoding.decode
     with monkeypatch.context() as patched:

@@ -4,21 +4,23 @@
     git work tree   a folder with `.git`: the tracked files, as they stand in the work tree (submodules too)
     archive         see `transforms.corpus.archives`
 
-Links are never followed. Whatever is seen and can't be read comes as a refusal with its reason.
+Links are never followed (`transforms.corpus.folders`). Whatever is seen and can't be read comes as a refusal with its
+reason. A bare or mirror clone of git is no source, and is refused where a folder holds one.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from model.errors import ConfigError, RecordError
-from transforms.corpus.archives import ArchiveLimits, File, Refused, archive_stem, is_archive, read_archive, safe_path
+from transforms.corpus.archives import archive_stem, is_archive, read_archive
+from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
+from transforms.corpus.folders import BARE_HINT, Folders, is_bare_repository, shown, walk
 from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
 
 _OWNER_AND_NAME = re.compile(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
@@ -47,14 +49,14 @@ class Source:
     Args:
         path: The folder, archive or file.
         repo_name: What its files' `repo_name` says.
-        is_git: Whether only the files that git tracks are taken.
+        tracked: The only files that are taken, as git names them; None: all.
         limits: What one file and an archive may cost.
         selection: Which files are seen.
     """
 
     path: str
     repo_name: str
-    is_git: bool = False
+    tracked: tuple[str, ...] | None = None
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     selection: Selection = field(default_factory=Selection)
 
@@ -70,14 +72,19 @@ class Source:
             (entry.path, entry.data.decode("utf-8", "replace")) for entry in entries if isinstance(entry, File)
         )
 
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Path and bytes of each file, whatever the selection. Reads an archive once more."""
+        for entry in self._entries(lambda path: True, self.limits):
+            if isinstance(entry, File):
+                yield entry.path, entry.data
+
     def _entries(self, is_wanted: Callable[[str], bool], limits: ArchiveLimits) -> Iterator[File | Refused]:
         if os.path.isfile(self.path):
             if is_archive(self.path):
                 return read_archive(self.path, limits, is_wanted=is_wanted)
             folder, name = os.path.split(self.path)
-            return _read_files(folder, [name], is_wanted, limits)
-        paths = _tracked(self.path) if self.is_git else _walk(self.path)
-        return _read_files(self.path, paths, is_wanted, limits)
+            return _read_folder(folder, [name], is_wanted, limits)
+        return _read_folder(self.path, self.tracked, is_wanted, limits)
 
 
 def open_source(
@@ -105,71 +112,55 @@ def open_source(
     if not (os.path.isdir(path) or os.path.isfile(path)):
         raise ConfigError(f"{path} is neither a folder nor a file")
     real = os.path.realpath(path)
+    if (bare := _bare_repository(real)) is not None:
+        raise ConfigError(f"{path}: {bare} is a bare or mirror clone of git, which has no files to read; {BARE_HINT}")
     is_git = os.path.isdir(real) and os.path.exists(os.path.join(real, ".git"))
     if repo_name is None:
         repo_name = (_origin(real) if is_git else None) or archive_stem(real)
-    return Source(path=real, repo_name=repo_name, is_git=is_git and not untracked, limits=limits, selection=selection)
+    tracked = _tracked(real) if is_git and not untracked else None
+    return Source(path=real, repo_name=repo_name, tracked=tracked, limits=limits, selection=selection)
 
 
 # --- folders -----------------------------------------------------------------------------------------
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Relative paths of all that isn't a folder below `folder`, depth first, names in code-point order."""
-    below = [""]
-    while below:
-        prefix = below.pop()
-        try:
-            entries = sorted(os.scandir(os.path.join(folder, prefix)), key=lambda entry: entry.name)
-        except OSError:
-            yield prefix  # a folder that can't be listed: reading it is refused with the reason
-            continue
-        folders = []
-        for entry in entries:
-            if entry.name == ".git":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(prefix + entry.name + "/")
-            else:
-                yield prefix + entry.name
-        below += reversed(folders)
-
-
-def _read_files(
-    folder: str, paths: Iterator[str] | list[str], is_wanted: Callable[[str], bool], limits: ArchiveLimits
+def _read_folder(
+    root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool], limits: ArchiveLimits
 ) -> Iterator[File | Refused]:
-    for path in paths:
-        try:
-            if is_wanted(path):
-                yield File(safe_path(path), _read_file(os.path.join(folder, path), limits.max_entry_bytes))
-        except RecordError as error:
-            shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
-            yield Refused(shown, error.reason, error.detail)
-
-
-def _read_file(path: str, max_bytes: int) -> bytes:
+    """The files at these paths below `root`; None: all."""
     try:
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            raise RecordError("link", "a symbolic link")
-        # Not to follow a link, nor to wait for a pipe, that was put there since.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RecordError("not_a_file", "a device, pipe or socket")
-            data = file.read(max_bytes + 1)
+        folders = Folders(root)
     except OSError as error:
-        raise RecordError("unreadable", str(error.strerror)) from None
-    if len(data) > max_bytes:
-        raise RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
-    return data
+        yield Refused("", "unreadable", str(error.strerror))
+        return
+    with folders:
+        for path in walk(folders) if paths is None else paths:
+            if isinstance(path, Refused):
+                yield path
+                continue
+            try:
+                if is_wanted(path):
+                    safe = safe_path(path)
+                    yield File(safe, folders.read(safe, limits.max_entry_bytes))
+            except RecordError as error:
+                yield Refused(shown(path), error.reason, error.detail)
+
+
+def _bare_repository(path: str) -> str | None:
+    """The name of the repository without a work tree that `path` is or lies in, or None."""
+    while path != os.path.dirname(path):
+        if is_bare_repository(path):
+            return os.path.basename(path)
+        path = os.path.dirname(path)
+    return None
 
 
 # --- git ---------------------------------------------------------------------------------------------
 
 
-def _tracked(folder: str) -> list[str]:
+def _tracked(folder: str) -> tuple[str, ...]:
     listing = _git(folder, "ls-files", "-z", "--cached", "--recurse-submodules")
-    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+    return tuple(sorted({os.fsdecode(name) for name in listing.split(b"\0") if name}))
 
 
 def _origin(folder: str) -> str | None:

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import RecordError
-from transforms.corpus import archives
-from transforms.corpus.archives import ArchiveLimits, File, Refused, archive_stem, is_archive, read_archive, safe_path
+from transforms.corpus import entries as bounds
+from transforms.corpus.archives import archive_stem, is_archive, read_archive
+from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
 
 COMPRESSORS = {
     ".tar": lambda data: data,
@@ -179,7 +180,7 @@ def test_an_entry_beyond_the_limit_is_refused_and_the_next_comes_out(tmp_path, n
 def test_more_entries_than_allowed_end_the_archive(tmp_path, name):
     files = {f"{index}.py": b"x" for index in range(5)}
     data = zip_bytes(files) if name == "x.zip" else tar_bytes(files)
-    good, refused = outcome(written(tmp_path, name, data), ArchiveLimits(max_entries=3))
+    good, refused = outcome(written(tmp_path, name, data), ArchiveLimits(max_entries=4))  # the folder is one
     assert list(good) == ["0.py", "1.py", "2.py"] and refused == [("", "too_many_entries")]
 
 
@@ -193,7 +194,7 @@ def test_more_bytes_in_all_than_allowed_end_the_archive(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz"])
 def test_a_bomb_is_stopped_by_its_ratio_even_where_its_entries_are_skipped(tmp_path, name, monkeypatch):
-    monkeypatch.setattr(archives, "_RATIO_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(bounds, "RATIO_FREE_BYTES", 1 << 20)
     files = {f"{index}.bin": bytes(400_000) for index in range(4)}
     data = zip_bytes(files) if name == "x.zip" else gzip.compress(tar_bytes(files), 6)
     assert len(data) < 5000
@@ -309,3 +310,12 @@ def test_names_tell_archives_and_their_stems():
         "a-1.0-py3-none-any",
         "folder",
     ]
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_gits_own_files_in_an_archive_are_no_sources(tmp_path, suffix):
+    files = {"a.py": b"a", ".git/config": b"x", "sub/.git/HEAD": b"x", "b.git/config": b"x", "b.git/hooks/x": b"y"}
+    files |= {"c.git/readme": b"z", ".gitignore": b"q"}
+    good, refused = outcome(written(tmp_path, f"x{suffix}", zip_bytes(files) if suffix == ".zip" else tar_bytes(files)))
+    assert set(good) == {"a.py", "c.git/readme", ".gitignore"}
+    assert refused == [("b.git/config", "bare_repository"), ("b.git/hooks/x", "bare_repository")]

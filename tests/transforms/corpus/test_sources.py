@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import ConfigError
-from transforms.corpus.archives import ArchiveLimits, File
+from transforms.corpus.entries import ArchiveLimits, File
 from transforms.corpus.sources import Selection, open_source
 
 
@@ -58,7 +58,7 @@ def test_links_are_refused_and_not_followed(tmp_path):
     (root / "file.py").symlink_to("/etc/passwd")
     (root / "folder").symlink_to("/etc")
     (root / "broken").symlink_to("nowhere")
-    assert outcome(root) == [("a.py", "1"), ("broken", "link"), ("file.py", "link"), ("folder", "link")]
+    assert outcome(root) == [("a.py", "1"), ("broken", "dangling_link"), ("file.py", "link"), ("folder", "link")]
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
