@@ -400,7 +400,7 @@ def test_answers_of_a_unit_that_repeat_an_earlier_one_are_rejected_and_name_it()
         ("target", 12, "select", "near_duplicate_output"),
     ]
     assert {r["detail"] for r in result.rejected.to_pylist() if r["kind"] == "target"} == {
-        "of word:0 in row 10, which stays"
+        "of word:0 in row 10, which is kept"
     }
     assert rejected_of(DistinctWords(), distinct=False).kept.num_rows == 6
     assert rejected_of(WordTask()).kept.num_rows == 6
@@ -427,7 +427,7 @@ def test_rejected_answers_are_kept_where_that_was_asked_for_and_the_filter_finds
     def rejected_answer(text, stages=stages):
         tokens = tuple(t | 1 if n == 0 else t for n, t in enumerate(small_tokenizer.encode("a" + text)))
         completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
-        (refused,) = stages.judge(Answers(row, requests[:1], ((completion,),))).rejected
+        (refused,) = stages.validate(Answers(row, requests[:1], ((completion,),))).rejected
         return refused.answer
 
     assert rejected_answer(" plain words").endswith(" plain words")

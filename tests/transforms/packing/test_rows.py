@@ -165,7 +165,7 @@ def test_bad_recipes_are_refused(options):
 
 
 def test_a_context_too_short_to_hold_anything_is_refused(small_tokenizer):
-    with pytest.raises(ConfigError, match="the least is 64"):
+    with pytest.raises(ConfigError, match="the minimum is 64"):
         RowPacker(small_tokenizer, DocumentRecipe(), 10)
 
 

@@ -243,7 +243,7 @@ def test_in_a_large_file_a_function_is_judged_by_what_holds_it(language, task, a
 def test_bad_set_ups_are_refused(task):
     with pytest.raises(ConfigError, match="no parser for it"):
         replace(task, what="prompt", language="klingon")
-    with pytest.raises(ConfigError, match="need an instruction model"):
+    with pytest.raises(ConfigError, match="need an instruction-tuned model"):
         replace(task, what="chat")
     with pytest.raises(ConfigError, match="body, file, prompt"):
         replace(task, what="poem")
