@@ -233,7 +233,7 @@ class DocstringTask(DocstringSettings):
         source = read_source(row, DOCUMENTED_LANGUAGES)
         data = source.data
         holes = [(cut_hole(source, request.payload[0]), accepted.written[1]) for request, accepted in kept]
-        # Inserted from the file's end. The sort is stable: of two at one place, the module's comes before its definition's.
+        # From the file's end. The sort is stable: of two at one place, the module's stays the first.
         holes.sort(key=lambda item: len(item[0].before))
         for hole, text in reversed(holes):
             data = data[: len(hole.before)] + text.encode() + data[len(source.data) - len(hole.after) :]
@@ -362,7 +362,7 @@ def _code_of_body(source: Source, symbol: Symbol) -> str:
 
 
 def _told(source: Source, symbol: Symbol, written: str) -> str:
-    """The documentation in a chat answer: the content of its first fence, or the documentation of a definition there."""
+    """The documentation in a chat answer: the content of its first fence, or a definition's documentation in it."""
     text = next((code for _, code in fences(written)), written)
     answer = parse(text.encode(), source.grammar)
     found = find_symbols(answer) if answer is not None and symbol.name else []
