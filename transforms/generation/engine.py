@@ -43,7 +43,7 @@ def release_engines() -> None:
 
 
 def _make_engine(spec: EngineSpec) -> Generator:
-    import model  # JAX is imported here, in the worker, and in no module that imports this one
+    import model  # JAX is first imported here, in the worker, and not with this module
     from model.checkpoint import read_config
     from model.engine import Engine, EngineOptions
     from model.sharding import host_mesh

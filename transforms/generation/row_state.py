@@ -1,7 +1,7 @@
 """The state of one unit's rows during generation, and their rejections at the end.
 
-Near duplicates: an answer is rejected if both its text and the code it is about are near duplicates of an earlier
-answer in the unit and its code. A unit is frozen in the plan and committed atomically, so the answers that stay don't
+Near duplicates: an answer is rejected if an earlier answer of the unit is a near duplicate of it and is about
+near-duplicate code. A unit is frozen in the plan and committed atomically, so the answers that stay don't
 depend on the order of processing, the number of workers, or resumes.
 """
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from transforms.checks import edit_similarity
 
-# Two samples with a higher similarity count as the same answer; the better one is kept.
+# Two samples of at least this edit similarity count as the same answer; the better one is kept.
 NEAR_DUPLICATE = 0.9
 
 
@@ -39,7 +39,7 @@ def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> 
         scores: Their mean log-probabilities.
         keep: The maximum number to keep.
 
-    >>> [chosen.index for chosen in choose_samples(["return a", "return  a", "raise b"], [-0.2, -0.3, -0.1], 2)]
+    >>> [chosen.index for chosen in choose_samples(["return area", "return  area", "raise b"], [-0.2, -0.3, -0.1], 2)]
     [0, 2]
     """
     if len(texts) == 1:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["code", "script", "markup", "prose", "plain", "data"]
-"""What a text mostly is.
+"""The kind of most of a language's texts.
 
 code    expressions: a bare word is a name, and values are quoted
 script  shells, builds, settings, queries, styles, templates: a bare word may be a value
@@ -43,7 +43,7 @@ COMMENT_MARKS: Final[dict[Comments, tuple[bytes, ...]]] = {
     "markup": (b"<!--",),
     "none": (),
 }
-"""How a line that is a comment begins; no mark begins another of the same style."""
+"""How a comment line starts; no marker is a prefix of another of the same style."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,10 +307,10 @@ class DocstringTask(DocstringSettings):
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            told = _told(source, symbol, written)
-            text = without_delimiters(told)
+            found = _documentation_of(source, symbol, written)
+            text = without_delimiters(found)
             answer = write_answer(hole, text)
-            return as_raw(hole, answer, is_text=text == told.strip()), answer, completion.finish_reason
+            return as_raw(hole, answer, is_text=text == found.strip()), answer, completion.finish_reason
         ended_by: str = completion.finish_reason
         if hole.terminator and hole.terminator in written:
             written, ended_by = written.split(hole.terminator, 1)[0], "closer"
@@ -361,7 +361,7 @@ def _code_of_body(source: Source, symbol: Symbol) -> str:
     return source.data[start:end].decode()
 
 
-def _told(source: Source, symbol: Symbol, written: str) -> str:
+def _documentation_of(source: Source, symbol: Symbol, written: str) -> str:
     """The documentation in a chat answer: the content of its first fence, or a definition's documentation in it."""
     text = next((code for _, code in fences(written)), written)
     answer = parse(text.encode(), source.grammar)

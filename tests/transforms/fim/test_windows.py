@@ -13,7 +13,7 @@ from transforms.fim.windows import fit_window
 
 
 class CharEncoder:
-    """One token a character; counts what it was asked to encode."""
+    """One token per character; counts what it was asked to encode."""
 
     splits_at_newlines = True
 

@@ -33,7 +33,7 @@ def packed(tokenizer, files, length=512, recipe=None, imports=None):
 
 
 def texts_of(tokenizer, rows):
-    """For each file the pieces that the rows' tokens say, with where each stands."""
+    """For each file its parts as decoded from the rows' tokens, with their positions."""
     pieces = defaultdict(list)
     for row in rows:
         for part in row["parts"]:

@@ -1,4 +1,4 @@
-"""The annotate task: shipped and user task files, templates that are refused, answers that are read or rejected."""
+"""The annotate task: built-in and user task files, templates that are refused, answers that are read or rejected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make(small_vocabulary):
 
 @pytest.fixture
 def answer(small_tokenizer):
-    def judge(task, text, *, row=None, finish_reason="stop"):
+    def validate(task, text, *, row=None, finish_reason="stop"):
         row = row or row_of()
         request = next(iter(task.requests(row)))
         tokens = tuple(small_tokenizer.encode(text))
@@ -52,7 +52,7 @@ def answer(small_tokenizer):
         )
         return task.accept(row, request, completion)
 
-    return judge
+    return validate
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_a_bad_task_file_is_refused_in_one_line_before_anything_runs(name, task_
     assert "\n" not in str(error.value)
 
 
-def test_patterns_of_the_task_file_are_held_against_the_answer(task_file, make, answer):
+def test_patterns_of_the_task_file_are_matched_against_the_answer(task_file, make, answer):
     text = HEAD + "template: '{{ code }}'\nanswer: {must_match: 'O\\(.+\\)', must_not_match: TODO}"
     task = make(task_file(text))
     assert isinstance(answer(task, "It takes O(n) steps."), Accepted)
@@ -266,7 +266,7 @@ def test_the_task_file_that_the_documentation_shows_is_read_and_does_what_it_say
     assert "in big-O notation" in next(iter(task.requests(row_of()))).payload.prompt_text
 
 
-def test_a_missing_task_names_the_shipped_ones(make):
+def test_a_missing_task_names_the_built_in_ones(make):
     with pytest.raises(ConfigError, match=r"built-in tasks are exercise, explain, .*unit-tests"):
         make("explian")
 

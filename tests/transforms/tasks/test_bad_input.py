@@ -40,7 +40,7 @@ def tasks(small_vocabulary):
 
 @pytest.fixture
 def validate(small_tokenizer):
-    """What becomes of a row whose targets are all answered by the same text."""
+    """The outcome of a row whose targets all get the same answer."""
 
     def validated(task, row, text):
         stages = RowStages(task=task, content_filter=ContentFilter("default"))
@@ -113,7 +113,7 @@ def test_what_is_longer_than_the_context_is_reduced_and_marked_and_keeps_signatu
     assert "def long(a,\n         b=1):" in prompt
     assert "Adds a lot." in prompt or name.startswith("docstring")
     _, validated = validate(task, row_of(content), ANSWERS[name].replace("%s(a)", "long(a, b=1)"))
-    # In chat the body isn't asked with: there is nothing to leave out.
+    # A chat prompt doesn't include the body: there is nothing to omit.
     is_windowed = [item.accepted.columns["is_windowed"] for item in validated.kept]
     assert is_windowed == [name != "generate in chat"]
 
