@@ -146,7 +146,7 @@ def put_back(row: Row, echoes: list[tuple[TaskRequest, str]], stages: RowStages,
     if not echoes:
         return set()
     requests = tuple(request for request, _ in echoes)
-    judged = stages.judge(Answers(row, requests, tuple((completion_of(text),) for _, text in echoes)))
+    judged = stages.validate(Answers(row, requests, tuple((completion_of(text),) for _, text in echoes)))
     figures.echo["accepted"] += len(judged.kept)
     figures.echo.update(item.rejection.reason for item in judged.rejected)
     figures.unsound_files += any(item.rejection.stage == "nest" for item in judged.rejected)
@@ -155,7 +155,7 @@ def put_back(row: Row, echoes: list[tuple[TaskRequest, str]], stages: RowStages,
 
 def verdict(row: Row, request: TaskRequest, text: str, stages: RowStages) -> str:
     """Why an answer is rejected, or `accepted`."""
-    judged = stages.judge(Answers(row, (request,), ((completion_of(text),),)))
+    judged = stages.validate(Answers(row, (request,), ((completion_of(text),),)))
     return "accepted" if judged.kept else judged.rejected[0].rejection.reason
 
 

@@ -1,7 +1,7 @@
-"""What a documentation says: the parameters that it names, whether it tells of a result, which types are raised.
+"""The claims of a documentation: the parameters that it names, whether it mentions a result, which types are raised.
 
-Python's three styles are read by `docstring_parser`; tags (`@param`, `\\param`, `<param name="...">`) and Rust's
-section lists by the expressions below. Prose is not searched for names: what no convention marks says nothing.
+Python's three styles are parsed by `docstring_parser`; tags (`@param`, `\\param`, `<param name="...">`) and Rust's
+section lists by the expressions below. Prose is not searched for names: only what a convention marks is a claim.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transforms.documentation.sections import canonical_sections, with_colons
 
 PythonStyle = Literal["google", "numpy", "rest", "epytext"]
 
-# Each style's own section heads, as its own guide writes them.
+# The section heads of each style, as its own guide writes them.
 _STYLE_MARKS: Final[dict[PythonStyle, re.Pattern[str]]] = {
     "google": re.compile(r"^(Args|Params|Arguments|Returns|Yields|Raises|Attributes):[ \t]*$", re.M),
     "numpy": re.compile(r"^(Parameters|Other Parameters|Returns|Yields|Raises|Attributes)\n-{3,}[ \t]*$", re.M),
@@ -59,19 +59,19 @@ _RUST_ITEM = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocFacts:
-    """What a documentation claims.
+    """The claims of a documentation.
 
     Args:
         prose: All of its text, without XML tags.
         summary: Its first paragraph on one line, without tags.
-        parameters: Names that it documents, in order, stars and defaults stripped.
-        has_result: Whether it tells of a returned or yielded value.
-        result_type: The type that it gives that value, as it is written; "" where it gives none.
+        parameters: Names that it documents, in order, without stars and defaults.
+        has_result: Whether it mentions a returned or yielded value.
+        result_type: The type that it states for that value, as written; "" if it states none.
         raises: Types that it says are raised.
-        style: The Python style that its sections are in, or None.
-        mixed_styles: Whether sections of more than one Python style stand in it.
-        foreign_form: The form of another language that it is written in, or "".
-        is_broken: Whether its sections can't be read, or its XML (C#) is not well-formed.
+        style: The Python style of its sections, or None.
+        mixed_styles: Whether it has sections of more than one Python style.
+        foreign_form: The other language's form in which it is written, or "".
+        is_broken: Whether its sections can't be parsed, or its XML (C#) is not well-formed.
     """
 
     prose: str
@@ -100,8 +100,8 @@ def _go(text: str, _grammar: str) -> DocFacts:
     return DocFacts(prose=text, summary=_summary(text))
 
 
-# How one language's documentation begins a line that no other's does. Where the language itself is listed, it is at
-# home; C and C++ have borrowed nearly all of them.
+# Line starts that only one language's documentation has. They are not foreign in the languages listed with them; C and
+# C++ have borrowed nearly all of them.
 _FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
     "reST fields": (re.compile(r"^[ \t]*:(param|type|returns?|rtype|raises?)\b[^:\n]*:", re.M), ("python",)),
     "tags": (
@@ -139,7 +139,7 @@ _FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
 
 
 def foreign_form(text: str, grammar: str) -> str:
-    """The form of another language's documentation that stands in a text; "" for none.
+    """Returns the form of another language's documentation that occurs in a text; "" for none.
 
     >>> foreign_form("Area.\\n\\n@param w width", "python"), foreign_form("Area.\\n\\n@param w width", "java")
     ('JSDoc tags', '')
@@ -187,7 +187,7 @@ def _parsed(clean: str, style: PythonStyle) -> docstring_parser.Docstring | None
 
 
 def _is_nothing(item: docstring_parser.common.DocstringMeta) -> bool:
-    """`Returns: None` tells that there is no result."""
+    """`Returns: None` means that there is no result."""
     told = f"{getattr(item, 'type_name', None) or ''}: {item.description or ''}".strip(": ")
     return _NOTHING.match(told) is not None
 
@@ -215,7 +215,7 @@ def _tags(text: str, grammar: str) -> DocFacts:
         if tag.startswith(("param", "arg")):
             if name.startswith("<"):  # Javadoc: @param <T> describes a type parameter
                 continue
-            # JSDoc: @param {string} options.name tells of a part of `options`.
+            # JSDoc: @param {string} options.name describes a part of `options`.
             parameters += [n.split(".")[0].removesuffix("[]") for n in _names(name)]
         elif tag.startswith(("return", "result", "retval", "yield")):
             has_result = has_result or (found["type"] or "").strip().lower() not in ("void", "undefined")
@@ -234,7 +234,7 @@ def _tags(text: str, grammar: str) -> DocFacts:
 
 
 def _c_sections(text: str) -> tuple[list[str], bool]:
-    """What C has borrowed: kernel-doc's parameters and `Returns:`, Google's sections."""
+    """Conventions that C has borrowed: kernel-doc's parameters and `Returns:`, Google's sections."""
     google = _python(text, "c")
     parameters = [m["name"] for m in _KERNEL_DOC.finditer(text)]
     return [*parameters, *(google.parameters if google.style == "google" else ())], google.has_result
@@ -254,7 +254,7 @@ def _xml(text: str, _grammar: str) -> DocFacts:
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether a text is well-formed as what an XML element holds.
+    """Whether a text is well-formed as the content of an XML element.
 
     >>> is_well_formed("Gives <c>x</c>."), is_well_formed("Gives List<int>.")
     (True, False)

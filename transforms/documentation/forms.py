@@ -1,11 +1,11 @@
-'''The forms that documentation takes, and the hole that is cut for it.
+'''The forms of documentation, and the hole that is cut for it.
 
     docstring   """text"""                             Python, inside the body
     block       /** text, lines led by " * " */        JavaScript, TypeScript, Java, Kotlin, C, C++
-    line        /// text, //! text, // text            Rust, C#, Go; C and C++ where the file has it so
+    line        /// text, //! text, // text            Rust, C#, Go; C and C++ if the file uses it
 
-A hole is `before | opener ... closer | after`: the model writes what stands between opener and closer, and
-`before + after` is the code alone. Documentation that is there already keeps its form and gives way to the hole.
+A hole is `before | opener ... closer | after`: the model generates the text between opener and closer, and
+`before + after` is the code alone. Existing documentation determines the form and is replaced by the hole.
 '''
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FormName = Literal["docstring", "block", "line"]
 _LINE_MARKERS: Final = {"go": "//", "rust": "///", "csharp": "///"}
 DOCUMENTED_LANGUAGES: Final = tuple(SYMBOL_GRAMMARS)
 
-# Comments that change what is compiled: Go's directives and build tags, TypeScript's and Babel's pragmas.
+# Comments that affect compilation: Go's directives and build tags, TypeScript's and Babel's pragmas.
 _DIRECTIVE: Final = re.compile(
     r"//(?:line |extern |export |[a-z0-9]+:[a-z0-9]|\s*\+build\b)|\*\s*@(?:ts-[a-z]+|jsx\w*|flow|noflow)\b"
 )
@@ -35,14 +35,14 @@ _DIRECTIVE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Where documentation goes in one file.
+    """The place of documentation in one file.
 
     Args:
         before, after: The file's bytes around the hole; together they are the file without this documentation.
-        opener, closer: What delimits the text, line breaks and indentation included.
-        form: The form that the text takes.
-        marker: What leads its lines but the first: "" in a docstring, ` *` in a block, `///` and the like.
-        indent: The blanks before the marker.
+        opener, closer: The delimiters of the text, including line breaks and indentation.
+        form: The form of the text.
+        marker: What its lines except the first start with: "" in a docstring, ` *` in a block, `///` and the like.
+        indent: The whitespace before the marker.
         newline: The file's line break.
     """
 
@@ -57,7 +57,7 @@ class Hole:
 
     @property
     def terminator(self) -> str:
-        """What ends the text where the model writes it itself; "" where nothing does."""
+        """The text with which the model itself ends the documentation; "" if there is none."""
         return {"docstring": '"""', "block": "*/", "line": ""}[self.form]
 
 
@@ -65,7 +65,7 @@ def cut_hole(source: Source, symbol: Symbol) -> Hole:
     """Cuts the hole for a symbol's documentation.
 
     Raises:
-        RecordError: `no_documentation_form`: the language has none that is known here.
+        RecordError: `no_documentation_form`: no form is defined for the language.
     """
     if source.grammar not in DOCUMENTED_LANGUAGES:
         raise RecordError("no_documentation_form", f"no documentation format is known for {source.grammar}")
@@ -83,7 +83,7 @@ def _docstring_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
     opener, closer, start, end = '"""', '"""', symbol.insert_at, symbol.insert_at
     if symbol.doc is not None:
         start, end = symbol.doc
-        if data[start : start + 1] in b"rR":  # a raw docstring may hold backslashes: its successor may too
+        if data[start : start + 1] in b"rR":  # a raw docstring may contain backslashes, and so may its replacement
             opener = 'r"""'
     elif symbol.is_inline_body and symbol.kind != "module":
         start = len(data[:start].rstrip(b" \t"))
@@ -95,13 +95,13 @@ def _docstring_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
 
 def _block_hole(data: bytes, symbol: Symbol, newline: str) -> Hole:
     start, end = symbol.doc if symbol.doc is not None else (symbol.insert_at, symbol.insert_at)
-    if symbol.is_inline_body:  # other code stands before it on its line
+    if symbol.is_inline_body:  # other code precedes it on its line
         closer = " */ " if symbol.doc is None else " */"
         return Hole(data[:start], "/** ", closer, data[end:], "block", " *", symbol.indent, newline)
     lead = f"{newline}{symbol.indent}"
     after = "" if symbol.doc is not None else lead
     if symbol.kind == "module" and symbol.doc is None:
-        after = newline + newline  # a blank line keeps it apart from what follows
+        after = newline + newline  # a blank line separates it from the following code
     return Hole(data[:start], f"/**{lead} * ", f"{lead} */{after}", data[end:], "block", " *", symbol.indent, newline)
 
 
@@ -122,11 +122,11 @@ def _line_hole(source: Source, symbol: Symbol, newline: str, marker: str) -> Hol
     lead = f"{newline}{symbol.indent}"
     opener = f"{marker} "
     if source.grammar == "go" and symbol.kind != "module":
-        opener += f"{symbol.name} "  # Go's convention: the comment begins with the name
+        opener += f"{symbol.name} "  # Go's convention: the comment starts with the name
     elif source.grammar == "go":
         opener += "Package "
         if symbol.doc is None and start and not data[:start].endswith((b"\n\n", b"\r\n\r\n")):
-            opener = newline + opener  # a blank line keeps it apart from the notice above
+            opener = newline + opener  # a blank line separates it from the notice above
     elif source.grammar == "csharp":
         opener += f"<summary>{lead}{marker} "
     closer = "" if symbol.doc is not None else lead
@@ -137,14 +137,14 @@ def _line_hole(source: Source, symbol: Symbol, newline: str, marker: str) -> Hol
     return Hole(data[:start], opener, closer, data[end:], "line", marker, symbol.indent, newline)
 
 
-# Control characters, what languages but not Python take for a line's end, and what makes text read otherwise than it
-# stands (CVE-2021-42574); U+FFFD is half of a character.
+# Control characters, line ends of languages other than Python, and characters that make text display in another than
+# its logical order (CVE-2021-42574); U+FFFD is an incomplete character.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]")
 _ODD_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"abfnrtvxNuU0-7\r\n]")
 
 
 def lay_out(hole: Hole, answer: str) -> str:
-    """An answer with the file's own line breaks and the hole's indentation; other blanks stay as they are."""
+    """Returns an answer with the file's own line breaks and the hole's indentation; other whitespace is kept."""
     first, *rest = re.split(r"\r\n|\r|\n", answer)
     if hole.form == "docstring":
         written = [line for line in rest if line.strip()]
@@ -161,12 +161,12 @@ def lay_out(hole: Hole, answer: str) -> str:
 
 
 def as_raw(hole: Hole, answer: str, *, is_text: bool) -> Hole:
-    """The hole with a raw docstring's opener, where backslashes stand for themselves.
+    """Returns the hole with a raw docstring's opener if backslashes are literal.
 
     Args:
         hole: The hole.
-        answer: What goes in.
-        is_text: Whether it is a text and not a string's source, which warns of escapes that there aren't.
+        answer: The text to insert.
+        is_text: Whether it is plain text rather than a string's source, in which invalid escapes would cause warnings.
     """
     wants_raw = "\\" in answer if is_text else _ODD_ESCAPE.search(answer) is not None
     if hole.form != "docstring" or not wants_raw or hole.opener.endswith('r"""'):
@@ -175,11 +175,11 @@ def as_raw(hole: Hole, answer: str, *, is_text: bool) -> Hole:
 
 
 def read_answer(hole: Hole, answer: str) -> str:
-    """The plain text of what a model wrote into the hole, the opener's own words included.
+    """Returns the plain text of the model's answer in the hole, including the opener's own words.
 
     Raises:
-        RecordError: `wrong_form`: a line doesn't go on as the form asks for, or a character stands in it that no text
-            has; `tool_directive`: a compiler would obey a line, though it is a comment.
+        RecordError: `wrong_form`: a line doesn't continue as the form requires, or contains a character that is not
+            allowed in text; `tool_directive`: a compiler would obey a line, although it is a comment.
     """
     if odd := _UNPRINTABLE.search(answer):
         raise RecordError(
@@ -209,9 +209,9 @@ def read_answer(hole: Hole, answer: str) -> str:
 
 
 def write_answer(hole: Hole, text: str) -> str:
-    """Writes plain text down as the hole's form asks for: the reverse of `read_answer`, for chat models' answers.
+    """Writes plain text in the hole's form: the reverse of `read_answer`, for chat models' answers.
 
-    The first line follows the opener; words that the opener says already are not said twice.
+    The first line follows the opener; words that the opener already contains are not repeated.
     """
     said = re.sub(r"\s*<summary>.*", "<summary>", hole.opener.strip(), flags=re.DOTALL)
     said = re.sub(r"^(/\*\*|//[/!]?|r?\"\"\")\s*", "", said).strip()
@@ -223,7 +223,7 @@ def write_answer(hole: Hole, text: str) -> str:
     lines = re.split(r"\r\n|\r|\n", body)
     if hole.form == "docstring":
         rest = [f"{hole.indent}{line}" if line.strip() else "" for line in lines[1:]]
-        tail = [hole.indent] if rest or body.endswith('"') else []  # a quote can't stand before the closing ones
+        tail = [hole.indent] if rest or body.endswith('"') else []  # a quote can't directly precede the closing ones
     else:
         lead = hole.indent + hole.marker
         rest, tail = [f"{lead} {line}".rstrip() for line in lines[1:]], []
@@ -231,7 +231,7 @@ def write_answer(hole: Hole, text: str) -> str:
 
 
 def without_delimiters(text: str) -> str:
-    """Documentation as plain text: without quotes, a comment's delimiters and the markers that lead its lines.
+    """Returns documentation as plain text: without quotes, a comment's delimiters and the markers of its lines.
 
     >>> without_delimiters("/** Area.\\n *\\n * @param w width */")
     'Area.\\n\\n@param w width'

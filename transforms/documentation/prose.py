@@ -1,6 +1,6 @@
-"""Whether a text is prose worth keeping: no chatter, no code, not cut off, not the name again, not going in circles.
+"""Checks that a text is prose worth keeping: not chatter, not code, not cut off, not just the name, not repetitive.
 
-Plain functions of texts, in any script: words are what Unicode says they are.
+Pure functions of texts, in any script: words are defined by Unicode.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GOODBYE = re.compile(
     r"you have any (?:other |further |more )?questions)\b",
     re.I,
 )
-# What stands where a text is still to be written: editors' templates, and models that give one back.
+# Placeholder texts: editors' templates, and models that return one.
 _TEMPLATE = re.compile(
     r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|(?<!\w)_(?:summary|description|type)_(?!\w)|"
     r"\A\W*(?:description|summary|docstring|documentation)"
@@ -36,13 +36,13 @@ _REFUSAL = re.compile(
     r"sorry|unfortunately,? i|as an ai|as a language model)\b",
     re.I,
 )
-# A text that stops at one of these was not finished.
+# A text that ends with one of these is unfinished.
 _UNFINISHED = re.compile(
     r"(?:[,;(\[{:\-/&+=<]|\b(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
     r"which|whose|with))\s*$",
     re.I,
 )
-# A head with nothing below it, a tag with nothing after it.
+# A head with nothing below it, or a tag with nothing after it.
 _EMPTY_SECTION = re.compile(
     r"^[ \t]*(?:(?:Args|Arguments|Parameters|Returns|Raises|Yields):|"
     r"#+ (?:Arguments|Parameters|Returns|Errors|Panics|Safety)|"
@@ -52,21 +52,21 @@ _EMPTY_SECTION = re.compile(
     re.M,
 )
 _WORDS = re.compile(r"[^\W_]+")
-# What a sentence around a name is made of.
+# Words that make a sentence out of a name.
 _AROUND_A_NAME: Final = frozenset(("a", "an", "the", "this", "is", "function", "method", "class", "module"))
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
-# Between `read` and `The`, and between `HTTP` and `Server`, in any script that has capitals.
+# Between `read` and `The`, and between `HTTP` and `Server`, in any script with capitals.
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_REPEATED_LINE = 3  # the same line so often is a loop
+_REPEATED_LINE = 3  # the same line this many times is a loop
 _NGRAM = 4
-_LEAST_NOVELTY = 0.5  # of the text's 4-grams at least half are different ones
-# A line that ends or begins so is code in one of the languages with braces.
+_LEAST_NOVELTY = 0.5  # at least half of the text's 4-grams are distinct
+# A line that ends or starts like this is code in one of the languages with braces.
 _CODE_LINE: Final = re.compile(
     r"[;{}]\s*$|^\s*(?:#include|import|package|using|const|let|var|function|func|fn|def|return|public|private|static|class)"
     r"\b.*[;{(=:]\s*\S*$"
 )
 
-# A decorator (a tag with nothing after it), a definition, an assignment, a call on one's own object.
+# A decorator (a tag with nothing after it), a definition, an assignment, a call on `self` or the like.
 _PYTHON_LINE: Final = re.compile(
     r"@[\w.]+[ \t]*(?:\(|$)|(?:async )?def \w+[(:]|class \w+[(:]|(?:return|yield|await) (?:['\"\[({]|\w+[.(\[])|"
     r"[\w.]+[ \t]*[-+*/|&]?=(?!=)|(?:self|cls)(?:\.[\w.]+\(|, )",
@@ -78,7 +78,7 @@ _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
 
 
 def is_chatter(text: str) -> bool:
-    """Whether a text talks to who asked instead of saying something.
+    """Whether a text addresses the user instead of documenting anything.
 
     >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
     (True, False)
@@ -87,7 +87,7 @@ def is_chatter(text: str) -> bool:
 
 
 def is_template(text: str) -> bool:
-    """Whether a text stands for one that is still to be written.
+    """Whether a text is a placeholder for one that still has to be written.
 
     >>> is_template("_summary_"), is_template("TODO: describe it."), is_template("Summary of all sales.")
     (True, True, False)
@@ -96,7 +96,7 @@ def is_template(text: str) -> bool:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text says that it won't answer.
+    """Whether a text refuses to answer.
 
     >>> is_refusal("I'm sorry, but I can't do that."), is_refusal("Sorts the list.")
     (True, False)
@@ -105,8 +105,8 @@ def is_refusal(text: str) -> bool:
 
 
 def reads_as_code(text: str, grammar: str) -> bool:
-    """Whether a text is code where prose is wanted: it begins with a fence, is nothing but a member or a call, or its
-    first paragraph is made of statements.
+    """Whether a text is code where prose is expected: it starts with a fence, is only a member or a call, or its first
+    paragraph consists of statements.
 
     >>> reads_as_code("return width * height", "python"), reads_as_code("Return the width.", "python")
     (True, False)
@@ -124,7 +124,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
 
 
 def _is_python(text: str) -> bool:
-    """Whether a text parses as Python and can't be a sentence, as `Note: this` or `global state` can."""
+    """Whether a text parses as Python and can't be a sentence, unlike `Note: this` or `global state`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -135,7 +135,7 @@ def _is_python(text: str) -> bool:
 
 
 def _is_like_python(text: str) -> bool:
-    """Whether a text that needn't parse is comments, begins with a decorator or an assignment, or holds no word."""
+    """Whether a text that need not parse is comments, starts with a decorator or an assignment, or contains no word."""
     if text.startswith((">>>", "{@")):
         return False
     lines = text.splitlines()
@@ -146,7 +146,7 @@ def _is_like_python(text: str) -> bool:
 
 
 def _is_lone_expression(text: str) -> bool:
-    """Whether the whole text is a member, a call or an element, as `self.width`; most languages write them alike."""
+    """Whether the full text is a member, a call or an element, as `self.width`; most languages write them alike."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -165,7 +165,7 @@ def _could_be_words(node: ast.stmt) -> bool:
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether the text stops in the middle: an open bracket or code fence, a comma, a word that asks for another.
+    """Whether the text stops in the middle: an open bracket or code fence, a comma, a word that requires another.
 
     >>> is_unfinished("Returns the"), is_unfinished("Returns the area.")
     (True, False)
@@ -183,12 +183,12 @@ def is_unfinished(text: str) -> bool:
         return True
     last_line = stripped.splitlines()[-1].strip()
     if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:", last_line):
-        return False  # rules, code, quotations and heads end however they like
+        return False  # rules, code, quotations and heads may end in any way
     return bool(_UNFINISHED.search(last_line))
 
 
 def repeats_name(name: str, text: str) -> bool:
-    """Whether the text says no more than the symbol's name.
+    """Whether the text adds nothing to the symbol's name.
 
     >>> repeats_name("readTheFile", "Read the file."), repeats_name("area", "Area of a rectangle.")
     (True, False)
@@ -206,7 +206,7 @@ def _bare(words: list[str]) -> list[str]:
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether the text goes round in circles: one line three times, or half of its 4-grams said before."""
+    """Whether the text is repetitive: one line three times, or less than half of its 4-grams distinct."""
     lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 3)
     if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
         return True

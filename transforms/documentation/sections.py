@@ -1,10 +1,10 @@
-"""Python's sections as their guides write them, from how they are written.
+"""Rewrites the sections of Python docstrings as their style guides write them.
 
     Parameters:                 Args:
     - `width`: How wide.            `width`: How wide.
     - `height`: How high.           `height`: How high.
 
-What the parser of a style doesn't see, nothing could be held against.
+Without this, claims that a style's parser doesn't recognize could not be checked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import textwrap
 from typing import Final
 
-# How models write the heads of Google's sections, and what those are called: the parser joins none that has one name.
+# How models write the heads of Google's sections -> their proper names: the parser doesn't merge sections of one name.
 _GOOGLE_HEAD: Final = re.compile(
     r"^[ \t]*(?P<head>Args?|Arguments?|Params?|Parameters?|(?:Keyword|Other) (?:Args|Arguments|Parameters)|Inputs?|"
     r"Returns?|Outputs?|Yields?|Raises?|Throws|Exceptions?|Attributes)[ \t]*:(?P<rest>[^\n]*)$",
@@ -39,12 +39,12 @@ _BULLETS: Final = re.compile(
     re.M,
 )
 _ITEM: Final = re.compile(r"\W*(?P<name>\w+)\W{0,3}?[ \t]*(?:\([^()]*\)[ \t]*)?(?::|-|\u2013|\u2014)(?=\s|$)")
-_BARE_ITEM: Final = re.compile(r"^([ \t]+[\w.*]+)[ \t]*$", re.M)  # nothing is said of it
+_BARE_ITEM: Final = re.compile(r"^([ \t]+[\w.*]+)[ \t]*$", re.M)  # an item without a description
 _NO_ITEMS: Final = re.compile(r"^(?:Args|Params|Arguments|Raises):\n[ \t]+(?:None|N/A|Nothing)\.?[ \t]*(?:\n|\Z)", re.M)
 
 
 def canonical_sections(text: str) -> str:
-    """Sections as their guides write them: at the margin, under Google's own heads, items below them and indented."""
+    """Returns sections as their guides write them: unindented, with Google's own heads and indented items."""
     first = _INDENTED_SECTION.search(text)
     if first is not None:
         text = text[: first.start()] + textwrap.dedent(text[first.start() :])
@@ -60,5 +60,5 @@ def _google_head(found: re.Match[str]) -> str:
 
 
 def with_colons(text: str) -> str:
-    """Items of which nothing is said, with the colon that the parser asks for."""
+    """Adds the colon that the parser requires to items without a description."""
     return _BARE_ITEM.sub(r"\1: ", text)

@@ -1,10 +1,10 @@
-"""Puts documentation into a file and proves that the code is the same.
+"""Inserts documentation into a file and proves that the code is unchanged.
 
-Python: the definition's `ast`, its documentation taken out, is equal before and after. Other languages: the leaves of
-the syntax tree that are no comments are equal. Python compares the definition's own lines (any indentation is
-wrapped in an `if`), so that a file of 5,000 functions isn't parsed 5,000 times; other languages compare the
-whole file up to `WHOLE_FILE_BYTES`, beyond that the top-level item that holds the symbol. What is outside of what is
-compared is the same bytes, and what is compared ends outside of any comment.
+Python: the definition's `ast` without its documentation is equal before and after. Other languages: the leaves of the
+syntax tree that are not comments are equal. For Python, the definition's own lines are compared (any indentation is
+wrapped in an `if`), so that a file of 5,000 functions isn't parsed 5,000 times. For other languages, the full file is
+compared up to `WHOLE_FILE_BYTES`, and beyond that the top-level item that contains the symbol. Everything outside the
+compared range has the same bytes, and the compared range ends outside any comment.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ WHOLE_FILE_BYTES = 16_000
 
 
 def splice(hole: Hole, answer: str) -> bytes:
-    """The file with the answer in the hole."""
+    """Returns the file with the answer in the hole."""
     return hole.before + f"{hole.opener}{answer}{hole.closer}".encode() + hole.after
 
 
 def is_code_unchanged(source: Source, symbol: Symbol, hole: Hole, answer: str) -> bool:
-    """Whether the file's code is the same with the answer in its place, and the answer is its documentation."""
+    """Whether the file's code is unchanged with the answer inserted, and the answer is its documentation."""
     spliced = splice(hole, answer)
     if source.grammar == "python":
         return _python_unchanged(source.data, spliced, symbol, hole, answer)
@@ -39,8 +39,8 @@ def is_code_unchanged(source: Source, symbol: Symbol, hole: Hole, answer: str) -
     return _tokens_unchanged(source, spliced, symbol)
 
 
-# What compilers read before they know what is a comment: Java's `\u002a/` ends one, and a backslash at the end of a
-# line (after it GCC takes blanks too) makes the next line a part of one.
+# Processing that compilers do before they recognize comments: Java's `\u002a/` ends one, and a backslash at the end of
+# a line (GCC also allows blanks after it) makes the next line part of one.
 _JAVA_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u+(?P<hex>[0-9a-fA-F]{4})?")
 _C_JOINED_LINE: Final = re.compile(r"(?:\\|\?\?/)[ \t]*\Z")
 
@@ -55,7 +55,7 @@ def _is_read_before_comments(grammar: str, answer: str) -> bool:
 
 
 def is_same_code(before: bytes, after: bytes, grammar: str) -> bool:
-    """Whether two files are the same but for documentation and comments."""
+    """Whether two files are the same except for documentation and comments."""
     if grammar == "python":
         trees = [_undocumented_tree(data) for data in (before, after)]
         return trees[0] is not None and trees[0] == trees[1]
@@ -103,7 +103,7 @@ def _literal_value(hole: Hole, answer: str) -> str | None:
 
 
 def _python_code(data: bytes, symbol: Symbol, end: int) -> tuple[str, str | None] | None:
-    """The definition's tree without its documentation, and the documentation; None where it doesn't parse."""
+    """The definition's tree without its documentation, and the documentation; None if it doesn't parse."""
     if symbol.kind == "module":
         text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     else:
@@ -149,7 +149,7 @@ def _tokens_unchanged(source: Source, spliced: bytes, symbol: Symbol) -> bool:
 
 
 def _tokens(source: Source) -> Iterator[bytes]:
-    """The text of each leaf that is no comment, in order."""
+    """The text of each leaf that is not a comment, in order."""
     comments = SYMBOL_GRAMMARS[source.grammar].comments
     stack = [source.tree.root_node]
     while stack:
@@ -159,7 +159,7 @@ def _tokens(source: Source) -> Iterator[bytes]:
         if node.child_count:
             stack.extend(reversed(node.children))
         else:
-            # Some grammars make the line break a token of its own: it isn't code.
+            # Some grammars make the line break a separate token, which isn't code.
             text = source.data[node.start_byte : node.end_byte].strip()
             if text:
                 yield text

@@ -1,7 +1,7 @@
-"""Whether the type that a documentation gives a result is the one that the code has, where both can be read.
+"""Checks whether the type that a documentation states for a result agrees with the code's, if both can be read.
 
-Documentation names types loosely (`boolean`, `list of str`, `string or None`): what is compared is the kind of thing,
-and only where every alternative on both sides is one of the kinds below. Anything else can't be told.
+Documentation names types loosely (`boolean`, `list of str`, `string or None`). Only the kinds of type are compared, and
+only if every alternative on both sides is one of the kinds below. Everything else is undecidable.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _JAVASCRIPT: Final = {
     "undefined": "none",
     "void": "none",
 }
-# An `int` does for a `float` (PEP 484), and a `bool` is an `int`.
+# An `int` is accepted for a `float` (PEP 484), and a `bool` is an `int`.
 _NUMBERS: Final = frozenset({"int", "float", "bool"})
 _ALTERNATIVES: Final = re.compile(r"\s*\|\s*|\s+or\s+|\s*,\s*optional\b|\s*/\s*")
 
 
 def types_agree(documented: str, real: Sequence[str], grammar: str) -> bool | None:
-    """Whether a documented type fits one of the real ones; None where either can't be read.
+    """Whether a documented type matches one of the actual ones; None if either can't be read.
 
     >>> types_agree("list of str", ["list[str]"], "python"), types_agree("string", ["int"], "python")
     (True, False)
@@ -59,7 +59,7 @@ def types_agree(documented: str, real: Sequence[str], grammar: str) -> bool | No
 
 
 def _kinds(written: str, grammar: str) -> set[str] | None:
-    """The kinds of all alternatives of a type; None where one of them isn't known."""
+    """The kinds of all alternatives of a type; None if one of them is unknown."""
     table = _PYTHON if grammar == "python" else _JAVASCRIPT
     text = written.strip().strip("`'\"{}():.").strip().lower()
     if inner := re.fullmatch(r"(?:typing\.)?(?:optional|union)\[(.*)\]", text):
@@ -79,7 +79,7 @@ def _kinds(written: str, grammar: str) -> set[str] | None:
 
 
 def _without_arguments(text: str) -> str:
-    """`dict[str, int]` and `array<string>` without what stands in the brackets; `string[]` as it is."""
+    """`dict[str, int]` and `array<string>` without the content of the brackets; `string[]` as it is."""
     while (shorter := re.sub(r"\[[^\[\]]+\]|<[^<>]*>", "", text)) != text:
         text = shorter
     return text

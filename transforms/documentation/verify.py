@@ -1,10 +1,10 @@
-"""Whether a documentation is true of its symbol and worth keeping, as named verdicts.
+"""Checks whether a documentation agrees with its symbol and is worth keeping, as named verdicts.
 
-Each verdict is True, False or None (the syntax alone can't tell); `REASONS` names the rejection of each False one.
-True of the symbol: names that it documents are parameters (of a class: its constructor's); when it documents some, it
-documents all; it tells of a result only where there is one, and of the type that there is; it names raised types that
-the code can raise. Worth keeping: prose in the language's own form, not empty, not the name again, not cut off, not
-repeating itself, no chatter, within bounds.
+Each verdict is True, False or None (not decidable from the syntax alone); `REASONS` has the rejection reason for each
+False one. Agreement: documented names are parameters (for a class: its constructor's); if it documents some parameters,
+it documents all; it mentions a result only if there is one, with the right type; it names only raised types that the
+code can raise. Worth keeping: prose in the language's own form, not empty, not just the name, not cut off, not
+repetitive, no chatter, within the length bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transforms.documentation.prose import (
 from transforms.documentation.types import types_agree
 from transforms.symbols import Symbol
 
-# verdict -> the reason of a rejection, in the order in which they are asked
+# verdict -> rejection reason, in the order in which they are checked
 REASONS: Final[Mapping[str, str]] = {
     "not_empty": "empty_documentation",
     "no_chatter": "chatter",
@@ -43,7 +43,7 @@ REASONS: Final[Mapping[str, str]] = {
 }
 
 _MIN_LETTERS = 3
-# What is raised without being named, by `d[k]`, `a.b`, `a / b`, loops, imports and assertions.
+# Types raised without being named, by `d[k]`, `a.b`, `a / b`, loops, imports and assertions.
 _OPERATORS = re.compile(r"[\[.+*/%<>-]|\b(?:assert|import|for|with|yield|as)\b")
 _OPERATOR_FAULTS = """
     KeyError IndexError LookupError TypeError AttributeError ZeroDivisionError ArithmeticError OverflowError ValueError
@@ -56,7 +56,7 @@ _BY_OPERATORS = frozenset(_OPERATOR_FAULTS.split())
 
 @dataclass(frozen=True, kw_only=True)
 class DocBounds:
-    """How long a documentation may be, in characters of its plain text."""
+    """Bounds on a documentation's length, in characters of its plain text."""
 
     min_chars: int = 8
     max_chars: int = 4000
@@ -72,15 +72,15 @@ def verify(
     style: PythonStyle | None = None,
     bounds: DocBounds = DocBounds(),
 ) -> dict[str, bool | None]:
-    """Judges what a documentation says.
+    """Checks the claims of a documentation.
 
     Args:
-        symbol: What it documents.
-        facts: What it claims (`read_facts`).
+        symbol: The symbol that it documents.
+        facts: Its claims (`read_facts`).
         grammar: The language.
-        body: The code that the symbol stands for.
-        was_cut: Whether generation ended at its limit.
-        style: The Python style that was asked for; None takes any one.
+        body: The symbol's code.
+        was_cut: Whether generation stopped at its token limit.
+        style: The required Python style; None accepts any one.
         bounds: Length limits.
     """
     text = facts.prose
@@ -105,10 +105,10 @@ def verify(
 def explain(
     check: str, symbol: Symbol, facts: DocFacts, *, style: PythonStyle | None = None, bounds: DocBounds = DocBounds()
 ) -> str:
-    """A line for a person about a check that failed; it quotes neither code nor text. "" where the reason says all.
+    """A one-line explanation of a failed check; it quotes neither code nor text. "" if the reason is sufficient.
 
     Args:
-        check: Of `REASONS`.
+        check: A key of `REASONS`.
         symbol, facts, style, bounds: As for `verify`.
     """
     real = symbol.constructor if symbol.constructor is not None else symbol.parameters
@@ -143,7 +143,7 @@ def explain(
 
 def _parameter_verdicts(symbol: Symbol, facts: DocFacts) -> dict[str, bool | None]:
     if symbol.kind in ("class", "module"):
-        # Attributes may be described as parameters; only a constructor's own list can be held against the text.
+        # Attributes may be described as parameters; only a constructor's own list can be checked against the text.
         if not symbol.constructor:
             return {"no_invented_parameter": None, "no_missing_parameter": None}
         real = [parameter.name for parameter in symbol.constructor]
@@ -153,7 +153,7 @@ def _parameter_verdicts(symbol: Symbol, facts: DocFacts) -> dict[str, bool | Non
     named = {name for name in real if name}
     allowed = named | set(symbol.type_parameters)
     invented = [name for name in facts.parameters if name not in allowed]
-    if has_pattern:  # a parameter without a name of its own may be called anything, once each
+    if has_pattern:  # a destructured parameter may have any name, once each
         invented = invented[real.count("") :]
     wanted = {name for name in named if not name.startswith("_")}
     is_complete = wanted <= set(facts.parameters) if facts.parameters else True
@@ -178,7 +178,7 @@ def _raises_agree(symbol: Symbol, facts: DocFacts, body: str) -> bool | None:
     unknown = set(facts.raises) - set(symbol.raises)
     if not unknown:
         return True
-    # What is called may raise anything, an operator what belongs to it, and a contract binds those who fulfil it.
+    # A called function may raise anything, an operator its own types, and a contract binds those who fulfill it.
     if symbol.has_calls or symbol.returns_value is None or (unknown <= _BY_OPERATORS and _OPERATORS.search(body)):
         return None
     return False

@@ -1,1 +1,1 @@
-"""Fill-in-the-middle: which spans to cut out of a file, and how prompts are laid out around the hole."""
+"""Fill in the middle (FIM): choosing spans to cut out of a file, and laying out prompts and training documents."""

@@ -1,17 +1,17 @@
-"""Lays out a hole's prefix, middle and suffix as token ids, and reads such ids back.
+"""Lays out prefix, middle and suffix as token ids.
 
     psm     <fim_prefix> prefix <fim_suffix> suffix <fim_middle> middle
     spm     <fim_suffix> suffix <fim_prefix> prefix <fim_middle> middle
     spm_v2  <fim_prefix> <fim_suffix> suffix <fim_middle> prefix middle
 
-A prompt is `<bos>`, then whole context files (`path⏎content<file_separator>` each), optionally the line `path⏎` of the
-file itself, then the layout up to where the middle begins. Nothing stands between a control token and text. All of
-it is built from ids: text is encoded apart and never yields a control id, so every layout can be read back.
+A prompt is `<bos>`, then complete context files (`path⏎content<file_separator>` each), optionally the line `path⏎` of
+the file itself, then the layout up to the start of the middle. There is nothing between a control token and text. All
+of it is built from ids: text is encoded separately and never yields a control id, so every layout can be parsed again.
 
-`psm` is CodeGemma's published form (arXiv 2406.11409 and its model card). Its SPM string is unpublished, so the two SPM
-dialects are named options and recorded in each row. `spm_v2` is variant 2 of Bavarian et al. (arXiv 2207.14255,
-appendix D) as the Megatron-LM forks of NVIDIA and BigCode train it; there prefix and middle are one run of text, so
-reading it back needs to be told where the prefix ends.
+`psm` is CodeGemma's published format (arXiv 2406.11409 and its model card). Its SPM string is unpublished, so the two
+SPM dialects are named options and recorded in each row. `spm_v2` is variant 2 of Bavarian et al. (arXiv 2207.14255,
+appendix D) as the Megatron-LM forks of NVIDIA and BigCode train it. In it, prefix and middle are one run of text, so
+parsing it requires the length of the prefix.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIM_MODES: Final = cast("tuple[FimMode, ...]", get_args(FimMode))
 
 
 class ControlIds(Protocol):
-    """The control tokens that layouts are made of; a `model.tokenizer.Tokenizer` has them."""
+    """The control tokens of the layouts; a `model.tokenizer.Tokenizer` has them."""
 
     @property
     def bos(self) -> int: ...
@@ -49,15 +49,15 @@ def fim_prompt(
     path_line: Sequence[int] = (),
     context: Iterable[Sequence[int]] = (),
 ) -> list[int]:
-    """Lays out a prompt that asks for the middle.
+    """Lays out a prompt for the middle.
 
     Args:
         control: The control ids.
         mode: The layout.
         prefix: Ids of the text before the hole.
         suffix: Ids of the text after it.
-        path_line: Ids of `path⏎`, or nothing.
-        context: For each file shown before this one, the ids of its path line and content.
+        path_line: Ids of `path⏎`, or empty.
+        context: For each preceding context file, the ids of its path line and content.
     """
     ids = [control.bos]
     for file in context:
@@ -74,22 +74,22 @@ def fim_document(
     *,
     path_line: Sequence[int] = (),
 ) -> list[int]:
-    """Lays out one training document; what stands before and after it (`bos`, a separator) is the packer's."""
+    """Lays out one training document; the packer adds the tokens around it (`bos`, a separator)."""
     return [*path_line, *_before_middle(control, mode, prefix, suffix), *middle]
 
 
 def path_line_text(path: str) -> str:
-    """The first line that names the file, or "" where it has no path or one that no line can hold."""
+    """The first line that names the file, or "" if it has no path or one that doesn't fit into a line."""
     return f"{path}\n" if path and not any(char in path for char in "\r\n\0") else ""
 
 
 def fim_stop_ids(control: ControlIds) -> frozenset[int]:
-    """What ends a middle: any of the four FIM control tokens, or the end of the sequence."""
+    """The ids that end a middle: any of the four FIM control tokens, or the end of the sequence."""
     return frozenset((control.fim_prefix, control.fim_middle, control.fim_suffix, control.file_separator, control.eos))
 
 
 def strip_final_separator(control: ControlIds, ids: Sequence[int]) -> list[int]:
-    """The ids without the file separators and ends of sequence that stand last."""
+    """Removes file separators and ends of sequence from the end of the ids."""
     end = len(ids)
     while end and ids[end - 1] in (control.file_separator, control.eos):
         end -= 1

@@ -1,4 +1,4 @@
-"""Which spans become middles, as a user settles it; `transforms.fim.spans` draws them. Imports no parser."""
+"""User settings for which spans become middles; `transforms.fim.spans` samples them. Imports no parser."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ class SpanSettings(Settings):
         self.mix()
 
     def mix(self) -> dict[str, float]:
-        """The weight of each kind that is named. Raises ConfigError where one is no number."""
+        """The weight of each kind that is named. Raises ConfigError if a weight is not a number."""
         return parse_mix(self.span_kinds, self.called("span_kinds"))
 
 
 def parse_mix(words: Sequence[str], called: str = "span_kinds") -> dict[str, float]:
-    """Reads words of the form `kind=weight` or `kind`, which weighs 1; several in one word stand between commas.
+    """Parses words of the form `kind=weight` or `kind`, which has weight 1; a word may list several, separated by
+    commas.
 
     >>> parse_mix(["single_line=3,expression", "block=2"])
     {'single_line': 3.0, 'expression': 1.0, 'block': 2.0}
 
     Args:
-        words: What was given.
-        called: What the message calls the setting.
+        words: The values of the setting.
+        called: The setting's name in messages.
 
     Raises:
-        ConfigError: A weight isn't a number from 0 up.
+        ConfigError: A weight isn't a number of at least 0.
     """
     mix = {}
     for word in filter(None, (part.strip() for part in ",".join(words).split(","))):

@@ -1,24 +1,24 @@
-"""Chooses which spans of a file become the middle: lines, characters, and nodes of its syntax tree.
+"""Chooses which spans of a file become middles: lines, characters, and nodes of its syntax tree.
 
     def area(w, h):⏎    return w * h⏎
                         └─ single_line (without the indentation and the line's end)
                                └───┘ expression
 
-1. For target number i, a generator is seeded from job seed, content hash, recipe version and i alone.
-2. It draws a kind by the recipe's weights, among those that this file still may have.
-3. It draws a candidate of the kind evenly (nodes of a file over `WINDOW_BYTES` from a window drawn evenly), and takes
-   the first of up to `TRIES` that is long and short enough and is no duplicate. Where a kind yields nothing, it is
-   dropped and another drawn.
-4. Where the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
-   (`single_line`, then `multi_line`) if the mix has no other kind; the span says which kind it really is.
+1. For target number i, a random generator is seeded from job seed, content hash, recipe version and i alone.
+2. It samples a kind by the recipe's weights, among those still possible for this file.
+3. It samples candidates of the kind uniformly (nodes of a file over `WINDOW_BYTES` from a uniformly sampled window)
+   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate. If a kind yields
+   nothing, it is dropped and another is sampled.
+4. If the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
+   (`single_line`, then `multi_line`) if the mix has no other kind. The span records its actual kind.
 
-The suffix starts at a natural point: at a line's end, or where a syntax node or what its brackets hold ends.
-Only `random_chars` cuts anywhere (never within a CRLF). A byte-order mark stays in the prefix. A middle is never
-empty, never blank, and neither begins nor ends with a blank, except in `random_chars`.
+The suffix starts at a natural point: at a line's end, or at the end of a syntax node or of the text inside its
+brackets. Only `random_chars` cuts anywhere (but never within a CRLF). A byte-order mark stays in the prefix. A middle
+is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`.
 
-Cost: a parse and one query of a window per node drawn, see `transforms.languages.syntax`; without it, two passes over
-the text. Natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409; character spans:
-Bavarian et al., arXiv 2207.14255.
+Cost: a parse, and one query of a window per sampled node, see `transforms.languages.syntax`; without a parse, two
+passes over the text. Sources: natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409;
+character spans: Bavarian et al., arXiv 2207.14255.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from transforms.rows.row import derive_seed
 LINE_KINDS: Final = ("single_line", "multi_line")
 KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
 
-# Raise it whenever the same input would give other spans: it enters the seeds and every row's lineage.
+# Increase it whenever the same input would give other spans: it is part of the seeds and of every row's lineage.
 RECIPE_VERSION: Final = "2"
 
 TRIES: Final = 48
 
-# Nodes of a larger file are looked for in one window of so many bytes, drawn evenly; in all of it where that has none.
+# Nodes of a larger file come from one window of this size, sampled uniformly; from the full file if it has none there.
 WINDOW_BYTES: Final = 16_384
 MAX_LINES: Final = 20
 _BOM: Final = "\ufeff"
@@ -70,7 +70,7 @@ DEFAULT_MIX: Final[Mapping[str, float]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A hole: `text[start:end]` is the middle. Offsets are characters (code points) of the text as it is."""
+    """A span of a file: `text[start:end]` is the middle. Offsets are characters (code points) of the original text."""
 
     kind: str
     start: int
@@ -79,12 +79,12 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """How spans are drawn.
+    """How spans are sampled.
 
     Args:
-        mix: Weight of each kind, any non-negative numbers; absent kinds are never drawn.
-        min_chars: A middle has at least so many characters ...
-        max_chars: ... and at most so many.
+        mix: Weight of each kind, any non-negative numbers; absent kinds are never sampled.
+        min_chars: Minimum length of a middle in characters.
+        max_chars: Maximum length of a middle in characters.
     """
 
     mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
@@ -104,7 +104,7 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: SpanSettings) -> Recipe:
-        """The recipe that a user settled; the default mix where no kind is named."""
+        """Builds the recipe from user settings; the default mix if no kind is named."""
         mix = settings.mix() or dict(DEFAULT_MIX)
         return cls(mix=mix, min_chars=settings.min_chars, max_chars=settings.max_chars)
 
@@ -119,16 +119,16 @@ def choose_spans(
     recipe: Recipe | None = None,
     path: str = "",
 ) -> list[Span]:
-    """Chooses up to `count` different spans; fewer where the file has no more to offer, none for a blank file.
+    """Chooses up to `count` different spans; fewer if the file has no more, none for a blank file.
 
-    Spans may overlap: each is a target of its own. Raising `count` keeps the spans chosen before.
+    Spans may overlap: each is a separate target. Raising `count` keeps the spans chosen before.
 
     Args:
         text: The file.
-        language: The corpus's name of its language, any case; "" to go by `path`.
+        language: The corpus's name of its language, any case; "" to use `path`.
         job_seed: The job's seed.
-        content_sha256: Names the content, `transforms.rows.row.content_sha256`.
-        count: How many spans are wanted.
+        content_sha256: The content's hash, as of `transforms.rows.row.content_sha256`.
+        count: The number of spans wanted.
         recipe: Kinds and lengths.
         path: The file's path, for its extension.
     """
@@ -145,7 +145,7 @@ def choose_spans(
 
 
 class _Chooser:
-    """Draws spans of one file; lines, the tree and each kind's nodes are found at first need."""
+    """Samples spans of one file; lines, the tree and the nodes of each kind are computed on first use."""
 
     def __init__(self, text: str, grammar: str | None, recipe: Recipe):
         self.text = text
@@ -154,7 +154,7 @@ class _Chooser:
         self._lines: list[str] | None = None
         self._ends: list[int] = []
         self._source: syntax.Source | None = None
-        self._nodes: dict[tuple[str, int], list[tree_sitter.Node]] = {}  # by kind and window; -1 is the whole file
+        self._nodes: dict[tuple[str, int], list[tree_sitter.Node]] = {}  # by kind and window; -1 is the full file
         self._is_ascii = text.isascii()
 
     def draw(self, rng: random.Random, taken: set[tuple[int, int]]) -> Span | None:
@@ -167,7 +167,7 @@ class _Chooser:
             if found:
                 return Span(kind, *found)
             del weights[kind]
-        if self.grammar is None:  # no syntax to be had: lines, even where the mix has none
+        if self.grammar is None:  # without syntax: lines, even if the mix has none
             for kind in LINE_KINDS:
                 found = None if self.recipe.mix.get(kind) else self._draw_kind(kind, rng, taken)
                 if found:
@@ -191,7 +191,7 @@ class _Chooser:
             return False
         return not self.text[start:end].isspace() and not self.text.startswith(_BOM, start)
 
-    # Each of the three yields up to TRIES ranges of characters, drawn evenly.
+    # Each of the three methods yields up to TRIES character ranges, sampled uniformly.
 
     def _draw_chars(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         first = len(_BOM) if self.text.startswith(_BOM) else 0
@@ -203,7 +203,7 @@ class _Chooser:
             yield self._off_crlf(start), self._off_crlf(start + length)
 
     def _off_crlf(self, offset: int) -> int:
-        """The offset, moved before a CRLF that it would cut in two."""
+        """Returns the offset, moved before a CRLF that it would split."""
         return offset - 1 if offset > 0 and self.text.startswith("\r\n", offset - 1) else offset
 
     def _draw_lines(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
@@ -227,11 +227,11 @@ class _Chooser:
         return len(self._lines)
 
     def _line(self, index: int) -> tuple[int, int]:
-        """Where a line starts after its indentation and ends before trailing blanks; equal for a blank one."""
+        """Start of a line after its indentation and end before trailing whitespace; equal for a blank line."""
         assert self._lines is not None
         line = self._lines[index]
         stripped = line.lstrip(_BOM).strip() if index == 0 else line.strip()
-        # The ends count no line breaks: one for each line before this one.
+        # The ends exclude line breaks: add one for each line before this one.
         end = self._ends[index] + index - (len(line) - len(line.rstrip()))
         return end - len(stripped), end
 
@@ -244,7 +244,7 @@ class _Chooser:
         if not found and windows > 1:
             found = self._nodes_in(source, kind, -1)
         for node in rng.sample(found, min(TRIES, len(found))):
-            # A character has at most four bytes: what can't fit is passed over before any decoding.
+            # A character has at most four bytes: nodes that can't satisfy the bounds are skipped before any decoding.
             if node.end_byte - node.start_byte > 4 * self.recipe.max_chars + 64:
                 continue
             hole = syntax.hole(source, kind, node)
@@ -266,7 +266,7 @@ class _Chooser:
         return self._source
 
     def _chars(self, data: bytes, hole: tuple[int, int]) -> tuple[int, int]:
-        """Character offsets of a range of bytes, less the Unicode blanks at its ends that the bytes' trim left."""
+        """Converts a byte range to characters, without Unicode whitespace at its ends (the bytes' trim left it)."""
         if self._is_ascii:
             return hole
         start = len(data[: hole[0]].decode("utf-8", "surrogatepass"))

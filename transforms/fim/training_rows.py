@@ -1,15 +1,15 @@
-"""Turns source files into packed rows of fill-in-the-middle examples to train on.
+"""Turns source files into packed rows of fill-in-the-middle examples for training.
 
     file -> spans -> window around each span -> <bos> fim document <file_separator> -> packed rows
 
-1. A file gives an example for about every `TOKENS_AN_EXAMPLE` of its tokens, so long files weigh more than short ones.
-2. Each example is a hole as infill jobs choose them (`choose_spans`), a window of a random size around it as they
-   cut them (`fit_window`), PSM or SPM evenly, a share of them with the line `path⏎`. `1 - fim_rate` of the
-   examples are plain text instead: a run of whole lines, left to right.
-3. Examples are packed into rows of one length: each row takes the longest of a pool that still fits, so
-   little is padding. A segment id tells a row's examples apart.
+1. A file gives one example for about every `TOKENS_AN_EXAMPLE` of its tokens, so long files weigh more than short ones.
+2. Each example has a span chosen as in infill jobs (`choose_spans`), a window of a random size around it cut as in
+   infill jobs (`fit_window`), PSM or SPM with equal probability, and in a share of them the line `path⏎`. A share
+   `1 - fim_rate` of the examples is plain text instead: a run of complete lines, left to right.
+3. Examples are packed into rows of one length: each row takes the longest from a pool that still fits, so there is
+   little padding. Segment ids distinguish the examples of a row.
 
-Everything is drawn from the seed, the file's hash and the epoch. Sources: Bavarian et al., arXiv 2207.14255 (FIM,
+All sampling is seeded by the seed, the file's hash and the epoch. Sources: Bavarian et al., arXiv 2207.14255 (FIM,
 PSM and SPM); the CodeGemma report, arXiv 2406.11409 (rates).
 """
 
@@ -31,11 +31,11 @@ from transforms.fim.spans import DEFAULT_MIX, Recipe, choose_spans
 from transforms.fim.windows import fit_window
 from transforms.rows.row import Row, derive_seed
 
-# A file is cut into examples as often as it would take to show each of its tokens about once.
+# The number of examples per file is such that each of its tokens is shown about once.
 TOKENS_AN_EXAMPLE: Final = 256
-CHARS_A_TOKEN: Final = 3  # of Python in a small vocabulary, roughly
+CHARS_A_TOKEN: Final = 3  # characters per token of Python in a small vocabulary, roughly
 MAX_EXAMPLES_A_FILE: Final = 24
-POOL: Final = 128  # examples to choose from when a row is filled
+POOL: Final = 128  # number of examples to choose from when a row is filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ class ExampleRecipe:
     """How files become examples.
 
     Args:
-        max_tokens: Longest example, control tokens included.
-        min_tokens: The smallest budget that is drawn for one; a short file may give less.
+        max_tokens: Maximum length of an example, including control tokens.
+        min_tokens: The smallest token budget that is sampled for an example; a short file may give a shorter one.
         fim_rate: Share of the examples that are FIM; the others are plain text.
-        path_rate: Share of the FIM examples that begin with the file's path.
-        middle_weight: Loss weight of a middle's tokens and of its end; all others weigh 1.
+        path_rate: Share of the FIM examples that start with the file's path.
+        middle_weight: Loss weight of a middle's tokens and of its end; all others have weight 1.
         mix: Weights of the kinds of span.
     """
 
@@ -69,11 +69,11 @@ class ExampleRecipe:
 
 
 class Example(NamedTuple):
-    """One training document.
+    """One example for training.
 
     Args:
         ids: Token ids, from `<bos>` to the separator that ends it.
-        weighted_from: From this index on the targets weigh `middle_weight`; the length where none do.
+        weighted_from: Targets from this index on have weight `middle_weight`; the length if there are none.
     """
 
     ids: list[int]
@@ -89,7 +89,7 @@ class PackedRow(NamedTuple):
 
 
 def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: int, epoch: int = 0) -> list[Example]:
-    """The examples that a file gives in an epoch; fewer where its text offers less."""
+    """Returns a file's examples for an epoch; fewer if the text is too short."""
     text = row.content
     count = max(1, min(MAX_EXAMPLES_A_FILE, len(text) // (CHARS_A_TOKEN * TOKENS_AN_EXAMPLE)))
     spans = choose_spans(
@@ -116,7 +116,7 @@ def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: 
             continue
         try:
             window = fit_window(tokenizer, text, span.start, span.end, room)
-        except RecordError:  # the hole's own line is longer than the window: another span will do
+        except RecordError:  # the span's own line exceeds the window: try another
             continue
         ids = fim_document(tokenizer, mode, window.prefix_ids, middle, window.suffix_ids, path_line=path)  # type: ignore[arg-type]
         ids = [tokenizer.bos, *ids, tokenizer.file_separator]
@@ -125,7 +125,7 @@ def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: 
 
 
 def _plain_example(text: str, around: int, tokenizer: Tokenizer, budget: int) -> Example:
-    """Whole lines from the start of the line that holds `around`, as many as the budget has room for."""
+    """Complete lines from the start of the line that contains `around`, as many as fit the budget."""
     start = text.rfind("\n", 0, around) + 1
     ids = tokenizer.encode(text[start : start + 8 * budget])[: budget - 2]
     ids = [tokenizer.bos, *ids]
@@ -135,14 +135,14 @@ def _plain_example(text: str, around: int, tokenizer: Tokenizer, budget: int) ->
 
 
 def pack(examples: Iterable[Example], length: int, *, pad: int, middle_weight: float = 1.0) -> Iterator[PackedRow]:
-    """Packs examples into rows, each row the longest that fit from a pool of `POOL`.
+    """Packs examples into rows, filling each row with the longest that fit from a pool of `POOL`.
 
-    Nothing is lost or cut: every example is in one row, whole. Those longer than `length` are refused.
+    No example is lost or split: each is in exactly one row. Examples longer than `length` are refused.
 
     Raises:
         ValueError: An example is longer than a row.
     """
-    pool: list[Example] = []  # by length
+    pool: list[Example] = []  # sorted by length
     for example in examples:
         if len(example.ids) > length:
             raise ValueError(f"an example has {len(example.ids)} tokens, more than the row's {length}")
@@ -157,12 +157,12 @@ def _fill(pool: list[Example], length: int, pad: int, middle_weight: float) -> P
     tokens: list[int] = []
     segments: list[int] = []
     weights: list[float] = []
-    # The oldest would starve if it were neither long nor a good fit; the pool is small, so every length gets its turn.
+    # An example that is neither long nor a good fit may wait, but the pool is small, so every length gets its turn.
     while (place := bisect.bisect_right(pool, length - len(tokens), key=lambda one: len(one.ids))) > 0:
         example = pool.pop(place - 1)
         segments += [segments[-1] + 1 if segments else 1] * len(example.ids)
         own = [1.0] * example.weighted_from + [middle_weight] * (len(example.ids) - example.weighted_from)
-        weights += [0.0, *own[1:]]  # nothing comes before `<bos>` to predict it
+        weights += [0.0, *own[1:]]  # nothing precedes `<bos>`, so it can't be predicted
         tokens += example.ids
     room = length - len(tokens)
     return PackedRow(tokens + [pad] * room, segments + [0] * room, weights + [0.0] * room)
@@ -171,12 +171,12 @@ def _fill(pool: list[Example], length: int, pad: int, middle_weight: float) -> P
 def rows_of(
     files: Sequence[Row], tokenizer: Tokenizer, recipe: ExampleRecipe, *, length: int, seed: int, epoch: int
 ) -> Iterator[PackedRow]:
-    """One pass over the files, in an order of its own for each epoch."""
+    """Makes one pass over the files, in a different order for each epoch."""
     order = list(range(len(files)))
     random.Random(derive_seed(seed, "order", "training_rows", epoch)).shuffle(order)
 
     def examples() -> Iterator[Example]:
-        # A file's examples would stand side by side in a batch: they wait in a buffer and come out shuffled.
+        # A file's examples would be adjacent in a batch, so they go through a shuffle buffer.
         rng = random.Random(derive_seed(seed, "shuffle", "training_rows", epoch))
         waiting: list[Example] = []
         for index in order:

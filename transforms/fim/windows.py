@@ -1,18 +1,19 @@
-"""Cuts prefix and suffix down to the whole lines nearest the hole, so that a prompt fits its budget of tokens.
+"""Reduces prefix and suffix to the complete lines nearest the hole, so that a prompt fits its token budget.
 
             ┌ prefix_start                     suffix_end ┐
     file:   |....|=====================[ hole ]===========|........|
 
-The rule: what fits is not cut. Otherwise the suffix gets at most `SUFFIX_SHARE` of the budget, except that what the
-prefix can't use is the suffix's; the prefix gets the rest. Each side keeps the lines nearest the hole. The hole's own
-line, up to the hole and after it, is always kept; where even these two don't fit, the target is refused with
-`prompt_too_long`. Nothing is cut within a line.
+The rule: text that fits is not cut. Otherwise the suffix gets at most `SUFFIX_SHARE` of the budget, plus what the
+prefix can't use; the prefix gets the rest. Each side keeps the lines nearest the hole. The hole's own line, up to the
+hole and after it, is always kept; if even these two parts don't fit, the target is rejected as `prompt_too_long`. No
+line is cut, except at the hole.
 
-Each line is encoded once, from the hole outwards until the budget is full, so a prompt costs what it holds, whatever
-the file's size; as long as there is much room, many at a time, since nothing has more tokens than bytes. A line is
-encoded with the line breaks before it, as vocabularies have pieces for a break and the indentation after it, but none
-that go on past a break: so the lines' ids, one after the other, are the whole text's (`Encoder.splits_at_newlines`).
-Where that isn't sure, a side is encoded as one text, and loses lines if that came out longer.
+Each line is encoded once, from the hole outward until the budget is full, so the cost depends on the prompt's length
+and not on the file's size. While much room is left, many lines are encoded together, because a text never has more
+tokens than bytes. A line is encoded with the line breaks before it: vocabularies have tokens for a break and the
+indentation after it, but none that continues past a break. The concatenated ids of the lines are therefore those of the
+full text (`Encoder.splits_at_newlines`). If that isn't guaranteed, a side is encoded as one text, and loses lines if
+the result is longer.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from model.errors import RecordError
 
 SUFFIX_SHARE: Final = 1 / 3
 
-# No piece of the vocabularies is longer (CodeGemma's longest has 31 characters), so a line of more characters than this
-# times the budget can't fit, and is not encoded to find out.
+# No token of the vocabularies is longer (CodeGemma's longest has 31 characters), so a line of more characters than this
+# times the budget can't fit, and is not encoded.
 MAX_PIECE_CHARS: Final = 64
 
 
 class Encoder(Protocol):
-    """Turns text into ids; a `model.tokenizer.Tokenizer` does."""
+    """Encodes text to ids; a `model.tokenizer.Tokenizer` does."""
 
     @property
     def splits_at_newlines(self) -> bool:
-        """Whether the parts of a text that is cut before a line feed (which no other one precedes) have its ids."""
+        """Whether splitting a text before a line feed (one that follows no other) leaves its ids unchanged."""
         ...
 
     def encode(self, text: str) -> list[int]: ...
@@ -42,7 +43,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a prompt shows around a hole: `text[prefix_start:start]`, `text[end:suffix_end]`, and their ids."""
+    """A prompt's text around a hole: `text[prefix_start:start]`, `text[end:suffix_end]`, and its ids."""
 
     prefix_start: int
     suffix_end: int
@@ -52,10 +53,10 @@ class Window:
 
 
 def fit_window(encoder: Encoder, text: str, start: int, end: int, max_tokens: int) -> Window:
-    """Keeps as many whole lines around the hole `text[start:end]` as `max_tokens` hold.
+    """Keeps as many complete lines around the hole `text[start:end]` as fit into `max_tokens`.
 
     Raises:
-        RecordError: `prompt_too_long`, where the rest of the hole's own line doesn't fit.
+        RecordError: `prompt_too_long`, if the rest of the hole's own line doesn't fit.
     """
     before, after = _Prefix(encoder, text, start, max_tokens), _Suffix(encoder, text, end, max_tokens)
     needed = len(before.ids) + len(after.ids)
@@ -74,14 +75,14 @@ def fit_window(encoder: Encoder, text: str, start: int, end: int, max_tokens: in
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line on one side of the hole, or several that are taken in together.
+    """A line on one side of the hole, or several that are added together.
 
     Args:
-        edge: Where the kept text begins (prefix) or ends (suffix) if this is the farthest line kept.
-        ids: Of the line and the breaks before it.
-        count: How many tokens it adds, at least, if it is the farthest.
-        next: From where on the next line is looked for; None: there is none.
-        ends_at_break: Whether a break that `ids` doesn't hold comes before the edge.
+        edge: Where the kept text starts (prefix) or ends (suffix) if this is the farthest line kept.
+        ids: Ids of the line and the breaks before it.
+        count: The minimum number of tokens that it adds if it is the farthest.
+        next: Where the search for the next line starts; None if there is none.
+        ends_at_break: Whether the edge is preceded by a break that `ids` doesn't contain.
     """
 
     edge: int
@@ -92,14 +93,14 @@ class _Line:
 
 
 class _Side:
-    """The text on one side of the hole, as many lines of it as were asked for; the nearest one from the start."""
+    """The text on one side of the hole, limited to the requested lines; it starts with the nearest line."""
 
     def __init__(self, encoder: Encoder, text: str, hole: int, max_tokens: int):
         self._encoder, self._text, self._hole = encoder, text, hole
         self._max_chars = MAX_PIECE_CHARS * max_tokens
         self._eol = "\n" if "\n" in text else "\r"
         self._is_additive = encoder.splits_at_newlines and self._eol == "\n"
-        self._ahead: _Line | None = None  # read, but didn't fit
+        self._ahead: _Line | None = None  # read, but it didn't fit
         self._max_bytes_a_char = 1 if text.isascii() else 4
         self._lines = [self._read(hole, is_own=True)]
         self._num_ids = len(self._lines[0].ids)
@@ -107,11 +108,11 @@ class _Side:
 
     @property
     def edge(self) -> int:
-        """Where the kept text begins (prefix) or ends (suffix)."""
+        """Where the kept text starts (prefix) or ends (suffix)."""
         return self._lines[-1].edge
 
     def grow(self, max_tokens: int) -> None:
-        """Takes in lines as long as all together have at most `max_tokens`."""
+        """Adds lines while all together have at most `max_tokens`."""
         num_before = len(self._lines)
         while (line := self._ahead or self._next(max_tokens)) and self._num_ids + line.count <= max_tokens:
             self._lines.append(line)
@@ -121,13 +122,13 @@ class _Side:
         if len(self._lines) == num_before:
             return
         self.ids = self._encoded()
-        while len(self.ids) > max_tokens and len(self._lines) > num_before:  # came out longer than seemed
+        while len(self.ids) > max_tokens and len(self._lines) > num_before:  # longer than estimated
             self._ahead = self._lines.pop()
             self._num_ids -= len(self._ahead.ids)
             self.ids = self._encoded()
 
     def _next(self, max_tokens: int) -> _Line | None:
-        """The next lines: all that are sure to fit, as nothing has more tokens than bytes, or else one."""
+        """The next lines: all that are certain to fit, as a text has no more tokens than bytes, or else one line."""
         begin = self._lines[-1].next
         if begin is None:
             return None
@@ -141,17 +142,17 @@ class _Side:
         return place
 
     def _encode_line(self, low: int, high: int) -> list[int]:
-        """The ids of a part of the text; as many zeros as it has at least, where these are too many anyway."""
+        """Ids of a part of the text; if it is certainly too long, zeros as a lower bound of its length."""
         if high - low > self._max_chars:
             return [0] * -(-(high - low) // MAX_PIECE_CHARS)
         return self._encoder.encode(self._text[low:high])
 
     def _read(self, near: int, *, is_own: bool = False) -> _Line:
-        """The line at `near`."""
+        """Reads the line at `near`."""
         raise NotImplementedError
 
     def _read_block(self, near: int, room: int) -> _Line | None:
-        """The lines at `near` that together have at most `room` characters, as one; None where none has."""
+        """Reads the lines at `near` that together have at most `room` characters, as one; None if there are none."""
         raise NotImplementedError
 
     def _encoded(self) -> list[int]:
@@ -170,16 +171,16 @@ class _Prefix(_Side):
         if near <= room:
             return self._line(0, 0, near)
         breaks = self._text.find(self._eol, near - room, near)
-        if breaks > 0 and self._text[breaks - 1] == self._eol:  # amidst breaks that reach out of the room
+        if breaks > 0 and self._text[breaks - 1] == self._eol:  # within a run of breaks that extends beyond the room
             breaks = self._text.find(self._eol, self._skip_breaks(breaks), near)
         return self._line(breaks, self._skip_breaks(breaks), near) if breaks >= 0 else None
 
     def _line(self, breaks: int, edge: int, near: int) -> _Line:
-        """Of text[breaks:near], of which text[edge:near] is kept if it is the farthest.
+        """The line text[breaks:near], of which text[edge:near] is kept if it is the farthest.
 
-        What the breaks add is not counted: without them it may have as many tokens more as they have alone.
+        The tokens of the breaks are not counted: without the breaks, the rest may have that many tokens more.
         """
-        if near == 0:  # a file that begins with line breaks
+        if near == 0:  # a file that starts with line breaks
             return _Line(0, [], 0, None)
         ids = self._encode_line(breaks, near)
         return _Line(edge, ids, max(0, len(ids) - (edge - breaks)), breaks if edge > 0 else None)
@@ -210,7 +211,7 @@ class _Suffix(_Side):
         return self._line(near, end) if end > near else None
 
     def _line(self, near: int, end: int) -> _Line:
-        """Of text[near:end]; if it is the farthest, and not the file's end, one break ends it."""
+        """The line text[near:end]; if it is the farthest and not at the file's end, one break ends it."""
         ids = self._encode_line(near, end)
         if end == len(self._text):
             return _Line(end, ids, len(ids), None)

@@ -1,13 +1,13 @@
-"""The engine as a model handler of Beam's `RunInference`, for pipelines of one's own.
+"""The engine as a model handler for Beam's `RunInference`, for custom pipelines.
 
     prompts -> BatchElements -> JaxModelHandler.run_inference -> PredictionResult(example, Answer, model)
                                         |
-                          one engine a process (transforms.generation.engine): batches of all threads share its slots
+                          one engine per process (transforms.generation.engine): batches of all threads share its slots
 
 An element is a text, token ids or a `Request`. A prompt that can't be run (too long, not valid text) gets an `Answer`
-that says so, and its batch goes on: `answer.reason` tells the two apart. What breaks the engine itself is raised, so
-that the runner retries the batch. Jobs don't use this: `transforms.generation.work` keeps more in flight and commits
-units.
+with a `reason`, and the rest of its batch continues. An error that breaks the engine itself is raised, so that the
+runner retries the batch. Jobs don't use this handler: `transforms.generation.work` keeps more requests in flight and
+commits units.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _MIN_BATCH, _MAX_BATCH = 128, 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What became of one prompt.
+    """The outcome of one prompt.
 
     Args:
-        text: What the model wrote, without control tokens; bytes that aren't UTF-8 stand as U+FFFD.
-        completion: Tokens, why they ended, their mean log-probability; None where the prompt failed.
+        text: The generated text, without control tokens; bytes that aren't UTF-8 become U+FFFD.
+        completion: Tokens, finish reason and mean log-probability; None if the prompt failed.
         reason: "" or why the prompt wasn't run, as a snake_case word such as `prompt_too_long`.
-        detail: One line for a person about it.
+        detail: A one-line explanation of the reason.
     """
 
     text: str = ""
@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass
 class LoadedModel:
-    """What Beam holds of a loaded model: weakly, which a frozen slots class wouldn't allow."""
+    """The loaded model as Beam stores it. Beam needs a weak reference, which a frozen slots class doesn't allow."""
 
     engine: Generator
     tokenizer: Tokenizer
@@ -69,16 +69,17 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
 
     Args:
         model: A checkpoint's folder or URL, or `embedded`.
-        sampling: How tokens are drawn for texts and token ids, greedy if left out. Each prompt's seed derives from
-            this one's and the prompt, so that the same prompt gets the same answer wherever it runs.
-        stop_ids: Ids that end a text's or token ids' completion; the end of the sequence, of the file and of a
-            turn if None.
-        min_batch_size: Fewest prompts in a batch but for the last ones.
-        max_batch_size: Most prompts in a batch. Larger keeps slots fuller; smaller loses less where a batch is retried.
-        settings: The engine's, by name, as in `model.engine.settings.EngineSpec`: `max_prompt_tokens` (a longer prompt
-            gets a failed answer), `max_new_tokens`, `determinism`, `slots`, `dtype`, ... And what else `ModelHandler`
-            takes, such as `max_batch_duration_secs`. Sharing a model across processes is refused: run one worker
-            process a device instead.
+        sampling: How tokens are sampled for texts and token ids; greedy by default. Each prompt's seed derives from
+            this seed and the prompt, so that the same prompt gets the same answer wherever it runs.
+        stop_ids: Ids that end the completion of a text or of token ids. If None, the ends of the sequence, of the file
+            and of a turn.
+        min_batch_size: Minimum number of prompts in a batch, except in the last batches.
+        max_batch_size: Maximum number of prompts in a batch. A larger one keeps slots fuller; a smaller one loses less
+            when a batch is retried.
+        settings: The engine's settings, by name, as in `model.engine.settings.EngineSpec`: `max_prompt_tokens` (a
+            longer prompt gets a failed answer), `max_new_tokens`, `determinism`, `slots`, `dtype`, ... Also the other
+            arguments of `ModelHandler`, such as `max_batch_duration_secs`. Sharing a model across processes is
+            refused: run one worker process per device instead.
 
     Raises:
         ConfigError: A setting that can't work; in the worker, a model that can't be loaded.
@@ -106,13 +107,13 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         self._stop_ids = None if stop_ids is None else frozenset(stop_ids)
 
     def load_model(self) -> LoadedModel:
-        """The process's engine for these settings, made on the first call, and the model's vocabulary."""
+        """Returns the process's engine for these settings, created on the first call, and the model's vocabulary."""
         return LoadedModel(engine=acquire_engine(self._spec), tokenizer=Tokenizer.load(self._spec.model))
 
     def run_inference(
         self, batch: Sequence[Prompt], model: LoadedModel, inference_args: dict[str, Any] | None = None
     ) -> list[PredictionResult]:
-        """Runs a batch of prompts; one result each, in order. May be called by many threads at once."""
+        """Runs a batch of prompts and returns one result per prompt, in order. Thread-safe."""
         asked = [self._request_or_fault(prompt, model.tokenizer) for prompt in batch]
         futures = iter(model.engine.submit([request for request in asked if isinstance(request, Request)]))
         waiting = [next(futures) if isinstance(request, Request) else request for request in asked]
@@ -122,15 +123,15 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         ]
 
     def get_num_bytes(self, batch: Sequence[Prompt]) -> int:
-        """Bytes of a batch, for Beam's metrics: a character or 4 bytes an id, without pickling."""
+        """Bytes of a batch, for Beam's metrics: one per character or 4 per id, without pickling."""
         return sum(map(_num_bytes, batch))
 
     def get_metrics_namespace(self) -> str:
-        """Where Beam counts inferences and latencies."""
+        """The namespace in which Beam counts inferences and latencies."""
         return "BeamML_Codemill"
 
     def validate_inference_args(self, inference_args: dict[str, Any] | None) -> None:
-        """Refuses arguments for a whole batch, since a request says for itself how it is run."""
+        """Refuses arguments for a whole batch, because each request states how it is run."""
         if inference_args:
             raise ConfigError(
                 f"inference_args has {', '.join(inference_args)}; pass them to JaxModelHandler, or use elements "
@@ -158,7 +159,7 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
 
 
 def _token_ids(prompt: Any, tokenizer: Tokenizer) -> tuple[int, ...]:
-    """A prompt's ids; a text begins a sequence, ids stand as they are. Raises RecordError."""
+    """Returns a prompt's ids. A text gets a `<bos>` in front; ids are used as they are. Raises RecordError."""
     if isinstance(prompt, str):
         return (tokenizer.bos, *tokenizer.encode(prompt))
     try:
@@ -188,5 +189,5 @@ def _num_bytes(prompt: Prompt) -> int:
         return 4 * len(prompt.prompt)
     try:
         return len(prompt) if isinstance(prompt, str) else 4 * len(prompt)
-    except TypeError:  # no prompt at all, which `run_inference` says of it
+    except TypeError:  # not a prompt; `run_inference` reports that
         return 0

@@ -1,8 +1,8 @@
-"""The one place where a Beam worker meets the engine: one engine per process, made on first use.
+"""The bridge between a Beam worker and the engine: one engine per process, created on first use.
 
-A worker process may be asked for the engine by many threads, and Beam may pickle the description many times; the
-engine itself is a module global, because a device admits one owner per process (libtpu admits one process per host).
-On a host with several accelerators that engine runs on all of them (`model.sharding.host_mesh`).
+Many threads of a worker process may request the engine, and Beam may pickle its spec many times. The engine itself is
+a module global, because a device admits one owner per process (libtpu admits one process per host). On a host with
+several accelerators, the one engine runs on all of them (`model.sharding.host_mesh`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _engines: dict[EngineSpec, Generator] = {}
 
 
 def acquire_engine(spec: EngineSpec) -> Generator:
-    """Returns this process's engine for `spec`, made on the first call.
+    """Returns this process's engine for `spec`, created on the first call.
 
     Raises:
         ConfigError: The model can't be loaded.
@@ -29,13 +29,13 @@ def acquire_engine(spec: EngineSpec) -> Generator:
 
 
 def use_engine(spec: EngineSpec, engine: Generator) -> None:
-    """Gives this process a ready engine for `spec`, for programs and tests that hold one already."""
+    """Registers an existing engine for `spec` in this process, for programs and tests that already have one."""
     with _lock:
         _engines[spec] = engine
 
 
 def release_engines() -> None:
-    """Closes all engines of this process, once their requests in flight have ended."""
+    """Closes all engines of this process after their requests in flight have finished."""
     with _lock:
         for engine in _engines.values():
             engine.close()
@@ -43,7 +43,7 @@ def release_engines() -> None:
 
 
 def _make_engine(spec: EngineSpec) -> Generator:
-    import model  # JAX starts here, in the worker, and nowhere above
+    import model  # JAX is first imported here, in the worker, and not with this module
     from model.checkpoint import read_config
     from model.engine import Engine, EngineOptions
     from model.sharding import host_mesh

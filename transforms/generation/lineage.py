@@ -1,7 +1,7 @@
-"""The lineage of one generated row: everything that its text depends on, so that it can be made again or explained.
+"""The lineage of one generated row: everything that its text depends on, so that it can be reproduced or explained.
 
-The engine's part (`engine`) is one JSON string: versions, device and shapes. It repeats in every row of a
-job and costs next to nothing in Parquet's dictionary encoding, while a row stays explained when it leaves its dataset.
+The engine's part (`engine`) is one JSON string: versions, device and shapes. It repeats in every row of a job, which
+costs almost nothing in Parquet's dictionary encoding, and a row that leaves its dataset keeps its complete lineage.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ LINEAGE_TYPE = pa.struct(
         pa.field("top_k", pa.int32(), nullable=False),
         pa.field("top_p", pa.float32(), nullable=False),
         pa.field("seed", pa.uint32(), nullable=False),
-        pa.field("sample", pa.int32(), nullable=False),  # which of the target's samples, from 0
-        pa.field("agreement", pa.float32()),  # mean edit similarity to the others that passed; null for a lone one
+        pa.field("sample", pa.int32(), nullable=False),  # index among the target's samples, from 0
+        pa.field("agreement", pa.float32()),  # mean edit similarity to the others that passed; null if there are none
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
         pa.field("mean_logprob", pa.float32(), nullable=False),
@@ -93,7 +93,7 @@ class JobLineage:
 
 
 def prompt_sha256(prompt: Sequence[int]) -> str:
-    """The hash of a prompt: SHA-256 of its ids as little-endian 32-bit numbers, in hex.
+    """Returns the hash of a prompt: SHA-256 of its ids as little-endian 32-bit numbers, in hex.
 
     >>> prompt_sha256([1, 2]) == prompt_sha256((1, 2)) != prompt_sha256([2, 1])
     True

@@ -1,15 +1,15 @@
-"""Which answers are kept: of one request the likely ones that others agree with, of a unit no two alike.
+"""Answer selection: the best samples of each target, and near-duplicate removal within a unit.
 
-The score of a sample is its mean log-probability (nats a token, at most 0) plus its agreement, the mean edit similarity
-to the other samples that passed all checks (0 to 1): an answer that the model gives again and again in other words is
-more likely right than one that it gave once (self-consistency, arXiv 2203.11171). Ties fall to the earlier sample.
+A sample's score is its mean log-probability (nats per token, at most 0) plus its agreement, the mean edit similarity
+(0 to 1) to the other samples that passed all checks. An answer that the model repeats in different words is more
+likely to be correct than one that it gives once (self-consistency, arXiv 2203.11171). Ties go to the earlier sample.
 
-Answers to different requests repeat each other where both what was asked about and what was answered are near
-duplicates: "Initialize self." may be said of many classes, but of copies of one class it is kept once. Which one stays
-follows from the order of the source alone.
+Answers to different targets are duplicates if both the code they are about and their texts are near duplicates. For
+example, "Initialize self." may be kept for many different classes, but only once for copies of one class. Which
+duplicate is kept depends only on the order of the source rows.
 
-Cost: samples squared edit distances per target; 5-grams and MinHash (`transforms.duplicates.signatures`) per kept
-    answer.
+Cost: (number of samples)^2 edit distances per target; 5-grams and one MinHash signature
+(`transforms.duplicates.signatures`) per kept answer.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 from transforms.checks import edit_similarity
 
-# Two answers nearer than this are one answer, and the better one stands for both.
+# Two samples of at least this edit similarity count as the same answer; the better one is kept.
 NEAR_DUPLICATE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A sample that is kept: its position, and how far the others agree with it (None for a lone sample)."""
+    """A sample that is kept: its position, and its agreement with the others (None for a single sample)."""
 
     index: int
     agreement: float | None
@@ -35,11 +35,11 @@ def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> 
     """Chooses at most `keep` of the samples that passed, the best first.
 
     Args:
-        texts: What each sample says.
+        texts: The text of each sample.
         scores: Their mean log-probabilities.
-        keep: How many at most.
+        keep: The maximum number to keep.
 
-    >>> [chosen.index for chosen in choose_samples(["return a", "return  a", "raise b"], [-0.2, -0.3, -0.1], 2)]
+    >>> [chosen.index for chosen in choose_samples(["return area", "return  area", "raise b"], [-0.2, -0.3, -0.1], 2)]
     [0, 2]
     """
     if len(texts) == 1:
@@ -55,10 +55,10 @@ def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> 
 
 
 def find_repeats(pairs: Sequence[tuple[str, str]]) -> dict[int, int]:
-    """The answers that repeat an earlier one, by position, each with the position of the one that stays for it.
+    """Returns the positions of answers that repeat an earlier one, each with the position of the answer that is kept.
 
     Args:
-        pairs: What each was asked about, and what it says, in the order of the source.
+        pairs: For each answer, what it is about and its text, in the order of the source.
 
     >>> find_repeats([("x", "one"), ("y", "one"), ("x", "one")])
     {2: 0}
@@ -73,7 +73,7 @@ def find_repeats(pairs: Sequence[tuple[str, str]]) -> dict[int, int]:
 
 
 def _clusters(texts: Sequence[str]) -> list[int]:
-    """For each text the position of the first one of its cluster of near duplicates."""
+    """Returns for each text the position of the first text of its cluster of near duplicates."""
     from transforms.duplicates.signatures import find_duplicates, sign
 
     keys = [f"{position:012d}" for position in range(len(texts))]

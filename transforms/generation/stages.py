@@ -1,7 +1,8 @@
-"""The pure-Python part of generation over one row: filter, ask, judge, choose among samples, filter what was written.
+"""The pure-Python stages of generation for one row: filter the input, build prompts, validate answers, choose among
+samples, and filter the output.
 
-Runs in the row pool's processes (`transforms.row_pool`), where a row travels once each way. Nothing here knows the
-engine: `prepare` gives requests, `judge` takes the completions of all of a row's requests at once.
+They run in the row pool's processes (`transforms.row_pool`), to and from which a row is sent once. Nothing here depends
+on the engine: `prepare` returns requests, and `validate` takes the completions of all requests of a row together.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ FILTER_OUTPUT: Final = "filter_output"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What came of one row before the engine.
+    """One row as prepared for the engine.
 
     Args:
         row: The row, its content redacted.
-        requests: What to ask, in order.
-        rejected_targets: Targets that no prompt could be built for.
+        requests: The requests to submit, in order.
+        rejected_targets: Targets for which no prompt could be built.
         rejection: Why the row as a whole is rejected, or None.
-        counts: What the input filter found, counted by `found/TYPE/ACTION`.
+        counts: Findings of the input filter, counted by `found/TYPE/ACTION`.
     """
 
     row: Row
@@ -46,7 +47,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """A row with all that the engine gave for it: per request, each sample's completion or why there is none."""
+    """A row with the engine's results: per request and sample, the completion or the reason why there is none."""
 
     row: Row
     requests: tuple[TaskRequest, ...]
@@ -55,7 +56,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One answer that is kept: of which request and sample, what it became, and how far other samples agree."""
+    """One kept answer: its request and sample, the accepted result, and its agreement with the other samples."""
 
     request: int
     sample: int
@@ -64,14 +65,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What became of a row's requests: each has kept answers or stands among the rejected.
+class Validated:
+    """The outcome of a row's requests: each either has kept answers or is among the rejected.
 
     Args:
         kept: Answers that are kept, in request order.
-        rejected: Targets without one.
-        nested: The columns of the one row that the file becomes, where that was asked for and something was kept.
-        sample_fates: Of the samples beyond the kept ones: how many were rejected, or passed over.
+        rejected: Targets without a kept answer.
+        nested: The columns of the one row for the whole file, if nesting is enabled and an answer was kept.
+        sample_fates: How many of the samples that are not kept were rejected, and how many were passed over.
     """
 
     kept: tuple[Kept, ...]
@@ -82,17 +83,17 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class RowStages:
-    """What the pool runs.
+    """The stages that the row pool runs.
 
     Args:
-        task: Chooses targets, builds prompts, judges answers.
-        content_filter: Looks at what goes in and at what the model wrote; None lets everything through.
-        keep: Distinct answers that are kept of each target's samples, at most.
-        nest: Whether a file becomes one row; the task is a `NestingTask` then.
-        known_text: Folder of an index of known text (`transforms.duplicates.known_text`); what an answer shares with
-            other files goes into its row, or rejects it, as the policy says. "" looks for nothing.
-        answer_tokenizer: Reads rejected answers, so that they are kept, but for those that the filter finds something
-            in; "" keeps none.
+        task: Chooses targets, builds prompts, validates answers.
+        content_filter: Filters inputs and answers; None accepts everything.
+        keep: Maximum number of distinct answers kept per target.
+        nest: Whether a file becomes one row; the task must then be a `NestingTask`.
+        known_text: Folder of an index of known text (`transforms.duplicates.known_text`). Depending on the policy,
+            verbatim copies from other files are recorded in the answer's row or reject it. "" disables the search.
+        answer_tokenizer: Decodes rejected answers so that they are kept, except those in which the filter finds
+            something; "" keeps none.
     """
 
     task: Task
@@ -103,7 +104,7 @@ class RowStages:
     known_text: str = ""
 
     def open(self) -> None:
-        """Makes the scanner; tasks open their tokenizers on first use."""
+        """Creates the scanner; tasks open their tokenizers on first use."""
         if self.content_filter is not None:
             self.content_filter.open()
         if self.known_text:
@@ -116,8 +117,8 @@ class RowStages:
             return Prepared(row, rejection=filtered.rejection, counts=filtered.counts)
         return replace(self._ask(filtered.row), counts=filtered.counts)
 
-    def judge(self, answers: Answers) -> Judged:
-        """Judges all answers to a row's requests, and nests them where that was asked for."""
+    def validate(self, answers: Answers) -> Validated:
+        """Validates all answers to a row's requests, and nests them if that is enabled."""
         kept: list[Kept] = []
         rejected: list[RejectedTarget] = []
         fates: Counter[str] = Counter()
@@ -132,7 +133,7 @@ class RowStages:
                 fates.update({"kept": len(chosen), "passed_over": len(samples) - len(chosen) - len(refused)})
                 fates.update(verdict.rejection.reason for verdict in refused)
         if not (self.nest and kept):
-            return Judged(tuple(map(_light, kept)), tuple(rejected), None, fates)
+            return Validated(tuple(map(_light, kept)), tuple(rejected), None, fates)
         return self._nested(answers, kept, rejected, fates)
 
     def _ask(self, row: Row) -> Prepared:
@@ -149,7 +150,7 @@ class RowStages:
         return Prepared(row, requests, tuple(item for item in asked if isinstance(item, RejectedTarget)))
 
     def _verdict(self, row: Row, request: TaskRequest, sample: Completion | Rejection) -> Accepted | RejectedTarget:
-        """Judges one answer and looks at what it says in context: what would be redacted may not be written."""
+        """Validates one answer and scans it in context: an answer that would have to be redacted is rejected."""
         if isinstance(sample, Rejection):
             return RejectedTarget(target=request.target, rejection=sample)
         try:
@@ -174,7 +175,7 @@ class RowStages:
         return RejectedTarget(target=request.target, rejection=Rejection(FILTER_OUTPUT, reason, detail))
 
     def _with_copies(self, row: Row, request: TaskRequest, verdict: Accepted) -> Accepted | RejectedTarget:
-        """Notes in which other files the answer stands; rejects it where the policy says drop."""
+        """Records the other files that contain the answer; rejects it if the policy says drop."""
         action = self.content_filter.policy.actions[VERBATIM_COPY] if self.content_filter is not None else "keep"
         own = {row.content_sha256, row.redacted_sha256}
         copies = open_known_text(self.known_text).copies_of(verdict.written[1], own) if action != "off" else []
@@ -186,7 +187,7 @@ class RowStages:
     def _with_answer(
         self, verdict: Accepted | RejectedTarget, sample: Completion | Rejection
     ) -> Accepted | RejectedTarget:
-        """A rejected target with what the model wrote, for a person to look at."""
+        """Adds the model's answer to a rejected target, for people to inspect."""
         if not self.answer_tokenizer or isinstance(verdict, Accepted) or isinstance(sample, Rejection):
             return verdict
         from transforms.tasks.shared import open_tokenizer
@@ -218,24 +219,24 @@ class RowStages:
 
     def _nested(
         self, answers: Answers, kept: list[Kept], rejected: list[RejectedTarget], fates: Mapping[str, int]
-    ) -> Judged:
+    ) -> Validated:
         assert isinstance(self.task, NestingTask), "nesting requires a task that supports it"
-        best = {item.request: item for item in reversed(kept)}  # one answer a target; the first is the best
+        best = {item.request: item for item in reversed(kept)}  # one answer per target; the first is the best
         parts = [(answers.requests[i], best[i].accepted) for i in sorted(best)]
         try:
             columns = self.task.nest(answers.row, parts)
         except RecordError as error:
             rejection = Rejection("nest", error.reason, error.detail)
             refused = [RejectedTarget(target=request.target, rejection=rejection) for request, _ in parts]
-            return Judged((), (*rejected, *refused), None, fates)
+            return Validated((), (*rejected, *refused), None, fates)
         if self.known_text:
             copies = [copy for _, accepted in parts for copy in accepted.columns["verbatim_copies"]]
             columns = {**columns, "verbatim_copies": copies}
-        return Judged(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
+        return Validated(tuple(_light(best[i]) for i in sorted(best)), tuple(rejected), columns, fates)
 
 
 def sample_request(request: Request, sample: int) -> Request:
-    """The request of a further sample: the same prompt with a seed of its own; sample 0 is the request itself."""
+    """Returns the request for a further sample: the same prompt, another seed. Sample 0 is the request itself."""
     if sample == 0:
         return request
     seed = derive_seed(request.sampling.seed, "sample", sample)
@@ -243,16 +244,16 @@ def sample_request(request: Request, sample: int) -> Request:
 
 
 def _without_context(accepted: Accepted) -> Accepted:
-    """Without the file around the text: five thousand answers to one file must not hold it five thousand times."""
+    """Drops the file around the text: five thousand answers to one file must not hold it five thousand times."""
     return replace(accepted, written=("", accepted.written[1], ""))
 
 
 def _light(kept: Kept) -> Kept:
-    """Without the texts that have been looked at already: they needn't travel back."""
+    """Drops the texts that are no longer needed, so that they are not sent back."""
     return replace(kept, accepted=replace(kept.accepted, written=("", "", "")))
 
 
 def _most_frequent(refused: Sequence[RejectedTarget]) -> RejectedTarget:
-    """The rejection that stands for a target whose samples were all rejected; ties fall to the earliest."""
+    """The rejection that represents a target whose samples were all rejected; ties go to the earliest."""
     reasons = Counter(item.rejection.reason for item in refused)
     return max(refused, key=lambda item: reasons[item.rejection.reason])

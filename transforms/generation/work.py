@@ -1,13 +1,13 @@
-"""The work of every generating job: a task's targets go through the engine, and its verdicts come back as rows.
+"""The work of every generation job: runs a task's targets on the engine and returns the validated answers as rows.
 
-One unit passes these stages; several units are under way at once, so the engine's slots stay full:
+One unit passes through these stages; several units are in flight at once, so that the engine's slots stay full:
 
-    Arrow table -> rows -> [pool: redact, choose targets, build prompts] -> engine -> [pool: judge, filter] -> tables
+    Arrow table -> rows -> [pool: redact, choose targets, build prompts] -> engine -> [pool: validate, filter] -> tables
 
-A row is *kept* when at least one of its targets was accepted, and *rejected* otherwise; each accepted target is one
-output row, each rejected target one rejected record, so both ledgers add up unit by unit.
+A row is *kept* if at least one of its targets was accepted, and *rejected* otherwise. Each accepted target is one
+output row and each rejected target one rejected record, so both ledgers balance for each unit.
 
-Cost: the engine's time; the rest runs beside it.
+Cost: the engine's time; everything else runs in parallel with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.generation.engine import EngineSpec, acquire_engine
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
-from transforms.generation.stages import Answers, Judged, RowStages, sample_request
+from transforms.generation.stages import Answers, RowStages, Validated, sample_request
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnMap, ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.output import OutputRow, output_schema, output_table
@@ -38,14 +38,12 @@ from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
 
-ROWS_PER_CHUNK = (
-    16  # rows that travel to the pool together: enough to hide a pickle, few enough to start the engine early
-)
+ROWS_PER_CHUNK = 16  # rows sent to the pool together: enough to hide pickling, few enough to start the engine early
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """What `open` made."""
+    """The resources that `open` creates."""
 
     pool: RowPool
     generator: Generator
@@ -57,19 +55,19 @@ class GenerationWork:
     """Runs a task over units; see `transforms.work.Work` for the contract.
 
     Args:
-        task: Chooses targets, builds prompts, judges answers.
-        engine: Which engine to run them on.
+        task: Chooses targets, builds prompts, validates answers.
+        engine: The engine to run them on.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
         checkpoint_sha256: The model's hash, for the lineage.
-        content_filter: Filters inputs and outputs; None lets everything through.
-        row_workers: Processes for row work; -1 chooses by the machine, 0 runs inline.
-        samples: Answers asked for per target.
-        keep: Distinct ones of them that are kept, at most.
-        nest: Whether a file becomes one row, with all that was accepted put together by the task.
-        distinct: Whether an answer that repeats another of its unit is rejected, where the task can tell; a nested file
+        content_filter: Filters inputs and outputs; None accepts everything.
+        row_workers: Number of row workers; -1 chooses by the machine, 0 runs inline.
+        samples: Samples requested per target.
+        keep: Maximum number of distinct answers kept per target.
+        nest: Whether a file becomes one row, into which the task combines all accepted answers.
+        distinct: Whether an answer that repeats another of its unit is rejected, if the task supports it; a nested file
             keeps all of its answers.
-        rejected_answers: Whether rejected targets keep what the model wrote, where the filter finds nothing in it.
+        rejected_answers: Whether rejected targets keep the model's answer, unless the filter finds something in it.
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
     """
 
@@ -108,11 +106,11 @@ class GenerationWork:
         return output_schema(input_schema, resolve_columns(input_schema, self.columns), added)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """All of them: the output keeps the input's columns."""
+        """All columns: the output keeps the input's columns."""
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Starts the engine and the row pool. Raises ConfigError where the model can't be loaded."""
+        """Starts the engine and the row pool. Raises ConfigError if the model can't be loaded."""
         workers = default_workers() if self.row_workers < 0 else self.row_workers
         stages = RowStages(
             task=self.task,
@@ -128,7 +126,7 @@ class GenerationWork:
         lineage = JobLineage(
             task=self.task.name,
             template_version=self.task.template_version,
-            # The folder's name: where it lies on this machine is nobody's business once the rows are published.
+            # Only the folder's name: local paths are never published.
             model=os.path.basename(os.path.normpath(self.engine.model)),
             checkpoint_sha256=self.checkpoint_sha256,
             determinism=self.engine.determinism,
@@ -138,7 +136,7 @@ class GenerationWork:
         self._opened = _Opened(pool, generator, lineage)
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
-        """Generates for the rows of one unit; blocks until the last answer is judged."""
+        """Generates for the rows of one unit; blocks until the last answer is validated."""
         assert self._opened is not None, "call open() first"
         column_map = resolve_columns(table.schema, self.columns)
         unreadable: dict[int, RejectedRow] = {}
@@ -149,7 +147,7 @@ class GenerationWork:
             else:
                 states.append(RowState(index, item))
         _prepare_and_submit(self._opened, states, self.samples)
-        counts = _judge(self._opened, states)
+        counts = _validate(self._opened, states)
         if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
             reject_repeats(self.task, states)
         return self._result(table, column_map, states, unreadable, counts)
@@ -159,7 +157,7 @@ class GenerationWork:
         return self._opened.generator.stats() if self._opened is not None else {}
 
     def close(self) -> None:
-        """Ends the pool; the engine stays with the process (`transforms.generation.engine.release_engines`)."""
+        """Closes the pool; the engine stays open in the process (`transforms.generation.engine.release_engines`)."""
         if self._opened is not None:
             self._opened.pool.close()
 
@@ -181,20 +179,20 @@ class GenerationWork:
             state = by_index[index]
             outputs = self._outputs(state)
             kept += [OutputRow(index, state.row.content, results) for results in outputs]
-            refused = state.judged.rejected
+            refused = state.validated.rejected
             if not outputs:
                 rejected.append(rejected_record(state.row, row_rejection(state, refused)))
             rejected.extend(
                 rejected_record(state.row, item.rejection, target=item.target, answer=item.answer) for item in refused
             )
-            num_accepted = len({item.request for item in state.judged.kept})
+            num_accepted = len({item.request for item in state.validated.kept})
             counts["targets"] += num_accepted + len(refused)
             counts["targets_accepted"] += num_accepted
             counts["targets_rejected"] += len(refused)
             counts["rows_kept"] += bool(outputs)
             counts["rows_redacted"] += state.row.redacted_sha256 != state.row.content_sha256
-            counts.update({f"samples/{fate}": count for fate, count in state.judged.sample_fates.items()})
-            counts.update(name for item in state.judged.kept for name in verdict_names(item.accepted.columns))
+            counts.update({f"samples/{fate}": count for fate, count in state.validated.sample_fates.items()})
+            counts.update(name for item in state.validated.kept for name in verdict_names(item.accepted.columns))
             if state.prepared is not None:
                 counts.update(state.prepared.counts)
         counts["rows_in"] = table.num_rows
@@ -206,32 +204,32 @@ class GenerationWork:
     def _outputs(self, state: RowState) -> list[Mapping[str, Any]]:
         """The result columns and lineage of the row's output rows."""
         assert self._opened is not None
-        if not state.judged.kept:
+        if not state.validated.kept:
             return []
         assert state.prepared is not None
         lineages = []
-        for item in state.judged.kept:
+        for item in state.validated.kept:
             request, completion = state.prepared.requests[item.request], state.completions[item.request][item.sample]
             assert isinstance(completion, Completion), "a kept answer has a completion"
             lineages.append(
                 self._opened.lineage.of(state.row, request, completion, sample=item.sample, agreement=item.agreement)
             )
-        if state.judged.nested is not None:
-            return [{**state.judged.nested, "lineage": lineages}]
-        pairs = zip(state.judged.kept, lineages, strict=True)
+        if state.validated.nested is not None:
+            return [{**state.validated.nested, "lineage": lineages}]
+        pairs = zip(state.validated.kept, lineages, strict=True)
         return [{**item.accepted.columns, "lineage": lineage} for item, lineage in pairs]
 
 
 def filter_version(content_filter: ContentFilter | None, known_text: str) -> str:
-    """Policy, rules and known text in one word, for the lineage. Raises ConfigError where the index can't be read."""
+    """Policy, rules and known text as one word, for the lineage. Raises ConfigError if the index can't be read."""
     version = content_filter.version if content_filter is not None else "none"
     return f"{version}/known-{open_known_text(known_text).version}" if known_text else version
 
 
 def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:
-    """Chunk by chunk, so that the engine decodes the first rows while the pool prepares the last."""
+    """Prepares and submits rows in chunks: the engine decodes the first rows while the pool prepares the last."""
     chunks = list(_chunks(states, ROWS_PER_CHUNK))
-    # Tasks have no use for the input's other columns: the output takes them from the table.
+    # Tasks don't use the input's other columns: the output takes them from the table.
     calls = [opened.pool.apply("prepare", [replace(state.row, columns={}) for state in chunk]) for chunk in chunks]
     for chunk, call in zip(chunks, calls, strict=True):
         for state, prepared in zip(chunk, call(), strict=True):
@@ -247,8 +245,8 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: in
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 
-def _judge(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
-    """Waits for the answers and judges them, a chunk of rows at a time."""
+def _validate(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
+    """Waits for the answers and validates them, a chunk of rows at a time."""
     counts: Counter[str] = Counter()
     asked = [(state, state.prepared) for state in states if state.prepared is not None]
     calls = []
@@ -257,14 +255,14 @@ def _judge(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
         for state, prepared in chunk:
             state.completions = [tuple(_wait(future, counts) for future in samples) for samples in state.futures]
             answers.append(Answers(state.row, prepared.requests, tuple(state.completions)))
-        calls.append((chunk, opened.pool.apply("judge", answers)))
+        calls.append((chunk, opened.pool.apply("validate", answers)))
     for chunk, call in calls:
-        for (state, prepared), judged in zip(chunk, call(), strict=True):
-            if judged is CRASHED:
+        for (state, prepared), validated in zip(chunk, call(), strict=True):
+            if validated is CRASHED:
                 rejection = Rejection("judge", "crashed_worker", "validating the row's answers crashed its process")
                 refused = [RejectedTarget(target=r.target, rejection=rejection) for r in prepared.requests]
-                judged = Judged((), tuple(refused))
-            state.judged = replace(judged, rejected=(*prepared.rejected_targets, *judged.rejected))
+                validated = Validated((), tuple(refused))
+            state.validated = replace(validated, rejected=(*prepared.rejected_targets, *validated.rejected))
     return counts
 
 
@@ -273,7 +271,7 @@ def _wait(future: Future[Completion], counts: Counter[str]) -> Completion | Reje
         completion = future.result()
     except RecordError as error:
         return Rejection("generate", error.reason, error.detail)
-    except RuntimeError as error:  # the engine or its device has stopped, whatever it was asked
+    except RuntimeError as error:  # the engine or its device has stopped, whatever the request
         raise WorkBroken(f"the engine failed: {type(error).__name__}") from error
     counts["tokens_in"] += completion.prompt_tokens
     counts["tokens_out"] += len(completion.tokens)

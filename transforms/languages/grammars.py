@@ -1,9 +1,8 @@
 """Which nodes of a grammar are expressions, statements, bodies, comments.
 
-For the fifteen grammars that spans are found with; `transforms.languages.table` says which languages they read. For
-each kind of span stands either a list of node types or, where the place in the tree matters (a string is a docstring
-only as the first statement of a body), a tree-sitter query that captures `@x`. A test compiles every query against its
-grammar.
+Covers the fifteen grammars used to find spans; `transforms.languages.table` maps languages to them. Each kind of span
+is defined by a list of node types or, if the position in the tree matters (a string is a docstring only as the first
+statement of a body), by a tree-sitter query that captures `@x`. A test compiles every query against its grammar.
 """
 
 from __future__ import annotations
@@ -204,7 +203,7 @@ SPAN_NODES: Final[dict[str, dict[str, str]]] = {
     },
 }
 
-# What makes a comment a docstring: how its text begins.
+# Which comments are docstrings: how their text starts.
 DOC_OPENERS: Final[dict[str, tuple[bytes, ...]]] = {
     "javascript": (b"/**",),
     "typescript": (b"/**",),
@@ -223,7 +222,7 @@ DOC_OPENERS: Final[dict[str, tuple[bytes, ...]]] = {
 
 
 def grammar_name(language: str, path: str = "") -> str | None:
-    """The grammar that finds a file's spans, by the corpus's name of its language, else by its path; None without one.
+    """Returns the grammar for a file's spans, by the corpus's name of its language, else by its path; None without one.
 
     >>> grammar_name("C++"), grammar_name("", "src/a.tsx"), grammar_name("cobol")
     ('cpp', 'tsx', None)
@@ -233,7 +232,7 @@ def grammar_name(language: str, path: str = "") -> str | None:
 
 
 def query_source(grammar: str, kind: str) -> str:
-    """The tree-sitter query that captures all nodes of a kind as `@x`; "" where the language has none."""
+    """Returns the tree-sitter query that captures all nodes of a kind as `@x`; "" if the language has none."""
     spec = SPAN_NODES[grammar][kind]
     if not spec or spec.startswith("("):
         return spec

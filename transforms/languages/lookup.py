@@ -1,6 +1,6 @@
 """Finds a language: by the name that a corpus, a fence or a user gives it, else by the file.
 
-A name that the table doesn't know is not guessed at from the path: the two may contradict each other.
+For a name that is not in the table, the path is not consulted: the two may contradict each other.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Final
 from transforms.languages.files import extension_of, language_of
 from transforms.languages.table import BY_NAME, Language, fold
 
-# Files that a corpus calls by their language's name, but that another grammar reads.
+# Files that a corpus labels with their language's name, but that need another grammar.
 _BY_EXTENSION_WITHIN: Final = {("TypeScript", "tsx"): "TSX", ("OCaml", "mli"): "OCaml Interface"}
 
 
 def find_language(name: str, path: str = "", text: str = "") -> Language | None:
-    """The language of a file or of a piece of code; None where it isn't known.
+    """Returns the language of a file or of a piece of code; None if it is unknown.
 
     Args:
-        name: What it is called, in any case and spelling (`transforms.languages.table.fold`); blank where nothing says.
-        path: The file's path: tells dialects apart, and the language where the name is blank.
-        text: The file, for paths whose extension several languages share and for interpreter lines; only read where
-            the name is blank.
+        name: The language's name, in any case and spelling (`transforms.languages.table.fold`); blank if unknown.
+        path: The file's path: distinguishes dialects, and determines the language if the name is blank.
+        text: The file, for paths whose extension several languages share and for interpreter lines; only read if the
+            name is blank.
 
     >>> [find_language(name).name for name in ("js", "C-Sharp", "golang")]
     ['JavaScript', 'C#', 'Go']
@@ -36,6 +36,6 @@ def find_language(name: str, path: str = "", text: str = "") -> Language | None:
     return BY_NAME[fold(dialect)] if dialect else found
 
 
-@functools.lru_cache(maxsize=1024)  # a corpus says the same few names for every row
+@functools.lru_cache(maxsize=1024)  # a corpus repeats the same few names
 def _named(name: str) -> Language | None:
     return BY_NAME.get(fold(name))

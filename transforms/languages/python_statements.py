@@ -1,18 +1,18 @@
-r"""Finds the Python statement that a hole lies in, so that a change is judged by compiling that statement alone.
+r"""Finds the Python statement that contains a hole, so that a change is validated by compiling that statement alone.
 
-    import os                    boundaries: where a line begins a statement of the module, or of a class's body
+    import os                    boundaries: lines that start a statement of the module, or of a class's body
     class Area:               <-
-        unit = "m"            <- the class's own statements: as good, since a class can be put around them
-        def of(self):         <-          hole in here: this method is what is compiled
+        unit = "m"            <- the class's own statements also count, since they can be wrapped in a class
+        def of(self):         <-          the hole is in here: this method is compiled
             return [HOLE]
         def name(self): ...   <-
 
-A file compiles if and only if its statements do, with few exceptions, and those are answered with None: `global` of the
-module or a class, `from __future__`, line ends that are a bare CR, form feeds. Functions are never taken apart, as what
-may stand in them depends on what is around it.
+A file compiles if and only if its statements do, with few exceptions, for which the result is None: `global` in the
+module or a class, `from __future__`, line ends that are a bare CR, form feeds. Functions are never split, because what
+is allowed inside them depends on their surroundings.
 
-One regular expression passes over strings, comments and brackets: from one logical line to the next in a class, from
-one statement of the module to the next elsewhere. Reference: Python's "Lexical analysis",
+One regular expression skips strings, comments and brackets: inside a class from one logical line to the next,
+elsewhere from one statement of the module to the next. Reference: Python's "Lexical analysis",
 docs.python.org/3/reference/lexical_analysis.html.
 """
 
@@ -29,22 +29,22 @@ _STRING: Final = (
     r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'"""
 )
 _COMMENT: Final = r"\#[^\n]*+"
-# Deeper ones are counted one by one, which is slower.
+# Deeper brackets are counted one by one, which is slower.
 _BRACKETS_IN_BRACKETS: Final = 5
 
 
 def _brackets(depth: int) -> str:
-    """A pattern of brackets, with others in them to that depth. Which bracket it is doesn't matter here."""
+    """A pattern for brackets, nested up to that depth. It doesn't distinguish kinds of bracket."""
     inner = f"|{_brackets(depth - 1)}" if depth else ""
     return rf"[(\[{{](?:[^()\[\]{{}}\#\\\"']++|\\|{_COMMENT}|{_STRING}{inner})*+[)\]}}]"
 
 
-# What a logical line holds; what no alternative takes is a line feed, or a bracket or quote without its other half.
+# The content of a logical line; it stops only at a line feed, or at a bracket or quote without its counterpart.
 _HELD: Final = rf"[^\n()\[\]{{}}\#\\\"']++|\\\r?\n|\\|{_COMMENT}|{_STRING}|{_brackets(_BRACKETS_IN_BRACKETS)}"
-# Group 1: the indentation of the next line that is neither blank nor a comment; group 2: half of a pair.
+# Group 1: the indentation of the next line that is neither blank nor a comment; group 2: an unmatched bracket or quote.
 _NEXT: Final = r"(?:\n(?:[ \t\f]*+(?:\#[^\n]*+|\r)?+\n)*+([ \t\f]*+)|([()\[\]{}\"'])|\Z)"
 _TO_LINE: Final = re.compile(f"(?:{_HELD})*+{_NEXT}", re.DOTALL)
-# The same, but past lines that are indented and no decorators.
+# The same, but skipping lines that are indented and not decorators.
 _TO_OUTER_LINE: Final = re.compile(rf"(?:{_HELD}|\n(?=[\r\n\#]|[ \t\f]++[^@ \t\f]))*+{_NEXT}", re.DOTALL)
 _CONTINUES: Final = re.compile(r"(?:else|elif|except|finally)\b")
 _CLASS: Final = re.compile(r"[ \t]*class\b")
@@ -52,17 +52,17 @@ _FUTURE: Final = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]*(\([^)]*\)|
 
 
 class _Line(NamedTuple):
-    """Where a logical line begins (its indentation included) that isn't blank and no comment."""
+    """The start of a logical line (including its indentation) that is neither blank nor a comment."""
 
     start: int
     indent: str
     is_decorator: bool
-    begins_statement: bool  # no `else` of the one before, no function that a decorator before it belongs to
+    begins_statement: bool  # not an `else` of the previous one, nor a function that a decorator before it belongs to
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """One or several whole statements of a module or, indented, of a class: `text[start:end]`."""
+    """One or several complete statements of a module or, indented, of a class: `text[start:end]`."""
 
     start: int
     end: int
@@ -70,14 +70,14 @@ class Statements:
 
 
 def find_statements(text: str, start: int, end: int) -> Statements | None:
-    """The statements that a hole `text[start:end]` reaches into; None where that can't be told."""
+    """Returns the statements that a hole `text[start:end]` overlaps; None if that is undecidable."""
     if "\f" in text or ("\r" in text and text.count("\r") != text.count("\r\n")):
         return None
-    around: list[_Line] = []  # from the start of the module's statement that the hole is in; inner lines are left out
+    around: list[_Line] = []  # from the start of the module's statement that contains the hole; inner lines are omitted
     found: Statements | None = None
     is_sound = True
     for line in _lines(text, 0, outer=True):
-        if line is None:  # in a class this may lie beyond the lines that matter
+        if line is None:  # in a class this may be past the relevant lines
             is_sound = False
             break
         if line.start <= start:
@@ -103,7 +103,7 @@ def _is_class(text: str, lines: list[_Line]) -> bool:
 
 
 def _in_class(text: str, start: int, end: int, begin: int) -> Statements | None:
-    """`find_statements` for a hole in the statement of the module that begins at `begin`, looking at each line."""
+    """`find_statements` for a hole in the module's statement that starts at `begin`, examining each line."""
     around: list[_Line] = []  # from there to the hole
     found: Statements | None = None
     for line in _lines(text, begin):
@@ -116,7 +116,7 @@ def _in_class(text: str, start: int, end: int, begin: int) -> Statements | None:
             found = _innermost(text, around)
         if line.start <= end:
             if not line.indent.startswith(found.indent):
-                found = Statements(around[0].start if around else 0, end, "")  # the hole reaches out of the class
+                found = Statements(around[0].start if around else 0, end, "")  # the hole extends beyond the class
         elif (line.begins_statement and line.indent == found.indent) or not line.indent.startswith(found.indent):
             return Statements(found.start, line.start, found.indent)
     found = found or _innermost(text, around)
@@ -124,18 +124,18 @@ def _in_class(text: str, start: int, end: int, begin: int) -> Statements | None:
 
 
 def standing_alone(text: str, statements: Statements, middle: str) -> str | None:
-    """The program that stands for the statements, to be compiled; None where they can't stand alone.
+    """Returns the program to compile for the statements; None if they can't be compiled alone.
 
     Args:
         text: The file, original or changed.
-        statements: Of that file.
-        middle: What was written into it.
+        statements: The statements in that file.
+        middle: The text that was inserted.
     """
     indent = statements.indent
     alone = text[statements.start : statements.end]
     if "global" in middle or "\f" in middle or "\r" in middle:
         return None
-    if text.find("__future__", statements.start) >= 0:  # what may stand before that import depends on the import
+    if text.find("__future__", statements.start) >= 0:  # what may precede that import depends on the import
         return None
     if text.startswith("global ") or "\nglobal " in text:
         return None
@@ -150,7 +150,7 @@ def standing_alone(text: str, statements: Statements, middle: str) -> str | None
 
 
 def future_flags(text: str) -> int:
-    """The compiler flags that a file's own `from __future__` sets, of those that still mean something."""
+    """Returns the compiler flags that a file's own `from __future__` sets, of those that still have an effect."""
     if "__future__" not in text:
         return 0
     found = any("annotations" in match[1] for match in _FUTURE.finditer(text))
@@ -158,7 +158,7 @@ def future_flags(text: str) -> int:
 
 
 def _innermost(text: str, around: list[_Line]) -> Statements:
-    """Goes from a statement of the module into classes, as long as the last line before the hole is in their body."""
+    """Descends from a statement of the module into classes while the last line before the hole is in their body."""
     first, low, indent = 0, around[0].start if around else 0, ""
     while first < len(around):
         head = first
@@ -179,12 +179,12 @@ def _innermost(text: str, around: list[_Line]) -> Statements:
 
 
 def _lines(text: str, begin: int, *, outer: bool = False) -> Iterator[_Line | None]:
-    """The logical lines from `begin` on, where a line begins; None, at last, where quotes or brackets don't match.
+    """Yields the logical lines from `begin` on; finally None if quotes or brackets don't match.
 
     Args:
         text: The file.
-        begin: Where a line begins.
-        outer: Whether to leave out lines that are indented, but for decorators and the line that follows one.
+        begin: The start of a line.
+        outer: Whether to skip indented lines, except decorators and the line that follows one.
     """
     depth, after_decorator, num_chars, place = 0, False, len(text), begin
     start, indent_end = begin, begin

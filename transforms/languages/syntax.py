@@ -1,16 +1,16 @@
-"""Reads source with tree-sitter and finds the nodes that a span can be: bounded in size, work and time.
+"""Parses source with tree-sitter and finds the nodes that can be spans, with bounds on size, work and time.
 
 A parse is refused (None: the caller falls back to lines) for
 - more than `MAX_PARSE_BYTES`, or a NUL byte (measured: the Bash scanner takes 38 s for 50 KB of NULs, and
   never calls back);
 - more than one progress call per `BYTES_PER_CALL` bytes: tree-sitter calls about every hundred steps, which is 200
-  bytes of ordinary code and 80 of shuffled tokens, so this bound cuts off error recovery that runs away, and it
-  falls at the same place on every machine;
-- `MAX_PARSE_S` seconds: for grammars whose single steps get slow (`a<a<a<...` in Java is quadratic, a minute for
-  60 KB). Where this one strikes, and only there, the result depends on the machine.
+  bytes of ordinary code and 80 of shuffled tokens, so this bound stops runaway error recovery, and it does so at the
+  same point on every machine;
+- `MAX_PARSE_S` seconds: for grammars whose single steps become slow (`a<a<a<...` in Java is quadratic, a minute for
+  60 KB). Only if this bound applies does the result depend on the machine.
 
 Cost: parsing runs at 4 to 7 MB/s, a query for one kind of node at about 20 MB/s. Offsets are bytes here;
-`transforms.fim.spans` turns them into characters.
+`transforms.fim.spans` converts them to characters.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _LINE_COMMENT_CHARS: Final = b"#/-;!"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as tree-sitter read it: its UTF-8 bytes, the grammar's name, and the tree."""
+    """A file as parsed by tree-sitter: its UTF-8 bytes, the grammar's name, and the tree."""
 
     data: bytes
     grammar: str
     tree: tree_sitter.Tree
 
     def text(self, node: tree_sitter.Node | None) -> str:
-        """A node's text, "" for None. Never `node.text`: the binding crashes there on trees read by a callback."""
+        """A node's text, "" for None. Never use `node.text`: the binding crashes on trees read by a callback."""
         if node is None:
             return ""
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -56,7 +56,7 @@ class Source:
 
     @property
     def num_errors(self) -> int:
-        """How many nodes are errors or missing."""
+        """Number of nodes that are errors or missing."""
         if self.is_sound:
             return 0
         return max(1, len(captures(self, "(ERROR) @x (MISSING) @x").get("x", ())))
@@ -73,7 +73,7 @@ def _language(grammar: str) -> tree_sitter.Language:
 
 
 def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Source | None:
-    """Parses a file's UTF-8 bytes, or returns None where it is too large, too hard or holds NUL bytes."""
+    """Parses a file's UTF-8 bytes; None if it is too large, too hard to parse or contains NUL bytes."""
     if len(data) > max_bytes or b"\0" in data:
         return None
     calls_left = len(data) // BYTES_PER_CALL + SPARE_CALLS
@@ -89,18 +89,18 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Sou
         tree = tree_sitter.Parser(_language(grammar)).parse(
             lambda offset, _point: view[offset:], progress_callback=is_over
         )
-    except ValueError:  # what py-tree-sitter raises for a cancelled parse
+    except ValueError:  # py-tree-sitter raises this for a canceled parse
         return None
     return Source(data, grammar, tree)
 
 
 def nodes(source: Source, kind: str, within: tuple[int, int] | None = None) -> list[tree_sitter.Node]:
-    """The nodes of a kind of span (`transforms.languages.grammars.SYNTAX_KINDS`), in the order of the file.
+    """Returns the nodes of a kind of span (`transforms.languages.grammars.SYNTAX_KINDS`), in file order.
 
     Args:
         source: The file.
-        kind: Which nodes.
-        within: Only those that begin in this range of bytes; None takes all.
+        kind: The kind of span.
+        within: Only nodes that start in this range of bytes; None returns all.
     """
     query = query_source(source.grammar, kind)
     if not query:
@@ -110,14 +110,14 @@ def nodes(source: Source, kind: str, within: tuple[int, int] | None = None) -> l
 
 
 def captures(source: Source, query: str, within: tuple[int, int] | None = None) -> dict[str, list[tree_sitter.Node]]:
-    """What a tree-sitter query captures, by capture name, each in the order of the file.
+    """Returns the captures of a tree-sitter query, by capture name, each in file order.
 
-    The binding gives captures in an order that changes from run to run, so they are sorted: outer before inner.
+    The binding returns captures in an order that varies between runs, so they are sorted: outer before inner.
 
     Args:
         source: The file.
-        query: In tree-sitter's language.
-        within: Only what reaches into this range of bytes; None takes the whole file.
+        query: In tree-sitter's query language.
+        within: Only nodes that overlap this range of bytes; None searches the full file.
     """
     cursor = tree_sitter.QueryCursor(_compiled(source.grammar, query))
     if within is not None:
@@ -131,11 +131,11 @@ def _file_order(node: tree_sitter.Node) -> tuple[int, int, int]:
 
 
 def hole(source: Source, kind: str, node: tree_sitter.Node) -> tuple[int, int] | None:
-    """The byte range to cut out for a node, or None where the node is not of that kind after all.
+    """Returns the byte range to cut out for a node; None if the node is not of that kind after all.
 
-    Brackets, quotes and comment markers that delimit a node stay with prefix and suffix, and so do the blanks
-    around what they delimit, so that the suffix starts at a token, a bracket or a line's end. A node that holds
-    a syntax error is None.
+    Brackets, quotes and comment markers that delimit a node stay with prefix and suffix, as does the whitespace next to
+    them, so that the suffix starts at a token, a bracket or a line's end. The result is None for a node that contains a
+    syntax error.
     """
     if node.has_error or (kind == "statement" and node.type in ("comment", "string")):
         return None
@@ -161,7 +161,7 @@ def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _inside_delimiters(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Without the brackets around a body or a list, or the `do ... done` of a shell."""
+    """The range without the brackets around a body or a list, or the `do ... done` of a shell."""
     closer = _CLOSERS.get(data[start : start + 1])
     if closer and data[end - 1 : end] == closer:
         return start + 1, end - 1

@@ -1,16 +1,16 @@
-"""The table of languages: what each is called, its extensions, its grammar, its comments, what kind of text it is.
+"""The table of languages: names, extensions, grammar, comments and kind of text of each.
 
-It is the one place that knows a language by a name. Names are those of GitHub's Linguist, as The Stack v2 has them; the
-aliases add The Stack v1, github-code, the names of fences in Markdown, and what people write. Look-ups fold case, and
-blanks, `-` and `_` between words: `C-Sharp`, `c_sharp` and `csharp` are one name. `transforms.languages.lookup` asks
-here.
+This is the only place that identifies languages by name. Names are those of GitHub's Linguist, as in The Stack v2. The
+aliases add those of The Stack v1, github-code, fences in Markdown, and common usage. Look-ups ignore case, and
+blanks, `-` and `_` between words: `C-Sharp`, `c_sharp` and `csharp` are one name. `transforms.languages.lookup` does
+the look-ups.
 
-The grammars are of those that `tree-sitter-language-pack==0.13.0` carries in its wheel; nothing is downloaded. A
-language has none where
+The grammars are among those that `tree-sitter-language-pack==0.13.0` includes in its wheel; nothing is downloaded. A
+language has none if
 - its grammar rejects sound files (measured on the files of an installed system: Tcl 92%, INI 70%, Vim Script 43%,
   Makefile 24%, Fortran 15%; CSV and PowerShell reject a first line) or accepts any text (Markdown, reStructuredText);
-- one name stands for many dialects (Assembly, TeX);
-- its scanner never returns (COBOL, and Perl on `1[m#`) or kills the process (V). The others were given 6,900 mutated
+- one name covers many dialects (Assembly, TeX);
+- its scanner never returns (COBOL, and Perl on `1[m#`) or crashes the process (V). The others were given 6,900 mutated
   and random texts each, and none took a second.
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["code", "script", "markup", "prose", "plain", "data"]
-"""What a text mostly is.
+"""The kind of most of a language's texts.
 
 code    expressions: a bare word is a name, and values are quoted
 script  shells, builds, settings, queries, styles, templates: a bare word may be a value
@@ -43,7 +43,7 @@ COMMENT_MARKS: Final[dict[Comments, tuple[bytes, ...]]] = {
     "markup": (b"<!--",),
     "none": (),
 }
-"""How a line that is a comment begins; no mark begins another of the same style."""
+"""How a comment line starts; no marker is a prefix of another of the same style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class Language:
     """One language.
 
     Args:
-        name: As Linguist has it.
-        aliases: Other names, folded as `fold` does.
-        extensions: Of its files, without the dot, in lower case. An extension belongs to one language.
-        grammar: The tree-sitter grammar that tells whether a text is sound; "" where there is none to trust.
-        comments: What its comments look like.
-        kind: What its texts mostly are.
-        stand_in: A related language's grammar that finds spans in its texts, though its errors say nothing; "" for
+        name: Its Linguist name.
+        aliases: Other names, normalized by `fold`.
+        extensions: Its file extensions, without the dot, in lower case. An extension belongs to one language.
+        grammar: The tree-sitter grammar that decides whether a text is sound; "" if there is no reliable one.
+        comments: The form of its comments.
+        kind: What most of its texts are.
+        stand_in: A related language's grammar that finds spans in its texts, although its errors mean nothing; "" for
             `grammar` itself.
     """
 
@@ -71,12 +71,12 @@ class Language:
 
     @property
     def reader(self) -> str:
-        """The grammar whose trees serve for finding spans and for comparing a file with itself; "" for none."""
+        """The grammar used to find spans and to compare a file with itself; "" for none."""
         return self.stand_in or self.grammar
 
 
 def fold(name: str) -> str:
-    """A name as the table's keys are: lower case, without blanks, `-` and `_` between words.
+    """Normalizes a name to a key of the table: lower case, without blanks, `-` and `_` between words.
 
     >>> fold(" C-Sharp "), fold("Objective C"), fold("Visual Basic .NET"), fold("C--")
     ('csharp', 'objectivec', 'visualbasic.net', 'c--')
@@ -256,7 +256,7 @@ _ROWS: Final[tuple[tuple[str, str, str, str, Comments, Kind], ...]] = (
     ("reStructuredText", "rst rest", "rst", "", "none", "prose"),
 )  # fmt: skip
 
-# Dialects that a related grammar finds spans in.
+# Dialects in which a related grammar finds spans.
 _STAND_INS: Final = {"Hack": "php", "PLpgSQL": "sql"}
 
 LANGUAGES: Final[tuple[Language, ...]] = tuple(

@@ -1,1 +1,1 @@
-"""Training rows by CodeGemma's recipe: imports, dependency graph, order of files, FIM, rows of one length."""
+"""Packed training rows by CodeGemma's recipe: imports, dependency graph, file order, FIM, rows of one length."""

@@ -1,9 +1,9 @@
-"""Puts each test beside what it tests: by name, by mirrored folders, by what the test imports.
+"""Places each test next to the file it tests: by name, by mirrored folders, and by what the test imports.
 
-`TestFoo.java` by `Foo.java`, `foo_test.go` by `foo.go`, `test_foo.py` by `foo.py`, `foo.spec.ts` by `foo.ts`,
-`FooTests.cs` by `Foo.cs`. A test's name without the marks of a test is the name of what it tests, in any case and
-without `_` and `-`; of several files of that name, one that the test imports comes first, then the one whose folders
-agree best once `test` folders are left out.
+`TestFoo.java` next to `Foo.java`, `foo_test.go` next to `foo.go`, `test_foo.py` next to `foo.py`, `foo.spec.ts` next to
+`foo.ts`, `FooTests.cs` next to `Foo.cs`. A test's name without its test affixes is the name of the tested file, in any
+case and without `_` and `-`. Among several files with that name, one that the test imports comes first, then the one
+whose folders agree best after `test` folders are removed.
 Source: arXiv 2406.11409, "unit test-based lexical packing".
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 _TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "testing", "unittest", "unittests"})
 _SOURCE_FOLDERS = frozenset({"src", "lib", "main", "java", "kotlin", "app"})
 
-# A test's stem and what is left of it; the first that matches counts.
+# Patterns of a test's stem, with the part that remains; the first match counts.
 _TEST_STEMS = (
     re.compile(r"^[Tt]ests?[_-](?P<of>.+)$"),  # test_foo
     re.compile(r"^(?P<of>.+?)[._-](?:unit|e2e|integration)?[._-]?(?:[Tt]ests?|[Ss]pecs?)$"),  # foo_test, foo.spec
@@ -27,7 +27,7 @@ _TEST_STEMS = (
 
 
 def name_under_test(path: str) -> str | None:
-    """The stem of what a test file tests, by its name; None where the name is no test's.
+    """Returns the stem of the file that a test tests, by the test's name; None if the name is not a test's.
 
     >>> name_under_test("a/TestFoo.java"), name_under_test("foo.spec.ts"), name_under_test("contest.py")
     ('Foo', 'foo', None)
@@ -43,12 +43,12 @@ def name_under_test(path: str) -> str | None:
 def pair_tests(
     paths: Iterable[str], implementations: Iterable[str], imports: Mapping[str, Iterable[str]] | None = None
 ) -> dict[str, str]:
-    """For each test among `paths` the implementation that it belongs to, where there is one.
+    """Returns the implementation for each test among `paths` that has one.
 
     Args:
         paths: The files to pair.
-        implementations: The files that may be what a test tests; tests among them don't count.
-        imports: What each test imports, resolved.
+        implementations: Files that may be tested; tests among them are ignored.
+        imports: The resolved imports of each test.
     """
     by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in sorted(implementations):
@@ -65,7 +65,7 @@ def pair_tests(
 
 
 def alphabetical_with_tests(paths: Iterable[str], imports: Mapping[str, Iterable[str]] | None = None) -> list[str]:
-    """All paths in order, each test moved behind what it tests.
+    """Returns all paths in order, each test moved behind the file it tests.
 
     >>> alphabetical_with_tests(["a/foo.py", "b/bar.py", "tests/test_foo.py"])
     ['a/foo.py', 'tests/test_foo.py', 'b/bar.py']
@@ -80,13 +80,13 @@ def alphabetical_with_tests(paths: Iterable[str], imports: Mapping[str, Iterable
 
 
 def _key(name: str, path: str) -> tuple[str, str]:
-    """Name without case and separators, and the family of the extension (`.ts` and `.tsx` are one)."""
+    """The name without case and separators, and the family of the extension (`.ts` and `.tsx` are one)."""
     extension = posixpath.splitext(path)[1].lower()
     return re.sub(r"[_\-.]", "", name).lower(), re.sub(r"^\.(ts|js|mjs|cjs|jsx|tsx|vue)$", ".js", extension)
 
 
 def _agreement(test: str, implementation: str) -> int:
-    """How many folders, from the file upwards, agree once those that only say test or source are left out."""
+    """How many folders agree, counted from the file upward, after folders that only mean test or source are removed."""
     skipped = _TEST_FOLDERS | _SOURCE_FOLDERS
     a = [part for part in test.split("/")[:-1] if part.lower() not in skipped]
     b = [part for part in implementation.split("/")[:-1] if part.lower() not in skipped]

@@ -1,8 +1,8 @@
-"""Turns a file, or a piece of one, into a training document: FIM with a chosen span, or the text as it is.
+"""Turns a file, or a part of one, into a training document: FIM with a chosen span, or the text as it is.
 
-FIM is applied before packing, to exactly the text that one row will hold, so no middle, prefix or suffix is ever cut
-off. A whole file's span and layout depend on job seed, content hash and recipe alone; those of a piece also on where
-the piece begins and ends.
+FIM is applied before packing, to exactly the text that one row will contain, so no middle, prefix or suffix is ever
+truncated. The span and layout of a complete file depend only on job seed, content hash and recipe; those of a part
+also depend on where the part starts and ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
 
-# Lines longer than this are cut where a file is split, at a blank where there is one.
+# Longer lines are split when a file is split, at whitespace if there is any.
 LONG_LINE_CHARS: Final = 2000
 
 _SPANS_TRIED: Final = 8
@@ -29,16 +29,16 @@ _SPANS_TRIED: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRecipe:
-    """How documents are made.
+    """How documents are built.
 
     Args:
         job_seed: Seeds spans and layouts.
         fim_rate: Share of documents that get FIM (CodeGemma: 0.8; 1.1: 0.9).
         spm_rate: Share of these in SPM rather than PSM (CodeGemma: 0.5).
         spm_mode: The SPM dialect.
-        path_line: Whether a document begins with its path.
+        path_line: Whether a document starts with its path.
         spans: Kinds of middles, and their lengths in characters.
-        max_middle_tokens: The most tokens of a middle; a longer span gives way to the next one drawn.
+        max_middle_tokens: Maximum tokens of a middle; a longer span is replaced by the next one sampled.
     """
 
     job_seed: int = 0
@@ -66,8 +66,8 @@ class SourceFile:
         path: Its path there.
         language: The corpus's name of its language, or "".
         content: Its text, after redaction.
-        content_sha256: Hash of the raw content: span and layout come from it.
-        redacted_sha256: Hash of `content`; "" where it is the raw one.
+        content_sha256: Hash of the raw content, which determines span and layout.
+        redacted_sha256: Hash of `content`; "" if it is the raw content.
     """
 
     repo_name: str
@@ -80,14 +80,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's text `[start, end)` as tokens.
+    """The text `[start, end)` of a file as tokens.
 
     Args:
-        file: Where the text is from.
+        file: The source file.
         start, end: Characters of the file's content.
         ids: Path line, control tokens and text.
         fim_mode: The layout, or `none`.
-        span: The hole, in characters of the file's content; None without FIM.
+        span: The middle's span, in characters of the file's content; None without FIM.
         path_tokens, prefix_tokens, middle_tokens, suffix_tokens: Lengths of the parts; without FIM all text is prefix.
     """
 
@@ -106,7 +106,7 @@ class Document:
 def make_document(
     tokenizer: Tokenizer, file: SourceFile, recipe: DocumentRecipe, start: int = 0, end: int | None = None
 ) -> Document:
-    """Makes the document of a file's characters `[start, end)`.
+    """Builds the document of a file's characters `[start, end)`.
 
     Raises:
         RecordError: `lone_surrogate`.
@@ -133,7 +133,7 @@ def _choose_fim(
     if rng.random() >= recipe.fim_rate:
         return None, None
     mode: FimMode = recipe.spm_mode if rng.random() < recipe.spm_rate else "psm"
-    for count in (1, _SPANS_TRIED):  # seldom is the first one too long, and drawing more costs more
+    for count in (1, _SPANS_TRIED):  # the first one is rarely too long, and sampling more costs more
         spans = choose_spans(
             text,
             file.language,
@@ -150,14 +150,14 @@ def _choose_fim(
 
 
 def _has_at_most(tokenizer: Tokenizer, text: str, tokens: int) -> bool:
-    # A character has four bytes at most, and a token one at least: most middles needn't be encoded to know.
+    # A character has at most four bytes and a token at least one: most middles need not be encoded to decide.
     return 4 * len(text) <= tokens or len(tokenizer.encode(text)) <= tokens
 
 
 class LineTokens:
-    """Where the lines of a text end and how many tokens they have, each line encoded once and when it is first needed.
+    """The line ends of a text and the number of tokens of each line, each line encoded once, on first use.
 
-    Summed over lines, tokens are a little more than those of the text encoded as one.
+    Tokens summed over lines are slightly more than those of the text encoded as one.
     """
 
     def __init__(self, tokenizer: Tokenizer, text: str, start: int = 0):
@@ -168,12 +168,12 @@ class LineTokens:
         self._totals: list[int] = []
 
     def has(self, offset: int) -> bool:
-        """Whether a line that was read ends at `offset`, or the first begins there."""
+        """Whether a line that was read ends at `offset`, or the first one starts there."""
         place = bisect.bisect_left(self._ends, offset)
         return offset == self.start or (place < len(self._ends) and self._ends[place] == offset)
 
     def up_to(self, start: int, max_tokens: int) -> list[tuple[int, int]]:
-        """The line ends after `start`, itself one, with the tokens from there, as far as `max_tokens` reach."""
+        """Returns the line ends after the line end `start`, each with its tokens from there, up to `max_tokens`."""
         first = bisect.bisect_right(self._ends, start)
         base = self._totals[first - 1] if first else 0
         while not self._totals or self._totals[-1] - base <= max_tokens:
@@ -190,10 +190,10 @@ class LineTokens:
 
 
 def cut_point(lines: LineTokens, start: int, capacity: int, slack: int) -> int:
-    """Where to end a piece that begins at `start` and may have `capacity` tokens of text: a natural point.
+    """Returns a natural end for a part that starts at `start` and may have `capacity` tokens of text.
 
-    Of the line ends that leave at most `slack` tokens unused, the one after which the least indented line comes
-    wins, one before a blank line over others, then the last. Returns `start` where not even one line fits.
+    Among the line ends that leave at most `slack` tokens unused, the one before the least indented line wins, then one
+    at a blank line, then the last. Returns `start` if not even one line fits.
     """
     fitting = lines.up_to(start, capacity)
     if not fitting:
@@ -217,7 +217,7 @@ def _line_ends(text: str, start: int) -> Iterator[int]:
 
 
 def _naturalness(text: str, end: int) -> tuple[int, bool]:
-    """How good a place to cut this is: (less indentation of what follows, whether a blank line stands around it)."""
+    """How good a cut point this is: (negative indentation of the next line, whether a blank line is adjacent)."""
     if end >= len(text):
         return 1, True
     line_end = text.find("\n", end)

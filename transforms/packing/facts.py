@@ -1,10 +1,10 @@
-"""What a file says of itself: what it imports, which package it is in, which names it declares.
+"""Facts about one file: its imports, its package, and the names it declares.
 
 Facts are read from the syntax tree, so imports in comments, strings and templates don't count. They are small (a few
-hundred bytes a file), so that a repository's graph can be built without its contents in memory. By default imports
-count from the top of the file alone, as arXiv 2406.11409 does (section "Multi-file packing").
+hundred bytes per file), so that a repository's graph can be built without its contents in memory. By default, only
+imports at the top of the file count, as in arXiv 2406.11409 (section "Multi-file packing").
 
-Cost: a parse; of the top lines alone where a language's packages are not found by the names that files declare.
+Cost: a parse; of the top lines only, unless the language's packages are found by the names that files declare.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import tree_sitter
 from transforms.languages import syntax
 from transforms.languages.grammars import grammar_name
 
-# How far down imports count; the paper says "the top N lines" without N.
+# The number of top lines in which imports count; the paper says "the top N lines" without N.
 TOP_LINES: Final = 200
 
-# Type-like names that a file with a wildcard import uses; a file has few hundred, a generated one may have more.
+# Type-like names used by a file with a wildcard import; a file has a few hundred, a generated one may have more.
 _MAX_USES: Final = 2000
 
 
@@ -32,10 +32,10 @@ class Import:
 
     Args:
         target: The module, namespace or path, without quotes; "" for Python's `from . import x`.
-        names: What is taken from it: names of a from-import, or nothing.
-        form: What kind of statement it is, in the language's own words: `from`, `wildcard`, `mod`, `angle`, ...
-        level: Python's leading dots.
-        is_nested: It stands in a function or under `if TYPE_CHECKING`, not where the file is loaded.
+        names: The imported names: those of a from-import, else empty.
+        form: The kind of statement, in the language's own terms: `from`, `wildcard`, `mod`, `angle`, ...
+        level: Number of Python's leading dots.
+        is_nested: Whether it is in a function or under `if TYPE_CHECKING`, and so doesn't run when the file is loaded.
     """
 
     target: str
@@ -47,7 +47,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What resolution needs to know of a file.
+    """The facts about a file that import resolution needs.
 
     Args:
         path: Path in the repository, with `/`.
@@ -55,7 +55,7 @@ class FileFacts:
         imports: In the order of the file.
         package: Declared package or namespace, with `.`.
         declares: Names of top-level types and functions (Java, Kotlin, C#, PHP).
-        uses: Type-like names in the text, where a wildcard import makes them matter.
+        uses: Type-like names in the text, if a wildcard import makes them relevant.
     """
 
     path: str
@@ -67,12 +67,12 @@ class FileFacts:
 
 
 def read_facts(path: str, text: str, language: str = "", *, top_lines: int | None = TOP_LINES) -> FileFacts:
-    """Reads a file's facts; a file that can't be parsed or has no reader has a path alone.
+    """Reads a file's facts; a file that can't be parsed, or whose language has no reader, has only a path.
 
     Args:
         path: Path in the repository.
         text: The file.
-        language: The corpus's name of its language; "" to go by the path.
+        language: The corpus's name of its language; "" to use the path.
         top_lines: Imports below this line don't count; None counts all.
     """
     grammar = grammar_name(language, path) or ""
@@ -106,7 +106,7 @@ def _head(text: str, lines: int) -> str:
     return text[: end + 1]
 
 
-Found = tuple[Import, int]  # with the line on which it stands, from 0
+Found = tuple[Import, int]  # with the line it is on, from 0
 
 
 def _captured(source: syntax.Source, query: str, name: str = "x") -> list[tree_sitter.Node]:
@@ -229,7 +229,7 @@ def _enclosing_modules(source: syntax.Source, node: tree_sitter.Node) -> list[st
 
 
 def _use_paths(tree: str) -> list[str]:
-    """The paths of a use tree, braces multiplied out.
+    """The paths of a use tree, with braces expanded.
 
     >>> _use_paths("crate::x::{y, z::*, w as v, self}")
     ['crate::x::y', 'crate::x::z', 'crate::x::w', 'crate::x']
@@ -324,7 +324,7 @@ _READERS: Final[dict[str, Callable[[syntax.Source], list[Found]]]] = {
     "ruby": _ruby,
 }
 
-# Languages whose imports name what files declare: query of the package, query of the declarations.
+# Languages whose imports name declarations in files: query of the package, query of the declarations.
 _NAMED: Final[dict[str, tuple[str, str]]] = {
     "java": (
         "(package_declaration (_) @x)",

@@ -1,17 +1,18 @@
-"""The dependency graph of a repository, and the order of its files that follows from it.
+"""The dependency graph of a repository, and the file order that follows from it.
 
-1. Edges: a file to the files that its imports point at; importance is how much is imported (`importance_of`).
-2. Cycles: the least important edges go. Only edges within a strong component can be of one. These enter from the most
-   important to the least, and one that would close a cycle is dropped; a topological order is kept along the way
-   (Pearce and Kelly, 2007), so only what stands between the two ends is searched.
-3. Order: a file may come once all it imports has come. Of those that may, the one nearest to the files already placed
-   is next, by shortest path over all edges (the dropped ones too: they still tie files together), an edge being as
-   long as 1 / importance; ties go by path. Distances grow from each placed file by Dijkstra's algorithm; in a
-   component of more than `FULL_SEARCH_FILES` files a search ends after `MAX_SEARCH_STEPS` files.
+1. Edges: from a file to the files that its imports resolve to; importance measures how much is imported
+   (`importance_of`).
+2. Cycles: the least important edges are dropped. Only edges within a strongly connected component can be part of one.
+   They are added from the most important to the least, and one that would close a cycle is dropped. A topological order
+   is maintained throughout (Pearce and Kelly, 2007), so only the files between the two ends are searched.
+3. Order: a file is available once all files that it imports are placed. Among the available ones, the one nearest to
+   the placed files is next, by shortest path over all edges (including the dropped ones, which still relate files),
+   where an edge has length 1 / importance; ties go by path. Distances spread from each placed file by Dijkstra's
+   algorithm; in a component of more than `FULL_SEARCH_FILES` files a search ends after `MAX_SEARCH_STEPS` files.
 
-Deterministic: depends on names and importances, not on the order in which they came.
+Deterministic: depends on names and importances, not on the input order.
 Cost: a component of n files and m edges takes about O(m log m) for cycles on real code, and O(n (m + n log n)) at
-worst for distances, which real repositories stay far below, as a search stops where an earlier one was nearer.
+worst for distances. Real repositories stay far below, because a search stops where an earlier one was nearer.
 Source: arXiv 2406.11409, "Multi-file packing": imports, importance, cycles, all-pairs shortest paths, topological
 order by minimum distance to sorted nodes, lexicographic ties.
 """
@@ -38,13 +39,13 @@ Edges = dict[str, dict[str, float]]
 
 
 def importance_of(found: Import) -> float:
-    """How much an import ties: a name counts 1 (at most `_MAX_NAMES`), a wildcard 3; a quarter of it where nested."""
+    """The weight of an import: a name counts 1 (at most `_MAX_NAMES`), a wildcard 3; a quarter of it if nested."""
     names = _WILDCARD_NAMES if found.form == "wildcard" else max(1, min(len(found.names), _MAX_NAMES))
     return names * (_NESTED_FACTOR if found.is_nested else 1.0)
 
 
 def dependency_edges(index: RepositoryIndex) -> Edges:
-    """Resolves all imports of a repository; files without any are absent."""
+    """Resolves all imports of a repository; files without any are omitted."""
     edges: Edges = {}
     for path, facts in index.facts.items():
         for found in facts.imports:
@@ -56,7 +57,7 @@ def dependency_edges(index: RepositoryIndex) -> Edges:
 
 
 def order_files(edges: Edges) -> list[str]:
-    """All files that an edge ties, components by their first path, each in topological order, nearest first."""
+    """All files with edges: components by their first path, each in topological order, nearest first."""
     acyclic = break_cycles(edges)
     order: list[str] = []
     for component in components(edges):
@@ -65,14 +66,14 @@ def order_files(edges: Edges) -> list[str]:
 
 
 def break_cycles(edges: Edges) -> Edges:
-    """Drops the least important edges until no cycle is left; ties keep what comes first by path."""
+    """Drops the least important edges until there are no cycles; ties keep the edge that comes first by path."""
     knots = strong_components(edges)
     knot_of = {path: number for number, knot in enumerate(knots) for path in knot}
     kept: Edges = {}
     knotted: dict[int, list[tuple[float, str, str]]] = defaultdict(list)
     for importer, targets in edges.items():
         for imported, weight in targets.items():
-            if knot_of[importer] != knot_of[imported]:  # no cycle goes through it
+            if knot_of[importer] != knot_of[imported]:  # it can't be part of a cycle
                 kept.setdefault(importer, {})[imported] = weight
             elif importer != imported:
                 knotted[knot_of[importer]].append((-weight, importer, imported))
@@ -85,7 +86,7 @@ def break_cycles(edges: Edges) -> Edges:
 
 
 def strong_components(edges: Edges) -> list[list[str]]:
-    """The sets of files that all reach one another (Tarjan, 1972), in linear time; most files are one each."""
+    """The sets of files that all reach one another (Tarjan, 1972), in linear time; most have only one file."""
     found: list[list[str]] = []
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -101,7 +102,7 @@ def strong_components(edges: Edges) -> list[list[str]]:
     for start in _nodes(edges):
         if start in index:
             continue
-        calls = [enter(start)]  # of a recursion that would be as deep as the repository
+        calls = [enter(start)]  # an explicit stack: recursion would be as deep as the repository
         while calls:
             path, rest = calls[-1]
             following = next(rest, None)
@@ -122,7 +123,7 @@ def strong_components(edges: Edges) -> list[list[str]]:
 
 
 class _IncrementalOrder:
-    """A topological order that stays one as edges come in, and refuses an edge that would close a cycle."""
+    """Maintains a topological order while edges are added, and refuses an edge that would close a cycle."""
 
     def __init__(self, nodes: Iterable[str]):
         self._place = {node: place for place, node in enumerate(nodes)}
@@ -130,7 +131,7 @@ class _IncrementalOrder:
         self._before: dict[str, list[str]] = defaultdict(list)
 
     def add(self, first: str, then: str) -> bool:
-        """Requires `first` to stand before `then`; False, and nothing changes, where that closes a cycle."""
+        """Requires `first` to come before `then`; returns False, changing nothing, if that closes a cycle."""
         low, high = self._place[then], self._place[first]
         if high > low:
             reached = self._reach(then, self._after, lambda place: place <= high)
@@ -152,14 +153,14 @@ class _IncrementalOrder:
         return seen
 
     def _reorder(self, reaching: set[str], reached: set[str]) -> None:
-        """Moves what reaches the new edge before what it reaches, within the places that both had."""
+        """Moves the files that reach the new edge before those it reaches, within the positions that both had."""
         nodes = [*sorted(reaching, key=self._place.__getitem__), *sorted(reached, key=self._place.__getitem__)]
         places = sorted(self._place[node] for node in nodes)
         self._place.update(zip(nodes, places, strict=True))
 
 
 def components(edges: Edges) -> list[list[str]]:
-    """The files that edges tie, by component: each sorted, components by their first file."""
+    """The connected components: each sorted, components by their first file."""
     neighbours = _undirected(edges)
     seen: set[str] = set()
     found = []
@@ -188,7 +189,7 @@ def _order_component(component: list[str], edges: Edges, acyclic: Edges) -> list
             importers[imported].append(path)
     max_steps = MAX_SEARCH_STEPS if len(component) > FULL_SEARCH_FILES else len(component)
     distance: dict[str, float] = {}
-    # A distance that fell leaves its old entry behind, which is passed over: it is no longer the file's distance.
+    # A decreased distance leaves its old entry in the heap, which is skipped because it no longer matches.
     ready = [(float("inf"), path) for path in component if not waiting[path]]
     heapq.heapify(ready)
     placed: set[str] = set()
@@ -213,7 +214,7 @@ def _order_component(component: list[str], edges: Edges, acyclic: Edges) -> list
 def _spread(
     start: str, neighbours: Mapping[str, Mapping[str, float]], distance: dict[str, float], max_steps: int
 ) -> list[str]:
-    """Lowers the distances to the nearest placed file, now that `start` is one; returns those that fell."""
+    """Lowers the distances to the nearest placed file after `start` is placed; returns those that decreased."""
     distance[start] = 0.0
     frontier = [(0.0, start)]
     lowered = []
@@ -232,7 +233,7 @@ def _spread(
 
 
 def _undirected(edges: Edges) -> dict[str, dict[str, float]]:
-    """For each file its neighbours and the lengths of the edges to them."""
+    """For each file its neighbors and the lengths of the edges to them."""
     importance: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for importer, targets in edges.items():
         for imported, weight in targets.items():

@@ -1,4 +1,4 @@
-"""The order in which a repository's files are packed: by dependencies, then by name, tests beside what they test."""
+"""The packing order of a repository's files: by dependencies, then by name, tests next to the files they test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transforms.packing.resolution import RepositoryIndex
 
 @dataclass(frozen=True)
 class OrderedRepository:
-    """All files of a repository in order, and for each the files that it imports."""
+    """All files of a repository in order, and for each file the files it imports."""
 
     paths: list[str]
     imports: dict[str, frozenset[str]]
@@ -21,8 +21,9 @@ class OrderedRepository:
 def order_repository(index: RepositoryIndex) -> OrderedRepository:
     """Orders a repository's files.
 
-    Files that imports tie come first, each after what it imports (`transforms.packing.graph`). The others follow
-    alphabetically; a test among them stands behind what it tests, wherever that stands (`transforms.packing.beside`).
+    Files that are related by imports come first, each after the files it imports (`transforms.packing.graph`). The
+    others follow alphabetically, except that a test follows the file it tests, wherever that is
+    (`transforms.packing.beside`).
     """
     edges = dependency_edges(index)
     tied = order_files(edges)

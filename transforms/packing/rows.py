@@ -1,17 +1,17 @@
-"""Packs documents into rows of at most `context_length` tokens, in order, nearly full, losing nothing.
+"""Packs documents into rows of at most `context_length` tokens, in order, nearly full, without losing any.
 
     <bos> doc <file_separator> doc <file_separator> doc <eos> <bos> doc <eos>
     └──────────── segment 1: one repository ───────────────┘ └─ segment 2 ──┘
 
-1. The next file that fits the row is placed. A file longer than a row is cut at a natural point to fill the row and
-   goes on in the next one.
-2. Where the next file doesn't fit, the largest of the following `LOOKAHEAD` files that does takes its place, unless it
+1. The next file that fits into the row is placed. A file longer than a row is split at a natural point to fill the row,
+   and continues in the next one.
+2. If the next file doesn't fit, the largest of the following `LOOKAHEAD` files that fits is placed instead, unless it
    imports a file that it would overtake.
-3. Where none does and more than `MAX_WASTE` of the row would stay empty, the next file is cut to fill it. So rows are
-   full to about 1 - `MAX_WASTE`, and few files shorter than a row are cut.
+3. If none fits and more than `MAX_WASTE` of the row would stay empty, the next file is split to fill it. Rows are
+   therefore full to about 1 - `MAX_WASTE`, and few files shorter than a row are split.
 
-Rows aren't padded: `input_ids` has as many tokens as there are. Memory: `LOOKAHEAD` documents and one row.
-Source: arXiv 2406.11409, "Multi-file packing"; why cutting files hurts: arXiv 2404.10830.
+Rows aren't padded: `input_ids` has the row's actual length. Memory: `LOOKAHEAD` documents and one row.
+Source: arXiv 2406.11409, "Multi-file packing"; why splitting files hurts: arXiv 2404.10830.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LOOKAHEAD: Final = 32
 MAX_WASTE: Final = 1 / 128
 MIN_CONTEXT_LENGTH: Final = 64
 
-# The control tokens of a layout, and room for a text that encodes longer in three parts than in one.
+# The control tokens of a layout, and room for a text that has more tokens encoded in three parts than in one.
 _FIM_OVERHEAD: Final = 3 + 5
 
-# Code has 2 to 5 characters a token; what has more than this a token of a row is cut without being encoded whole.
+# Code has 2 to 5 characters per token; a file with more than this per token of a row is split without a full encoding.
 _LONG_CHARS_PER_TOKEN: Final = 8
 
-# A text of fewer characters a token of a row most likely fits and is encoded at once; of one in between, its lines are
-# counted, which are needed to cut it. Their sum exceeds the text's tokens by far less than the margin.
+# A text with fewer characters per token of a row most likely fits and is encoded immediately. Between the two limits,
+# its lines are counted, which are needed to split it. Their sum exceeds the text's tokens by far less than the margin.
 _SHORT_CHARS_PER_TOKEN: Final = 3
 _SUM_MARGIN: Final = 1.1
 
@@ -45,8 +45,8 @@ PART_TYPE: Final = pa.struct(
     [
         pa.field("repo_name", pa.large_string(), nullable=False),
         pa.field("path", pa.large_string(), nullable=False),
-        pa.field("content_sha256", pa.string(), nullable=False),  # of the file as it came
-        pa.field("redacted_sha256", pa.string(), nullable=False),  # of the text that the offsets are of
+        pa.field("content_sha256", pa.string(), nullable=False),  # of the raw file
+        pa.field("redacted_sha256", pa.string(), nullable=False),  # of the text that the offsets refer to
         pa.field("start", pa.int64(), nullable=False),  # characters of the file
         pa.field("end", pa.int64(), nullable=False),
         pa.field("token_start", pa.int32(), nullable=False),  # of the row, path line included
@@ -74,14 +74,14 @@ ROW_SCHEMA: Final = pa.schema(
     ]
 )
 
-# What a file of packed rows says of itself in its metadata: the vocabulary, by hash and size, and the rows' length.
+# Metadata of a file of packed rows: the vocabulary, by hash and size, and the length of the rows.
 TOKENIZER_KEY: Final = b"codemill_tokenizer_sha256"
 VOCAB_SIZE_KEY: Final = b"codemill_vocab_size"
 CONTEXT_LENGTH_KEY: Final = b"codemill_context_length"
 
 
 def row_schema(tokenizer: Tokenizer, context_length: int) -> pa.Schema:
-    """`ROW_SCHEMA` with what a trainer needs to know of the ids."""
+    """`ROW_SCHEMA` with the metadata that a trainer needs about the ids."""
     facts = {
         TOKENIZER_KEY: tokenizer.sha256,
         VOCAB_SIZE_KEY: str(tokenizer.vocab_size),
@@ -91,12 +91,12 @@ def row_schema(tokenizer: Tokenizer, context_length: int) -> pa.Schema:
 
 
 class RowPacker:
-    """Packs one repository after the other; a row may hold the end of one and the beginning of the next.
+    """Packs one repository after another; a row may contain the end of one and the start of the next.
 
     Args:
-        tokenizer: The model's.
-        recipe: How documents are made.
-        context_length: The most tokens of a row.
+        tokenizer: The model's tokenizer.
+        recipe: How documents are built.
+        context_length: Maximum tokens of a row.
     """
 
     def __init__(self, tokenizer: Tokenizer, recipe: DocumentRecipe, context_length: int):
@@ -114,8 +114,8 @@ class RowPacker:
         """Packs one repository's files and yields the rows that became full.
 
         Args:
-            files: In the order in which they shall stand.
-            imports: For each path the paths that it imports, which it may not overtake.
+            files: In the order in which they should be packed.
+            imports: For each path the paths that it imports, which it must not overtake.
         """
         self._row.end_segment()
         source = iter(files)
@@ -130,13 +130,13 @@ class RowPacker:
                 self._row = _Row(self._tokenizer)
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """Yields the last row, where there is one."""
+        """Yields the last row, if there is one."""
         if self._row.documents:
             yield self._row.finish()
             self._row = _Row(self._tokenizer)
 
     def _place_next(self, waiting: deque[_Waiting], imports: Mapping[str, frozenset[str]]) -> bool:
-        """Places one document in the row; False where the row is to be closed."""
+        """Places one document in the row; returns False if the row should be closed."""
         room = self._length - self._row.used
         head = waiting[0]
         if head.fits(room):
@@ -165,7 +165,7 @@ class RowPacker:
         return best
 
     def _place_piece(self, waiting: deque[_Waiting], room: int) -> bool:
-        """Cuts the next file so that its first piece fills the row; False where no piece fits."""
+        """Splits the next file so that its first part fills the row; returns False if no part fits."""
         item = waiting[0]
         capacity = room - _Waiting.overhead(self, item.file)
         while capacity > 0:
@@ -186,7 +186,7 @@ class RowPacker:
         return False
 
     def _place_characters(self, waiting: deque[_Waiting], room: int) -> bool:
-        """In an empty row, where not even a line fits: as many characters as do, at least one."""
+        """For an empty row into which not even one line fits: places as many characters as fit, at least one."""
         item = waiting[0]
         chars = max(1, min(room // 4, len(item.file.content) - item.start))
         plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
@@ -201,7 +201,7 @@ class RowPacker:
 
 
 class _Waiting:
-    """The rest of a file from `start`, its document made at first need."""
+    """The rest of a file from `start`; its document is built on first use."""
 
     def __init__(self, packer: RowPacker, file: SourceFile, start: int, lines: LineTokens | None = None):
         self.file, self.start = file, start
@@ -212,14 +212,14 @@ class _Waiting:
 
     @property
     def lines(self) -> LineTokens:
-        """The file's lines from `start` on, or from a line's end before it."""
+        """The file's lines from `start` on, or from an earlier line end."""
         if self._lines is None:
             self._lines = LineTokens(self._packer._tokenizer, self.file.content, self.start)
         return self._lines
 
     @property
     def is_long(self) -> bool:
-        """Whether no row can hold it; settled without making its document where that is plain."""
+        """Whether no row can contain it; decided without building its document if that is obvious."""
         if self._is_long is None:
             chars, length = len(self.file.content) - self.start, self._packer._length
             self._is_long = (
@@ -235,7 +235,7 @@ class _Waiting:
 
     @property
     def size(self) -> int:
-        """Tokens with what ends it (a separator or the end of the sequence)."""
+        """Tokens including the final one (a separator or the end of the sequence)."""
         return len(self.document.ids) + 1
 
     @property
@@ -250,24 +250,24 @@ class _Waiting:
 
     @staticmethod
     def overhead(packer: RowPacker, file: SourceFile) -> int:
-        """Tokens of a document beside its text, about."""
+        """Approximate tokens of a document other than its text."""
         path_tokens = len(packer._tokenizer.encode(f"{file.path}\n")) if packer._recipe.path_line else 0
         return path_tokens + _FIM_OVERHEAD + 1
 
 
 class _Row:
-    """A row under way."""
+    """A row that is being filled."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
-        self.documents: list[tuple[int, Document]] = []  # with the number of their segment
+        self.documents: list[tuple[int, Document]] = []  # with its segment number
         self._segment = 0
         self._begins_segment = True
         self._tokens = 0
 
     @property
     def used(self) -> int:
-        """Tokens so far, with those that begin a new segment where the next document needs one."""
+        """Tokens so far, including those that start a new segment if the next document needs one."""
         return self._tokens + self._begins_segment
 
     def end_segment(self) -> None:
@@ -300,7 +300,7 @@ class _Row:
             text += shown + t.decode([end], keep_control=True)
             added = len(ids) - len(segment_ids)
             segment_ids += [segment] * added
-            # Nothing precedes a segment's first token, so nothing can be learnt to predict it.
+            # Nothing precedes a segment's first token, so its prediction can't be learned.
             loss_mask += [0, *[1] * (added - 1)] if is_first else [1] * added
         assert len(ids) == self._tokens
         return {

@@ -1,8 +1,8 @@
-"""What `codemill pack` does in processes of its own: a unit's table in, packed rows out, both as files.
+"""The part of `codemill pack` that runs in separate processes: a unit's table in, packed rows out, both as files.
 
     read, filter, spool texts -> facts, graph, order of each repository -> FIM, rows
 
-Memory: the facts of one repository, `LOOKAHEAD` documents and a batch of rows. Texts and packed rows lie on local disk.
+Memory: the facts of one repository, `LOOKAHEAD` documents and a batch of rows. Texts and packed rows are on local disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transforms.scanning import ContentFilter
 from transforms.spool import Extent, TextSpool
 from transforms.work import Unit
 
-# Columns that tell where a grouped row comes from; without them a row comes from where it was read.
+# Columns with the origin of a grouped row; without them the origin is where the row was read.
 SOURCE_COLUMNS: Final = ("source_uri", "source_row_group", "source_row")
 
 _ROWS_PER_BATCH: Final = 64
@@ -38,13 +38,13 @@ _ROWS_PER_BATCH: Final = 64
 
 @dataclass(frozen=True)
 class PackCall:
-    """What the process that packs is told.
+    """Input of the packing process.
 
     Args:
-        folder: A folder of the unit's own: holds `source`, the unit's table, and takes `result`, the packed rows, both
-            as Arrow IPC files.
+        folder: A folder for the unit alone. It contains `source`, the unit's table, and receives `result`, the packed
+            rows, both as Arrow IPC files.
         unit: The unit.
-        rows: For each row of the table, which of the unit's rows it is.
+        rows: For each row of the table, its index among the unit's rows.
     """
 
     folder: str
@@ -53,25 +53,25 @@ class PackCall:
 
     @property
     def source(self) -> str:
-        """Where the unit's table lies."""
+        """Path of the unit's table."""
         return os.path.join(self.folder, "source.arrow")
 
     @property
     def result(self) -> str:
-        """Where the packed rows go."""
+        """Path of the packed rows."""
         return os.path.join(self.folder, "rows.arrow")
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What became of a unit's rows, beside the packed ones.
+    """The outcome for a unit's rows, in addition to the packed rows.
 
     Args:
-        files: How many files were packed.
-        repositories: How many repositories these are of.
-        redacted: How many files the filter changed.
+        files: Number of files packed.
+        repositories: Number of repositories they come from.
+        redacted: Number of files that the filter changed.
         rejected: Records of `REJECTED_SCHEMA`.
-        counts: What the filter found, counted by `found/TYPE/ACTION`.
+        counts: Findings of the filter, counted by `found/TYPE/ACTION`.
     """
 
     files: int
@@ -82,7 +82,7 @@ class Packed:
 
 
 class _Entry(NamedTuple):
-    """A file that waits to be packed, its text in the spool."""
+    """A file that waits to be packed; its text is in the spool."""
 
     repo_name: str
     path: str
@@ -94,7 +94,7 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class PackStages:
-    """The part of the work that runs in processes of its own: a table of files in, a table of packed rows out."""
+    """The part of the work that runs in separate processes: a table of files in, a table of packed rows out."""
 
     tokenizer: str
     recipe: DocumentRecipe
@@ -105,13 +105,13 @@ class PackStages:
     content_filter: ContentFilter | None = None
 
     def open(self) -> None:
-        """Reads the vocabulary and makes the scanner."""
+        """Reads the vocabulary and creates the scanner."""
         load_tokenizer(self.tokenizer)
         if self.content_filter is not None:
             self.content_filter.open()
 
     def pack(self, call: PackCall) -> Packed:
-        """Packs whole repositories, one after the other in the order of their names."""
+        """Packs complete repositories, one after another in the order of their names."""
         spool = TextSpool(call.folder)
         rejected: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
@@ -120,7 +120,7 @@ class PackStages:
         for item in self._read(call):
             entry = self._take_in(item, spool, counts)
             if isinstance(entry, _Entry):
-                # A file without a repository is one of its own.
+                # A file without a repository forms its own.
                 repositories[entry.repo_name, 0 if entry.repo_name else count].append(entry)
                 count += 1
             else:
@@ -149,7 +149,7 @@ class PackStages:
                     yield replace(item, source=_source_of(table, index) or item.source)
 
     def _take_in(self, item: Row | RejectedRow, spool: TextSpool, counts: Counter[str]) -> _Entry | dict[str, Any]:
-        """Filters a row and spools its text; a row that isn't packed gives its record."""
+        """Filters a row and spools its text; returns a rejected record for a row that isn't packed."""
         if isinstance(item, RejectedRow):
             return item.record()
         if not item.path:
@@ -170,7 +170,7 @@ class PackStages:
         yield from packer.finish()
 
     def _order(self, entries: Sequence[_Entry], spool: TextSpool) -> tuple[OrderedRepository, list[_Entry]]:
-        """A repository's files in packing order. Files of one path stand together, by content hash."""
+        """A repository's files in packing order. Files with the same path are adjacent, by content hash."""
         by_path: dict[str, list[_Entry]] = defaultdict(list)
         for entry in sorted(entries, key=lambda entry: (entry.path, entry.content_sha256)):
             by_path[entry.path].append(entry)
@@ -192,7 +192,7 @@ def _source_file(entry: _Entry, spool: TextSpool) -> SourceFile:
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    """Packed rows as record batches, a few at a time: Python's lists of numbers take ten times the room."""
+    """Packed rows as record batches, a few at a time: Python lists of numbers take ten times the memory."""
     waiting: list[dict[str, Any]] = []
     for row in rows:
         waiting.append(row)
@@ -204,7 +204,7 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
 
 @functools.lru_cache(maxsize=2)
 def load_tokenizer(path: str) -> Tokenizer:
-    """`Tokenizer.load`, once a process."""
+    """`Tokenizer.load`, cached per process."""
     return Tokenizer.load(path)
 
 

@@ -1,13 +1,13 @@
-"""The work of `codemill pack`: whole repositories of a unit in, training rows out.
+"""The work of `codemill pack`: the repositories of a unit in, packed rows out.
 
-The input is a corpus grouped by repository (`jobs.grouping.repositories`): a unit is a run of whole repositories, so
-the graph of each can be built, and what a unit gives depends on its repositories alone. A row of the source counts as
-kept when all of its text (after redaction, where a filter is set) stands in packed rows. A file without a repository is
-a repository of its own.
+The input is a corpus grouped by repository (`jobs.grouping.repositories`): a unit is a run of complete repositories, so
+the graph of each can be built, and a unit's output depends only on its repositories. A source row counts as kept if all
+of its text (after redaction, if a filter is set) is in packed rows. A file without a repository forms its own.
 
-    unit's table --file--> a process that packs (`transforms.packing.stages`) --file--> table of packed rows
+    unit's table --file--> packing process (`transforms.packing.stages`) --file--> table of packed rows
 
-Memory: the unit's table, which the machinery holds. Local disk: twice the unit's text, and its rows, about four times.
+Memory: the unit's table, held by the job framework. Local disk: twice the unit's text, plus its packed rows, about four
+times the text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transforms.scanning import ContentFilter
 from transforms.spool import scratch_folder
 from transforms.work import Unit, UnitResult
 
-# No engine runs beside them, so every core may pack.
+# No engine runs alongside, so every core can pack.
 MAX_PROCESSES: Final = 16
 
 _ROWS_READ: Final = 256
@@ -38,17 +38,17 @@ _ROWS_READ: Final = 256
 
 @dataclass
 class PackWork:
-    """See `transforms.work.Work`.
+    """The work of `codemill pack`; see `transforms.work.Work` for the contract.
 
     Args:
-        tokenizer: Where the vocabulary lies.
-        recipe: How documents are made.
-        context_length: The most tokens of a row.
+        tokenizer: Location of the vocabulary.
+        recipe: How documents are built.
+        context_length: Maximum tokens of a row.
         top_lines: Imports below this line don't count; None counts all.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
-        content_filter: Filters what goes in; None lets everything through.
-        row_workers: Processes that pack; -1 chooses by the machine, 0 packs in this one.
+        content_filter: Filters inputs; None accepts everything.
+        row_workers: Number of packing processes; -1 chooses by the machine, 0 packs in this process.
     """
 
     tokenizer: str
@@ -60,7 +60,7 @@ class PackWork:
     content_filter: ContentFilter | None = None
     row_workers: int = -1
 
-    # A repository stands whole in a row group of the grouped corpus, and must be packed as a whole.
+    # A repository is entirely within a row group of the grouped corpus, and must be packed together.
     whole_row_groups: ClassVar[bool] = True
     checkpoint_sha256: ClassVar[str] = ""
 
@@ -72,17 +72,17 @@ class PackWork:
         return {**self.__dict__, "_pool": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
-        """That of packed rows, whatever the input's columns are; its metadata name the vocabulary and the length."""
+        """The schema of packed rows, whatever the input's columns; its metadata names the vocabulary and the length."""
         return row_schema(load_tokenizer(self.tokenizer), self.context_length)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """Content, path, repository and language, and where the row comes from."""
+        """Content, path, repository and language, and the columns of the row's origin."""
         found = resolve_columns(input_schema, self.columns)
         names = [found.content, found.path, found.repo_name, found.language, *SOURCE_COLUMNS]
         return [name for name in input_schema.names if name in names]
 
     def open(self) -> None:
-        """Starts the processes that pack. Raises ConfigError where the vocabulary can't be read."""
+        """Starts the packing processes. Raises ConfigError if the vocabulary can't be read."""
         load_tokenizer(self.tokenizer)
         stages = PackStages(
             self.tokenizer,
@@ -101,8 +101,8 @@ class PackWork:
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Packs the repositories of one unit, in the order of their names.
 
-        Rows travel to and from the process that packs as files, which both map into memory: a pipe would hold them
-        three times over.
+        Rows are exchanged with the packing process as files, which both processes map into memory: a pipe would hold
+        them three times.
         """
         assert self._pool is not None, "call open() first"
         with scratch_folder() as folder:
@@ -112,7 +112,7 @@ class PackWork:
             (packed,) = self._pool.apply("pack", [call])()
             if packed is CRASHED:
                 raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
-            # Still mapped when the folder is gone: the pages go with the table.
+            # The mapping outlives the folder: the pages are freed with the table.
             kept = pa.ipc.open_file(pa.memory_map(call.result)).read_all()
         self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0
         return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
@@ -122,7 +122,7 @@ class PackWork:
         return {"tokens_out": float(self._tokens)}
 
     def close(self) -> None:
-        """Ends the processes."""
+        """Stops the processes."""
         if self._pool is not None:
             self._pool.close()
 

@@ -1,11 +1,11 @@
-"""What functions do that a caller sees: return, yield, raise, call; one query and one sweep for a whole file.
+"""Effects of functions that a caller observes: return, yield, raise, call. One query and one sweep per file.
 
     def f(x):                  own effects of f: the raise and the last return, not those of g
         def g(): return 1
         if not x: raise KeyError(x)
         return "a"
 
-An effect belongs to the innermost function around it. Answers that the syntax alone can't give are None.
+An effect belongs to the innermost enclosing function. Results that can't be decided from the syntax alone are None.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transforms.languages.syntax import Source, captures
 
 Node = tree_sitter.Node
 
-# Nodes whose `return`, `yield` and `throw` are their own and not those of the function around them.
+# Nodes whose `return`, `yield` and `throw` belong to them and not to the enclosing function.
 _SCOPES: Final = (
     "function_definition lambda class_definition function_declaration function_expression arrow_function "
     "method_definition generator_function_declaration generator_function lambda_expression anonymous_function "
@@ -35,7 +35,7 @@ _CALLS: Final = (
     "macro_invocation await await_expression"
 )
 _THROWS: Final = ("raise_statement", "throw_statement", "throw_expression", "jump_expression")
-# What a literal is, in the words of the language: types are named in documentation of these two alone.
+# Literal node types and their type names; documentation names types in these two languages only.
 _LITERALS: Final = {
     "python": {
         "string": "str",
@@ -82,12 +82,12 @@ class Effects:
         return any(n.type in ("yield", "yield_expression", "yield_statement") for n in self._own(function))
 
     def has_calls(self, start: int, end: int) -> bool:
-        """Whether anything is called in a range of bytes, what is raised there aside."""
+        """Whether a range of bytes contains any call, apart from calls in raised expressions."""
         at = bisect_left(self._calls, start)
         return at < len(self._calls) and self._calls[at] < end
 
     def raised_names(self, function: Node) -> list[str]:
-        """The types that the function's own body raises by name, in order, each once."""
+        """The types that the function's own body raises by name, in order, without duplicates."""
         names = []
         for n in self._own(function):
             if n.type in _THROWS and (n.type != "jump_expression" or self._text(n).startswith("throw")):
@@ -99,8 +99,9 @@ class Effects:
         return list(dict.fromkeys(names))
 
     def returns_value(self, function: Node) -> bool | None:
-        """By what the body does: `return value` or `yield`. None without a body or with one that is still to be
-        written; an arrow's expression is a value."""
+        """Whether the body returns a value: `return value` or `yield`. None without a body or with a placeholder body;
+        an arrow function's expression is a value.
+        """
         body = function.child_by_field_name("body")
         if body is None:
             return None
@@ -111,7 +112,7 @@ class Effects:
         return None if self._is_placeholder(body) else False
 
     def result_types(self, function: Node) -> tuple[str, ...]:
-        """The types of what is returned, where all of it is written as literals; () where that can't be told."""
+        """The types of the returned values, if all are literals; () if that is unknown."""
         literals = _LITERALS["python" if self._source.grammar == "python" else "javascript"]
         if self.is_generator(function):
             return ()
@@ -122,7 +123,7 @@ class Effects:
         return self._owned.get((function.start_byte, function.end_byte), [])
 
     def _returned(self, function: Node) -> list[Node]:
-        """What follows each `return`, comments (`return /** @type {T} */ (x)`) aside."""
+        """The expression after each `return`, without comments (`return /** @type {T} */ (x)`)."""
         statements = [n for n in self._own(function) if n.type == "return_statement"]
         return [child for n in statements for child in n.named_children if child.type != "comment"]
 
@@ -130,7 +131,7 @@ class Effects:
         return node.type != "none" and self._text(node) != "undefined"
 
     def _is_placeholder(self, body: Node) -> bool:
-        """Nothing but `pass`, `...`, texts and what is raised: an abstract method's result can't be told."""
+        """Whether the body is only `pass`, `...`, strings and raises: the result of an abstract method is unknown."""
         found = [n.named_children[0] if _is_bare(n) else n for n in body.named_children]
         return all(n.type in _PLACEHOLDERS for n in found)
 
@@ -153,7 +154,7 @@ class Effects:
 
 
 def _is_bare(node: Node) -> bool:
-    """Whether a statement is nothing but an expression."""
+    """Whether a statement is only an expression."""
     return node.type == "expression_statement" and node.named_child_count == 1
 
 
@@ -162,7 +163,7 @@ def _first_child(node: Node) -> Node | None:
 
 
 def _by_scope(nodes: list[tuple[Node, bool]]) -> dict[tuple[int, int], list[Node]]:
-    """Effects by the span of the innermost scope around each. Takes nodes, each with whether it is a scope."""
+    """Groups effects by the span of their innermost enclosing scope. Takes nodes, each with whether it is a scope."""
     nodes.sort(key=lambda item: (item[0].start_byte, -item[0].end_byte))
     owned: dict[tuple[int, int], list[Node]] = {}
     around: list[Node] = []
@@ -177,7 +178,7 @@ def _by_scope(nodes: list[tuple[Node, bool]]) -> dict[tuple[int, int], list[Node
 
 
 def _known(source: Source, types: str) -> str:
-    """A query for those of the node types that the grammar knows."""
+    """A query for the node types among these that the grammar has."""
     language = source.tree.language
     known = [f"({name})" for name in types.split() if language.id_for_node_kind(name, True) is not None]
     return f"[{' '.join(known)}]"

@@ -1,5 +1,5 @@
-"""The finder: definitions from one query, their names from what is around them, their documentation's place from
-`transforms.symbols.places`.
+"""Finds symbols: definitions by one query, names by their enclosing definitions, and the place of their documentation
+by `transforms.symbols.places`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Node = tree_sitter.Node
 
 
 def find_symbols(source: Source) -> list[Symbol]:
-    """Finds all symbols of a file, the module first, then in the order in which they begin.
+    """Returns all symbols of a file, the module first, then in the order in which they start.
 
-    A file that tree-sitter finds an error in and Python none is read by Python's own parser. Else a definition with a
-    syntax error in its signature or body is left out, since nothing said of it could be checked.
-    Languages without a symbol grammar give an empty list.
+    A file in which tree-sitter finds an error, but Python doesn't, is read by Python's own parser. Otherwise a
+    definition with a syntax error in its signature or body is omitted, because its documentation could not be checked.
+    Returns an empty list for languages without a symbol grammar.
     """
     spec = SYMBOL_GRAMMARS.get(source.grammar)
     if spec is None:
@@ -56,7 +56,7 @@ def find_symbols(source: Source) -> list[Symbol]:
 
 
 def _definitions(source: Source) -> list[tuple[Node, str]]:
-    """The nodes of symbols and scopes with what they are, in the order in which they begin, outer ones first."""
+    """The nodes of symbols and scopes with their kinds, in the order in which they start, outer ones first."""
     found = captures(source, symbol_query(source.grammar))
     definitions = [(node, kind) for kind in ("class", "scope", "function") for node in found.get(kind, ())]
     definitions = [(node, kind) for node, kind in definitions if not _is_local_variable(node)]
@@ -64,7 +64,7 @@ def _definitions(source: Source) -> list[tuple[Node, str]]:
 
 
 def _is_local_variable(node: Node) -> bool:
-    """C++: `Lock lock(mutex);` in a body reads as a declaration of a function."""
+    """C++: `Lock lock(mutex);` in a body parses as the declaration of a function."""
     return node.type == "declaration" and node.parent is not None and node.parent.type == "compound_statement"
 
 
@@ -72,8 +72,9 @@ _CONSTRUCTORS = ("__init__", "constructor")
 
 
 def _with_constructors(symbols: Sequence[Symbol]) -> list[Symbol]:
-    """The symbols, each class with its constructor's parameters: its own (records, Kotlin) or those of its one method
-    that constructs."""
+    """The symbols, each class with its constructor's parameters: its own (records, Kotlin) or those of its only
+    constructor method.
+    """
     found: dict[str, list[Symbol]] = {}
     for symbol in symbols:
         path, _, name = symbol.qualified_name.rpartition(".")
@@ -135,7 +136,7 @@ def _symbol(
 
 
 def _outermost(source: Source, spec: SymbolGrammar, node: Node) -> Node:
-    """The definition with what wraps it; Go's grouped `type ( ... )` doesn't belong to one of its types."""
+    """The definition with its wrappers; Go's grouped `type ( ... )` doesn't belong to any one of its types."""
     while (parent := node.parent) is not None and parent.type in spec.wrappers:
         if source.grammar == "go" and any(child.type == "(" for child in parent.children):
             break
@@ -184,9 +185,10 @@ def _module(source: Source, spec: SymbolGrammar, symbols: Sequence[Symbol]) -> S
 
 
 def item_span(source: Source, symbol: Symbol) -> tuple[int, int]:
-    """The top-level item of the file that holds a symbol, from its line's start: it parses alone as in the file.
+    """The top-level item of the file that contains a symbol, from its line's start: it parses alone as it does in the
+    file.
 
-    The symbol's own documentation, or the place for it, is in it.
+    It includes the symbol's own documentation, or the place for it.
     """
     cursor = source.tree.walk()
     first = min(symbol.start, symbol.insert_at, symbol.doc[0] if symbol.doc is not None else symbol.start)

@@ -1,6 +1,6 @@
-"""Which nodes of each grammar are symbols, what wraps them, and what their comments look like.
+"""Which nodes of each grammar are symbols, which nodes wrap them, and how their comments look.
 
-One `SymbolGrammar` a language; `find` reads them. A test compiles every query against its grammar.
+One `SymbolGrammar` per language, used by `find`. A test compiles every query against its grammar.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class SymbolGrammar:
-    """How one language says what `find` looks for.
+    """How one language expresses symbols and documentation.
 
     Args:
         definitions: Node type -> `class` or `function` (a function whose nearest symbol is a class is a method).
-        extra: Tree-sitter patterns beyond plain node types, captured as `@class`, `@function`, or `@scope`: what is no
-            symbol but gives those in it a name and makes its functions methods (Rust's `impl`).
+        extra: Tree-sitter patterns in addition to plain node types, captured as `@class`, `@function`, or `@scope`: a
+            node that is not a symbol, but qualifies the names inside it and makes its functions methods (Rust's
+            `impl`).
         wrappers: Nodes around a definition that belong to it: exports, decorators, templates.
         comments: Node types of comments.
-        doc_openers: How a documentation comment begins.
-        attributes: Sibling nodes that may stand between documentation and definition.
-        module_doc_openers: How the documentation of the file itself begins; empty where the language has none.
+        doc_openers: How a documentation comment starts.
+        attributes: Sibling nodes that may be between documentation and definition.
+        module_doc_openers: How the documentation of the file itself starts; empty if the language has none.
     """
 
     definitions: dict[str, Literal["class", "function"]]
@@ -33,7 +34,7 @@ class SymbolGrammar:
     module_doc_openers: tuple[bytes, ...] = ()
 
 
-# Functions that a declaration, an assignment (`exports.f = function () {}`) or a class's field gives a name to.
+# Functions that get their name from a declaration, an assignment (`exports.f = function () {}`) or a class's field.
 _JAVASCRIPT_EXTRA: Final = """
     (lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression)]) .) @function
     (variable_declaration . (variable_declarator value: [(arrow_function) (function_expression)]) .) @function
@@ -150,7 +151,7 @@ SYMBOL_GRAMMARS: Final[dict[str, SymbolGrammar]] = {
 
 
 def symbol_query(grammar: str) -> str:
-    """The tree-sitter query that captures all symbols but the module, as `@class` and `@function`, and their scopes."""
+    """The tree-sitter query for all symbols except the module, as `@class` and `@function`, and for their scopes."""
     spec = SYMBOL_GRAMMARS[grammar]
     plain = " ".join(f"({node_type}) @{kind}" for node_type, kind in spec.definitions.items())
     return f"{plain} {spec.extra}".strip()

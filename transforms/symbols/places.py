@@ -1,10 +1,11 @@
-"""Where documentation stands and where it goes.
+"""Where documentation is, and where new documentation is inserted.
 
-*Inside* in Python: the body's first statement, a string. *Before* elsewhere: the run of comments that ends directly
-above the definition (no blank line between) and begins like documentation; attributes, decorators and comments that
-speak to a tool (`//go:noinline`, `// eslint-disable-next-line`) may stand between and stay where they are. A file's own
-documentation is Python's module docstring, Rust's `//!`, Go's comment above `package`, elsewhere a leading
-documentation comment that belongs to no definition. A notice (licence, generated code, `@flow`) is never documentation.
+*Inside* in Python: the body's first statement, a string. *Before* in other languages: the run of comments that ends
+directly above the definition (no blank line between) and starts like documentation. Attributes, decorators and
+directives for tools (`//go:noinline`, `// eslint-disable-next-line`) may be in between and stay where they are. A
+file's own documentation is Python's module docstring, Rust's `//!`, Go's comment above `package`; in other languages a
+leading documentation comment that belongs to no definition. A notice (license, generated code, `@flow`) is never
+documentation.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ NOTICE: Final = re.compile(
     rb"DO NOT EDIT|all rights reserved|permission is hereby granted|use of this source code is governed",
     re.I | re.M,
 )
-# Comments that change what a compiler or a linter does with the line below: Go's directives (go/ast: a colon without a
-# blank before it), and those of the linters and formatters of the other languages.
+# Directives for a compiler or a linter about the line below: Go's (go/ast: a colon without a blank before it), and
+# those of the linters and formatters of the other languages.
 _DIRECTIVE: Final = re.compile(
     rb"//(?:line |extern |export |[a-z0-9]+:[a-z0-9])|(?://|/\*)\s*(?:eslint|@ts-|tslint:|prettier-|biome-|istanbul |"
     rb"c8 |v8 |noinspection|NOLINT|nolint|\+build|clang-format|@formatter:|ReSharper|CHECKSTYLE|deno-|jshint|jslint|"
@@ -40,8 +41,9 @@ _DIRECTIVE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where documentation stands, or None; where new documentation goes; the blanks that begin its lines; whether other
-    code stands before it on its line. Offsets are bytes."""
+    """The span of the documentation, or None; where new documentation is inserted; the indentation of its lines;
+    whether other code precedes it on its line. Offsets are bytes.
+    """
 
     doc: tuple[int, int] | None
     insert_at: int
@@ -72,7 +74,7 @@ def place_in_module(source: Source) -> Place:
 
 
 def _docstring(data: bytes, statement: Node) -> tuple[int, int] | None:
-    """The span of a body's first statement where it is a plain string, as Python itself takes it."""
+    """The span of a body's first statement if it is a plain string, as Python defines docstrings."""
     is_wrapped = statement.type == "expression_statement" and statement.named_child_count > 0
     inner = statement.named_child(0) if is_wrapped else statement
     if inner is None or inner.type not in ("string", "concatenated_string"):
@@ -99,7 +101,7 @@ def place_before(source: Source, spec: SymbolGrammar, outer: Node) -> Place:
 
 
 def _documentation(source: Source, spec: SymbolGrammar, anchor: Node) -> list[Node]:
-    """The comments that document what begins at `anchor`: other comments may stand above them and below."""
+    """The comments that document the definition at `anchor`; other comments may be above and below them."""
     block = _comments_above(source, spec, anchor)
     if block and not any(_is_opener(source, spec, comment) for comment in block):
         block = _comments_above(source, spec, block[0])
@@ -108,12 +110,12 @@ def _documentation(source: Source, spec: SymbolGrammar, anchor: Node) -> list[No
 
 
 def place_of_file(source: Source, spec: SymbolGrammar, taken: Collection[tuple[int, int]]) -> Place | None:
-    """Other languages: the file's own documentation; None in those whose files have none.
+    """Other languages: the file's own documentation; None in languages whose files have none.
 
     Args:
         source: The file.
         spec: Its grammar.
-        taken: Where the documentation of definitions stands.
+        taken: Spans of the documentation of definitions.
     """
     if not spec.module_doc_openers:
         return None
@@ -127,7 +129,7 @@ def place_of_file(source: Source, spec: SymbolGrammar, taken: Collection[tuple[i
         return Place(_span(source, runs[0]), runs[0][0].start_byte, "")
     if first is None:
         return Place(None, len(source.data), "")
-    # What stands directly above the first thing belongs to it, but for a notice.
+    # A comment directly above the first item belongs to it, unless it is a notice.
     anchor = first
     while source.grammar != "go" and (previous := anchor.prev_named_sibling) is not None:
         if not _is_directive_above(source, spec, previous, anchor):
@@ -139,7 +141,7 @@ def place_of_file(source: Source, spec: SymbolGrammar, taken: Collection[tuple[i
 
 
 def _leading(source: Source, spec: SymbolGrammar) -> tuple[list[Node], Node | None]:
-    """The comments that the file begins with, and the first thing that is none (nor a `#!` line)."""
+    """The comments at the start of the file, and the first node that is neither a comment nor a `#!` line."""
     comments = []
     for child in source.tree.root_node.named_children:
         if child.type in spec.comments:
@@ -150,7 +152,7 @@ def _leading(source: Source, spec: SymbolGrammar) -> tuple[list[Node], Node | No
 
 
 def _runs(source: Source, spec: SymbolGrammar, leading: Sequence[Node]) -> list[list[Node]]:
-    """Those of the leading comments that begin like a file's documentation; lines that follow each other are one."""
+    """The leading comments that start like a file's documentation; comments on consecutive lines form one."""
     runs: list[list[Node]] = []
     for comment in leading:
         if not source.data.startswith(spec.module_doc_openers, comment.start_byte):
@@ -169,13 +171,13 @@ def _is_notice(source: Source, run: Sequence[Node]) -> bool:
 
 
 def _is_directive(source: Source, spec: SymbolGrammar, node: Node) -> bool:
-    """Whether a comment, on a line of its own, speaks to a tool."""
+    """Whether a comment, on a separate line, is a directive for a tool."""
     is_comment = node.type in spec.comments and blanks_before(source.data, node.start_byte) is not None
     return is_comment and _DIRECTIVE.match(source.data, node.start_byte) is not None
 
 
 def _is_directive_above(source: Source, spec: SymbolGrammar, node: Node, below: Node) -> bool:
-    """Whether such a comment stands directly above: one that a blank line follows speaks of the whole file."""
+    """Whether a directive is directly above; one that is followed by a blank line applies to the entire file."""
     gap = source.data[_comment_end(source, node) : below.start_byte]
     return _is_directive(source, spec, node) and gap.count(b"\n") <= 1
 
@@ -189,7 +191,7 @@ def _span(source: Source, run: Sequence[Node]) -> tuple[int, int]:
 
 
 def _comment_end(source: Source, comment: Node) -> int:
-    """Where a comment ends, without the line break that some grammars count in."""
+    """The end of a comment, without the line break that some grammars include."""
     end = comment.end_byte
     while end > comment.start_byte and source.data[end - 1 : end] in (b"\n", b"\r"):
         end -= 1
@@ -197,7 +199,7 @@ def _comment_end(source: Source, comment: Node) -> int:
 
 
 def _comments_above(source: Source, spec: SymbolGrammar, anchor: Node) -> list[Node]:
-    """The run of comments, each on lines of its own, that ends on the line above `anchor` (or on its line)."""
+    """The run of comments, each on separate lines, that ends on the line above `anchor` (or on its line)."""
     run: list[Node] = []
     below = anchor
     while (previous := below.prev_named_sibling) is not None and previous.type in spec.comments:

@@ -1,7 +1,7 @@
-"""Python's symbols by Python's own parser, for files that its own parser takes and tree-sitter doesn't.
+"""Finds Python's symbols with Python's own parser, for files that it accepts and tree-sitter doesn't.
 
-About one file in a thousand of real code: tree-sitter's error recovery then swallows definitions that are there. The
-fields are those that `find` gives; a test holds the two against each other.
+This affects about one file in a thousand of real code, where tree-sitter's error recovery drops existing definitions.
+The fields are the same as in `find`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _LITERALS: Final[dict[type[ast.expr], str]] = {
 
 
 def python_symbols(data: bytes) -> list[Symbol] | None:
-    """All symbols of a file, the module first, then as they begin; None where Python doesn't parse it.
+    """Returns all symbols of a file, the module first, then in the order in which they start; None if Python can't
+    parse it.
 
     Args:
         data: The file, in UTF-8.
@@ -48,7 +49,7 @@ def python_symbols(data: bytes) -> list[Symbol] | None:
 
 
 class _Places:
-    """Byte offsets of what `ast` tells in lines and columns (of UTF-8)."""
+    """Converts the lines and columns (of UTF-8) of `ast` to byte offsets."""
 
     def __init__(self, data: bytes):
         self.data = data
@@ -63,7 +64,7 @@ class _Places:
         return self._offset(node.end_lineno, node.end_col_offset)
 
     def outer_start(self, node: ast.stmt) -> int:
-        """Where a definition's first decorator begins, else the statement itself."""
+        """The start of a definition's first decorator, else of the statement itself."""
         decorators = getattr(node, "decorator_list", [])
         if not decorators:
             return self.start(node)
@@ -77,7 +78,7 @@ class _Places:
 def _definitions(
     holder: ast.AST, path: tuple[str, ...], inside: str
 ) -> Iterator[tuple[Function | ast.ClassDef, tuple[str, ...], str]]:
-    """Definitions with the names around them and what the nearest one is."""
+    """Definitions with their enclosing names and the kind of the nearest enclosing one."""
     for node in ast.iter_child_nodes(holder):
         if isinstance(node, _DEFINITIONS):
             yield node, path, inside

@@ -1,8 +1,8 @@
-"""What a definition declares: parameter names, type parameters, whether it returns a value, what it raises.
+"""Declarations of a definition: parameter names, type parameters, whether it returns a value, what it raises.
 
-A parameter that a pattern takes apart (`{a, b}` in JavaScript, a tuple in Rust) has the name "": its documentation
-may call it anything. Receivers (`self`, `this`, Go's receiver) are left out, as documentation leaves them out.
-Answers that the syntax alone can't give are None.
+A destructured parameter (`{a, b}` in JavaScript, a tuple in Rust) has the name "": its documentation may use any name
+for it. Receivers (`self`, `this`, Go's receiver) are omitted, as documentation omits them. Results that can't be
+decided from the syntax alone are None.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Signatures:
 
     def text(self, node: Node | None) -> str:
         """A node's own text; "" for no node."""
-        # Node.text would ask the parser's read callback again, which py-tree-sitter 0.26 does not survive.
+        # Node.text would call the parser's read callback again, which crashes py-tree-sitter 0.26.
         return self._data[node.start_byte : node.end_byte].decode("utf-8", "replace") if node is not None else ""
 
     def name_of(self, node: Node) -> str:
-        """The name that a definition gives, without its scope; "" for none."""
+        """The name that a definition declares, without its scope; "" for none."""
         if node.type in ("lexical_declaration", "variable_declaration"):
             declarator = _first(node, "variable_declarator")
             return self.text(declarator.child_by_field_name("name")) if declarator else ""
@@ -66,7 +66,7 @@ class Signatures:
         return self.text(node.child_by_field_name("name"))
 
     def parameters_of(self, node: Node) -> list[str]:
-        """The names of a function's parameters in order, receivers left out."""
+        """The names of a function's parameters in order, without receivers."""
         holder = self._parameter_list(node)
         if holder is None:
             return []
@@ -86,7 +86,7 @@ class Signatures:
         return list(dict.fromkeys(self.text(n).lstrip("'") for n in names))
 
     def returns_value(self, node: Node) -> bool | None:
-        """Whether calling the function gives a value; None where the syntax alone can't tell."""
+        """Whether calling the function returns a value; None if the syntax alone can't decide."""
         function = self.function_of(node)
         if self._grammar == "python" or self._grammar == "javascript":
             return self.effects.returns_value(function)
@@ -94,7 +94,7 @@ class Signatures:
         if declared is None:
             if self._grammar in ("typescript", "tsx"):
                 return self.effects.returns_value(function)
-            if self._grammar == "kotlin":  # fun f() = expression gives what the expression gives
+            if self._grammar == "kotlin":  # fun f() = expression returns the expression's value
                 body = _first(function, "function_body")
                 return None if body is not None and self.text(body).startswith("=") else False
             return None if self._grammar in ("c", "cpp") else False
@@ -104,8 +104,7 @@ class Signatures:
         return bare not in _VOID
 
     def result_types(self, node: Node) -> tuple[str, ...]:
-        """The type of the result as it is declared, else the types of the literals that are returned; () where neither
-        tells."""
+        """The declared type of the result, else the types of the returned literals; () if neither is known."""
         function = self.function_of(node)
         declared = self._declared_return(function)
         return (declared.lstrip(":").strip(),) if declared else self.effects.result_types(function)
@@ -116,8 +115,9 @@ class Signatures:
         return value if value is not None else node
 
     def scope_of(self, node: Node) -> str:
-        """The name that stands before a definition's own in its signature: Go's receiver, C++'s `Shape::`, JavaScript's
-        `Shape.prototype`; "" without one."""
+        """The qualifier of a definition's name in its signature: Go's receiver, C++'s `Shape::`, JavaScript's
+        `Shape.prototype`; "" without one.
+        """
         if node.type == "method_declaration" and self._grammar == "go":
             names = (n for n in _walk(node.child_by_field_name("receiver")) if n.type == "type_identifier")
             return next((self.text(n) for n in names), "")
@@ -129,7 +129,7 @@ class Signatures:
         return ""
 
     def _function_declarator(self, node: Node) -> Node | None:
-        """C and C++: the declarator with the parameter list, under pointers and references."""
+        """C and C++: the declarator with the parameter list, inside pointers and references."""
         current = node.child_by_field_name("declarator")
         while current is not None and current.type != "function_declarator":
             current = current.child_by_field_name("declarator") or (
@@ -213,7 +213,7 @@ class Signatures:
         return [self.text(name) for name in holder.children_by_field_name("name")] if self._grammar == "csharp" else []
 
     def _declared_return(self, function: Node) -> str | None:
-        """The return type as it is written, or None where none is."""
+        """The return type as written, or None if there is none."""
         if self._grammar in ("c", "cpp"):
             declared = self.text(function.child_by_field_name("type"))
             declarator = function.child_by_field_name("declarator")
@@ -258,7 +258,7 @@ def _assigned(node: Node) -> Node | None:
 
 
 def _value(node: Node) -> Node | None:
-    """JavaScript: what a declaration, an assignment or a field gives a name to."""
+    """JavaScript: the value that a declaration, an assignment or a field names."""
     if node.type in ("lexical_declaration", "variable_declaration"):
         declarator = _first(node, "variable_declarator")
         return declarator.child_by_field_name("value") if declarator is not None else None

@@ -1,4 +1,4 @@
-"""A symbol: one thing that can have documentation, with what that documentation must agree with."""
+"""A symbol: one definition that can have documentation, with the facts that the documentation must agree with."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ SymbolKind = Literal["module", "class", "function", "method"]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter's name; "" where a pattern takes the argument apart."""
+    """A parameter's name; "" if a pattern destructures the argument."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Symbol:
-    """One thing that can have documentation. Offsets are bytes of the file's UTF-8.
+    """One definition that can have documentation. Offsets are bytes of the file's UTF-8.
 
     Args:
         kind: `module`, `class`, `function` or `method`.
         name: Its own name; "" for the module.
-        qualified_name: With the names around it, by dots.
-        start, end: The definition with its decorators, export or template; documentation before it isn't in.
-        body_start, body_end: What follows the signature; empty at `end` where there is no body.
-        doc: Where its documentation stands, or None.
-        insert_at: Where new documentation goes: for Python the first statement of the body, elsewhere the line that
-            documentation is put above of, or the definition's own start within a line.
-        indent: The blanks that begin the documentation's lines.
-        parameters: In order; receivers left out.
+        qualified_name: Its name with those of the enclosing definitions, separated by dots.
+        start, end: The definition with its decorators, export or template; documentation before it is excluded.
+        body_start, body_end: The range after the signature; empty at `end` if there is no body.
+        doc: The span of its documentation, or None.
+        insert_at: Where new documentation is inserted: for Python the first statement of the body, in other languages
+            the line above which it goes, or the definition's own start within a line.
+        indent: The whitespace that starts the documentation's lines.
+        parameters: In order, without receivers.
         type_parameters: Names that documentation may describe too.
-        returns_value: Whether a call gives a value; None where the syntax alone can't tell.
+        returns_value: Whether a call returns a value; None if the syntax alone can't decide.
         yields: Whether it is a generator.
         raises: Names of types that its own body raises.
-        result_types: Types of what it returns, as declared or told by literals; empty where neither tells.
-        has_calls: Whether its body calls anything, so that types may be raised and things happen that it doesn't name.
-        constructor: Classes: the parameters of the one constructor, receiver left out; None without one, or with more.
-        is_inline_body: Python: the body stands on the line of the colon.
+        result_types: Types of its result, as declared or implied by literals; empty if unknown.
+        has_calls: Whether its body calls anything, so that other types may be raised and other effects may occur.
+        constructor: Classes: the parameters of the only constructor, without receiver; None without one, or with
+            several.
+        is_inline_body: Python: whether the body is on the line of the colon.
     """
 
     kind: SymbolKind
@@ -62,11 +63,11 @@ class Symbol:
 
 
 def line_start(data: bytes, offset: int) -> int:
-    """Where the line of an offset begins."""
+    """The start of the line that contains an offset."""
     return max(data.rfind(b"\n", 0, offset), data.rfind(b"\r", 0, offset)) + 1
 
 
 def blanks_before(data: bytes, offset: int) -> str | None:
-    """The blanks between the line's start and `offset`; None where something else stands there."""
-    before = data[line_start(data, offset) : offset].removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no code
+    """The whitespace between the line's start and `offset`; None if anything else is there."""
+    before = data[line_start(data, offset) : offset].removeprefix(b"\xef\xbb\xbf")  # a byte order mark is not code
     return before.decode() if not before.strip(b" \t\f") else None

@@ -1,8 +1,8 @@
 """Annotate: a user's own chat task (`transforms.tasks.task_file`) about files, classes and functions.
 
-The template is filled in for each target and asked in chat form; the answer is read as text, as one line, as code in
-a fence or as JSON by a schema, and judged by what the task file asks for. A definition that doesn't fit loses its last
-lines (`is_windowed`). Shipped tasks stand in `transforms/tasks/annotations`.
+The template is filled in for each target and sent as a chat prompt. The answer is read as text, as one line, as code
+in a fence or as JSON with a schema, and validated by the checks of the task file. A definition that doesn't fit loses
+its last lines (`is_windowed`). Built-in tasks are in `transforms/tasks/annotations`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ REASONS: Final = {
 }
 CHECKS_TYPE: Final = pa.struct(
     [
-        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: doesn't apply
+        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: not applicable
         pa.field("mean_logprob", pa.float32(), nullable=False),
     ]
 )
@@ -80,7 +80,7 @@ RESULT_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class AnnotateTarget:
-    """What `accept` needs again of a target; offsets are bytes of the content."""
+    """The data of a target that `accept` needs; offsets are bytes of the content."""
 
     kind: str
     name: str
@@ -92,10 +92,10 @@ class AnnotateTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateTask(AnnotateSettings):
-    """Asks a user's own question about files and symbols, see `transforms.tasks.base.Task`.
+    """Prompts with a user's own template about files and symbols; see `transforms.tasks.base.Task`.
 
     Args:
-        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
+        tokenizer: The model's vocabulary: a file, a checkpoint folder or a built-in model's name.
         spec: The task file's content (`load_annotation`).
         job_seed: Seeds sampling.
     """
@@ -106,7 +106,7 @@ class AnnotateTask(AnnotateSettings):
 
     @property
     def name(self) -> str:
-        """The task file's name, with `annotate:` in front."""
+        """The task file's name, prefixed with `annotate:`."""
         return f"annotate:{self.spec.name}"
 
     @property
@@ -120,7 +120,7 @@ class AnnotateTask(AnnotateSettings):
         return RESULT_SCHEMA
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
-        """Finds the row's targets and asks about them.
+        """Finds the row's targets and builds their prompts.
 
         Raises:
             RecordError: `unsupported_language`, `unparsable`, `no_target`.
@@ -133,13 +133,13 @@ class AnnotateTask(AnnotateSettings):
         return (self._request(row, source, *target, number) for number, target in enumerate(targets))
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
-        """Reads one answer as the task file says, and judges it."""
+        """Reads one answer as the task file specifies, and validates it."""
         target: AnnotateTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         answer = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens)).strip()
         is_whole = completion.finish_reason != "length"
         if self.spec.answer.kind == "line":
-            answer, line_end, _ = answer.partition("\n")  # of a piece that holds one without beginning with it
+            answer, line_end, _ = answer.partition("\n")  # a token may contain a line feed after other text
             is_whole = is_whole or bool(line_end)
         language = grammar_name(row.language, row.path) or ""
         original = row.content.encode()[target.start : target.end].decode()
@@ -217,7 +217,7 @@ class AnnotateTask(AnnotateSettings):
         )
 
     def _read(self, answer: str, language: str) -> tuple[str | None, Any]:
-        """The code and the JSON value of an answer; None for what isn't there.
+        """Returns the code and the JSON value of an answer; None for each that is missing.
 
         Raises:
             RecordError: `wrong_form`: not JSON; `other_language`.
@@ -278,7 +278,7 @@ class AnnotateTask(AnnotateSettings):
 
 
 def _names(code: str, name: str) -> bool:
-    """Whether a name stands in code as a word of its own, `Area` for `area` too: languages differ in their capitals."""
+    """Whether a name occurs in code as a separate word, in any case: capitalization differs between languages."""
     return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", code, re.I) is not None
 
 
@@ -287,13 +287,13 @@ def _no_number(written: str) -> float:
 
 
 def _json_text(answer: str) -> str:
-    """What stands in the fence that says json, or the first one; the answer itself where there is none."""
+    """The text of the fence labeled json, else of the first fence; the answer itself if it has no fence."""
     found = fences(answer)
     return next((text for name, text in found if name == "json"), found[0][1] if found else answer)
 
 
 def _head_lines(source: Source, symbol: Symbol) -> int:
-    """How many lines the signature takes, with the documentation where that stands inside."""
+    """Number of lines of the signature, including the documentation if that is inside the body."""
     end = symbol.doc[1] if symbol.doc is not None and symbol.doc[0] >= symbol.body_start else symbol.body_start
     return source.data.count(b"\n", symbol.start, end) + 1
 

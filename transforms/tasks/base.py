@@ -1,8 +1,8 @@
-"""A task is pure: it chooses targets in a row, builds prompts, and judges what the model wrote.
+"""The task protocol. A task is pure: it chooses targets in a row, builds prompts, and validates answers.
 
-The same task objects run in the batch jobs and in `evaluate`, so a benchmark measures exactly the prompts,
-stops and parsing that the datasets are made with. A task does no I/O, starts no engine and keeps no state
-between rows; it is picklable (its tokenizer is opened anew in each process).
+The same task objects run in the batch jobs and in `evaluate`, so a benchmark measures exactly the prompts, stop ids
+and parsing that produce the datasets. A task does no I/O, starts no engine and keeps no state between rows. It is
+picklable (its tokenizer is opened separately in each process).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from transforms.rows.row import Row
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskRequest:
-    """One target of a row with the prompt that asks for it.
+    """One target of a row with its prompt.
 
     Args:
         target: The target's name, unique within the row and stable, e.g. `single_line:120:140`.
-        request: What the engine is to run.
-        payload: Whatever `accept` needs again (spans, texts); picklable.
-        prompt_format: The form of the prompt, for the lineage: `psm`, `spm`, `chat`, ...
+        request: The request for the engine.
+        payload: Data that `accept` needs (spans, texts); picklable.
+        prompt_format: The prompt's format, for the lineage: `psm`, `spm`, `chat`, ...
     """
 
     target: str
@@ -37,12 +37,12 @@ class TaskRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """An enrichment.
+    """An accepted answer.
 
     Args:
         columns: The task's own result columns for one output row, by name, as in `Task.result_schema`.
-        written: What stands before the model's text in its document, the text itself, what stands after: the output
-            filter looks at it in context, since a secret can straddle the seam.
+        written: The text before the answer in its document, the answer itself, and the text after it. The output filter
+            scans the answer in this context, because a secret can span the boundary.
     """
 
     columns: Mapping[str, Any]
@@ -51,9 +51,9 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedTarget:
-    """A target whose answer failed a check, or that no prompt could be built for.
+    """A target whose answer failed a check, or for which no prompt could be built.
 
-    `answer` is what the model wrote, where rejected answers are kept and the filters found nothing in it.
+    `answer` is the model's answer, if rejected answers are kept and the filters found nothing in it.
     """
 
     target: str
@@ -62,60 +62,62 @@ class RejectedTarget:
 
 
 class Task(Protocol):
-    """One module and one test file each."""
+    """The protocol of a task; each implementation has one module and one test file."""
 
     @property
     def name(self) -> str:
-        """What the lineage calls it."""
+        """The task's name in the lineage."""
         ...
 
     @property
     def template_version(self) -> str:
-        """Changes whenever the same row would give other prompts."""
+        """Changes whenever the same row would produce different prompts."""
         ...
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The flat result columns, then the struct `checks`; the machinery adds the struct `lineage`."""
+        """The flat result columns, then the struct `checks`; the job framework adds the struct `lineage`."""
         ...
 
     def requests(self, row: Row) -> Iterable[TaskRequest | RejectedTarget]:
-        """Chooses targets and builds their prompts. A target that can't be asked for (prompt too long) comes as a
-        `RejectedTarget`. Raises RecordError where the row as a whole has nothing to offer."""
+        """Chooses targets and builds their prompts. A target without a possible prompt (too long) is returned as a
+        `RejectedTarget`. Raises RecordError if the row has no target at all.
+        """
         ...
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
-        """Parses, verifies and scores one answer."""
+        """Parses, validates and scores one answer."""
         ...
 
 
 @runtime_checkable
 class NestingTask(Protocol):
-    """A task whose accepted answers can be put together into one row a file."""
+    """A task that can combine its accepted answers into one row per file."""
 
     @property
     def nested_schema(self) -> pa.Schema:
-        """The result columns of that row."""
+        """The result columns of the combined row."""
         ...
 
     def nest(self, row: Row, kept: Sequence[tuple[TaskRequest, Accepted]]) -> Mapping[str, Any]:
-        """Puts the answers that were kept into the file.
+        """Inserts the kept answers into the file.
 
         Raises:
-            RecordError: Together they don't fit.
+            RecordError: The answers can't be combined.
         """
         ...
 
 
 @runtime_checkable
 class DistinctTask(Protocol):
-    """A task whose output should not say the same of the same twice."""
+    """A task whose output should not contain near duplicates."""
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
-        """What an accepted answer was asked about, and what it says: it repeats another where both are nearly alike.
+        """Returns what an accepted answer is about, and its text. It repeats another answer if both are near
+        duplicates.
 
         Args:
-            row: The row that it was asked of.
-            columns: Its result columns.
+            row: The answer's source row.
+            columns: The answer's result columns.
         """
         ...

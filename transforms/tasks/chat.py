@@ -1,9 +1,9 @@
-"""The chat form of Gemma's instruction models, and reading their answers.
+"""The chat format of Gemma's instruction-tuned models, and parsing of their answers.
 
     <bos><start_of_turn>user⏎{text}<end_of_turn>⏎<start_of_turn>model⏎{answer}<end_of_turn>⏎ ...
 
-There is no system role: a system text is put in front of the first user turn, with a blank line between. Text never
-parses as control (`model.tokenizer`). Source: Gemma's formatting guide, ai.google.dev/gemma/docs/formatting.
+There is no system role: a system text is put in front of the first user turn, separated by a blank line. Text never
+encodes to control tokens (`model.tokenizer`). Source: Gemma's formatting guide, ai.google.dev/gemma/docs/formatting.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Turn:
 
 
 def chat_prompt(tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[int]:
-    """The token ids that ask the model for its next turn.
+    """Returns the token ids that prompt the model for its next turn.
 
     Args:
         tokenizer: A vocabulary with the turn tokens.
-        turns: A system text (optional, first), then user and model in turn; the last is the user's.
+        turns: A system text (optional, first), then user and model alternately; the last turn is the user's.
 
     Raises:
         RecordError: `bad_turns`: the turns don't alternate, or the last isn't the user's.
@@ -60,7 +60,7 @@ def _fold_system(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def chat_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """What ends a model's turn."""
+    """The ids that end a model's turn."""
     return frozenset({tokenizer.end_of_turn, tokenizer.start_of_turn, tokenizer.eos})
 
 
@@ -71,7 +71,8 @@ _FENCE = re.compile(
 
 
 def fences(answer: str) -> list[tuple[str, str]]:
-    """The fenced pieces of an answer in order: the language that the fence names (lower case, "" for none), the code.
+    """Returns the fenced blocks of an answer in order, each as the language that the fence names (lower case, "" for
+    none) and the code.
 
     A fence in a list is indented: its code loses that indentation.
 
@@ -86,7 +87,7 @@ def fences(answer: str) -> list[tuple[str, str]]:
     return found
 
 
-# Names of the model's role in data sets of conversations.
+# Names of the model's role in conversation datasets.
 _ROLES: Final[Mapping[str, Role]] = {"system": "system", "user": "user", "model": "model", "assistant": "model"}
 
 

@@ -1,13 +1,14 @@
-"""Docstring: find symbols, have the model write their documentation, keep what is true of the code.
+"""Docstring: finds symbols, has the model write their documentation, and keeps what agrees with the code.
 
-Base models get a FIM hole where the documentation goes, in the language's own form; instruction models get a chat turn
-with the definition and are asked for the text alone. Either way the answer is read back into plain text, its claims
-are held against the symbol (`transforms.documentation.verify`), and it is spliced into the file, whose code must be
-the same (`transforms.documentation.splice`): a row whose code would change is never accepted.
+Base models get a FIM prompt with the hole at the documentation's place, in the language's own form. Instruction-tuned
+models get a chat turn with the definition and are asked for the text alone. In both cases the answer is parsed into
+plain text, its claims are checked against the symbol (`transforms.documentation.verify`), and it is spliced into the
+file, whose code must stay the same (`transforms.documentation.splice`). An answer that would change the code is never
+accepted.
 
-A definition longer than the context is reduced to the whole lines nearest the hole, as every FIM context is, or in a
-chat prompt to its first lines; either way the signature is in, or the target is rejected as `prompt_too_long`.
-`is_windowed` marks what was reduced.
+A definition longer than the context is reduced: in a FIM prompt to the whole lines nearest the hole, in a chat prompt
+to its first lines. In both cases the prompt includes the signature, or the target is rejected as `prompt_too_long`.
+`is_windowed` marks reduced definitions.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ CHECKS_TYPE: Final = pa.struct(
     [
         pa.field("right_form", pa.bool_(), nullable=False),
         pa.field("code_unchanged", pa.bool_(), nullable=False),
-        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: the syntax alone can't tell
+        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: not decidable from the syntax alone
         pa.field("likely_enough", pa.bool_(), nullable=False),
         pa.field("edit_similarity", pa.float32()),  # null: there was no documentation
         pa.field("mean_logprob", pa.float32(), nullable=False),
@@ -74,10 +75,10 @@ RESULT_SCHEMA: Final = pa.schema(
         pa.field("symbol_name", pa.large_string(), nullable=False),
         pa.field("symbol_start", pa.int64(), nullable=False),  # characters of content
         pa.field("symbol_end", pa.int64(), nullable=False),
-        pa.field("code", pa.large_string(), nullable=False),  # the definition, its documentation taken out
+        pa.field("code", pa.large_string(), nullable=False),  # the definition without its documentation
         pa.field("code_documented", pa.large_string(), nullable=False),
         pa.field("original_documentation", pa.large_string()),
-        pa.field("documentation", pa.large_string(), nullable=False),  # as it stands in code_documented
+        pa.field("documentation", pa.large_string(), nullable=False),  # as it is in code_documented
         pa.field("documentation_text", pa.large_string(), nullable=False),  # without delimiters and line markers
         pa.field("form", pa.string(), nullable=False),
         pa.field("is_windowed", pa.bool_(), nullable=False),
@@ -116,11 +117,11 @@ _STYLE_WORDS: Final[dict[PythonStyle | None, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DocstringTask(DocstringSettings):
-    """Writes documentation, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
+    """Writes documentation; see `transforms.tasks.base.Task`. All fields affect the output.
 
     Args:
-        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
-        is_chat: Whether the model is an instruction model.
+        tokenizer: The model's vocabulary: a file, a checkpoint folder or a built-in model's name.
+        is_chat: Whether the model is instruction-tuned.
         job_seed: Seeds sampling.
         bounds: Bounds on the text's length.
     """
@@ -145,7 +146,7 @@ class DocstringTask(DocstringSettings):
         return RESULT_SCHEMA
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
-        """Finds the row's symbols and asks for their documentation.
+        """Finds the row's symbols and builds prompts for their documentation.
 
         Raises:
             RecordError: `unsupported_language`, `unparsable`, `no_symbol`.
@@ -161,7 +162,7 @@ class DocstringTask(DocstringSettings):
         return (self._request(row, source, symbol, number) for number, symbol in enumerate(wanted))
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
-        """Reads one answer, holds it against the symbol, and splices it in."""
+        """Reads one answer, checks it against the symbol, and splices it in."""
         symbol, is_windowed = request.payload
         source = read_source(row, DOCUMENTED_LANGUAGES)
         hole, answer, ended_by = self._answer(source, symbol, cut_hole(source, symbol), completion)
@@ -215,7 +216,7 @@ class DocstringTask(DocstringSettings):
         )
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
-        """The definition and what is said of it."""
+        """The definition and the text of its documentation."""
         return columns["code"], columns["documentation_text"]
 
     @property
@@ -224,15 +225,15 @@ class DocstringTask(DocstringSettings):
         return NESTED_SCHEMA
 
     def nest(self, row: Row, kept: Sequence[tuple[TaskRequest, Accepted]]) -> dict[str, Any]:
-        """Puts all documentation that was kept into the file.
+        """Inserts all kept documentation into the file.
 
         Raises:
-            RecordError: `code_changed`: with all of them in place the code isn't the same.
+            RecordError: `code_changed`: with all of it inserted, the code isn't the same.
         """
         source = read_source(row, DOCUMENTED_LANGUAGES)
         data = source.data
         holes = [(cut_hole(source, request.payload[0]), accepted.written[1]) for request, accepted in kept]
-        # From the file's end; of two at one place, the module's and its first definition's, the first stays the first.
+        # From the file's end. The sort is stable: of two at one place, the module's stays the first.
         holes.sort(key=lambda item: len(item[0].before))
         for hole, text in reversed(holes):
             data = data[: len(hole.before)] + text.encode() + data[len(source.data) - len(hole.after) :]
@@ -269,14 +270,14 @@ class DocstringTask(DocstringSettings):
         )
 
     def _style(self, source: Source) -> PythonStyle | None:
-        """The one style that is allowed; None where any is, or the language has none."""
+        """The one style that is allowed; None if any is, or if the language has no styles."""
         return None if self.style == "any" or source.grammar != "python" else self.style
 
     def _fim_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
         prefix = hole.before.decode() + hole.opener
         text, at = prefix + hole.closer + hole.after.decode(), len(prefix)
         needed = (at, at)
-        if symbol.kind != "module" and source.grammar == "python":  # the signature stands before the hole
+        if symbol.kind != "module" and source.grammar == "python":  # the signature is before the hole
             needed = (byte_to_char(source.data, symbol.start), at)
         elif symbol.kind != "module":
             begin = symbol.doc[1] if symbol.doc is not None else symbol.insert_at
@@ -286,7 +287,7 @@ class DocstringTask(DocstringSettings):
         return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
 
     def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
-        """The definition without its documentation, its last lines left out where it doesn't fit."""
+        """The definition without its documentation; its last lines are omitted if it doesn't fit."""
         style = _STYLE_WORDS[self._style(source)]
 
         def build(code: str) -> list[int]:
@@ -300,15 +301,16 @@ class DocstringTask(DocstringSettings):
         return fit_code(_definition(source, symbol, hole), build, self.max_prompt_tokens, least_lines=least_lines)
 
     def _answer(self, source: Source, symbol: Symbol, hole: Hole, completion: Completion) -> tuple[Hole, str, str]:
-        """The hole as this answer needs it, what goes between opener and closer, and what ended that: the model's stop,
-        the form's closer, the limit."""
+        """Returns the hole in the form that this answer needs, the text between opener and closer, and what ended the
+        text: the finish reason, or the form's closer.
+        """
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            told = _told(source, symbol, written)
-            text = without_delimiters(told)
+            found = _documentation_of(source, symbol, written)
+            text = without_delimiters(found)
             answer = write_answer(hole, text)
-            return as_raw(hole, answer, is_text=text == told.strip()), answer, completion.finish_reason
+            return as_raw(hole, answer, is_text=text == found.strip()), answer, completion.finish_reason
         ended_by: str = completion.finish_reason
         if hole.terminator and hole.terminator in written:
             written, ended_by = written.split(hole.terminator, 1)[0], "closer"
@@ -336,12 +338,12 @@ def _texts(source: Source, symbol: Symbol, hole: Hole, answer: str) -> dict[str,
 
 
 def _joint(hole: Hole) -> str:
-    """The blank that `strip` took from the opener's end."""
+    """The space that `strip` removed from the end of the opener."""
     return hole.opener[len(hole.opener.rstrip()) :] if hole.opener[-1:] == " " else ""
 
 
 def _definition(source: Source, symbol: Symbol, hole: Hole) -> str:
-    """The definition from the start of its first line, its documentation taken out."""
+    """The definition from the start of its first line, without its documentation."""
     if symbol.doc is None:
         return source.data[source.data.rfind(b"\n", 0, symbol.start) + 1 : symbol.end].decode()
     without = hole.before + hole.after
@@ -359,12 +361,12 @@ def _code_of_body(source: Source, symbol: Symbol) -> str:
     return source.data[start:end].decode()
 
 
-def _told(source: Source, symbol: Symbol, written: str) -> str:
-    """The documentation in a chat answer: what its first fence holds, and of a whole definition its documentation."""
+def _documentation_of(source: Source, symbol: Symbol, written: str) -> str:
+    """The documentation in a chat answer: the content of its first fence, or a definition's documentation in it."""
     text = next((code for _, code in fences(written)), written)
     answer = parse(text.encode(), source.grammar)
     found = find_symbols(answer) if answer is not None and symbol.name else []
-    is_class = symbol.kind == "class"  # a class and its constructor may have one name
+    is_class = symbol.kind == "class"  # a class and its constructor may have the same name
     same = [s for s in found if s.name == symbol.name and (s.kind == "class") == is_class]
     doc = next((s.doc for s in same if s.doc is not None), None)
     return inspect.cleandoc(text.encode()[slice(*doc)].decode()) if doc is not None else text

@@ -1,15 +1,15 @@
-"""Generate: code from what describes it - a body from its signature, a file from its heading, code from an instruction.
+"""Generate: code from a description - a body from its signature, a file from its heading, code from an instruction.
 
-    body     a FIM hole (or a chat turn) where a function's body is; its documentation stays: only documented functions
-             unless told otherwise
+    body     a FIM hole (or a chat turn) at a function's body; its documentation stays: only documented functions
+             by default
     file     the rest of a file after its path and its heading comment or docstring
     prompt   the row's content is an instruction; the answer is the code in its first fence, or all of it
-    chat     the row's content is a conversation (a column `messages`): the model's next turn; one that ends the
-             conversation already is taken off and compared with
+    chat     the row's content is a conversation (a column `messages`): the model's next turn; if the conversation
+             ends with a model turn, that turn is removed and serves as the original
 
-Verified: it parses (Python's own `compile` for whole files, syntax trees elsewhere; nothing is run), a body stays a
-body (`transforms.documentation.bodies`), it is in the language that was asked for, no copy of the original and no
-placeholder, it is not cut off. The original is kept to compare with.
+Checks: the code parses (Python's own `compile` for complete files, syntax trees elsewhere; nothing is executed), a body
+stays a body (`transforms.documentation.bodies`), and the code is in the requested language, is not a copy of the
+original, not a placeholder, and not cut off. The original is kept for comparison.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ from transforms.tasks.shared import (
     request_of,
 )
 
-# Prose without a fence around code parses as these.
+# Prose without a fence around code parses in these languages.
 _PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
 
-# verdict -> reason, in the order in which they are asked
+# verdict -> reason, in the order in which they are checked
 REASONS: Final = {
     "not_empty": "empty_code",
     "not_cut_off": "cut_off",
@@ -72,7 +72,7 @@ REASONS: Final = {
 }
 CHECKS_TYPE: Final = pa.struct(
     [
-        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: it can't be told, or doesn't apply
+        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: undecidable, or not applicable
         pa.field("edit_similarity", pa.float32()),  # null: there is no original
         pa.field("mean_logprob", pa.float32(), nullable=False),
     ]
@@ -80,7 +80,7 @@ CHECKS_TYPE: Final = pa.struct(
 RESULT_SCHEMA: Final = pa.schema(
     [
         pa.field("symbol_name", pa.large_string()),  # null: not a function's body
-        pa.field("code_start", pa.int64()),  # characters of content that the code takes the place of
+        pa.field("code_start", pa.int64()),  # the range of content that the code replaces, in characters
         pa.field("code_end", pa.int64()),
         pa.field("description", pa.large_string(), nullable=False),  # signature and documentation, heading, instruction
         pa.field("original_code", pa.large_string()),
@@ -102,8 +102,9 @@ _FILE_WORDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GenerateTarget:
-    """What `accept` needs again: where the code goes (bytes of the content), and of which function; of a conversation
-    what was asked last and what was answered, or None."""
+    """The data of a target that `accept` needs: the range that the code replaces (bytes of the content) and its
+    function; for a conversation, the last user turn and the original answer, or None.
+    """
 
     symbol: Symbol | None
     start: int
@@ -115,11 +116,11 @@ class GenerateTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateTask(GenerateSettings):
-    """Writes code, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
+    """Generates code; see `transforms.tasks.base.Task`. All fields affect the output.
 
     Args:
-        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
-        is_chat: Whether the model is an instruction model.
+        tokenizer: The model's vocabulary: a file, a checkpoint folder or a built-in model's name.
+        is_chat: Whether the model is instruction-tuned.
         job_seed: Seeds sampling.
     """
 
@@ -148,7 +149,7 @@ class GenerateTask(GenerateSettings):
         return RESULT_SCHEMA
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
-        """Finds what the row describes and asks for the code.
+        """Finds the row's descriptions and builds prompts for the code.
 
         Raises:
             RecordError: `unsupported_language`, `unparsable`, `no_function`, `no_heading`, `bad_turns`.
@@ -166,7 +167,7 @@ class GenerateTask(GenerateSettings):
         return (self._body_request(row, source, symbol, number) for number, symbol in enumerate(wanted))
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
-        """Judges one answer."""
+        """Validates one answer."""
         target: GenerateTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
@@ -212,7 +213,7 @@ class GenerateTask(GenerateSettings):
         """The description and the code."""
         return columns["description"], columns["generated_code"]
 
-    # --- asking --------------------------------------------------------------------------------------
+    # --- prompts -------------------------------------------------------------------------------------
 
     def _body_request(self, row: Row, source: Source, symbol: Symbol, number: int) -> TaskRequest | RejectedTarget:
         name = f"body:{symbol.qualified_name}:{symbol.start}"
@@ -278,7 +279,7 @@ class GenerateTask(GenerateSettings):
     def _fim_prompt(
         self, tokenizer: Tokenizer, data: bytes, start: int | None = None, end: int | None = None, first: int = 0
     ) -> tuple[list[int], bool]:
-        """The prompt of a hole (bytes; the file's end if left out) whose description begins at `first`."""
+        """The prompt for a hole (bytes; the end of the file by default) whose description starts at `first`."""
         text = data.decode()
         begin, after = (len(text) if place is None else byte_to_char(data, place) for place in (start, end))
         needed = (byte_to_char(data, first), begin)
@@ -300,22 +301,23 @@ class GenerateTask(GenerateSettings):
             prompt_format="chat" if self.is_chat else "plain" if is_plain else "psm",
         )
 
-    # --- judging -------------------------------------------------------------------------------------
+    # --- validation ----------------------------------------------------------------------------------
 
     @property
     def _is_free(self) -> bool:
-        """Whether the row asks for code instead of holding it."""
+        """Whether the row is a request for code rather than code."""
         return self.what in ("prompt", "chat")
 
     def _grammar(self, row: Row, written: str) -> str:
-        """The language that the answer should be in; "" where nothing says."""
+        """The language that the answer should be in; "" if it is not specified."""
         if not self._is_free:
             return grammar_name(row.language, row.path) or ""
         named = grammar_name(self.language) or grammar_name(row.language)
         return named or next((found for name, _ in fences(written) if name and (found := grammar_name(name))), "")
 
     def _code(self, row: Row, target: GenerateTarget, written: str, grammar: str) -> str:
-        """The code in an answer: a FIM middle as it is; a chat answer's fence, and of a whole function its body.
+        """Extracts the code of an answer: a FIM middle as it is; in a chat answer the fence, or the body of a full
+        function.
 
         Raises:
             RecordError: `other_language`, `no_code`, `unknown_language`, and those of `body_of_answer`.

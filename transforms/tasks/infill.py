@@ -1,12 +1,12 @@
-"""Infill: cut spans out of a file, have the model fill them in, judge each middle against file and original.
+"""Infill: cuts spans out of a file, has the model fill them in, and validates each middle against file and original.
 
-Where a middle ends. The model's own stop ends it: one of the FIM control tokens or the end of the sequence. A
-`single_line` hole also ends at the first line break that the model writes (`stop_at_newline`), since what follows
-would not be an answer to that hole; the vocabulary's line breaks are stop ids, so nothing is generated past one.
-`ended_by` tells which it was. Nothing else is trimmed: a middle is what the model wrote, blanks included.
+End of a middle: the model's own stop, which is one of the FIM control tokens or the end of the sequence. A
+`single_line` middle also ends at the first generated line break (`stop_at_newline`), because later text is not part of
+that line. The vocabulary's line breaks are stop ids, so nothing is generated after one. `ended_by` records which stop
+it was. Nothing else is trimmed: a middle is the generated text, including blanks.
 
-`prefix` and `suffix` are what the prompt showed, which is a window of a long file; `content[:span_start]` and
-`content[span_end:]` are all of it. Checks look at the whole file.
+`prefix` and `suffix` are what the prompt contains, which is a window of a long file; `content[:span_start]` and
+`content[span_end:]` are the complete text. Checks use the full file.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.settings import InfillSettings
 from transforms.tasks.shared import newline_ids, open_tokenizer, request_of
 
-# The checks that can reject a middle, with the reason that they give, in the order in which they are asked.
-# A verdict of None (can't be told) rejects nothing.
+# The checks that can reject a middle, each with its rejection reason, in the order in which they run.
+# A verdict of None (undecidable) rejects nothing.
 REJECTION_REASONS: Final[Mapping[str, str]] = {
     "not_empty": "empty_middle",
     "no_control_token": "control_token_in_output",
@@ -89,7 +89,7 @@ RESULT_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class InfillTarget:
-    """What `accept` needs again of a target."""
+    """The data of a target that `accept` needs."""
 
     span: Span
     fim_mode: FimMode
@@ -101,10 +101,10 @@ class InfillTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class InfillTask(InfillSettings):
-    """Fills spans in, see `transforms.tasks.base.Task`. All fields are semantic: they change rows.
+    """Fills spans in; see `transforms.tasks.base.Task`.
 
     Args:
-        tokenizer: Where the model's vocabulary lies (file, checkpoint folder or shipped model's name).
+        tokenizer: The model's vocabulary: a file, a checkpoint folder or a built-in model's name.
         job_seed: Seeds the choice of spans, the layout and sampling.
 
     Raises:
@@ -152,7 +152,7 @@ class InfillTask(InfillSettings):
         return (self._request(row, span) for span in spans)
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
-        """Judges one middle."""
+        """Validates one middle."""
         target: InfillTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         ids = strip_final_separator(tokenizer, completion.tokens)
@@ -234,10 +234,10 @@ class InfillTask(InfillSettings):
         return fim_stop_ids(tokenizer) | newlines
 
     def _middle(self, tokenizer: Tokenizer, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
-        """The middle's text and what ended it."""
+        """Returns the middle's text and what ended it."""
         text = tokenizer.decode(ids)
         if self._stops_at_newline(span):
-            if "\n" in text:  # a piece that holds a line break without beginning with one
+            if "\n" in text:  # a token may contain a line break after other text
                 return text.split("\n", 1)[0], "newline"
             if completion.stop_id in newline_ids(self.tokenizer):
                 return text, "newline"
@@ -246,7 +246,7 @@ class InfillTask(InfillSettings):
     def _checks(
         self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy
     ) -> Mapping[str, Callable[[], Any]]:
-        """The checks, in the order in which they are asked: parsing, by far the dearest, after those that are cheap."""
+        """The checks in the order in which they run: parsing, by far the most expensive, after the cheap ones."""
         start, end, content = span.start, span.end, row.content
         original = content[start:end]
 

@@ -1,7 +1,7 @@
-"""What a user settles of each task: its default, help text and limits stand here alone.
+"""The user settings of each task: defaults, help texts and limits are defined only here.
 
-A task inherits its settings, and so do its job's options, whose flags they are. Imports nothing that takes time, so
-that `--help` answers at once; the tasks themselves are modules of their own.
+A task inherits its settings class, and so do its job's options, which turn the settings into flags. This module imports
+nothing slow, so that `--help` responds quickly; the tasks themselves are separate modules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transforms.fim.settings import SpanSettings
 
 @dataclass(frozen=True, kw_only=True)
 class InfillSettings(SpanSettings, GenerationSettings):
-    """`transforms.tasks.infill`."""
+    """Settings of `transforms.tasks.infill`."""
 
     spans_per_file: int = setting(1, help="Maximum spans cut out of each file.", minimum=1, metavar="SPANS")
     max_middle_tokens: int = setting(
@@ -36,7 +36,7 @@ class InfillSettings(SpanSettings, GenerationSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSettings(GenerationSettings):
-    """What the tasks have in common whose answers are more than a middle."""
+    """Settings shared by the tasks whose answers are more than a middle."""
 
     min_score: float = setting(
         -100.0, help="Minimum mean log-probability of an answer.", maximum=0.0, metavar="LOGPROB"
@@ -45,7 +45,7 @@ class AnswerSettings(GenerationSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DocstringSettings(AnswerSettings):
-    """`transforms.tasks.docstring`."""
+    """Settings of `transforms.tasks.docstring`."""
 
     kinds: tuple[str, ...] = setting(
         ("module", "class", "function", "method"), help="Symbol kinds to document.", metavar="KIND"
@@ -60,7 +60,7 @@ class DocstringSettings(AnswerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateSettings(AnswerSettings):
-    """`transforms.tasks.generate`."""
+    """Settings of `transforms.tasks.generate`."""
 
     what: Literal["body", "file", "prompt", "chat"] = setting(
         "body",
@@ -78,6 +78,6 @@ class GenerateSettings(AnswerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateSettings(AnswerSettings):
-    """`transforms.tasks.annotate`."""
+    """Settings of `transforms.tasks.annotate`."""
 
     max_targets: int = setting(10_000, help="Maximum targets per file.", minimum=1, metavar="TARGETS")

@@ -1,4 +1,4 @@
-"""What the symbol and chat tasks share: tokenizers and syntax trees kept per process, rejections, code that fits."""
+"""Functions shared by tasks: tokenizers and syntax trees cached per process, rejections, fitting code into prompts."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FIM_CONTROL_TOKENS = 4  # `<bos>` and the three of every layout
 
 @functools.lru_cache(maxsize=4)
 def open_tokenizer(path: str) -> Tokenizer:
-    """This process's tokenizer for `path`: tasks stay small and picklable."""
+    """This process's tokenizer for `path`, cached, so that tasks stay small and picklable."""
     return Tokenizer.load(path)
 
 
 @functools.lru_cache(maxsize=4)
 def newline_ids(path: str) -> frozenset[int]:
-    """The pieces that begin with a line feed: what ends an answer of one line."""
+    """The tokens that start with a line feed: the stop ids of a one-line answer."""
     tokenizer = open_tokenizer(path)
     return frozenset(id_ for id_ in range(tokenizer.vocab_size) if tokenizer.decode_bytes([id_]).startswith(b"\n"))
 
@@ -44,7 +44,7 @@ def _control_names(path: str) -> tuple[str, ...]:
 
 
 def request_of(settings: GenerationSettings, prompt: Sequence[int], stop_ids: frozenset[int], seed: int) -> Request:
-    """What the engine is asked: a prompt with the task's limits and sampling, and a seed of the target's own."""
+    """Builds the engine request for a prompt, with the task's limits and sampling and the target's own seed."""
     return Request(
         prompt=tuple(prompt),
         max_new_tokens=settings.max_new_tokens,
@@ -54,13 +54,13 @@ def request_of(settings: GenerationSettings, prompt: Sequence[int], stop_ids: fr
 
 
 def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: str) -> None:
-    """Looks for control tokens in what a model wrote: decoded they are nothing, or their names in plain text.
+    """Rejects generated control tokens: decoded, they become nothing, or their names in plain text.
 
     Args:
-        tokenizer: Where the vocabulary lies.
-        tokens: What was generated.
-        written: What of it is kept.
-        content: The row's text: names that stand there already may be written.
+        tokenizer: Location of the vocabulary.
+        tokens: The generated tokens.
+        written: The text that is kept of them.
+        content: The row's text; names of control tokens that occur in it are allowed.
 
     Raises:
         RecordError: `control_token_in_output`.
@@ -73,10 +73,10 @@ def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: 
 
 
 def read_source(row: Row, languages: Sequence[str]) -> Source:
-    """The row's syntax tree.
+    """Returns the row's syntax tree.
 
     Raises:
-        RecordError: `unsupported_language` (its grammar is none of `languages`), `unparsable`.
+        RecordError: `unsupported_language` (its grammar is not one of `languages`), `unparsable`.
     """
     grammar = grammar_name(row.language, row.path)
     if grammar is None or grammar not in languages:
@@ -84,7 +84,7 @@ def read_source(row: Row, languages: Sequence[str]) -> Source:
     return _parsed(row.content, grammar)
 
 
-@functools.lru_cache(maxsize=8)  # the targets of one file come one after the other
+@functools.lru_cache(maxsize=8)  # the targets of one file follow each other
 def _parsed(content: str, grammar: str) -> Source:
     try:
         data = content.encode()
@@ -98,27 +98,27 @@ def _parsed(content: str, grammar: str) -> Source:
 
 
 def rejected(request: TaskRequest, reason: str, detail: str = "") -> RejectedTarget:
-    """An answer that was judged and refused."""
+    """The rejection of an answer that failed validation."""
     return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
 
 
-# Grammars that read each other's code well enough for a fence's name not to tell them apart.
+# Grammars that parse each other's code well enough that the name on a fence can't distinguish them.
 _KIN: Final = (frozenset({"c", "cpp"}), frozenset({"javascript", "typescript", "tsx"}))
 
 
 def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | None:
-    """The code in a chat answer's fences: of the wanted language if a fence names it, else of one that names none.
+    """Returns the code in a chat answer's fences: those of the wanted language, else those without a language.
 
     Args:
-        answer: What the model wrote.
-        grammar: The language that was asked for; "" takes any.
-        joined: Whether to take all fences of that language, one after the other, and not the first alone.
+        answer: The generated text.
+        grammar: The requested language; "" accepts any.
+        joined: Whether to join all fences of that language instead of taking only the first.
 
     Returns:
-        The code; None where the answer has no fence.
+        The code; None if the answer has no fence.
 
     Raises:
-        RecordError: `other_language`, where every fence names another language.
+        RecordError: `other_language`, if every fence names another language.
     """
     found = [(_named(name), code) for name, code in fences(answer)]
     if not found:
@@ -133,26 +133,27 @@ def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | 
 
 
 def _named(fence: str) -> str | None:
-    """The grammar that a fence's name asks for, or the language's name where it has none; None where the name is blank,
-    not known, or says no more than that this is text."""
+    """Returns the grammar for a fence's name, or the language's name if it has no grammar; None if the name is blank,
+    unknown, or only says that this is text.
+    """
     found = find_language(fence) if fence else None
     return None if found is None or found.kind == "plain" else found.reader or found.name
 
 
 def fit_hole(encoder: Encoder, text: str, start: int, end: int, needed: tuple[int, int], max_tokens: int) -> Window:
-    """Fits the context of the hole `text[start:end]` into a budget, with a part of it that must be in.
+    """Fits the context of the hole `text[start:end]` into a token budget, including a required part of it.
 
-    Where the lines nearest the hole (`fit_window`) don't hold all of that part, the context is that part alone.
+    If the lines nearest the hole (`fit_window`) don't contain the entire required part, the context is that part alone.
 
     Args:
-        encoder: Turns text into ids.
+        encoder: Encodes text to ids.
         text: The file.
         start, end: The hole, in characters.
-        needed: What must be shown, the signature and the documentation, in characters; it touches the hole.
-        max_tokens: The longest context.
+        needed: The required part (signature and documentation), in characters; it touches the hole.
+        max_tokens: Maximum length of the context.
 
     Raises:
-        RecordError: `prompt_too_long`, where that part doesn't fit.
+        RecordError: `prompt_too_long`, if the required part doesn't fit.
     """
     window = fit_window(encoder, text, start, end, max_tokens)
     if window.prefix_start <= needed[0] and needed[1] <= window.suffix_end:
@@ -168,21 +169,21 @@ def fit_hole(encoder: Encoder, text: str, start: int, end: int, needed: tuple[in
 def fit_code(
     code: str, build: Callable[[str], list[int]], max_tokens: int, *, least_lines: int = 1
 ) -> tuple[list[int], bool]:
-    """Builds the longest prompt that fits, by leaving out the code's last lines.
+    """Builds the longest prompt that fits by omitting the code's last lines.
 
-    A quarter of the lines goes at a time, and a line `...` stands for what is left out.
+    A quarter of the lines is removed at a time; a line `...` stands for the omitted lines.
 
     Args:
-        code: What the prompt shows.
-        build: Makes a prompt of it.
-        max_tokens: The longest prompt.
-        least_lines: How many of its first lines must be in: the signature and the documentation.
+        code: The code to show in the prompt.
+        build: Builds a prompt from it.
+        max_tokens: Maximum length of the prompt.
+        least_lines: Minimum number of first lines to keep: the signature and the documentation.
 
     Returns:
-        The prompt, and whether code was left out.
+        The prompt, and whether code was omitted.
 
     Raises:
-        RecordError: `prompt_too_long`, where not even those fit.
+        RecordError: `prompt_too_long`, if not even those lines fit.
     """
     lines = code.splitlines()
     prompt: list[int] = []
@@ -206,5 +207,5 @@ def _fewer_and_fewer(count: int, least: int) -> Iterator[int]:
 
 
 def byte_to_char(data: bytes, offset: int) -> int:
-    """The character that a byte offset of UTF-8 stands at."""
+    """Converts a byte offset of UTF-8 to a character offset."""
     return len(data[:offset].decode())

@@ -1,18 +1,19 @@
-"""Task files: a user's own question in YAML, read and checked whole before anything runs.
+"""Task files: a user's own prompt in YAML, read and fully validated before anything runs.
 
     name: explain
     version: "1"
-    targets: [function, method]         # of file, class, function, method
-    select: any                         # broken: only what doesn't parse
-    languages: [python]                 # left out: every language with a grammar
+    targets: [function, method]         # from file, class, function, method
+    select: any                         # broken: only code that doesn't parse
+    languages: [python]                 # default: every language with a grammar
     system: You are a careful engineer. # optional; folded into the user's turn
     params: {depth: short}              # names for the template; `--set depth=long` overrides
-    template: |                         # Jinja2, sandboxed; a field that isn't there is refused before anything runs
+    template: |                         # Jinja2, sandboxed; an unknown field is refused before anything runs
       Explain {{ name }} ({{ depth }}):
       {{ code }}
-    answer: {kind: text, min_chars: 40} # text; line (its first one); code (in a fence, must parse); json (by a schema)
+    answer: {kind: text, min_chars: 40} # text; line (the first one); code (in a fence, must parse); json (with a
+        schema)
 
-Fields of a template: code, language, path, repo_name, kind, name, signature, documentation, and the task's params. A
+Template fields: code, language, path, repo_name, kind, name, signature, documentation, and the task's params. A
 definition that doesn't fit loses its last lines (`is_windowed`).
 """
 
@@ -44,19 +45,19 @@ FIELDS: Final = ("code", "language", "path", "repo_name", "kind", "name", "signa
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSpec:
-    """How an answer is read.
+    """How an answer is read and validated.
 
     Args:
         kind: `text`; `line`: its first line, where generation ends (labels, titles); `code`; `json`.
         language: Code: a template for its language; "" is the target's own.
-        whole: Code: takes the place of the target, which must be mended by it.
+        whole: Code: the answer replaces the target, which must become sound by it.
         schema: JSON: its schema.
-        code_field: JSON: a field that holds code, which must parse.
+        code_field: JSON: a field that contains code, which must parse.
         min_chars, max_chars: Bounds on the answer's length.
-        min_edit_similarity: Code: how near to the target it must stay, from 0 to 1.
+        min_edit_similarity: Code: minimum similarity to the target, from 0 to 1.
         must_mention_name: Code: whether the target's name must occur.
-        must_match: A regular expression that must be found in the answer, or "".
-        must_not_match: One that may not be.
+        must_match: A regular expression that must match in the answer, or "".
+        must_not_match: A regular expression that must not match in the answer, or "".
     """
 
     kind: Literal["text", "line", "code", "json"] = "text"
@@ -74,7 +75,7 @@ class AnswerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotationSpec:
-    """One task file, checked."""
+    """One validated task file."""
 
     name: str
     version: str
@@ -88,15 +89,15 @@ class AnnotationSpec:
 
 
 def load_annotation(name_or_path: str, params: Mapping[str, str] | None = None) -> AnnotationSpec:
-    """Reads a task file, or a shipped task by name.
+    """Reads a task file, or a built-in task by name.
 
     Args:
         name_or_path: `explain`, ..., or a YAML file.
         params: Overrides of the task's own params.
 
     Raises:
-        ConfigError: There is no such file, a key is unknown, the template doesn't parse or names an unknown field, the
-            schema is no schema; the message names file and fault.
+        ConfigError: The file is missing, a key is unknown, the template doesn't parse or names an unknown field, or the
+            schema is invalid; the message names the file and the fault.
     """
     shipped = SHIPPED / f"{name_or_path}.yaml"
     path = shipped if shipped.exists() else Path(name_or_path)
@@ -114,7 +115,7 @@ def load_annotation(name_or_path: str, params: Mapping[str, str] | None = None) 
         raise ConfigError(f"--task {path.name}: {error}") from None
 
 
-# What each key's value may be, and how a message calls that.
+# Allowed types of each key's value, and their name in messages.
 _KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "name": (str, "text"),
     "version": ((str, int, float), "text"),
@@ -212,7 +213,7 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
     return spec
 
 
-# Keys that ask for something only of answers of one kind.
+# Keys that affect only answers of one kind.
 _KEYS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
     "code": ("whole", "min_edit_similarity", "must_mention_name"),
     "json": ("schema", "code_field"),
@@ -220,7 +221,7 @@ _KEYS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _check_answer(spec: AnnotationSpec) -> None:
-    """Refuses bounds that no answer meets and keys that wouldn't be looked at."""
+    """Refuses bounds that no answer can meet and keys that would be ignored."""
     answer = spec.answer
     for kind, keys in _KEYS_OF_KIND.items():
         given = [key for key in keys if getattr(answer, key) != getattr(AnswerSpec(), key)]
@@ -240,12 +241,12 @@ def _check_answer(spec: AnnotationSpec) -> None:
 
 
 def json_validator(schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
-    """The validator of a schema; it never fetches anything."""
+    """Returns the validator of a schema; it never fetches anything."""
     return jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
 
 
 def _check_references(schema: Mapping[str, Any]) -> None:
-    """Follows every reference once: one that leads nowhere, or round to itself, would fail on the first answer."""
+    """Follows every reference once: an undefined or cyclic one would fail only at the first answer."""
     resolver = referencing.Registry().with_resource("", referencing.jsonschema.DRAFT202012.create_resource(schema))
     for ref in _references(schema):
         found, seen = schema, {ref}
@@ -263,7 +264,7 @@ def _check_references(schema: Mapping[str, Any]) -> None:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """All references of a schema: one that leads elsewhere would be fetched from there."""
+    """Returns all references of a schema; one that points outside it would be fetched."""
     for key, value in schema.items() if isinstance(schema, dict) else ():
         if key in ("$ref", "$dynamicRef") and isinstance(value, str):
             yield value
@@ -285,12 +286,12 @@ def _check_template(where: str, template: str, known: set[str], params: Mapping[
     try:
         _jinja().from_string(template).render({**dict.fromkeys(known, "text"), **params})
     except jinja2.UndefinedError as error:
-        if "'str object' has no attribute" in str(error):  # else another value may have what this one hasn't
+        if "'str object' has no attribute" in str(error):  # fields are always strings; other types vary
             raise ConfigError(f"{where}: {error.message}; each field is a string") from None
     except jinja2.TemplateError as error:
         raise ConfigError(f"{where}: {error}") from None
     except (TypeError, ValueError, ArithmeticError, LookupError):
-        pass  # of this value: with others it may do
+        pass  # depends on the value: other values may work
 
 
 @functools.cache
@@ -299,12 +300,12 @@ def _jinja() -> jinja2.Environment:
 
 
 def render(template: str, fields: Mapping[str, str]) -> str:
-    """Fills a template in.
+    """Fills in a template.
 
     Raises:
         RecordError: `template_failed`.
     """
     try:
         return _jinja().from_string(template).render(fields)
-    except Exception as error:  # a template is a user's program: whatever it raises is this target's fault
+    except Exception as error:  # a template is a user's program: any error in it rejects this target
         raise RecordError("template_failed", f"{type(error).__name__} in the task's template") from None

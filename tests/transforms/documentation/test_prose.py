@@ -177,7 +177,7 @@ def test_other_languages_forms_of_a_parameter_are_read(text, grammar):
         ("Resets.\n\nReturns\n-------\nNone", False),
     ],
 )
-def test_a_result_is_told_of_unless_it_is_none(text, wanted):
+def test_a_result_is_documented_unless_it_is_none(text, wanted):
     assert read_facts(text, "python").has_result is wanted
 
 

@@ -136,7 +136,7 @@ def validated(index: Path, policy: str | None, content: str = "a = 1\n"):
     row = Row(source=SourceRef("in", 0, 0), content=content, content_sha256=sha256, redacted_sha256=sha256)
     (request,) = stages.prepare(row).requests
     done = Completion(tokens=(1,), finish_reason="stop", stop_id=1, mean_logprob=0.0, prompt_tokens=1)
-    return stages.judge(Answers(row, (request,), ((done,),)))
+    return stages.validate(Answers(row, (request,), ((done,),)))
 
 
 @pytest.mark.parametrize("policy", ["default", "annotate", None])

@@ -1,4 +1,4 @@
-"""One small file a language, each with every kind of node that its grammar knows."""
+"""One small file per language, each with every kind of node that its grammar knows."""
 
 from __future__ import annotations
 

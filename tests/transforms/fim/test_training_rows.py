@@ -105,7 +105,7 @@ def test_rows_are_nearly_full(tokenizer: Tokenizer):
 
 
 def test_an_example_longer_than_a_row_is_refused():
-    with pytest.raises(ValueError, match="40 tokens, a row 32"):
+    with pytest.raises(ValueError, match="40 tokens, more than the row's 32"):
         list(pack([Example(list(range(40)), 1)], 32, pad=0))
 
 

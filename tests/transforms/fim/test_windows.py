@@ -13,7 +13,7 @@ from transforms.fim.windows import fit_window
 
 
 class CharEncoder:
-    """One token a character; counts what it was asked to encode."""
+    """One token per character; counts what it was asked to encode."""
 
     splits_at_newlines = True
 
@@ -47,7 +47,7 @@ def test_a_side_gets_what_the_other_cannot_use():
 
 
 def test_a_hole_whose_own_line_is_too_long_is_refused_with_its_length():
-    with pytest.raises(RecordError, match=r"at least 100 tokens of context, the budget is 50") as raised:
+    with pytest.raises(RecordError, match=r"at least 100 tokens of context, the limit is 50") as raised:
         fit_window(CharEncoder(), "a" * 60 + "HOLE" + "b" * 40, 60, 64, 50)
     assert raised.value.reason == "prompt_too_long"
 

@@ -180,7 +180,7 @@ def test_settings_that_can_not_work_are_refused(settings: dict) -> None:
 def test_arguments_for_a_batch_and_a_change_of_the_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="temperature"):
         HANDLER.validate_inference_args({"temperature": 1.0})
-    with pytest.raises(ConfigError, match="start another pipeline"):
+    with pytest.raises(ConfigError, match="start a new one"):
         HANDLER.update_model_path("elsewhere")
     HANDLER.update_model_path("nowhere")
     HANDLER.update_model_path(None)

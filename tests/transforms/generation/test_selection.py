@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transforms.generation.selection import choose_samples, find_repeats
 
 
-def test_a_lone_sample_is_kept_and_no_agreement_is_told_of_it():
+def test_a_single_sample_is_kept_and_has_no_agreement():
     (chosen,) = choose_samples(["return a"], [-3.0], keep=1)
     assert (chosen.index, chosen.agreement) == (0, None)
 

@@ -1,4 +1,4 @@
-"""The generating work with a task and an engine that can be worked out by hand."""
+"""The generation work with a task and an engine that can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPEC = EngineSpec(model="none", max_prompt_tokens=16, max_new_tokens=4)
 
 @dataclass(frozen=True)
 class WordTask:
-    """One target a word. Its prompt is the word's length; an answer is refused where it is odd."""
+    """One target per word. Its prompt is the word's length; an answer is rejected if it is odd."""
 
     name: str = "words"
     template_version: str = "1"
@@ -228,7 +228,7 @@ def test_a_bug_is_logged_with_its_place_and_without_what_it_says(caplog):
     prepared = stages.prepare(Row(source=source, content="bug", content_sha256="", redacted_sha256=""))
     assert prepared.rejection == Rejection("targets", "stage_error", "KeyError")
     assert "KeyError" in caplog.text and "in requests" in caplog.text and "row=7" in caplog.text
-    # The line of code is shown, and the text that stands in it; not the error's own.
+    # The line of code is shown, including its text, but not the error's own text.
     assert caplog.text.count("must not be stored") == 1
 
 
@@ -400,7 +400,7 @@ def test_answers_of_a_unit_that_repeat_an_earlier_one_are_rejected_and_name_it()
         ("target", 12, "select", "near_duplicate_output"),
     ]
     assert {r["detail"] for r in result.rejected.to_pylist() if r["kind"] == "target"} == {
-        "of word:0 in row 10, which stays"
+        "of word:0 in row 10, which is kept"
     }
     assert rejected_of(DistinctWords(), distinct=False).kept.num_rows == 6
     assert rejected_of(WordTask()).kept.num_rows == 6
@@ -427,7 +427,7 @@ def test_rejected_answers_are_kept_where_that_was_asked_for_and_the_filter_finds
     def rejected_answer(text, stages=stages):
         tokens = tuple(t | 1 if n == 0 else t for n, t in enumerate(small_tokenizer.encode("a" + text)))
         completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
-        (refused,) = stages.judge(Answers(row, requests[:1], ((completion,),))).rejected
+        (refused,) = stages.validate(Answers(row, requests[:1], ((completion,),))).rejected
         return refused.answer
 
     assert rejected_answer(" plain words").endswith(" plain words")

@@ -53,7 +53,7 @@ def test_the_extension_is_lower_case_and_a_dot_file_has_none():
         ("reactor.js.py", False),
     ],
 )
-def test_vendored_paths_are_told_from_similar_ones(path, expected):
+def test_vendored_paths_are_distinguished_from_similar_ones(path, expected):
     assert is_vendor(path) is expected
 
 

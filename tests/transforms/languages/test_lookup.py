@@ -1,4 +1,4 @@
-"""One entry a language, whatever it is called."""
+"""One entry per language, under any of its names."""
 
 from __future__ import annotations
 

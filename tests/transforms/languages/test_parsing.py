@@ -143,7 +143,7 @@ def test_any_text_gets_a_verdict_in_any_language_and_the_same_one_twice(text, la
         ("not " * 20_000 + "x", None),
     ],
 )
-def test_python_is_judged_by_its_compiler(text, verdict):
+def test_python_is_checked_by_its_compiler(text, verdict):
     assert compiles(text) is verdict
 
 
@@ -187,10 +187,10 @@ def test_no_verdict_without_a_parser_or_above_the_size_limit():
 def test_parses_is_safe_in_many_threads():
     verdicts: list[bool | None] = []
 
-    def judge(n):
+    def check(n):
         verdicts.append(parses_as_before(f"x = '\\d{n}'\n", f"x = {n}\n", "python"))
 
-    threads = [threading.Thread(target=judge, args=(n,)) for n in range(30)]
+    threads = [threading.Thread(target=check, args=(n,)) for n in range(30)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert verdicts == [True] * 30
@@ -224,7 +224,7 @@ def test_parses_is_safe_in_many_threads():
         ("def f():\n    <pass>\n", "break", False),
     ],
 )
-def test_a_change_is_judged_by_the_statement_that_it_is_in(original, middle, verdict):
+def test_a_change_is_validated_by_the_statement_that_it_is_in(original, middle, verdict):
     start = original.index("<")
     end = original.index(">") - 1
     original = original.replace("<", "").replace(">", "")

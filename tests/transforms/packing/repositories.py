@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a file a line reads better than files in pieces
-"""Small repositories in the shape of real ones, one a language, each with the edges that a person reads out of it.
+"""Small repositories in the shape of real ones, one per language, each with the edges that a person reads out of it.
 
 `EDGES[name]` holds (importer, imported) for every import that points inside the repository; imports of the standard
 library and of other packages point nowhere.

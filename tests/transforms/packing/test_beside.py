@@ -1,4 +1,4 @@
-"""Tests are known by their names and stand beside what they test."""
+"""Tests are recognized by their names and placed next to the files they test."""
 
 from __future__ import annotations
 

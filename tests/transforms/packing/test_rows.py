@@ -33,7 +33,7 @@ def packed(tokenizer, files, length=512, recipe=None, imports=None):
 
 
 def texts_of(tokenizer, rows):
-    """For each file the pieces that the rows' tokens say, with where each stands."""
+    """For each file its parts as decoded from the rows' tokens, with their positions."""
     pieces = defaultdict(list)
     for row in rows:
         for part in row["parts"]:
@@ -165,7 +165,7 @@ def test_bad_recipes_are_refused(options):
 
 
 def test_a_context_too_short_to_hold_anything_is_refused(small_tokenizer):
-    with pytest.raises(ConfigError, match="the least is 64"):
+    with pytest.raises(ConfigError, match="the minimum is 64"):
         RowPacker(small_tokenizer, DocumentRecipe(), 10)
 
 

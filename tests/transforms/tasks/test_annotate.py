@@ -1,4 +1,4 @@
-"""The annotate task: shipped and user task files, templates that are refused, answers that are read or rejected."""
+"""The annotate task: built-in and user task files, templates that are refused, answers that are read or rejected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make(small_vocabulary):
 
 @pytest.fixture
 def answer(small_tokenizer):
-    def judge(task, text, *, row=None, finish_reason="stop"):
+    def validate(task, text, *, row=None, finish_reason="stop"):
         row = row or row_of()
         request = next(iter(task.requests(row)))
         tokens = tuple(small_tokenizer.encode(text))
@@ -52,7 +52,7 @@ def answer(small_tokenizer):
         )
         return task.accept(row, request, completion)
 
-    return judge
+    return validate
 
 
 @pytest.fixture
@@ -187,41 +187,56 @@ REFUSED = {
     "an unknown target": ("name: m\ntargets: [gadget]\ntemplate: x", "unknown target gadget"),
     "an unknown language": (HEAD + "template: x\nlanguages: [klingon]", "unknown language klingon"),
     "an unknown kind of answer": (HEAD + "template: x\nanswer: {kind: poem}", "answer.kind is 'poem'"),
-    "a schema that is none": (HEAD + "template: x\nanswer: {kind: json, schema: {type: nonsense}}", "no JSON schema"),
+    "a schema that is none": (
+        HEAD + "template: x\nanswer: {kind: json, schema: {type: nonsense}}",
+        "not a valid JSON schema",
+    ),
     "a param with a field's name": (HEAD + "template: x\nparams: {code: x}", "param code has the name of a field"),
     "no mapping": ("- a\n- b\n", "expected lines of the form key: value"),
-    "no YAML": ("name: [", "not YAML"),
+    "no YAML": ("name: [", "not valid YAML"),
     "a list that is none": ("name: m\ntargets: function\ntemplate: x", "targets is 'function'; it must be a list"),
-    "an answer that is text": (HEAD + "template: x\nanswer: text", "answer is 'text'; it must be lines of the form"),
+    "an answer that is text": (
+        HEAD + "template: x\nanswer: text",
+        "answer is 'text'; it must be a mapping (lines of the form",
+    ),
     "a number that is none": (HEAD + "template: x\nanswer: {min_chars: few}", "answer.min_chars is 'few'"),
-    "params in a list": (HEAD + "template: x\nparams: [a]", "params is ['a']; it must be lines of the form"),
-    "a pattern that is none": (HEAD + "template: x\nanswer: {must_match: '('}", "answer.must_match is no regular"),
+    "params in a list": (HEAD + "template: x\nparams: [a]", "params is ['a']; it must be a mapping (lines of the form"),
+    "a pattern that is none": (
+        HEAD + "template: x\nanswer: {must_match: '('}",
+        "answer.must_match is not a valid regular",
+    ),
     "a schema that leads elsewhere": (
         HEAD + "template: x\nanswer: {kind: json, schema: {$ref: 'other.json'}}",
         "answer.schema refers to other.json",
     ),
     "a schema that leads nowhere": (
         HEAD + "template: x\nanswer: {kind: json, schema: {$ref: '#/$defs/x'}}",
-        "refers to #/$defs/x, which isn't in it",
+        "refers to #/$defs/x, which it does not define",
     ),
-    "a schema that goes round": (HEAD + "template: x\nanswer: {kind: json, schema: {$ref: '#'}}", "# in a circle"),
+    "a schema that goes round": (HEAD + "template: x\nanswer: {kind: json, schema: {$ref: '#'}}", "# in a cycle"),
     "a filter that there is not": (HEAD + "template: '{{ code | nosuch }}'", "No filter named 'nosuch'"),
-    "a part that no text has": (HEAD + "template: '{{ code.lines }}'", "no attribute 'lines'; each field is a text"),
+    "a part that no text has": (HEAD + "template: '{{ code.lines }}'", "no attribute 'lines'; each field is a string"),
     "another file's template": (HEAD + "template: '{% include \"a\" %}'", "template: it refers to another template"),
     "what the sandbox forbids": (HEAD + "template: \"{{ ''.__class__.__mro__ }}\"", "'str' object is unsafe"),
-    "a key of another kind": (HEAD + "template: x\nanswer: {whole: true}", "answer.whole is for answers of kind code"),
-    "a schema for text": (HEAD + "template: x\nanswer: {schema: {type: object}}", "schema is for answers of kind json"),
+    "a key of another kind": (
+        HEAD + "template: x\nanswer: {whole: true}",
+        "answer.whole applies to answers of kind code",
+    ),
+    "a schema for text": (
+        HEAD + "template: x\nanswer: {schema: {type: object}}",
+        "schema applies to answers of kind json",
+    ),
     "bounds that nothing meets": (HEAD + "template: x\nanswer: {min_chars: 9, max_chars: 5}", "0 <= min_chars <="),
     "a similarity above one": (
         HEAD + "template: x\nanswer: {kind: code, min_edit_similarity: 5}",
-        "min_edit_similarity is 5; it goes from 0 to 1",
+        "min_edit_similarity is 5; it must be between 0 and 1",
     ),
     "a name that files lack": (
         "name: m\ntargets: [file]\ntemplate: x\nanswer: {kind: code, must_mention_name: true}",
         "a file has none",
     ),
     "no language": (HEAD + "template: x\nlanguages: []", "languages is empty"),
-    "a param that is no text": (HEAD + "template: x\nparams: {depth: }", "params.depth is None; it must be text"),
+    "a param that is no text": (HEAD + "template: x\nparams: {depth: }", "params.depth is None; it must be a string"),
 }
 
 
@@ -234,7 +249,7 @@ def test_a_bad_task_file_is_refused_in_one_line_before_anything_runs(name, task_
     assert "\n" not in str(error.value)
 
 
-def test_patterns_of_the_task_file_are_held_against_the_answer(task_file, make, answer):
+def test_patterns_of_the_task_file_are_matched_against_the_answer(task_file, make, answer):
     text = HEAD + "template: '{{ code }}'\nanswer: {must_match: 'O\\(.+\\)', must_not_match: TODO}"
     task = make(task_file(text))
     assert isinstance(answer(task, "It takes O(n) steps."), Accepted)
@@ -251,8 +266,8 @@ def test_the_task_file_that_the_documentation_shows_is_read_and_does_what_it_say
     assert "in big-O notation" in next(iter(task.requests(row_of()))).payload.prompt_text
 
 
-def test_a_missing_task_names_the_shipped_ones(make):
-    with pytest.raises(ConfigError, match=r"shipped tasks are exercise, explain, .*unit-tests"):
+def test_a_missing_task_names_the_built_in_ones(make):
+    with pytest.raises(ConfigError, match=r"built-in tasks are exercise, explain, .*unit-tests"):
         make("explian")
 
 

@@ -39,19 +39,19 @@ def tasks(small_vocabulary):
 
 
 @pytest.fixture
-def judge(small_tokenizer):
-    """What becomes of a row whose targets are all answered by the same text."""
+def validate(small_tokenizer):
+    """The outcome of a row whose targets all get the same answer."""
 
-    def judged(task, row, text):
+    def validated(task, row, text):
         stages = RowStages(task=task, content_filter=ContentFilter("default"))
         stages.open()
         prepared = stages.prepare(row)
         tokens = tuple(small_tokenizer.encode(text))
         completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
         answers = Answers(prepared.row, prepared.requests, tuple((completion,) for _ in prepared.requests))
-        return prepared, stages.judge(answers)
+        return prepared, stages.validate(answers)
 
-    return judged
+    return validated
 
 
 ANSWERS = {
@@ -65,31 +65,33 @@ ALL = pytest.mark.parametrize("name", ANSWERS)
 
 
 @ALL
-def test_in_a_file_with_syntax_errors_the_targets_that_parse_are_done(name, tasks, judge):
+def test_in_a_file_with_syntax_errors_the_targets_that_parse_are_done(name, tasks, validate):
     good = 'def good(a):\n    """Echo."""\n    return a\n'
     row = row_of(f"{good}\ndef bad(:\n    pass\n\nprint 'two'\n")
-    _, judged = judge(tasks[name], row, ANSWERS[name].replace("%s", "good"))
-    assert [item.accepted.columns["symbol_name"] for item in judged.kept] == ["good"]
-    assert not judged.rejected
+    _, validated = validate(tasks[name], row, ANSWERS[name].replace("%s", "good"))
+    assert [item.accepted.columns["symbol_name"] for item in validated.kept] == ["good"]
+    assert not validated.rejected
 
 
 @ALL
-def test_symbols_nested_ten_deep_are_done_in_their_place(name, tasks, judge):
+def test_symbols_nested_ten_deep_are_done_in_their_place(name, tasks, validate):
     lines = [f'{"    " * i}def f{i}(a):\n{"    " * (i + 1)}"""Level {i}."""\n' for i in range(10)]
     row = row_of("".join(lines) + "    " * 10 + "return a\n")
-    _, judged = judge(tasks[name], row, ANSWERS[name].replace("%s", "f9"))
-    deepest = [item.accepted.columns for item in judged.kept if item.accepted.columns["symbol_name"].endswith("f9")]
+    _, validated = validate(tasks[name], row, ANSWERS[name].replace("%s", "f9"))
+    deepest = [item.accepted.columns for item in validated.kept if item.accepted.columns["symbol_name"].endswith("f9")]
     assert len(deepest) == 1 and deepest[0]["symbol_name"].count(".") == 9
     if name == "docstring":
         assert deepest[0]["code_documented"].splitlines()[1] == "    " * 10 + '"""Gives back what it got."""'
 
 
 @ALL
-def test_names_and_texts_in_other_scripts_are_kept_and_placed_by_characters(name, tasks, judge):
+def test_names_and_texts_in_other_scripts_are_kept_and_placed_by_characters(name, tasks, validate):
     content = 'größe = "日本"\n\n\ndef площадь(ширина):\n    """Площадь."""\n    return ширина\n'
     answer = {"generate": "return ширина + 1", "generate in chat": "```python\ndef площадь(ширина):\n    return 2\n```"}
-    _, judged = judge(tasks[name], row_of(content), answer.get(name, "Gibt die Fläche zurück: 面积 площади, ganz."))
-    (item,) = judged.kept
+    _, validated = validate(
+        tasks[name], row_of(content), answer.get(name, "Gibt die Fläche zurück: 面积 площади, ganz.")
+    )
+    (item,) = validated.kept
     columns = item.accepted.columns
     assert columns["symbol_name"] == "площадь"
     start = next(columns[key] for key in ("symbol_start", "code_start", "target_start") if key in columns)
@@ -98,7 +100,7 @@ def test_names_and_texts_in_other_scripts_are_kept_and_placed_by_characters(name
 
 @ALL
 def test_what_is_longer_than_the_context_is_reduced_and_marked_and_keeps_signature_and_documentation(
-    name, tasks, judge, small_tokenizer
+    name, tasks, validate, small_tokenizer
 ):
     filler = "".join(f"    a = a + {i}\n" for i in range(300))
     content = (
@@ -110,9 +112,9 @@ def test_what_is_longer_than_the_context_is_reduced_and_marked_and_keeps_signatu
     prompt = small_tokenizer.decode(request.request.prompt)
     assert "def long(a,\n         b=1):" in prompt
     assert "Adds a lot." in prompt or name.startswith("docstring")
-    _, judged = judge(task, row_of(content), ANSWERS[name].replace("%s(a)", "long(a, b=1)"))
-    # In chat the body isn't asked with: there is nothing to leave out.
-    is_windowed = [item.accepted.columns["is_windowed"] for item in judged.kept]
+    _, validated = validate(task, row_of(content), ANSWERS[name].replace("%s(a)", "long(a, b=1)"))
+    # A chat prompt doesn't include the body: there is nothing to omit.
+    is_windowed = [item.accepted.columns["is_windowed"] for item in validated.kept]
     assert is_windowed == [name != "generate in chat"]
 
 
@@ -143,13 +145,13 @@ BAD_ANSWERS = {
 
 @ALL
 @pytest.mark.parametrize("kind", BAD_ANSWERS)
-def test_a_bad_answer_is_rejected_with_its_reason_and_the_row_stays(name, kind, tasks, judge):
+def test_a_bad_answer_is_rejected_with_its_reason_and_the_row_stays(name, kind, tasks, validate):
     row = row_of('def f(a):\n    """Echo."""\n    return a\n')
     text, reasons = BAD_ANSWERS[kind]
-    prepared, judged = judge(tasks[name], row, text)
+    prepared, validated = validate(tasks[name], row, text)
     assert prepared.row.content == row.content
-    assert not judged.kept
-    (refused,) = judged.rejected
+    assert not validated.kept
+    (refused,) = validated.rejected
     assert refused.rejection.reason in reasons
     assert refused.target == prepared.requests[0].target
 
@@ -166,15 +168,15 @@ OTHER_LANGUAGE = "```rust\nfn f(a: i32) -> i32 { a }\n```"
         ("generate in chat", "other_language"),
     ],
 )
-def test_a_fence_with_another_language_is_rejected(name, wanted, tasks, judge):
-    _, judged = judge(tasks[name], row_of('def f(a):\n    """Echo."""\n    return a\n'), OTHER_LANGUAGE)
-    assert [item.rejection.reason for item in judged.rejected] == [wanted]
+def test_a_fence_with_another_language_is_rejected(name, wanted, tasks, validate):
+    _, validated = validate(tasks[name], row_of('def f(a):\n    """Echo."""\n    return a\n'), OTHER_LANGUAGE)
+    assert [item.rejection.reason for item in validated.rejected] == [wanted]
 
 
 @pytest.mark.slow
 @ALL
 @pytest.mark.parametrize("language", ["python", "javascript"])
-def test_five_thousand_functions_in_a_file_are_all_done(name, language, tasks, judge):
+def test_five_thousand_functions_in_a_file_are_all_done(name, language, tasks, validate):
     form = {
         "python": 'def f{0}(a):\n    """Echo."""\n    return a\n\n',
         "javascript": "/** Echo. */\nfunction f{0}(a) {{\n  return a;\n}}\n\n",
@@ -184,6 +186,6 @@ def test_five_thousand_functions_in_a_file_are_all_done(name, language, tasks, j
     if language == "javascript" and name.startswith("generate"):
         in_chat = "```js\nfunction f1(a) {\n  return a + a;\n}\n```"
         answer = in_chat if name == "generate in chat" else "return a + a;"
-    prepared, judged = judge(tasks[name], row, answer)
+    prepared, validated = validate(tasks[name], row, answer)
     assert len(prepared.requests) == 5000
-    assert len(judged.kept) == (1 if name == "generate in chat" else 5000)
+    assert len(validated.kept) == (1 if name == "generate in chat" else 5000)

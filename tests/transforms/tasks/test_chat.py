@@ -1,4 +1,4 @@
-"""The chat form and the fences of answers."""
+"""The chat format and the fences of answers."""
 
 from __future__ import annotations
 

@@ -92,9 +92,9 @@ def task(small_vocabulary):
 
 @pytest.fixture
 def answer(small_tokenizer):
-    """Judges a text as the answer to a request, or for the symbol of a name."""
+    """Validates a text as the answer to a request, or for the symbol of a name."""
 
-    def judge(task, row, name, text, *, finish_reason="stop", mean_logprob=-0.5):
+    def validate(task, row, name, text, *, finish_reason="stop", mean_logprob=-0.5):
         request = name
         if isinstance(name, str):
             asked = [r for r in task.requests(row) if isinstance(r, TaskRequest)]
@@ -108,7 +108,7 @@ def answer(small_tokenizer):
         )
         return task.accept(row, request, completion)
 
-    return judge
+    return validate
 
 
 def reason(verdict):
@@ -171,7 +171,7 @@ def test_a_class_is_held_to_its_constructor(task, answer):
     assert reason(answer(task, row, "Shape", told.replace("        {}: How high.\n", ""))) == "missing_parameter"
 
 
-def test_what_an_operator_or_a_call_may_raise_can_not_be_told(task, answer):
+def test_what_an_operator_or_a_call_may_raise_is_undecided(task, answer):
     told = "Look it up.\n\n    Args:\n        d: Where.\n\n    Raises:\n        KeyError: It isn't there.\n    "
     for body, wanted in [("d[1]", None), ("find(d)", None), ("d", False)]:
         row = row_of(f"def look(d):\n    return {body}\n")

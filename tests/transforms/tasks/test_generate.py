@@ -55,7 +55,7 @@ def task(small_vocabulary):
 
 @pytest.fixture
 def answer(small_tokenizer):
-    def judge(task, row, text, finish_reason="stop", number=0):
+    def validate(task, row, text, finish_reason="stop", number=0):
         request = list(task.requests(row))[number]
         completion = Completion(
             tokens=tuple(small_tokenizer.encode(text)),
@@ -66,7 +66,7 @@ def answer(small_tokenizer):
         )
         return task.accept(row, request, completion)
 
-    return judge
+    return validate
 
 
 def reason(verdict):
@@ -228,7 +228,7 @@ def test_a_file_that_does_not_compile_still_has_its_functions_compiled(task, ans
 
 
 @pytest.mark.parametrize("language", ["python", "javascript", "java"])
-def test_in_a_large_file_a_function_is_judged_by_what_holds_it(language, task, answer):
+def test_in_a_large_file_a_function_is_validated_by_what_contains_it(language, task, answer):
     filler = {"python": "x = 1\n", "javascript": "let x = 1;\n", "java": "class B { int x; }\n"}[language] * 12_000
     content = filler + (PYTHON if language == "python" else BRACES[language])
     row = row_of(content, language)
@@ -243,7 +243,7 @@ def test_in_a_large_file_a_function_is_judged_by_what_holds_it(language, task, a
 def test_bad_set_ups_are_refused(task):
     with pytest.raises(ConfigError, match="no parser for it"):
         replace(task, what="prompt", language="klingon")
-    with pytest.raises(ConfigError, match="need an instruction model"):
+    with pytest.raises(ConfigError, match="need an instruction-tuned model"):
         replace(task, what="chat")
     with pytest.raises(ConfigError, match="body, file, prompt"):
         replace(task, what="poem")

@@ -119,7 +119,7 @@ def test_a_hole_that_fits_no_prompt_is_rejected_with_its_length(task):
     row = row_of("x = [" + "1, " * 300 + "]\n")
     found = list(replace(task, span_kinds=("random_chars",), max_prompt_tokens=50, max_chars=20).requests(row))
     assert {item.rejection.reason for item in found} == {"prompt_too_long"}
-    assert "the budget is 46" in found[0].rejection.detail
+    assert "the limit is 46" in found[0].rejection.detail
 
 
 def test_a_middle_over_the_token_limit_is_rejected(task):

@@ -1,4 +1,4 @@
-"""From imports as written to files of the repository: one module for each family of rules."""
+"""Import resolution: from imports as written to files of the repository, with one module per family of rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RESOLVERS: Final[dict[str, Callable[[Import, str, RepositoryIndex], list[str]]]
 
 
 def resolve(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The files of the repository that one import of `importer` points at, never the importer itself."""
+    """Returns the files of the repository to which one import of `importer` resolves, never the importer itself."""
     resolver = _RESOLVERS.get(index.facts[importer].grammar)
     if resolver is None:
         return []

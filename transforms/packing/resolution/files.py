@@ -1,8 +1,9 @@
 """C, C++ and Ruby: imports name files.
 
-- `#include "a/b.h"`: from the including file's folder, else the nearest path that ends so.
-- `#include <a/b.h>`: the nearest path that ends so, if it has a folder or lies in an `include` folder.
-- `require_relative`: from the file's folder. `require "a/b"`: below a `lib` folder, else the nearest path that ends so.
+- `#include "a/b.h"`: from the including file's folder, else the nearest path that ends with it.
+- `#include <a/b.h>`: the nearest path that ends with it, if it has a folder or is in an `include` folder.
+- `require_relative`: from the file's folder. `require "a/b"`: below a `lib` folder, else the nearest path that ends
+  with it.
 Sources: C17 6.10.2 and common practice (`-I`); Ruby's Kernel#require.
 """
 
@@ -15,7 +16,7 @@ from transforms.packing.resolution.index import RepositoryIndex, joined
 
 
 def resolve_include(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The header that one `#include` names."""
+    """Returns the header that one `#include` names."""
     if found.form == "quote":
         place = joined(posixpath.dirname(importer), found.target)
         if place is not None and place in index:
@@ -31,14 +32,14 @@ def resolve_include(found: Import, importer: str, index: RepositoryIndex) -> lis
 
 
 def resolve_ruby(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The file that one `require`, `require_relative`, `load` or `autoload` names."""
+    """Returns the file that one `require`, `require_relative`, `load` or `autoload` names."""
     target = found.target.removesuffix(".rb") + ".rb"
     if found.form == "require_relative" or target.startswith("."):
         place = joined(posixpath.dirname(importer), target)
         return [place] if place is not None and place in index else []
     candidates = index.ending_with(target)
     in_lib = [path for path in candidates if path == f"lib/{target}" or path.endswith(f"/lib/{target}")]
-    # A bare name outside of lib (`require "json"`) is a gem more likely than a file somewhere in the repository.
+    # A bare name outside of lib (`require "json"`) is more likely a gem than a file somewhere in the repository.
     loose = candidates if "/" in found.target else [path for path in candidates if path == target]
     nearest = index.nearest(in_lib or loose, importer)
     return [nearest] if nearest else []

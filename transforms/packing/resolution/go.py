@@ -1,6 +1,6 @@
-"""Go: an import names a folder, from the module path that the nearest `go.mod` declares.
+"""Go: an import names a folder, relative to the module path that the nearest `go.mod` declares.
 
-All files of the folder but tests are the package. Without a `go.mod`, the folder is the longest end of the import
+All files of the folder except tests are the package. Without a `go.mod`, the folder is the longest suffix of the import
 path that is a folder of the repository and either follows the repository's name or has two components.
 Source: The Go Modules Reference, "Resolving a package to a module".
 """
@@ -15,7 +15,7 @@ from transforms.packing.resolution.index import RepositoryIndex
 
 
 def resolve_go(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The files of the package that one import names."""
+    """Returns the files of the package that one import names."""
     for module, root in _modules(index):
         if found.target == module or found.target.startswith(f"{module}/"):
             rest = found.target[len(module) :].strip("/")

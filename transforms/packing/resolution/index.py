@@ -1,7 +1,7 @@
-"""The files of one repository, found by path, by the end of a path, by package and by declared name.
+"""An index of the files of one repository: by path, by the end of a path, by package and by declared name.
 
-Building it is linear in the number of files; a look-up touches the files that share the last two components of the path
-looked for. Nothing here depends on the order in which files came.
+Building it is linear in the number of files. A look-up examines the files that share the last two components of the
+path. Nothing here depends on the input order of the files.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 
 from transforms.packing.facts import FileFacts
 
-# Files that steer resolution, though they are no source: their contents go to `RepositoryIndex(configs=...)`.
+# Files that affect resolution although they are not source: their contents go to `RepositoryIndex(configs=...)`.
 CONFIG_NAMES = frozenset({"go.mod", "tsconfig.json", "jsconfig.json", "package.json", "Cargo.toml"})
 
 
 class RepositoryIndex:
-    """What imports can point at.
+    """The files to which imports can resolve.
 
     Args:
         facts: All files.
@@ -47,21 +47,21 @@ class RepositoryIndex:
         return path in self.facts
 
     def first(self, candidates: Iterable[str]) -> str | None:
-        """The first of some paths that is a file of the repository."""
+        """Returns the first of several paths that is a file of the repository."""
         return next((path for path in candidates if path in self.facts), None)
 
     def ending_with(self, suffix: str) -> list[str]:
-        """All paths that are `suffix` or end with `/suffix`, sorted."""
+        """Returns all paths that are `suffix` or end with `/suffix`, sorted."""
         key = "/".join(suffix.split("/")[-2:])
         ending = f"/{suffix}"
         return [path for path in self._by_end.get(key, ()) if path == suffix or path.endswith(ending)]
 
     def nearest(self, candidates: Iterable[str], importer: str) -> str | None:
-        """The candidate that shares the longest run of folders with the importer; then the shortest, then the first."""
+        """The candidate that shares the most leading folders with the importer; then the shortest, then the first."""
         return min(candidates, key=lambda path: (-shared_folders(path, importer), path.count("/"), path), default=None)
 
     def configs_named(self, name: str) -> list[tuple[str, str]]:
-        """Folder and text of each configuration file of a name, deepest folder first."""
+        """Folder and text of each configuration file of that name, deepest folder first."""
         found = [(posixpath.dirname(path), text) for path, text in self.configs.items() if is_named(path, name)]
         return sorted(found, key=lambda item: (-item[0].count("/") - bool(item[0]), item[0]))
 
@@ -72,7 +72,7 @@ def is_named(path: str, name: str) -> bool:
 
 
 def shared_folders(a: str, b: str) -> int:
-    """How many leading folders two paths have in common.
+    """Returns how many leading folders two paths have in common.
 
     >>> shared_folders("a/b/x.py", "a/c/y.py")
     1
@@ -86,12 +86,12 @@ def shared_folders(a: str, b: str) -> int:
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Whether a path lies in a folder or below it; everything lies in ""."""
+    """Whether a path is in a folder or below it; everything is in ""."""
     return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def joined(folder: str, relative: str) -> str | None:
-    """A relative path from a folder, or None where it leaves the repository.
+    """Resolves a relative path from a folder; None if it leaves the repository.
 
     >>> joined("a/b", "../c"), joined("a", "../../c")
     ('a/c', None)

@@ -1,8 +1,8 @@
 """JavaScript and TypeScript: relative paths, extensions, `index` files, `tsconfig` paths, packages of a workspace.
 
-1. `./x` and `../x`: as written, with an extension (`x.js` may stand for `x.ts`), as a folder's `index`.
-2. The nearest `tsconfig.json` or `jsconfig.json` above the importer, with what it extends: `paths`, then `baseUrl`.
-3. A `package.json` of the repository whose `name` begins the import: its folder, then `src` in it.
+1. `./x` and `../x`: as written, with an extension (`x.js` may mean `x.ts`), as a folder's `index`.
+2. The nearest `tsconfig.json` or `jsconfig.json` above the importer, with the ones it extends: `paths`, then `baseUrl`.
+3. A `package.json` of the repository whose `name` starts the import: its folder, then `src` in it.
 Sources: Node.js "ECMAScript modules" and "Modules: Packages"; TypeScript handbook, "Module Resolution".
 """
 
@@ -24,7 +24,7 @@ _MAX_EXTENDS = 8
 
 
 def resolve_javascript(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The file that one import points at, if it is one of the repository."""
+    """Returns the file to which one import resolves, if it is in the repository."""
     target = found.target.split("?", 1)[0]
     if target.startswith((".", "/")):
         place = joined(posixpath.dirname(importer), target) if target.startswith(".") else target.lstrip("/")
@@ -67,7 +67,7 @@ def _aliases(target: str, importer: str, index: RepositoryIndex) -> Iterator[str
 
 @lru_cache(maxsize=2)
 def _compiler_options(index: RepositoryIndex) -> list[tuple[str, str, bool, dict[str, list[str]]]]:
-    """Of each tsconfig, deepest first: folder, folder that paths count from, whether that is a `baseUrl`, paths."""
+    """For each tsconfig, deepest first: folder, base folder of its paths, whether that is a `baseUrl`, paths."""
     found = []
     for name in ("tsconfig.json", "jsconfig.json"):
         for folder, text in index.configs_named(name):
@@ -85,7 +85,7 @@ def _compiler_options(index: RepositoryIndex) -> list[tuple[str, str, bool, dict
 
 
 def _extended(text: str, folder: str, index: RepositoryIndex, depth: int) -> tuple[dict[str, Any], str]:
-    """`compilerOptions`, with those of the configuration it extends below them, and the folder that they count from."""
+    """`compilerOptions`, merged over those of the configuration it extends, and the base folder of its paths."""
     config = _json(text)
     own = config.get("compilerOptions")
     options = own if isinstance(own, dict) else {}
@@ -111,7 +111,7 @@ def _workspace(index: RepositoryIndex) -> list[tuple[str, str, str]]:
 
 
 def _json(text: str) -> dict[str, Any]:
-    """An object from JSON with comments and trailing commas, as these files have; {} where it is no such thing."""
+    """An object from JSON with comments and trailing commas, as these files have; {} if it is not an object."""
     without = re.sub(
         r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', lambda match: match.group(1) or "", text, flags=re.DOTALL
     )

@@ -1,10 +1,10 @@
-"""Java, Kotlin, C# and PHP: imports name what files declare, so they are looked up by package and name.
+"""Java, Kotlin, C# and PHP: imports name declarations in files, so they are looked up by package and name.
 
-- `import a.b.C`, `use A\\B\\C`: the files that declare `C` in `a.b`; failing that, less is asked for (`a.b.C.field`,
-  a nested type); failing that, the longest end of `a/b/C.ext` that is a path, of two components at least.
+- `import a.b.C`, `use A\\B\\C`: the files that declare `C` in `a.b`; else a shorter name is tried (`a.b.C.field`, a
+  nested type); else the longest suffix of `a/b/C.ext` that is a path, of at least two components.
 - `import a.b.*`, `using A.B`: the files of that package that declare a type whose name the importer uses.
-- PHP's `require`: the path as written from the importer's folder, else the nearest path that ends so.
-Same-package references without an import are no imports, and give no edge.
+- PHP's `require`: the path as written from the importer's folder, else the nearest path that ends with it.
+Same-package references without an import don't count as imports and create no edge.
 Sources: Java Language Specification 7.5; Kotlin "Packages and imports"; C# "using directive"; PSR-4.
 """
 
@@ -21,7 +21,7 @@ _MIN_PATH_PARTS = 2
 
 
 def resolve_named(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The files that one import points at."""
+    """Returns the files to which one import resolves."""
     if found.form == "require":
         place = joined(posixpath.dirname(importer), found.target)
         if place is not None and place in index:

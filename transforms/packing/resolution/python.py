@@ -1,9 +1,9 @@
 """Python: packages, `__init__`, relative imports, several source roots.
 
-An absolute import starts at a *root*: a folder that holds the first name as a module or package and is itself no
-package (`""`, `src`, a folder of scripts). Roots above the importer come first, the deepest of them; then the
-nearest. A name of the standard library counts only where a root above the importer really has such a module, as it
-would shadow it. `from a import b` points at the module `a.b` where there is one, else at `a`.
+An absolute import starts at a *root*: a folder that contains the first name as a module or package and is not a package
+itself (`""`, `src`, a folder of scripts). Roots above the importer come first, the deepest of them; then the nearest. A
+name of the standard library counts only if a root above the importer really has such a module, which would shadow it.
+`from a import b` resolves to the module `a.b` if it exists, else to `a`.
 Source: the Python language reference, "The import system".
 """
 
@@ -20,7 +20,7 @@ _EXTENSIONS = (".py", ".pyi")
 
 
 def resolve_python(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The files that one import points at, one for each name at most."""
+    """Returns the files to which one import resolves, at most one per name."""
     parts = found.target.split(".") if found.target else []
     if found.level:
         folder: str | None = posixpath.dirname(importer)
@@ -41,7 +41,7 @@ def _from_root(found: Import, root: str, parts: list[str], index: RepositoryInde
     module = _module(root, parts, index)
     if found.form != "from":
         prefix = parts
-        while module is None and len(prefix) > 1:  # import a.b.c, where c is made at run time
+        while module is None and len(prefix) > 1:  # import a.b.c, where c is created at run time
             prefix = prefix[:-1]
             module = _module(root, prefix, index)
         return [module] if module else []
@@ -83,9 +83,9 @@ def _is_package(folder: str, index: RepositoryIndex) -> bool:
     return bool(folder) and index.first(f"{folder}/__init__{extension}" for extension in _EXTENSIONS) is not None
 
 
-@lru_cache(maxsize=2)  # the index of the repository under way
+@lru_cache(maxsize=2)  # the index of the current repository
 def _tops(index: RepositoryIndex) -> dict[str, dict[str, bool]]:
-    """For each first name of an import, the folders that hold it, and whether as a module or regular package."""
+    """For each first name of an import, the folders that contain it, and whether as a module or regular package."""
     tops: dict[str, dict[str, bool]] = {}
     seen: set[str] = set()
     for path in index.facts:

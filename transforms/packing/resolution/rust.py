@@ -1,9 +1,10 @@
-"""Rust: `mod` names a file beside or below, `use` walks from the crate, from here, or from another crate.
+"""Rust: `mod` names a file next to or below the current one; `use` paths start at the crate, the current module, or
+another crate.
 
     src/lib.rs   mod a;   -> src/a.rs or src/a/mod.rs        crate::a::b::Thing -> src/a/b.rs
-    src/a.rs     mod b;   -> src/a/b.rs or src/a/b/mod.rs    super:: and self:: count from the module's own folder
+    src/a.rs     mod b;   -> src/a/b.rs or src/a/b/mod.rs    super:: and self:: start at the module's own folder
 
-The longest prefix of a path that is a module's file is what a `use` points at; the rest are items in it.
+A `use` resolves to the longest prefix of its path that is a module's file; the rest are items in it.
 Source: The Rust Reference, "Modules" and "Use declarations".
 """
 
@@ -20,7 +21,7 @@ _ROOT_FILES = ("lib.rs", "main.rs")
 
 
 def resolve_rust(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """The file that one `mod` or `use` points at."""
+    """Returns the file to which one `mod` or `use` resolves."""
     if found.form == "path":
         place = joined(posixpath.dirname(importer), found.target)
         return [place] if place is not None and place in index else []
@@ -61,7 +62,7 @@ def _module(folder: str, parts: list[str], index: RepositoryIndex) -> str | None
 
 
 def _module_folder(path: str, index: RepositoryIndex) -> str:
-    """The folder in which a file's child modules lie."""
+    """The folder of a file's child modules."""
     folder, name = posixpath.split(path)
     is_root = name in (*_ROOT_FILES, "mod.rs", "build.rs") or posixpath.basename(folder) in ("bin", "tests", "examples")
     return folder if is_root else _in(folder, name.removesuffix(".rs"))
@@ -79,7 +80,7 @@ def _crate_root(importer: str, index: RepositoryIndex) -> str | None:
 
 @lru_cache(maxsize=2)
 def _crates(index: RepositoryIndex) -> dict[str, str]:
-    """The source folder of each crate of the repository, by the name that `use` knows it by."""
+    """The source folder of each crate of the repository, by its name in `use`."""
     crates = {}
     for folder, text in index.configs_named("Cargo.toml"):
         package = re.search(r"^\[package\](.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
