@@ -124,6 +124,7 @@ def _exit_code(summary: Mapping[str, Any], output: str) -> int:
 
 def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
     from jobs.plan.input_paths import public_names
+    from jobs.storage.folders import OutputFolder
     from jobs.terminal.display import count_line
 
     attempt = OutputFolder(options.output).job.attempts_of(uuid.uuid4().hex[:12])
