@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.tasks.settings import AnnotateSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(AnnotateSettings, AnswerOptions, GeneratingOptions):
+class Options(AnnotateSettings, AnswerOptions, GenerationOptions):
     """Ask a chat model a custom question about files, classes and functions."""
 
     task: str = option(

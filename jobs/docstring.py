@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, PromptOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.tasks.settings import DocstringSettings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(DocstringSettings, PromptOptions, AnswerOptions, GeneratingOptions):
+class Options(DocstringSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Document functions, methods, classes and modules, and verify what the model wrote against their code."""
 
     nest: bool = option(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, PromptOptions, from_all_options
+from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options
 from model.errors import ConfigError
 from transforms.tasks.settings import GenerateSettings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GenerateSettings, PromptOptions, AnswerOptions, GeneratingOptions):
+class Options(GenerateSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Generate code from its description, and verify that it is complete, valid code in the right place."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GeneratingOptions, from_all_options
+from jobs.options import GenerationOptions, from_all_options
 from transforms.tasks.settings import InfillSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(InfillSettings, GeneratingOptions):
+class Options(InfillSettings, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
 

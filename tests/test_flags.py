@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.catalog import JOBS, options_of
-from jobs.options import GeneratingOptions
+from jobs.options import GenerationOptions
 
 ROOT = Path(__file__).parents[1]
 # Command lines of their own, for developers.
@@ -35,7 +35,7 @@ def test_the_model_layer_names_no_flag(path):
 
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
 def test_a_task_names_only_flags_of_its_own_job_and_what_tasks_share_those_of_every_one(path):
-    generating = {name: options_of(name) for name in JOBS if issubclass(options_of(name), GeneratingOptions)}
+    generating = {name: options_of(name) for name in JOBS if issubclass(options_of(name), GenerationOptions)}
     name = "annotate" if path.stem == "task_file" else path.stem
     jobs = [name] if name in generating else [] if path.stem == "settings" else list(generating)
     for flag in named_flags(path):

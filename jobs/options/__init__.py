@@ -1,7 +1,7 @@
 """What a job's options are: fields of one frozen dataclass, from which flags, YAML keys and help derive.
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(GeneratingOptions):
+    class Options(GenerationOptions):
         \"""Fill in the middle of files.\"""
         spans: int = option(4, help="Spans chosen in each file.", minimum=1)
 
@@ -24,7 +24,7 @@ from jobs.options.shared import (
     ColumnOptions,
     CommonOptions,
     FrozenPolicyOptions,
-    GeneratingOptions,
+    GenerationOptions,
     LicenseColumnOptions,
     ModelOptions,
     PolicyOptions,
@@ -37,7 +37,7 @@ __all__ = [
     "ColumnOptions",
     "CommonOptions",
     "FrozenPolicyOptions",
-    "GeneratingOptions",
+    "GenerationOptions",
     "LicenseColumnOptions",
     "ModelOptions",
     "OptionSet",

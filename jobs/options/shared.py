@@ -153,7 +153,7 @@ class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratingOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
+class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
     """What every job that runs a model over a corpus takes."""
 
     known_text: str | None = option(
