@@ -64,8 +64,8 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "line"),
     [
-        ("zero_bytes", "zero_bytes: the file has no bytes"),
-        ("truncated_file", "without a footer: it was cut off"),
+        ("zero_bytes", "zero_bytes: the file is empty"),
+        ("truncated_file", "without a footer: it was truncated"),
         ("not_parquet", "not_parquet: the file begins with b'id,c', a Parquet file with b'PAR1'"),
         ("missing_column", "no content column: looked for content, code, text"),
         ("schema_mismatch", "column stars: large_string where other files have int64"),

@@ -276,10 +276,10 @@ def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):
 def test_a_missing_column_is_one_clear_line(tmp_path, rows, missing):
     table = [{name: value for name, value in row.items() if name != missing} for row in rows]
     corpus = write_corpus(tmp_path / "corpus", table)
-    with pytest.raises(ConfigError, match="column, which grouping needs; name it with --"):
+    with pytest.raises(ConfigError, match="column, which grouping by repository needs; name it with --"):
         group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
 
 
 def test_retry_rejected_is_refused(tmp_path, capsys):
     assert main(["pack", "--retry_rejected", "x", "--output", str(tmp_path / "out")]) == 2
-    assert "codemill pack takes no --retry_rejected" in capsys.readouterr().err
+    assert "codemill pack does not support --retry_rejected" in capsys.readouterr().err

@@ -321,7 +321,7 @@ def test_output_files_that_hold_other_rows_than_the_commits_fail_the_job(finishe
 
 def test_a_commit_of_other_rows_than_planned_fails_the_job(finished):
     spoil_commit(finished, lambda record: record.update(rows_in=99))
-    with pytest.raises(LedgerBroken, match="rows planned, its commit is of 99"):
+    with pytest.raises(LedgerBroken, match="rows planned, but its commit counts 99"):
         finalize_again(finished)
 
 
@@ -360,5 +360,5 @@ def test_a_unit_whose_file_was_damaged_runs_again_and_the_dataset_is_whole(finis
     before = hashes(finished)
     damage(finished)
     assert uppercase.command_line(flags(corpus, finished)) == 3
-    assert "its unit runs again" in capfd.readouterr().err
+    assert "rerunning its unit" in capfd.readouterr().err
     assert hashes(finished) == before

@@ -150,10 +150,10 @@ def test_a_part_of_a_finished_output_that_is_lost_is_named_and_made_again(home, 
     spoil(path, how)
     capfd.readouterr()
     assert run(home) == 3
-    assert f"was complete and lacks {name} now: making it again" in capfd.readouterr().err
+    assert f"was complete but is now missing {name}: rebuilding it" in capfd.readouterr().err
     assert uppercase.dataset(home / "out") == before and path.stat().st_size > 10
     assert run(home) == 3
-    assert "is complete since" in capfd.readouterr().err
+    assert "has been complete since" in capfd.readouterr().err
 
 
 def test_what_cant_be_made_again_is_left_as_it_is_and_said(home, capfd):
@@ -163,7 +163,7 @@ def test_what_cant_be_made_again_is_left_as_it_is_and_said(home, capfd):
     capfd.readouterr()
     assert run(home) == 2
     said = capfd.readouterr().err.splitlines()[-1]
-    assert "lacks data/train-00000-of-00001.parquet, and of 14 units what it would be made from" in said
+    assert "is missing data/train-00000-of-00001.parquet and committed files of 14 units" in said
     assert f"remove {home}/out/COMPLETED and run the same command" in said
     (home / "out" / "COMPLETED").unlink()
     assert run(home) == 3
@@ -175,7 +175,7 @@ def test_a_complete_output_whose_attempts_were_deleted_is_still_complete(home, c
     shutil.rmtree(home / "out" / "_job" / "attempts")
     capfd.readouterr()
     assert run(home) == 3
-    assert "is complete since" in capfd.readouterr().err
+    assert "has been complete since" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["plan.parquet", "inputs.parquet"])
@@ -185,7 +185,7 @@ def test_a_job_whose_books_are_gone_says_which_one(home, capfd, name):
     (home / "out" / "_job" / name).unlink()
     capfd.readouterr()
     assert run(home) == 2
-    assert f"_job/{name} is missing, without which the job can't go on" in one_line(capfd)
+    assert f"_job/{name} is missing and the job can't continue without it" in one_line(capfd)
 
 
 def test_commits_whose_job_file_is_gone_are_not_taken_for_those_of_a_new_job(home, capfd):
@@ -193,7 +193,7 @@ def test_commits_whose_job_file_is_gone_are_not_taken_for_those_of_a_new_job(hom
     (home / "out" / "_job" / "job.json").unlink()
     capfd.readouterr()
     assert run(home, "--mark", "x") == 2
-    assert "job.json is missing, though units are committed" in one_line(capfd)
+    assert "job.json is missing, although units are committed" in one_line(capfd)
 
 
 def test_a_published_dataset_without_its_books_is_not_touched(home, capfd):
@@ -225,8 +225,8 @@ def test_failed_units_are_tried_again_and_nothing_else_is_done_twice(failed, cap
     before = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert run(failed, "--retry_failed") == 3  # for the bad file, which has no units
     said = capfd.readouterr()
-    assert "trying 7 failed units again" in said.err
-    assert "1 file bad when the job was planned: give as --input of a job of its own" in said.err
+    assert "retrying 7 failed units" in said.err
+    assert "1 file bad when the job was planned: process in a separate job with --input" in said.err
     after = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert all(after[unit_id] == record for unit_id, record in before.items() if record.status == "done")
     told = uppercase.summary(failed / "out")
@@ -236,7 +236,7 @@ def test_failed_units_are_tried_again_and_nothing_else_is_done_twice(failed, cap
 
 def test_what_failed_says_how_to_try_it_again(failed, capfd):
     assert run(failed) == 3
-    assert "the same command with --retry_failed tries the failed units again" in capfd.readouterr().err
+    assert "run the same command with --retry_failed to retry the failed units" in capfd.readouterr().err
 
 
 def test_units_that_fail_again_are_failed_again(failed, capfd):
@@ -274,7 +274,7 @@ def test_with_nothing_failed_a_retry_says_so(tmp_path, capfd):
     uppercase.write_corpus(tmp_path / "corpus" / "a.parquet", 10)
     assert run(tmp_path) == 0
     assert run(tmp_path, "--retry_failed") == 0
-    assert "no unit that failed can be tried again" in capfd.readouterr().err
+    assert "there are no failed units that can be retried" in capfd.readouterr().err
 
 
 def test_a_damaged_row_group_beside_good_ones_makes_the_exit_code_that_of_failed_units(tmp_path):

@@ -109,7 +109,7 @@ def test_a_word_without_its_flag_is_refused():
 
 
 def test_a_value_of_another_type_is_refused_with_what_was_expected():
-    assert "--stones: expected a whole number, got 'many'" in refused("--stones", "many")
+    assert "--stones: expected an integer, got 'many'" in refused("--stones", "many")
     assert "--speed: expected a number, got 'fast'" in refused("--speed", "fast")
 
 
@@ -147,7 +147,7 @@ def test_help_shows_each_option_with_its_default_and_exits_well(capsys):
 def test_help_tells_what_a_resumed_job_may_change(capsys):
     with pytest.raises(SystemExit):
         parse(Mill, ["--help"])
-    rows, running = capsys.readouterr().out.split("how the job runs")
+    rows, running = capsys.readouterr().out.split("runtime options")
     assert "--stones" in rows and "--slots" in rows
     assert "--output" in running and "--stones" not in running
 
@@ -175,15 +175,15 @@ def test_null_in_a_config_is_the_absence_of_an_optional_value(tmp_path):
     ("text", "message"),
     [
         ("output: o\n\nstonse: 3\n", ":3: unknown option stonse; did you mean stones?"),
-        ("stones: many\n", ":1: stones: expected a whole number, got 'many'"),
-        ("stones: true\n", ":1: stones: expected a whole number, got True"),
-        ("sizes: [1, x]\n", ":1: sizes: expected a whole number, got 'x'"),
+        ("stones: many\n", ":1: stones: expected an integer, got 'many'"),
+        ("stones: true\n", ":1: stones: expected an integer, got True"),
+        ("sizes: [1, x]\n", ":1: sizes: expected an integer, got 'x'"),
         ("fine: 1\n", ":1: fine: expected true or false, got 1"),
         ("note: 2024-01-01\n", ":1: note: expected text"),
         ("stones: 1\nstones: 2\n", ":2: stones is given twice"),
         ("note: !!python/object/apply:os.getcwd []\n", ":1: note: "),
         ("- a\n- b\n", ":1: expected lines of the form name: value"),
-        ("stones: [1\n", "is not YAML"),
+        ("stones: [1\n", "is not valid YAML"),
         ("stones: 9\n", "--stones is 9, the most is 8"),
     ],
 )
