@@ -1,4 +1,4 @@
-"""What a job's options are: fields of one frozen dataclass, from which flags, YAML keys and help derive.
+"""A job's options: fields of one frozen dataclass, from which flags, YAML keys and help are derived.
 
     @dataclass(frozen=True, kw_only=True)
     class Options(GenerationOptions):
@@ -7,7 +7,7 @@
 
     options, beam_args = parse(Options, argv)
 
-`fields` says what an option is, `command_line` how it is read, `shared` which ones several jobs have.
+`fields` defines an option, `command_line` parses options, `shared` contains those that several jobs have.
 """
 
 from jobs.options.command_line import parse
