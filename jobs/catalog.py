@@ -27,7 +27,7 @@ JOBS: dict[str, str] = {
     "train": "a corpus or packed rows -> a model trained on fill-in-the-middle",
     "filter": "a corpus -> the corpus without secrets, personal data, low-quality files, benchmark items",
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
-    "index": "a corpus -> an index of its text, which tells what a model copied word for word",
+    "index": "a corpus -> an index of its text, used to detect verbatim copies in answers",
     "estimate": "lower bounds for generating over a corpus, per device: hours, cost",
     "inspect": "show rows of a dataset in the terminal",
 }

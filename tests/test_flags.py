@@ -1,4 +1,4 @@
-"""Flags are named by the layer that knows that the command at hand has them."""
+"""Messages name a flag only in the layer that ensures that the command has this flag."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from jobs.catalog import JOBS, options_of
 from jobs.options import GenerationOptions
 
 ROOT = Path(__file__).parents[1]
-# Command lines of their own, for developers.
+# Separate command lines, for developers.
 TOOLS = {"model/estimates/aot.py", "model/estimates/report.py"}
 MODEL = sorted(path for path in (ROOT / "model").rglob("*.py") if path.relative_to(ROOT).as_posix() not in TOOLS)
 TASKS = sorted((ROOT / "transforms" / "tasks").glob("*.py"))
 
 
 def named_flags(path: Path) -> Iterator[str]:
-    """The flags in a module's texts, but for its docstrings."""
+    """The flags in a module's strings, except its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

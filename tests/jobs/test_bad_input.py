@@ -95,7 +95,7 @@ def test_with_only_bad_files_it_is_the_users_mistake(tmp_path, output, capfd):
 
 @pytest.mark.parametrize("unit_rows", [256, 100])
 def test_pages_that_fail_their_checksum_lose_their_row_group_and_no_other(tmp_path, output, capfd, unit_rows):
-    """In a unit of its own the group is a failed unit; in one with good ones its rows are rejected."""
+    """A row group alone in its unit makes a failed unit; in a unit with good ones its rows are rejected."""
     path = tmp_path / "a.parquet"
     contents = [f"value_{n} = {n * 7919}" for n in range(400)]
     pq.write_table(pa.table({"content": contents}), path, row_group_size=100, write_page_checksum=True)

@@ -17,7 +17,7 @@ WORDS = [f"name{i * 7919 % 613}" for i in range(300)]
 
 
 def text(changed: int = 0) -> str:
-    """300 words, of which the first so many are others."""
+    """300 words, the first few of which differ."""
     return "\n".join([f"other{i}" for i in range(changed)] + WORDS[changed:])
 
 

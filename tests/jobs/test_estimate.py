@@ -1,4 +1,4 @@
-"""The estimate: what it counts, what it says of where figures come from, and what it refuses."""
+"""The estimate: what it counts, how it states where its numbers come from, and what it refuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def corpus(tmp_path):
 
 
 def write_job(folder, *, job: str = "infill", options: dict, commits: list[CommitRecord] = ()) -> str:
-    """A begun job's folder with two units of 100 rows."""
+    """The folder of a started job with two units of 100 rows."""
     unit = Unit(unit_id="0", uri="a", version="", row_group=0, row_start=0, row_count=100, num_bytes=340_000)
     units = [dataclasses.replace(unit, unit_id=str(number)) for number in range(2)]
     names = {field.name for field in dataclasses.fields(JobFile)} - {"job", "options", "schema_version"}
@@ -130,7 +130,7 @@ def test_where_nothing_fits_one_line_says_so(corpus: str, capsys) -> None:
     assert said.endswith("; lower --slots or --max_prompt_tokens, or raise --chips\n") and said.count("--chips") == 1
 
 
-def test_means_above_the_longest_are_told_with_the_flags_that_this_command_has(corpus: str, capsys) -> None:
+def test_means_above_the_longest_are_reported_with_the_flags_that_this_command_has(corpus: str, capsys) -> None:
     words = ["estimate", "--input", corpus, "--prompt_tokens", "9000", "--device", "v5e"]
     assert cli.main(words) == cli.USER_ERROR
     said = capsys.readouterr().err
@@ -150,7 +150,7 @@ def test_means_above_the_longest_are_told_with_the_flags_that_this_command_has(c
         (["nowhere"], "nowhere is not a job's output"),
     ],
 )
-def test_mistakes_are_told_in_one_line(words: list[str], message: str, capsys) -> None:
+def test_mistakes_are_reported_in_one_line(words: list[str], message: str, capsys) -> None:
     assert cli.main(["estimate", *words]) == cli.USER_ERROR
     shown = capsys.readouterr().err
     assert message in shown and shown.count("\n") == 1
@@ -203,7 +203,7 @@ def test_numbers_have_three_digits_that_count() -> None:
     assert shown == ["0.0000", "0.00123", "0.0456", "0.789", "1.23", "45.7", "100.0", "123", "98,765", "2.50M", "310M"]
 
 
-def test_the_job_file_of_the_fixture_is_what_the_machinery_reads(tmp_path) -> None:
+def test_the_job_file_of_the_fixture_is_what_the_framework_reads(tmp_path) -> None:
     path = write_job(tmp_path, options={"max_prompt_tokens": 1})
     assert json.loads((tmp_path / "_job" / "job.json").read_text())["job"] == "infill"
     assert read_job_source(path).rows == 200

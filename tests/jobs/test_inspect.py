@@ -46,7 +46,7 @@ def shown(capsys, path: Path, **options) -> str:
     return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
-def test_a_generated_middle_stands_in_its_place_above_the_original(tmp_path, capsys):
+def test_a_generated_middle_is_shown_in_place_above_the_original(tmp_path, capsys):
     lines = shown(capsys, dataset(tmp_path, [FIM_ROW])).splitlines()
     assert lines[0].startswith("row 0  tool lib/[red]x.py ---")
     assert lines[1] == "single_line  psm"
@@ -191,7 +191,7 @@ def test_what_cannot_be_shown_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"no rows at .*nowhere; pass a job's output"):
         run(Options(path=str(tmp_path / "nowhere")))
     (tmp_path / "bad.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(ConfigError, match=r"bad\.parquet is not Parquet"):
+    with pytest.raises(ConfigError, match=r"bad\.parquet is not a Parquet file"):
         run(Options(path=str(tmp_path / "bad.parquet")))
 
 

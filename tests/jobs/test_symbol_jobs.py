@@ -1,4 +1,4 @@
-"""Options of the docstring and generate jobs that would be looked at by nothing, or spoil a file."""
+"""Options of the docstring and generate jobs that would have no effect or corrupt a file are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is published of a job: nothing of where its maker keeps things, and what becomes of it when a part is lost."""
+"""Publishing: published files contain no local paths, and a lost part of an output is rebuilt or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inline(monkeypatch):
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """A corpus of two folders with files of the same names, one of them bad, deep in somebody's home."""
+    """A corpus of two folders with files of the same names, one of them bad, deep in a user's home folder."""
     home = tmp_path / "home" / "secretive-maker"
     for folder in ("a", "b"):
         uppercase.write_corpus(home / "corpus" / folder / "part.parquet", 35)
@@ -53,10 +53,10 @@ def one_line(capfd) -> str:
 # --- names -----------------------------------------------------------------------------------------
 
 
-def test_nothing_that_is_published_tells_where_the_maker_keeps_things(home):
+def test_nothing_that_is_published_contains_local_paths(home):
     broken = home / "corpus" / "a" / "part.parquet"
     assert run(home, "--limit", "1000") == 3
-    # A unit that fails while the job runs, beside the bad file: its source changes after the plan was made.
+    # A unit that fails while the job runs, in addition to the bad file: its source changes after the plan was made.
     shutil.rmtree(home / "out" / "_job" / "commits")
     (home / "out" / "COMPLETED").unlink()
     uppercase.write_corpus(broken, 36)
@@ -179,7 +179,7 @@ def test_a_complete_output_whose_attempts_were_deleted_is_still_complete(home, c
 
 
 @pytest.mark.parametrize("name", ["plan.parquet", "inputs.parquet"])
-def test_a_job_whose_books_are_gone_says_which_one(home, capfd, name):
+def test_a_job_whose_records_are_missing_names_the_missing_one(home, capfd, name):
     assert run(home) == 3
     (home / "out" / "COMPLETED").unlink()
     (home / "out" / "_job" / name).unlink()
@@ -196,7 +196,7 @@ def test_commits_whose_job_file_is_gone_are_not_taken_for_those_of_a_new_job(hom
     assert "job.json is missing, although units are committed" in one_line(capfd)
 
 
-def test_a_published_dataset_without_its_books_is_not_touched(home, capfd):
+def test_a_published_dataset_without_its_job_folder_is_not_touched(home, capfd):
     assert run(home) == 3
     shutil.rmtree(home / "out" / "_job")
     capfd.readouterr()
@@ -209,7 +209,7 @@ def test_a_published_dataset_without_its_books_is_not_touched(home, capfd):
 
 @pytest.fixture
 def failed(home, capfd) -> Path:
-    """A finished job one of whose sources was gone while it ran, and is there again."""
+    """A finished job; one of its source files was missing while it ran, and exists again."""
     source, away = home / "corpus" / "a" / "part.parquet", home / "away.parquet"
     assert run(home) == 3
     shutil.rmtree(home / "out" / "_job" / "commits")
@@ -277,7 +277,7 @@ def test_with_nothing_failed_a_retry_says_so(tmp_path, capfd):
     assert "there are no failed units that can be retried" in capfd.readouterr().err
 
 
-def test_a_damaged_row_group_beside_good_ones_makes_the_exit_code_that_of_failed_units(tmp_path):
+def test_a_damaged_row_group_among_good_ones_makes_the_exit_code_that_of_failed_units(tmp_path):
     path = tmp_path / "corpus" / "a.parquet"
     path.parent.mkdir()
     pq.write_table(pa.table({"content": [f"x = {n}" for n in range(40)]}), path, row_group_size=10)

@@ -202,7 +202,7 @@ def test_an_empty_config_changes_nothing(tmp_path):
 # --- what resuming compares --------------------------------------------------------------------------
 
 
-def test_operational_options_are_not_semantic():
+def test_runtime_options_do_not_affect_the_output():
     assert semantic_options(parsed()) == {
         "grain": ["rye.bin"],
         "stones": 2,
@@ -216,7 +216,7 @@ def test_operational_options_are_not_semantic():
     }
 
 
-def test_in_exact_mode_what_fixes_shapes_is_semantic():
+def test_in_exact_mode_what_fixes_shapes_affects_the_output():
     assert semantic_options(parsed("--determinism", "exact", "--slots", "4"))["slots"] == 4
     assert "output" not in semantic_options(parsed("--determinism", "exact"))
 
@@ -254,13 +254,13 @@ def test_flags_config_and_constructor_agree(tmp_path_factory, stones, speed, tag
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed(OptionSet):
-    """With one that the job fills in."""
+    """With an internal option that the job sets."""
 
     stones: int = option(2, help="How many stones.")
     corn_sha256: str = option("", help="Hash of the corn.", internal=True)
 
 
-def test_an_internal_option_is_frozen_and_read_back_but_nobody_can_give_it(tmp_path, capsys):
+def test_an_internal_option_is_frozen_and_read_back_but_no_user_can_set_it(tmp_path, capsys):
     sealed = dataclasses.replace(parse(Sealed, [])[0], corn_sha256="ab")
     assert semantic_options(sealed) == {"stones": 2, "corn_sha256": "ab"}
     assert from_all_options(Sealed, all_options(sealed)) == sealed
@@ -278,7 +278,7 @@ def test_an_internal_option_is_frozen_and_read_back_but_nobody_can_give_it(tmp_p
 
 @dataclass(frozen=True, kw_only=True)
 class Job(ModelOptions, CommonOptions):
-    """Both."""
+    """Model options and common options."""
 
     spans: int = option(4, help="Spans.")
 
@@ -298,7 +298,7 @@ def test_every_shared_check_runs_in_a_job_that_combines_them():
         Job(input=("a",), output="o", top_k=5)
 
 
-def test_what_changes_rows_is_semantic_and_what_does_not_is_operational():
+def test_what_changes_rows_affects_the_output_and_what_does_not_is_a_runtime_option():
     semantic = set(semantic_options(Job(input=("a",), output="o")))
     assert {"input", "seed", "limit", "model", "temperature", "max_prompt_tokens", "content_column"} <= semantic
     assert not semantic & {"output", "shard_mb", "slots", "progress", "break_lock", "dry_run", "unit_rows"}

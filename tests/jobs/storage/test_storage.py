@@ -1,4 +1,4 @@
-"""One contract, held by local folders and by GCS (an emulator) alike."""
+"""One contract, checked for local folders and for GCS (an emulator)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_given_up_output_has_no_final_content_that_passes_for_whole(root):
     with pytest.raises(RuntimeError), storage.open_output(path) as file:
         file.write(b"half")
         raise RuntimeError
-    # Locally the beginning is left for the finalizer; an upload leaves nothing.
+    # Locally the partial file is left for the finalizer; an upload leaves nothing.
     assert not storage.exists(path) or storage.is_local(path)
 
 
