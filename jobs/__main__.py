@@ -1,4 +1,4 @@
-"""`python -m jobs infill ...`: the same as `codemill infill ...` where the command isn't installed."""
+"""`python -m jobs infill ...`: the same as `codemill infill ...`, for use without the installed command."""
 
 import sys
 

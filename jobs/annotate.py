@@ -1,9 +1,9 @@
-"""`codemill annotate --task FILE.yaml`: a user's own question about files and symbols, without code.
+"""`codemill annotate --task FILE.yaml`: a custom question about files and symbols, without writing code.
 
     codemill annotate --task explain --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
 
-Shipped tasks: explain, review, unit-tests, exercise, translate, question-answer, grammar. The task file's form stands
-in `transforms.tasks.task_file`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
+Built-in tasks: explain, review, unit-tests, exercise, translate, question-answer, grammar. `transforms.tasks.task_file`
+describes the format of a task file; the job framework (`jobs.driver.driver`) provides plan, units, commits and shards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.tasks.settings import AnnotateSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(AnnotateSettings, AnswerOptions, GeneratingOptions):
+class Options(AnnotateSettings, AnswerOptions, GenerationOptions):
     """Ask a chat model a custom question about files, classes and functions."""
 
     task: str = option(
@@ -46,7 +46,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """Makes the job's work from its options (`jobs.options.all_options`).
 
     Raises:
-        ConfigError: The task file is wrong, the model is a base model, an option is out of range.
+        ConfigError: The task file is invalid, the model is a base model, or an option is out of range.
     """
     from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.annotate import AnnotateTask
@@ -92,7 +92,7 @@ def _hash(spec: AnnotationSpec) -> str:
 
 
 def layout() -> Layout:
-    """How `codemill inspect` shows a row."""
+    """Returns the layout in which `codemill inspect` shows a row."""
     from jobs.terminal.layout import Layout, checks, facts, text
 
     return Layout(

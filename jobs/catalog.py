@@ -1,11 +1,11 @@
-"""The jobs: one line here and one module each.
+"""Catalog of jobs: each job has one line here and one module.
 
     codemill NAME ...    is the module jobs.NAME, which has
         Options          its options, an `OptionSet`
         run              run(options, beam_args) -> exit code
-        layout           layout() -> how `codemill inspect` shows its rows; only where they have a look of their own
+        layout           layout() -> how `codemill inspect` shows its rows; only for jobs with a custom layout
 
-README, help and `inspect` follow from the list. Imports no job: a name is looked up when it is asked for.
+README, help and `inspect` derive from this list. This module imports no job: it looks up a job's module on request.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ JOBS: dict[str, str] = {
     "train": "a corpus or packed rows -> a model trained on fill-in-the-middle",
     "filter": "a corpus -> the corpus without secrets, personal data, low-quality files, benchmark items",
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
-    "index": "a corpus -> an index of its text, which tells what a model copied word for word",
+    "index": "a corpus -> an index of its text, used to detect verbatim copies in answers",
     "estimate": "lower bounds for generating over a corpus, per device: hours, cost",
     "inspect": "show rows of a dataset in the terminal",
 }
 
 
 def module_of(job: str) -> ModuleType:
-    """A job's module; a name with a dot is a module's own, for jobs that aren't in the list."""
+    """Imports a job's module. A name with a dot is a full module name, for jobs that are not in the list."""
     return importlib.import_module(job if "." in job else f"jobs.{job}")
 
 
 def options_of(job: str) -> type[OptionSet]:
-    """The class of a job's options."""
+    """Returns the class of a job's options."""
     options: type[OptionSet] = module_of(job).Options
     return options
 
 
 def layouts() -> list[Any]:
-    """How rows of those jobs look that say so: `jobs.terminal.layout.Layout` of each."""
+    """Returns the `jobs.terminal.layout.Layout` of each job that declares one."""
     return [module.layout() for module in map(module_of, JOBS) if hasattr(module, "layout")]

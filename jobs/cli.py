@@ -1,10 +1,10 @@
-"""The command `codemill JOB ...`: finds the job, parses its options, runs it, and answers with an exit code.
+"""The command `codemill JOB ...`: finds the job, parses its options, runs it, and returns an exit code.
 
-    0  done            2  the user's mistake: one line on stderr, nothing was started
+    0  success         2  an error in the command or its input: one line on stderr, nothing was started
     1  a bug           3  finished, but some units failed and their rows are missing
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
-errors answer at once. `jobs.catalog` lists the jobs and says what a job's module has.
+errors respond immediately. `jobs.catalog` lists the jobs and describes what a job's module contains.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jobs.catalog import JOBS, module_of
 from model.errors import ConfigError
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
-INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and + SIGPIPE, as shells have them
+INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and 128 + SIGPIPE, as in shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        if not _is_reader_gone():  # some other pipe: a bug of ours
+        if not _is_reader_gone():  # another pipe broke: a bug in codemill
             traceback.print_exc()
             return BUG
         return READER_GONE
@@ -57,7 +57,7 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _run_job(name: str, argv: Sequence[str]) -> int:
-    from jobs.options import parse  # the list of jobs needs none of it
+    from jobs.options import parse  # not needed to list the jobs
 
     prog = f"codemill {name}"
     try:
@@ -80,7 +80,7 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
 
 
 def _is_reader_gone() -> bool:
-    """Whether nobody reads standard output any more (`| head`); if so, keeps the flush at exit quiet."""
+    """Whether the reader of standard output is gone (`| head`); if so, keeps the flush at exit silent."""
     try:
         output = sys.stdout.fileno()
     except OSError:  # standard output was replaced by something that isn't a file

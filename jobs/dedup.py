@@ -4,11 +4,11 @@
 
     codemill dedup --input infill/data --output distinct --text_column generated_middle --min_tokens 8
 
-    plan -> [signatures -> buckets -> clusters, once, by way of local disk] -> units: rows kept, or rejected as a
-    duplicate of which row
+    plan -> [signatures -> hash buckets -> clusters, once, through local disk]
+         -> units: each row is kept, or rejected with the row that it duplicates
 
-The clusters (`jobs.grouping.duplicates`, `transforms.duplicates.clusters`) follow from the frozen plan alone: a resumed
-job, and any number of workers, meet the same ones.
+The clusters (`jobs.grouping.duplicates`, `transforms.duplicates.clusters`) depend only on the frozen plan, so a resumed
+job and any number of workers get the same clusters.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class DedupWork:
         return {"options": self.options, "_planned": None, "_duplicates": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
-        """The input's columns, then `cluster_size` and `lineage`. Raises ConfigError where `text_column` is no text."""
+        """The input's columns, then `cluster_size` and `lineage`. Raises ConfigError if `text_column` is not text."""
         import pyarrow as pa
 
         from model.errors import ConfigError
@@ -97,11 +97,11 @@ class DedupWork:
         return output_schema(input_schema, resolve_columns(input_schema, self._overrides()), _result_fields())
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """All of them: the output keeps the input's columns."""
+        """Returns all columns, because the output keeps the input's columns."""
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Opens the job's clusters; the first that opens makes them."""
+        """Opens the job's clusters; the first worker to open them creates them."""
         from jobs.grouping.duplicates import PlannedRows, find_or_make
         from jobs.plan.job_file import read_job
         from jobs.plan.units import read_plan
@@ -110,7 +110,7 @@ class DedupWork:
         o = self.options
         output = OutputFolder(o.output)
         job = read_job(output)
-        if job is None:  # the sample of a dry run: nothing is planned yet, so nothing is a duplicate
+        if job is None:  # a dry run's sample: there is no plan yet, so nothing counts as a duplicate
             return
         self._planned = PlannedRows(read_plan(output.job))
         self._duplicates = find_or_make(
@@ -118,7 +118,7 @@ class DedupWork:
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
-        """Keeps the rows that stay and rejects the others, each naming the row that stays for it."""
+        """Keeps one row per cluster and rejects the others; each rejected record names the row kept instead."""
         from transforms.rows.columns import resolve_columns
         from transforms.rows.output import OutputRow, output_table, source_lineage
         from transforms.rows.rejections import (
@@ -160,7 +160,7 @@ class DedupWork:
         return [self._duplicates.of(number) for number in self._planned.numbers(unit, rows)]
 
     def heartbeat(self) -> dict[str, float]:
-        """Nothing beyond what commits tell."""
+        """Returns nothing: the commits contain all counts."""
         return {}
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class DedupWork:
         self._planned = self._duplicates = None
 
     def _texts(self, unit: Unit, table: pa.Table, rows: list[int]) -> list[str | None]:
-        """What is compared of each row; None for a row that has no such text, or too short a one."""
+        """The text to compare for each row; None if the row has no text or its text is too short."""
         from transforms.rows.ngrams import token_hashes
         from transforms.rows.rejections import RejectedRow
 

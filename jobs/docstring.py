@@ -2,7 +2,8 @@
 
     codemill docstring --input 'corpus/**/*.parquet' --output out --model codegemma-7b-it/
 
-The task is `transforms.tasks.docstring`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
+The task is `transforms.tasks.docstring`; the job framework (`jobs.driver.driver`) provides plan, units, commits and
+shards.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, PromptOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.tasks.settings import DocstringSettings
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(DocstringSettings, PromptOptions, AnswerOptions, GeneratingOptions):
+class Options(DocstringSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Document functions, methods, classes and modules, and verify what the model wrote against their code."""
 
     nest: bool = option(
@@ -33,7 +34,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """Makes the job's work from its options (`jobs.options.all_options`).
 
     Raises:
-        ConfigError: An option is out of range, or the model can't be found.
+        ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.docstring import DocstringTask
@@ -58,7 +59,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def layout() -> Layout:
-    """How `codemill inspect` shows a row."""
+    """Returns the layout in which `codemill inspect` shows a row."""
     from jobs.terminal.layout import Layout, checks, diff, facts, text
 
     return Layout(

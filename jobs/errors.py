@@ -1,21 +1,22 @@
-"""What can go wrong in a job, as a tree. Each class says what becomes of the job that raises it.
+"""The exceptions of a job, as a tree. Each class states the consequence for the job that raises it.
 
     Exception
-    |-- model.errors.ConfigError       the user's mistake: one line, exit code 2
-    |   |-- StorageFull                no space left; what is committed is kept
-    |   |-- DoesNotFit                 an estimate for a model or shapes that no device holds
+    |-- model.errors.ConfigError       a mistake in the command, its options or the setup: one line, exit code 2
+    |   |-- StorageFull                no space left; committed work is kept
+    |   |-- DoesNotFit                 an estimate for a model or shapes that fit no device
     |-- model.errors.RecordError       one row or target is rejected, with its reason
-    |   |-- UnreadableUnit             a unit can't be read: it fails, the others go on (exit code 3)
-    |-- ReportedBug                    exit code 1: one line that says more than a traceback
+    |   |-- UnreadableUnit             a unit can't be read: it fails, the others continue (exit code 3)
+    |-- ReportedBug                    exit code 1: one line that explains more than a traceback
     |   |-- LedgerBroken               rows or targets were lost or counted twice
     |   |-- IncompleteJob              a unit has no commit
-    |   |-- DamagedAttempt             a committed file isn't what its commit says
+    |   |-- DamagedAttempt             a committed file differs from its commit
     |   |-- WorkerFailed               a worker ended with a bug
-    |-- SchemaMismatch                 an input file that doesn't fit the others: it is bad, the others go on
-    |-- MergeCanceled                  another merge failed, or the user interrupted: nobody waits for this one
-    |-- transforms.work.WorkBroken     the work itself can't go on, whatever row it is given
+    |-- SchemaMismatch                 an input file that doesn't match the others: it is bad, the others continue
+    |-- MergeCanceled                  another merge failed, or the user interrupted: this result is not needed
+    |-- transforms.work.WorkBroken     the work can't continue, whichever row it gets
 
-Any other exception of a work is the fault of the row that it was given; anywhere else it is a bug with its traceback.
+Any other exception raised by a work is attributed to the row it was running. Raised anywhere else, it is a bug and its
+traceback is printed.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from model.errors import ConfigError, RecordError
 
 
 class StorageFull(ConfigError):
-    """No space is left where the job writes. Nothing committed is lost: free some and run the command again."""
+    """No space is left where the job writes. No committed work is lost: free some space and run the command again."""
 
 
 class DoesNotFit(ConfigError):
-    """An estimate that can't be made. Its message states the fact; `advice` names flags of `codemill estimate`."""
+    """No estimate is possible. The message states the fact; `advice` names flags of `codemill estimate`."""
 
     def __init__(self, fact: str, advice: str):
         super().__init__(fact)
@@ -38,17 +39,17 @@ class DoesNotFit(ConfigError):
 
 
 class UnreadableUnit(RecordError):
-    """The unit's rows can't be read; `reason` is one of those in `jobs.execution.reading`."""
+    """The unit's rows can't be read; `jobs.execution.reading` lists the values of `reason`."""
 
 
 class ReportedBug(Exception):
-    """A bug whose one line tells more than a traceback; `headline` is what comes before the message."""
+    """A bug that one line explains better than a traceback; `headline` precedes the message."""
 
     headline: ClassVar[str]
 
 
 class LedgerBroken(ReportedBug):
-    """A sum is off: rows or targets were lost or counted twice. Never to be published."""
+    """The sums differ: rows or targets were lost or counted twice. The output must not be published."""
 
     headline = "the counts don't add up, so nothing is published (this is a bug)"
 
@@ -60,7 +61,7 @@ class IncompleteJob(ReportedBug):
 
 
 class DamagedAttempt(ReportedBug):
-    """A committed file is not what its commit says; running the same command again runs its unit anew."""
+    """A committed file differs from its commit; running the same command again reruns its unit."""
 
     headline = "a committed file was found corrupted a second time"
 
@@ -72,8 +73,8 @@ class WorkerFailed(ReportedBug):
 
 
 class SchemaMismatch(Exception):
-    """Two schemas that no one schema can hold; the text names the column and both types."""
+    """Two schemas that can't be unified; the message names the column and both types."""
 
 
 class MergeCanceled(Exception):
-    """Another merge failed or the user interrupted: this one's result is no longer wanted."""
+    """Another merge failed or the user interrupted: this merge's result is no longer needed."""

@@ -1,10 +1,10 @@
-"""`codemill estimate`: what generating over a corpus needs at least, on each device, before anybody pays for one.
+"""`codemill estimate`: lower bounds of time and cost for generating over a corpus, per device, before paying for one.
 
-    codemill estimate OUT                          a job's plan, with what its finished units measured
+    codemill estimate OUT                          a job's plan, with measurements of its finished units
     codemill estimate --input 'corpus/*.parquet' --model codegemma-7b --price_per_hour v5e=1.20
 
-The figures are `jobs.driver.estimates`. Cost: the footers, or the plan and its commits; no device, no JAX. With
---compile the largest slots are held to libtpu's compiler.
+`jobs.driver.estimates` computes the estimate. Cost: reading the Parquet footers, or the plan and its commits; uses no
+device and no JAX. With --compile, libtpu's compiler checks that the maximum number of slots fits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from model.errors import ConfigError
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
-    """Prints the estimate. Raises ConfigError where there is nothing to count or nothing fits."""
+    """Prints the estimate. Raises ConfigError if there is nothing to count or no device fits."""
     from jobs.driver.estimates import estimate, read_input_source, read_job_source
     from jobs.errors import DoesNotFit
 

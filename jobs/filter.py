@@ -2,8 +2,8 @@
 
     codemill filter --input 'corpus/**/*.parquet' --output clean --policy default
 
-`stages_of` lists the stages, which stand in `transforms/filters/`; plan, units, commits and shards are the machinery's
-(`jobs.driver.driver`).
+`stages_of` lists the stages, which are in `transforms/filters/`; the job framework (`jobs.driver.driver`) provides
+plan, units, commits and shards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Options(PolicyOptions, RowWorkersOptions, LicenseColumnOptions, CommonOpti
         True, help="Reject files with overlong lines, encoded data, repeated lines and similar quality faults."
     )
     require_syntax: bool = option(
-        False, help="Leave out files that don't parse in their language, where that can be told."
+        False, help="Reject files that don't parse in their language, where a parser can decide."
     )
     drop_generated: bool = option(True, help="Reject machine-generated files.")
     drop_vendored: bool = option(False, help="Reject files in vendored folders.")
@@ -74,7 +74,7 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
 
 
 def stages_of(o: Options) -> tuple[Stage, ...]:
-    """What is done to a row, in this order: cheap stages first. A new stage is one entry here. Raises ConfigError."""
+    """The stages applied to each row, in order, cheap ones first. A new stage is one entry here. Raises ConfigError."""
     from transforms.filters.contamination import ContaminationStage
     from transforms.filters.content import ContentStage
     from transforms.filters.generated import GeneratedStage

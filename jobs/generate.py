@@ -4,7 +4,8 @@
     codemill generate --what prompt --input prompts.parquet --output out --model codegemma-7b-it/ --language python
     codemill generate --what chat --input conversations.parquet --output out --model codegemma-7b-it/
 
-The task is `transforms.tasks.generate`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
+The task is `transforms.tasks.generate`; the job framework (`jobs.driver.driver`) provides plan, units, commits and
+shards.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GeneratingOptions, PromptOptions, from_all_options
+from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options
 from model.errors import ConfigError
 from transforms.tasks.settings import GenerateSettings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GenerateSettings, PromptOptions, AnswerOptions, GeneratingOptions):
+class Options(GenerateSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Generate code from its description, and verify that it is complete, valid code in the right place."""
 
 
@@ -31,7 +32,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """Makes the job's work from its options (`jobs.options.all_options`).
 
     Raises:
-        ConfigError: An option is out of range, or the model can't be found.
+        ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work, wants_chat
     from transforms.tasks.generate import GenerateTask
@@ -63,7 +64,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def layout() -> Layout:
-    """How `codemill inspect` shows a row."""
+    """Returns the layout in which `codemill inspect` shows a row."""
     from jobs.terminal.layout import Layout, checks, diff, facts, text
 
     return Layout(

@@ -1,10 +1,10 @@
-"""`codemill index`: a corpus -> an index of known text, which marks what a model wrote word for word of it.
+"""`codemill index`: a corpus -> an index of known text, used to detect verbatim copies in generated text.
 
     codemill index --input 'corpus/**/*.parquet' --output known
     codemill infill ... --known_text known
 
-The index is `transforms.duplicates.known_text`. It is made under a name of its own and gets its final name at the end:
-what stands at `--output` is whole. Runs in one process, without Beam.
+The index is `transforms.duplicates.known_text`. It is built under a temporary name and renamed at the end, so
+the folder at `--output` is always complete. The job runs in one process, without Beam.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
-    """Index the text of a corpus, so that generating jobs can tell what a model copied from it (--known_text)."""
+    """Index the text of a corpus, so that generation jobs can detect text copied from it (--known_text)."""
 
     input: tuple[str, ...] = option(
-        help="Parquet files, folders and globs of a corpus, local or gs://; several at once.",
+        help="Parquet files, folders or globs of a corpus, local or gs://; one or more.",
         metavar="GLOB",
         is_path=True,
     )
-    output: str = option(help="Folder of the index, local and new.", operational=True, metavar="DIR", is_path=True)
+    output: str = option(
+        help="Output folder of the index; local, must not exist yet.", operational=True, metavar="DIR", is_path=True
+    )
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
-    """Makes the index; returns the exit code, which is 3 where a file can't be read. Raises ConfigError."""
+    """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
     import os
     import shutil
     import tempfile
@@ -50,12 +52,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from transforms.rows.columns import ColumnOverrides
 
     if beam_args:
-        raise ConfigError(f"index runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+        raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     if not storage.is_local(options.output):
-        raise ConfigError(f"--output {options.output}: workers map the index into memory; name a local folder")
+        raise ConfigError(f"--output {options.output}: workers map the index into memory; choose a local folder")
     output = os.path.abspath(options.output.removeprefix("file://"))
     if os.path.exists(output):
-        raise ConfigError(f"--output {options.output} is there already; name a new folder")
+        raise ConfigError(f"--output {options.output} already exists; choose a new folder")
     overrides = ColumnOverrides(
         content=options.content_column,
         path=options.path_column,
@@ -80,11 +82,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
 
 class _Corpus:
-    """The texts of a corpus, and what couldn't be read of it.
+    """The texts of a corpus, and the files that could not be read.
 
     Args:
-        inputs: Its files with what their footers say.
-        overrides: The user's own choice of columns.
+        inputs: The input files with the data from their footers.
+        overrides: The columns that the user named.
     """
 
     def __init__(self, inputs: Sequence[InputFile], overrides: ColumnOverrides):
@@ -94,7 +96,7 @@ class _Corpus:
         self.bad = [file for file in inputs if file.state == "bad"]
 
     def files(self) -> Iterator[KnownFile]:
-        """The texts, in the inputs' order."""
+        """Yields the texts, in the order of the inputs."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

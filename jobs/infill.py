@@ -1,8 +1,9 @@
-"""`codemill infill`: cut spans out of source files, have the model fill them in, judge each middle, keep the lineage.
+"""`codemill infill`: cut spans out of source files, have a model fill them in, and validate each middle.
 
     codemill infill --input 'corpus/**/*.parquet' --output out --model codegemma-2b/
 
-The task is `transforms.tasks.infill`; plan, units, commits and shards are the machinery's (`jobs.driver.driver`).
+Each output row records its lineage. The task is `transforms.tasks.infill`; the job framework (`jobs.driver.driver`)
+provides plan, units, commits and shards.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GeneratingOptions, from_all_options
+from jobs.options import GenerationOptions, from_all_options
 from transforms.tasks.settings import InfillSettings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(InfillSettings, GeneratingOptions):
+class Options(InfillSettings, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
 
@@ -28,7 +29,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """Makes the job's work from its options (`jobs.options.all_options`).
 
     Raises:
-        ConfigError: An option is out of range, or the model can't be found.
+        ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work
     from transforms.tasks.infill import InfillTask
@@ -46,7 +47,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def layout() -> Layout:
-    """How `codemill inspect` shows a row."""
+    """Returns the layout in which `codemill inspect` shows a row."""
     from jobs.terminal.layout import Layout, checks, facts
     from jobs.terminal.middle import middle_in_place
 

@@ -1,6 +1,6 @@
-"""`codemill inspect OUT`: shows rows of a dataset in the terminal; how they look is `jobs.terminal.show`.
+"""`codemill inspect OUT`: shows rows of a dataset in the terminal; `jobs.terminal.show` lays them out.
 
-Cost: the footers, and the row groups of the rows shown.
+Cost: reading the Parquet footers, and the row groups of the rows shown.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Options(OptionSet):
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
-    """Prints the rows. Raises ConfigError where there are none."""
+    """Prints the rows. Raises ConfigError if there are none."""
     from rich.console import Console
 
     from jobs.catalog import layouts
@@ -86,7 +86,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
 
 def _parquet_files(options: Options) -> list[tuple[str, int]]:
-    """The files to show and their numbers of rows."""
+    """The files to show, each with its number of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -115,7 +115,7 @@ def _candidates(options: Options) -> list[str]:
     if found := [storage.join(folder, name) for name in names if name.endswith(".parquet")]:
         return found
     job_dir = output.job
-    if storage.exists(job_dir.commits):  # not finished: what is committed so far
+    if storage.exists(job_dir.commits):  # unfinished: the units committed so far
         from jobs.ledger.commits import read_commits
 
         kind = "rejected" if options.rejected else "kept"
@@ -124,7 +124,7 @@ def _candidates(options: Options) -> list[str]:
 
 
 def _chosen_rows(files: Sequence[tuple[str, int]], options: Options) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows to show with their numbers in the dataset, in its order."""
+    """Yields the rows to show with their numbers in the dataset, in its order."""
     total = sum(count for _, count in files)
     wanted: Sequence[int] = range(total) if options.reason is None else _numbers_of(files, options.reason)
     if options.seed is None:
@@ -140,7 +140,7 @@ def _chosen_rows(files: Sequence[tuple[str, int]], options: Options) -> Iterator
 
 
 def _numbers_of(files: Sequence[tuple[str, int]], reason: str) -> list[int]:
-    """The places in the dataset of what was rejected for a reason. Raises ConfigError where nothing was."""
+    """The row numbers in the dataset of records rejected for `reason`. Raises ConfigError if there are none."""
     import pyarrow.parquet as pq
 
     from jobs import storage
@@ -157,7 +157,7 @@ def _numbers_of(files: Sequence[tuple[str, int]], reason: str) -> list[int]:
 
 
 def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows at these places of a file (ascending), by reading only their row groups."""
+    """Yields the rows at these offsets of a file (ascending); reads only their row groups."""
     import pyarrow.parquet as pq
 
     from jobs import storage
@@ -177,11 +177,11 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
             first += count
 
 
-# --- the rejected ------------------------------------------------------------------------------------
+# --- rejected records --------------------------------------------------------------------------------
 
 
 def _print_reasons(console: Console, paths: Sequence[str]) -> None:
-    """How many rows and targets were rejected for what reason."""
+    """Prints how many rows and targets were rejected for each reason."""
     import pyarrow.parquet as pq
     from rich.table import Table
     from rich.text import Text

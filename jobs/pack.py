@@ -1,9 +1,9 @@
-"""`codemill pack`: a corpus in, rows of training data out, by CodeGemma's recipe.
+"""`codemill pack`: packs a corpus into training rows, by CodeGemma's recipe.
 
     codemill pack --input 'corpus/**/*.parquet' --output out --tokenizer codegemma-2b/
 
-First the input is grouped by repository (`jobs.grouping.repositories`), then the groups are packed by the machinery
-that all jobs share (`jobs.driver.driver`): imports, dependency graph, order of files, FIM, rows (`transforms.packing`).
+The input is first grouped by repository (`jobs.grouping.repositories`). The job framework (`jobs.driver.driver`) then
+packs the groups (`transforms.packing`): imports, dependency graph, order of files, FIM, packed rows.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     options = dataclasses.replace(
         options,
         policy_version=work.content_filter.version if work.content_filter is not None else "",
-        tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # refused here rather than in a worker
+        tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # a bad one is refused here, not in a worker
     )
     output = OutputFolder(os.path.abspath(options.output) if storage.is_local(options.output) else options.output)
     check_output(output, "pack")
@@ -130,7 +130,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def layout() -> Layout:
-    """How `codemill inspect` shows a row."""
+    """Returns the layout in which `codemill inspect` shows a row."""
     from jobs.terminal.layout import Layout
     from jobs.terminal.packed import COLUMNS, packed_row
 

@@ -1,18 +1,18 @@
-"""`codemill train`: a corpus, or rows that `codemill pack` made of one -> a model trained to fill in the middle.
+"""`codemill train`: a corpus, or packed rows from `codemill pack` -> a model trained on fill-in-the-middle.
 
     codemill train --input corpus/ --tokenizer tokenizer.model --output run --num_steps 2000
     codemill train --input corpus/ --tokenizer tokenizer.model --output run2 --init_from run --decay_fraction 1
     codemill train --input packed/ --tokenizer tokenizer.model --output run3 --length 1024
 
     OUT/train.json                     the options, frozen
-    OUT/log.jsonl                      a line for every --log_every steps
-    OUT/checkpoints/0000000400.safetensors   weights, optimizer and place in the data; the last two are kept
-    OUT/model/                         the model in Hugging Face's layout with its vocabulary, when done
+    OUT/log.jsonl                      one line per --log_every steps
+    OUT/checkpoints/0000000400.safetensors   weights, optimizer, position in the data; the last two are kept
+    OUT/model/                         the model in Hugging Face's layout with its tokenizer, when finished
     OUT/COMPLETED
 
-One process trains; rows are made in a thread beside it (`jobs.training.data`). The same command resumes from the last
-checkpoint with the same data, and gives the same weights as a run that was never interrupted. The step itself is
-`model.training.step`, the loop around it `jobs.training.loop`.
+One process trains, and one of its threads prepares the rows (`jobs.training.data`). The same command resumes from the
+last checkpoint with the same data, and produces the same weights as a run that was never interrupted. The training step
+is `model.training.step`, the loop around it `jobs.training.loop`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from model.training.step import TrainingConfig, TrainState
     from transforms.fim.training_rows import ExampleRecipe
 
-# What only matters where holes are cut: packed rows have theirs.
+# Options that control how FIM examples are cut. Packed rows are cut already, so these don't apply to them.
 _CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 
 
@@ -163,7 +163,7 @@ def _run_folder(options: Options) -> Path:
 
 
 def _check_frozen(options: Options, folder: Path) -> None:
-    """Refuses options that differ from those of the run found there, and a folder of something else."""
+    """Refuses options that differ from those of the run in the folder, and a folder that contains anything else."""
     frozen = folder / "train.json"
     if frozen.exists():
         changes = changed_options(json.loads(frozen.read_text())["semantic"], semantic_options(options))
@@ -190,10 +190,10 @@ def _freeze(options: Options, folder: Path) -> None:
 
 
 def open_source(options: Options, tokenizer: Tokenizer) -> Source:
-    """The rows to train on: packed ones where the input has their columns, else examples cut from a corpus.
+    """The rows to train on: packed rows if the input has their columns, otherwise examples cut from a corpus.
 
     Raises:
-        ConfigError: No file, nothing to train on, or rows that were packed for another model.
+        ConfigError: There is no file or no usable row, or the rows were packed for another model.
     """
     from jobs.training.data import CorpusSource, read_files
     from jobs.training.packed import PackedSource, open_packed
@@ -225,7 +225,7 @@ def _recipe(options: Options) -> ExampleRecipe:
 
 
 def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
-    """The shapes that the options ask for; the vocabulary's size is the tokenizer's."""
+    """The model's shapes from the options; the vocabulary size is the tokenizer's."""
     from model.config import GemmaConfig
 
     return GemmaConfig(
@@ -242,7 +242,7 @@ def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
 
 
 def training_config(options: Options) -> TrainingConfig:
-    """How the weights are updated, as the options say."""
+    """The optimizer settings from the options."""
     from model.training.step import TrainingConfig
 
     return TrainingConfig(
@@ -256,7 +256,7 @@ def training_config(options: Options) -> TrainingConfig:
 
 
 def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainState, Place, GemmaConfig]:
-    """The state to go on from: this run's last checkpoint, another run's, or random weights."""
+    """The state to start from: this run's last checkpoint, another run's, or random weights."""
     import jax
     import jax.numpy as jnp
 
@@ -285,7 +285,7 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     if earlier is None:
         raise ConfigError(f"--init_from {options.init_from} contains no checkpoint; pass the folder of a training run")
     state, place = load_checkpoint(earlier, shapes)
-    # The next epoch, so that what the other run saw isn't seen again at once.
+    # Start with the next epoch, so that the rows the other run trained on last aren't repeated immediately.
     return dataclasses.replace(state, step=jnp.zeros((), jnp.int32)), Place(place.epoch + 1, 0), config
 
 

@@ -1,10 +1,10 @@
-"""Counts as people say them."""
+"""Counts in messages."""
 
 from __future__ import annotations
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where there isn't one of it.
+    """A number with its noun, in the plural unless the number is 1.
 
     >>> counted(1, "row"), counted(1204, "row"), counted(0, "file")
     ('1 row', '1,204 rows', '0 files')

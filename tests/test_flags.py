@@ -1,4 +1,4 @@
-"""Flags are named by the layer that knows that the command at hand has them."""
+"""Messages name a flag only in the layer that ensures that the command has this flag."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from jobs.catalog import JOBS, options_of
-from jobs.options import GeneratingOptions
+from jobs.options import GenerationOptions
 
 ROOT = Path(__file__).parents[1]
-# Command lines of their own, for developers.
+# Separate command lines, for developers.
 TOOLS = {"model/estimates/aot.py", "model/estimates/report.py"}
 MODEL = sorted(path for path in (ROOT / "model").rglob("*.py") if path.relative_to(ROOT).as_posix() not in TOOLS)
 TASKS = sorted((ROOT / "transforms" / "tasks").glob("*.py"))
 
 
 def named_flags(path: Path) -> Iterator[str]:
-    """The flags in a module's texts, but for its docstrings."""
+    """The flags in a module's strings, except its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -35,7 +35,7 @@ def test_the_model_layer_names_no_flag(path):
 
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
 def test_a_task_names_only_flags_of_its_own_job_and_what_tasks_share_those_of_every_one(path):
-    generating = {name: options_of(name) for name in JOBS if issubclass(options_of(name), GeneratingOptions)}
+    generating = {name: options_of(name) for name in JOBS if issubclass(options_of(name), GenerationOptions)}
     name = "annotate" if path.stem == "task_file" else path.stem
     jobs = [name] if name in generating else [] if path.stem == "settings" else list(generating)
     for flag in named_flags(path):

@@ -1,4 +1,4 @@
-"""Holds the imports to the layers: jobs -> transforms -> model, no circles, and what may import Beam and JAX."""
+"""Checks the imports: layers jobs -> transforms -> model, no cycles, and which modules may import Beam and JAX."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ AT_ONCE = {  # answer before Beam and JAX are there; a function may import them 
     "transforms/fim/settings.py",
     "transforms/tasks/settings.py",
 }
-# What answers --help or a flag error in a moment imports the rest when it is called; everything else at its top.
+# Modules that answer --help or a flag error quickly import the rest in functions; all others import at the top.
 MAY_DEFER = {"jobs/cli.py", "jobs/options/command_line.py"}
 MOST_MODULES_IN_A_FOLDER = 20
 BRIDGE = "transforms/generation/engine.py"
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
-# The distribution of an import, where it isn't called the same (but for - and _).
+# The distribution of an import, if its name differs (except for - and _).
 DISTRIBUTIONS = {
     "apache_beam": "apache-beam",
     "orbax": "orbax-checkpoint",
@@ -54,13 +54,13 @@ def is_type_checking(test: ast.expr) -> bool:
 
 
 def is_optional(node: ast.AST) -> bool:
-    """Whether the code goes on where the import fails."""
+    """Whether the code continues if the import fails."""
     handled = {getattr(handler.type, "id", "") for handler in node.handlers} if isinstance(node, ast.Try) else set()
     return bool(handled & {"ImportError", "ModuleNotFoundError"})
 
 
 def imports(source: str, *, top_only: bool = False, needed_only: bool = False) -> Iterator[str]:
-    """Dotted names that a module imports when it runs; those for type checkers alone don't count.
+    """Dotted names that a module imports when it runs; imports only for type checkers don't count.
 
     Args:
         source: The module's text.
@@ -138,7 +138,7 @@ def dotted(path: Path) -> str:
 
 
 def imported_modules(source: str, known: set[str]) -> set[str]:
-    """The modules of the project that a source imports: at its top, in functions, or for type checkers alone."""
+    """The modules of the project that a source imports: at its top, in functions, or only for type checkers."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         names = []
@@ -154,7 +154,7 @@ def imported_modules(source: str, known: set[str]) -> set[str]:
 
 
 def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
-    """Modules that import each other, however many there are in between."""
+    """Modules that import each other, directly or indirectly."""
     reached: dict[str, set[str]] = {}
     for start in arrows:
         seen, waiting = set(), list(arrows[start])
@@ -208,7 +208,7 @@ def test_there_is_no_utils_module():
 
 
 def required() -> set[str]:
-    """The distributions that setup.py asks for, as it writes them."""
+    """The distributions that setup.py requires, as written there."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "INSTALL_REQUIRES":

@@ -1,4 +1,4 @@
-"""Holds the README to the code: the commands, the jobs and the flags that it names are there."""
+"""Checks the README against the code: the commands, jobs and flags that it names exist."""
 
 from __future__ import annotations
 

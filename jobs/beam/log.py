@@ -1,4 +1,4 @@
-"""Keeps out of sight what Beam logs and the user is told better, or can do nothing about."""
+"""Filters Beam's log: hides messages that the job reports better or that the user can't act on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _ERRORS = "apache_beam.runners.common"
 
 
 def quiet_beam() -> None:
-    """Silences a warning of a client that no job here uses, and the tracebacks of errors that end in one line.
+    """Silences the warning about apitools, which no job uses, and tracebacks of errors that are reported in one line.
 
-    Bugs keep their tracebacks. May be called again.
+    Bugs keep their tracebacks. Calling it more than once is safe.
     """
     logging.getLogger().addFilter(_is_no_apitools_warning)  # logged on the root logger
     logging.getLogger(_ERRORS).addFilter(_is_no_told_error)

@@ -1,4 +1,4 @@
-"""The one way in which a pipeline is opened, whatever runs in it: units, merges or grouping."""
+"""Opens every Beam pipeline of the project: for units, merges and grouping."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jobs.beam.runners import names_a_runner
 
 
 def open_pipeline(beam_args: Sequence[str] = ()) -> beam.Pipeline:
-    """A pipeline on the runner that `beam_args` (Beam's own flags) name.
+    """Returns a pipeline on the runner that `beam_args` (Beam's own flags) name.
 
-    Without `--runner` that is `FnApiRunner`, by name: `DirectRunner` picks among engines.
+    Without `--runner` it is explicitly `FnApiRunner`, because `DirectRunner` chooses between several engines.
     """
     quiet_beam()
     options = PipelineOptions(list(beam_args))
-    # The workers need nothing of this process's main module, and pickling it fails in surprising ways.
+    # The workers need nothing from this process's main module, and pickling it fails in surprising ways.
     options.view_as(SetupOptions).save_main_session = False
     return beam.Pipeline(runner=None if names_a_runner(beam_args) else FnApiRunner(), options=options)

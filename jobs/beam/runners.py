@@ -1,4 +1,4 @@
-"""Which runner Beam's own flags name. Imports no Beam: most jobs never need it in the driver."""
+"""Checks whether Beam's own flags name a runner. Does not import Beam, which most jobs never need in the driver."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from jobs.driver.estimates import estimate, source_of
 from jobs.execution.reading import read_unit
-from jobs.options import CommonOptions, GeneratingOptions, all_options
+from jobs.options import CommonOptions, GenerationOptions, all_options
 from jobs.options.estimate import EstimateOptions
 from jobs.plan.freezing import PlannedJob
 from jobs.plan.units import BYTES_PER_TOKEN, planned_rows
@@ -127,7 +127,7 @@ def sample_lines(sample: Sample, total_rows: int) -> list[str]:
 
 def floor_lines(options: CommonOptions, units: Sequence[Unit], sample: Sample) -> list[str]:
     """For a generation job, returns the floors for all rows by device, in the format of `codemill estimate`."""
-    if not isinstance(options, GeneratingOptions) or not units:
+    if not isinstance(options, GenerationOptions) or not units:
         return []
     source = source_of(units, all_options(options), sample.counts)
     try:

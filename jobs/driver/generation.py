@@ -8,13 +8,13 @@ from typing import Any
 
 from jobs.driver.driver import run_job
 from jobs.execution.generation import content_filter_of, version_of_filters
-from jobs.options import GeneratingOptions, all_options
+from jobs.options import GenerationOptions, all_options
 from transforms.generation.work import GenerationWork
 
 
 def run_generation_job(
     job_name: str,
-    options: GeneratingOptions,
+    options: GenerationOptions,
     beam_args: Sequence[str],
     build_work: Callable[[Mapping[str, Any]], GenerationWork],
 ) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import model
-from jobs.options import GeneratingOptions
+from jobs.options import GenerationOptions
 from model.checkpoint import read_config
 from model.engine.settings import EngineSpec
 from model.errors import ConfigError
@@ -14,7 +14,7 @@ from transforms.tasks.base import Task
 
 
 def generation_work(
-    options: GeneratingOptions,
+    options: GenerationOptions,
     task: Task,
     *,
     nest: bool = False,
@@ -67,13 +67,13 @@ def generation_work(
     )
 
 
-def version_of_filters(options: GeneratingOptions, content_filter: ContentFilter | None) -> str:
+def version_of_filters(options: GenerationOptions, content_filter: ContentFilter | None) -> str:
     """Returns the version of the filters of inputs and outputs, in one word; "" if there are none."""
     version = filter_version(content_filter, options.known_text or "")
     return "" if version == "none" else version
 
 
-def content_filter_of(options: GeneratingOptions) -> ContentFilter | None:
+def content_filter_of(options: GenerationOptions) -> ContentFilter | None:
     """Returns the filter of inputs and outputs; None if there is none."""
     return None if options.policy == "none" else ContentFilter(options.policy)
 

@@ -1,15 +1,15 @@
-"""The last step: from committed units to a dataset, in an order that may be broken off anywhere and begun again.
+"""Finalize: turns committed units into a dataset, in steps that may be interrupted at any point and started again.
 
-    1  sum the commits, hold the two ledgers        7  remove shards of an earlier shard size
+    1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
     3  merge the shards on the runner               9  COMPLETED
-    4  hold the merged shards to the commits       10  collect files that no commit names
-    5  take COMPLETED away, if it is there
+    4  check the merged shards against the commits 10  delete files that no commit names
+    5  remove COMPLETED, if it exists
     6  publish the shards under their final names
 
-Every step writes the same bytes when it is done again (times in the summary apart), so a kill between any two is mended
-by running the same command. Nothing is removed before what replaces it stands, and the finalizer alone removes
-anything. Memory is bounded by one unit's file and one row group, times the merges at once.
+A repeated step writes the same bytes (except for times in the summary), so running the same command again recovers from
+a kill between any two steps. A file is removed only after its replacement exists, and only the finalizer removes files.
+Memory is bounded by one unit's file and one row group, times the number of concurrent merges.
 """
 
 from __future__ import annotations
@@ -70,20 +70,20 @@ def finalize(
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
 ) -> dict[str, Any]:
-    """Makes the dataset of a job whose units are all committed. Returns the summary.
+    """Writes the dataset of a job whose units are all committed. Returns the summary.
 
     Args:
         output: The output folder.
         job: The frozen job.
-        shard_mb: Size of a shard in megabytes, at most.
+        shard_mb: Maximum size of a shard, in megabytes.
         options: All options, for the card.
-        merge: Merges the shards that it is given, and returns when all are committed.
-        earlier: Units that were committed before this session, for its rates.
-        session_s: How long this session's units took together, in seconds.
+        merge: Merges the given shards, and returns when all are committed.
+        earlier: Units that were committed before this run, excluded from its rates.
+        session_s: Duration of this run's units together, in seconds.
         still_held: Whether this driver still holds the output's lock.
 
     Raises:
-        LedgerBroken: A sum is off; nothing is published.
+        LedgerBroken: The sums of a ledger differ; nothing is published.
         IncompleteJob: A unit has no commit.
         DamagedAttempt: A committed file is missing or damaged.
         ConfigError: Another driver took over.
@@ -128,14 +128,14 @@ def finalize(
 
 
 def sweep(output: OutputFolder) -> None:
-    """Removes the temporary files that killed writers left. Only under the output's lock, with no worker running."""
+    """Removes the temporary files left by killed writers. Requires the output's lock and no running worker."""
     job_dir = output.job
     for folder in (output.path, job_dir.path, output.data, output.rejected):
         storage.remove_temporaries(folder)
     for name in storage.list_names(job_dir.path):
         if (
             job_dir.join(name) != job_dir.attempts
-        ):  # by far the most folders, and an attempt's files have names of its own from the start
+        ):  # by far the most folders, and an attempt's files have unique names from the start
             storage.remove_temporaries(job_dir.join(name), below=True)
 
 
@@ -143,7 +143,7 @@ def sweep(output: OutputFolder) -> None:
 
 
 def _merge(spec: MergeSpec, plan: ShardPlan, merge: Merge) -> list[ShardRecord]:
-    """Merges what isn't merged yet; returns all records, in order."""
+    """Merges the shards that aren't merged yet; returns all records, in order."""
     missing = [item for item in plan.items() if read_shard_record(spec, *item) is None]
     if missing:
         try:
@@ -151,7 +151,7 @@ def _merge(spec: MergeSpec, plan: ShardPlan, merge: Merge) -> list[ShardRecord]:
         except (ConfigError, DamagedAttempt):
             raise
         except Exception:
-            # A remote runner gives an error as text: what is wrong with a unit's file is found out here.
+            # A remote runner returns an error as text only, so the fault of a unit's file is determined here.
             _check_attempts(spec)
             raise
     records = [read_shard_record(spec, *item) for item in plan.items()]
@@ -160,7 +160,7 @@ def _merge(spec: MergeSpec, plan: ShardPlan, merge: Merge) -> list[ShardRecord]:
 
 
 def _check_attempts(spec: MergeSpec) -> None:
-    """Raises DamagedAttempt for the first committed file that isn't what its commit says."""
+    """Raises DamagedAttempt for the first committed file that differs from its commit."""
     for _, commit in walk_commits(spec.job_dir):
         if fault := verify_commit(spec.job_dir, commit, full=True):
             raise DamagedAttempt(fault)
@@ -171,7 +171,7 @@ def _publish(output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Seq
         final = output.join(plan.final_path(record.kind, record.index))
         if not storage.exists(spec.job_dir.join(record.path)):
             if storage.exists(final) and storage.sha256_of(final) == record.sha256:
-                return  # published by an earlier finalizer, which has cleared its own files away
+                return  # published by an earlier finalizer, which has deleted its own files
             storage.remove(spec.job_dir.shard(spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
             record = merge_shard(spec, record.kind, record.index)
         storage.publish(spec.job_dir.join(record.path), final)
@@ -195,9 +195,9 @@ def _write_pages(output: OutputFolder, job: JobFile, summary: Mapping[str, Any],
 
 
 def _collect(job_dir: JobFolder, plan: ShardPlan) -> None:
-    """Removes attempts that lost, merges that are published, plans of other shard sizes, and marks of killed workers.
+    """Deletes uncommitted attempts, published merges, plans of other shard sizes, and start records of killed workers.
 
-    What commits name stays, so that the shards can be cut to another size later.
+    Files that commits name stay, so that shards of another size can be written later.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
         for unit, commit in walk_commits(job_dir):

@@ -1,6 +1,6 @@
-"""Merges all shards of a plan on this machine, several at once: encoding Parquet releases the interpreter's lock.
+"""Merges all shards of a plan on this machine, several concurrently, because encoding Parquet releases the GIL.
 
-Like the units before them, shards leave by a commit of their own, so this may be killed and run again at any point.
+Like units, shards are committed one by one, so a merge may be killed and run again at any point.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MERGES_AT_ONCE = 4
 
 
 def merge_all(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
-    """Merges the shards; the first fault ends the others.
+    """Merges the shards; the first error cancels the others.
 
     Raises:
         StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does.

@@ -1,4 +1,4 @@
-"""The same merges on a Beam runner that the user named: shard numbers are spread, each is merged where it lands."""
+"""Merges shards on a Beam runner that the user named: each worker merges the shards whose numbers it receives."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from jobs.beam.pipelines import open_pipeline
 from jobs.finalize.merge import merge_all
 from jobs.finalize.shards import Kind, MergeSpec
 
-# Beam wraps a DoFn's error, or Ctrl-C, in text of its own; where the runner is in this process, it is here itself.
+# Beam wraps a DoFn's error, or Ctrl-C, in its own text. If the runner is in this process, this is the original.
 _first_fault: BaseException | None = None
 
 
 class MergeShards(beam.DoFn):
-    """Merges the shards of a bundle together, when it ends: so that several run at once."""
+    """Merges the shards of a bundle when the bundle ends, so that several run concurrently."""
 
     def __init__(self, spec: MergeSpec):
         self._spec = spec
 
     def start_bundle(self) -> None:
-        """Begins without shards."""
+        """Starts with no shards."""
         self._shards: list[tuple[Kind, int]] = []
 
     def process(self, shard: tuple[Kind, int]) -> None:
-        """Takes one shard."""
+        """Adds one shard."""
         self._shards.append(shard)
 
     def finish_bundle(self) -> None:
-        """Merges what the bundle holds."""
+        """Merges the shards of the bundle."""
         global _first_fault
         try:
             merge_all(self._spec, self._shards)
@@ -42,8 +42,8 @@ def merge_on_beam(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], beam_args
     """Merges the shards on the runner that `beam_args` (Beam's own flags) name.
 
     Raises:
-        StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does, where the runner is in this process; a
-            remote runner wraps errors in its own.
+        StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does, if the runner is in this process; a
+            remote runner wraps errors in its own exceptions.
     """
     global _first_fault
     _first_fault = None

@@ -1,4 +1,4 @@
-"""What of a job is for everybody: its options as they are published, without local paths."""
+"""A job's options as published: without local paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.options.fields import fields_of
 
 
 def public_options(job: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's options as they are published: of files and folders only the last part of the name.
+    """Returns a job's options as published: of paths, only the last part.
 
     >>> public_options("infill", {"model": "/home/me/codegemma-2b", "input": ["in/a.parquet"], "seed": 1})
     {'model': 'codegemma-2b', 'input': ['a.parquet'], 'seed': 1}
@@ -25,6 +25,6 @@ def _public_value(value: Any, *, is_path: bool) -> Any:
         return [_public_value(one, is_path=is_path) for one in value]
     if not isinstance(value, str):
         return value
-    # An option that is no path may still be given one.
+    # The value of an option that isn't a path may still be one.
     is_path = is_path or value.startswith(("/", "~", "file://"))
     return os.path.basename(value.rstrip("/")) if is_path else value

@@ -1,6 +1,6 @@
-"""`report.html`: what became of the rows, to look at. One file, no script, nothing from any other host.
+"""`report.html`: the outcome of all rows as a page. One file, without scripts or anything from another host.
 
-Drawn with plain boxes whose widths are shares, in colours that follow the reader's light or dark setting.
+Bars are plain boxes whose widths are shares, in colors that follow the reader's light or dark setting.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ table.pairs td:first-child { width: 38%; color: var(--soft); }
 
 
 def html_report(summary: Mapping[str, Any]) -> str:
-    """The page. Every text from the data is escaped: file names are whatever somebody called them."""
+    """Returns the page. All text from the data is escaped, because file names may contain anything."""
     options = public_options(summary["job"], summary["options"])
     parts = [
         "<!doctype html>",
@@ -78,7 +78,7 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
-    """A bar of `shares`: colour class, words, count."""
+    """Yields a bar of `shares`: color class, label, count."""
     if not total:
         yield "<p>none</p>"
         return
@@ -94,7 +94,7 @@ def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
 
 
 def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The funnel by stage: which stage rejected what, and its share of all rejected rows or targets."""
+    """Yields the table of rejections by stage and reason, with shares of all rejected rows or targets."""
     if not rejected:
         return
     of_kind: Counter[str] = Counter()

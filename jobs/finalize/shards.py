@@ -1,14 +1,14 @@
-"""From committed units to output shards: which unit goes where, and the merge of one shard.
+"""Output shards: assigns committed units to shards, and merges one shard.
 
     _job/shards/<id>/train.parquet              the shard plan: row group i lists the files of shard i
-    _job/shards/<id>/train-00003.<attempt>.parquet    a merge under a name of its own
-    _job/shards/<id>/train-00003.json           created if absent: the merge that counts
+    _job/shards/<id>/train-00003.<attempt>.parquet    a merge, under a name unique to its attempt
+    _job/shards/<id>/train-00003.json           the shard's commit, created if absent: names the merge that counts
     data/train-00003-of-00012.parquet           published: the same file under its final name
 
-The shard plan follows the plan's order and the committed sizes alone, so it is the same whoever makes it; <id> is its
-hash, so two shard sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
-commit, and writes a row group whenever `ROW_GROUP_BYTES` are together: memory is bounded by one unit's file
-and one row group, whatever the size of a shard.
+The shard plan depends only on the plan's order and the committed sizes, so every driver computes the same one. <id> is
+its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
+commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Memory is bounded by one unit's file and one
+row group, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ KINDS: tuple[Kind, ...] = ("train", "rejected")
 FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
 _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
-ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers like groups under 100 MB
+ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers prefer groups under 100 MB
 COMPRESSION_LEVEL = 3
-_BATCH_ROWS = 64  # a row may hold ten megabytes, and a batch is in memory before it can be weighed
+_BATCH_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
 
 _SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 
@@ -60,7 +60,7 @@ SHARD_PLAN_SCHEMA = pa.schema(
 
 
 class _KindPlan:
-    """The growing shard plan of one kind: closes a shard where the next file would take it over the size."""
+    """Builds the shard plan of one kind: closes a shard if the next file would exceed the shard size."""
 
     def __init__(self, shard_bytes: int):
         self._shard_bytes = shard_bytes
@@ -77,7 +77,7 @@ class _KindPlan:
         self._bytes += file.bytes
 
     def finish(self) -> tuple[bytes, int]:
-        """The plan's bytes and the number of shards: at least one, which is empty where there are no rows."""
+        """The plan's bytes and the number of shards: at least one, which is empty if there are no rows."""
         if self._open:
             self._close_shard()
         self._writer.close()
@@ -92,7 +92,7 @@ class _KindPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan:
-    """Which shards there are. `plan_id` is the hash of their contents' hashes."""
+    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes."""
 
     plan_id: str
     shards: Mapping[Kind, int]
@@ -102,7 +102,7 @@ class ShardPlan:
         return [(kind, index) for kind in KINDS for index in range(self.shards[kind])]
 
     def final_path(self, kind: Kind, index: int) -> str:
-        """Where a shard is published, relative to the output."""
+        """The published path of a shard, relative to the output."""
         return f"{FOLDERS[kind]}/{kind}-{index:05d}-of-{self.shards[kind]:05d}.parquet"
 
 
@@ -110,7 +110,7 @@ class ShardPlanner:
     """Takes commits in plan order and yields the shard plan.
 
     Args:
-        shard_bytes: Size of a shard, at most; a single unit's file may be larger.
+        shard_bytes: Maximum size of a shard, in bytes; a single unit's file may be larger.
     """
 
     def __init__(self, shard_bytes: int):
@@ -118,13 +118,13 @@ class ShardPlanner:
         self._plans = {kind: _KindPlan(shard_bytes) for kind in KINDS}
 
     def add(self, commit: CommitRecord) -> None:
-        """Puts the unit's files into the shards that are being filled."""
+        """Adds the unit's files to the shards being filled."""
         for kind in KINDS:
             if (file := commit.files.get(_FILES_KEY[kind])) is not None:
                 self._plans[kind].add(commit.unit_id, file)
 
     def write(self, job_dir: JobFolder) -> ShardPlan:
-        """Writes the plan under its own hash; the same commits and size give the same one."""
+        """Writes the plan under its hash; the same commits and shard size produce the same plan."""
         finished = {kind: plan.finish() for kind, plan in self._plans.items()}
         digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
         plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
@@ -134,9 +134,9 @@ class ShardPlanner:
 
 
 def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
-    """Removes published shards that aren't among `current` (paths relative to `output`): they are of another cut.
+    """Removes published shards that aren't in `current` (paths relative to `output`): they are from another plan.
 
-    Files of any other name are left alone.
+    Files with any other name are left alone.
     """
     for folder in FOLDERS.values():
         for name in storage.list_names(output.join(folder)):
@@ -146,7 +146,7 @@ def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
-    """The merge of a shard that counts.
+    """The committed merge of a shard.
 
     `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
     `kind/stage/reason`.
@@ -163,7 +163,7 @@ class ShardRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSpec:
-    """What a merge is told; picklable. `schema` is the one of `data/`, with its metadata."""
+    """The parameters of a merge; picklable. `schema` is the schema of `data/`, with its metadata."""
 
     job_dir: JobFolder
     plan_id: str
@@ -180,12 +180,12 @@ def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | 
 
 
 def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
-    """Merges one shard and commits it; returns the record that counts. May run twice or at once.
+    """Merges one shard and commits it; returns the committed record. May run repeatedly or concurrently.
 
     Args:
-        spec: Which job and plan.
-        kind, index: Which shard.
-        is_over: Asked before each row group whether the shard is still wanted.
+        spec: The job and the shard plan.
+        kind, index: The shard.
+        is_over: Called before each row group; returns True if the shard is no longer needed.
 
     Raises:
         DamagedAttempt: A unit's file is missing or not what was committed.
@@ -229,7 +229,7 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[]
 
 
 def _row_groups(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The shard's rows in plan order, in pieces of about `ROW_GROUP_BYTES`."""
+    """Yields the shard's rows in plan order, in tables of about `ROW_GROUP_BYTES`."""
     pieces: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):

@@ -1,9 +1,9 @@
-"""What became of everything: sums over the commits, the two ledgers, and `summary.json`.
+"""The summary: sums over the commits, the two ledgers, and `summary.json`.
 
     rows planned   =  kept + rejected + in failed units
     targets chosen =  accepted + rejected
 
-Both must hold over all commits, and what the output files hold must be what the commits say.
+Both equations must hold over all commits, and the counts of the output files must equal those of the commits.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from jobs.wording import counted
 from model.engine.metrics import SUMS, ratios
 from transforms.work import Unit
 
-MAX_LISTED = 100  # failed units and bad files named in the summary; all of them stand in `_job`
+MAX_LISTED = 100  # failed units and bad files named in the summary; `_job` lists all of them
 _CHUNK_UNITS = 1024
 _LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
 
 
 @dataclass
 class Totals:
-    """Sums over the commits of a job, filled by `add`. `session` sums the units that were not there at its start."""
+    """Sums over the commits of a job, filled by `add`. `session` sums only units committed in the last run."""
 
     units: int = 0
     planned_rows: int = 0
@@ -50,7 +50,7 @@ class Totals:
     failed: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, unit: Unit, commit: CommitRecord, *, is_new: bool = True) -> None:
-        """Counts one unit. Raises LedgerBroken where the commit isn't of all the unit's rows."""
+        """Counts one unit. Raises LedgerBroken if the commit doesn't cover all rows of the unit."""
         rows = planned_rows(unit)
         if commit.rows_in != rows:
             raise LedgerBroken(f"unit {unit.unit_id}: {rows} rows planned, but its commit counts {commit.rows_in}")
@@ -84,7 +84,7 @@ class Totals:
                 self.rejected_records += file.rows
 
     def check(self) -> None:
-        """Holds both ledgers. Raises LedgerBroken with both sums."""
+        """Checks both ledgers. Raises LedgerBroken with both sums."""
         counts = self.counts
         kept, rejected = counts["rows_kept"], counts["rows_rejected"]
         if self.planned_rows != kept + rejected + self.failed_rows:
@@ -100,7 +100,7 @@ class Totals:
             )
 
     def check_shards(self, shards: Iterable[ShardRecord]) -> None:
-        """Holds the output files to the commits. Raises LedgerBroken with both sums."""
+        """Checks the output files against the commits. Raises LedgerBroken with both sums."""
         held: Counter[str] = Counter()
         for shard in shards:
             held[shard.kind] += shard.rows
@@ -117,7 +117,7 @@ class Totals:
 
 
 def walk_commits(job_dir: JobFolder) -> Iterator[tuple[Unit, CommitRecord]]:
-    """All units with their commits, in plan order, some thousand in memory at a time.
+    """Yields all units with their commits, in plan order, about a thousand in memory at a time.
 
     Raises:
         IncompleteJob: A unit has no commit.
@@ -131,7 +131,7 @@ def walk_commits(job_dir: JobFolder) -> Iterator[tuple[Unit, CommitRecord]]:
 
 
 def rejection_table(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
-    """How many rows and targets each stage rejected for which reason, the most frequent first."""
+    """The number of rows and targets that each stage rejected, per reason, the most frequent first."""
     tally: Counter[str] = Counter()
     for shard in shards:
         tally.update(shard.tally)
@@ -149,7 +149,7 @@ def summarize(
     session_s: float,
     engine: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """The content of `summary.json`; `engine` is what `engine_figures` gives."""
+    """Returns the content of `summary.json`; `engine` is the result of `engine_figures`."""
     counts = totals.counts
     return {
         "job": job.job,
@@ -195,19 +195,19 @@ def summarize(
 
 
 def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
-    """The engines' statistics (`model.engine.metrics`) over all workers that there were, each as its last heartbeat
-    told them; empty for a job that runs no model."""
+    """The engines' statistics (`model.engine.metrics`) over all workers, from the last heartbeat of each; empty for a
+    job that runs no model."""
     told = [beat.figures for beat in beats if beat.figures.get("requests_done")]
     sums: Counter[str] = Counter()
     for figures in told:
         sums.update({name: figures[name] for name in SUMS if name in figures})
     if not all("floor_s" in figures for figures in told):
-        del sums["floor_s"]  # a part of the floor is none
+        del sums["floor_s"]  # a floor of only some workers is not a floor
     return {name: round(value, 4) for name, value in {**sums, **ratios(sums)}.items()}
 
 
 def _is_told(name: str) -> bool:
-    """Whether a count says what neither the ledgers nor the table of rejections say."""
+    """Whether a count is in neither the ledgers nor the table of rejections."""
     return name not in _LEDGER and not name.startswith("rejected")
 
 
@@ -226,7 +226,7 @@ def _by_folder(shards: Iterable[ShardRecord]) -> dict[str, list[ShardRecord]]:
 
 
 def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
-    """The few lines that a finished job prints."""
+    """The closing lines that a finished job prints."""
     rows, targets, units = summary["rows"], summary["targets"], summary["units"]
     lines = [
         f"rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected"

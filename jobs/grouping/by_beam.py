@@ -2,9 +2,9 @@
 
     row groups -> Reshuffle -> (bucket, rows) -> GroupByKey -> sort, write, commit
 
-An element is not a row but what a run of rows has for one bucket, as compressed Arrow: a shuffle costs about 0.1 ms an
-element and copies its bytes several times. A bucket is written under a name of the attempt's own and committed by a
-record that is created if absent, so one that runs twice counts once.
+An element is not a row but all rows of one hash bucket in a run of rows, as compressed Arrow, because a shuffle costs
+about 0.1 ms per element and copies its bytes several times. A hash bucket is written under a name unique to the attempt
+and committed by a record that is created if absent, so a bucket that is written twice counts once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pi
 from jobs.ledger.commits import new_attempt_id
 from jobs.plan.inputs import InputFile, Inputs
 
-# A bucket's rows wait in the reader until they are so large together with the others'.
+# The reader buffers rows until all hash buckets together reach this size.
 FLUSH_MB: Final = 32
 MAX_BUCKETS: Final = 65_536
 
@@ -31,7 +31,7 @@ Piece = tuple[InputFile, int, int]
 
 
 def group_on_runner(inputs: Inputs, folder: str, limit: int | None, *, beam_args: Sequence[str]) -> Outcome:
-    """Groups on the runner that Beam's flags name; grouped files go to `folder`."""
+    """Groups rows on the runner that Beam's flags name; writes grouped files to `folder`."""
     reading = reading_of(inputs, MAX_BUCKETS)
     with open_pipeline(beam_args) as pipeline:
         (
@@ -46,7 +46,7 @@ def group_on_runner(inputs: Inputs, folder: str, limit: int | None, *, beam_args
 
 
 class ReadPieces(beam.DoFn):
-    """Reads row groups and yields what they hold for each bucket. A damaged one is written down and passed over."""
+    """Reads row groups and yields their rows for each hash bucket. A damaged row group is recorded and skipped."""
 
     def __init__(self, reading: Reading, folder: str):
         self._reading = reading
@@ -66,7 +66,7 @@ class ReadPieces(beam.DoFn):
                     waiting, waiting_bytes = defaultdict(list), 0
         except (pa.ArrowException, OSError) as error:
             if storage.is_unanswered(error):
-                raise  # the storage's fault, not the file's: the runner tries again
+                raise  # the storage failed, not the file: the runner retries
             record = json.dumps([file.public_name, damage(error)]).encode()
             storage.create_if_absent(storage.join(self._folder, f"bad-{new_attempt_id()}.json"), record)
         yield from _compressed(waiting)
@@ -83,14 +83,14 @@ def _compressed(tables: dict[int, list[pa.Table]]) -> Iterator[tuple[int, bytes]
 
 
 class WriteBuckets(beam.DoFn):
-    """Writes a bucket's grouped file and commits it, unless an earlier attempt did."""
+    """Writes a hash bucket's grouped file and commits it, unless an earlier attempt did."""
 
     def __init__(self, schema: pa.Schema, folder: str):
         self._schema = schema
         self._folder = folder
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        """Writes one bucket."""
+        """Writes one hash bucket."""
         number, parts = group
         record_path = storage.join(self._folder, f"{bucket_name(number)}.json")
         if storage.exists(record_path):
@@ -105,7 +105,7 @@ class WriteBuckets(beam.DoFn):
 
 
 def _collect(folder: str) -> Outcome:
-    """Reads the records, and removes grouped files that none of them names."""
+    """Reads the records, and removes grouped files that no record names."""
     names = storage.list_names(folder)
     records = [
         json.loads(storage.read_bytes(storage.join(folder, name))) for name in names if name.endswith(".parquet.json")

@@ -1,12 +1,13 @@
-"""The clusters of a whole job, made once and read by every worker, whatever their number.
+"""The duplicate clusters of a job: computed once, read by all workers.
 
     frozen plan -> rows in the plan's order -> `transforms.duplicates.clusters` on local disk -> _job/duplicates.parquet
 
-The first worker that opens the job makes the file; those that open beside it make the same one, since it follows from
-the plan and the options alone, and whoever publishes last changes nothing. A worker reads of it what its unit needs, so
-no process holds more than one bucket of signatures, or a few row groups of the table, however many rows there are.
+The first worker that opens the job writes the file. Workers that open it concurrently write an identical file, because
+it depends only on the plan and the options, so the last one to publish changes nothing. A worker reads only the part
+that its unit needs. No process holds more than one hash bucket of signatures, or a few row groups of the table,
+whatever the number of rows.
 
-Rows of files that could not be read when the table was made are in no cluster.
+Rows of files that could not be read when the table was written are in no cluster.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ SCHEMA: Final = pa.schema(
         pa.field("cluster_size", pa.int64(), nullable=False),
     ]
 )
-"""One row a member of a cluster, by number: its place among all rows of the plan."""
+"""One row per cluster member. `number` is the member's position among all rows of the plan."""
 
 Texts = Callable[[Unit, pa.Table, list[int]], Sequence[str | None]]
-"""`texts(unit, table, rows)`: what is compared of each row; None leaves a row out."""
+"""`texts(unit, table, rows)`: the text to compare for each row; None excludes the row."""
 
 
 class PlannedRows:
-    """Numbers all rows of a plan, from 0, in its order."""
+    """Numbers all rows of a plan from 0, in plan order."""
 
     def __init__(self, units: Iterable[Unit]):
         self.units = [unit for unit in units if unit.row_group != NO_ROW_GROUP]
@@ -68,7 +69,7 @@ class PlannedRows:
         return self._ends[position - 1] if position else 0
 
     def numbers(self, unit: Unit, rows: Sequence[int]) -> list[int]:
-        """The numbers of rows of a unit, or of a part of one."""
+        """The numbers of the rows of a unit or of a part of one."""
         found = []
         for row in rows:
             for position in self._by_group[unit.uri, unit.row_group]:
@@ -80,7 +81,7 @@ class PlannedRows:
         return found
 
     def place(self, number: int) -> tuple[str, int, int]:
-        """Where a row stands: file, row group, row."""
+        """The location of a row: file, row group, row."""
         position = bisect_right(self._ends, number)
         unit = self.units[position]
         return unit.place(_rows_of(unit)[number - self.first(position)])
@@ -102,7 +103,7 @@ class Duplicates:
         self._lock = threading.Lock()
 
     def of(self, number: int) -> Member | None:
-        """The cluster of a row, or None where it is alone."""
+        """The cluster membership of a row, or None if it has no duplicates."""
         group = bisect_right(self._last, number - 1)
         if group == len(self._last):
             return None
@@ -122,7 +123,7 @@ class Duplicates:
 def find_or_make(
     job_dir: JobFolder, schema: pa.Schema, planned: PlannedRows, texts: Texts, *, threshold: float, keep: KeepRule
 ) -> Duplicates:
-    """Opens the job's table of clusters, made first where there is none."""
+    """Opens the job's table of clusters, and creates it first if there is none."""
     path = job_dir.join(FILE)
     if not storage.exists(path):
         with scratch_folder() as folder:

@@ -1,19 +1,19 @@
-"""Groups a corpus by repository, wherever a repository's files lie: Parquet in, Parquet out, memory bounded.
+"""Groups a corpus by repository, wherever its files are in the input: Parquet in, Parquet out, bounded memory.
 
-    input files --by hash of the repository--> buckets --sorted--> one grouped file a bucket
+    input files --by hash of the repository--> hash buckets --sorted--> one grouped file per bucket
 
-Every row goes to the bucket of its repository's hash, with where it came from. Each bucket is sorted by repository and
-path and written so that a row group holds whole repositories, each of which becomes a unit of the job. There are
-two ways from rows to buckets, with the same result:
+Every row goes, with its source location, to the hash bucket of its repository. Each bucket is sorted by repository and
+path and written so that every row group contains complete repositories; each row group becomes a unit of the job. There
+are two ways to bring rows to their buckets, with the same result:
 
-- on one machine by way of local disk, in this process: the local runner holds what it groups in memory;
-- on a runner that the user names by Beam's `GroupByKey` (`jobs.grouping.by_beam`), so that no machine sees all rows.
+- on one machine, in this process, through local disk, because Beam's local runner keeps grouped data in memory;
+- on a runner that the user names, by Beam's `GroupByKey` (`jobs.grouping.by_beam`), so that no machine reads all rows.
 
-The result depends on rows and on the number of buckets, not on how the rows were spread over files. Grouping again
-starts over, unless the manifest says that it was finished for the same input.
+The result depends on the rows and the number of buckets, not on how the rows were distributed over files. Grouping
+again starts from scratch, unless the manifest records that it finished for the same input.
 
-Memory: one bucket (about `BUCKET_MB`, more where one repository is larger, or above `MAX_BUCKETS` of them), and
-`SPOOL_MB` of rows under way.
+Memory: one bucket (about `BUCKET_MB`; more if a repository is larger, or if the input needs more than `MAX_BUCKETS`
+buckets), and `SPOOL_MB` of buffered rows.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.spool import scratch_folder
 
 BUCKET_MB: Final = 128
-GROUP_MB: Final = 8  # a unit: the last row of each stays part empty, one of about 300
-MAX_BUCKETS: Final = 256  # files that are open at once
+GROUP_MB: Final = 8  # per unit; the last packed row of each unit stays partly empty, one in about 300
+MAX_BUCKETS: Final = 256  # files open at the same time
 SPOOL_MB: Final = 64
 _BATCH_ROWS: Final = 128
 FOLDER = "grouped"
 
-# The columns of the grouped files; beside them stands where a row comes from.
+# The columns of the grouped files, in addition to those of a row's source location.
 COLUMNS: Final = ColumnOverrides(content="content", path="path", repo_name="repo_name", language="language")
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """What grouping left.
+    """The result of grouping.
 
     Args:
-        folder: Where the grouped files lie.
+        folder: Folder of the grouped files.
         bad_files: URI and fault of each input file that could not be read.
-        rows: How many rows there are.
+        rows: Number of rows.
     """
 
     folder: str
@@ -67,13 +67,13 @@ class Grouped:
 
 
 class Outcome(NamedTuple):
-    """What grouping gave: how many rows, and the name and fault of each file that was found damaged on the way."""
+    """The number of rows grouped, and the name and fault of each file found damaged while grouping."""
 
     rows: int
     bad_files: tuple[tuple[str, str], ...]
 
 
-# Brings the rows of a repository together in files in a folder; a limit takes only the first so many rows.
+# Brings the rows of each repository together in files in a folder; a limit takes only the first N rows.
 Spread = Callable[[Inputs, str, int | None], Outcome]
 
 
@@ -85,17 +85,17 @@ def group_by_repository(
     limit: int | None = None,
     spread: Spread,
 ) -> Grouped:
-    """Groups the input into `job_dir/grouped/`, or finds that it is grouped already.
+    """Groups the input into `job_dir/grouped/`, unless it is grouped already.
 
     Args:
-        patterns: The input's files, folders and globs.
+        patterns: Files, folders and globs of the input.
         job_dir: The job's folder.
-        overrides: The user's own choice of columns.
-        limit: Take only the first so many rows.
-        spread: How rows come to their buckets: on disk (`group_on_disk`), or on a runner (`jobs.grouping.by_beam`).
+        overrides: The columns that the user named.
+        limit: Take only the first `limit` rows.
+        spread: How rows get to their hash buckets: on disk (`group_on_disk`), or on a runner (`jobs.grouping.by_beam`).
 
     Raises:
-        ConfigError: The input names nothing, has no repository or path column, or was another when it was grouped.
+        ConfigError: The input matches no file, has no repository or path column, or differs from the grouped one.
     """
     manifest_path = job_dir.grouping
     asked = {"input": list(patterns), "columns": _asked_columns(overrides), "limit": limit}
@@ -111,7 +111,7 @@ def group_by_repository(
         return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
     inputs = read_inputs(expand(patterns), overrides, limit=limit)
     _check_columns(inputs.columns)
-    # A folder of its own for each try: what an interrupted one left behind is never read.
+    # A separate folder per attempt: files left by an interrupted attempt are never read.
     name = storage.join(FOLDER, secrets.token_hex(6))
     folder = job_dir.join(name)
     outcome = spread(inputs, folder, limit)
@@ -143,12 +143,12 @@ def _check_columns(columns: ColumnMap) -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """How input files are read, and into how many buckets their rows go.
+    """How to read input files, and the number of hash buckets for their rows.
 
     Args:
-        columns: Which input column is what.
-        schema: Of grouped rows.
-        buckets: How many there are.
+        columns: The roles of the input's columns.
+        schema: Schema of grouped rows.
+        buckets: Number of hash buckets.
     """
 
     columns: ColumnMap
@@ -156,7 +156,7 @@ class Reading:
     buckets: int
 
     def spread(self, file: InputFile, group: int, limit: int | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of one row group, or the first `limit` of them, by bucket, a few hundred rows at a time."""
+        """Yields the rows of one row group, or its first `limit` rows, by hash bucket, a batch at a time."""
         for table in self._read(file, group):
             table = table if limit is None else table.slice(0, limit)
             limit = None if limit is None else limit - table.num_rows
@@ -181,7 +181,7 @@ class Reading:
                 yield fit_table(table, self.schema)
 
     def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of each bucket. A row without a repository goes by its path."""
+        """Yields the rows of each hash bucket. For a row without a repository, its path is hashed."""
         keys = pc.coalesce(table.column("repo_name"), table.column("path"), pa.scalar("", pa.large_string()))
         buckets = [_bucket(key, self.buckets) for key in keys.to_pylist()]
         for number in sorted(set(buckets)):
@@ -194,7 +194,7 @@ def _bucket(key: str, count: int) -> int:
 
 
 def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, int]]:
-    """The row groups to read, in order: file, number, and how many rows of it."""
+    """Yields the row groups to read, in order: file, number, and how many of its rows."""
     left = limit
     for file in inputs.files:
         if file.state == "good":
@@ -206,9 +206,9 @@ def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, 
 
 
 def reading_of(inputs: Inputs, max_buckets: int) -> Reading:
-    """How to read the inputs, into as many buckets as they need."""
+    """Returns how to read the inputs, with as many hash buckets as they need."""
     num_bytes = sum(file.num_bytes for file in inputs.files if file.state == "good")
-    # Parquet of source shrinks to about a quarter.
+    # Parquet compresses source code to about a quarter.
     buckets = min(max_buckets, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
     schema = pa.schema(
         [
@@ -225,7 +225,7 @@ def reading_of(inputs: Inputs, max_buckets: int) -> Reading:
 
 
 def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
-    """Groups by way of local disk: rows are spooled to a file a bucket, then each is sorted and written."""
+    """Groups through local disk: spools rows to one file per hash bucket, then sorts and writes each bucket."""
     reading = reading_of(inputs, MAX_BUCKETS)
     bad: list[tuple[str, str]] = []
     rows = 0
@@ -237,7 +237,7 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
                     spool.add(bucket, table)
             except (pa.ArrowException, OSError) as error:
                 if storage.is_unanswered(error):
-                    raise  # the storage's fault, not the file's
+                    raise  # the storage failed, not the file
                 bad.append((file.public_name, damage(error)))
         for number, path in enumerate(spool.close()):
             table = pq.read_table(path)
@@ -248,7 +248,7 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
 
 
 class _Spool:
-    """A file a bucket on local disk, with `SPOOL_MB` of rows under way in memory."""
+    """One file per hash bucket on local disk, with up to `SPOOL_MB` of rows buffered in memory."""
 
     def __init__(self, reading: Reading, folder: str):
         self._paths = [os.path.join(folder, f"{number:05d}.parquet") for number in range(reading.buckets)]
@@ -257,14 +257,14 @@ class _Spool:
         self._waiting_bytes = 0
 
     def add(self, bucket: int, table: pa.Table) -> None:
-        """Takes rows of a bucket."""
+        """Adds rows to a hash bucket."""
         self._waiting[bucket].append(table)
         self._waiting_bytes += table.nbytes
         if self._waiting_bytes > SPOOL_MB * 1_000_000:
             self._flush()
 
     def close(self) -> list[str]:
-        """Writes what is left and returns the buckets' files."""
+        """Writes the remaining rows and returns the files of the buckets."""
         self._flush()
         for writer in self._writers:
             writer.close()
@@ -286,35 +286,35 @@ class _Spool:
 
 
 def damage(error: Exception) -> str:
-    """What is said of a file that can't be read to its end."""
+    """Formats the fault of a file that can't be read to its end."""
     return f"damaged_input: {' '.join(str(error).split())[:300]}"
 
 
-# --- a bucket ------------------------------------------------------------------------------------------
+# --- a hash bucket -------------------------------------------------------------------------------------
 
 
 def bucket_name(number: int) -> str:
-    """What the grouped file of a bucket is called."""
+    """Returns the name of a hash bucket's grouped file."""
     return f"repositories-{number:05d}.parquet"
 
 
 def write_bucket(table: pa.Table, output: str) -> None:
-    """Sorts the rows of one bucket and writes them with whole repositories in each row group."""
+    """Sorts the rows of one hash bucket and writes them with complete repositories in each row group."""
     keys = [(name, "ascending") for name in ("repo_name", "path", "source_uri", "source_row_group", "source_row")]
     order = pc.sort_indices(table, sort_keys=keys)
     with storage.open_output(output) as file, pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
         for start, stop in _groups(table, order):
-            # Taken a group at a time: a bucket isn't in memory twice.
+            # One group at a time, so that the bucket isn't in memory twice.
             group = table.take(order.slice(start, stop - start))
             writer.write_table(group, row_group_size=group.num_rows)
 
 
 def _groups(table: pa.Table, order: Any) -> Iterator[tuple[int, int]]:
-    """Ranges of `order` that hold whole repositories: together about `GROUP_MB`, or a single one that is larger."""
+    """Yields ranges of `order` with complete repositories: together about `GROUP_MB`, or a single larger repository."""
     repositories = table.column("repo_name").take(order).to_pylist()
     sizes = pc.fill_null(pc.binary_length(table.column("content")), 0).take(order).to_pylist()
     start, size, place = 0, 0, 0
-    # Rows without a repository are one each.
+    # Each row without a repository counts as a repository.
     for _, run in itertools.groupby(range(len(repositories)), lambda i: repositories[i] or i):
         rows = list(run)
         more = sum(sizes[row] for row in rows)

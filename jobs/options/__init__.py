@@ -1,13 +1,13 @@
-"""What a job's options are: fields of one frozen dataclass, from which flags, YAML keys and help derive.
+"""A job's options: fields of one frozen dataclass, from which flags, YAML keys and help are derived.
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(GeneratingOptions):
+    class Options(GenerationOptions):
         \"""Fill in the middle of files.\"""
         spans: int = option(4, help="Spans chosen in each file.", minimum=1)
 
     options, beam_args = parse(Options, argv)
 
-`fields` says what an option is, `command_line` how it is read, `shared` which ones several jobs have.
+`fields` defines an option, `command_line` parses options, `shared` contains those that several jobs have.
 """
 
 from jobs.options.command_line import parse
@@ -24,7 +24,7 @@ from jobs.options.shared import (
     ColumnOptions,
     CommonOptions,
     FrozenPolicyOptions,
-    GeneratingOptions,
+    GenerationOptions,
     LicenseColumnOptions,
     ModelOptions,
     PolicyOptions,
@@ -37,7 +37,7 @@ __all__ = [
     "ColumnOptions",
     "CommonOptions",
     "FrozenPolicyOptions",
-    "GeneratingOptions",
+    "GenerationOptions",
     "LicenseColumnOptions",
     "ModelOptions",
     "OptionSet",

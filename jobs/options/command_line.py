@@ -1,10 +1,10 @@
-"""A job's options from a command line and a file: strict flags, YAML keys, help, all derived from the fields.
+"""Parses a job's options from a command line and a config file; flags, YAML keys and help are derived from the fields.
 
     options, beam_args = parse(Options, argv)
 
-Flags are the fields' names; `--config job.yaml` gives the same options and flags override it; Beam's own options follow
-`--`. What isn't known is refused, with the nearest name that is. Imports neither Beam nor JAX: help and a flag error
-answer at once.
+Flags are the fields' names. `--config job.yaml` sets the same options, and flags override it. Beam's own options follow
+`--`. Unknown names are refused, with the nearest known name. Imports neither Beam nor JAX, so help and flag errors
+respond immediately.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
     Args:
         cls: The job's options.
         argv: The words after the job's name.
-        prog: The command as the user typed it, for messages.
+        prog: The command as the user typed it, used in messages.
 
     Returns:
         The options, and the words after `--`, which are Beam's.
 
     Raises:
-        ConfigError: An unknown flag or key, a value that isn't of its type or within its limits, a missing option.
+        ConfigError: A flag or key is unknown, a value has the wrong type or is out of range, or an option is missing.
         SystemExit: After `--help` (code 0).
     """
     words = list(argv)
@@ -58,12 +58,12 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # argparse would print its usage, pages long here, and exit.
+        # argparse would print its usage, which is pages long here, and exit.
         raise ConfigError(f"{message}; see {self.prog} --help")
 
 
 def _scalar_parser(field: Field) -> Any:
-    """Turns one command-line word into the field's type, with an error in the words of the config's."""
+    """Converts one command-line word to the field's type; the error has the same wording as for a config file."""
 
     def parse_word(word: str) -> Any:
         try:
@@ -87,7 +87,7 @@ def _add_flag(group: Any, field: Field) -> None:
     choices = "{" + ",".join(field.choices) + "}" if field.choices else None
     settings["metavar"] = field.metavar or choices or field.name.rsplit("_", 1)[-1].upper()
     if field.positional:
-        # Zero are allowed here because the config may give them; `parse` asks for what is required.
+        # Zero values are allowed here because the config may set them; `parse` checks what is required.
         group.add_argument(field.name, nargs="*" if field.kind.is_list else "?", default=argparse.SUPPRESS, **settings)
         return
     if field.kind.is_list:
@@ -119,7 +119,7 @@ def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _
 
 
 def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) -> None:
-    """Raises ConfigError for what argparse could not place, naming the nearest flag."""
+    """Raises ConfigError for words that argparse did not recognize, naming the nearest flag."""
     if not words:
         return
     known = ["--config", "--help"]
@@ -143,7 +143,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
-    """The options that a YAML file gives. Raises ConfigError with file and line."""
+    """Reads options from a YAML file. Raises ConfigError with file and line."""
     import yaml
 
     try:

@@ -1,4 +1,4 @@
-"""The options of `codemill estimate`, which a dry run takes as they stand. Imports neither Beam nor JAX."""
+"""The options of `codemill estimate`, which a dry run uses unchanged. Imports neither Beam nor JAX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model.roofline import DEVICES, Device
 
 DEFAULT_MODEL = "codegemma-2b"
 DEFAULT_MAX_PROMPT, DEFAULT_MAX_NEW = 2048, 256
-# Middles and documentation are mostly a few lines; a job's finished units tell better.
+# Most middles and docstrings have a few lines. A job's finished units give a better value.
 ASSUMED_NEW_TOKENS = 80
 
 
@@ -89,14 +89,14 @@ class EstimateOptions(OptionSet):
 
 
 def device_named(name: str) -> Device:
-    """A device by its name. Raises ConfigError."""
+    """Returns a device by its name. Raises ConfigError if it is unknown."""
     if name not in DEVICES:
         raise ConfigError(f"--device {name} is unknown; devices are {', '.join(DEVICES)}")
     return DEVICES[name]
 
 
 def prices_of(words: Sequence[str]) -> dict[str, float]:
-    """Prices of a chip's hour by device. Raises ConfigError."""
+    """Parses prices per chip-hour, by device. Raises ConfigError."""
     prices: dict[str, float] = {}
     for word in words:
         name, _, number = word.rpartition("=")

@@ -1,13 +1,13 @@
-"""What an option is: a field of a frozen dataclass, with its help, its limits and whether a resumed job may change it.
+"""Options: fields of a frozen dataclass, with help, limits, and whether a resumed job may change them.
 
     @dataclass(frozen=True, kw_only=True)
     class Options(OptionSet):
         \"""Fill in the middle of files.\"""
         spans: int = option(4, help="Spans chosen in each file.", minimum=1)
 
-Each field is *semantic* (it changes rows, so a resumed job refuses a change) unless it is marked operational. Values
-are held to choices and limits when the dataclass is made, wherever they come from (`jobs.options.command_line` reads
-them).
+Each field is an option that affects the output (*semantic* in identifiers: it changes rows, so a resumed job refuses a
+change), unless it is declared a runtime option (`operational`). The dataclass checks values against choices and limits
+when it is created, wherever the values come from (`jobs.options.command_line` parses them).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def option(default: Any = REQUIRED, *, positional: bool = False, internal: bool 
     """Declares one option as a dataclass field.
 
     Args:
-        default: The value when neither flag nor config gives one; without it the option is required.
-        positional: Given without a flag (`codemill corpus SOURCE...`).
-        internal: Filled in by the job, and frozen with the others; neither a flag nor a key of a config.
-        declared: Help, limits and the rest, as `model.settings.setting` takes them.
+        default: The value if neither flag nor config sets one; without a default the option is required.
+        positional: The value is given without a flag (`codemill corpus SOURCE...`).
+        internal: The job sets it and freezes it with the others; it is neither a flag nor a config key.
+        declared: Help, limits and the other arguments of `model.settings.setting`.
     """
     return setting(default, positional=positional, internal=internal, **declared)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field's annotation says: the type of one value, whether many, whether None is allowed."""
+    """A field's annotation: the type of one value, whether it is a list, and whether None is allowed."""
 
     scalar: type
     is_list: bool
@@ -66,7 +66,7 @@ def _kind_of(annotation: Any) -> Kind:
 
 @dataclass(frozen=True)
 class Field:
-    """One option, resolved."""
+    """One option with its resolved type."""
 
     name: str
     kind: Kind
@@ -87,8 +87,8 @@ class Field:
 
 
 def fields_of(cls: type[OptionSet]) -> tuple[Field, ...]:
-    """The options of `cls` in the order of the help: its own before those it inherits."""
-    return _fields_of(cls)  # type: ignore[arg-type]  # mypy takes a class for one of its instances
+    """The options of `cls` in the order of the help: its own before inherited ones."""
+    return _fields_of(cls)  # type: ignore[arg-type]  # mypy treats the class as an instance
 
 
 @functools.cache
@@ -105,7 +105,7 @@ def _fields_of(cls: Any) -> tuple[Field, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class OptionSet(Settings):
-    """Base of all options: settings that are flags."""
+    """Base class of all options: settings that are also flags."""
 
     def called(self, name: str) -> str:
         """The option's flag."""
@@ -121,7 +121,7 @@ class OptionSet(Settings):
 
 
 def all_options(options: OptionSet) -> dict[str, Any]:
-    """Every option by name, as JSON can hold it (lists for tuples)."""
+    """Every option by name, in JSON types (lists for tuples)."""
     return {
         field.name: list(value) if isinstance(value := getattr(options, field.name), tuple) else value
         for field in fields_of(type(options))
@@ -129,18 +129,18 @@ def all_options(options: OptionSet) -> dict[str, Any]:
 
 
 def from_all_options(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Makes the options again that `all_options` told of, in another process.
+    """Rebuilds options from the result of `all_options`, for example in another process.
 
     Raises:
-        ConfigError: A value is out of its limits.
+        ConfigError: A value is outside its limits.
     """
     return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def semantic_options(options: OptionSet) -> dict[str, Any]:
-    """The options that change rows, by name, as JSON can hold them: a resumed job must have the same.
+    """The options that affect the output, by name, in JSON types: a resumed job must have the same values.
 
-    With `--determinism exact` what fixes the device's shapes counts among them.
+    With `--determinism exact` these include the options that determine the device's shapes.
     """
     is_exact = getattr(options, "determinism", None) == "exact"
     operational = {

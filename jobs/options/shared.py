@@ -1,4 +1,4 @@
-"""The options that several jobs have: what reads and writes Parquet, what runs a model, what does both.
+"""Options shared by several jobs: those that read and write Parquet, run a model, or do both.
 
 Imports neither Beam nor JAX.
 """
@@ -15,7 +15,7 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnOptions(OptionSet):
-    """Which column of a corpus is what."""
+    """The assignment of a corpus's columns to roles."""
 
     content_column: str | None = option(None, help="Column with the file's text; auto-detected in common layouts.")
     path_column: str | None = option(None, help="Column with the file's path; auto-detected in common layouts.")
@@ -24,14 +24,14 @@ class ColumnOptions(OptionSet):
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseColumnOptions(OptionSet):
-    """Which column of a corpus tells the license, for jobs that need it."""
+    """The license column of a corpus, for jobs that need it."""
 
     license_column: str | None = option(None, help="Column with the licenses; auto-detected in common layouts.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions(ColumnOptions):
-    """What every job that reads and writes Parquet takes."""
+    """Options of every job that reads and writes Parquet."""
 
     input: tuple[str, ...] = option(
         (),
@@ -108,7 +108,7 @@ class CommonOptions(ColumnOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions(OptionSet):
-    """What jobs take that filter what goes in or comes out."""
+    """Options of jobs that filter their input or output."""
 
     policy: str = option(
         "default",
@@ -119,7 +119,7 @@ class PolicyOptions(OptionSet):
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenPolicyOptions(PolicyOptions):
-    """The same, where a resumed job refuses a policy file that says something else by now."""
+    """The same options, for jobs that refuse to resume with a changed policy file."""
 
     policy_version: str = option(
         "",
@@ -131,30 +131,30 @@ class FrozenPolicyOptions(PolicyOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RowWorkersOptions(OptionSet):
-    """What jobs take whose work on rows can run in several processes."""
+    """Options of jobs whose work on rows can run in several processes."""
 
     row_workers: int | None = option(
         None,
-        help="Processes for work on rows, such as parsing and filtering; 0 runs it in the worker's own; chosen if not "
-        "given.",
+        help="Row worker processes, for work such as parsing and filtering; 0: run it in the worker process; "
+        "default: chosen automatically.",
         operational=True,
         minimum=0,
         metavar="PROCESSES",
     )
 
     def pool_processes(self) -> int:
-        """Their number as `transforms` takes it: -1 chooses."""
+        """The number of row workers as `transforms` takes it; -1: choose automatically."""
         return -1 if self.row_workers is None else self.row_workers
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
-    """What every job that runs a model takes; each is declared in `model.engine.settings`."""
+    """Options of every job that runs a model; `model.engine.settings` declares them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratingOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
-    """What every job that runs a model over a corpus takes."""
+class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
+    """Options of every generation job: a model run over a corpus."""
 
     known_text: str | None = option(
         None,
@@ -178,7 +178,7 @@ class GeneratingOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, Co
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerOptions(OptionSet):
-    """What jobs take whose answers are more than a middle."""
+    """Options of jobs whose answers are more than a middle."""
 
     distinct: bool = option(
         True, help="Deduplicate: within a unit, keep one of near-duplicate answers about near-duplicate code."
@@ -190,7 +190,7 @@ class AnswerOptions(OptionSet):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions(OptionSet):
-    """What jobs take that ask base models and instruction models alike."""
+    """Options of jobs that support both base and instruction-tuned models."""
 
     prompt: Literal["auto", "fim", "chat"] = option(
         "auto", help="fim: fill in the middle; chat: an instruction; auto: chat for instruction-tuned models."

@@ -1,6 +1,6 @@
-"""Where files lie: local folders and buckets behind a dozen functions, and what a name of theirs may do when it fails.
+"""File storage: one interface to local folders and buckets, and clear errors for failures that a user can fix.
 
-`from jobs import storage` gives those functions (`jobs.storage.objects`) and the errors that a user can mend.
+`from jobs import storage` provides the functions of `jobs.storage.objects` and the helpers of `jobs.storage.errors`.
 """
 
 from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line

@@ -1,7 +1,7 @@
-"""What goes wrong with a storage, told so that a user can mend it: full, forbidden, silent.
+"""Storage errors that a user can fix: no space, no permission, no response.
 
-`clear_errors` turns the errors of the operating system and of remote clients into one line each; `is_unanswered` tells
-an answer that never came from what a file holds, since only the one may be tried again.
+`clear_errors` turns errors of the operating system and of remote clients into one line each. `is_unanswered`
+distinguishes a storage that does not respond from a fault of a file's content, because only the former may be retried.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def is_local(path: str) -> bool:
 
 @contextlib.contextmanager
 def clear_errors(path: str) -> Iterator[None]:
-    """Turns the errors that a user can mend into one line each."""
+    """Turns errors that a user can fix into one line each."""
     try:
         yield
     except OSError as error:
@@ -42,12 +42,12 @@ def clear_errors(path: str) -> Iterator[None]:
         raise
 
 
-# Packages whose own errors, neither OSError nor anything else of Python's, mean that a request came to nothing.
+# Packages whose own exceptions (not OSError or other built-in ones) mean that a request failed.
 _CLIENT_PACKAGES = {"aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
 
 
 def is_unanswered(error: BaseException) -> bool:
-    """Whether `error` says that a remote storage gave no answer or refused one, as against what it holds."""
+    """Whether `error` means that a remote storage did not respond or denied access, not that its content is faulty."""
     package = type(error).__module__.partition(".")[0]
     return (
         package in _CLIENT_PACKAGES
@@ -57,7 +57,7 @@ def is_unanswered(error: BaseException) -> bool:
 
 
 def unanswered_line(error: BaseException) -> str:
-    """What to tell the user of such an error."""
+    """The message to the user for such an error."""
     said = " ".join(str(error).split())[:300]
     return (
         f"the storage does not respond ({type(error).__name__}: {said}); fix access or network and run the same "

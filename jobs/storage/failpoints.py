@@ -1,12 +1,12 @@
-"""Named places where a test makes the program die, fail or run out of disk.
+"""Failpoints: named places where a test can make the process die, fail or run out of disk space.
 
-The environment variable `CODEMILL_FAILPOINT` names one of them and what is to happen there:
+The environment variable `CODEMILL_FAILPOINT` names one of them and the action there:
 
     CODEMILL_FAILPOINT="commit.after_kept=kill"        the first time in a process
     CODEMILL_FAILPOINT="commit.after_kept:3=enospc"    the third time
 
-`kill` is SIGKILL to oneself (no handler, no `finally`), `raise` an `InjectedFault`, `enospc` the error of a
-full disk. Without the variable a failpoint costs one dictionary look-up.
+`kill` sends SIGKILL to the process itself (no handler, no `finally`), `raise` raises `InjectedFault`, and `enospc`
+raises the error of a full disk. Without the variable, a failpoint costs one dictionary lookup.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _lock = threading.Lock()
 
 
 class InjectedFault(Exception):
-    """What `raise` raises: no code knows it, so it passes for a bug."""
+    """Raised by the action `raise`. No code handles it, so it is treated as a bug."""
 
 
 def register(name: str) -> str:
-    """Makes a failpoint's name known, so that a test can enumerate them all; returns the name."""
+    """Registers a failpoint's name, so that a test can enumerate them all; returns the name."""
     _names.add(name)
     return name
 
 
 def names(prefix: str = "") -> list[str]:
-    """All failpoints of the modules imported so far whose names begin with `prefix`, sorted."""
+    """All failpoints of the modules imported so far whose names start with `prefix`, sorted."""
     return sorted(name for name in _names if name.startswith(prefix))
 
 
 def failpoint(name: str) -> None:
-    """Does here what the environment asks for; otherwise nothing."""
+    """Performs the action that the environment variable sets for this failpoint, if any."""
     setting = os.environ.get(VARIABLE)
     if not setting:
         return

@@ -1,11 +1,11 @@
-"""The one owner of every path in an output: what is published, and the job's own records in `_job`.
+"""All paths in an output folder: published files, and the job's internal records in `_job`.
 
     OUT/data/ OUT/rejected/                            shards, published
-    OUT/README.md OUT/report.html OUT/summary.json     the pages beside them
+    OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
     OUT/COMPLETED                                      written last, with the size of every shard
-    OUT/_job/                                          the job's own records (`JobFolder`)
+    OUT/_job/                                          the job's internal records (`JobFolder`)
 
-What is published names files by their public names; local paths are never published. `_job` holds them as they are.
+Published files use public names; local paths are never published. `_job` contains paths unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGES = (SUMMARY, CARD, REPORT)
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:
-    """`OUT/_job`: plan, commits, attempts, and who does what. Paths in its records are relative to it."""
+    """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
 
     path: str
 
@@ -39,7 +39,7 @@ class JobFolder:
 
     @property
     def job_file(self) -> str:
-        """What the job is (`jobs.plan.job_file`), written last of the plan."""
+        """The frozen job (`jobs.plan.job_file`); written after the rest of the plan."""
         return self.join("job.json")
 
     @property
@@ -54,61 +54,61 @@ class JobFolder:
 
     @property
     def commits(self) -> str:
-        """One object a unit that is done or failed."""
+        """One object per unit that is done or failed."""
         return self.join("commits")
 
     def commit(self, unit_id: str) -> str:
-        """Where the unit's commit is."""
+        """The unit's commit."""
         return self.join("commits", f"{unit_id}.json")
 
     def voided(self, unit_id: str, attempt_id: str) -> str:
-        """Where a commit that was voided is kept."""
+        """The record of a voided commit."""
         return self.join("voided", f"{unit_id}-{attempt_id}.json")
 
     @property
     def attempts(self) -> str:
-        """What attempts wrote, committed or not: a folder a unit."""
+        """The files of attempts, committed or not: one folder per unit."""
         return self.join("attempts")
 
     def attempts_of(self, unit_id: str) -> str:
-        """What attempts at one unit wrote."""
+        """The files of the attempts at one unit."""
         return self.join("attempts", unit_id)
 
     @property
     def open_starts(self) -> str:
-        """Marks of starts that haven't ended: a folder a session."""
+        """Start records of starts that haven't ended: one folder per worker session."""
         return self.join("journal", "open")
 
     def open_starts_of(self, session: str) -> str:
-        """One session's marks."""
+        """The start records of one worker session."""
         return self.join("journal", "open", session)
 
     @property
     def deaths(self) -> str:
-        """How workers died and what they had open."""
+        """The deaths of workers, with what was in flight."""
         return self.join("journal", "deaths")
 
     def death(self, session: str) -> str:
-        """How one worker died."""
+        """The death of one worker session."""
         return self.join("journal", "deaths", f"{session}.json")
 
     @property
     def heartbeats(self) -> str:
-        """The last sign of life of each worker."""
+        """The heartbeats of all worker sessions."""
         return self.join("heartbeats")
 
     def heartbeat(self, session: str) -> str:
-        """One worker's last sign of life."""
+        """The heartbeat of one worker session."""
         return self.join("heartbeats", f"{session}.json")
 
     @property
     def lock(self) -> str:
-        """Who writes the output, by generation."""
+        """The lock on the output, by lock generation."""
         return self.join("lock")
 
     @property
     def shards(self) -> str:
-        """Shard plans and merges: a folder a plan."""
+        """Shard plans and merges: one folder per shard plan."""
         return self.join("shards")
 
     def shard(self, plan_id: str, *name: str) -> str:
@@ -117,13 +117,13 @@ class JobFolder:
 
     @property
     def grouping(self) -> str:
-        """What the input was grouped into, and from what (`jobs.grouping`)."""
+        """The manifest of grouping: its input and its result (`jobs.grouping`)."""
         return self.join("grouped.json")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
-    """A job's output. `path` is local, or a URL that fsspec knows.
+    """A job's output folder. `path` is local, or a URL that fsspec supports.
 
     >>> OutputFolder("gs://bucket/out").job.commit("000007-ab")
     'gs://bucket/out/_job/commits/000007-ab.json'
@@ -143,22 +143,22 @@ class OutputFolder:
 
     @property
     def job(self) -> JobFolder:
-        """The job's own records."""
+        """The job's internal records."""
         return JobFolder(self.join(JOB_FOLDER))
 
     @property
     def data(self) -> str:
-        """The shards of what was kept."""
+        """The shards of output rows."""
         return self.join(DATA)
 
     @property
     def rejected(self) -> str:
-        """The shards of what was rejected."""
+        """The shards of rejected records."""
         return self.join(REJECTED)
 
     @property
     def summary(self) -> str:
-        """What became of everything, as JSON."""
+        """The summary, as JSON."""
         return self.join(SUMMARY)
 
     @property
@@ -168,10 +168,10 @@ class OutputFolder:
 
     @property
     def report(self) -> str:
-        """The report, a page."""
+        """The report, as HTML."""
         return self.join(REPORT)
 
     @property
     def completed(self) -> str:
-        """The mark that the output is complete."""
+        """The file that marks the output as complete."""
         return self.join(COMPLETED)

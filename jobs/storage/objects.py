@@ -1,19 +1,19 @@
-"""Where a job's files live: local folders and `gs://` buckets, behind a dozen functions.
+"""Access to a job's files: one interface to local folders and `gs://` buckets.
 
-A path is a plain string: a local path, or a URL that fsspec knows (`gs://bucket/key`). What the commit
-protocol stands on is `create_if_absent`: of any number of callers, at any time, at most one creates the
-object, and nobody ever sees a part of it.
+A path is a plain string: a local path, or a URL that fsspec supports (`gs://bucket/key`). The commit protocol relies on
+`create_if_absent`: of any number of concurrent callers, at most one creates the object, and no reader ever gets a
+partial object.
 
-- Locally: a temporary file in the same folder, fsync, hard link to the final name (which fails where it exists),
+- Locally: a temporary file in the same folder, fsync, hard link to the final name (which fails if it exists),
   fsync of the folder, unlink of the temporary name.
 - On GCS: one single-request upload with `ifGenerationMatch=0`.
 
-A create whose answer was lost may report False after its own success (the client repeats the request, the
-second one finds the object of the first): callers compare what is there with what they wrote. Names that
-begin with a dot are temporary files and never listed.
+A create whose response was lost may return False although it succeeded: the client repeats the request, and the second
+request finds the object of the first. Callers therefore compare the existing object with what they wrote. Names that
+start with a dot are temporary files and are never listed.
 
-Errors that a user can mend come as one line (`jobs.storage.errors`): `ConfigError` (read-only, no permission),
-`StorageFull`.
+Errors that a user can fix are raised with a one-line message (`jobs.storage.errors`): `ConfigError` (read-only, no
+permission), `StorageFull`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.output_file import OutputFile
 from model.errors import ConfigError
 
-# Without this gcsfs asks for each bucket's layout before an operation, which off Google's network may stall for
-# half a minute each; it is read when gcsfs is imported.
+# Without this, gcsfs queries each bucket's layout before an operation, which may stall for half a minute each time
+# outside Google's network. gcsfs reads the variable when it is imported.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 CREATE_AFTER_TEMP = register("storage.create_after_temp")
@@ -58,9 +58,9 @@ def join(root: str, *parts: str) -> str:
 
 
 def create_if_absent(path: str, data: bytes) -> bool:
-    """Creates the object whole, or changes nothing and returns False where it exists already.
+    """Creates the object atomically, or changes nothing and returns False if it exists already.
 
-    False may also be the answer to one's own earlier success (see the module's text).
+    It may also return False after the caller's own earlier success (see the module docstring).
     """
     with clear_errors(path):
         if not is_local(path):
@@ -82,7 +82,7 @@ def create_if_absent(path: str, data: bytes) -> bool:
                 ) from error
             raise
         finally:
-            with contextlib.suppress(FileNotFoundError):  # a finalizer may have swept it up
+            with contextlib.suppress(FileNotFoundError):  # a finalizer may have removed it
                 os.unlink(temporary)
         failpoint(CREATE_AFTER_LINK)
         _sync_folder(os.path.dirname(name))
@@ -98,10 +98,10 @@ def read_bytes(path: str) -> bytes:
 
 
 def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
-    """Replaces the object whole: a reader sees the old content or the new.
+    """Replaces the object atomically: a reader gets either the old content or the new.
 
     Args:
-        durable: Whether it must survive a loss of power (fsync); False for heartbeats and the like.
+        durable: Whether it must survive a power loss (fsync); False for heartbeats, for example.
     """
     with clear_errors(path):
         if not is_local(path):
@@ -114,12 +114,12 @@ def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
 
 
 def exists(path: str) -> bool:
-    """Whether an object (or, locally, a folder) is there."""
+    """Whether an object (or, locally, a folder) exists."""
     return os.path.exists(_local(path)) if is_local(path) else bool(_remote(path).exists(path))
 
 
 def list_names(folder: str) -> list[str]:
-    """Names of the objects and folders right under `folder`, sorted; none where it doesn't exist."""
+    """Names of the objects and folders directly under `folder`, sorted; empty if it doesn't exist."""
     if is_local(folder):
         try:
             names = os.listdir(_local(folder))
@@ -131,13 +131,13 @@ def list_names(folder: str) -> list[str]:
         except FileNotFoundError:
             return []
         inside = _remote(folder)._strip_protocol(folder).rstrip("/") + "/"
-        # A listing may hold the folder's own placeholder object.
+        # A listing may contain the folder's own placeholder object.
         names = [entry[len(inside) :].rstrip("/") for entry in entries if entry.startswith(inside)]
     return sorted(name for name in names if name and not name.startswith("."))
 
 
 def remove(path: str) -> None:
-    """Removes one object; nothing happens where there is none."""
+    """Removes one object; does nothing if it doesn't exist."""
     with clear_errors(path), contextlib.suppress(FileNotFoundError):
         if is_local(path):
             os.unlink(_local(path))
@@ -146,9 +146,9 @@ def remove(path: str) -> None:
 
 
 def remove_temporaries(folder: str, *, below: bool = False) -> None:
-    """Removes the temporary files that killed processes left right under a local folder, or anywhere `below` it."""
+    """Removes temporary files of killed processes directly in a local folder or, with `below`, anywhere below it."""
     if not is_local(folder):
-        return  # there are none: an object appears whole
+        return  # a bucket has none: objects are created atomically
     for parent, folders, names in os.walk(_local(folder)):
         for name in names:
             if _TEMPORARY.fullmatch(name):
@@ -159,10 +159,10 @@ def remove_temporaries(folder: str, *, below: bool = False) -> None:
 
 @contextlib.contextmanager
 def open_output(path: str) -> Iterator[OutputFile]:
-    """Opens a new file under a name of the caller's own (an attempt's); leaves it durable, or not to be relied on.
+    """Opens a new file under a name unique to the caller (an attempt's); the file is durable if the block succeeds.
 
-    Where the block raises, a local file stays behind in part, and a GCS upload is given up; either way nothing
-    names it, and the finalizer collects it.
+    If the block raises, a partial local file is left behind, or a GCS upload is abandoned. In both cases no commit
+    names the file, and the finalizer deletes it.
     """
     if not is_local(path):
         with clear_errors(path):
@@ -172,7 +172,7 @@ def open_output(path: str) -> Iterator[OutputFile]:
         except BaseException:
             with contextlib.suppress(OSError):
                 file.discard()
-            file.closed = True  # else the garbage collector uploads what there is
+            file.closed = True  # otherwise garbage collection would upload the partial file
             raise
         with clear_errors(path):
             file.close()
@@ -180,7 +180,7 @@ def open_output(path: str) -> Iterator[OutputFile]:
     name = _local(path)
     with clear_errors(path):
         os.makedirs(os.path.dirname(name), exist_ok=True)
-        file = open(name, "xb")  # noqa: SIM115 (closed below, where its errors can be named)
+        file = open(name, "xb")  # noqa: SIM115 (closed below, where errors can name the path)
     try:
         yield OutputFile(path, file)
         with clear_errors(path):
@@ -193,9 +193,9 @@ def open_output(path: str) -> Iterator[OutputFile]:
 
 
 def publish(attempt_path: str, final_path: str) -> None:
-    """Gives an attempt's file its final name as well; may be repeated, and replaces what stood there.
+    """Gives an attempt's file its final name in addition; may be repeated, and replaces an existing file.
 
-    Locally a hard link (a copy where the file system has none), on GCS a copy inside the service.
+    Locally it creates a hard link (a copy if the file system has no hard links), on GCS a copy within the service.
     """
     with clear_errors(final_path):
         if not is_local(final_path):
@@ -214,7 +214,7 @@ def publish(attempt_path: str, final_path: str) -> None:
                 _sync_file(temporary)
             os.replace(temporary, final)
         finally:
-            # Renaming a link onto another link of the same file leaves both names.
+            # Renaming a link onto another link to the same file keeps both names.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
         _sync_folder(os.path.dirname(final))
@@ -223,13 +223,13 @@ def publish(attempt_path: str, final_path: str) -> None:
 def glob(patterns: str | Iterable[str]) -> list[str]:
     """The files that match any of the patterns (`*`, `?`, `[...]`, and `**` for any depth), each once, sorted.
 
-    A pattern without wildcards names itself where such a file exists. Hidden files never match a wildcard.
+    A pattern without wildcards matches the file of that name, if it exists. Hidden files never match a wildcard.
     """
     found: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         if is_local(pattern):
             literal = _local(pattern)
-            # A file may have brackets in its name.
+            # A file name may contain brackets.
             matches = [literal] if os.path.isfile(literal) else local_glob.iglob(literal, recursive=True)
             found.update(name for name in matches if os.path.isfile(name))
         else:
@@ -245,7 +245,7 @@ def glob(patterns: str | Iterable[str]) -> list[str]:
 def file_info(path: str) -> tuple[int, str]:
     """The file's size in bytes and its version: generation (GCS), or size and modification time (local).
 
-    A file whose version is the same has the same content. Raises FileNotFoundError.
+    The same version means the same content. Raises FileNotFoundError.
     """
     if is_local(path):
         stat = os.stat(_local(path))
@@ -258,7 +258,7 @@ def file_info(path: str) -> tuple[int, str]:
 
 
 def sha256_of(path: str) -> str:
-    """SHA-256 of the file's bytes, in hex, read in pieces."""
+    """SHA-256 of the file's bytes, in hex; reads the file in chunks."""
     digest = hashlib.sha256()
     with open_input(path) as file:
         while chunk := file.read(_COPY_CHUNK_BYTES):
@@ -267,7 +267,7 @@ def sha256_of(path: str) -> str:
 
 
 def open_input(path: str) -> IO[bytes]:
-    """Opens a file for reading at any place (what pyarrow wants for Parquet)."""
+    """Opens a file for random-access reading, as pyarrow requires for Parquet."""
     return open(_local(path), "rb") if is_local(path) else _remote(path).open(path, "rb")
 
 
@@ -278,7 +278,7 @@ def _local(path: str) -> str:
 def _remote(path: str) -> Any:
     """The fsspec file system of a URL. Listings are never cached: other processes write here too."""
     scheme = path.split("://", 1)[0]
-    # An emulator has no accounts, and looking for some takes long where there are none.
+    # An emulator has no accounts, and searching for credentials takes long if there are none.
     account = {"token": "anon"} if scheme in ("gs", "gcs") and os.environ.get("STORAGE_EMULATOR_HOST") else {}
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False, **account)
@@ -288,7 +288,7 @@ def _remote(path: str) -> Any:
 
 def _create_remote(path: str, data: bytes) -> bool:
     try:
-        # One request whatever the size: only that honours the precondition on every server.
+        # One request whatever the size: only then do all servers honor the precondition.
         _remote(path).pipe_file(path, data, mode="create", chunksize=len(data) + 1)
     except FileExistsError:
         return False

@@ -1,4 +1,4 @@
-"""A file being written from start to end, which counts and hashes what goes by."""
+"""A file written sequentially, which counts and hashes its bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from jobs.storage.errors import clear_errors
 
 
 class OutputFile:
-    """Counts and hashes what is written to `file`; a failure to write names `path`.
+    """Counts and hashes the bytes written to `file`; write errors name `path`.
 
-    pyarrow takes it as a file object. `bytes` and `sha256` are right once it is closed.
+    pyarrow accepts it as a file object. `bytes` and `sha256` are final once it is closed.
     """
 
     def __init__(self, path: str, file: IO[bytes]):
@@ -40,7 +40,7 @@ class OutputFile:
         return self.bytes
 
     def flush(self) -> None:
-        """Nothing to do before the end: what counts is the close by `open_output`."""
+        """Does nothing: `open_output` flushes and closes the file at the end."""
 
     def readable(self) -> bool:
         return False
@@ -52,4 +52,4 @@ class OutputFile:
         return False
 
     def close(self) -> None:
-        """`open_output` closes the file: a writer that closes its sink must not do it in mid-air."""
+        """Does nothing: `open_output` closes the file, and a writer that closes its sink early must not."""

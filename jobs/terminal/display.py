@@ -1,7 +1,7 @@
-"""A line that changes while a job runs: a live bar in a terminal, a plain line now and then elsewhere.
+"""Progress display while a job runs: a live bar in a terminal, a plain line at intervals elsewhere.
 
-What doesn't fit the terminal is left off from the right, whole figures at a time; the bar takes what is left over. All
-of it goes to standard error.
+Items that don't fit the terminal are omitted from the right, and the bar takes the remaining width. All output goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rich.text import Text
 Mode = Literal["auto", "bar", "lines", "none"]
 
 _LINE_S = 30.0  # between plain lines
-_BAR_WIDTH = 24  # columns at most; below a third of it there is none
+_BAR_WIDTH = 24  # maximum columns; no bar is shown below a third of it
 _SEPARATOR = " \N{MIDDLE DOT} "
 
 
 def fit(words: Sequence[str], width: int) -> str:
-    """As many of the words as fit in `width` columns, from the first on; the first is cut if it must be.
+    """Joins as many of the items as fit in `width` columns, from the first on; truncates the first if necessary.
 
     >>> fit(["1/4 units", "10/40 rows", "2 rejected"], 24)
     '1/4 units · 10/40 rows'
@@ -41,7 +41,7 @@ def fit(words: Sequence[str], width: int) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, with hours before them where there are any.
+    """Formats seconds as minutes and seconds, preceded by hours if there are any.
 
     >>> clock(125.4), clock(3725.4)
     ('02:05', '1:02:05')
@@ -52,7 +52,7 @@ def clock(seconds: float) -> str:
 
 
 class Display(Protocol):
-    """What shows words in a line, and how far the whole is where that is known (0 to 1)."""
+    """Shows items in one line, and the overall progress (0 to 1) if it is known."""
 
     def show(self, words: Sequence[str], share: float | None) -> None: ...
 
@@ -68,7 +68,7 @@ class _Nothing:
 
 
 class _Lines:
-    """A plain line, at most every `_LINE_S`, and a last one."""
+    """Prints a plain line, at most every `_LINE_S` seconds, and a last one at the end."""
 
     def __init__(self, stream: IO[str], now: Callable[[], float] = time.monotonic):
         self._stream = stream
@@ -92,7 +92,7 @@ class _Lines:
 
 
 class _Bar:
-    """A line that is redrawn in place; what others print goes above it."""
+    """A line redrawn in place; other output is printed above it."""
 
     def __init__(self, stream: IO[str]):
         self._console = Console(file=stream)
@@ -113,14 +113,14 @@ class _Bar:
 
 
 def open_display(mode: Mode, stream: IO[str]) -> Display:
-    """The display for a mode; `auto` is a bar where `stream` is a terminal, else lines."""
+    """Returns the display for a mode; `auto` is a bar if `stream` is a terminal, otherwise lines."""
     if mode == "none":
         return _Nothing()
     return _Bar(stream) if mode == "bar" or (mode == "auto" and stream.isatty()) else _Lines(stream)
 
 
 class CountLine:
-    """How many of something were done so far, where the total isn't known."""
+    """Counts what is done so far, for an unknown total."""
 
     def __init__(self, display: Display, noun: str):
         self._display = display
@@ -129,7 +129,7 @@ class CountLine:
         self._last: list[str] | None = None
 
     def update(self, done: int, *words: str) -> None:
-        """Shows the count, ten times a second at most, so that it may be called for each file."""
+        """Shows the count, at most ten times a second, so that it may be called per file."""
         self._last = [f"{done:,} {self._noun}", *words]
         if time.monotonic() - self._shown_at >= 0.1:
             self.flush()

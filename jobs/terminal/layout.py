@@ -1,10 +1,10 @@
-"""How a job's rows look: the columns that tell such a row, and its parts one below the other.
+"""Layouts of a job's rows: the columns that identify such a row, and its parts, shown from top to bottom.
 
     def layout() -> Layout:  # in the job's module
         return Layout(("code_documented",), facts("symbol_name"), diff("code", "code_documented"), checks)
 
-A part is a function from a row and a number of context lines to what is shown; the functions here make the usual ones,
-and a job with a look of its own gives one of its own (`jobs.terminal.middle`, `jobs.terminal.packed`).
+A part is a function that renders a row with a number of context lines. The functions here create the usual parts, and a
+job may provide a custom one (`jobs.terminal.middle`, `jobs.terminal.packed`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Part = Callable[[Row, int], Iterator[RenderableType]]
 
 
 class Layout:
-    """The look of one kind of row.
+    """The layout of one kind of row.
 
     Args:
-        columns: A row in which each of these holds something is of this kind.
-        parts: What is shown of it, from above.
+        columns: A row is of this kind if none of these columns is null.
+        parts: The parts to show, from top to bottom.
     """
 
     def __init__(self, columns: tuple[str, ...], *parts: Part):
@@ -39,18 +39,18 @@ class Layout:
         return all(row.get(name) is not None for name in self.columns)
 
     def show(self, row: Row, context_lines: int) -> Iterator[RenderableType]:
-        """The row's parts.
+        """Yields the row's parts.
 
         Args:
-            row: Its values.
-            context_lines: Lines shown around what was generated, and of any other long text.
+            row: The row's values.
+            context_lines: Lines shown around generated text, and of any other long text.
         """
         for part in self._parts:
             yield from part(row, context_lines)
 
 
 def facts(*names: str) -> Part:
-    """The values of some columns in one line."""
+    """A part that shows the values of some columns in one line."""
 
     def part(row: Row, context_lines: int) -> Iterator[RenderableType]:
         yield Text(visible("  ".join(str(row[name]) for name in names if row.get(name))), style=FAINT)
@@ -59,7 +59,7 @@ def facts(*names: str) -> Part:
 
 
 def diff(before: str, after: str) -> Part:
-    """The lines that differ between two columns, with some around them."""
+    """A part that shows the lines that differ between two columns, with context lines."""
     styles = {"+": GENERATED, "-": ORIGINAL, "@": FAINT}
 
     def part(row: Row, context_lines: int) -> Iterator[RenderableType]:
@@ -73,7 +73,7 @@ def diff(before: str, after: str) -> Part:
 
 
 def text(name: str, kind: Literal["generated", "original", "beginning", "end"]) -> Part:
-    """A column's text: what was generated or stood there before, or the beginning or end of what was asked."""
+    """A part that shows a column's text: a generated or original text, or the beginning or end of a prompt."""
     mark, style = {
         "generated": ("+", GENERATED),
         "original": ("-", ORIGINAL),
@@ -92,7 +92,7 @@ def text(name: str, kind: Literal["generated", "original", "beginning", "end"]) 
 
 
 def checks(row: Row, context_lines: int) -> Iterator[RenderableType]:
-    """`ok parses  NO exact_match  edit_similarity 0.83`; what could not be checked is left out."""
+    """`ok parses  NO exact_match  edit_similarity 0.83`; undecided checks (null) are omitted."""
     if not isinstance(row.get("checks"), Mapping):
         return
     line = Text()

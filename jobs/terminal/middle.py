@@ -1,4 +1,4 @@
-"""A middle in its place, between the end of its prefix and the start of its suffix, and what stood there originally."""
+"""Shows a middle in place, between the end of its prefix and the start of its suffix, and the original middle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, two_columns,
 
 
 def middle_in_place(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableType]:
-    """The lines that show one row of `codemill infill`, but for its facts and checks."""
+    """Yields the lines that show one row of `codemill infill`, except its facts and checks."""
     before = "".join(row["prefix"].splitlines(keepends=True)[-context_lines:])
     after = "".join(row["suffix"].splitlines(keepends=True)[:context_lines])
     original, generated = row.get("original_middle"), row["generated_middle"]
@@ -20,14 +20,14 @@ def middle_in_place(row: Mapping[str, Any], context_lines: int) -> Iterator[Rend
     if original == generated:
         yield Text("  identical to the original", style=FAINT)
     elif original is not None:
-        # Only the lines that the original touches: the rest stands above.
+        # Only the lines that the original touches; the others are shown above.
         line_before = before.rsplit("\n", 1)[-1]
         line_after = after.split("\n", 1)[0] if not original.endswith("\n") else ""
         yield _code(line_before, original, line_after, mark="-", style=ORIGINAL)
 
 
 def _code(before: str, middle: str, after: str, *, mark: str, style: str) -> RenderableType:
-    """The three parts as they follow each other, with `mark` at each line that has a part of the middle."""
+    """The three parts in sequence, with `mark` at each line that contains a part of the middle."""
     grid = two_columns()
     text = Text()
     for part, part_style in ((before, CONTEXT), (middle, style), (after, CONTEXT)):

@@ -1,6 +1,6 @@
-"""How `codemill inspect` shows a row of `codemill pack`: its parts, each with what it is and how it begins and ends.
+"""Shows a packed row in `codemill inspect`: its parts, each with its description, its first and its last lines.
 
-Of a part laid out for FIM the end is the middle, after `<|fim_middle|>`, so both ends of it are what there is to check.
+A part laid out for FIM ends with the middle, after `<|fim_middle|>`, so its two ends are the places to check.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 
 
 def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
-    """The lines that show one packed row."""
+    """Yields the lines that show one packed row."""
     segments = row["segment_ids"][-1] if row["segment_ids"] else 0
     yield Text(f"{len(row['input_ids']):,} tokens, {segments} segments, {len(row['parts'])} parts", style="dim")
     for part in row["parts"]:

@@ -1,5 +1,4 @@
-"""How `codemill inspect --rejected` shows a target: why, the place in its source, and what the model wrote, if that was
-kept.
+"""Shows a rejected target in `codemill inspect --rejected`: reason, place in the source, and the answer if kept.
 
     judge/invented_parameter  shapes.py function:area:120
       1 of 3 documented names are no parameters, of which it has 2; 41 tokens were generated, ended by closer
@@ -7,8 +6,8 @@ kept.
           return width * height
     + Gives the area ...
 
-The source is read again from where the record says it stands; where that is gone, or holds something else by now, only
-the record is shown.
+The source is read again from the location in the record. If it is missing, or its content has changed, only the record
+is shown.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from model.errors import ConfigError
 from transforms.rows.cells import as_binary
 from transforms.rows.columns import ColumnOverrides, resolve_columns
 
-# A target's name ends with the bytes of content that it begins at, or with the characters of its span.
+# A target's name ends with the byte offset of its start, or with the character range of its span.
 _PLACE = re.compile(r":(\d+)(?::(\d+))?$")
 
 
@@ -37,8 +36,8 @@ def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str
 
     Args:
         row: A record of `transforms.rows.rejections.REJECTED_SCHEMA`.
-        context_lines: Lines of the source, at most, and twice as many of the answer.
-        content_column: The column of the source that holds the content; None finds it.
+        context_lines: Maximum lines of the source; of the answer, twice as many.
+        content_column: The source's content column; None: auto-detect.
     """
     shown: list[RenderableType] = [_why(row)]
     if row.get("target"):
@@ -57,7 +56,7 @@ def _why(row: Mapping[str, Any]) -> Text:
 
 
 def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None) -> str:
-    """The lines of the source that the target begins with; "" where they can't be had."""
+    """The first lines of the target in the source; "" if they are not available."""
     place = _PLACE.search(row["target"])
     content = _content(row, content_column) if place is not None else None
     if place is None or content is None:
@@ -70,7 +69,7 @@ def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None
 
 
 def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None:
-    """The source row's content, if it still is what the record's hash says."""
+    """The source row's content, if it still matches the hash in the record."""
     try:
         with storage.open_input(row["uri"]) as file, pq.ParquetFile(file) as parquet:
             name = resolve_columns(parquet.schema_arrow, ColumnOverrides(content=content_column)).content

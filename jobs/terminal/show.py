@@ -1,4 +1,4 @@
-"""How a row looks in a terminal: by the layout that its job declares (`layout` of its module), or column by column."""
+"""Shows a row in a terminal: in the layout that its job declares (`layout` of its module), or column by column."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rich.text import Text
 from jobs.terminal.layout import Layout
 from jobs.terminal.text import CONTEXT, FAINT, visible
 
-_MAX_VALUE_CHARS = 100_000  # of one value, before it is cut to lines
+_MAX_VALUE_CHARS = 100_000  # per value, before it is split into lines
 
 
 def shown_row(
     number: int, row: Mapping[str, Any], context_lines: int, layouts: Iterable[Layout]
 ) -> list[RenderableType]:
-    """One row under a heading, in the first layout that fits what it holds.
+    """Shows one row under a heading, in the first layout that fits its columns.
 
     Args:
-        number: Its place in the dataset.
-        row: Its values.
-        context_lines: Lines shown around what was generated, and of any other long text.
-        layouts: What rows of jobs look like.
+        number: The row's number in the dataset.
+        row: The row's values.
+        context_lines: Lines shown around generated text, and of any other long text.
+        layouts: The layouts of all jobs.
     """
     title = visible(" ".join(str(row[name]) for name in ("repo_name", "path") if row.get(name)))
     heading = Rule(f"row {number:,}  {title}".replace("[", "\\["), align="left", style=FAINT, characters="-")

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: everything that it needs to go on, in one safetensors file."""
+"""Checkpoints of a training run: everything needed to resume it, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT_CHECKPOINTS: Final = 2
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that appears only when it is whole."""
+    """Writes a file atomically: it appears under its name only when it is complete."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(data)
     temporary.replace(path)
@@ -40,10 +40,10 @@ def load_checkpoint(path: Path, shapes: TrainState) -> tuple[TrainState, Place]:
 
     Args:
         path: The file.
-        shapes: What the state must look like.
+        shapes: The shapes that the state must have.
 
     Raises:
-        ConfigError: It is damaged, or of another shape than the options say.
+        ConfigError: The file is damaged, or its shapes differ from those of the options.
     """
     wanted = [(jax.tree_util.keystr(where), leaf) for where, leaf in jax.tree_util.tree_flatten_with_path(shapes)[0]]
     try:

@@ -1,10 +1,10 @@
-"""What `codemill train` reads, and the batches it makes of it.
+"""The input of `codemill train` and the batches made of it.
 
-    a corpus (a column of text)                            -> examples cut anew in each epoch
+    a corpus (a column of text)                            -> examples cut again in each epoch
     packed rows (input_ids, segment_ids, loss_mask)        -> the same rows in another order in each epoch
 
-Which of the two an input is shows in its columns. Packed rows are read by `jobs.training.packed`; a corpus is read once
-into memory, and `transforms.fim.training_rows` cuts examples out of it.
+The columns decide which of the two an input is. `jobs.training.packed` reads packed rows; a corpus is read once into
+memory, and `transforms.fim.training_rows` cuts examples out of it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from transforms.work import Unit
 
 
 class Place(NamedTuple):
-    """Where in the data a run stands: the next row to train on."""
+    """A run's position in the data: the next row to train on."""
 
     epoch: int
     row: int
 
 
 class Source(Protocol):
-    """Where rows come from."""
+    """A source of training rows."""
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
-        """The rows of one epoch from row `start` on, each of the run's length; the same whenever it is asked."""
+        """Yields the rows of one epoch from row `start` on, each of the run's length; each call yields the same."""
         ...
 
 
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Files in memory, cut into examples anew in each epoch."""
+    """Files in memory, cut into examples again in each epoch."""
 
     files: Sequence[Row]
     tokenizer: Tokenizer
@@ -62,16 +62,16 @@ class CorpusSource:
     seed: int
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
-        """See `Source`; the rows before `start` are made and left out."""
+        """See `Source`; the rows before `start` are made and discarded."""
         made = rows_of(self.files, self.tokenizer, self.recipe, length=self.length, seed=self.seed, epoch=epoch)
         return itertools.islice(made, start, None)
 
 
 def read_files(patterns: Sequence[str]) -> list[Row]:
-    """The good files of a corpus, all in memory; says on stderr how many rows were no good.
+    """Reads all usable rows of a corpus into memory; prints to stderr how many rows are unusable.
 
     Raises:
-        ConfigError: No file, or none with a row that can be trained on.
+        ConfigError: There is no file, or no file has a usable row.
     """
     inputs = read_inputs(expand(patterns), ColumnOverrides())
     kept: list[Row] = []
@@ -96,7 +96,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
 
 
 def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
-    """The rows of one Parquet file, good and rejected."""
+    """Yields the rows of one Parquet file, usable and rejected."""
     used = (columns.content, columns.path, columns.repo_name, columns.language)
     with storage.open_input(file.uri) as handle, pq.ParquetFile(handle) as parquet:
         names = [name for name in used if name in parquet.schema_arrow.names]
@@ -113,7 +113,7 @@ def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
 
 
 def batches(source: Source, batch_rows: int, place: Place) -> Iterator[tuple[Rows, Place]]:
-    """Batches from a place in the data on, each with the place after it, for ever; made in a thread ahead of use."""
+    """Yields batches from `place` on, endlessly, each with the place after it; a thread prepares them ahead."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=8)
     closed = threading.Event()
 
@@ -128,7 +128,7 @@ def batches(source: Source, batch_rows: int, place: Place) -> Iterator[tuple[Row
                         continue
                 if closed.is_set():
                     return
-        except BaseException as error:  # to the consumer, who raises it
+        except BaseException as error:  # passed to the consumer, which raises it
             ready.put(error)
 
     threading.Thread(target=fill, name="training-rows", daemon=True).start()
@@ -155,7 +155,7 @@ def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tup
                 waiting = []
         if count == 0:
             raise ConfigError("--input yields no examples: no FIM span in its files fits a row; raise --length")
-        # Rows left over begin the next epoch's first batch; a checkpoint never stands between them.
+        # Leftover rows start the next epoch's first batch; no checkpoint is written between them and the rest of it.
         epoch, start = epoch + 1, 0
 
 

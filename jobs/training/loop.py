@@ -1,4 +1,4 @@
-"""The loop of `codemill train`: step after step, a log, a checkpoint now and then."""
+"""The loop of `codemill train`: training steps, log, and regular checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from model.training.step import Rows, TrainingConfig, TrainState, train_step
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How long and how a run goes on: options of `codemill train`, of the same names."""
+    """Settings of the training loop: the options of `codemill train` of the same names."""
 
     num_steps: int
     batch_rows: int
@@ -42,18 +42,18 @@ def train(
     batches: Iterator[tuple[Rows, Place]],
     folder: Path,
 ) -> TrainState | None:
-    """Trains to the last step.
+    """Trains until the last step.
 
     Args:
-        settings: Steps, stops and what is logged.
+        settings: Number of steps, when to stop, and what to log.
         config: The model's shapes.
         training: How the weights are updated.
-        state: Where to begin.
-        batches: From there on, each with the place after it; closed at the end.
-        folder: Of the run: `log.jsonl` and `checkpoints/` go there.
+        state: The state to start from.
+        batches: The batches from that state on, each with the place after it; closed at the end.
+        folder: The run's folder, which gets `log.jsonl` and `checkpoints/`.
 
     Returns:
-        The last state; None where it was stopped before.
+        The last state; None if the run stopped before the last step.
     """
     is_cpu = jax.devices()[0].platform == "cpu"
     dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(settings.dtype, settings.dtype))
@@ -82,7 +82,7 @@ def train(
 
 
 class _Log:
-    """Means over the last `log_every` steps, to log.jsonl and to stderr with the time that is left."""
+    """Writes means over the last `log_every` steps to log.jsonl, and to stderr with the remaining time."""
 
     def __init__(self, settings: LoopSettings, config: GemmaConfig, path: Path, first_step: int):
         self.settings = settings

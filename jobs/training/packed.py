@@ -1,11 +1,11 @@
-"""Rows of `codemill pack`, as `codemill train` reads them.
+"""Packed rows from `codemill pack`, as `codemill train` reads them.
 
-A file of packed rows says in its metadata with which vocabulary and to what length it was packed; a run that wants
-another is refused before any row is read.
+The metadata of a file of packed rows records the tokenizer and the length it was packed with. A run with another
+tokenizer or length is refused before any row is read.
 
-Rows are read as they are needed: a few row groups at a time, drawn without regard to their place in the input, then
-their rows shuffled as a whole. A resumed run passes over row groups without reading them. Memory: about
-`SHUFFLE_TOKENS` tokens at nine bytes each, and what Parquet needs to read one row group.
+Rows are read on demand: a few row groups at a time, sampled from anywhere in the input, with all their rows shuffled
+together. A resumed run skips row groups without reading them. Memory: about `SHUFFLE_TOKENS` tokens at nine bytes each,
+and the memory that Parquet needs to read one row group.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PACKED_COLUMNS: Final = frozenset({"input_ids", "segment_ids", "loss_mask"})
 
 
 class RowGroup(NamedTuple):
-    """A row group of packed rows: its file, its number there, and how many rows it has."""
+    """A row group of packed rows: its file, its number in the file, and its number of rows."""
 
     uri: str
     number: int
@@ -42,14 +42,14 @@ class RowGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class PackedSource:
-    """Rows of `codemill pack`, shuffled anew in each epoch.
+    """Packed rows from `codemill pack`, shuffled again in each epoch.
 
     Args:
         groups: All row groups, in the order of the input.
-        length: Tokens of a row; shorter ones are padded.
-        pad: The token that pads.
-        middle_weight: Loss weight of a middle's tokens and of what ends it; all others weigh 1.
-        seed: Of the order.
+        length: Tokens per row; shorter rows are padded.
+        pad: Id of the padding token.
+        middle_weight: Loss weight of a middle's tokens and of the token that ends it; all others have weight 1.
+        seed: Seed of the order.
     """
 
     groups: Sequence[RowGroup]
@@ -59,7 +59,7 @@ class PackedSource:
     seed: int
 
     def rows(self, epoch: int, start: int) -> Iterator[PackedRow]:
-        """See `Source`; row groups that lie before `start` aren't read."""
+        """See `Source`; row groups before `start` aren't read."""
         order = list(self.groups)
         random.Random(derive_seed(self.seed, "order", "packed_rows", epoch)).shuffle(order)
         for number, window in enumerate(self._windows(order)):
@@ -75,7 +75,7 @@ class PackedSource:
             start = 0
 
     def _windows(self, order: Sequence[RowGroup]) -> Iterator[list[RowGroup]]:
-        """Runs of row groups of about `SHUFFLE_TOKENS` tokens, at least one group each."""
+        """Yields runs of row groups of about `SHUFFLE_TOKENS` tokens, at least one group each."""
         window: list[RowGroup] = []
         rows = 0
         for group in order:
@@ -104,7 +104,7 @@ class PackedSource:
 
 @dataclass(frozen=True)
 class _Held:
-    """The rows of a few row groups in memory, each column as one flat array and the rows' offsets in it."""
+    """The rows of a few row groups in memory, each column as one flat array with the rows' offsets."""
 
     columns: dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -132,7 +132,7 @@ class _Held:
         return values[offsets[index] : offsets[index + 1]]
 
     def middles(self, index: int) -> Iterator[tuple[int, int]]:
-        """Where each middle of a row stands, with the token that ends it; none where parts weren't read."""
+        """Yields the range of each middle of a row, with the token that ends it; nothing if parts weren't read."""
         if "middle_tokens" not in self.columns:
             return
         for end, count in zip(self.values("token_end", index), self.values("middle_tokens", index), strict=True):
@@ -141,16 +141,16 @@ class _Held:
 
 
 def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """A column of lists as one array and the offsets of its rows."""
+    """A list column as one array and the offsets of its rows."""
     lists = column.combine_chunks()
     return lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
 
 
 def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> list[RowGroup] | None:
-    """The row groups of packed rows, or None where the input is a corpus.
+    """Returns the row groups of packed rows, or None if the input is a corpus.
 
     Raises:
-        ConfigError: Rows packed with another vocabulary or to another length, or a mixture with something else.
+        ConfigError: Rows were packed with another tokenizer or to another length, or are mixed with other files.
     """
     groups: list[RowGroup] = []
     packed, others = [], []
@@ -159,7 +159,7 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
             with storage.open_input(uri) as handle, pq.ParquetFile(handle) as parquet:
                 schema = parquet.schema_arrow
                 counts = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
-        except (pa.ArrowException, OSError):  # reading the corpus tells what is wrong with it
+        except (pa.ArrowException, OSError):  # reading it as a corpus reports the fault
             others.append(uri)
             continue
         if not set(schema.names) >= PACKED_COLUMNS:
@@ -176,7 +176,7 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
 
 
 def _check_packed(uri: str, metadata: dict[bytes, bytes], tokenizer: Tokenizer, length: int) -> None:
-    """Holds a file of packed rows to the run's vocabulary and length."""
+    """Checks a file of packed rows against the run's tokenizer and length."""
     if TOKENIZER_KEY not in metadata or CONTEXT_LENGTH_KEY not in metadata:
         raise ConfigError(
             f"{uri} has the columns of packed rows but doesn't record which tokenizer its ids come from; "

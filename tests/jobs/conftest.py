@@ -1,4 +1,4 @@
-"""Fixtures of the job machinery's tests."""
+"""Fixtures of the job framework's tests."""
 
 from __future__ import annotations
 

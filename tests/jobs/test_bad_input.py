@@ -64,8 +64,8 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "line"),
     [
-        ("zero_bytes", "zero_bytes: the file has no bytes"),
-        ("truncated_file", "without a footer: it was cut off"),
+        ("zero_bytes", "zero_bytes: the file is empty"),
+        ("truncated_file", "without a footer: it was truncated"),
         ("not_parquet", "not_parquet: the file begins with b'id,c', a Parquet file with b'PAR1'"),
         ("missing_column", "no content column: looked for content, code, text"),
         ("schema_mismatch", "column stars: large_string where other files have int64"),
@@ -95,7 +95,7 @@ def test_with_only_bad_files_it_is_the_users_mistake(tmp_path, output, capfd):
 
 @pytest.mark.parametrize("unit_rows", [256, 100])
 def test_pages_that_fail_their_checksum_lose_their_row_group_and_no_other(tmp_path, output, capfd, unit_rows):
-    """In a unit of its own the group is a failed unit; in one with good ones its rows are rejected."""
+    """A row group alone in its unit makes a failed unit; in a unit with good ones its rows are rejected."""
     path = tmp_path / "a.parquet"
     contents = [f"value_{n} = {n * 7919}" for n in range(400)]
     pq.write_table(pa.table({"content": contents}), path, row_group_size=100, write_page_checksum=True)

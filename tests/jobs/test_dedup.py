@@ -17,7 +17,7 @@ WORDS = [f"name{i * 7919 % 613}" for i in range(300)]
 
 
 def text(changed: int = 0) -> str:
-    """300 words, of which the first so many are others."""
+    """300 words, the first few of which differ."""
     return "\n".join([f"other{i}" for i in range(changed)] + WORDS[changed:])
 
 
@@ -99,7 +99,7 @@ def test_a_text_column_that_is_not_there_is_one_line_and_nothing_is_written(tmp_
     words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--progress", "none"]
     assert cli.main([*words, "--text_column", "middle"]) == 2
     said = capfd.readouterr().err
-    assert "--text_column middle: the input has content" in said and said.count("\n") == 1
+    assert "--text_column middle: no such column; the input has content" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

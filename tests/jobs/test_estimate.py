@@ -1,4 +1,4 @@
-"""The estimate: what it counts, what it says of where figures come from, and what it refuses."""
+"""The estimate: what it counts, how it states where its numbers come from, and what it refuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def corpus(tmp_path):
 
 
 def write_job(folder, *, job: str = "infill", options: dict, commits: list[CommitRecord] = ()) -> str:
-    """A begun job's folder with two units of 100 rows."""
+    """The folder of a started job with two units of 100 rows."""
     unit = Unit(unit_id="0", uri="a", version="", row_group=0, row_start=0, row_count=100, num_bytes=340_000)
     units = [dataclasses.replace(unit, unit_id=str(number)) for number in range(2)]
     names = {field.name for field in dataclasses.fields(JobFile)} - {"job", "options", "schema_version"}
@@ -54,7 +54,7 @@ def test_rows_bytes_become_prompts_and_tokens_and_what_is_assumed_is_called_so(c
     work, notes = workload(options, read_input_source(options))
     assert work.requests == ROWS
     assert work.prompt_tokens == pytest.approx(CHARS / BYTES_PER_TOKEN, rel=0.03)  # and pages have headers
-    assert [line.split(", ")[-1] for line in notes[1:4]] == ["assumed", "by the rows' bytes", "assumed"]
+    assert [line.split(", ")[-1] for line in notes[1:4]] == ["assumed", "from row bytes", "assumed"]
 
 
 def test_long_rows_are_cut_to_the_longest_prompt_before_the_mean_is_taken() -> None:
@@ -94,7 +94,7 @@ def test_the_command_prints_one_line_a_device_in_eighty_columns(corpus: str, cap
     for device in DEVICES.values():
         assert sum(line.startswith(device.title) for line in lines) == 1
     text = " ".join(" ".join(lines).split())
-    assert "60% and 25% of its speed are assumptions, not measurements" in text
+    assert "60% and 25% of that speed are assumptions, not measurements" in text
 
 
 def test_a_large_job_stays_within_eighty_columns(tmp_path) -> None:
@@ -118,7 +118,7 @@ def test_a_device_that_is_too_small_is_named_and_the_others_are_estimated(corpus
     words = ["estimate", "--input", corpus, "--model", "codegemma-7b", "--chips", "1", "--device", "v5e", "h100"]
     assert cli.main(words) == cli.DONE
     shown = " ".join(capsys.readouterr().out.split())
-    assert "TPU v5e: 1 slots of 2304 positions don't fit 1 x TPU v5e, 0 do" in shown
+    assert "TPU v5e: 1 slots of 2304 positions don't fit on 1 x TPU v5e, 0 do" in shown
     assert "H100 SXM 1" in shown
 
 
@@ -130,7 +130,7 @@ def test_where_nothing_fits_one_line_says_so(corpus: str, capsys) -> None:
     assert said.endswith("; lower --slots or --max_prompt_tokens, or raise --chips\n") and said.count("--chips") == 1
 
 
-def test_means_above_the_longest_are_told_with_the_flags_that_this_command_has(corpus: str, capsys) -> None:
+def test_means_above_the_longest_are_reported_with_the_flags_that_this_command_has(corpus: str, capsys) -> None:
     words = ["estimate", "--input", corpus, "--prompt_tokens", "9000", "--device", "v5e"]
     assert cli.main(words) == cli.USER_ERROR
     said = capsys.readouterr().err
@@ -140,24 +140,24 @@ def test_means_above_the_longest_are_told_with_the_flags_that_this_command_has(c
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give either a job's output or --input"),
-        (["OUT", "--input", "x"], "give either a job's output or --input"),
-        (["OUT", "--device", "v9"], "--device v9 is not known; there are v5e"),
+        ([], "pass either a job's output or --input"),
+        (["OUT", "--input", "x"], "pass either a job's output or --input"),
+        (["OUT", "--device", "v9"], "--device v9 is unknown; devices are v5e"),
         (["OUT", "--efficiency", "0.9", "0.1"], "the lower first"),
-        (["OUT", "--efficiency", "0.5"], "it takes two shares"),
+        (["OUT", "--efficiency", "0.5"], "expected two fractions"),
         (["OUT", "--price_per_hour", "v5e=cheap"], "expected a number"),
-        (["OUT", "--price_per_hour", "v9=1"], "v9 is not known"),
-        (["nowhere"], "nowhere is no job's output"),
+        (["OUT", "--price_per_hour", "v9=1"], "v9 is unknown"),
+        (["nowhere"], "nowhere is not a job's output"),
     ],
 )
-def test_mistakes_are_told_in_one_line(words: list[str], message: str, capsys) -> None:
+def test_mistakes_are_reported_in_one_line(words: list[str], message: str, capsys) -> None:
     assert cli.main(["estimate", *words]) == cli.USER_ERROR
     shown = capsys.readouterr().err
     assert message in shown and shown.count("\n") == 1
 
 
 def test_a_job_that_generates_nothing_is_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="of the job filter, which generates nothing"):
+    with pytest.raises(ConfigError, match="is the output of filter, which is not a generation job"):
         read_job_source(write_job(tmp_path, job="filter", options={"policy": "default"}))
 
 
@@ -192,7 +192,7 @@ def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str
         (96, "v5e:1x1x1", (512, 1024, 2048))
     ]
     shown = " ".join(capsys.readouterr().out.split())
-    assert "11.00 of 15.75 GiB a chip, which fits; 123,456 estimated cycles a greedy step" in shown
+    assert "11.00 of 15.75 GiB per chip, which fits; 123,456 estimated cycles per greedy step" in shown
 
 
 def test_numbers_have_three_digits_that_count() -> None:
@@ -203,7 +203,7 @@ def test_numbers_have_three_digits_that_count() -> None:
     assert shown == ["0.0000", "0.00123", "0.0456", "0.789", "1.23", "45.7", "100.0", "123", "98,765", "2.50M", "310M"]
 
 
-def test_the_job_file_of_the_fixture_is_what_the_machinery_reads(tmp_path) -> None:
+def test_the_job_file_of_the_fixture_is_what_the_framework_reads(tmp_path) -> None:
     path = write_job(tmp_path, options={"max_prompt_tokens": 1})
     assert json.loads((tmp_path / "_job" / "job.json").read_text())["job"] == "infill"
     assert read_job_source(path).rows == 200

@@ -96,7 +96,7 @@ def outcome(tmp_path_factory) -> Path:
     return folder / "out"
 
 
-def test_a_secret_is_replaced_and_its_span_told(outcome):
+def test_a_secret_is_replaced_and_its_span_recorded(outcome):
     first = kept(outcome)[0]
     assert first["content"] == 'TOKEN = "<KEY_1>"\n'
     (finding,) = first["findings"]
@@ -161,7 +161,7 @@ def test_what_a_filter_wrote_can_be_filtered_again_and_comes_out_the_same(outcom
     assert [r["input_licenses"] for r in again] == [r["licenses"] for r in first]
 
 
-def test_a_dropped_row_is_told_by_the_stage_that_every_job_names_and_an_unknown_path_is_null(tmp_path):
+def test_a_dropped_row_names_the_same_stage_in_every_job_and_an_unknown_path_is_null(tmp_path):
     (tmp_path / "drop.yaml").write_text("extends: default\nactions:\n  api_token: drop\n")
     rows = [row(f'TOKEN = "{secret()}"\n', path=path) for path in ("a.py", "", None)]
     corpus = write_corpus(tmp_path / "in.parquet", rows)

@@ -56,7 +56,7 @@ def test_a_bad_file_is_named_and_the_others_are_indexed(corpus, tmp_path, capsys
     assert index(corpus, tmp_path / "known") == cli.FAILED_UNITS
     said = capsys.readouterr()
     assert "2 files of 3 rows" in said.out
-    assert "zero.parquet: zero_bytes: the file has no bytes" in said.err
+    assert "zero.parquet: zero_bytes: the file is empty" in said.err
 
 
 def test_a_file_that_breaks_off_while_it_is_read_is_a_bad_one(corpus, tmp_path, capsys):
@@ -72,10 +72,10 @@ def test_a_file_that_breaks_off_while_it_is_read_is_a_bad_one(corpus, tmp_path, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output", "{there}"], "is there already; name a new folder"),
-        (["--output", "gs://bucket/known"], "workers map the index into memory; name a local folder"),
+        (["--output", "{there}"], "already exists; choose a new folder"),
+        (["--output", "gs://bucket/known"], "workers map the index into memory; choose a local folder"),
         (["--output", "{new}", "--content_column", "nowhere"], "nowhere"),
-        (["--output", "{new}", "--", "--runner", "X"], "index runs without Beam"),
+        (["--output", "{new}", "--", "--runner", "X"], "index does not use Beam"),
         ([], "missing --output"),
     ],
 )

@@ -48,7 +48,7 @@ def finish(words, **environment):
 
 
 def kill_group(words, after_s):
-    """Starts the job in a process group of its own and kills the whole group, if it still runs by then."""
+    """Starts the job in a separate process group and kills that group, if it still runs by then."""
     process = subprocess.Popen(
         words, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -101,7 +101,7 @@ def test_two_uninterrupted_runs_give_the_same_bytes(corpus, reference, tmp_path)
 
 
 def without_its_last_step(finished, output):
-    """A copy of a finished output whose units are all committed, and which nobody has begun to finalize."""
+    """A copy of a finished output whose units are all committed, before its finalization starts."""
     shutil.copytree(finished, output)
     for folder in ("data", "rejected", "_job/shards"):
         shutil.rmtree(output / folder)

@@ -46,7 +46,7 @@ def shown(capsys, path: Path, **options) -> str:
     return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
-def test_a_generated_middle_stands_in_its_place_above_the_original(tmp_path, capsys):
+def test_a_generated_middle_is_shown_in_place_above_the_original(tmp_path, capsys):
     lines = shown(capsys, dataset(tmp_path, [FIM_ROW])).splitlines()
     assert lines[0].startswith("row 0  tool lib/[red]x.py ---")
     assert lines[1] == "single_line  psm"
@@ -74,7 +74,7 @@ def test_a_middle_of_several_lines_is_marked_at_each(tmp_path, capsys):
 
 def test_an_exact_match_is_not_shown_twice(tmp_path, capsys):
     text = shown(capsys, dataset(tmp_path, [FIM_ROW | {"original_middle": "a + b"}]))
-    assert "  = the original" in text and "\n-" not in text
+    assert "  identical to the original" in text and "\n-" not in text
 
 
 def test_context_is_cut_to_the_lines_asked_for(tmp_path, capsys):
@@ -167,7 +167,7 @@ def test_a_rejected_target_is_shown_with_its_place_in_the_source_and_its_answer(
     assert "return w" not in shown(capsys, tmp_path, rejected=True, reason="changed"), "the source is another by now"
     with pytest.raises(ConfigError, match="reasons are changed, cut_off, does_not_parse"):
         run(Options(path=str(tmp_path), rejected=True, reason="nonsense"))
-    with pytest.raises(ConfigError, match="give --rejected as well"):
+    with pytest.raises(ConfigError, match="selects among rejected records; add --rejected"):
         run(Options(path=str(tmp_path), reason="cut_off"))
 
 
@@ -188,10 +188,10 @@ def test_a_file_a_folder_and_a_glob_are_understood(tmp_path, capsys):
 
 
 def test_what_cannot_be_shown_is_one_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"no rows at .*nowhere; give a job's output"):
+    with pytest.raises(ConfigError, match=r"no rows at .*nowhere; pass a job's output"):
         run(Options(path=str(tmp_path / "nowhere")))
     (tmp_path / "bad.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(ConfigError, match=r"bad\.parquet is not Parquet"):
+    with pytest.raises(ConfigError, match=r"bad\.parquet is not a Parquet file"):
         run(Options(path=str(tmp_path / "bad.parquet")))
 
 

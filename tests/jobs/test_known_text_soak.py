@@ -1,4 +1,4 @@
-"""`--known_text` in a run with the engine: what the model wrote is put into another file, and the run tells of it."""
+"""`--known_text` with the engine: generated text is copied into another file, and the job reports the copy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(output: Path, part: str = "data") -> list[dict]:
     return pq.read_table(output / part).to_pylist()
 
 
-def test_an_answer_that_stands_in_another_file_is_marked_and_by_policy_rejected(tmp_path):
+def test_an_answer_found_in_another_file_is_flagged_and_by_policy_rejected(tmp_path):
     library = Path(sysconfig.get_paths()["stdlib"])
     corpus = [{"content": (library / name).read_text(), "path": name} for name in FILES]
     pq.write_table(pa.Table.from_pylist(corpus), tmp_path / "in.parquet")

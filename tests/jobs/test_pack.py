@@ -58,7 +58,7 @@ def pack(corpus, output, *more, code=0):
 
 
 def packed_here(corpus, job_dir, content_filter=None):
-    """What the job would give, without its machinery: grouped, then each row group packed. Rows, and rejected ones."""
+    """The job's output without the job framework: grouped, then each row group packed. Rows and rejected records."""
     grouped = group_by_repository([corpus], JobFolder(str(job_dir)), ColumnOverrides(), spread=LOCALLY)
     work = PackWork(
         tokenizer="embedded",
@@ -163,7 +163,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
 def test_an_output_that_was_moved_is_resumed_where_it_lies_now(tmp_path, rows, monkeypatch):
     corpus = write_corpus(tmp_path / "corpus", rows)
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.driver._Driver._run_units", interrupt)  # killed when the plan stood
+        patch.setattr("jobs.driver.driver._Driver._run_units", interrupt)  # killed when the plan was frozen
         pack(corpus, tmp_path / "here", code=130)
     assert (tmp_path / "here" / "_job" / "job.json").exists()
     (tmp_path / "here").rename(tmp_path / "there")
@@ -177,7 +177,7 @@ def interrupt(*arguments):
 
 def test_what_goes_in_is_filtered_and_what_was_found_is_counted(tmp_path, rows):
     mail = "jane.roe" + "@" + "corp-mail.org"
-    key = "AKIA" + "QYLPMN5HFIQR7XYA"  # put together here, so that no scanner takes this file for a leak
+    key = "AKIA" + "QYLPMN5HFIQR7XYA"  # assembled here, so that no scanner takes this file for a leak
     rows[7]["content"] += f"AUTHOR = '{mail}'\n"
     rows[9]["content"] += f"aws_access_key_id = '{key}'\n"
     corpus = write_corpus(tmp_path / "corpus", rows)
@@ -276,10 +276,10 @@ def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):
 def test_a_missing_column_is_one_clear_line(tmp_path, rows, missing):
     table = [{name: value for name, value in row.items() if name != missing} for row in rows]
     corpus = write_corpus(tmp_path / "corpus", table)
-    with pytest.raises(ConfigError, match="column, which grouping needs; name it with --"):
+    with pytest.raises(ConfigError, match="column, which grouping by repository needs; name it with --"):
         group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
 
 
 def test_retry_rejected_is_refused(tmp_path, capsys):
     assert main(["pack", "--retry_rejected", "x", "--output", str(tmp_path / "out")]) == 2
-    assert "codemill pack takes no --retry_rejected" in capsys.readouterr().err
+    assert "codemill pack does not support --retry_rejected" in capsys.readouterr().err

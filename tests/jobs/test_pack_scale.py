@@ -35,7 +35,7 @@ BASE_MB, MAX_MB_A_THOUSAND = 600, 8
 
 
 def earlier_share(corpus: Path, folder: Path) -> float:
-    """The share of imports whose target begins earlier: there are no cycles, so it should be all of them."""
+    """The share of imports whose target starts earlier: there are no cycles, so it should be all of them."""
     place: dict[str, int] = {}
     for path in sorted(folder.glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(64, columns=["parts"]):

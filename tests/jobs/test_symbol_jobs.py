@@ -1,4 +1,4 @@
-"""Options of the docstring and generate jobs that would be looked at by nothing, or spoil a file."""
+"""Options of the docstring and generate jobs that would have no effect or corrupt a file are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.errors import ConfigError
 
 def test_a_nested_file_keeps_one_documentation_of_each_definition():
     options = docstring.Options(input=("in",), output="out", nest=True, samples=2, keep=2, temperature=0.8)
-    with pytest.raises(ConfigError, match="a definition has one documentation; give --keep 1"):
+    with pytest.raises(ConfigError, match="a definition can have only one docstring; use --keep 1"):
         docstring.build_work(all_options(options))
 
 

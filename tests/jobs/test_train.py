@@ -97,7 +97,7 @@ def test_a_checkpoint_of_other_shapes_is_refused_with_what_differs(
     corpus: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert train(corpus, tmp_path / "run", "--init_from", str(trained), "--d_ff", "24") == 2
-    assert "give the run's own shapes" in capsys.readouterr().err
+    assert "use the shapes of that run" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -105,7 +105,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(corpus: str, tmp_path: Path, ca
     train(corpus, output, "--stop_after_s", "0")
     (output / "checkpoints" / "0000000009.safetensors").write_bytes(b"torn")
     assert train(corpus, output, "--stop_after_s", "0") == 2
-    assert "0000000009.safetensors is no readable checkpoint" in capsys.readouterr().err
+    assert "0000000009.safetensors is not a readable checkpoint" in capsys.readouterr().err
 
 
 def test_a_finished_run_says_so_and_trains_no_further(corpus: str, trained: Path, capsys: pytest.CaptureFixture[str]):
@@ -116,13 +116,13 @@ def test_a_finished_run_says_so_and_trains_no_further(corpus: str, trained: Path
 
 def test_an_empty_row_is_counted_and_left_out(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     train(corpus, tmp_path / "run", "--stop_after_s", "0")
-    assert "1 of 13 rows can't be trained on" in capsys.readouterr().err
+    assert "1 of 13 rows are unusable for training" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_something_else_is_refused(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "notes.txt").write_text("mine")
     assert train(corpus, tmp_path) == 2
-    assert "holds something else" in capsys.readouterr().err
+    assert "contains something other than a training run" in capsys.readouterr().err
 
 
 def test_options_that_can_not_go_together_are_refused_before_any_work():
@@ -213,17 +213,17 @@ def test_rows_packed_for_another_model_are_refused_in_one_line(
         assert not (tmp_path / "run").exists()
         return capsys.readouterr().err
 
-    assert "packed to rows of 64 tokens, --length is 128; give --length 64" in refused("--length", "128")
-    assert "--fim_rate says how holes are cut, but --input has packed rows" in refused("--fim_rate", "0.5")
+    assert "has rows of 64 tokens, --length is 128; use --length 64" in refused("--length", "128")
+    assert "--fim_rate controls how FIM examples are cut, but --input has packed rows" in refused("--fim_rate", "0.5")
     shard = next((packed / "data").iterdir())
     table = pq.read_table(shard)
     told = {**table.schema.metadata, b"codemill_tokenizer_sha256": b"0" * 64}
     other = tmp_path / "other_packed"
     other.mkdir()
     pq.write_table(table.replace_schema_metadata(told), other / "other.parquet")
-    assert "was packed with the vocabulary 000000000000, --tokenizer is" in refused(source=str(other))
+    assert "was packed with tokenizer 000000000000, --tokenizer is" in refused(source=str(other))
     pq.write_table(table.replace_schema_metadata({}), other / "other.parquet")
-    assert "doesn't say which vocabulary its ids are of" in refused(source=str(other))
+    assert "doesn't record which tokenizer its ids come from" in refused(source=str(other))
     pq.write_table(table, other / "other.parquet")
     pq.write_table(pq.read_table(corpus), other / "corpus.parquet")
     assert "--input mixes packed rows" in refused(source=str(other))

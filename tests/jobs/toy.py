@@ -1,4 +1,4 @@
-"""A job small enough to kill: its rows say what is to happen to the process that works on them.
+"""A job small enough to kill: each row states what happens to the process that runs it.
 
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)
 "raise"     an exception that quotes it    "refuse"  a RecordError
@@ -90,7 +90,7 @@ class ToyWork:
         pass
 
     def _log(self, line):
-        """What was run, for tests that count it."""
+        """Records the rows that ran, for tests that count them."""
         if log := self.options.get("log"):
             with open(log, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -173,7 +173,7 @@ def run_supervised(job_dir: JobFolder, *, options: dict | None = None, **bounds)
 
 
 def outcome(job_dir: JobFolder) -> tuple[list[tuple], list[tuple]]:
-    """What the commits hold, in plan order: kept rows and rejected rows."""
+    """The committed rows, in plan order: kept rows and rejected rows."""
     kept: list[tuple] = []
     rejected: list[tuple] = []
     for record in commits.read_commits(job_dir):
@@ -190,7 +190,7 @@ def outcome(job_dir: JobFolder) -> tuple[list[tuple], list[tuple]]:
 
 
 def main(folder: str, how: str, options: str) -> None:
-    """A driver to be killed: `here` without Beam, `supervised` with all of it; options as JSON."""
+    """A driver for tests that kill it: `here` without Beam, `supervised` with Beam and supervisor; options as JSON."""
     job_dir = JobFolder(folder)
     if how == "here":
         run_here(job_dir, **json.loads(options))

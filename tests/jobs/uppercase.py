@@ -1,6 +1,6 @@
-"""A whole job without a model: its rows come out in upper case, each line of a file is a target.
+"""A complete job without a model: it converts rows to upper case, and each line of a file is a target.
 
-A line with `bad` in it is a rejected target; a file with `nothing` in its first line has no target at all.
+A line that contains `bad` is a rejected target; a file with `nothing` in its first line has no targets.
 `python -m tests.jobs.uppercase FLAGS` is its command line. `inline_units` runs units in the caller's process, for
 tests of what comes before or after them.
 """
@@ -42,7 +42,7 @@ RESULTS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Options(CommonOptions):
-    """Turn files into upper case."""
+    """Convert files to upper case."""
 
     mark: str = option("", help="Put in front of each text.")
     pause_s: float = option(0.0, help="Pause before each unit.", operational=True)
@@ -158,9 +158,9 @@ def command_line(argv: list[str]) -> int:
         return 2
 
 
-# --- drivers to be killed ---------------------------------------------------------------------------
+# --- drivers for tests that kill them -----------------------------------------------------------------
 
-# Reads cases as JSON lines, runs each in a fork of its own, and answers with how it ended.
+# Reads cases as JSON lines, runs each in a separate fork, and returns how it ended.
 FORKER = """
 import json, os, sys
 import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor
@@ -179,7 +179,7 @@ for line in sys.stdin:
 
 
 class Forker:
-    """Drivers to be killed, each in a fork of a process that has imported all it needs, so that one costs little."""
+    """Drivers for tests that kill them, each forked from a process that has imported everything, so that it's fast."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -192,7 +192,7 @@ class Forker:
         )
 
     def run(self, argv: list[str], failpoint: str = "none=raise") -> int:
-        """The wait status of a driver in a process of its own."""
+        """The wait status of a driver in a separate process."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"argv": argv, "failpoint": failpoint}) + "\n")
         self._process.stdin.flush()

@@ -9,10 +9,10 @@ import pytest
 
 from jobs import catalog
 from jobs.driver.dry_run import Sample, floor_lines, sample_lines
-from jobs.options import GeneratingOptions
+from jobs.options import GenerationOptions
 from transforms.work import Unit
 
-JOBS = [name for name in catalog.JOBS if issubclass(catalog.options_of(name), GeneratingOptions)]
+JOBS = [name for name in catalog.JOBS if issubclass(catalog.options_of(name), GenerationOptions)]
 UNITS = [
     Unit(
         unit_id=f"{index:06}-a", uri="a", version="", row_group=index, row_start=0, row_count=1000, num_bytes=4_000_000
@@ -24,7 +24,7 @@ SAMPLE = Sample(
 )
 
 
-def options_of(job: str, **given: object) -> GeneratingOptions:
+def options_of(job: str, **given: object) -> GenerationOptions:
     needed = {"task": "question.yaml"} if job == "annotate" else {}
     return importlib.import_module(f"jobs.{job}").Options(
         input=("*.parquet",), output="out", model="codegemma-2b", max_prompt_tokens=2048, **{**needed, **given}
@@ -34,7 +34,7 @@ def options_of(job: str, **given: object) -> GeneratingOptions:
 @pytest.mark.parametrize("job", JOBS)
 def test_every_generation_job_reports_the_floors_of_its_plan_with_the_samples_tokens(job):
     options = options_of(job)
-    assert isinstance(options, GeneratingOptions)
+    assert isinstance(options, GenerationOptions)
     said = "\n".join(floor_lines(options, UNITS, SAMPLE))
     assert "rows     10,000" in said
     assert "prompts  20,000: 2.00 per row, measured on 24 rows" in said

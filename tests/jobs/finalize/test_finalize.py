@@ -1,7 +1,7 @@
-"""Finalize, killed at every step and begun again.
+"""Finalize, killed at every step and started again.
 
-A kill is real: SIGKILL to a process forked for it, from one that has imported all it needs, so that a case costs a
-fraction of a second.
+A kill is real: SIGKILL to a process forked from one that has imported everything, so that a case takes a fraction of a
+second.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def test_a_copied_output_is_finished_from_its_own_files(corpus, tmp_path, inline
     assert not originals & {path.stat().st_ino for path in copy.rglob("*.parquet")}
 
 
-def test_another_shard_size_cuts_the_same_rows_anew_and_leaves_no_stale_shard(finished, monkeypatch):
+def test_another_shard_size_splits_the_same_rows_again_and_leaves_no_stale_shard(finished, monkeypatch):
     before = uppercase.dataset(finished)
     monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
     finalize_again(finished)
@@ -233,7 +233,7 @@ def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path
     held: list[int] = []
 
     def watch(table: pa.Table, schema: pa.Schema) -> pa.Table:
-        held.append(pa.total_allocated_bytes())  # Arrow's own count of what it holds
+        held.append(pa.total_allocated_bytes())  # Arrow's own count of allocated bytes
         return fit(table, schema)
 
     monkeypatch.setattr("jobs.finalize.shards.fit_table", watch)
@@ -321,7 +321,7 @@ def test_output_files_that_hold_other_rows_than_the_commits_fail_the_job(finishe
 
 def test_a_commit_of_other_rows_than_planned_fails_the_job(finished):
     spoil_commit(finished, lambda record: record.update(rows_in=99))
-    with pytest.raises(LedgerBroken, match="rows planned, its commit is of 99"):
+    with pytest.raises(LedgerBroken, match="rows planned, but its commit counts 99"):
         finalize_again(finished)
 
 
@@ -341,7 +341,7 @@ def flip_a_byte(path: Path) -> None:
 
 
 def damage(output: Path) -> Path:
-    """Damages a unit's file after the fact, its size unchanged, and makes the shards be merged anew."""
+    """Damages a unit's file after the fact, its size unchanged, and makes the shards be merged again."""
     record = next(r for r in read_commits(JobFolder(str(output / "_job"))) if "kept" in r.files)
     path = output / "_job" / record.files["kept"].path
     flip_a_byte(path)
@@ -360,5 +360,5 @@ def test_a_unit_whose_file_was_damaged_runs_again_and_the_dataset_is_whole(finis
     before = hashes(finished)
     damage(finished)
     assert uppercase.command_line(flags(corpus, finished)) == 3
-    assert "its unit runs again" in capfd.readouterr().err
+    assert "rerunning its unit" in capfd.readouterr().err
     assert hashes(finished) == before

@@ -1,4 +1,4 @@
-"""What is published of a job: nothing of where its maker keeps things, and what becomes of it when a part is lost."""
+"""Publishing: published files contain no local paths, and a lost part of an output is rebuilt or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inline(monkeypatch):
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """A corpus of two folders with files of the same names, one of them bad, deep in somebody's home."""
+    """A corpus of two folders with files of the same names, one of them bad, deep in a user's home folder."""
     home = tmp_path / "home" / "secretive-maker"
     for folder in ("a", "b"):
         uppercase.write_corpus(home / "corpus" / folder / "part.parquet", 35)
@@ -53,10 +53,10 @@ def one_line(capfd) -> str:
 # --- names -----------------------------------------------------------------------------------------
 
 
-def test_nothing_that_is_published_tells_where_the_maker_keeps_things(home):
+def test_nothing_that_is_published_contains_local_paths(home):
     broken = home / "corpus" / "a" / "part.parquet"
     assert run(home, "--limit", "1000") == 3
-    # A unit that fails while the job runs, beside the bad file: its source changes after the plan was made.
+    # A unit that fails while the job runs, in addition to the bad file: its source changes after the plan was made.
     shutil.rmtree(home / "out" / "_job" / "commits")
     (home / "out" / "COMPLETED").unlink()
     uppercase.write_corpus(broken, 36)
@@ -150,10 +150,10 @@ def test_a_part_of_a_finished_output_that_is_lost_is_named_and_made_again(home, 
     spoil(path, how)
     capfd.readouterr()
     assert run(home) == 3
-    assert f"was complete and lacks {name} now: making it again" in capfd.readouterr().err
+    assert f"was complete but is now missing {name}: rebuilding it" in capfd.readouterr().err
     assert uppercase.dataset(home / "out") == before and path.stat().st_size > 10
     assert run(home) == 3
-    assert "is complete since" in capfd.readouterr().err
+    assert "has been complete since" in capfd.readouterr().err
 
 
 def test_what_cant_be_made_again_is_left_as_it_is_and_said(home, capfd):
@@ -163,7 +163,7 @@ def test_what_cant_be_made_again_is_left_as_it_is_and_said(home, capfd):
     capfd.readouterr()
     assert run(home) == 2
     said = capfd.readouterr().err.splitlines()[-1]
-    assert "lacks data/train-00000-of-00001.parquet, and of 14 units what it would be made from" in said
+    assert "is missing data/train-00000-of-00001.parquet and committed files of 14 units" in said
     assert f"remove {home}/out/COMPLETED and run the same command" in said
     (home / "out" / "COMPLETED").unlink()
     assert run(home) == 3
@@ -175,17 +175,17 @@ def test_a_complete_output_whose_attempts_were_deleted_is_still_complete(home, c
     shutil.rmtree(home / "out" / "_job" / "attempts")
     capfd.readouterr()
     assert run(home) == 3
-    assert "is complete since" in capfd.readouterr().err
+    assert "has been complete since" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["plan.parquet", "inputs.parquet"])
-def test_a_job_whose_books_are_gone_says_which_one(home, capfd, name):
+def test_a_job_whose_records_are_missing_names_the_missing_one(home, capfd, name):
     assert run(home) == 3
     (home / "out" / "COMPLETED").unlink()
     (home / "out" / "_job" / name).unlink()
     capfd.readouterr()
     assert run(home) == 2
-    assert f"_job/{name} is missing, without which the job can't go on" in one_line(capfd)
+    assert f"_job/{name} is missing and the job can't continue without it" in one_line(capfd)
 
 
 def test_commits_whose_job_file_is_gone_are_not_taken_for_those_of_a_new_job(home, capfd):
@@ -193,10 +193,10 @@ def test_commits_whose_job_file_is_gone_are_not_taken_for_those_of_a_new_job(hom
     (home / "out" / "_job" / "job.json").unlink()
     capfd.readouterr()
     assert run(home, "--mark", "x") == 2
-    assert "job.json is missing, though units are committed" in one_line(capfd)
+    assert "job.json is missing, although units are committed" in one_line(capfd)
 
 
-def test_a_published_dataset_without_its_books_is_not_touched(home, capfd):
+def test_a_published_dataset_without_its_job_folder_is_not_touched(home, capfd):
     assert run(home) == 3
     shutil.rmtree(home / "out" / "_job")
     capfd.readouterr()
@@ -209,7 +209,7 @@ def test_a_published_dataset_without_its_books_is_not_touched(home, capfd):
 
 @pytest.fixture
 def failed(home, capfd) -> Path:
-    """A finished job one of whose sources was gone while it ran, and is there again."""
+    """A finished job; one of its source files was missing while it ran, and exists again."""
     source, away = home / "corpus" / "a" / "part.parquet", home / "away.parquet"
     assert run(home) == 3
     shutil.rmtree(home / "out" / "_job" / "commits")
@@ -225,8 +225,8 @@ def test_failed_units_are_tried_again_and_nothing_else_is_done_twice(failed, cap
     before = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert run(failed, "--retry_failed") == 3  # for the bad file, which has no units
     said = capfd.readouterr()
-    assert "trying 7 failed units again" in said.err
-    assert "1 file bad when the job was planned: give as --input of a job of its own" in said.err
+    assert "retrying 7 failed units" in said.err
+    assert "1 file bad when the job was planned: process in a separate job with --input" in said.err
     after = {record.unit_id: record for record in commits.read_commits(JobFolder(str(failed / "out" / "_job")))}
     assert all(after[unit_id] == record for unit_id, record in before.items() if record.status == "done")
     told = uppercase.summary(failed / "out")
@@ -236,7 +236,7 @@ def test_failed_units_are_tried_again_and_nothing_else_is_done_twice(failed, cap
 
 def test_what_failed_says_how_to_try_it_again(failed, capfd):
     assert run(failed) == 3
-    assert "the same command with --retry_failed tries the failed units again" in capfd.readouterr().err
+    assert "run the same command with --retry_failed to retry the failed units" in capfd.readouterr().err
 
 
 def test_units_that_fail_again_are_failed_again(failed, capfd):
@@ -274,10 +274,10 @@ def test_with_nothing_failed_a_retry_says_so(tmp_path, capfd):
     uppercase.write_corpus(tmp_path / "corpus" / "a.parquet", 10)
     assert run(tmp_path) == 0
     assert run(tmp_path, "--retry_failed") == 0
-    assert "no unit that failed can be tried again" in capfd.readouterr().err
+    assert "there are no failed units that can be retried" in capfd.readouterr().err
 
 
-def test_a_damaged_row_group_beside_good_ones_makes_the_exit_code_that_of_failed_units(tmp_path):
+def test_a_damaged_row_group_among_good_ones_makes_the_exit_code_that_of_failed_units(tmp_path):
     path = tmp_path / "corpus" / "a.parquet"
     path.parent.mkdir()
     pq.write_table(pa.table({"content": [f"x = {n}" for n in range(40)]}), path, row_group_size=10)

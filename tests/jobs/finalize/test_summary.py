@@ -58,7 +58,7 @@ def some_job() -> JobFile:
 
 
 def some_summary(**changes) -> dict:
-    """Of a job with a failed unit, rejected rows and targets."""
+    """The summary of a job with a failed unit, rejected rows and rejected targets."""
     totals = Totals()
     counts = {
         "rows_in": 6,
@@ -127,7 +127,7 @@ def test_the_summary_says_where_every_row_went():
     assert summary["last_session"] == {"rows": 6, "tokens_out": 1200, "tokens_per_s": 300.0}
 
 
-def test_what_the_filters_found_stands_in_the_summary():
+def test_what_the_filters_found_is_in_the_summary():
     totals = Totals()
     totals.add(
         unit(1), commit(1, counts={"rows_in": 1, "rows_kept": 1, "found/email/redact": 2, "rejected_row/a/b": 0})
@@ -177,7 +177,7 @@ def test_a_job_without_a_model_has_no_model_terms():
     assert "Gemma" not in card and "synthetic" not in card
 
 
-def test_the_card_names_columns_reasons_and_counts_but_not_the_makers_folders():
+def test_the_card_names_columns_reasons_and_counts_but_no_local_folders():
     card = card_of({"model": "/home/somebody/codegemma-2b"})
     assert "| `checks` | struct of parses, exact_match |" in card
     assert "| target | judge | does_not_parse | 3 |" in card
@@ -263,7 +263,7 @@ def test_a_job_without_rejections_failures_or_targets_has_a_page_too():
     assert Tags(page).open == [] and "Failed units" not in page
 
 
-# --- the engine's figures ----------------------------------------------------------------------------
+# --- the engine's metrics ----------------------------------------------------------------------------
 
 
 def beat(session: str, **figures: float) -> Heartbeat:

@@ -109,7 +109,7 @@ def test_a_word_without_its_flag_is_refused():
 
 
 def test_a_value_of_another_type_is_refused_with_what_was_expected():
-    assert "--stones: expected a whole number, got 'many'" in refused("--stones", "many")
+    assert "--stones: expected an integer, got 'many'" in refused("--stones", "many")
     assert "--speed: expected a number, got 'fast'" in refused("--speed", "fast")
 
 
@@ -147,7 +147,7 @@ def test_help_shows_each_option_with_its_default_and_exits_well(capsys):
 def test_help_tells_what_a_resumed_job_may_change(capsys):
     with pytest.raises(SystemExit):
         parse(Mill, ["--help"])
-    rows, running = capsys.readouterr().out.split("how the job runs")
+    rows, running = capsys.readouterr().out.split("runtime options")
     assert "--stones" in rows and "--slots" in rows
     assert "--output" in running and "--stones" not in running
 
@@ -175,15 +175,15 @@ def test_null_in_a_config_is_the_absence_of_an_optional_value(tmp_path):
     ("text", "message"),
     [
         ("output: o\n\nstonse: 3\n", ":3: unknown option stonse; did you mean stones?"),
-        ("stones: many\n", ":1: stones: expected a whole number, got 'many'"),
-        ("stones: true\n", ":1: stones: expected a whole number, got True"),
-        ("sizes: [1, x]\n", ":1: sizes: expected a whole number, got 'x'"),
+        ("stones: many\n", ":1: stones: expected an integer, got 'many'"),
+        ("stones: true\n", ":1: stones: expected an integer, got True"),
+        ("sizes: [1, x]\n", ":1: sizes: expected an integer, got 'x'"),
         ("fine: 1\n", ":1: fine: expected true or false, got 1"),
         ("note: 2024-01-01\n", ":1: note: expected text"),
         ("stones: 1\nstones: 2\n", ":2: stones is given twice"),
         ("note: !!python/object/apply:os.getcwd []\n", ":1: note: "),
         ("- a\n- b\n", ":1: expected lines of the form name: value"),
-        ("stones: [1\n", "is not YAML"),
+        ("stones: [1\n", "is not valid YAML"),
         ("stones: 9\n", "--stones is 9, the most is 8"),
     ],
 )
@@ -202,7 +202,7 @@ def test_an_empty_config_changes_nothing(tmp_path):
 # --- what resuming compares --------------------------------------------------------------------------
 
 
-def test_operational_options_are_not_semantic():
+def test_runtime_options_do_not_affect_the_output():
     assert semantic_options(parsed()) == {
         "grain": ["rye.bin"],
         "stones": 2,
@@ -216,7 +216,7 @@ def test_operational_options_are_not_semantic():
     }
 
 
-def test_in_exact_mode_what_fixes_shapes_is_semantic():
+def test_in_exact_mode_what_fixes_shapes_affects_the_output():
     assert semantic_options(parsed("--determinism", "exact", "--slots", "4"))["slots"] == 4
     assert "output" not in semantic_options(parsed("--determinism", "exact"))
 
@@ -254,13 +254,13 @@ def test_flags_config_and_constructor_agree(tmp_path_factory, stones, speed, tag
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed(OptionSet):
-    """With one that the job fills in."""
+    """With an internal option that the job sets."""
 
     stones: int = option(2, help="How many stones.")
     corn_sha256: str = option("", help="Hash of the corn.", internal=True)
 
 
-def test_an_internal_option_is_frozen_and_read_back_but_nobody_can_give_it(tmp_path, capsys):
+def test_an_internal_option_is_frozen_and_read_back_but_no_user_can_set_it(tmp_path, capsys):
     sealed = dataclasses.replace(parse(Sealed, [])[0], corn_sha256="ab")
     assert semantic_options(sealed) == {"stones": 2, "corn_sha256": "ab"}
     assert from_all_options(Sealed, all_options(sealed)) == sealed
@@ -278,7 +278,7 @@ def test_an_internal_option_is_frozen_and_read_back_but_nobody_can_give_it(tmp_p
 
 @dataclass(frozen=True, kw_only=True)
 class Job(ModelOptions, CommonOptions):
-    """Both."""
+    """Model options and common options."""
 
     spans: int = option(4, help="Spans.")
 
@@ -298,7 +298,7 @@ def test_every_shared_check_runs_in_a_job_that_combines_them():
         Job(input=("a",), output="o", top_k=5)
 
 
-def test_what_changes_rows_is_semantic_and_what_does_not_is_operational():
+def test_what_changes_rows_affects_the_output_and_what_does_not_is_a_runtime_option():
     semantic = set(semantic_options(Job(input=("a",), output="o")))
     assert {"input", "seed", "limit", "model", "temperature", "max_prompt_tokens", "content_column"} <= semantic
     assert not semantic & {"output", "shard_mb", "slots", "progress", "break_lock", "dry_run", "unit_rows"}

@@ -1,4 +1,4 @@
-"""One contract, held by local folders and by GCS (an emulator) alike."""
+"""One contract, checked for local folders and for GCS (an emulator)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_given_up_output_has_no_final_content_that_passes_for_whole(root):
     with pytest.raises(RuntimeError), storage.open_output(path) as file:
         file.write(b"half")
         raise RuntimeError
-    # Locally the beginning is left for the finalizer; an upload leaves nothing.
+    # Locally the partial file is left for the finalizer; an upload leaves nothing.
     assert not storage.exists(path) or storage.is_local(path)
 
 
@@ -160,12 +160,12 @@ def test_a_file_with_brackets_in_its_name_is_found_by_its_name(tmp_path):
 
 
 def test_an_unknown_kind_of_storage_is_named():
-    with pytest.raises(ConfigError, match="no storage of the kind nowhere://"):
+    with pytest.raises(ConfigError, match="storage scheme nowhere:// is not supported"):
         storage.read_bytes("nowhere://x/y")
 
 
 def test_a_write_to_a_bucket_that_isnt_there_is_the_users_mistake(gcs_emulator):
-    with pytest.raises(ConfigError, match="is there such a bucket"):
+    with pytest.raises(ConfigError, match="does the bucket exist"):
         storage.create_if_absent("gs://no-such-bucket-here/x", b"")
 
 
