@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.plan.footers import Footer, InputFile, RowGroup, read_footer
 from jobs.plan.input_paths import expand, public_names
-from jobs.plan.inputs import Footer, InputFile, Inputs, RowGroup, read_footer, read_inputs
+from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.units import (
     NO_ROW_GROUP,
     UnitBounds,
