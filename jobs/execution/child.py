@@ -2,7 +2,7 @@
 
 Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
 
-    {"read": [number, uri, name]}    a footer to read (`jobs.plan.footers`); many at once, answered as they are done
+    {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
     {"prepare": true}                soon to be a worker: import what that takes, beside what else goes on
     {"orders": {...}}                become the job's worker (`jobs.execution.child_work`); nothing is read from then on
 
@@ -65,15 +65,15 @@ def main(argv: Sequence[str]) -> None:
 def _answer_reads(answers_fd: int) -> dict[str, Any] | None:
     """Reads footers until orders come; None where no more lines come."""
 
-    def read(number: int, uri: str, name: str) -> None:
-        _say(answers_fd, {"number": number, **answer_of(uri, name)})
+    def read(files: Sequence[tuple[int, str, str]]) -> None:
+        _say(answers_fd, {"answers": [[number, answer_of(uri, name)] for number, uri, name in files]})
 
     with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="footers") as pool:
         # This thread goes on reading whatever the others wait for, so the parent never waits to be read.
         for line in sys.stdin.buffer:
             asked = json.loads(line)
             if "read" in asked:
-                pool.submit(read, *asked["read"])
+                pool.submit(read, asked["read"])
             elif "prepare" in asked:
                 threading.Thread(target=importlib.import_module, args=(_WORK,), name="prepare", daemon=True).start()
             else:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -33,7 +34,8 @@ class ChildProcess:
     def __init__(self, environment: Mapping[str, str] | None = None):
         read, write = os.pipe()
         self._said = os.fdopen(read, "rb", buffering=0)
-        self._unread = b""
+        self._unread = b""  # the beginning of a line
+        self._lines: deque[bytes] = deque()
         try:
             self._process = subprocess.Popen(
                 # -P: the child imports the same code as we do, whatever is in the current folder.
@@ -71,15 +73,15 @@ class ChildProcess:
             TimeoutError: It said nothing for so long, in seconds.
         """
         deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._unread:
+        while not self._lines:
             if not select.select([self._said], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise TimeoutError(f"nothing was heard for {timeout_s:g} s")
             data = self._said.read(1 << 16)
             if not data:
                 return None
-            self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
+            *whole, self._unread = (self._unread + data).split(b"\n")
+            self._lines.extend(whole)
+        found: dict[str, Any] = json.loads(self._lines.popleft())
         return found
 
     def wait(self, timeout_s: float) -> int:

@@ -7,6 +7,7 @@ between the two are JSON values: `answer_of` and `parse_answer`.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -151,7 +152,7 @@ def answer_of(uri: str, name: str) -> dict[str, Any]:
         footer = None
     answer: dict[str, Any] = {"file": asdict(file)}
     if footer is not None:
-        answer["schema"] = schema_to_text(footer.schema)
+        answer["schema"] = _text_of(footer.schema)
         answer["groups"] = [[group.rows, dict(group.column_bytes)] for group in footer.groups]
     return answer
 
@@ -164,4 +165,9 @@ def parse_answer(answer: Mapping[str, Any]) -> tuple[InputFile, Footer | None]:
     if "schema" not in answer:
         return file, None
     groups = tuple(RowGroup(rows, column_bytes) for rows, column_bytes in answer["groups"])
-    return file, Footer(schema_from_text(answer["schema"]), groups)
+    return file, Footer(_schema_of(answer["schema"]), groups)
+
+
+# Most files of a corpus have the same schema.
+_text_of = functools.lru_cache(maxsize=256)(schema_to_text)
+_schema_of = functools.lru_cache(maxsize=256)(schema_from_text)

@@ -98,7 +98,8 @@ if "jobs.execution.child" in sys.orig_argv:
 
 
 def test_many_more_files_than_are_asked_for_at_once_come_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_WINDOW", 7)
+    monkeypatch.setattr(module, "_LINES_SENT", 3)
+    monkeypatch.setattr(module, "_LOCAL_FILES_A_LINE", 7)
     uris = [write(tmp_path / f"{n:03}.parquet", n % 5) for n in range(60)]
     with open_reader() as read:
         assert [file.rows for file, _ in read(files(*uris))] == [n % 5 for n in range(60)]
