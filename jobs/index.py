@@ -18,7 +18,7 @@ from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jobs.plan.inputs import InputFile
+    from jobs.plan.footers import InputFile
     from transforms.duplicates.known_text import KnownFile
     from transforms.rows.columns import ColumnOverrides
 
@@ -101,7 +101,7 @@ class _Corpus:
         import pyarrow.parquet as pq
 
         from jobs import storage
-        from jobs.plan.inputs import bad
+        from jobs.plan.footers import bad
         from transforms.duplicates.known_text import known_files
 
         for file in self._inputs:

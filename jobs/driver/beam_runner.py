@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from jobs.execution.pipeline import build_work, run_pipeline
 from jobs.execution.supervisor import check_all_committed, uncommitted
@@ -12,7 +12,9 @@ from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.by_beam import group_on_runner
 from jobs.grouping.repositories import Outcome
+from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
+from jobs.plan.reader import FooterReader
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,20 @@ class BeamRunner:
 
     Args:
         beam_args: Beam's own flags.
+        reader: Reads footers in a child of the driver.
     """
 
     beam_args: tuple[str, ...]
+    reader: FooterReader = field(default_factory=FooterReader)
+
+    def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
+        return self.reader(files)
+
+    def prepare(self) -> None:
+        self.reader.close()  # the runner has workers of its own
+
+    def close(self) -> None:
+        self.reader.close()
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         if uncommitted(spec):

@@ -71,9 +71,10 @@ def run_job(
     driver = _Driver(job_name, options, list(beam_args), work, reads)
     try:
         with _terminate_like_interrupt():
-            if options.dry_run:
-                return dry_run(options, driver.plan(), work)
-            return driver.run()
+            try:
+                return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
+            finally:
+                driver.runner.close()
     except KeyboardInterrupt as interrupt:
         how, code = (
             ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
@@ -142,6 +143,7 @@ class _Driver:
             failpoint(AFTER_LOCK)
             sweep(self.output)
             job = self._found()
+            self.runner.prepare()
             if missing:
                 self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")
                 reopen(self.output, missing)
@@ -179,7 +181,7 @@ class _Driver:
     def plan(self) -> PlannedJob:
         """Reads the inputs' footers and splits the inputs into units; writes nothing."""
         if self.reads is None:
-            return plan_job(self.options, self.work, self._say)
+            return plan_job(self.options, self.work, self._say, self.runner.read_footers)
         options = dataclasses.replace(
             self.options,
             input=(self.reads,),
@@ -189,7 +191,7 @@ class _Driver:
             repo_column=None,
             language_column=None,
         )
-        return plan_job(options, self.work, self._say)
+        return plan_job(options, self.work, self._say, self.runner.read_footers)
 
     def _begin(self, planned: PlannedJob) -> JobFile:
         job = freeze(planned, self.job_name, self.options, self.work.checkpoint_sha256)

@@ -11,8 +11,8 @@ Importing Beam takes a second, so the driver imports it only if a runner is name
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from jobs.beam.runners import names_a_runner
@@ -21,11 +21,25 @@ from jobs.execution.worker import Orders, RunSpec
 from jobs.finalize import merge
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.repositories import Outcome, group_on_disk
+from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
+from jobs.plan.reader import FooterReader
 
 
 class Runner(Protocol):
     """The parallel steps of a job. Each returns once all its work is committed; it may be repeated after a kill."""
+
+    def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
+        """Reads the footers of (URI, public name) in a process that may die of them, in order."""
+        ...
+
+    def prepare(self) -> None:
+        """Announces that units will run soon, so that workers can be started."""
+        ...
+
+    def close(self) -> None:
+        """Ends processes that were started and not used."""
+        ...
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         """Runs every unit of the plan that has no commit. Raises ConfigError, StorageFull, WorkerFailed."""
@@ -42,10 +56,21 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class LocalRunner:
-    """Runs the steps on this machine."""
+    """Runs the steps on this machine. The child that reads footers becomes the first worker."""
+
+    reader: FooterReader = field(default_factory=FooterReader)
+
+    def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
+        return self.reader(files)
+
+    def prepare(self) -> None:
+        self.reader.prepare()
+
+    def close(self) -> None:
+        self.reader.close()
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
-        supervisor.run_units(spec, orders)
+        supervisor.run_units(spec, orders, self.reader.take_child())
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         merge.merge_all(spec, shards)

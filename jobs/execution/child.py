@@ -1,21 +1,21 @@
-"""The supervised worker process: `python -m jobs.execution.child OUTCOME_FD PARENT_PID`, orders on standard input.
+"""The process in which what may crash happens: `python -m jobs.execution.child ANSWERS_FD PARENT_PID`.
 
-It writes its outcome to the given file descriptor; a process that ends without an outcome has died. Beam is imported
-only after the kernel has been told to kill this process when its parent dies.
+Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
+
+    {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
+    {"prepare": true}                soon to be a worker: import what that takes, beside what else goes on
+    {"orders": {...}}                become the job's worker (`jobs.execution.child_work`); nothing is read from then on
+
+A worker's last line says how it ended; a process that ends without a word has died. Beam is imported only when it is
+needed, and nothing but the standard library before the kernel knows that this process is to die with its parent.
 """
 
 from __future__ import annotations
 
 import ctypes
-import faulthandler
-import json
-import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -31,46 +31,62 @@ def _die_with(parent_pid: int) -> None:
 if __name__ == "__main__":
     _die_with(int(sys.argv[2]))
 
-# ruff: noqa: E402 - Beam takes a second to import, in which the parent may die already.
-from jobs.beam.log import quiet_beam
-from jobs.execution.pipeline import build_work, run_pipeline
-from jobs.execution.worker import spec_from_json
-from jobs.storage import is_unanswered, unanswered_line
-from model.errors import ConfigError
+# ruff: noqa: E402 - these take a while to import, in which the parent may die already.
+import faulthandler
+import importlib
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-_MAX_MESSAGE = 2000  # well below the size of an atomic write to a pipe
+from jobs.plan.footers import answer_of
+from jobs.plan.reader import READ_AT_ONCE
+
+_WORK = "jobs.execution.child_work"
+_lock = threading.Lock()
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the pipeline as ordered and reports the outcome."""
-    outcome_fd = int(argv[0])
+    """Answers until it gets orders, then carries them out."""
+    answers_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    quiet_beam()
-    outcome = _outcome(json.load(sys.stdin))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.write(outcome_fd, json.dumps(outcome).encode())
-    os._exit(0)  # Beam's threads would delay a normal exit
+    orders = _answer_reads(answers_fd)
+    if orders is not None:
+        outcome = importlib.import_module(_WORK).outcome_of(orders)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _say(answers_fd, outcome)
+    os._exit(0)  # Beam's threads would hold up an ordinary exit
 
 
-def _outcome(orders: dict[str, Any]) -> dict[str, str]:
-    try:
-        work = build_work(orders["job_name"], orders["options"])
-        if (found := work.checkpoint_sha256) != orders["checkpoint_sha256"]:
-            raise ConfigError(
-                f"the model's weights changed during the job (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
-                f"is now {found[:12]}); restore the old weights and run the same command again"
-            )
-        run_pipeline(spec_from_json(orders["spec"]), work, orders["beam_args"])
-    except ConfigError as error:
-        return {"kind": type(error).__name__, "message": str(error)[:_MAX_MESSAGE]}
-    except Exception as error:
-        if is_unanswered(error):
-            return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
-        traceback.print_exc()
-        return {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
-    return {"kind": "done", "message": ""}
+def _answer_reads(answers_fd: int) -> dict[str, Any] | None:
+    """Reads footers until orders come; None where no more lines come."""
+
+    def read(files: Sequence[tuple[int, str, str]]) -> None:
+        _say(answers_fd, {"answers": [[number, answer_of(uri, name)] for number, uri, name in files]})
+
+    with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="footers") as pool:
+        # This thread goes on reading whatever the others wait for, so the parent never waits to be read.
+        for line in sys.stdin.buffer:
+            asked = json.loads(line)
+            if "read" in asked:
+                pool.submit(read, asked["read"])
+            elif "prepare" in asked:
+                threading.Thread(target=importlib.import_module, args=(_WORK,), name="prepare", daemon=True).start()
+            else:
+                orders: dict[str, Any] = asked["orders"]
+                return orders
+    return None
+
+
+def _say(answers_fd: int, value: Mapping[str, Any]) -> None:
+    line = json.dumps(value).encode() + b"\n"
+    with _lock:
+        while line:
+            line = line[os.write(answers_fd, line) :]
 
 
 if __name__ == "__main__":

@@ -17,19 +17,13 @@ no suspects.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import logging
-import os
-import signal
 import subprocess
-import sys
-import threading
 from collections.abc import Mapping
-from typing import IO
 
 from jobs.errors import StorageFull, WorkerFailed
+from jobs.execution.process import ChildProcess, own_environment
 from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import Orders, RunSpec, spec_to_json
 from jobs.ledger import commits, journal
@@ -44,8 +38,13 @@ MAX_DEATHS_WITHOUT_COMMIT = 100
 _log = logging.getLogger(__name__)
 
 
-def run_units(spec: RunSpec, orders: Orders) -> None:
+def run_units(spec: RunSpec, orders: Orders, child: ChildProcess | None = None) -> None:
     """Runs every unit of the frozen plan that has no commit yet; returns when all have one.
+
+    Args:
+        spec: What to run.
+        orders: How the work is made.
+        child: The process to use as the first worker; None starts a new one.
 
     Raises:
         ConfigError, StorageFull: The job can't continue; the one-line message says why. Committed work is kept.
@@ -53,7 +52,7 @@ def run_units(spec: RunSpec, orders: Orders) -> None:
     """
     if not uncommitted(spec):
         return
-    _supervise(spec, orders)
+    _supervise(spec, orders, child)
     check_all_committed(spec)
 
 
@@ -70,17 +69,16 @@ def uncommitted(spec: RunSpec) -> set[str]:
     return planned - commits.list_commits(spec.job_dir)
 
 
-def _supervise(spec: RunSpec, orders: Orders) -> None:
-    # The worker must import the driver's code, whatever is in the current folder (hence also -P below).
-    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+def _supervise(spec: RunSpec, orders: Orders, child: ChildProcess | None) -> None:
+    environment = own_environment()
     in_vain = without_commit = 0
     committed = len(commits.list_commits(spec.job_dir))
     while True:
         session = journal.new_session(supervised=True)
         watchdog = Watchdog(spec.job_dir, session, orders.row_timeout_s)
-        end = _run_child(dataclasses.replace(spec, session=session), orders, environment, watchdog)
+        child = child or ChildProcess(environment)
+        end = _run_child(child, dataclasses.replace(spec, session=session), orders, watchdog)
+        child = None
         if end.outcome is not None:
             return _conclude(end.outcome)
         # A failpoint simulates one failure, so the next worker must not trigger it again.
@@ -123,59 +121,34 @@ class _End:
     hung: bool
 
 
-def _run_child(spec: RunSpec, orders: Orders, environment: Mapping[str, str], watchdog: Watchdog) -> _End:
+def _run_child(child: ChildProcess, spec: RunSpec, orders: Orders, watchdog: Watchdog) -> _End:
     """Runs one worker to its end."""
-    outcome_read, outcome_write = os.pipe()
-    with open(outcome_read, "rb") as outcome_file:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jobs.execution.child", str(outcome_write), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[outcome_write],
-            env=dict(environment),
-            process_group=0,  # so that only the driver receives Ctrl-C; it ends the group
-        )
-        os.close(outcome_write)
-        try:
-            assert child.stdin is not None and child.stdout is not None
-            # The worker's output goes through our standard error, so that it does not break the progress line.
-            echo = threading.Thread(target=_echo, args=(child.stdout,), name="worker-output", daemon=True)
-            echo.start()
-            with contextlib.suppress(BrokenPipeError):  # a child that died immediately
-                child.stdin.write(json.dumps({**dataclasses.asdict(orders), "spec": spec_to_json(spec)}).encode())
-                child.stdin.close()
-            code = _wait(child, watchdog)
-        finally:
-            # Also kills the processes that a dead worker leaves behind.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        echo.join(timeout=5)
-        said = outcome_file.read()
-    if code is None:
+    try:
+        child.send({"orders": {**dataclasses.asdict(orders), "spec": spec_to_json(spec)}})
+        child.end_input()
+        hung = _wait(child, watchdog)
+        # The outcome is written before the process ends: a child that crashed has written none.
+        outcome = None if hung else child.hear(timeout_s=5)
+        how = child.end()
+    finally:
+        child.close()  # also kills the processes that a dead worker leaves behind
+    if hung:
         how = f"no progress for {watchdog.timeout_s:,.0f} s, --row_timeout_s"
-    else:
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return _End(json.loads(said) if said else None, how, hung=code is None)
+    return _End(outcome, how, hung=hung)
 
 
-def _wait(child: subprocess.Popen[bytes], watchdog: Watchdog) -> int | None:
-    """Waits for the child and returns its exit code; None if it hangs."""
+def _wait(child: ChildProcess, watchdog: Watchdog) -> bool:
+    """Waits until the child ends or hangs; returns whether it hangs."""
     while True:
         try:
-            return child.wait(watchdog.period_s)
+            child.wait(watchdog.period_s)
+            return False
         except subprocess.TimeoutExpired:
             pass
         try:
             if watchdog.is_hung():
-                return None
+                return True
         except Exception as error:
             if not (isinstance(error, OSError) or is_unanswered(error)):
                 raise
             _log.warning("can't check the worker's progress: %s", error)
-
-
-def _echo(output: IO[bytes]) -> None:
-    for line in output:
-        sys.stderr.write(line.decode("utf-8", "replace"))

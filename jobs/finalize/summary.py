@@ -19,7 +19,7 @@ from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
-from jobs.plan.inputs import InputFile
+from jobs.plan.footers import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder

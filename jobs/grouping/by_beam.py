@@ -21,7 +21,8 @@ from jobs import storage
 from jobs.beam.pipelines import open_pipeline
 from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pieces, reading_of, write_bucket
 from jobs.ledger.commits import new_attempt_id
-from jobs.plan.inputs import InputFile, Inputs
+from jobs.plan.footers import InputFile
+from jobs.plan.inputs import Inputs
 
 # The reader buffers rows until all hash buckets together reach this size.
 FLUSH_MB: Final = 32

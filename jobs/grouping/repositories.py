@@ -32,8 +32,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.plan.footers import InputFile
 from jobs.plan.input_paths import expand
-from jobs.plan.inputs import InputFile, Inputs, read_inputs
+from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.schemas import fit_table
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError

@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from jobs import storage
 from jobs.options import CommonOptions, semantic_options
+from jobs.plan.footers import bad
 from jobs.plan.input_paths import expand
-from jobs.plan.inputs import Inputs, bad, read_inputs
+from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.job_file import JobFile, hash_config, installed_versions, read_job, utc_now
+from jobs.plan.reader import ReadFooters
 from jobs.plan.schemas import schema_to_text
 from jobs.plan.units import (
     Plan,
@@ -63,13 +65,19 @@ class PlannedJob:
         return pa.schema([self.inputs.schema.field(name) for name in self.projected])
 
 
-def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = lambda line: None) -> PlannedJob:
+def plan_job(
+    options: CommonOptions,
+    work: Work,
+    say: Callable[[str], None] = lambda line: None,
+    read: ReadFooters | None = None,
+) -> PlannedJob:
     """Lists the inputs, reads their footers, determines the schemas, and splits the inputs into units; writes nothing.
 
     Args:
         options: The job's options.
         work: The job's work; with `whole_row_groups`, each row group is a unit.
         say: Reports skipped files to the user.
+        read: Reads footers; None uses a separate child process.
 
     Raises:
         ConfigError: An input pattern matches no file, no file can be read, there are no rows, or the columns don't suit
@@ -83,9 +91,9 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
     )
     retry = None
     if options.retry_rejected is None:
-        inputs = read_inputs(expand(options.input, say), overrides, limit=options.limit)
+        inputs = read_inputs(expand(options.input, say), overrides, limit=options.limit, read=read)
     else:
-        inputs, retry = _inputs_to_retry(options.retry_rejected, overrides)
+        inputs, retry = _inputs_to_retry(options.retry_rejected, overrides, read)
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
     bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
@@ -97,11 +105,13 @@ def plan_job(options: CommonOptions, work: Work, say: Callable[[str], None] = la
     return PlannedJob(plan, inputs, projected, output_schema)
 
 
-def _inputs_to_retry(output: str, overrides: ColumnOverrides) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
+def _inputs_to_retry(
+    output: str, overrides: ColumnOverrides, read: ReadFooters | None
+) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
     """Returns the source files of the rows that an earlier job rejected; one that has changed since is bad."""
     before, rows = rejected_rows(OutputFolder(output))
     uris, names = [file.uri for file in before], [file.public_name for file in before]
-    inputs = read_inputs(uris, overrides, names=names)
+    inputs = read_inputs(uris, overrides, names=names, read=read)
     versions = {file.uri: file.version for file in before}
     files = tuple(
         bad(file, "input_changed", f"version {versions[file.uri]} when it was rejected, now {file.version}")

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.plan.inputs import INPUTS_SCHEMA, InputFile, Inputs, RowGroup
+from jobs.plan.footers import INPUTS_SCHEMA, InputFile, RowGroup
+from jobs.plan.inputs import Inputs
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.work import Unit

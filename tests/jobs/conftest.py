@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
 
 import pytest
+
+from jobs.driver.runners import LocalRunner
+from tests.jobs import uppercase
+
+
+@pytest.fixture(autouse=True)
+def _footers_are_read_here(request, monkeypatch):
+    """A child for each of hundreds of small jobs would take minutes; tests of the child ask for it by its marker."""
+    if request.node.get_closest_marker("reading_child"):
+        return
+    monkeypatch.setattr(LocalRunner, "read_footers", lambda self, files: uppercase.read_here(files))
+    monkeypatch.setattr(LocalRunner, "prepare", lambda self: None)
+    monkeypatch.setattr("jobs.plan.inputs.open_reader", lambda: contextlib.nullcontext(uppercase.read_here))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.driver.runners import LocalRunner
+from jobs.execution import supervisor
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.worker import Orders, RunSpec
 from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
+from jobs.plan.footers import read_footer
 from jobs.plan.units import read_plan
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnOverrides, RowLimits, output_fields, resolve_columns, table_to_rows
@@ -125,7 +128,19 @@ def run(options: Options, beam_args: list[str]) -> int:
     return run_job(NAME, options, beam_args, build_work(all_options(options)))
 
 
-def inline_units(spec: RunSpec, orders: Orders) -> None:
+def read_here(files: Sequence[tuple[str, str]]) -> list[Any]:
+    """Footers read in this process, without a child."""
+    return [read_footer(*file) for file in files]
+
+
+def stay_here() -> None:
+    """For programs that are tests of what comes before and after units: no child process is started."""
+    supervisor.run_units = inline_units
+    LocalRunner.read_footers = lambda self, files: read_here(files)
+    LocalRunner.prepare = lambda self: None
+
+
+def inline_units(spec: RunSpec, orders: Orders, child: Any = None) -> None:
     """As `jobs.execution.supervisor.run_units`, in this process and one unit after the other."""
     runner = UnitRunner(
         job_dir=spec.job_dir,
@@ -165,7 +180,7 @@ FORKER = """
 import json, os, sys
 import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor
 from tests.jobs import uppercase
-jobs.execution.supervisor.run_units = uppercase.inline_units
+uppercase.stay_here()
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()

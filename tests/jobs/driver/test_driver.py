@@ -103,9 +103,7 @@ def test_a_signal_stops_the_job_with_one_line_and_the_same_command_resumes_it(
     corpus, output, number, code, word, inline, capfd
 ):
     script = "from tests.jobs import uppercase; import jobs.execution.supervisor, sys; "
-    script += (
-        "jobs.execution.supervisor.run_units = uppercase.inline_units; sys.exit(uppercase.command_line(sys.argv[1:]))"
-    )
+    script += "uppercase.stay_here(); sys.exit(uppercase.command_line(sys.argv[1:]))"
     flags = ["--input", str(corpus), "--output", str(output), "--unit_rows", "5", "--progress", "none"]
     driver = subprocess.Popen(
         [sys.executable, "-c", script, *flags, "--pause_s", "0.3"],
@@ -426,7 +424,7 @@ MERGE_FOR_LONG = """
 import itertools, sys, time
 from tests.jobs import uppercase
 import jobs.finalize.shards, jobs.execution.supervisor
-jobs.execution.supervisor.run_units = uppercase.inline_units
+uppercase.stay_here()
 row_groups = jobs.finalize.shards._row_groups
 def endless(*args):
     for table in itertools.cycle(row_groups(*args)):

@@ -17,7 +17,7 @@ from jobs.finalize.shards import ShardRecord
 from jobs.finalize.summary import Totals, closing_lines, engine_figures, summarize
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
-from jobs.plan.inputs import InputFile
+from jobs.plan.footers import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.plan.schemas import schema_to_text
 from transforms.work import Unit

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.plan.footers import Footer, InputFile, RowGroup, read_footer
 from jobs.plan.input_paths import expand, public_names
-from jobs.plan.inputs import Footer, InputFile, Inputs, RowGroup, read_footer, read_inputs
+from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.units import (
     NO_ROW_GROUP,
     UnitBounds,
@@ -164,11 +166,13 @@ def test_a_lone_files_public_name_says_nothing_of_its_location():
 def footers(monkeypatch) -> list[str]:
     """Names of the files whose footers are read; three at a time."""
     read: list[str] = []
-    monkeypatch.setattr("jobs.plan.inputs._THREADS", 3)
-    monkeypatch.setattr(
-        "jobs.plan.inputs.read_footer",
-        lambda uri, name: (read.append(os.path.basename(uri)), read_footer(uri, name))[1],
-    )
+    monkeypatch.setattr("jobs.plan.inputs._FILES_AT_ONCE", 3)
+
+    def note(files):
+        read.extend(os.path.basename(uri) for uri, _ in files)
+        return [read_footer(*file) for file in files]
+
+    monkeypatch.setattr("jobs.plan.inputs.open_reader", lambda: contextlib.nullcontext(note))
     return read
 
 
@@ -202,7 +206,7 @@ def test_how_many_footers_are_read_at_once_changes_nothing(tmp_path_factory, mon
             write(path, rows=0 if kind == "empty" else 3, **columns)
     answers = []
     for at_once in (1, 2, 9):
-        monkeypatch.setattr("jobs.plan.inputs._THREADS", at_once)
+        monkeypatch.setattr("jobs.plan.inputs._FILES_AT_ONCE", at_once)
         try:
             answers.append(read_inputs(expand([str(folder)]), ColumnOverrides(), limit=limit).files)
         except ConfigError as error:

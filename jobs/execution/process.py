@@ -1,0 +1,115 @@
+"""A child process from its parent's side: started, fed lines, heard, and ended together with its descendants.
+
+Lines of JSON go to its standard input and come back on a descriptor of their own; what it prints goes to our standard
+error, which the progress line knows how to share. The child asks the kernel to kill it when its parent dies
+(PR_SET_PDEATHSIG, which Linux ties to the *thread* that started it): start children in a thread that lives as long as
+the process, such as the main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import IO, Any
+
+_MODULE = "jobs.execution.child"
+
+
+class ChildProcess:
+    """One child. Not thread-safe.
+
+    Args:
+        environment: Of the child; ours where None, with the path of the code that runs here.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None):
+        read, write = os.pipe()
+        self._said = os.fdopen(read, "rb", buffering=0)
+        self._unread = b""  # the beginning of a line
+        self._lines: deque[bytes] = deque()
+        try:
+            self._process = subprocess.Popen(
+                # -P: the child imports the same code as we do, whatever is in the current folder.
+                [sys.executable, "-P", "-m", _MODULE, str(write), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write],
+                env=dict(own_environment() if environment is None else environment),
+                process_group=0,  # so that Ctrl-C reaches the driver alone, which ends the group
+            )
+        finally:
+            os.close(write)
+        assert self._process.stdout is not None
+        self._echo = threading.Thread(target=_echo, args=(self._process.stdout,), name="child-output", daemon=True)
+        self._echo.start()
+
+    def send(self, value: Mapping[str, Any]) -> None:
+        """Sends one line. A child that has died is noticed when it is listened to."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def end_input(self) -> None:
+        """Tells the child that nothing more comes."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def hear(self, timeout_s: float) -> dict[str, Any] | None:
+        """The next line that the child says; None where it has died.
+
+        Raises:
+            TimeoutError: It said nothing for so long, in seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._lines:
+            if not select.select([self._said], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError(f"nothing was heard for {timeout_s:g} s")
+            data = self._said.read(1 << 16)
+            if not data:
+                return None
+            *whole, self._unread = (self._unread + data).split(b"\n")
+            self._lines.extend(whole)
+        found: dict[str, Any] = json.loads(self._lines.popleft())
+        return found
+
+    def wait(self, timeout_s: float) -> int:
+        """The exit code. Raises subprocess.TimeoutExpired where it hasn't ended by then."""
+        return self._process.wait(timeout_s)
+
+    def end(self) -> str:
+        """Kills the child and all that it has started; returns how it had ended: a signal's name or an exit code."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        self._echo.join(timeout=5)
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def close(self) -> None:
+        """Ends the child and closes what connects us."""
+        self.end()
+        self.end_input()
+        self._said.close()
+
+
+def own_environment() -> dict[str, str]:
+    """Our environment, with the path of the code that runs here first."""
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _echo(output: IO[bytes]) -> None:
+    for line in output:
+        sys.stderr.write(line.decode("utf-8", "replace"))
