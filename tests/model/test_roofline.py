@@ -99,12 +99,12 @@ def test_a_model_that_fits_nowhere_says_what_it_needs_and_what_there_is() -> Non
 
 
 def test_slots_that_do_not_fit_are_refused_with_the_number_that_does() -> None:
-    with pytest.raises(ConfigError, match=r"10000 slots of 2304 positions don't fit 1 x TPU v5e, \d+ do"):
+    with pytest.raises(ConfigError, match=r"10000 slots of 2304 positions don't fit on 1 x TPU v5e, \d+ do"):
         floor_of(WORK, Shape(config=SMALL), DEVICES["v5e"], slots=10_000)
 
 
 def test_means_above_the_longest_are_refused() -> None:
-    with pytest.raises(ConfigError, match="exceed the longest, 2,048 and 256"):
+    with pytest.raises(ConfigError, match="exceed the maximums, 2,048 and 256"):
         replace(WORK, prompt_tokens=4096)
 
 

@@ -99,7 +99,7 @@ def test_every_preset_splits_evenly_over_a_host(name, chips):
 def test_a_mesh_that_cant_be_is_refused():
     with pytest.raises(ConfigError, match="1 devices can't be split into groups of tensor_parallel=2"):
         make_mesh(PRESETS["codegemma-7b"], jax.devices()[:1], tensor_parallel=2)
-    with pytest.raises(ConfigError, match="num_heads=8 can't be split over tensor_parallel=16"):
+    with pytest.raises(ConfigError, match="num_heads=8 is not divisible by tensor_parallel=16"):
         make_mesh(PRESETS["codegemma-2b"], list(range(16)), tensor_parallel=16)
 
 

@@ -122,7 +122,7 @@ def test_a_report_survives_json() -> None:
 
 
 def test_a_target_that_no_preset_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no preset codegemma-9b"):
+    with pytest.raises(ConfigError, match="unknown preset codegemma-9b"):
         Target(preset="codegemma-9b", topology="v5e:1x1x1", slots=1)
 
 

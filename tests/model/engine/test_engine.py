@@ -265,8 +265,8 @@ def test_requests_of_many_threads_each_get_their_own_answer(exact, mixed_request
     ("change", "reason", "said"),
     [
         ({"prompt": tuple([1] * 49)}, "prompt_too_long", "prompt has 49 tokens, the longest bucket is 48"),
-        ({"prompt": ()}, "prompt_empty", "no tokens"),
-        ({"prompt": (1, 307)}, "token_out_of_vocabulary", "token id 307, the model knows 0 to 306"),
+        ({"prompt": ()}, "prompt_empty", "the prompt is empty"),
+        ({"prompt": (1, 307)}, "token_out_of_vocabulary", "token id 307, valid ids are 0 to 306"),
         ({"max_new_tokens": 25}, "max_new_tokens_out_of_range", "max_new_tokens is 25"),
         ({"max_new_tokens": 0}, "max_new_tokens_out_of_range", "max_new_tokens is 0"),
         ({"stop_ids": frozenset(range(17))}, "too_many_stop_ids", "17 stop ids, the limit is 16"),
