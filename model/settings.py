@@ -4,7 +4,7 @@
     class TokenLimits(Settings):
         max_new_tokens: int = setting(128, help="Tokens generated for a target, at most.", minimum=1)
 
-    TokenLimits(max_new_tokens=0)        ConfigError: max_new_tokens is 0, the least is 1
+    TokenLimits(max_new_tokens=0)        ConfigError: max_new_tokens is 0, the minimum is 1
 
 A class that needs another's settings inherits them, and hands them on whole: `options.part(TokenLimits)`. The jobs'
 flags are such fields (`jobs.options`). Imports neither JAX nor Beam.
@@ -109,12 +109,12 @@ def _check_value(called: str, value: Any, choices: tuple[str, ...] | None, limit
     if choices is not None and value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{called} is {value!r}, it can be {', '.join(choices)}{hint}")
+        raise ConfigError(f"{called} is {value!r}, expected one of {', '.join(choices)}{hint}")
     least, most = limits.get("minimum"), limits.get("maximum")
     # `not >=` rather than `<`, which not-a-number would pass.
     if least is not None and not value >= least:
-        raise ConfigError(f"{called} is {value}, the least is {least}")
+        raise ConfigError(f"{called} is {value}, the minimum is {least}")
     if most is not None and not value <= most:
-        raise ConfigError(f"{called} is {value}, the most is {most}")
+        raise ConfigError(f"{called} is {value}, the maximum is {most}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{called} is {value}, it must be a finite number")

@@ -27,7 +27,7 @@ LONG = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_loo
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"min_shared_prefix": -1}, "min_shared_prefix is -1"),
         ({"draft_tokens": 0}, "draft_tokens is 0"),
-        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes', it can be auto, off, always"),
+        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes', expected one of auto, off, always"),
         ({"prompt_cache": "int4"}, "prompt_cache is 'int4'"),
         (
             {"determinism": "exact", "prompt_lookup": "always"},
