@@ -260,7 +260,7 @@ def test_out_of_memory_halves_the_slots_and_loses_no_request(call, pipeline, cap
     assert device.slots == 2
     assert scheduler.stats()["shrinks"] == 2
     assert scheduler.stats()["requests_done"] == 40
-    assert "out of memory with 8 slots; going on with 4" in caplog.text
+    assert "out of memory with 8 slots; continuing with 4" in caplog.text
 
 
 def test_out_of_memory_with_no_slot_to_give_up_fails_what_waits():
