@@ -28,7 +28,7 @@ from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.engine.options import prompt_buckets
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.programs import decode
 from model.engine.programs.attention import row_attention
 from model.engine.programs.caches import empty_caches, empty_prompt_caches, insert_prompt

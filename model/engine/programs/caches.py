@@ -85,7 +85,7 @@ def insert_prompt(
         chunks: The prompt cache's first chunks.
         staged: The row's keys and values, long enough for a slice of the chunks' length at any place.
         slot: Which slot.
-        place: prefix_start, prefix_length, tail_start, as in `model.engine.packing.Place`.
+        place: prefix_start, prefix_length, tail_start, as in `model.engine.prefill_rows.Place`.
     """
     prefix_start, prefix_length, tail_start = place
     width = sum(length_of(chunk) for chunk in chunks)

@@ -7,7 +7,7 @@ that it shares with others (its own, if none).
     segment   0 0 0   1 1   2 2   3 3 3
     parent    0 0 0   0 0   0 0   3 3 3        sees: its segment and its parent, up to itself
 
-`model.engine.packing.lay_out` decides what stands in a row, `model.engine.programs.attention` reads it.
+`model.engine.prefill_rows.lay_out` decides what stands in a row, `model.engine.programs.attention` reads it.
 """
 
 from __future__ import annotations

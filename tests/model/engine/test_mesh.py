@@ -21,7 +21,7 @@ from functools import partial
 import jax, jax.numpy as jnp, numpy as np
 import model
 from model.engine.programs.attention import _splash, row_attention
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.transfer import prompt_row
 from model.engine import Engine, EngineOptions, Request, Sampling
 from model.gemma import Gemma, GemmaConfig, init_weights
@@ -32,10 +32,10 @@ mqa = dataclasses.replace(mha, num_heads=8, num_kv_heads=1)
 options = EngineOptions(slots=3, prompt_buckets=(32,), max_new_tokens=12, prefill_row_tokens=32, burst_steps=5)
 options = dataclasses.replace(options, prompt_lookup="off")
 rng = np.random.default_rng(1)
-beginning = rng.integers(0, 320, 20).tolist()
+shared_prefix = rng.integers(0, 320, 20).tolist()
 requests = [
     Request(
-        prompt=tuple((beginning if i % 3 == 0 else []) + rng.integers(0, 320, rng.integers(1, 11)).tolist()),
+        prompt=tuple((shared_prefix if i % 3 == 0 else []) + rng.integers(0, 320, rng.integers(1, 11)).tolist()),
         max_new_tokens=int(rng.integers(3, 13)),
         stop_ids=frozenset(range(i % 4)),
         sampling=Sampling(temperature=0.8 if i % 4 == 3 else 0.0, seed=i),

@@ -1,4 +1,4 @@
-"""Requests spread over replicas: evenly, families together, and every answer to whom it belongs."""
+"""Requests spread over replicas: evenly, shared prefixes together, and every completion at its own request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def request(*prompt: int) -> Request:
 
 
 class Held:
-    """A replica that answers when told, with its name as the token."""
+    """A replica that completes requests on `answer`, with its name as the first token."""
 
     def __init__(self, name: int):
         self.name = name

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.programs.attention import _splash, path_for, row_attention, slot_attention
 from model.engine.programs.rows import visible
 from model.engine.transfer import prompt_row
