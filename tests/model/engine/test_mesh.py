@@ -1,4 +1,4 @@
-"""An engine over eight virtual devices gives the tokens of an engine on one."""
+"""An engine over eight virtual devices generates the tokens of an engine on one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("mesh")  # its cases are made in a process of eight devices, once
+pytestmark = pytest.mark.xdist_group("mesh")  # its cases run once in a process with eight devices
 
 ROOT = Path(__file__).parents[3]
 
-# One key head for each query head, as 7B has, in few numbers; and one for all, as 2B has.
+# One key head per query head, like 7B, but small; and one for all, like 2B.
 PROGRAM = """
 import dataclasses, json, tempfile
 from functools import partial
@@ -115,7 +115,7 @@ REPLICAS_AND_SIZES = {
 
 
 @pytest.mark.parametrize("name", REPLICAS_AND_SIZES)
-def test_tokens_are_those_of_one_device_but_for_near_ties(name: str, cases: dict[str, dict]) -> None:
+def test_tokens_are_those_of_one_device_except_for_near_ties(name: str, cases: dict[str, dict]) -> None:
     case = cases[name]
     assert max(case["gaps"]) < 1e-3
     assert sum(gap == 0 for gap in case["gaps"]) >= 18
@@ -124,7 +124,7 @@ def test_tokens_are_those_of_one_device_but_for_near_ties(name: str, cases: dict
 
 
 @pytest.mark.parametrize("name", REPLICAS_AND_SIZES)
-def test_each_line_of_the_mesh_is_a_replica_with_slots_of_its_own(name: str, cases: dict[str, dict]) -> None:
+def test_each_data_row_of_the_mesh_is_a_replica_with_its_own_slots(name: str, cases: dict[str, dict]) -> None:
     replicas, size = REPLICAS_AND_SIZES[name]
     stats = cases[name]["stats"]
     assert cases[name]["tensor_parallel"] == size

@@ -1,4 +1,4 @@
-"""Rows lose nothing, overfill nothing, pad little, and keep prompts of similar length together."""
+"""Rows lose nothing, never overflow, have little padding, and keep prompts of similar length together."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_the_row_is_the_shortest_that_holds_its_members(lengths):
         assert row == min(length for length in ROWS if length >= sum(members))
 
 
-def test_padding_is_small_where_many_wait():
+def test_padding_is_small_if_many_wait():
     rng = random.Random(0)
     lengths = [min(2048, max(20, int(rng.lognormvariate(5.7, 0.5)))) for _ in range(2000)]
     rows = all_rows(lengths)
     assert sum(row for _, row in rows) / sum(lengths) < 1.03
 
 
-def test_rows_in_a_row_are_of_similar_length():
+def test_consecutive_rows_contain_prompts_of_similar_length():
     rng = random.Random(1)
     lengths = [rng.randint(20, 2000) for _ in range(256)]
     longest = [max(members) for members, _ in all_rows(lengths)]
@@ -55,7 +55,7 @@ def test_rows_in_a_row_are_of_similar_length():
     assert steps < steps_shuffled / 3
 
 
-def test_a_sweep_comes_by_everyone_though_more_arrive():
+def test_a_sweep_reaches_every_prompt_though_more_arrive():
     """A long prompt among endless short ones is reached once the sweep has risen to it."""
     planner = RowPlanner(ROWS, 1024)
     rng = random.Random(2)
@@ -125,7 +125,7 @@ def test_groups_laid_out_together_take_no_more_than_apart(prompts, min_shared):
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=14), st.integers(1, 4))
-def test_what_is_not_read_at_the_end_counts_for_nothing(prompts, min_shared):
+def test_unread_tokens_at_the_end_do_not_count(prompts, min_shared):
     found = prefix_groups(prompts, min_shared=min_shared, unread=1)
     assert sorted(i for group in found for i in group.members) == list(range(len(prompts)))
     for group in found:

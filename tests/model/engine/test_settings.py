@@ -1,4 +1,4 @@
-"""A setting stands once: what inherits it, or is made of it, has its default and its limits."""
+"""A setting is defined once: classes that inherit it, or are made from it, have its default and its limits."""
 
 from __future__ import annotations
 
