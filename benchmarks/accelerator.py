@@ -1,17 +1,17 @@
-"""The engine's programs on the device at hand, against what the device itself can do, in one run.
+"""The engine's programs on the available device, compared with what the device itself achieves, in one run.
 
     python -m benchmarks.accelerator --preset codegemma-2b --slots 32 64 128 256 --write
 
-Ceilings are measured first: bandwidth by scaling a large array in place, matrix products of two large squares. Then
+Ceilings are measured first: bandwidth by scaling a large array in place, and matrix products of two large squares. Then
 the engine's own programs run on random bfloat16 weights (float32 on a CPU): decode with all slots busy, for each number
-of slots, and prefill of full rows. A share is the least time that the measured ceilings allow (`model.roofline`) over
-the time it took:
+of slots, and prefill of full rows. A share is the minimum time according to the measured ceilings (`model.roofline`)
+divided by the measured time:
 
-    decode     a step with every slot in use, all of about the same context
+    decode     a step with every slot in use, all with about the same context
     prefill    a row of `--row_tokens` tokens, prompts of `--prompt_tokens` each
 
-Every time is the median of `--repeats` runs after a first one that compiles. A number of slots that doesn't fit is
-named. The race against another library on the same card is `benchmarks.engine --platform gpu --size 2b`.
+Every time is the median of `--repeats` runs after a first one that compiles. Numbers of slots that don't fit are
+listed. The comparison with another library on the same card is `benchmarks.engine --platform gpu --size 2b`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LARGE_ELSEWHERE = (1 << 30, 8192)
 
 
 def median_s(run: Callable[[], Any], repeats: int) -> float:
-    """Median seconds of a run, after one that compiles; a run returns what is to be waited for."""
+    """Median seconds of a run, after one that compiles; `run` returns the arrays to wait for."""
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
@@ -53,7 +53,7 @@ def median_s(run: Callable[[], Any], repeats: int) -> float:
 
 
 def measured_ceilings(dtype: Any, repeats: int) -> Device:
-    """This device's bandwidth and matrix products, as they are reached here and now."""
+    """This device's bandwidth and matrix products, as measured now."""
     numbers, side = LARGE.get(jax.default_backend(), LARGE_ELSEWHERE)
     held = [jnp.ones(numbers, dtype)]
     scale = jax.jit(lambda x: x * 0.999, donate_argnums=0)
@@ -79,15 +79,15 @@ def measured_ceilings(dtype: Any, repeats: int) -> Device:
 
 
 class Bench:
-    """The engine's device, with all slots asking for the same number of tokens.
+    """The engine's device, with requests for the same number of tokens in all slots.
 
     Args:
         config: The model's shapes.
-        weights: Random ones.
-        slots: Requests decoded at once.
+        weights: Random weights.
+        slots: Requests decoded concurrently.
         row_tokens: Tokens of a prefill row.
         prompt_tokens: Tokens of each prompt.
-        new_tokens: Most tokens that follow one.
+        new_tokens: Maximum tokens generated per prompt.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Bench:
         self._requests = [
             Request(prompt=tuple(prompt), max_new_tokens=new_tokens, stop_ids=frozenset()) for prompt in prompts
         ]
-        # The last token of a prompt is the first decode step's.
+        # A prompt's last token is the input of the first decode step.
         self._row = self._requests[: max(1, row_tokens // (prompt_tokens - 1))]
         self.row_tokens = len(self._row) * (prompt_tokens - 1)
 
@@ -120,7 +120,7 @@ class Bench:
         return median_s(lambda: self._device.prefill(self._row)[0].row, repeats)
 
     def step_s(self, repeats: int) -> tuple[float, float]:
-        """Median seconds of a decode step with all slots busy, and the mean context in the bursts that counted."""
+        """Median seconds of a decode step with all slots busy, and the mean context in the measured bursts."""
         for slot, request in enumerate(self._requests):
             (staged,) = self._device.prefill([request])
             self._device.insert(slot, staged, request, slot)
@@ -141,7 +141,7 @@ class Bench:
 
 
 def table(args: argparse.Namespace, config: GemmaConfig, name: str) -> list[str]:
-    """Markdown: the ceilings, a line for each number of slots, a line for prefill, and what didn't fit."""
+    """Markdown: the ceilings, one line per number of slots, one line for prefill, and what didn't fit."""
     storage = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     dtype = jnp.dtype(storage)
     here = measured_ceilings(dtype, args.repeats)
@@ -157,7 +157,7 @@ def table(args: argparse.Namespace, config: GemmaConfig, name: str) -> list[str]
     left_out, prefill = [], ""
     for slots in args.slots:
         sizes = {"row_tokens": args.row_tokens, "prompt_tokens": args.prompt_tokens, "new_tokens": args.new_tokens}
-        bench = None  # or its caches would stand beside the next one's
+        bench = None  # otherwise its caches and the next one's would be in memory together
         try:
             bench = Bench(config, weights, slots=slots, **sizes)
             step, context = bench.step_s(args.repeats)

@@ -1,13 +1,13 @@
-"""Holds the docstring task to real code: `python -m benchmarks.docstrings CORPUS.parquet... [--files N]`.
+"""Tests the docstring task on real code: `python -m benchmarks.docstrings CORPUS.parquet... [--files N]`.
 
-Three questions, asked of every symbol of every file, with no model but made-up answers:
+Three questions for every symbol of every file, without a model, using made-up answers:
 
-    targets    are the symbols that the task finds in Python files those that Python's own `ast` counts?
-    echo       are all removed originals put back with the file's code unchanged, and which are rejected, for what?
-    mutants    is an original that a rule changed (a parameter renamed or invented, a cut end, a second form, an e-mail
-               address) rejected?
+    targets    does the task find the same symbols in Python files as Python's own `ast`?
+    echo       are all removed originals put back with the file's code unchanged, and which are rejected, and why?
+    mutants    is an original that a rule changed (a parameter renamed or invented, a truncated end, a second form, an
+               e-mail address) rejected?
 
-The code is held together twice: each answer by the task, and the whole file with all of its answers in place.
+The code is compared twice: by the task for each answer, and for the complete file with all of its answers inserted.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 @dataclass
 class Figures:
-    """What was seen in one language."""
+    """Statistics of one language."""
 
     files: int = 0
     found: int = 0
     wanted: int = 0  # Python: definitions by `ast`
     missed_files: int = 0
-    too_long: int = 0  # whose signature alone fills the prompt
+    too_long: int = 0  # targets whose function signature alone fills the prompt
     spent_s: float = 0.0
     not_asked: Counter[str] = field(default_factory=Counter)
     echo: Counter[str] = field(default_factory=Counter)
-    unsound_files: int = 0  # whose code wasn't the same with all of its documentation put back
+    unsound_files: int = 0  # files whose code changed with all of their documentation put back
     mutants: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """The corpus's files in languages whose documentation is known."""
+    """The corpus's files in languages with a supported form of documentation."""
     table = pq.read_table(path, columns=["content", "path", "language"])
     for number, item in enumerate(table.to_pylist()):
         if grammar_name(item["language"].lower(), item["path"]) in DOCUMENTED_LANGUAGES:
@@ -86,7 +86,7 @@ def read_rows(path: str) -> Iterator[Row]:
 
 
 def judge_file(row: Row, stages: RowStages, figures: Figures) -> None:
-    """Asks all three questions of one file."""
+    """Evaluates all three questions for one file."""
     wanted = ast_count(row.content) if grammar_name(row.language, row.path) == "python" else 0
     if wanted is None:
         figures.not_asked["does not parse"] += 1
@@ -113,7 +113,9 @@ def judge_file(row: Row, stages: RowStages, figures: Figures) -> None:
 
 
 def ast_count(content: str) -> int | None:
-    """How many definitions Python's own parser counts, the module included; None where it doesn't parse the file."""
+    """Number of definitions according to Python's own parser, including the module; None if it doesn't parse the
+    file.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,7 +126,9 @@ def ast_count(content: str) -> int | None:
 
 
 def original_text(row: Row, symbol: Symbol) -> str | None:
-    """What a model would have to write for the original to come back; None for Python strings without triple quotes."""
+    """The text that a model would have to generate to reproduce the original; None for Python strings without triple
+    quotes.
+    """
     source = read_source(row, DOCUMENTED_LANGUAGES)
     if symbol.doc is None:
         return None
@@ -136,13 +140,13 @@ def original_text(row: Row, symbol: Symbol) -> str | None:
 
 
 def completion_of(text: str) -> Completion:
-    """A text as if a model had written it."""
+    """A text as a completion."""
     tokens = tuple(open_tokenizer("embedded").encode(text))
     return Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
 
 
 def put_back(row: Row, echoes: list[tuple[TaskRequest, str]], stages: RowStages, figures: Figures) -> set[str]:
-    """Judges all originals of a file, and the file with all of the accepted ones in place; returns their targets."""
+    """Validates all originals of a file, and the file with all accepted ones inserted; returns their targets."""
     if not echoes:
         return set()
     requests = tuple(request for request, _ in echoes)
@@ -154,7 +158,7 @@ def put_back(row: Row, echoes: list[tuple[TaskRequest, str]], stages: RowStages,
 
 
 def verdict(row: Row, request: TaskRequest, text: str, stages: RowStages) -> str:
-    """Why an answer is rejected, or `accepted`."""
+    """The reason why an answer is rejected, or `accepted`."""
     judged = stages.validate(Answers(row, (request,), ((completion_of(text),),)))
     return "accepted" if judged.kept else judged.rejected[0].rejection.reason
 
@@ -175,7 +179,7 @@ def mutants(symbol: Symbol, text: str, row: Row) -> Iterator[tuple[str, str]]:
         return
     renamed = entry.sub(lambda m: m[0].removesuffix(documented[0]) + "no_such_parameter", text, count=1)
     if read_facts(without_delimiters(renamed), grammar).parameters == documented:
-        return  # the name began a line of prose: the documented parameters are still the real ones
+        return  # the name started a line of prose: the documented parameters are still the real ones
     yield "a parameter renamed", renamed
     if grammar == "python" and ":" in text[found.end() : text.find("\n", found.end())]:
         line = f"{found[1]}no_such_parameter: What it is.\n"
@@ -183,7 +187,7 @@ def mutants(symbol: Symbol, text: str, row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _entry(name: str, grammar: str) -> re.Pattern[str]:
-    """How the documentation of one parameter begins."""
+    """Start of the documentation of one parameter."""
     if grammar == "python":
         return re.compile(rf"^([ \t]*(?::param )?\*{{0,2}}){re.escape(name)}\b", re.M)
     return re.compile(
@@ -192,7 +196,7 @@ def _entry(name: str, grammar: str) -> re.Pattern[str]:
 
 
 def report(language: str, figures: Figures) -> None:
-    """Prints what was seen in one language."""
+    """Prints the statistics of one language."""
     rate = figures.found / figures.spent_s if figures.spent_s else 0.0
     print(f"{language}: {figures.files:,} files, not asked: {dict(figures.not_asked) or 'none'}", end="; ")
     print(f"{figures.found:,} symbols, {figures.spent_s:.0f} s of processor time, {rate:,.0f} symbols/s")

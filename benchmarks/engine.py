@@ -1,21 +1,22 @@
-"""The engine against other ways to run the same model, on the same weights and ragged requests, side by side.
+"""The engine compared with other ways to run the same model, on the same weights and ragged requests, side by side.
 
     python -m benchmarks.engine --size 100m --others ENV/bin/python --gemma OTHER_ENV/bin/python --write
 
 64 requests with log-normal lengths (128 to 512 tokens in, 10 to 200 out, no stop ids), random Gemma weights in float32
-as Hugging Face lays them out, greedy tokens. Each contender is a process of its own (`benchmarks/contenders`), bound to
-the same number of cores, that loads and compiles before it is timed; rounds are interleaved, so that a busy machine is
-busy for all alike, and the best round counts. Tokens a second are generated tokens over the time of the whole work,
-prefill included. That all run the same model shows in the share of requests whose first tokens are the reference's.
+in Hugging Face's layout, greedy tokens. Each contender is a separate process (`benchmarks/contenders`), bound to the
+same number of cores, that loads and compiles before it is timed. Rounds are interleaved, so that other load on the
+machine affects all alike, and the best round counts. Tokens per second are generated tokens over the time of all
+requests, including prefill. The share of requests whose first tokens equal the reference's shows that all run the same
+model.
 
-Results stand in `out/bench/engine-SIZE.json` as soon as they are there. `--write` puts the table into
-docs/benchmarks.md; what isn't installed, fails or takes too long stands beneath it by name. The other libraries come
-from environments of the user's: `--others` has torch, transformers and xllamacpp (llama.cpp), `--gemma` (Python 3.12 or
-later) has gemma.
+Results are written to `out/bench/engine-SIZE.json` as soon as they are available. `--write` puts the table into
+docs/benchmarks.md, with the names of contenders that aren't installed, fail or take too long below it. The other
+libraries come from the user's environments: `--others` has torch, transformers and xllamacpp (llama.cpp), `--gemma`
+(Python 3.12 or later) has gemma.
 
     python -m benchmarks.engine --platform gpu --size 2b --requests 512 --batches 32 64 128 --others ENV/bin/python
 
-is the same race on a GPU, in bfloat16, against transformers; one contender at a time holds the card.
+is the same comparison on a GPU, in bfloat16, against transformers; one contender at a time uses the card.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ WARM_UP_TOKENS = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table: a way to run the work.
+    """One line of the table: a way to run the requests.
 
     Args:
-        name: As the table says it.
-        process: Entries with the same one share a process.
-        script: In `benchmarks/contenders`.
-        python: Whose environment: `own`, `others` or `gemma`.
-        settings: What the script is told for each run.
+        name: Name in the table.
+        process: Entries with the same value share a process.
+        script: File in `benchmarks/contenders`.
+        python: Environment to run in: `own`, `others` or `gemma`.
+        settings: The script's settings for each run.
         needs: A module that the environment must have.
     """
 
@@ -106,7 +107,7 @@ def entries(batches: Sequence[int], platform: str = "cpu") -> list[Entry]:
 
 @dataclass
 class Figures:
-    """What became of one entry."""
+    """Results of one entry."""
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     first_tokens: list[list[int]] = field(default_factory=list)
@@ -130,7 +131,7 @@ def ragged_lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
 
 
 def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu") -> None:
-    """Writes weights and requests, where they aren't there; GGUF files only for those that read them."""
+    """Writes weights and requests if they are missing; GGUF files only for contenders that read them."""
     rng = np.random.default_rng(1)
     asks = [
         {"prompt": rng.integers(3, config.vocab_size, length).tolist(), "new_tokens": new}
@@ -141,7 +142,7 @@ def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu"
     last = folder / ("model/config.json" if platform == "gpu" else "model-q8_0.gguf")
     if last.exists():
         return
-    # Its own process, so that no JAX of this one holds memory or threads while others run.
+    # A separate process, so that JAX in this one doesn't use memory or threads while others run.
     words = [sys.executable, str(CONTENDERS / "random_model.py"), str(folder), config_json(config)]
     subprocess.run([*words, *([] if platform == "gpu" else ["--gguf"])], check=True)
 
@@ -154,18 +155,18 @@ def config_json(config: GemmaConfig) -> str:
 
 
 class Faulty(Exception):
-    """A contender died, or took too long."""
+    """A contender died or took too long."""
 
 
 class Process:
-    """A contender: orders in, answers out, each within a limit of time."""
+    """A contender's process: receives orders and returns answers, each within a time limit."""
 
     def __init__(self, entry: Entry, python: str, folder: Path, threads: int, log: Path, platform: str):
         environment = {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}}
         environment["JAX_PLATFORMS"] = JAX_PLATFORM[platform]
-        # Threads that spin while they wait would take the cores from whose turn it is.
+        # Threads that spin while waiting would take cores from the contender that is running.
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "HF_HUB_OFFLINE": "1"}
-        # Compiling is no part of the figures: who ran before need not wait for it again.
+        # Compilation isn't measured, so a contender that ran before needn't compile again.
         environment |= {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
         cores = sorted(os.sched_getaffinity(0))[:threads]
         self._log = log.open("a")
@@ -267,7 +268,7 @@ class Race:
         figures.notes = answer["notes"]
 
     def _process(self, entry: Entry) -> Process:
-        """The entry's process, started and loaded when first asked for. Raises Faulty."""
+        """The entry's process, started and loaded on first use. Raises Faulty."""
         if entry.process in self.processes:
             return self.processes[entry.process]
         python = self.pythons[entry.python]
@@ -292,7 +293,7 @@ class Race:
 
 
 def best_of_each(entries: Sequence[Entry], figures: dict[str, Figures]) -> list[Entry]:
-    """All entries but the slower sizes of static batches."""
+    """All entries except the slower sizes of static batches."""
 
     def is_static(entry: Entry) -> bool:
         return entry.settings.get("mode") == "static"
@@ -306,7 +307,7 @@ def best_of_each(entries: Sequence[Entry], figures: dict[str, Figures]) -> list[
 
 
 def table(all_entries: Sequence[Entry], figures: dict[str, Figures]) -> list[str]:
-    """Markdown: a line an entry that ran, then what didn't, by name."""
+    """Markdown: one line per entry that ran, then the names of those that didn't."""
     ran = [entry for entry in all_entries if figures.get(entry.name, Figures()).rounds]
     static = [figures[entry.name] for entry in ran if entry.settings.get("mode") == "static"]
     reference = min(static, key=lambda one: one.best["wall_s"], default=None)
@@ -329,13 +330,13 @@ def table(all_entries: Sequence[Entry], figures: dict[str, Figures]) -> list[str
 
 
 def agreement(own: Figures, reference: Figures) -> float:
-    """The share of requests whose first tokens are the reference's."""
+    """The share of requests whose first tokens equal the reference's."""
     pairs = list(zip(own.first_tokens, reference.first_tokens, strict=True))
     return sum(a == b for a, b in pairs) / len(pairs)
 
 
 def write_section(path: Path, name: str, lines: Sequence[str]) -> None:
-    """Replaces what stands between a page's markers of that name. Raises ValueError where it has none."""
+    """Replaces the text between a page's markers of that name. Raises ValueError if it has none."""
     text = path.read_text()
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     if begin not in text or end not in text:

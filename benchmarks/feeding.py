@@ -1,19 +1,19 @@
-"""How well one host feeds a device: `codemill infill`'s own work over a real corpus, on a device of fixed latency.
+"""How well one host feeds a device: the work of `codemill infill` on a real corpus, with a device of fixed latency.
 
     python -m benchmarks.feeding --corpus 'corpus/data/*.parquet' --rows 10000 2500 --spans_per_file 1 4 --write
 
-Everything is the job's own (filters, spans, prompts, scheduler, packing, what passes between host and device, judging)
-but for the device's programs, which only take time: a decode step and a prefill row each a fixed one, queued one after
-another as on an accelerator. A prompt's answer is what stood in its hole; those are found beforehand. So outputs have
-real lengths and are judged in full. What the fake itself costs is measured and left out.
+Everything is the job's own (filters, spans, prompts, scheduler, prompt batching, transfers between host and device,
+validation) except the device's programs, which only take time: a fixed one per decode step and per prefill row, queued
+one after another as on an accelerator. The answer to a prompt is the original middle; these are found beforehand. So
+outputs have realistic lengths and are fully validated. The cost of the fake itself is measured and subtracted.
 
-Not in it, and so on top in a real run: what JAX takes to hand a program its arguments, at each request and each burst
-(it depends on the device); reading units, committing them and writing shards.
+Not included, and therefore additional in a real run: JAX's time to pass a program its arguments, for each request and
+each burst (it depends on the device); reading units, committing them and writing shards.
 
-    slots used    tokens / (slots x steps) over the whole run, its beginning and end included
-    padding       positions prefilled for each token among them
-    host ms       processor time of this process and its row workers for each request
-    device busy   share of the run in which the device had work: below 1 the host held it up
+    slots used    tokens / (slots x steps) over the complete run, including its start and end
+    padding       positions prefilled per token
+    host ms       processor time of this process and its row workers per request
+    device busy   share of the run in which the device had work; below 1, the host delayed it
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ Answers = Mapping[tuple[int, ...], tuple[int, ...]]
 
 
 class _Pending:
-    """An array on its way from the device: whoever wants it waits until it is there."""
+    """An array in transfer from the device: reading it waits until it has arrived."""
 
     def __init__(self, array: np.ndarray, ready_at: float):
         self._array = array
         self._ready_at = ready_at
 
     def copy_to_host_async(self) -> None:
-        """The copy needs no asking here."""
+        """Does nothing: the copy needs no request here."""
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         time.sleep(max(0.0, self._ready_at - time.perf_counter()))
@@ -151,7 +151,7 @@ class FixedLatencyEngine:
 
 
 def read_units(patterns: Sequence[str], rows: int) -> list[pa.Table]:
-    """The corpus's first rows, cut as the job cuts its units."""
+    """The corpus's first rows, split into units as the job does."""
     paths = sorted(path for pattern in patterns for path in glob.glob(pattern))
     table = pa.concat_tables([pq.read_table(path) for path in paths]).slice(0, rows)
     return [table.slice(start, UNIT_ROWS) for start in range(0, table.num_rows, UNIT_ROWS)]
@@ -170,7 +170,7 @@ def unit_of(index: int, table: pa.Table) -> Unit:
 
 
 def original_middles(work: GenerationWork, tables: Sequence[pa.Table], model: str) -> dict[tuple[int, ...], Any]:
-    """Of each prompt that the work will ask, what stood in its hole, as token ids."""
+    """For each prompt of the work, the original middle of its hole as token ids."""
     from model.tokenizer import Tokenizer
 
     stages = RowStages(task=work.task, content_filter=work.content_filter)
@@ -220,7 +220,7 @@ def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict
         burst_steps=32,
         pipeline_bursts=True,
     ).resolve("tpu")
-    gemma = models.load(infill.model)  # only its shapes count
+    gemma = models.load(infill.model)  # only its shapes matter
     device = FixedLatencyDevice(
         gemma.arrays(), gemma.config, shapes, answers, step_s=options.step_ms / 1e3, row_s=options.row_ms / 1e3
     )
@@ -228,7 +228,9 @@ def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict
     use_engine(work.engine, engine)
     work.open()
     try:
-        work.run(unit_of(0, tables[0].slice(0, 16)), tables[0].slice(0, 16), list(range(16)))  # row workers have begun
+        work.run(
+            unit_of(0, tables[0].slice(0, 16)), tables[0].slice(0, 16), list(range(16))
+        )  # row workers have started
         before, device_before, fake_before = engine.stats(), device.device_s, device.fake_cpu_s
         thread_before, began = device.thread_cpu_s, time.perf_counter()
         rows_cpu, cpu = children_cpu_seconds(), time.process_time()

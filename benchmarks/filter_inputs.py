@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - word lists and templates read best unbroken
-"""What the benchmark of the filters reads: the standard library, secrets and personal data planted in it, text made to be slow.
+"""Inputs of the filters' benchmark: the standard library, secrets and personal data planted in it, and adversarial text.
 
-All of it is made at run time from one seed, other than those of the tests.
+All of it is generated at run time from one seed, different from those of the tests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def stdlib_files() -> list[Path]:
 
 
 def texts_of(files: Iterable[Path], max_mb: float) -> list[str]:
-    """The first so many MB of the files."""
+    """The first `max_mb` MB of the files."""
     texts, size = [], 0
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -55,7 +55,7 @@ def texts_of(files: Iterable[Path], max_mb: float) -> list[str]:
 
 
 def rate(function: Callable[[str], object], texts: list[str], repeat: int = 3) -> float:
-    """Megabytes a second of one thread's processor time, best of `repeat`."""
+    """Megabytes per second of one thread's processor time, best of `repeat`."""
     size, best = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts), float("inf")
     for _ in range(repeat):
         began = time.thread_time()
@@ -66,7 +66,7 @@ def rate(function: Callable[[str], object], texts: list[str], repeat: int = 3) -
 
 
 def plant_secrets(texts: list[str], per_mb: int, rules: Sequence[Rule]) -> list[str]:
-    """The texts with so many secrets a MB, each in a line of its own."""
+    """The texts with `per_mb` secrets per MB, each on its own line."""
     rng = random.Random(SEED)
     rules = [rule for rule in rules if rule.like and rule.family.startswith("secrets") and not rule.near]
     dense = []
@@ -80,7 +80,7 @@ def plant_secrets(texts: list[str], per_mb: int, rules: Sequence[Rule]) -> list[
 
 
 def adversarial_inputs() -> dict[str, str]:
-    """Whole inputs that are made to be slow, by name."""
+    """Inputs designed to be slow, by name."""
     rng = random.Random(SEED)
     b64 = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", k=200_000))
     code = "".join(texts_of(stdlib_files(), 0.8)).replace("\n", ";")[:670_000]
@@ -94,7 +94,7 @@ def adversarial_inputs() -> dict[str, str]:
 
 
 def words_of_rules(rules: Sequence[Rule]) -> dict[str, str]:
-    """For each rule its own words and a cut example, over and over for 20 KB, by name."""
+    """For each rule, its own words and a truncated example, repeated for 20 KB, by name."""
     rng = random.Random(SEED)
     made = {}
     for rule in rules:

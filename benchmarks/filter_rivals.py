@@ -1,7 +1,7 @@
-"""The other tools' side of the benchmark of the filters: what each of them makes of the same inputs, in the same run.
+"""The other tools' side of the filters' benchmark: their results on the same inputs, in the same run.
 
-`ask` starts the interpreter that has them with this file alone, which answers one question and ends; so nothing of
-codemill's is loaded there, and a tool that is not installed says so.
+`ask` starts the interpreter in which they are installed, with this file alone; it answers one question and ends. So
+none of codemill's code is loaded there, and a tool that is not installed reports that.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ NOT_ASKED_FOR = "not asked for (--others)"
 
 
 def ask(others: str | None, what: str, name: str, data: object) -> object:
-    """A tool's answer: a rate in MB/s (`what` "rate"), spans ("spans"), whether each row is found ("secrets"), or in
-    words why there is none."""
+    """A tool's answer: a rate in MB/s (`what` "rate"), spans ("spans"), whether each row is found ("secrets"), or a
+    message that says why there is none.
+    """
     if others is None:
         return NOT_ASKED_FOR
     read, write = os.pipe()
@@ -63,7 +64,7 @@ def _rate(function: Callable[[str], object], texts: list[str]) -> float:
 
 
 def other_rate(name: str, texts: list[str]) -> float:
-    """Megabytes a second of one thread's processor time."""
+    """Megabytes per second of one thread's processor time."""
     if name == "detect-secrets":
         from detect_secrets.core.scan import scan_line
         from detect_secrets.settings import default_settings
@@ -87,7 +88,7 @@ def other_rate(name: str, texts: list[str]) -> float:
 
 
 def presidio() -> Callable[[str], list[tuple[int, int]]]:
-    """Presidio's own pattern recognisers, without a language model (which would add names and places, and time)."""
+    """Presidio's own pattern recognizers, without a language model (which would add names and places, and time)."""
     from presidio_analyzer import predefined_recognizers as known
 
     kinds = [
@@ -110,7 +111,7 @@ def presidio() -> Callable[[str], list[tuple[int, int]]]:
 
 
 def other_secrets(name: str, rows: list[dict]) -> list[bool]:
-    """For each row whether the tool finds anything in it, read as a file of the row's name."""
+    """For each row, whether the tool finds anything in it, read as a file of the row's name."""
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for number, row in enumerate(rows):

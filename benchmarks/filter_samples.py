@@ -1,7 +1,7 @@
-"""A page of redacted samples to judge: `python -m benchmarks.filter_samples OUTPUT > docs/filter_samples.md`.
+"""A page of redacted samples for review: `python -m benchmarks.filter_samples OUTPUT > docs/filter_samples.md`.
 
-OUTPUT is what `codemill filter` wrote. Findings are drawn by a seed, as evenly over rules as they go, and each is shown
-as it stands in the published row: the line after redaction, never before. Lines that name people are left out.
+OUTPUT is the output of `codemill filter`. Findings are sampled with a seed, as evenly over rules as possible, and each
+is shown as in the published row: the line after redaction, never before. Lines that name people are omitted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMES_PEOPLE = re.compile(
 
 @dataclass(frozen=True)
 class Sample:
-    """One finding where it stands now."""
+    """One finding at its place in the redacted text."""
 
     rule: str
     finding_type: str
@@ -36,7 +36,7 @@ class Sample:
 
 
 def samples_of(output: str) -> Iterator[Sample]:
-    """The replaced findings of a filter job's rows, each once a row and placeholder."""
+    """The replaced findings of a filter job's rows, each once per row and placeholder."""
     import pyarrow.parquet as pq
 
     for file in sorted(Path(output, "data").glob("*.parquet")):
@@ -55,13 +55,13 @@ def samples_of(output: str) -> Iterator[Sample]:
 
 
 def _around(line: str, placeholder: str) -> str:
-    """The line, or its part around the placeholder where it is long."""
+    """The line, or its part around the placeholder if it is long."""
     at = max(0, line.index(placeholder) - MAX_LINE_CHARS // 2)
     return line if len(line) <= MAX_LINE_CHARS else f"...{line[at : at + MAX_LINE_CHARS]}..."
 
 
 def choose(samples: list[Sample], count: int = SAMPLES) -> list[Sample]:
-    """Draws samples, one of each rule in turn."""
+    """Samples findings, one of each rule in turn."""
     rng = random.Random(SEED)
     by_rule: dict[str, list[Sample]] = defaultdict(list)
     for sample in dict.fromkeys(samples):

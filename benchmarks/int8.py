@@ -1,13 +1,13 @@
-"""What 8 bits cost: weights, prompts' keys and values, and both, against float32 on the same holes.
+"""The cost of 8 bits: for weights, prompts' keys and values, and both, compared with float32 on the same holes.
 
     python -m benchmarks.int8 --corpus held_out.parquet --write
 
-Two measures of a model with real text in it (the embedded one, unless told otherwise):
+Two measures of a trained model (the embedded one by default):
 
-    loss         bits a byte of middles that are there, given prefix and suffix. Teacher-forced through the engine's own
-                 prefill, insert and decode step, so that a prompt cache in 8 bits is read as generation reads it.
-    exact match  single-line middles that the engine writes like the original; the same holes for all, so the
-                 difference and its 95% interval (packages drawn anew) are of pairs.
+    loss         bits per byte of the original middles, given prefix and suffix. Teacher-forced through the engine's own
+                 prefill, insert and decode step, so that a prompt cache in 8 bits is read as in generation.
+    exact match  single-line middles that the engine generates like the original; all use the same holes, so the
+                 difference and its 95% interval (by resampling packages) are over pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.engine import write_section
 from jobs.train import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.engine.options import prompt_buckets
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.programs import decode
 from model.engine.programs.attention import row_attention
 from model.engine.programs.caches import empty_caches, empty_prompt_caches, insert_prompt
@@ -50,7 +50,7 @@ SETTINGS = {
 
 
 def holes(tokenizer: Tokenizer, files: Sequence[Row], length: int) -> list[tuple[str, list[int], list[int]]]:
-    """(package, prompt, middle) by the training recipe, one a file; a middle is cut to its first tokens."""
+    """(package, prompt, middle) by the training recipe, one per file; a middle is truncated to its first tokens."""
     recipe = ExampleRecipe(max_tokens=length, min_tokens=length, fim_rate=1.0, path_rate=0.0)
     found = []
     for file in files:
@@ -95,7 +95,7 @@ def forced_bits(
 
 
 def exact_matches(gemma: Any, task: InfillTask, files: Sequence[Row], kind: Any) -> list[tuple[str, str, bool]]:
-    """(package, middle, whether it is the original) of each hole."""
+    """(package, middle, whether it equals the original) of each hole."""
     shapes = EngineOptions(
         prompt_buckets=prompt_buckets(task.max_prompt_tokens),
         max_new_tokens=task.max_new_tokens,

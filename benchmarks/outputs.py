@@ -1,8 +1,8 @@
-"""Holds a finished dataset to its sources once more: `python -m benchmarks.outputs OUT`.
+"""Checks a finished dataset against its sources again: `python -m benchmarks.outputs OUT`.
 
-Rows of `codemill docstring` and `codemill generate` are put back into their files, whole, and read by Python's own
-parser (other languages: by tree-sitter): apart from the documentation, or the one function's body, the code must be the
-same. It shares no code with what judged them but, outside of Python, the comparison of tokens.
+Rows of `codemill docstring` and `codemill generate` are inserted into their complete files and parsed by Python's own
+parser (other languages: by tree-sitter). Apart from the documentation, or the one function's body, the code must be the
+same. It shares no code with the jobs' validation except, outside of Python, the comparison of tokens.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def rows_of(outputs: list[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def changed(row: Mapping[str, Any]) -> str | None:
-    """What is wrong with a row; None where the code is the same."""
+    """What is wrong with a row; None if the code is the same."""
     grammar = grammar_name(str(row.get("language") or "").lower(), str(row.get("path") or ""))
     if "code_documented" not in row:
         return body_changed(row) if grammar == "python" and row.get("code_start") is not None else None
@@ -69,7 +69,7 @@ def changed(row: Mapping[str, Any]) -> str | None:
 
 
 def body_changed(row: Mapping[str, Any]) -> str | None:
-    """Whether a generated body changed anything but the body of its own function."""
+    """What a generated body changed besides the body of its own function; None if nothing."""
     content, start, end = row["content"], row["code_start"], row["code_end"]
     if row["symbol_name"] is None:
         return None
@@ -93,7 +93,7 @@ def parsed(text: str) -> ast.Module | None:
 
 
 def undocumented(text: str) -> str | None:
-    """A text's tree, all documentation taken out, as text."""
+    """A text's tree without any documentation, as text."""
     tree = parsed(text)
     if tree is None:
         return None
@@ -104,8 +104,9 @@ def undocumented(text: str) -> str | None:
 
 
 def without_body(text: str, name: str, place: tuple[int, int]) -> str | None:
-    """A text's tree as text, but for the body of the innermost function of that name that begins before a place (line
-    and byte in it) and whose body reaches it."""
+    """A text's tree as text, without the body of the innermost function of that name that starts before a place (line
+    and byte in it) and whose body extends to it.
+    """
     tree = parsed(text)
     if tree is None:
         return None
@@ -124,7 +125,7 @@ def without_body(text: str, name: str, place: tuple[int, int]) -> str | None:
 
 
 def dedented(text: str) -> str:
-    """A definition that stands alone."""
+    """A definition without indentation."""
     return f"if True:\n{text}" if text[:1] in (" ", "\t") else text
 
 

@@ -1,10 +1,9 @@
-"""Figures of span choice, import resolution, order of files and packing; prints one table.
+"""Statistics of span choice, import resolution, file order and packing; prints one table.
 
     python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order job scale]
 
-The corpus is what is at hand on any machine: the interpreter's standard library and the packages installed beside
-this one. Rates are per core, of process time; a busy machine still slows them. What each figure means stands in its
-line.
+The corpus is available on any machine: the interpreter's standard library and the packages installed next to this
+one. Rates are per core, of process time; a busy machine still slows them. Each line of the table explains its number.
 """
 
 from __future__ import annotations
@@ -64,7 +63,9 @@ def standard_library() -> Files:
 
 
 def installed_packages(count: int) -> dict[str, Files]:
-    """The installed packages with most files, less those of more than 200, whose order would outweigh all others."""
+    """The installed packages with the most files, except those of more than 200, whose order would outweigh all
+    others.
+    """
     root = Path(sysconfig.get_paths()["purelib"])
     names = sorted(path.name for path in root.iterdir() if (path / "__init__.py").exists())
     repositories = {}
@@ -77,7 +78,7 @@ def installed_packages(count: int) -> dict[str, Files]:
 
 
 def rate(work: Callable[[], object], num_bytes: int) -> float:
-    """Megabytes a second of process time, the best of three."""
+    """Megabytes per second of process time, the best of three."""
     best = float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -96,7 +97,7 @@ def bench_spans(files: Files) -> dict[str, float]:
     def choose(recipe: Recipe, count: int = 1) -> None:
         for text, sha in texts:
             spans = choose_spans(text, "python", job_seed=1, content_sha256=sha, count=count, recipe=recipe)
-            for span in spans:  # the three parts, as every layout takes them
+            for span in spans:  # the three parts, as every layout uses them
                 _ = text[: span.start], text[span.start : span.end], text[span.end :]
 
     by_syntax = Recipe(mix=dict.fromkeys(SYNTAX_KINDS, 1.0))
@@ -144,7 +145,7 @@ def bench_small_repositories() -> dict[str, float]:
 
 
 def interpreter_path(name: str, root: str) -> str | None:
-    """The file of the standard library that a module's name stands for, by the interpreter's own finder."""
+    """The file of the standard library for a module's name, according to the interpreter's own finder."""
     path: list[str] | None = [root]
     spec = None
     parts = name.split(".")
@@ -153,7 +154,7 @@ def interpreter_path(name: str, root: str) -> str | None:
             return None
         try:
             spec = PathFinder.find_spec(".".join(parts[:end]), path)
-        except KeyError:  # a namespace package, which the finder looks up among imported modules
+        except KeyError:  # a namespace package, which the finder looks up among the imported modules
             return None
         if spec is None:
             return None
@@ -163,7 +164,7 @@ def interpreter_path(name: str, root: str) -> str | None:
 
 
 def interpreter_imports(path: str, text: str, root: str) -> set[str] | None:
-    """What a file imports, by `ast` and the interpreter's finder; None where it doesn't parse."""
+    """The imports of a file, by `ast` and the interpreter's finder; None if it doesn't parse."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -173,7 +174,7 @@ def interpreter_imports(path: str, text: str, root: str) -> set[str] | None:
     found: set[str | None] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:  # `import os.path` runs os, where os.path is no file of its own
+            for alias in node.names:  # `import os.path` runs os if os.path is not a separate file
                 parts = alias.name.split(".")
                 prefixes = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
                 found.add(next(filter(None, (interpreter_path(prefix, root) for prefix in prefixes)), None))
@@ -213,7 +214,7 @@ Edge = tuple[str, str]  # a file, and one that it imports
 
 
 def edges_of(name: str, files: Files) -> tuple[list[str], dict[str, frozenset[str]]]:
-    """A repository's files in the order of their dependencies, and its resolved imports."""
+    """A repository's files in dependency order, and its resolved imports."""
     facts = [read_facts(path, text) for path, text in files.items() if text]
     configs = {path: text for path, text in files.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
     ordered = order_repository(RepositoryIndex(facts, name, configs))
@@ -221,17 +222,17 @@ def edges_of(name: str, files: Files) -> tuple[list[str], dict[str, frozenset[st
 
 
 def earlier(pack: list[str], edges: Iterable[Edge]) -> set[Edge]:
-    """The imports whose target stands before them in a pack."""
+    """The imports whose target is before them in a pack."""
     place = {path: number for number, path in reversed(list(enumerate(pack)))}
     return {(a, b) for a, b in edges if a in place and b in place and place[b] < place[a]}
 
 
 def bench_order(repositories: dict[str, Files], tokenizer: Tokenizer, context_length: int) -> dict[str, float]:
-    """Of the resolved imports, how many point at a file that stands earlier in the same pack (the same row).
+    """Of the resolved imports, the number that point at an earlier file in the same pack (the same row).
 
-    Once with each order packed as a whole: rows of the same length over the same files, none of which may look ahead by
-    imports but the first. And once with the packs of the first taken as given and only the files in each put in
-    another order, so that nothing but the order differs.
+    Once with each order packed independently: rows of the same length over the same files, and only the first order may
+    look ahead by imports. And once with the packs of the first order as given and only the files in each reordered, so
+    that nothing but the order differs.
     """
     own = dict.fromkeys(ORDERS, 0)
     same = dict.fromkeys(ORDERS, 0)
@@ -311,7 +312,7 @@ def bench_job(repositories: dict[str, Files], tokenizer: str, context_length: in
 
 
 def bench_packed(folder: Path, imports: dict[str, dict[str, frozenset[str]]]) -> dict[str, float]:
-    """The order figures of the rows that a job wrote: imports whose target stands earlier in the same row."""
+    """The order statistics of the rows that a job wrote: imports whose target is earlier in the same row."""
     import pyarrow.parquet as pq
 
     counts = {"pairs": 0, "earlier": 0, "alphabetical": 0}
@@ -346,7 +347,7 @@ SCALES = (25_000, 50_000, 100_000)
 
 
 def write_monorepo(path: str, files: int) -> int:
-    """Writes one repository of so many small Python files that import each other; returns their characters."""
+    """Writes one repository of many small Python files that import each other; returns their characters."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -357,7 +358,7 @@ def write_monorepo(path: str, files: int) -> int:
         for first in range(0, files, 1000):
             rows = []
             for number in range(first, min(first + 1000, files)):
-                # Mostly to files nearby, seldom across the tree; never in a cycle, as in a tree that builds.
+                # Mostly to nearby files, seldom across the tree; never in a cycle, as in a tree that builds.
                 near = {max(0, number - draw.randint(1, 200)) for _ in range(2)} | {draw.randrange(number + 1)}
                 imports = "".join(f"from {_module(one)} import make_{one}\n" for one in sorted(near - {number}))
                 body = "".join(f"    value = value * {draw.randrange(99)} + len(name)\n" for _ in range(4))

@@ -1,17 +1,17 @@
-"""Does training on packed rows pay? Three short runs on the same files, judged on repositories that none of them saw.
+"""Does training on packed rows pay off? Three short runs on the same files, evaluated on held-out repositories.
 
-    python benchmarks/packed_training.py --corpus train.parquet --held_out held_out.parquet --tokenizer PATH \\
+    python benchmarks/packed_training.py --corpus train.parquet --held_out held_out.parquet --tokenizer PATH \
         --work DIR [--init_from RUN] [--num_steps 100]
 
-    packed          rows of `codemill pack`: files in the order of their dependencies, holes at natural points
-    random order    the same documents, holes included, in rows in a random order of all files
+    packed          rows of `codemill pack`: files in dependency order, holes at natural points
+    random order    the same documents, including holes, in rows with a random order of all files
     random chars    rows of `codemill pack` with `--span_kinds random_chars=1`
 
-`codemill train` reads all three, with the same options and seed. Judged are holes in held-out repositories whose text
-uses a name that another file of the repository defines and this one imports (*imported*), and as many that don't
-(*other*), each behind the files that the recipe packs before it, as many as fit; and the first ones once more without
-those files (*imported, alone*). Loss is teacher-forced; a middle counts as matched where greedy decoding gives its
-tokens and then ends it. Intervals: 95%, over repositories drawn with replacement, of the difference to `packed`.
+`codemill train` reads all three, with the same options and seed. The evaluation uses holes in held-out repositories
+whose text uses a name that another file of the repository defines and this one imports (*imported*), and as many that
+don't (*other*), each after the files that the recipe packs before it, as many as fit; and the *imported* ones again
+without those files (*imported, alone*). Loss is teacher-forced; a middle counts as matched if greedy decoding generates
+its tokens and then ends it. Intervals: 95%, by resampling repositories, of the difference to `packed`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ MIN_NAME_CHARS = 4
 
 @dataclass(frozen=True)
 class Hole:
-    """A hole to judge: the tokens before its document, the document, and how many tokens at its end are the middle."""
+    """A hole to evaluate: the tokens before its document, the document, and the number of tokens at its end that are
+    the middle.
+    """
 
     repo_name: str
     context: list[int]
@@ -67,7 +69,7 @@ class Hole:
 
 
 def read_corpus(path: Path, max_chars: int) -> dict[str, list[SourceFile]]:
-    """The files of at most `max_chars`, by repository: of longer ones a row holds one, and no other file."""
+    """The files of at most `max_chars`, by repository: a row holds only one of the longer files, and no other file."""
     repositories: dict[str, list[SourceFile]] = defaultdict(list)
     for row in pq.read_table(path, columns=["content", "path", "repo_name"]).to_pylist():
         if row["content"] and len(row["content"]) <= max_chars:
@@ -94,7 +96,7 @@ def pack_job(corpus: Path, output: Path, options: argparse.Namespace, *more: str
 
 
 def pack_randomly(repositories: dict[str, list[SourceFile]], output: Path, options: argparse.Namespace) -> None:
-    """The documents that the job makes, in rows that know nothing of repositories."""
+    """The job's documents, in rows that ignore repositories."""
     tokenizer = Tokenizer.load(options.tokenizer)
     files = [file for files in repositories.values() for file in files]
     random.Random(options.seed).shuffle(files)
@@ -120,7 +122,7 @@ def train(rows: Path, output: Path, options: argparse.Namespace) -> None:
 
 
 def defined_names(text: str) -> set[str]:
-    """What a file defines at its top level: functions, classes, assigned names."""
+    """Names that a file defines at its top level: functions, classes, assigned names."""
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):
@@ -197,7 +199,7 @@ def choose_holes(
 
 
 def judge(model_path: Path, holes: Sequence[Hole], tokenizer: Tokenizer, *, alone: bool) -> list[tuple[float, bool]]:
-    """For each hole the nats of its middle, and whether greedy decoding gives it."""
+    """For each hole, the nats of its middle, and whether greedy decoding generates it."""
     import functools
 
     import jax
@@ -240,7 +242,7 @@ def matched(holes: Sequence[Hole], judged: Sequence[tuple[float, bool]], drawn: 
 def difference(
     figure: Any, holes: Sequence[Hole], one: Sequence[tuple[float, bool]], other: Sequence[tuple[float, bool]]
 ) -> tuple[float, float]:
-    """The 95% interval of `figure(one) - figure(other)` over repositories drawn with replacement."""
+    """The 95% interval of `figure(one) - figure(other)` under resampling of repositories with replacement."""
     by_repository: dict[str, list[int]] = defaultdict(list)
     for index, hole in enumerate(holes):
         by_repository[hole.repo_name].append(index)
@@ -254,7 +256,7 @@ def difference(
 
 
 def report(judged: dict[str, dict[str, list[tuple[float, bool]]]], holes: dict[str, list[Hole]]) -> str:
-    """The figures as a Markdown table: a line for each run."""
+    """The results as a Markdown table: one line per run."""
     kinds = list(holes)
     lines = ["| run | " + " | ".join(f"{kind}, bits a byte | {kind}, matched" for kind in kinds) + " |"]
     lines.append("|" + "---|" * (2 * len(kinds) + 1))

@@ -1,4 +1,4 @@
-"""Runs a command and watches what all its processes take together, from /proc (Linux)."""
+"""Runs a command and measures the memory of all its processes together, from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took.
+    """Resource usage of a command.
 
     Args:
         seconds: Wall time.
-        peak_rss_mb: The largest sum of resident memory over its processes; pages that several of them share count in
+        peak_rss_mb: The maximum sum of resident memory over its processes; pages shared by several of them count in
             each.
         peak_private_mb: The same without pages of files (libraries, mapped data), which the kernel can drop.
-        processes: The most processes that lived at once.
+        processes: The maximum number of processes at one time.
     """
 
     seconds: float
@@ -31,7 +31,7 @@ class Usage:
 
 
 def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | None = None) -> Usage:
-    """Runs a command in a session of its own; its output goes to stderr. Raises CalledProcessError."""
+    """Runs a command in a separate session; its output goes to stderr. Raises CalledProcessError."""
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, stdout=sys.stderr, start_new_session=True)
     peaks = {"rss": 0, "private": 0, "processes": 0}
@@ -68,7 +68,7 @@ def _session(leader: int) -> list[int]:
 
 
 def _memory(pid: int) -> tuple[int, int] | None:
-    """Resident and anonymous memory of a process in KiB, None where it has ended."""
+    """Resident and anonymous memory of a process in KiB, None if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

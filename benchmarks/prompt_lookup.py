@@ -1,10 +1,10 @@
-"""Prompt lookup on real infills and documentation: the same engine without it, with it, and choosing by itself.
+"""Prompt lookup on real infills and documentation: the same engine without it, with it, and in `auto` mode.
 
     python -m benchmarks.prompt_lookup --corpus held_out.parquet --write
 
-The embedded model fills single lines and writes docstrings, as the jobs ask for them, with each number of slots. All
-compile beforehand and run the same requests in interleaved rounds; the best round counts. `tokens a step` is of one
-busy slot: 1 without drafts.
+The embedded model infills single lines and generates docstrings, with the jobs' own prompts, for each number of slots.
+All modes compile beforehand and run the same requests in interleaved rounds; the best round counts. `tokens a step` is
+per busy slot: 1 without drafts.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def requests_of(task: Task, files: Sequence[Row], count: int) -> list[Request]:
         try:
             found += [one.request for one in task.requests(file) if isinstance(one, TaskRequest)]
         except RecordError:
-            continue  # nothing to ask of it
+            continue  # no targets in it
         if len(found) >= count:
             break
     return found[:count]
 
 
 def race(model: Any, requests: Sequence[Request], slots: int, prompt_tokens: int, rounds: int) -> dict[str, Any]:
-    """Of each mode the least seconds, and the engine's figures at the end."""
+    """For each mode the minimum seconds, and the engine's statistics at the end."""
     engines = {
         mode: Engine(
             model,

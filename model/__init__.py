@@ -4,16 +4,16 @@
 >>> gemma = model.load("embedded")          # or a folder, or gs://...  # doctest: +SKIP
 >>> logits = gemma(tokens)                  # doctest: +SKIP
 
-Names are imported when first used, so that `import model`, `model.config` and
-`model.tokenizer` start no JAX.
+Names are imported on first use, so `import model`, `model.config` and
+`model.tokenizer` don't start JAX.
 
 Axis names in array shapes:
 
     batch       sequences stacked for one call
-    slots       decode rows of the engine (a batch that stays)
-    layers      transformer blocks, where they are stacked
-    length      tokens of a sequence, new in this call
-    positions   places of a key/value cache
+    slots       decode rows of the engine, which persist between calls
+    layers      transformer blocks, if stacked
+    length      tokens of a sequence that are new in this call
+    positions   positions of a key/value cache
     vocab       rows of the embedding, entries of the logits
     d_model     width of the residual stream
     d_ff        width of the gated feed-forward layer

@@ -1,7 +1,7 @@
 """Gemma 1 as a Flax NNX module, and the same forward pass as a pure function of its weights.
 
-`Gemma` holds the one parameter tree (`GemmaWeights`, each leaf an `nnx.Param`);
-`hidden_states` and `forward` are what it computes, for callers who carry the weights
+`Gemma` holds the only parameter tree (`GemmaWeights`, each leaf an `nnx.Param`).
+`hidden_states` and `forward` compute the same for callers that carry the weights
 themselves (training steps, the engine). Cost of one pass: 2 * parameters * tokens FLOPs,
 plus attention.
 """
@@ -33,8 +33,8 @@ from model.layers import (
     unembed,
 )
 
-# The axes of every weight, by its name in the parameter tree: the one place where layouts are stated.
-# Shapes come from them here, shardings in `model.sharding`.
+# The axes of every weight, by its name in the parameter tree: the one place that defines layouts. Shapes are derived
+# from them here, shardings in `model.sharding`.
 WEIGHT_AXES: dict[str, tuple[str, ...]] = {
     "embedding": ("vocab", "d_model"),
     "pre_attention_norm": ("d_model",),
@@ -51,7 +51,7 @@ WEIGHT_AXES: dict[str, tuple[str, ...]] = {
 
 
 def weight_tree(make: Callable[[str, int | None], Any], num_layers: int) -> GemmaWeights:
-    """An unrolled parameter tree of whatever `make(name, layer)` returns; `layer` is None outside the blocks."""
+    """An unrolled parameter tree with the results of `make(name, layer)`; `layer` is None outside the blocks."""
     names = [field.name for field in dataclasses.fields(BlockWeights)]
     return GemmaWeights(
         embedding=make("embedding", None),
@@ -78,8 +78,8 @@ def weight_shapes(config: GemmaConfig, dtype: Any = jnp.float32) -> GemmaWeights
 def init_weights(key: jax.Array, config: GemmaConfig, dtype: Any = jnp.float32) -> GemmaWeights:
     """Random weights to train from: variance 1/fan_in, norms at 1.
 
-    What is added to the residual stream is smaller by sqrt(2 * layers) (as in GPT-2), so that
-    the stream's variance doesn't grow with depth.
+    Outputs that are added to the residual stream are smaller by sqrt(2 * layers) (as in GPT-2), so
+    that the stream's variance doesn't grow with depth.
     """
     shapes = weight_shapes(config, dtype)
     paths, structure = jax.tree_util.tree_flatten_with_path(shapes)
@@ -113,8 +113,8 @@ def hidden_states(
         weights: The parameter tree, unrolled or scanned.
         tokens: Token ids.
         config: The model's shapes.
-        positions: Places for the rotary embedding; 0, 1, ... in each segment if None.
-        segment_ids: Packed rows: a token sees only its own segment. Use 0 for padding.
+        positions: Positions for the rotary embedding; 0, 1, ... in each segment if None.
+        segment_ids: For packed rows: a token attends only to its own segment. Use 0 for padding.
         dtype: Compute dtype.
         remat: Recompute each block in the backward pass instead of storing its activations.
     """
@@ -140,11 +140,11 @@ def hidden_states(
 def forward(
     weights: GemmaWeights, tokens: Int[Array, "batch length"], config: GemmaConfig, **options: Any
 ) -> Float[Array, "batch length vocab"]:
-    """Float32 logits of the token that follows each position; options as in `hidden_states`."""
+    """Float32 logits of the token after each position; options as in `hidden_states`."""
     return unembed(hidden_states(weights, tokens, config, **options), weights.embedding)
 
 
-# Compiled once for each shape, so that calling a model outside `jit` isn't hundreds of small dispatches.
+# Compiled once per shape, so that calling a model outside `jit` doesn't take hundreds of small dispatches.
 _jit_forward = jax.jit(forward, static_argnames=("config", "dtype", "remat"))
 
 
@@ -158,10 +158,10 @@ class Gemma(nnx.Module):
 
     Args:
         config: The model's shapes.
-        rngs: Where random weights come from (its `params` stream).
+        rngs: Source of random weights (its `params` stream).
         dtype: Compute dtype.
-        param_dtype: Dtype in which random weights are stored; `dtype` if None.
-        weights: Ready arrays instead of random ones.
+        param_dtype: Dtype of random weights; `dtype` if None.
+        weights: Existing arrays to use instead of random ones.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Gemma(nnx.Module):
         segment_ids: Int[Array, "batch length"] | None = None,
         remat: bool = False,
     ) -> Float[Array, "batch length vocab"]:
-        """Float32 logits of the token that follows each position."""
+        """Float32 logits of the token after each position."""
         return _jit_forward(
             self.arrays(),
             tokens,

@@ -1,6 +1,6 @@
-"""Gemma-1's layers as pure functions of weights and arrays; the one copy of the arithmetic.
+"""Gemma-1's layers as pure functions of weights and arrays; the only implementation of its arithmetic.
 
-The reference forward, training and the engine's prefill and decode all call these. They
+The reference forward pass, training, and the engine's prefill and decode all call these. They
 differ only in *what is attended to*, so `block` takes that as a function:
 
     x ── rms_norm ── qkv+rope ── attend ── o_proj ─(+)─ rms_norm ── mlp ─(+)── x
@@ -9,13 +9,13 @@ differ only in *what is attended to*, so `block` takes that as a function:
               a cache, and         prefill, decode: `attention` takes any number of
               new tokens           KeyValues parts and one softmax spans them all
 
-Rules of Gemma 1 (arXiv 2403.08295; held by golden logits): the embedding times sqrt(d_model)
+Rules of Gemma 1 (arXiv 2403.08295; tested by golden logits): the embedding times sqrt(d_model)
 *rounded to the compute dtype*; RMSNorm times (1 + scale) in float32; tanh-GELU gate;
 split-half rotary embedding in float32; queries times head_dim**-0.5; no biases, soft caps or
 windows; float32 logits from the tied embedding.
 
-Matrices are stored [out, in], as Hugging Face does: on a CPU at batch 1 that is three times
-faster than [in, out]. The compute dtype is the activations': weights are cast to it.
+Matrices are stored [out, in], as in Hugging Face's layout: on a CPU at batch 1 that is three
+times faster than [in, out]. The compute dtype is that of the activations: weights are cast to it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from model.config import GemmaConfig
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Int8Matrix:
-    """A matrix in 8 bits: row `i` is `values[i] * scale[i]` (`model.quantize` makes these)."""
+    """A matrix in 8 bits: row `i` is `values[i] * scale[i]` (created by `model.quantize`)."""
 
     values: Int8[Array, "*rows columns"]
     scale: Float[Array, "*rows"]
@@ -63,12 +63,12 @@ class BlockWeights:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class GemmaWeights:
-    """The whole parameter tree.
+    """The complete parameter tree.
 
     Args:
-        embedding: [vocab d_model], used at both ends.
+        embedding: [vocab d_model], used for both input and output.
         blocks: A tuple of blocks (unrolled: best on CPU), or one `BlockWeights` whose leaves
-            have a leading `layers` axis (scanned: short compiles on TPU and GPU).
+            have a leading `layers` axis (scanned: short compile times on TPU and GPU).
         final_norm: [d_model].
     """
 
@@ -80,7 +80,7 @@ class GemmaWeights:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """Sines and cosines of each position's angles, one for each pair of a head's features."""
+    """Sines and cosines of each position's angles, one per pair of a head's features."""
 
     sin: Float[Array, "batch length half_head_dim"]
     cos: Float[Array, "batch length half_head_dim"]
@@ -89,14 +89,14 @@ class Rotation:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class KeyValues:
-    """Something to attend to: a prompt cache, a generation cache, the new tokens themselves.
+    """One part to attend to: a prompt cache, a generation cache, or the new tokens themselves.
 
     Args:
         key: Rotated keys.
         value: Values.
-        mask: Which positions each new token sees; a length of 1 means all see the same.
-        key_scale: What keys in 8 bits are to be multiplied with, a number for each position; None for others.
-        value_scale: Likewise of values.
+        mask: Positions that each new token attends to; a length of 1 means the same for all.
+        key_scale: Factors of keys in 8 bits, one per position; None for other dtypes.
+        value_scale: The same for values.
     """
 
     key: Float[Array, "batch kv_heads positions head_dim"] | Int8[Array, "batch kv_heads positions head_dim"]
@@ -114,13 +114,13 @@ def linear(x: Float[Array, "*batch in"], matrix: Matrix) -> Float[Array, "*batch
     return jnp.einsum("...i,oi->...o", x, matrix.astype(x.dtype))
 
 
-Multiply = Callable[[Array, Matrix], Array]  # as `linear`; the engine has a faster way for few rows on a CPU
+Multiply = Callable[[Array, Matrix], Array]  # as `linear`; the engine has a faster one for few rows on a CPU
 
 
 def embed(
     embedding: Matrix, tokens: Int[Array, "batch length"], dtype: Any = jnp.float32
 ) -> Float[Array, "batch length d_model"]:
-    """Look tokens up, times sqrt(d_model) rounded to the compute `dtype`."""
+    """Look up tokens and multiply by sqrt(d_model) rounded to the compute `dtype`."""
     if isinstance(embedding, Int8Matrix):
         rows = (embedding.values[tokens] * embedding.scale[tokens][..., None]).astype(dtype)
     else:
@@ -129,7 +129,7 @@ def embed(
 
 
 def unembed(x: Float[Array, "*batch d_model"], embedding: Matrix) -> Float[Array, "*batch vocab"]:
-    """Logits in float32 from normed activations and the tied embedding."""
+    """Float32 logits from normalized activations and the tied embedding."""
     values = embedding.values if isinstance(embedding, Int8Matrix) else embedding
     logits = jnp.einsum("...i,oi->...o", x, values.astype(x.dtype), preferred_element_type=jnp.float32)
     return logits * embedding.scale if isinstance(embedding, Int8Matrix) else logits
@@ -183,8 +183,8 @@ def attention(
 ) -> Float[Array, "batch length heads head_dim"]:
     """Attend to all parts under one softmax; query head `h` reads kv head `h // (heads / kv_heads)`.
 
-    Scores and softmax are float32. A query that sees nothing (padding) gets the mean of all
-    values: finite, and never read.
+    Scores and softmax are float32. A query that attends to nothing (padding) gets the mean of all
+    values, which is finite and never read.
     """
     batch, length, heads, head_dim = query.shape
     kv_heads = parts[0].key.shape[1]
@@ -193,7 +193,7 @@ def attention(
     for part in parts:
         key = part.key.astype(query.dtype)
         score = jnp.einsum("blkgd,bkpd->bkglp", grouped, key, preferred_element_type=jnp.float32)
-        if part.key_scale is not None:  # after the product: the cache is read in 8 bits
+        if part.key_scale is not None:  # after the product, so that the cache is read in 8 bits
             score *= part.key_scale[:, :, None, None]
         scores.append(jnp.where(part.mask[:, None, None], score, jnp.finfo(jnp.float32).min))
     # One softmax over several arrays: a shared maximum and a shared sum, no concatenation of caches.
@@ -234,11 +234,11 @@ def block(
     Args:
         weights: The block's weights.
         x: The residual stream.
-        turn: From `rotation`, of the tokens' positions.
-        attend: Given query, key and value as `qkv` lays them out, returns what was read
+        turn: The tokens' `rotation`.
+        attend: Takes query, key and value in the layout of `qkv`; returns the attention output
             ([batch length heads head_dim]) and anything to carry out, such as a cache.
         config: The model's shapes.
-        multiply: How matrices are multiplied.
+        multiply: The matrix product.
 
     Returns:
         The residual stream, and what `attend` carried out.
@@ -255,17 +255,17 @@ def over_blocks(
     blocks: tuple[BlockWeights, ...] | BlockWeights,
     per_block: Any = None,
 ) -> tuple[Float[Array, "batch length d_model"], Any]:
-    """Thread `x` through all blocks, whichever way they are laid out.
+    """Thread `x` through all blocks, unrolled or stacked.
 
     Args:
         step: `(x, weights of one block, its share of per_block) -> (x, its output)`.
         x: The residual stream.
         blocks: A tuple (unrolled) or one stacked `BlockWeights` (`lax.scan`).
-        per_block: Such as caches: a tuple with an item for each block, or a stacked pytree,
-            as `blocks` is; None for nothing.
+        per_block: Input per block, such as caches: a tuple with one item per block, or a stacked
+            pytree, matching `blocks`; None for nothing.
 
     Returns:
-        `x`, and the steps' outputs: a tuple, or stacked, as `blocks` is.
+        `x`, and the steps' outputs: a tuple, or stacked, matching `blocks`.
     """
     if isinstance(blocks, BlockWeights):
         return jax.lax.scan(lambda x, args: step(x, *args), x, (blocks, per_block))
@@ -279,9 +279,9 @@ def over_blocks(
 def causal_mask(
     length: int, segment_ids: Int[Array, "batch length"] | None = None
 ) -> Bool[Array, "batch length length"]:
-    """Which token sees which: itself and what came before it, in its own segment.
+    """Which token attends to which: to itself and to earlier tokens of its own segment.
 
-    segments 1 1 2 2      . = hidden
+    segments 1 1 2 2      . = masked
         1    x . . .
         1    x x . .
         2    . . x .
@@ -295,7 +295,7 @@ def causal_mask(
 
 
 def segment_positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch length"]:
-    """Positions that begin at 0 with each segment of a packed row.
+    """Positions that restart at 0 with each segment of a packed row.
 
     >>> segment_positions(jnp.array([[1, 1, 1, 2, 2]])).tolist()
     [[0, 1, 2, 0, 1]]

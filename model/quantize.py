@@ -1,9 +1,9 @@
-"""Weights in 8 bits: one scale for each output channel, symmetric, rounded to nearest.
+"""Weights in 8 bits: one scale per output channel, symmetric, rounded to nearest.
 
 Row `i` of a matrix [out, in] becomes `values[i] = round(w[i] / scale[i])`, with
 `scale[i] = max|w[i]| / 127`. The error of a weight is at most half its row's scale. Rows
-are independent, so a matrix can be converted in blocks while it is read. The layers take an
-`Int8Matrix` wherever they take a matrix. Norms stay as they are.
+are independent, so a matrix can be converted in blocks while it is read. The layers accept an
+`Int8Matrix` wherever they accept a matrix. Norms are not quantized.
 Source: LLM.int8 (arXiv 2208.07339), vector-wise quantization without its outlier columns.
 """
 
@@ -20,7 +20,7 @@ LARGEST = 127  # -128 isn't used, so that the range is symmetric
 
 
 def quantize_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """8-bit values [rows columns] and float32 scales [rows] of some rows of a matrix.
+    """8-bit values [rows columns] and float32 scales [rows] for some rows of a matrix.
 
     >>> quantize_rows(np.array([[1.0, -2.0], [0.0, 0.0]]))[0].tolist()
     [[64, -127], [0, 0]]
@@ -32,7 +32,7 @@ def quantize_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quantize(weights: GemmaWeights) -> GemmaWeights:
-    """Every matrix of a parameter tree in 8 bits, on its device; unrolled or scanned."""
+    """Converts every matrix of a parameter tree to 8 bits, on its device; unrolled or scanned."""
 
     def one(path: tuple, leaf: jax.Array) -> jax.Array | Int8Matrix:
         return leaf if path[-1].name.endswith("norm") else _quantize_matrix(leaf)

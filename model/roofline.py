@@ -1,13 +1,13 @@
-"""What a device could do at most: floors of time from bytes, operations and published peaks. No JAX.
+"""The roofline: lower bounds (floors) of time from bytes, operations and published peaks. Doesn't import JAX.
 
     decode step    = max(bytes / bandwidth, FLOPs / peak);  bytes = all weights once + each slot's keys and values once
-    prefill        = tokens * FLOPs a token / peak, or reading the weights once a row, whichever is longer
-    slots          = what the caches may take / bytes of a slot's caches
+    prefill        = tokens * FLOPs per token / peak, or one read of the weights per row, whichever is longer
+    slots          = memory for caches / bytes of one slot's caches
 
-A floor is not a prediction: real programs reach a share of it, and what is printed as a range is that floor divided by
-stated, assumed shares. With `chips` > 1 one model is split over them, so bytes and operations are shared evenly and
-the links between them cost nothing: still a floor.
-Source of the method: Williams, Waterman, Patterson, "Roofline" (CACM 52(4), 2009); of the counts of operations:
+A floor is not a prediction: real programs reach only a share of the peaks, and a printed range is the floor divided by
+stated, assumed shares. With `chips` > 1, one model is split over them: bytes and operations are divided evenly and
+communication is free, so the result is still a floor.
+Source of the method: Williams, Waterman, Patterson, "Roofline" (CACM 52(4), 2009); of the operation counts:
 "Scaling Laws for Neural Language Models" (arXiv 2001.08361), section 2.1.
 """
 
@@ -22,10 +22,10 @@ from model.errors import ConfigError
 Storage = Literal["float32", "bfloat16", "int8"]
 WIDTHS: dict[Storage, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 
-# Caches take this much of what the weights leave free, here and in the engine; the rest is for rows that wait for a
-# slot, activations and temporaries.
+# Share of the memory left by the weights that caches take, here and in the engine; the rest is for rows that wait for
+# a slot, activations and temporaries.
 CACHE_SHARE = 0.7
-# The engine prefills prompts in rows of about so many tokens, and reads the weights once for each.
+# The engine prefills prompts in rows of about this many tokens, and reads the weights once per row.
 ROW_TOKENS = 4096
 GIB = 2**30
 
@@ -35,13 +35,13 @@ class Device:
     """One chip's published peaks.
 
     Args:
-        name: As on the command line.
-        title: What it is.
-        peak_flops: Dense matrix operations a second in the compute type, two for a multiply-add.
-        bandwidth: Bytes a second from its memory.
-        memory_bytes: What programs can use of its memory.
-        compute: The compute type that the peak holds for.
-        source: Where the figures come from.
+        name: Name on the command line.
+        title: Display name.
+        peak_flops: Dense matrix operations per second in the compute dtype; a multiply-add counts as two.
+        bandwidth: Bytes per second from its memory.
+        memory_bytes: Memory that programs can use.
+        compute: The compute dtype that the peak applies to.
+        source: Source of the numbers.
     """
 
     name: str
@@ -119,7 +119,7 @@ DEVICES: dict[str, Device] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A model as the device holds it: its shapes, and how weights and caches are stored."""
+    """A model as stored on the device: its shapes, and the dtypes of weights and caches."""
 
     config: GemmaConfig
     weights: Storage = "bfloat16"
@@ -148,17 +148,19 @@ class Shape:
 
     @property
     def block_parameters(self) -> int:
-        """Weights of all blocks' matrices: what a token is multiplied with in prefill, where no logits are made."""
+        """Number of weights of all blocks' matrices: those that prefill multiplies a token with, since it computes no
+        logits.
+        """
         config = self.config
         attention = config.head_dim * (2 * config.num_heads + 2 * config.num_kv_heads)
         return config.num_layers * config.d_model * (attention + 3 * config.d_ff)
 
     def prefill_flops_per_token(self, prompt_tokens: float) -> float:
-        """Operations for a prompt's token, which sees half of its prompt on average."""
+        """Operations per prompt token, which attends to half of its prompt on average."""
         return 2 * self.block_parameters + self._attention_flops(prompt_tokens / 2)
 
     def decode_flops_per_token(self, context: float) -> float:
-        """Operations for a generated token that sees `context` tokens; logits included."""
+        """Operations per generated token that attends to `context` tokens, including the logits."""
         logits = self.config.vocab_size * self.config.d_model
         return 2 * (self.block_parameters + logits) + self._attention_flops(context)
 
@@ -168,7 +170,7 @@ class Shape:
 
 
 def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, chips: int = 1) -> float:
-    """Least seconds of one decode step of `slots` requests, each of which sees `context` tokens.
+    """Minimum seconds of one decode step of `slots` requests, each of which attends to `context` tokens.
 
     >>> from model.config import PRESETS
     >>> shape, v5e = Shape(config=PRESETS["codegemma-2b"]), DEVICES["v5e"]
@@ -181,16 +183,16 @@ def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, c
 
 
 def prefill_s(shape: Shape, device: Device, *, tokens: float, prompt_tokens: float, chips: int = 1) -> float:
-    """Least seconds to prefill `tokens` tokens of prompts of `prompt_tokens` each."""
+    """Minimum seconds to prefill `tokens` tokens in prompts of `prompt_tokens` each."""
     flops = tokens * shape.prefill_flops_per_token(prompt_tokens)
     read = tokens / ROW_TOKENS * shape.weight_bytes
     return max(flops / device.peak_flops, read / device.bandwidth) / chips
 
 
 def largest_slots(shape: Shape, device: Device, *, positions: int, chips: int = 1) -> int:
-    """Slots whose caches of `positions` tokens fit beside the weights; 0 where not even one does.
+    """Maximum slots whose caches of `positions` tokens fit next to the weights; 0 if not even one does.
 
-    A share of `1 - CACHE_SHARE` of what the weights leave free stays for prefill rows and temporaries.
+    A share of `1 - CACHE_SHARE` of the memory left by the weights is reserved for prefill rows and temporaries.
     """
     free = chips * device.memory_bytes - shape.weight_bytes
     return max(0, int(free * CACHE_SHARE) // (positions * shape.cache_bytes_per_token))
@@ -199,10 +201,10 @@ def largest_slots(shape: Shape, device: Device, *, positions: int, chips: int = 
 def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int = 16, most: int = 8) -> int:
     """The smallest power of two of chips that holds the model and `min_slots` slots.
 
-    A multi-query model has one key/value head, which isn't split, so it takes one chip or none.
+    A multi-query model has a single key/value head, which isn't split, so it fits on one chip or not at all.
 
     Raises:
-        ConfigError: It fits on none: says what it needs and what there is.
+        ConfigError: It fits on none; the message states required and available memory.
     """
     limit = min(most, shape.config.num_kv_heads)
     chips = 1
@@ -221,14 +223,14 @@ def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is to be generated.
+    """The amount of generation to estimate.
 
     Args:
-        requests: How many prompts.
-        prompt_tokens: Mean tokens of a prompt.
-        new_tokens: Mean tokens generated for one.
-        max_prompt_tokens: The longest prompt, which slots are sized for.
-        max_new_tokens: The longest completion, likewise.
+        requests: Number of prompts.
+        prompt_tokens: Mean tokens per prompt.
+        new_tokens: Mean tokens generated per prompt.
+        max_prompt_tokens: Maximum prompt length, which slots are sized for.
+        max_new_tokens: Maximum completion length, which slots are sized for.
     """
 
     requests: int
@@ -252,13 +254,13 @@ class Workload:
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """The least time of a workload on a device: one group of chips that holds the model once.
+    """The minimum time of a workload on one group of chips that holds one copy of the model.
 
     Args:
         device: The device.
         chips: Chips that hold one model.
-        slots: Requests decoded at once by them.
-        steps: Decode steps, every slot busy in each.
+        slots: Requests that they decode concurrently.
+        steps: Decode steps, with every slot busy in each.
         prefill_s: Seconds for all prompts.
         decode_s: Seconds for all decode steps.
     """
@@ -277,7 +279,7 @@ class Floor:
 
     @property
     def chip_hours(self) -> float:
-        """Hours times chips: more groups share the time and cost the same."""
+        """Hours times chips: more groups divide the time and cost the same."""
         return self.wall_s * self.chips / 3600
 
 
@@ -287,11 +289,11 @@ def floor_of(
     """The floor of a workload.
 
     Args:
-        work: What is to be generated.
+        work: The workload.
         shape: The model.
         device: The device.
-        chips: Chips that hold one model; the fewest that do if None.
-        slots: Requests decoded at once; the most that fit if None.
+        chips: Chips that hold one model; the minimum if None.
+        slots: Requests decoded concurrently; the maximum that fits if None.
 
     Raises:
         ConfigError: The model or the slots don't fit.
@@ -306,7 +308,7 @@ def floor_of(
             "fewer slots, shorter prompts or more chips would"
         )
     slots = min(most if slots is None else slots, work.requests)
-    # The first token follows the prompt's last, so a request of n new tokens takes n steps.
+    # The first new token is decoded from the prompt's last one, so a request of n new tokens takes n steps.
     steps = -(-int(work.requests * work.new_tokens) // slots)
     context = work.prompt_tokens + (work.new_tokens + 1) / 2
     return Floor(

@@ -1,13 +1,13 @@
-"""Settings: frozen dataclasses whose fields state their default, help text and limits once, for every layer.
+"""Settings: frozen dataclasses whose fields define their default, help text and limits once, for all layers.
 
     @dataclass(frozen=True, kw_only=True)
     class TokenLimits(Settings):
         max_new_tokens: int = setting(128, help="Tokens generated for a target, at most.", minimum=1)
 
-    TokenLimits(max_new_tokens=0)        ConfigError: max_new_tokens is 0, the least is 1
+    TokenLimits(max_new_tokens=0)        ConfigError: max_new_tokens is 0, the minimum is 1
 
-A class that needs another's settings inherits them, and hands them on whole: `options.part(TokenLimits)`. The jobs'
-flags are such fields (`jobs.options`). Imports neither JAX nor Beam.
+A class that needs another's settings inherits them, and passes them on as one object: `options.part(TokenLimits)`.
+The jobs' flags are such fields (`jobs.options`). Imports neither JAX nor Beam.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ def setting(
     """Declares one setting as a dataclass field.
 
     Args:
-        default: The value where none is given; without it one must be.
-        help: One sentence for `--help`, with the unit where there is one.
-        operational: Whether it leaves the rows as they are, so that a resumed job may change it. "unless_exact": it
-            leaves them so with determinism `fast`, and is part of what fixes the tokens with `exact`.
-        choices: The only values allowed; those of the annotation where that is a Literal.
-        metavar: What stands for the value in the help.
-        minimum: The least value allowed, inclusive.
-        maximum: The largest value allowed, inclusive.
+        default: The default value; without it, the setting is required.
+        help: One sentence for `--help`, including the unit if there is one.
+        operational: Whether it is a runtime option, which doesn't affect the output, so that a resumed job may change
+            it. "unless_exact": a runtime option with determinism `fast`; with `exact` it affects the tokens.
+        choices: The only values allowed; by default, those of the annotation if it is a Literal.
+        metavar: Placeholder of the value in the help.
+        minimum: Minimum value, inclusive.
+        maximum: Maximum value, inclusive.
         is_path: Whether it can name a file or folder: only the last part of its name is ever published.
-        more: What a layer above adds to the field's metadata.
+        more: Metadata that a higher layer adds to the field.
     """
     metadata = {
         "help": help,
@@ -70,7 +70,7 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of all settings: holds every field to its choices and limits when it is made. Raises ConfigError."""
+    """Base class of all settings: checks every field against its choices and limits on creation. Raises ConfigError."""
 
     def __post_init__(self) -> None:
         choices = choices_of(type(self))  # type: ignore[arg-type]  # mypy takes a class for one of its instances
@@ -81,22 +81,22 @@ class Settings:
                     _check_value(self.called(field.name), one, choices[field.name], field.metadata)
 
     def called(self, name: str) -> str:
-        """What messages call a setting: by its field's name, or as its flag where it has one."""
+        """Name of a setting in messages: its field's name, or its flag if it has one."""
         return name
 
     def values_of(self, cls: type[Settings]) -> dict[str, Any]:
-        """The values of the settings that it has from `cls`, by name."""
+        """The values of the settings inherited from `cls`, by name."""
         assert isinstance(self, cls), f"{type(self).__name__} has no {cls.__name__}"
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(cls)}
 
     def part(self, cls: type[T]) -> T:
-        """The settings that it has from `cls`, alone."""
+        """The settings inherited from `cls`, as an instance of `cls`."""
         return cls(**self.values_of(cls))
 
 
 @functools.cache
 def choices_of(cls: type[Settings]) -> Mapping[str, tuple[str, ...] | None]:
-    """The only values allowed of each field; None where there is no such list."""
+    """The allowed values of each field; None if there is no such list."""
     hints = typing.get_type_hints(cls)
     return {
         field.name: field.metadata.get("choices")
@@ -109,12 +109,12 @@ def _check_value(called: str, value: Any, choices: tuple[str, ...] | None, limit
     if choices is not None and value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{called} is {value!r}, it can be {', '.join(choices)}{hint}")
+        raise ConfigError(f"{called} is {value!r}, expected one of {', '.join(choices)}{hint}")
     least, most = limits.get("minimum"), limits.get("maximum")
-    # `not >=` rather than `<`, which not-a-number would pass.
+    # `not >=` rather than `<`, because NaN would pass the latter.
     if least is not None and not value >= least:
-        raise ConfigError(f"{called} is {value}, the least is {least}")
+        raise ConfigError(f"{called} is {value}, the minimum is {least}")
     if most is not None and not value <= most:
-        raise ConfigError(f"{called} is {value}, the most is {most}")
+        raise ConfigError(f"{called} is {value}, the maximum is {most}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{called} is {value}, it must be a finite number")

@@ -1,12 +1,12 @@
-"""How weights and batches lie over a mesh of devices.
+"""Sharding of weights and batches over a mesh of devices.
 
-A mesh has two axes: `data` (requests are split over it) and `model` (matrices are). The rules
-below turn the logical axes declared beside the parameters (`model.gemma.WEIGHT_AXES`) into
-mesh axes. Each block then costs two all-reduces over `model`, after `o_proj` and `down_proj`
-(Megatron's split, arXiv 1909.08053); XLA puts them in.
+A mesh has two axes: `data` (splits requests) and `model` (splits matrices). The rules below map
+the logical axes declared next to the parameters (`model.gemma.WEIGHT_AXES`) to mesh axes. Each
+block then costs two all-reduces over `model`, after `o_proj` and `down_proj` (Megatron's split,
+arXiv 1909.08053); XLA inserts them.
 
-CodeGemma 2B has one key/value head, which can't be split: its host's devices are all `data`.
-7B has 16 and is split over `model`.
+CodeGemma 2B has one key/value head, which can't be split: all devices of its host are on the
+`data` axis. 7B has 16 and is split over `model`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.gemma import WEIGHT_AXES
 
-# Logical axis -> mesh axis; what isn't here is whole on every device.
+# Logical axis -> mesh axis; other axes are not split.
 RULES = {"vocab": "model", "queries": "model", "keys": "model", "d_ff": "model"}
 
 
 def make_mesh(config: GemmaConfig, devices: Sequence[Any] | None = None, *, tensor_parallel: int | None = None) -> Mesh:
-    """A (data, model) mesh over `devices` (all there are if None).
+    """A (data, model) mesh over `devices` (all available ones if None).
 
     Args:
-        config: The model's shapes: multi-query models are not split by default, others over as many
+        config: The model's shapes: by default, multi-query models are not split, others over as many
             devices as their heads allow.
-        devices: What to build it of.
-        tensor_parallel: Size of the `model` axis instead.
+        devices: The mesh's devices.
+        tensor_parallel: Size of the `model` axis; overrides the default.
 
     Raises:
-        ConfigError: The devices or the model can't be split so.
+        ConfigError: The devices or the model can't be split this way.
     """
     devices = jax.devices() if devices is None else list(devices)
     size = tensor_parallel
@@ -51,13 +51,13 @@ def make_mesh(config: GemmaConfig, devices: Sequence[Any] | None = None, *, tens
 
 
 def host_mesh(config: GemmaConfig, weight_bytes: int) -> Mesh | None:
-    """A mesh over this process's accelerators: each holds a model of its own, or as few together as hold one.
+    """A mesh over this process's accelerators: each holds a full model, or the minimum number together holds one.
 
-    None where there is a single one, or none: virtual CPU devices share one processor.
+    None if there is at most one accelerator; virtual CPU devices share one processor and don't count.
 
     Args:
         config: The model's shapes.
-        weight_bytes: What its weights take.
+        weight_bytes: Bytes of its weights.
     """
     devices = jax.local_devices()
     if len(devices) == 1 or devices[0].platform == "cpu":
@@ -67,9 +67,9 @@ def host_mesh(config: GemmaConfig, weight_bytes: int) -> Mesh | None:
 
 
 def devices_a_model(config: GemmaConfig, weight_bytes: int, num_devices: int, memory_bytes: int | None) -> int:
-    """Over how many devices a model is split: the fewest that leave as much for caches as the weights take.
+    """Number of devices that a model is split over: the minimum that leaves as much memory for caches as for weights.
 
-    All that the key/value heads can be split over, where the devices' memory isn't known or doesn't suffice.
+    If the devices' memory is unknown or doesn't suffice, all that the key/value heads can be split over.
 
     >>> from model.config import PRESETS
     >>> [devices_a_model(PRESETS["codegemma-7b"], 16 << 30, 8, gib << 30) for gib in (15, 31, 80)]
@@ -83,18 +83,18 @@ def devices_a_model(config: GemmaConfig, weight_bytes: int, num_devices: int, me
 
 
 def weight_sharding(name: str, config: GemmaConfig, mesh: Mesh) -> NamedSharding:
-    """The sharding of one weight (of one block) by its name in the parameter tree."""
-    # A key/value head is never cut in two: fewer heads than devices stay whole everywhere.
+    """The sharding of one weight (of one block), by its name in the parameter tree."""
+    # A key/value head is never split: with fewer heads than devices, every device has all of them.
     whole = {"keys"} if config.num_kv_heads % mesh.shape["model"] else set()
     axes = [None if axis in whole else RULES.get(axis) for axis in WEIGHT_AXES[name]]
     return NamedSharding(mesh, PartitionSpec(*axes))
 
 
 def row_sharding(sharding: NamedSharding) -> NamedSharding:
-    """The sharding of something with one number for each row of a matrix, such as int8 scales."""
+    """The sharding of an array with one number per row of a matrix, such as int8 scales."""
     return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:1]))
 
 
 def stacked_sharding(sharding: NamedSharding) -> NamedSharding:
-    """The sharding of a weight that is stacked along a leading `layers` axis, which isn't split."""
+    """The sharding of a weight stacked along a leading `layers` axis, which isn't split."""
     return NamedSharding(sharding.mesh, PartitionSpec(None, *sharding.spec))

@@ -1,4 +1,6 @@
-"""This project's engine: `fast` mode, everything chosen by itself but the shapes that the work gives."""
+"""This project's engine: `fast` mode, with everything auto-detected except the shapes, which follow from the
+requests.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The sampler of Google DeepMind's `gemma` package, in static batches: it has no other.
+"""The sampler of Google DeepMind's `gemma` package, in static batches: it has no other mode.
 
-Its `Transformer` takes any shape, and Gemma 1 is its configuration without post-norms, soft caps and windows. Prompts
-go in as token ids by way of a vocabulary that knows nothing else; no token ends a request.
+Its `Transformer` takes any shape; Gemma 1 is its configuration without post-norms, soft caps and windows. Prompts are
+passed as token ids through a fake vocabulary; no token ends a request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _NoSpecialTokens:
 
 
 class _Ids:
-    """Stands for a vocabulary: a prompt's text is its number, and its encoding the ids under that number."""
+    """A fake vocabulary: a prompt's text is its number, and its encoding is the ids stored under that number."""
 
     VERSION, FORMAT, FORBIDDEN_TOKENS, special_tokens = 0, None, (), _NoSpecialTokens
 

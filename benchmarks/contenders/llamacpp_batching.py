@@ -1,8 +1,8 @@
 """llama.cpp's own server, in this process, through the bindings of xllamacpp.
 
-Its slots take the requests as they become free (continuous batching): each call of the model holds one token of every
-running sequence and, while there is room, the prompts of those that begin. Keys and values in float32, as everybody
-else's here; attention as the library chooses. No prompt is remembered from one round to the next.
+Its slots take requests as they become free (continuous batching): each call of the model contains one token of every
+running sequence and, while there is room, the prompts of new ones. Keys and values are float32, as for all other
+contenders; the library chooses the attention. No prompt is cached from one round to the next.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def load(folder: Path, threads: int) -> Any:
 
 
 def complete(server: Any, ask: Ask) -> list[int]:
-    """The greedy tokens of one request, read from the text of the made-up pieces (`random_model`).
+    """The greedy tokens of one request, parsed from the text of the made-up pieces (`random_model`).
 
-    Raises RuntimeError where the server refuses it or writes another number of tokens.
+    Raises RuntimeError if the server refuses it or generates another number of tokens.
     """
     order = {
         "prompt": list(map(int, ask.prompt)), "n_predict": ask.new_tokens, "ignore_eos": True, "temperature": 0.0,

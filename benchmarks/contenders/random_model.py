@@ -1,6 +1,7 @@
-"""Writes a random Gemma as contenders read it.
+"""Writes a random Gemma in the contenders' formats.
 
-With `--gguf`: safetensors as Hugging Face has them, float32, and GGUF in F32 and Q8_0. Else bfloat16 safetensors alone.
+With `--gguf`: safetensors in Hugging Face's layout, float32, and GGUF in F32 and Q8_0. Otherwise bfloat16 safetensors
+only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-# GGUF's names of a block's tensors, by the parameter tree's.
+# GGUF's names of a block's tensors, by their names in the parameter tree.
 _GGUF_NAMES = {
     "pre_attention_norm": "attn_norm",
     "q_proj": "attn_q",
@@ -29,7 +30,7 @@ _GGUF_NAMES = {
 
 
 def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> None:
-    """Norms are stored +1, as llama.cpp wants them; matrices in F32 or Q8_0."""
+    """Norms are stored +1, as llama.cpp expects them; matrices in F32 or Q8_0."""
     import gguf
 
     writer = gguf.GGUFWriter(path, "gemma")
@@ -69,7 +70,7 @@ def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> Non
 
 
 def _add_made_up_vocabulary(writer: Any, size: int) -> None:
-    """llama.cpp's server runs no model without one, and answers in text: every piece says its own id."""
+    """llama.cpp's server needs a vocabulary and answers in text: each made-up piece is its own id."""
     import gguf
 
     writer.add_tokenizer_model("llama")

@@ -1,11 +1,11 @@
-"""What each contender of `benchmarks.engine` shares: it is a process that answers orders on its standard input.
+"""Shared part of the contenders of `benchmarks.engine`: each is a process that answers orders on its standard input.
 
     <- {"requests": 64, "new_tokens": null, "settings": {"batch": 16}}
     -> {"wall_s": 41.2, "cpu_s": 80.1, "tokens": [[5, 17, ...], ...], "notes": {...}}
 
-The process holds its weights from start to end, so rounds of several contenders can be interleaved, and no
-round pays for loading or compiling. What a library prints goes to standard error. Standard library only: each
-contender runs in an environment of its own.
+The process keeps its weights from start to end, so rounds of several contenders can be interleaved, and no round
+includes loading or compiling. A library's own output goes to standard error. Standard library only: each contender
+runs in its own environment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ask:
-    """A prompt, and how many tokens follow it: exactly so many, there are no stop ids."""
+    """A prompt, and the exact number of tokens to generate; there are no stop ids."""
 
     prompt: list[int]
     new_tokens: int
@@ -31,13 +31,13 @@ class Ask:
 
 @dataclass
 class Answer:
-    """The generated tokens, request by request, and what else is worth telling."""
+    """The generated tokens per request, and further notes."""
 
     tokens: list[list[int]]
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-# Given the work's folder and the threads to use, loads the model; what it returns runs requests with settings.
+# Loads the model, given the work's folder and the number of threads; returns a function that runs requests.
 Run = Callable[[Sequence[Ask], dict[str, Any]], Answer]
 Load = Callable[[Path, int], Run]
 
@@ -60,7 +60,7 @@ def serve(load: Load) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         wanted = asks[: order["requests"]]
-        if order.get("new_tokens"):  # a run to warm up: the same prompts, few tokens
+        if order.get("new_tokens"):  # warm-up: the same prompts, few tokens
             wanted = [Ask(ask.prompt, min(ask.new_tokens, order["new_tokens"])) for ask in wanted]
         wall, cpu = time.perf_counter(), time.process_time()
         answer = run(wanted, order["settings"])
@@ -71,5 +71,5 @@ def serve(load: Load) -> None:
 
 
 def batches(asks: Sequence[Ask], size: int) -> list[Sequence[Ask]]:
-    """Runs of `size` requests, in the order that they came in."""
+    """Consecutive batches of `size` requests, in their given order."""
     return [asks[start : start + size] for start in range(0, len(asks), size)]

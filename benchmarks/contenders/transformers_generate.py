@@ -39,7 +39,7 @@ def load(folder: Path, threads: int) -> Any:
 
 
 def static(model: Any, asks: Sequence[Ask], size: int, *, sort: bool) -> Answer:
-    """Pads on the left to the longest prompt of a batch, decodes until its last request has ended."""
+    """Pads on the left to the longest prompt of a batch; decodes until its last request has ended."""
     order = sorted(range(len(asks)), key=lambda i: len(asks[i].prompt)) if sort else list(range(len(asks)))
     tokens: list[list[int]] = [[] for _ in asks]
     for indices in batches(order, size):  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
-"""Writes the embedded model's card from what was measured: nothing in it is typed by hand but its sentences.
+"""Writes the embedded model's card from measurements: only its sentences are typed by hand.
 
-    python benchmarks/embedded/card.py --runs RUN... --figures figures.json --samples samples.md \\
+    python benchmarks/embedded/card.py --runs RUN... --figures figures.json --samples samples.md \
         --packages packages.json --model model/embedded
 
-The runs are the folders of `codemill train`, in the order in which each went on from the one before; figures come from
-`evaluate.py --json`, samples from `samples.py`, packages from `corpus.py`. Beside README.md it writes
+The runs are the output folders of `codemill train`, in the order in which each continued the one before; figures come
+from `evaluate.py --json`, samples from `samples.py`, packages from `corpus.py`. In addition to README.md it writes
 `packages.csv` (name, version, licence, split, files, bytes) and `loss.svg`.
 """
 
@@ -30,7 +30,7 @@ WIDTH, HEIGHT, MARGIN = 640, 260, 42
 
 
 def read_curve(runs: list[Path]) -> list[dict[str, Any]]:
-    """The runs' log lines in order, with tokens and seconds summed over all; lines that a resumed run overtook are out."""
+    """The runs' log lines in order, with tokens and seconds accumulated; lines superseded by a resumed run are excluded."""
     curve: list[dict[str, Any]] = []
     tokens = 0
     for run in runs:
@@ -38,7 +38,7 @@ def read_curve(runs: list[Path]) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
         for text in (run / "log.jsonl").read_text().splitlines():
             line = json.loads(text)
-            lines = [earlier for earlier in lines if earlier["step"] < line["step"]]  # done again after a resume
+            lines = [earlier for earlier in lines if earlier["step"] < line["step"]]  # repeated after a resume
             lines.append(line)
         for line in lines:
             tokens += line["tokens"]
@@ -50,7 +50,7 @@ def read_curve(runs: list[Path]) -> list[dict[str, Any]]:
 
 
 def draw(curve: list[dict[str, Any]]) -> str:
-    """The loss curve as SVG: loss in nats a weighted token against millions of tokens."""
+    """The loss curve as SVG: loss in nats per weighted token against millions of tokens."""
     xs, ys = [line["all_tokens"] / 1e6 for line in curve], [line["loss"] for line in curve]
     low, high = min(ys), min(max(ys), 7.0)
 
@@ -194,14 +194,14 @@ def verdict(figures: dict[str, Any]) -> str:
 
 
 def start(run: Path) -> str:
-    """What the first run began with, where that wasn't random weights alone."""
+    """What the first run was initialized with, unless it was random weights alone."""
     if not json.loads((run / "train.json").read_text())["semantic"].get("copying_heads"):
         return ""
     return "Of the random weights that it began with, some heads were set to copy (`model/training/copying_heads.py`). "
 
 
 def commands(runs: list[Path]) -> str:
-    """The runs' own command lines, with their options as frozen, but for flags that `codemill train` no longer has."""
+    """The runs' own command lines, with their frozen options, except for flags that `codemill train` no longer has."""
     known = {field.name for field in dataclasses.fields(Options)} - {"input", "tokenizer", "output", "init_from"}
     lines = []
     for run in runs:

@@ -1,14 +1,14 @@
-"""The baseline that the embedded model is held against: it copies from the same file, by the longest match.
+"""The embedded model's baseline: it copies from the same file, by the longest match.
 
     rest of the file:   ... for name in names :⏎ print ( name ) ...
     so far:             ... for name in
-                            └── longest run that also stands elsewhere ──> `names` is proposed
+                            └── longest run that also occurs elsewhere ──> `names` is proposed
 
-At every step the tokens before the hole and those written so far are looked up in the rest of the file, before and
-after the hole: the longest run of up to `MAX_MATCH` tokens that ends them and stands elsewhere as well is
-continued as it was there; among equally long ones the commonest continuation is taken, then the nearest before the
-hole. Where even the last token stands nowhere else, it ends; it also ends where the model would. It sees the whole
-file, more than the model's window, in the model's own tokens.
+At every step, the tokens before the hole and those generated so far are looked up in the rest of the file, before and
+after the hole. The longest run of up to `MAX_MATCH` tokens that ends them and also occurs elsewhere is continued as it
+was there. Among equally long runs, the most frequent continuation is taken, then the nearest one before the hole. The
+baseline stops if even the last token occurs nowhere else, and also where the model would stop. It uses the entire
+file, which is more than the model's window, in the model's own tokens.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ MAX_MATCH = 24
 def copy_middle(
     prefix: Sequence[int], suffix: Sequence[int], stop_ids: Collection[int], *, max_tokens: int, num_stops: int = 1
 ) -> list[int]:
-    """What the baseline writes into a hole.
+    """The baseline's middle for a hole.
 
     Args:
         prefix: Tokens of the file before the hole.
         suffix: Tokens after it.
-        stop_ids: A middle ends at the `num_stops`-th of these, which is not part of it; the end of the file is one too.
-        max_tokens: It ends after so many at the latest.
+        stop_ids: A middle ends at the `num_stops`-th of these, which is not part of it; the end of the file counts too.
+        max_tokens: Maximum tokens of the middle.
 
     >>> copy_middle([5, 1, 2, 3, 9, 1], [9, 7], {9}, max_tokens=8)
     [2, 3]
     """
-    end = -1  # stands between the parts, and for the end of the file
+    end = -1  # marks the gap between the parts, and the end of the file
     rest = [*prefix, end, *suffix, end]
-    after: dict[int, list[int]] = defaultdict(list)  # token -> where it stands with something after it
+    after: dict[int, list[int]] = defaultdict(list)  # token -> its positions that have a token after them
     for place in range(len(rest) - 1):
-        if place != len(prefix) - 1:  # what follows there is what is asked for
+        if place != len(prefix) - 1:  # the continuation there is the one to predict
             after[rest[place]].append(place)
     written: list[int] = []
     while len(written) < max_tokens:
@@ -54,7 +54,7 @@ def copy_middle(
 
 
 def _continuation(rest: list[int], after: dict[int, list[int]], so_far: list[int]) -> int | None:
-    """The token that followed the longest run that ends `so_far`; None where its last token stands nowhere else."""
+    """The token after the longest run that ends `so_far`; None if its last token occurs nowhere else."""
     if not so_far:
         return None
     best, places = 0, after[so_far[-1]]

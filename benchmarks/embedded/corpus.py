@@ -1,18 +1,18 @@
-"""Makes the corpus that the embedded model learns from and is tested on, out of permissively licensed wheels.
+"""Makes the corpus for training and testing the embedded model from permissively licensed wheels.
 
     python benchmarks/embedded/corpus.py --wheels DIR --benchmarks ../shared/benchmarks --output DIR
 
 writes `train.parquet` and `held_out.parquet` (Stack v2's columns) and `packages.json` (name, version, licence,
 split, files, bytes; no text). The wheels come from `pip download --no-deps` of `packages.txt`.
 
-What is dropped, and why:
-- packages whose metadata name no MIT, BSD, Apache, ISC or PSF licence, or a copyleft one beside it;
-- vendored, generated, data-like and unparsable files, and files out of 300..100,000 bytes;
-- files that share a fifth of their 13-grams with the interpreter's standard library (the demo fills that in);
-- files that hold a 20-gram of a HumanEval or MBPP solution;
-- files that share half of their 13-grams with one kept before; for held-out files 0.3 is enough, so that what is
-  measured was never seen.
-A package is held out as a whole, by the hash of its name. Grams are over words and punctuation marks.
+Dropped are:
+- packages whose metadata name no MIT, BSD, Apache, ISC or PSF license, or also name a copyleft one;
+- vendored, generated, data-like and unparsable files, and files outside of 300..100,000 bytes;
+- files that share a fifth of their 13-grams with the interpreter's standard library (the demo infills that);
+- files that contain a 20-gram of a HumanEval or MBPP solution;
+- files that share half of their 13-grams with one kept before; for held-out files 0.3 is enough, so that the
+  evaluation uses unseen text.
+A package is held out as a whole, by the hash of its name. N-grams are over words and punctuation marks.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ class SourceFile(NamedTuple):
 
     package: str
     version: str
-    licence: str
+    license: str
     path: str
     content: str
 
 
-def licence_of(metadata: str) -> str | None:
-    """The licence that a wheel's METADATA states, or None where it isn't clearly permissive.
+def license_of(metadata: str) -> str | None:
+    """The license that a wheel's METADATA states, or None if it isn't clearly permissive.
 
-    >>> licence_of("Name: x\\nLicense-Expression: MIT\\n")
+    >>> license_of("Name: x\\nLicense-Expression: MIT\\n")
     'MIT'
     """
     fields = email.parser.HeaderParser().parsestr(metadata)
@@ -77,7 +77,7 @@ def licence_of(metadata: str) -> str | None:
 
 
 def word_codes(text: str) -> NDArray[np.uint64]:
-    """A 32-bit code for each word and mark of a text."""
+    """A 32-bit code for each word and punctuation mark of a text."""
     return np.fromiter((_code(word) for word in WORD.findall(text)), np.uint64)
 
 
@@ -87,7 +87,7 @@ def _code(word: str) -> int:
 
 
 def grams(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
-    """Hashes of the runs of `size` words (of the whole where it is shorter): a polynomial modulo 2**64, mixed."""
+    """Hashes of all runs of `size` words (of the entire text if it is shorter): a polynomial modulo 2**64, mixed."""
     size = min(size, len(codes))
     runs = max(0, len(codes) - size + 1) if size else 0
     hashes = np.zeros(runs, np.uint64)
@@ -97,7 +97,7 @@ def grams(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
 
 
 def sampled_grams(codes: NDArray[np.uint64]) -> set[int]:
-    """One in SAMPLE of a text's 13-gram hashes, chosen by the hash, so that equal text gives equal samples."""
+    """One in SAMPLE of a text's 13-gram hashes, chosen by the hash, so that equal texts yield equal samples."""
     hashes = grams(codes, 13)
     return set(hashes[(hashes >> np.uint64(60)) < 16 // SAMPLE].tolist())
 
@@ -108,13 +108,13 @@ def overlap(own: set[int], others: set[int]) -> float:
 
 
 def contains_any(ordered: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> bool:
-    """Whether a sorted array holds one of some values."""
+    """Whether a sorted array contains one of some values."""
     places = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
     return bool((ordered[places] == wanted).any())
 
 
 def fault_of(path: str, content: str) -> str | None:
-    """Why a file is no good for training, or None."""
+    """Why a file is unsuitable for training, or None."""
     if VENDORED.search(path):
         return "vendored"
     if not MIN_BYTES <= len(content.encode()) <= MAX_BYTES:
@@ -142,16 +142,16 @@ def fault_of(path: str, content: str) -> str | None:
 
 
 def read_wheel(path: Path, drops: Counter[str]) -> list[SourceFile]:
-    """The good Python files of a wheel, in the order of their paths' hashes; counts what it drops."""
+    """The suitable Python files of a wheel, in the order of their paths' hashes; counts those that it drops."""
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA") and name.count("/") == 1)
         text = wheel.read(metadata).decode("utf-8", "replace")
         fields = email.parser.HeaderParser().parsestr(text)
-        licence = licence_of(text)
-        if licence is None:
+        license = license_of(text)
+        if license is None:
             drops["package_licence"] += 1
-            print(f"  {path.name}: no clearly permissive licence in its metadata", file=sys.stderr)
+            print(f"  {path.name}: no clearly permissive license in its metadata", file=sys.stderr)
             return []
         files = []
         for name in sorted((n for n in names if n.endswith(".py")), key=lambda n: hashlib.sha256(n.encode()).digest()):
@@ -164,12 +164,12 @@ def read_wheel(path: Path, drops: Counter[str]) -> list[SourceFile]:
             if fault:
                 drops[fault] += 1
                 continue
-            files.append(SourceFile(fields["Name"].lower(), fields["Version"], licence, name, content))
+            files.append(SourceFile(fields["Name"].lower(), fields["Version"], license, name, content))
     return files
 
 
 def is_held_out(package: str) -> bool:
-    """Whether a package is kept for evaluation: by the hash of its name, so no choice is made."""
+    """Whether a package is kept for evaluation: decided by the hash of its name, so that nobody chooses."""
     return hashlib.sha256(package.encode()).digest()[0] * 100 < HELD_OUT_PERCENT * 256
 
 
@@ -184,7 +184,7 @@ def library_grams() -> set[int]:
 
 
 def benchmark_grams(folder: Path) -> NDArray[np.uint64]:
-    """Hashes of the 20-grams of the benchmarks' solutions. What is shorter is everybody's, such as `return x + y`."""
+    """Hashes of the 20-grams of the benchmarks' solutions. Shorter solutions are too common, such as `return x + y`."""
     rows: list[str] = pq.read_table(folder / "mbpp.parquet")["solution"].to_pylist()
     human = pq.read_table(folder / "human_eval.parquet")
     rows += human["prompt"].to_pylist() + human["canonical_solution"].to_pylist()
@@ -197,7 +197,7 @@ def benchmark_grams(folder: Path) -> NDArray[np.uint64]:
 
 def clean(files: Iterable[SourceFile], library: set[int], benchmarks: NDArray[np.uint64], seen: set[int],
           max_seen: float, drops: Counter[str]) -> Iterator[SourceFile]:  # fmt: skip
-    """Passes the files that copy neither the library, nor a benchmark, nor a file passed before; fills `seen`."""
+    """Yields the files that copy neither the library, nor a benchmark, nor an earlier file; fills `seen`."""
     taken: Counter[str] = Counter()
     for file in files:
         if taken[file.package] > PACKAGE_MAX_BYTES:
@@ -226,7 +226,7 @@ def to_table(files: list[SourceFile]) -> pa.Table:
             "blob_id": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(), "path": file.path,
             "repo_name": file.package, "language": "Python", "extension": "py", "length_bytes": len(data),
             "src_encoding": "UTF-8", "is_vendor": False, "is_generated": False,
-            "detected_licenses": [file.licence], "content": file.content,
+            "detected_licenses": [file.license], "content": file.content,
         }  # fmt: skip
 
     return pa.Table.from_pylist([row(file) for file in files])
@@ -244,7 +244,10 @@ def main() -> None:
     files = [file for found in by_package.values() for file in found]
     library, benchmarks, seen = library_grams(), benchmark_grams(options.benchmarks), set[int]()
     splits: dict[str, list[SourceFile]] = {}
-    for split, max_seen in (("train", 0.5), ("held_out", 0.3)):  # held-out last: compared with all of train
+    for split, max_seen in (
+        ("train", 0.5),
+        ("held_out", 0.3),
+    ):  # held-out files last, so that they are compared with all of train
         wanted = (file for file in files if is_held_out(file.package) == (split == "held_out"))
         splits[split] = list(clean(wanted, library, benchmarks, seen, max_seen, drops))
         pq.write_table(to_table(splits[split]), options.output / f"{split}.parquet", compression="zstd")
@@ -253,7 +256,7 @@ def main() -> None:
         for file in kept:
             entry = table.setdefault(
                 file.package,
-                {"name": file.package, "version": file.version, "licence": file.licence, "split": split,
+                {"name": file.package, "version": file.version, "licence": file.license, "split": split,
                  "files": 0, "bytes": 0},
             )  # fmt: skip
             entry["files"] += 1

@@ -1,14 +1,14 @@
-"""Measures the embedded model on packages that it never saw, and the copying baseline on the same holes.
+"""Evaluates the embedded model on held-out packages, and the copying baseline on the same holes.
 
     python benchmarks/embedded/evaluate.py --corpus held_out.parquet [--model embedded] [--json figures.json]
 
-Offline, from a corpus Parquet alone (`corpus.py` makes it). Files are drawn evenly over the packages, one hole each of
-a kind; prompts, stops and verdicts are the infill job's own (`transforms.tasks.infill`), decoding is greedy.
+Offline, from a corpus Parquet alone (made by `corpus.py`). Files are sampled evenly over the packages, with one hole of
+each kind; prompts, stop ids and verdicts are the infill job's own (`transforms.tasks.infill`), decoding is greedy.
 
-- exact match of single lines, in PSM and in SPM, blanks at both ends aside; 95% intervals by resampling packages;
-- the same for the baseline, copying from the whole file and from what the prompt shows of it;
+- exact match of single lines, in PSM and in SPM, ignoring blanks at both ends; 95% intervals by resampling packages;
+- the same for the baseline, copying from the entire file and from the part of it that the prompt shows;
 - edit similarity of several lines;
-- loss per byte: of middles given what is around them, and of text left to right, in bits.
+- loss in bits per byte: of middles given the text around them, and of text from left to right.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RESAMPLES = 2000
 
 
 def draw_files(files: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """Files drawn evenly over the packages: one of each in turn until there are enough."""
+    """Files sampled evenly over the packages: one of each in turn until there are enough."""
     rng = random.Random(seed)
     by_package: dict[str, list[Row]] = defaultdict(list)
     for file in files:
@@ -60,13 +60,13 @@ def draw_files(files: Sequence[Row], count: int, seed: int) -> list[Row]:
 
 
 def ask(task: InfillTask, engine: Any, files: Sequence[Row]) -> list[tuple[Row, TaskRequest, str, float]]:
-    """Each file's hole and what the model wrote into it, as the infill job reads it, with the mean log-probability."""
+    """Each file's hole and the model's answer, extracted as in the infill job, with its mean log-probability."""
     asked: list[tuple[Row, TaskRequest]] = []
     for file in files:
         try:
             asked += [(file, one) for one in task.requests(file) if isinstance(one, TaskRequest)]
         except RecordError:
-            continue  # nothing to infill in it
+            continue  # contains nothing to infill
     futures = engine.submit([request.request for _, request in asked])
     answers = []
     for (file, request), future in zip(asked, futures, strict=True):
@@ -80,9 +80,9 @@ def ask(task: InfillTask, engine: Any, files: Sequence[Row]) -> list[tuple[Row, 
 def copied(
     tokenizer: Tokenizer, newline_ids: frozenset[int], file: Row, request: TaskRequest, *, from_window: bool = False
 ) -> str:
-    """The baseline's middle for the same hole; for several lines it is told how many.
+    """The baseline's middle for the same hole; for several lines, their number is given.
 
-    It copies from the whole file, or from what the model's prompt shows of it alone.
+    It copies from the entire file, or only from the part of it that the model's prompt shows.
     """
     target = request.payload
     span = target.span
@@ -96,7 +96,7 @@ def copied(
 def interval(
     values: Sequence[tuple[str, float]], statistic: Callable[[np.ndarray], float], seed: int = 0
 ) -> list[float]:
-    """The 95% interval of a statistic when packages are drawn anew with replacement."""
+    """The 95% interval of a statistic under resampling of packages with replacement."""
     by_package: dict[str, list[float]] = defaultdict(list)
     for package, value in values:
         by_package[package].append(value)
@@ -125,7 +125,7 @@ def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length
         nats = num_bytes = 0.0
         recipe = ExampleRecipe(max_tokens=length, min_tokens=length, fim_rate=fim_rate, path_rate=0.0)
         for file in files:
-            short = replace(file, content=file.content[: 8 * length])  # one or two examples of each file
+            short = replace(file, content=file.content[: 8 * length])  # one or two examples per file
             for example in examples_of(short, tokenizer, recipe, seed=1)[:1]:
                 begin = example.weighted_from if fim_rate else 1
                 padded = np.full(length, tokenizer.pad, np.int32)
@@ -189,7 +189,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 class Answer(NamedTuple):
-    """A hole's original middle, the model's, and the baseline's from the whole file and from the model's window."""
+    """A hole's original middle, the model's, and the baseline's from the entire file and from the model's window."""
 
     package: str
     original: str

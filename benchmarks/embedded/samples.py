@@ -1,8 +1,8 @@
-"""Ten holes to look at: functions written for this purpose, in the manner of a standard library.
+"""Ten sample holes: functions written for this purpose, in the style of a standard library.
 
     python benchmarks/embedded/samples.py [--model embedded]      prints a Markdown table for the card
 
-`[[...]]` marks the hole; what stands in it is what the author wrote, which the model doesn't see.
+`[[...]]` marks the hole and contains the author's text, which the model doesn't see.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ HOLES = (
 
 
 def split(hole: str) -> tuple[str, str, str]:
-    """Prefix, middle and suffix of a text with its hole marked."""
+    """Prefix, middle and suffix of a text whose hole is marked."""
     prefix, rest = hole.split("[[", 1)
-    # The mark's end is the last `]]` before the line ends: the middle may end in brackets of its own.
+    # The mark's end is the last `]]` before the end of the line, because the middle may end in brackets too.
     line, _, after = rest.partition("\n")
     return prefix, line[: line.rindex("]]")], f"{line[line.rindex(']]') + 2 :]}\n{after}"
 

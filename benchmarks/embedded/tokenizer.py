@@ -2,10 +2,10 @@
 
     python benchmarks/embedded/tokenizer.py --corpus train.parquet --output tokenizer.model
 
-Byte-pair encoding with byte fallback; digits stand alone; text is kept as it is (no normalisation, no dummy prefix).
-As in Gemma, runs of spaces are pieces of their own, so that a hole that begins after the indentation
-begins with the same pieces as the line did; beyond Gemma, so is a line break with the indentation that follows, which
-saves a token a line. Control tokens have CodeGemma's names, and text never yields them.
+Byte-pair encoding with byte fallback; digits are separate pieces; text is not changed (no normalization, no dummy
+prefix). As in Gemma, runs of spaces are separate pieces, so that a hole that starts after the indentation starts with
+the same pieces as the line did. In addition to Gemma's pieces, a line break with the indentation that follows is a
+piece, which saves a token per line. Control tokens have CodeGemma's names, and text never produces them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONTROL = (
     "<start_of_turn>",
     "<end_of_turn>",
 )
-SPACE = "\u2581"  # how SentencePiece writes a space
+SPACE = "\u2581"  # SentencePiece's symbol for a space
 WHITESPACE = (
     *("\n" * breaks + SPACE * indent for breaks in (1, 2) for indent in range(0, 29, 4)),
     *(SPACE * run for run in range(2, 25)),
@@ -37,7 +37,7 @@ WHITESPACE = (
 
 
 def samples(corpus: Path, total_chars: int, piece_chars: int = 4000) -> Iterator[str]:
-    """Pieces of the corpus's files, drawn evenly, up to a total; SentencePiece takes no longer ones."""
+    """Pieces of the corpus's files, sampled evenly, up to a total; SentencePiece doesn't accept longer ones."""
     contents = pq.read_table(corpus, columns=["content"])["content"].to_pylist()
     pieces = [text[start : start + piece_chars] for text in contents for start in range(0, len(text), piece_chars)]
     random.Random(0).shuffle(pieces)

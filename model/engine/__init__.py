@@ -1,6 +1,6 @@
 """The engine: continuous batching of requests over one model.
 
-Its names are loaded when they are first asked for: a command line needs the settings alone, and `Engine` loads JAX.
+Names are imported on first use: a command line needs only the settings, while `Engine` imports JAX.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the scheduler drives: a device that prefills prompts, decodes in bursts and says what became of them.
+"""The scheduler's interface to a device: it prefills prompts, decodes in bursts, and reports which requests have ended.
 
-`model.engine.jax_device.JaxDevice` is one; tests have others, whose tokens and latency are known.
+`model.engine.jax_device.JaxDevice` implements it; tests use fake devices with known tokens and latency.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from model.engine.requests import Request
 
 
 class OutOfMemory(Exception):
-    """The device's memory didn't suffice for the call; its state is lost."""
+    """The device ran out of memory during the call; its state is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One request's end, as the device reports it.
+    """The end of one request, as the device reports it.
 
     Args:
-        ticket: The ticket that it was inserted under.
-        tokens: Generated ids, the stop id included.
+        ticket: The ticket under which it was inserted.
+        tokens: Generated ids, including the stop id.
         stop_id: The stop id that ended it, or None.
         logprob_sum: Sum of the tokens' natural-log probabilities.
     """
@@ -35,15 +35,16 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class BurstReport:
-    """What one burst did.
+    """The result of one burst.
 
     Args:
-        steps: Decode steps it took.
-        tokens: Tokens generated in it.
+        steps: Decode steps taken.
+        tokens: Tokens generated.
         busy: Slots that decoded, summed over the steps.
         ended: Requests that have ended; a device repeats them until their slot is filled again.
-        drafted: Whether its steps were over drafts.
-        seconds: How long it took; None where that says nothing of its steps, since the device did other things too.
+        drafted: Whether its steps verified drafts.
+        seconds: Its duration; None if the device did other things during that time as well, so that the duration is not
+            a measure of its steps.
     """
 
     steps: int
@@ -60,37 +61,36 @@ class Device(Protocol):
     slots: int
 
     def check(self, request: Request) -> None:
-        """Raises RecordError where the request can't be run. Thread-safe, touches no device."""
+        """Raises RecordError if the request can't be run. Thread-safe; doesn't use the device."""
         ...
 
     def choose(self, waiting: Sequence[Request]) -> list[int]:
-        """Which of the waiting requests, given oldest first, to prefill together: at least one index."""
+        """Indices of the waiting requests (oldest first) to prefill together; at least one."""
         ...
 
     def prefill(self, requests: Sequence[Request]) -> list[Any]:
-        """Prefills a chosen group; one handle per request, for `insert`."""
+        """Prefills a chosen group; returns one handle per request, for `insert`."""
         ...
 
     def insert(self, slot: int, staged: Any, request: Request, ticket: int) -> None:
-        """Puts a prefilled prompt into a slot, which then decodes. Tickets fit 31 bits: the engine would have
-        to run for years."""
+        """Puts a prefilled prompt into a slot, which then decodes. Tickets fit into 31 bits: enough for years."""
         ...
 
     def dispatch(self, leave_after: int, *, drafts: bool) -> Any:
-        """Starts a burst that ends early when `leave_after` requests have ended in it; doesn't wait.
+        """Starts a burst and returns without waiting for it.
 
         Args:
-            leave_after: See above.
-            drafts: Whether its steps are over drafted tokens.
+            leave_after: The burst ends early once this many requests have ended in it.
+            drafts: Whether its steps verify drafted tokens.
         """
         ...
 
     def read(self, burst: Any) -> BurstReport:
-        """Waits for a burst."""
+        """Waits for a burst and returns its report."""
         ...
 
     def shrink(self) -> bool:
-        """After OutOfMemory: starts anew with fewer slots, all empty. False where it can't."""
+        """After OutOfMemory: restarts with fewer slots, all empty. Returns False if it can't."""
         ...
 
     def stats(self) -> dict[str, float]:

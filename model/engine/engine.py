@@ -1,7 +1,7 @@
-"""The engine: a thread-safe, continuously batching generator over one model on this process's devices.
+"""The engine: a thread-safe generator with continuous batching over one model on this process's devices.
 
-Weights that are spread over a mesh (`model.sharding`) make one replica of each line of its `data` axis, split over the
-devices of its `model` axis; requests go to whichever replica has the least to do.
+If the weights are spread over a mesh (`model.sharding`), each row of its `data` axis is one replica, split over the
+devices of its `model` axis. Each request goes to the replica with the fewest unfinished requests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Engine:
 
     Args:
         model: The model; its weights are cast to the options' dtype at the start.
-        options: Shapes and mode. What is left open is chosen for the platform.
+        options: Shapes and mode. Values left open are chosen for the platform.
     """
 
     def __init__(self, model: Gemma, *, options: EngineOptions | None = None):
@@ -58,7 +58,7 @@ class Engine:
         """Allocates the caches and starts the scheduler's thread; a second call does nothing.
 
         Args:
-            warm_up: Compile every program now, instead of each when it is first needed.
+            warm_up: Compile every program now instead of each on first use.
 
         Raises:
             EngineStopped: The engine has been closed.
@@ -84,9 +84,9 @@ class Engine:
             )
             device = self._first_device
             if device.platform != "cpu" or mesh_of(self._model.arrays()) is None:  # virtual devices share one CPU
-                self._peaks = metrics.peaks_of(device.device_kind, device.platform)  # before there is work beside it
+                self._peaks = metrics.peaks_of(device.device_kind, device.platform)  # before there is other work
             self._scheduler.start()
-            self._model = None  # the device has its own copy where the dtype differs
+            self._model = None  # the device has its own copy if the dtype differs
             atexit.register(self.close, cancel_futures=True)
 
     def _scheduler_of(self, weights: GemmaWeights, options: ResolvedOptions, warm_up: bool) -> Scheduler:
@@ -98,10 +98,9 @@ class Engine:
         return Scheduler(device, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
-        """Queues requests from any thread; one future each, in order.
+        """Queues requests from any thread; returns one future per request, in order.
 
-        A future fails with RecordError where its request can't be run, and with EngineStopped where the
-        engine ended first.
+        A future fails with RecordError if its request can't be run, and with EngineStopped if the engine stopped first.
 
         Raises:
             EngineStopped: The engine has been closed or has crashed (the `__cause__`).
@@ -114,26 +113,26 @@ class Engine:
         """Metrics since the start; empty before it.
 
         Sums and their ratios as in `model.engine.metrics` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
-        `floor_share`, `compiles`, ...); beside them `slots`, `requests_queued`, and `drafting_gain` where drafts
-        were tried. `floor_share` is left out where the device's peaks aren't known.
+        `floor_share`, `compiles`, ...), plus `slots`, `requests_queued`, and `drafting_gain` if drafts were tried.
+        `floor_share` is omitted if the device's peaks are unknown.
         """
         if self._scheduler is None:
             return {}
         found = self._scheduler.stats()
         if self._peaks is not None:
-            count = self._num_replicas  # side by side, each with its share of the work
+            count = self._num_replicas  # they run concurrently, each with its share of the work
             slots = int(found["slots"]) // count
             found["floor_s"] = metrics.floor_s(found, self._shape, self._peaks, slots, chips=self._chips) / count
         return {**found, **metrics.ratios(found)}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tokens depend on beside request and weights: versions, device, shapes. JSON-able."""
+        """What the tokens depend on besides request and weights: versions, device, shapes. JSON-serializable."""
         options = self.resolved_options()
         weights = "int8" if self._is_int8 else options.dtype
         return {**options.fingerprint(), "weights": weights, "tensor_parallel": self._chips}
 
     def resolved_options(self) -> ResolvedOptions:
-        """The options with everything chosen for this process's platform; slots are those of one replica."""
+        """The options with all values chosen for this process's platform; `slots` is the number per replica."""
         device, config = self._first_device, self._config
         limit = (device.memory_stats() or {}).get("bytes_limit")
         options = self._options.resolve(device.platform)
@@ -146,10 +145,10 @@ class Engine:
         return self._options.resolve(device.platform, config=config, memory_bytes=max(left, 0))
 
     def close(self, *, cancel_futures: bool = False) -> None:
-        """Finishes what was submitted and ends the thread; may be called twice.
+        """Finishes all submitted requests and stops the thread; may be called twice.
 
         Args:
-            cancel_futures: Fail what hasn't ended with EngineStopped instead of finishing it.
+            cancel_futures: Fail unfinished requests with EngineStopped instead of finishing them.
         """
         with self._lock:
             self._is_closed = True

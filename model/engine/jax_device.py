@@ -1,7 +1,7 @@
-"""The scheduler's device on JAX: arrays, compiled programs, and what passes between host and device.
+"""The scheduler's device on JAX: arrays, compiled programs, and transfers between host and device.
 
-Programs (`model.engine.programs.compiled`) are compiled ahead of time, one for each known shape, and counted: nothing
-retraces in silence.
+Programs (`model.engine.programs.compiled`) are compiled ahead of time, one per known shape, and counted: nothing
+retraces silently.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from model.config import GemmaConfig
 from model.engine.abstract_device import BurstReport, OutOfMemory
 from model.engine.options import ResolvedOptions
-from model.engine.packing import FamilyWindow, Place, RowPlanner, lay_out
 from model.engine.placement import Placement, shapes_of
+from model.engine.prefill_rows import Place, PrefixGroupWindow, RowPlanner, lay_out
 from model.engine.programs.attention import path_for, usable_path
 from model.engine.programs.caches import Caches
 from model.engine.programs.compiled import EnginePrograms, ProgramKey
@@ -31,7 +31,7 @@ from model.layers import GemmaWeights
 
 @dataclass(frozen=True, slots=True)
 class StagedPrompt:
-    """A prefilled prompt that waits for a slot: a place in a row's keys and values. Its last token isn't cached."""
+    """A prefilled prompt that waits for a slot: its place in a row's keys and values. Its last token isn't cached."""
 
     row: Caches
     place: Place
@@ -39,7 +39,7 @@ class StagedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class _Burst:
-    """A burst under way. `is_clean`: nothing but its steps takes the device's time from `started` on."""
+    """A burst in flight. `is_clean`: from `started` on, the device spends its time on this burst's steps alone."""
 
     report: jax.Array
     drafted: bool
@@ -48,7 +48,7 @@ class _Burst:
 
 
 class JaxDevice:
-    """Implements `model.engine.abstract_device.Device`. The constructor only remembers; `start` allocates."""
+    """Implements `model.engine.abstract_device.Device`. The constructor stores its arguments; `start` allocates."""
 
     def __init__(self, weights: GemmaWeights, config: GemmaConfig, options: ResolvedOptions):
         self.slots = options.slots
@@ -58,19 +58,21 @@ class JaxDevice:
         self._dtype = jnp.dtype(options.dtype)
         self._is_exact = options.determinism == "exact"
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
-        self._waiting = FamilyWindow(min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1)
+        self._waiting = PrefixGroupWindow(
+            min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1
+        )
         self._compiled: dict[ProgramKey, Callable[..., Any]] = {}
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
         self._shared_tokens = 0
         self._compiles = 0
         self._compile_s = 0.0
-        self._is_ring = self._has_decoded = False  # how the generation cache's columns lie, if any are written
+        self._is_ring = self._has_decoded = False  # order of the generation cache's columns, if any are written
         self._has_prefilled = False  # since the last burst was dispatched
         self._last_read = 0.0
 
     def start(self) -> None:
-        """Moves the weights to their final dtype and allocates the caches."""
+        """Casts the weights to their final dtype and allocates the caches."""
         self._weights = cast_weights(self._weights, self._dtype)
         platform = jax.default_backend()
         self._programs = EnginePrograms(
@@ -89,10 +91,10 @@ class JaxDevice:
                 raise
 
     def warm_up(self) -> None:
-        """Compiles every program that any request can need."""
+        """Compiles every program that any request may need."""
         for key in self._programs.every_key():
             self._program(*key)
-        self._compile_s = 0.0  # nobody waited for these
+        self._compile_s = 0.0  # no request waited for these
 
     def _allocate(self) -> None:
         self._prompts, self._generations, self._state = self._programs.allocate()
@@ -100,10 +102,10 @@ class JaxDevice:
         self._tickets = [-1] * self.slots
         self._reach = [0] * self.slots
 
-    # --- what the scheduler calls ---
+    # --- called by the scheduler ---
 
     def check(self, request: Request) -> None:
-        """Raises RecordError where the request doesn't fit the engine's shapes."""
+        """Raises RecordError if the request doesn't fit the engine's shapes."""
         options, length = self._options, len(request.prompt)
         longest = options.prompt_buckets[-1]
         if length == 0:
@@ -148,18 +150,18 @@ class JaxDevice:
             )
 
     def choose(self, waiting: Sequence[Request]) -> list[int]:
-        """In exact mode the oldest alone; else what fills a row well."""
+        """In exact mode the oldest request alone; otherwise requests that fill a row well."""
         if self._is_exact:
             return [0]
         groups = self._waiting.update({id(request): request.prompt for request in waiting})
         row = self._planner.next_row([group.length for group in groups])
         chosen = {key for member in row.members for key in groups[member].members}
-        # A request that waits twice has one key: its first place goes now, the other stays.
+        # A request that was submitted twice has one key: its first place is taken now, the other one stays.
         places = {id(request): place for place, request in reversed(list(enumerate(waiting))) if id(request) in chosen}
         return list(places.values())
 
     def prefill(self, requests: Sequence[Request]) -> list[StagedPrompt]:
-        """Prefills prompts together in one row; in exact mode one, in a row of its bucket's length."""
+        """Prefills prompts together in one row; in exact mode a single prompt, in a row of its bucket's length."""
         assert len(requests) == 1 or not self._is_exact
         prompts = [request.prompt[:-1] for request in requests]
         layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
@@ -173,7 +175,7 @@ class JaxDevice:
         return [StagedPrompt(row=row, place=place) for place in places]
 
     def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
-        """Copies the prompt's keys and values into the slot and starts it."""
+        """Copies the prompt's keys and values into the slot and starts decoding it."""
         place = staged.place
         window = self._programs.window(place.length)
         line = request_line(request, ticket, self._options)
@@ -186,8 +188,9 @@ class JaxDevice:
         self._reach[slot] = place.length
 
     def dispatch(self, leave_after: int, *, drafts: bool) -> _Burst:
-        """Starts a burst that reads the prompt cache as far as any slot does; its report is copied to the host
-        as soon as it is there."""
+        """Starts a burst that reads the prompt cache as far as the longest prompt in a slot. Its report is copied to
+        the host as soon as it is available.
+        """
         window, compiles = self._programs.window(max(self._reach)), self._compiles
         program = self._program("burst", window, drafts)
         self._order_columns(is_ring=self._programs.writes_ring(drafts=drafts))
@@ -208,7 +211,7 @@ class JaxDevice:
     def read(self, burst: _Burst) -> BurstReport:
         """Waits for a burst's report."""
         array = self._call(np.asarray, burst.report)
-        # A burst that was dispatched before the last one was read begins when that one ends.
+        # A burst that was dispatched before the previous one was read starts when that one ends.
         began, self._last_read = max(burst.started, self._last_read), time.perf_counter()
         seconds = self._last_read - began if burst.is_clean else None
         report = read_report(array, drafted=burst.drafted, seconds=seconds)
@@ -219,10 +222,10 @@ class JaxDevice:
         return report
 
     def shrink(self) -> bool:
-        """In fast mode halves the slots until they fit; in exact mode their number is part of the promise."""
+        """In fast mode, halves the slots until they fit. In exact mode their number is guaranteed: returns False."""
         while not self._is_exact and self.slots > 1:
             self.slots //= 2
-            for name in ("_prompts", "_generations", "_state"):  # or the old arrays would stand beside the new
+            for name in ("_prompts", "_generations", "_state"):  # or both old and new would be in memory
                 self.__dict__.pop(name, None)
             self._compiled = {key: program for key, program in self._compiled.items() if key[0] == "prefill"}
             self._programs = replace(self._programs, slots=self.slots)
@@ -234,8 +237,9 @@ class JaxDevice:
         return False
 
     def stats(self) -> dict[str, float]:
-        """Programs compiled, and the seconds that those took for which requests waited; tokens prefilled and
-        positions computed for them; prompt tokens that sharing saved; the slots."""
+        """Number of compiled programs and the seconds of those for which requests waited; tokens prefilled and
+        positions computed for them; prompt tokens saved by shared prefixes; slots.
+        """
         return {
             "compiles": float(self._compiles),
             "compile_s": self._compile_s,
@@ -248,7 +252,9 @@ class JaxDevice:
     # --- programs ---
 
     def _order_columns(self, *, is_ring: bool) -> None:
-        """Moves the generation cache to the order that the next burst writes; free where it lies so."""
+        """Moves the generation cache's columns into the order that the next burst writes, if they aren't in it
+        already.
+        """
         if is_ring == self._is_ring:
             return
         if self._has_decoded:
@@ -256,8 +262,9 @@ class JaxDevice:
         self._is_ring, self._has_decoded = is_ring, True
 
     def _program(self, *key: Any) -> Callable[..., Any]:
-        """The program of a key in `EnginePrograms`, compiled when first asked for; asked for at every request, so
-        nothing is prepared for one that is there."""
+        """The program of a key in `EnginePrograms`, compiled on first use. Called for every request, so it does no
+        other work if the program exists.
+        """
         program = self._compiled.get(key)
         if program is None:
             began = time.perf_counter()
@@ -267,7 +274,7 @@ class JaxDevice:
         return program
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Calls into JAX, telling lack of memory from other faults."""
+        """Calls into JAX; raises OutOfMemory if the device lacks memory."""
         try:
             return function(*args)
         except jax.errors.JaxRuntimeError as error:
@@ -277,7 +284,7 @@ class JaxDevice:
 
 
 def cast_weights(weights: GemmaWeights, dtype: Any) -> GemmaWeights:
-    """Matrices in the compute dtype; norms and int8 scales, which are small, stay as they are."""
+    """Casts matrices to the compute dtype; norms and int8 scales, which are small, keep their dtype."""
 
     def cast(path: Any, leaf: jax.Array) -> jax.Array:
         name = path[-1].name

@@ -1,14 +1,14 @@
-"""The engine's statistics: sums, which add up over engines and sessions, and the ratios made of them.
+"""The engine's statistics: sums, which add up over engines and worker sessions, and ratios derived from them.
 
     slot_occupancy       busy_slot_steps / slot_steps: slots that decoded, over all steps
-    tokens_per_slot_step tokens_decoded / busy_slot_steps: above 1 where drafts are accepted
-    padding_waste        prefill_positions / prefill_tokens: positions that were computed for each that was needed
-    tokens_in_per_s      tokens_in / work_s, where work_s is the time in which there was work, without compiling
-    tokens_out_per_s     likewise
-    floor_share          floor_s / work_s: how near the work came to what the device could do (`model.roofline`)
+    tokens_per_slot_step tokens_decoded / busy_slot_steps: above 1 if drafts are accepted
+    padding_waste        prefill_positions / prefill_tokens: positions computed per token needed
+    tokens_in_per_s      tokens_in / work_s, where work_s is the time in which there was work, excluding compilation
+    tokens_out_per_s     tokens_out / work_s
+    floor_share          floor_s / work_s: how close the work came to the device's limits (`model.roofline`)
 
-The floor is that of the same tokens: prompts prefilled without padding, every slot busy in every step, at the
-device's published peaks, or at peaks measured at the start where it has none (a CPU).
+The floor is computed for the same tokens: prompts prefilled without padding, every slot busy in every step, at the
+device's published peaks, or at peaks measured at the start if there are none (a CPU).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from model.roofline import DEVICES, Device, Shape, decode_step_s, prefill_s
 
-# What the scheduler counts, what the device counts, and the floor that the engine adds.
+# Counts of the scheduler, counts of the device, and the floor that the engine adds.
 SCHEDULER_SUMS = (
     "requests_done",
     "requests_failed",
@@ -48,7 +48,7 @@ SUMS = (
     "floor_s",
 )
 
-# What JAX calls a device, in lower case, and its name in `model.roofline.DEVICES`: the first that fits counts.
+# JAX's name of a device, in lower case, and its name in `model.roofline.DEVICES`; the first match counts.
 _KINDS = (
     ("v5 lite", "v5e"),
     ("v5e", "v5e"),
@@ -63,7 +63,7 @@ _MATRIX, _COPY_BYTES, _TRIALS = 1024, 32 << 20, 3
 
 
 def ratios(sums: Mapping[str, float]) -> dict[str, float]:
-    """The ratios that the sums give; one whose sums are missing or zero is left out.
+    """The ratios of the sums; a ratio whose sums are missing or zero is omitted.
 
     >>> ratios({"slot_steps": 8, "busy_slot_steps": 6, "tokens_out": 10, "busy_s": 3.0, "compile_s": 1.0})
     {'slot_occupancy': 0.75, 'tokens_out_per_s': 5.0}
@@ -81,7 +81,7 @@ def ratios(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def floor_s(sums: Mapping[str, float], shape: Shape, device: Device, slots: int, chips: int = 1) -> float:
-    """Least seconds in which so many chips could have done what the sums say was done."""
+    """Minimum seconds in which `chips` chips could have done the work that the sums count."""
     done = sums["requests_done"]
     if not done:
         return 0.0
@@ -92,7 +92,7 @@ def floor_s(sums: Mapping[str, float], shape: Shape, device: Device, slots: int,
 
 
 def peaks_of(kind: str, platform: str) -> Device | None:
-    """The peaks of a device, by what JAX calls it; None where they are not known."""
+    """The peaks of a device, by JAX's name for it; None if they are unknown."""
     if platform == "cpu":
         return _measured_cpu()
     return next((DEVICES[name] for word, name in _KINDS if word in kind.lower()), None)
@@ -100,7 +100,7 @@ def peaks_of(kind: str, platform: str) -> Device | None:
 
 @cache
 def _measured_cpu() -> Device:
-    """This process's processors: the fastest of a few matrix products, and of copies by all of its threads."""
+    """This process's processors: the fastest of several matrix products, and of copies by all of its threads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     matrix = np.ones((_MATRIX, _MATRIX), np.float32)
     out = np.empty_like(matrix)

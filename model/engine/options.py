@@ -1,8 +1,8 @@
-"""What fixes the engine's shapes, and their automatic choice per platform.
+"""The options that determine the engine's shapes, and their automatic choice per platform.
 
 Every array in the engine has a static shape that follows from these numbers and the model's
-config, so XLA compiles a small known set of programs. Imports no JAX: a plan freezes these
-options before any device starts.
+config, so XLA compiles a small, known set of programs. Doesn't import JAX, because a plan freezes
+these options before any device starts.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from model.roofline import CACHE_SHARE
 
 _SHORTEST_BUCKET = 64
 
-# Slots by platform where memory isn't known, and in `exact` mode. A CPU is bound by arithmetic from about 32 rows on.
+# Slots by platform if memory is unknown, and in `exact` mode. A CPU is compute-bound from about 32 rows on.
 _SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
-# The most that are chosen from memory. Slots share the reading of the weights, so accelerators gain until memory ends:
-# of 2B's step at 1,280 tokens of context, the caches are half at 212 slots and 70% at 512.
+# Upper limits of the choice from memory. Slots share the reads of the weights, so accelerators gain until memory is
+# full: caches take half of 2B's step at 1,280 tokens of context with 212 slots, and 70% with 512.
 _MOST_SLOTS = {"cpu": 32, "gpu": 128, "tpu": 512}
-# A TPU computes rows in eights: those beyond a multiple of it cost what the next multiple does.
+# A TPU computes rows in groups of eight: a partly filled group costs as much as a full one.
 _SLOTS_STEP = {"cpu": 1, "gpu": 1, "tpu": 8}
 _DTYPE = {"cpu": "float32", "gpu": "bfloat16", "tpu": "bfloat16"}
-# Steps a burst may take before the host looks: a host round trip costs well under one step on each of them.
+# Maximum steps of a burst: a host round trip costs well under one step on each platform.
 _BURST_STEPS = {"cpu": 16, "gpu": 16, "tpu": 32}
-# Tokens that fill a device's matrix units; longer rows gain nothing and delay the slots that wait.
+# Tokens that fill a device's matrix units; longer rows gain nothing and delay waiting slots.
 _ROW_TOKENS = {"cpu": 1024, "gpu": 4096, "tpu": 4096}
 
 
 def prompt_buckets(max_prompt_tokens: int) -> tuple[int, ...]:
-    """The prompt lengths that are compiled for: powers of two from 64 up to, and exactly, the longest prompt.
+    """The compiled prompt lengths: powers of two from 64, and the maximum prompt length itself as the last one.
 
     >>> prompt_buckets(768)
     (64, 128, 256, 512, 768)
@@ -50,29 +50,29 @@ def prompt_buckets(max_prompt_tokens: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions(EngineSettings):
-    """Shapes and mode of one engine. None and `auto` mean: chosen by `resolve` for the platform.
+    """Shapes and mode of one engine. None and `auto` are resolved for the platform by `resolve`.
 
     Args:
         determinism: `exact`: each prompt is prefilled alone and every shape is frozen, so the same version, hardware
-            and options give bit-equal tokens in any order and with any neighbours. `fast`: every optimisation; tokens
-            differ from `exact` only at near-ties.
-        slots: Requests decoded at once.
-        prompt_buckets: Prompt lengths that are compiled for, ascending; a longer prompt is refused.
-        max_new_tokens: Most tokens that a request may ask for: the length of the generation cache.
-        burst_steps: Most decode steps between two looks by the host.
-        prefill_row_tokens: `fast`: prompts are prefilled together in rows of up to so many tokens.
-        min_shared_prefix: `fast`: prompts in a row that begin with so many equal tokens share them; 0: never.
-        prompt_lookup: `fast`: whether tokens are drafted by prompt lookup. `auto` measures while running whether it
-            gains and drafts where it does (`model.engine.switching`): mostly below about 64 slots, where a step over
-            several tokens costs little more than over one. `exact` mode never drafts.
-        draft_tokens: So many tokens are drafted for a step.
-        prompt_cache: How prompts' keys and values are held: `auto` in the compute dtype, `int8` in 8 bits with a
-            scale for each position and head, which is half the memory of bfloat16 and a quarter of float32.
-        max_stop_ids: Most stop ids that a request may name.
+            and options produce bit-identical tokens in any order and with any other requests in flight. `fast`: every
+            optimization; tokens differ from `exact` only at near ties.
+        slots: Requests decoded concurrently.
+        prompt_buckets: Compiled prompt lengths, ascending; a longer prompt is refused.
+        max_new_tokens: Maximum tokens that a request may ask for: the length of the generation cache.
+        burst_steps: Maximum decode steps between two looks of the scheduler.
+        prefill_row_tokens: `fast`: prompts are prefilled together in rows of up to this many tokens.
+        min_shared_prefix: `fast`: prompts in a row share a common prefix of at least this many tokens; 0: never.
+        prompt_lookup: `fast`: whether tokens are drafted by prompt lookup. `auto` measures at run time whether drafting
+            is faster, and drafts while it is (`model.engine.switching`): mostly below about 64 slots, where a step over
+            several tokens costs little more than a step over one. `exact` mode never drafts.
+        draft_tokens: Number of tokens drafted per step.
+        prompt_cache: Precision of the prompts' keys and values: `auto` is the compute dtype; `int8` is 8 bits with one
+            scale per position and head, which takes half the memory of bfloat16 and a quarter of float32.
+        max_stop_ids: Maximum number of stop ids per request.
         dtype: Of weights, activations and caches: `float32` or `bfloat16`. Logits are always float32.
-        pipeline_bursts: Whether the next burst is dispatched before the last one is read: hides the host's work
-            behind the device's, at the price of a burst of idling for a slot that has just ended.
-        compile_cache: Folder of JAX's persistent compilation cache; None leaves JAX's setting alone.
+        pipeline_bursts: Whether the next burst is dispatched before the previous one is read. This overlaps the host's
+            work with the device's, at the cost of one idle burst for a slot whose request has just ended.
+        compile_cache: Folder of JAX's persistent compilation cache; None leaves JAX's setting unchanged.
     """
 
     prompt_buckets: tuple[int, ...] = prompt_buckets(TokenLimits.max_prompt_tokens)
@@ -98,7 +98,7 @@ class EngineOptions(EngineSettings):
 
     @classmethod
     def of(cls, spec: EngineSpec) -> EngineOptions:
-        """The options of the engine that a spec asks for."""
+        """The engine options of a spec."""
         return cls(
             **spec.values_of(EngineSettings),
             prompt_buckets=prompt_buckets(spec.max_prompt_tokens),
@@ -108,15 +108,15 @@ class EngineOptions(EngineSettings):
     def resolve(
         self, platform: str, *, config: GemmaConfig | None = None, memory_bytes: int | None = None
     ) -> ResolvedOptions:
-        """Fills in what was left to choose.
+        """Fills in the values that were left open.
 
         Args:
             platform: `cpu`, `gpu` or `tpu`.
-            config: The model, and
-            memory_bytes: the device's memory beside its weights: bounds the slots in `fast` mode where they are left
-                open. In `exact` mode their number is part of the promise and never depends on them.
+            config: The model's shapes.
+            memory_bytes: The device's memory left by the weights. With `config`, it limits the slots in `fast` mode if
+                they are left open. In `exact` mode their number is guaranteed and never depends on memory.
         """
-        platform = platform if platform in _SLOTS else "gpu"  # JAX also says `cuda` and `rocm`
+        platform = platform if platform in _SLOTS else "gpu"  # JAX also reports `cuda` and `rocm`
         dtype = _DTYPE[platform] if self.dtype == "auto" else self.dtype
         slots = self.slots or _SLOTS[platform]
         if self.slots is None and self.determinism == "fast" and config is not None and memory_bytes is not None:
@@ -149,17 +149,17 @@ class EngineOptions(EngineSettings):
         return self.determinism == "fast" and self.prompt_lookup != "off"
 
     def generation_length(self) -> int:
-        """Positions of a slot's generation cache: drafts that turn out wrong stand behind the last token."""
+        """Positions of a slot's generation cache; rejected drafts are stored after the last token."""
         return self.max_new_tokens + (self.draft_tokens if self.may_draft() else 0)
 
     def history_length(self) -> int:
-        """Tokens of prompt and output that each slot keeps for drafts."""
+        """Tokens of prompt and output that each slot keeps for drafting."""
         return self.prompt_buckets[-1] + self.max_new_tokens if self.may_draft() else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedOptions(EngineOptions):
-    """Options with nothing left open; made by `EngineOptions.resolve`."""
+    """Options with all values chosen; created by `EngineOptions.resolve`."""
 
     slots: int
     burst_steps: int
@@ -168,9 +168,9 @@ class ResolvedOptions(EngineOptions):
     pipeline_bursts: bool
 
     def row_lengths(self) -> list[int]:
-        """Lengths of prefill rows that are compiled for: the buckets, and in `fast` mode the target and its steps.
+        """Compiled lengths of prefill rows: the buckets, and in `fast` mode the target length and fractions of it.
 
-        Where many wait, rows are full whatever their lengths; the steps are for the times when few do.
+        If many prompts wait, rows are full whatever their lengths; the fractions are for times when few do.
         """
         lengths = set(self.prompt_buckets)
         if self.determinism == "fast":
@@ -179,16 +179,16 @@ class ResolvedOptions(EngineOptions):
         return sorted(lengths)
 
     def staged_length(self) -> int:
-        """Positions of a prefilled row: the longest row, and room for a slice of any width at its end."""
+        """Positions of a prefilled row: the longest row, plus room for a slice of any width at its end."""
         return self.row_lengths()[-1] + (0 if self.determinism == "exact" else self.prompt_buckets[-1])
 
     def fingerprint(self) -> dict[str, Any]:
-        """All that tokens can depend on beside weights and request, for a row's lineage. Starts JAX's backend."""
+        """All that tokens can depend on besides weights and request, for a row's lineage. Initializes JAX's backend."""
         import jax
 
         shapes = dataclasses.asdict(self)
         del shapes["compile_cache"]
-        shapes["prompt_cache"] = "compute" if self.prompt_cache == "auto" else self.prompt_cache  # as rows say it
+        shapes["prompt_cache"] = "compute" if self.prompt_cache == "auto" else self.prompt_cache  # as in the lineage
         shapes["prompt_buckets"] = list(self.prompt_buckets)
         device = jax.devices()[0]
         return {

@@ -1,9 +1,9 @@
-"""Where the engine's arrays lie, told by the weights: on one device, or over the `model` axis of a mesh.
+"""Placement of the engine's arrays, which follows the weights: on one device, or over the `model` axis of a mesh.
 
-    mesh (data, model)      0 1 2 3        each line of `data` is a replica: a whole model, its own caches and slots;
+    mesh (data, model)      0 1 2 3        each row of `data` is a replica: a full model, its own caches and slots;
                             4 5 6 7        in it, heads are split over `model`, as the weights are (`model.sharding`)
 
-Replicas share nothing, so none waits for another's requests, and a request's tokens are those of one replica alone.
+Replicas share nothing, so none waits for another's requests, and a request's tokens come from one replica alone.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from model.layers import GemmaWeights
 
 @dataclass(frozen=True)
 class Placement:
-    """How one replica's arrays lie.
+    """Shardings of one replica's arrays.
 
     Args:
-        whole: Of what each of its devices holds: slots' state, reports.
+        whole: Of arrays that each device holds in full: slots' state, reports.
         heads: Of caches [slots kv_heads positions head_dim].
         stacked_heads: Of caches with a leading `layers` axis.
         mesh: The replica's devices; None for a single one.
@@ -37,7 +37,7 @@ class Placement:
 
     @classmethod
     def of(cls, weights: GemmaWeights, config: GemmaConfig) -> Placement:
-        """The placement that goes with a replica's weights."""
+        """The placement that matches a replica's weights."""
         mesh = mesh_of(weights)
         if mesh is None:
             one = SingleDeviceSharding(_device_of(weights))
@@ -48,7 +48,7 @@ class Placement:
     @classmethod
     def over(cls, mesh: Mesh, config: GemmaConfig) -> Placement:
         """The placement over a mesh; nothing is split over its `data` axis."""
-        # A key/value head is never cut in two: fewer heads than devices stay whole everywhere.
+        # A key/value head is never split: with fewer heads than devices, every device has all of them.
         axis = "model" if config.num_kv_heads % mesh.shape["model"] == 0 else None
 
         def split(*axes: str | None) -> NamedSharding:
@@ -57,22 +57,22 @@ class Placement:
         return cls(split(), split(None, axis), split(None, None, axis), mesh)
 
     def of_caches(self, caches: Any) -> Any:
-        """A sharding for each array of caches, values or scales, stacked over layers or not; a tree alike."""
+        """A tree with the sharding of each array of caches, values or scales, stacked over layers or not."""
         is_stacked = not isinstance(caches, tuple)
         sharding = self.stacked_heads if is_stacked else self.heads
         return jax.tree.map(lambda _: sharding, caches)
 
     def of_state(self, state: Any) -> Any:
-        """A sharding for each array of the slots' state; a tree alike."""
+        """A tree with the sharding of each array of the slots' state."""
         return jax.tree.map(lambda _: self.whole, state)
 
 
 def make_placed(make: Callable[[], Any], place: Callable[[Any], Any]) -> Any:
-    """What `make` returns, made where it belongs: no device ever holds more than its share.
+    """Runs `make` so that each array is created on its devices: none ever holds more than its share.
 
     Args:
         make: Makes a tree of arrays.
-        place: A tree of shardings for a tree of such shapes: a method of `Placement`.
+        place: Maps a tree of shapes to a tree of shardings: a method of `Placement`.
     """
     return jax.jit(make, out_shardings=place(jax.eval_shape(make)))()
 
@@ -86,23 +86,23 @@ def placed_shapes(make: Callable[[], Any], place: Callable[[Any], Any]) -> Any:
 
 
 def shapes_of(tree: Any) -> Any:
-    """The shapes and shardings of arrays that are there."""
+    """The shapes and shardings of existing arrays."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), tree)
 
 
 def shardings_of(tree: Any) -> Any:
-    """The sharding of each array, or shape that has one."""
+    """The sharding of each array, or of each shape that has one."""
     return jax.tree.map(lambda leaf: leaf.sharding, tree)
 
 
 def mesh_of(weights: GemmaWeights) -> Mesh | None:
-    """The (data, model) mesh that weights are spread over; None where they lie on one device."""
+    """The (data, model) mesh that weights are spread over; None if they are on one device."""
     sharding = getattr(jax.tree.leaves(weights)[0], "sharding", None)  # a NumPy array has none
     return sharding.mesh if isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, Mesh) else None
 
 
 def replicas(weights: GemmaWeights) -> list[GemmaWeights]:
-    """The weights once for each line of their mesh's `data` axis, over that line's devices; nothing is copied."""
+    """The weights of each replica, one per row of the mesh's `data` axis, on that row's devices; nothing is copied."""
     mesh = mesh_of(weights)
     if mesh is None:
         return [weights]

@@ -1,7 +1,8 @@
-"""Several schedulers as one: each request goes to the replica with the fewest that haven't ended.
+"""Several schedulers as one: each request goes to the replica with the fewest unfinished requests.
 
-Requests that follow each other and begin alike, such as the holes of one file, stay together, since a prefill row
-computes what they share once; but only so many, or a preamble that all share would keep all on one replica.
+Consecutive requests with a common prefix, such as the holes of one file, stay together, because a prefill row
+computes a shared prefix once. Their number is limited; otherwise a preamble common to all requests would send all of
+them to one replica.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _MOST_TOGETHER = 16
 
 
 class Replica(Protocol):
-    """What requests are distributed over: `model.engine.scheduler.Scheduler`."""
+    """A member of `Spread`; `model.engine.scheduler.Scheduler` implements it."""
 
     def start(self) -> None: ...
 
@@ -31,18 +32,18 @@ class Replica(Protocol):
 
 
 class Spread:
-    """Implements what it spreads over.
+    """Distributes requests over replicas; implements `Replica` itself.
 
     Args:
         replicas: At least one.
-        min_shared: Requests that begin with so many equal tokens stay together; 0: none.
+        min_shared: Consecutive requests with this many equal first tokens stay together; 0: none.
     """
 
     def __init__(self, replicas: Sequence[Replica], *, min_shared: int):
         self._replicas = list(replicas)
         self._min_shared = min_shared
         self._lock = threading.Lock()
-        self._open = [0] * len(replicas)  # requests of each that haven't ended
+        self._open = [0] * len(replicas)  # unfinished requests of each replica
 
     def start(self) -> None:
         """Starts every replica."""
@@ -50,7 +51,7 @@ class Spread:
             replica.start()
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
-        """Queues requests; one future each, in order. Raises EngineStopped once any replica has stopped."""
+        """Queues requests; one future per request, in order. Raises EngineStopped once any replica has stopped."""
         homes = self._homes(requests)
         futures: dict[int, Future[Completion]] = {}
         for home, replica in enumerate(self._replicas):
@@ -63,7 +64,7 @@ class Spread:
         return [futures[i] for i in range(len(requests))]
 
     def stats(self) -> dict[str, float]:
-        """Sums of the replicas' sums and their ratios. Seconds are means, as the replicas run side by side."""
+        """Sums over the replicas and the ratios of these sums. Seconds are means, because replicas run concurrently."""
         each = [replica.stats() for replica in self._replicas]
         figure: dict[str, float] = {}
         for name in dict.fromkeys(name for one in each for name in one):
@@ -74,23 +75,23 @@ class Spread:
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Closes every replica; see `Scheduler.close`."""
-        for replica in self._replicas:  # while one finishes its work, the others go on with theirs
+        for replica in self._replicas:  # while one finishes its work, the others continue theirs
             replica.close(cancel_futures=cancel_futures)
 
     def _homes(self, requests: Sequence[Request]) -> list[int]:
-        """Which replica each request goes to; counts it there."""
+        """The replica of each request, which is counted there."""
         homes: list[int] = []
         together = 0
         with self._lock:
             for index, request in enumerate(requests):
-                follows = index > 0 and self._begin_alike(request, requests[index - 1]) and together < _MOST_TOGETHER
+                follows = index > 0 and self._shares_prefix(request, requests[index - 1]) and together < _MOST_TOGETHER
                 together = together + 1 if follows else 1
                 home = homes[-1] if follows else self._open.index(min(self._open))
                 self._open[home] += 1
                 homes.append(home)
         return homes
 
-    def _begin_alike(self, one: Request, other: Request) -> bool:
+    def _shares_prefix(self, one: Request, other: Request) -> bool:
         count = self._min_shared
         return 0 < count <= len(one.prompt) and one.prompt[:count] == other.prompt[:count]
 

@@ -1,8 +1,8 @@
-"""What goes into the engine and what comes out: plain values, no JAX.
+"""The engine's input and output as plain values, without JAX.
 
-Rows, tasks and tests build these; `model.engine.Engine` runs them. A request is
-self-contained: what it yields depends on its own fields and the weights alone, never on
-its slot, its neighbours or the order of submission.
+Rows, tasks and tests create these; `model.engine.Engine` runs them. A request is
+self-contained: its result depends only on its own fields and the weights, never on
+its slot, other requests or the order of submission.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How the next token is drawn. `temperature=0` is greedy and ignores the rest.
+    """How the next token is sampled. `temperature=0` is greedy and ignores the other fields.
 
     Args:
         temperature, top_k, top_p: As in `model.engine.settings.SamplingSettings`; the engine checks them.
-        seed: Seed of this request's own stream, an unsigned 32-bit number that its maker
+        seed: Seed of this request's random stream, an unsigned 32-bit number that the caller
             derives from job seed, row hash, target and sample number.
     """
 
@@ -38,10 +38,10 @@ class Request:
     """One prompt to continue.
 
     Args:
-        prompt: Token ids, the begin-of-sequence id included.
-        max_new_tokens: At most so many tokens are generated, the stop token included.
+        prompt: Token ids, including the beginning-of-sequence id.
+        max_new_tokens: Maximum number of generated tokens, including the stop token.
         stop_ids: Generation ends with the first of these ids.
-        sampling: How tokens are drawn.
+        sampling: How tokens are sampled.
     """
 
     prompt: tuple[int, ...]
@@ -52,14 +52,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
-    """What the model wrote after one prompt.
+    """The text generated for one prompt, as tokens.
 
     Args:
         tokens: The generated ids, without the stop id that ended them.
-        finish_reason: `stop` (a stop id came) or `length` (max_new_tokens was reached).
+        finish_reason: `stop` (a stop id was generated) or `length` (max_new_tokens was reached).
         stop_id: The stop id that ended it, or None.
-        mean_logprob: Mean natural-log probability of all generated tokens (the stop id
-            included), under the model's own distribution: temperature 1, no top-k or top-p.
+        mean_logprob: Mean natural-log probability of all generated tokens (including the stop id)
+            under the model's own distribution: temperature 1, no top-k or top-p.
         prompt_tokens: Length of the prompt in tokens.
     """
 
@@ -75,9 +75,9 @@ class EngineStopped(RuntimeError):
 
 
 class Generator(Protocol):
-    """What tasks and jobs need of an engine; a test gives a fake one.
+    """The part of an engine's interface that tasks and jobs use; tests pass a fake one.
 
-    A future fails with `RecordError("prompt_too_long", ...)` where the prompt doesn't fit.
+    A future fails with `RecordError("prompt_too_long", ...)` if the prompt doesn't fit.
     """
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]: ...
@@ -85,7 +85,9 @@ class Generator(Protocol):
     def stats(self) -> dict[str, float]: ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Versions, device and shapes: what else than the request the tokens depend on. JSON-able, for the lineage."""
+        """Versions, device and shapes: what tokens depend on besides the request. JSON-serializable, for the
+        lineage.
+        """
         ...
 
     def close(self) -> None: ...

@@ -1,20 +1,23 @@
-"""Continuous batching over an abstract device: who runs when, and who hears of it.
+"""Continuous batching over an abstract device: scheduling of requests and delivery of their results.
 
-One thread owns the device. Each turn it fills free slots with prefilled prompts, prefills ahead of
-demand, dispatches a burst of decode steps and reads one:
+One thread owns the device. In each iteration it fills free slots with prefilled prompts, prefills
+ahead of demand, dispatches a burst of decode steps, and reads the report of one burst:
 
-    submit -> waiting -> (prefill) -> staged -> (insert) -> a slot -> (bursts) -> future
+    submit -> waiting -> (prefill) -> staged -> (insert) -> slot -> (bursts) -> future
 
-Prefilling ahead lets prompts be prefilled in groups without a slot standing empty until the group
-is there. A burst ends early once `leave_after` requests have ended, so that their slots are filled
-again; with `pipeline` the next burst is dispatched before the last is read. A request that ended
-in burst n is then still in burst n + 1's report: tickets, not slots, say whose report it is.
+Prefilling ahead allows prompts to be prefilled in groups without leaving a slot empty until the
+group is complete. A burst ends early once `leave_after` requests have ended, so that their slots
+can be refilled. With `pipeline`, the next burst is dispatched before the previous one is read. A
+request that ended in burst n then still appears in the report of burst n + 1, so reports are
+matched to requests by ticket, not by slot.
 
-A request's own fault fails its own future. Out of memory on a device that can shrink costs a
-restart of the requests in flight, none of them lost. Any other fault ends the engine and fails every waiting
-future with its cause. The module knows no JAX: tests drive it with a device of known tokens and latency.
+An error caused by one request fails only that request's future. If the device runs out of memory
+and can shrink, the requests in flight are restarted and none is lost. Any other error stops the
+engine and fails all unfinished futures, with the error as their cause. The module doesn't import
+JAX: tests drive it with a device of known tokens and latency.
 
-The module is long because all of it is one thread's state, and what may touch that state should be read at once.
+The module is long because all of it is the state of one thread, and everything that may change
+that state should be read together.
 """
 
 from __future__ import annotations
@@ -39,8 +42,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A request on its way: `staged` is its prefilled prompt while it waits for a slot, `times_passed` how often
-    others were preferred to it while it was the oldest."""
+    """A request in the engine. `staged` is its prefilled prompt while it waits for a slot; `times_passed` counts how
+    often others were preferred to it while it was the oldest.
+    """
 
     ticket: int
     request: Request
@@ -49,19 +53,19 @@ class _Job:
     times_passed: int = 0
 
 
-# How far into the queue the device may look for requests that go well together: bounds the reordering.
+# How many requests of the queue the device may choose from to fill a row; limits the reordering.
 WINDOW = 256
-# After so many groups without it, the oldest request goes alone.
+# After this many groups without it, the oldest request is prefilled alone.
 PATIENCE = 64
 
 
 class Scheduler:
-    """Runs requests on a device from a thread of its own.
+    """Runs requests on a device from its own thread.
 
     Args:
-        device: What runs them. Used from the scheduler's thread alone, but for `check`.
-        pipeline: Whether to dispatch the next burst before the last is read.
-        prompt_lookup: Whether bursts draft; `auto`: where that is measured to be faster.
+        device: The device that runs them. Only the scheduler's thread uses it, except for `check`.
+        pipeline: Whether to dispatch the next burst before the previous one is read.
+        prompt_lookup: Whether bursts draft; `auto`: while drafting measures faster.
     """
 
     def __init__(self, device: Device, *, pipeline: bool = False, prompt_lookup: PromptLookup = "off"):
@@ -69,7 +73,7 @@ class Scheduler:
         self._pipeline = pipeline
         self._switch = DraftSwitch(prompt_lookup)
         self._wakeup = threading.Condition()
-        self._arrived: deque[_Job] = deque()  # guarded by _wakeup; all below it belong to the thread
+        self._arrived: deque[_Job] = deque()  # guarded by _wakeup; the fields from _waiting on belong to the thread
         self._is_closed = False
         self._cause: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -92,7 +96,7 @@ class Scheduler:
                 self._thread.start()
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
-        """Queues requests, from any thread; one future each. A request that can't be run fails its future at once."""
+        """Queues requests, from any thread; one future per request. The future of an invalid request fails at once."""
         self.start()
         jobs = []
         futures: list[Future[Completion]] = []
@@ -102,7 +106,7 @@ class Scheduler:
             futures.append(future)
             try:
                 self._device.check(request)
-            except Exception as error:  # the request's own fault fails its own future
+            except Exception as error:  # an error caused by one request fails only its future
                 future.set_exception(error)
                 num_refused += 1
             else:
@@ -115,8 +119,9 @@ class Scheduler:
         return futures
 
     def stats(self) -> dict[str, float]:
-        """Sums since the start and their ratios (`model.engine.metrics`), the device's own sums among them;
-        `requests_queued`; `drafting_gain` where drafts were tried: how much faster than plain steps they were."""
+        """Sums since the start and their ratios (`model.engine.metrics`), including the device's own sums;
+        `requests_queued`; and, if drafts were tried, `drafting_gain`: their speed relative to plain steps.
+        """
         with self._wakeup:
             counts = Counter(self._counts)
             seconds = self._seconds
@@ -129,10 +134,10 @@ class Scheduler:
         return {**metrics, **ratios(metrics)}
 
     def close(self, *, cancel_futures: bool = False) -> None:
-        """Finishes what was submitted, then ends the thread; as `Executor.shutdown`.
+        """Finishes all submitted requests, then stops the thread, like `Executor.shutdown`.
 
         Args:
-            cancel_futures: Fail what hasn't ended with EngineStopped instead of finishing it.
+            cancel_futures: Fail unfinished requests with EngineStopped instead of finishing them.
         """
         with self._wakeup:
             self._is_closed = True
@@ -161,7 +166,7 @@ class Scheduler:
                     self._restart_smaller(error)
                 with self._wakeup:
                     self._seconds += time.perf_counter() - started
-        except BaseException as error:  # whatever ends the thread must reach those who wait on it
+        except BaseException as error:  # any error that ends the thread must reach the waiting callers
             _log.exception("the engine's scheduler crashed")
             with self._wakeup:
                 self._cause = error
@@ -169,7 +174,7 @@ class Scheduler:
             self._fail_all()
 
     def _await_work(self, *, has_unread: bool) -> bool:
-        """Takes in what has arrived; blocks while there is nothing to do. False when it is time to end."""
+        """Takes over new requests; blocks while there is nothing to do. Returns False when the thread should end."""
         with self._wakeup:
             while True:
                 while self._arrived:
@@ -185,7 +190,7 @@ class Scheduler:
                 self._wakeup.wait()
 
     def _turn(self, unread: deque[Any]) -> None:
-        """One turn: fill slots, dispatch a burst, read one."""
+        """One iteration: fill slots, dispatch a burst, read one."""
         self._fill_slots()
         if self._running:
             unread.append(self._device.dispatch(self._leave_after(), drafts=self._switch.drafts))
@@ -193,11 +198,11 @@ class Scheduler:
             self._settle(self._device.read(unread.popleft()))
 
     def _leave_after(self) -> int:
-        """A burst ends when this many have: at once while others wait for a slot, else when all have."""
+        """Ended requests after which a burst ends: 1 while others wait for a slot, otherwise all running ones."""
         return 1 if self._staged or self._waiting else len(self._running)
 
     def _fill_slots(self) -> None:
-        """Inserts staged prompts into free slots, prefilling until all are full and one group waits ready."""
+        """Inserts staged prompts into free slots, prefilling until all slots are full and one group is staged."""
         free = deque(slot for slot, job in enumerate(self._slots) if job is None)
         while True:
             while free and self._staged:
@@ -211,8 +216,9 @@ class Scheduler:
             self._prefill_group()
 
     def _prefill_group(self) -> None:
-        """Prefills the group that the device chooses among the oldest waiting requests, or the one that it has
-        passed over too often."""
+        """Prefills the group that the device chooses among the oldest waiting requests, or the oldest request alone if
+        it was passed over too often.
+        """
         oldest = self._waiting[0]
         chosen = [0]
         if oldest.times_passed < PATIENCE:
@@ -224,12 +230,12 @@ class Scheduler:
         for job in group:
             job.ticket = self._next_ticket
             self._next_ticket += 1
-        self._prefilling = group  # so that lack of memory loses none of them
+        self._prefilling = group  # so that none is lost if the device runs out of memory
         try:
             self._stage(group)
         except OutOfMemory:
             raise
-        except Exception:  # one of them is at fault: alone, each fails for itself
+        except Exception:  # one of them caused it: run alone, each fails only itself
             _log.exception("prefilling %d prompts together failed; retrying them one by one", len(group))
             for job in group:
                 self._stage_alone(job)
@@ -258,7 +264,7 @@ class Scheduler:
         for ended in report.ended:
             job = self._running.pop(ended.ticket, None)
             if job is None:
-                continue  # told before: the slot hadn't been filled again when this burst began
+                continue  # reported before: its slot had not been refilled when this burst started
             self._slots[self._slots.index(job)] = None
             done.append((job, _completion(job.request, ended)))
         with self._wakeup:
@@ -274,7 +280,7 @@ class Scheduler:
                 tokens_out=sum(len(c.tokens) + (c.stop_id is not None) for _, c in done),
             )
         for job, completion in done:
-            job.future.set_result(completion)  # it is running, so nobody can have cancelled it
+            job.future.set_result(completion)  # a running future can't be cancelled
 
     def _restart_smaller(self, error: OutOfMemory) -> None:
         """Puts every request in flight back into the queue, in order, and starts with fewer slots."""

@@ -1,13 +1,13 @@
-"""What a user settles of a model, its engine and its answers: each default, help text and limit stands here alone.
+"""User settings of a model, its engine and its sampling: the one place of each default, help text and limit.
 
     EngineSettings      the engine's mode, types and slots
-    TokenLimits         the longest prompt and the longest answer
-    SamplingSettings    how tokens are drawn
-    EngineSpec          engine settings, limits and model: which engine a worker process makes
-    GenerationSettings  sampling settings and limits: how a task asks
+    TokenLimits         maximum lengths of prompt and completion
+    SamplingSettings    how tokens are sampled
+    EngineSpec          engine settings, limits and model: which engine a worker process creates
+    GenerationSettings  sampling settings and limits: the parameters of a task's requests
 
-The jobs' options inherit them (`jobs.options`), so a field is a flag; tasks, engine and the Beam handler are given them
-whole. Imports no JAX.
+The jobs' options inherit them (`jobs.options`), so each field is also a flag. Tasks, the engine and the Beam handler
+take them as complete objects. Doesn't import JAX.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PromptLookup = Literal["auto", "off", "always"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings(Settings):
-    """What a user settles of an engine over weights that are loaded."""
+    """User settings of an engine whose weights are loaded."""
 
     determinism: Determinism = setting(
         "fast", help="exact: bit-identical tokens for the same version, hardware and shapes; fast: higher throughput."
@@ -65,7 +65,7 @@ class EngineSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenLimits(Settings):
-    """How long prompts and answers may be: the largest prefill bucket, and the length of the generation cache."""
+    """Maximum lengths of prompts and completions: the largest prefill bucket and the generation cache's length."""
 
     # With max_new_tokens it fills the embedded model's context of 1,024.
     max_prompt_tokens: int = setting(
@@ -79,7 +79,7 @@ class TokenLimits(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings(Settings):
-    """How tokens are drawn."""
+    """How tokens are sampled."""
 
     temperature: float = setting(0.0, help="Sampling temperature; 0 is greedy.", minimum=0.0)
     top_k: int = setting(0, help="Sample from the k most likely tokens; 0 turns this off.", minimum=0, metavar="K")
@@ -104,7 +104,7 @@ class SamplingSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec(EngineSettings, TokenLimits):
-    """Which engine is wanted, as plain data: equal specs share one engine in a process."""
+    """The requested engine, as plain data: equal specs share one engine in a process."""
 
     model: str = setting(
         "embedded",
@@ -120,4 +120,4 @@ class EngineSpec(EngineSettings, TokenLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationSettings(SamplingSettings, TokenLimits):
-    """How a task asks: how tokens are drawn, and how long prompts and answers may be."""
+    """Parameters of a task's requests: how tokens are sampled, and the maximum lengths of prompts and completions."""

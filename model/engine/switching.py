@@ -1,16 +1,16 @@
-"""When to draft: measured while running, not assumed.
+"""When to draft: decided by measurements at run time.
 
-A step over drafts yields more tokens and takes longer. Which wins depends on the text, the slots and the device, so
-the engine tries both on its own work. One way is in use; now and then the other one runs for some steps, and whichever
-gave a busy slot more tokens a second stays:
+A step over drafts yields more tokens and takes longer. Which mode wins depends on the text, the slots and the device,
+so the engine tries both on its own work. One mode is in use; now and then the other one runs for some steps, and the
+mode that yields more tokens per second and busy slot is used from then on:
 
     plain x 512 | drafts x 32 | plain x 1024 | drafts x 32 | drafts x 512 | plain x 32 | ...
                   measured:     twice as long  faster:       in use now     and so on
                   slower        as before      it stays
 
-A trial that changes nothing doubles the steps until the next one, so the slower way comes to take under 1% of all
-steps; text that changes later is still found out. Only bursts whose time says something of their steps are
-measured: not those that waited for a compile or a prefill. Knows no device and no clock.
+A trial that changes nothing doubles the steps until the next one, so the slower mode ends up with under 1% of all
+steps, while a later change of the text is still detected. Only bursts whose duration is a measure of their steps are
+counted: not those that waited for a compile or a prefill. Uses neither device nor clock.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from model.engine.abstract_device import BurstReport
 from model.engine.settings import PromptLookup
 
 TRIAL_STEPS = 32
-# Programs for the other way are compiled at the first trial: a job that ends sooner never pays for them.
+# Programs for the other mode are compiled at the first trial: a job that ends sooner never pays for them.
 FIRST_INTERVAL_STEPS = 512
 LONGEST_INTERVAL_STEPS = 16_384
-# The other way must be so much faster: a switch moves the generation cache, and times are noisy.
+# The other mode must be faster by this factor: a switch moves the generation cache, and times are noisy.
 MIN_GAIN = 1.05
-# Steps over which the way in use is averaged: about as many as a trial takes, so that both saw the same contexts.
+# Steps over which the mode in use is averaged: about as many as a trial takes, so that both ran on the same contexts.
 _MEMORY_STEPS = 64
 
 
 @dataclass
 class _Speed:
-    """Sums over the last steps of one way; what is older counts for less and less."""
+    """Sums over the last steps of one mode; the weight of older steps decays."""
 
     steps: float = 0.0
     seconds: float = 0.0
@@ -48,22 +48,22 @@ class _Speed:
         self.tokens = self.tokens * keep + report.tokens
 
     def value(self) -> float:
-        """Tokens that a busy slot gains in a second; 0 where nothing was measured."""
+        """Tokens per second of a busy slot; 0 if nothing was measured."""
         if not self.busy or not self.seconds:
             return 0.0
         return (self.tokens / self.busy) / (self.seconds / self.steps)
 
 
 class DraftSwitch:
-    """Says for each burst whether to draft, and learns from what bursts report.
+    """Decides for each burst whether to draft, based on the reports of earlier bursts.
 
     Args:
-        mode: `off`, `always`, or `auto`: whatever is measured to be faster.
+        mode: `off`, `always`, or `auto`: the mode that measures faster.
     """
 
     def __init__(self, mode: PromptLookup):
         self._is_auto = mode == "auto"
-        self._home = mode == "always"  # the way in use
+        self._home = mode == "always"  # the mode in use: whether it drafts
         self._is_trying = False
         self._interval = self._left = FIRST_INTERVAL_STEPS
         self._speeds = {False: _Speed(), True: _Speed()}
@@ -74,7 +74,7 @@ class DraftSwitch:
         return self._home != self._is_trying
 
     def observe(self, report: BurstReport) -> None:
-        """Learns from a burst; called for each, in order."""
+        """Records a burst's report; called for each, in order."""
         if not self._is_auto or not report.busy:
             return
         is_measured = report.seconds is not None
@@ -85,13 +85,13 @@ class DraftSwitch:
             if self._left <= 0 and self._speeds[self._home].value():
                 self._is_trying, self._left = True, TRIAL_STEPS
                 self._speeds[not self._home] = _Speed()
-        elif is_measured and report.drafted == self.drafts:  # bursts of the way before may still come in
+        elif is_measured and report.drafted == self.drafts:  # bursts of the previous mode may still arrive
             self._left -= report.steps
             if self._left <= 0:
                 self._decide()
 
     def gain(self) -> float:
-        """How much faster drafting was than plain steps when both were last measured; 0 where they weren't."""
+        """Speed of drafting relative to plain steps when both were last measured; 0 if they weren't."""
         plain = self._speeds[False].value()
         return self._speeds[True].value() / plain if plain else 0.0
 

@@ -1,4 +1,4 @@
-"""What passes between host and device: a request as a slot's line, prompts as a row, a burst's report."""
+"""Transfers between host and device: a request as one line of the slots' arrays, prompts as a row, a burst's report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from model.engine.abstract_device import BurstReport, Ended
 from model.engine.options import ResolvedOptions
-from model.engine.packing import Layout
+from model.engine.prefill_rows import Layout
 from model.engine.programs.decode import REPORT_COLUMNS
 from model.engine.programs.rows import PromptRow
 from model.engine.programs.sampling import SlotSampling
@@ -17,7 +17,7 @@ from model.engine.requests import Request
 
 
 def read_report(report: np.ndarray, *, drafted: bool = False, seconds: float | None = None) -> BurstReport:
-    """Reads what `decode.burst` reports (see there for the layout); the rest is told by who ran it."""
+    """Parses the report of `decode.burst` (see there for its layout); the caller passes the remaining fields."""
     lines, last = report[:-1], report[-1]
     first_id = len(REPORT_COLUMNS)
     ended = []
@@ -72,7 +72,7 @@ def request_line(request: Request, ticket: int, options: ResolvedOptions) -> Slo
 
 
 def prompt_row(layout: Layout, length: int) -> PromptRow:
-    """A layout as arrays of a row's length; padding is a segment of its own, that nobody reads."""
+    """A layout as arrays of a row's length; padding is a separate segment that no token attends to."""
     used = len(layout.tokens)
 
     def padded(values: np.ndarray, padding: int) -> Any:

@@ -1,17 +1,18 @@
-"""Compiles the engine's programs for a TPU that isn't there, and reads what the compiler says of them.
+"""Compiles the engine's programs for a TPU that isn't present, and reads the compiler's statistics.
 
-libtpu holds the whole TPU compiler: `get_topology_desc` gives devices to build a mesh of, programs are lowered on
-shapes with shardings, and the compiled program tells its memory and its HLO text. Nothing runs. From the text come
+libtpu contains the complete TPU compiler: `get_topology_desc` returns devices for a mesh, programs are lowered on
+shapes with shardings, and the compiled program provides its memory statistics and HLO text. Nothing runs. The text
+yields
 
-    cycles       the compiler's own estimate for a burst of one step, a prefill row, an insert, and of the step alone
-    loop copies  copies in a loop's body from HBM to HBM above a size: a cache that is copied each step shows here
+    cycles       the compiler's own estimate for a burst of one step, a prefill row, an insert, and for the step alone
+    loop copies  copies in a loop's body from HBM to HBM above a size: a cache that is copied each step appears here
 
-Estimates rank variants and hold a baseline; they are never a throughput. Needs the extra `tpu-aot`. JAX with libtpu
-looks for a TPU when it starts, so this runs in a process of its own: `model.estimates.report`, or
+Estimates rank variants and serve as a regression baseline; they are never a throughput. Needs the extra `tpu-aot`.
+JAX with libtpu looks for a TPU when it starts, so this runs in a separate process: `model.estimates.report`, or
 
     python -m model.estimates.aot codegemma-2b v5e:1x1x1 --slots 64
 
-Cost: about a compile of 10 to 60 s for each of three programs, on one core, without devices' memory.
+Cost: one compilation of about 10 to 60 s for each of three programs, on one core, without device memory.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from model.quantize import quantize
 from model.sharding import make_mesh, row_sharding, weight_sharding
 
 LARGE_COPY_BYTES = 4 << 20
-HLO_FOLDER = "CODEMILL_HLO_DIR"  # where compiled programs' text is left, to look into one that a gate refused
+HLO_FOLDER = "CODEMILL_HLO_DIR"  # folder for the compiled programs' text, to inspect one that failed the gate
 
 
 # --- compiling -------------------------------------------------------------------------------------
@@ -81,9 +82,9 @@ def _compile(program: Program, name: str, target: Target) -> ProgramReport:
 
 
 def engine_programs(target: Target) -> dict[str, Program]:
-    """The engine's programs for a target that cost most: over its longest prompts and rows."""
+    """The most expensive of the engine's programs for a target: over its longest prompts and rows."""
     config = PRESETS[target.preset]
-    # Plain decoding, whose steps the baseline counts: what drafting saves depends on the text.
+    # Plain decoding, whose steps the baseline counts: the gain from drafting depends on the text.
     options = EngineOptions(
         slots=target.slots,
         prompt_buckets=target.prompt_buckets,
@@ -110,13 +111,13 @@ def engine_programs(target: Target) -> dict[str, Program]:
 
 
 def _mesh(target: Target) -> Mesh:
-    bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # a host has four if not told
+    bounds = {"chips_per_host_bounds": [1, 1, 1]} if target.num_chips == 1 else {}  # by default a host has four
     topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology, **bounds)
     return make_mesh(PRESETS[target.preset], topology.devices)
 
 
 def _weights(target: Target, mesh: Mesh) -> GemmaWeights:
-    """The parameter tree as shapes with shardings, in 8 bits where the target says so."""
+    """The parameter tree as shapes with shardings, in 8 bits if the target is int8."""
     config = PRESETS[target.preset]
     tree = weight_shapes(config, jnp.bfloat16)
     if target.weights == "int8":
@@ -132,7 +133,7 @@ def _weights(target: Target, mesh: Mesh) -> GemmaWeights:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compiles what the command line says and prints the report as JSON; progress goes to stderr."""
+    """Compiles the target of the command line and prints the report as JSON; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="python -m model.estimates.aot", description="Compile the engine for TPUs.")
     parser.add_argument("preset")
     parser.add_argument("topology")
@@ -150,5 +151,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
-    jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # JAX read its own when it was imported
+    jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # JAX read the variable when it was imported
     sys.exit(main())

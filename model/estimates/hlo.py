@@ -1,11 +1,11 @@
-"""Reads the optimized HLO text of a compiled TPU program: its estimated cycles, and what its loops copy.
+"""Reads the optimized HLO text of a compiled TPU program: its estimated cycles, and the copies in its loops.
 
-    computation   name {  instructions, one a line: name = shape opcode(operands), attributes, backend_config={...} }
-    shape         dtype[dimensions]{layout}; `S(1)` in a layout means memory on the chip, nothing means HBM
+    computation   name {  instructions, one per line: name = shape opcode(operands), attributes, backend_config={...} }
+    shape         dtype[dimensions]{layout}; `S(1)` in a layout means memory on the chip, no `S` means HBM
 
-The compiler writes `estimated_cycles` beside what it has scheduled and `known_trip_count` beside loops.
-`cost_analysis()` counts a loop's body once, so cycles are summed from the text instead. A kernel written by hand
-(Pallas) has no estimate and counts as nothing. No JAX here.
+The compiler writes `estimated_cycles` next to scheduled instructions and `known_trip_count` next to loops.
+`cost_analysis()` counts a loop's body only once, so cycles are summed from the text instead. A handwritten kernel
+(Pallas) has no estimate and counts as zero. Doesn't import JAX.
 """
 
 from __future__ import annotations
@@ -50,18 +50,20 @@ def parse_hlo(text: str) -> tuple[str, dict[str, list[_Instruction]]]:
 
 
 def estimated_cycles(text: str) -> int:
-    """Sums instructions' estimated cycles times the trip counts of the loops that they stand in.
+    """Sums the instructions' estimated cycles times the trip counts of the loops around them.
 
-    A loop whose count is open, such as the burst of decode steps, counts once; of a conditional's branches the dearest.
+    A loop with unknown trip count, such as the burst of decode steps, counts once. Of a conditional, the most expensive
+    branch counts.
     """
     entry, computations = parse_hlo(text)
     return _cycles(computations, entry, max)
 
 
 def step_cycles(text: str) -> int:
-    """Estimated cycles of one turn of the entry's loops of open count, the cheapest branches taken; 0 without one.
+    """Estimated cycles of one iteration of the entry's loops with unknown trip count, with the cheapest branches; 0
+    without such a loop.
 
-    For a burst of decode steps that is one greedy step, without what the burst does before and after its loop.
+    For a burst of decode steps this is one greedy step, without the burst's work before and after its loop.
     """
     entry, computations = parse_hlo(text)
     loops = [one for one in computations[entry] if one.opcode == "while" and not _TRIPS.search(one.text)]
@@ -96,10 +98,11 @@ def _body(loop: _Instruction) -> str:
 
 
 def loop_copies(text: str, min_bytes: int) -> list[tuple[str, int]]:
-    """Copies of at least `min_bytes` from HBM to HBM, in loops' bodies and what they call: names and bytes.
+    """Copies of at least `min_bytes` from HBM to HBM in loop bodies and the computations that they call: names and
+    bytes.
 
     A fusion that only moves data counts as well. Copies to or from memory on the chip are prefetches, which is how
-    weights and caches are read.
+    weights and caches are read, and don't count.
     """
     _, computations = parse_hlo(text)
     everything = [instruction for instructions in computations.values() for instruction in instructions]
@@ -130,7 +133,7 @@ def _is_copy(instruction: _Instruction, computations: dict[str, list[_Instructio
 
 
 def _hbm_bytes(instruction: _Instruction) -> int:
-    """Bytes that a copy writes; 0 where it writes to, or is known to read from, memory on the chip."""
+    """Bytes that a copy writes; 0 if it writes to, or is known to read from, memory on the chip."""
     shapes = list(_SHAPE.finditer(instruction.text.split(f" {instruction.opcode}(")[0]))
     if instruction.opcode == "copy-start":  # (destination, source, context)
         shapes = shapes[:2]

@@ -1,6 +1,7 @@
-"""What is asked of the compiler for a TPU that isn't there, and what it answers; no JAX.
+"""Requests to the compiler for a TPU that isn't present, and its report; doesn't import JAX.
 
-`report_in_subprocess` runs `model.estimates.aot`, which compiles: JAX with libtpu looks for a TPU when it starts.
+`report_in_subprocess` runs `model.estimates.aot`, which compiles, in a separate process, because JAX with libtpu looks
+for a TPU when it starts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from model.errors import ConfigError
 
 PROGRAMS = ("burst", "prefill", "insert")
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-"""What the compiling process needs: libtpu beside the CPU, and no look for real chips."""
+"""Environment of the compiling process: libtpu in addition to the CPU, without a search for real chips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class Target:
 
     Args:
         preset: A name in `model.config.PRESETS`.
-        topology: A name that libtpu knows: `v5e:1x1x1`, `v5e:2x2`, `v6e:1x1`, `v6e:2x2`, `v5p:2x2x1`, ...
-        slots: Requests decoded at once.
-        prompt_buckets: Prompt lengths; the burst that reaches the longest is compiled.
+        topology: A topology name of libtpu: `v5e:1x1x1`, `v5e:2x2`, `v6e:1x1`, `v6e:2x2`, `v5p:2x2x1`, ...
+        slots: Requests decoded concurrently.
+        prompt_buckets: Prompt lengths; the burst that reads up to the longest one is compiled.
         max_new_tokens: Length of the generation cache.
         weights: `bfloat16` or `int8`.
     """
@@ -62,16 +63,16 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramReport:
-    """What the compiler says of one program; bytes are of one chip.
+    """The compiler's statistics of one program; bytes are per chip.
 
     Args:
-        argument_bytes: Inputs, padding of layouts included.
+        argument_bytes: Inputs, including padding of layouts.
         output_bytes: Outputs.
-        alias_bytes: Outputs that take the place of donated inputs.
+        alias_bytes: Outputs that reuse the memory of donated inputs.
         temp_bytes: Temporaries.
-        cycles: As in `model.estimates.aot`; where it branches, as around sampling, the dearest way.
-        step_cycles: Of the burst: one greedy step, without what comes before and after the loop of steps.
-        loop_copies: Large copies in loops' bodies, as `name bytes`.
+        cycles: As in `model.estimates.aot`; for branches, such as those around sampling, the most expensive one.
+        step_cycles: For the burst: one greedy step, without the work before and after the loop of steps.
+        loop_copies: Large copies in loop bodies, as `name bytes`.
     """
 
     argument_bytes: int
@@ -85,13 +86,13 @@ class ProgramReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The programs of a target, and what lies in one chip's memory beside their temporaries.
+    """The programs of a target, and the contents of one chip's memory besides their temporaries.
 
     Args:
-        versions: Of libtpu and jaxlib: estimates compare only within them.
-        programs: `burst`, `prefill`, `insert`, or those of them that were asked for.
-        resident_bytes: Weights, caches and slots' state: what is there whichever program runs (without the burst,
-            which takes all of it, only what the others take).
+        versions: Of libtpu and jaxlib: estimates are comparable only within the same ones.
+        programs: `burst`, `prefill`, `insert`, or those of them that were requested.
+        resident_bytes: Weights, caches and slots' state: in memory whichever program runs. (The burst takes all of it;
+            if it isn't among the programs, only what the others take.)
     """
 
     versions: Mapping[str, str]
@@ -100,7 +101,7 @@ class Report:
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that any program needs, beside what is resident."""
+        """The maximum memory that any program needs, including the resident bytes."""
         needs = [p.temp_bytes + p.output_bytes - p.alias_bytes for p in self.programs.values()]
         return self.resident_bytes + max(needs)
 
@@ -111,11 +112,11 @@ def is_available() -> bool:
 
 
 def report_in_subprocess(target: Target, *, programs: Sequence[str] = PROGRAMS, timeout_s: float = 1800) -> Report:
-    """Compiles a target's programs in a process of its own.
+    """Compiles a target's programs in a separate process.
 
     Raises:
-        ConfigError: libtpu isn't installed, or the target doesn't compile: the last line of what it said, which for
-            lack of memory names `RESOURCE_EXHAUSTED`.
+        ConfigError: libtpu isn't installed, or the target doesn't compile: contains the last line of the error output,
+            which for lack of memory names `RESOURCE_EXHAUSTED`.
     """
     if not is_available():
         raise ConfigError("libtpu isn't installed; pip install 'codemill[tpu-aot]'")
@@ -139,7 +140,7 @@ def report_to_json(report: Report) -> str:
 
 
 def report_from_json(text: str) -> Report:
-    """Reads what `report_to_json` wrote."""
+    """Parses the output of `report_to_json`."""
     fields = json.loads(text)
     programs = {
         name: ProgramReport(**{**program, "loop_copies": tuple(program["loop_copies"])})

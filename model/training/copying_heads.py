@@ -1,26 +1,26 @@
-"""Initial weights that copy from their context before they have learned anything.
+"""Initial weights that copy from their context before any training.
 
-A small model learns what its data repeat soon, but *looking back* ("these tokens stood here before: what came after
-them?") takes two attention layers that are of no use without each other, and tens of millions of tokens until both
-appear at once (Olsson et al. 2022, arXiv 2209.11895, "induction heads"). Here they are set by hand in the first
-three layers, and training goes on from there:
+A small model soon learns what its data repeat, but *looking back* ("these tokens occurred before: what came after
+them?") takes two attention layers that are useless without each other, and tens of millions of tokens until both
+appear at once (Olsson et al. 2022, arXiv 2209.11895, "induction heads"). This module sets them by hand in the first
+three layers, and training continues from there:
 
-    layer 0, head h   looks h tokens back and notes what stands there:       x[note] += T^h code(j - h)      h = 1, 2, 3
-    layer 1, head 0   at <fim_middle> takes the note of <fim_suffix>: where the prefix ended, which the middle goes on
-                      from. All other tokens look at the beginning, which has no note
-    layer 2, head 0   looks for places whose note is T (code(i) + x[note]), that is, which were reached over the same
-                      last three tokens, and adds the token that stands there
-    layer 2, head 1   looks for other places with the same note as its own, and adds what stands there: for
-                      <fim_middle>, what followed elsewhere on what the prefix ends with
+    layer 0, head h   looks h tokens back and notes the token there:         x[note] += T^h code(j - h)      h = 1, 2, 3
+    layer 1, head 0   at <fim_middle>, takes the note of <fim_suffix>: the end of the prefix, which the middle
+                      continues. All other tokens attend to the first token, which has no note
+    layer 2, head 0   looks for positions whose note is T (code(i) + x[note]), that is, which follow the same last
+                      three tokens, and adds the token at that position
+    layer 2, head 1   looks for other positions with the same note as its own, and adds the token there: for
+                      <fim_middle>, what elsewhere followed the tokens at the prefix's end
 
-    ... a b c  d  ...  a b c  ?       the note of d is T c + T² b + T³ a; the last c asks for the same, so `d` is added
+    ... a b c  d  ...  a b c  ?       the note of d is T c + T² b + T³ a; the last c looks for the same: `d` is added
 
-Each power of one random rotation T turns the same code into an unrelated one, so that a note tells order in a space
-no larger than one code. Looking back is done with rotary angles alone: a constant query turned by h positions against
-a constant key, in the features that turn fast. Codes are matched in those that turn slowly; a longer match outweighs
-a shorter one. The slowest turning pair is a gate: by it the heads find or leave out control tokens, which have a flag
-in place of a code. What would disturb this, other heads' and feed-forward outputs, starts at zero. All of it is
-trained like any weight.
+Each power of one random rotation T turns the same code into an unrelated one, so that a note encodes order in a space
+no larger than one code. Looking back uses rotary angles alone: a constant query, rotated by h positions, against a
+constant key, in the features that rotate fast. Codes are matched in those that rotate slowly; a longer match outweighs
+a shorter one. The slowest rotating pair is a gate: the heads use it to find or exclude control tokens, which have a
+flag in place of a code. Anything that would interfere, the outputs of other heads and feed-forward layers, starts at
+zero. All of it is trained like any other weight.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.layers import BlockWeights, GemmaWeights
 
-_CONSTANT = 4.0  # feature 0 of every embedding, in units of the others' deviation
-_FAST, _SLOW = 0.08, 0.003  # radians a position: what tells neighbors apart, and what hardly turns within a window
-# Chosen so that a head looking back puts above 0.9 on its token, and a match of two tokens outweighs 256 places.
+_CONSTANT = 4.0  # feature 0 of every embedding, in units of the others' standard deviation
+_FAST, _SLOW = 0.08, 0.003  # radians per position: enough to distinguish neighbors; hardly any rotation in a window
+# Chosen so that a head looking back puts above 0.9 on its token, and a match of two tokens outweighs 256 positions.
 _LOOK_BACK_SCORE = 6.0
 _MATCH_SCALE = 1.6
-_OWN_PLACE_SCORE = -12.0  # of layer 2's head 1 for its own place, which has of course the same note
-_NEXT_SCALE, _SAME_SCALE = 3.0, 2.0  # how loudly the two heads of layer 2 say what they found
-_BEGIN_SCORE, _SUFFIX_SCORE = 12.0, 24.0  # of layer 1's head 0 for where it looks by default and at <fim_middle>
-_LEFT_OUT_SCORE = -30.0  # of layer 2's heads for <fim_suffix>, and four times that for <fim_middle>, whose note is loud
-_SILENT_SCORE = 200.0  # of layer 2's head 0 at <fim_middle> for the beginning: it says nothing there
-_NOTE_SCALE = 3.0  # how much louder than its own note the one is that <fim_middle> takes
+_OWN_PLACE_SCORE = -12.0  # of layer 2's head 1 for its own position, which necessarily has the same note
+_NEXT_SCALE, _SAME_SCALE = 3.0, 2.0  # magnitudes of what the two heads of layer 2 add
+_BEGIN_SCORE, _SUFFIX_SCORE = 12.0, 24.0  # of layer 1's head 0: its default target, and its target at <fim_middle>
+_LEFT_OUT_SCORE = -30.0  # of layer 2's heads for <fim_suffix>; four times that for <fim_middle>, whose note is large
+_SILENT_SCORE = 200.0  # of layer 2's head 0 at <fim_middle> for the first token: it adds nothing there
+_NOTE_SCALE = 3.0  # magnitude of the note that <fim_middle> takes, relative to its own
 _MOST_NOTES = 3
-_BEGIN, _SUFFIX, _MIDDLE = 1, 2, 3  # features that flag <bos> and <fim_prefix>, and the other two
-_TOLD_FROM = 4  # the features from here up to the note are what tokens are told by
+_BEGIN, _SUFFIX, _MIDDLE = 1, 2, 3  # features that flag <bos> and <fim_prefix> (the first), <fim_suffix>, <fim_middle>
+_TOLD_FROM = 4  # the features from here up to the note identify tokens
 
 
 class FimIds(NamedTuple):
-    """The control tokens that a FIM prompt is made with."""
+    """The control tokens of a FIM prompt."""
 
     bos: int
     prefix: int
@@ -64,15 +64,15 @@ class FimIds(NamedTuple):
 
 @dataclass(frozen=True)
 class _Room:
-    """Which features the heads use: of the residual stream (`width`), and of one head.
+    """The features that the heads use: of the residual stream (`width`), and of one head.
 
     Args:
-        width: Features of the residual stream. Feature 0 is a constant, 1 to 3 are flags, then come what tokens are
-            told by, and last the note.
-        head: Features of a head; feature `i` turns together with `i + head // 2`.
-        turn: Radians a position, of each turning pair.
-        fast: The pairs that tell neighbors apart.
-        matched: The features, both of each slow pair, that codes are matched in.
+        width: Features of the residual stream. Feature 0 is a constant, 1 to 3 are flags; then come the features that
+            identify tokens, and finally the note.
+        head: Features of a head; feature `i` rotates together with `i + head // 2`.
+        turn: Radians per position, of each rotating pair.
+        fast: The pairs that distinguish neighbors.
+        matched: The features in which codes are matched: both of each slow pair.
     """
 
     width: int
@@ -83,7 +83,7 @@ class _Room:
 
     @classmethod
     def of(cls, config: GemmaConfig) -> _Room:
-        """The room that a model's shapes have. Raises ConfigError where it is too little."""
+        """The room in a model's shapes. Raises ConfigError if it is too small."""
         width, head = config.d_model, config.head_dim
         half = head // 2
         turn = config.rope_base ** -(np.arange(half) / half)
@@ -100,12 +100,12 @@ class _Room:
 
     @property
     def half(self) -> int:
-        """How far apart the two features of a turning pair stand."""
+        """Distance between the two features of a rotating pair."""
         return self.head // 2
 
     @property
     def gate(self) -> int:
-        """The slowest turning pair, by which control tokens are found or left out."""
+        """The slowest rotating pair, used to find or exclude control tokens."""
         return self.half - 1
 
     @property
@@ -115,17 +115,17 @@ class _Room:
 
     @property
     def note(self) -> slice:
-        """Where the note stands in the residual stream."""
+        """The note's features in the residual stream."""
         return slice(self.width - self.size, self.width)
 
     @property
     def told_by(self) -> int:
-        """How many features tokens are told by."""
+        """Number of features that identify tokens."""
         return self.width - self.size - _TOLD_FROM
 
     @property
     def flag(self) -> float:
-        """How loud a flag is: as loud as the code that it stands for."""
+        """Magnitude of a flag, equal to that of the code that it replaces."""
         return self.told_by**0.5
 
     def axis(self, feature: int) -> Float[Array, " d_model"]:
@@ -138,8 +138,8 @@ class _Codes:
     """How a token becomes a code, and codes become a note.
 
     Args:
-        reader: Takes a head's worth of a token's features, the code first: [head_dim, d_model].
-        noted: Takes the note out of the residual stream: [size, d_model].
+        reader: Extracts a head's worth of a token's features, the code first: [head_dim, d_model].
+        noted: Extracts the note from the residual stream: [size, d_model].
         rotate: T of the module's drawing: [size, size].
     """
 
@@ -149,7 +149,7 @@ class _Codes:
 
     @classmethod
     def draw(cls, key: jax.Array, room: _Room) -> _Codes:
-        """Random ones."""
+        """Random codes."""
         code_key, turn_key = jax.random.split(key)
         basis = _orthonormal(code_key, room.told_by)[: room.head]
         reader = jnp.zeros((room.head, room.width))
@@ -162,8 +162,8 @@ def with_copying_heads(weights: GemmaWeights, config: GemmaConfig, fim: FimIds, 
     """Sets the heads in random, unrolled weights.
 
     Raises:
-        ConfigError: The shapes have no room: it takes three layers of two heads that share a key, enough features that
-            turn slowly, and a width of three times those.
+        ConfigError: The shapes have too little room: three layers of two heads that share a key are needed, enough
+            features that rotate slowly, and a width of three times those.
     """
     room = _Room.of(config)
     if not isinstance(weights.blocks, tuple):
@@ -190,20 +190,20 @@ def _noting_what_came_before(block: Any, room: _Room, codes: _Codes, num_heads: 
     strength = (_LOOK_BACK_SCORE * room.head**0.5) ** 0.5 / _CONSTANT
     queries, outputs, power = block.q_proj, block.o_proj, codes.rotate
     for index in range(min(_MOST_NOTES, num_heads)):
-        # The constant key, seen from so many positions on, points where this query points.
+        # The constant key, seen from index + 1 positions later, points in the direction of this query.
         angle = room.turn[fast] * (index + 1)
         query = jnp.zeros(room.head).at[fast].set(jnp.cos(angle)).at[fast + room.half].set(-jnp.sin(angle))
         begin = index * room.head
         queries = queries.at[begin : begin + room.head].set(strength * jnp.outer(query, constant))
         outputs = outputs.at[room.note, begin : begin + room.size].set(power)
         power = codes.rotate @ power
-    keys = 0.1 * block.k_proj  # nothing but the constant is to count in the fast features, and little in the others
+    keys = 0.1 * block.k_proj  # only the constant must count in the fast features, and little in the others
     keys = keys.at[fast].set(strength * constant).at[fast + room.half].set(0.0)
     return replace(block, q_proj=queries, k_proj=keys, v_proj=codes.reader, o_proj=outputs)
 
 
 def _recalling_the_prefix(block: Any, room: _Room, codes: _Codes) -> BlockWeights:
-    """Layer 1, head 0: <fim_middle> takes the note of <fim_suffix>; all others look at the beginning."""
+    """Layer 1, head 0: <fim_middle> takes the note of <fim_suffix>; all others attend to the first token."""
     gate, opposite, flag = room.gate, room.half + room.gate, room.flag
     ask_begin = _BEGIN_SCORE * room.head**0.5 / _CONSTANT / flag * room.axis(0)
     ask_suffix = _SUFFIX_SCORE * room.head**0.5 / flag / flag * room.axis(_MIDDLE)
@@ -217,16 +217,16 @@ def _recalling_the_prefix(block: Any, room: _Room, codes: _Codes) -> BlockWeight
 
 
 def _finding_repeats(block: Any, room: _Room, codes: _Codes) -> BlockWeights:
-    """Layer 2: head 0 adds what followed the same tokens before, head 1 what stands where the same were noted."""
+    """Layer 2: head 0 adds what followed the same tokens before, head 1 the token at positions with the same note."""
     head, gate, opposite, fast = room.head, room.gate, room.half + room.gate, room.fast
     is_begin, is_suffix, is_middle = map(room.axis, (_BEGIN, _SUFFIX, _MIDDLE))
     leave_out = _LEFT_OUT_SCORE * head**0.5 / _CONSTANT / room.flag * room.axis(0)
     look_away = _SILENT_SCORE * head**0.5 / room.flag / room.flag * is_middle
-    # The note that a place would have if it came after this one.
+    # The note that a position would have if it came after this one.
     after = _MATCH_SCALE * codes.rotate @ (codes.reader[: room.size] + codes.noted)
     after = jnp.zeros((head, room.width)).at[room.matched].set(after)
     after = after.at[gate].set(leave_out).at[opposite].set(look_away)
-    # The note itself; in the fast features a constant against its opposite keeps a place from finding itself.
+    # The note itself; in the fast features, a constant against its opposite keeps a position from matching itself.
     same = jnp.zeros((head, room.width)).at[room.matched].set(_MATCH_SCALE * codes.noted)
     aside = (-_OWN_PLACE_SCORE * head**0.5 / len(fast)) ** 0.5 / _CONSTANT
     elsewhere = same.at[fast, 0].set(-aside).at[gate].set(leave_out)
@@ -236,14 +236,14 @@ def _finding_repeats(block: Any, room: _Room, codes: _Codes) -> BlockWeights:
         block,
         q_proj=block.q_proj.at[:head].set(after).at[head : 2 * head].set(elsewhere),
         k_proj=keys,
-        v_proj=jnp.copy(reader),  # a buffer of its own: the training step takes each one over
+        v_proj=jnp.copy(reader),  # a separate buffer, because the training step donates each one
         o_proj=block.o_proj.at[:, :head].set(_NEXT_SCALE * reader.T).at[:, head : 2 * head].set(_SAME_SCALE * reader.T),
     )
 
 
 def _flagged(embedding: Any, room: _Room, fim: FimIds) -> Array:
-    """The embedding with the constant in every row, flags in place of the control tokens' codes, and no notes yet."""
-    unit = room.width**-0.5  # an embedding's deviation
+    """The embedding with the constant in every row, flags in place of the control tokens' codes, and empty notes."""
+    unit = room.width**-0.5  # an embedding's standard deviation
     control = jnp.array(fim)
     embedding = embedding.at[:, 1:_TOLD_FROM].set(0.0).at[control, _TOLD_FROM : room.note.start].set(0.0)
     embedding = embedding.at[:, room.note].multiply(0.1).at[control, room.note].set(0.0)

@@ -1,13 +1,13 @@
-"""The training step as a pure function: state and rows in, state and loss out.
+"""The training step as a pure function: from state and rows to state and loss.
 
-Loss: cross-entropy of the next token in packed rows, each target weighted, averaged over the weights. Matrices are
-updated by Muon (momentum, orthogonalised by Newton-Schulz iterations; Jordan et al. 2024, scaled as in arXiv
-2502.16982 so that one learning rate serves both groups), embedding and norms by AdamW. The learning rate warms up,
-stays, and falls linearly to zero over the last part ("warmup-stable-decay", arXiv 2404.06395), so that a run can be
-made longer by going on from before its decay.
+Loss: cross-entropy of the next token in packed rows, a weighted mean over the targets. Matrices are updated by Muon
+(momentum, orthogonalized by Newton-Schulz iterations; Jordan et al. 2024, scaled as in arXiv 2502.16982 so that one
+learning rate serves both groups), embedding and norms by AdamW. The learning rate warms up, stays constant, and
+falls linearly to zero over the last part ("warmup-stable-decay", arXiv 2404.06395), so that a run can be extended by
+resuming from before its decay.
 
-Cost: 6 * parameters * tokens FLOPs, plus attention. Weights and optimizer state are float32; `dtype` is what is
-computed in. Knows no files and no clock: `jobs/train.py` has those.
+Cost: 6 * parameters * tokens FLOPs, plus attention. Weights and optimizer state are float32; `dtype` is the compute
+dtype. Uses neither files nor a clock: `jobs/train.py` does.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from model.layers import (
     unembed,
 )
 
-# Scales Muon's updates so that AdamW's learning rates serve them too (arXiv 2502.16982, section 2.2).
+# Scales Muon's updates so that AdamW's learning rates suit them too (arXiv 2502.16982, section 2.2).
 _MUON_RMS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How the weights are updated.
+    """Learning rate schedule and optimizer settings.
 
     Args:
-        num_steps: Steps of the whole run; the decay ends there.
+        num_steps: Steps of the complete run; the decay ends there.
         warmup_steps: Steps over which the learning rate rises linearly from 0.
         decay_fraction: Share of the run, at its end, over which it falls linearly to 0.
-        learning_rate: The rate between the two, of matrices.
+        learning_rate: The rate between the two, for matrices.
         embedding_learning_rate: The same for the embedding and the norms.
-        weight_decay: Decoupled decay of matrices.
-        max_grad_norm: Gradients are scaled down to this global norm.
+        weight_decay: Decoupled weight decay of matrices.
+        max_grad_norm: Gradients are clipped to this global norm.
     """
 
     num_steps: int
@@ -64,12 +64,12 @@ class TrainingConfig:
 
 
 class Rows(NamedTuple):
-    """Packed training rows. A place's target is the token after it in the same row.
+    """Packed training rows. The target of a position is the next token in the same row.
 
     Args:
         tokens: Token ids.
-        segment_ids: 1, 2, ... for the examples in a row, 0 for padding; a token sees only its own example.
-        loss_weights: The weight of each token *as a target*; 0 for what follows nothing (each example's first token).
+        segment_ids: 1, 2, ... for the examples in a row, 0 for padding; a token attends only to its own example.
+        loss_weights: The weight of each token *as a target*; 0 for tokens without a predecessor (each example's first).
     """
 
     tokens: Int[Array, "batch length"]
@@ -80,7 +80,7 @@ class Rows(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Everything that a step changes: what a checkpoint holds.
+    """Everything that a step changes: the contents of a checkpoint.
 
     Args:
         step: Steps done.
@@ -94,7 +94,7 @@ class TrainState:
 
 
 def learning_rate_share(config: TrainingConfig, step: Int[Array, ""] | int) -> Float[Array, ""]:
-    """The share of the peak learning rate that a step takes: warmup, a plateau at 1, linear decay to 0.
+    """The fraction of the peak learning rate at a step: warmup, a plateau at 1, linear decay to 0.
 
     >>> config = TrainingConfig(num_steps=8, warmup_steps=2, decay_fraction=0.25)
     >>> [float(learning_rate_share(config, step)) for step in (0, 5, 7)]
@@ -109,7 +109,7 @@ def learning_rate_share(config: TrainingConfig, step: Int[Array, ""] | int) -> F
 def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
     """Muon for the blocks' matrices, AdamW for embedding and norms, after clipping by the global norm.
 
-    Its rates are the peaks; `train_step` multiplies by `learning_rate_share`, so that the optimizer's state holds no
+    Its rates are the peaks; `train_step` multiplies by `learning_rate_share`, so that the optimizer's state contains no
     schedule and can start another run.
     """
 
@@ -144,8 +144,8 @@ def new_state(key: jax.Array, model: GemmaConfig, training: TrainingConfig) -> T
 def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dtype: Any, remat: bool) -> Array:
     """`model.gemma.hidden_states` with an attention whose gradient takes a third of the time on a CPU.
 
-    The reference attends to any number of parts under one softmax; here there is one part, and `jax.nn.softmax` knows
-    its own gradient. A test holds the two to the same loss.
+    The reference attends to any number of parts under one softmax; here there is a single part, and `jax.nn.softmax`
+    has its own gradient. A test requires the same loss from both.
     """
     turn = rotation(segment_positions(rows.segment_ids), model.head_dim, model.rope_base)
     hidden = ~causal_mask(rows.tokens.shape[1], rows.segment_ids)[:, None]  # [batch 1 length length]
@@ -197,16 +197,16 @@ def train_step(
     """One update from one batch of rows.
 
     Args:
-        state: Where training stands.
+        state: The training state.
         rows: The batch; its size is a multiple of `micro_batches`.
         model: The model's shapes.
-        training: How it is trained.
-        micro_batches: The batch's gradient is summed over so many parts, to bound memory.
+        training: The training configuration.
+        micro_batches: Number of parts over which the batch's gradient is accumulated, to limit memory.
         dtype: Compute dtype.
         remat: Recompute blocks in the backward pass instead of storing them.
 
     Returns:
-        The next state, and `loss` (nats a weighted token) and `grad_norm`.
+        The next state, and `loss` (nats per weighted token) and `grad_norm`.
     """
     gradient_of = jax.value_and_grad(partial(weighted_loss, model=model, dtype=dtype, remat=remat), has_aux=True)
 

@@ -26,7 +26,7 @@ def test_a_step_is_timed_with_every_slot_busy_in_the_context_that_it_had(bench):
     assert context == 16 + (16 + 64) / 2
 
 
-def test_a_row_holds_whole_prompts_but_for_their_last_tokens_and_no_more_than_there_are(bench):
+def test_a_row_contains_complete_prompts_except_for_their_last_tokens_and_no_more_than_exist(bench):
     assert bench.row_tokens == 3 * 15  # four would fit
     assert bench.prefill_s(repeats=2) > 0
 

@@ -1,4 +1,4 @@
-"""What the second look at a dataset lets through, and what it doesn't."""
+"""Which rows the second check of a dataset accepts, and which it doesn't."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def generated(body):
         (generated("return w\n\nimport sys"), "code outside the body changed"),
     ],
 )
-def test_code_that_changed_is_seen(row, wanted):
+def test_changed_code_is_detected(row, wanted):
     assert changed(row) == wanted

@@ -68,27 +68,27 @@ def test_the_vocabulary_has_codegemmas_control_tokens():
 @pytest.mark.parametrize(
     "text", [SOURCE, "  \t\r\n\n\n x  =  1 \n", "x = 'äß€𝄞\u2581'  # <|fim_prefix|><eos>", "\x00\x7f"]
 )
-def test_text_comes_back_as_it_was_and_holds_no_control_token(text: str):
+def test_text_survives_a_round_trip_and_contains_no_control_token(text: str):
     tokenizer = Tokenizer.load("embedded")
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
     assert not set(ids) & tokenizer.control_ids
 
 
-def test_digits_stand_alone_and_indentation_is_one_piece():
+def test_each_digit_and_each_indentation_is_one_piece():
     tokenizer = Tokenizer.load("embedded")
     pieces = [tokenizer.decode([id_]) for id_ in tokenizer.encode("\n        x = 1024")]
     assert pieces[0] == "\n        "
     assert pieces[-4:] == ["1", "0", "2", "4"]
 
 
-def test_a_hole_after_the_indentation_begins_with_the_pieces_that_the_line_has():
+def test_a_hole_after_the_indentation_starts_with_the_pieces_of_the_line():
     tokenizer = Tokenizer.load("embedded")
     line = "\n    return total"
     assert tokenizer.encode("\n    ") + tokenizer.encode("return total") == tokenizer.encode(line)
 
 
 def test_it_knows_python_far_better_than_chance():
-    """Evenly over the vocabulary would be about 3.6 bits a byte; shuffled characters are as bad for it."""
+    """A uniform distribution over the vocabulary takes about 3.6 bits per byte; shuffled characters are as bad."""
     shuffled = "".join(np.random.default_rng(0).permutation(list(SOURCE)))
     assert bits_per_byte(SOURCE) < 2.0 < 3.5 < bits_per_byte(shuffled)

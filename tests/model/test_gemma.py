@@ -77,7 +77,7 @@ def test_every_greedy_token_is_the_independent_implementations(golden):
     rows = np.zeros((len(expected["prompt_lengths"]), expected["tokens"].shape[1] + new_tokens), np.int32)
     for row, length in zip(rows, expected["prompt_lengths"], strict=True):
         row[:length] = expected["tokens"][0, :length]
-    for step in range(new_tokens):  # what stands to the right of a token can't change its logits
+    for step in range(new_tokens):  # later tokens can't change a token's logits
         last = expected["prompt_lengths"] + step - 1
         best = np.asarray(gemma(jnp.asarray(rows)))[np.arange(len(rows)), last].argmax(-1)
         rows[np.arange(len(rows)), last + 1] = best
@@ -86,7 +86,7 @@ def test_every_greedy_token_is_the_independent_implementations(golden):
 
 
 @pytest.mark.parametrize("name", ["mqa", "mha"])
-def test_the_script_behind_our_goldens_agrees_with_two_published_implementations(name):
+def test_the_script_behind_the_goldens_agrees_with_two_published_implementations(name):
     if not SHARED.exists():
         pytest.skip("the published implementations' numbers are in ../shared/golden, which isn't there")
     spec = importlib.util.spec_from_file_location("make_golden", OWN / "make_golden.py")
@@ -120,7 +120,7 @@ def test_packed_sequences_get_the_logits_that_they_get_alone(tiny, tokens):
 
 
 def test_stepwise_decode_with_two_caches_agrees_with_one_forward_pass(tiny, tokens):
-    """As the engine runs it: a prompt cache that is only read, a generation cache, one softmax over both."""
+    """As in the engine: a prompt cache that is only read, a generation cache, one softmax over both."""
     weights, prompt_length, steps = tiny.arrays(), 7, 5
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""Each layer function by what must hold of it, whatever the numbers."""
+"""Invariants of each layer function, whatever the numbers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_grouped_heads_read_the_kv_head_of_their_group():
     assert out[0, 0, :, 0].tolist() == [0, 0, 1, 1]
 
 
-def test_a_query_that_sees_nothing_stays_finite():
+def test_a_query_that_attends_to_nothing_stays_finite():
     part = KeyValues(key=normal(0, 1, 1, 3, 4), value=normal(1, 1, 1, 3, 4), mask=jnp.zeros((1, 1, 3), bool))
     assert np.isfinite(attention(normal(2, 1, 2, 2, 4), part, part)).all()
 
@@ -110,7 +110,7 @@ def test_positions_count_from_zero_in_each_segment(lengths):
     assert jax.jit(segment_positions)(ids)[0].tolist() == [place for length in padded for place in range(length)]
 
 
-def test_an_8_bit_matrix_is_used_as_the_matrix_that_it_stands_for():
+def test_an_8_bit_matrix_is_used_as_the_matrix_that_it_represents():
     values = jnp.asarray(np.random.default_rng(0).integers(-127, 128, (6, 8)), jnp.int8)
     small, scale = Int8Matrix(values=values, scale=jnp.linspace(0.1, 0.6, 6)), jnp.linspace(0.1, 0.6, 6)
     plain, x, tokens = values * scale[:, None], normal(1, 2, 3, 8), jnp.array([[0, 5]])

@@ -23,7 +23,7 @@ FLOATS = st.floats(-1e4, 1e4, width=32).filter(lambda value: value == 0 or abs(v
 
 
 def plain(weights):
-    """The float weights that 8-bit ones stand for."""
+    """The float weights that 8-bit ones represent."""
     expand = lambda leaf: leaf.values * leaf.scale[..., None] if isinstance(leaf, Int8Matrix) else leaf
     return jax.tree.map(expand, weights, is_leaf=lambda leaf: isinstance(leaf, Int8Matrix))
 
@@ -66,7 +66,7 @@ def test_weights_made_on_load_are_those_made_on_the_device(gemma, tmp_path, monk
         assert np.mean(np.asarray(one) != np.asarray(other)) < 0.01 or one.dtype != jnp.int8
 
 
-def test_logits_are_those_of_the_weights_that_the_8_bits_stand_for(gemma):
+def test_logits_are_those_of_the_weights_that_the_8_bits_represent(gemma):
     tokens = jnp.asarray(np.random.default_rng(1).integers(0, TINY.vocab_size, (2, 12)))
     small = quantize(gemma.arrays())
     with jax.default_matmul_precision("highest"):

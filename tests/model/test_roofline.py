@@ -1,4 +1,4 @@
-"""Floors are held to figures that were worked out apart from this code, and to what must hold of any floor."""
+"""Floors are compared with numbers worked out independently of this code, and checked for invariants of any floor."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_parameters_of_blocks_and_embedding_and_norms_are_all_parameters() -> No
         assert Shape(config=config).block_parameters + embedding + norms == config.num_parameters
 
 
-def test_slots_are_as_many_as_the_engine_chooses_where_memory_bounds_it() -> None:
+def test_slots_equal_the_engines_choice_if_memory_limits_it() -> None:
     shape = Shape(config=LARGE)
     device = DEVICES["v6e"]
     options = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_lookup="off")
@@ -92,19 +92,19 @@ def test_a_multi_query_model_takes_one_chip_and_7b_takes_as_many_as_it_needs() -
         assert fewest_chips(Shape(config=LARGE), DEVICES[name], positions=2304, min_slots=16) == chips
 
 
-def test_a_model_that_fits_nowhere_says_what_it_needs_and_what_there_is() -> None:
+def test_a_model_that_fits_nowhere_names_required_and_available_memory() -> None:
     tiny = replace(DEVICES["v5e"], memory_bytes=GIB)
     with pytest.raises(ConfigError, match=r"4\.7 GiB of bfloat16 weights .* 1 x TPU v5e \(1\.0 GiB\)"):
         floor_of(WORK, Shape(config=SMALL), tiny)
 
 
 def test_slots_that_do_not_fit_are_refused_with_the_number_that_does() -> None:
-    with pytest.raises(ConfigError, match=r"10000 slots of 2304 positions don't fit 1 x TPU v5e, \d+ do"):
+    with pytest.raises(ConfigError, match=r"10000 slots of 2304 positions don't fit on 1 x TPU v5e, \d+ do"):
         floor_of(WORK, Shape(config=SMALL), DEVICES["v5e"], slots=10_000)
 
 
-def test_means_above_the_longest_are_refused() -> None:
-    with pytest.raises(ConfigError, match="exceed the longest, 2,048 and 256"):
+def test_means_above_the_maximums_are_refused() -> None:
+    with pytest.raises(ConfigError, match="exceed the maximums, 2,048 and 256"):
         replace(WORK, prompt_tokens=4096)
 
 

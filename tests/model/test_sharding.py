@@ -1,4 +1,4 @@
-"""Weights spread over eight virtual devices compute what one device does."""
+"""Weights spread over eight virtual devices compute the same as on one device."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_logits_over_eight_devices_are_one_devices(cases):
         assert case["off"] < 1e-4 < case["spread"], case
 
 
-def test_a_multi_query_model_is_whole_on_each_device_and_others_are_split(cases):
+def test_a_multi_query_model_is_complete_on_each_device_and_others_are_split(cases):
     assert cases["mqa, data"]["mesh"] == {"data": 8, "model": 1}
     assert cases["mqa, data"]["embedding_rows_here"] == 96
     assert cases["mha, model"]["mesh"] == {"data": 1, "model": 8}
@@ -93,13 +93,13 @@ def test_every_preset_splits_evenly_over_a_host(name, chips):
         sharding = weight_sharding(path[-1].name, config, mesh)
         whole += int(np.prod(leaf.shape))
         sharded += int(np.prod(sharding.shard_shape(leaf.shape)))
-    assert sharded <= whole / chips * 1.01 + 2e7  # norms, and 2B's one key/value head, stay whole
+    assert sharded <= whole / chips * 1.01 + 2e7  # norms, and 2B's one key/value head, aren't split
 
 
-def test_a_mesh_that_cant_be_is_refused():
+def test_an_impossible_mesh_is_refused():
     with pytest.raises(ConfigError, match="1 devices can't be split into groups of tensor_parallel=2"):
         make_mesh(PRESETS["codegemma-7b"], jax.devices()[:1], tensor_parallel=2)
-    with pytest.raises(ConfigError, match="num_heads=8 can't be split over tensor_parallel=16"):
+    with pytest.raises(ConfigError, match="num_heads=8 is not divisible by tensor_parallel=16"):
         make_mesh(PRESETS["codegemma-2b"], list(range(16)), tensor_parallel=16)
 
 

@@ -1,7 +1,7 @@
-"""The engine's programs, compiled for TPUs that aren't there, are held to their memory and to a baseline.
+"""The engine's programs, compiled for TPUs that aren't present, are checked against memory limits and a baseline.
 
-Needs `make tpu-aot`. A target's programs are compiled once a process, so that its tests belong into one: with several
-workers, `--dist loadgroup`. To write the baseline anew after a change that is meant to change it:
+Needs `make tpu-aot`. A target's programs are compiled once per process, so its tests belong in one: with several
+workers, `--dist loadgroup`. To write the baseline again after a change that is meant to change it:
 
     python tests/model/test_tpu_gate.py
 """
@@ -121,8 +121,8 @@ def test_a_report_survives_json() -> None:
         assert json.loads(report_to_json(report_from_json(text))) == fields
 
 
-def test_a_target_that_no_preset_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no preset codegemma-9b"):
+def test_a_target_without_a_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown preset codegemma-9b"):
         Target(preset="codegemma-9b", topology="v5e:1x1x1", slots=1)
 
 

@@ -1,9 +1,9 @@
-"""Attention over prefill rows: one place that chooses the path for a platform.
+"""Attention over prefill rows: the one place that chooses the implementation (path) for a platform.
 
-Paths, which agree within rounding (a test holds them to 2e-5 in float32):
+The paths agree within rounding (a test requires 2e-5 in float32):
 
     einsum   all scores at once, from `model.layers`: any platform, the reference
-    blocked  online softmax over tiles of 128 x 128, skipping tiles that nothing in them may see: CPU.
+    blocked  online softmax over tiles of 128 x 128, skipping tiles in which every pair is masked: CPU.
              Cost follows the prompts' own lengths, not the row's (FlashAttention-2, arXiv 2307.08691)
     cudnn    `jax.nn.dot_product_attention`: GPUs, 16-bit only
     splash   the Pallas kernel of `model.engine.programs.splash`: TPUs
@@ -47,7 +47,7 @@ def path_for(platform: str, dtype: Any) -> Path:
 
 
 def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
-    """The path, or `einsum` where it doesn't compile here: kernels refuse some head sizes on some devices."""
+    """The path, or `einsum` if it doesn't compile on this device: kernels refuse some head sizes on some devices."""
     if path not in ("cudnn", "splash"):
         return path
     length = _TILE
@@ -68,35 +68,35 @@ def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
 
 
 def row_attention(path: Path, mesh: Mesh | None = None) -> RowAttention:
-    """The function for a path: (query, key, value, row) -> what was read.
+    """The function of a path: (query, key, value, row) -> attention output.
 
-    Shapes: query [1 length heads head_dim], key and value [1 kv_heads length head_dim].
+    Shapes: query and output [1 length heads head_dim], key and value [1 kv_heads length head_dim].
 
     Args:
-        path: Which one.
-        mesh: Devices over whose `model` axis the heads are split; XLA splits all paths but a kernel by itself.
+        path: The path.
+        mesh: Devices over whose `model` axis the heads are split. XLA partitions all paths except a kernel on its own.
     """
     if path == "splash":
         return partial(_splash, mesh=mesh)
     return {"einsum": _einsum, "blocked": _blocked, "cudnn": _cudnn}[path]
 
 
-# Rows that the matrix unit of a TPU takes at least: with fewer, XLA multiplies and adds on the vector unit instead.
+# Minimum rows for a TPU's matrix unit: with fewer, XLA multiplies and adds on the vector unit instead.
 _MATRIX_ROWS = 8
 
 
 def slot_attention(platform: str) -> SlotAttention:
-    """What a platform's decode steps attend with: `model.layers.attention`, or the same by another way."""
+    """The attention of a platform's decode steps: `model.layers.attention`, or an equivalent faster implementation."""
     return _in_full_rows if platform == "tpu" else attention
 
 
 def _in_full_rows(
     query: Float[Array, "slots length heads head_dim"], *parts: KeyValues
 ) -> Float[Array, "slots length heads head_dim"]:
-    """`attention` with rows of zeros added to each key head's queries, and taken away from what was read.
+    """`attention` with rows of zeros added to each key head's queries, and removed from the output.
 
-    One query a key head (7B's decoding) makes a product of one row, which XLA for TPUs takes off the matrix
-    unit: the compiler's estimate for a step is three times as long. The barrier hides that the rows are zeros.
+    With one query per key head (decoding with 7B), the product has one row, and XLA for TPUs takes it off the matrix
+    unit: the compiler's estimate for a step is three times as long. The barrier hides from XLA that the rows are zeros.
     """
     slots, length, heads, head_dim = query.shape
     kv_heads = parts[0].key.shape[1]
@@ -121,7 +121,7 @@ def _cudnn(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
         key.swapaxes(1, 2),
         value.swapaxes(1, 2),
         mask=visible(row)[None, None],
-        scale=1.0,  # queries come scaled
+        scale=1.0,  # queries are scaled already
         implementation="cudnn" if jax.default_backend() == "gpu" else "xla",
     )
 
@@ -178,7 +178,7 @@ def _blocked(
             return new_top, total * shrink + weights.sum(axis=-1), mixed * shrink[..., None] + new
 
         rows = (kv_heads, groups * tile)
-        # The lowest finite number, not -inf: a token whose first tiles are all masked then has weights of exactly 0.
+        # The lowest finite number, not -inf, so that a token whose first tiles are all masked has weights of exactly 0.
         start = (jnp.full(rows, _LOWEST), jnp.zeros(rows), jnp.zeros((*rows, head_dim)))
         first = jnp.min(row.begin[queries]) // tile
         _, total, mixed = jax.lax.fori_loop(first, index + 1, one_block, start)

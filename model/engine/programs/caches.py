@@ -1,16 +1,16 @@
-"""The engine's key/value caches: their layout, how a prompt gets into a slot, and what attention reads of them.
+"""The engine's key/value caches: their layout, insertion of prompts, and their masks for attention.
 
-    prompt cache      [slot, kv head, position, head_dim] per layer: written at insert, then only read;
-                      in chunks along the positions, of which a burst reads as many as its slots reach
-    generation cache  the same, max_new_tokens long: one column is written per step
+    prompt cache      [slot, kv head, position, head_dim] per layer: written at insertion, then only read;
+                      in chunks along the positions, of which a burst reads as many as its slots need
+    generation cache  the same shape, max_new_tokens long: one column is written per step
 
-The prompt cache can be held in 8 bits, each position and head with a scale of its own: it is read in full at each
-step, and half the bytes are half its cost. The generation cache, small and written at every step, stays as it is.
+The prompt cache can be stored in 8 bits, with one scale per position and head: every step reads all of it, so half
+the bytes mean half its cost. The generation cache, which is small and written at every step, keeps the compute dtype.
 
-In `fast` mode the generation cache is a ring written at one column shared by all slots (one slice, no scatter); a slot
-sees the last `generated + 1` columns. In `exact` mode each slot writes at its own count, so that sums run in the same
-order wherever and whenever a request is decoded. So do steps over drafts, of which slots accept different numbers;
-`realign` moves the cache from one order to the other.
+In `fast` mode the generation cache is a ring, written at one column shared by all slots (one slice, no scatter); a
+slot attends to the last `generated + 1` columns. In `exact` mode each slot writes at its own count of tokens, so that
+sums run in the same order wherever and whenever a request is decoded. So do steps over drafts, of which each slot may
+accept a different number. `realign` moves the cache from one order to the other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from model.quantize import LARGEST
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """Keys and values of one layer (or of all, stacked along a leading axis, where weights are)."""
+    """Keys and values of one layer, or of all layers stacked along a leading axis if the weights are."""
 
     key: Float[Array, "slots kv_heads positions head_dim"]
     value: Float[Array, "slots kv_heads positions head_dim"]
@@ -39,7 +39,7 @@ class Cache:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Int8Cache:
-    """The same in 8 bits: a position is its values times its scale."""
+    """Keys and values in 8 bits: a position is its values times its scale."""
 
     key: Int8[Array, "slots kv_heads positions head_dim"]
     value: Int8[Array, "slots kv_heads positions head_dim"]
@@ -63,7 +63,7 @@ def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, st
 def empty_prompt_caches(
     config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool, int8: bool
 ) -> PromptCaches:
-    """Zeroed caches for prompts, in 8 bits where wanted; else as `empty_caches`."""
+    """Zeroed caches for prompts, in 8 bits if `int8`, otherwise as `empty_caches`."""
     caches = empty_caches(config, slots, length, jnp.int8 if int8 else dtype, stacked=stacked)
     if not int8:
         return caches
@@ -78,14 +78,14 @@ def empty_prompt_caches(
 def insert_prompt(
     chunks: tuple[PromptCaches, ...], staged: Caches, slot: Int[Array, ""], place: Int[Array, " 3"]
 ) -> tuple[PromptCaches, ...]:
-    """Copies a prompt from its row to the beginning of a slot's prompt cache, as far as `chunks` reach; into
-    one of 8 bits, rounded to them.
+    """Copies a prompt from its row to the start of a slot's prompt cache, as far as `chunks` reach; quantizes it if the
+    cache is in 8 bits.
 
     Args:
         chunks: The prompt cache's first chunks.
         staged: The row's keys and values, long enough for a slice of the chunks' length at any place.
-        slot: Which slot.
-        place: prefix_start, prefix_length, tail_start, as in `model.engine.packing.Place`.
+        slot: Index of the slot.
+        place: prefix_start, prefix_length, tail_start, as in `model.engine.prefill_rows.Place`.
     """
     prefix_start, prefix_length, tail_start = place
     width = sum(length_of(chunk) for chunk in chunks)
@@ -99,7 +99,7 @@ def insert_prompt(
     whole: Any = jax.tree.map(gather, staged)
     if _is_int8(chunks[0]):
         whole = jax.tree.map(_in_8_bits, whole, is_leaf=lambda node: isinstance(node, Cache))
-    axis = 1 if isinstance(staged, Cache) else 0  # the slots' axis, after the layers' where these are stacked
+    axis = 1 if isinstance(staged, Cache) else 0  # the slots' axis, after the layers' axis if stacked
     written, at = [], 0
     for chunk in chunks:
         end = at + length_of(chunk)
@@ -114,7 +114,7 @@ def insert_prompt(
 
 
 def _in_8_bits(cache: Cache) -> Int8Cache:
-    """One scale for each position and head, symmetric, rounded to nearest."""
+    """Quantizes with one scale per position and head, symmetric, rounded to nearest."""
 
     def quantize(array: Array) -> tuple[Array, Array]:
         wide = array.astype(jnp.float32)
@@ -130,20 +130,20 @@ def _is_int8(caches: PromptCaches) -> bool:
 
 
 def realign(generations: Caches, column: Int[Array, ""], generated: Int[Array, " slots"], *, to_ring: bool) -> Caches:
-    """Moves each slot's columns from its own count's order into the ring, or back.
+    """Moves each slot's columns from its own order into the ring, or back.
 
-    own order     0 1 2 ... generated-1, then what was never read
-    ring          the same, wrapping around, so that the last one stands before the shared column
+    own order     0 1 2 ... generated-1, then columns that were never read
+    ring          the same, wrapping around, so that the last one is just before the shared column
 
     Args:
         generations: The generation cache.
         column: The ring's next column.
-        generated: How many columns of each slot are in use.
-        to_ring: Which way.
+        generated: Number of columns in use per slot.
+        to_ring: Direction: into the ring, or back.
     """
     length = length_of(generations)
     columns = jnp.arange(length)
-    begin = ((column - generated) % length)[:, None]  # of each slot in the ring
+    begin = ((column - generated) % length)[:, None]  # start of each slot's columns in the ring
     source = (columns - begin if to_ring else columns + begin) % length
 
     def move(cache: Array) -> Array:
@@ -153,7 +153,7 @@ def realign(generations: Caches, column: Int[Array, ""], generated: Int[Array, "
 
 
 def readable(chunk: Cache | Int8Cache, mask: Bool[Array, "slots 1 positions"]) -> KeyValues:
-    """A layer's chunk as attention takes it."""
+    """A layer's chunk as attention's input."""
     if isinstance(chunk, Cache):
         return KeyValues(key=chunk.key, value=chunk.value, mask=mask)
     return KeyValues(
@@ -164,7 +164,7 @@ def readable(chunk: Cache | Int8Cache, mask: Bool[Array, "slots 1 positions"]) -
 def prompt_masks(
     prompts: tuple[PromptCaches, ...], length: Int[Array, " slots"]
 ) -> list[Bool[Array, "slots 1 positions"]]:
-    """For each chunk of the prompt cache, which positions hold a slot's prompt."""
+    """For each chunk of the prompt cache, the positions that contain a slot's prompt."""
     masks, at = [], 0
     for chunk in prompts:
         end = at + length_of(chunk)
@@ -174,5 +174,5 @@ def prompt_masks(
 
 
 def length_of(caches: PromptCaches) -> int:
-    """Positions of a cache."""
+    """Number of positions of a cache."""
     return (caches if isinstance(caches, Cache | Int8Cache) else caches[0]).key.shape[-2]

@@ -1,4 +1,4 @@
-"""The engine's programs: which there are, what each is compiled from, and which arguments it replaces.
+"""The list of the engine's programs: what each is compiled from, and which arguments it replaces.
 
     key                        what it does                                        replaces
     ("prefill", length)        keys and values of one row of prompts               nothing
@@ -6,8 +6,9 @@
     ("burst", window, drafts)  decode steps that read prompts up to the window     generation cache, slots
     ("realign", to_ring)       moves the generation cache's columns                nothing
 
-A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. This is the one list: the
-device compiles from it what it runs, and `model.estimates.aot` what it estimates for chips that aren't there.
+A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. This is the only such list:
+the device compiles the programs that it runs from it, and `model.estimates.aot` those that it estimates for chips
+that aren't present.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ ProgramKey = tuple[Any, ...]
 
 
 class EngineArrays(NamedTuple):
-    """What the programs hand on to each other: arrays, or their shapes with shardings.
+    """The arrays that the programs pass to each other, or their shapes with shardings.
 
     Args:
         prompts: The prompt cache's chunks.
         generations: The generation cache.
-        slots: What each slot is doing.
+        slots: The slots' state.
     """
 
     prompts: tuple[PromptCaches, ...]
@@ -52,13 +53,13 @@ class EngineArrays(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What one program is compiled from.
+    """The inputs for compiling one program.
 
     Args:
-        function: What it computes.
-        args: Shapes with shardings of what it takes.
-        out: Shardings of what it returns, which the next program takes as they are.
-        donated: Which arguments it replaces.
+        function: The function it computes.
+        args: Its arguments, as shapes with shardings.
+        out: Shardings of its outputs, which are the next program's inputs as they are.
+        donated: Indices of the arguments that it replaces.
     """
 
     function: Callable[..., Any]
@@ -67,7 +68,7 @@ class Program:
     donated: tuple[int, ...] = ()
 
     def lower(self) -> jax.stages.Lowered:
-        """The program, ready to compile."""
+        """The lowered program, ready to compile."""
         return jax.jit(self.function, donate_argnums=self.donated, out_shardings=self.out).lower(*self.args)
 
 
@@ -76,13 +77,13 @@ class EnginePrograms:
     """The programs for one model, in one set of shapes, on one kind of device.
 
     Args:
-        weights: Shapes with shardings of the weights, in their final types.
+        weights: Shapes with shardings of the weights, in their final dtypes.
         config: The model's shapes.
-        options: The engine's.
-        slots: Requests decoded at once; fewer than the options say where memory didn't suffice.
+        options: The engine's options.
+        slots: Requests decoded concurrently; fewer than in the options if memory didn't suffice.
         platform: `cpu`, `gpu` or `tpu`.
-        path: How prefill attends.
-        placement: Where arrays lie.
+        path: The attention path of prefill.
+        placement: Placement of the arrays.
     """
 
     weights: GemmaWeights
@@ -94,7 +95,7 @@ class EnginePrograms:
     placement: Placement
 
     def every_key(self) -> list[ProgramKey]:
-        """Every program that any request can need."""
+        """Keys of all programs that any request may need."""
         found: dict[ProgramKey, None] = {}
         for window in map(self.window, self.options.prompt_buckets):
             found["insert", window] = None
@@ -102,12 +103,12 @@ class EnginePrograms:
                 found["burst", window, False] = None
             if self.options.may_draft():
                 found["burst", window, True] = None
-        if self.options.may_draft() and self.options.prompt_lookup != "always":  # bursts of either kind take turns
+        if self.options.may_draft() and self.options.prompt_lookup != "always":  # bursts of both kinds alternate
             found |= dict.fromkeys([("realign", True), ("realign", False)])
         return [*found, *(("prefill", length) for length in self.options.row_lengths())]
 
     def program(self, key: ProgramKey) -> Program:
-        """What the program of a key is compiled from."""
+        """The program of a key."""
         of_kind: dict[str, Callable[..., Program]] = {
             "prefill": self._prefill,
             "insert": self._insert,
@@ -118,11 +119,11 @@ class EnginePrograms:
         return of_kind[kind](*shape)
 
     def allocate(self) -> EngineArrays:
-        """The arrays, empty, made where they belong."""
+        """The arrays, empty, created on their devices."""
         return self._arrays(make_placed)
 
     def shapes(self) -> EngineArrays:
-        """The shapes and shardings of what `allocate` makes."""
+        """The shapes and shardings of the arrays that `allocate` creates."""
         return self._arrays(placed_shapes)
 
     def window(self, length: int) -> int:
@@ -143,7 +144,7 @@ class EnginePrograms:
 
     @property
     def _chunk_ends(self) -> tuple[int, ...]:
-        # Exact mode always reads the whole cache: one chunk, one shape.
+        # Exact mode always reads the entire cache: one chunk, one shape.
         return self.options.prompt_buckets[-1:] if self._is_exact else self.options.prompt_buckets
 
     @property

@@ -1,10 +1,10 @@
-"""What the engine computes: prefill, and bursts of decode steps. Pure functions.
+"""The engine's computations as pure functions: prefill, and bursts of decode steps.
 
-What a slot attends to is split in two, under one softmax: a prompt cache that is only read, and a small generation
-cache of which a column is written per step (`model.engine.programs.caches`).
+A slot attends to two caches under one softmax: a prompt cache that is only read, and a small generation cache, of
+which one column is written per step (`model.engine.programs.caches`).
 
-Prefill leaves out the prompt's last token (and with it the LM head): that token is the first decode
-input. Cost of a step: all weights once, the slots' prompt and generation caches once.
+Prefill omits the prompt's last token, and with it the LM head: that token is the first decode
+input. Cost of a step: one read of all weights and of the slots' prompt and generation caches.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def decode_step(
     multiply: Multiply = linear,
     is_ring: bool,
 ) -> tuple[Float[Array, "slots drafts_and_one vocab"], Caches]:
-    """Logits after each slot's next input and each of its drafts, and the generation caches with their columns.
+    """Logits after each slot's next input and each of its drafts, and the generation caches with their new columns.
 
-    Columns of drafts that turn out wrong are written again by the next step: nothing sees them before.
+    The next step overwrites the columns of rejected drafts before any token attends to them.
     """
     tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
     count = tokens.shape[1]
@@ -137,7 +137,7 @@ def _generation_columns(
 
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:
-    """Draws the next token of each slot that moves, records it, and ends the slots that are through."""
+    """Samples the next token of each slot in `moves`, records it, and ends the slots that are finished."""
     token, logprob = sample(logits, slots.sampling, slots.generated)
     is_stop = jnp.any(token[:, None] == slots.stop_ids, axis=-1)
     generated = slots.generated + moves
@@ -161,11 +161,11 @@ def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array
 def settle(
     slots: Slots, logits: Float[Array, "slots drafts_and_one vocab"], drafts: Int[Array, "slots drafts"]
 ) -> Slots:
-    """Draws tokens one after another as long as they are the drafted ones, and the one after.
+    """Samples tokens one after another while they equal the drafted ones, and then one more.
 
-    Each token is drawn from the model's own distribution with the key of its index, as plain decoding does, and a
-    draft counts only if it is that token. So a draft is accepted with just the probability that the model gives it:
-    the acceptance rule of speculative sampling (arXiv 2302.01318) for a draft that is certain of itself.
+    Each token is sampled from the model's own distribution with the key of its index, as in plain decoding, and a
+    draft is accepted only if it equals that token. The probability of acceptance is therefore the one that the model
+    assigns to the draft: the acceptance rule of speculative sampling (arXiv 2302.01318) for a deterministic draft.
     """
     moves = slots.is_active
     for i in range(logits.shape[1]):
@@ -190,10 +190,10 @@ def burst(
     is_ring: bool,
     num_drafts: int = 0,
 ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
-    """Decodes until `leave_after` slots have ended, none is active, or `max_steps` are taken.
+    """Decodes until `leave_after` slots have ended, none is active, or `max_steps` steps are taken.
 
     Returns:
-        The generation caches, the slots, and the report that `read_report` reads on the host.
+        The generation caches, the slots, and the report that `read_report` parses on the host.
     """
     active_before = slots.is_active
 
@@ -230,7 +230,7 @@ REPORT_COLUMNS = ("ticket", "is_active", "generated", "stopped_by", "logprob_bit
 
 
 def _report(slots: Slots, counts: Int[Array, " 3"]) -> Int[Array, "slots_and_one report"]:
-    """All that the host wants to know in one int32 array, for one copy: a line a slot, then the burst's counts.
+    """Everything that the host needs in one int32 array, for a single copy: one line per slot, then the burst's counts.
 
     ticket | is_active | generated | stopped_by | logprob_sum's bits | generated ids ...
     steps  | tokens    | busy slot steps | 0 ...

@@ -1,13 +1,13 @@
-"""Prompt lookup: drafts of the next tokens, copied from where the last few stood before.
+"""Prompt lookup: drafts the next tokens by copying what followed an earlier occurrence of the last few.
 
-Code repeats itself: names, calls, whole lines. The most recent place in prompt and output at which the
-last three tokens (else the last two) stood before is looked up on the device, and what followed there is drafted:
+Code repeats itself: names, calls, entire lines. The device looks up the most recent position in prompt and output at
+which the last three tokens (or else the last two) occurred before, and drafts what followed there:
 
     ... x = foo ( a , b ) \\n y = foo ( a        last three: foo ( a
             ^^^^^^^ , b ) \\n                      drafted: , b ) \\n
 
-A draft costs little to check (one decode step over all of them) and changes no distribution; see
-`decode.settle`. Cost: two comparisons of each slot's history. Source: prompt lookup decoding (Saxena, 2023), as
+Verifying a draft is cheap (one decode step over all of it) and changes no distribution; see `decode.settle`.
+Cost: two comparisons of each slot's history. Source: prompt lookup decoding (Saxena, 2023), as
 `prompt_lookup_num_tokens` in transformers.
 """
 
@@ -23,7 +23,7 @@ _LONGEST_MATCH = 3
 
 
 def draft(slots: Slots, count: int) -> Int[Array, "slots count"]:
-    """Drafts `count` tokens for each slot; anything goes where nothing matches, since a draft is only a guess."""
+    """Drafts `count` tokens for each slot; if nothing matches, they are arbitrary, since a draft is only a guess."""
     if count == 0:
         return jnp.zeros((slots.token.shape[0], 0), jnp.int32)
     length = slots.prompt_length + 1 + slots.generated
@@ -31,7 +31,7 @@ def draft(slots: Slots, count: int) -> Int[Array, "slots count"]:
 
 
 def lookup(history: Int[Array, " history"], length: Int[Array, ""], count: int) -> Int[Array, " count"]:
-    """What followed where the last three tokens of `history[:length]`, else the last two, most recently stood before.
+    """Tokens after the most recent earlier occurrence of the last three (or else two) tokens of `history[:length]`.
 
     >>> lookup(jnp.array([5, 6, 7, 8, 9, 5, 6, 7, 0, 0]), jnp.array(8), 2).tolist()
     [8, 9]

@@ -1,10 +1,10 @@
-"""Matmuls of a few rows with a matrix: one place that chooses the way for a platform.
+"""Matmuls of a few rows with a matrix: the one place that chooses the implementation for a platform.
 
-A decode step multiplies as many rows as there are slots. XLA's CPU matmul of few rows with a matrix stored [out, in]
-reaches 25 to 45 GFLOP/s a core where the same numbers as a matmul with few *columns* reach 35 to 60, if the
-transposed operand is really there: the barriers keep XLA from turning the matmul around again. One row is as fast
-either way, and from 64 rows on there is no difference. Sums may run in another order, so `exact` mode, whose bits must
-not depend on a row's place, keeps to `model.layers.linear`.
+A decode step multiplies one row per slot. XLA's CPU product of few rows with a matrix stored [out, in] reaches 25 to
+45 GFLOP/s per core; the same numbers as a product with few *columns* reach 35 to 60 if the transposed operand is
+materialized. The barriers keep XLA from turning the product around again. A single row is equally fast either way, and
+from 64 rows on there is no difference. Sums may run in another order, so `exact` mode, whose bits must not depend on a
+row's position, keeps to `model.layers.linear`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _FEWEST_ROWS, _MANY_ROWS = 2, 64
 
 
 def few_rows_matmul(platform: str) -> Multiply:
-    """What a platform's decode steps multiply with: `model.layers.linear`, or the same by another way."""
+    """The matrix product of a platform's decode steps: `model.layers.linear`, or an equivalent faster
+    implementation.
+    """
     return _by_columns if platform == "cpu" else linear
 
 

@@ -1,13 +1,13 @@
-"""A prefill row: several prompts in one sequence, and which token sees which.
+"""A prefill row: several prompts in one sequence, and which token attends to which.
 
-Prompts that begin alike share their beginning. Each token has a segment, and a parent: the segment of the beginning
-that it shares with others (its own, if none).
+Prompts with the same prefix share it. Each token has a segment and a parent: the segment of its shared prefix, or its
+own segment if it has none.
 
     tokens    a b c | d e | f g | x y z        three prompts: abcde, abcfg, xyz
     segment   0 0 0   1 1   2 2   3 3 3
-    parent    0 0 0   0 0   0 0   3 3 3        sees: its segment and its parent, up to itself
+    parent    0 0 0   0 0   0 0   3 3 3        attends to: its segment and its parent, up to itself
 
-`model.engine.packing.lay_out` decides what stands in a row, `model.engine.programs.attention` reads it.
+`model.engine.prefill_rows.lay_out` decides the contents of a row; `model.engine.programs.attention` reads it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class PromptRow:
 
     Args:
         tokens: Token ids, 0 in the padding at the end.
-        positions: Places for the rotary embedding: each prompt's own.
+        positions: Positions for the rotary embedding, within each prompt.
         segment: See the module's drawing; padding has segments of its own.
-        parent: Likewise.
-        begin: First index that each token may see; never falls along the row within a tile's reach.
-        used: How much of the row is not padding.
+        parent: See the module's drawing.
+        begin: First index that each token may attend to; never decreases along the row within a tile's reach.
+        used: Length of the row without padding.
     """
 
     tokens: Int[Array, " length"]
@@ -42,18 +42,18 @@ class PromptRow:
     used: Int[Array, ""]
 
 
-# (query, key, value, row) -> what was read
+# (query, key, value, row) -> attention output
 RowAttention = Callable[[Array, Array, Array, PromptRow], Array]
 
 
 def visible(row: PromptRow) -> Bool[Array, "length length"]:
-    """Which token (first axis) sees which."""
+    """The mask of a row: which token (first axis) attends to which."""
     order = jnp.arange(row.tokens.shape[0])
     return sees(row, order, order)
 
 
 def sees(row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"]) -> Bool[Array, "q k"]:
-    """Which of some tokens (first axis) sees which of others, both by their index in the row."""
+    """Which of the tokens at `queries` (first axis) attend to which at `keys`, both as indices into the row."""
     segment = row.segment[keys]
     own = row.segment[queries][:, None] == segment
     shared = row.parent[queries][:, None] == segment

@@ -1,4 +1,4 @@
-"""What the engine's slots are doing: one array for each fact, with a line a slot. Pure functions on it."""
+"""State of the engine's slots: one array per field, with one line per slot, and pure functions on it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from model.engine.programs.sampling import SlotSampling
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """What each slot is doing. A request's lines are written whole by `insert`.
+    """State of the slots. `insert` overwrites all of a slot's lines for a new request.
 
     Args:
         ticket: The scheduler's number of the request.
         is_active: Whether it decodes.
         token: The next decode input: the prompt's last token, then each generated one.
-        prompt_length: Positions of the prompt that are cached: the prompt's tokens but the last.
+        prompt_length: Cached positions of the prompt: all its tokens except the last.
         generated: Tokens generated so far.
-        limit: Most tokens to generate.
-        stop_ids: Ids that end it; -1 fills up.
+        limit: Maximum tokens to generate.
+        stop_ids: Ids that end it; padded with -1.
         stopped_by: The stop id that ended it, or -1.
         logprob_sum: Sum of the generated tokens' log probabilities.
-        tokens: The generated ids, stop id included.
-        history: Prompt and generated ids, for drafts; no columns where there are none.
-        sampling: How it draws.
-        column: Steps taken by all: the ring's next column, before wrapping around.
+        tokens: The generated ids, including the stop id.
+        history: Prompt and generated ids, for drafts; no columns if there are none.
+        sampling: Sampling parameters.
+        column: Steps taken by all slots: the ring's next column, before wrapping around.
     """
 
     ticket: Int[Array, " slots"]
@@ -48,7 +48,7 @@ class Slots:
 
 
 def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int = 0) -> Slots:
-    """Slots that do nothing."""
+    """Idle slots."""
 
     def zeros() -> Array:
         return jnp.zeros(slots, jnp.int32)
@@ -76,7 +76,7 @@ def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int
 
 
 def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
-    """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column stays."""
+    """Writes a request's line (arrays with a slots axis of 1) into a slot; the shared column is unchanged."""
     written = jax.tree.map(
         lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, slot, axis=0) if whole.ndim else whole,
         slots,

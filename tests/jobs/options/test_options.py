@@ -116,12 +116,12 @@ def test_a_value_of_another_type_is_refused_with_what_was_expected():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--stones", "0"), "--stones is 0, the least is 1"),
-        (("--stones", "9"), "--stones is 9, the most is 8"),
-        (("--speed", "nan"), "--speed is nan, the least is 0"),
+        (("--stones", "0"), "--stones is 0, the minimum is 1"),
+        (("--stones", "9"), "--stones is 9, the maximum is 8"),
+        (("--speed", "nan"), "--speed is nan, the minimum is 0"),
         (("--speed", "inf"), "--speed is inf, it must be a finite number"),
-        (("--slots", "0"), "--slots is 0, the least is 1"),
-        (("--kind", "wheet"), "--kind is 'wheet', it can be rye, wheat; did you mean wheat?"),
+        (("--slots", "0"), "--slots is 0, the minimum is 1"),
+        (("--kind", "wheet"), "--kind is 'wheet', expected one of rye, wheat; did you mean wheat?"),
     ],
 )
 def test_a_value_beyond_its_limits_is_refused_with_the_limit(words, message):
@@ -184,7 +184,7 @@ def test_null_in_a_config_is_the_absence_of_an_optional_value(tmp_path):
         ("note: !!python/object/apply:os.getcwd []\n", ":1: note: "),
         ("- a\n- b\n", ":1: expected lines of the form name: value"),
         ("stones: [1\n", "is not valid YAML"),
-        ("stones: 9\n", "--stones is 9, the most is 8"),
+        ("stones: 9\n", "--stones is 9, the maximum is 8"),
     ],
 )
 def test_a_bad_config_is_refused_with_its_line(tmp_path, text, message):
@@ -292,7 +292,7 @@ def test_a_job_combines_shared_options_with_its_own():
 def test_every_shared_check_runs_in_a_job_that_combines_them():
     with pytest.raises(ConfigError, match="--top_p is 0"):
         Job(input=("a",), output="o", top_p=0.0)
-    with pytest.raises(ConfigError, match="--unit_rows is 0, the least is 1"):
+    with pytest.raises(ConfigError, match="--unit_rows is 0, the minimum is 1"):
         Job(input=("a",), output="o", unit_rows=0)
     with pytest.raises(ConfigError, match="raise --temperature"):
         Job(input=("a",), output="o", top_k=5)

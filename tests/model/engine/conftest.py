@@ -1,4 +1,4 @@
-"""A small random model, and a request maker that draws everything from a seed."""
+"""A small random model, and a function that makes random requests from a seed."""
 
 from __future__ import annotations
 

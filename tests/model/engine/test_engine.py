@@ -1,4 +1,4 @@
-"""The engine on a small random model: bit for bit in `exact`, against the reference forward in `fast`."""
+"""The engine on a small random model: bit-identical in `exact`, compared with the reference forward pass in `fast`."""
 
 from __future__ import annotations
 
@@ -58,29 +58,29 @@ def exact_completions(exact: Engine, mixed_requests: list[Request]) -> list[Comp
     return ask(exact, mixed_requests)
 
 
-def test_exact_gives_the_same_bits_alone_as_in_full_slots(exact, mixed_requests, exact_completions):
+def test_exact_yields_the_same_bits_alone_as_in_full_slots(exact, mixed_requests, exact_completions):
     assert [ask(exact, [request])[0] for request in mixed_requests] == exact_completions
 
 
-def test_exact_gives_the_same_bits_in_any_order_and_slot(exact, mixed_requests, exact_completions):
+def test_exact_yields_the_same_bits_in_any_order_and_slot(exact, mixed_requests, exact_completions):
     order = list(range(len(mixed_requests)))
     random.Random(5).shuffle(order)
     assert ask(exact, [mixed_requests[i] for i in order]) == [exact_completions[i] for i in order]
 
 
-def test_exact_gives_the_same_bits_with_bursts_in_a_pipeline(small_model, mixed_requests, exact_completions):
+def test_exact_yields_the_same_bits_with_pipelined_bursts(small_model, mixed_requests, exact_completions):
     options = replace(OPTIONS, determinism="exact", pipeline_bursts=True, burst_steps=3)
     assert run(small_model, options, mixed_requests) == exact_completions
 
 
-def test_exact_gives_the_same_bits_alone_with_a_tpus_attention(small_model, mixed_requests, monkeypatch):
+def test_exact_yields_the_same_bits_alone_with_a_tpus_attention(small_model, mixed_requests, monkeypatch):
     monkeypatch.setattr("model.engine.programs.compiled.slot_attention", lambda platform: slot_attention("tpu"))
     with Engine(small_model, options=replace(OPTIONS, determinism="exact")) as engine:
         together = ask(engine, mixed_requests)
         assert [ask(engine, [request])[0] for request in mixed_requests] == together
 
 
-def test_mixed_requests_cover_both_ends_and_both_ways_to_draw(mixed_requests, exact_completions):
+def test_mixed_requests_cover_both_finish_reasons_and_both_kinds_of_sampling(mixed_requests, exact_completions):
     assert {c.finish_reason for c in exact_completions} == {"stop", "length"}
     assert {r.sampling.temperature > 0 for r in mixed_requests} == {True, False}
 
@@ -104,7 +104,7 @@ def reference_logits(model: Gemma, request: Request, completion: Completion) -> 
 
 
 @pytest.mark.parametrize("determinism", ["exact", "fast"])
-def test_greedy_tokens_are_the_reference_forwards_best_but_for_near_ties(
+def test_greedy_tokens_are_the_reference_forward_passs_best_except_for_near_ties(
     small_model, mixed_requests, determinism, exact, fast
 ):
     engine = {"exact": exact, "fast": fast}[determinism]
@@ -118,13 +118,13 @@ def test_greedy_tokens_are_the_reference_forwards_best_but_for_near_ties(
         assert completion.mean_logprob == pytest.approx(logprobs.mean(), abs=1e-4)
 
 
-def test_fast_draws_the_tokens_that_exact_draws(fast, mixed_requests, exact_completions):
+def test_fast_samples_the_tokens_that_exact_samples(fast, mixed_requests, exact_completions):
     for ours, theirs in zip(ask(fast, mixed_requests), exact_completions, strict=True):
         assert (ours.tokens, ours.stop_id) == (theirs.tokens, theirs.stop_id)
         assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-4)
 
 
-def test_prompts_that_share_a_beginning_are_continued_as_if_they_did_not(small_model, exact):
+def test_prompts_with_a_shared_prefix_are_continued_as_if_they_had_none(small_model, exact):
     rng = np.random.default_rng(11)
     file = tuple(rng.integers(0, 307, 40).tolist())
     requests = [
@@ -139,10 +139,10 @@ def test_prompts_that_share_a_beginning_are_continued_as_if_they_did_not(small_m
 
 
 @pytest.mark.parametrize("fails_in", ["prefill", "insert", "burst"])
-def test_fast_goes_on_with_half_the_slots_when_memory_ends(
+def test_fast_continues_with_half_the_slots_when_memory_runs_out(
     small_model, mixed_requests, exact_completions, fails_in, monkeypatch
 ):
-    """The allocator's error is real in all but its origin: raised once, where the named program is called."""
+    """The allocator's error is real except for its origin: it is raised once, at the call of the named program."""
     calls = Counter()
     program_of = JaxDevice._program
 
@@ -168,7 +168,7 @@ def test_fast_goes_on_with_half_the_slots_when_memory_ends(
 
 
 def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exact, exact_completions):
-    """Greedy and sampled alike: a draft counts only where the model draws that very token."""
+    """Greedy and sampled: a draft is accepted only if the model samples that very token."""
     loop = Request(prompt=(9, 8, 7, 6) * 8, max_new_tokens=24, stop_ids=frozenset())
     with Engine(small_model, options=replace(OPTIONS, prompt_lookup="always", draft_tokens=3)) as engine:
         drafted = ask(engine, [*mixed_requests, loop])
@@ -184,7 +184,7 @@ def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exac
 def test_switching_between_plain_steps_and_drafts_changes_no_token(
     small_model, mixed_requests, exact_completions, monkeypatch, is_stacked
 ):
-    """The cache changes its order in the middle of requests, again and again."""
+    """The cache changes its order repeatedly, in the middle of requests."""
     turns = itertools.cycle([False, True, True, False, False, True])
     monkeypatch.setattr(DraftSwitch, "drafts", property(lambda self: next(turns)))
     weights = small_model.arrays()
@@ -208,7 +208,7 @@ def test_exact_mode_never_drafts_though_it_may_be_asked_to_try(small_model, mixe
 @pytest.mark.parametrize("determinism", ["exact", "fast"])
 @pytest.mark.parametrize("is_stacked", [False, True])
 def test_a_prompt_cache_of_8_bits_stays_near_the_full_one(small_model, mixed_requests, is_stacked, determinism):
-    """Probabilities of the same tokens: forced, where a request's first token is the only one."""
+    """Compares probabilities of the same tokens: a request's first token is the only possible one."""
     weights = small_model.arrays()
     if is_stacked:
         weights = replace(weights, blocks=jax.tree.map(lambda *blocks: jnp.stack(blocks), *weights.blocks))
@@ -222,7 +222,7 @@ def test_a_prompt_cache_of_8_bits_stays_near_the_full_one(small_model, mixed_req
     assert 0 < max(differences) < 0.05
 
 
-def test_an_exact_engine_with_a_prompt_cache_of_8_bits_gives_the_same_bits_alone(small_model, mixed_requests):
+def test_an_exact_engine_with_a_prompt_cache_of_8_bits_yields_the_same_bits_alone(small_model, mixed_requests):
     options = replace(OPTIONS, determinism="exact", prompt_cache="int8")
     with Engine(small_model, options=options) as engine:
         together = ask(engine, mixed_requests)
@@ -237,7 +237,7 @@ def test_weights_stacked_for_a_scan_generate_what_unrolled_ones_do(small_model, 
     assert [c.tokens for c in completions] == [c.tokens for c in exact_completions]
 
 
-def test_the_same_seed_draws_the_same_and_another_seed_another(exact):
+def test_the_same_seed_samples_the_same_and_another_seed_another(exact):
     request = Request(
         prompt=(5, 6, 7), max_new_tokens=20, stop_ids=frozenset(), sampling=Sampling(temperature=1.0, seed=1)
     )
@@ -247,7 +247,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_another(exact):
     assert first.tokens != second.tokens
 
 
-def test_requests_of_many_threads_each_get_their_own_answer(exact, mixed_requests, exact_completions):
+def test_requests_of_many_threads_each_get_their_own_completion(exact, mixed_requests, exact_completions):
     answers: dict[int, Completion] = {}
 
     def ask_one(index: int) -> None:
@@ -265,8 +265,8 @@ def test_requests_of_many_threads_each_get_their_own_answer(exact, mixed_request
     ("change", "reason", "said"),
     [
         ({"prompt": tuple([1] * 49)}, "prompt_too_long", "prompt has 49 tokens, the longest bucket is 48"),
-        ({"prompt": ()}, "prompt_empty", "no tokens"),
-        ({"prompt": (1, 307)}, "token_out_of_vocabulary", "token id 307, the model knows 0 to 306"),
+        ({"prompt": ()}, "prompt_empty", "the prompt is empty"),
+        ({"prompt": (1, 307)}, "token_out_of_vocabulary", "token id 307, valid ids are 0 to 306"),
         ({"max_new_tokens": 25}, "max_new_tokens_out_of_range", "max_new_tokens is 25"),
         ({"max_new_tokens": 0}, "max_new_tokens_out_of_range", "max_new_tokens is 0"),
         ({"stop_ids": frozenset(range(17))}, "too_many_stop_ids", "17 stop ids, the limit is 16"),
@@ -297,7 +297,7 @@ def test_an_engine_that_never_started_closes(small_model):
     engine.close()
 
 
-def test_statistics_are_those_of_what_was_done(small_model, mixed_requests):
+def test_statistics_match_the_work_done(small_model, mixed_requests):
     with Engine(small_model, options=OPTIONS) as engine:
         completions = ask(engine, mixed_requests)
         stats = engine.stats()
@@ -306,7 +306,7 @@ def test_statistics_are_those_of_what_was_done(small_model, mixed_requests):
     assert stats["tokens_out"] == sum(len(c.tokens) + (c.stop_id is not None) for c in completions)
     assert stats["tokens_out"] == stats["tokens_decoded"] == stats["busy_slot_steps"]
     assert stats["slot_occupancy"] == stats["tokens_decoded"] / (stats["slots"] * stats["steps"]) <= 1
-    # A prompt's last token is the first decode input; what is shared is prefilled once.
+    # A prompt's last token is the first decode input; a shared prefix is prefilled once.
     cached = stats["tokens_in"] - len(mixed_requests) - stats["prefill_tokens_shared"]
     assert stats["prefill_tokens"] == cached
     assert stats["padding_waste"] == stats["prefill_positions"] / cached >= 1

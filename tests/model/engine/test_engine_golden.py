@@ -1,4 +1,4 @@
-"""Greedy continuations of two independent implementations, by the engine, in both modes."""
+"""Greedy completions of the engine in both modes equal those of two independent implementations."""
 
 from __future__ import annotations
 

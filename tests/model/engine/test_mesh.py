@@ -1,4 +1,4 @@
-"""An engine over eight virtual devices gives the tokens of an engine on one."""
+"""An engine over eight virtual devices generates the tokens of an engine on one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("mesh")  # its cases are made in a process of eight devices, once
+pytestmark = pytest.mark.xdist_group("mesh")  # its cases run once in a process with eight devices
 
 ROOT = Path(__file__).parents[3]
 
-# One key head for each query head, as 7B has, in few numbers; and one for all, as 2B has.
+# One key head per query head, like 7B, but small; and one for all, like 2B.
 PROGRAM = """
 import dataclasses, json, tempfile
 from functools import partial
 import jax, jax.numpy as jnp, numpy as np
 import model
 from model.engine.programs.attention import _splash, row_attention
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.transfer import prompt_row
 from model.engine import Engine, EngineOptions, Request, Sampling
 from model.gemma import Gemma, GemmaConfig, init_weights
@@ -32,10 +32,10 @@ mqa = dataclasses.replace(mha, num_heads=8, num_kv_heads=1)
 options = EngineOptions(slots=3, prompt_buckets=(32,), max_new_tokens=12, prefill_row_tokens=32, burst_steps=5)
 options = dataclasses.replace(options, prompt_lookup="off")
 rng = np.random.default_rng(1)
-beginning = rng.integers(0, 320, 20).tolist()
+shared_prefix = rng.integers(0, 320, 20).tolist()
 requests = [
     Request(
-        prompt=tuple((beginning if i % 3 == 0 else []) + rng.integers(0, 320, rng.integers(1, 11)).tolist()),
+        prompt=tuple((shared_prefix if i % 3 == 0 else []) + rng.integers(0, 320, rng.integers(1, 11)).tolist()),
         max_new_tokens=int(rng.integers(3, 13)),
         stop_ids=frozenset(range(i % 4)),
         sampling=Sampling(temperature=0.8 if i % 4 == 3 else 0.0, seed=i),
@@ -115,7 +115,7 @@ REPLICAS_AND_SIZES = {
 
 
 @pytest.mark.parametrize("name", REPLICAS_AND_SIZES)
-def test_tokens_are_those_of_one_device_but_for_near_ties(name: str, cases: dict[str, dict]) -> None:
+def test_tokens_are_those_of_one_device_except_for_near_ties(name: str, cases: dict[str, dict]) -> None:
     case = cases[name]
     assert max(case["gaps"]) < 1e-3
     assert sum(gap == 0 for gap in case["gaps"]) >= 18
@@ -124,7 +124,7 @@ def test_tokens_are_those_of_one_device_but_for_near_ties(name: str, cases: dict
 
 
 @pytest.mark.parametrize("name", REPLICAS_AND_SIZES)
-def test_each_line_of_the_mesh_is_a_replica_with_slots_of_its_own(name: str, cases: dict[str, dict]) -> None:
+def test_each_data_row_of_the_mesh_is_a_replica_with_its_own_slots(name: str, cases: dict[str, dict]) -> None:
     replicas, size = REPLICAS_AND_SIZES[name]
     stats = cases[name]["stats"]
     assert cases[name]["tensor_parallel"] == size

@@ -1,4 +1,4 @@
-"""Statistics that add up, and what is made of them."""
+"""Statistics that add up, and the ratios derived from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUMS = {
 }
 
 
-def test_ratios_are_of_sums_and_rates_leave_out_the_time_of_compiling():
+def test_ratios_are_of_sums_and_rates_exclude_the_time_of_compiling():
     assert ratios(SUMS) == {
         "slot_occupancy": 0.64,
         "tokens_per_slot_step": 1.25,
@@ -34,7 +34,7 @@ def test_ratios_are_of_sums_and_rates_leave_out_the_time_of_compiling():
     }
 
 
-def test_a_ratio_whose_sums_are_missing_or_nothing_is_left_out():
+def test_a_ratio_whose_sums_are_missing_or_zero_is_omitted():
     assert ratios({}) == {}
     assert ratios({**SUMS, "slot_steps": 0.0, "busy_s": 4.0}).keys() == {"padding_waste", "tokens_per_slot_step"}
 
@@ -58,7 +58,7 @@ def test_the_floor_is_prompts_without_padding_and_every_slot_busy():
         ("NVIDIA H200", "gpu", "h200"),
     ],
 )
-def test_a_device_is_known_by_what_jax_calls_it(kind, platform, name):
+def test_a_device_is_recognized_by_its_name_in_jax(kind, platform, name):
     found = peaks_of(kind, platform)
     assert found is not None and found.name == name
 

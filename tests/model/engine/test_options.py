@@ -1,4 +1,4 @@
-"""Options refuse what can't work and choose what was left open."""
+"""Options refuse impossible values and choose those left open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model.errors import ConfigError
 GIB = 2**30
 
 
-# 2,304 positions a slot, none of them for drafts.
+# 2,304 positions per slot, none of them for drafts.
 LONG = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_lookup="off")
 
 
@@ -27,7 +27,7 @@ LONG = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_loo
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"min_shared_prefix": -1}, "min_shared_prefix is -1"),
         ({"draft_tokens": 0}, "draft_tokens is 0"),
-        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes', it can be auto, off, always"),
+        ({"prompt_lookup": "sometimes"}, "prompt_lookup is 'sometimes', expected one of auto, off, always"),
         ({"prompt_cache": "int4"}, "prompt_cache is 'int4'"),
         (
             {"determinism": "exact", "prompt_lookup": "always"},
@@ -35,7 +35,7 @@ LONG = EngineOptions(prompt_buckets=(1024, 2048), max_new_tokens=256, prompt_loo
         ),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_line(change, said):
+def test_impossible_options_are_refused_in_one_line(change, said):
     with pytest.raises(ConfigError, match=said) as caught:
         EngineOptions(**change)
     assert "\n" not in str(caught.value)
@@ -50,7 +50,7 @@ def test_nothing_is_left_open_once_resolved():
 
 
 def test_slots_fit_the_memory_that_weights_leave():
-    """7B in bfloat16 takes 448 KiB a position: 2,304 positions are 0.98 GiB a slot."""
+    """7B in bfloat16 takes 448 KiB per position: 2,304 positions are 0.98 GiB per slot."""
     large = PRESETS["codegemma-7b"]
     assert LONG.resolve("gpu", config=large, memory_bytes=60 * GIB).slots == 42
     assert LONG.resolve("gpu", config=PRESETS["codegemma-2b"], memory_bytes=60 * GIB).slots == 128
@@ -60,7 +60,7 @@ def test_slots_fit_the_memory_that_weights_leave():
     ("preset", "gib", "slots"), [("codegemma-2b", 11.08, 192), ("codegemma-7b", 47.1, 32), ("codegemma-2b", 90.0, 512)]
 )
 def test_a_tpu_takes_slots_in_eights_until_memory_ends(preset, gib, slots):
-    """What weights leave of one v5e with 2B and of four with 7B; and of a chip with more than can be used."""
+    """Memory left by the weights: of one v5e with 2B, of four with 7B, and of a chip with more than can be used."""
     chosen = LONG.resolve("tpu", config=PRESETS[preset], memory_bytes=int(gib * GIB))
     assert chosen.slots == slots
     assert LONG.resolve("tpu", config=PRESETS[preset], memory_bytes=5 * GIB).slots <= 88

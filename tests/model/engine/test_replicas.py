@@ -1,4 +1,4 @@
-"""Requests spread over replicas: evenly, families together, and every answer to whom it belongs."""
+"""Requests spread over replicas: evenly, shared prefixes together, and every completion at its own request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def request(*prompt: int) -> Request:
 
 
 class Held:
-    """A replica that answers when told, with its name as the token."""
+    """A replica that completes requests on `answer`, with its name as the first token."""
 
     def __init__(self, name: int):
         self.name = name
@@ -70,7 +70,7 @@ def test_the_replica_with_the_fewest_open_requests_is_next():
     assert [len(replica.held) for replica in replicas] == [3, 2]
 
 
-def test_requests_that_begin_alike_stay_together_but_not_without_end():
+def test_requests_with_a_common_prefix_stay_together_up_to_a_limit():
     spread, replicas = make(2)
     spread.submit([request(5, 5, i) for i in range(6)])
     assert sorted(len(replica.held) for replica in replicas) == [0, 6]

@@ -1,6 +1,6 @@
 """The scheduler on a device whose tokens and latency are worked out by hand.
 
-The device answers a prompt (a, ...) with a + 1, a + 2, ... up to max_new_tokens; a stop id ends it. One
+The device completes a prompt (a, ...) with a + 1, a + 2, ... up to max_new_tokens; a stop id ends it. One
 decode step takes one second of its own clock.
 """
 
@@ -34,7 +34,8 @@ class FakeSlot:
 
 class FakeDevice:
     """A device of `slots` slots, whose bursts take up to `burst_steps` steps. A drafted step takes `drafted_s`
-    seconds, a plain one 1, and makes `accepted` tokens where the request still wants them."""
+    seconds, a plain one 1, and generates up to `accepted` tokens per request.
+    """
 
     def __init__(self, slots: int, *, burst_steps: int = 16, group: int = 1, drafted_s: float = 1.0, accepted: int = 1):
         self.slots = slots
@@ -171,7 +172,7 @@ def test_requests_are_admitted_in_the_order_of_their_arrival():
     assert max(device.groups) == 4
 
 
-def test_no_request_waits_for_ever_though_the_device_prefers_others():
+def test_no_request_waits_forever_though_the_device_prefers_others():
     class LatestFirst(FakeDevice):
         def choose(self, waiting: Sequence[Request]) -> list[int]:
             return [len(waiting) - 1]
@@ -260,7 +261,7 @@ def test_out_of_memory_halves_the_slots_and_loses_no_request(call, pipeline, cap
     assert device.slots == 2
     assert scheduler.stats()["shrinks"] == 2
     assert scheduler.stats()["requests_done"] == 40
-    assert "out of memory with 8 slots; going on with 4" in caplog.text
+    assert "out of memory with 8 slots; continuing with 4" in caplog.text
 
 
 def test_out_of_memory_with_no_slot_to_give_up_fails_what_waits():
@@ -290,7 +291,7 @@ def test_a_crash_fails_every_waiting_future_with_its_cause_and_all_later_calls()
 
 
 class Gated(FakeDevice):
-    """Waits for `gate` in its first read: what is submitted meanwhile piles up."""
+    """Waits for `gate` in its first read, so that requests submitted meanwhile queue up."""
 
     def __init__(self, slots: int):
         super().__init__(slots)
@@ -317,7 +318,7 @@ def test_close_finishes_what_was_submitted():
     scheduler.close()
 
 
-def test_close_with_cancel_futures_fails_what_has_not_ended():
+def test_close_with_cancel_futures_fails_unfinished_requests():
     device = Gated(2)
     scheduler = Scheduler(device)
     futures = scheduler.submit([ask(1, 100)] * 9)
@@ -331,7 +332,7 @@ def test_close_with_cancel_futures_fails_what_has_not_ended():
     assert all(isinstance(future.exception(10), EngineStopped) for future in futures)
 
 
-def test_a_cancelled_future_is_never_run():
+def test_a_canceled_future_is_never_run():
     device = Gated(1)
     scheduler = Scheduler(device)
     (running,) = scheduler.submit([ask(1, 3)])
@@ -366,9 +367,7 @@ def test_requests_of_many_threads_all_end():
 
 @pytest.mark.parametrize("pipeline", [False, True])
 @pytest.mark.parametrize(("drafted_s", "accepted", "drafts_win"), [(1.5, 2, True), (2.5, 2, False), (1.0, 1, False)])
-def test_drafts_are_used_where_they_are_measured_to_gain_and_hardly_elsewhere(
-    drafted_s, accepted, drafts_win, pipeline
-):
+def test_drafts_are_used_while_they_measure_faster_and_hardly_otherwise(drafted_s, accepted, drafts_win, pipeline):
     device = FakeDevice(4, drafted_s=drafted_s, accepted=accepted)
     requests = ragged(1000)
     scheduler = Scheduler(device, pipeline=pipeline, prompt_lookup="auto")
@@ -383,7 +382,7 @@ def test_drafts_are_used_where_they_are_measured_to_gain_and_hardly_elsewhere(
 
 
 @pytest.mark.parametrize(("mode", "share"), [("off", 0.0), ("always", 1.0)])
-def test_drafts_are_never_or_always_used_where_told_so(mode, share):
+def test_drafts_are_never_or_always_used_if_the_option_says_so(mode, share):
     scheduler = Scheduler(FakeDevice(4, drafted_s=9.0, accepted=2), prompt_lookup=mode)
     for future in scheduler.submit(ragged(100)):
         future.result(10)

@@ -1,4 +1,4 @@
-"""A setting stands once: what inherits it, or is made of it, has its default and its limits."""
+"""A setting is defined once: classes that inherit it, or are made from it, have its default and its limits."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def test_an_engine_without_a_spec_has_the_defaults_of_the_jobs():
 
 @pytest.mark.parametrize("cls", [TokenLimits, GenerationSettings, EngineSpec])
 def test_limits_hold_wherever_a_setting_is_made_and_flags_are_named_by_jobs_alone(cls):
-    with pytest.raises(ConfigError, match=r"^max_new_tokens is 0, the least is 1$"):
+    with pytest.raises(ConfigError, match=r"^max_new_tokens is 0, the minimum is 1$"):
         cls(max_new_tokens=0)
-    with pytest.raises(ConfigError, match=r"^--max_new_tokens is 0, the least is 1$"):
+    with pytest.raises(ConfigError, match=r"^--max_new_tokens is 0, the minimum is 1$"):
         Options(input=("in",), output="out", max_new_tokens=0)
 
 

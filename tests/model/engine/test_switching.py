@@ -1,4 +1,4 @@
-"""The switch between plain steps and steps over drafts, on bursts whose speed is known."""
+"""The switch between plain steps and steps over drafts, on bursts of known speed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from model.engine.abstract_device import BurstReport
 from model.engine.switching import LONGEST_INTERVAL_STEPS, TRIAL_STEPS, DraftSwitch
 
 SLOTS, STEPS = 8, 8
-Speed = Callable[[bool, int], float]  # seconds a step, by the way and the step
+Speed = Callable[[bool, int], float]  # seconds per step, by mode and step
 
 
 def report(drafted: bool, *, step_s: float | None, accepted: float = 2.0) -> BurstReport:
@@ -18,7 +18,7 @@ def report(drafted: bool, *, step_s: float | None, accepted: float = 2.0) -> Bur
 
 
 def ways(switch: DraftSwitch, bursts: int, step_s: Speed) -> list[bool]:
-    """What the switch says for burst after burst."""
+    """The switch's decision for each burst."""
     said = []
     for index in range(bursts):
         said.append(switch.drafts)
@@ -26,7 +26,7 @@ def ways(switch: DraftSwitch, bursts: int, step_s: Speed) -> list[bool]:
     return said
 
 
-def test_what_gains_stays_and_what_loses_is_tried_ever_more_rarely():
+def test_the_faster_mode_stays_and_the_slower_one_is_tried_ever_more_rarely():
     gains = ways(DraftSwitch("auto"), 2000, lambda drafted, _: 1.5 if drafted else 1.0)
     assert sum(gains) / len(gains) > 0.95
     loses = ways(DraftSwitch("auto"), 2000, lambda drafted, _: 2.5 if drafted else 1.0)
@@ -39,8 +39,8 @@ def test_a_gain_within_the_noise_changes_nothing():
     assert sum(said) / len(said) < 0.1
 
 
-def test_text_that_changes_is_found_out():
-    """Drafts lose for the first 4,000 steps and gain then; and the other way round."""
+def test_a_change_of_the_text_is_detected():
+    """Drafts lose for the first 4,000 steps and gain from then on; and the reverse."""
     bursts = 4 * LONGEST_INTERVAL_STEPS // STEPS
     turning = ways(DraftSwitch("auto"), bursts, lambda drafted, step: (2.5 if step < 4000 else 1.5) if drafted else 1.0)
     assert not turning[400] and turning[-1]
@@ -50,7 +50,7 @@ def test_text_that_changes_is_found_out():
     assert returning[400] and not returning[-1]
 
 
-def test_bursts_whose_time_says_nothing_decide_nothing():
+def test_bursts_without_a_measured_time_decide_nothing():
     switch = DraftSwitch("auto")
     for _ in range(100):  # compiles and prefills all the time
         switch.observe(report(switch.drafts, step_s=None))
@@ -59,7 +59,7 @@ def test_bursts_whose_time_says_nothing_decide_nothing():
     assert said[-1]
 
 
-def test_a_burst_of_the_way_before_that_comes_in_late_does_not_shorten_a_trial():
+def test_a_late_burst_of_the_previous_mode_does_not_shorten_a_trial():
     switch = DraftSwitch("auto")
     while not switch.drafts:
         switch.observe(report(False, step_s=1.0))
@@ -68,7 +68,7 @@ def test_a_burst_of_the_way_before_that_comes_in_late_does_not_shorten_a_trial()
     assert switch.drafts
 
 
-def test_told_what_to_do_it_measures_nothing():
+def test_a_fixed_mode_measures_nothing():
     for mode, drafts in (("off", False), ("always", True)):
         switch = DraftSwitch(mode)
         assert set(ways(switch, 50, lambda drafted, _: 9.0 if drafted else 1.0)) == {drafts}

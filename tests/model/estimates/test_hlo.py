@@ -1,10 +1,10 @@
-"""The reading of HLO text, on a program small enough to add up by hand."""
+"""Parsing of HLO text, on a program small enough to add up by hand."""
 
 from __future__ import annotations
 
 from model.estimates.hlo import estimated_cycles, loop_copies, step_cycles
 
-# A loop of known count (10) in a loop of open count, in which one of two branches is taken.
+# A loop of known trip count (10) inside one of unknown trip count, in which one of two branches is taken.
 PROGRAM = """\
 HloModule jit_burst, is_scheduled=true
 
@@ -54,11 +54,11 @@ ENTRY %main (arg: f32[8]) -> f32[8] {
 """
 
 
-def test_cycles_are_multiplied_by_known_trip_counts_and_the_dearest_branch_counts() -> None:
+def test_cycles_are_multiplied_by_known_trip_counts_and_the_most_expensive_branch_counts() -> None:
     assert estimated_cycles(PROGRAM) == 50 + 50 + 10 * 7 + 1000 + 3
 
 
-def test_a_step_is_one_turn_of_the_open_loop_by_its_cheapest_branch() -> None:
+def test_a_step_is_one_iteration_of_the_loop_of_unknown_count_by_its_cheapest_branch() -> None:
     assert step_cycles(PROGRAM) == 50 + 50 + 10 * 7 + 1
 
 

@@ -16,7 +16,7 @@ CONFIG = GemmaConfig(
     num_layers=3, d_model=192, d_ff=64, num_heads=3, num_kv_heads=1, head_dim=64, vocab_size=516, context_length=256,
     rope_base=1e6,
 )  # fmt: skip
-NAMES = 512  # tokens that stand for text
+NAMES = 512  # tokens that represent text
 FIM = FimIds(bos=512, prefix=513, suffix=514, middle=515)
 
 
@@ -34,8 +34,8 @@ compiled = jax.jit(forward, static_argnums=2)
 
 
 def likeliest(weights, tokens: np.ndarray) -> np.ndarray:
-    """The likeliest next token at each place, the present token aside: [length]."""
-    padded = np.zeros((1, 208), np.int32)  # one length, one program; what comes after is not seen
+    """The most likely next token at each position, excluding the current token: [length]."""
+    padded = np.zeros((1, 208), np.int32)  # one length, one program; later tokens are not attended to
     padded[0, : len(tokens)] = tokens
     logits = np.array(compiled(weights, jnp.asarray(padded), CONFIG))[0, : len(tokens)]
     logits[np.arange(len(tokens)), tokens] = -np.inf
@@ -43,7 +43,7 @@ def likeliest(weights, tokens: np.ndarray) -> np.ndarray:
 
 
 def share_copied(weights, distance: int) -> float:
-    """How often the token that followed last time is the likeliest, from the third token of the repetition on."""
+    """How often the token that followed last time is the most likely one, from the repetition's third token on."""
     first = np.random.default_rng(0).permutation(NAMES)[:distance]
     answers = likeliest(weights, np.concatenate([[FIM.bos], first, first]))[1 + distance : -1]
     return float((answers[2:] == first[3:]).mean())
@@ -61,7 +61,7 @@ def test_the_longest_match_decides_what_follows_an_ambiguous_token(copying):
     for _ in range(20):
         names = rng.permutation(NAMES)
         shared, after = names[0], names[1:5]
-        contexts = names[10:18].reshape(4, 2)  # four places where the shared token stands, each after two others
+        contexts = names[10:18].reshape(4, 2)  # four positions of the shared token, each after two others
         places = [np.concatenate([names[20 + 8 * i : 26 + 8 * i], contexts[i], [shared, after[i]]]) for i in range(4)]
         asked = int(rng.integers(4))
         tokens = np.concatenate([[FIM.bos], *places, names[60:70], contexts[asked], [shared]])
@@ -70,7 +70,7 @@ def test_the_longest_match_decides_what_follows_an_ambiguous_token(copying):
 
 
 @pytest.mark.parametrize("seed", [2, 3])
-def test_a_middle_goes_on_as_the_end_of_the_prefix_did_elsewhere(copying, seed):
+def test_a_middle_continues_as_the_end_of_the_prefix_did_elsewhere(copying, seed):
     rng = np.random.default_rng(seed)
     right = 0
     for _ in range(20):
@@ -91,7 +91,7 @@ def test_the_rest_of_a_middle_is_copied_past_the_control_token(copying):
     assert right >= 14  # two tokens match, and others by chance
 
 
-def test_what_is_not_set_by_hand_starts_silent(plain, copying):
+def test_weights_not_set_by_hand_start_without_effect(plain, copying):
     config = replace(CONFIG, num_layers=4)
     more = with_copying_heads(init_weights(jax.random.key(0), config), config, FIM, jax.random.key(1))
     assert jax.tree.map(jnp.shape, copying) == jax.tree.map(jnp.shape, plain)
@@ -99,7 +99,7 @@ def test_what_is_not_set_by_hand_starts_silent(plain, copying):
     assert bool((more.blocks[3].q_proj == init_weights(jax.random.key(0), config).blocks[3].q_proj).all())
 
 
-def test_no_two_weights_share_a_buffer_that_a_training_step_would_give_away_twice(copying):
+def test_no_two_weights_share_a_buffer_that_a_training_step_would_donate_twice(copying):
     leaves = jax.tree.leaves(copying)
     assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
 

@@ -59,7 +59,7 @@ def test_the_loss_is_the_weighted_cross_entropy_of_the_reference_forward(kv_head
     assert float(weight) == pytest.approx(float(rows.loss_weights[:, 1:].sum()), rel=1e-5)
 
 
-def test_two_examples_in_one_row_cost_what_they_cost_in_rows_of_their_own():
+def test_two_examples_in_one_row_cost_what_they_cost_in_separate_rows():
     weights, alone = new_state(jax.random.key(0), CONFIG, TRAINING).weights, make_rows(2, 6)
     starts = alone.loss_weights.at[:, 0].set(0.0)
     packed = Rows(
@@ -84,7 +84,7 @@ def test_padding_changes_neither_loss_nor_weights():
     assert_close(one.weights, other.weights, 1e-3)
 
 
-def test_micro_batches_give_the_gradient_of_the_whole_batch():
+def test_micro_batches_yield_the_gradient_of_the_complete_batch():
     state, rows = new_state(jax.random.key(0), CONFIG, TRAINING), make_rows()
     _, whole = train_step(state, rows)
     _, parts = train_step(state, rows, micro_batches=2)
@@ -114,7 +114,7 @@ def test_muon_moves_matrices_by_nearly_orthogonal_steps():
 
 
 def test_a_model_learns_a_rule_that_it_can_only_solve_by_looking_back():
-    """The second half of each row repeats the first: the loss there falls far under chance."""
+    """The second half of each row repeats the first: the loss there falls far below chance."""
     config = replace(CONFIG, num_layers=2)  # one layer can't find what came after the same token
     rng = np.random.default_rng(0)
     training = TrainingConfig(num_steps=150, warmup_steps=5, learning_rate=0.03, embedding_learning_rate=0.02)

@@ -219,10 +219,10 @@ def test_requests_are_the_same_in_another_process_s_copy(task):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fim_format": "pms"}, "fim_format is 'pms', it can be mixed, psm, spm, spm_v2; did you mean "),
+        ({"fim_format": "pms"}, "fim_format is 'pms', expected one of mixed, psm, spm, spm_v2; did you mean "),
         ({"require": ("parse",)}, "unknown check parse; checks are not_empty"),
         ({"spans_per_file": 0}, "spans_per_file is 0"),
-        ({"max_prompt_tokens": 4}, "max_prompt_tokens is 4, the least is 16"),
+        ({"max_prompt_tokens": 4}, "max_prompt_tokens is 4, the minimum is 16"),
         ({"span_kinds": ("lines",)}, "unknown span kind lines"),
         ({"span_kinds": ("block=lots",)}, "span_kinds block=lots: expected KIND=WEIGHT"),
     ],

@@ -1,4 +1,4 @@
-"""The paths of prefill attention agree, and see what a plain forward pass over each prompt sees."""
+"""The paths of prefill attention agree with each other and with a plain forward pass over each prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from model.engine.packing import lay_out
+from model.engine.prefill_rows import lay_out
 from model.engine.programs.attention import _splash, path_for, row_attention, slot_attention
 from model.engine.programs.rows import visible
 from model.engine.transfer import prompt_row
@@ -48,7 +48,7 @@ def test_a_prompt_alone_reads_as_a_causal_forward_pass_does():
     np.testing.assert_allclose(jax.jit(row_attention("blocked"))(query, key, value, row)[:, :200], plain, atol=2e-5)
 
 
-def test_every_token_sees_itself(row):
+def test_every_token_attends_to_itself(row):
     assert bool(jnp.diagonal(visible(row)).all())
 
 
@@ -71,7 +71,7 @@ def test_the_tpu_kernel_in_pallas_interpreter_reads_what_einsum_does(heads, kv_h
     np.testing.assert_allclose(read[:, :used], row_attention("einsum")(query, key, value, row)[:, :used], atol=2e-5)
 
 
-def test_rows_that_the_tpu_kernel_cannot_cut_are_read_by_einsum():
+def test_rows_that_the_tpu_kernel_cannot_divide_use_einsum():
     query, key, value = (array[:, ..., :72, :] for array in projections(4, 4))
     query = query[:, :72]
     row = prompt_row(lay_out([list(range(60))], min_shared=0)[0], 72)
@@ -80,7 +80,7 @@ def test_rows_that_the_tpu_kernel_cannot_cut_are_read_by_einsum():
 
 
 @pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 4, 1), (4, 4, 5), (4, 2, 1), (8, 1, 1)])
-def test_rows_of_zeros_beside_the_queries_change_nothing_that_is_read(heads, kv_heads, length):
+def test_rows_of_zeros_next_to_the_queries_do_not_change_the_output(heads, kv_heads, length):
     keys = jax.random.split(jax.random.key(2), 5)
     query = jax.random.normal(keys[0], (3, length, heads, 16))
     caches = [jax.random.normal(key, (2, 3, kv_heads, 24, 16)) for key in keys[1:3]]

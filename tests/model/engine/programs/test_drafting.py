@@ -1,4 +1,4 @@
-"""Drafts are what followed the last tokens where they stood before."""
+"""Drafts are the tokens that followed an earlier occurrence of the last tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ lookup_jit = jax.jit(lookup, static_argnums=2)
 
 
 def looked_up(tokens: list[int]) -> list[int] | None:
-    """The same by plain search; None where nothing matches, so that anything may be drafted."""
+    """The same by plain search; None if nothing matches, in which case the draft is arbitrary."""
     for size in (3, 2):
         if len(tokens) > size:
             for end in range(len(tokens) - 1, size - 1, -1):

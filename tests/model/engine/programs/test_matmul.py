@@ -1,4 +1,4 @@
-"""Every way to multiply a few rows gives the same numbers but for rounding."""
+"""All implementations of the product of a few rows agree except for rounding."""
 
 from __future__ import annotations
 

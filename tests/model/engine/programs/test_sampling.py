@@ -1,4 +1,4 @@
-"""Drawing: the kept set against a plain sort, the frequencies against the probabilities."""
+"""Sampling: the kept set compared with a plain sort, the frequencies with the probabilities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sampling(
 
 
 def kept_by_sorting(probs: np.ndarray, top_k: int, top_p: float) -> set[int]:
-    """Top-k, then the smallest set of the largest that reaches p of what is left."""
+    """Top-k, then the smallest set of the most likely tokens that reaches p of the remaining probability."""
     order = np.argsort(-probs, kind="stable")[: top_k or None]
     running = np.cumsum(probs[order].astype(np.float64))
     count = int(np.searchsorted(running, top_p * running[-1])) + 1
@@ -60,7 +60,7 @@ def test_top_k_keeps_k_and_top_p_1_keeps_all():
     assert int((filter_jit(probs, sampling(1)) > 0).sum()) == VOCAB
 
 
-def test_temperature_0_takes_the_largest_beside_slots_that_draw():
+def test_temperature_0_takes_the_largest_next_to_slots_that_sample():
     logits = jax.random.normal(jax.random.key(1), (4, VOCAB))
     mixed = SlotSampling(
         seed=jnp.arange(4, dtype=jnp.uint32),
@@ -77,7 +77,7 @@ def test_temperature_0_takes_the_largest_beside_slots_that_draw():
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"), [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.3, 0, 0.8), (1.0, 9, 0.7)]
 )
-def test_tokens_come_as_often_as_their_probabilities_say(temperature, top_k, top_p):
+def test_token_frequencies_match_their_probabilities(temperature, top_k, top_p):
     slots = 20_000
     logits = jax.random.normal(jax.random.key(2), (VOCAB,)) * 2.0
     how = sampling(slots, temperature=temperature, top_k=top_k, top_p=top_p)
@@ -92,7 +92,7 @@ def test_tokens_come_as_often_as_their_probabilities_say(temperature, top_k, top
     assert np.all(deviation <= 5 * np.sqrt(slots * expected * (1 - expected)) + 1)
 
 
-def test_a_draw_depends_on_seed_and_index_and_not_on_the_slot():
+def test_a_sample_depends_on_seed_and_index_and_not_on_the_slot():
     logits = jnp.broadcast_to(jax.random.normal(jax.random.key(3), (VOCAB,)), (6, VOCAB))
     index = jnp.arange(6, dtype=jnp.int32)
     how = sampling(6)
@@ -102,7 +102,7 @@ def test_a_draw_depends_on_seed_and_index_and_not_on_the_slot():
     assert sample_jit(logits, how, index + 1).tolist() != forwards.tolist()
 
 
-def test_one_certain_token_is_always_drawn():
+def test_one_certain_token_is_always_sampled():
     logits = jnp.full((64, VOCAB), -1e9).at[:, VOCAB - 1].set(10.0)
     assert set(sample_jit(logits, sampling(64), jnp.zeros(64, jnp.int32)).tolist()) == {VOCAB - 1}
 

@@ -1,16 +1,16 @@
-"""Which waiting prompts share a prefill row, and how they lie in it: little padding, shared beginnings once, and
-neighbours in length decode together.
+"""Prompt batching: which waiting prompts share a prefill row, and how they are laid out in it.
 
-A decode step reads the prompt cache as far as the longest prompt in any slot reaches, so prompts of
-similar length should be in the slots at the same time. The planner therefore sweeps over the lengths like
-an elevator, up and then down, and takes runs of neighbours in the sorted order:
+The goals are little padding, shared prefixes prefilled once, and prompts of similar length decoded together: a decode
+step reads the prompt cache up to the longest prompt in any slot, so prompts of similar length should be in the slots
+at the same time. The planner therefore sweeps over the lengths like an elevator, up and then down, and takes runs of
+adjacent prompts in the sorted order:
 
     lengths sorted    90 95 [ 210 214 220 231 ] 402 ...      sweep at 210, going up
     row lengths       128 256 384 512 768 1024               4 of them: 875 of 1024, 2: 424 of 512,
                                                              3: 644 of 768; then what fits fills the rest
 
-Of the runs that fit a row, the one with the least padding is taken, and the space that is left goes to the longest
-prompts that fit it. Cost: one sort of the window per row.
+Of the runs that fit a row, it takes the one with the least padding. The remaining space goes to the longest prompts
+that fit into it. Cost: one sort of the window per row.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-# A longer run is preferred where it pads at most so much more than the best: fewer, larger calls.
+# A longer run is preferred if its row/tokens ratio is at most this factor times the best: fewer, larger calls.
 _NEAR_BEST = 1.01
-_LARGEST_FAMILY = 16
+_LARGEST_GROUP = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A prefill row: which prompts (indices into the lengths given) and how long a row."""
+    """A prefill row: its prompts (indices into the given lengths) and its length."""
 
     members: tuple[int, ...]
     length: int
 
 
 class RowPlanner:
-    """Chooses row after row; remembers only where its sweep stands.
+    """Chooses one row after another; its only state is the position of its sweep.
 
     Args:
-        row_lengths: Lengths that are compiled for, ascending. A prompt longer than all but the last still fits that.
-        target: Rows are filled up to this length; longer ones serve longer prompts alone.
+        row_lengths: Compiled row lengths, ascending. A prompt that is too long for all others fits the last one.
+        target: Rows are filled up to this length; longer rows each hold one longer prompt.
     """
 
     def __init__(self, row_lengths: Sequence[int], target: int):
@@ -52,8 +52,8 @@ class RowPlanner:
         self._is_rising = True
 
     def next_row(self, lengths: Sequence[int]) -> Row:
-        """Takes at least one of `lengths`, all of them at most the longest row."""
-        # Among equals the sweep meets the oldest last.
+        """Takes at least one of `lengths`, none of which exceeds the longest row."""
+        # Among prompts of equal length, the sweep meets the oldest last.
         indices = range(len(lengths))
         order = sorted(reversed(indices) if self._is_rising else indices, key=lengths.__getitem__)
         sorted_lengths = [lengths[i] for i in order]
@@ -67,7 +67,7 @@ class RowPlanner:
         return Row(members=tuple(sorted(order[i] for i in members)), length=self._row_length(total))
 
     def _start(self, sorted_lengths: list[int]) -> int:
-        """Where the sweep goes on; it turns at either end."""
+        """Index at which the sweep continues; it turns around at either end."""
         if self._is_rising:
             start = bisect_left(sorted_lengths, self._position)
             if start < len(sorted_lengths):
@@ -81,7 +81,7 @@ class RowPlanner:
         return 0
 
     def _best_run(self, sorted_lengths: list[int], start: int) -> tuple[list[int], int]:
-        """The run of neighbours from `start` with the least padding, and the room that it leaves in its row."""
+        """The run of adjacent prompts from `start` with the least padding, and the room that it leaves in its row."""
         step = 1 if self._is_rising else -1
         limit = max(self._target, self._row_length(sorted_lengths[start]))
         total, count, best_count, best_waste, best_room = 0, 0, 0, float("inf"), 0
@@ -100,7 +100,7 @@ class RowPlanner:
 
 
 def _fill(sorted_lengths: list[int], indices: list[int], room: int) -> list[int]:
-    """Greedily the longest that still fits, until none does."""
+    """Repeatedly takes the longest prompt that still fits, until none does."""
     chosen = []
     end = bisect_right(sorted_lengths, room)
     while end > 0:
@@ -113,13 +113,13 @@ def _fill(sorted_lengths: list[int], indices: list[int], room: int) -> list[int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a row a prompt lies: [prefix_start, +prefix_length), then from tail_start on.
+    """Location of a prompt in a row: [prefix_start, +prefix_length), then from tail_start on.
 
     Args:
-        prefix_start: Where the beginning that it shares with others lies.
-        prefix_length: Its length; 0 if it shares none.
-        tail_start: Where the rest lies.
-        length: Tokens in all.
+        prefix_start: Start of its shared prefix.
+        prefix_length: Length of the shared prefix; 0 if there is none.
+        tail_start: Start of the rest.
+        length: Total tokens of the prompt.
     """
 
     prefix_start: int
@@ -130,7 +130,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A row on the host: int32 arrays as in `model.engine.programs.attention.PromptRow`, without its padding."""
+    """A row on the host: int32 arrays as in `model.engine.programs.rows.PromptRow`, without padding."""
 
     tokens: np.ndarray
     positions: np.ndarray
@@ -140,7 +140,7 @@ class Layout:
 
     @staticmethod
     def of(runs: Sequence[_Run]) -> Layout:
-        """The row in which runs of tokens follow each other."""
+        """Concatenates runs of tokens into one row."""
         lengths = [len(run.tokens) for run in runs]
 
         def of_each_token(values: Sequence[int]) -> np.ndarray:
@@ -158,7 +158,7 @@ class Layout:
 
 
 class _Run(NamedTuple):
-    """Tokens of one segment that follow each other: the first one's position, and what is the same for all of them."""
+    """Consecutive tokens of one segment: the first token's position, and the values that all of them have."""
 
     tokens: Sequence[int]
     position: int
@@ -168,11 +168,11 @@ class _Run(NamedTuple):
 
 
 def lay_out(prompts: Sequence[Sequence[int]], *, min_shared: int) -> tuple[Layout, list[Place]]:
-    """Lays prompts out in one row; those that begin alike share that beginning.
+    """Lays prompts out in one row; prompts with the same prefix share it.
 
     Args:
         prompts: Token ids.
-        min_shared: Shorter common beginnings are not worth sharing; 0 never shares.
+        min_shared: Minimum length of a shared prefix; 0 disables sharing.
 
     Returns:
         The row, and each prompt's place in it.
@@ -180,13 +180,13 @@ def lay_out(prompts: Sequence[Sequence[int]], *, min_shared: int) -> tuple[Layou
     runs: list[_Run] = []
     used = 0
     places: list[Place | None] = [None] * len(prompts)
-    for family in families(prompts, min_shared=min_shared):
-        shared = family.shared
+    for group in prefix_groups(prompts, min_shared=min_shared):
+        shared = group.shared
         parent, prefix_start = len(runs), used  # a run is a segment
         if shared:
-            runs.append(_Run(prompts[family.members[0]][:shared], 0, parent, parent, prefix_start))
+            runs.append(_Run(prompts[group.members[0]][:shared], 0, parent, parent, prefix_start))
             used += shared
-        for member in family.members:
+        for member in group.members:
             prompt = prompts[member]
             places[member] = Place(prefix_start, shared, used, len(prompt))
             runs.append(_Run(prompt[shared:], shared, len(runs), parent if shared else len(runs), prefix_start))
@@ -195,13 +195,13 @@ def lay_out(prompts: Sequence[Sequence[int]], *, min_shared: int) -> tuple[Layou
     return Layout.of(runs), [place for place in places if place is not None]
 
 
-class Family(NamedTuple):
-    """Prompts that go into a row together because they begin alike, or one alone.
+class PrefixGroup(NamedTuple):
+    """Prompts that go into a row together because they share a prefix, or a single prompt.
 
     Args:
         members: Indices of the prompts.
-        shared: How many tokens they share.
-        length: Tokens that they take in a row.
+        shared: Length of the shared prefix in tokens.
+        length: Tokens that the group takes in a row.
     """
 
     members: tuple[int, ...]
@@ -209,100 +209,101 @@ class Family(NamedTuple):
     length: int
 
 
-def families(
+def prefix_groups(
     prompts: Sequence[Sequence[int]], *, min_shared: int, target: int = sys.maxsize, unread: int = 0
-) -> list[Family]:
-    """Parts prompts into families that begin alike, so that most tokens are saved.
+) -> list[PrefixGroup]:
+    """Partitions prompts into groups with a shared prefix, so that the most tokens are saved.
 
-    Most prompts share too little with any other: each is a family. Among those of the same first `min_shared` tokens a
-    family is a run in lexical order, and what a run shares is the least that two neighbours in it share; so the best
-    partition comes from dynamic programming over the order, with runs of at most 16.
+    Most prompts share too little with any other and form a group of one. Among prompts with the same first `min_shared`
+    tokens, a group is a run in lexicographic order, and its shared prefix is the shortest one of two adjacent prompts
+    in it. The best partition is therefore found by dynamic programming over that order, with runs of at most 16.
 
     Args:
         prompts: Token ids; tuples are not copied.
-        min_shared: Shorter common beginnings are not worth sharing; 0 never shares.
-        target: Most tokens that a family of several may take.
-        unread: How many tokens at each prompt's end are not meant. They still decide the order, so prompts that end
-            in different ones may find less to share where one of them is the beginning of others.
+        min_shared: Minimum length of a shared prefix; 0 disables sharing.
+        target: Maximum tokens of a group of several prompts.
+        unread: Number of tokens at each prompt's end that are ignored. They still affect the order, so prompts with
+            different last tokens may find less to share if one of them is a prefix of others.
     """
     lengths = [len(prompt) - unread for prompt in prompts]
     if min_shared == 0:
-        return [Family((i,), 0, length) for i, length in enumerate(lengths)]
-    beginnings: dict[tuple[int, ...], list[int]] = {}
+        return [PrefixGroup((i,), 0, length) for i, length in enumerate(lengths)]
+    by_start: dict[tuple[int, ...], list[int]] = {}
     for i, prompt in enumerate(prompts):
-        beginnings.setdefault(tuple(prompt[:min_shared]), []).append(i)
-    found: list[Family] = []
-    for alike in beginnings.values():
-        if len(alike) == 1:
-            found.append(Family((alike[0],), 0, lengths[alike[0]]))
+        by_start.setdefault(tuple(prompt[:min_shared]), []).append(i)
+    found: list[PrefixGroup] = []
+    for same_start in by_start.values():
+        if len(same_start) == 1:
+            found.append(PrefixGroup((same_start[0],), 0, lengths[same_start[0]]))
         else:
-            found += _among_alike(prompts, lengths, alike, min_shared, target)
+            found += _groups_of_common_start(prompts, lengths, same_start, min_shared, target)
     return found
 
 
-class FamilyWindow:
-    """The families of the prompts that wait, kept from row to row: only what came or went is looked at again.
+class PrefixGroupWindow:
+    """The prefix groups of the waiting prompts, updated from row to row: only changed ones are computed again.
 
     Args:
-        min_shared, target, unread: As in `families`.
+        min_shared, target, unread: As in `prefix_groups`.
     """
 
     def __init__(self, *, min_shared: int, target: int = sys.maxsize, unread: int = 0):
         self._min_shared, self._target, self._unread = min_shared, target, unread
         self._prompts: dict[int, tuple[int, ...]] = {}  # by key, as all below
-        self._alike: dict[tuple[int, ...], list[int]] = {}  # by beginning
-        self._found: dict[tuple[int, ...], list[Family]] = {}
+        self._same_start: dict[tuple[int, ...], list[int]] = {}  # by their first min_shared tokens
+        self._found: dict[tuple[int, ...], list[PrefixGroup]] = {}
 
-    def update(self, window: Mapping[int, tuple[int, ...]]) -> list[Family]:
-        """The families of the prompts that wait now, their members named by the window's keys.
+    def update(self, window: Mapping[int, tuple[int, ...]]) -> list[PrefixGroup]:
+        """Prefix groups of the prompts that wait now; their members are the window's keys.
 
-        A key may be given to another prompt later: what counts is whether it is the same tuple.
+        A key may be reused for another prompt later: a prompt counts as unchanged only if it is the same tuple object.
         """
         changed: dict[tuple[int, ...], None] = {}
         for key in [key for key, prompt in self._prompts.items() if window.get(key) is not prompt]:
-            beginning = self._beginning(key)
-            self._alike[beginning].remove(key)
-            changed[beginning] = None
+            start = self._start_of(key)
+            self._same_start[start].remove(key)
+            changed[start] = None
             del self._prompts[key]
         for key in [key for key in window if key not in self._prompts]:
             self._prompts[key] = window[key]
-            beginning = self._beginning(key)
-            self._alike.setdefault(beginning, []).append(key)
-            changed[beginning] = None
-        for beginning in changed:
-            self._find(beginning)
-        return [family for found in self._found.values() for family in found]
+            start = self._start_of(key)
+            self._same_start.setdefault(start, []).append(key)
+            changed[start] = None
+        for start in changed:
+            self._find(start)
+        return [group for found in self._found.values() for group in found]
 
-    def _beginning(self, key: int) -> tuple[int, ...]:
-        return self._prompts[key][: self._min_shared] or (key,)  # where nothing is shared, each is alone
+    def _start_of(self, key: int) -> tuple[int, ...]:
+        return self._prompts[key][: self._min_shared] or (key,)  # without sharing, each prompt is a group of its own
 
-    def _find(self, beginning: tuple[int, ...]) -> None:
-        keys = self._alike[beginning]
+    def _find(self, start: tuple[int, ...]) -> None:
+        keys = self._same_start[start]
         if not keys:
-            del self._alike[beginning]
-            self._found.pop(beginning, None)
+            del self._same_start[start]
+            self._found.pop(start, None)
             return
-        found = families(
+        found = prefix_groups(
             [self._prompts[key] for key in keys], min_shared=self._min_shared, target=self._target, unread=self._unread
         )
-        self._found[beginning] = [family._replace(members=tuple(keys[i] for i in family.members)) for family in found]
+        self._found[start] = [group._replace(members=tuple(keys[i] for i in group.members)) for group in found]
 
 
-def _among_alike(
-    prompts: Sequence[Sequence[int]], lengths: Sequence[int], alike: Sequence[int], min_shared: int, target: int
-) -> list[Family]:
-    """The families among prompts that begin alike."""
-    order = sorted(alike, key=lambda i: tuple(prompts[i]))
+def _groups_of_common_start(
+    prompts: Sequence[Sequence[int]], lengths: Sequence[int], same_start: Sequence[int], min_shared: int, target: int
+) -> list[PrefixGroup]:
+    """Prefix groups among prompts with the same first tokens."""
+    order = sorted(same_start, key=lambda i: tuple(prompts[i]))
     common = [
-        min(_common(prompts[a], prompts[b], min_shared), lengths[a], lengths[b]) for a, b in itertools.pairwise(order)
+        min(_common_length(prompts[a], prompts[b], min_shared), lengths[a], lengths[b])
+        for a, b in itertools.pairwise(order)
     ]
-    found: list[Family] = []
+    found: list[PrefixGroup] = []
     begin = 0
     for end in range(1, len(order) + 1):
         if end < len(order) and common[end - 1] >= min_shared:
             continue
-        if end - begin == 1:  # as short as what must be shared, but for what isn't read
-            found.append(Family((order[begin],), 0, lengths[order[begin]]))
+        if end - begin == 1:  # can't share: without its ignored tokens, a prompt may be shorter than min_shared
+            found.append(PrefixGroup((order[begin],), 0, lengths[order[begin]]))
         else:
             run = order[begin:end]
             found += _partition(run, common[begin : end - 1], [lengths[i] for i in run], target)
@@ -310,14 +311,14 @@ def _among_alike(
     return found
 
 
-def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[int], target: int) -> list[Family]:
-    """The best partition of prompts of which each shares enough with the next: its `common`."""
-    saved = [0] * (len(order) + 1)  # by the best partition of the first n
-    cuts = [0] * (len(order) + 1)  # where its last family begins
+def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[int], target: int) -> list[PrefixGroup]:
+    """The best partition of prompts in order, each of which shares enough with the next (`common`, in tokens)."""
+    saved = [0] * (len(order) + 1)  # tokens saved by the best partition of the first n
+    cuts = [0] * (len(order) + 1)  # start of its last group
     for end in range(1, len(order) + 1):
         saved[end], cuts[end] = saved[end - 1], end - 1
         shared, total = sys.maxsize, lengths[end - 1]
-        for begin in range(end - 2, max(-1, end - 1 - _LARGEST_FAMILY), -1):
+        for begin in range(end - 2, max(-1, end - 1 - _LARGEST_GROUP), -1):
             shared, total = min(shared, common[begin]), total + lengths[begin]
             saves = (end - 1 - begin) * shared
             if total - saves <= target and saved[begin] + saves > saved[end]:
@@ -328,15 +329,15 @@ def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[in
         begin = cuts[end]
         shared = min(common[begin : end - 1], default=0)
         length = sum(lengths[begin:end]) - (end - begin - 1) * shared
-        found.append(Family(tuple(order[begin:end]), shared, length))
+        found.append(PrefixGroup(tuple(order[begin:end]), shared, length))
         end = begin
     return found[::-1]
 
 
-def _common(first: Sequence[int], second: Sequence[int], least: int) -> int:
-    """Length of the common beginning of two that have `least` tokens of it in common, or are shorter: 0 then.
+def _common_length(first: Sequence[int], second: Sequence[int], least: int) -> int:
+    """Length of the common prefix of two prompts that share at least `least` tokens; 0 if they are shorter than that.
 
-    By bisection over slices, since a comparison of slices runs in C.
+    Found by bisection over slices, because comparing slices runs in C.
     """
     low, high = 0, min(len(first), len(second))
     while low < high:

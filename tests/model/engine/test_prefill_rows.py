@@ -1,4 +1,4 @@
-"""Rows lose nothing, overfill nothing, pad little, and keep neighbours in length together."""
+"""Rows lose nothing, never overflow, have little padding, and keep prompts of similar length together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine.packing import FamilyWindow, RowPlanner, families, lay_out
+from model.engine.prefill_rows import PrefixGroupWindow, RowPlanner, lay_out, prefix_groups
 
 ROWS = (128, 256, 384, 512, 768, 1024, 2048)
 
@@ -38,14 +38,14 @@ def test_the_row_is_the_shortest_that_holds_its_members(lengths):
         assert row == min(length for length in ROWS if length >= sum(members))
 
 
-def test_padding_is_small_where_many_wait():
+def test_padding_is_small_if_many_wait():
     rng = random.Random(0)
     lengths = [min(2048, max(20, int(rng.lognormvariate(5.7, 0.5)))) for _ in range(2000)]
     rows = all_rows(lengths)
     assert sum(row for _, row in rows) / sum(lengths) < 1.03
 
 
-def test_rows_in_a_row_are_of_similar_length():
+def test_consecutive_rows_contain_prompts_of_similar_length():
     rng = random.Random(1)
     lengths = [rng.randint(20, 2000) for _ in range(256)]
     longest = [max(members) for members, _ in all_rows(lengths)]
@@ -55,7 +55,7 @@ def test_rows_in_a_row_are_of_similar_length():
     assert steps < steps_shuffled / 3
 
 
-def test_a_sweep_comes_by_everyone_though_more_arrive():
+def test_a_sweep_reaches_every_prompt_though_more_arrive():
     """A long prompt among endless short ones is reached once the sweep has risen to it."""
     planner = RowPlanner(ROWS, 1024)
     rng = random.Random(2)
@@ -68,7 +68,7 @@ def test_a_sweep_comes_by_everyone_though_more_arrive():
     assert 1900 not in waiting
 
 
-# Prompts over two letters share beginnings often.
+# Prompts over two letters often share a prefix.
 prompts = st.lists(st.lists(st.integers(0, 1), max_size=30), min_size=1, max_size=12)
 
 
@@ -89,7 +89,7 @@ def test_each_prompt_can_be_read_back_from_its_place(prompts, min_shared):
 
 
 @given(prompts, st.integers(0, 8))
-def test_each_token_sees_its_own_prompts_beginning_and_nothing_else(prompts, min_shared):
+def test_each_token_attends_to_its_own_prompts_earlier_tokens_alone(prompts, min_shared):
     row, places = lay_out(prompts, min_shared=min_shared)
     length = len(row.tokens)
     sees = [[k for k in range(q + 1) if row.segment[k] in (row.segment[q], row.parent[q])] for q in range(length)]
@@ -102,7 +102,7 @@ def test_each_token_sees_its_own_prompts_beginning_and_nothing_else(prompts, min
     assert list(row.begin) == sorted(row.begin)
 
 
-def test_holes_of_one_file_share_its_beginning():
+def test_prompts_of_one_file_share_its_start():
     file = list(range(100))
     row, places = lay_out([file[:60], [7, 7], file, [*file[:60], 5, 5]], min_shared=32)
     assert len(row.tokens) == 60 + 40 + 2 + 2
@@ -110,35 +110,35 @@ def test_holes_of_one_file_share_its_beginning():
 
 
 @given(prompts, st.integers(0, 8), st.integers(30, 60))
-def test_families_hold_every_prompt_once_and_know_their_length(prompts, min_shared, target):
-    found = families(prompts, min_shared=min_shared, target=target)
-    assert sorted(i for family in found for i in family.members) == list(range(len(prompts)))
-    for family in found:
-        members = [prompts[i] for i in family.members]
-        assert len(lay_out(members, min_shared=min_shared)[0].tokens) == family.length <= max(target, 30)
+def test_groups_hold_every_prompt_once_with_their_length(prompts, min_shared, target):
+    found = prefix_groups(prompts, min_shared=min_shared, target=target)
+    assert sorted(i for group in found for i in group.members) == list(range(len(prompts)))
+    for group in found:
+        members = [prompts[i] for i in group.members]
+        assert len(lay_out(members, min_shared=min_shared)[0].tokens) == group.length <= max(target, 30)
 
 
 @given(prompts, st.integers(1, 8))
-def test_laid_out_together_families_take_no_more_than_apart(prompts, min_shared):
-    apart = families(prompts, min_shared=min_shared, target=40)
-    assert len(lay_out(prompts, min_shared=min_shared)[0].tokens) <= sum(family.length for family in apart)
+def test_groups_laid_out_together_take_no_more_than_apart(prompts, min_shared):
+    apart = prefix_groups(prompts, min_shared=min_shared, target=40)
+    assert len(lay_out(prompts, min_shared=min_shared)[0].tokens) <= sum(group.length for group in apart)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=14), st.integers(1, 4))
-def test_what_is_not_read_at_the_end_counts_for_nothing(prompts, min_shared):
-    found = families(prompts, min_shared=min_shared, unread=1)
-    assert sorted(i for family in found for i in family.members) == list(range(len(prompts)))
-    for family in found:
-        read = [prompts[i][:-1] for i in family.members]
-        assert len({tuple(prompt[: family.shared]) for prompt in read}) == 1
-        assert family.length == sum(map(len, read)) - (len(read) - 1) * family.shared
-        assert len(lay_out(read, min_shared=min_shared)[0].tokens) <= family.length
+def test_unread_tokens_at_the_end_do_not_count(prompts, min_shared):
+    found = prefix_groups(prompts, min_shared=min_shared, unread=1)
+    assert sorted(i for group in found for i in group.members) == list(range(len(prompts)))
+    for group in found:
+        read = [prompts[i][:-1] for i in group.members]
+        assert len({tuple(prompt[: group.shared]) for prompt in read}) == 1
+        assert group.length == sum(map(len, read)) - (len(read) - 1) * group.shared
+        assert len(lay_out(read, min_shared=min_shared)[0].tokens) <= group.length
 
 
 @given(st.lists(st.lists(st.integers(0, 2), max_size=12), max_size=14), st.integers(1, 4))
-def test_one_last_token_in_common_changes_no_family(prompts, min_shared):
+def test_one_last_token_in_common_changes_no_group(prompts, min_shared):
     ended = [[*prompt, -1] for prompt in prompts]
-    assert families(ended, min_shared=min_shared, unread=1) == families(prompts, min_shared=min_shared)
+    assert prefix_groups(ended, min_shared=min_shared, unread=1) == prefix_groups(prompts, min_shared=min_shared)
 
 
 @given(
@@ -146,14 +146,14 @@ def test_one_last_token_in_common_changes_no_family(prompts, min_shared):
     st.integers(0, 4),
     st.randoms(use_true_random=False),
 )
-def test_a_window_kept_from_row_to_row_has_the_families_of_one_seen_anew(prompts, min_shared, rng):
-    kept = FamilyWindow(min_shared=min_shared, target=30, unread=1)
+def test_a_window_kept_from_row_to_row_has_the_groups_of_a_new_one(prompts, min_shared, rng):
+    kept = PrefixGroupWindow(min_shared=min_shared, target=30, unread=1)
     waiting: dict[int, tuple[int, ...]] = {}
     for key, prompt in enumerate(prompts):
         waiting[key % 16] = prompt  # keys are used again
         if rng.random() < 0.5:
             del waiting[rng.choice(list(waiting))]
         found = kept.update(waiting)
-        anew = families(list(waiting.values()), min_shared=min_shared, target=30, unread=1)
-        assert sorted(i for family in found for i in family.members) == sorted(waiting)
-        assert sorted(family[1:] for family in found) == sorted(family[1:] for family in anew)
+        fresh = prefix_groups(list(waiting.values()), min_shared=min_shared, target=30, unread=1)
+        assert sorted(i for group in found for i in group.members) == sorted(waiting)
+        assert sorted(group[1:] for group in found) == sorted(group[1:] for group in fresh)
