@@ -175,7 +175,7 @@ def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, c
     >>> from model.config import PRESETS
     >>> shape, v5e = Shape(config=PRESETS["codegemma-2b"]), DEVICES["v5e"]
     >>> round(64 / decode_step_s(shape, v5e, slots=64, context=1280))
-    8037
+    8036
     """
     num_bytes = shape.weight_bytes + slots * context * shape.cache_bytes_per_token
     flops = slots * shape.decode_flops_per_token(context)
