@@ -28,6 +28,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,9 @@ from jobs.infill import Options, build_work
 from jobs.options import all_options
 from model.engine.jax_device import JaxDevice, StagedPrompt
 from model.engine.options import EngineOptions, ResolvedOptions, prompt_buckets
+from model.engine.placement import Placement
+from model.engine.programs.attention import path_for
+from model.engine.programs.compiled import EnginePrograms
 from model.engine.requests import Completion, Request
 from model.engine.scheduler import Scheduler
 from transforms.generation.engine import use_engine
@@ -79,7 +83,16 @@ class FixedLatencyDevice(JaxDevice):
         self._step_s, self._row_s = step_s, row_s
         self._free_at = 0.0
         self.device_s = self.fake_cpu_s = self.thread_cpu_s = 0.0
-        self._prompts = tuple(None for _ in self._chunk_ends)  # type: ignore[assignment]
+        self._programs = EnginePrograms(
+            weights=weights,
+            config=config,
+            options=options,
+            slots=self.slots,
+            platform="cpu",
+            path=path_for("cpu", jnp.dtype(options.dtype)),
+            placement=Placement.of(weights, config),
+        )
+        self._prompts = self._programs.shapes().prompts  # nothing computes, so shapes will do
         self._generations = self._state = None  # type: ignore[assignment]
         self._tickets, self._reach = [-1] * self.slots, [0] * self.slots
         self._left = np.zeros(self.slots, np.int64)
@@ -103,15 +116,17 @@ class FixedLatencyDevice(JaxDevice):
         self.device_s += seconds
         return self._free_at
 
-    def _prefill_program(self, length: int) -> Callable[..., Any]:
-        seconds = self._row_s * length / self._options.prefill_row_tokens
-        return lambda weights, row: self._run_for(seconds) and None
-
-    def _insert_program(self, width: int) -> Callable[..., Any]:
-        return lambda chunks, *_: (chunks, None)
-
-    def _burst_program(self, window: int, *, drafts: bool) -> Callable[..., Any]:
-        return lambda weights, chunks, generations, state, leave_after: (None, None, self._burst(int(leave_after)))
+    def _program(self, *key: Any) -> Callable[..., Any]:
+        """A stand-in for the program of a key: takes its time, computes nothing."""
+        kind = key[0]
+        if kind == "prefill":
+            seconds = self._row_s * key[1] / self._options.prefill_row_tokens
+            return lambda weights, row: self._run_for(seconds) and None
+        if kind == "insert":
+            return lambda chunks, *_: (chunks, None)
+        if kind == "burst":
+            return lambda weights, chunks, generations, state, leave_after: (None, None, self._burst(int(leave_after)))
+        return lambda generations, state: generations
 
     def _burst(self, leave_after: int) -> _Pending:
         began = time.thread_time()

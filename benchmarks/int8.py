@@ -25,7 +25,7 @@ import numpy as np
 import model as models
 from benchmarks.embedded.evaluate import ask, draw_files, interval
 from benchmarks.engine import write_section
-from jobs.train import read_files
+from jobs.training.data import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.engine.options import prompt_buckets
 from model.engine.prefill_rows import lay_out

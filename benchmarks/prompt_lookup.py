@@ -18,7 +18,7 @@ from typing import Any
 import model as models
 from benchmarks.embedded.evaluate import draw_files
 from benchmarks.engine import write_section
-from jobs.train import read_files
+from jobs.training.data import read_files
 from model.engine import Engine, EngineOptions, Request
 from model.engine.options import prompt_buckets
 from model.errors import RecordError

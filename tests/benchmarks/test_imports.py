@@ -1,0 +1,15 @@
+"""Benchmarks import what they measure, so that a move of it is noticed here and not months later."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_a_benchmark_can_be_imported(name):
+    importlib.import_module(f"benchmarks.{name}")
