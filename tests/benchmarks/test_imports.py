@@ -12,4 +12,9 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_a_benchmark_can_be_imported(name):
-    importlib.import_module(f"benchmarks.{name}")
+    try:
+        importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if error.name in ("wordfreq",):  # needed only to make the letter tables anew
+            pytest.skip(f"{error.name} is not installed")
+        raise
