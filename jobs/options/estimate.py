@@ -88,10 +88,10 @@ class EstimateOptions(OptionSet):
         prices_of(self.price_per_hour)
 
 
-def device_named(name: str) -> Device:
+def device_named(name: str, flag: str = "--device") -> Device:
     """Returns a device by its name. Raises ConfigError if it is unknown."""
     if name not in DEVICES:
-        raise ConfigError(f"--device {name} is unknown; devices are {', '.join(DEVICES)}")
+        raise ConfigError(f"{flag} {name} is unknown; devices are {', '.join(DEVICES)}")
     return DEVICES[name]
 
 
@@ -106,6 +106,6 @@ def prices_of(words: Sequence[str]) -> dict[str, float]:
             price = -1.0
         if not 0 <= price < float("inf"):
             raise ConfigError(f"--price_per_hour {word}: expected a number, or DEVICE=PRICE, e.g. v5e=1.20")
-        for device in (device_named(name).name,) if name else DEVICES:
+        for device in (device_named(name, "--price_per_hour").name,) if name else DEVICES:
             prices[device] = price
     return prices
