@@ -102,11 +102,3 @@ def layout() -> Layout:
         text("answer", "generated"),
         checks,
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["annotate", *sys.argv[1:]]))

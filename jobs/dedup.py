@@ -207,11 +207,3 @@ def _result_fields() -> list[pa.Field]:
 
     lineage = pa.struct(SOURCE_FIELDS)
     return [pa.field("cluster_size", pa.int64(), nullable=False), pa.field("lineage", lineage, nullable=False)]
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["dedup", *sys.argv[1:]]))

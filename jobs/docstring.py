@@ -69,11 +69,3 @@ def layout() -> Layout:
         text("original_documentation", "original"),
         checks,
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["docstring", *sys.argv[1:]]))

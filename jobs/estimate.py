@@ -30,11 +30,3 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     for line in lines:
         print(line)
     return 0
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["estimate", *sys.argv[1:]]))

@@ -100,11 +100,3 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.options import all_options
 
     return run_job("filter", options, beam_args, build_work(all_options(options)))
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["filter", *sys.argv[1:]]))

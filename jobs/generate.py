@@ -74,11 +74,3 @@ def layout() -> Layout:
         diff("original_code", "generated_code"),
         checks,
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["generate", *sys.argv[1:]]))

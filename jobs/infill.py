@@ -52,11 +52,3 @@ def layout() -> Layout:
     from jobs.terminal.middle import middle_in_place
 
     return Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["infill", *sys.argv[1:]]))

@@ -135,11 +135,3 @@ def layout() -> Layout:
     from jobs.terminal.packed import COLUMNS, packed_row
 
     return Layout(COLUMNS, packed_row)
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jobs.cli import main
-
-    sys.exit(main(["pack", *sys.argv[1:]]))

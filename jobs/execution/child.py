@@ -41,6 +41,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from jobs.beam.log import quiet_beam
 from jobs.plan.footers import answer_of
 from jobs.plan.reader import READ_AT_ONCE
 
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
     answers_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    quiet_beam()  # before it is imported, which already logs something
     orders = _answer_reads(answers_fd)
     if orders is not None:
         outcome = importlib.import_module(_WORK).outcome_of(orders)

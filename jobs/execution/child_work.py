@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.beam.log import quiet_beam
 from jobs.execution.pipeline import build_work, run_pipeline
 from jobs.execution.worker import spec_from_json
 from jobs.storage import is_unanswered, unanswered_line
@@ -17,7 +16,6 @@ _MAX_MESSAGE = 2000  # well below what a pipe takes in one piece
 
 def outcome_of(orders: Mapping[str, Any]) -> dict[str, str]:
     """Runs the pipeline; returns `kind` (done, bug, or an error's class) and `message`."""
-    quiet_beam()
     try:
         work = build_work(orders["job_name"], orders["options"])
         if (found := work.checkpoint_sha256) != orders["checkpoint_sha256"]:

@@ -49,9 +49,17 @@ class ChildProcess:
             )
         finally:
             os.close(write)
+        self._is_quiet = True
         assert self._process.stdout is not None
-        self._echo = threading.Thread(target=_echo, args=(self._process.stdout,), name="child-output", daemon=True)
+        self._echo = threading.Thread(
+            target=self._pass_on, args=(self._process.stdout,), name="child-output", daemon=True
+        )
         self._echo.start()
+
+    def speak(self) -> None:
+        """From now on, what the child prints is passed on. What a decoder prints before it aborts tells a user nothing:
+        the file at fault is named."""
+        self._is_quiet = False
 
     def send(self, value: Mapping[str, Any]) -> None:
         """Sends one line. A child that has died is noticed when it is listened to."""
@@ -102,14 +110,14 @@ class ChildProcess:
         self.end_input()
         self._said.close()
 
+    def _pass_on(self, output: IO[bytes]) -> None:
+        for line in output:
+            if not self._is_quiet:
+                sys.stderr.write(line.decode("utf-8", "replace"))
+
 
 def own_environment() -> dict[str, str]:
     """Our environment, with the path of the code that runs here first."""
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-
-
-def _echo(output: IO[bytes]) -> None:
-    for line in output:
-        sys.stderr.write(line.decode("utf-8", "replace"))

@@ -123,6 +123,7 @@ class _End:
 
 def _run_child(child: ChildProcess, spec: RunSpec, orders: Orders, watchdog: Watchdog) -> _End:
     """Runs one worker to its end."""
+    child.speak()
     try:
         child.send({"orders": {**dataclasses.asdict(orders), "spec": spec_to_json(spec)}})
         child.end_input()
