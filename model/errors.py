@@ -37,21 +37,25 @@ class RecordError(Exception):
 _MESSAGE_CHARS = 1000
 
 
-def one_line(text: object) -> str:
+def one_line(text: object, most: int = _MESSAGE_CHARS) -> str:
     """Foreign text, such as a name from a file, as a line of bounded length: what can't be printed is escaped.
+
+    Args:
+        text: Any text.
+        most: Characters of it that are shown.
 
     >>> one_line("layers\\n.norm")
     'layers\\\\n.norm'
     """
     whole = str(text)
-    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:_MESSAGE_CHARS])
-    return "".join(shown) + ("..." if len(whole) > _MESSAGE_CHARS else "")
+    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:most])
+    return "".join(shown) + ("..." if len(whole) > most else "")
 
 
-_SHOWN_CHARS = 100
+SHOWN_CHARS = 100
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxlevel, _SHORT_REPR.maxlist, _SHORT_REPR.maxdict = 3, 4, 4
-_SHORT_REPR.maxstring = _SHORT_REPR.maxother = _SHOWN_CHARS - 2
+_SHORT_REPR.maxstring = _SHORT_REPR.maxother = SHOWN_CHARS - 2
 
 
 def shown(value: object) -> str:
@@ -67,7 +71,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to convert the largest to decimal
         return f"a number of {value.bit_length()} bits"
     text = one_line(_SHORT_REPR.repr(value))
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "..."
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
 
 
 @contextmanager

@@ -20,7 +20,7 @@ FUNCTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "search": ("transforms.tasks.patterns", "search_here"),
     "check_schema": ("transforms.tasks.schemas", "fault_of"),
     "is_valid": ("transforms.tasks.schemas", "is_valid_here"),
-    "check_rule_file": ("transforms.scanning.rules", "fault_of"),
+    "check_rule_file": ("transforms.scanning.rule_check", "fault_of"),
 }
 
 

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import yaml
 
-from model.errors import ConfigError, one_line, shown
+from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 40
@@ -153,31 +153,34 @@ class _BoundedLoader(yaml.SafeLoader):
             raise self._refused(error) from None
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event: Any = self.peek_event()
+        mark = event.start_mark
         before = self._nodes, self._chars
         self._depth += 1
         self._nodes += 1
         self._chars += len(getattr(event, "value", None) or "")
-        self._check_bounds(event.start_mark)
-        node: yaml.Node = super().compose_node(parent, index)
+        self._check_bounds(mark)
+        node: Any = super().compose_node(parent, index)
         if isinstance(event, yaml.AliasEvent):
             if id(node) not in self._sizes:
-                raise Fault(problem=f"*{event.anchor} stands inside what it stands for", problem_mark=event.start_mark)
+                raise Fault(problem=f"*{event.anchor} stands inside what it stands for", problem_mark=mark)
             nodes, chars = self._sizes[id(node)]
             self._nodes, self._chars = self._nodes + nodes, self._chars + chars
-            self._check_bounds(event.start_mark)
+            self._check_bounds(mark)
         else:
             self._sizes[id(node)] = self._nodes - before[0], self._chars - before[1]
         self._depth -= 1
-        return node
+        composed: yaml.Node = node
+        return composed
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if (key.tag, key.value) in seen:
-                    raise Fault(problem=f"{_short(key.value)} is given twice", problem_mark=key.start_mark)
+                    problem = f"{one_line(key.value, SHOWN_CHARS)} is given twice"
+                    raise Fault(problem=problem, problem_mark=key.start_mark)
                 seen.add((key.tag, key.value))
         return node
 
@@ -189,7 +192,7 @@ class _BoundedLoader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError):
             # PyYAML's constructors document none of these, e.g. a ValueError for the 13th month.
-            kind = _short(node.tag.rsplit(":", 1)[-1])
+            kind = one_line(node.tag.rsplit(":", 1)[-1], SHOWN_CHARS)
             problem = f"{shown(node.value) if isinstance(node.value, str) else 'the value'} can't be read as {kind}"
             raise Fault(problem=problem, problem_mark=node.start_mark) from None
         if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
@@ -202,7 +205,7 @@ class _BoundedLoader(yaml.SafeLoader):
             raise Fault(problem="expected a mapping", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
-    def _check_bounds(self, mark: yaml.Mark) -> None:
+    def _check_bounds(self, mark: Any) -> None:
         if self._depth > MAX_DEPTH:
             raise Fault(problem=f"values are nested more than {MAX_DEPTH} deep", problem_mark=mark)
         if self._nodes > MAX_NODES:
@@ -218,9 +221,4 @@ class _BoundedLoader(yaml.SafeLoader):
             problem = f"character {error.position + 1} is #x{error.character:04x}, which YAML doesn't allow"
         if isinstance(error, Fault):
             return ConfigError(f"{place}: {problem}")
-        return ConfigError(f"{place} is not valid YAML: {_short(problem or type(error).__name__)}")
-
-
-def _short(text: object) -> str:
-    line = one_line(text)
-    return line if len(line) <= 100 else line[:100] + "..."
+        return ConfigError(f"{place} is not valid YAML: {one_line(problem or type(error).__name__, SHOWN_CHARS)}")

@@ -22,7 +22,7 @@ import referencing
 import referencing.exceptions
 import referencing.jsonschema
 
-from model.errors import ConfigError, RecordError, one_line, shown
+from model.errors import SHOWN_CHARS, ConfigError, RecordError, one_line, shown
 from transforms import bounded
 from transforms.tasks import patterns
 
@@ -69,7 +69,9 @@ def _json(where: str, schema: Schema) -> str:
     try:
         return json.dumps(schema, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError):
-        raise ConfigError(f"{where} contains a value that JSON doesn't have, such as a date; put it in quotes") from None
+        raise ConfigError(
+            f"{where} contains a value that JSON doesn't have, such as a date; put it in quotes"
+        ) from None
 
 
 def fault_of(where: str, schema: Schema) -> str | None:
@@ -87,26 +89,30 @@ def fault_of(where: str, schema: Schema) -> str | None:
     try:
         for ref in _references(schema):
             if not ref.startswith("#"):
-                return f"{where} refers to {_short(ref)}; it may only refer to its own parts, e.g. #/$defs/x"
-            _target(schema, ref)
-        for node in _nodes(schema):
-            if isinstance(node, dict):
-                _paths(schema, node, {}, {})
-            if isinstance(node, dict) and isinstance(node.get("pattern"), str):
-                patterns.check_pattern(f"{where}: pattern", node["pattern"])
+                outside = one_line(ref, SHOWN_CHARS)
+                return f"{where} refers to {outside}; it may only refer to its own parts, e.g. #/$defs/x"
+        paths = _Paths(schema)
+        for node in filter(lambda node: isinstance(node, dict), _nodes(schema)):
+            paths.count(node)
     except ConfigError as error:
-        return str(error) if str(error).startswith(where) else f"{where} {error}"
-    return None
+        return f"{where} {error}"
+    return next(filter(None, (patterns.fault_of(f"{where}: pattern", one) for one in _patterns(schema))), None)
 
 
-def is_valid(where: str, schema: Schema, found: Any) -> bool:
+def is_valid(where: str, schema: Schema, found: Any, num_chars: int) -> bool:
     """Whether a JSON value has the form that a schema asks for.
+
+    Args:
+        where: The schema's key, for messages.
+        schema: A schema that `check_schema` accepts.
+        found: The value.
+        num_chars: Its length as it was written.
 
     Raises:
         RecordError: `check_timed_out`: it took more than `bounded.ROW_CPU_S`; `wrong_form`: it is nested too deeply.
     """
     written = json.dumps(schema, sort_keys=True)
-    if is_plain(written):
+    if is_plain(written) and num_chars <= patterns.MAX_PLAIN_TEXT_CHARS:
         return is_valid_here(written, found)
     try:
         return bool(bounded.call("is_valid", (written, found), cpu_s=bounded.ROW_CPU_S))
@@ -137,11 +143,10 @@ def is_plain(written: str) -> bool:
     """
     found = list(_nodes(json.loads(written)))
     keys = {key for node in found if isinstance(node, dict) for key in node}
-    written_patterns = [node.get("pattern") for node in found if isinstance(node, dict)]
     return (
         len(found) <= _MAX_PLAIN_NODES
         and not keys & _COSTLY
-        and all(patterns.is_plain(pattern) for pattern in written_patterns if isinstance(pattern, str))
+        and all(map(patterns.is_plain, _patterns(json.loads(written))))
     )
 
 
@@ -160,62 +165,58 @@ def _references(schema: Any) -> Iterator[str]:
                 yield node[key]
 
 
-def _target(schema: Schema, ref: str) -> Any:
-    """What a reference refers to. Raises ConfigError."""
-    try:
-        return _resolver(json.dumps(schema, sort_keys=True)).lookup(ref).contents
-    except (referencing.exceptions.Unresolvable, ValueError, TypeError, LookupError):
-        raise ConfigError(f"refers to {_short(ref)}, which it does not define") from None
+def _patterns(schema: Any) -> Iterator[str]:
+    for node in _nodes(schema):
+        if isinstance(node, dict):
+            found = node.get("patternProperties")
+            written = [node.get("pattern"), *(found if isinstance(found, dict) else ())]
+            yield from (pattern for pattern in written if isinstance(pattern, str))
 
 
-@functools.lru_cache(maxsize=4)
-def _resolver(written: str) -> Any:
-    resource = referencing.jsonschema.DRAFT202012.create_resource(json.loads(written))
-    return referencing.Registry().with_resource("", resource).resolver()
+class _Paths:
+    """Counts the paths on which the parts of a schema reach one value. Raises ConfigError, without the schema's name.
 
-
-def _paths(schema: Schema, node: Any, counts: dict[str, int], open_: dict[str, str]) -> int:
-    """The number of paths on which schemas reach the value that `node` is applied to.
-
-    Args:
-        schema: The whole schema, which references refer to.
-        node: A part of it.
-        counts: The results for parts that are done, by what they contain.
-        open_: The parts that the present path leads through, each with the reference by which it was left.
-
-    Raises:
-        ConfigError: A path leads back to where it was, or there are more than MAX_PATHS.
+    Each part is visited once: the paths through it are the sum of those through the parts that it applies to the same
+    value, and a part that is visited again before it is done is in a cycle.
     """
-    if not isinstance(node, dict):
-        return 1
-    key = json.dumps(node, sort_keys=True)
-    if key in counts:
-        return counts[key]
-    if key in open_:
-        raise ConfigError(f"refers to {_short(open_[key] or '#')} in a cycle")
-    total = 1
-    for ref, part in _applied_to_the_same_value(schema, node):
-        open_[key] = ref or next(iter(_references(node)), "")
-        total += _paths(schema, part, counts, open_)
-        if total > MAX_PATHS:
-            raise ConfigError(f"has more than {MAX_PATHS} paths to one value; reduce its alternatives")
-    open_.pop(key, None)
-    counts[key] = total
-    return total
 
+    def __init__(self, schema: Schema):
+        resource = referencing.jsonschema.DRAFT202012.create_resource(schema)
+        self._resolver = referencing.Registry().with_resource("", resource).resolver()
+        self._done: dict[int, int] = {}  # by the part's `id`: all of them live as long as the schema
+        self._open: dict[int, str] = {}  # parts that the present path leads through, and by which reference
 
-def _applied_to_the_same_value(schema: Schema, node: Schema) -> Iterator[tuple[str, Any]]:
-    for key in _REFERENCES:
-        if isinstance(node.get(key), str):
-            yield node[key], _target(schema, node[key])
-    for key in _LISTS:
-        yield from (("", part) for part in node.get(key) or ())
-    for key in _SINGLES:
-        yield "", node.get(key)
-    dependent = node.get("dependentSchemas")
-    yield from (("", part) for part in (dependent.values() if isinstance(dependent, dict) else ()))
+    def count(self, node: Any, ref: str = "") -> int:
+        """The paths from a part. Raises ConfigError for a cycle, an undefined reference, or too many."""
+        if not isinstance(node, dict):
+            return 1
+        if id(node) in self._done:
+            return self._done[id(node)]
+        if id(node) in self._open:
+            raise ConfigError(f"refers to {one_line(ref or self._open[id(node)], SHOWN_CHARS)} in a cycle")
+        self._open[id(node)] = ref
+        total = 1
+        for next_ref, part in self._applied_to_the_same_value(node):
+            total += self.count(part, next_ref or ref)
+            if total > MAX_PATHS:
+                raise ConfigError(f"has more than {MAX_PATHS} paths to one value; reduce its alternatives")
+        del self._open[id(node)]
+        self._done[id(node)] = total
+        return total
 
+    def _applied_to_the_same_value(self, node: Schema) -> Iterator[tuple[str, Any]]:
+        for key in _REFERENCES:
+            if isinstance(node.get(key), str):
+                yield node[key], self._target(node[key])
+        for key in _LISTS:
+            yield from (("", part) for part in node.get(key) or () if isinstance(node.get(key), list))
+        for key in _SINGLES:
+            yield "", node.get(key)
+        dependent = node.get("dependentSchemas")
+        yield from (("", part) for part in (dependent.values() if isinstance(dependent, dict) else ()))
 
-def _short(text: str) -> str:
-    line = one_line(text)
-    return line if len(line) <= 100 else line[:100] + "..."
+    def _target(self, ref: str) -> Any:
+        try:
+            return self._resolver.lookup(ref).contents
+        except (referencing.exceptions.Unresolvable, ValueError, TypeError, LookupError):
+            raise ConfigError(f"refers to {one_line(ref, SHOWN_CHARS)}, which it does not define") from None

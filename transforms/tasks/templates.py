@@ -14,14 +14,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
 from jinja2 import nodes
 
-from model.errors import ConfigError, RecordError, one_line, shown
+from model.errors import SHOWN_CHARS, ConfigError, RecordError, one_line
 from transforms import bounded
 
 MAX_TEMPLATE_CHARS: Final = 1 << 18
@@ -81,7 +81,7 @@ def check_template(where: str, template: str, known: Collection[str], params: Ma
         else:
             fault = bounded.call("check_template", arguments, cpu_s=bounded.CHECK_CPU_S)
     except jinja2.TemplateSyntaxError as error:
-        fault = f"{where}, line {error.lineno}: {_short(error.message)}"
+        fault = f"{where}, line {error.lineno}: {one_line(error.message, SHOWN_CHARS)}"
     except RecursionError:
         fault = f"{where} is nested too deeply; simplify it"
     except bounded.LimitExceeded as error:
@@ -96,23 +96,22 @@ def fault_of(where: str, template: str, known: Collection[str], params: Mapping[
         parsed = _jinja().parse(template)
         names = jinja2.meta.find_undeclared_variables(parsed)
         if unknown := sorted(names - set(known)):
-            return f"{where}: unknown field {_short(unknown[0])}; fields are {', '.join(sorted(known))}"
+            return f"{where}: unknown field {one_line(unknown[0], SHOWN_CHARS)}; fields are {', '.join(sorted(known))}"
         if any(True for _ in jinja2.meta.find_referenced_templates(parsed)):
             return f"{where}: it refers to another template; write it all in this file"
         fields = {**dict.fromkeys(known, "text"), **params}
         _check_text(template, _jinja().from_string(template).render(fields), fields)
     except jinja2.TemplateSyntaxError as error:
-        return f"{where}, line {error.lineno}: {_short(error.message)}"
+        return f"{where}, line {error.lineno}: {one_line(error.message, SHOWN_CHARS)}"
     except jinja2.UndefinedError as error:
-        # Fields are always strings; values of other types vary.
-        wrong = "'str object' has no attribute" in str(error)
-        return f"{where}: {_short(error.message)}" + ("; each field is a string" if wrong else "")
+        if "'str object' has no attribute" in str(error):  # fields are always strings; other types vary
+            return f"{where}: {one_line(error.message, SHOWN_CHARS)}; each field is a string"
     except jinja2.TemplateError as error:
-        return f"{where}: {_short(error)}"
+        return f"{where}: {one_line(error, SHOWN_CHARS)}"
     except RecordError as error:
         return f"{where}: {error.detail}"
     except SyntaxError as error:  # of the Python code that Jinja makes
-        return f"{where} is nested too deeply: {_short(error.msg)}"
+        return f"{where} is nested too deeply: {one_line(error.msg, SHOWN_CHARS)}"
     except (TypeError, ValueError, ArithmeticError, LookupError):
         return None  # depends on the value: other values may work
     return None
@@ -177,8 +176,3 @@ def _is_plain_use(node: nodes.Node) -> bool:
     if isinstance(node, nodes.Filter):
         return node.name in _PLAIN_FILTERS and node.dyn_args is None and node.dyn_kwargs is None
     return isinstance(node, nodes.Test) and node.name in _PLAIN_TESTS
-
-
-def _short(value: Any) -> str:
-    text = one_line(value)
-    return text if len(text) <= 100 else shown(text)
