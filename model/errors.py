@@ -6,6 +6,7 @@ invariant is neither: it is an `assert`.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,15 +37,41 @@ class RecordError(Exception):
 _MESSAGE_CHARS = 1000
 
 
-def one_line(text: object) -> str:
+def one_line(text: object, most: int = _MESSAGE_CHARS) -> str:
     """Foreign text, such as a name from a file, as a line of bounded length: what can't be printed is escaped.
+
+    Args:
+        text: Any text.
+        most: Characters of it that are shown.
 
     >>> one_line("layers\\n.norm")
     'layers\\\\n.norm'
     """
     whole = str(text)
-    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:_MESSAGE_CHARS])
-    return "".join(shown) + ("..." if len(whole) > _MESSAGE_CHARS else "")
+    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:most])
+    return "".join(shown) + ("..." if len(whole) > most else "")
+
+
+SHOWN_CHARS = 100
+_SHORT_REPR = reprlib.Repr()
+_SHORT_REPR.maxlevel, _SHORT_REPR.maxlist, _SHORT_REPR.maxdict = 3, 4, 4
+_SHORT_REPR.maxstring = _SHORT_REPR.maxother = SHOWN_CHARS - 2
+
+
+def shown(value: object) -> str:
+    """A value that a user wrote, for a message: its `repr`, at most about 100 characters, whatever the value is.
+
+    Nested values are never expanded as a whole: YAML aliases can make one kilobyte a billion elements.
+
+    >>> shown("many")
+    "'many'"
+    >>> len(shown([["x" * 1000] * 1000] * 1000)) <= 103
+    True
+    """
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to convert the largest to decimal
+        return f"a number of {value.bit_length()} bits"
+    text = one_line(_SHORT_REPR.repr(value))
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
 
 
 @contextmanager

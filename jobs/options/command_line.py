@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from jobs.options.fields import NOUNS, REQUIRED, Field, OptionSet, fields_of
-from model.errors import ConfigError
+from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
 
 T = TypeVar("T", bound=OptionSet)
 
@@ -67,9 +67,12 @@ def _scalar_parser(field: Field) -> Any:
 
     def parse_word(word: str) -> Any:
         try:
-            return field.kind.scalar(word)
+            value = field.kind.scalar(word)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"expected {NOUNS[field.kind.scalar]}, got {word!r}") from None
+            raise argparse.ArgumentTypeError(f"expected {NOUNS[field.kind.scalar]}, got {shown(word)}") from None
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:  # as in a config file
+            raise argparse.ArgumentTypeError(f"expected {NOUNS[int]} of 64 bits, got {shown(word)}")
+        return value
 
     return parse_word
 
@@ -135,7 +138,7 @@ def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) ->
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -146,30 +149,27 @@ def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
     """Reads options from a YAML file. Raises ConfigError with file and line."""
     import yaml
 
+    from transforms.user_files import compose, construct, read_text
+
+    shown_path = one_line(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            node = yaml.compose(file, Loader=yaml.SafeLoader)
+        node = compose(read_text(path, f"--config {shown_path}"), f"--config {shown_path}")
     except OSError as error:
-        raise ConfigError(f"--config {path} can't be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"--config {shown_path} can't be read: {error.strerror}") from None
     if node is None:
         return {}
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path}:{node.start_mark.line + 1}: expected lines of the form name: value")
+        raise ConfigError(f"{shown_path}:{node.start_mark.line + 1}: expected lines of the form name: value")
     by_name = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        where, name = f"{path}:{key_node.start_mark.line + 1}", str(key_node.value)
+        where = f"{shown_path}:{key_node.start_mark.line + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(f"{where}: expected lines of the form name: value")
+        name = key_node.value
         if name not in by_name:
-            raise ConfigError(f"{where}: unknown option {name}{_nearest(name, list(by_name))}")
-        if name in values:
-            raise ConfigError(f"{where}: {name} is given twice")
-        try:
-            value = yaml.constructor.SafeConstructor().construct_document(value_node)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{where}: {name}: {' '.join(str(error).split())}") from None
-        values[name] = _from_yaml(by_name[name], value, where)
+            raise ConfigError(f"{where}: unknown option {one_line(name, SHOWN_CHARS)}{_nearest(name, list(by_name))}")
+        values[name] = _from_yaml(by_name[name], construct(value_node, f"--config {shown_path}"), where)
     return values
 
 
@@ -186,5 +186,5 @@ def _yaml_scalar(field: Field, value: Any, where: str) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:  # `is`: True is an int to isinstance
-        raise ConfigError(f"{where}: {field.name}: expected {NOUNS[wanted]}, got {value!r}")
+        raise ConfigError(f"{where}: {field.name}: expected {NOUNS[wanted]}, got {shown(value)}")
     return value

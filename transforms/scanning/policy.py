@@ -20,12 +20,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from model.errors import ConfigError
+from model.errors import ConfigError, one_line, shown
 from transforms.scanning.rule import RuleSet
+from transforms.scanning.rule_check import check_rule_file
 from transforms.scanning.rules import load_rules
 from transforms.scanning.safety import MALICIOUS_CODE, SIGNAL_PREFIX
+from transforms.user_files import load_yaml, located, read_text
 
 ACTIONS = ("keep", "redact", "drop", "off")
 VERBATIM_COPY = "verbatim_copy"
@@ -77,52 +77,73 @@ def known_types(rules: RuleSet) -> tuple[str, ...]:
 def load_policy(name_or_path: str) -> Policy:
     """Reads a preset by name, or a policy file by path. Raises ConfigError with a one-line message."""
     if name_or_path in PRESETS:
-        return _build(name_or_path, _read_yaml(PRESETS_DIRECTORY / f"{name_or_path}.yaml"), base={})
+        content, _ = _read(PRESETS_DIRECTORY / f"{name_or_path}.yaml", name_or_path)
+        return _build(name_or_path, content, base={})
     path = Path(name_or_path)
-    if not path.exists():
-        raise ConfigError(f"policy {name_or_path!r} is neither a file nor one of {', '.join(PRESETS)}")
-    content = _read_yaml(path)
-    parent = content.get("extends", "default")
-    if parent not in PRESETS:
-        raise ConfigError(f"policy {path.name}: extends {parent!r}; it must be one of {', '.join(PRESETS)}")
-    return _build(path.name, content, base=load_policy(parent).actions, directory=path.parent)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
+    name = f"policy {one_line(path.name)}"
+    content, lines = _read(path, name_or_path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"policy {path.name} can't be read: {' '.join(str(error).split())}") from None
+        parent = content.get("extends", "default")
+        if parent not in PRESETS:
+            raise ConfigError(f"extends {shown(parent)}; it must be one of {', '.join(PRESETS)}")
+        return _build(path.name, content, base=load_policy(parent).actions, directory=path.parent)
+    except ConfigError as error:
+        raise located(name, lines, error) from None
+
+
+def _read(path: Path, given: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """Returns the content of a policy file, and its keys' lines as `{"actions": 2, "actions.email": 3}`."""
+    name = f"policy {one_line(path.name)}"
+    try:
+        content, lines = load_yaml(read_text(path, name), name)
+    except FileNotFoundError:
+        raise ConfigError(f"policy {shown(given)} is neither a file nor one of {', '.join(PRESETS)}") from None
+    except OSError as error:
+        raise ConfigError(f"{name} can't be read: {error.strerror}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"policy {path.name} is not a mapping; see docs/filters.md")
-    return content
+        raise ConfigError(f"{name} is not a mapping; see docs/filters.md")
+    return content, lines
 
 
 def _build(name: str, content: dict[str, Any], base: Mapping[str, str], directory: Path | None = None) -> Policy:
     for key in content:
         if key not in _KEYS:
-            raise ConfigError(f"policy {name}: unknown key {key!r}{_nearest(str(key), _KEYS)}")
-    files = tuple(str((directory or PRESETS_DIRECTORY) / file) for file in content.get("rule_files", ()))
+            raise ConfigError(f"unknown key {shown(key)}{_nearest(str(key), _KEYS)}")
+    files = tuple(str((directory or PRESETS_DIRECTORY) / file) for file in _rule_files(content))
+    for file in files:
+        check_rule_file(Path(file))
     types = known_types(load_rules(*files))
-    given = content.get("actions", {})
-    if not isinstance(given, dict):
-        raise ConfigError(f"policy {name}: actions must map types to one of {', '.join(ACTIONS)}")
-    for finding_type, action in given.items():
-        if finding_type not in types:
-            raise ConfigError(f"policy {name}: unknown type {finding_type!r}{_nearest(str(finding_type), types)}")
-        action = "off" if action is False else action  # YAML 1.1 reads a bare `off` as false
-        if action not in ACTIONS:
-            raise ConfigError(f"policy {name}: {finding_type} is {action!r}; it must be one of {', '.join(ACTIONS)}")
-    if given.get(VERBATIM_COPY) == "redact":
-        raise ConfigError(f"policy {name}: {VERBATIM_COPY} is 'redact'; it must be keep, drop or off")
-    given = {key: "off" if action is False else action for key, action in given.items()}
+    given = _actions(content.get("actions", {}), types)
     confidence = content.get("min_confidence", 0.0)
-    if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:
-        raise ConfigError(f"policy {name}: min_confidence is {confidence!r}; it must be between 0 and 1")
+    if not isinstance(confidence, (int, float)) or isinstance(confidence, bool) or not 0 <= confidence <= 1:
+        raise ConfigError(f"min_confidence is {shown(confidence)}; it must be between 0 and 1")
     actions = {finding_type: {**base, **given}.get(finding_type, "redact") for finding_type in types}
     return Policy(name, actions, files, float(confidence))
 
 
+def _rule_files(content: dict[str, Any]) -> list[str]:
+    files = content.get("rule_files", [])
+    wrong = [file for file in files if not isinstance(file, str)] if isinstance(files, list) else [files]
+    if wrong:
+        raise ConfigError(f"rule_files contains {shown(wrong[0])}; it must be a list of files, e.g. [ours.toml]")
+    return list(files)
+
+
+def _actions(given: Any, types: tuple[str, ...]) -> dict[str, str]:
+    """The actions that a policy file names, checked."""
+    if not isinstance(given, dict):
+        raise ConfigError(f"actions must map types to one of {', '.join(ACTIONS)}")
+    for finding_type, action in given.items():
+        if finding_type not in types:
+            raise ConfigError(f"actions: unknown type {shown(finding_type)}{_nearest(str(finding_type), types)}")
+        action = "off" if action is False else action  # YAML 1.1 reads a bare `off` as false
+        if action not in ACTIONS:
+            raise ConfigError(f"actions.{finding_type} is {shown(action)}; it must be one of {', '.join(ACTIONS)}")
+    if given.get(VERBATIM_COPY) == "redact":
+        raise ConfigError(f"actions.{VERBATIM_COPY} is 'redact'; it must be keep, drop or off")
+    return {key: "off" if action is False else action for key, action in given.items()}
+
+
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name[:100], known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

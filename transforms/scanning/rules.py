@@ -32,14 +32,18 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from model.errors import ConfigError
+from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
 from transforms.scanning.folds import FOLDS
 from transforms.scanning.rule import BESIDE, Rule, RuleSet
 from transforms.scanning.validators.registry import VALIDATORS
+from transforms.user_files import read_text
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
 FILES = ("", "settings")
+_WORDS = ("near", "keywords", "hashes", "like", "unlike")
+_NUMBERS = ("confidence", "specificity")
+_TEXTS = {"token", "trigger", *Rule.__dataclass_fields__}
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
 """What may precede a token: no word character, unless it ends an escape sequence, a terminal color code or a
 percent-encoded character."""
@@ -70,19 +74,21 @@ def _own_rules() -> tuple[Rule, ...]:
 
 def read_rule_file(path: Path) -> list[Rule]:
     """Reads and checks one rule file. Raises ConfigError."""
+    name = one_line(path.name)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path, f"rule file {name}"))
     except OSError as error:
-        raise ConfigError(f"rule file {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"rule file {path.name} is not valid TOML: {error}") from None
-    tables = content.get("rules")
-    if not isinstance(tables, list):
-        raise ConfigError(f"rule file {path.name} has no `rules` array")
-    defaults = content.get("defaults", {})
-    return [
-        _make_rule(path.name, {**defaults, "family": content.get("family", path.stem), **table}) for table in tables
-    ]
+        raise ConfigError(f"rule file {one_line(path)}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, ValueError) as error:  # a ValueError for a number of 5,000 digits
+        raise ConfigError(f"rule file {name} is not valid TOML: {one_line(error, SHOWN_CHARS)}") from None
+    except RecursionError:
+        raise ConfigError(f"rule file {name} is nested too deeply") from None
+    tables, defaults = content.get("rules"), content.get("defaults", {})
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"rule file {name} has no `rules` array of tables; write [[rules]] above each rule")
+    if not isinstance(defaults, dict):
+        raise ConfigError(f"rule file {name}: defaults is {shown(defaults)}; it must be a table, [defaults]")
+    return [_make_rule(name, {**defaults, "family": content.get("family", path.stem), **table}) for table in tables]
 
 
 def _make_rule(file: str, table: dict[str, Any]) -> Rule:
@@ -90,7 +96,8 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
     for key in ("like", "unlike", "near", "keywords"):
         if isinstance(values.get(key), str):
             values[key] = (values[key],)
-    name = f"{file}: rule {values.get('id', '(without id)')}"
+    name = f"{file}: rule {one_line(values.get('id', '(without id)'), SHOWN_CHARS)}"
+    _check_types(name, table)
     token = values.pop("token", None)
     if "trigger" in values:
         values["trigger_pattern"] = values.pop("trigger")
@@ -105,13 +112,31 @@ def _make_rule(file: str, table: dict[str, Any]) -> Rule:
     own = {"value", "trigger_pattern"}  # computed, so a file may not set them
     unknown = set(table) - set(Rule.__dataclass_fields__) - {"token", "trigger"} | set(table) & own
     if unknown:
-        raise ConfigError(f"{name}: unknown key {sorted(unknown)[0]}")
+        raise ConfigError(f"{name}: unknown key {one_line(sorted(unknown)[0], SHOWN_CHARS)}")
     try:
         rule = Rule(**values)
     except TypeError as error:
         raise ConfigError(f"{name}: {str(error).split('__init__() ')[-1]}") from None
     _check_rule(name, rule)
     return rule
+
+
+def _check_types(name: str, table: dict[str, Any]) -> None:
+    """Refuses a value of another type than its key takes; unknown keys are refused later."""
+    for key, value in table.items():
+        is_words = isinstance(value, list) and all(isinstance(word, str) for word in value)
+        if key in _WORDS:
+            is_right, wanted = is_words or isinstance(value, str), "a list of texts"
+        elif key in _NUMBERS:
+            is_right, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+        elif key == "anchored":
+            is_right, wanted = isinstance(value, bool), "true or false"
+        else:
+            is_right, wanted = isinstance(value, str) or key not in _TEXTS, "text"
+        if not is_right:
+            raise ConfigError(f"{name}: {one_line(key, SHOWN_CHARS)} is {shown(value)}; it must be {wanted}")
+    if empty := [key for key in _WORDS if "" in table.get(key, ())]:
+        raise ConfigError(f"{name}: {empty[0]} contains an empty text; remove it")
 
 
 def _token_pattern(token: str, near: tuple[str, ...]) -> str:
@@ -124,13 +149,15 @@ def _token_pattern(token: str, near: tuple[str, ...]) -> str:
 
 def _check_rule(name: str, rule: Rule) -> None:
     if rule.fold not in FOLDS:
-        raise ConfigError(f"{name}: fold {rule.fold!r} is unknown; one of {', '.join(map(repr, FOLDS))}")
+        raise ConfigError(f"{name}: fold {shown(rule.fold)} is unknown; one of {', '.join(map(repr, FOLDS))}")
     if rule.files not in FILES:
-        raise ConfigError(f"{name}: files {rule.files!r} is unknown; one of {', '.join(map(repr, FILES))}")
+        raise ConfigError(f"{name}: files {shown(rule.files)} is unknown; one of {', '.join(map(repr, FILES))}")
     if rule.context not in CONTEXTS:
-        raise ConfigError(f"{name}: context {rule.context!r} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
+        raise ConfigError(f"{name}: context {shown(rule.context)} is unknown; one of {', '.join(map(repr, CONTEXTS))}")
     if rule.validator and rule.validator not in VALIDATORS:
-        raise ConfigError(f"{name}: validator {rule.validator!r} is unknown; one of {', '.join(sorted(VALIDATORS))}")
+        raise ConfigError(
+            f"{name}: validator {shown(rule.validator)} is unknown; one of {', '.join(sorted(VALIDATORS))}"
+        )
     if not 0 <= rule.confidence <= 1:
         raise ConfigError(f"{name}: confidence {rule.confidence} is not between 0 and 1")
     if rule.anchored and not rule.keywords:

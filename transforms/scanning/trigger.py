@@ -87,7 +87,9 @@ def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
     try:
         tree = sre_parser.parse(pattern.encode("utf-8"), 0)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ConfigError(f"rule {rule_id}: the pattern is not a valid regular expression: {error}") from None
+        raise ConfigError(
+            f"rule {rule_id}: the pattern is not a valid regular expression: {str(error)[:100]}"
+        ) from None
     low, high = tree.getwidth()
     if low == 0:
         raise ConfigError(f"rule {rule_id}: the pattern matches the empty string; make one of its items required")
@@ -126,6 +128,11 @@ def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
             if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
                 low, high, inner = arg
                 spread = int(high) - int(low)
+                if spread and high > 1 and op is not sre.POSSESSIVE_REPEAT and _is_one_variable_repeat(inner):
+                    raise ConfigError(
+                        f"rule {rule_id}: a repeat of a repeat, like (a{{1,9}}){{1,9}}, can take exponential time; "
+                        "make it one repeat"
+                    )
                 cost = outer * (spread + 1) if op is not sre.POSSESSIVE_REPEAT else outer
                 if outer > 1 and spread > 1 and op is not sre.POSSESSIVE_REPEAT and cost > _MAX_NESTED_COST:
                     raise ConfigError(
@@ -144,6 +151,16 @@ def _refuse_catastrophic(rule_id: str, tree: Any) -> None:
                 visit(arg[1], outer)
 
     visit(tree, 1)
+
+
+def _is_one_variable_repeat(body: Any) -> bool:
+    """Whether a repeat's body is nothing but a variable repeat: a text can be divided among the two in many ways."""
+    while len(body) == 1 and body[0][0] is sre.SUBPATTERN:
+        body = body[0][1][3]
+    if len(body) != 1 or body[0][0] not in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+        return False
+    low, high, _ = body[0][1]
+    return int(low) != int(high)
 
 
 def _sequence(items: list[Any], out: list[str], top: bool, at_start: bool = False) -> int:

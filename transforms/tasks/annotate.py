@@ -27,6 +27,7 @@ from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
+from transforms.tasks import patterns, schemas
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.tasks.settings import AnnotateSettings
@@ -41,7 +42,8 @@ from transforms.tasks.shared import (
     rejected,
     request_of,
 )
-from transforms.tasks.task_file import AnnotationSpec, json_validator, render
+from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
+from transforms.tasks.templates import render
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -146,9 +148,9 @@ class AnnotateTask(AnnotateSettings):
         try:
             check_control(self.tokenizer, completion.tokens, answer, row.content)
             code, found = self._read(answer, language)
+            verdicts = self._verdicts(target, answer, code, found, language, original, is_whole=is_whole)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        verdicts = self._verdicts(target, answer, code, found, language, original, is_whole=is_whole)
         for check, reason in REASONS.items():
             if verdicts[check] is False:
                 return rejected(request, reason, f"{len(completion.tokens)} tokens were generated")
@@ -228,7 +230,7 @@ class AnnotateTask(AnnotateSettings):
         if spec.kind == "json":
             try:
                 found = json.loads(_json_text(answer), parse_constant=_no_number)
-                json.dumps(found, ensure_ascii=False).encode()
+                json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # 1e999 is read as infinity
             except (ValueError, RecursionError):
                 raise RecordError("wrong_form", "the answer is not JSON") from None
             code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
@@ -255,11 +257,12 @@ class AnnotateTask(AnnotateSettings):
         if spec.kind == "code":
             right_form = code is not None
         elif spec.kind == "json":
-            right_form = json_validator(spec.schema or {}).is_valid(found)
+            right_form = schemas.is_valid("answer.schema", spec.schema or {}, found, len(answer))
             right_form = right_form and (not spec.code_field or code is not None)
         is_code = code is not None
         similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
         name = target.name.split(".")[-1]
+        unwanted = _matches(spec, "must_not_match", answer)
         return {
             "not_empty": any(c.isalnum() for c in answer) or answer.strip() in ("[]", "{}")
             if code is None
@@ -270,11 +273,17 @@ class AnnotateTask(AnnotateSettings):
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
             "parses": None if code is None else parses(code, self._answer_language(language)),
             "mentions_name": _names(code or "", name) if spec.must_mention_name else None,
-            "matches": re.search(spec.must_match, answer) is not None if spec.must_match else None,
-            "no_unwanted_match": re.search(spec.must_not_match, answer) is None if spec.must_not_match else None,
+            "matches": _matches(spec, "must_match", answer),
+            "no_unwanted_match": None if unwanted is None else not unwanted,
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
             "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
         }
+
+
+def _matches(spec: AnswerSpec, key: str, answer: str) -> bool | None:
+    """Whether the pattern under a key matches in the answer; None if there is no pattern. Raises RecordError."""
+    pattern = getattr(spec, key)
+    return patterns.matches(f"answer.{key}", pattern, answer) if pattern else None
 
 
 def _names(code: str, name: str) -> bool:

@@ -1,0 +1,135 @@
+"""Runs what a user's template, pattern or schema asks for in a child process with limits of time and memory.
+
+    parent                                                         child (`transforms.bounded_child`)
+    {"call": "templates.render", "arguments": [...], "cpu_s": 1} ->
+                                                                <- {"value": "..."} or {"error": [reason, detail]}
+
+Such programs can't be bounded from outside in the same process: one `"a" * 10**10` is one call in C, and a regular
+expression doesn't stop for another thread. The child limits its own memory (RLIMIT_AS) and gets a signal when it has
+computed for too long. The limit is in *processor* seconds, so that a busy machine rejects nothing that a quiet one
+accepts. A child that dies is replaced at the next call.
+
+There is one child per process, started at the first call: what is evidently cheap never comes here (`is_plain` of
+`tasks.templates`, `tasks.patterns` and `tasks.schemas`). Cost: 0.2 s for the start, then 0.1 ms a call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from model.errors import RecordError
+
+_MODULE: Final = "transforms.bounded_child"
+CHECK_CPU_S: Final = 5.0
+"""Processor seconds for checking one template, pattern, schema or rule file, before a job starts."""
+ROW_CPU_S: Final = 1.0
+"""Processor seconds for one prompt, or one check of one answer."""
+MEMORY_MB: Final = 1024
+_WALL_PER_CPU: Final = 20  # a process that waits for a processor, or for nothing at all
+_REPLY_BYTES: Final = 1 << 30
+
+
+class LimitExceeded(Exception):
+    """The call needed more time or memory than it may; the message says of what, without naming the caller's input."""
+
+
+class _Child:
+    def __init__(self) -> None:
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._process = subprocess.Popen(
+            # -P: the child imports the same code as we do, whatever is in the current folder.
+            [sys.executable, "-P", "-m", _MODULE, str(MEMORY_MB)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            process_group=0,  # Ctrl-C is for the driver; this one ends with its standard input
+        )
+
+    def ask(self, request: bytes, cpu_s: float) -> dict[str, Any]:
+        """One call. Raises LimitExceeded; the child can't be used afterwards."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(request + b"\n")
+            self._process.stdin.flush()
+        reply = bytearray()
+        deadline = time.monotonic() + cpu_s * _WALL_PER_CPU
+        while not reply.endswith(b"\n"):
+            ready = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
+            data = os.read(self._process.stdout.fileno(), 1 << 20) if ready else b""
+            if not data or len(reply) > _REPLY_BYTES:
+                raise LimitExceeded(self._how_it_ended(cpu_s, is_late=not ready))
+            reply += data
+        found: dict[str, Any] = json.loads(reply)
+        return found
+
+    def _how_it_ended(self, cpu_s: float, is_late: bool) -> str:
+        self.close()
+        code = self._process.returncode
+        if is_late:
+            return f"it took more than {cpu_s * _WALL_PER_CPU:g} s"
+        if code == -signal.SIGPROF:
+            return f"it took more than {cpu_s:g} s of processor time"
+        if code == -signal.SIGKILL:
+            return "its process was killed, possibly because memory ran out"
+        return f"it made its process end ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
+
+    def close(self) -> None:
+        """Kills the child if it hasn't ended by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.2)
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+
+
+_lock = threading.Lock()
+_child: _Child | None = None
+
+
+def call(function: str, arguments: Sequence[Any], *, cpu_s: float) -> Any:
+    """Calls one of the functions that the child knows, within the limits. Thread-safe; calls run one at a time.
+
+    Args:
+        function: A key of `bounded_child.FUNCTIONS`.
+        arguments: Values that JSON has.
+        cpu_s: Limit in processor seconds.
+
+    Returns:
+        The function's value.
+
+    Raises:
+        LimitExceeded: It took more time or memory, or its process died.
+        RecordError: What the function raised.
+    """
+    global _child
+    # ASCII only: a text of data may contain lone surrogates.
+    request = json.dumps({"call": function, "arguments": list(arguments), "cpu_s": cpu_s}).encode()
+    with _lock:
+        child = _child or _Child()
+        _child = None
+        try:
+            reply = child.ask(request, cpu_s)
+        except BaseException:  # Ctrl-C in the middle of a reply, too: the next call must not read this one's
+            child.close()
+            raise
+        _child = child
+    if "limit" in reply:
+        raise LimitExceeded(reply["limit"])
+    if "error" in reply:
+        raise RecordError(*reply["error"])
+    return reply["value"]
