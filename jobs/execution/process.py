@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
+from jobs.escapes import visible
+
 _MODULE = "jobs.execution.child"
 
 
@@ -112,4 +114,5 @@ def own_environment() -> dict[str, str]:
 
 def _echo(output: IO[bytes]) -> None:
     for line in output:
-        sys.stderr.write(line.decode("utf-8", "replace"))
+        # Tracebacks, logs and messages of libraries may quote names and texts from data.
+        sys.stderr.write(visible(line.decode("utf-8", "replace")))

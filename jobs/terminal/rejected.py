@@ -22,7 +22,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from jobs import storage
-from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked, visible
+from jobs.escapes import one_line, shown_lines
+from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked
 from model.errors import ConfigError
 from transforms.rows.cells import as_binary
 from transforms.rows.columns import ColumnOverrides, resolve_columns
@@ -51,8 +52,8 @@ def rejected_row(row: Mapping[str, Any], context_lines: int, content_column: str
 def _why(row: Mapping[str, Any]) -> Text:
     where = row.get("path") or f"{row['uri']} group {row['row_group']} row {row['row']}"
     target = f" {row['target']}" if row.get("target") else ""
-    text = Text(overflow="fold").append(visible(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
-    return text.append(visible(f"  {where}{target}")).append(visible(f"  {row['detail']}"), style=FAINT)
+    text = Text(overflow="fold").append(one_line(f"{row['stage']}/{row['reason']}"), style=ORIGINAL)
+    return text.append(one_line(f"  {where}{target}")).append(one_line(f"  {row['detail']}"), style=FAINT)
 
 
 def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None) -> str:
@@ -64,7 +65,7 @@ def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None
     data = content if place[2] is None else content.decode("utf-8", "replace")[: int(place[1])].encode()
     offset = int(place[1]) if place[2] is None else len(data)
     start = content.rfind(b"\n", 0, offset) + 1
-    lines = content[start:].decode("utf-8", "replace").splitlines()
+    lines = shown_lines(content[start:].decode("utf-8", "replace"))
     return "\n".join(lines[:count])
 
 
@@ -81,6 +82,6 @@ def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None
 
 
 def _bounded(text: str, count: int) -> str:
-    lines = text.splitlines()
+    lines = shown_lines(text)
     left = len(lines) - count
     return "\n".join(lines if left <= 0 else [*lines[:count], f"({left:,} more lines)"])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.escapes import visible
 from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
-from jobs.terminal.text import visible
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
 
