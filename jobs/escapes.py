@@ -21,8 +21,9 @@ _UNSAFE = re.compile(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-# Nothing in it can be markup, a link or an address: an underscore only within a word, no dot and no colon.
-_PLAIN_MARKDOWN = re.compile(r"(?:[^\W_]|(?<=[^\W_])_(?=[^\W_])|[ +#,()/-])*[^\W_](?:[ +#,()/-])*")
+# Nothing in it can be markup, a link or an address: an underscore only within a word, a dot only between digits, no
+# colon.
+_PLAIN_MARKDOWN = re.compile(r"(?:[^\W_]|(?<=[^\W_])_(?=[^\W_])|(?<=\d)\.(?=\d)|[ +#,()/-])*[^\W_](?:[ +#,()/-])*")
 _ENDS_CODE = {"`": r"\x60", "|": r"\x7c"}  # a cell ends at | even in code, and renderers differ on \|
 
 

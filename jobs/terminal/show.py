@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from rich.text import Text
 from jobs.escapes import one_line, visible
 from jobs.terminal.layout import Layout
 from jobs.terminal.text import CONTEXT, FAINT
+
+# What a layout raises where a file by someone else has columns of a job's names with values of other types.
+NOT_OF_THE_KIND = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 _MAX_VALUE_CHARS = 100_000  # per value, before it is split into lines
 
@@ -32,7 +36,10 @@ def shown_row(
     # Text, since a string would be markup.
     heading = Rule(Text(f"row {number:,}  {title}", style="rule.text"), align="left", style=FAINT, characters="-")
     layout = next((one for one in layouts if one.fits(row)), None)
-    return [heading, *(_any_row(row, context_lines) if layout is None else layout.show(row, context_lines))]
+    if layout is not None:
+        with contextlib.suppress(*NOT_OF_THE_KIND):
+            return [heading, *layout.show(row, context_lines)]
+    return [heading, *_any_row(row, context_lines)]
 
 
 def _any_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
