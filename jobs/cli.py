@@ -10,6 +10,7 @@ errors respond immediately. `jobs.catalog` lists the jobs and describes what a j
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import select
 import sys
@@ -17,6 +18,7 @@ import traceback
 from collections.abc import Sequence
 
 from jobs.catalog import JOBS, module_of
+from jobs.escapes import print_line, print_text, visible
 from model.errors import ConfigError
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
@@ -26,32 +28,46 @@ INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and 128 + SIGPIPE, as in she
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _guard_terminal()
     try:
         code = _answer(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
         if not _is_reader_gone():  # another pipe broke: a bug in codemill
-            traceback.print_exc()
+            print_text(traceback.format_exc(), sys.stderr)
             return BUG
         return READER_GONE
 
 
+def _guard_terminal() -> None:
+    """Has nothing that is printed fail for its characters, and no log message control the terminal."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8
+    assert logging.lastResort is not None
+    logging.lastResort.setFormatter(_VisibleFormatter())  # the handler where nobody has configured another
+
+
+class _VisibleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def _answer(words: Sequence[str]) -> int:
     if not words:
-        print(_help(), file=sys.stderr)
+        print_text(_help(), sys.stderr)
         return USER_ERROR
     name, *rest = words
     if name in ("-h", "--help", "help"):
-        print(_help())
+        print_text(_help())
         return DONE
     if name == "--version":
-        print(f"codemill {_version()}")
+        print_line(f"codemill {_version()}")
         return DONE
     if name not in JOBS:
         near = difflib.get_close_matches(name, JOBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
-        print(f"codemill: error: unknown job {name}; {hint}", file=sys.stderr)
+        print_line(f"codemill: error: unknown job {name}; {hint}", sys.stderr)
         return USER_ERROR
     return _run_job(name, rest)
 
@@ -65,17 +81,17 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
         options, beam_args = parse(job.Options, argv, prog=prog)
         return job.run(options, beam_args)
     except ConfigError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
+        print_line(f"{prog}: error: {error}", sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
+        print_line(f"{prog}: interrupted", sys.stderr)
         return INTERRUPTED
     except SystemExit as end:  # after --help
         return end.code if isinstance(end.code, int) else DONE
     except BrokenPipeError:
         raise
     except Exception:
-        traceback.print_exc()
+        print_text(traceback.format_exc(), sys.stderr)
         return BUG
 
 

@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from jobs.escapes import markdown, print_line
 from jobs.options import OptionSet, changed_options, option, semantic_options
 from model.errors import ConfigError, RecordError
 
@@ -105,7 +106,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
             if finished is None:
                 return _exit_code(_make(options, sources), options.output)
     _sweep(OutputFolder(options.output))
-    print(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
+    print_line(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)
 
 
@@ -118,7 +119,7 @@ def _exit_code(summary: Mapping[str, Any], output: str) -> int:
         return 0
     shown = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
     where = storage.join(output, "rejected")
-    print(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", file=sys.stderr)
+    print_line(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", sys.stderr)
     return UNREAD
 
 
@@ -137,7 +138,7 @@ def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
     if corpus.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = corpus.publish()
-    print(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    print_line(f"{_counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
     return summary
 
 
@@ -266,7 +267,7 @@ def _whole_summary(output: OutputFolder) -> dict[str, Any] | None:
         if len(shards) >= summary["shards"]:
             return summary
         lost = f"{summary['shards'] - len(shards)} of {summary['shards']} files in data/"
-    print(f"codemill corpus: {output} was complete and lacks {lost} now: making it again", file=sys.stderr)
+    print_line(f"codemill corpus: {output} was complete and lacks {lost} now: making it again", sys.stderr)
     return None
 
 
@@ -414,7 +415,7 @@ def _card(summary: Mapping[str, Any]) -> str:
 
     def table(heading: str, counts: Mapping[str, int]) -> Iterator[str]:
         yield from (f"| {heading} | files |", "|---|---|")
-        yield from (f"| {name} | {count} |" for name, count in counts.items())
+        yield from (f"| {markdown(name)} | {count} |" for name, count in counts.items())
 
     return "\n".join(
         [
@@ -426,7 +427,7 @@ def _card(summary: Mapping[str, Any]) -> str:
             "---",
             "# A corpus of source files",
             "",
-            f"{_counts_line(summary)}.",
+            f"{_counts_line({**summary, 'rejected': {markdown(name): n for name, n in summary['rejected'].items()}})}.",
             "",
             "One row a file, with the columns of The Stack v2. The files stay under their own licences: "
             "`detected_licenses` holds what could be",

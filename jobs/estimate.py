@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jobs.escapes import print_line
 from jobs.options.estimate import EstimateOptions as Options
 from model.errors import ConfigError
 
@@ -28,5 +29,5 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     except DoesNotFit as error:
         raise ConfigError(f"{error}; {error.advice}") from None
     for line in lines:
-        print(line)
+        print_line(line)
     return 0

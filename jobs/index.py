@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs.escapes import print_line
 from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
 from model.errors import ConfigError
 
@@ -77,7 +78,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for file in corpus.bad:
         _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
-    print(f"{counted(count, 'file')} of {counted(corpus.rows, 'row')} -> {options.output}")
+    print_line(f"{counted(count, 'file')} of {counted(corpus.rows, 'row')} -> {options.output}")
     return FAILED_UNITS if corpus.bad else DONE
 
 
@@ -117,7 +118,7 @@ class _Corpus:
 
 
 def _say(line: str) -> None:
-    print(f"codemill index: {line}", file=sys.stderr)
+    print_line(f"codemill index: {line}", sys.stderr)
 
 
 if __name__ == "__main__":

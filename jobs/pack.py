@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jobs.escapes import print_line
 from jobs.options import CommonOptions, FrozenPolicyOptions, RowWorkersOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
@@ -124,7 +125,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     spread = runner_for(beam_args).group
     grouped = group_by_repository(options.input, output.job, asked, limit=options.limit, spread=spread)
     for uri, fault in grouped.bad_files:
-        print(f"codemill pack: bad file {uri}: {fault}", file=sys.stderr)
+        print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
     code = run_job("pack", options, beam_args, work, reads=grouped.folder)
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jobs.escapes import print_line
 from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
 from model.errors import ConfigError
 
@@ -139,7 +140,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():
-        print(f"{options.output} is complete; the model is in {folder / 'model'}")
+        print_line(f"{options.output} is complete; the model is in {folder / 'model'}")
         return 0
     tokenizer = Tokenizer.load(options.tokenizer)
     source = open_source(options, tokenizer)
@@ -149,10 +150,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     settings = LoopSettings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(LoopSettings)})
     done = train(settings, config, training_config(options), state, ready, folder)
     if done is None:
-        print(f"stopped; the same command resumes from {folder / 'checkpoints'}", file=sys.stderr)
+        print_line(f"stopped; the same command resumes from {folder / 'checkpoints'}", sys.stderr)
         return 0
     _publish(done, config, tokenizer, folder)
-    print(f"the model is in {folder / 'model'}")
+    print_line(f"the model is in {folder / 'model'}")
     return 0
 
 
@@ -278,7 +279,7 @@ def _start(options: Options, tokenizer: Tokenizer, folder: Path) -> tuple[TrainS
     shapes = jax.eval_shape(lambda: new_state(jax.random.key(0), config, training))
     if last is not None:
         state, place = load_checkpoint(last, shapes)
-        print(f"resumed from step {int(state.step)} of {options.num_steps}", file=sys.stderr)
+        print_line(f"resumed from step {int(state.step)} of {options.num_steps}", sys.stderr)
         return state, place, config
     assert options.init_from is not None
     earlier = last_checkpoint(Path(options.init_from, "checkpoints"))

@@ -26,6 +26,7 @@ from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
+from jobs.escapes import print_line
 from jobs.execution.worker import Orders, RunSpec
 from jobs.finalize.finalize import finalize, sweep
 from jobs.finalize.summary import closing_lines
@@ -79,10 +80,10 @@ def run_job(
         how, code = (
             ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
         )
-        print(f"{prog}: {how}; committed work is kept; run the same command to resume", file=sys.stderr)
+        print_line(f"{prog}: {how}; committed work is kept; run the same command to resume", sys.stderr)
         return code
     except ReportedBug as error:
-        print(f"{prog}: {error.headline}: {error}", file=sys.stderr)
+        print_line(f"{prog}: {error.headline}: {error}", sys.stderr)
         return BUG
     except Exception as error:
         if not storage.is_unanswered(error):
@@ -288,11 +289,11 @@ class _Driver:
 
     def _close(self, summary: dict[str, Any]) -> int:
         for line in closing_lines(summary, self.output.path):
-            print(line)
+            print_line(line)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
         is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
         return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
 
     def _say(self, line: str) -> None:
-        print(f"codemill {self.job_name}: {line}", file=sys.stderr)
+        print_line(f"codemill {self.job_name}: {line}", sys.stderr)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from jobs.driver.estimates import estimate, source_of
+from jobs.escapes import print_line
 from jobs.execution.reading import read_unit
 from jobs.options import CommonOptions, GenerationOptions, all_options
 from jobs.options.estimate import EstimateOptions
@@ -36,18 +37,18 @@ def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
     plan = planned.plan
     states = Counter(file.state for file in plan.files)
     tokens = plan.num_bytes / BYTES_PER_TOKEN
-    print(f"files    {len(plan.files):,} ({', '.join(f'{count:,} {state}' for state, count in states.items())})")
-    print(f"columns  {planned.inputs.columns.preset}: content is {planned.inputs.columns.content}")
-    print(f"units    {len(plan.units):,}")
-    print(f"rows     {plan.rows:,}")
-    print(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
+    print_line(f"files    {len(plan.files):,} ({', '.join(f'{count:,} {state}' for state, count in states.items())})")
+    print_line(f"columns  {planned.inputs.columns.preset}: content is {planned.inputs.columns.content}")
+    print_line(f"units    {len(plan.units):,}")
+    print_line(f"rows     {plan.rows:,}")
+    print_line(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
     for file in plan.bad_files:
-        print(f"bad file {file.uri}: {file.reason}: {file.detail}")
+        print_line(f"bad file {file.uri}: {file.reason}: {file.detail}")
     units = [unit for unit in plan.units if planned_rows(unit)]
     sample = measure(_spread(units), planned.read_schema, work) if units else Sample(Counter(), 0.0, ())
     for line in (*sample_lines(sample, plan.rows), *floor_lines(options, units, sample)):
-        print(line)
-    print("nothing was written")
+        print_line(line)
+    print_line("nothing was written")
     return 3 if plan.bad_files else 0
 
 

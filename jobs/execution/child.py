@@ -12,26 +12,15 @@ needed, and nothing but the standard library before the kernel knows that this p
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent dies, in whatever way."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # the parent died before the call above
-        os._exit(1)
-
+from jobs.execution.process import die_with
 
 if __name__ == "__main__":
-    _die_with(int(sys.argv[2]))
+    die_with(int(sys.argv[2]))
 
-# ruff: noqa: E402 - these take a while to import, in which the parent may die already.
+# These take a while to import, in which the parent may die already.
 import faulthandler
 import importlib
 import json

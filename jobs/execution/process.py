@@ -9,6 +9,7 @@ the process, such as the main thread.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -21,7 +22,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
+from jobs.escapes import visible
+
 _MODULE = "jobs.execution.child"
+_PR_SET_PDEATHSIG = 1
 
 
 class ChildProcess:
@@ -102,7 +106,7 @@ class ChildProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         self._echo.join(timeout=5)
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return ending_of(code)
 
     def close(self) -> None:
         """Ends the child and closes what connects us."""
@@ -113,7 +117,21 @@ class ChildProcess:
     def _pass_on(self, output: IO[bytes]) -> None:
         for line in output:
             if not self._is_quiet:
-                sys.stderr.write(line.decode("utf-8", "replace"))
+                # Tracebacks, logs and messages of libraries may quote names and texts from data.
+                sys.stderr.write(visible(line.decode("utf-8", "replace")))
+
+
+def ending_of(code: int) -> str:
+    """How a process with this exit code ended: the name of a signal, or the code."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def die_with(parent_pid: int) -> None:
+    """Has the kernel kill this process when its parent dies, in whatever way. Call it before any slow import."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # the parent died before the call above
+        os._exit(1)
 
 
 def own_environment() -> dict[str, str]:

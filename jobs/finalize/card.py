@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.escapes import markdown, markdown_code
 from jobs.finalize.publishing import public_options
 from jobs.wording import counted
 
@@ -79,7 +80,7 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
     if "model" in options:
         yield ""
         yield (
-            f"Model: `{_model_name(summary['job'], options)}`, "
+            f"Model: {markdown_code(_model_name(summary['job'], options))}, "
             f"weights SHA-256 `{summary['checkpoint_sha256'] or 'unknown'}`. "
             "Each row's `lineage` column records its provenance."
         )
@@ -93,7 +94,7 @@ def _model_name(job: str, options: Mapping[str, Any]) -> str:
 def _columns(schema: pa.Schema) -> Iterator[str]:
     yield from ("## Columns", "", "| column | type |", "|---|---|")
     for field in schema:
-        yield f"| `{field.name}` | {_cell(_type_name(field.type))} |"
+        yield f"| {markdown_code(field.name)} | {markdown(_type_name(field.type))} |"
 
 
 def _type_name(kind: pa.DataType) -> str:
@@ -119,13 +120,10 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["rejected"]:
         yield from ("", "| kind | stage | reason | count |", "|---|---|---|--:|")
         for entry in summary["rejected"]:
-            yield f"| {entry['kind']} | {_cell(entry['stage'])} | {_cell(entry['reason'])} | {entry['count']:,} |"
+            kind, stage, reason = (markdown(entry[name]) for name in ("kind", "stage", "reason"))
+            yield f"| {kind} | {stage} | {reason} | {entry['count']:,} |"
         yield ""
         yield "`rejected/` identifies each of them by file, row group and row, without its content."
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _terms(options: Mapping[str, Any]) -> Iterator[str]:
@@ -141,7 +139,7 @@ def _again(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "| option | value |", "|---|---|")
     for name, value in sorted(public_options(summary["job"], summary["options"]).items()):
         if value not in (None, [], ""):
-            yield f"| `--{name}` | {_cell(_shown(value))} |"
+            yield f"| {markdown_code('--' + name)} | {markdown(_shown(value))} |"
 
 
 def _shown(value: Any) -> str:

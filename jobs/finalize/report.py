@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import Any
 
+from jobs.escapes import html
 from jobs.finalize.publishing import public_options
 from jobs.wording import counted
 
@@ -41,10 +41,10 @@ def html_report(summary: Mapping[str, Any]) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>codemill {escape(summary['job'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>codemill {escape(summary['job'])}</h1>",
-        f'<p class="soft">started {escape(summary["created"])}, finished {escape(summary["finished"])}, '
-        f"configuration {escape(summary['config_hash'])}</p>",
+        f"<title>codemill {html(summary['job'])}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>codemill {html(summary['job'])}</h1>",
+        f'<p class="soft">started {html(summary["created"])}, finished {html(summary["finished"])}, '
+        f"configuration {html(summary['config_hash'])}</p>",
         *_funnels(summary),
         *_reasons(summary["rejected"]),
         *_failures(summary),
@@ -83,11 +83,11 @@ def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
         yield "<p>none</p>"
         return
     label = ", ".join(f"{count:,} {words}" for _, words, count in shares)
-    yield f'<div class="bar" role="img" aria-label="{escape(label)} of {total:,}">'
+    yield f'<div class="bar" role="img" aria-label="{html(label)} of {total:,}">'
     yield "".join(f'<div class="{name}" style="width:{count / total:.4%}"></div>' for name, _, count in shares)
     yield "</div><p>"
     yield f"{total:,} = " + " + ".join(
-        f'<span class="key {name}"></span>{count:,} {escape(words)} ({count / total:.1%})'
+        f'<span class="key {name}"></span>{count:,} {html(words)} ({count / total:.1%})'
         for name, words, count in shares
     )
     yield "</p>"
@@ -105,7 +105,7 @@ def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield '<th class="number">count</th><th style="width:30%">share of this kind</th></tr>'
     for entry in rejected:
         yield (
-            f"<tr><td>{escape(entry['kind'])}</td><td>{escape(entry['stage'])}</td><td>{escape(entry['reason'])}</td>"
+            f"<tr><td>{html(entry['kind'])}</td><td>{html(entry['stage'])}</td><td>{html(entry['reason'])}</td>"
             f'<td class="number">{entry["count"]:,}</td><td><div class="bar"><div class="rejected" '
             f'style="width:{entry["count"] / of_kind[entry["kind"]]:.2%}"></div></div></td></tr>'
         )
@@ -119,8 +119,8 @@ def _failures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield '<div class="scroll"><table><tr><th>file</th><th class="number">rows</th><th>reason</th><th>detail</th></tr>'
     for unit in summary["failed_units"]:
         yield (
-            f'<tr><td>{escape(unit["uri"])}</td><td class="number">{escape(str(unit["rows"]))}</td>'
-            f"<td>{escape(unit['reason'])}</td><td>{escape(unit['detail'])}</td></tr>"
+            f'<tr><td>{html(unit["uri"])}</td><td class="number">{html(unit["rows"])}</td>'
+            f"<td>{html(unit['reason'])}</td><td>{html(unit['detail'])}</td></tr>"
         )
     yield "</table></div>"
     left_off = summary["units"]["failed"] - len(summary["failed_units"])
@@ -148,9 +148,9 @@ def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pairs(heading: str, pairs: Mapping[str, Any]) -> Iterator[str]:
-    yield f'<h2>{escape(heading)}</h2><div class="scroll"><table class="pairs">'
+    yield f'<h2>{html(heading)}</h2><div class="scroll"><table class="pairs">'
     for name, value in pairs.items():
-        yield f"<tr><td>{escape(name)}</td><td>{escape(_shown(value))}</td></tr>"
+        yield f"<tr><td>{html(name)}</td><td>{html(_shown(value))}</td></tr>"
     yield "</table></div>"
 
 

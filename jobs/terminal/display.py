@@ -18,6 +18,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from jobs.escapes import one_line, print_line
+
 Mode = Literal["auto", "bar", "lines", "none"]
 
 _LINE_S = 30.0  # between plain lines
@@ -86,7 +88,7 @@ class _Lines:
 
     def _write(self) -> None:
         if self._pending is not None:
-            print(f"[{clock(self._now() - self._began)}] {self._pending}", file=self._stream, flush=True)
+            print_line(f"[{clock(self._now() - self._began)}] {self._pending}", self._stream)
             self._pending = None
             self._last_at = self._now()
 
@@ -100,7 +102,7 @@ class _Bar:
         self._live.start()
 
     def show(self, words: Sequence[str], share: float | None) -> None:
-        line = fit(words, self._console.width - 1)
+        line = fit([one_line(word) for word in words], self._console.width - 1)
         left = self._console.width - len(line) - 2
         if share is None or left < _BAR_WIDTH // 3:
             self._live.update(Text(line, no_wrap=True))

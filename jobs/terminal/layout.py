@@ -16,7 +16,8 @@ from typing import Any, Literal
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, marked, marked_lines, visible
+from jobs.escapes import one_line, shown_lines
+from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, marked, marked_lines
 
 Row = Mapping[str, Any]
 Part = Callable[[Row, int], Iterator[RenderableType]]
@@ -53,7 +54,7 @@ def facts(*names: str) -> Part:
     """A part that shows the values of some columns in one line."""
 
     def part(row: Row, context_lines: int) -> Iterator[RenderableType]:
-        yield Text(visible("  ".join(str(row[name]) for name in names if row.get(name))), style=FAINT)
+        yield Text(one_line("  ".join(str(row[name]) for name in names if row.get(name))), style=FAINT)
 
     return part
 
@@ -63,7 +64,7 @@ def diff(before: str, after: str) -> Part:
     styles = {"+": GENERATED, "-": ORIGINAL, "@": FAINT}
 
     def part(row: Row, context_lines: int) -> Iterator[RenderableType]:
-        old, new = (row.get(before) or "").splitlines(), row[after].splitlines()
+        old, new = shown_lines(row.get(before) or ""), shown_lines(row[after])
         lines = list(difflib.unified_diff(old, new, lineterm="", n=context_lines))[2:]
         yield marked_lines(
             [("  " if line[:1] == "@" else line[:1], line if line[:1] == "@" else line[1:]) for line in lines], styles
@@ -84,7 +85,7 @@ def text(name: str, kind: Literal["generated", "original", "beginning", "end"]) 
     def part(row: Row, context_lines: int) -> Iterator[RenderableType]:
         if not isinstance(row.get(name), str):
             return
-        lines = row[name].rstrip().splitlines() if kind == "beginning" else row[name].splitlines()
+        lines = shown_lines(row[name].rstrip() if kind == "beginning" else row[name])
         bounds = {"beginning": slice(2 * context_lines), "end": slice(-2 * context_lines, None)}
         yield marked(mark, "\n".join(lines[bounds.get(kind, slice(None))]), style)
 
@@ -98,8 +99,8 @@ def checks(row: Row, context_lines: int) -> Iterator[RenderableType]:
     line = Text()
     for name, value in row["checks"].items():
         if isinstance(value, bool):
-            line.append(("ok " if value else "NO ") + name, style="green" if value else "red").append("  ")
+            line.append(("ok " if value else "NO ") + one_line(name), style="green" if value else "red").append("  ")
         elif value is not None:
             shown = f"{value:.2f}" if isinstance(value, float) else str(value)
-            line.append(visible(f"{name} {shown}"), style=FAINT).append("  ")
+            line.append(one_line(f"{name} {shown}"), style=FAINT).append("  ")
     yield line

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, two_columns, visible
+from jobs.escapes import visible
+from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, two_columns
 
 
 def middle_in_place(row: Mapping[str, Any], context_lines: int) -> Iterator[RenderableType]:

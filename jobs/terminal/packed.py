@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.terminal.text import visible
+from jobs.escapes import one_line, shown_lines
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 
@@ -26,9 +26,9 @@ def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableTyp
         if part["span_kind"] is not None:
             facts += f" {part['span_kind']} at {part['span_start']:,} to {part['span_end']:,}"
         where = f"{part['repo_name']} {part['path']} [{part['start']:,} to {part['end']:,}]"
-        yield Text(visible(f"- {where}  {facts}"), style="bold")
-        lines = row["text"][part["text_start"] : part["text_end"]].splitlines()
+        yield Text(one_line(f"- {where}  {facts}"), style="bold")
+        lines = shown_lines(row["text"][part["text_start"] : part["text_end"]])
         if len(lines) > 2 * max_lines:
             left = len(lines) - 2 * max_lines
             lines = [*lines[:max_lines], f"({left:,} more lines)", *lines[-max_lines:]]
-        yield Text(visible("\n".join(f"  {line}" for line in lines)))
+        yield Text("\n".join(f"  {line}" for line in lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,8 +11,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from jobs.escapes import one_line, visible
 from jobs.terminal.layout import Layout
-from jobs.terminal.text import CONTEXT, FAINT, visible
+from jobs.terminal.text import CONTEXT, FAINT
+
+# What a layout raises where a file by someone else has columns of a job's names with values of other types.
+NOT_OF_THE_KIND = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 _MAX_VALUE_CHARS = 100_000  # per value, before it is split into lines
 
@@ -27,10 +32,14 @@ def shown_row(
         context_lines: Lines shown around generated text, and of any other long text.
         layouts: The layouts of all jobs.
     """
-    title = visible(" ".join(str(row[name]) for name in ("repo_name", "path") if row.get(name)))
-    heading = Rule(f"row {number:,}  {title}".replace("[", "\\["), align="left", style=FAINT, characters="-")
+    title = one_line(" ".join(str(row[name]) for name in ("repo_name", "path") if row.get(name)))
+    # Text, since a string would be markup.
+    heading = Rule(Text(f"row {number:,}  {title}", style="rule.text"), align="left", style=FAINT, characters="-")
     layout = next((one for one in layouts if one.fits(row)), None)
-    return [heading, *(_any_row(row, context_lines) if layout is None else layout.show(row, context_lines))]
+    if layout is not None:
+        with contextlib.suppress(*NOT_OF_THE_KIND):
+            return [heading, *layout.show(row, context_lines)]
+    return [heading, *_any_row(row, context_lines)]
 
 
 def _any_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
@@ -43,7 +52,7 @@ def _any_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]
         text = Text("\n".join(lines[:max_lines]), style=FAINT if value is None else CONTEXT)
         if (left := shown.count("\n") + 1 - max_lines) > 0:
             text.append(f"\n({left:,} more lines)", style=FAINT)
-        grid.add_row(Text(visible(name)), text)
+        grid.add_row(Text(one_line(name)), text)
     yield grid
 
 

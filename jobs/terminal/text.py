@@ -1,34 +1,24 @@
-"""Text in a terminal. Row content is untrusted: characters that could control a terminal or deceive are escaped.
+"""Text in a terminal. Row content is untrusted: all of it goes through `jobs.escapes` into `Text`, never into markup.
 
 Generated lines start with `+`, original lines with `-`, so that no color is needed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobs.escapes import shown_lines, visible
+
 GENERATED, ORIGINAL, FAINT, CONTEXT = "bold green", "red", "bright_black", "default"
-# C0 and C1 controls except tab and newline, the characters that reorder text, and lone surrogates.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    r"""Escapes every character that could control a terminal or deceive its reader.
-
-    >>> visible("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def marked(mark: str, text: str, style: str) -> RenderableType:
     """A text with a mark before each line."""
-    return marked_lines([(mark, line) for line in text.splitlines()], {mark: style})
+    return marked_lines([(mark, line) for line in shown_lines(text)], {mark: style})
 
 
 def marked_lines(lines: Sequence[tuple[str, str]], styles: Mapping[str, str]) -> RenderableType:

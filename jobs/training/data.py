@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.escapes import print_line
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import read_inputs
 from model.errors import ConfigError
@@ -78,7 +79,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
     rejected = 0
     for file in inputs.files:
         if file.state != "good":
-            print(f"{file.uri}: {file.reason}: {file.detail}", file=sys.stderr)
+            print_line(f"{file.uri}: {file.reason}: {file.detail}", sys.stderr)
             continue
         for row in _file_rows(file, inputs.columns):
             if isinstance(row, RejectedRow):
@@ -86,9 +87,9 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
             else:
                 kept.append(row)
     if rejected:
-        print(
+        print_line(
             f"{rejected} of {rejected + len(kept)} rows are unusable for training (empty, binary or too large)",
-            file=sys.stderr,
+            sys.stderr,
         )
     if not kept:
         raise ConfigError("--input has no usable rows")

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jobs.escapes import print_line
 from jobs.training.checkpoints import save_checkpoint
 from jobs.training.data import Place
 from model.config import GemmaConfig
@@ -90,10 +91,10 @@ class _Log:
         self.path = path
         self.began = self.since = time.monotonic()
         self.waiting: list[tuple[int, Any, int]] = []
-        print(
+        print_line(
             f"{config.num_parameters:,} parameters, {settings.num_steps - first_step} steps of "
             f"{settings.batch_rows} x {settings.length} tokens",
-            file=sys.stderr,
+            sys.stderr,
         )
 
     def add(self, step: int, rows: Rows, metrics: dict[str, Any]) -> None:
@@ -117,10 +118,9 @@ class _Log:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         left = (now - self.began) / (step - self.first_step) * (self.settings.num_steps - step)
-        print(
+        print_line(
             f"step {step}/{self.settings.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
             f"{left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
+            sys.stderr,
         )
         self.waiting, self.since = [], now

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.escapes import visible
 from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
-from jobs.terminal.text import visible
+from jobs.terminal.inspecting import print_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
 
@@ -42,7 +43,7 @@ def dataset(folder: Path, rows: list[dict], name: str = "data/train-00000-of-000
 
 
 def shown(capsys, path: Path, **options) -> str:
-    assert run(Options(path=str(path), **options)) == 0
+    assert print_rows(Options(path=str(path), **options)) == 0
     return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
@@ -166,7 +167,7 @@ def test_a_rejected_target_is_shown_with_its_place_in_the_source_and_its_answer(
     assert "      return w * h\n" in shown(capsys, tmp_path, rejected=True, reason="does_not_parse")
     assert "return w" not in shown(capsys, tmp_path, rejected=True, reason="changed"), "the source is another by now"
     with pytest.raises(ConfigError, match="reasons are changed, cut_off, does_not_parse"):
-        run(Options(path=str(tmp_path), rejected=True, reason="nonsense"))
+        print_rows(Options(path=str(tmp_path), rejected=True, reason="nonsense"))
     with pytest.raises(ConfigError, match="selects among rejected records; add --rejected"):
         run(Options(path=str(tmp_path), reason="cut_off"))
 
@@ -189,15 +190,15 @@ def test_a_file_a_folder_and_a_glob_are_understood(tmp_path, capsys):
 
 def test_what_cannot_be_shown_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"no rows at .*nowhere; pass a job's output"):
-        run(Options(path=str(tmp_path / "nowhere")))
+        print_rows(Options(path=str(tmp_path / "nowhere")))
     (tmp_path / "bad.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(ConfigError, match=r"bad\.parquet is not a Parquet file"):
-        run(Options(path=str(tmp_path / "bad.parquet")))
+    with pytest.raises(ConfigError, match=r"bad\.parquet can't be read as a Parquet file"):
+        print_rows(Options(path=str(tmp_path / "bad.parquet")))
 
 
 def lines_of(row, capsys, tmp_path):
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
-    run(Options(path=str(tmp_path / "rows.parquet"), color="never", context_lines=2))
+    print_rows(Options(path=str(tmp_path / "rows.parquet"), color="never", context_lines=2))
     return capsys.readouterr().out.splitlines()
 
 

@@ -246,7 +246,7 @@ def test_card_and_report_say_when_a_row_is_kept_and_hide_where_a_policy_lay():
     card = dataset_card(summary, SCHEMA, {})
     for text in (card, html_report(summary)):
         assert "kept when at least one of its targets was accepted" in text
-    assert "| `--policy` | strict.toml |" in card
+    assert "| `--policy` | `strict.toml` |" in card
 
 
 def test_a_job_without_rejections_failures_or_targets_has_a_page_too():
