@@ -75,7 +75,7 @@ class WorkerFailed(ReportedBug):
 
 
 class UploadLost(OSError):
-    """The storage no longer knows an upload that it had begun. What was written must be written again, from the start."""
+    """The storage no longer knows an upload that was under way: all of it must be written again."""
 
 
 class SchemaMismatch(Exception):

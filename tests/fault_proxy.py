@@ -62,6 +62,8 @@ class FaultProxy:
 
     def __init__(self, upstream: str, *, share: float = 0.2, seed: int = 0, kinds: Iterable[str] = FAULTS):
         self.share = share
+        self.for_sessions: list[str] = []
+        """What the next requests of upload sessions meet: "", or a fault, with `_after` if it takes effect first."""
         self.requests = 0
         self.faults: Counter[str] = Counter()
         self._kinds = tuple(kinds)
@@ -130,6 +132,10 @@ class FaultProxy:
         """The fault of the next request, if it meets one, and whether the request takes effect all the same."""
         with self._lock:
             self.requests += 1
+            if is_session and self.for_sessions:
+                fault = self.for_sessions.pop(0)
+                self.faults[fault] += 1
+                return fault.removesuffix("_after") or None, fault.endswith("_after")
             if self._draw.random() >= self.share:
                 return None, False
             # Requests of upload sessions are few, so half of their faults are the one that only they can meet.

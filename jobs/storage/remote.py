@@ -112,7 +112,7 @@ class _FirstContact:
             except TimeoutError:
                 self._last = f"nothing within {self._limit_s:.0f} s"
                 break
-            except (OSError, aiohttp.ClientError) as error:
+            except (OSError, ValueError, aiohttp.ClientError) as error:
                 self._last = _reason(error)
                 if time.monotonic() + pause_s >= self._end:
                     break
