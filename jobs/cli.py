@@ -16,10 +16,14 @@ import select
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jobs.catalog import JOBS, module_of
 from jobs.escapes import print_line, print_text, visible
 from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jobs.options.fields import OptionSet
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
 INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and 128 + SIGPIPE, as in shells
@@ -79,6 +83,7 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
     try:
         job = module_of(name)
         options, beam_args = parse(job.Options, argv, prog=prog)
+        _check_reachable(options)
         return job.run(options, beam_args)
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)
@@ -93,6 +98,18 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
     except Exception:
         print_text(traceback.format_exc(), sys.stderr)
         return BUG
+
+
+def _check_reachable(options: OptionSet) -> None:
+    """Raises ConfigError if a bucket that an option names can't be reached, before the job waits for it."""
+    from jobs.options.fields import fields_of
+
+    values = [getattr(options, field.name) for field in fields_of(type(options)) if field.is_path]
+    paths = [path for value in values for path in (value if isinstance(value, tuple) else (value,)) if path]
+    if any("://" in path for path in paths):
+        from jobs.storage import check_reachable  # a second of imports that local paths don't need
+
+        check_reachable(paths)
 
 
 def _is_reader_gone() -> bool:

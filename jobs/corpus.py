@@ -93,6 +93,7 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
+    from jobs import storage
     from jobs.ledger.lock import acquire
     from jobs.storage.folders import OutputFolder
 
@@ -104,7 +105,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         with acquire(OutputFolder(options.output).job, break_lock=options.break_lock):
             finished = _claim_output(options)  # another run may have ended since
             if finished is None:
-                return _exit_code(_make(options, sources), options.output)
+                summary = storage.with_new_attempts(lambda: _make(options, sources))
+                return _exit_code(summary, options.output)
     _sweep(OutputFolder(options.output))
     print_line(f"{options.output} is complete already: {_counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)

@@ -11,6 +11,8 @@
     |   |-- IncompleteJob              a unit has no commit
     |   |-- DamagedAttempt             a committed file differs from its commit
     |   |-- WorkerFailed               a worker ended with a bug
+    |-- OSError
+    |   |-- UploadLost                 an upload ended without its object: the attempt is repeated under a new name
     |-- SchemaMismatch                 an input file that doesn't match the others: it is bad, the others continue
     |-- MergeCanceled                  another merge failed, or the user interrupted: this result is not needed
     |-- transforms.work.WorkBroken     the work can't continue, whichever row it gets
@@ -70,6 +72,10 @@ class WorkerFailed(ReportedBug):
     """A worker ended with a bug; its traceback is on standard error."""
 
     headline = "the worker stopped with a bug; its traceback is above"
+
+
+class UploadLost(OSError):
+    """The storage no longer knows an upload that was under way: all of it must be written again."""
 
 
 class SchemaMismatch(Exception):

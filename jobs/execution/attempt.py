@@ -110,18 +110,23 @@ class UnitRunner:
         """
         began = time.monotonic()
         suspect = self.suspects.get(unit.unit_id) or Suspect(deaths=0)
-        attempt_id = commits.new_attempt_id()
         facts: dict[str, Any] = {"config_hash": self.config_hash, "attempts": suspect.deaths + 1}
-        try:
-            if suspect.is_unreadable:
-                raise _unreadable(unit, suspect)
+
+        def attempt() -> commits.CommitRecord:
+            attempt_id = commits.new_attempt_id()
             results = self._results(unit, attempt_id, suspect)
             return commits.commit_unit(
                 self.job_dir, unit, attempt_id, results, wall_s=lambda: time.monotonic() - began, **facts
             )
+
+        try:
+            if suspect.is_unreadable:
+                raise _unreadable(unit, suspect)
+            return storage.with_new_attempts(attempt)
         except RecordError as error:
+            attempt_id, wall_s = commits.new_attempt_id(), time.monotonic() - began
             return commits.commit_failed(
-                self.job_dir, unit, attempt_id, error.reason, error.detail, wall_s=time.monotonic() - began, **facts
+                self.job_dir, unit, attempt_id, error.reason, error.detail, wall_s=wall_s, **facts
             )
 
     def _results(self, unit: Unit, attempt_id: str, suspect: Suspect) -> Iterator[UnitResult]:

@@ -193,6 +193,10 @@ def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[]
     """
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
+    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over))
+
+
+def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool]) -> ShardRecord:
     name = f"{kind}-{index:05d}"
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
     path = spec.job_dir.join(relative)

@@ -130,7 +130,7 @@ def find_or_make(
             clusters = Clusters(folder, len(planned))
             for number, text in _numbered_texts(planned, schema, texts):
                 clusters.add(number, text)
-            _write(path, clusters.members(threshold=threshold, keep=keep))
+            storage.with_new_attempts(lambda: _write(path, clusters.members(threshold=threshold, keep=keep)))
     return Duplicates(path)
 
 

@@ -303,6 +303,10 @@ def write_bucket(table: pa.Table, output: str) -> None:
     """Sorts the rows of one hash bucket and writes them with complete repositories in each row group."""
     keys = [(name, "ascending") for name in ("repo_name", "path", "source_uri", "source_row_group", "source_row")]
     order = pc.sort_indices(table, sort_keys=keys)
+    storage.with_new_attempts(lambda: _write_groups(table, order, output))
+
+
+def _write_groups(table: pa.Table, order: Any, output: str) -> None:
     with storage.open_output(output) as file, pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
         for start, stop in _groups(table, order):
             # One group at a time, so that the bucket isn't in memory twice.

@@ -3,7 +3,7 @@
 `from jobs import storage` provides the functions of `jobs.storage.objects` and the helpers of `jobs.storage.errors`.
 """
 
-from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line
+from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line, with_new_attempts
 from jobs.storage.objects import (
     create_if_absent,
     exists,
@@ -20,8 +20,10 @@ from jobs.storage.objects import (
     sha256_of,
     write_bytes,
 )
+from jobs.storage.remote import check_reachable
 
 __all__ = [
+    "check_reachable",
     "clear_errors",
     "create_if_absent",
     "exists",
@@ -39,5 +41,6 @@ __all__ = [
     "remove_temporaries",
     "sha256_of",
     "unanswered_line",
+    "with_new_attempts",
     "write_bytes",
 ]

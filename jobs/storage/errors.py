@@ -1,6 +1,7 @@
 """Storage errors that a user can fix: no space, no permission, no response.
 
-`clear_errors` turns errors of the operating system and of remote clients into one line each. `is_unanswered`
+`clear_errors` turns errors of the operating system and of remote clients into one line each, `upload_errors` also those
+of an upload that must start again, which `with_new_attempts` does. `is_unanswered`
 distinguishes a storage that does not respond from a fault of a file's content, because only the former may be retried.
 """
 
@@ -8,11 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from jobs.errors import StorageFull
+from jobs.errors import StorageFull, UploadLost
+from jobs.storage.remote import bucket_exists
 from model.errors import ConfigError
+
+T = TypeVar("T")
+
+_UPLOAD_ATTEMPTS = 6
+_GONE = 410  # as 404: the session of an upload has ended
+
+_log = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -37,9 +48,49 @@ def clear_errors(path: str) -> Iterator[None]:
         if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
             why = os.strerror(error.errno).lower() if error.errno else "no permission"
             raise ConfigError(f"can't write {path}: {why}; choose another --output or fix its permissions") from error
-        if isinstance(error, FileNotFoundError) and not is_local(path):
+        # A bucket that exists answers 404 as well, for the session of an upload that has ended.
+        if isinstance(error, FileNotFoundError) and not is_local(path) and bucket_exists(path) is False:
             raise ConfigError(f"can't write {path}: not found; does the bucket exist?") from error
         raise
+
+
+@contextlib.contextmanager
+def upload_errors(path: str) -> Iterator[None]:
+    """As `clear_errors`, for the requests of an upload. Raises UploadLost if it must start again."""
+    try:
+        with clear_errors(path):
+            yield
+    except UploadLost:
+        raise
+    except Exception as error:
+        if is_local(path) or not _has_ended(error):
+            raise
+        raise UploadLost(f"the storage no longer knows the upload of {path} ({type(error).__name__})") from error
+
+
+def with_new_attempts(attempt: Callable[[], T]) -> T:
+    """Calls `attempt`, which writes under a new name each time, until none of its uploads is lost.
+
+    Raises:
+        UploadLost: Every attempt lost one.
+    """
+    for tries_left in range(_UPLOAD_ATTEMPTS - 1, -1, -1):
+        try:
+            return attempt()
+        except UploadLost as error:
+            if not tries_left:
+                raise
+            _log.warning("%s; trying again under a new name", error)
+    raise AssertionError("unreachable")
+
+
+def _has_ended(error: Exception) -> bool:
+    """Whether an upload's error means that its session is gone, or that it no longer matches what was sent."""
+    return (
+        isinstance(error, FileNotFoundError | AssertionError)  # gcsfs asserts that the service has what it sent
+        or getattr(error, "code", None) == _GONE
+        or type(error).__name__ == "ChecksumError"
+    )
 
 
 # Packages whose own exceptions (not OSError or other built-in ones) mean that a request failed.
@@ -51,7 +102,7 @@ def is_unanswered(error: BaseException) -> bool:
     package = type(error).__module__.partition(".")[0]
     return (
         package in _CLIENT_PACKAGES
-        or isinstance(error, ConnectionError | TimeoutError)
+        or isinstance(error, ConnectionError | TimeoutError | UploadLost)
         or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))
     )
 

@@ -30,16 +30,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-import fsspec
-
-from jobs.storage.errors import clear_errors, is_local
+from jobs.errors import UploadLost
+from jobs.storage.errors import clear_errors, is_local, upload_errors, with_new_attempts
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.output_file import OutputFile
+from jobs.storage.remote import file_system as _remote
 from model.errors import ConfigError
-
-# Without this, gcsfs queries each bucket's layout before an operation, which may stall for half a minute each time
-# outside Google's network. gcsfs reads the variable when it is imported.
-os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 CREATE_AFTER_TEMP = register("storage.create_after_temp")
 CREATE_AFTER_LINK = register("storage.create_after_link")
@@ -105,7 +101,7 @@ def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
     """
     with clear_errors(path):
         if not is_local(path):
-            _remote(path).pipe_file(path, data)
+            with_new_attempts(lambda: _pipe(path, data))
             return
         name = _local(path)
         os.replace(_write_temporary(name, data, durable=durable), name)
@@ -163,19 +159,13 @@ def open_output(path: str) -> Iterator[OutputFile]:
 
     If the block raises, a partial local file is left behind, or a GCS upload is abandoned. In both cases no commit
     names the file, and the finalizer deletes it.
+
+    Raises:
+        UploadLost: The upload must start again, under another name (`with_new_attempts`).
     """
     if not is_local(path):
-        with clear_errors(path):
-            file = _remote(path).open(path, "wb")
-        try:
-            yield OutputFile(path, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                file.discard()
-            file.closed = True  # otherwise garbage collection would upload the partial file
-            raise
-        with clear_errors(path):
-            file.close()
+        with _remote_output(path) as output:
+            yield output
         return
     name = _local(path)
     with clear_errors(path):
@@ -236,7 +226,11 @@ def glob(patterns: str | Iterable[str]) -> list[str]:
             remote = _remote(pattern)
             scheme = pattern.split("://", 1)[0]
             remote.invalidate_cache()
-            for key, info in remote.glob(pattern, detail=True).items():
+            try:
+                listed = remote.glob(pattern, detail=True)
+            except FileNotFoundError as error:
+                raise ConfigError(f"can't read {pattern}: not found; does the bucket exist?") from error
+            for key, info in listed.items():
                 if info["type"] == "file" and not posixpath.basename(key).startswith("."):
                     found.add(f"{scheme}://{key}")
     return sorted(found)
@@ -275,15 +269,44 @@ def _local(path: str) -> str:
     return path.removeprefix("file://")
 
 
-def _remote(path: str) -> Any:
-    """The fsspec file system of a URL. Listings are never cached: other processes write here too."""
-    scheme = path.split("://", 1)[0]
-    # An emulator has no accounts, and searching for credentials takes long if there are none.
-    account = {"token": "anon"} if scheme in ("gs", "gcs") and os.environ.get("STORAGE_EMULATOR_HOST") else {}
+@contextlib.contextmanager
+def _remote_output(path: str) -> Iterator[OutputFile]:
+    with clear_errors(path):
+        # Requests are repeated, so what is stored is compared with what was sent.
+        file = _remote(path).open(path, "wb", consistency="md5")
+    output = OutputFile(path, file)
     try:
-        return fsspec.filesystem(scheme, use_listings_cache=False, **account)
-    except (ValueError, ImportError) as error:
-        raise ConfigError(f"{path}: storage scheme {scheme}:// is not supported ({error})") from error
+        yield output
+        _close_upload(output, file)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            file.discard()
+        raise
+    finally:
+        file.closed = True  # otherwise garbage collection would upload a partial file
+
+
+def _close_upload(output: OutputFile, file: Any) -> None:
+    try:
+        with upload_errors(output.path):
+            file.close()
+    except UploadLost:
+        # If only the last response was lost, the repeated request finds its session gone and the object complete.
+        if not _is_stored(output):
+            raise
+
+
+def _is_stored(output: OutputFile) -> bool:
+    """Whether the object exists with the bytes that were written."""
+    try:
+        return file_info(output.path)[0] == output.bytes and sha256_of(output.path) == output.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _pipe(path: str, data: bytes) -> None:
+    with upload_errors(path):
+        _remote(path).pipe_file(path, data)
 
 
 def _create_remote(path: str, data: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import IO, Any
 
-from jobs.storage.errors import clear_errors
+from jobs.storage.errors import upload_errors
 
 
 class OutputFile:
@@ -29,8 +29,8 @@ class OutputFile:
         return self._file.closed
 
     def write(self, data: Any) -> int:
-        with clear_errors(self.path):
-            view = memoryview(data).cast("B")
+        view = memoryview(data).cast("B")
+        with upload_errors(self.path):
             self._file.write(view)
         self._hash.update(view)
         self.bytes += len(view)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
-from jobs.errors import LedgerBroken
+from jobs.errors import LedgerBroken, UploadLost
 from jobs.execution import attempt
 from jobs.execution.attempt import FaultStreak, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
@@ -39,6 +39,23 @@ def test_only_the_rows_that_raise_are_rejected_and_their_text_is_not_recorded(tm
     assert "secret" not in str(toy.outcome(job_dir)[1]) + str(record)
     assert toy.outcome(job_dir)[1][0][-1] == "ValueError in tests.jobs.toy"
     assert record.counts["rejected_row/run/stage_error"] == 1
+
+
+def test_a_unit_whose_upload_is_lost_is_attempted_again_under_a_new_name(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a", "reject"]])
+    paths = []
+    opened = storage.open_output
+
+    def lost_once(path):
+        paths.append(path)
+        if len(paths) == 1:
+            raise UploadLost(path)
+        return opened(path)
+
+    monkeypatch.setattr(storage, "open_output", lost_once)
+    (record,) = toy.run_here(job_dir)
+    assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0]
+    assert len(set(paths)) == 3 and record.attempt_id in paths[1] and record.attempt_id not in paths[0]
 
 
 @given(st.lists(st.sampled_from(["a", "raise x", "refuse", "reject"]), min_size=1, max_size=24))
