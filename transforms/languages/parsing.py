@@ -47,7 +47,7 @@ def parses(text: str, language: str, path: str = "") -> bool | None:
         return None
     if found.grammar == "python":
         return compiles(text)
-    source = syntax.parse(text.encode("utf-8", "surrogatepass"), found.grammar)
+    source = syntax.parse(text.encode("utf-8", "surrogatepass"), found.grammar, is_searched=False)
     if source is None:
         return None
     if source.is_sound:

@@ -6,16 +6,24 @@ A parse is refused (None: the caller falls back to lines) for
 - more than one progress call per `BYTES_PER_CALL` bytes: tree-sitter calls about every hundred steps, which is 200
   bytes of ordinary code and 80 of shuffled tokens, so this bound stops runaway error recovery, and it does so at the
   same point on every machine;
-- `MAX_PARSE_S` seconds: for grammars whose single steps become slow (`a<a<a<...` in Java is quadratic, a minute for
-  60 KB). Only if this bound applies does the result depend on the machine.
+- more than `MAX_OPEN_ANGLES` open `<` in one statement: Java's grammar keeps every reading of `a<a<a<...` and compares
+  them at its end in one step, which nothing interrupts (26 s for 60 KB);
+- `MAX_PARSE_S` seconds. Only if this bound applies does the result depend on the machine;
+- a tree that is costly to search (`MAX_SEARCH_STEPS`), unless the caller only asks whether it has errors. A query can't
+  be interrupted (the binding's progress callback crashes the process), so its cost is measured beforehand, by count:
 
-Cost: parsing runs at 4 to 7 MB/s, a query for one kind of node at about 20 MB/s. Offsets are bytes here;
-`transforms.fim.spans` converts them to characters.
+      steps to later siblings   the parts of an error are one flat list, and at each of them a query looks for a later
+                                named sibling: 100 KB of `(` take 7 s a query
+      nodes x mean depth        `Node.parent` descends from the root: 60 KB of nested calls took 50 s
+
+Cost: parsing runs at 4 to 7 MB/s, measuring a sound tree takes 0.1 ms, a query for one kind of node runs at about
+20 MB/s. Offsets are bytes here; `transforms.fim.spans` converts them to characters.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +37,12 @@ MAX_PARSE_BYTES: Final = 1_000_000
 BYTES_PER_CALL: Final = 25
 SPARE_CALLS: Final = 200
 MAX_PARSE_S: Final = 5.0
+MAX_OPEN_ANGLES: Final = 1_000
+# About 30 ms a query, and 1.5 s where every node is asked for its parent.
+MAX_SEARCH_STEPS: Final = 20_000_000
+MAX_DEPTH_SAMPLES: Final = 512
 
+_STATEMENT_END: Final = re.compile(rb"[;{}]")
 _BLANK: Final = b" \t\r\n\f\v"
 _CLOSERS: Final = {b"(": b")", b"{": b"}", b"[": b"]"}
 _LINE_COMMENT_CHARS: Final = b"#/-;!"
@@ -72,9 +85,18 @@ def _language(grammar: str) -> tree_sitter.Language:
     return tree_sitter_language_pack.get_language(grammar)  # type: ignore[arg-type]
 
 
-def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Source | None:
-    """Parses a file's UTF-8 bytes; None if it is too large, too hard to parse or contains NUL bytes."""
-    if len(data) > max_bytes or b"\0" in data:
+def parse(
+    data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_searched: bool = True
+) -> Source | None:
+    """Parses a file's UTF-8 bytes; None if it is too large, too hard to parse or to search, or contains NUL bytes.
+
+    Args:
+        data: The file.
+        grammar: The grammar's name.
+        max_bytes: Larger files are refused.
+        is_searched: Whether the tree's nodes are wanted; if not, only `Source.is_sound` may be used.
+    """
+    if len(data) > max_bytes or b"\0" in data or _num_open_angles(data) > MAX_OPEN_ANGLES:
         return None
     calls_left = len(data) // BYTES_PER_CALL + SPARE_CALLS
     deadline_s = time.monotonic() + MAX_PARSE_S
@@ -91,7 +113,48 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES) -> Sou
         )
     except ValueError:  # py-tree-sitter raises this for a canceled parse
         return None
+    if is_searched and search_steps(tree) > MAX_SEARCH_STEPS:
+        return None
     return Source(data, grammar, tree)
+
+
+def _num_open_angles(data: bytes) -> int:
+    """The largest number of `<` without a `>` in one statement."""
+    if data.count(b"<") <= MAX_OPEN_ANGLES:
+        return 0
+    return max(part.count(b"<") - part.count(b">") for part in _STATEMENT_END.split(data))
+
+
+def search_steps(tree: tree_sitter.Tree) -> int:
+    """Estimates the cost of searching a tree, in steps (see the module); counting stops above `MAX_SEARCH_STEPS`."""
+    steps = _steps_up(tree)
+    return steps + _steps_aside(tree.root_node) if steps <= MAX_SEARCH_STEPS else steps
+
+
+def _steps_up(tree: tree_sitter.Tree) -> int:
+    """Number of nodes times mean depth, from the depths of nodes at equal distances."""
+    count = tree.root_node.descendant_count
+    samples = min(MAX_DEPTH_SAMPLES, max(16, count // 64))
+    cursor, total = tree.walk(), 0
+    for sample in range(samples):
+        cursor.goto_descendant(count * sample // samples)
+        total += cursor.depth
+        if total * count > MAX_SEARCH_STEPS * samples:
+            break
+    return total * count // samples
+
+
+def _steps_aside(root: tree_sitter.Node) -> int:
+    """Sum of the distances to the next named sibling, in nodes with errors: all others are balanced."""
+    steps, stack = 0, [root] if root.has_error else []
+    while stack and steps <= MAX_SEARCH_STEPS:
+        distance = 0
+        for child in reversed(stack.pop().children):
+            steps += distance
+            distance = 0 if child.is_named else distance + 1
+            if child.child_count and child.has_error:
+                stack.append(child)
+    return steps
 
 
 def nodes(source: Source, kind: str, within: tuple[int, int] | None = None) -> list[tree_sitter.Node]:

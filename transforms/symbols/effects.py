@@ -75,7 +75,9 @@ class Effects:
         found = captures(source, f"{_known(source, _SCOPES)} @scope {_known(source, _EFFECTS)} @effect")
         self._owned = _by_scope([(n, name == "scope") for name, group in found.items() for n in group])
         calls = captures(source, f"{_known(source, _CALLS)} @call").get("call", [])
-        self._calls = [n.start_byte for n in calls if n.parent is None or n.parent.type not in _THROWS]
+        # From the throwing node down, since `Node.parent` descends from the root.
+        raised = {child.id for n in found.get("effect", ()) if n.type in _THROWS for child in n.children}
+        self._calls = [n.start_byte for n in calls if n.id not in raised]
 
     def is_generator(self, function: Node) -> bool:
         """Whether the function yields."""
@@ -137,13 +139,10 @@ class Effects:
 
     def _type_name(self, node: Node) -> str:
         """`ValueError` of `ValueError("x")`, `E` of `new E()`, `runtime_error` of `std::runtime_error("x")`."""
-        for field in ("function", "constructor", "type"):
-            inner = node.child_by_field_name(field)
-            if inner is not None:
-                return self._type_name(inner)
-        if node.type == "call_expression":  # Kotlin
-            inner = _first_child(node)
-            return self._type_name(inner) if inner is not None else ""
+        while (inner := _callee(node)) is not None:
+            node = inner
+        if node.type == "call_expression":
+            return ""
         if node.type in ("new_expression", "call"):
             return ""
         name = self._text(node).replace("::", ".").split("<")[0].split(".")[-1].strip()
@@ -151,6 +150,14 @@ class Effects:
 
     def _text(self, node: Node) -> str:
         return self._source.text(node)
+
+
+def _callee(node: Node) -> Node | None:
+    """What a call or `new` names: a field, or in Kotlin the first child."""
+    for field in ("function", "constructor", "type"):
+        if (inner := node.child_by_field_name(field)) is not None:
+            return inner
+    return _first_child(node) if node.type == "call_expression" else None
 
 
 def _is_bare(node: Node) -> bool:
