@@ -91,6 +91,7 @@ def _parquet_files(options: Options) -> list[tuple[str, int]]:
     import pyarrow.parquet as pq
 
     from jobs import storage
+    from jobs.storage.folders import OutputFolder
 
     files = []
     for path in _candidates(options):
@@ -99,7 +100,7 @@ def _parquet_files(options: Options) -> list[tuple[str, int]]:
                 files.append((path, pq.read_metadata(file).num_rows))
             except pa.ArrowInvalid as error:
                 raise ConfigError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
-    if not files:
+    if not files and not storage.exists(OutputFolder(options.path).completed):  # an output may have no rows at all
         kind = "rejected rows" if options.rejected else "rows"
         raise ConfigError(f"no {kind} at {options.path}; pass a job's output, or a Parquet file, folder or glob")
     return files
@@ -158,14 +159,13 @@ def _numbers_of(files: Sequence[tuple[str, int]], reason: str) -> list[int]:
 
 def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yields the rows at these offsets of a file (ascending); reads only their row groups."""
-    import pyarrow.parquet as pq
-
     from jobs import storage
+    from jobs.storage.parquet import open_parquet
     from transforms.rows.cells import cell_value
 
     if not offsets:
         return
-    with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+    with storage.open_input(path) as file, open_parquet(file) as parquet:
         first = 0
         for group in range(parquet.num_row_groups):
             count = parquet.metadata.row_group(group).num_rows
@@ -173,7 +173,8 @@ def _rows_at(path: str, offsets: Sequence[int]) -> Iterator[tuple[int, Mapping[s
             if inside:
                 table = parquet.read_row_group(group)
                 for offset in inside:
-                    yield offset, {name: cell_value(table.column(name)[offset - first]) for name in table.column_names}
+                    columns = zip(table.column_names, table.columns, strict=True)
+                    yield offset, {name: cell_value(column[offset - first]) for name, column in columns}
             first += count
 
 
