@@ -83,9 +83,9 @@ class _Search:
     def _taken(self, path: str, name: str) -> Iterator[str]:
         # A link that leads nowhere and has no suffix may have been one to a folder.
         is_wanted = not self._suffixes or name.lower().endswith(self._suffixes)
-        if (is_wanted or (os.path.islink(path) and "." not in name)) and os.path.lexists(path):
-            if not os.path.isdir(path):
-                yield path
+        is_taken = is_wanted or ("." not in name and os.path.islink(path))
+        if is_taken and os.path.lexists(path) and not os.path.isdir(path):
+            yield path
 
     def _was_seen(self, folder: str, parts: Sequence[str]) -> bool:
         """Whether this folder was searched for these parts, under this name or another."""

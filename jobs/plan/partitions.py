@@ -1,10 +1,10 @@
-"""Hive partitions: columns whose values stand in the names of folders, as Spark, duckdb, polars and BigQuery write them.
+"""Hive partitions: columns whose values stand in folders' names, as Spark, duckdb, polars and BigQuery write them.
 
-    corpus/language=Python/license=mit/part-0.parquet      language = "Python", license = "mit" in every row of the file
+    corpus/language=Python/license=mit/part-0.parquet    every row has language = "Python", license = "mit"
 
-The folders directly above the file count, up to the first one without `=`: folders further up belong to the machine, and
-their names are not published. Values are text, `%xx` stands for a byte, and `__HIVE_DEFAULT_PARTITION__` is null. A
-column that the file itself has keeps the file's values.
+The folders directly above the file count, up to the first one without `=`: folders further up belong to the machine,
+and their names are not published. Values are text, `%xx` stands for a byte, and `__HIVE_DEFAULT_PARTITION__` is null.
+A column that the file itself has keeps the file's values.
 """
 
 from __future__ import annotations
