@@ -48,10 +48,17 @@ def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: No
     for pattern in patterns:
         names = _expand_one(pattern, say)
         if not names:
-            what = "no file matches" if local_glob.has_magic(pattern) else "there is no Parquet file in"
-            raise ConfigError(f"--input: {what} {pattern}")
+            raise ConfigError(f"--input: {_nothing_at(pattern)}")
         found.update(dict.fromkeys(names))
     return _each_file_once(found)
+
+
+def _nothing_at(pattern: str) -> str:
+    if local_glob.has_magic(pattern):
+        return f"no file matches {pattern}"
+    if storage.exists(OutputFolder(pattern).completed):
+        return f"{pattern} has no rows: the job that wrote it kept none"
+    return f"there is no Parquet file in {pattern}"
 
 
 def public_names(paths: Sequence[str]) -> list[str]:
