@@ -419,18 +419,18 @@ def _card(summary: Mapping[str, Any]) -> str:
         yield from (f"| {heading} | files |", "|---|---|")
         yield from (f"| {markdown(name)} | {count} |" for name, count in counts.items())
 
+    has_rows = summary["rows_kept"] > 0
     return "\n".join(
         [
             "---",
-            "configs:",
-            "- config_name: default",
-            "  data_files: data/train-*.parquet",
+            *(("configs:", "- config_name: default", "  data_files: data/train-*.parquet") if has_rows else ()),
             "tags: [code]",
             "---",
             "# A corpus of source files",
             "",
             f"{_counts_line({**summary, 'rejected': {markdown(name): n for name, n in summary['rejected'].items()}})}.",
             "",
+            *(() if has_rows else ("There are no rows, so there is no file in `data/`.", "")),
             "One row a file, with the columns of The Stack v2. The files stay under their own licences: "
             "`detected_licenses` holds what could be",
             "recognised, and is empty where nothing was. `content` is the text without a byte order mark, line ends "

@@ -99,10 +99,11 @@ class _Corpus:
     def files(self) -> Iterator[KnownFile]:
         """Yields the texts, in the order of the inputs."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from jobs import storage
         from jobs.plan.footers import bad
+        from jobs.plan.partitions import partition_values
+        from jobs.storage.parquet import open_parquet
         from transforms.duplicates.known_text import known_files
 
         for file in self._inputs:
@@ -110,8 +111,8 @@ class _Corpus:
                 continue
             self.rows += file.rows
             try:
-                with storage.open_input(file.uri) as opened, pq.ParquetFile(opened) as parquet:
-                    yield from known_files(parquet, self._overrides)
+                with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
+                    yield from known_files(parquet, self._overrides, partition_values(file.uri))
             except (pa.ArrowException, OSError) as error:
                 said = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
                 self.bad.append(bad(file, "damaged_input", said))

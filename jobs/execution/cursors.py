@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.storage.parquet import open_parquet
 from transforms.work import Unit
 
 MAX_BATCH_ROWS = 32  # a row may have ten megabytes, and a batch's size is known only after decoding
@@ -189,15 +190,16 @@ def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Curso
             part.column(column).total_compressed_size for part in parts for column in range(part.num_columns)
         )
         is_small = compressed <= _PREFETCH_BYTES
-        parquet = pq.ParquetFile(
+        parquet = open_parquet(
             file,
-            metadata=metadata,
+            metadata,
             pre_buffer=is_small,
             buffer_size=0 if is_small else _BUFFER_BYTES,
             # Checksums are optional in Parquet; if the writer stored them, damage is detected.
             page_checksum_verification=True,
         )
-        present = [name for name in names if name in parquet.schema_arrow.names]
+        there = set(parquet.schema_arrow.names)
+        present = [name for name in names if name in there]
         size = max(1, min(MAX_BATCH_ROWS, _BATCH_BYTES * rows // max(encoded, 1)))
         batches = parquet.iter_batches(size, row_groups=groups, columns=present) if present else _empty(rows)
     except BaseException:

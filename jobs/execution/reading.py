@@ -17,6 +17,7 @@ import pyarrow as pa
 from jobs import storage
 from jobs.errors import UnreadableUnit
 from jobs.execution.cursors import batch_at
+from jobs.plan.partitions import partition_values
 from jobs.plan.schemas import fit_table
 from transforms.work import Unit
 
@@ -33,7 +34,8 @@ def read_piece(
 
     Args:
         unit: The unit to read; with `retry_rows`, only those rows of its range.
-        schema: The columns to read, as in the plan (`JobFile.read_schema`); a column that the file lacks is null.
+        schema: The columns to read, as in the plan (`JobFile.read_schema`); a column that the file lacks has the
+            value in the names of its folders (`jobs.plan.partitions`), else null.
         done: How many of the unit's rows have been read before.
         max_bytes: Stop once at least this many bytes are decoded.
 
@@ -48,10 +50,11 @@ def read_piece(
     tables: list[pa.Table] = []
     rows: list[int] = []
     num_bytes = 0
+    constants = partition_values(unit.uri)
     try:
         while done < len(wanted) and num_bytes < max_bytes:
             first, batch = batch_at(unit, tuple(schema.names), wanted[done])
-            table = fit_table(pa.Table.from_batches([batch]), schema)
+            table = fit_table(pa.Table.from_batches([batch]), schema, constants)
             until = bisect_left(wanted, first + batch.num_rows)
             places = [row - first for row in wanted[done:until]]
             tables.append(_take(table, places))

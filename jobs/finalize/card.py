@@ -57,9 +57,11 @@ def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping
 
 
 def _head(summary: Mapping[str, Any], has_model: bool) -> Iterator[str]:
-    yield from ("---", "configs:", "- config_name: default", "  data_files:", "  - split: train")
-    yield from ("    path: data/train-*.parquet", "task_categories:", "- text-generation")
-    yield from ("tags:", "- code", "- codemill", f"- {summary['job']}")
+    yield "---"
+    if summary["rows"]["output"]:
+        yield from ("configs:", "- config_name: default", "  data_files:", "  - split: train")
+        yield "    path: data/train-*.parquet"
+    yield from ("task_categories:", "- text-generation", "tags:", "- code", "- codemill", f"- {summary['job']}")
     if has_model:
         yield "- synthetic"
     rows = summary["rows"]["output"]
@@ -72,11 +74,14 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
     yield ""
     yield f"{counted(rows['output'], 'row')}, from {rows['kept']:,} of {counted(rows['planned'], 'source row')}."
     yield ""
-    yield "```python"
-    yield "from datasets import load_dataset"
-    yield ""
-    yield 'rows = load_dataset("parquet", data_dir="PATH/data", split="train")'
-    yield "```"
+    if rows["output"]:
+        yield "```python"
+        yield "from datasets import load_dataset"
+        yield ""
+        yield 'rows = load_dataset("parquet", data_dir="PATH/data", split="train")'
+        yield "```"
+    else:
+        yield "There are no rows, so there is no file in `data/`: a file without rows can't be loaded with `datasets`."
     if "model" in options:
         yield ""
         yield (

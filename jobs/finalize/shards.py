@@ -77,11 +77,14 @@ class _KindPlan:
         self._bytes += file.bytes
 
     def finish(self) -> tuple[bytes, int]:
-        """The plan's bytes and the number of shards: at least one, which is empty if there are no rows."""
+        """The plan's bytes and the number of shards: none if there are no rows.
+
+        No form of a file without rows can be loaded with `datasets`, so there is none.
+        """
         if self._open:
             self._close_shard()
         self._writer.close()
-        return self._sink.getvalue(), max(1, self._shards)
+        return self._sink.getvalue(), self._shards
 
     def _close_shard(self) -> None:
         table = pa.Table.from_pylist(self._open, schema=SHARD_PLAN_SCHEMA)
@@ -212,13 +215,11 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
         for group in _row_groups(spec, kind, index, schema):
             if is_over():
                 raise MergeCanceled(name)
-            writer.write_table(group, row_group_size=max(1, group.num_rows))
+            writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
             if kind == "rejected":
                 tally.update(_tally(group))
             failpoint_in(path, INSIDE_SHARD)
-        if not rows:
-            writer.write_table(schema.empty_table())
     failpoint(AFTER_SHARD)
     record = ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)

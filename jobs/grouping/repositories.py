@@ -35,8 +35,10 @@ from jobs import storage
 from jobs.plan.footers import InputFile
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
+from jobs.plan.partitions import partition_values
 from jobs.plan.schemas import fit_table
 from jobs.storage.folders import JobFolder
+from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.spool import scratch_folder
@@ -167,8 +169,10 @@ class Reading:
         columns = self.columns
         names = {"content": columns.content, "path": columns.path}
         names |= {"repo_name": columns.repo_name, "language": columns.language}
-        with storage.open_input(file.uri) as opened, pq.ParquetFile(opened) as parquet:
+        constants = partition_values(file.uri)
+        with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
             present = set(parquet.schema_arrow.names)
+            in_folders = {part: constants[name] for part, name in names.items() if name in constants}
             used = {part: name for part, name in names.items() if name is not None and name in present}
             projected = list(dict.fromkeys(used.values()))
             row = 0
@@ -179,7 +183,7 @@ class Reading:
                 table = table.append_column("source_row_group", pa.array([group] * count, pa.int32()))
                 table = table.append_column("source_row", pa.array(range(row, row + count), pa.int64()))
                 row += count
-                yield fit_table(table, self.schema)
+                yield fit_table(table, self.schema, in_folders)
 
     def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         """Yields the rows of each hash bucket. For a row without a repository, its path is hashed."""

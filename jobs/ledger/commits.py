@@ -9,7 +9,10 @@ create the commit wins. The files of the others are orphans, which only the fina
 create is lost, the storage may report "exists" for the attempt's own commit. An attempt has therefore lost only if
 the commit contains another attempt's id.
 
-Cost: two small objects and one listing-free request per unit. A table without rows has no file.
+An attempt's files are read back before they are committed: what can't be read can't be merged, and would leave a job
+whose units are all committed and that can never be finalized.
+
+Cost: two small objects and two listing-free requests per unit. A table without rows has no file.
 """
 
 from __future__ import annotations
@@ -29,8 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
+from model.errors import RecordError
 from transforms.work import Unit, UnitResult
 
 BEFORE_ATTEMPT = register("commit.before_attempt")
@@ -42,6 +47,7 @@ AFTER_COMMIT = register("commit.after_commit")
 _READ_THREADS = 32
 _TRIES = 3  # on top of those that the storage's client makes
 _RETRY_DELAY_S = 0.5
+_BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +131,7 @@ def commit_unit(
 
     Raises:
         StorageFull: There is no space left. The unit stays uncommitted.
+        RecordError: What was written can't be read back, so that it could never be merged.
     """
     failpoint_in(job_dir, BEFORE_ATTEMPT)
     counts: Counter[str] = Counter()
@@ -247,6 +254,28 @@ def void_commit(job_dir: JobFolder, record: CommitRecord, why: str) -> None:
     storage.remove(job_dir.commit(record.unit_id))
 
 
+def check_readable(path: str, schema: pa.Schema, rows: int, *, store: ModuleType | Any = storage) -> None:
+    """Reads an attempt's file back as the finalizer will: its schema, its count of rows, and all nested columns.
+
+    Values of other columns can't fail. Cost: a footer, and decoding the nested columns.
+
+    Raises:
+        RecordError: `output_unreadable`: the finalizer couldn't merge the file.
+    """
+    try:
+        with store.open_input(path) as file, pq.ParquetFile(file) as parquet:
+            if parquet.schema_arrow.names != schema.names or parquet.metadata.num_rows != rows:
+                raise pa.ArrowInvalid(f"{parquet.metadata.num_rows} rows of {rows}, or other columns")
+            fit_table(parquet.schema_arrow.empty_table(), schema)
+            nested = pa.schema([field for field in schema if pa.types.is_nested(field.type)])
+            if nested:
+                for batch in parquet.iter_batches(_BATCH_ROWS, columns=nested.names):
+                    fit_table(pa.Table.from_batches([batch]), nested)
+    except pa.ArrowException as error:
+        line = " ".join(str(error).split())[:300]
+        raise RecordError("output_unreadable", f"the unit's output can't be read back: {line}") from error
+
+
 def failpoint_in(path: str | JobFolder, name: str) -> None:
     """Runs a failpoint; a full disk that it simulates raises the same error as a write to `path` would."""
     with storage.clear_errors(str(path)):
@@ -269,6 +298,7 @@ class AttemptFiles:
         self._store = store
         self._parts = {"kept": ExitStack(), "rejected": ExitStack()}
         self._open: dict[str, tuple[Any, pq.ParquetWriter]] = {}
+        self._schemas: dict[str, pa.Schema] = {}
         self._rows: Counter[str] = Counter()
 
     def add(self, result: UnitResult) -> None:
@@ -296,6 +326,8 @@ class AttemptFiles:
             self._parts[name].close()
             if name in self._open:
                 file = self._open[name][0]
+                path = self._job_dir.join(self._path(name))
+                check_readable(path, self._schemas[name], self._rows[name], store=self._store)
                 self.records[name] = FileRecord(
                     path=self._path(name), rows=self._rows[name], bytes=file.bytes, sha256=file.sha256
                 )
@@ -305,6 +337,7 @@ class AttemptFiles:
         file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
         # The finalizer reads the file once and then deletes it: the fastest compression level is enough.
         writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
+        self._schemas[name] = schema
         return file, self._parts[name].enter_context(writer)
 
     def _path(self, name: str) -> str:

@@ -7,7 +7,10 @@ between the two are JSON values: `answer_of` and `parse_answer`.
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
+import stat
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,10 +20,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.plan.partitions import partition_values, with_partitions
 from jobs.plan.schemas import schema_from_text, schema_to_text
 from model.errors import ConfigError
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
+_SPECIAL_FILES = (
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 _SMALLEST_FILE = 12  # the magic number twice and the footer's length
 
 
@@ -84,6 +94,8 @@ def bad(file: InputFile, reason: str, detail: str) -> InputFile:
 def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
     """Reads a file's footer. An unreadable file is returned as `bad`, with the reason and without a footer."""
     file = InputFile(uri=uri, name=name)
+    if fault := place_fault(uri):
+        return bad(file, *fault), None
     try:
         num_bytes, version = storage.file_info(uri)
         file = replace(file, num_bytes=num_bytes, version=version)
@@ -91,8 +103,13 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
             return bad(file, *fault), None
         with storage.open_input(uri) as opened, pq.ParquetFile(opened) as parquet:
             footer = _footer_of(parquet)
+        partitions = partition_values(uri)
     except FileNotFoundError:
         return bad(file, "input_missing", "the file is gone"), None
+    except PermissionError as error:
+        return bad(file, "unreadable_file", f"{error.strerror}; give this user the right to read it"), None
+    except ValueError as error:
+        return bad(file, "bad_partition", str(error)), None
     except (pa.ArrowException, OSError) as error:
         # Without the path in the operating system's message, because the detail is published.
         said = getattr(error, "strerror", None) or str(error)
@@ -102,7 +119,41 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
         twice = sorted({name for name in names if names.count(name) > 1})
         return bad(file, "duplicate_column", f"the file has several columns {', '.join(twice)}"), None
     rows = sum(group.rows for group in footer.groups)
+    footer = replace(footer, schema=with_partitions(footer.schema, partitions))
     return replace(file, rows=rows, state="good" if rows else "empty"), footer
+
+
+def place_fault(uri: str) -> tuple[str, str] | None:
+    """Checks that a path is a file's, before it is opened (a FIFO would block); returns reason and detail if not.
+
+    A listing names what it can't list or read (`jobs.plan.input_paths`), so that it is reported here.
+    """
+    if not storage.is_local(uri):
+        return None
+    path = uri.removeprefix("file://")
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if not os.path.islink(path):
+            return None  # gone: the reader says so
+        return "dangling_link", "the file is a link to one that is not there; fetch the data first (or remove the link)"
+    except OSError as error:
+        what = "a link that leads nowhere" if error.errno == errno.ELOOP else "unreadable"
+        return "dangling_link" if os.path.islink(path) else "unreadable_file", f"the file is {what}: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        return "unreadable_folder", f"the folder can't be listed{_listing_error(path)}; what is in it is missing"
+    if not stat.S_ISREG(mode):
+        kind = next((word for is_kind, word in _SPECIAL_FILES if is_kind(mode)), "special file")
+        return "not_a_file", f"it is a {kind}, not a file"
+    return None
+
+
+def _listing_error(folder: str) -> str:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return f": {error.strerror}"
+    return ""
 
 
 def _shape_fault(uri: str, num_bytes: int) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.job_file import JobFile, hash_config, installed_versions, read_job, utc_now
 from jobs.plan.reader import ReadFooters
-from jobs.plan.schemas import schema_to_text
+from jobs.plan.schemas import fit_table, schema_to_text, written_schema
 from jobs.plan.units import (
     Plan,
     UnitBounds,
@@ -96,6 +96,7 @@ def plan_job(
         inputs, retry = _inputs_to_retry(options.retry_rejected, overrides, read)
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
+    _check_writable(output_schema)
     bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
     if work.whole_row_groups:
         bounds = UnitBounds.row_groups()
@@ -103,6 +104,21 @@ def plan_job(
     if not plan.units:
         raise ConfigError(f"the input has no rows in {counted(len(inputs.files), 'file')}")
     return PlannedJob(plan, inputs, projected, output_schema)
+
+
+def _check_writable(schema: pa.Schema) -> None:
+    """Raises ConfigError if a column can't be written to Parquet and read back in its type."""
+    try:
+        fit_table(written_schema(schema).empty_table(), schema)
+    except (pa.ArrowException, NotImplementedError) as error:
+        if len(schema) > 1:
+            for field in schema:
+                _check_writable(pa.schema([field]))
+        line = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"column {schema.names[0]} ({schema.types[0]}) can't be written to Parquet and read back: {line}; "
+            "remove or convert it in the input"
+        ) from None
 
 
 def _inputs_to_retry(

@@ -1,5 +1,9 @@
 """Input paths: expands folders and globs to files, skips files that are not input, and assigns public names.
 
+What matches but can't be read is returned as well, so that it becomes a bad file with its reason instead of missing
+rows: links that lead nowhere, FIFOs and devices, and folders that can't be listed, whose names then end with `/`
+(`jobs.plan.footers.place_fault` states the reasons).
+
 A folder stands for the Parquet files in it, and the output of a job for its `data/`. The other files that a job writes
 (rejected rows, bookkeeping files, pages) are not input; a message reports them if a pattern would have matched them.
 
@@ -14,11 +18,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobs import storage
+from jobs.plan.local_files import find_files
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, PAGES, REJECTED, OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
 
-PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")  # in any case
 _JOB_FOLDERS = (JOB_FOLDER, REJECTED)
 _JOB_PAGES = (*PAGES, COMPLETED)
 _SHOWN_NAMES = 3
@@ -26,6 +31,8 @@ _SHOWN_NAMES = 3
 
 def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
     """Returns the files that patterns match, each once: in the order of the patterns, files of one pattern by name.
+
+    A name that isn't UTF-8 is returned as the operating system's functions take it (`jobs.plan.inputs` refuses it).
 
     A folder stands for the Parquet files in it, at any depth, and the output of a job for its `data/`. Below a pattern,
     folders whose names start with `_` or `.` are skipped, as is conventional for folders of Parquet files.
@@ -41,10 +48,17 @@ def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: No
     for pattern in patterns:
         names = _expand_one(pattern, say)
         if not names:
-            what = "no file matches" if local_glob.has_magic(pattern) else "there is no Parquet file in"
-            raise ConfigError(f"--input: {what} {pattern}")
+            raise ConfigError(f"--input: {_nothing_at(pattern)}")
         found.update(dict.fromkeys(names))
     return _each_file_once(found)
+
+
+def _nothing_at(pattern: str) -> str:
+    if local_glob.has_magic(pattern):
+        return f"no file matches {pattern}"
+    if storage.exists(OutputFolder(pattern).completed):
+        return f"{pattern} has no rows: the job that wrote it kept none"
+    return f"there is no Parquet file in {pattern}"
 
 
 def public_names(paths: Sequence[str]) -> list[str]:
@@ -58,6 +72,24 @@ def public_names(paths: Sequence[str]) -> list[str]:
     while depth < deepest and len({tuple(parts[-depth:]) for parts in local.values()}) < len(local):
         depth += 1
     return ["/".join(local[path][-depth:]) if path in local else path for path in paths]
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name from the operating system is valid UTF-8; if not, it contains surrogates."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    r"""Returns a name with its bytes that aren't UTF-8 escaped.
+
+    >>> printable("a\udcff.parquet")
+    'a\\xff.parquet'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _each_file_once(names: Iterable[str]) -> list[str]:
@@ -77,11 +109,6 @@ def _each_file_once(names: Iterable[str]) -> list[str]:
 
 def _real(name: str, folders: dict[str, str]) -> str:
     """Returns `os.path.realpath`, but resolves each folder only once."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise ConfigError(f"--input: the name {shown} is not valid UTF-8; rename the file") from None
     if os.path.islink(name):
         return os.path.realpath(name)
     folder, base = os.path.split(name)
@@ -97,15 +124,23 @@ def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
     if _is_folder(pattern):
         if _is_output(pattern):
             pattern = OutputFolder(pattern).data
-        base = local_glob.escape(pattern) if storage.is_local(pattern) else pattern
-        names = storage.glob([storage.join(base, "**", f"*{suffix}") for suffix in PARQUET_SUFFIXES])
-        return _inputs_among(names, pattern, named, say)
-    if local_glob.has_magic(pattern) and not (storage.is_local(pattern) and os.path.isfile(pattern)):
+        return _inputs_among(_parquet_files(pattern), pattern, named, say)
+    if local_glob.has_magic(pattern) and not (storage.is_local(pattern) and os.path.lexists(pattern)):
         fixed = pattern[: min(pattern.find(char) for char in "*?[" if char in pattern)]
-        return _inputs_among(storage.glob(pattern), fixed.rpartition("/")[0], named, say)
-    if not storage.exists(pattern):
+        base = fixed.rpartition("/")[0]
+        found = find_files(base, pattern[len(base) :]) if storage.is_local(pattern) else storage.glob(pattern)
+        return _inputs_among(found, base, named, say)
+    if not (os.path.lexists(pattern) if storage.is_local(pattern) else storage.exists(pattern)):
         raise ConfigError(f"--input: no such file {pattern}")
     return [pattern]
+
+
+def _parquet_files(folder: str) -> list[str]:
+    """Returns the Parquet files in a folder at any depth."""
+    if storage.is_local(folder):
+        return find_files(folder, "**/*", PARQUET_SUFFIXES)
+    any_case = ["".join(f"[{char}{char.upper()}]" if char.isalpha() else char for char in s) for s in PARQUET_SUFFIXES]
+    return storage.glob([storage.join(folder, "**", f"*{suffix}") for suffix in any_case])
 
 
 def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[str], None]) -> list[str]:

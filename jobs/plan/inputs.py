@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from jobs.errors import SchemaMismatch
 from jobs.plan.footers import Footer, InputFile, bad
-from jobs.plan.input_paths import public_names
+from jobs.plan.input_paths import is_utf8, printable, public_names
 from jobs.plan.reader import ReadFooters, open_reader
 from jobs.plan.schemas import unify_schemas
 from model.errors import ConfigError
@@ -66,13 +66,26 @@ def read_inputs(
     with contextlib.nullcontext(read) if read is not None else open_reader() as read_footers:
         for start in range(0, len(called), at_once):
             before = len(files)
-            for file, footer in read_footers(called[start : start + at_once]):
+            for file, footer in _read_utf8_names(read_footers, called[start : start + at_once]):
                 files.append(file)
                 if footer is not None:
                     footers[file.uri] = footer
             if limit is not None and (inputs := _first_rows(files, before, footers, overrides, limit)):
                 return inputs
     return settle(files, footers, overrides)
+
+
+def _read_utf8_names(
+    read_footers: ReadFooters, called: Sequence[tuple[str, str]]
+) -> Iterator[tuple[InputFile, Footer | None]]:
+    """Reads footers; a file whose name can't be written into a ledger is bad, under a printable name."""
+    answers = iter(read_footers([file for file in called if is_utf8(file[0])]))
+    for uri, name in called:
+        if is_utf8(uri):
+            yield next(answers)
+        else:
+            file = InputFile(uri=printable(uri), name=printable(name))
+            yield bad(file, "name_not_utf8", "its name or a folder's is not valid UTF-8; rename it"), None
 
 
 def _first_rows(

@@ -262,7 +262,12 @@ def sha256_of(path: str) -> str:
 
 def open_input(path: str) -> IO[bytes]:
     """Opens a file for random-access reading, as pyarrow requires for Parquet."""
-    return open(_local(path), "rb") if is_local(path) else _remote(path).open(path, "rb")
+    # Not blocking: opening a FIFO would wait for its writer, reading from it fails at the first seek.
+    return open(_local(path), "rb", opener=_open_unblocked) if is_local(path) else _remote(path).open(path, "rb")
+
+
+def _open_unblocked(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _local(path: str) -> str:

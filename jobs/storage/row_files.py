@@ -63,10 +63,11 @@ class RowFiles:
                 self._writer.is_open = False  # or its destructor would write a footer into a closed file
             self._files.__exit__(kind, error, traceback)
             return
-        # There is always one file, so that the schema is known where there is no row.
-        if self._rows or not self.paths:
+        # Without rows there is no file: `datasets` can't load one, whatever its form.
+        if self._rows:
             self._write_group()
-        self._close_file()
+        if self._writer is not None:
+            self._close_file()
 
     def _write_group(self) -> None:
         if self._writer is not None and self._bytes_in_file + self._bytes_in_group > self._file_bytes:
@@ -74,8 +75,7 @@ class RowFiles:
         if self._writer is None:
             self._open_file()
         table = pa.Table.from_pylist(self._rows, schema=self._schema)
-        if table.num_rows:
-            self._writer.write_table(table, row_group_size=table.num_rows)
+        self._writer.write_table(table, row_group_size=table.num_rows)
         self._bytes_in_file += self._bytes_in_group
         self._rows, self._bytes_in_group = [], 0
 

@@ -30,6 +30,7 @@ from jobs.inspect import Options
 from jobs.ledger.commits import read_commits
 from jobs.options import from_all_options
 from jobs.storage.folders import OutputFolder
+from jobs.storage.parquet import open_parquet
 from jobs.terminal.printer import Mark, answer
 from jobs.terminal.rejected import rejected_row
 from jobs.terminal.show import shown_row
@@ -78,7 +79,7 @@ def print_rows(options: Options, mark: Mark = lambda file: None) -> int:
 def _parquet_files(options: Options, mark: Mark) -> list[tuple[str, int]]:
     """The files to show, each with its number of rows."""
     files = [(path, _count_rows(path, mark)) for path in _candidates(options)]
-    if not files:
+    if not files and not storage.exists(OutputFolder(options.path).completed):  # an output may have no rows at all
         kind = "rejected rows" if options.rejected else "rows"
         raise ConfigError(f"no {kind} at {options.path}; pass a job's output, or a Parquet file, folder or glob")
     return files
@@ -130,7 +131,7 @@ def _numbers_of(files: Sequence[tuple[str, int]], reason: str, mark: Mark) -> li
     reasons: list[str] = []
     for path, count in files:
         mark(path)
-        with reading(path, _PARQUET), storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+        with reading(path, _PARQUET), storage.open_input(path) as file, open_parquet(file) as parquet:
             has_reasons = "reason" in parquet.schema_arrow.names
             found = parquet.read(columns=["reason"]).column("reason").to_pylist() if has_reasons else [""] * count
             reasons += map(str, found)
@@ -145,7 +146,7 @@ def _rows_at(path: str, offsets: Sequence[int], mark: Mark) -> Iterator[tuple[in
     if not offsets:
         return
     mark(path)
-    with reading(path, _PARQUET), storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+    with reading(path, _PARQUET), storage.open_input(path) as file, open_parquet(file) as parquet:
         first = 0
         for group in range(parquet.num_row_groups):
             count = parquet.metadata.row_group(group).num_rows
@@ -154,7 +155,8 @@ def _rows_at(path: str, offsets: Sequence[int], mark: Mark) -> Iterator[tuple[in
                 mark(path)  # showing the row before may have read another file
                 table = parquet.read_row_group(group)
                 for offset in inside:
-                    yield offset, {name: cell_value(table.column(name)[offset - first]) for name in table.column_names}
+                    columns = zip(table.column_names, table.columns, strict=True)
+                    yield offset, {name: cell_value(column[offset - first]) for name, column in columns}
             first += count
 
 
@@ -167,7 +169,7 @@ def _print_reasons(console: Console, paths: Sequence[str], mark: Mark) -> None:
     counts: Counter[tuple[str, ...]] = Counter()
     for path in paths:
         mark(path)
-        with reading(path, _PARQUET), storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+        with reading(path, _PARQUET), storage.open_input(path) as file, open_parquet(file) as parquet:
             if not set(columns) <= set(parquet.schema_arrow.names):
                 return
             for batch in parquet.iter_batches(columns=columns):

@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import RenderableType
 from rich.text import Text
 
 from jobs import storage
 from jobs.escapes import one_line, shown_lines
+from jobs.storage.parquet import open_parquet
 from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked
 from model.errors import ConfigError
 from transforms.rows.cells import as_binary
@@ -85,7 +85,7 @@ def _source_lines(row: Mapping[str, Any], count: int, content_column: str | None
 def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None:
     """The source row's content, if it still matches the hash in the record."""
     try:
-        with storage.open_input(row["uri"]) as file, pq.ParquetFile(file) as parquet:
+        with storage.open_input(row["uri"]) as file, open_parquet(file) as parquet:
             name = resolve_columns(parquet.schema_arrow, ColumnOverrides(content=content_column)).content
             column = as_binary(parquet.read_row_group(row["row_group"], columns=[name]).column(name))
             content = column[row["row"]].as_py()

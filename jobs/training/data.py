@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from jobs import storage
 from jobs.escapes import print_line
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import read_inputs
+from jobs.plan.partitions import partition_values
+from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from model.training.step import Rows
@@ -99,10 +101,17 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
 def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
     """Yields the rows of one Parquet file, usable and rejected."""
     used = (columns.content, columns.path, columns.repo_name, columns.language)
-    with storage.open_input(file.uri) as handle, pq.ParquetFile(handle) as parquet:
-        names = [name for name in used if name in parquet.schema_arrow.names]
+    constants = partition_values(file.uri)
+    with storage.open_input(file.uri) as handle, open_parquet(handle) as parquet:
+        there = set(parquet.schema_arrow.names)
+        names = [name for name in used if name in there]
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, columns=names)
+            for name in used:
+                if name in constants and name not in there:
+                    table = table.append_column(
+                        name, pa.repeat(pa.scalar(constants[name], pa.large_string()), len(table))
+                    )
             unit = Unit(
                 unit_id=f"{group}", uri=file.uri, version=file.version, row_group=group,
                 row_start=0, row_count=table.num_rows, num_bytes=table.nbytes,

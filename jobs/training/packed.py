@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.plan.footers import place_fault
 from jobs.plan.input_paths import expand
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
@@ -155,6 +156,9 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
     groups: list[RowGroup] = []
     packed, others = [], []
     for uri in expand(patterns):
+        if place_fault(uri):  # reading it as a corpus reports the fault
+            others.append(uri)
+            continue
         try:
             with storage.open_input(uri) as handle, pq.ParquetFile(handle) as parquet:
                 schema = parquet.schema_arrow

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
-from jobs.corpus import Options, corpus_schema, git_blob_id, run
+from jobs.corpus import Options, git_blob_id, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
 from jobs.storage.folders import JobFolder, OutputFolder
@@ -94,12 +94,14 @@ def test_a_rejected_row_says_where_it_came_from_and_holds_no_content(tmp_path, s
     assert noise["detail"] and "content" not in noise
 
 
-def test_both_tables_have_their_schema_even_without_rows(tmp_path):
+def test_a_table_without_rows_has_no_file_and_the_card_says_so(tmp_path):
     folder = tmp_path / "only"
     folder.mkdir()
     (folder / "x.bin").write_bytes(b"\0")
     output = made(tmp_path, folder)
-    assert pq.read_schema(output / "data/train-00000-of-00001.parquet").equals(corpus_schema(), check_metadata=True)
+    assert not list(output.glob("data/*"))
+    card = (output / "README.md").read_text()
+    assert "There are no rows, so there is no file in `data/`." in card and "configs:" not in card
     assert pq.read_schema(output / "rejected/rejected-00000-of-00001.parquet").equals(REJECTED_SCHEMA)
     assert rows(output) == []
 

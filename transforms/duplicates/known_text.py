@@ -18,7 +18,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -226,20 +226,27 @@ def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
 
 
-def known_files(parquet: pq.ParquetFile, overrides: ColumnOverrides) -> Iterator[KnownFile]:
+def known_files(
+    parquet: pq.ParquetFile, overrides: ColumnOverrides, constants: Mapping[str, str | None] | None = None
+) -> Iterator[KnownFile]:
     """Yields the files of a corpus in Parquet, in the column layouts that all jobs detect; skips rows without text.
 
     Args:
         parquet: An opened file.
         overrides: The user's choice of columns.
+        constants: Columns with one value for the whole file, where the file does not have them itself.
 
     Raises:
         ConfigError: The file has no text column, or lacks a column that the user named.
     """
-    columns = resolve_columns(parquet.schema_arrow, overrides)
+    schema = parquet.schema_arrow
+    there = set(schema.names)
+    added = {name: value for name, value in (constants or {}).items() if name not in there}
+    columns = resolve_columns(pa.schema([*schema, *((name, pa.large_string()) for name in added)]), overrides)
     names = (columns.content, columns.path, columns.repo_name, columns.license)
-    for batch in parquet.iter_batches(batch_size=_ROWS_READ, columns=[name for name in names if name]):
+    for batch in parquet.iter_batches(batch_size=_ROWS_READ, columns=[name for name in names if name in there]):
         for row in batch.to_pylist():
+            row |= added
             content, where, repo, licenses = (row.get(name) if name else None for name in names)
             text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
             if text:

@@ -21,7 +21,9 @@ READ_STAGE = "read"
 
 
 def is_text_type(kind: pa.DataType) -> bool:
-    """Whether a column of this type can contain text: strings, bytes, and dictionaries of them."""
+    """Whether a column of this type can contain text: strings, bytes, dictionaries of them, JSON."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return is_text_type(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return is_text_type(kind.value_type)
     return any(
@@ -38,9 +40,23 @@ def is_text_type(kind: pa.DataType) -> bool:
     )
 
 
+def is_list_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type contains lists, in whichever of Arrow's layouts."""
+    return any(
+        test(kind)
+        for test in (
+            pa.types.is_list,
+            pa.types.is_large_list,
+            pa.types.is_fixed_size_list,
+            pa.types.is_list_view,
+            pa.types.is_large_list_view,
+        )
+    )
+
+
 def is_turns_type(kind: pa.DataType) -> bool:
     """Whether a column of this type contains conversations: lists of structs with text fields `role` and `content`."""
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
+    if not is_list_type(kind) or not pa.types.is_struct(kind.value_type):
         return False
     names = {field.name for field in kind.value_type if is_text_type(field.type)}
     return {"role", "content"} <= names
@@ -54,9 +70,9 @@ class ColumnsOfRow(Mapping[str, Any]):
         self._index = index
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._table.column_names:
+        if (place := self._table.schema.get_field_index(name)) < 0:
             raise KeyError(name)
-        return cell_value(self._table.column(name)[self._index])
+        return cell_value(self._table.column(place)[self._index])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.column_names)
@@ -90,6 +106,8 @@ def as_binary(column: Any) -> Any:
     if is_turns_type(column.type):
         turns = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in column.to_pylist()]
         return pa.chunked_array([pa.array(turns, pa.large_string()).cast(pa.large_binary())])
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type):

@@ -1,9 +1,10 @@
 """Column layouts: detects the role of each input column, turns table rows into `Row`s, and names output columns.
 
-Column layouts are detected automatically (Stack v1 and v2, github-code, `text` and `contents` derivatives), and each
-role can be overridden. A row is passed on unchanged (CRLF and byte-order marks included) or rejected with its reason
-(`transforms.rows.cells`). No row is repaired and none is dropped silently. A column of conversations (lists of structs
-with `role` and `content`) is read as JSON.
+Column layouts are detected automatically (Stack v1 and v2, github-code, commitpack, CodeSearchNet, `text` and
+`contents` derivatives), and each role can be overridden. Layouts whose rows aren't files are refused with what to do.
+A row is passed on unchanged (CRLF and byte-order marks included) or rejected with its reason (`transforms.rows.cells`).
+No row is repaired and none is dropped silently. A column of conversations (lists of structs with `role` and `content`)
+is read as JSON.
 
 `output_fields` is the only place that decides the names of output columns:
 
@@ -32,6 +33,7 @@ from transforms.rows.cells import READ_STAGE as READ_STAGE  # re-exported: code 
 from transforms.rows.cells import (
     ColumnsOfRow,
     as_binary,
+    is_list_type,
     is_text_type,
     is_turns_type,
     texts_of,
@@ -77,7 +79,8 @@ class RowLimits:
 
 
 # Each layout as published: huggingface.co/datasets/bigcode/the-stack (v1), bigcode/the-stack-v2,
-# codeparrot/github-code. A layout is recognized by the combination of its content, path and repository columns.
+# codeparrot/github-code, bigcode/commitpack, code_search_net. A layout is recognized by the combination of its content,
+# path and repository columns.
 PRESETS: tuple[ColumnMap, ...] = (
     ColumnMap(
         preset="stack-v1",
@@ -98,6 +101,36 @@ PRESETS: tuple[ColumnMap, ...] = (
     ColumnMap(
         preset="github-code", content="code", path="path", repo_name="repo_name", language="language", license="license"
     ),
+    # A row is a file as one commit left it; `repos` lists repositories, separated by commas.
+    ColumnMap(
+        preset="commitpack",
+        content="new_contents",
+        path="new_file",
+        repo_name="repos",
+        language="lang",
+        license="license",
+    ),
+    # A row is a function with its documentation. First as on the Hugging Face Hub, then as first published in JSON.
+    ColumnMap(
+        preset="codesearchnet",
+        content="whole_func_string",
+        path="func_path_in_repository",
+        repo_name="repository_name",
+        language="language",
+    ),
+    ColumnMap(
+        preset="codesearchnet-json", content="original_string", path="path", repo_name="repo", language="language"
+    ),
+)
+
+# Layouts whose rows are no files with a text: the columns by which they are recognized, and what to do.
+_UNNEST = (
+    "a row is a repository with a list of files (`files`), and jobs read one file a row; unnest it first, for example "
+    "with duckdb: COPY (SELECT repo_name, unnest(files, recursive := true) FROM 'in/*.parquet') TO 'files.parquet'"
+)
+_DOWNLOAD = (
+    "the rows name files (`blob_id`) without their text; download each from "
+    "s3://softwareheritage/content/<blob_id> (gzip, in `src_encoding`) into a `content` column first"
 )
 
 # Other corpora: for each role, the first of these names that the schema contains.
@@ -139,6 +172,8 @@ def resolve_columns(schema: pa.Schema, overrides: ColumnOverrides = ColumnOverri
     if "content" in given:
         found["content"] = given["content"]
     if found.get("content") is None:
+        if advice := _advice_for(schema):
+            raise ConfigError(f"no content column: {advice}")
         raise ConfigError(
             f"no content column: looked for {', '.join(CANDIDATES['content'])}; the input has {_listed(schema)}; "
             "name it with --content_column"
@@ -164,6 +199,17 @@ def _find_preset(schema: pa.Schema) -> dict[str, Any]:
         part: next((name for name in candidates if name in names), None) for part, candidates in CANDIDATES.items()
     }
     return parts | {"preset": "custom"}
+
+
+def _advice_for(schema: pa.Schema) -> str | None:
+    """What to do with The Stack v2 as published: a list of files in each row, or file names without text."""
+    if (place := schema.get_field_index("files")) >= 0 and is_list_type(schema.field(place).type):
+        files = schema.field(place).type.value_type
+        if pa.types.is_struct(files):
+            names = {field.name for field in files}
+            if names & {*CANDIDATES["content"], "blob_id"}:
+                return _UNNEST if names & set(CANDIDATES["content"]) else f"{_UNNEST}; then {_DOWNLOAD}"
+    return _DOWNLOAD if "blob_id" in schema.names else None
 
 
 def _listed(schema: pa.Schema) -> str:

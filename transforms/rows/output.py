@@ -69,10 +69,11 @@ def output_table(table: pa.Table, column_map: ColumnMap, schema: pa.Schema, rows
     """
     places = pa.array([row.index for row in rows], pa.int64())
     arrays: list[Any] = []
+    names = table.column_names
     for position, field in enumerate(schema):
-        if position >= table.num_columns:
+        if position >= len(names):
             arrays.append(pa.array([row.results[field.name] for row in rows], field.type))
-        elif table.column_names[position] == column_map.content:
+        elif names[position] == column_map.content:
             arrays.append(pa.array([row.content for row in rows], field.type))
         else:
             # Take column by column, so that the raw content, most of the table's bytes, is not copied needlessly.

@@ -176,13 +176,15 @@ def test_a_lost_shard_is_merged_again(finished):
     assert hashes(finished) == before
 
 
-def test_a_job_that_kept_nothing_still_has_a_shard_with_the_schema(tmp_path, inline):
+def test_a_job_that_kept_nothing_has_no_file_and_says_so(tmp_path, inline, capfd):
     pq.write_table(pa.table({"content": pa.array([None, None], pa.string())}), tmp_path / "nulls.parquet")
     output = tmp_path / "out"
     assert uppercase.command_line(flags(tmp_path / "nulls.parquet", output)) == 0
-    (shard,) = (output / "data").iterdir()
-    assert pq.read_metadata(shard).num_rows == 0
-    assert pq.read_schema(shard).names == ["content", "upper", "lines", "source_row"]
+    assert not list(output.glob("data/*"))
+    assert "There are no rows, so there is no file in `data/`" in (output / "README.md").read_text()
+    assert uppercase.command_line(flags(tmp_path / "nulls.parquet", output)) == 0  # it is complete
+    assert uppercase.command_line(flags(output, tmp_path / "next")) == 2
+    assert f"--input: {output} has no rows: the job that wrote it kept none" in capfd.readouterr().err
     assert [row["reason"] for row in uppercase.dataset(output)["rejected"]] == ["null_content", "null_content"]
 
 

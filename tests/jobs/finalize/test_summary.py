@@ -148,8 +148,9 @@ def test_the_closing_lines_are_few_and_add_up():
 # --- card ------------------------------------------------------------------------------------------
 
 
-def card_of(options: dict, **changes) -> str:
-    return dataset_card(some_summary(**changes), SCHEMA, options)
+def card_of(options: dict, output_rows: int = 6, **changes) -> str:
+    summary = some_summary(**changes)
+    return dataset_card(summary | {"rows": summary["rows"] | {"output": output_rows}}, SCHEMA, options)
 
 
 def test_the_cards_head_is_yaml_that_tells_where_the_rows_are():
@@ -158,6 +159,12 @@ def test_the_cards_head_is_yaml_that_tells_where_the_rows_are():
         {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
     ]
     assert head["size_categories"] == ["n<1K"] and "synthetic" in head["tags"]
+
+
+def test_a_card_without_rows_names_no_file_and_says_so():
+    card = card_of({"model": "codegemma-2b"}, output_rows=0)
+    assert "configs" not in yaml.safe_load(card.split("---")[1])
+    assert "There are no rows, so there is no file in `data/`" in card and "load_dataset" not in card
 
 
 def test_a_gemma_models_card_carries_the_terms():

@@ -106,6 +106,9 @@ class Attempt:
     def read_bytes(self, path: str) -> bytes:
         return self._operation(lambda: self._objects[path])
 
+    def open_input(self, path: str) -> io.BytesIO:
+        return io.BytesIO(self._objects[path])
+
     @contextlib.contextmanager
     def open_output(self, path: str):
         file = HashedBuffer()

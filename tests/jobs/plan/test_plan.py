@@ -90,11 +90,13 @@ def test_links_give_no_file_twice(tmp_path):
     assert expand([named, str(tmp_path / "**" / "*.parquet")]) == [named]
 
 
-def test_a_name_that_is_no_utf8_is_refused_in_printable_form(tmp_path):
-    write(tmp_path / "a.parquet")
+def test_a_name_that_is_no_utf8_is_one_bad_file_with_a_printable_name(tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        write(tmp_path / name)
     os.rename(tmp_path / "a.parquet", os.fsencode(tmp_path) + b"/\xff.parquet")
-    with pytest.raises(ConfigError, match=r"the name .*\\udcff\.parquet is not valid UTF-8; rename the file"):
-        expand([str(tmp_path)])
+    files = {file.name: file for file in read_inputs(expand([str(tmp_path)]), ColumnOverrides()).files}
+    assert (files["b.parquet"].state, files[r"\xff.parquet"].state) == ("good", "bad")
+    assert files[r"\xff.parquet"].reason == "name_not_utf8" and files[r"\xff.parquet"].uri.endswith(r"/\xff.parquet")
 
 
 @pytest.mark.parametrize(
