@@ -40,6 +40,7 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
+from transforms.spool import scratch_for_process
 from transforms.work import Work
 
 AFTER_LOCK = register("plan.after_lock")
@@ -70,7 +71,7 @@ def run_job(
     options = dataclasses.replace(options, output=_normal(options.output))
     driver = _Driver(job_name, options, list(beam_args), work, reads)
     try:
-        with _terminate_like_interrupt():
+        with scratch_for_process(), _terminate_like_interrupt():
             try:
                 return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
             finally:

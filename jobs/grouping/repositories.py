@@ -232,14 +232,20 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
     rows = 0
     with scratch_folder() as spool_folder, _Spool(reading, spool_folder) as spool:
         for file, group, count in pieces(inputs, limit):
-            try:
-                for bucket, table in reading.spread(file, group, count):
-                    rows += table.num_rows
-                    spool.add(bucket, table)
-            except (pa.ArrowException, OSError) as error:
-                if storage.is_unanswered(error):
-                    raise  # the storage failed, not the file
-                bad.append((file.public_name, damage(error)))
+            tables = reading.spread(file, group, count)
+            while True:
+                try:
+                    bucket, table = next(tables)
+                except StopIteration:
+                    break
+                except (pa.ArrowException, OSError) as error:
+                    if storage.is_unanswered(error):
+                        raise  # the storage failed, not the file
+                    bad.append((file.public_name, damage(error)))
+                    break
+                # Outside the `try`: a full disk here is no fault of the input file.
+                rows += table.num_rows
+                spool.add(bucket, table)
         for number, path in enumerate(spool.close()):
             table = pq.read_table(path)
             os.remove(path)
