@@ -96,7 +96,7 @@ def test_a_full_folder_for_temporary_files_is_named(code, place):
 
 def test_other_errors_in_a_scratch_folder_stay_as_they_are(place):
     with pytest.raises(FileNotFoundError), scratch_folder() as folder:
-        open(Path(folder, "missing"), "rb")
+        Path(folder, "missing").read_bytes()
 
 
 def test_temporary_files_of_children_go_with_the_scratch_of_the_process(place):

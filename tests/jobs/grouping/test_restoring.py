@@ -14,7 +14,11 @@ from jobs.finalize.finalize import BEFORE_COMPLETED
 from jobs.storage.failpoints import failpoint
 
 ROWS = [
-    {"content": f"def f_{number}(a):\n    return a + {number}\n" * 9, "path": f"m_{number}.py", "repo_name": f"o/{name}"}
+    {
+        "content": f"def f_{number}(a):\n    return a\n" * 9,
+        "path": f"m_{number}.py",
+        "repo_name": f"o/{name}",
+    }
     for number in range(12)
     for name in "abcd"
 ]
