@@ -86,6 +86,7 @@ class Options(OptionSet):
     break_lock: bool = option(
         False, help="Take over an output that another run, known to be dead, has locked.", operational=True
     )
+    share_job_folder: bool = option(False, help="Let other users open the output's _job folder.", operational=True)
     progress: Literal["auto", "bar", "lines", "none"] = option(
         "auto", help="Live line, plain lines, or nothing; auto: live in a terminal.", operational=True
     )
@@ -244,6 +245,7 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
     if names and JOB_FOLDER not in names:  # with it: a run that was killed before it had begun
         shown = ", ".join(names[:3])
         raise ConfigError(f"{options.output} is not empty and no corpus (it has {shown}); choose another --output")
+    storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     if storage.create_if_absent(job_path, json.dumps(job, indent=2).encode()):
         return None
     found = json.loads(storage.read_bytes(job_path))

@@ -95,7 +95,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
     from jobs.driver.runners import runner_for
-    from jobs.grouping.repositories import group_by_repository
+    from jobs.grouping.repositories import group_by_repository, restore_grouped
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
     from jobs.storage.folders import OutputFolder
@@ -123,10 +123,18 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     if options.dry_run:
         return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
     spread = runner_for(beam_args).group
+    storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     grouped = group_by_repository(options.input, output.job, asked, limit=options.limit, spread=spread)
     for uri, fault in grouped.bad_files:
         print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
-    code = run_job("pack", options, beam_args, work, reads=grouped.folder)
+    code = run_job(
+        "pack",
+        options,
+        beam_args,
+        work,
+        reads=grouped.folder,
+        restore=lambda: restore_grouped(options.input, output.job, asked, limit=options.limit, spread=spread),
+    )
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
 
 

@@ -3,40 +3,132 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
+import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from model.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
 _PREFIX: Final = "codemill-scratch-"
+_VARIABLE: Final = "TMPDIR"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[str]:
-    """A folder that exists while the `with` block runs.
+    """A folder below TMPDIR, readable by its owner only, that exists while the `with` block runs.
 
     First removes folders left by processes that were killed: their locks are not held by any process.
+
+    Raises:
+        ConfigError: TMPDIR can't be written, or became full while the block ran; the message names it.
     """
-    for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*.lock")):
-        with contextlib.suppress(OSError), open(path, "rb") as lock:
+    root = _writable_root()
+    folder, lock = _make_locked(root)
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise _unusable(root, error) from error
+    finally:
+        _remove_locked(folder, lock)
+
+
+@contextlib.contextmanager
+def scratch_for_process() -> Iterator[None]:
+    """Puts all temporary files of this process and of the children that it starts into a scratch folder.
+
+    Libraries such as Beam leave temporary folders behind when they are killed. Here they are removed with the scratch
+    folder: at the end, or by the next process that opens one.
+    """
+    before = os.environ.get(_VARIABLE), tempfile.tempdir
+    folder, lock = _make_locked(_writable_root())
+    try:
+        _point_at(folder, None)
+        yield
+    finally:
+        _point_at(*before)
+        _remove_locked(folder, lock)
+
+
+def _point_at(folder: str | None, chosen: str | None) -> None:
+    if folder is None:
+        os.environ.pop(_VARIABLE, None)
+    else:
+        os.environ[_VARIABLE] = folder
+    tempfile.tempdir = chosen  # None: determined again from the environment
+
+
+def _make_locked(root: str) -> tuple[str, int]:
+    """Makes a scratch folder; returns it and the descriptor of its locked lock file."""
+    for path in glob.glob(os.path.join(glob.escape(root), f"{_PREFIX}*.lock")):
+        _remove_left_over(path)
+    try:
+        lock, new = tempfile.mkstemp(prefix=_PREFIX, suffix=".new", dir=root)
+        folder = new.removesuffix(".new")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(new, f"{folder}.lock")  # renamed when already locked, so that no other process finds it unlocked
+        os.mkdir(folder, 0o700)
+    except OSError as error:
+        raise _unusable(root, error) from error
+    return folder, lock
+
+
+def _remove_locked(folder: str, lock: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(f"{folder}.lock")
+    os.close(lock)
+
+
+def _unusable(root: str, error: OSError) -> ConfigError:
+    why = os.strerror(error.errno).lower() if error.errno else str(error)
+    return ConfigError(
+        f"can't write temporary files in {root}: {why}; free some space there, or set {_VARIABLE} to another folder"
+    )
+
+
+def _writable_root() -> str:
+    """The folder of temporary files. Python would fall back to another one where TMPDIR can't be used."""
+    try:
+        found = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise ConfigError(f"no folder for temporary files can be written; set {_VARIABLE} to one") from None
+    asked = os.environ.get(_VARIABLE)
+    if asked and os.path.abspath(asked) != found:
+        try:
+            with tempfile.TemporaryFile(dir=asked) as probe:
+                probe.write(b"\0")
+        except OSError as error:
+            raise _unusable(asked, error) from error
+    return found
+
+
+def _remove_left_over(path: str) -> None:
+    """Removes the folder of a lock file that no process holds. What isn't a lock file of ours stays."""
+    with contextlib.suppress(OSError):
+        # A FIFO must not block us, and a link must not be followed: everyone can write to /tmp.
+        lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            about = os.fstat(lock)
+            if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
+                _log.warning("%s is ignored: it has the name of a lock file, but is none of this user", path)
+                return
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises OSError if another process holds it
             shutil.rmtree(path.removesuffix(".lock"), ignore_errors=True)
             os.remove(path)
-    file, new = tempfile.mkstemp(prefix=_PREFIX, suffix=".new")
-    folder = new.removesuffix(".new")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        os.rename(new, f"{folder}.lock")  # renamed when already locked, so that no other process finds it unlocked
-        os.mkdir(folder, 0o700)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(f"{folder}.lock")
-        os.close(file)
+        finally:
+            os.close(lock)
 
 
 class Extent(NamedTuple):

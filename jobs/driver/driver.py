@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs import storage
@@ -27,6 +27,7 @@ from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
 from jobs.escapes import print_line
+from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import Orders, RunSpec
 from jobs.finalize.finalize import finalize, sweep
 from jobs.finalize.summary import closing_lines
@@ -41,6 +42,7 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
+from transforms.spool import scratch_for_process
 from transforms.work import Work
 
 AFTER_LOCK = register("plan.after_lock")
@@ -52,7 +54,13 @@ class _Terminated(KeyboardInterrupt):
 
 
 def run_job(
-    job_name: str, options: CommonOptions, beam_args: Sequence[str], work: Work, *, reads: str | None = None
+    job_name: str,
+    options: CommonOptions,
+    beam_args: Sequence[str],
+    work: Work,
+    *,
+    reads: str | None = None,
+    restore: Callable[[], None] | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
 
@@ -63,15 +71,16 @@ def run_job(
         work: The job's work; opened here only for the sample of a dry run.
         reads: A folder with files that the job prepared from its input, with the columns that `work` names. The units
             read them instead of the input.
+        restore: Makes the files in `reads` again if they are gone; called before units run.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
     prog = f"codemill {job_name}"
     options = dataclasses.replace(options, output=_normal(options.output))
-    driver = _Driver(job_name, options, list(beam_args), work, reads)
+    driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
     try:
-        with _terminate_like_interrupt():
+        with scratch_for_process(), _terminate_like_interrupt():
             try:
                 return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
             finally:
@@ -116,13 +125,22 @@ def _terminate_like_interrupt() -> Iterator[None]:
 class _Driver:
     """One run of a job."""
 
-    def __init__(self, job_name: str, options: CommonOptions, beam_args: list[str], work: Work, reads: str | None):
+    def __init__(
+        self,
+        job_name: str,
+        options: CommonOptions,
+        beam_args: list[str],
+        work: Work,
+        reads: str | None,
+        restore: Callable[[], None] | None,
+    ):
         self.job_name = job_name
         self.options = options
         self.beam_args = beam_args
         self.runner = runner_for(beam_args)
         self.work = work
         self.reads = reads
+        self.restore = restore
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
@@ -140,6 +158,7 @@ class _Driver:
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
                 return self._already_finished()
+        storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
             sweep(self.output)
@@ -234,6 +253,15 @@ class _Driver:
     def _run_units(self, job: JobFile) -> float:
         """Runs the uncommitted units; returns the duration in seconds."""
         began = time.monotonic()
+        spec = RunSpec(
+            job_dir=self.output.job,
+            config_hash=job.config_hash,
+            schema=job.read_schema,
+            max_units_in_flight=self.options.max_units_in_flight,
+            max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+        )
+        if self.restore is not None and uncommitted(spec):
+            self.restore()
         with follow_job(
             self.output.job,
             units_total=job.totals["units"],
@@ -241,13 +269,7 @@ class _Driver:
             mode=self.options.progress,
         ):
             self.runner.run_units(
-                RunSpec(
-                    job_dir=self.output.job,
-                    config_hash=job.config_hash,
-                    schema=job.read_schema,
-                    max_units_in_flight=self.options.max_units_in_flight,
-                    max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
-                ),
+                spec,
                 Orders(
                     job_name=self.job_name,
                     options=all_options(self.options),

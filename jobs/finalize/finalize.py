@@ -2,9 +2,9 @@
 
     1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
-    3  merge the shards on the runner               9  COMPLETED
-    4  check the merged shards against the commits 10  delete files that no commit names
-    5  remove COMPLETED, if it exists
+    3  merge the shards on the runner               9  remove the grouped copy of the input
+    4  check the merged shards against the commits 10  COMPLETED
+    5  remove COMPLETED, if it exists              11  delete files that no commit names
     6  publish the shards under their final names
 
 A repeated step writes the same bytes (except for times in the summary), so running the same command again recovers from
@@ -117,6 +117,8 @@ def finalize(
         engine=engine_figures(read_heartbeats(job_dir)),
     )
     _write_pages(output, job, summary, options)
+    # Before COMPLETED, so that a kill leaves no unredacted text behind; a retry groups the input again.
+    storage.remove_tree(job_dir.grouped)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
     done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}

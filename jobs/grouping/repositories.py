@@ -37,7 +37,7 @@ from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.partitions import partition_values
 from jobs.plan.schemas import fit_table
-from jobs.storage.folders import JobFolder
+from jobs.storage.folders import GROUPED, JobFolder
 from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
@@ -48,7 +48,6 @@ GROUP_MB: Final = 8  # per unit; the last packed row of each unit stays partly e
 MAX_BUCKETS: Final = 256  # files open at the same time
 SPOOL_MB: Final = 64
 _BATCH_ROWS: Final = 128
-FOLDER = "grouped"
 
 # The columns of the grouped files, in addition to those of a row's source location.
 COLUMNS: Final = ColumnOverrides(content="content", path="path", repo_name="repo_name", language="language")
@@ -90,6 +89,8 @@ def group_by_repository(
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, unless it is grouped already.
 
+    The grouped files are gone once the job is complete; `restore_grouped` makes them again for units that remain.
+
     Args:
         patterns: Files, folders and globs of the input.
         job_dir: The job's folder.
@@ -115,7 +116,7 @@ def group_by_repository(
     inputs = read_inputs(expand(patterns), overrides, limit=limit)
     _check_columns(inputs.columns)
     # A separate folder per attempt: files left by an interrupted attempt are never read.
-    name = storage.join(FOLDER, secrets.token_hex(6))
+    name = storage.join(GROUPED, secrets.token_hex(6))
     folder = job_dir.join(name)
     outcome = spread(inputs, folder, limit)
     if not outcome.rows:
@@ -123,8 +124,55 @@ def group_by_repository(
     bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
     grouped = Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
     record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
+    if storage.is_local(folder):
+        record["files"] = _identities(folder)
     storage.write_bytes(manifest_path, json.dumps(record, indent=1).encode())
     return grouped
+
+
+def restore_grouped(
+    patterns: Sequence[str],
+    job_dir: JobFolder,
+    overrides: ColumnOverrides,
+    *,
+    limit: int | None = None,
+    spread: Spread,
+) -> None:
+    """Groups the input again if the grouped files are gone: a job that is complete has removed them.
+
+    Raises:
+        ConfigError: The input has changed, or the grouped files are not on local disk, where they can't be restored.
+    """
+    manifest = json.loads(storage.read_bytes(job_dir.grouping))
+    folder, files = job_dir.join(manifest["folder"]), manifest.get("files", {})
+    names = storage.list_names(folder)
+    if names and set(files) <= set(names):
+        return
+    advice = "so the remaining units can't run again; choose another --output"
+    if not files:
+        raise ConfigError(f"{folder} was removed when the job was complete, {advice}")
+    again = job_dir.join(GROUPED, secrets.token_hex(6))
+    spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit)
+    made = sorted((about["sha256"], name) for name, about in _identities(again).items())
+    planned = sorted((about["sha256"], name) for name, about in files.items())
+    if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
+        storage.remove_tree(again)
+        raise ConfigError(f"the input has changed since {job_dir} was made, {advice}")
+    for (_, name), (_, old) in zip(made, planned, strict=True):  # a runner gives a file another name each time
+        path = os.path.join(again, old)
+        os.rename(os.path.join(again, name), path)
+        os.utime(path, ns=(files[old]["mtime_ns"],) * 2)  # part of the version in the plan
+    storage.remove_tree(folder)
+    os.rename(again, folder)
+
+
+def _identities(folder: str) -> dict[str, dict[str, Any]]:
+    """Hash and modification time of each grouped file in a local folder."""
+    names = [name for name in storage.list_names(folder) if name.endswith(".parquet")]
+    paths = {name: os.path.join(folder, name) for name in names}
+    return {
+        name: {"sha256": storage.sha256_of(path), "mtime_ns": os.stat(path).st_mtime_ns} for name, path in paths.items()
+    }
 
 
 def _asked_columns(overrides: ColumnOverrides) -> dict[str, str | None]:
@@ -236,14 +284,20 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None) -> Outcome:
     rows = 0
     with scratch_folder() as spool_folder, _Spool(reading, spool_folder) as spool:
         for file, group, count in pieces(inputs, limit):
-            try:
-                for bucket, table in reading.spread(file, group, count):
-                    rows += table.num_rows
-                    spool.add(bucket, table)
-            except (pa.ArrowException, OSError) as error:
-                if storage.is_unanswered(error):
-                    raise  # the storage failed, not the file
-                bad.append((file.public_name, damage(error)))
+            tables = reading.spread(file, group, count)
+            while True:
+                try:
+                    bucket, table = next(tables)
+                except StopIteration:
+                    break
+                except (pa.ArrowException, OSError) as error:
+                    if storage.is_unanswered(error):
+                        raise  # the storage failed, not the file
+                    bad.append((file.public_name, damage(error)))
+                    break
+                # Outside the `try`: a full disk here is no fault of the input file.
+                rows += table.num_rows
+                spool.add(bucket, table)
         for number, path in enumerate(spool.close()):
             table = pq.read_table(path)
             os.remove(path)

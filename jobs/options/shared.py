@@ -94,6 +94,11 @@ class CommonOptions(ColumnOptions):
     break_lock: bool = option(
         False, help="Break the lock of another driver that is known to be dead.", operational=True
     )
+    share_job_folder: bool = option(
+        False,
+        help="Let other users open the output's _job folder, for workers that run as another user.",
+        operational=True,
+    )
     progress: Literal["auto", "bar", "lines", "none"] = option(
         "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from jobs.storage.objects import join
 
-JOB_FOLDER = "_job"
+JOB_FOLDER, GROUPED = "_job", "grouped"
 DATA, REJECTED = "data", "rejected"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
@@ -119,6 +119,11 @@ class JobFolder:
     def grouping(self) -> str:
         """The manifest of grouping: its input and its result (`jobs.grouping`)."""
         return self.join("grouped.json")
+
+    @property
+    def grouped(self) -> str:
+        """The grouped files, which contain the input's text as it is: removed when the job is complete."""
+        return self.join(GROUPED)
 
 
 @dataclass(frozen=True, slots=True)

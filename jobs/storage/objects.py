@@ -141,6 +141,35 @@ def remove(path: str) -> None:
             _remote(path).rm_file(path)
 
 
+def remove_tree(folder: str) -> None:
+    """Removes a folder and all below it; does nothing if it doesn't exist. May be repeated after a kill."""
+    with clear_errors(folder), contextlib.suppress(FileNotFoundError):
+        if is_local(folder):
+            shutil.rmtree(_local(folder))
+        else:
+            remote = _remote(folder)
+            remote.invalidate_cache()
+            remote.rm(folder, recursive=True)
+
+
+def make_job_folder(folder: str, *, shared: bool) -> None:
+    """Makes a local folder that only its owner can open, or, if `shared`, one with the permissions of any new folder.
+
+    A folder that exists keeps its permissions, but is opened to others if `shared`. A bucket has its own permissions.
+    """
+    if not is_local(folder):
+        return
+    name = _local(folder)
+    with clear_errors(folder):
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o777 if shared else 0o700)
+        if shared and os.stat(name).st_uid == os.getuid():
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o777 & ~mask)
+
+
 def remove_temporaries(folder: str, *, below: bool = False) -> None:
     """Removes temporary files of killed processes directly in a local folder or, with `below`, anywhere below it."""
     if not is_local(folder):

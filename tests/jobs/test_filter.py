@@ -183,7 +183,7 @@ def test_an_output_of_the_columns_before_is_refused_in_one_line(tmp_path, capfd)
     capfd.readouterr()
     assert run(corpus, tmp_path / "out") == 2
     said = capfd.readouterr().err
-    assert "schema version 1, this codemill writes version 2" in said and said.count("\n") == 1
+    assert "schema version 1, this codemill writes version 3" in said and said.count("\n") == 1
 
 
 # --- the list of stages ----------------------------------------------------------------------------
@@ -225,3 +225,21 @@ def test_stages_travel_to_the_pools_processes():
 def test_an_unknown_license_is_refused_before_anything_runs():
     with pytest.raises(ConfigError, match="is not an SPDX license identifier"):
         stages_of(Options(**OPTIONS, deny_licenses=("MITT",)))
+
+
+def test_a_secret_in_a_path_is_reported_or_redacted_as_the_policy_says(tmp_path):
+    rows = [row("x = 1\n", f"a/{secret()}/x.py"), row("x = 2\n", f"a/{secret(1)}/x.py"), row("", f"{secret()}.py")]
+    corpus = write_corpus(tmp_path / "in.parquet", rows)
+    assert run(corpus, tmp_path / "reported") == 0
+    first = kept(tmp_path / "reported")[0]
+    assert first["path"] == rows[0]["path"]
+    assert [(finding["column"], finding["action"]) for finding in first["findings"]] == [("path", "keep")]
+    counts = json.loads((tmp_path / "reported" / "summary.json").read_text())["counts"]
+    assert counts["found_in/path/api_token/keep"] == 3 and "found/api_token/keep" not in counts
+    (tmp_path / "policy.yaml").write_text("columns: {path: redact}\n")
+    assert run(corpus, tmp_path / "redacted", "--policy", str(tmp_path / "policy.yaml")) == 0
+    paths = [found["path"] for found in kept(tmp_path / "redacted")]
+    assert len(set(paths)) == 2 and all(path.startswith("a/<KEY_") for path in paths)
+    needles = [secret().encode(), secret(1).encode()]
+    files = [path for path in (tmp_path / "redacted").rglob("*") if path.is_file()]
+    assert not any(needle in path.read_bytes() for path in files for needle in needles)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
@@ -35,6 +35,7 @@ FINDING_TYPE: Final = pa.struct(
         pa.field("action", pa.string(), nullable=False),
         pa.field("placeholder", pa.string(), nullable=False),
         pa.field("value_hash", pa.string(), nullable=False),
+        pa.field("column", pa.string(), nullable=False),  # "": the content
     ]
 )
 
@@ -77,6 +78,12 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
     if outcome.text != row.content:
         row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
     return FilteredInput(row, outcome.findings, None, counts)
+
+
+def with_findings(columns: Mapping[str, Any], more: Iterable[Finding]) -> Mapping[str, Any]:
+    """A row's result columns with further findings, those of its other text columns."""
+    added = [struct_values(finding, FINDING_TYPE) for finding in more]
+    return {**columns, "findings": [*columns["findings"], *added]} if added else columns
 
 
 def by_rules(findings: Iterable[Finding], actions: tuple[str, ...]) -> str:

@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from transforms.filters.content import FILTER_INPUT
+from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
+from transforms.filters.content import FILTER_INPUT, ContentStage, with_findings
 from transforms.filters.stage import Stage
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
@@ -38,6 +39,7 @@ from transforms.rows.rejections import (
     rejected_table,
 )
 from transforms.rows.row import Row
+from transforms.scanning import ContentFilter
 from transforms.work import Unit, UnitResult
 
 ROWS_PER_CHUNK = 32
@@ -93,6 +95,16 @@ class FilterStages:
         """Opens all stages. Raises ConfigError."""
         for stage in self.stages:
             stage.open()
+
+    @property
+    def content_filter(self) -> ContentFilter | None:
+        """The filter of the stage for secrets and personal data, which also scans the other columns."""
+        return next((stage.content_filter for stage in self.stages if isinstance(stage, ContentStage)), None)
+
+    def filter_names(self, names: Names) -> Filtered:
+        """Scans and redacts texts of a column other than the content."""
+        assert self.content_filter is not None
+        return filter_names(self.content_filter, names)
 
     def filter(self, row: Row) -> FilteredRow:
         """Runs the stages until one of them rejects the row."""
@@ -151,9 +163,12 @@ class FilterWork:
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Filters the rows of one unit."""
         column_map = resolve_columns(table.schema, self.columns)
+        filtered = filter_columns(self.stages.content_filter, table, column_map, self._filter_names)
+        table = filtered.table
         items = table_to_rows(table, unit, rows, column_map, self.limits)
         results = iter(self._filter([item for item in items if isinstance(item, Row)]))
         counts: Counter[str] = Counter(rows_in=len(items), targets=0, targets_accepted=0, targets_rejected=0)
+        counts.update(filtered.counts)
         kept: list[OutputRow] = []
         rejected: list[dict[str, Any]] = []
         version = self.stages.version  # hashes the policy, so compute it once per unit, not per row
@@ -168,7 +183,8 @@ class FilterWork:
                 counts["bytes_rejected"] += len(item.content.encode())
                 continue
             lineage = source_lineage(item) | {"redacted_sha256": result.redacted_sha256, "filter_version": version}
-            kept.append(OutputRow(index, result.content, {**result.columns, "lineage": lineage}))
+            columns = with_findings(result.columns, filtered.findings.get(index, ()))
+            kept.append(OutputRow(index, result.content, {**columns, "lineage": lineage}))
             counts["bytes_kept"] += len(result.content.encode())
             counts["rows_redacted"] += result.redacted_sha256 != item.content_sha256
         counts["rows_kept"], counts["rows_rejected"] = len(kept), len(rejected)
@@ -184,6 +200,11 @@ class FilterWork:
         """Ends the pool."""
         if self._pool is not None:
             self._pool.close()
+
+    def _filter_names(self, asked: Sequence[Names]) -> list[Any]:
+        assert self._pool is not None, "call open() first"
+        calls = [self._pool.apply("filter_names", [names]) for names in asked]
+        return [result for call in calls for result in call()]
 
     def _filter(self, rows: Sequence[Row]) -> list[FilteredRow]:
         """Applies the stages to each row, in chunks that are distributed over the pool's processes."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from model.engine.requests import Completion, Request
 from model.errors import RecordError
 from transforms.duplicates.known_text import open_known_text
+from transforms.filters.columns import Filtered, Names, filter_names
 from transforms.filters.content import by_rules, filter_input
 from transforms.generation.selection import choose_samples
 from transforms.rows.rejections import Rejection, stage_error
@@ -109,6 +110,11 @@ class RowStages:
             self.content_filter.open()
         if self.known_text:
             open_known_text(self.known_text)
+
+    def filter_names(self, names: Names) -> Filtered:
+        """Scans and redacts texts of a column other than the content."""
+        assert self.content_filter is not None
+        return filter_names(self.content_filter, names)
 
     def prepare(self, row: Row) -> Prepared:
         """Filters and redacts the row, then chooses its targets and builds their prompts."""

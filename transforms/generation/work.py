@@ -24,6 +24,7 @@ import pyarrow as pa
 from model.engine.requests import Completion, Generator
 from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
+from transforms.filters.columns import Names, filter_columns
 from transforms.generation.engine import EngineSpec, acquire_engine
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
@@ -139,6 +140,8 @@ class GenerationWork:
         """Generates for the rows of one unit; blocks until the last answer is validated."""
         assert self._opened is not None, "call open() first"
         column_map = resolve_columns(table.schema, self.columns)
+        filtered = filter_columns(self.content_filter, table, column_map, self._filter_names)
+        table = filtered.table
         unreadable: dict[int, RejectedRow] = {}
         states: list[RowState] = []
         for index, item in enumerate(table_to_rows(table, unit, rows, column_map, self.limits)):
@@ -148,6 +151,7 @@ class GenerationWork:
                 states.append(RowState(index, item))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _validate(self._opened, states)
+        counts.update(filtered.counts)
         if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
             reject_repeats(self.task, states)
         return self._result(table, column_map, states, unreadable, counts)
@@ -160,6 +164,11 @@ class GenerationWork:
         """Closes the pool; the engine stays open in the process (`transforms.generation.engine.release_engines`)."""
         if self._opened is not None:
             self._opened.pool.close()
+
+    def _filter_names(self, asked: Sequence[Names]) -> list[Any]:
+        assert self._opened is not None, "call open() first"
+        calls = [self._opened.pool.apply("filter_names", [names]) for names in asked]
+        return [result for call in calls for result in call()]
 
     def _result(
         self,

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from model.tokenizer import Tokenizer
+from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
 from transforms.filters.content import filter_input
 from transforms.packing.documents import DocumentRecipe, SourceFile
 from transforms.packing.facts import read_facts
@@ -117,7 +118,7 @@ class PackStages:
         counts: Counter[str] = Counter()
         repositories: dict[tuple[str, int], list[_Entry]] = defaultdict(list)
         count = 0
-        for item in self._read(call):
+        for item in self._read(call, counts):
             entry = self._take_in(item, spool, counts)
             if isinstance(entry, _Entry):
                 # A file without a repository forms its own.
@@ -135,7 +136,7 @@ class PackStages:
         redacted = sum(entry.redacted_sha256 != entry.content_sha256 for entry in entries)
         return Packed(count, len(names), redacted, tuple(rejected), dict(counts))
 
-    def _read(self, call: PackCall) -> Iterator[Row | RejectedRow]:
+    def _read(self, call: PackCall, counts: Counter[str]) -> Iterator[Row | RejectedRow]:
         """The unit's rows, a few hundred in memory at a time."""
         with pa.memory_map(call.source) as source:
             reader = pa.ipc.open_file(source)
@@ -143,10 +144,19 @@ class PackStages:
             first = 0
             for number in range(reader.num_record_batches):
                 table = pa.Table.from_batches([reader.get_batch(number)])
+                filtered = filter_columns(
+                    self.content_filter, table, column_map, self._filter_names, unscanned=SOURCE_COLUMNS
+                )
+                counts.update(filtered.counts)
+                table = filtered.table
                 rows = call.rows[first : first + table.num_rows]
                 first += table.num_rows
                 for index, item in enumerate(table_to_rows(table, call.unit, rows, column_map, self.limits)):
                     yield replace(item, source=_source_of(table, index) or item.source)
+
+    def _filter_names(self, asked: Sequence[Names]) -> list[Filtered]:
+        assert self.content_filter is not None
+        return [filter_names(self.content_filter, names) for names in asked]
 
     def _take_in(self, item: Row | RejectedRow, spool: TextSpool, counts: Counter[str]) -> _Entry | dict[str, Any]:
         """Filters a row and spools its text; returns a rejected record for a row that isn't packed."""

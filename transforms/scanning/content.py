@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from transforms.languages.parsing import parses
-from transforms.scanning.findings import Finding, resolve_overlaps
+from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
 from transforms.scanning.policy import Policy, load_policy
-from transforms.scanning.redaction import redact
+from transforms.scanning.redaction import redact, redact_name
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
 
@@ -139,6 +139,35 @@ class ContentFilter:
         if parses(current, language, path) is False and parses(text, language, path):
             return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
         return FilterOutcome(current, tuple(reported))
+
+    def filter_name(self, text: str, column_action: str) -> tuple[str, tuple[Finding, ...]]:
+        """Scans the text of a column other than the content, such as a path. Deterministic and idempotent.
+
+        Args:
+            text: The text.
+            column_action: The policy's action for the column: with "keep" all findings are only reported, with
+                "redact" those are replaced that would be redacted, or reject the row, in the content.
+
+        Returns:
+            The text after redaction, and all findings; offsets refer to the text before redaction.
+        """
+
+        def scanned(text: str) -> list[Finding]:
+            may_redact = column_action == "redact"
+            return [
+                f._replace(action="redact" if may_redact and f.action != "keep" else "keep") for f in self.scan(text)
+            ]
+
+        current, reported = redact_name(text, scanned(text))
+        for _ in range(_MAX_PASSES):
+            again = [f for f in scanned(current) if f.action == "redact"]
+            if not again:
+                return current, tuple(reported)
+            current, more = redact_name(current, again)
+            reported += more
+        # It is never clean, so nothing of it is kept; its hash keeps it unique.
+        number = int(keyed_hash(text.encode("utf-8", "surrogatepass"), hash_key_from_environment()), 16)
+        return f"<REDACTED_{number}>", tuple(reported)
 
     def filter_output(
         self, prefix: str, completion: str, suffix: str = "", language: str = "", path: str = ""

@@ -32,6 +32,7 @@ class Finding(NamedTuple):
         value_hash: Keyed hash of the value, in hex.
         action: The policy's action: "keep", "redact", "drop", or "" before a policy is applied.
         placeholder: What replaces it in the redacted text, or "".
+        column: The column that it was found in, or "" for the content.
     """
 
     type: str
@@ -46,6 +47,7 @@ class Finding(NamedTuple):
     value_hash: str
     action: str = ""
     placeholder: str = ""
+    column: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain values, for a row's `findings` column and for reports."""

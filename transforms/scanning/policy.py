@@ -6,6 +6,9 @@
       author_name: redact       # drop: the row is rejected           off: not searched for
     rule_files: [ours.toml]     # additional rules, in the format of `rules.py`
     min_confidence: 0.5         # findings with a lower confidence are kept, whatever their type's action
+    columns:                    # text columns other than the content, by name; "*": all others
+      path: redact              # keep: findings are reported (the default)   redact: what the actions redact or
+      repo_name: off            # drop in the content is replaced             off: not scanned
 
 A policy file is checked before any row is read. An unknown type, action or key is refused with a one-line error.
 """
@@ -27,11 +30,14 @@ from transforms.scanning.rules import load_rules
 from transforms.scanning.safety import MALICIOUS_CODE, SIGNAL_PREFIX
 from transforms.user_files import load_yaml, located, read_text
 
-ACTIONS = ("keep", "redact", "drop", "off")
+OFF = "off"
+ACTIONS = ("keep", "redact", "drop", OFF)
+COLUMN_ACTIONS = ("keep", "redact", OFF)
 VERBATIM_COPY = "verbatim_copy"
 PRESETS_DIRECTORY = Path(__file__).parent / "policies"
 PRESETS = ("strict", "default", "annotate")
-_KEYS = ("extends", "actions", "rule_files", "min_confidence")
+_KEYS = ("extends", "actions", "rule_files", "min_confidence", "columns")
+_OTHER_COLUMNS = "*"
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,15 @@ class Policy:
         actions: An action for every type that the rules can report.
         rule_files: The user's rule files.
         min_confidence: Findings with a lower confidence are reported and kept.
+        columns: An action for text columns other than the content, by name or role (`path`, `repo_name`); `*` for all
+            that aren't named.
     """
 
     name: str
     actions: Mapping[str, str] = field(default_factory=dict)
     rule_files: tuple[str, ...] = ()
     min_confidence: float = 0.0
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -66,6 +75,13 @@ class Policy:
     def action(self, finding_type: str, confidence: float) -> str:
         """The action for a finding: keep, redact or drop."""
         return "keep" if confidence < self.min_confidence else self.actions[finding_type]
+
+    def column_action(self, name: str, role: str = "") -> str:
+        """The action for a text column other than the content: keep, redact or off."""
+        for key in (name, role, _OTHER_COLUMNS):
+            if key in self.columns:
+                return self.columns[key]
+        return "keep"
 
 
 def known_types(rules: RuleSet) -> tuple[str, ...]:
@@ -118,7 +134,19 @@ def _build(name: str, content: dict[str, Any], base: Mapping[str, str], director
     if not isinstance(confidence, (int, float)) or isinstance(confidence, bool) or not 0 <= confidence <= 1:
         raise ConfigError(f"min_confidence is {shown(confidence)}; it must be between 0 and 1")
     actions = {finding_type: {**base, **given}.get(finding_type, "redact") for finding_type in types}
-    return Policy(name, actions, files, float(confidence))
+    return Policy(name, actions, files, float(confidence), _columns(name, content.get("columns", {})))
+
+
+def _columns(name: str, given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise ConfigError(f"policy {name}: columns must map columns to one of {', '.join(COLUMN_ACTIONS)}")
+    columns = {str(key): OFF if action is False else action for key, action in given.items()}
+    for key, action in columns.items():
+        if action not in COLUMN_ACTIONS:
+            raise ConfigError(
+                f"policy {name}: column {key} is {action!r}; it must be one of {', '.join(COLUMN_ACTIONS)}"
+            )
+    return columns
 
 
 def _rule_files(content: dict[str, Any]) -> list[str]:

@@ -136,6 +136,27 @@ def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[
     return "".join(pieces), out
 
 
+def redact_name(text: str, findings: Iterable[Finding]) -> tuple[str, list[Finding]]:
+    """Replaces the findings with action "redact" in a path or another name.
+
+    The number in a placeholder is the value's keyed hash, so equal values get equal placeholders in all rows, and two
+    paths that differ stay different.
+
+    Returns:
+        The redacted text, and all findings; replaced ones have a placeholder.
+    """
+    pieces: list[str] = []
+    out: list[Finding] = []
+    at = 0
+    for finding in findings:
+        if finding.action == "redact":
+            finding = finding._replace(placeholder=f"<{label_of(finding.type)}_{int(finding.value_hash, 16)}>")
+            pieces += (text[at : finding.start], finding.placeholder)
+            at = finding.end
+        out.append(finding)
+    return "".join((*pieces, text[at:])), out
+
+
 def _is_split(body: str) -> bool:
     return any(quote in body for quote in _QUOTES)
 

@@ -1,0 +1,110 @@
+"""Grouped files are a copy of the input: they are gone when `codemill pack` is complete, and made again if needed."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.cli import main
+from jobs.finalize.finalize import BEFORE_COMPLETED
+from jobs.storage.failpoints import failpoint
+
+ROWS = [
+    {
+        "content": f"def f_{number}(a):\n    return a\n" * 9,
+        "path": f"m_{number}.py",
+        "repo_name": f"o/{name}",
+    }
+    for number in range(12)
+    for name in "abcd"
+]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "corpus" / "0.parquet", row_group_size=7)
+    return tmp_path / "corpus"
+
+
+def pack(corpus, output, *more):
+    words = ["--input", str(corpus), "--output", str(output), "--context_length", "512", "--row_workers", "0"]
+    return main(["pack", *words, "--progress", "none", *more])
+
+
+def rows_of(output):
+    return [pq.read_table(path).to_pylist() for path in sorted((output / "data").glob("*.parquet"))]
+
+
+def lose_an_attempt(output):
+    """Damages a committed file, as a disk may, so that its unit must run again."""
+    path = next((output / "_job" / "attempts").rglob("*kept*"))
+    path.write_bytes(path.read_bytes()[:-9])
+    (output / "COMPLETED").unlink()
+
+
+def test_grouped_files_are_gone_and_the_job_folder_is_private(corpus, tmp_path, capsys):
+    assert pack(corpus, tmp_path / "out") == 0
+    assert not (tmp_path / "out" / "_job" / "grouped").exists()
+    assert stat.S_IMODE((tmp_path / "out" / "_job").stat().st_mode) == 0o700
+    assert pack(corpus, tmp_path / "out") == 0
+    assert "nothing to do" in capsys.readouterr().err
+
+
+def test_a_job_folder_is_shared_if_asked(corpus, tmp_path):
+    job = tmp_path / "out" / "_job"
+    assert pack(corpus, tmp_path / "out", "--share_job_folder") == 0
+    assert stat.S_IMODE(job.stat().st_mode) & 0o055
+    job.chmod(0o700)
+    (tmp_path / "out" / "COMPLETED").unlink()
+    assert pack(corpus, tmp_path / "out", "--share_job_folder") == 0
+    assert stat.S_IMODE(job.stat().st_mode) & 0o055
+
+
+def test_a_kill_before_completed_leaves_no_grouped_files_and_resumes(corpus, tmp_path, monkeypatch):
+    def stop(name):
+        failpoint(name)
+        if name == BEFORE_COMPLETED:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.finalize.finalize.failpoint", stop)
+        assert pack(corpus, tmp_path / "out") == 130
+    assert not (tmp_path / "out" / "COMPLETED").exists() and not (tmp_path / "out" / "_job" / "grouped").exists()
+    assert pack(corpus, tmp_path / "out") == 0
+    assert pack(corpus, tmp_path / "whole") == 0
+    assert rows_of(tmp_path / "out") == rows_of(tmp_path / "whole")
+
+
+def test_a_unit_that_must_run_again_gets_its_grouped_files_back(corpus, tmp_path):
+    out = tmp_path / "out"
+    assert pack(corpus, out) == 0
+    before = rows_of(out)
+    lose_an_attempt(out)
+    assert pack(corpus, out) == 0
+    assert rows_of(out) == before and not (out / "_job" / "grouped").exists()
+
+
+def test_an_input_that_changed_is_not_grouped_again(corpus, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert pack(corpus, out) == 0
+    lose_an_attempt(out)
+    pq.write_table(pa.Table.from_pylist([{**row, "content": "x = 1\n" * 9} for row in ROWS]), corpus / "0.parquet")
+    assert pack(corpus, out) == 2
+    assert "the input has changed since" in capsys.readouterr().err
+    assert not list((out / "_job" / "grouped").rglob("*.parquet"))
+
+
+def test_an_output_of_a_version_that_kept_no_hashes_says_what_to_do(corpus, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert pack(corpus, out) == 0
+    lose_an_attempt(out)
+    manifest = json.loads((out / "_job" / "grouped.json").read_text())
+    del manifest["files"]
+    (out / "_job" / "grouped.json").write_text(json.dumps(manifest))
+    assert pack(corpus, out) == 2
+    assert "choose another --output" in capsys.readouterr().err
