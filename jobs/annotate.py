@@ -58,8 +58,8 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
             f"--model {o.model} is a base model, but annotate uses chat prompts; "
             "use an instruction-tuned model (codegemma-7b-it), or --any_model to try anyway"
         )
-    task = AnnotateTask(tokenizer=o.model, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
-    return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
+    task = AnnotateTask(tokenizer=o.vocabulary, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
+    return generation_work(o, task, is_chat=True, distinct=o.distinct, rejected_answers=o.rejected_answers)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
