@@ -44,7 +44,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         raise ConfigError(f"--keep {o.keep} with --nest: a definition can have only one docstring; use --keep 1")
     task = DocstringTask(
         tokenizer=o.vocabulary,
-        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model)),
+        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct)),
         job_seed=o.seed,
         **o.values_of(DocstringSettings),
     )

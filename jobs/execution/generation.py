@@ -85,10 +85,14 @@ def content_filter_of(options: GenerationOptions) -> ContentFilter | None:
     return None if options.policy == "none" else ContentFilter(options.policy)
 
 
-def wants_chat(model_path: str) -> bool:
-    """Whether a model is an instruction model, according to its config.
+def wants_chat(model_path: str, instruct: bool | None = None) -> bool:
+    """Whether a model is an instruction model.
+
+    Args:
+        model_path: The model.
+        instruct: The user's word; None asks the checkpoint (`model.checkpoint.instruction`).
 
     Raises:
         ConfigError: There is no such model.
     """
-    return read_config(model_path).is_instruction_tuned
+    return read_config(model_path).is_instruction_tuned if instruct is None else instruct

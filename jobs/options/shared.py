@@ -206,7 +206,16 @@ class AnswerOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptOptions(OptionSet):
+class InstructOptions(OptionSet):
+    """Options of jobs whose prompts depend on whether the model is instruction-tuned."""
+
+    instruct: bool | None = option(
+        None, help="Whether the model is instruction-tuned; default: told by its chat template, config or name."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions(InstructOptions):
     """Options of jobs that support both base and instruction-tuned models."""
 
     prompt: Literal["auto", "fim", "chat"] = option(

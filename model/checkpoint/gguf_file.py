@@ -17,6 +17,7 @@ import numpy as np
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.gguf_header import Header, TensorPlace, check_layout, read_header
 from model.checkpoint.gguf_vocabulary import read_gguf_vocabulary
+from model.checkpoint.instruction import is_template
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError, reading
@@ -117,7 +118,7 @@ def _config(header: Header, source: str) -> GemmaConfig:
         context_length=value("gemma.context_length", 8192),
         norm_eps=value("gemma.attention.layer_norm_rms_epsilon", 1e-6),
         rope_base=value("gemma.rope.freq_base", 10_000.0),
-        is_instruction_tuned=bool(header.metadata.get("tokenizer.chat_template")),
+        is_instruction_tuned=is_template(header.metadata.get("tokenizer.chat_template")),
     )
 
 
