@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GenerationOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, InstructOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.tasks.settings import AnnotateSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(AnnotateSettings, AnswerOptions, GenerationOptions):
+class Options(AnnotateSettings, InstructOptions, AnswerOptions, GenerationOptions):
     """Ask a chat model a custom question about files, classes and functions."""
 
     task: str = option(
@@ -53,13 +53,13 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
     o = from_all_options(Options, options)
     spec = _load(o)
-    if not (o.any_model or wants_chat(o.model)):
+    if not (o.any_model or wants_chat(o.model, o.instruct)):
         raise ConfigError(
             f"--model {o.model} is a base model, but annotate uses chat prompts; "
-            "use an instruction-tuned model (codegemma-7b-it), or --any_model to try anyway"
+            "use an instruction-tuned model (codegemma-7b-it), --instruct if it is one, or --any_model to try anyway"
         )
-    task = AnnotateTask(tokenizer=o.model, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
-    return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
+    task = AnnotateTask(tokenizer=o.vocabulary, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
+    return generation_work(o, task, is_chat=True, distinct=o.distinct, rejected_answers=o.rejected_answers)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

@@ -43,12 +43,14 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     if o.nest and o.keep > 1:
         raise ConfigError(f"--keep {o.keep} with --nest: a definition can have only one docstring; use --keep 1")
     task = DocstringTask(
-        tokenizer=o.model,
-        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model)),
+        tokenizer=o.vocabulary,
+        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct)),
         job_seed=o.seed,
         **o.values_of(DocstringSettings),
     )
-    return generation_work(o, task, nest=o.nest, distinct=o.distinct, rejected_answers=o.rejected_answers)
+    return generation_work(
+        o, task, is_chat=task.is_chat, nest=o.nest, distinct=o.distinct, rejected_answers=o.rejected_answers
+    )
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

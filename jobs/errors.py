@@ -9,6 +9,7 @@
     |-- ReportedBug                    exit code 1: one line that explains more than a traceback
     |   |-- LedgerBroken               rows or targets were lost or counted twice
     |   |-- IncompleteJob              a unit has no commit
+    |   |-- EveryRowFailed             every row ended in the same error of a stage
     |   |-- DamagedAttempt             a committed file differs from its commit
     |   |-- WorkerFailed               a worker ended with a bug
     |-- OSError
@@ -60,6 +61,12 @@ class IncompleteJob(ReportedBug):
     """A unit of the plan has no commit."""
 
     headline = "nothing is published (this is a bug)"
+
+
+class EveryRowFailed(ReportedBug):
+    """Every row ended in the same error of a stage, which is therefore a fault of the job and not of its rows."""
+
+    headline = "nothing is published (this is a bug, or a set-up that can't work)"
 
 
 class DamagedAttempt(ReportedBug):

@@ -43,12 +43,12 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
             f"--language {o.language} with --what {o.what}: code takes the language of its file; remove --language"
         )
     task = GenerateTask(
-        tokenizer=o.model,
-        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model)),
+        tokenizer=o.vocabulary,
+        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct)),
         job_seed=o.seed,
         **o.values_of(GenerateSettings),
     )
-    return generation_work(o, task, distinct=o.distinct, rejected_answers=o.rejected_answers)
+    return generation_work(o, task, is_chat=task.is_chat, distinct=o.distinct, rejected_answers=o.rejected_answers)
 
 
 _ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}

@@ -35,8 +35,8 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from transforms.tasks.infill import InfillTask
 
     o = from_all_options(Options, options)
-    task = InfillTask(tokenizer=o.model, job_seed=o.seed, **o.values_of(InfillSettings))
-    return generation_work(o, task)
+    task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
+    return generation_work(o, task, is_chat=False)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from model.errors import ConfigError, RecordError, reading
-from model.storage import is_folder, join, list_files, read_bytes, resolve
+from model.storage import is_folder, read_bytes, resolve
 
 _SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
 
@@ -86,21 +86,14 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tokenizer:
-        """Read a vocabulary: a `.model` file, a checkpoint's folder, or a shipped model's name ("embedded")."""
+        """Read a vocabulary: a `.model` file, a checkpoint's folder or file, or a shipped model's name ("embedded")."""
         place = resolve(path)
-        if is_folder(place):
-            from model.checkpoint.formats import FORMATS  # takes a quarter of a second, which texts alone don't need
+        if place.endswith((".model", ".spm")) and not is_folder(place):
+            return cls(read_bytes(place, max_bytes=_MOST_BYTES), source=place)
+        from model.checkpoint.vocabulary import read_vocabulary  # takes a quarter of a second, not needed for a file
 
-            files = list_files(place)
-            named = [name for form in FORMATS for name in form.vocabulary if name in files]
-            others = [name for name in files if name.endswith((".model", ".spm"))]
-            if not named and len(others) != 1:
-                found = ", ".join(others or list(files)[:8]) or "nothing"
-                raise ConfigError(
-                    f"{place} holds no tokenizer.model (found: {found}); put the SentencePiece model there"
-                )
-            place = join(place, (named or others)[0])
-        return cls(read_bytes(place, max_bytes=_MOST_BYTES), source=place)
+        content, source = read_vocabulary(place)
+        return cls(content, source=source)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, none of them a control id, no begin-of-sequence added.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import model
+from jobs.execution.vocabulary import check_vocabulary
 from jobs.options import GenerationOptions
 from model.checkpoint import read_config
 from model.engine.settings import EngineSpec
@@ -17,6 +18,7 @@ def generation_work(
     options: GenerationOptions,
     task: Task,
     *,
+    is_chat: bool,
     nest: bool = False,
     distinct: bool = False,
     rejected_answers: bool = False,
@@ -26,14 +28,18 @@ def generation_work(
     Args:
         options: The job's options.
         task: Chooses the targets, builds their prompts, and validates the answers.
+        is_chat: Whether its prompts are in chat form; else they fill in the middle.
         nest: Whether a file becomes one row.
         distinct: Whether near-duplicate answers are kept only once.
         rejected_answers: Whether the records of rejected targets include the generated text.
 
     Raises:
-        ConfigError: The model can't be found, a request could be longer than its context, or the policy can't be read.
+        ConfigError: The model or its vocabulary can't be found or don't match, a request could be longer than its
+            context, or the policy can't be read.
     """
-    longest, context = options.max_prompt_tokens + options.max_new_tokens, read_config(options.model).context_length
+    config = read_config(options.model)
+    check_vocabulary(options, config, is_chat=is_chat)
+    longest, context = options.max_prompt_tokens + options.max_new_tokens, config.context_length
     if longest > context:
         raise ConfigError(
             f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
@@ -64,6 +70,7 @@ def generation_work(
         distinct=distinct,
         rejected_answers=rejected_answers,
         known_text=options.known_text or "",
+        tokenizer=options.vocabulary,
     )
 
 
@@ -78,10 +85,14 @@ def content_filter_of(options: GenerationOptions) -> ContentFilter | None:
     return None if options.policy == "none" else ContentFilter(options.policy)
 
 
-def wants_chat(model_path: str) -> bool:
-    """Whether a model is an instruction model, according to its config.
+def wants_chat(model_path: str, instruct: bool | None = None) -> bool:
+    """Whether a model is an instruction model.
+
+    Args:
+        model_path: The model.
+        instruct: The user's word; None asks the checkpoint (`model.checkpoint.instruction`).
 
     Raises:
         ConfigError: There is no such model.
     """
-    return read_config(model_path).is_instruction_tuned
+    return read_config(model_path).is_instruction_tuned if instruct is None else instruct

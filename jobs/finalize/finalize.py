@@ -84,6 +84,7 @@ def finalize(
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
+        EveryRowFailed: All rows ended in the same error of a stage; nothing is published.
         IncompleteJob: A unit has no commit.
         DamagedAttempt: A committed file is missing or damaged.
         ConfigError: Another driver took over.
@@ -94,6 +95,7 @@ def finalize(
         totals.add(unit, commit, is_new=unit.unit_id not in earlier)
         planner.add(commit)
     totals.check()
+    totals.check_some_row_ran()
     plan = planner.write(job_dir)
     failpoint(AFTER_PLAN)
     spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.errors import IncompleteJob, LedgerBroken
+from jobs.errors import EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
@@ -29,6 +29,7 @@ from transforms.work import Unit
 
 MAX_LISTED = 100  # failed units and bad files named in the summary; `_job` lists all of them
 _CHUNK_UNITS = 1024
+_BY_TARGETS = "judge/no_target_accepted"  # of a row without a fault of its own
 _LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
 
 
@@ -99,6 +100,19 @@ class Totals:
                 f"= {accepted + refused}"
             )
 
+    def check_some_row_ran(self) -> None:
+        """Raises EveryRowFailed if all rows ended in the same error of a stage, in themselves or in all targets."""
+        if not self.planned_rows or self.counts["rows_rejected"] != self.planned_rows:
+            return
+        of_rows, of_targets = (_reasons(self.counts, kind) for kind in ("row", "target"))
+        if of_rows <= {_BY_TARGETS} and of_targets:
+            of_rows = of_targets
+        if len(of_rows) == 1 and (at := next(iter(of_rows))).endswith("/stage_error"):
+            raise EveryRowFailed(
+                f"all {counted(self.planned_rows, 'row')} ended as stage_error in the stage {at.partition('/')[0]}; "
+                "the tracebacks are in the worker's log above; mend the cause and choose another --output"
+            )
+
     def check_shards(self, shards: Iterable[ShardRecord]) -> None:
         """Checks the output files against the commits. Raises LedgerBroken with both sums."""
         held: Counter[str] = Counter()
@@ -114,6 +128,12 @@ class Totals:
         ):
             if in_files != committed:
                 raise LedgerBroken(f"{what}: {in_files} in the output files, {committed} in the commits")
+
+
+def _reasons(counts: Mapping[str, int], kind: str) -> set[str]:
+    """Stage and reason of all rejected rows or targets."""
+    at = f"rejected_{kind}/"
+    return {name.removeprefix(at) for name, count in counts.items() if name.startswith(at) and count}
 
 
 def walk_commits(job_dir: JobFolder) -> Iterator[tuple[Unit, CommitRecord]]:

@@ -161,6 +161,18 @@ class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
 class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
     """Options of every generation job: a model run over a corpus."""
 
+    tokenizer: str | None = option(
+        None,
+        help="Vocabulary: a SentencePiece file, or a folder that holds one; default: the model's own.",
+        metavar="PATH",
+        is_path=True,
+    )
+    tokenizer_sha256: str = option(
+        "",
+        help="Internal: hash of the vocabulary that --tokenizer names, so that a resumed job refuses a changed one.",
+        metavar="HASH",
+        internal=True,
+    )
     known_text: str | None = option(
         None,
         help="Known-text index (docs/filters.md): answers that copy known files are flagged, or rejected by the "
@@ -172,6 +184,11 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, Co
         1, help="Completions sampled per target; more than one needs --temperature above 0.", minimum=1
     )
     keep: int = option(1, help="Maximum distinct completions kept per target.", minimum=1)
+
+    @property
+    def vocabulary(self) -> str:
+        """Location of the vocabulary: that of the option, else the model's own."""
+        return self.tokenizer or self.model
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,7 +211,16 @@ class AnswerOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptOptions(OptionSet):
+class InstructOptions(OptionSet):
+    """Options of jobs whose prompts depend on whether the model is instruction-tuned."""
+
+    instruct: bool | None = option(
+        None, help="Whether the model is instruction-tuned; default: told by its chat template, config or name."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions(InstructOptions):
     """Options of jobs that support both base and instruction-tuned models."""
 
     prompt: Literal["auto", "fim", "chat"] = option(

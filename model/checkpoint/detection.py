@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import Any
 
 from model.checkpoint.format import Format, Listing
 from model.checkpoint.formats import FORMATS
+from model.checkpoint.instruction import is_instruction_checkpoint
 from model.checkpoint.stored import Checkpoint, check
 from model.errors import ConfigError, one_line, reading
 from model.storage import exists, file_size, filesystem, is_folder, join, list_files, resolve
@@ -31,11 +33,16 @@ def find(path: str | os.PathLike[str]) -> Checkpoint:
     place = resolve(path)
     if not exists(place):
         raise ConfigError(f"there is no checkpoint at {place}; accepted: {ACCEPTED}")
-    form, found = _recognized(_listing(place))
+    listing = _listing(place)
+    form, name = _recognized(listing)
+    found = listing.place(name)
     with reading(found, form.name):
         checkpoint = form.open(found)
         check(checkpoint)
-    return checkpoint
+    if form.states_instruction or checkpoint.config.is_instruction_tuned:
+        return checkpoint
+    is_tuned = is_instruction_checkpoint(listing, name)
+    return replace(checkpoint, config=replace(checkpoint.config, is_instruction_tuned=is_tuned))
 
 
 def _listing(place: str) -> Listing:
@@ -45,10 +52,10 @@ def _listing(place: str) -> Listing:
 
 
 def _recognized(listing: Listing) -> tuple[Format, str]:
-    """The first format that there is a checkpoint of, and where it lies."""
+    """The first format that there is a checkpoint of, and its name in the listing."""
     for form in FORMATS:
         if (name := form.recognize(listing)) is not None:
-            return form, listing.place(name)
+            return form, name
     if not listing.is_folder:
         raise ConfigError(f"{listing.path} is no checkpoint that is known by its name; accepted: {ACCEPTED}")
     files = list(listing.files)

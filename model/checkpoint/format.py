@@ -41,6 +41,9 @@ class Format:
         open: Lists the checkpoint at the path that `recognize` found: config and tensors, no weights read.
         identity: How the names end of the files that make a model what it is; none where every file counts.
         vocabulary: Where the SentencePiece model lies in a checkpoint's folder, the likeliest first.
+        states_instruction: Whether `open` finds out whether the model is instruction-tuned; else files and names tell.
+        own_vocabulary: Reads the vocabulary inside a checkpoint as the bytes of a SentencePiece model; None if the
+            format has none inside.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Format:
     open: Callable[[str], Checkpoint]
     identity: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    states_instruction: bool = False
+    own_vocabulary: Callable[[str], bytes] | None = None
 
 
 def only_file(*endings: str) -> Callable[[Listing], str | None]:

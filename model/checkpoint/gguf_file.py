@@ -2,8 +2,8 @@
 
 Matrices are stored [out, in] as ours are, quantized or not; norms are stored as 1 + scale,
 so 1 is taken off. Rows are dequantized a block at a time, in any type that the package
-dequantizes (F32, F16, BF16, Q8_0 and most K-quants), from a disk or a bucket. The vocabulary inside isn't
-read: bring a `tokenizer.model`.
+dequantizes (F32, F16, BF16, Q8_0 and most K-quants), from a disk or a bucket. The vocabulary inside
+(`gguf_vocabulary.py`) is used where no `tokenizer.model` lies beside the file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.gguf_header import Header, TensorPlace, check_layout, read_header
+from model.checkpoint.gguf_vocabulary import read_gguf_vocabulary
+from model.checkpoint.instruction import is_template
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError, reading
@@ -65,6 +67,7 @@ FORMAT = Format(
     open=open_gguf,
     identity=(".gguf",),
     vocabulary=("tokenizer.model",),
+    own_vocabulary=read_gguf_vocabulary,
 )
 
 
@@ -115,7 +118,7 @@ def _config(header: Header, source: str) -> GemmaConfig:
         context_length=value("gemma.context_length", 8192),
         norm_eps=value("gemma.attention.layer_norm_rms_epsilon", 1e-6),
         rope_base=value("gemma.rope.freq_base", 10_000.0),
-        is_instruction_tuned=bool(header.metadata.get("tokenizer.chat_template")),
+        is_instruction_tuned=is_template(header.metadata.get("tokenizer.chat_template")),
     )
 
 

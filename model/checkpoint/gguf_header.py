@@ -3,15 +3,15 @@
     magic, version | counts | metadata: name, type, value ... | tensors: name, sizes, type, offset ... | padding | data
 
 Every count and length is compared with the bytes that are left before it is believed, and tensors must follow each
-other without gap or overlap. Lists, such as a vocabulary, are passed over. Source: GGUF specification, version 3
-(ggml-org/ggml, docs/gguf.md).
+other without gap or overlap. Lists, such as a vocabulary, are passed over unless they are asked for. Source: GGUF
+specification, version 3 (ggml-org/ggml, docs/gguf.md).
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -24,6 +24,7 @@ _TEXT, _LIST = 8, 9
 _VERSIONS = (2, 3)
 _MOST_KEYS = _MOST_TENSORS = 1 << 16  # a Gemma has about 40 and 254
 _MOST_TEXT_BYTES = 1 << 20  # of a text that is kept
+_MOST_ELEMENTS = 1 << 22  # of a list that is kept: Gemma's vocabulary has 256,000
 _MOST_AXES = 4
 _ALIGNMENT = 32  # where the file states none
 
@@ -51,8 +52,8 @@ class Header:
     tensors: dict[str, TensorPlace]
 
 
-def read_header(file: IO[bytes], size: int) -> Header:
-    """Read the header of a file of `size` bytes from its beginning.
+def read_header(file: IO[bytes], size: int, *, lists: Collection[str] = ()) -> Header:
+    """Read the header of a file of `size` bytes from its beginning; of its lists only those that `lists` names.
 
     Raises:
         ConfigError: What is there can't be a header, or says more than the file holds.
@@ -63,7 +64,7 @@ def read_header(file: IO[bytes], size: int) -> Header:
         raise ConfigError(f"is no GGUF file of version 2 or 3: it begins with {magic!r} and version {version}")
     num_tensors = values.count("tensors", _MOST_TENSORS)
     num_keys = values.count("metadata keys", _MOST_KEYS)
-    metadata = dict(_unique(((values.text(), values.value()) for _ in range(num_keys)), "key"))
+    metadata = dict(_unique((_key_value(values, lists) for _ in range(num_keys)), "key"))
     stated = dict(_unique((_tensor(values) for _ in range(num_tensors)), "tensor"))
     alignment = metadata.get("general.alignment", _ALIGNMENT)
     if not isinstance(alignment, int) or alignment < 8 or alignment & (alignment - 1) or alignment > size:
@@ -123,14 +124,23 @@ class _Values:
             raise ConfigError(f"claims a text of {length:,} bytes; at most {_MOST_TEXT_BYTES:,} are accepted")
         return self.take(length).decode()
 
-    def value(self) -> Any:
-        """A number or a text; None for a list."""
+    def value(self, *, keep_list: bool) -> Any:
+        """A number or a text; a list if it is to be kept, else None."""
         kind = self.number("I")
         if kind == _TEXT:
             return self.text()
         if kind == _LIST:
-            return self._skip_list()
+            return self._list() if keep_list else self._skip_list()
         return self.number(_letter(kind))
+
+    def _list(self) -> list[Any]:
+        kind, length = self.number("I"), self.number("Q")
+        if length > _MOST_ELEMENTS:
+            raise ConfigError(f"claims a list of {length:,} elements; at most {_MOST_ELEMENTS:,} are accepted")
+        if kind == _TEXT:
+            return [self.text() for _ in range(length)]
+        letter = _letter(kind)
+        return list(struct.unpack(f"<{length}{letter}", self.take(length * struct.calcsize(f"<{letter}"))))
 
     def _skip_list(self) -> None:
         kind, length = self.number("I"), self.number("Q")
@@ -148,6 +158,11 @@ class _Values:
                 f"is no GGUF file, or is cut short: at byte {self.position:,} of {self._size:,} it needs {count:,} more"
             )
         self.position += count
+
+
+def _key_value(values: _Values, lists: Collection[str]) -> tuple[str, Any]:
+    name = values.text()
+    return name, values.value(keep_list=name in lists)
 
 
 def _letter(kind: int) -> str:

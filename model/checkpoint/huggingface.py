@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from model.checkpoint.format import Format, Listing
+from model.checkpoint.instruction import is_instruction_checkpoint
 from model.checkpoint.safetensors_file import read_safetensors
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, read_json, without_spare_rows
 from model.config import GemmaConfig
@@ -59,7 +60,8 @@ def open_huggingface(path: str) -> Checkpoint:
     if "config.json" not in files:
         raise ConfigError(f"{folder} has safetensors but no config.json, which states the model's shapes")
     stated = read_json(join(folder, "config.json"))
-    config = config_from_json(stated, join(folder, "config.json"), is_chat=_is_chat(folder, files))
+    is_chat = is_instruction_checkpoint(Listing(folder, files, is_folder=True), "")
+    config = config_from_json(stated, join(folder, "config.json"), is_chat=is_chat)
     tensors: dict[str, StoredTensor] = {}
     for name in _weight_files(folder, files):
         found = read_safetensors(join(folder, name))
@@ -83,13 +85,8 @@ FORMAT = Format(
     open=open_huggingface,
     identity=(".safetensors", "config.json", ".index.json"),
     vocabulary=("tokenizer.model",),
+    states_instruction=True,
 )
-
-
-def _is_chat(folder: str, files: dict[str, int]) -> bool:
-    return "tokenizer_config.json" in files and bool(
-        read_json(join(folder, "tokenizer_config.json")).get("chat_template")
-    )
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:

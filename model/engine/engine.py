@@ -37,11 +37,13 @@ class Engine:
     Args:
         model: The model; its weights are cast to the options' dtype at the start.
         options: Shapes and mode. Values left open are chosen for the platform.
+        scores_sha256: What `model.fixed_prompt` found for the model, for the fingerprint; "" if it wasn't scored.
     """
 
-    def __init__(self, model: Gemma, *, options: EngineOptions | None = None):
+    def __init__(self, model: Gemma, *, options: EngineOptions | None = None, scores_sha256: str = ""):
         self._model: Gemma | None = model
         self._config = model.config
+        self._scores = {"fixed_prompt_scores": scores_sha256} if scores_sha256 else {}
         self._num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.weights))
         self._is_int8 = any(leaf.dtype == jnp.int8 for leaf in jax.tree.leaves(model.weights))
         self._options = EngineOptions() if options is None else options
@@ -129,7 +131,7 @@ class Engine:
         """What the tokens depend on besides request and weights: versions, device, shapes. JSON-serializable."""
         options = self.resolved_options()
         weights = "int8" if self._is_int8 else options.dtype
-        return {**options.fingerprint(), "weights": weights, "tensor_parallel": self._chips}
+        return {**options.fingerprint(), "weights": weights, "tensor_parallel": self._chips, **self._scores}
 
     def resolved_options(self) -> ResolvedOptions:
         """The options with all values chosen for this process's platform; `slots` is the number per replica."""

@@ -42,6 +42,11 @@ REASONS: Final[Mapping[str, str]] = {
     "raises_agree": "raises_disagree",
 }
 
+# Claims of a text, which the syntax alone can't always decide (a called function may raise anything): they reject a
+# text that the code contradicts, and their null verdict is published. All other checks are required.
+CLAIMS: Final = frozenset({"no_invented_parameter", "no_missing_parameter", "result_agrees", "raises_agree"})
+REQUIRED: Final = tuple(check for check in REASONS if check not in CLAIMS)
+
 _MIN_LETTERS = 3
 # Types raised without being named, by `d[k]`, `a.b`, `a / b`, loops, imports and assertions.
 _OPERATORS = re.compile(r"[\[.+*/%<>-]|\b(?:assert|import|for|with|yield|as)\b")

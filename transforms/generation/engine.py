@@ -20,7 +20,7 @@ def acquire_engine(spec: EngineSpec) -> Generator:
     """Returns this process's engine for `spec`, created on the first call.
 
     Raises:
-        ConfigError: The model can't be loaded.
+        ConfigError: The model can't be loaded, or its logits for a fixed prompt aren't finite.
     """
     with _lock:
         if spec not in _engines:
@@ -46,9 +46,11 @@ def _make_engine(spec: EngineSpec) -> Generator:
     import model  # JAX is first imported here, in the worker, and not with this module
     from model.checkpoint import read_config
     from model.engine import Engine, EngineOptions
+    from model.fixed_prompt import score_fixed_prompt
     from model.sharding import host_mesh
 
     config = read_config(spec.model)
     quantize = None if spec.weights == "auto" else spec.weights
     mesh = host_mesh(config, config.num_parameters * (1 if quantize == "int8" else 2))
-    return Engine(model.load(spec.model, mesh=mesh, quantize=quantize), options=EngineOptions.of(spec))
+    loaded = model.load(spec.model, mesh=mesh, quantize=quantize)
+    return Engine(loaded, options=EngineOptions.of(spec), scores_sha256=score_fixed_prompt(loaded))

@@ -70,6 +70,7 @@ class GenerationWork:
             keeps all of its answers.
         rejected_answers: Whether rejected targets keep the model's answer, unless the filter finds something in it.
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
+        tokenizer: Location of the vocabulary; "": the model's own.
     """
 
     task: Task
@@ -85,6 +86,7 @@ class GenerationWork:
     distinct: bool = True
     rejected_answers: bool = False
     known_text: str = ""
+    tokenizer: str = ""
 
     whole_row_groups: ClassVar[bool] = False
 
@@ -118,7 +120,7 @@ class GenerationWork:
             content_filter=self.content_filter,
             keep=self.keep,
             nest=self.nest,
-            answer_tokenizer=self.engine.model if self.rejected_answers else "",
+            answer_tokenizer=(self.tokenizer or self.engine.model) if self.rejected_answers else "",
             known_text=self.known_text,
         )
         pool = RowPool(stages, workers)

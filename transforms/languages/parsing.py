@@ -55,6 +55,12 @@ def parses(text: str, language: str, path: str = "") -> bool | None:
     return None if found.grammar in _PREPROCESSED and _CONDITIONAL.search(text) else False
 
 
+def can_parse(text: str, language: str, path: str = "") -> bool:
+    """Whether there is a parser for a file of this language and size, so that `parses_as_before` can decide."""
+    found = find_language(language, path, text)
+    return found is not None and bool(found.reader) and len(text) <= MAX_CHECKED_CHARS
+
+
 def parses_as_before(
     text: str, original: str, language: str, path: str = "", *, hole: tuple[int, int] | None = None
 ) -> bool | None:

@@ -35,6 +35,7 @@ from transforms.tasks.shared import (
     byte_to_char,
     check_control,
     code_of_answer,
+    failed_check,
     fit_code,
     newline_ids,
     open_tokenizer,
@@ -151,9 +152,9 @@ class AnnotateTask(AnnotateSettings):
             verdicts = self._verdicts(target, answer, code, found, language, original, is_whole=is_whole)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        for check, reason in REASONS.items():
-            if verdicts[check] is False:
-                return rejected(request, reason, f"{len(completion.tokens)} tokens were generated")
+        if failed := failed_check(verdicts, REASONS, self._required(code)):
+            reason, detail = failed
+            return rejected(request, reason, detail or f"{len(completion.tokens)} tokens were generated")
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
@@ -240,6 +241,19 @@ class AnnotateTask(AnnotateSettings):
     def _answer_language(self, language: str) -> str:
         written = render(self.spec.answer.language, {"language": language, **self.spec.params})
         return grammar_name(written) or language
+
+    def _required(self, code: str | None) -> list[str]:
+        """The checks that an answer must pass: all that apply to an answer of this kind."""
+        spec, is_code = self.spec.answer, code is not None
+        applies = {
+            "parses": is_code,
+            "mentions_name": spec.must_mention_name,
+            "matches": bool(spec.must_match),
+            "no_unwanted_match": bool(spec.must_not_match),
+            "near_the_original": bool(spec.min_edit_similarity),
+            "not_a_copy": is_code,
+        }
+        return [check for check in REASONS if applies.get(check, True)]
 
     def _verdicts(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -57,6 +58,15 @@ def _fold_system(turns: Sequence[Turn]) -> list[Turn]:
     if len(turns) < 2 or turns[1].role != "user":
         raise RecordError("bad_turns", "a system turn must be followed by a user turn")
     return [Turn("user", f"{turns[0].text.strip()}\n\n{turns[1].text.strip()}"), *turns[2:]]
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: only spaces, line ends and characters without a width of their own.
+
+    >>> is_blank(" \\n\u200b"), is_blank("a")
+    (True, False)
+    """
+    return all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in text)
 
 
 def chat_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:

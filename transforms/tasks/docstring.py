@@ -36,7 +36,7 @@ from transforms.documentation.forms import (
     write_answer,
 )
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
-from transforms.documentation.verify import REASONS, DocBounds, explain, verify
+from transforms.documentation.verify import REASONS, REQUIRED, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
 from transforms.languages.syntax import Source, parse
 from transforms.rows.rejections import Rejection
@@ -187,6 +187,7 @@ class DocstringTask(DocstringSettings):
                 why = explain(check, symbol, facts, style=style, bounds=self.bounds)
                 length = f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
                 return rejected(request, reason, f"{why}; {length}" if why else length)
+        assert None not in [verdicts[check] for check in REQUIRED], "a required check is always decided"
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)

@@ -43,13 +43,14 @@ from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, read_turns
+from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, is_blank, read_turns
 from transforms.tasks.settings import GenerateSettings
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
     byte_to_char,
     check_control,
     code_of_answer,
+    failed_check,
     fit_code,
     fit_hole,
     open_tokenizer,
@@ -152,7 +153,8 @@ class GenerateTask(GenerateSettings):
         """Finds the row's descriptions and builds prompts for the code.
 
         Raises:
-            RecordError: `unsupported_language`, `unparsable`, `no_function`, `no_heading`, `bad_turns`.
+            RecordError: `unsupported_language`, `unparsable`, `no_function`, `no_heading`, `bad_turns`,
+                `empty_instruction`, `unknown_language`.
         """
         if self._is_free:
             return iter([self._prompt_request(row)])
@@ -182,10 +184,9 @@ class GenerateTask(GenerateSettings):
         if original is not None and self._is_free:
             original = next((code for _, code in fences(original)), original)
         verdicts = self._verdicts(row, data, target, code, original, grammar, completion)
-        required = [check for check in REASONS if check != "not_a_copy" or self.reject_copies]
-        for check in required:
-            if verdicts[check] is False:
-                return rejected(request, REASONS[check], f"{len(completion.tokens)} tokens were generated")
+        if failed := failed_check(verdicts, REASONS, self._required(target, original)):
+            reason, detail = failed
+            return rejected(request, reason, detail or f"{len(completion.tokens)} tokens were generated")
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
@@ -268,6 +269,10 @@ class GenerateTask(GenerateSettings):
             turns = read_turns(row.content)
             if len(turns) > 1 and turns[-1].role == "model":
                 answered = turns.pop().text
+        if not turns or is_blank(turns[-1].text):
+            raise RecordError("empty_instruction", "the instruction has no visible character")
+        if not (self.is_chat or self._named_grammar(row)):  # a base model's answer has no fence that could name one
+            raise RecordError("unknown_language", "nothing says which language to check the answer against")
         prompt = chat_prompt(tokenizer, turns) if self.is_chat else [tokenizer.bos, *tokenizer.encode(row.content)]
         if len(prompt) > self.max_prompt_tokens:
             detail = (
@@ -312,8 +317,12 @@ class GenerateTask(GenerateSettings):
         """The language that the answer should be in; "" if it is not specified."""
         if not self._is_free:
             return grammar_name(row.language, row.path) or ""
-        named = grammar_name(self.language) or grammar_name(row.language)
+        named = self._named_grammar(row)
         return named or next((found for name, _ in fences(written) if name and (found := grammar_name(name))), "")
+
+    def _named_grammar(self, row: Row) -> str | None:
+        """The language that the user or the row asks for; None if neither names one that can be checked."""
+        return grammar_name(self.language) or grammar_name(row.language)
 
     def _code(self, row: Row, target: GenerateTarget, written: str, grammar: str) -> str:
         """Extracts the code of an answer: a FIM middle as it is; in a chat answer the fence, or the body of a full
@@ -369,6 +378,11 @@ class GenerateTask(GenerateSettings):
         elif grammar:
             verdicts["parses"] = parses(data[: target.start].decode() + code, grammar)
         return verdicts
+
+    def _required(self, target: GenerateTarget, original: str | None) -> list[str]:
+        """The checks that this answer must pass: all, except those that have nothing to compare it with."""
+        absent = {"keeps_signature": target.symbol is None, "not_a_copy": original is None or not self.reject_copies}
+        return [check for check in REASONS if not absent.get(check)]
 
     def _description(self, row: Row, data: bytes, target: GenerateTarget) -> str:
         if self._is_free:

@@ -32,15 +32,15 @@ from transforms.fim.formats import (
 )
 from transforms.fim.spans import RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
-from transforms.languages.parsing import parses_as_before
+from transforms.languages.parsing import can_parse, parses_as_before
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.settings import InfillSettings
-from transforms.tasks.shared import newline_ids, open_tokenizer, request_of
+from transforms.tasks.shared import NOT_VERIFIABLE, failed_check, newline_ids, open_tokenizer, request_of
 
 # The checks that can reject a middle, each with its rejection reason, in the order in which they run.
-# A verdict of None (undecidable) rejects nothing.
+# A verdict of None (undecidable) rejects as `not_verifiable` if the check is required.
 REJECTION_REASONS: Final[Mapping[str, str]] = {
     "not_empty": "empty_middle",
     "no_control_token": "control_token_in_output",
@@ -132,9 +132,12 @@ class InfillTask(InfillSettings):
         """Chooses the row's spans and builds their prompts.
 
         Raises:
-            RecordError: `lone_surrogate`, `nothing_to_infill`.
+            RecordError: `lone_surrogate`, `nothing_to_infill`, `not_verifiable`.
         """
         _check_encodable(row.content)
+        if "parses" in self.require and not can_parse(row.content, row.language, row.path):
+            detail = "no parser can check this file, and --require has parses; remove it to keep unchecked middles"
+            raise RecordError(NOT_VERIFIABLE, detail)
         spans = choose_spans(
             row.content,
             row.language,
@@ -160,10 +163,9 @@ class InfillTask(InfillSettings):
         verdicts: dict[str, Any] = {}
         for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
             verdicts[check] = verdict()
-            if check in self.require and verdicts[check] is False:
-                reason = REJECTION_REASONS[check]
-                detail = f"{len(ids)} tokens were generated, ended by {ended_by}"
-                return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+            if check in self.require and (failed := failed_check(verdicts, REJECTION_REASONS, [check])):
+                detail = failed[1] or f"{len(ids)} tokens were generated, ended by {ended_by}"
+                return RejectedTarget(target=request.target, rejection=Rejection("judge", failed[0], detail))
         start, end = target.span.start, target.span.end
         return Accepted(
             written=(row.content[:start], middle, row.content[end:]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from model.engine.requests import Request, Sampling
@@ -20,6 +20,8 @@ from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row
 from transforms.tasks.base import RejectedTarget, TaskRequest
 from transforms.tasks.chat import fences
+
+NOT_VERIFIABLE: Final = "not_verifiable"  # the reason of an answer with a required check that can't be decided
 
 FIM_CONTROL_TOKENS = 4  # `<bos>` and the three of every layout
 
@@ -100,6 +102,26 @@ def _parsed(content: str, grammar: str) -> Source:
 def rejected(request: TaskRequest, reason: str, detail: str = "") -> RejectedTarget:
     """The rejection of an answer that failed validation."""
     return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+
+
+def failed_check(
+    verdicts: Mapping[str, bool | None], reasons: Mapping[str, str], required: Sequence[str]
+) -> tuple[str, str] | None:
+    """Returns the reason and the detail for which an answer is rejected; None if it passes every required check.
+
+    An accepted answer has no required check whose verdict is None: one that can't be decided rejects it as
+    `not_verifiable`, which is no fault, so a check that is false comes first.
+
+    >>> failed_check({"parses": None, "not_empty": True}, {"parses": "does_not_parse"}, ["not_empty", "parses"])
+    ('not_verifiable', 'the required check parses can not be decided')
+    """
+    for check in required:
+        if verdicts[check] is False:
+            return reasons[check], ""
+    for check in required:
+        if verdicts[check] is None:
+            return NOT_VERIFIABLE, f"the required check {check} can not be decided"
+    return None
 
 
 # Grammars that parse each other's code well enough that the name on a fence can't distinguish them.

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.errors import LedgerBroken
+from jobs.errors import EveryRowFailed, LedgerBroken
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import ShardRecord
@@ -322,3 +322,34 @@ def test_the_closing_lines_tell_what_the_engine_did():
         "engine: 75% of slots busy, prefill padded by 30.6%, 50 tokens/s in, 15 out, "
         "25% of the device's speed at its floor, 4 programs compiled"
     )
+
+
+EVERY_ROW_FAILED = [
+    {"rejected_row/targets/stage_error": 3},
+    {"rejected_row/judge/no_target_accepted": 3, "rejected_target/judge/stage_error": 7},
+]
+SOME_ROW_RAN = [
+    {"rejected_row/targets/stage_error": 2, "rejected_row/read/null_content": 1},
+    {"rejected_row/targets/stage_error": 2, "rejected_row/judge/no_target_accepted": 1},
+    {"rejected_row/judge/no_target_accepted": 3, "rejected_target/judge/stage_error": 6, "rejected_target/x/y": 1},
+    {"rejected_row/read/null_content": 3},
+    {"rejected_row/judge/no_target_accepted": 3, "rejected_target/judge/cut_off": 7},
+]
+
+
+def totals_of(counts: dict) -> Totals:
+    totals = Totals()
+    totals.add(unit(3), commit(3, counts={"rows_in": 3, "rows_rejected": 3, **counts}))
+    return totals
+
+
+@pytest.mark.parametrize("counts", EVERY_ROW_FAILED)
+def test_a_job_all_of_whose_rows_end_in_the_same_stage_error_is_not_published(counts):
+    with pytest.raises(EveryRowFailed, match="all 3 rows ended as stage_error"):
+        totals_of(counts).check_some_row_ran()
+
+
+@pytest.mark.parametrize("counts", SOME_ROW_RAN)
+def test_a_job_whose_rows_are_rejected_for_their_own_faults_is_published(counts):
+    totals_of(counts).check_some_row_ran()
+    Totals().check_some_row_ran()

@@ -14,6 +14,7 @@ import numpy as np
 from model import GemmaConfig
 from model.gemma import weight_shapes
 from model.layers import GemmaWeights
+from model.tokenizer import Tokenizer
 
 TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
 MHA = dataclasses.replace(TINY, num_kv_heads=4)
@@ -92,8 +93,38 @@ def gguf_arrays(config: GemmaConfig, weights: GemmaWeights | None = None) -> dic
     return {name: array + 1.0 if array.ndim == 1 else array for name, array in arrays.items()}
 
 
-def write_gguf(path: Path, weights: GemmaWeights, config: GemmaConfig, kind, architecture="gemma") -> None:
+def pieces_of(tokenizer: Tokenizer) -> tuple[list[str], list[float], list[int]]:
+    """Texts, scores and types of a vocabulary's pieces, as converters to GGUF write them."""
+    processor, ids = tokenizer._processor, list(range(tokenizer.vocab_size))
+    types = [
+        2 if processor.is_unknown(i) else 3 if i in tokenizer.control_ids else 6 if processor.is_byte(i) else 1
+        for i in ids
+    ]
+    return [tokenizer.piece(i) for i in ids], [processor.get_score(i) for i in ids], types
+
+
+def write_gguf(
+    path: Path,
+    weights: GemmaWeights,
+    config: GemmaConfig,
+    kind,
+    architecture="gemma",
+    tokenizer: Tokenizer | None = None,
+    chat_template: str | None = None,
+) -> None:
     writer = gguf.GGUFWriter(path, architecture)
+    if tokenizer is not None:
+        pieces, scores, types = pieces_of(tokenizer)
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(pieces)
+        writer.add_token_scores(scores)
+        writer.add_token_types(types)
+        writer.add_bos_token_id(tokenizer.bos)
+        writer.add_eos_token_id(tokenizer.eos)
+        writer.add_unk_token_id(tokenizer.unk)
+        writer.add_pad_token_id(tokenizer.pad)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
     writer.add_block_count(config.num_layers)
     writer.add_context_length(config.context_length)
     writer.add_embedding_length(config.d_model)

@@ -358,3 +358,30 @@ def test_a_heading_describes_the_file(content, is_heading, task):
         with pytest.raises(RecordError) as error:
             list(whole.requests(row_of(content)))
         assert error.value.reason == "no_heading"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t \u3000", "\u200b\ufeff", "\u2060 \u200d"])
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_an_instruction_of_blanks_is_not_asked(text, is_chat, task):
+    for what, content in (("prompt", text), ("chat", json.dumps([{"role": "user", "content": text}]))):
+        asked = replace(task, what=what, is_chat=True if what == "chat" else is_chat, language="python")
+        with pytest.raises(RecordError, match="empty_instruction"):
+            list(asked.requests(row_of(content, language="")))
+
+
+def test_a_base_model_is_asked_only_for_code_in_a_known_language(task, answer):
+    asked = replace(task, what="prompt")
+    with pytest.raises(RecordError, match="unknown_language"):
+        list(asked.requests(row_of("Add two numbers", language="")))
+    with pytest.raises(RecordError, match="unknown_language"):
+        list(asked.requests(row_of("Add two numbers", language="no such language")))
+    verdict = answer(replace(asked, language="python"), row_of("Add two numbers", language=""), "total = 1 + 2\n")
+    assert verdict.columns["checks"]["parses"] is True
+
+
+UNDECIDABLE = "#if A\nint f( {\n#else\nint f() {\n#endif\n  return 1;\n}\n"  # the grammar reads both branches
+
+
+def test_code_of_which_no_parser_can_tell_is_rejected_as_not_verifiable(task, answer):
+    asked = replace(task, what="prompt", language="c")
+    assert reason(answer(asked, row_of("Write f", language=""), UNDECIDABLE)) == "not_verifiable"

@@ -186,10 +186,21 @@ def test_a_check_that_is_not_required_rejects_nothing_and_is_recorded(task, smal
     assert verdict.columns["checks"]["parses"] is False
 
 
-def test_a_statement_that_does_not_compile_itself_has_no_verdict_on_parsing(task, small_tokenizer):
-    verdict = answer(task, small_tokenizer, "print 'new'", row=row_of("print 'old'\n"))
+def test_what_can_not_be_checked_is_rejected_unless_the_check_is_not_required(task, small_tokenizer):
+    row = row_of("print 'old'\n")  # neither the file nor the statement compiles, so nothing can be said of the middle
+    assert answer(task, small_tokenizer, "print 'new'", row=row).rejection.reason == "not_verifiable"
+    unchecked = replace(task, require=("not_empty", "not_cut_off"))
+    verdict = answer(unchecked, small_tokenizer, "print 'new'", row=row)
     assert isinstance(verdict, Accepted)
     assert verdict.columns["checks"]["parses"] is None
+
+
+@pytest.mark.parametrize(("path", "language"), [("notes.unknown", "no such language"), ("notes.txt", "Text"), ("", "")])
+def test_a_file_that_no_parser_can_check_is_not_asked_about(path, language, task):
+    row = row_of(path=path, language=language)
+    with pytest.raises(RecordError, match="not_verifiable"):
+        list(task.requests(row))
+    assert asked(replace(task, require=("not_empty",)), row)
 
 
 def test_a_fault_elsewhere_in_the_file_excuses_no_middle(task, small_tokenizer):
