@@ -23,7 +23,7 @@ Refused = Callable[[str, Path], str]
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch):
-    monkeypatch.setattr(bounded, "CHECK_CPU_S", 1.0)
+    monkeypatch.setattr(bounded, "CHECK_CPU_S", 0.5)
     monkeypatch.setattr(rule_check, "CPU_S", 2.0)
     monkeypatch.setattr(user_files, "_PIPE_TIMEOUT_S", 1)
 

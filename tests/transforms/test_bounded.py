@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +52,9 @@ TEMPLATES = {
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_template_that_grows_with_the_row_rejects_the_row(template, short_limits):
     reason, detail = rejected(templates.render, template, FIELDS)
-    assert reason == "template_failed" and TEMPLATES[template] in detail
+    is_limit = TEMPLATES[template] in ("memory", "processor", "too deeply")
+    assert reason == ("template_too_costly" if is_limit else "template_failed")
+    assert TEMPLATES[template] in detail
     assert "x = 1" not in detail
     assert templates.render("{% for a in 'ab' %}{{ a }}{{ name }}{% endfor %}", FIELDS) == "aareabarea"
 
@@ -151,6 +157,28 @@ def test_a_child_that_only_waits_is_given_up(monkeypatch):
     with pytest.raises(bounded.LimitExceeded, match=r"it took more than 0\.5 s"):
         bounded.call("search", ("a", "a"), cpu_s=0.5)
     assert child._process.poll() is not None
+
+
+def test_a_child_does_not_outlive_a_parent_that_is_killed():
+    code = (
+        "import os, signal; from transforms import bounded; bounded.call('search', ('a', 'a'), cpu_s=5); "
+        "print(bounded._child._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    parent = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    child = int(parent.stdout)
+    deadline = time.monotonic() + 60
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(child)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
 def test_only_known_functions_are_called():

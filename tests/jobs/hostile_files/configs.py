@@ -76,6 +76,10 @@ CONFIGS: Mapping[str, tuple[str | bytes, str]] = {
         ":1: unit_rows: expected an integer, got 'aaa",
     ),
     "an option with an escape sequence": (f'"{ESCAPE}": 1\n', ":1: unknown option \\x1b]8;;"),
+    "a choice of 200,000 characters": (
+        f"input: a\noutput: b\nprogress: {'a' * 200_000}\n",
+        "--progress is 'aaa",
+    ),
     "a value with an escape sequence": (f'unit_rows: "{ESCAPE}"\n', "got '\\x1b]8;;"),
     "a value with line breaks": ('unit_rows: "a\\nb"\n', "got 'a\\nb'"),
     "an option given twice": ("unit_rows: 1\n\nunit_rows: 2\n", ":3: unit_rows is given twice"),
