@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from model.errors import ConfigError
+from model.errors import ConfigError, shown
 
 T = TypeVar("T", bound="Settings")
 
@@ -107,9 +107,9 @@ def choices_of(cls: type[Settings]) -> Mapping[str, tuple[str, ...] | None]:
 
 def _check_value(called: str, value: Any, choices: tuple[str, ...] | None, limits: Mapping[str, Any]) -> None:
     if choices is not None and value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
+        near = difflib.get_close_matches(str(value)[:100], choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{called} is {value!r}, expected one of {', '.join(choices)}{hint}")
+        raise ConfigError(f"{called} is {shown(value)}, expected one of {', '.join(choices)}{hint}")
     least, most = limits.get("minimum"), limits.get("maximum")
     # `not >=` rather than `<`, because NaN would pass the latter.
     if least is not None and not value >= least:

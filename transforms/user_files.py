@@ -71,12 +71,17 @@ def read_text(path: str | Path, name: str) -> str:
 def _chunks(descriptor: int, is_pipe: bool, name: str) -> Iterator[bytes]:
     """At most MAX_BYTES + 1 bytes, in chunks: a device may have no end."""
     left = MAX_BYTES + 1
+    is_ready = not is_pipe
     while left:
-        if is_pipe and not select.select([descriptor], [], [], _PIPE_TIMEOUT_S)[0]:
-            raise ConfigError(f"{name} is a pipe into which nothing was written for {_PIPE_TIMEOUT_S} s")
-        chunk = os.read(descriptor, left)
-        if not chunk:
+        try:
+            chunk = os.read(descriptor, left)
+        except BlockingIOError:  # a pipe that somebody has open to write
+            chunk, is_ready = b"", False
+        if not chunk and is_ready:
             return
+        if not chunk and not select.select([descriptor], [], [], _PIPE_TIMEOUT_S)[0]:
+            raise ConfigError(f"{name} is a pipe into which nothing was written for {_PIPE_TIMEOUT_S} s")
+        is_ready = True
         left -= len(chunk)
         yield chunk
 
@@ -115,9 +120,13 @@ def located(name: str, lines: dict[str, int], error: object) -> ConfigError:
     >>> str(located("--task a.yaml", {"answer": 3, "answer.kind": 4}, "answer.kind is 'poem'"))
     "--task a.yaml:4: answer.kind is 'poem'"
     """
-    words = [word.rstrip(":,") for word in str(error).removeprefix("unknown key ").split(" ", 2)[:2]]
-    line = next((lines[word.strip("'\"")] for word in words if word.strip("'\"") in lines), None)
+    words = [word.strip(":;,'\"") for word in str(error).removeprefix("unknown key ").split(" ", 2)[:2]]
+    line = next((lines[key] for word in words for key in lines if _is_called(key, word)), None)
     return ConfigError(f"{name}: {error}" if line is None else f"{name}:{line}: {error}")
+
+
+def _is_called(key: str, word: str) -> bool:
+    return key == word or (word.endswith("...") and len(word) > SHOWN_CHARS and key.startswith(word[:-3]))
 
 
 def _key_lines(node: yaml.Node, prefix: str, levels: int) -> Iterator[tuple[str, int]]:

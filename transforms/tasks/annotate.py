@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ from transforms.tasks.shared import (
     request_of,
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
-from transforms.tasks.templates import render
+from transforms.tasks.templates import TOO_COSTLY, render
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -133,7 +133,7 @@ class AnnotateTask(AnnotateSettings):
         if not targets:
             broken = "broken " if self.spec.select == "broken" else ""
             raise RecordError("no_target", f"the file has no {broken}{' or '.join(self.spec.targets)}")
-        return (self._request(row, source, *target, number) for number, target in enumerate(targets))
+        return self._requests(row, source, targets)
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Reads one answer as the task file specifies, and validates it."""
@@ -179,11 +179,24 @@ class AnnotateTask(AnnotateSettings):
         """The target's own text and the answer."""
         return row.content[columns["target_start"] : columns["target_end"]], columns["answer"]
 
+    def _requests(
+        self, row: Row, source: Source, targets: Sequence[tuple[str, Symbol | None]]
+    ) -> Iterator[TaskRequest | RejectedTarget]:
+        too_costly: Rejection | None = None
+        for number, (kind, symbol) in enumerate(targets):
+            if too_costly is not None:  # a file of a thousand functions must not take a thousand times the limit
+                yield RejectedTarget(target=_target_name(kind, symbol), rejection=too_costly)
+                continue
+            asked = self._request(row, source, kind, symbol, number)
+            if isinstance(asked, RejectedTarget) and asked.rejection.reason == TOO_COSTLY:
+                too_costly = asked.rejection
+            yield asked
+
     def _request(
         self, row: Row, source: Source, kind: str, symbol: Symbol | None, number: int
     ) -> TaskRequest | RejectedTarget:
         start, end = (0, len(source.data)) if symbol is None else (symbol.start, symbol.end)
-        name = f"{kind}:{symbol.qualified_name if symbol else ''}:{start}"
+        name = _target_name(kind, symbol)
         tokenizer, is_line = open_tokenizer(self.tokenizer), self.spec.answer.kind == "line"
         shown: list[str] = []
 
@@ -292,6 +305,10 @@ class AnnotateTask(AnnotateSettings):
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
             "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
         }
+
+
+def _target_name(kind: str, symbol: Symbol | None) -> str:
+    return f"{kind}:{symbol.qualified_name if symbol else ''}:{symbol.start if symbol else 0}"
 
 
 def _matches(spec: AnswerSpec, key: str, answer: str) -> bool | None:

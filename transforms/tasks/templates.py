@@ -28,6 +28,7 @@ MAX_TEMPLATE_CHARS: Final = 1 << 18
 MAX_ADDED_CHARS: Final = 1 << 20
 MAX_COPIES: Final = 8
 """A prompt has at most MAX_ADDED_CHARS characters, plus MAX_COPIES times those of its fields."""
+TOO_COSTLY: Final = "template_too_costly"
 _MAX_DEPTH: Final = 12  # of a plain template; Python can't compile blocks that are nested 20 deep
 _PLAIN_FILTERS: Final = frozenset(
     {"capitalize", "count", "d", "default", "e", "escape", "first", "last", "length", "lower", "title", "trim", "upper"}
@@ -121,14 +122,14 @@ def render(template: str, fields: Mapping[str, str]) -> str:
     """Fills in a template, within `bounded.ROW_CPU_S`.
 
     Raises:
-        RecordError: `template_failed`.
+        RecordError: `template_failed`; `template_too_costly`: it exceeded a limit of time or memory.
     """
     if is_plain(template):
         return render_here(template, fields)
     try:
         rendered: str = bounded.call("render", (template, dict(fields)), cpu_s=bounded.ROW_CPU_S)
     except bounded.LimitExceeded as error:
-        raise RecordError("template_failed", f"the task's template was rendered, but {error}") from None
+        raise RecordError(TOO_COSTLY, f"the task's template was rendered, but {error}") from None
     return rendered
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
+from transforms import bounded
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.annotate import RESULT_SCHEMA, AnnotateTask
 from transforms.tasks.base import Accepted, RejectedTarget
@@ -282,6 +283,30 @@ def test_a_template_may_ask_for_what_only_some_values_have(task_file, make):
     task = make(task_file(HEAD + "template: '{{ path.split(\"/\")[1] }}'"))
     assert next(iter(task.requests(row_of(path="shapes/sizes.py")))).payload.prompt_text == "sizes.py"
     assert reason(next(iter(task.requests(row_of())))) == "template_failed"
+
+
+def test_a_template_that_costs_too_much_rejects_the_file_s_targets_after_one_try(task_file, make, monkeypatch):
+    monkeypatch.setattr(bounded, "ROW_CPU_S", 0.2)
+    calls = []
+    render_bounded = bounded.call
+    monkeypatch.setattr(bounded, "call", lambda *args, **words: calls.append(args) or render_bounded(*args, **words))
+    task = make(task_file(HEAD + "template: \"{{ 'a' * (code | length) ** 8 }}\""))
+    calls.clear()
+    verdicts = list(task.requests(row_of("".join(f"def f{i}(a):\n    return a\n\n\n" for i in range(20)))))
+    assert [reason(verdict) for verdict in verdicts] == ["template_too_costly"] * 20
+    assert len({verdict.target for verdict in verdicts}) == 20 and len(calls) == 1
+
+
+def test_a_pattern_that_backtracks_without_end_rejects_the_answer(task_file, make, answer, monkeypatch):
+    monkeypatch.setattr(bounded, "ROW_CPU_S", 0.2)
+    for key in ("must_match", "must_not_match"):
+        task = make(task_file(HEAD + f"template: x\nanswer: {{{key}: '(a+)+$'}}"))
+        assert reason(answer(task, "It says " + "a" * 60 + "!")) == "check_timed_out"
+
+
+def test_a_number_that_json_does_not_have_is_of_the_wrong_form(task_file, make, answer):
+    task = make(task_file(HEAD + "template: x\nanswer: {kind: json}"))
+    assert reason(answer(task, '{"a": 1e999}')) == "wrong_form"
 
 
 @pytest.mark.parametrize("text", ["It is fine.", "NaN", '"\\ud800"', '[{"a": Infinity}]', ""])
