@@ -69,6 +69,17 @@ BREAKS = ("two\nlines", "two\r\nlines", "\x0b\x0c\x1c\x85", "\u2028x\u2029", "ta
 ENCODED = CODES + MARKUP + PAGES + HIDDEN + BREAKS + ("nul\0",)  # what UTF-8 can hold
 ANY = (*ENCODED, "lone\udc9b", "\ud800")
 
+_INVISIBLE = "\u034f\u061c\u115f\u1160\u17b4\u17b5\u200e\u200f\u3164\uffa0"
+# Mongolian and other variation selectors, format characters, hieroglyph controls, tags; also where not assigned yet.
+_BLOCKS = (
+    range(0x180B, 0x1810),
+    range(0x2060, 0x2070),
+    range(0xFE00, 0xFE10),
+    range(0xFFF0, 0xFFFC),
+    range(0x13430, 0x13440),
+    range(0xE0000, 0xE1000),
+)
+
 
 def file_names() -> list[str]:
     """The names that a file can have, all different."""
@@ -79,10 +90,12 @@ def is_hidden(char: str) -> bool:
     """Whether a character controls what shows it, reorders text, or can't be seen; a line feed isn't."""
     if char == "\n":
         return False
-    if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u3164\uffa0\u115f\u1160\u034f":
+    if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _INVISIBLE:
+        return True
+    if unicodedata.category(char) in ("Cf", "Cn", "Mn") and any(ord(char) in block for block in _BLOCKS):
         return True
     marks = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN")
-    return unicodedata.bidirectional(char) in marks or char in "\u200e\u200f\u061c" or 0xFE00 <= ord(char) <= 0xFE0F
+    return unicodedata.bidirectional(char) in marks
 
 
 def hidden_in(text: str) -> list[str]:
