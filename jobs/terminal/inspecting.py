@@ -176,7 +176,7 @@ def _print_reasons(console: Console, paths: Sequence[str], mark: Mark) -> None:
                 counts.update(zip(*(map(str, batch.column(name).to_pylist()) for name in columns), strict=True))
     table = Table(*columns, "count", box=None, header_style="bold", pad_edge=False)
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(*(Text(one_line(part)) for part in key), f"{count:,}")
+        table.add_row(*(Text(one_line(part)) for part in key), Text(f"{count:,}"))
     console.print(table)
     console.print()
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.cli import main
 from jobs.escapes import visible
 from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
 from jobs.terminal.inspecting import print_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
+
+ROOT = Path(__file__).parents[2]
 
 FIM_ROW = {
     "repo_name": "tool",
@@ -264,3 +270,89 @@ def test_times_that_python_has_no_value_for_are_shown_as_text(tmp_path, capsys):
     times = pa.table({"at": pa.array([1], pa.timestamp("ns")), "far": pa.array([10**18], pa.timestamp("us"))})
     pq.write_table(times, tmp_path / "a.parquet")
     assert "1970-01-01 00:00:00.000000001" in shown(capsys, tmp_path / "a.parquet")
+
+
+# --- the child that reads ----------------------------------------------------------------------------
+
+# Put before all else in a child: opening a file of such a name ends the process, or fails as a bug of ours would.
+KILLER = """
+import os, sys
+if "jobs.terminal.inspecting" in sys.orig_argv:
+    from jobs import storage
+    opened = storage.open_input
+    def open_input(uri):
+        if "abort" in os.path.basename(uri):
+            print("terminate called after throwing an instance", file=sys.stderr, flush=True)
+            os.abort()
+        if "exit" in os.path.basename(uri):
+            os._exit(70)
+        return opened(uri)
+    storage.open_input = open_input
+    if os.environ.get("BUG"):
+        from jobs.terminal import show
+        def shown_row(*args):
+            raise RuntimeError("a bug \\x1b[2J")
+        show.shown_row = shown_row
+"""
+
+
+@pytest.fixture
+def killer(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return dataset(tmp_path / "rows", [{"path": "a.py"}], "good.parquet")
+
+
+@pytest.mark.parametrize(("name", "how"), [("abort", "SIGABRT"), ("exit", "exit code 70")])
+def test_a_file_that_kills_its_reader_is_one_line_that_names_it(killer, capfd, name, how):
+    dataset(killer, [{"path": "b.py"}], f"{name}.parquet")
+    assert main(["inspect", str(killer / "*.parquet")]) == 2
+    said = capfd.readouterr()
+    assert said.err == (
+        f"codemill inspect: error: {killer}/{name}.parquet killed the process that read it ({how}): "
+        "the file is damaged, or memory ran out\n"
+    )
+    assert said.out == ""
+
+
+def test_a_source_that_kills_its_reader_is_the_one_that_is_named(killer, capfd):
+    dataset(killer, [{"content": "x = 1\n"}], "abort.parquet")
+    row = {"kind": "target", "uri": f"{killer}/abort.parquet", "row_group": 0, "row": 0, "stage": "judge"}
+    row |= {"reason": "cut_off", "detail": "", "target": "function:f:0", "content_sha256": "0"}
+    pq.write_table(pa.Table.from_pylist([row], schema=REJECTED_SCHEMA), killer / "records.parquet")
+    assert main(["inspect", str(killer / "records.parquet"), "--rejected"]) == 2
+    assert f"{killer}/abort.parquet killed the process" in capfd.readouterr().err
+
+
+def test_a_bug_in_the_child_is_a_bug_with_its_traceback(killer, capfd, monkeypatch):
+    monkeypatch.setenv("BUG", "1")
+    assert main(["inspect", str(killer)]) == 1
+    said = capfd.readouterr().err
+    assert "RuntimeError: a bug \\x1b[2J" in said and "\x1b" not in said
+
+
+def test_rows_come_through_to_standard_output(killer, capfd):
+    assert main(["inspect", str(killer)]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 of 1 rows in 1 file"
+
+
+def test_a_reader_that_goes_away_ends_the_command_in_silence(tmp_path):
+    dataset(tmp_path / "rows", [{"path": "a.py"}] * 20_000)
+    words = [sys.executable, "-m", "jobs", "inspect", str(tmp_path / "rows"), "--rows", "20000"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown_rows:
+        assert shown_rows.stdout.readline().startswith(b"row 0")
+        shown_rows.stdout.close()
+        assert shown_rows.wait(timeout=120) == 141 and shown_rows.stderr.read() == b""
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_footer_is_one_line_or_shows_rows(tmp_path, capsys, seed):
+    good = dataset(tmp_path, [{"path": "a.py", "deep": {"x": [1, None]}}] * 3, "a.parquet") / "a.parquet"
+    data, rng = bytearray(good.read_bytes()), random.Random(seed)
+    for _ in range(rng.randint(1, 8)):
+        data[len(data) - 9 - rng.randrange(int.from_bytes(data[-8:-4], "little"))] = rng.randrange(256)
+    good.write_bytes(data)
+    try:
+        assert print_rows(Options(path=str(good), color="never")) == 0
+    except ConfigError as error:
+        assert str(good) in str(error) and "\n" not in str(error)

@@ -134,11 +134,11 @@ def test_files_of_a_repository_stand_in_the_order_of_their_imports(tmp_path, row
         assert first[repo, f"module_{number - 5}.py"] < first[repo, f"module_{number}.py"]
 
 
-def test_a_packed_row_is_shown_part_by_part(tmp_path, rows, capsys):
+def test_a_packed_row_is_shown_part_by_part(tmp_path, rows, capfd):
     packed, _ = packed_here(write_corpus(tmp_path / "corpus", rows), tmp_path / "job")
     pq.write_table(pa.Table.from_pylist(packed, schema=ROW_SCHEMA), tmp_path / "rows.parquet")
     assert main(["inspect", str(tmp_path / "rows.parquet"), "--rows", "1", "--color", "never"]) == 0
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     for part in packed[0]["parts"]:
         assert f"- {part['repo_name']} {part['path']} [" in said
     assert "def function_" in said and "segment 1" in said
