@@ -8,22 +8,23 @@ import pytest
 
 from jobs import storage
 from tests.fault_proxy import FAULTS, FaultProxy
+from tests.jobs import uppercase
 from tests.jobs.bucket_faults import command, finish, rows_of, run_until_done, write_inputs
 
 
 @pytest.fixture
 def proxy(gcs_emulator):
-    made = FaultProxy(gcs_emulator, share=0.2, seed=13)
+    made = FaultProxy(gcs_emulator, share=0.2, seed=13, slow_s=0.5)
     yield made
     made.close()
 
 
-def disturb(root, folder, proxy, *flags, kill_after, **corpus):
+def disturb(root, folder, proxy, *flags, kill_after, module=uppercase.NAME, **corpus):
     """Runs one job undisturbed and one with faults and kills; returns the latter's outcome."""
     write_inputs(root, folder, **corpus)
-    finish(command(root, "reference", *flags))
+    finish(command(root, "reference", *flags, module=module))
     began = time.monotonic()
-    outcome = run_until_done(command(root, "disturbed", *flags), proxy, kill_after)
+    outcome = run_until_done(command(root, "disturbed", *flags, module=module), proxy, kill_after)
     print(
         f"{proxy.requests:,} requests with {sum(proxy.faults.values()):,} faults {dict(sorted(proxy.faults.items()))}, "
         f"{outcome.killed} kills, {outcome.stopped} stops, {time.monotonic() - began:.0f} s"
@@ -39,7 +40,9 @@ def assert_same_rows(root):
 
 def test_a_job_whose_requests_fail_and_that_is_killed_gives_the_same_rows(gcs_root, tmp_path, proxy):
     flags = ["--unit_rows", "20", "--max_units_in_flight", "16"]
-    outcome = disturb(gcs_root, tmp_path, proxy, *flags, kill_after=[120], files=6, rows=40, large_rows=2)
+    corpus = {"files": 4, "rows": 40, "large_rows": 2}
+    impatient = "tests.jobs.impatient"
+    outcome = disturb(gcs_root, tmp_path, proxy, *flags, kill_after=[100], module=impatient, **corpus)
     assert not outcome.faulty
     assert outcome.killed == 1 and proxy.faults
     assert_same_rows(gcs_root)
