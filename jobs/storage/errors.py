@@ -1,8 +1,10 @@
 """Storage errors that a user can fix: no space, no permission, no response.
 
-`clear_errors` turns errors of the operating system and of remote clients into one line each, `upload_errors` also those
-of an upload that must start again, which `with_new_attempts` does. `is_unanswered`
+`clear_errors` turns errors of the operating system and of remote clients into one line each. `is_unanswered`
 distinguishes a storage that does not respond from a fault of a file's content, because only the former may be retried.
+
+A file is uploaded in several requests, a session, which the service may forget: it then answers 404, as it does if the
+bucket is missing. `upload_errors` tells the two apart, and `with_new_attempts` writes a lost upload again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from model.errors import ConfigError
 T = TypeVar("T")
 
 _UPLOAD_ATTEMPTS = 6
-_GONE = 410  # as 404: the session of an upload has ended
+_GONE = 410  # HTTP status: as 404, the session of an upload has ended
 
 _log = logging.getLogger(__name__)
 
