@@ -1,4 +1,4 @@
-"""The job of `tests.jobs.uppercase` with a storage client that pauses a twentieth as long before it repeats a request."""
+"""The job of `tests.jobs.uppercase` whose storage client pauses a twentieth as long before it repeats a request."""
 
 from __future__ import annotations
 

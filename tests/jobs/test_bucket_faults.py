@@ -10,7 +10,6 @@ from jobs import storage
 from tests.fault_proxy import FAULTS, FaultProxy
 from tests.jobs.bucket_faults import command, finish, rows_of, run_until_done, write_inputs
 
-
 IMPATIENT = "tests.jobs.impatient"
 
 
