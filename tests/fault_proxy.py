@@ -22,7 +22,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 FAULTS = ("reset", "too_many", "internal", "unavailable", "truncated", "slow", "session_gone", "unauthorized")
-SLOW_S = 2.0
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _REFUSALS = {
@@ -58,15 +57,20 @@ class FaultProxy:
         upstream: The emulator's URL.
         share: Share of the requests that meet a fault.
         seed: Of the generator that draws them.
+        kinds: The faults to draw from.
+        slow_s: How long a slow answer takes, in seconds.
     """
 
-    def __init__(self, upstream: str, *, share: float = 0.2, seed: int = 0, kinds: Iterable[str] = FAULTS):
+    def __init__(
+        self, upstream: str, *, share: float = 0.2, seed: int = 0, kinds: Iterable[str] = FAULTS, slow_s: float = 1.0
+    ):
         self.share = share
         self.for_sessions: list[str] = []
         """What the next requests of upload sessions meet: "", or a fault, with `_after` if it takes effect first."""
         self.requests = 0
         self.faults: Counter[str] = Counter()
         self._kinds = tuple(kinds)
+        self._slow_s = slow_s
         self._upstream = urlsplit(upstream).netloc
         self._draw = random.Random(seed)
         self._lock = threading.Lock()
@@ -117,7 +121,7 @@ class FaultProxy:
         if fault == "reset" and not is_after:
             return self._drop(client)
         if fault == "slow":
-            time.sleep(SLOW_S)
+            time.sleep(self._slow_s)
         answer = self._ask(client, body, upload_id)
         if fault == "session_gone":  # the request took effect, its answer is lost, and so is the session
             self._session(upload_id).is_gone = True

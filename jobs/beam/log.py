@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobs.errors import MergeCanceled, ReportedBug
+from jobs.storage import is_unanswered
 from model.errors import ConfigError
 
 _ERRORS = "apache_beam.runners.common"
@@ -25,4 +26,8 @@ def _is_no_apitools_warning(record: logging.LogRecord) -> bool:
 
 def _is_no_told_error(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, ConfigError | ReportedBug | MergeCanceled | KeyboardInterrupt)
+    if error is None:
+        return True
+    return not (
+        isinstance(error, ConfigError | ReportedBug | MergeCanceled | KeyboardInterrupt) or is_unanswered(error)
+    )

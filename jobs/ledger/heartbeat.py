@@ -105,9 +105,10 @@ class HeartbeatWriter:
                 figures=dict(self._metrics()),
             )
             storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
-        except (OSError, ConfigError) as error:
-            _log.warning("can't write the heartbeat: %s", error)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError | ConfigError) or storage.is_unanswered(error):
+                _log.warning("can't write the heartbeat: %s", error)
+                return
             _log.exception("can't write the heartbeat: collecting the work's metrics failed")
 
 

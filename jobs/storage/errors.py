@@ -1,8 +1,10 @@
 """Storage errors that a user can fix: no space, no permission, no response.
 
-`clear_errors` turns errors of the operating system and of remote clients into one line each, `upload_errors` also those
-of an upload that must start again, which `with_new_attempts` does. `is_unanswered`
+`clear_errors` turns errors of the operating system and of remote clients into one line each. `is_unanswered`
 distinguishes a storage that does not respond from a fault of a file's content, because only the former may be retried.
+
+A file is uploaded in several requests, a session, which the service may forget: it then answers 404, as it does if the
+bucket is missing. `upload_errors` tells the two apart, and `with_new_attempts` writes a lost upload again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from model.errors import ConfigError
 T = TypeVar("T")
 
 _UPLOAD_ATTEMPTS = 6
-_GONE = 410  # as 404: the session of an upload has ended
+_GONE = 410  # HTTP status: as 404, the session of an upload has ended
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +50,7 @@ def clear_errors(path: str) -> Iterator[None]:
         if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
             why = os.strerror(error.errno).lower() if error.errno else "no permission"
             raise ConfigError(f"can't write {path}: {why}; choose another --output or fix its permissions") from error
-        # A bucket that exists answers 404 as well, for the session of an upload that has ended.
-        if isinstance(error, FileNotFoundError) and not is_local(path) and bucket_exists(path) is False:
+        if isinstance(error, FileNotFoundError) and not is_local(path) and not bucket_exists(path):
             raise ConfigError(f"can't write {path}: not found; does the bucket exist?") from error
         raise
 
@@ -57,15 +58,13 @@ def clear_errors(path: str) -> Iterator[None]:
 @contextlib.contextmanager
 def upload_errors(path: str) -> Iterator[None]:
     """As `clear_errors`, for the requests of an upload. Raises UploadLost if it must start again."""
-    try:
-        with clear_errors(path):
+    with clear_errors(path):
+        try:
             yield
-    except UploadLost:
-        raise
-    except Exception as error:
-        if is_local(path) or not _has_ended(error):
-            raise
-        raise UploadLost(f"the storage no longer knows the upload of {path} ({type(error).__name__})") from error
+        except Exception as error:
+            if is_local(path) or not _has_ended(error, path):
+                raise
+            raise UploadLost(f"the storage no longer knows the upload of {path} ({type(error).__name__})") from error
 
 
 def with_new_attempts(attempt: Callable[[], T]) -> T:
@@ -84,12 +83,15 @@ def with_new_attempts(attempt: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _has_ended(error: Exception) -> bool:
-    """Whether an upload's error means that its session is gone, or that it no longer matches what was sent."""
+def _has_ended(error: Exception, path: str) -> bool:
+    """Whether an upload's error means that its session is gone, or that what is stored isn't what was sent."""
+    if isinstance(error, FileNotFoundError):
+        return bucket_exists(path) is not False
+    # gcsfs asserts that the service has as many bytes as it sent.
     return (
-        isinstance(error, FileNotFoundError | AssertionError)  # gcsfs asserts that the service has what it sent
-        or getattr(error, "code", None) == _GONE
+        isinstance(error, AssertionError)
         or type(error).__name__ == "ChecksumError"
+        or getattr(error, "code", None) == _GONE
     )
 
 

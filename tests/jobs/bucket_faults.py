@@ -44,8 +44,8 @@ def write_inputs(root: str, folder: Path, *, files: int, rows: int, large_rows: 
         storage.write_bytes(f"{root}/in/large.parquet", (folder / "large.parquet").read_bytes())
 
 
-def command(root: str, output: str, *flags: str) -> list[str]:
-    words = [sys.executable, "-W", "ignore", "-m", uppercase.NAME, "--progress", "none"]
+def command(root: str, output: str, *flags: str, module: str = uppercase.NAME) -> list[str]:
+    words = [sys.executable, "-W", "ignore", "-m", module, "--progress", "none"]
     return [*words, "--input", f"{root}/in/*.parquet", "--output", f"{root}/{output}", *flags]
 
 

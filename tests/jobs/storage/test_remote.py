@@ -162,7 +162,7 @@ def test_a_first_connection_that_is_reset_is_repeated(gcs_root, proxy):
 
     threading.Thread(target=heal, daemon=True).start()
     storage.check_reachable([f"{gcs_root}/x"])
-    assert proxy.requests == 2
+    assert proxy.requests >= 2
 
 
 def test_a_server_that_never_answers_is_one_line(monkeypatch):
