@@ -5,8 +5,8 @@ Faults and their outcomes:
 
     the unit can't be read                          a failed commit with the reason; the job ends with exit code 3
     some row groups of a unit are damaged           their rows are rejected, `damaged_input`; exit code 3 as well
-    memory runs out                                 the unit runs again, alone (`OutOfMemory`); if it runs out again, the
-                                                    unit or the row is the cause: `out_of_memory`
+    memory runs out                                 the unit runs again, alone (`OutOfMemory`); if it runs out again,
+                                                    the unit or the row is the cause: `out_of_memory`
     `Work.run` raises for some rows                 bisected down to the failing rows: rejected, `stage_error`
     a row crashed the worker (per the journal)      rejected, `crashed_worker`; the other rows succeed
     a row hung (per the journal)                    rejected, `timeout`
