@@ -14,6 +14,7 @@
     |   |-- WorkerFailed               a worker ended with a bug
     |-- OSError
     |   |-- UploadLost                 an upload ended without its object: the attempt is repeated under a new name
+    |-- OutOfMemory                    an allocation failed while other units were in flight: the unit runs again, alone
     |-- SchemaMismatch                 an input file that doesn't match the others: it is bad, the others continue
     |-- MergeCanceled                  another merge failed, or the user interrupted: this result is not needed
     |-- transforms.work.WorkBroken     the work can't continue, whichever row it gets
@@ -43,6 +44,10 @@ class DoesNotFit(ConfigError):
 
 class UnreadableUnit(RecordError):
     """The unit's rows can't be read; `jobs.execution.reading` lists the values of `reason`."""
+
+
+class OutOfMemory(Exception):
+    """An allocation failed while other units were in flight, so it says nothing about this unit."""
 
 
 class ReportedBug(Exception):

@@ -8,11 +8,16 @@ When a pool breaks, every chunk in flight fails, whichever row caused the crash.
 again, row by row, in a separate process. A row that crashes this process is the cause, and its result is `CRASHED`. A
 process that dies before it has opened the stages is not attributed to any row and raises `WorkBroken`.
 
+Each row that is done is a *beat* (`RowPool.rows_done`), so that sixteen slow rows in one chunk are not taken for one
+that hangs. Every process counts in a slot of its own of a shared array: there is no lock that a killed process could
+hold.
+
 Cost: one pickle of the rows in each direction; with `workers=0` the calls run inline.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -21,7 +26,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol
 
+from transforms.out_of_memory import count_oom_kills
+from transforms.rows.row import SourceRef
 from transforms.work import WorkBroken
+
+_log = logging.getLogger(__name__)
+
+_BEAT_SLOTS: Final = 1024
 
 
 class Crashed:
@@ -44,10 +55,13 @@ class Stages(Protocol):
 
 
 _stages: Any = None
+_beats: Any = None  # in a pool process: the shared counts
+_own_beats = 0
 
 
-def _open_in_child(stages: Stages) -> None:
-    global _stages
+def _open_in_child(stages: Stages, beats: Any) -> None:
+    global _stages, _beats
+    _beats = beats
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     stages.open()
     _stages = stages
@@ -68,9 +82,25 @@ def _is_open() -> bool:
     return _stages is not None
 
 
+def beat() -> None:
+    """Counts one row as done. `RowPool` does so for each item; an item of many rows does it for each of them."""
+    global _own_beats
+    _own_beats += 1
+    if _beats is not None:
+        # Two processes in one slot may lose a count, which changes nothing: only that the sum changes is of interest.
+        _beats[os.getpid() % _BEAT_SLOTS] += 1
+
+
 def _apply(method: str, items: Sequence[Any]) -> list[Any]:
-    function = getattr(_stages, method)
-    return [function(item) for item in items]
+    return _apply_to(_stages, method, items)
+
+
+def _apply_to(stages: Any, method: str, items: Sequence[Any]) -> list[Any]:
+    function, results = getattr(stages, method), []
+    for item in items:
+        results.append(function(item))
+        beat()
+    return results
 
 
 def default_workers() -> int:
@@ -93,6 +123,14 @@ class RowPool:
         self._solo_lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
         self._solo: ProcessPoolExecutor | None = None
+        self._context = multiprocessing.get_context("spawn")
+        self._beats: Any = self._context.RawArray("Q", _BEAT_SLOTS) if workers else ()
+        self._oom_kills = count_oom_kills()
+
+    @property
+    def rows_done(self) -> int:
+        """How many rows have been done, also of chunks in flight; good for nothing but to see progress."""
+        return sum(self._beats) + _own_beats
 
     def open(self) -> None:
         """Opens the stages if calls run inline, so that a bad set-up (ConfigError) is reported immediately."""
@@ -108,7 +146,7 @@ class RowPool:
             WorkBroken: The processes exit before they are ready (raised by the returned function).
         """
         if self._workers == 0:
-            return lambda: [getattr(self._stages, method)(item) for item in items]
+            return lambda: _apply_to(self._stages, method, items)
         pool, future = self._submit(method, items)
         return lambda: self._collect(pool, future, method, items)
 
@@ -136,6 +174,7 @@ class RowPool:
             return future.result()
         except BrokenProcessPool:
             self._discard(pool)
+            self._tell_of_death("one of several rows")
             return [self._alone(method, item) for item in items]
 
     def _alone(self, method: str, item: Any) -> Any:
@@ -147,7 +186,16 @@ class RowPool:
             except BrokenProcessPool:
                 self._solo.shutdown(wait=False)
                 self._solo = None
+                self._tell_of_death(_place_of(item))
                 return CRASHED
+
+    def _tell_of_death(self, place: str) -> None:
+        """Logs why a process probably died, and at which row."""
+        with self._lock:
+            before, self._oom_kills = self._oom_kills, count_oom_kills()
+            why = self._oom_kills.explain_since(before)
+        lower = "; fewer --row_workers need less memory" if why else ""
+        _log.warning("a row worker died%s at %s%s", f" ({why})" if why else "", place, lower)
 
     def _ready_pool(self) -> ProcessPoolExecutor:
         """A one-process pool that has opened the stages, so that its death is caused by the item that it receives."""
@@ -172,5 +220,12 @@ class RowPool:
         pool.shutdown(wait=False)
 
     def _make_pool(self, workers: int) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=_open_in_child, initargs=(self._stages,))
+        return ProcessPoolExecutor(
+            workers, mp_context=self._context, initializer=_open_in_child, initargs=(self._stages, self._beats)
+        )
+
+
+def _place_of(item: Any) -> str:
+    """Where an item comes from, if it says so; never what it contains."""
+    source = getattr(getattr(item, "row", item), "source", None)
+    return str(source) if isinstance(source, SourceRef) else "a row"

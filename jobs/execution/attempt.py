@@ -5,6 +5,8 @@ Faults and their outcomes:
 
     the unit can't be read                          a failed commit with the reason; the job ends with exit code 3
     some row groups of a unit are damaged           their rows are rejected, `damaged_input`; exit code 3 as well
+    memory runs out                                 the unit runs again, alone (`OutOfMemory`); if it runs out again,
+                                                    the unit or the row is the cause: `out_of_memory`
     `Work.run` raises for some rows                 bisected down to the failing rows: rejected, `stage_error`
     a row crashed the worker (per the journal)      rejected, `crashed_worker`; the other rows succeed
     a row hung (per the journal)                    rejected, `timeout`
@@ -30,7 +32,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.errors import LedgerBroken, UnreadableUnit
+from jobs.errors import LedgerBroken, OutOfMemory, UnreadableUnit
 from jobs.execution.reading import read_piece
 from jobs.ledger import commits
 from jobs.ledger.journal import READING, Journal, Piece, Start, Suspect
@@ -101,14 +103,22 @@ class UnitRunner:
         """Whether the unit was in flight when a worker died."""
         return unit.unit_id in self.suspects
 
-    def run(self, unit: Unit) -> commits.CommitRecord:
+    def run(self, unit: Unit, *, alone: bool = False) -> commits.CommitRecord:
         """Runs the unit and commits it; returns the commit that counts.
 
+        Args:
+            unit: The unit.
+            alone: Whether it runs alone although no worker died with it.
+
         Raises:
+            OutOfMemory: An allocation failed, and the unit did not run alone.
             ConfigError, StorageFull: The job can't continue.
             WorkBroken, LedgerBroken: A bug.
         """
         began = time.monotonic()
+        if alone and not self.must_run_alone(unit):
+            suspects = {**self.suspects, unit.unit_id: Suspect(deaths=0)}
+            return dataclasses.replace(self, suspects=suspects).run(unit)
         suspect = self.suspects.get(unit.unit_id) or Suspect(deaths=0)
         facts: dict[str, Any] = {"config_hash": self.config_hash, "attempts": suspect.deaths + 1}
 
@@ -206,6 +216,10 @@ class UnitRunner:
                     return read_piece(unit, self.schema, done=done, max_bytes=most)
                 except (RecordError, ConfigError):
                     raise
+                except MemoryError as error:
+                    if not self.must_run_alone(unit):
+                        raise OutOfMemory from error
+                    raise RecordError("out_of_memory", f"{unit.public_name}: no memory to decode its rows") from error
                 except Exception as error:
                     _explain(unit, error, tries_left)
                     time.sleep(_READ_DELAY_S)
@@ -264,8 +278,12 @@ class _Rows:
                 result = runner.work.run(narrowed, self._table.slice(first, end - begin), rows)
             except (ConfigError, WorkBroken):
                 raise
-            except (Exception, SystemExit) as caught:
+            except MemoryError as caught:
+                if not runner.must_run_alone(self._unit):
+                    raise OutOfMemory from caught
                 error: BaseException | None = caught
+            except (Exception, SystemExit) as caught:
+                error = caught
             else:
                 error = None
         if error is None:
@@ -327,7 +345,8 @@ def _rejection(error: BaseException) -> Rejection:
         return Rejection(_STAGE, error.reason, error.detail)
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     where = f" in {frames[-1].f_globals.get('__name__', '?')}" if frames else ""
-    return Rejection(_STAGE, "stage_error", type(error).__name__ + where)
+    reason = "out_of_memory" if isinstance(error, MemoryError) else "stage_error"
+    return Rejection(_STAGE, reason, type(error).__name__ + where)
 
 
 def _concat(results: Sequence[UnitResult]) -> UnitResult:

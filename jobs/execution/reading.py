@@ -63,6 +63,8 @@ def read_piece(
             done = until
     except FileNotFoundError:
         raise UnreadableUnit("input_missing", f"{unit.public_name} is gone") from None
+    except MemoryError:  # also Arrow's
+        raise
     except pa.ArrowException as error:
         raise _damaged(unit, error) from error
     except OSError as error:

@@ -9,6 +9,9 @@ end the job with a one-line error:
 - `MAX_DEATHS_IN_VAIN` in a row with no unit in flight and none committed (the worker can't even start);
 - `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (the rows are not the cause; memory may be short).
 
+A child that got SIGKILL while its control group counted an out-of-memory kill probably ran out of memory: the death
+says so, with what was in flight and which options to lower.
+
 A child that makes no progress for `row_timeout_s` (`jobs.execution.watchdog`) is killed, which counts as a death.
 
 The child dies with the driver (PR_SET_PDEATHSIG). Its death is then not recorded, so a user who kills the job creates
@@ -31,9 +34,11 @@ from jobs.plan.units import read_plan
 from jobs.storage import is_unanswered
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from model.errors import ConfigError
+from transforms.out_of_memory import count_oom_kills
 
 MAX_DEATHS_IN_VAIN = 2
 MAX_DEATHS_WITHOUT_COMMIT = 100
+_MEMORY_OPTIONS = ("max_units_in_flight", "max_mb_in_flight", "row_workers", "slots")
 
 _log = logging.getLogger(__name__)
 
@@ -77,19 +82,22 @@ def _supervise(spec: RunSpec, orders: Orders, child: ChildProcess | None) -> Non
         session = journal.new_session(supervised=True)
         watchdog = Watchdog(spec.job_dir, session, orders.row_timeout_s)
         child = child or ChildProcess(environment)
+        kills = count_oom_kills()
         end = _run_child(child, dataclasses.replace(spec, session=session), orders, watchdog)
         child = None
         if end.outcome is not None:
             return _conclude(end.outcome)
         # A failpoint simulates one failure, so the next worker must not trigger it again.
         environment.pop(FAILPOINT_VARIABLE, None)
-        how = end.how
+        short = count_oom_kills().explain_since(kills) if end.how == "SIGKILL" else ""
+        how = f"{end.how}, {short}" if short else end.how
         death = journal.record_death(spec.job_dir, session, how, hung=end.hung)
         before, committed = committed, len(commits.list_commits(spec.job_dir))
         without_commit = 0 if committed > before else without_commit + 1
         in_vain = 0 if committed > before or death.open else in_vain + 1
-        in_flight = ", ".join(sorted({start.unit_id for start in death.open})) or "none"
-        _log.warning("the worker died (%s); units in flight: %s; restarting", how, in_flight)
+        in_flight = ", ".join(sorted(map(_describe, death.open))) or "none"
+        advice = f"; {_to_lower(orders)}" if short else ""
+        _log.warning("the worker died (%s); units in flight: %s; restarting%s", how, in_flight, advice)
         if in_vain >= MAX_DEATHS_IN_VAIN:
             raise ConfigError(
                 f"the worker died {in_vain} times in a row ({how}) before starting any unit; see its output on "
@@ -98,8 +106,20 @@ def _supervise(spec: RunSpec, orders: Orders, child: ChildProcess | None) -> Non
         if without_commit >= MAX_DEATHS_WITHOUT_COMMIT:
             raise ConfigError(
                 f"the worker died {without_commit} times in a row ({how}) without finishing a unit; probably not "
-                "because of single rows (out of memory? check dmesg); committed work is kept"
+                f"because of single rows; if memory is short, {_to_lower(orders)}; committed work is kept"
             )
+
+
+def _describe(start: journal.Start) -> str:
+    """A unit in flight, and what of it: `000001-ab (being read)`, `000001-ab (rows 0 to 7)`."""
+    doing = "being read" if start.phase == "read" else f"rows {start.begin} to {start.end - 1}"
+    return f"{start.unit_id} ({doing})"
+
+
+def _to_lower(orders: Orders) -> str:
+    """What to lower to need less memory, of the options that the job has."""
+    flags = [f"--{name}" for name in _MEMORY_OPTIONS if name in orders.options]
+    return f"lower {', '.join(flags)}" if flags else "give the job more memory"
 
 
 def _conclude(outcome: Mapping[str, str]) -> None:

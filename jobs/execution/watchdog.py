@@ -1,6 +1,7 @@
 """Detects a hung worker from outside its process, because the worker's own threads may be what hangs.
 
-    progress   a start in the journal begins or ends, a unit is done, the engine takes in or returns a token
+    progress   a start in the journal begins or ends, a unit is done, the engine takes in or returns a token, a row is
+               prepared, checked, filtered or packed (`transforms.row_pool`)
     hung       something is in flight, and there was no progress for `--row_timeout_s`
 
 Loading a model is not a hang: nothing is in flight then. Compiling a program while rows wait for it looks like one, so
@@ -15,7 +16,7 @@ import time
 from jobs.ledger import heartbeat, journal
 from jobs.storage.folders import JobFolder
 
-_COUNTED = ("tokens_in", "tokens_out")
+_COUNTED = ("tokens_in", "tokens_out", "rows_done")
 
 
 class Watchdog:

@@ -4,7 +4,7 @@ Beam creates and pickles DoFn objects at will, so expensive objects (an engine) 
 lock, in a module global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
 has prompts while the next unit is read and the last one is checked and written. A unit that decodes to more bytes than
 planned is processed in pieces of at most its share of the bound. A unit that was in flight when a worker died runs
-alone.
+alone, and so does one for which memory ran out, when it runs again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.errors import OutOfMemory
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.cursors import close_cursors
 from jobs.ledger import heartbeat, journal
@@ -211,7 +212,7 @@ class Worker:
 
     def _run(self, unit: Unit) -> CommitRecord:
         try:
-            record = self._runner.run(unit)
+            record = self._run_once_or_alone(unit)
         except BaseException as error:
             self.stop(error)
             raise
@@ -220,6 +221,15 @@ class Worker:
         with self._lock:
             self._units_done += 1
         return record
+
+    def _run_once_or_alone(self, unit: Unit) -> CommitRecord:
+        try:
+            return self._runner.run(unit)
+        except OutOfMemory:
+            _log.warning("memory ran out while unit %s was in flight with others; it runs again, alone", unit.unit_id)
+        self._admission.leave(self._most_bytes(unit))
+        self._admission.enter(self._most_bytes(unit), alone=True)
+        return self._runner.run(unit, alone=True)
 
 
 _shared: Worker | None = None

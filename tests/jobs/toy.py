@@ -3,7 +3,8 @@
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
-"hang"      a pause without an end         otherwise kept, with its length
+"hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
+otherwise kept, with its length
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class ToyWork:
                 time.sleep(self.options.get("sleep_s", 0.5))
             if word == "hang":
                 threading.Event().wait()
+            if word == "memory" or (word == "memory_once" and self._is_first()):
+                raise pa.ArrowMemoryError("no memory")
             if word == "reject":
                 rejected.append(rejected_row(unit, row))
             else:
@@ -88,6 +91,12 @@ class ToyWork:
 
     def close(self):
         pass
+
+    def _is_first(self):
+        """Whether no process has asked before."""
+        seen = os.path.exists(self.options["seen"])
+        open(self.options["seen"], "w").close()
+        return not seen
 
     def _log(self, line):
         """Records the rows that ran, for tests that count them."""

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
+from transforms import row_pool
+from transforms.out_of_memory import OomKills
 from transforms.row_pool import CRASHED, RowPool
+from transforms.rows.row import Row, SourceRef
 from transforms.work import WorkBroken
 
 
@@ -105,3 +110,64 @@ def test_pool_processes_end_when_their_parent_is_killed():
     environment = {**os.environ, "PYTHONPATH": "."}
     killed = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, timeout=120)
     assert (killed.returncode, int(killed.stdout) > 1) == (-signal.SIGKILL, True)
+
+
+class Waiting:
+    """Each item is the name of a file; the stage waits until it is there."""
+
+    def open(self):
+        pass
+
+    def wait_for(self, path):
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        return path
+
+
+def test_each_row_of_a_chunk_is_progress_while_the_chunk_is_in_flight(tmp_path):
+    pool = RowPool(Waiting(), workers=1)
+    paths = [str(tmp_path / str(number)) for number in range(16)]
+    collect = pool.apply("wait_for", paths)
+    before = pool.rows_done
+    seen = []
+    for path in paths:
+        open(path, "w").close()
+        while pool.rows_done == before + len(seen):
+            time.sleep(0.01)
+        seen.append(pool.rows_done - before)
+    assert seen == list(range(1, 17))
+    assert collect() == paths
+    pool.close()
+
+
+def test_rows_done_in_line_are_progress_too():
+    pool = RowPool(Doubler(), workers=0)
+    pool.open()
+    before = pool.rows_done
+    pool.apply("double", [1, 2, 3])()
+    assert pool.rows_done == before + 3
+
+
+def test_the_row_at_which_a_process_ran_out_of_memory_is_named(caplog, monkeypatch):
+    counts = itertools.count()
+    monkeypatch.setattr(row_pool, "count_oom_kills", lambda: OomKills(next(counts), "memory.events"))
+    pool = RowPool(Killer(), workers=1)
+    row = Row(
+        source=SourceRef("in.parquet", 2, 5), content="secret", content_sha256="", redacted_sha256="", path="",
+        repo_name="", language="", columns={},
+    )  # fmt: skip
+    assert pool.apply("kill", [row])() == [CRASHED]
+    pool.close()
+    assert "probably out of memory: memory.events counted an OOM kill" in caplog.text
+    assert "SourceRef(uri='in.parquet', row_group=2, row=5); fewer --row_workers need less memory" in caplog.text
+    assert "secret" not in caplog.text
+
+
+class Killer:
+    """Its process is killed at every item."""
+
+    def open(self):
+        pass
+
+    def kill(self, row):
+        os.kill(os.getpid(), signal.SIGKILL)

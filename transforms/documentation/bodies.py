@@ -148,8 +148,16 @@ def _does_nothing(statement: ast.stmt) -> bool:
         case ast.Assert(ast.Constant(value)):
             return not value
         case ast.Raise():
-            return _PLACEHOLDER.fullmatch(ast.unparse(statement)) is not None
+            return _PLACEHOLDER.fullmatch(_unparsed(statement)) is not None
     return False
+
+
+def _unparsed(statement: ast.stmt) -> str:
+    """The statement as text; "" if it nests too deeply."""
+    try:
+        return ast.unparse(statement)
+    except RecursionError:
+        return ""
 
 
 def body_parses(source: Source, symbol: Symbol, hole: BodyHole, body: str) -> bool | None:
@@ -224,7 +232,10 @@ def _python_signature(text: str) -> str | None:
     if len(found) != 1 or not isinstance(found[0], ast.FunctionDef | ast.AsyncFunctionDef):
         return None
     found[0].body = []
-    return ast.dump(found[0])
+    try:
+        return ast.dump(found[0])
+    except RecursionError:
+        return None
 
 
 def body_of_answer(code: str, grammar: str, symbol: Symbol, file: bytes) -> str:

@@ -78,7 +78,15 @@ def _undocumented_tree(data: bytes) -> str | None:
             value = first.value if isinstance(first, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 del node.body[0]
-    return ast.dump(tree)
+    return _dumped(tree)
+
+
+def _dumped(tree: ast.AST) -> str | None:
+    """The tree as text; None if it nests too deeply: what Python parses may be too deep to be followed."""
+    try:
+        return ast.dump(tree)
+    except RecursionError:
+        return None
 
 
 def _python_unchanged(data: bytes, spliced: bytes, symbol: Symbol, hole: Hole, answer: str) -> bool:
@@ -97,7 +105,7 @@ def _literal_value(hole: Hole, answer: str) -> str | None:
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             value = ast.literal_eval(f'{raw}"""{answer}"""'.replace("\r\n", "\n"))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return value if isinstance(value, str) else None
 
@@ -132,7 +140,8 @@ def _python_code(data: bytes, symbol: Symbol, end: int) -> tuple[str, str | None
         if isinstance(value, str):
             documentation = value
             del body[0]
-    return ast.dump(tree), documentation
+    code = _dumped(tree)
+    return None if code is None else (code, documentation)
 
 
 def _tokens_unchanged(source: Source, spliced: bytes, symbol: Symbol) -> bool:

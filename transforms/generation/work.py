@@ -159,8 +159,10 @@ class GenerationWork:
         return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """The engine's statistics."""
-        return self._opened.generator.stats() if self._opened is not None else {}
+        """The engine's statistics, and the rows that the pool has done."""
+        if self._opened is None:
+            return {}
+        return {**self._opened.generator.stats(), "rows_done": float(self._opened.pool.rows_done)}
 
     def close(self) -> None:
         """Closes the pool; the engine stays open in the process (`transforms.generation.engine.release_engines`)."""

@@ -85,9 +85,7 @@ def _language(grammar: str) -> tree_sitter.Language:
     return tree_sitter_language_pack.get_language(grammar)  # type: ignore[arg-type]
 
 
-def parse(
-    data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_searched: bool = True
-) -> Source | None:
+def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_searched: bool = True) -> Source | None:
     """Parses a file's UTF-8 bytes; None if it is too large, too hard to parse or to search, or contains NUL bytes.
 
     Args:

@@ -9,6 +9,7 @@ Cost: a parse; of the top lines only, unless the language's packages are found b
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -210,7 +211,8 @@ def _rust(source: syntax.Source) -> list[Found]:
         else:
             argument = node.child_by_field_name("argument")
             tree = re.sub(r"\s+", " ", source.text(argument))
-            found += [(Import(path, form="use"), line) for path in _use_paths(tree)]
+            paths = _use_paths(tree) if _use_depth(tree) <= _MAX_USE_DEPTH else []
+            found += [(Import(path, form="use"), line) for path in paths]
     return found
 
 
@@ -226,6 +228,15 @@ def _enclosing_modules(source: syntax.Source, node: tree_sitter.Node) -> list[st
             names.append(_name(source, parent))
         parent = parent.parent
     return names[::-1]
+
+
+# A use tree is read once per level; real ones have about four.
+_MAX_USE_DEPTH: Final = 50
+
+
+def _use_depth(tree: str) -> int:
+    braces = (1 if brace == "{" else -1 for brace in re.findall(r"[{}]", tree))
+    return max(itertools.accumulate(braces), default=0)
 
 
 def _use_paths(tree: str) -> list[str]:

@@ -20,10 +20,11 @@ from model.tokenizer import Tokenizer
 from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
 from transforms.filters.content import filter_input
 from transforms.packing.documents import DocumentRecipe, SourceFile
-from transforms.packing.facts import read_facts
+from transforms.packing.facts import FileFacts, read_facts
 from transforms.packing.order import OrderedRepository, order_repository
 from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
+from transforms.row_pool import beat
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_record
 from transforms.rows.row import Row, SourceRef
@@ -160,6 +161,7 @@ class PackStages:
 
     def _take_in(self, item: Row | RejectedRow, spool: TextSpool, counts: Counter[str]) -> _Entry | dict[str, Any]:
         """Filters a row and spools its text; returns a rejected record for a row that isn't packed."""
+        beat()
         if isinstance(item, RejectedRow):
             return item.record()
         if not item.path:
@@ -185,18 +187,20 @@ class PackStages:
         for entry in sorted(entries, key=lambda entry: (entry.path, entry.content_sha256)):
             by_path[entry.path].append(entry)
         first = {path: same[0] for path, same in by_path.items()}
-        facts = (
-            read_facts(path, spool.read(entry.text), entry.language, top_lines=self.top_lines)
-            for path, entry in first.items()
-        )
+        facts = (self._facts(path, entry, spool) for path, entry in first.items())
         configs = {
             path: spool.read(entry.text) for path, entry in first.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES
         }
         ordered = order_repository(RepositoryIndex(facts, entries[0].repo_name, configs))
         return ordered, [entry for path in ordered.paths for entry in by_path[path]]
 
+    def _facts(self, path: str, entry: _Entry, spool: TextSpool) -> FileFacts:
+        beat()
+        return read_facts(path, spool.read(entry.text), entry.language, top_lines=self.top_lines)
+
 
 def _source_file(entry: _Entry, spool: TextSpool) -> SourceFile:
+    beat()
     text = spool.read(entry.text)
     return SourceFile(entry.repo_name, entry.path, entry.language, text, entry.content_sha256, entry.redacted_sha256)
 

@@ -118,8 +118,9 @@ class PackWork:
         return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
 
     def heartbeat(self) -> dict[str, float]:
-        """Tokens packed so far."""
-        return {"tokens_out": float(self._tokens)}
+        """Tokens packed so far, and the steps that packing processes have done with files."""
+        done = 0 if self._pool is None else self._pool.rows_done
+        return {"tokens_out": float(self._tokens), "rows_done": float(done)}
 
     def close(self) -> None:
         """Stops the processes."""

@@ -31,7 +31,7 @@ _LITERALS: Final[dict[type[ast.expr], str]] = {
 
 def python_symbols(data: bytes) -> list[Symbol] | None:
     """Returns all symbols of a file, the module first, then in the order in which they start; None if Python can't
-    parse it.
+    parse it, or if it nests too deeply.
 
     Args:
         data: The file, in UTF-8.
@@ -41,10 +41,10 @@ def python_symbols(data: bytes) -> list[Symbol] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text.removeprefix("\ufeff"))
+        places = _Places(data)
+        found = [_symbol(places, node, path, inside) for node, path, inside in _definitions(tree, (), "module")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    places = _Places(data)
-    found = [_symbol(places, node, path, inside) for node, path, inside in _definitions(tree, (), "module")]
     return [_module(places, tree), *sorted(found, key=lambda symbol: (symbol.start, -symbol.end))]
 
 

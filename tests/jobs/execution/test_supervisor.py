@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -13,10 +14,12 @@ import time
 import pytest
 
 from jobs.errors import StorageFull, WorkerFailed
+from jobs.execution import supervisor
 from jobs.ledger import commits, heartbeat, journal
 from jobs.storage import failpoints
 from model.errors import ConfigError
 from tests.jobs import toy
+from transforms.out_of_memory import OomKills
 
 
 def test_a_row_that_kills_its_worker_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
@@ -28,7 +31,7 @@ def test_a_row_that_kills_its_worker_is_rejected_and_everything_else_comes_out(t
     assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "crashed_worker")]
     deaths = journal.read_deaths(job_dir)
     assert [death.how for death in deaths] == ["SIGKILL"] * len(deaths)
-    assert "the worker died (SIGKILL); units in flight: 000000-toy" in caplog.text
+    assert "the worker died (SIGKILL); units in flight: 000000-toy (rows 0 to 1)" in caplog.text
 
 
 def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, caplog):
@@ -39,6 +42,35 @@ def test_a_row_that_hangs_is_rejected_and_everything_else_comes_out(tmp_path, ca
     assert [(group, row, reason) for _, group, row, _, reason, _ in rejected] == [(0, 1, "timeout")]
     assert "the worker died (no progress for 5 s, --row_timeout_s); units in flight: 000000-toy" in caplog.text
     assert all(death.hung for death in journal.read_deaths(job_dir))
+
+
+def test_a_kill_that_the_control_group_counted_is_said_to_be_for_lack_of_memory(tmp_path, caplog, monkeypatch):
+    counts = itertools.count()
+    monkeypatch.setattr(supervisor, "count_oom_kills", lambda: OomKills(next(counts), "memory.events"))
+    job_dir = toy.make_job(str(tmp_path), [["a", "kill me"]])
+    toy.run_supervised(job_dir, options={"slots": 8, "row_workers": 2, "other": 1})
+    assert (
+        "the worker died (SIGKILL, probably out of memory: memory.events counted an OOM kill); units in flight: "
+        "000000-toy (rows 0 to 1); restarting; lower --row_workers, --slots"
+    ) in caplog.text
+    assert "memory" in journal.read_deaths(job_dir)[0].how
+
+
+def test_memory_that_runs_out_beside_other_units_is_no_rows_fault(tmp_path, capsys):
+    job_dir = toy.make_job(str(tmp_path), [["a", "memory_once"], ["sleep", "b"], ["c"]])
+    toy.run_supervised(job_dir, options={"seen": str(tmp_path / "seen")})
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "memory_once", "sleep", "b", "c"]
+    assert rejected == []
+    assert "memory ran out while unit 000000-toy was in flight with others" in capsys.readouterr().err
+
+
+def test_a_row_for_which_memory_runs_out_alone_too_is_rejected_for_it(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "memory", "b"], ["c"]])
+    toy.run_supervised(job_dir)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "c"]
+    assert [(row, reason) for _, _, row, _, reason, _ in rejected] == [(1, "out_of_memory")]
 
 
 def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):

@@ -54,7 +54,9 @@ def test_a_worker_without_a_heartbeat_is_watched_all_the_same(job_dir, watchdog)
     assert [watchdog.is_hung(now) for now in (0, 61)] == [False, True]
 
 
-@pytest.mark.parametrize("step", ["a start begins", "a start ends", "a unit is done", "a token comes out"])
+@pytest.mark.parametrize(
+    "step", ["a start begins", "a start ends", "a unit is done", "a token comes out", "a row is done"]
+)
 def test_any_progress_restarts_the_time(job_dir, watchdog, step):
     begin(job_dir, START)
     begin(job_dir, dataclasses.replace(START, begin=8, end=9))
@@ -69,6 +71,8 @@ def test_any_progress_restarts_the_time(job_dir, watchdog, step):
             beat(job_dir, 4, tokens_out=5)
         case "a token comes out":
             beat(job_dir, 3, tokens_out=6)
+        case "a row is done":
+            beat(job_dir, 3, tokens_out=5, rows_done=1)
     assert [watchdog.is_hung(now) for now in (59, 118, 120)] == [False, False, True]
 
 
