@@ -263,3 +263,9 @@ def test_times_that_python_has_no_value_for_are_shown_as_text(tmp_path, capsys):
     times = pa.table({"at": pa.array([1], pa.timestamp("ns")), "far": pa.array([10**18], pa.timestamp("us"))})
     pq.write_table(times, tmp_path / "a.parquet")
     assert "1970-01-01 00:00:00.000000001" in shown(capsys, tmp_path / "a.parquet")
+
+
+def test_an_output_without_rows_is_shown_as_one(tmp_path, capsys):
+    (tmp_path / "COMPLETED").write_text("{}")
+    assert run(Options(path=str(tmp_path)), []) == 0
+    assert "0 of 0 rows in 0 files" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from jobs.execution.reading import read_unit
 from jobs.grouping.repositories import group_by_repository, group_on_disk
 from jobs.options import from_all_options
 from jobs.plan.footers import read_footer
+from jobs.plan.input_paths import expand
 from jobs.plan.local_files import find_files
 from jobs.plan.partitions import partition_values
 from jobs.plan.schemas import canonical_type, fit_table
@@ -273,6 +275,14 @@ def test_a_search_finds_what_glob_finds(tmp_path, pattern):
         write(tmp_path / name)
     wanted = {str(path) for path in map(Path, glob.glob(f"{tmp_path}/{pattern}", recursive=True))}
     assert find_files(str(tmp_path), pattern) == sorted(path for path in wanted if os.path.isfile(path))
+
+
+def test_a_bucket_lists_suffixes_in_any_case():
+    bucket = fsspec.filesystem("memory")
+    for name in ("a/x.parquet", "a/b/Y.PARQUET", "a/z.Pq", "a/n.txt"):
+        bucket.pipe_file(f"/zoo/{name}", b"")
+    found = [uri.rpartition("/")[2] for uri in expand(["memory://zoo/a"])]
+    assert sorted(found) == ["Y.PARQUET", "x.parquet", "z.Pq"]
 
 
 # --- columns in the names of folders -----------------------------------------------------------------
