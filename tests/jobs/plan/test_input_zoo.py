@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.driver.estimates import read_input_source
 from jobs.driver.runners import LocalRunner
 from jobs.execution.reading import read_unit
 from jobs.grouping.repositories import group_by_repository, group_on_disk
 from jobs.options import from_all_options
+from jobs.options.estimate import EstimateOptions
 from jobs.plan.footers import read_footer
 from jobs.plan.input_paths import expand
 from jobs.plan.local_files import find_files
@@ -160,6 +162,13 @@ def test_a_glob_or_a_name_tells_it_as_a_folder_does(tmp_path, capfd, make, patte
     make(tmp_path / "in")
     assert run(tmp_path / pattern, tmp_path / "out") == (2 if pattern == "in/x.parquet" else 3)
     assert BAD[make].rpartition(": ")[2] in capfd.readouterr().err
+
+
+def test_an_estimate_names_what_it_does_not_count(tmp_path, capfd):
+    write(tmp_path / "good.parquet", "a = 1")
+    dangling_file(tmp_path)
+    assert read_input_source(EstimateOptions(input=(str(tmp_path),))).rows == 1
+    assert "x.parquet: dangling_link" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("pattern", ["in", "in/**/*.parquet", "in/*/*.parquet"])
