@@ -9,6 +9,7 @@ assumed. Needs no device and does not import JAX.
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,6 +116,8 @@ def read_input_source(options: EstimateOptions) -> Source:
     """Reads the footers of the input files. Raises ConfigError if none can be read or there are no rows."""
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
     plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())
+    for file in plan.bad_files:
+        print(f"bad file {file.uri}: {file.reason}: {file.detail}; the estimate is without it", file=sys.stderr)
     return source_of(plan.units, {}, {})
 
 

@@ -52,9 +52,9 @@ class _Search:
         part, rest = parts[0], parts[1:]
         if part != ANY_DEPTH and not has_magic(part):
             path = os.path.join(folder, part)
-            if not rest:
-                yield from self._taken(path, part)
-            elif os.path.isdir(path):
+            if not rest and os.path.lexists(path) and not os.path.isdir(path):
+                yield from self._taken(path, part, is_link=os.path.islink(path))
+            elif rest and os.path.isdir(path):
                 yield from self._below(path, rest)
             return
         if self._was_seen(folder, parts):
@@ -78,13 +78,12 @@ class _Search:
                 if rest:
                     self._links.append((entry.path, parts if part == ANY_DEPTH else rest))
             elif not rest:
-                yield from self._taken(entry.path, entry.name)
+                yield from self._taken(entry.path, entry.name, is_link=entry.is_symlink())
 
-    def _taken(self, path: str, name: str) -> Iterator[str]:
+    def _taken(self, path: str, name: str, *, is_link: bool) -> Iterator[str]:
         # A link that leads nowhere and has no suffix may have been one to a folder.
         is_wanted = not self._suffixes or name.lower().endswith(self._suffixes)
-        is_taken = is_wanted or ("." not in name and os.path.islink(path))
-        if is_taken and os.path.lexists(path) and not os.path.isdir(path):
+        if is_wanted or (is_link and "." not in name):
             yield path
 
     def _was_seen(self, folder: str, parts: Sequence[str]) -> bool:

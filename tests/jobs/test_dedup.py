@@ -47,7 +47,8 @@ def dedup(folder: Path, texts: list[str], *more: str) -> tuple[list[dict], list[
     out = folder / "out"
     words = ["dedup", "--input", str(folder / "in.parquet"), "--output", str(out), "--progress", "none", *more]
     assert cli.main(words) == 0
-    return pq.read_table(out / "data").to_pylist(), pq.read_table(out / "rejected").to_pylist()
+    rows = uppercase.dataset(out)
+    return rows["data"], rows["rejected"]
 
 
 def test_one_row_of_each_cluster_stays_and_the_others_name_it(tmp_path):

@@ -64,11 +64,11 @@ def run(corpus: Path, output: Path, *more: str) -> int:
 
 
 def kept(output: Path) -> list[dict[str, object]]:
-    return pq.read_table(output / "data").to_pylist()
+    return uppercase.dataset(output)["data"]
 
 
 def reasons(output: Path) -> list[tuple[str, str]]:
-    return [(r["stage"], r["reason"]) for r in pq.read_table(output / "rejected").to_pylist()]
+    return [(r["stage"], r["reason"]) for r in uppercase.dataset(output)["rejected"]]
 
 
 @pytest.fixture(scope="module")

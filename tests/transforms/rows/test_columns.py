@@ -223,3 +223,46 @@ def test_a_column_of_conversations_is_read_as_their_json_and_stays_text_in_the_o
     assert field.type == pa.large_string()
     with pytest.raises(ConfigError, match="not text"):
         resolve_columns(pa.schema([("content", pa.list_(pa.string()))]))
+
+
+FILES = [("path", pa.string()), ("blob_id", pa.string()), ("language", pa.string())]
+COMMIT = ["commit", "old_file", "new_file", "old_contents", "new_contents", "subject", "message", "lang", "repos"]
+FUNCTION = ["repository_name", "func_path_in_repository", "func_name", "whole_func_string", "language"]
+FUNCTION_JSON = ["repo", "path", "func_name", "original_string", "language", "code", "docstring"]
+
+
+@pytest.mark.parametrize(
+    ("names", "preset", "content", "path", "repo_name", "language"),
+    [
+        (COMMIT, "commitpack", "new_contents", "new_file", "repos", "lang"),
+        (
+            FUNCTION, "codesearchnet", "whole_func_string", "func_path_in_repository", "repository_name", "language",
+        ),
+        (FUNCTION_JSON, "codesearchnet-json", "original_string", "path", "repo", "language"),
+    ],
+)  # fmt: skip
+def test_published_layouts_are_recognized(names, preset, content, path, repo_name, language):
+    found = resolve_columns(pa.schema([(name, pa.string()) for name in names]))
+    assert (found.preset, found.content, found.path) == (preset, content, path)
+    assert (found.repo_name, found.language) == (repo_name, language)
+
+
+@pytest.mark.parametrize("lists", [pa.list_, pa.large_list, pa.list_view])
+def test_a_row_that_is_a_repository_is_refused_with_the_way_to_unnest_it(lists):
+    nested = [("repo_name", pa.string()), ("files", lists(pa.struct([*FILES, ("content", pa.string())])))]
+    with pytest.raises(ConfigError, match=r"a row is a repository with a list of files .* unnest it first") as error:
+        resolve_columns(pa.schema(nested))
+    assert "blob_id" not in str(error.value)
+    with pytest.raises(ConfigError, match=r"unnest it first.*; then the rows name files \(`blob_id`\) without"):
+        resolve_columns(pa.schema([("repo_name", pa.string()), ("files", lists(pa.struct(FILES)))]))
+
+
+def test_rows_that_name_files_without_their_text_are_refused_with_where_to_get_it():
+    with pytest.raises(ConfigError, match="s3://softwareheritage/content/<blob_id>"):
+        resolve_columns(pa.schema(FILES))
+
+
+def test_any_other_layout_without_a_content_column_is_told_which_names_were_looked_for():
+    for odd in ([("files", pa.string())], [("files", pa.list_(pa.string()))], [("body", pa.string())]):
+        with pytest.raises(ConfigError, match="no content column: looked for content, code, text"):
+            resolve_columns(pa.schema(odd))
