@@ -14,7 +14,8 @@ from jobs.cli import main
 from jobs.driver.runners import runner_for
 from jobs.finalize.finalize import BEFORE_COMPLETED
 from jobs.grouping import repositories
-from jobs.grouping.repositories import group_by_repository, restore_grouped
+from jobs.grouping.repositories import group_by_repository
+from jobs.grouping.restoring import restore_grouped
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import JobFolder
 from transforms.rows.columns import ColumnOverrides
@@ -93,6 +94,23 @@ def test_a_unit_that_must_run_again_gets_its_grouped_files_back(corpus, tmp_path
     lose_an_attempt(out)
     assert pack(corpus, out) == 0
     assert rows_of(out) == before and not (out / "_job" / "grouped").exists()
+
+
+def test_failed_units_are_retried_after_the_grouped_files_are_gone(corpus, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def lose(*arguments, **more):
+        next((out / "_job" / "grouped").rglob("*.parquet")).unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.grouping.restoring.restore_grouped", lose)
+        assert pack(corpus, out) == 3
+    assert rows_of(out) == [] or sum(map(len, rows_of(out))) == 0
+    assert not (out / "_job" / "grouped").exists()
+    assert pack(corpus, out) == 3  # complete, with failed units
+    assert pack(corpus, out, "--retry_failed") == 0
+    assert pack(corpus, tmp_path / "whole") == 0
+    assert rows_of(out) == rows_of(tmp_path / "whole") and not (out / "_job" / "grouped").exists()
 
 
 @pytest.mark.parametrize("flags", [[], ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]])
