@@ -41,8 +41,6 @@ class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
     import os
-    import shutil
-    import tempfile
 
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS
@@ -51,6 +49,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.wording import counted
     from transforms.duplicates.known_text import build
     from transforms.rows.columns import ColumnOverrides
+    from transforms.spool import scratch_folder
 
     if beam_args:
         raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
@@ -68,14 +67,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     inputs = read_inputs(expand(options.input, _say), overrides)
     corpus = _Corpus(inputs.files, overrides)
     os.makedirs(os.path.dirname(output), exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=f".{os.path.basename(output)}-", dir=os.path.dirname(output))
-    try:
+    prefix = f".{os.path.basename(output)}.codemill-index-"
+    with scratch_folder(os.path.dirname(output), prefix) as folder:
         count = build(os.path.join(folder, "index"), corpus.files())
         if not count:
             raise ConfigError(f"no text in {' '.join(options.input)}: {counted(corpus.rows, 'row')}")
         os.rename(os.path.join(folder, "index"), output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     for file in corpus.bad:
         _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
     print_line(f"{counted(count, 'file')} of {counted(corpus.rows, 'row')} -> {options.output}")

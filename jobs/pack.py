@@ -95,7 +95,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
     from jobs.driver.runners import runner_for
-    from jobs.grouping.repositories import group_by_repository, restore_grouped
+    from jobs.grouping.repositories import group_by_repository
+    from jobs.grouping.restoring import restore_grouped
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
     from jobs.storage.folders import OutputFolder

@@ -24,22 +24,26 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[str]:
-    """A folder below TMPDIR, readable by its owner only, that exists while the `with` block runs.
+def scratch_folder(root: str | None = None, prefix: str = _PREFIX) -> Iterator[str]:
+    """A folder, readable by its owner only, that exists while the `with` block runs.
 
     First removes folders left by processes that were killed: their locks are not held by any process.
 
+    Args:
+        root: Where the folder is made; None: in TMPDIR.
+        prefix: How its name begins; must be ours alone, since what has this name and a lock is removed.
+
     Raises:
-        ConfigError: TMPDIR can't be written, or became full while the block ran; the message names it.
+        ConfigError: `root` can't be written, or became full while the block ran; the message names it.
     """
-    root = _writable_root()
-    folder, lock = _make_locked(root)
+    where = _writable_root() if root is None else root
+    folder, lock = _make_locked(where, prefix)
     try:
         yield folder
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise _unusable(root, error) from error
+        raise _unusable(where, error, prefix) from error
     finally:
         _remove_locked(folder, lock)
 
@@ -52,7 +56,7 @@ def scratch_for_process() -> Iterator[None]:
     folder: at the end, or by the next process that opens one.
     """
     before = os.environ.get(_VARIABLE), tempfile.tempdir
-    folder, lock = _make_locked(_writable_root())
+    folder, lock = _make_locked(_writable_root(), _PREFIX)
     try:
         _point_at(folder, None)
         yield
@@ -69,18 +73,18 @@ def _point_at(folder: str | None, chosen: str | None) -> None:
     tempfile.tempdir = chosen  # None: determined again from the environment
 
 
-def _make_locked(root: str) -> tuple[str, int]:
+def _make_locked(root: str, prefix: str) -> tuple[str, int]:
     """Makes a scratch folder; returns it and the descriptor of its locked lock file."""
-    for path in glob.glob(os.path.join(glob.escape(root), f"{_PREFIX}*.lock")):
+    for path in glob.glob(f"{glob.escape(os.path.join(root, prefix))}*.lock"):
         _remove_left_over(path)
     try:
-        lock, new = tempfile.mkstemp(prefix=_PREFIX, suffix=".new", dir=root)
+        lock, new = tempfile.mkstemp(prefix=prefix, suffix=".new", dir=root)
         folder = new.removesuffix(".new")
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.rename(new, f"{folder}.lock")  # renamed when already locked, so that no other process finds it unlocked
         os.mkdir(folder, 0o700)
     except OSError as error:
-        raise _unusable(root, error) from error
+        raise _unusable(root, error, prefix) from error
     return folder, lock
 
 
@@ -91,11 +95,10 @@ def _remove_locked(folder: str, lock: int) -> None:
     os.close(lock)
 
 
-def _unusable(root: str, error: OSError) -> ConfigError:
+def _unusable(root: str, error: OSError, prefix: str = _PREFIX) -> ConfigError:
     why = os.strerror(error.errno).lower() if error.errno else str(error)
-    return ConfigError(
-        f"can't write temporary files in {root}: {why}; free some space there, or set {_VARIABLE} to another folder"
-    )
+    other = f"set {_VARIABLE} to another folder" if prefix == _PREFIX else "choose another folder"
+    return ConfigError(f"can't write temporary files in {root}: {why}; free some space there, or {other}")
 
 
 def _writable_root() -> str:

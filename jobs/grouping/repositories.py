@@ -89,7 +89,7 @@ def group_by_repository(
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, unless it is grouped already.
 
-    The grouped files are gone once the job is complete; `restore_grouped` makes them again for units that remain.
+    They are gone once the job is complete; `jobs.grouping.restoring` makes them again for units that remain.
 
     Args:
         patterns: Files, folders and globs of the input.
@@ -125,48 +125,12 @@ def group_by_repository(
     grouped = Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
     record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
     if storage.is_local(folder):
-        record["files"] = _identities(folder)
+        record["files"] = identities(folder)
     storage.write_bytes(manifest_path, json.dumps(record, indent=1).encode())
     return grouped
 
 
-def restore_grouped(
-    patterns: Sequence[str],
-    job_dir: JobFolder,
-    overrides: ColumnOverrides,
-    *,
-    limit: int | None = None,
-    spread: Spread,
-) -> None:
-    """Groups the input again if the grouped files are gone: a job that is complete has removed them.
-
-    Raises:
-        ConfigError: The input has changed, or the grouped files are not on local disk, where they can't be restored.
-    """
-    manifest = json.loads(storage.read_bytes(job_dir.grouping))
-    folder, files = job_dir.join(manifest["folder"]), manifest.get("files", {})
-    names = storage.list_names(folder)
-    if names and set(files) <= set(names):
-        return
-    advice = "so the remaining units can't run again; choose another --output"
-    if not files:
-        raise ConfigError(f"{folder} was removed when the job was complete, {advice}")
-    again = job_dir.join(GROUPED, secrets.token_hex(6))
-    spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit)
-    made = sorted((about["sha256"], name) for name, about in _identities(again).items())
-    planned = sorted((about["sha256"], name) for name, about in files.items())
-    if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
-        storage.remove_tree(again)
-        raise ConfigError(f"the input has changed since {job_dir} was made, {advice}")
-    for (_, name), (_, old) in zip(made, planned, strict=True):  # a runner gives a file another name each time
-        path = os.path.join(again, old)
-        os.rename(os.path.join(again, name), path)
-        os.utime(path, ns=(files[old]["mtime_ns"],) * 2)  # part of the version in the plan
-    storage.remove_tree(folder)
-    os.rename(again, folder)
-
-
-def _identities(folder: str) -> dict[str, dict[str, Any]]:
+def identities(folder: str) -> dict[str, dict[str, Any]]:
     """Hash and modification time of each grouped file in a local folder."""
     names = [name for name in storage.list_names(folder) if name.endswith(".parquet")]
     paths = {name: os.path.join(folder, name) for name in names}

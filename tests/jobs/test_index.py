@@ -95,3 +95,14 @@ def test_a_corpus_without_text_makes_no_index(corpus, tmp_path, capsys):
     assert index(corpus, tmp_path / "known") == cli.USER_ERROR
     assert "no text in" in capsys.readouterr().err
     assert not (tmp_path / "known").exists()
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next_one(tmp_path):
+    left = tmp_path / ".known.codemill-index-abc"
+    left.mkdir()
+    (left / "files.arrow").write_bytes(b"x")
+    (tmp_path / ".known.codemill-index-abc.lock").touch()
+    corpus = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"content": ["def f(a):\n    return a + 1\n" * 9], "path": ["a.py"]}), corpus)
+    assert index(corpus, tmp_path / "known") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "known"]

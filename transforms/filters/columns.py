@@ -7,7 +7,7 @@ This runs before rows are made of a unit's table, so that prompts, training rows
 all have the same path. A redacted cell keeps its type, and equal cells stay equal (`redaction.redact_name`). Text in
 nested columns, such as lists of licenses, is not scanned.
 
-Cost: about 40 us per distinct text of a unit.
+Cost: about 25 us per distinct text of a unit, 5 to 10% of what scanning the content costs.
 """
 
 from __future__ import annotations

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli import main
+from jobs.driver.runners import runner_for
 from jobs.finalize.finalize import BEFORE_COMPLETED
+from jobs.grouping import repositories
+from jobs.grouping.repositories import group_by_repository
+from jobs.grouping.restoring import restore_grouped
 from jobs.storage.failpoints import failpoint
+from jobs.storage.folders import JobFolder
+from transforms.rows.columns import ColumnOverrides
 
 ROWS = [
     {
@@ -87,6 +94,43 @@ def test_a_unit_that_must_run_again_gets_its_grouped_files_back(corpus, tmp_path
     lose_an_attempt(out)
     assert pack(corpus, out) == 0
     assert rows_of(out) == before and not (out / "_job" / "grouped").exists()
+
+
+def test_failed_units_are_retried_after_the_grouped_files_are_gone(corpus, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def lose(*arguments, **more):
+        next((out / "_job" / "grouped").rglob("*.parquet")).unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.grouping.restoring.restore_grouped", lose)
+        assert pack(corpus, out) == 3
+    assert rows_of(out) == [] or sum(map(len, rows_of(out))) == 0
+    assert not (out / "_job" / "grouped").exists()
+    assert pack(corpus, out) == 3  # complete, with failed units
+    assert pack(corpus, out, "--retry_failed") == 0
+    assert pack(corpus, tmp_path / "whole") == 0
+    assert rows_of(out) == rows_of(tmp_path / "whole") and not (out / "_job" / "grouped").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]])
+def test_restored_files_have_their_names_content_and_times(flags, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(repositories, "BUCKET_MB", 0.002)
+    job, spread = JobFolder(str(tmp_path / "job")), runner_for(flags).group
+    folder = Path(group_by_repository([str(corpus)], job, ColumnOverrides(), spread=spread).folder)
+
+    def files():
+        found = sorted(folder.glob("*.parquet"))
+        return [(path.name, path.read_bytes(), path.stat().st_mtime_ns) for path in found]
+
+    before = files()
+    assert len(before) > 1
+    before_restoring = folder.stat().st_ino
+    restore_grouped([str(corpus)], job, ColumnOverrides(), spread=spread)
+    assert folder.stat().st_ino == before_restoring  # nothing was missing
+    Path(folder / before[0][0]).unlink()  # a removal that was interrupted
+    restore_grouped([str(corpus)], job, ColumnOverrides(), spread=spread)
+    assert files() == before and len(list((tmp_path / "job" / "grouped").iterdir())) == 1
 
 
 def test_an_input_that_changed_is_not_grouped_again(corpus, tmp_path, capsys):

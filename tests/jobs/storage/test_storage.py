@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -202,3 +203,27 @@ def test_a_read_only_output_is_one_line(full_disk):
     ):
         with pytest.raises(ConfigError, match=r"can't write .*read-only file system; choose another --output"):
             write()
+
+
+def test_a_folder_goes_with_all_below_it_and_its_neighbors_stay(root):
+    storage.remove_tree(storage.join(root, "gone"))  # it doesn't exist yet
+    for name in ("gone/a", "gone/b/c", "gone2/a"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    storage.remove_tree(storage.join(root, "gone"))
+    assert storage.list_names(root) == ["gone2"]
+    storage.remove_tree(storage.join(root, "gone"))
+
+
+def test_a_job_folder_is_private_unless_it_is_shared(tmp_path):
+    def mode(path):
+        return stat.S_IMODE(path.stat().st_mode)
+
+    job, plain = tmp_path / "out" / "_job", tmp_path / "plain"
+    plain.mkdir()
+    storage.make_job_folder(str(job), shared=False)
+    storage.make_job_folder(f"file://{job}", shared=False)
+    assert mode(job) == 0o700 and mode(job.parent) == mode(plain)
+    storage.make_job_folder(str(job), shared=True)
+    assert mode(job) == mode(plain)
+    storage.make_job_folder(str(job), shared=False)
+    assert mode(job) == mode(plain)  # an existing folder keeps its permissions
