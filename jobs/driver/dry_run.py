@@ -41,6 +41,9 @@ def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
     print(f"units    {len(plan.units):,}")
     print(f"rows     {plan.rows:,}")
     print(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
+    if isinstance(options, GenerationOptions):
+        most, new = options.max_prompt_tokens, options.max_new_tokens
+        print(f"lengths  prompts of up to {most:,} tokens, answers of up to {new:,}")
     for file in plan.bad_files:
         print(f"bad file {file.uri}: {file.reason}: {file.detail}")
     units = [unit for unit in plan.units if planned_rows(unit)]
