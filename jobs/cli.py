@@ -63,6 +63,10 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
     try:
         job = module_of(name)
         options, beam_args = parse(job.Options, argv, prog=prog)
+        if isinstance(output := getattr(options, "output", None), str):
+            from jobs.storage import check_output_path
+
+            check_output_path(output)
         return job.run(options, beam_args)
     except ConfigError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)

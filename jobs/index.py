@@ -41,7 +41,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
     import os
     import shutil
-    import tempfile
+    import uuid
 
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS
@@ -66,8 +66,9 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     )
     inputs = read_inputs(expand(options.input, _say), overrides)
     corpus = _Corpus(inputs.files, overrides)
-    os.makedirs(os.path.dirname(output), exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=f".{os.path.basename(output)}-", dir=os.path.dirname(output))
+    folder = os.path.join(os.path.dirname(output), f".{os.path.basename(output)}-{uuid.uuid4().hex[:8]}")
+    with storage.clear_errors(output):
+        storage.make_folders(folder)
     try:
         count = build(os.path.join(folder, "index"), corpus.files())
         if not count:

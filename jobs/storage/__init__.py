@@ -3,7 +3,7 @@
 `from jobs import storage` provides the functions of `jobs.storage.objects` and the helpers of `jobs.storage.errors`.
 """
 
-from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line
+from jobs.storage.errors import check_output_path, clear_errors, is_local, is_unanswered, make_folders, unanswered_line
 from jobs.storage.objects import (
     create_if_absent,
     exists,
@@ -22,6 +22,7 @@ from jobs.storage.objects import (
 )
 
 __all__ = [
+    "check_output_path",
     "clear_errors",
     "create_if_absent",
     "exists",
@@ -31,6 +32,7 @@ __all__ = [
     "is_unanswered",
     "join",
     "list_names",
+    "make_folders",
     "open_input",
     "open_output",
     "publish",
