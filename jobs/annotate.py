@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GenerationOptions, InstructOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, InstructOptions, PlannedLengths, from_all_options, option
 from model.errors import ConfigError
-from transforms.tasks.settings import AnnotateSettings
+from transforms.tasks.settings import ANNOTATE_TOKENS, WHOLE_PROMPT_TOKENS, AnnotateSettings
 
 if TYPE_CHECKING:
     from jobs.terminal.layout import Layout
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(AnnotateSettings, InstructOptions, AnswerOptions, GenerationOptions):
+class Options(PlannedLengths, AnnotateSettings, InstructOptions, AnswerOptions, GenerationOptions):
     """Ask a chat model a custom question about files, classes and functions."""
 
     task: str = option(
@@ -49,6 +49,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         ConfigError: The task file is invalid, the model is a base model, or an option is out of range.
     """
     from jobs.execution.generation import generation_work, wants_chat
+    from jobs.execution.lengths import with_lengths
     from transforms.tasks.annotate import AnnotateTask
 
     o = from_all_options(Options, options)
@@ -58,6 +59,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
             f"--model {o.model} is a base model, but annotate uses chat prompts; "
             "use an instruction-tuned model (codegemma-7b-it), --instruct if it is one, or --any_model to try anyway"
         )
+    o = with_lengths(o, answer_tokens=ANNOTATE_TOKENS[spec.answer.kind], prompt_tokens=WHOLE_PROMPT_TOKENS)
     task = AnnotateTask(tokenizer=o.vocabulary, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
     return generation_work(o, task, is_chat=True, distinct=o.distinct, rejected_answers=o.rejected_answers)
 

@@ -84,6 +84,10 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
         job = module_of(name)
         options, beam_args = parse(job.Options, argv, prog=prog)
         _check_reachable(options)
+        if isinstance(output := getattr(options, "output", None), str):
+            from jobs.storage import check_output_path
+
+            check_output_path(output)
         return job.run(options, beam_args)
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options, option
+from jobs.options import AnswerOptions, GenerationOptions, PlannedLengths, PromptOptions, from_all_options, option
 from model.errors import ConfigError
-from transforms.tasks.settings import DocstringSettings
+from transforms.tasks.settings import DOCSTRING_TOKENS, HOLE_PROMPT_TOKENS, WHOLE_PROMPT_TOKENS, DocstringSettings
 
 if TYPE_CHECKING:
     from jobs.terminal.layout import Layout
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(DocstringSettings, PromptOptions, AnswerOptions, GenerationOptions):
+class Options(PlannedLengths, DocstringSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Document functions, methods, classes and modules, and verify what the model wrote against their code."""
 
     nest: bool = option(
@@ -37,14 +37,18 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work, wants_chat
+    from jobs.execution.lengths import with_lengths
     from transforms.tasks.docstring import DocstringTask
 
     o = from_all_options(Options, options)
     if o.nest and o.keep > 1:
         raise ConfigError(f"--keep {o.keep} with --nest: a definition can have only one docstring; use --keep 1")
+    is_chat = o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct))
+    prompt_tokens = WHOLE_PROMPT_TOKENS if is_chat else HOLE_PROMPT_TOKENS
+    o = with_lengths(o, answer_tokens=DOCSTRING_TOKENS, prompt_tokens=prompt_tokens)
     task = DocstringTask(
         tokenizer=o.vocabulary,
-        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct)),
+        is_chat=is_chat,
         job_seed=o.seed,
         **o.values_of(DocstringSettings),
     )

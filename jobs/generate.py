@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import AnswerOptions, GenerationOptions, PromptOptions, from_all_options
+from jobs.options import AnswerOptions, GenerationOptions, PlannedLengths, PromptOptions, from_all_options
 from model.errors import ConfigError
-from transforms.tasks.settings import GenerateSettings
+from transforms.tasks.settings import GENERATE_TOKENS, HOLE_PROMPT_TOKENS, WHOLE_PROMPT_TOKENS, GenerateSettings
 
 if TYPE_CHECKING:
     from jobs.terminal.layout import Layout
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GenerateSettings, PromptOptions, AnswerOptions, GenerationOptions):
+class Options(PlannedLengths, GenerateSettings, PromptOptions, AnswerOptions, GenerationOptions):
     """Generate code from its description, and verify that it is complete, valid code in the right place."""
 
 
@@ -35,6 +35,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work, wants_chat
+    from jobs.execution.lengths import with_lengths
     from transforms.tasks.generate import GenerateTask
 
     o = from_all_options(Options, options)
@@ -42,9 +43,12 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         raise ConfigError(
             f"--language {o.language} with --what {o.what}: code takes the language of its file; remove --language"
         )
+    is_chat = o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct))
+    prompt_tokens = HOLE_PROMPT_TOKENS if o.what == "body" and not is_chat else WHOLE_PROMPT_TOKENS
+    o = with_lengths(o, answer_tokens=GENERATE_TOKENS[o.what], prompt_tokens=prompt_tokens)
     task = GenerateTask(
         tokenizer=o.vocabulary,
-        is_chat=o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct)),
+        is_chat=is_chat,
         job_seed=o.seed,
         **o.values_of(GenerateSettings),
     )

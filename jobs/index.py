@@ -66,7 +66,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     )
     inputs = read_inputs(expand(options.input, _say), overrides)
     corpus = _Corpus(inputs.files, overrides)
-    os.makedirs(os.path.dirname(output), exist_ok=True)
+    with storage.clear_errors(output):
+        storage.make_folders(os.path.dirname(output))
     prefix = f".{os.path.basename(output)}.codemill-index-"
     with scratch_folder(os.path.dirname(output), prefix) as folder:
         count = build(os.path.join(folder, "index"), corpus.files())

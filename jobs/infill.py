@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GenerationOptions, from_all_options
-from transforms.tasks.settings import InfillSettings
+from jobs.options import GenerationOptions, PlannedLengths, from_all_options
+from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, InfillSettings
 
 if TYPE_CHECKING:
     from jobs.terminal.layout import Layout
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(InfillSettings, GenerationOptions):
+class Options(PlannedLengths, InfillSettings, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
 
@@ -32,9 +32,11 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         ConfigError: An option is out of range, or the model is not found.
     """
     from jobs.execution.generation import generation_work
+    from jobs.execution.lengths import with_lengths
     from transforms.tasks.infill import InfillTask
 
     o = from_all_options(Options, options)
+    o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
     return generation_work(o, task, is_chat=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from jobs.beam.flags import starting_runner
 from jobs.execution.pipeline import build_work, run_pipeline
 from jobs.execution.supervisor import check_all_committed, uncommitted
 from jobs.execution.worker import Orders, RunSpec
@@ -40,11 +41,14 @@ class BeamRunner:
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         if uncommitted(spec):
-            run_pipeline(spec, build_work(orders.job_name, orders.options), self.beam_args)
+            with starting_runner(self.beam_args):
+                run_pipeline(spec, build_work(orders.job_name, orders.options), self.beam_args)
             check_all_committed(spec)
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
-        merge_on_beam(spec, shards, self.beam_args)
+        with starting_runner(self.beam_args):
+            merge_on_beam(spec, shards, self.beam_args)
 
     def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
-        return group_on_runner(inputs, folder, limit, beam_args=self.beam_args)
+        with starting_runner(self.beam_args):
+            return group_on_runner(inputs, folder, limit, beam_args=self.beam_args)

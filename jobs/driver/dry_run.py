@@ -42,6 +42,9 @@ def dry_run(options: CommonOptions, planned: PlannedJob, work: Work) -> int:
     print_line(f"units    {len(plan.units):,}")
     print_line(f"rows     {plan.rows:,}")
     print_line(f"bytes    {plan.num_bytes:,} uncompressed, about {tokens:,.0f} tokens of source")
+    if isinstance(options, GenerationOptions):
+        most, new = options.max_prompt_tokens, options.max_new_tokens
+        print_line(f"lengths  prompts of up to {most:,} tokens, answers of up to {new:,}")
     for file in plan.bad_files:
         print_line(f"bad file {file.uri}: {file.reason}: {file.detail}")
     units = [unit for unit in plan.units if planned_rows(unit)]

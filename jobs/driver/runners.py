@@ -80,7 +80,9 @@ class LocalRunner:
 
 
 def runner_for(beam_args: Sequence[str]) -> Runner:
-    """Returns the runner that Beam's flags name; this machine if they name none."""
+    """Returns the runner that the flags name; this machine if they name none. Raises ConfigError for unknown ones."""
+    if beam_args:
+        importlib.import_module("jobs.beam.flags").check_flags(beam_args)
     if not names_a_runner(beam_args):
         return LocalRunner()
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))

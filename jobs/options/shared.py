@@ -199,6 +199,26 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, Co
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedLengths(OptionSet):
+    """Lengths that a generation job chooses by model and task, when it is planned, unless they are given.
+
+    The first base class of a job's options, so that these defaults replace those of `model.engine.settings`. They are
+    numbers everywhere but between the command line and `jobs.execution.lengths`.
+    """
+
+    max_prompt_tokens: int = option(
+        None,
+        help="Maximum prompt length; context is truncated to fit, and targets that still don't fit are rejected; "
+        "default: by model and task.",
+        minimum=16,
+        metavar="TOKENS",
+    )
+    max_new_tokens: int = option(
+        None, help="Tokens generated for a target, at most; default: by model and task.", minimum=1, metavar="TOKENS"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnswerOptions(OptionSet):
     """Options of jobs whose answers are more than a middle."""
 

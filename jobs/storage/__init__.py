@@ -3,7 +3,15 @@
 `from jobs import storage` provides the functions of `jobs.storage.objects` and the helpers of `jobs.storage.errors`.
 """
 
-from jobs.storage.errors import clear_errors, is_local, is_unanswered, unanswered_line, with_new_attempts
+from jobs.storage.errors import (
+    check_output_path,
+    clear_errors,
+    is_local,
+    is_unanswered,
+    make_folders,
+    unanswered_line,
+    with_new_attempts,
+)
 from jobs.storage.objects import (
     create_if_absent,
     exists,
@@ -25,6 +33,7 @@ from jobs.storage.objects import (
 from jobs.storage.remote import check_reachable
 
 __all__ = [
+    "check_output_path",
     "check_reachable",
     "clear_errors",
     "create_if_absent",
@@ -35,6 +44,7 @@ __all__ = [
     "is_unanswered",
     "join",
     "list_names",
+    "make_folders",
     "make_job_folder",
     "open_input",
     "open_output",

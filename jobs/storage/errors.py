@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from jobs.errors import StorageFull, UploadLost
 from jobs.storage.remote import bucket_exists
-from model.errors import ConfigError
+from model.errors import ConfigError, one_line
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+_IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 
 def is_local(path: str) -> bool:
@@ -47,6 +48,8 @@ def clear_errors(path: str) -> Iterator[None]:
                 f"no space left while writing {path}; free some space and run the same command again; "
                 "committed work is kept"
             ) from error
+        if error.errno in _IMPOSSIBLE:
+            raise _impossible(path, error) from error
         if error.errno in _FORBIDDEN or str(error).startswith("Forbidden: "):
             why = os.strerror(error.errno).lower() if error.errno else "no permission"
             raise ConfigError(f"can't write {path}: {why}; choose another --output or fix its permissions") from error
@@ -93,6 +96,35 @@ def _has_ended(error: Exception, path: str) -> bool:
         or type(error).__name__ == "ChecksumError"
         or getattr(error, "code", None) == _GONE
     )
+
+
+def check_output_path(path: str) -> None:
+    """Checks that there can be a local folder of this name; nothing is made.
+
+    Raises:
+        ConfigError: A file stands where a folder must be, a name is too long, or links form a circle.
+    """
+    if not is_local(path):
+        return
+    try:
+        os.stat(os.path.abspath(path.removeprefix("file://")))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise _impossible(path, error) from error
+
+
+def make_folders(folder: str) -> None:
+    """Makes a local folder and those above it. Raises ConfigError where the file system takes none, such as /proc."""
+    try:
+        os.makedirs(folder or ".", exist_ok=True)
+    except (FileNotFoundError, FileExistsError) as error:
+        raise _impossible(folder, error) from error
+
+
+def _impossible(path: str, error: OSError | ValueError) -> ConfigError:
+    why = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+    return ConfigError(f"can't make {one_line(path)}: {one_line(why.lower())}; choose another --output")
 
 
 # Packages whose own exceptions (not OSError or other built-in ones) mean that a request failed.

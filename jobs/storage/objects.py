@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from jobs.errors import UploadLost
-from jobs.storage.errors import clear_errors, is_local, upload_errors, with_new_attempts
+from jobs.storage.errors import clear_errors, is_local, make_folders, upload_errors, with_new_attempts
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.output_file import OutputFile
 from jobs.storage.remote import file_system as _remote
@@ -198,7 +198,7 @@ def open_output(path: str) -> Iterator[OutputFile]:
         return
     name = _local(path)
     with clear_errors(path):
-        os.makedirs(os.path.dirname(name), exist_ok=True)
+        make_folders(os.path.dirname(name))
         file = open(name, "xb")  # noqa: SIM115 (closed below, where errors can name the path)
     try:
         yield OutputFile(path, file)
@@ -221,7 +221,7 @@ def publish(attempt_path: str, final_path: str) -> None:
             _remote(final_path).cp_file(attempt_path, final_path)
             return
         source, final = _local(attempt_path), _local(final_path)
-        os.makedirs(os.path.dirname(final), exist_ok=True)
+        make_folders(os.path.dirname(final))
         temporary = _temporary_name(final)
         try:
             try:
@@ -358,7 +358,7 @@ def _temporary_name(name: str) -> str:
 
 
 def _write_temporary(name: str, data: bytes, *, durable: bool = True) -> str:
-    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    make_folders(os.path.dirname(name))
     temporary = _temporary_name(name)
     try:
         with open(temporary, "xb") as file:

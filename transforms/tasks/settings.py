@@ -6,12 +6,23 @@ nothing slow, so that `--help` responds quickly; the tasks themselves are separa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from model.engine.settings import GenerationSettings
 from model.settings import setting
 from transforms.fim.settings import SpanSettings
+
+# Tokens of an answer by task (annotate: by its answer's kind): a page of text, a long function, a short file. An answer
+# that is cut off is rejected, one that ends early costs nothing.
+INFILL_TOKENS: Final = 128
+DOCSTRING_TOKENS: Final = 256
+GENERATE_TOKENS: Final[Mapping[str, int]] = {"body": 512, "file": 1024, "prompt": 1024, "chat": 1024}
+ANNOTATE_TOKENS: Final[Mapping[str, int]] = {"line": 48, "text": 768, "json": 768, "code": 1024}
+# Tokens of a prompt: lines far from a hole help little; a definition or file that is asked about is shown whole.
+HOLE_PROMPT_TOKENS: Final = 2048
+WHOLE_PROMPT_TOKENS: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,76 @@
+"""Beam's own flags: unknown ones are refused with the nearest name, and a runner that can't start is one line."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.runners.runner import create_runner
+from apache_beam.utils.subprocess_server import SubprocessServer
+
+from jobs.beam.flags import check_flags, starting_runner
+from jobs.driver.runners import LocalRunner, runner_for
+from model.errors import ConfigError
+
+UNKNOWN = {
+    ("--runer", "FlinkRunner"): "Beam has no flag --runer; did you mean --runner?",
+    ("--runner=FlinkRuner",): "Beam has no runner FlinkRuner; did you mean FlinkRunner?",
+    ("--runner", "DataFlow2"): "Beam has no runner DataFlow2",
+    (
+        "--runner=DirectRunner",
+        "--direct_num_worker=2",
+    ): "did you mean --direct_num_workers?",
+    ("FlinkRunner",): "Beam has no flag FlinkRunner",
+    ("--direct_num_workers", "two"): "invalid int value: 'two'",
+    ("--runner",): "expected one argument",
+    ("--output", "elsewhere"): "Beam has no flag --output",
+    ("-x",): "Beam has no flag -x",
+    ("--\x1b[31mred",): "Beam has no flag --\\x1b[31mred",
+}
+
+
+@pytest.mark.parametrize("flags", UNKNOWN)
+def test_an_unknown_flag_or_runner_is_refused(flags):
+    for check in (check_flags, runner_for):
+        with pytest.raises(ConfigError) as error:
+            check(flags)
+        assert UNKNOWN[flags] in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--runner", "FlinkRunner", "--flink_master=localhost:8081", "--parallelism", "4"),
+        ("--runner=flink",),
+        ("--runner=DataflowRunner", "--project", "p", "--region", "r", "--temp_location", "gs://b/t"),
+        ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",),
+        ("--runner", "PortableRunner", "--job_endpoint", "localhost:8099", "--environment_type", "LOOPBACK"),
+        ("--direct_num_workers=2",),
+        ("--experiments=use_runner_v2", "--experiments=other"),
+    ],
+)
+def test_flags_that_beam_documents_are_accepted(flags):
+    check_flags(flags)
+
+
+def test_flags_without_a_runner_leave_the_work_on_this_machine():
+    assert isinstance(runner_for(["--direct_num_workers=2"]), LocalRunner)
+
+
+def test_a_job_server_that_can_not_be_started_is_one_line(tmp_path):
+    server = SubprocessServer(lambda channel: None, [str(tmp_path / "absent" / "java"), "-jar", "server.jar"])
+    with pytest.raises(ConfigError) as error, starting_runner(["--runner", "FlinkRunner"]):
+        server.start()
+    assert "the runner of --runner FlinkRunner could not be started: [Errno 2]" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_runner_that_can_not_be_imported_is_one_line():
+    with pytest.raises(ConfigError) as error, starting_runner(["--runner", "absent_package.Runner"]):
+        create_runner("absent_package.Runner")
+    assert "could not be started: No module named 'absent_package'" in str(error.value)
+
+
+def test_an_error_of_what_runs_passes_through():
+    with pytest.raises(ZeroDivisionError), starting_runner(["--runner", "X"]):
+        _ = 1 / 0
