@@ -37,6 +37,11 @@ class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
         help="Output folder of the index; local, must not exist yet.", operational=True, metavar="DIR", is_path=True
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "://" in self.output and not self.output.startswith("file://"):
+            raise ConfigError(f"--output {self.output}: workers map the index into memory; choose a local folder")
+
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
@@ -53,8 +58,6 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
     if beam_args:
         raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
-    if not storage.is_local(options.output):
-        raise ConfigError(f"--output {options.output}: workers map the index into memory; choose a local folder")
     output = os.path.abspath(options.output.removeprefix("file://"))
     if os.path.exists(output):
         raise ConfigError(f"--output {options.output} already exists; choose a new folder")

@@ -124,6 +124,8 @@ class Options(OptionSet):
                 f"--num_heads {self.num_heads} must be a multiple of --num_kv_heads {self.num_kv_heads}, "
                 f"and --head_dim {self.head_dim} must be even"
             )
+        if "://" in self.output:
+            raise ConfigError(f"--output {self.output}: train can only write to a local folder; copy it afterwards")
         if self.length > self.context_length:
             raise ConfigError(f"--length {self.length} exceeds --context_length {self.context_length}")
 
@@ -158,8 +160,6 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 
 def _run_folder(options: Options) -> Path:
-    if "://" in options.output:
-        raise ConfigError(f"--output {options.output}: train can only write to a local folder; copy it afterwards")
     return Path(options.output)
 
 
