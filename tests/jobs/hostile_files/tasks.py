@@ -12,6 +12,7 @@ HEAD = "name: mine\ntargets: [function]\n"
 MEMORY = ":3: template was rendered as a test, but it needs more than 1024 MB of memory; simplify it"
 TIME = ":3: template was rendered as a test, but it took more than 0.5 s of processor time; simplify it"
 DEPTH = ":3: template was rendered as a test, but it calls itself too deeply; simplify it"
+TIME_OF_PATTERN = ":4: answer.must_match was compiled, but it took more than 0.5 s of processor time; simplify it"
 LONG = "characters, the limit is 10"
 
 
@@ -106,6 +107,8 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
     "a pattern of 20,000 characters": ("a" * 20_000, ":4: answer.must_match has 20000 characters, the limit is 10000"),
     "a repeat beyond all counters": ("a{99999999999999999999}", ":4: answer.must_match is not a valid regular expr"),
     "groups without end": ("(" * 4000 + ")" * 4000, ":4: answer.must_match"),
+    "sets of all characters in any case": ("(?i)" + "[a-\U0010fffe]" * 100, TIME_OF_PATTERN),
+    "sets of all characters in a group": ("(?i:" + "[a-\U0010fffe]" * 100 + ")", TIME_OF_PATTERN),
     "an unknown group of 5,000 characters": (f"(?P={'a' * 5000})", ":4: answer.must_match is not a valid regular expr"),
 }
 
