@@ -23,7 +23,6 @@ from transforms import bounded
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_PLAIN_PATTERN_CHARS: Final = 500
 MAX_PLAIN_TEXT_CHARS: Final = 20_000
-_WIDE_RANGE: Final = 1000
 _REPEATS: Final = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 _SINGLE: Final = (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY)
 _UNLIKE_PLAIN: Final = (sre.GROUPREF, sre.GROUPREF_EXISTS, sre.ASSERT, sre.ASSERT_NOT, sre.ATOMIC_GROUP)
@@ -87,15 +86,12 @@ def is_plain(pattern: str) -> bool:
         return False
     try:
         with warnings.catch_warnings(action="ignore"):
-            parsed = sre_parser.parse(pattern)
-            items = list(_items(parsed))
+            items = list(_items(sre_parser.parse(pattern)))
     except (re.error, OverflowError):
         return True  # compiling it fails in the same way
     except RecursionError:
         return False
     repeats = [arg for op, arg in items if op in _REPEATS]
-    if _ignores_case(parsed, items) and any(_has_wide_range(op, arg) for op, arg in items):
-        return False  # compiling it visits each character of the range
     is_simple = all(len(body) == 1 and body[0][0] in _SINGLE for *_, body in repeats)
     return is_simple and len(repeats) <= 1 and not any(op in _UNLIKE_PLAIN for op, _ in items)
 
@@ -111,15 +107,6 @@ def _items(tree: Any) -> Iterator[tuple[Any, Any]]:
         elif op is sre.BRANCH:
             for branch in arg[1]:
                 yield from _items(branch)
-
-
-def _ignores_case(parsed: Any, items: list[tuple[Any, Any]]) -> bool:
-    return bool(parsed.state.flags & re.I) or any(op is sre.SUBPATTERN and arg[1] & re.I for op, arg in items)
-
-
-def _has_wide_range(op: Any, arg: Any) -> bool:
-    ranges = [bounds for kind, bounds in arg if kind is sre.RANGE] if op is sre.IN else []
-    return any(last - first > _WIDE_RANGE for first, last in ranges)
 
 
 @functools.lru_cache(maxsize=64)
