@@ -204,6 +204,9 @@ class _BoundedLoader(yaml.SafeLoader):
             kind = one_line(node.tag.rsplit(":", 1)[-1], SHOWN_CHARS)
             problem = f"{shown(node.value) if isinstance(node.value, str) else 'the value'} can't be read as {kind}"
             raise Fault(problem=problem, problem_mark=node.start_mark) from None
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            problem = r"half of a character (a surrogate); write e.g. \U0001f600 instead of \ud83d\ude00"
+            raise Fault(problem=problem, problem_mark=node.start_mark)
         if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
             raise Fault(problem="a number beyond 64 bits", problem_mark=node.start_mark)
         return value

@@ -12,17 +12,18 @@ HEAD = "name: mine\ntargets: [function]\n"
 MEMORY = ":3: template was rendered as a test, but it needs more than 1024 MB of memory; simplify it"
 TIME = ":3: template was rendered as a test, but it took more than 0.5 s of processor time; simplify it"
 DEPTH = ":3: template was rendered as a test, but it calls itself too deeply; simplify it"
+TIME_OF_PATTERN = ":4: answer.must_match was compiled, but it took more than 0.5 s of processor time; simplify it"
 LONG = "characters, the limit is 10"
 
 
 def template(text: str) -> str:
     """A task with a template."""
-    return f"{HEAD}template: {json.dumps(text)}\n"
+    return f"{HEAD}template: {json.dumps(text, ensure_ascii=False)}\n"
 
 
 def answer(**keys: Any) -> str:
     """A task with checks of the answer, on line 4."""
-    return f"{HEAD}template: x\nanswer: {json.dumps(keys)}\n"
+    return f"{HEAD}template: x\nanswer: {json.dumps(keys, ensure_ascii=False)}\n"
 
 
 def schema(**keys: Any) -> str:
@@ -106,6 +107,8 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
     "a pattern of 20,000 characters": ("a" * 20_000, ":4: answer.must_match has 20000 characters, the limit is 10000"),
     "a repeat beyond all counters": ("a{99999999999999999999}", ":4: answer.must_match is not a valid regular expr"),
     "groups without end": ("(" * 4000 + ")" * 4000, ":4: answer.must_match"),
+    "sets of all characters in any case": ("(?i)" + "[a-\U0010fffe]" * 1500, TIME_OF_PATTERN),
+    "sets of all characters in a group": ("(?i:" + "[a-\U0010fffe]" * 1500 + ")", TIME_OF_PATTERN),
     "an unknown group of 5,000 characters": (f"(?P={'a' * 5000})", ":4: answer.must_match is not a valid regular expr"),
 }
 
@@ -191,6 +194,7 @@ OTHERS: Mapping[str, tuple[str | bytes, str]] = {
     ),
     "bytes that aren't UTF-8": (HEAD.encode() + b"template: \xff\n", ":3 is not UTF-8: byte 0xff"),
     "brackets without end": ("[" * 100_000, ":1: values are nested more than 40 deep"),
+    "half of a character": (HEAD + 'template: "\\ud83d\\ude00"\n', ":3: half of a character"),
     "nothing": ("", "expected lines of the form key: value"),
 }
 
