@@ -317,8 +317,15 @@ def strings_for_rich(tree: ast.AST) -> list[int]:
             "add_row", "add_column", "print", "Rule", "Table", "Columns", "Panel", "log", "print_markup", "from_markup",
         ):  # fmt: skip
             words = [*node.args, *(word.value for word in node.keywords if word.arg in ("title", "caption", "header"))]
-            found += [word.lineno for word in words if isinstance(word, ast.JoinedStr | ast.BinOp)]
+            found += [word.lineno for word in words if _has_string(word)]
     return found
+
+
+def _has_string(node: ast.AST) -> bool:
+    """Whether a string with a value in it is made here, other than for Text."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text":
+        return False
+    return isinstance(node, ast.JoinedStr | ast.BinOp) or any(map(_has_string, ast.iter_child_nodes(node)))
 
 
 def test_every_printed_line_goes_through_the_escape():
@@ -329,8 +336,10 @@ def test_every_printed_line_goes_through_the_escape():
 
 
 def test_the_walk_sees_what_prints():
-    tree = ast.parse("print(x)\nsys.stderr.write(y)\ntraceback.print_exc()\nRule(f'{x}')\ntable.add_row(a + b)\n")
-    assert calls_that_print(tree) == {"print", "write", "print_exc"} and strings_for_rich(tree) == [4, 5]
+    prints = ast.parse("print(x)\nsys.stderr.write(y)\ntraceback.print_exc()\n")
+    assert calls_that_print(prints) == {"print", "write", "print_exc"}
+    markup = ast.parse("Rule(f'{x}'.strip())\ntable.add_row(a + b)\nconsole.print(Text(f'{x}'), width=a + b)\n")
+    assert strings_for_rich(markup) == [1, 2]
 
 
 def test_a_config_error_with_line_breaks_is_still_one_line(capsys, monkeypatch):
