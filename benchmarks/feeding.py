@@ -228,8 +228,8 @@ def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict
     answers = original_middles(work, tables, infill.model)
     shapes = EngineOptions(
         slots=options.slots,
-        prompt_buckets=prompt_buckets(infill.max_prompt_tokens),
-        max_new_tokens=infill.max_new_tokens,
+        prompt_buckets=prompt_buckets(work.engine.max_prompt_tokens),
+        max_new_tokens=work.engine.max_new_tokens,
         prompt_lookup="off",
         prefill_row_tokens=4096,
         burst_steps=32,
