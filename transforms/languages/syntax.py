@@ -6,8 +6,8 @@ A parse is refused (None: the caller falls back to lines) for
 - more than one progress call per `BYTES_PER_CALL` bytes: tree-sitter calls about every hundred steps, which is 200
   bytes of ordinary code and 80 of shuffled tokens, so this bound stops runaway error recovery, and it does so at the
   same point on every machine;
-- more than `MAX_OPEN_ANGLES` open `<` in one statement: Java's grammar keeps every reading of `a<a<a<...` and compares
-  them at its end in one step, which nothing interrupts (26 s for 60 KB);
+- more than `MAX_OPEN_ANGLES` open `<` in one statement: some grammars (of Java, Dart, Scala, ...) keep every reading of
+  `a<a<a<...` and compare them at its end in one step, which nothing interrupts (Java: 26 s for 60 KB);
 - `MAX_PARSE_S` seconds. Only if this bound applies does the result depend on the machine;
 - a tree that is costly to search (`MAX_SEARCH_STEPS`), unless the caller only asks whether it has errors. A query can't
   be interrupted (the binding's progress callback crashes the process), so its cost is measured beforehand, by count:
