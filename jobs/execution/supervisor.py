@@ -25,8 +25,8 @@ import logging
 import subprocess
 from collections.abc import Mapping
 
+from jobs.child_process import ChildProcess, own_environment
 from jobs.errors import StorageFull, WorkerFailed
-from jobs.execution.process import ChildProcess, own_environment
 from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import Orders, RunSpec, spec_to_json
 from jobs.ledger import commits, journal

@@ -18,7 +18,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from jobs.execution.process import ChildProcess
+from jobs.child_process import ChildProcess
 from jobs.plan.footers import Footer, InputFile, bad, parse_answer
 from jobs.storage import is_local
 

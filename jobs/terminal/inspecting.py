@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 if __name__ == "__main__":
-    from jobs.execution.process import die_with
+    from jobs.child_process import die_with
 
     die_with(int(sys.argv[2]))
 

@@ -286,7 +286,7 @@ def test_pages_with_names_that_are_no_utf8_can_be_written(tmp_path):
 # The process that prints what a child said, escaped; and children, whose standard error comes out there.
 MAY_PRINT = {
     "jobs/escapes.py": {"print"},
-    "jobs/execution/process.py": {"write"},
+    "jobs/child_process.py": {"write"},
     "jobs/execution/child_work.py": {"print_exc"},
     "jobs/terminal/printer.py": {"print_exc"},
 }

@@ -136,6 +136,6 @@ def die_with(parent_pid: int) -> None:
 
 def own_environment() -> dict[str, str]:
     """Our environment, with the path of the code that runs here first."""
-    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
