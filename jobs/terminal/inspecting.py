@@ -26,9 +26,9 @@ from rich.text import Text
 from jobs import storage
 from jobs.catalog import layouts
 from jobs.escapes import one_line
-from jobs.inspect import Options
 from jobs.ledger.commits import read_commits
 from jobs.options import from_all_options
+from jobs.options.inspect import InspectOptions as Options
 from jobs.storage.folders import OutputFolder
 from jobs.storage.parquet import open_parquet
 from jobs.terminal.printer import Mark, answer

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import child_process as process
 from jobs import cli, corpus
 from jobs.escapes import one_line
-from jobs.execution import process
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.inspect import Options
