@@ -358,7 +358,7 @@ def test_a_damaged_footer_is_one_line_or_shows_rows(tmp_path, capsys, seed):
         assert str(good) in str(error) and "\n" not in str(error)
 
 
-def test_an_output_without_rows_is_shown_as_one(tmp_path, capsys):
+def test_an_output_without_rows_is_shown_as_one(tmp_path, capfd):
     (tmp_path / "COMPLETED").write_text("{}")
     assert run(Options(path=str(tmp_path)), []) == 0
-    assert "0 of 0 rows in 0 files" in capsys.readouterr().out
+    assert "0 of 0 rows in 0 files" in capfd.readouterr().out
