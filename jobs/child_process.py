@@ -25,6 +25,7 @@ from typing import IO, Any
 from jobs.escapes import visible
 
 _MODULE = "jobs.execution.child"
+_LAST_LINES = 3  # of what a child printed, for the message about one that can't start
 _PR_SET_PDEATHSIG = 1
 
 
@@ -40,6 +41,8 @@ class ChildProcess:
         self._said = os.fdopen(read, "rb", buffering=0)
         self._unread = b""  # the beginning of a line
         self._lines: deque[bytes] = deque()
+        self._printed: deque[str] = deque(maxlen=_LAST_LINES)
+        self.is_ready = False  # it has said so: it could start
         try:
             self._process = subprocess.Popen(
                 # -P: the child imports the same code as we do, whatever is in the current folder.
@@ -64,6 +67,11 @@ class ChildProcess:
         """From now on, what the child prints is passed on. What a decoder prints before it aborts tells a user nothing:
         the file at fault is named."""
         self._is_quiet = False
+
+    @property
+    def last_words(self) -> str:
+        """The last lines that the child printed, as one."""
+        return " | ".join(filter(None, (line.strip() for line in self._printed)))
 
     def send(self, value: Mapping[str, Any]) -> None:
         """Sends one line. A child that has died is noticed when it is listened to."""
@@ -94,7 +102,10 @@ class ChildProcess:
             *whole, self._unread = (self._unread + data).split(b"\n")
             self._lines.extend(whole)
         found: dict[str, Any] = json.loads(self._lines.popleft())
-        return found
+        if "ready" not in found:
+            return found
+        self.is_ready = True
+        return self.hear(max(0.0, deadline - time.monotonic()))
 
     def wait(self, timeout_s: float) -> int:
         """The exit code. Raises subprocess.TimeoutExpired where it hasn't ended by then."""
@@ -116,9 +127,11 @@ class ChildProcess:
 
     def _pass_on(self, output: IO[bytes]) -> None:
         for line in output:
+            # Tracebacks, logs and messages of libraries may quote names and texts from data.
+            text = visible(line.decode("utf-8", "replace"))
+            self._printed.append(text)
             if not self._is_quiet:
-                # Tracebacks, logs and messages of libraries may quote names and texts from data.
-                sys.stderr.write(visible(line.decode("utf-8", "replace")))
+                sys.stderr.write(text)
 
 
 def ending_of(code: int) -> str:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 
 from jobs.catalog import JOBS, module_of
 from jobs.escapes import print_line, print_text, visible
+from jobs.signals import how_it_ended, terminate_like_interrupt
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.options.fields import OptionSet
 
 DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
-INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and 128 + SIGPIPE, as in shells
+READER_GONE = 141  # 128 + SIGPIPE, as in shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,13 +89,15 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
             from jobs.storage import check_output_path
 
             check_output_path(output)
-        return job.run(options, beam_args)
+        with terminate_like_interrupt():
+            return job.run(options, beam_args)
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print_line(f"{prog}: interrupted", sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        how, code = how_it_ended(interrupt)
+        print_line(f"{prog}: {how}", sys.stderr)
+        return code
     except SystemExit as end:  # after --help
         return end.code if isinstance(end.code, int) else DONE
     except BrokenPipeError:

@@ -236,6 +236,7 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
         ConfigError: The output is another job's, or was begun with other options.
     """
     from jobs import storage
+    from jobs.plan.job_file import defaults_of
     from jobs.storage.folders import JOB_FOLDER, OutputFolder
 
     output = OutputFolder(options.output)
@@ -251,11 +252,18 @@ def _claim_output(options: Options) -> dict[str, Any] | None:
     found = json.loads(storage.read_bytes(job_path))
     if found.get("job", found.get("name")) != "corpus":
         raise ConfigError(f"{options.output} belongs to another job; choose another --output")
-    if changes := changed_options(found["options"], job["options"]):  # type: ignore[arg-type]
+    now = json.loads(json.dumps(semantic_options(options)))
+    if changes := changed_options({**defaults_of(options, now), **found["options"]}, now):
         raise ConfigError(
-            f"{options.output} was begun with other options: {'; '.join(changes)}; choose another --output"
+            f"{options.output} was started with other options: {'; '.join(changes)}; choose another --output"
         )
-    return _whole_summary(output) if storage.exists(output.completed) else None
+    whole = _whole_summary(output) if storage.exists(output.completed) else None
+    if whole is None and (version := found.get("schema_version")) != SCHEMA_VERSION:
+        raise ConfigError(
+            f"{options.output} was started with schema version {version}, this codemill writes version "
+            f"{SCHEMA_VERSION}; finish it with the codemill that started it, or choose another --output"
+        )
+    return whole
 
 
 def _whole_summary(output: OutputFolder) -> dict[str, Any] | None:

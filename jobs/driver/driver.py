@@ -8,19 +8,16 @@ Ctrl-C), running the same command again resumes from the committed units.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jobs import storage
-from jobs.cli import BUG, DONE, FAILED_UNITS, INTERRUPTED
+from jobs.cli import BUG, DONE, FAILED_UNITS
 from jobs.driver.dry_run import dry_run
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
@@ -38,6 +35,7 @@ from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
+from jobs.signals import how_it_ended, terminate_like_interrupt
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
@@ -47,10 +45,6 @@ from transforms.work import Work
 
 AFTER_LOCK = register("plan.after_lock")
 AFTER_BAD_FILES = register("plan.after_bad_files")
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends the job as cleanly as Ctrl-C."""
 
 
 def run_job(
@@ -80,15 +74,13 @@ def run_job(
     options = dataclasses.replace(options, output=_normal(options.output))
     driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
     try:
-        with scratch_for_process(), _terminate_like_interrupt():
+        with scratch_for_process(), terminate_like_interrupt():
             try:
                 return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
             finally:
                 driver.runner.close()
     except KeyboardInterrupt as interrupt:
-        how, code = (
-            ("terminated", 128 + signal.SIGTERM) if isinstance(interrupt, _Terminated) else ("interrupted", INTERRUPTED)
-        )
+        how, code = how_it_ended(interrupt)
         print_line(f"{prog}: {how}; committed work is kept; run the same command to resume", sys.stderr)
         return code
     except ReportedBug as error:
@@ -103,23 +95,6 @@ def run_job(
 def _normal(output: str) -> str:
     """Returns the output's path; a local one becomes absolute, so that workers in other folders find it."""
     return os.path.abspath(output.removeprefix("file://")) if storage.is_local(output) else output.rstrip("/")
-
-
-@contextlib.contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Turns SIGTERM into an exception while the block runs, so that it cleans up in the same way as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: Any) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Driver:

@@ -6,8 +6,9 @@ Lines of JSON come on standard input, lines of JSON go out on the given descript
     {"prepare": true}                soon to be a worker: import what that takes, beside what else goes on
     {"orders": {...}}                become the job's worker (`jobs.execution.child_work`); nothing is read from then on
 
-A worker's last line says how it ended; a process that ends without a word has died. Beam is imported only when it is
-needed, and nothing but the standard library before the kernel knows that this process is to die with its parent.
+The first line out says that the process could start: `{"ready": true}`. A worker's last line says how it ended; a
+process that ends without it has died. Beam is imported only when it is needed, and nothing but the standard library
+before the kernel knows that this process is to die with its parent.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     quiet_beam()  # before it is imported, which already logs something
+    _say(answers_fd, {"ready": True})
     orders = _answer_reads(answers_fd)
     if orders is not None:
         outcome = importlib.import_module(_WORK).outcome_of(orders)

@@ -40,12 +40,13 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
     if "--" in words:
         cut = words.index("--")
         words, beam_args = words[:cut], words[cut + 1 :]
-    fields = [field for field in fields_of(cls) if not field.internal]
+    every = fields_of(cls)
+    fields = [field for field in every if not field.internal]
     namespace, left_over = _build_parser(cls, fields, prog).parse_known_args(words)
     _refuse_unknown(left_over, fields, prog)
     given = vars(namespace)
     config = given.pop("config")
-    values = _read_config(config, fields) if config is not None else {}
+    values = _read_config(config, every) if config is not None else {}
     values |= {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     missing = [field.flag for field in fields if field.default is REQUIRED and values.get(field.name) in (None, ())]
     if missing:
@@ -160,13 +161,16 @@ def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{shown_path}:{node.start_mark.line + 1}: expected lines of the form name: value")
-    by_name = {field.name: field for field in fields}
+    internal = {field.name for field in fields if field.internal}
+    by_name = {field.name: field for field in fields if not field.internal}
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         where = f"{shown_path}:{key_node.start_mark.line + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(f"{where}: expected lines of the form name: value")
         name = key_node.value
+        if name in internal:
+            raise ConfigError(f"{where}: {name} is filled in by codemill; remove this line")
         if name not in by_name:
             raise ConfigError(f"{where}: unknown option {one_line(name, SHOWN_CHARS)}{_nearest(name, list(by_name))}")
         values[name] = _from_yaml(by_name[name], construct(value_node, f"--config {shown_path}"), where)

@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -193,9 +193,7 @@ def check_resume(
         )
     now = json.loads(json.dumps(semantic_options(options)))
     # An option that a later version of codemill added counts as having had its default value.
-    defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
-    known = {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in now}
-    changes = changed_options({**known, **found.options}, now)
+    changes = changed_options({**defaults_of(options, now), **found.options}, now)
     if not changes and checkpoint_sha256 != found.checkpoint_sha256:
         changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
     if changes:
@@ -203,6 +201,12 @@ def check_resume(
             f"{output} was started with other options: {'; '.join(changes)}. "
             "Pass the old values to resume it, or choose another --output"
         )
+
+
+def defaults_of(options: OptionSet, names: Iterable[str]) -> dict[str, Any]:
+    """The defaults of these options as JSON has them: what an older version, which had no such option, ran with."""
+    defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
+    return {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in set(names)}
 
 
 def changed_versions(found: JobFile) -> list[str]:

@@ -21,12 +21,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from jobs.child_process import ChildProcess
 from jobs.plan.footers import Footer, InputFile, bad, parse_answer
 from jobs.storage import is_local
+from model.errors import ConfigError
 
 # Reads the footers of (URI, public name), in order.
 ReadFooters = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[InputFile, Footer | None]]]
 
 READ_AT_ONCE = 32  # threads of the child
 TIMEOUT_S = 120.0  # without a word from the child, though it has something to read
+LONE_TRIES = 3  # a file that ends so many children, alone in each, is bad
+MAX_FAILED_STARTS = 3
+_NOT_STARTED = "not started"  # the child died before it could read anything, so no file is at fault
 _LINES_SENT = 64  # and not answered: enough to keep the child busy
 _LOCAL_FILES_A_LINE = 16  # a local footer is read in less time than a line takes
 
@@ -40,6 +44,7 @@ class FooterReader:
     def __init__(self, timeout_s: float = TIMEOUT_S):
         self._timeout_s = timeout_s
         self._child: ChildProcess | None = None
+        self._failed_starts = 0  # in a row
 
     def __call__(self, files: Sequence[tuple[str, str]]) -> Iterator[Answer]:
         """The files' footers, in order. Raises ConfigError where the storage doesn't answer."""
@@ -51,7 +56,12 @@ class FooterReader:
                 while waiting and len(sent) < _LINES_SENT:
                     sent.append(waiting.popleft())
                     self._ask(sent[-1])
-                if self._take_answers(answers, sent) is None:
+                how = self._take_answers(answers, sent)
+                if how is None:
+                    continue
+                if how == _NOT_STARTED:
+                    waiting.extendleft(reversed(sent))
+                    sent.clear()
                     continue
                 # The child works in the order in which it was asked, so only the first ones can be at fault.
                 for line in [sent.popleft() for _ in range(min(READ_AT_ONCE, len(sent)))]:
@@ -101,16 +111,31 @@ class FooterReader:
         assert child is not None
         how = child.end()
         child.close()
-        return how
+        if child.is_ready:
+            self._failed_starts = 0
+            return how
+        self._failed_starts += 1
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise ConfigError(
+                f"the process that reads input files ended {self._failed_starts} times in a row before it could start "
+                f"({how}); the last that it printed: {child.last_words or 'nothing'}"
+            )
+        return _NOT_STARTED
 
     def _read_alone(self, file: tuple[int, str, str]) -> Answer:
-        """One file with nothing beside it: if the child dies of it, it is at fault."""
+        """One file with nothing beside it: if children die of it again and again, it is at fault."""
         number, uri, name = file
         alone: dict[int, Answer] = {}
-        self._ask([file])
-        how = self._take_answers(alone, deque([[file]]))
-        if how is None:
-            return alone[number]
+        deaths = 0
+        # One death may be an accident: somebody killed the child, or memory ran out for another reason.
+        while deaths < LONE_TRIES:
+            self._ask([file])
+            how = self._take_answers(alone, deque([[file]]))
+            if how is None:
+                return alone[number]
+            deaths += how != _NOT_STARTED
+            if how == "timeout":
+                break
         if how == "timeout":
             detail = f"reading its footer took more than {self._timeout_s:g} s"
             return bad(InputFile(uri=uri, name=name), "timeout", detail), None

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 import types
 from dataclasses import dataclass
 
@@ -61,7 +64,7 @@ def test_a_bug_shows_its_traceback(fake_job, capsys):
 
 def test_an_interrupt_is_no_traceback(fake_job, capsys):
     fake_job.run = raising(KeyboardInterrupt())
-    assert cli.main(["fake"]) == cli.INTERRUPTED
+    assert cli.main(["fake"]) == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -118,3 +121,14 @@ def test_a_broken_pipe_inside_a_job_is_a_bug(fake_job, capsys):
     fake_job.run = raising(BrokenPipeError(32, "a worker has gone"))
     assert cli.main(["fake"]) == cli.BUG
     assert "a worker has gone" in capsys.readouterr().err
+
+
+def test_sigterm_ends_any_job_with_one_line(monkeypatch, capfd):
+    def run(options, beam_args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+        return 0
+
+    monkeypatch.setattr("jobs.corpus.run", run)
+    assert cli.main(["corpus", "src", "--output", "out"]) == 128 + signal.SIGTERM
+    assert capfd.readouterr().err == "codemill corpus: terminated\n"

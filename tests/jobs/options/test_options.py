@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jobs.options import (
     CommonOptions,
+    GenerationOptions,
     ModelOptions,
     OptionSet,
     all_options,
@@ -266,7 +267,7 @@ def test_an_internal_option_is_frozen_and_read_back_but_no_user_can_set_it(tmp_p
     assert from_all_options(Sealed, all_options(sealed)) == sealed
     with pytest.raises(ConfigError, match="unknown flag --corn_sha256"):
         parse(Sealed, ["--corn_sha256", "cd"])
-    with pytest.raises(ConfigError, match="unknown option corn_sha256"):
+    with pytest.raises(ConfigError, match="corn_sha256 is filled in by codemill; remove this line"):
         parse(Sealed, ["--config", config(tmp_path, "corn_sha256: cd")])
     with pytest.raises(SystemExit):
         parse(Sealed, ["--help"])
@@ -302,3 +303,10 @@ def test_what_changes_rows_affects_the_output_and_what_does_not_is_a_runtime_opt
     semantic = set(semantic_options(Job(input=("a",), output="o")))
     assert {"input", "seed", "limit", "model", "temperature", "max_prompt_tokens", "content_column"} <= semantic
     assert not semantic & {"output", "shard_mb", "slots", "progress", "break_lock", "dry_run", "unit_rows"}
+
+
+def test_a_config_made_from_a_job_file_is_told_to_leave_out_what_codemill_fills_in(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("seed: 1\npolicy_version: abc\n")
+    with pytest.raises(ConfigError, match=r"job.yaml:2: policy_version is filled in by codemill; remove this line"):
+        parse(GenerationOptions, ["--input", "in", "--output", "out", "--config", str(path)])

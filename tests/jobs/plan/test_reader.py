@@ -97,6 +97,40 @@ if "jobs.execution.child" in sys.orig_argv:
 """
 
 
+# Put before all else in a child: the first so many end before they can start, or at their first file.
+ACCIDENT = """
+import os, signal, sys
+if "jobs.execution.child" in sys.orig_argv:
+    with open(os.environ["CHILDREN"], "a") as log:
+        log.write("x")
+    if os.path.getsize(os.environ["CHILDREN"]) <= int(os.environ["DIE"]):
+        if os.environ["WHEN"] == "start":
+            print("ImportError: libmissing.so", file=sys.stderr, flush=True)
+            os._exit(1)
+        import jobs.storage as storage
+        storage.open_input = lambda uri: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("when", "die"), [("start", 2), ("file", 1), ("file", 3)])
+def test_a_child_that_dies_by_accident_makes_no_file_bad(tmp_path, monkeypatch, when, die):
+    (tmp_path / "sitecustomize.py").write_text(ACCIDENT)
+    for name, value in {"PYTHONPATH": tmp_path, "CHILDREN": tmp_path / "children", "DIE": die, "WHEN": when}.items():
+        monkeypatch.setenv(name, str(value))
+    uris = [write(tmp_path / f"{n:02}.parquet") for n in range(20)]
+    with open_reader() as read:
+        assert [file.state for file, _ in read(files(*uris))] == ["good"] * 20
+
+
+def test_a_child_that_can_not_start_is_one_line_with_what_it_printed(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(ACCIDENT)
+    for name, value in {"PYTHONPATH": tmp_path, "CHILDREN": tmp_path / "children", "DIE": 99, "WHEN": "start"}.items():
+        monkeypatch.setenv(name, str(value))
+    said = r"ended 3 times in a row before it could start \(exit code 1\).*ImportError: libmissing.so"
+    with open_reader() as read, pytest.raises(ConfigError, match=said):
+        list(read(files(write(tmp_path / "a.parquet"))))
+
+
 def test_many_more_files_than_are_asked_for_at_once_come_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LINES_SENT", 3)
     monkeypatch.setattr(module, "_LOCAL_FILES_A_LINE", 7)
