@@ -161,7 +161,7 @@ def make_job_folder(folder: str, *, shared: bool) -> None:
         return
     name = _local(folder)
     with clear_errors(folder):
-        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        make_folders(os.path.dirname(name))
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o777 if shared else 0o700)
         if shared and os.stat(name).st_uid == os.getuid():
