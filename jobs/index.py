@@ -70,7 +70,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     inputs = read_inputs(expand(options.input, _say), overrides)
     corpus = _Corpus(inputs.files, overrides)
     with storage.clear_errors(output):
-        storage.make_folders(os.path.dirname(output))
+        storage.make_folders(output)  # refused here rather than when the index is there
+        os.rmdir(output)
     prefix = f".{os.path.basename(output)}.codemill-index-"
     with scratch_folder(os.path.dirname(output), prefix) as folder:
         count = build(os.path.join(folder, "index"), corpus.files())

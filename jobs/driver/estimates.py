@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.errors import DoesNotFit
+from jobs.escapes import print_line
 from jobs.ledger.commits import read_commits
 from jobs.options.estimate import (
     ASSUMED_NEW_TOKENS,
@@ -117,7 +118,7 @@ def read_input_source(options: EstimateOptions) -> Source:
     inputs = read_inputs(expand(options.input), ColumnOverrides(content=options.content_column))
     plan = make_plan(inputs, columns=[inputs.columns.content], bounds=UnitBounds())
     for file in plan.bad_files:
-        print(f"bad file {file.uri}: {file.reason}: {file.detail}; the estimate is without it", file=sys.stderr)
+        print_line(f"bad file {file.uri}: {file.reason}: {file.detail}; the estimate is without it", sys.stderr)
     return source_of(plan.units, {}, {})
 
 

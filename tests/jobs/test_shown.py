@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import types
 from pathlib import Path
 
 import pyarrow as pa
@@ -198,7 +199,8 @@ def test_progress_is_plain_text(mode, name):
 
 
 def test_what_a_worker_prints_is_plain_text(capsys):
-    process._echo(io.BytesIO("\n".join(hostile.ENCODED).encode() + b"\n\x9b\xff\n"))
+    child = types.SimpleNamespace(_is_quiet=False, _printed=[])
+    process.ChildProcess._pass_on(child, io.BytesIO("\n".join(hostile.ENCODED).encode() + b"\n\x9b\xff\n"))
     assert not hostile.hidden_in(capsys.readouterr().err.replace("\t", ""))
 
 
