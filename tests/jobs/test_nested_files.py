@@ -29,7 +29,8 @@ def test_every_nested_file_is_kept_or_rejected_for_its_syntax(tmp_path, words):
     out = tmp_path / "out"
     more = ["--input", str(tmp_path / "in.parquet"), "--output", str(out), "--policy", "none", "--progress", "none"]
     assert main([*words, *more, "--row_workers", "1"]) == 0
-    rejected = pq.read_table(out / "rejected").to_pylist()
+    # A table without rows has no file.
+    rejected = pq.read_table(out / "rejected").to_pylist() if (out / "rejected").exists() else []
     assert {record["reason"] for record in rejected} <= {"does_not_parse"}
     rows = json.loads((out / "summary.json").read_text())["rows"]
     assert (rows["planned"], rows["in_failed_units"]) == (160, 0)

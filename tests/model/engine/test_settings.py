@@ -21,7 +21,9 @@ def test_an_engine_is_made_with_every_setting_of_its_spec():
 
 
 def test_an_engine_without_a_spec_has_the_defaults_of_the_jobs():
-    job = Options(input=("in",), output="out")
+    # A job that is told no lengths takes them from model and task (`jobs.execution`).
+    lengths = {"max_prompt_tokens": TokenLimits.max_prompt_tokens, "max_new_tokens": TokenLimits.max_new_tokens}
+    job = Options(input=("in",), output="out", **lengths)
     assert EngineOptions() == EngineOptions.of(job.part(EngineSpec))
     assert Sampling() == Sampling(**job.values_of(SamplingSettings))
     assert job.part(GenerationSettings) == GenerationSettings()
