@@ -22,9 +22,7 @@ PAGES = (SUMMARY, CARD, REPORT)
 
 
 @dataclass(frozen=True, slots=True)
-class JobFolder:
-    """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
-
+class _Folder:
     path: str
 
     def __str__(self) -> str:
@@ -36,6 +34,11 @@ class JobFolder:
     def join(self, *parts: str) -> str:
         """A path below the folder."""
         return join(self.path, *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder(_Folder):
+    """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
 
     @property
     def job_file(self) -> str:
@@ -127,24 +130,12 @@ class JobFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFolder:
+class OutputFolder(_Folder):
     """A job's output folder. `path` is local, or a URL that fsspec supports.
 
     >>> OutputFolder("gs://bucket/out").job.commit("000007-ab")
     'gs://bucket/out/_job/commits/000007-ab.json'
     """
-
-    path: str
-
-    def __str__(self) -> str:
-        return self.path
-
-    def __fspath__(self) -> str:
-        return self.path
-
-    def join(self, *parts: str) -> str:
-        """A path below the folder."""
-        return join(self.path, *parts)
 
     @property
     def job(self) -> JobFolder:
