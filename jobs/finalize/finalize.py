@@ -137,9 +137,8 @@ def sweep(output: OutputFolder) -> None:
     for folder in (output.path, job_dir.path, output.data, output.rejected):
         storage.remove_temporaries(folder)
     for name in storage.list_names(job_dir.path):
-        if (
-            job_dir.join(name) != job_dir.attempts
-        ):  # by far the most folders, and an attempt's files have unique names from the start
+        # Attempts are by far the most folders, and their files have unique names from the start.
+        if job_dir.join(name) != job_dir.attempts:
             storage.remove_temporaries(job_dir.join(name), below=True)
 
 

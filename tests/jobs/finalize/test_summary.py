@@ -106,6 +106,9 @@ def test_the_ledgers_hold_whatever_mix_of_done_and_failed_units_there_is(units):
         tally.update(targets=accepted + refused, targets_accepted=accepted, targets_rejected=refused)
         totals.add(unit(rows), commit(rows, counts=tally))
     totals.check()
+    assert totals.planned_rows == sum(kept + rejected for kept, rejected, *_ in units)
+    assert totals.failed_rows == sum(kept + rejected for kept, rejected, *_, is_failed in units if is_failed)
+    assert totals.counts["rows_kept"] == sum(kept for kept, *_, is_failed in units if not is_failed)
 
 
 @pytest.mark.parametrize("which", ["rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected"])

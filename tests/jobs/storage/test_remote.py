@@ -129,10 +129,14 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def answer_with(status: str, delay_s: float = 0.0):
+def answer_with(status: str, delay_s: float = 0.0, requests: list[bytes] | None = None):
+    """Answers each request with `status`; `requests` takes what was asked."""
+
     def answer(connection) -> None:
         with connection:
-            connection.recv(65536)
+            request = connection.recv(65536)
+            if requests is not None:
+                requests.append(request)
             time.sleep(delay_s)
             connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
@@ -141,15 +145,19 @@ def answer_with(status: str, delay_s: float = 0.0):
 
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "404 Not Found", "429 Busy", "503 Unavailable"])
 def test_any_answer_proves_that_a_bucket_can_be_reached(monkeypatch, status):
-    with server(answer_with(status)) as url:
+    requests: list[bytes] = []
+    with server(answer_with(status, requests=requests)) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         storage.check_reachable(["gs://b/x"])
+    assert requests
 
 
 def test_a_slow_answer_is_an_answer(monkeypatch):
-    with server(answer_with("200 OK", delay_s=1.5)) as url:
+    requests: list[bytes] = []
+    with server(answer_with("200 OK", delay_s=1.5, requests=requests)) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         storage.check_reachable(["/local", "gs://b/x"])
+    assert requests
 
 
 def test_a_first_connection_that_is_reset_is_repeated(gcs_root, proxy):

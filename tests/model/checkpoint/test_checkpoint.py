@@ -24,6 +24,7 @@ from model.checkpoint import detection, stored
 from model.errors import ConfigError
 from model.gemma import weight_shapes
 from model.layers import GemmaWeights
+from tests.model.checkpoint.peaks import measure_loading
 
 ROOT = Path(__file__).parents[3]
 TINY = GemmaConfig(num_layers=2, d_model=8, d_ff=24, num_heads=4, num_kv_heads=1, head_dim=4, vocab_size=40)
@@ -291,20 +292,7 @@ def test_loading_holds_the_result_and_little_more_than_its_largest_tensor(tmp_pa
     )
     shapes = weight_shapes(config)
     model.save(Gemma(config, weights=jax.tree.map(lambda s: np.ones(s.shape, ml_dtypes.bfloat16), shapes)), tmp_path)
-    program = """
-import resource, sys, jax, jax.numpy as jnp, model, model.checkpoint.placement
-jax.block_until_ready(jnp.ones(8) + 1)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
-gemma = model.load(sys.argv[1], dtype=jnp.float32)
-jax.block_until_ready(gemma.arrays())
-sizes = [leaf.nbytes for leaf in jax.tree.leaves(gemma.arrays())]
-print(peak() - before, sum(sizes), max(sizes))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT, capture_output=True, text=True
-    )
-    grown, result, largest = map(int, done.stdout.split())
+    grown, result, largest = measure_loading(tmp_path, "float32")
     assert result > 200e6
     assert grown <= result + 1.2 * largest, (grown, result, largest)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import gguf
 import jax
@@ -22,9 +19,8 @@ from model import PRESETS, Gemma
 from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored, zarr_chunks
 from model.errors import ConfigError
 from model.layers import BlockWeights, GemmaWeights
+from tests.model.checkpoint.peaks import measure_loading
 from tests.model.checkpoint.written import MHA, TINY, kaggle_tree, random_weights, write_gguf, write_keras
-
-ROOT = Path(__file__).parents[3]
 
 
 def assert_same(loaded: Gemma, weights: GemmaWeights, **tolerance: float) -> None:
@@ -173,20 +169,6 @@ def test_loading_orbax_in_float32_as_bfloat16_holds_the_result_and_little_more(t
     """The process's own peak, in a process of its own; the largest tensor counts in its final type."""
     config = dataclasses.replace(TINY, num_layers=1, d_model=256, vocab_size=160_000)
     ocp.PyTreeCheckpointer().save(tmp_path / "2b", kaggle_tree(config, random_weights(config)))
-    program = """
-import resource, sys, jax, jax.numpy as jnp, tensorstore
-import model, model.checkpoint.kaggle_flax, model.checkpoint.placement
-jax.block_until_ready(jnp.ones(8) + 1)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
-gemma = model.load(sys.argv[1], dtype=jnp.bfloat16)
-jax.block_until_ready(gemma.arrays())
-sizes = [leaf.nbytes for leaf in jax.tree.leaves(gemma.arrays())]
-print(peak() - before, sum(sizes), max(sizes))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT, capture_output=True, text=True
-    )
-    grown, result, largest = map(int, done.stdout.split())
+    grown, result, largest = measure_loading(tmp_path, "bfloat16")
     assert largest == config.vocab_size * config.d_model * 2
     assert grown <= result + 1.2 * largest, (grown, result, largest)
