@@ -24,9 +24,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+# Before Python 3.11.5, a possessive repeat goes on from where its last, failed turn had come to (CPython issue 106052).
+# An alternative that fails at once (`(?!)`), tried last, brings it back: repeats of more than one character have one.
 _STRING: Final = (
-    r"""\"\"\"(?:[^"\\]++|\\.|"(?!""))*+\"\"\"|\'\'\'(?:[^'\\]++|\\.|'(?!''))*+\'\'\'"""
-    r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'"""
+    r"""\"\"\"(?:[^"\\]++|\\.|"(?!"")|(?!))*+\"\"\"|\'\'\'(?:[^'\\]++|\\.|'(?!'')|(?!))*+\'\'\'"""
+    r"""|"(?:[^"\\\n]++|\\.|(?!))*+"|'(?:[^'\\\n]++|\\.|(?!))*+'"""
 )
 _COMMENT: Final = r"\#[^\n]*+"
 # Deeper brackets are counted one by one, which is slower.
@@ -36,16 +38,16 @@ _BRACKETS_IN_BRACKETS: Final = 5
 def _brackets(depth: int) -> str:
     """A pattern for brackets, nested up to that depth. It doesn't distinguish kinds of bracket."""
     inner = f"|{_brackets(depth - 1)}" if depth else ""
-    return rf"[(\[{{](?:[^()\[\]{{}}\#\\\"']++|\\|{_COMMENT}|{_STRING}{inner})*+[)\]}}]"
+    return rf"[(\[{{](?:[^()\[\]{{}}\#\\\"']++|\\|{_COMMENT}|{_STRING}{inner}|(?!))*+[)\]}}]"
 
 
 # The content of a logical line; it stops only at a line feed, or at a bracket or quote without its counterpart.
 _HELD: Final = rf"[^\n()\[\]{{}}\#\\\"']++|\\\r?\n|\\|{_COMMENT}|{_STRING}|{_brackets(_BRACKETS_IN_BRACKETS)}"
 # Group 1: the indentation of the next line that is neither blank nor a comment; group 2: an unmatched bracket or quote.
-_NEXT: Final = r"(?:\n(?:[ \t\f]*+(?:\#[^\n]*+|\r)?+\n)*+([ \t\f]*+)|([()\[\]{}\"'])|\Z)"
-_TO_LINE: Final = re.compile(f"(?:{_HELD})*+{_NEXT}", re.DOTALL)
+_NEXT: Final = r"(?:\n(?:[ \t\f]*+(?:\#[^\n]*+|\r|(?!))?+\n|(?!))*+([ \t\f]*+)|([()\[\]{}\"'])|\Z)"
+_TO_LINE: Final = re.compile(f"(?:{_HELD}|(?!))*+{_NEXT}", re.DOTALL)
 # The same, but skipping lines that are indented and not decorators.
-_TO_OUTER_LINE: Final = re.compile(rf"(?:{_HELD}|\n(?=[\r\n\#]|[ \t\f]++[^@ \t\f]))*+{_NEXT}", re.DOTALL)
+_TO_OUTER_LINE: Final = re.compile(rf"(?:{_HELD}|\n(?=[\r\n\#]|[ \t\f]++[^@ \t\f])|(?!))*+{_NEXT}", re.DOTALL)
 _CONTINUES: Final = re.compile(r"(?:else|elif|except|finally)\b")
 _CLASS: Final = re.compile(r"[ \t]*class\b")
 _FUTURE: Final = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)", re.MULTILINE)

@@ -11,7 +11,7 @@ import re
 from transforms.languages.lookup import find_language
 
 _TEXT_KINDS = ("markup", "prose", "plain", "data")
-_TRIPLE = rb"QQQ[^Q\\]*+(?:(?:\\.|Q(?!QQ))[^Q\\]*+)*+(?:QQQ|\Z)"
+_TRIPLE = rb"QQQ[^Q\\]*+(?:(?:\\.|Q(?!QQ))[^Q\\]*+|(?!))*+(?:QQQ|\Z)"
 _SINGLE = rb"Q[^Q\\\n]*+(?:\\.[^Q\\\n]*+)*+Q?"
 _STRINGS = b"|".join(
     form.replace(b"Q", quote)
@@ -25,7 +25,7 @@ _STRINGS = b"|".join(
 )
 """Unrolled loops: a string costs one step per run of plain characters, not one per character."""
 _HASH = re.compile(_STRINGS + rb"|#[^\n]*+", re.DOTALL)
-_SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
+_SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
 
 
 class Lexical:

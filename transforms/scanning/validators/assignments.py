@@ -73,7 +73,7 @@ _CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
 _BARE = re.compile(
-    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+)*+"
+    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+|(?!))*+"
 )
 """An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
 _EXPRESSION = re.compile(

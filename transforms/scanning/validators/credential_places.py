@@ -21,7 +21,9 @@ from transforms.scanning.validators.secret_values import (
     looks_random,
 )
 
-_LITERAL = re.compile(rb"(?<![\w\\])[bruBRULN@]{0,2}([\"'`])((?:(?!\1)[^\\\n]|\\.){5,120}+)\1(?=[ \t]*(?:[,)\]}]|$))")
+_LITERAL = re.compile(
+    rb"(?<![\w\\])[bruBRULN@]{0,2}([\"'`])((?:(?!\1)[^\\\n]|\\.|(?!)){5,120}+)\1(?=[ \t]*(?:[,)\]}]|$))"
+)
 _SOME_LETTER, _SOME_DIGIT = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 _SYMBOL = re.compile(rb"[^\w\s.:/@,;-]")
 _NO_PASSWORD = re.compile(
