@@ -1,7 +1,8 @@
 r"""Possessive repeats match alike before and after Python 3.11.5.
 
 Before, such a repeat goes on from where its last, failed turn had come to (CPython issue 106052): `(?:ab?c)*+` takes
-the `a` of "ab". Debian 12 has Python 3.11.2. A turn that can fail past its beginning needs `|(?!)` as its last alternative.
+the `a` of "ab". Debian 12 has Python 3.11.2. A turn that can fail past its beginning needs `|(?!)` as its last
+alternative.
 """
 
 from __future__ import annotations
