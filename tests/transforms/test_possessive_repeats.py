@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import transforms
+from transforms.scanning.rules import load_rules
 
 SINGLE = (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY)
 
@@ -37,6 +38,8 @@ def all_patterns() -> Iterator[tuple[str, re.Pattern]]:
     for module in pkgutil.walk_packages(transforms.__path__, "transforms."):
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from ((f"{module.name}.{name}", pattern) for pattern in patterns_of(value))
+    for rule in load_rules().rules:
+        yield f"the rule {rule.id}", re.compile(rule.pattern.encode())
 
 
 def is_safe(body: Any) -> bool:
