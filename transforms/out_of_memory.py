@@ -7,7 +7,7 @@ control group counts these kills, so a count that has risen while the process ra
     version 1   /sys/fs/cgroup/memory/<group>/memory.oom_control   oom_kill N
     neither     /proc/vmstat                                   oom_kill N, of the whole machine
 
-In a container, the group's folder may be mounted as the root, so both places are looked at. Cost: two small reads.
+`transforms.machine.group_folders` finds the folders. Cost: a few small reads.
 Source: docs.kernel.org/admin-guide/cgroup-v2.html, "memory.events".
 """
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import Final
+
+from transforms.machine import group_folders
 
 _CGROUPS: Final = "/sys/fs/cgroup"
 _PROC: Final = "/proc"
@@ -46,19 +48,8 @@ def count_oom_kills(cgroups: str = _CGROUPS, proc: str = _PROC) -> OomKills:
 
 
 def _group_files(cgroups: str, proc: str) -> list[str]:
-    try:
-        with open(os.path.join(proc, "self", "cgroup"), encoding="utf-8") as file:
-            lines = [line.rstrip("\n").split(":", 2) for line in file]
-    except (OSError, ValueError):
-        return []
-    files = []
-    for _, controllers, group in (line for line in lines if len(line) == 3):
-        for folder in (group.lstrip("/"), ""):
-            if not controllers:
-                files.append(os.path.join(cgroups, folder, "memory.events"))
-            elif "memory" in controllers.split(","):
-                files.append(os.path.join(cgroups, "memory", folder, "memory.oom_control"))
-    return files
+    folders = group_folders("memory", cgroups, proc)
+    return [os.path.join(folder, name) for folder in folders for name in ("memory.events", "memory.oom_control")]
 
 
 def _read_count(path: str) -> int | None:
