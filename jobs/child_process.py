@@ -1,6 +1,7 @@
 """A child process from its parent's side: started, fed lines, heard, and ended together with its descendants.
 
-Lines of JSON go to its standard input and come back on a descriptor of their own; what it prints goes to our standard
+Lines of JSON go to its standard input and come back on a descriptor of their own, on which
+`multiprocessing.connection.wait` can wait for several children at once; what it prints goes to our standard
 error, which the progress line knows how to share. The child asks the kernel to kill it when its parent dies
 (PR_SET_PDEATHSIG, which Linux ties to the *thread* that started it): start children in a thread that lives as long as
 the process, such as the main thread.
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from jobs.escapes import visible
@@ -43,6 +44,7 @@ class ChildProcess:
         self._lines: deque[bytes] = deque()
         self._printed: deque[str] = deque(maxlen=_LAST_LINES)
         self.is_ready = False  # it has said so: it could start
+        self.is_gone = False  # nothing more can be heard from it
         try:
             self._process = subprocess.Popen(
                 # -P: the child imports the same code as we do, whatever is in the current folder.
@@ -93,23 +95,47 @@ class ChildProcess:
             TimeoutError: It said nothing for so long, in seconds.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._lines:
-            if not select.select([self._said], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError(f"nothing was heard for {timeout_s:g} s")
-            data = self._said.read(1 << 16)
-            if not data:
+        while (found := self._next_line()) is None:
+            if self.is_gone:
                 return None
-            *whole, self._unread = (self._unread + data).split(b"\n")
-            self._lines.extend(whole)
-        found: dict[str, Any] = json.loads(self._lines.popleft())
-        if "ready" not in found:
-            return found
-        self.is_ready = True
-        return self.hear(max(0.0, deadline - time.monotonic()))
+            if not self._receive(max(0.0, deadline - time.monotonic())) and not self.is_gone:
+                raise TimeoutError(f"nothing was heard for {timeout_s:g} s")
+        return found
 
-    def wait(self, timeout_s: float) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired where it hasn't ended by then."""
-        return self._process.wait(timeout_s)
+    def heard(self) -> Iterator[dict[str, Any]]:
+        """What has arrived so far, without waiting; `is_gone` says whether more can come."""
+        while self._receive(0):
+            pass
+        while (found := self._next_line()) is not None:
+            yield found
+
+    def fileno(self) -> int:
+        """The descriptor on which the child is heard."""
+        return self._said.fileno()
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def _receive(self, timeout_s: float) -> bool:
+        """Waits for data and takes it in; returns whether there was any."""
+        if self.is_gone or not select.select([self._said], [], [], timeout_s)[0]:
+            return False
+        data = self._said.read(1 << 16)
+        if not data:
+            self.is_gone = True
+            return False
+        *whole, self._unread = (self._unread + data).split(b"\n")
+        self._lines.extend(whole)
+        return True
+
+    def _next_line(self) -> dict[str, Any] | None:
+        while self._lines:
+            found: dict[str, Any] = json.loads(self._lines.popleft())
+            if "ready" not in found:
+                return found
+            self.is_ready = True
+        return None
 
     def end(self) -> str:
         """Kills the child and all that it has started; returns how it had ended: a signal's name or an exit code."""

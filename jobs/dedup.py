@@ -68,6 +68,8 @@ class DedupWork:
     options: Options
 
     whole_row_groups: ClassVar[bool] = False
+    spreads_rows: ClassVar[bool] = False
+    opens_first: ClassVar[bool] = True
     checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

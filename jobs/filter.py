@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import CommonOptions, LicenseColumnOptions, PolicyOptions, RowWorkersOptions, from_all_options, option
+from jobs.options import CommonOptions, LicenseColumnOptions, PolicyOptions, from_all_options, option
 
 if TYPE_CHECKING:
     from transforms.filters.stage import Stage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PolicyOptions, RowWorkersOptions, LicenseColumnOptions, CommonOptions):
+class Options(PolicyOptions, LicenseColumnOptions, CommonOptions):
     """Filter a corpus: redact secrets and personal data, and reject unsuitable files, each with its reason."""
 
     quality: bool = option(
@@ -70,7 +70,7 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
         license=o.license_column,
     )
     limits = RowLimits(max_content_bytes=int(o.max_content_mb * 1e6))
-    return FilterWork(FilterStages(stages_of(o)), columns, limits, o.pool_processes())
+    return FilterWork(FilterStages(stages_of(o)), columns, limits)
 
 
 def stages_of(o: Options) -> tuple[Stage, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.escapes import print_line
-from jobs.options import CommonOptions, FrozenPolicyOptions, RowWorkersOptions, from_all_options, option
+from jobs.options import CommonOptions, FrozenPolicyOptions, from_all_options, option
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SpanSettings, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
+class Options(SpanSettings, FrozenPolicyOptions, CommonOptions):
     """Pack repositories into training rows: FIM is applied first, files are in dependency order."""
 
     tokenizer: str = option(
@@ -82,7 +82,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),
-        row_workers=o.pool_processes(),
+        row_workers=-1 if o.workers is None else o.workers,
     )
 
 

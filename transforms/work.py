@@ -94,11 +94,19 @@ class Work(Protocol):
 
     Attributes:
         whole_row_groups: Whether each row group is one unit that is read completely, whatever its size.
+        spreads_rows: Whether it has processes of its own for its rows, so that one worker process a machine suffices.
+        opens_first: Whether the first `open` makes files that every other worker's `open` uses, so that they wait.
         checkpoint_sha256: Hash of the model's weights, "" for a work without a model.
     """
 
     @property
     def whole_row_groups(self) -> bool: ...
+
+    @property
+    def spreads_rows(self) -> bool: ...
+
+    @property
+    def opens_first(self) -> bool: ...
 
     @property
     def checkpoint_sha256(self) -> str: ...

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from jobs.beam.flags import starting_runner
-from jobs.execution.pipeline import build_work, run_pipeline
+from jobs.execution.orders import Orders, build_work
+from jobs.execution.pipeline import run_pipeline
+from jobs.execution.sample import Sample, sample_in
 from jobs.execution.supervisor import check_all_committed, uncommitted
-from jobs.execution.worker import Orders, RunSpec
+from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.by_beam import group_on_runner
@@ -16,6 +20,7 @@ from jobs.grouping.repositories import Outcome
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from transforms.work import Unit
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,17 @@ class BeamRunner:
     def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
         return self.reader(files)
 
-    def prepare(self) -> None:
-        self.reader.close()  # the runner has workers of its own
+    def prepare(self, orders: Orders) -> None:
+        pass  # the runner has workers of its own
+
+    def sample(self, orders: Orders, units: Sequence[Unit], schema: pa.Schema) -> Sample:
+        return sample_in(self.reader.child, orders, units, schema)
 
     def close(self) -> None:
         self.reader.close()
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
+        self.reader.close()
         if uncommitted(spec):
             with starting_runner(self.beam_args):
                 run_pipeline(spec, build_work(orders.job_name, orders.options), self.beam_args)

@@ -24,8 +24,10 @@ from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
 from jobs.escapes import print_line
+from jobs.execution.orders import Orders
+from jobs.execution.processes import processes_of
 from jobs.execution.supervisor import uncommitted
-from jobs.execution.worker import Orders, RunSpec
+from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
 from jobs.finalize.summary import closing_lines
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
@@ -76,7 +78,7 @@ def run_job(
     try:
         with scratch_for_process(), terminate_like_interrupt():
             try:
-                return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
+                return driver.dry_run() if options.dry_run else driver.run()
             finally:
                 driver.runner.close()
     except KeyboardInterrupt as interrupt:
@@ -112,8 +114,9 @@ class _Driver:
         self.job_name = job_name
         self.options = options
         self.beam_args = beam_args
-        self.runner = runner_for(beam_args)
         self.work = work
+        self.processes = processes_of(options, work)
+        self.runner = runner_for(beam_args, self.processes.workers)
         self.reads = reads
         self.restore = restore
         self.output = OutputFolder(options.output)
@@ -124,6 +127,7 @@ class _Driver:
         missing: list[str] = []
         found = check_output(self.output, self.job_name)
         if found is None:
+            self.runner.prepare(self._orders())
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
         else:
@@ -133,12 +137,12 @@ class _Driver:
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
                 return self._already_finished()
+            self.runner.prepare(self._orders())
         storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
             sweep(self.output)
             job = self._found()
-            self.runner.prepare()
             if missing:
                 self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")
                 reopen(self.output, missing)
@@ -151,6 +155,23 @@ class _Driver:
             session_s = self._run_units(job)
             summary = self._finalize(job, earlier, session_s, lock.still_held)
         return self._close(summary)
+
+    def dry_run(self) -> int:
+        """Prints the plan and an estimate from a sample; returns the exit code."""
+        self.runner.prepare(self._orders())
+        planned = self.plan()
+        return dry_run(
+            self.options, planned, lambda units: self.runner.sample(self._orders(), units, planned.read_schema)
+        )
+
+    def _orders(self) -> Orders:
+        return Orders(
+            job_name=self.job_name,
+            options=all_options(self.options),
+            checkpoint_sha256=self.work.checkpoint_sha256,
+            row_timeout_s=self.options.row_timeout_s,
+            opens_first=self.work.opens_first,
+        )
 
     def _found(self) -> JobFile | None:
         """Returns the job to resume, if any.
@@ -232,8 +253,8 @@ class _Driver:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
-            max_units_in_flight=self.options.max_units_in_flight,
-            max_bytes_in_flight=int(self.options.max_mb_in_flight * 1_000_000),
+            max_units_in_flight=self.processes.max_units_in_flight,
+            max_bytes_in_flight=self.processes.max_bytes_in_flight,
         )
         if self.restore is not None and uncommitted(spec):
             self.restore()
@@ -243,16 +264,7 @@ class _Driver:
             rows_total=job.totals["rows"],
             mode=self.options.progress,
         ):
-            self.runner.run_units(
-                spec,
-                Orders(
-                    job_name=self.job_name,
-                    options=all_options(self.options),
-                    checkpoint_sha256=job.checkpoint_sha256,
-                    row_timeout_s=self.options.row_timeout_s,
-                    beam_args=self.beam_args,
-                ),
-            )
+            self.runner.run_units(spec, self._orders())
         return time.monotonic() - began
 
     def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:

@@ -1,29 +1,35 @@
 """Runners of a job's parallel steps: this machine, or a Beam runner that the user named.
 
     step            this machine                            a named runner
-    units           a supervised child (Beam inside it)     the pipeline, in the runner's workers
-    merges          threads of the driver                   a pipeline
+    units           supervised worker processes             the pipeline, in the runner's workers
+    merges          the same processes                      a pipeline
     grouping        files on local disk                     GroupByKey
 
-Importing Beam takes a second, so the driver imports it only if a runner is named.
+Importing Beam takes a second, so it is imported only if a runner is named.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import pyarrow as pa
 
 from jobs.beam.runners import names_a_runner
 from jobs.execution import supervisor
-from jobs.execution.worker import Orders, RunSpec
+from jobs.execution.orders import Orders, to_text
+from jobs.execution.sample import Sample, sample_in
+from jobs.execution.supervisor import Crew
+from jobs.execution.worker import RunSpec
 from jobs.finalize import merge
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.repositories import Outcome, group_on_disk
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from model.errors import ConfigError, one_line
+from transforms.work import Unit
 
 
 class Runner(Protocol):
@@ -33,8 +39,12 @@ class Runner(Protocol):
         """Reads the footers of (URI, public name) in a process that may die of them, in order."""
         ...
 
-    def prepare(self) -> None:
-        """Announces that units will run soon, so that workers can be started."""
+    def prepare(self, orders: Orders) -> None:
+        """Announces what will run soon, so that a worker can be started and import what that takes."""
+        ...
+
+    def sample(self, orders: Orders, units: Sequence[Unit], schema: pa.Schema) -> Sample:
+        """Measures a dry run's sample in a process that may die of it. Raises ConfigError."""
         ...
 
     def close(self) -> None:
@@ -54,35 +64,56 @@ class Runner(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class LocalRunner:
-    """Runs the steps on this machine. The child that reads footers becomes the first worker."""
+    """Runs the steps on this machine. The child that reads footers becomes the first worker.
 
-    reader: FooterReader = field(default_factory=FooterReader)
+    Args:
+        workers: Number of worker processes.
+    """
+
+    def __init__(self, workers: int = 1):
+        self._reader = FooterReader()
+        self._crew = Crew(workers, self._reader.take_child)
 
     def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
-        return self.reader(files)
+        return self._reader(files)
 
-    def prepare(self) -> None:
-        self.reader.prepare()
+    def prepare(self, orders: Orders) -> None:
+        self._reader.prepare(to_text(orders))
+
+    def sample(self, orders: Orders, units: Sequence[Unit], schema: pa.Schema) -> Sample:
+        return sample_in(self._reader.child, orders, units, schema)
 
     def close(self) -> None:
-        self.reader.close()
+        self._crew.close()
+        self._reader.close()
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
-        supervisor.run_units(spec, orders, self.reader.take_child())
+        supervisor.run_units(spec, orders, self._crew)
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
-        merge.merge_all(spec, shards)
+        # Without workers, as when only merges are left to do, threads of the driver are faster than a start.
+        if self._crew.children:
+            self._crew.merge(spec, shards)
+        else:
+            merge.merge_all(spec, shards)
 
     def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
         return group_on_disk(inputs, folder, limit)
 
 
-def runner_for(beam_args: Sequence[str]) -> Runner:
-    """Returns the runner that the flags name; this machine if they name none. Raises ConfigError for unknown ones."""
-    if beam_args:
-        importlib.import_module("jobs.beam.flags").check_flags(beam_args)
+def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:
+    """Returns the runner that the flags name; this machine, with so many worker processes, if there are no flags.
+
+    Raises:
+        ConfigError: An unknown flag or runner, or flags that no runner would read.
+    """
+    if not beam_args:
+        return LocalRunner(workers)
+    importlib.import_module("jobs.beam.flags").check_flags(beam_args)
     if not names_a_runner(beam_args):
-        return LocalRunner()
+        raise ConfigError(
+            f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
+            "machine without Beam"
+        )
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))

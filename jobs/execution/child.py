@@ -3,12 +3,12 @@
 Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
 
     {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
-    {"prepare": true}                soon to be a worker: import what that takes, beside what else goes on
-    {"orders": {...}}                become the job's worker (`jobs.execution.child_work`); nothing is read from then on
+    {"prepare": ORDERS}              soon to be a worker: import what that takes, beside what else goes on
+    anything else                    a worker's task, see `jobs.execution.child_work`
 
-The first line out says that the process could start: `{"ready": true}`. A worker's last line says how it ended; a
-process that ends without it has died. Beam is imported only when it is needed, and nothing but the standard library
-before the kernel knows that this process is to die with its parent.
+The first line out says that the process could start: `{"ready": true}`. A process whose descriptor closes without a
+word about what it was doing has died. Nothing but the standard library is imported before the kernel knows that this
+process is to die with its parent.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from jobs.beam.log import quiet_beam
 from jobs.plan.footers import answer_of
 from jobs.plan.reader import READ_AT_ONCE
 
@@ -40,27 +39,22 @@ _lock = threading.Lock()
 
 
 def main(argv: Sequence[str]) -> None:
-    """Answers until it gets orders, then carries them out."""
+    """Answers until no more lines come."""
     answers_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    quiet_beam()  # before it is imported, which already logs something
     _say(answers_fd, {"ready": True})
-    orders = _answer_reads(answers_fd)
-    if orders is not None:
-        outcome = importlib.import_module(_WORK).outcome_of(orders)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _say(answers_fd, outcome)
-    os._exit(0)  # Beam's threads would hold up an ordinary exit
+    _serve(answers_fd)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # threads of libraries would hold up an ordinary exit
 
 
-def _answer_reads(answers_fd: int) -> dict[str, Any] | None:
-    """Reads footers until orders come; None where no more lines come."""
-
+def _serve(answers_fd: int) -> None:
     def read(files: Sequence[tuple[int, str, str]]) -> None:
         _say(answers_fd, {"answers": [[number, answer_of(uri, name)] for number, uri, name in files]})
 
+    tasks: Any = None
     with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="footers") as pool:
         # This thread goes on reading whatever the others wait for, so the parent never waits to be read.
         for line in sys.stdin.buffer:
@@ -68,11 +62,15 @@ def _answer_reads(answers_fd: int) -> dict[str, Any] | None:
             if "read" in asked:
                 pool.submit(read, asked["read"])
             elif "prepare" in asked:
-                threading.Thread(target=importlib.import_module, args=(_WORK,), name="prepare", daemon=True).start()
+                threading.Thread(target=_prepare, args=(asked["prepare"],), name="prepare", daemon=True).start()
             else:
-                orders: dict[str, Any] = asked["orders"]
-                return orders
-    return None
+                if tasks is None:
+                    tasks = importlib.import_module(_WORK).Tasks(lambda said: _say(answers_fd, said))
+                tasks.take(asked)
+
+
+def _prepare(orders: str) -> None:
+    importlib.import_module(_WORK).prepare(orders)
 
 
 def _say(answers_fd: int, value: Mapping[str, Any]) -> None:

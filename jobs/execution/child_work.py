@@ -1,34 +1,86 @@
-"""What a child does as a worker: the pipeline as ordered, and how it ended. Imports Beam, which takes a second."""
+"""What a child does as a worker. Its tasks, and what it says of each:
+
+    {"open": [ORDERS, SPEC]}       open the job's work              {"opened": true}
+    {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c"}
+    {"close": true}                close the work                   {"closed": true}
+    {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merged": ["train", 3]}
+    {"sample": [ORDERS, UNITS, SCHEMA]}  a dry run's sample         {"sample": SAMPLE}
+
+Several units and merges may be under way at once. What fails is said as {"failed": {...}} (`orders.failure_of`), and
+the parent then ends this process.
+"""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from jobs.execution.pipeline import build_work, run_pipeline
-from jobs.execution.worker import spec_from_json
-from jobs.storage import is_unanswered, unanswered_line
-from model.errors import ConfigError
+from jobs.execution.orders import Orders, failure_of, from_text, to_text
+from jobs.execution.sample import measure
+from jobs.execution.worker import Worker
+from jobs.finalize.shards import merge_shard
 
-_MAX_MESSAGE = 2000  # well below what a pipe takes in one piece
+Say = Callable[[Mapping[str, Any]], None]
 
 
-def outcome_of(orders: Mapping[str, Any]) -> dict[str, str]:
-    """Runs the pipeline; returns `kind` (done, bug, or an error's class) and `message`."""
-    try:
-        work = build_work(orders["job_name"], orders["options"])
-        if (found := work.checkpoint_sha256) != orders["checkpoint_sha256"]:
-            raise ConfigError(
-                f"the model's weights changed during the job (SHA-256 was {orders['checkpoint_sha256'][:12]}, "
-                f"is now {found[:12]}); restore the old weights and run the same command again"
-            )
-        run_pipeline(spec_from_json(orders["spec"]), work, orders["beam_args"])
-    except ConfigError as error:
-        return {"kind": type(error).__name__, "message": str(error)[:_MAX_MESSAGE]}
-    except Exception as error:
-        if is_unanswered(error):
-            return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
-        traceback.print_exc()
-        return {"kind": "bug", "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
-    return {"kind": "done", "message": ""}
+def prepare(orders: str) -> None:
+    """Imports what the work will need, by building it. What is wrong with it is said when it is opened."""
+    with contextlib.suppress(Exception):
+        from_text(orders).make_work()
+
+
+class Tasks:
+    """Carries out a parent's tasks; `say` sends a line back. Not thread-safe."""
+
+    def __init__(self, say: Say):
+        self._say = say
+        self._worker: Worker | None = None
+        self._merges = ThreadPoolExecutor(thread_name_prefix="merge")
+
+    def take(self, asked: Mapping[str, Any]) -> None:
+        """Takes one task; returns at once unless it is one that only one can be of."""
+        ((task, given),) = asked.items()
+        try:
+            if task == "merge":
+                self._merges.submit(self._merge, *from_text(given))
+            else:
+                getattr(self, f"_{task}")(*from_text(given))
+        except BaseException as error:
+            self._fail(error)
+
+    def _open(self, orders: Orders, spec: Any) -> None:
+        self._worker = Worker(spec, orders.make_work())
+        self._worker.open()
+        self._say({"opened": True})
+
+    def _run(self, unit: Any, suspicion: Any) -> None:
+        assert self._worker is not None
+        self._worker.submit(unit, suspicion).add_done_callback(self._tell)
+
+    def _tell(self, future: Future[Any]) -> None:
+        if (error := future.exception()) is not None:
+            self._fail(error)
+        else:
+            self._say({"done": future.result().unit_id})
+
+    def _close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+        self._say({"closed": True})
+
+    def _merge(self, spec: Any, kind: Any, index: int) -> None:
+        try:
+            merge_shard(spec, kind, index)
+        except BaseException as error:
+            self._fail(error)
+        else:
+            self._say({"merged": [kind, index]})
+
+    def _sample(self, orders: Orders, units: Any, schema: Any) -> None:
+        self._say({"sample": to_text(measure(units, schema, orders.make_work()))})
+
+    def _fail(self, error: BaseException) -> None:
+        self._say({"failed": failure_of(error)})

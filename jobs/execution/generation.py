@@ -63,7 +63,7 @@ def generation_work(
         limits=RowLimits(max_content_bytes=int(options.max_content_mb * 1_000_000)),
         checkpoint_sha256=model.checkpoint_hash(options.model),
         content_filter=content_filter,
-        row_workers=options.pool_processes(),
+        row_workers=-1 if options.workers is None else options.workers,
         samples=options.samples,
         keep=options.keep,
         nest=nest,

@@ -3,16 +3,14 @@
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
 
 Only unit records pass through the pipeline. The worker that runs a unit also reads its rows, and results are written
-by the commit protocol, so the pipeline has no output. On one machine it runs in a child process
-(`jobs.execution.child`, started by `jobs.execution.supervisor`), so that a row that crashes the process does not end
-the job. Other Beam runners run the same pipeline.
+by the commit protocol, so the pipeline has no output. It runs where a Beam runner is named; on this machine,
+`jobs.execution.supervisor` hands the same units to worker processes without Beam, whose import alone takes a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -20,7 +18,6 @@ from apache_beam.runners.runner import PipelineResult
 
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
-from jobs.catalog import module_of
 from jobs.execution.worker import RunSpec, Worker, close_shared, shared
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
@@ -83,11 +80,6 @@ class RunUnits(beam.DoFn):
             Metrics.counter(_NAMESPACE, f"units_{record.status}").inc()
             for name, value in record.counts.items():
                 Metrics.counter(_NAMESPACE, name).inc(int(value))
-
-
-def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
-    """Builds the job's work with `build_work(options)` of the module `jobs.<job_name>`."""
-    return module_of(job_name).build_work(dict(options))
 
 
 def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:

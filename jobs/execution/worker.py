@@ -1,7 +1,8 @@
 """The shared state of one worker process: the opened work, units in flight, heartbeat, and reason to stop.
 
-Beam creates and pickles DoFn objects at will, so expensive objects (an engine) are created once per process, behind a
-lock, in a module global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
+A worker process is one of this machine's (`jobs.execution.child_work`) or one of a Beam runner's. Beam creates and
+pickles DoFn objects at will, so expensive objects (an engine) are created once per process, behind a lock, in a module
+global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
 has prompts while the next unit is read and the last one is checked and written. A unit that decodes to more bytes than
 planned is processed in pieces of at most its share of the bound. A unit that was in flight when a worker died runs
 alone, and so does one for which memory ran out, when it runs again.
@@ -9,13 +10,12 @@ alone, and so does one for which memory ran out, when it runs again.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -24,7 +24,6 @@ from jobs.execution.attempt import UnitRunner
 from jobs.execution.cursors import close_cursors
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
-from jobs.plan.schemas import schema_from_text, schema_to_text
 from jobs.storage.folders import JobFolder
 from transforms.work import Unit, Work
 
@@ -33,26 +32,6 @@ _log = logging.getLogger(__name__)
 
 MAX_UNITS_IN_FLIGHT = 2
 MAX_BYTES_IN_FLIGHT = 512_000_000
-ROW_TIMEOUT_S = 1800.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Orders:
-    """How a worker rebuilds a job's work, and further settings for the runner; JSON values.
-
-    Args:
-        job_name: The job's module under `jobs`, which has `build_work(options) -> Work`; with a dot, any module.
-        options: All options; `build_work` gets them in the worker.
-        checkpoint_sha256: Hash of the weights that the job was started with; a worker that finds others stops the job.
-        row_timeout_s: How long a worker with units in flight may make no progress, in seconds.
-        beam_args: Beam's own flags.
-    """
-
-    job_name: str
-    options: Mapping[str, Any]
-    checkpoint_sha256: str = ""
-    row_timeout_s: float = ROW_TIMEOUT_S
-    beam_args: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,30 +55,6 @@ class RunSpec:
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     only_units: frozenset[str] | None = None
     session: str | None = None
-
-
-def spec_to_json(spec: RunSpec) -> dict[str, Any]:
-    """Converts a spec to plain JSON values."""
-    return {
-        "job_dir": str(spec.job_dir),
-        "config_hash": spec.config_hash,
-        "schema": schema_to_text(spec.schema),
-        "max_units_in_flight": spec.max_units_in_flight,
-        "max_bytes_in_flight": spec.max_bytes_in_flight,
-        "only_units": None if spec.only_units is None else sorted(spec.only_units),
-        "session": spec.session,
-    }
-
-
-def spec_from_json(fields: Mapping[str, Any]) -> RunSpec:
-    """Converts the output of `spec_to_json` back to a spec."""
-    only_units = fields["only_units"]
-    changed = {
-        "job_dir": JobFolder(fields["job_dir"]),
-        "schema": schema_from_text(fields["schema"]),
-        "only_units": None if only_units is None else frozenset(only_units),
-    }
-    return RunSpec(**{**fields, **changed})
 
 
 class Admission:
@@ -148,7 +103,7 @@ class Admission:
 
 
 class Worker:
-    """One worker process. Use `shared`, which creates it once.
+    """One worker process. In Beam's, use `shared`, which creates it once.
 
     `stop_reason` is the first error that ends the job (ConfigError, StorageFull, a bug); after it no unit is admitted.
     """
@@ -186,14 +141,21 @@ class Worker:
             suspects=journal.diagnose(journal.read_deaths(job_dir)),
         )
 
-    def submit(self, unit: Unit) -> Future[CommitRecord]:
-        """Waits for room and runs the unit in a thread. Raises the reason to stop, if there is one."""
-        alone = self._runner.must_run_alone(unit)
-        self._admission.enter(self._most_bytes(unit), alone)
+    def submit(self, unit: Unit, suspect: journal.Suspect | None = None) -> Future[CommitRecord]:
+        """Waits for room and runs the unit in a thread. Raises the reason to stop, if there is one.
+
+        Args:
+            unit: The unit.
+            suspect: What the deaths since this worker was opened say about it.
+        """
+        runner = (
+            self._runner if suspect is None else dataclasses.replace(self._runner, suspects={unit.unit_id: suspect})
+        )
+        self._admission.enter(self._most_bytes(unit), runner.must_run_alone(unit))
         if self.stop_reason is not None:
             self._admission.leave(self._most_bytes(unit))
             raise self.stop_reason
-        return self._pool.submit(self._run, unit)
+        return self._pool.submit(self._run, unit, runner)
 
     def stop(self, reason: BaseException) -> None:
         """Admits no further units."""
@@ -210,9 +172,9 @@ class Worker:
     def _most_bytes(self, unit: Unit) -> int:
         return max(unit.num_bytes, self._share)
 
-    def _run(self, unit: Unit) -> CommitRecord:
+    def _run(self, unit: Unit, runner: UnitRunner) -> CommitRecord:
         try:
-            record = self._run_once_or_alone(unit)
+            record = self._run_once_or_alone(unit, runner)
         except BaseException as error:
             self.stop(error)
             raise
@@ -222,14 +184,14 @@ class Worker:
             self._units_done += 1
         return record
 
-    def _run_once_or_alone(self, unit: Unit) -> CommitRecord:
+    def _run_once_or_alone(self, unit: Unit, runner: UnitRunner) -> CommitRecord:
         try:
-            return self._runner.run(unit)
+            return runner.run(unit)
         except OutOfMemory:
             _log.warning("memory ran out while unit %s was in flight with others; it runs again, alone", unit.unit_id)
         self._admission.leave(self._most_bytes(unit))
         self._admission.enter(self._most_bytes(unit), alone=True)
-        return self._runner.run(unit, alone=True)
+        return runner.run(unit, alone=True)
 
 
 _shared: Worker | None = None

@@ -31,7 +31,6 @@ from jobs.options.shared import (
     PlannedLengths,
     PolicyOptions,
     PromptOptions,
-    RowWorkersOptions,
 )
 
 __all__ = [
@@ -47,7 +46,6 @@ __all__ = [
     "PlannedLengths",
     "PolicyOptions",
     "PromptOptions",
-    "RowWorkersOptions",
     "all_options",
     "changed_options",
     "from_all_options",

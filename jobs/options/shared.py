@@ -74,19 +74,32 @@ class CommonOptions(ColumnOptions):
         minimum=0.01,
         metavar="MB",
     )
-    max_units_in_flight: int = option(
-        4, help="Maximum units in flight per worker process.", operational=True, minimum=1, metavar="UNITS"
+    workers: int | None = option(
+        None,
+        help="Processes that work on rows on this machine; default: as many as its cores, or the part of them that a "
+        "control group grants, and memory allow; beside a model a quarter of them.",
+        operational=True,
+        minimum=1,
+        metavar="PROCESSES",
     )
-    max_mb_in_flight: float = option(
-        512.0,
-        help="Maximum megabytes of text in flight per worker process.",
+    max_units_in_flight: int | None = option(
+        None,
+        help="Maximum units in flight per worker process; default: 4 in a process that keeps a model or other "
+        "processes busy, else 1.",
+        operational=True,
+        minimum=1,
+        metavar="UNITS",
+    )
+    max_mb_in_flight: float | None = option(
+        None,
+        help="Maximum megabytes of text in flight per worker process; default: 128 for each unit in flight.",
         operational=True,
         minimum=1,
         metavar="MB",
     )
     row_timeout_s: float = option(
         1800.0,
-        help="Reject a row if the worker makes no progress for this long while running it. Local runner only.",
+        help="Reject a row if the worker makes no progress for this long while running it. On this machine only.",
         operational=True,
         minimum=1,
         metavar="SECONDS",
@@ -135,30 +148,12 @@ class FrozenPolicyOptions(PolicyOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowWorkersOptions(OptionSet):
-    """Options of jobs whose work on rows can run in several processes."""
-
-    row_workers: int | None = option(
-        None,
-        help="Row worker processes, for work such as parsing and filtering; 0: run it in the worker process; "
-        "default: chosen automatically.",
-        operational=True,
-        minimum=0,
-        metavar="PROCESSES",
-    )
-
-    def pool_processes(self) -> int:
-        """The number of row workers as `transforms` takes it; -1: choose automatically."""
-        return -1 if self.row_workers is None else self.row_workers
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
     """Options of every job that runs a model; `model.engine.settings` declares them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ModelOptions, FrozenPolicyOptions, RowWorkersOptions, CommonOptions):
+class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
     """Options of every generation job: a model run over a corpus."""
 
     tokenizer: str | None = option(

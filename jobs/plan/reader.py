@@ -71,11 +71,16 @@ class FooterReader:
                 sent.clear()
             yield answers.pop(number)
 
-    def prepare(self) -> None:
-        """The child is to be a worker soon: it may import what that takes."""
+    @property
+    def child(self) -> ChildProcess:
+        """The child; started if there is none."""
         if self._child is None:
             self._child = ChildProcess()
-        self._child.send({"prepare": True})
+        return self._child
+
+    def prepare(self, orders: str) -> None:
+        """The child is to be a worker soon: it may import what these orders take."""
+        self.child.send({"prepare": orders})
 
     def take_child(self) -> ChildProcess | None:
         """The child that is there, for the job's first worker; this reader starts another if it needs one."""
@@ -88,9 +93,7 @@ class FooterReader:
             child.close()
 
     def _ask(self, line: Line) -> None:
-        if self._child is None:
-            self._child = ChildProcess()
-        self._child.send({"read": line})
+        self.child.send({"read": line})
 
     def _take_answers(self, answers: dict[int, Answer], sent: deque[Line]) -> str | None:
         """Waits for a line of answers; how the child ended, where it did."""

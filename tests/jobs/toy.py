@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.execution.attempt import UnitRunner
+from jobs.execution.orders import Orders
 from jobs.execution.supervisor import run_units
-from jobs.execution.worker import Orders, RunSpec
+from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
 from jobs.storage.folders import JobFolder, OutputFolder
@@ -40,6 +41,8 @@ CONFIG_HASH = "c0ffee"
 
 class ToyWork:
     whole_row_groups = False
+    spreads_rows = False
+    opens_first = False
 
     def __init__(self, options: dict):
         self.options = options

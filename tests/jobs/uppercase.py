@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
 from jobs.execution.attempt import UnitRunner
-from jobs.execution.worker import Orders, RunSpec
+from jobs.execution.orders import Orders
+from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
 from jobs.plan.footers import read_footer
@@ -56,6 +57,8 @@ class UppercaseWork:
     options: Options
     checkpoint_sha256: str = ""
     whole_row_groups: bool = False
+    spreads_rows: bool = False
+    opens_first: bool = False
 
     @property
     def _overrides(self) -> ColumnOverrides:

@@ -137,6 +137,8 @@ class FilterWork:
     row_workers: int = 0
 
     whole_row_groups: ClassVar[bool] = False
+    spreads_rows: ClassVar[bool] = False
+    opens_first: ClassVar[bool] = False
     checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

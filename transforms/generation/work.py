@@ -89,6 +89,8 @@ class GenerationWork:
     tokenizer: str = ""
 
     whole_row_groups: ClassVar[bool] = False
+    spreads_rows: ClassVar[bool] = True
+    opens_first: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._opened: _Opened | None = None

@@ -62,6 +62,8 @@ class PackWork:
 
     # A repository is entirely within a row group of the grouped corpus, and must be packed together.
     whole_row_groups: ClassVar[bool] = True
+    spreads_rows: ClassVar[bool] = True
+    opens_first: ClassVar[bool] = False
     checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs in child processes, some of which die. Each start of a worker imports Beam, so there are few of them."""
+"""Whole runs in child processes, some of which die."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_a_kill_that_the_control_group_counted_is_said_to_be_for_lack_of_memory(
     counts = itertools.count()
     monkeypatch.setattr(supervisor, "count_oom_kills", lambda: OomKills(next(counts), "memory.events"))
     job_dir = toy.make_job(str(tmp_path), [["a", "kill me"]])
-    toy.run_supervised(job_dir, options={"slots": 8, "row_workers": 2, "other": 1})
+    toy.run_supervised(job_dir, options={"slots": 8, "workers": 2, "other": 1})
     assert (
         "the worker died (SIGKILL, probably out of memory: memory.events counted an OOM kill); units in flight: "
-        "000000-toy (rows 0 to 1); restarting; lower --row_workers, --slots"
+        "000000-toy (rows 0 to 1); restarting; lower --workers, --slots"
     ) in caplog.text
     assert "memory" in journal.read_deaths(job_dir)[0].how
 

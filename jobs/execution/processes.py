@@ -1,0 +1,54 @@
+"""How many processes work on rows on this machine, and how much each may have in flight.
+
+    a work with processes of its own for rows (`Work.spreads_rows`)   one worker process, which hands rows to them
+    any other                                                         one worker process per core that memory allows
+
+A worker needs about `BASE_MB`, and `UNIT_COPIES` times the text of each unit in flight: as it was read, as rows, as
+results, as an encoded file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jobs.options import CommonOptions
+from model.errors import ConfigError
+from transforms.machine import available_cores, available_memory
+from transforms.work import Work
+
+BASE_MB = 250
+UNIT_COPIES = 5
+_UNITS_IN_FLIGHT = 4  # of a work that keeps others busy: one is read, one written, two are worked on
+_MB_A_UNIT = 128.0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The worker processes of a job, and the bounds of each.
+
+    Args:
+        workers: Worker processes.
+        max_units_in_flight: Maximum units in flight in one process.
+        max_bytes_in_flight: Maximum of their bytes.
+    """
+
+    workers: int
+    max_units_in_flight: int
+    max_bytes_in_flight: int
+
+
+def processes_of(options: CommonOptions, work: Work) -> Processes:
+    """Determines a job's processes. Raises ConfigError if memory doesn't hold as many as the options ask for."""
+    units = options.max_units_in_flight or (_UNITS_IN_FLIGHT if work.spreads_rows else 1)
+    mb = options.max_mb_in_flight or units * _MB_A_UNIT
+    need_mb = BASE_MB + math.ceil(UNIT_COPIES * min(options.unit_mb, mb) * (1 if work.spreads_rows else units))
+    fitting = max(1, int(available_memory() / 1e6) // need_mb)
+    if options.workers is not None and options.workers > fitting:
+        need_gb, there_gb = options.workers * need_mb / 1000, available_memory() / 1e9
+        raise ConfigError(
+            f"--workers {options.workers} need about {need_gb:,.1f} GB ({need_mb:,} MB each), but {there_gb:,.1f} GB "
+            f"are available; at most {fitting} fit, more with a lower --unit_mb"
+        )
+    workers = 1 if work.spreads_rows else options.workers or min(available_cores(), fitting)
+    return Processes(workers, units, int(mb * 1_000_000))
