@@ -1,6 +1,6 @@
 """A job small enough to kill: each row states what happens to the process that runs it.
 
-"kill"      SIGKILL to the worker          "exit"    os._exit(70)
+"kill"      SIGKILL to the worker          "exit"    os._exit(70)      "kill_once": only the first time
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
 "hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.orders import Orders
-from jobs.execution.supervisor import run_units
+from jobs.execution.supervisor import Crew, run_units
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
@@ -55,6 +55,11 @@ class ToyWork:
         return ["content"]
 
     def open(self):
+        self._log(f"opens {os.getpid()}", "processes")
+        time.sleep(self.options.get("open_s", 0))
+        if self._dies_on_open():
+            os._exit(71)
+        self._log(f"open {os.getpid()}", "processes")
         if self.options.get("die_on_open"):
             os._exit(71)
         if self.options.get("refuse_on_open"):
@@ -64,8 +69,9 @@ class ToyWork:
         kept, rejected = [], []
         for row, content in zip(rows, table["content"].to_pylist(), strict=True):
             self._log(f"{unit.unit_id}:{row}")
+            self._log(f"{unit.unit_id} {os.getpid()}", "processes")
             word = content.split()[0] if content else ""
-            if word == "kill":
+            if word == "kill" or (word == "kill_once" and self._is_first()):
                 os.kill(os.getpid(), signal.SIGKILL)
             if word == "exit":
                 os._exit(70)
@@ -95,15 +101,25 @@ class ToyWork:
     def close(self):
         pass
 
+    def _dies_on_open(self):
+        """Whether another process has opened the work before, and all but the first are to die."""
+        if not (mark := self.options.get("others_die_on_open")):
+            return False
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return True
+        return False
+
     def _is_first(self):
         """Whether no process has asked before."""
         seen = os.path.exists(self.options["seen"])
         open(self.options["seen"], "w").close()
         return not seen
 
-    def _log(self, line):
-        """Records the rows that ran, for tests that count them."""
-        if log := self.options.get("log"):
+    def _log(self, line, name="log"):
+        """Records the rows that ran, for tests that count them, and the processes that did it."""
+        if log := self.options.get(name):
             with open(log, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
@@ -154,7 +170,7 @@ def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> JobFo
 
 
 def run_here(job_dir: JobFolder, **options) -> list[commits.CommitRecord]:
-    """Runs what isn't committed in this process, one unit after the other, without Beam."""
+    """Runs what isn't committed in this process, one unit after the other."""
     session = journal.new_session(supervised=True)
     runner = UnitRunner(
         job_dir=job_dir,
@@ -168,20 +184,30 @@ def run_here(job_dir: JobFolder, **options) -> list[commits.CommitRecord]:
     return [runner.run(unit) for unit in read_plan(job_dir) if unit.unit_id not in committed]
 
 
-def run_supervised(job_dir: JobFolder, *, options: dict | None = None, **bounds) -> None:
-    """Runs the job as a driver does: a Beam pipeline in a child process under the supervisor."""
-    told = {name: bounds.pop(name) for name in ("checkpoint_sha256", "row_timeout_s", "beam_args") if name in bounds}
-    only = bounds.pop("only_units", None)
-    run_units(
-        RunSpec(
-            job_dir=job_dir,
-            schema=SCHEMA,
-            config_hash=CONFIG_HASH,
-            only_units=None if only is None else frozenset(only),
-            **bounds,
-        ),
-        Orders(job_name="tests.jobs.toy", options=options or {}, **told),
+def run_supervised(
+    job_dir: JobFolder,
+    *,
+    options: dict | None = None,
+    workers: int = 1,
+    max_units_in_flight: int = 2,
+    checkpoint_sha256: str = "",
+    row_timeout_s: float = 1800.0,
+    opens_first: bool = False,
+) -> None:
+    """Runs the job as a driver does on this machine: in worker processes under the supervisor."""
+    orders = Orders(
+        job_name="tests.jobs.toy",
+        options=options or {},
+        checkpoint_sha256=checkpoint_sha256,
+        row_timeout_s=row_timeout_s,
+        opens_first=opens_first,
     )
+    spec = RunSpec(job_dir=job_dir, schema=SCHEMA, config_hash=CONFIG_HASH, max_units_in_flight=max_units_in_flight)
+    crew = Crew(workers)
+    try:
+        run_units(spec, orders, crew)
+    finally:
+        crew.close()
 
 
 def outcome(job_dir: JobFolder) -> tuple[list[tuple], list[tuple]]:
@@ -201,13 +227,13 @@ def outcome(job_dir: JobFolder) -> tuple[list[tuple], list[tuple]]:
     return kept, rejected
 
 
-def main(folder: str, how: str, options: str) -> None:
-    """A driver for tests that kill it: `here` without Beam, `supervised` with Beam and supervisor; options as JSON."""
+def main(folder: str, how: str, options: str, workers: str = "1") -> None:
+    """A driver for tests that kill it: `here` in this process, `supervised` with the supervisor; options as JSON."""
     job_dir = JobFolder(folder)
     if how == "here":
         run_here(job_dir, **json.loads(options))
     else:
-        run_supervised(job_dir, options=json.loads(options))
+        run_supervised(job_dir, options=json.loads(options), workers=int(workers))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,88 @@ def test_a_row_for_which_memory_runs_out_alone_too_is_rejected_for_it(tmp_path):
     assert [(row, reason) for _, _, row, _, reason, _ in rejected] == [(1, "out_of_memory")]
 
 
+def lines_of(path) -> list[tuple[str, str]]:
+    return [tuple(line.split()) for line in path.read_text().splitlines()]
+
+
+def test_several_workers_share_the_units_and_each_row_group_stays_with_one(tmp_path):
+    log = tmp_path / "processes"
+    groups = [[f"sleep {group} {row}" for row in range(4)] for group in range(6)]
+    job_dir = toy.make_job(str(tmp_path), groups, unit_rows=1)
+    toy.run_supervised(job_dir, workers=3, max_units_in_flight=1, options={"processes": str(log), "sleep_s": 0.1})
+    assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == [row for group in groups for row in group]
+    lines = lines_of(log)
+    assert sum(what == "open" for what, _ in lines) == 3
+    ran = {unit_id: pid for unit_id, pid in lines if unit_id.endswith("-toy")}
+    assert len(set(ran.values())) == 3
+    # Four units a group, in plan order; a group is only split for a worker that would be idle.
+    owners = [{ran[f"{4 * group + row:06d}-toy"] for row in range(4)} for group in range(3)]
+    assert all(len(pids) == 1 for pids in owners)
+
+
+def test_a_row_that_kills_its_worker_costs_the_units_of_other_workers_nothing(tmp_path):
+    log = tmp_path / "processes"
+    job_dir = toy.make_job(str(tmp_path), [["a", "kill me", "b"], ["sleep 1"], ["sleep 2"], ["sleep 3"]])
+    toy.run_supervised(job_dir, workers=2, max_units_in_flight=1, options={"processes": str(log)})
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "sleep 1", "sleep 2", "sleep 3"]
+    assert [(row, reason) for _, _, row, _, reason, _ in rejected] == [(1, "crashed_worker")]
+    assert {start.unit_id for death in journal.read_deaths(job_dir) for start in death.open} == {"000000-toy"}
+    ran = [unit_id for unit_id, _ in lines_of(log) if unit_id in {f"00000{n}-toy" for n in (1, 2, 3)}]
+    assert sorted(ran) == sorted(set(ran)), "no unit but the first ran twice"
+
+
+def test_a_worker_that_cant_start_is_told_though_another_commits(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["sleep"] for _ in range(40)])
+    options = {"others_die_on_open": str(tmp_path / "mark"), "sleep_s": 0.3}
+    with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before starting any unit"):
+        toy.run_supervised(job_dir, workers=2, max_units_in_flight=1, options=options)
+    assert commits.list_commits(job_dir), "what the first worker committed is kept"
+
+
+def test_where_the_first_open_makes_something_the_others_wait_for_it(tmp_path):
+    log = tmp_path / "processes"
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["sleep"], ["sleep"]])
+    toy.run_supervised(job_dir, workers=2, options={"processes": str(log), "open_s": 0.5}, opens_first=True)
+    assert [what for what, _ in lines_of(log) if "open" in what][:3] == ["opens", "open", "opens"]
+
+
+def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_machine(tmp_path, caplog, monkeypatch):
+    log = tmp_path / "processes"
+    counts = iter([0, 1])
+    monkeypatch.setattr(supervisor, "count_oom_kills", lambda: OomKills(next(counts, 1), "memory.events"))
+    job_dir = toy.make_job(str(tmp_path), [["kill_once"], ["sleep 1"], ["sleep 2"], ["sleep 3"]])
+    options = {"seen": str(tmp_path / "seen"), "processes": str(log)}
+    toy.run_supervised(job_dir, workers=2, max_units_in_flight=1, options=options)
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["kill_once", "sleep 1", "sleep 2", "sleep 3"]
+    assert rejected == []
+    assert "the job goes on with 1 of 2 workers" in caplog.text
+    assert lines_of(log)[-1][0] == "000000-toy", "it ran last, with nothing beside it"
+
+
+def test_workers_killed_one_by_one_cost_no_row(tmp_path):
+    groups = [[f"sleep {group}"] for group in range(30)]
+    job_dir = toy.make_job(str(tmp_path), groups)
+    program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 0.2}), "3"]
+    driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
+    killed: set[int] = set()
+    while len(killed) < 3:
+        wait_until(lambda: len(living(job_dir) - killed) >= 1 or driver.poll() is not None, "a worker")
+        assert driver.poll() is None, "it ended before three workers were killed"
+        killed.add(victim := min(living(job_dir) - killed))
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(journal.read_deaths(job_dir)) >= len(killed), "the record of the death")
+    assert driver.wait(timeout=120) == 0
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == [row for (row,) in groups]
+    assert rejected == []
+
+
+def living(job_dir) -> set[int]:
+    return {beat.pid for beat in heartbeat.read_heartbeats(job_dir) if is_running(beat.pid)}
+
+
 def test_a_worker_that_cant_start_ends_the_job_with_one_line(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before starting any unit"):
