@@ -19,7 +19,8 @@ def _footers_are_read_here(request, monkeypatch):
     if request.node.get_closest_marker("reading_child"):
         return
     monkeypatch.setattr(LocalRunner, "read_footers", lambda self, files: uppercase.read_here(files))
-    monkeypatch.setattr(LocalRunner, "prepare", lambda self: None)
+    monkeypatch.setattr(LocalRunner, "prepare", lambda self, orders: None)
+    monkeypatch.setattr(LocalRunner, "sample", lambda self, *asked: uppercase.sample_here(*asked))
     monkeypatch.setattr("jobs.plan.inputs.open_reader", lambda: contextlib.nullcontext(uppercase.read_here))
 
 

@@ -25,7 +25,7 @@ def text(changed: int = 0) -> str:
 def inline(monkeypatch):
     """Units and merges in this process."""
 
-    def units(spec, orders, child=None):
+    def units(spec, orders, crew=None):
         from jobs.dedup import build_work
 
         def build_and_open(options):

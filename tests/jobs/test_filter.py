@@ -26,7 +26,7 @@ def inline(monkeypatch):
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
-def inline_units(spec, orders, child=None):
+def inline_units(spec, orders, crew=None):
     """As `uppercase.inline_units`, for the filter job."""
     from jobs.filter import build_work
 

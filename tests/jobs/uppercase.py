@@ -25,6 +25,7 @@ from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.orders import Orders
+from jobs.execution.sample import Sample, measure
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
@@ -136,14 +137,19 @@ def read_here(files: Sequence[tuple[str, str]]) -> list[Any]:
     return [read_footer(*file) for file in files]
 
 
+def sample_here(orders: Orders, units: Sequence[Any], schema: pa.Schema) -> Sample:
+    """A dry run's sample, measured in this process."""
+    return measure(units, schema, orders.make_work())
+
+
 def stay_here() -> None:
     """For programs that are tests of what comes before and after units: no child process is started."""
     supervisor.run_units = inline_units
     LocalRunner.read_footers = lambda self, files: read_here(files)
-    LocalRunner.prepare = lambda self: None
+    LocalRunner.prepare = lambda self, orders: None
 
 
-def inline_units(spec: RunSpec, orders: Orders, child: Any = None) -> None:
+def inline_units(spec: RunSpec, orders: Orders, crew: Any = None) -> None:
     """As `jobs.execution.supervisor.run_units`, in this process and one unit after the other."""
     runner = UnitRunner(
         job_dir=spec.job_dir,
