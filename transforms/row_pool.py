@@ -26,6 +26,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol
 
+from transforms.machine import available_cores
 from transforms.out_of_memory import count_oom_kills
 from transforms.rows.row import SourceRef
 from transforms.work import WorkBroken
@@ -105,7 +106,7 @@ def _apply_to(stages: Any, method: str, items: Sequence[Any]) -> list[Any]:
 
 def default_workers() -> int:
     """Pool processes for this machine: a quarter of the cores, from 1 to 8; the rest are left to the engine."""
-    return max(1, min(8, (os.cpu_count() or 1) // 4))
+    return max(1, min(8, available_cores() // 4))
 
 
 class RowPool:
@@ -194,7 +195,7 @@ class RowPool:
         with self._lock:
             before, self._oom_kills = self._oom_kills, count_oom_kills()
             why = self._oom_kills.explain_since(before)
-        lower = "; fewer --row_workers need less memory" if why else ""
+        lower = "; fewer --workers need less memory" if why else ""
         _log.warning("a row worker died%s at %s%s", f" ({why})" if why else "", place, lower)
 
     def _ready_pool(self) -> ProcessPoolExecutor:

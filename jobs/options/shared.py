@@ -77,7 +77,7 @@ class CommonOptions(ColumnOptions):
     workers: int | None = option(
         None,
         help="Processes that work on rows on this machine; default: as many as its cores, or the part of them that a "
-        "control group grants, and memory allow; beside a model a quarter of them.",
+        "control group grants, and memory allow; beside a model a quarter of the cores, at most 8.",
         operational=True,
         minimum=1,
         metavar="PROCESSES",

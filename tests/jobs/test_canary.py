@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = ("content", "rejected", "unreadable", "path", "repo", "note")
 CANARIES = {place: fill("ghp_{crctoken}", random.Random(place)) for place in PLACES}
 MAIL = fill("{lower:12}@gmail.com", random.Random(0))
-SMALL = "--slots 4 --max_prompt_tokens 256 --row_workers 0"
+SMALL = "--slots 4 --max_prompt_tokens 256 --workers 1"
 NOWHERE = frozenset(CANARIES)
 
 CODE = '''
@@ -127,7 +127,7 @@ def test_the_search_finds_a_canary_in_a_compressed_table(tmp_path):
 @pytest.mark.parametrize("job", ["filter", "pack"])
 def test_no_canary_is_left_where_the_policy_redacts_all_columns(job, corpus, policy, tmp_path):
     more = ["--context_length", "512"] if job == "pack" else []
-    words = [job, "--input", str(corpus), "--output", str(tmp_path / "out"), "--policy", policy, "--row_workers", "1"]
+    words = [job, "--input", str(corpus), "--output", str(tmp_path / "out"), "--policy", policy, "--workers", "1"]
     printed = run(tmp_path, *words, *more, code=3)
     assert leaks(tmp_path / "out", printed) == {}
     assert pq.read_table(tmp_path / "out" / "data").num_rows
@@ -136,7 +136,7 @@ def test_no_canary_is_left_where_the_policy_redacts_all_columns(job, corpus, pol
 
 @pytest.mark.parametrize("job", ["filter", "pack"])
 def test_by_default_only_columns_keep_what_is_reported(job, corpus, tmp_path):
-    words = [job, "--input", str(corpus), "--output", str(tmp_path / "out"), "--row_workers", "0"]
+    words = [job, "--input", str(corpus), "--output", str(tmp_path / "out"), "--workers", "1"]
     printed = run(tmp_path, *words, *(["--context_length", "512"] if job == "pack" else []), code=3)
     found = leaks(tmp_path / "out", printed)
     assert found.pop("path") == {"data", "rejected"}

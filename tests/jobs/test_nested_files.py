@@ -28,7 +28,7 @@ def test_every_nested_file_is_kept_or_rejected_for_its_syntax(tmp_path, words):
     pq.write_table(pa.table(columns), tmp_path / "in.parquet")
     out = tmp_path / "out"
     more = ["--input", str(tmp_path / "in.parquet"), "--output", str(out), "--policy", "none", "--progress", "none"]
-    assert main([*words, *more, "--row_workers", "1"]) == 0
+    assert main([*words, *more, "--workers", "1"]) == 0
     # A table without rows has no file.
     rejected = pq.read_table(out / "rejected").to_pylist() if (out / "rejected").exists() else []
     assert {record["reason"] for record in rejected} <= {"does_not_parse"}

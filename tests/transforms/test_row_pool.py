@@ -159,7 +159,7 @@ def test_the_row_at_which_a_process_ran_out_of_memory_is_named(caplog, monkeypat
     assert pool.apply("kill", [row])() == [CRASHED]
     pool.close()
     assert "probably out of memory: memory.events counted an OOM kill" in caplog.text
-    assert "SourceRef(uri='in.parquet', row_group=2, row=5); fewer --row_workers need less memory" in caplog.text
+    assert "SourceRef(uri='in.parquet', row_group=2, row=5); fewer --workers need less memory" in caplog.text
     assert "secret" not in caplog.text
 
 

@@ -53,8 +53,13 @@ def test_flags_that_beam_documents_are_accepted(flags):
     check_flags(flags)
 
 
-def test_flags_without_a_runner_leave_the_work_on_this_machine():
-    assert isinstance(runner_for(["--direct_num_workers=2"]), LocalRunner)
+def test_without_flags_the_job_runs_on_this_machine():
+    assert isinstance(runner_for([]), LocalRunner)
+
+
+def test_flags_that_no_runner_would_read_are_refused():
+    with pytest.raises(ConfigError, match=r"\(--direct_num_workers=2\) need --runner"):
+        runner_for(["--direct_num_workers=2"])
 
 
 def test_a_job_server_that_can_not_be_started_is_one_line(tmp_path):

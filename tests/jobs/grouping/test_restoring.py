@@ -39,7 +39,7 @@ def corpus(tmp_path):
 
 
 def pack(corpus, output, *more):
-    words = ["--input", str(corpus), "--output", str(output), "--context_length", "512", "--row_workers", "0"]
+    words = ["--input", str(corpus), "--output", str(output), "--context_length", "512", "--workers", "1"]
     return main(["pack", *words, "--progress", "none", *more])
 
 

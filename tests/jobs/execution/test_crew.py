@@ -1,0 +1,119 @@
+"""The worker processes beyond units: merges spread over them, and a dry run's sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import storage
+from jobs.errors import DamagedAttempt
+from jobs.execution.orders import Orders
+from jobs.execution.sample import sample_in
+from jobs.execution.supervisor import MAX_DEATHS_IN_MERGE, Crew
+from jobs.finalize import shards
+from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record
+from jobs.ledger import commits
+from jobs.plan.reader import FooterReader
+from jobs.plan.units import read_plan
+from jobs.storage import failpoints
+from model.errors import ConfigError
+from tests.jobs import toy
+
+pytestmark = pytest.mark.reading_child
+
+
+@pytest.fixture
+def merge(tmp_path) -> tuple[MergeSpec, ShardPlan]:
+    """A job whose units are committed, with a shard plan of one shard a unit."""
+    job_dir = toy.make_job(str(tmp_path), [[f"{group} {row}" for row in range(3)] for group in range(5)])
+    toy.run_here(job_dir)
+    planner = ShardPlanner(1)
+    for record in commits.read_commits(job_dir):
+        planner.add(record)
+    plan = planner.write(job_dir)
+    return MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=toy.OUTPUT_SCHEMA), plan
+
+
+def merged_rows(spec: MergeSpec, plan: ShardPlan) -> list[str]:
+    found = []
+    for kind, index in plan.items():
+        record = read_shard_record(spec, kind, index)
+        assert record is not None
+        data = storage.read_bytes(spec.job_dir.join(record.path))
+        found += pq.read_table(pa.BufferReader(data)).column("content").to_pylist()
+    return found
+
+
+def close(crew: Crew) -> int:
+    count = len(crew.children)
+    crew.close()
+    return count
+
+
+def test_merges_are_spread_over_the_processes(merge) -> None:
+    spec, plan = merge
+    crew = Crew(2)
+    crew.merge(spec, plan.items())
+    assert close(crew) == 2
+    assert merged_rows(spec, plan) == [f"{group} {row}" for group in range(5) for row in range(3)]
+
+
+def test_a_merge_that_ends_its_process_is_made_again_in_another(merge, monkeypatch) -> None:
+    spec, plan = merge
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}:2=kill")
+    crew = Crew(1)
+    crew.merge(spec, plan.items())
+    close(crew)
+    assert len(merged_rows(spec, plan)) == 15
+
+
+def test_a_merge_that_always_ends_its_process_is_one_line(merge, monkeypatch) -> None:
+    spec, plan = merge
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}=kill")
+    crew = Crew(1)
+    crew._without_failpoint = crew._environment
+    with pytest.raises(ConfigError, match=rf"ended its process {MAX_DEATHS_IN_MERGE} times \(SIGKILL\).*--workers"):
+        crew.merge(spec, plan.items())
+    close(crew)
+
+
+def test_a_damaged_attempt_is_told_as_what_it_is(merge) -> None:
+    spec, plan = merge
+    (record, *_) = commits.read_commits(spec.job_dir)
+    path = Path(spec.job_dir.join(record.files["kept"].path))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    crew = Crew(2)
+    with pytest.raises(DamagedAttempt, match="differs from what unit 000000-toy committed"):
+        crew.merge(spec, plan.items())
+    close(crew)
+
+
+def sample_of(tmp_path, row: str):
+    job_dir = toy.make_job(str(tmp_path), [["a", row]])
+    reader = FooterReader()
+    try:
+        return sample_in(reader.child, Orders(job_name="tests.jobs.toy", options={}), [*read_plan(job_dir)], toy.SCHEMA)
+    finally:
+        reader.close()
+
+
+def test_a_dry_runs_sample_is_measured_in_the_child(tmp_path) -> None:
+    sample = sample_of(tmp_path, "b")
+    assert sample.counts["rows_in"] == 2
+    assert sample.faults == ()
+
+
+def test_a_sample_that_ends_its_process_says_so(tmp_path) -> None:
+    assert sample_of(tmp_path, "kill me").faults == ("sample   it ended the process that ran it (SIGKILL)",)
+
+
+def test_a_sample_whose_work_refuses_is_the_users_one_line(tmp_path) -> None:
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    reader = FooterReader()
+    orders = Orders(job_name="tests.jobs.toy", options={"refuse_on_open": True})
+    with pytest.raises(ConfigError, match="no batteries"):
+        sample_in(reader.child, orders, [*read_plan(job_dir)], toy.SCHEMA)
+    reader.close()

@@ -1,0 +1,70 @@
+"""How many processes a job gets on a machine, and what each may have in flight."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.execution import processes
+from jobs.execution.processes import processes_of
+from model.errors import ConfigError
+from tests.jobs.toy import ToyWork
+from tests.jobs.uppercase import Options
+
+
+class Spreading(ToyWork):
+    spreads_rows = True
+
+
+def options(**given: object) -> Options:
+    return Options(input=("in",), output="out", **given)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets the cores and megabytes that a process may use."""
+
+    def be(cores: int, mb: int) -> None:
+        monkeypatch.setattr(processes, "available_cores", lambda: cores)
+        monkeypatch.setattr(processes, "available_memory", lambda: mb * 1_000_000)
+
+    return be
+
+
+def test_there_is_a_worker_a_core(machine) -> None:
+    machine(64, 1_000_000)
+    assert processes_of(options(), ToyWork({})).workers == 64
+    assert processes_of(options(workers=3), ToyWork({})).workers == 3
+
+
+def test_a_work_that_spreads_its_rows_itself_gets_one_worker(machine) -> None:
+    machine(64, 1_000_000)
+    assert processes_of(options(), Spreading({})).workers == 1
+    assert processes_of(options(workers=3), Spreading({})).workers == 1
+
+
+def test_memory_bounds_the_workers_and_leaves_one(machine) -> None:
+    machine(64, 2_000)
+    assert processes_of(options(), ToyWork({})).workers == 2_000 // (250 + 5 * 16)
+    machine(1, 100)
+    assert processes_of(options(), ToyWork({})).workers == 1
+
+
+def test_more_workers_than_memory_holds_are_refused_with_what_fits(machine) -> None:
+    machine(64, 2_000)
+    expected = r"--workers 64 need about 21.1 GB \(330 MB each\), but 2.0 GB are available; at most 6 fit, more with"
+    with pytest.raises(ConfigError, match=expected):
+        processes_of(options(workers=64), ToyWork({}))
+
+
+def test_one_worker_is_never_refused(machine) -> None:
+    machine(1, 100)
+    assert processes_of(options(workers=1), ToyWork({})).workers == 1
+
+
+def test_units_in_flight_follow_the_work_unless_they_are_given(machine) -> None:
+    machine(2, 10_000)
+    assert processes_of(options(), ToyWork({})).max_units_in_flight == 1
+    assert processes_of(options(), Spreading({})).max_units_in_flight == 4
+    assert processes_of(options(), Spreading({})).max_bytes_in_flight == 512_000_000
+    given = processes_of(options(max_units_in_flight=7, max_mb_in_flight=50), ToyWork({}))
+    assert (given.max_units_in_flight, given.max_bytes_in_flight) == (7, 50_000_000)
