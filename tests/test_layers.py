@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +224,15 @@ def test_setup_asks_for_what_is_imported_and_for_nothing_else():
     # Loaded by name: fsspec opens gs:// with gcsfs.
     assert imported - required() == set(), "imported, and not in setup.py's INSTALL_REQUIRES"
     assert required() - imported == {"gcsfs"}, "in setup.py's INSTALL_REQUIRES, and imported nowhere"
+
+
+def test_a_job_on_local_files_imports_no_client_of_buckets_no_beam_and_no_progress_bar():
+    """They take longer to import than the rest of a driver together."""
+    heavy = ["aiohttp", "apache_beam", "fsspec", "gcsfs", "jax", "rich"]
+    program = (
+        "import sys, jobs.driver.driver, jobs.execution.child_work, jobs.filter as job;"
+        "job.build_work({**__import__('jobs.options').options.all_options(job.Options(input=('a',), output='b'))});"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"

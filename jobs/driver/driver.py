@@ -9,6 +9,7 @@ Ctrl-C), running the same command again resumes from the committed units.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -18,7 +19,6 @@ from typing import Any
 
 from jobs import storage
 from jobs.cli import BUG, DONE, FAILED_UNITS
-from jobs.driver.dry_run import dry_run
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import runner_for
@@ -26,6 +26,7 @@ from jobs.errors import DamagedAttempt, ReportedBug
 from jobs.escapes import print_line
 from jobs.execution.orders import Orders
 from jobs.execution.processes import processes_of
+from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
@@ -43,7 +44,7 @@ from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
 from model.errors import ConfigError
 from transforms.spool import scratch_for_process
-from transforms.work import Work
+from transforms.work import Unit, Work
 
 AFTER_LOCK = register("plan.after_lock")
 AFTER_BAD_FILES = register("plan.after_bad_files")
@@ -160,9 +161,13 @@ class _Driver:
         """Prints the plan and an estimate from a sample; returns the exit code."""
         self.runner.prepare(self._orders())
         planned = self.plan()
-        return dry_run(
-            self.options, planned, lambda units: self.runner.sample(self._orders(), units, planned.read_schema)
-        )
+
+        def sample(units: Sequence[Unit]) -> Sample:
+            return self.runner.sample(self._orders(), units, planned.read_schema)
+
+        # With its estimates it imports what most runs of most jobs don't need.
+        code: int = importlib.import_module("jobs.driver.dry_run").dry_run(self.options, planned, sample)
+        return code
 
     def _orders(self) -> Orders:
         return Orders(

@@ -6,24 +6,18 @@ standard error.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Literal, Protocol
 
-from rich.columns import Columns
-from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.text import Text
-
-from jobs.escapes import one_line, print_line
+from jobs.escapes import print_line
 
 Mode = Literal["auto", "bar", "lines", "none"]
 
 _LINE_S = 30.0  # between plain lines
-_BAR_WIDTH = 24  # maximum columns; no bar is shown below a third of it
 _SEPARATOR = " \N{MIDDLE DOT} "
 
 
@@ -93,32 +87,14 @@ class _Lines:
             self._last_at = self._now()
 
 
-class _Bar:
-    """A line redrawn in place; other output is printed above it."""
-
-    def __init__(self, stream: IO[str]):
-        self._console = Console(file=stream)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
-        self._live.start()
-
-    def show(self, words: Sequence[str], share: float | None) -> None:
-        line = fit([one_line(word) for word in words], self._console.width - 1)
-        left = self._console.width - len(line) - 2
-        if share is None or left < _BAR_WIDTH // 3:
-            self._live.update(Text(line, no_wrap=True))
-            return
-        bar = ProgressBar(total=1.0, completed=share, width=min(left, _BAR_WIDTH))
-        self._live.update(Columns([Text(line, no_wrap=True), bar], padding=(0, 1)))
-
-    def close(self) -> None:
-        self._live.stop()
-
-
 def open_display(mode: Mode, stream: IO[str]) -> Display:
     """Returns the display for a mode; `auto` is a bar if `stream` is a terminal, otherwise lines."""
     if mode == "none":
         return _Nothing()
-    return _Bar(stream) if mode == "bar" or (mode == "auto" and stream.isatty()) else _Lines(stream)
+    if mode == "bar" or (mode == "auto" and stream.isatty()):
+        bar: Display = importlib.import_module("jobs.terminal.bar").Bar(stream)  # imports rich, which takes a while
+        return bar
+    return _Lines(stream)
 
 
 class CountLine:

@@ -14,7 +14,7 @@ import pytest
 
 from jobs import storage
 from jobs.errors import UploadLost
-from jobs.storage import remote
+from jobs.storage import first_contact, remote
 from model.errors import ConfigError
 from tests.fault_proxy import FaultProxy
 from tests.jobs.uppercase import ROOT
@@ -193,14 +193,14 @@ def test_a_name_that_is_never_resolved_is_one_line(monkeypatch):
 
     resolved = threading.Event()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://storage.invalid")
-    monkeypatch.setattr(remote.socket, "getaddrinfo", hang)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     with pytest.raises(ConfigError, match=r"storage.invalid does not answer \(its name is not resolved in time\)"):
         storage.check_reachable(["gs://b/x"], limit_s=0.5)
     resolved.set()
 
 
 def test_local_paths_are_not_asked_for(monkeypatch):
-    monkeypatch.setattr(remote, "_FirstContact", None)
+    monkeypatch.setattr(first_contact, "FirstContact", None)
     storage.check_reachable(["/a", "file:///b", "relative", "s3://b/x"])
 
 
