@@ -1,4 +1,4 @@
-"""Runs a command and measures the memory of all its processes together, from /proc (Linux)."""
+"""Runs a command and measures memory and processor time of all its processes together, from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ class Usage:
             each.
         peak_private_mb: The same without pages of files (libraries, mapped data), which the kernel can drop.
         processes: The maximum number of processes at one time.
+        processor_s: Processor time of all its processes that were waited for.
+        leader_processor_s: Processor time of the command's own process, as of the last sample.
     """
 
     seconds: float
     peak_rss_mb: float
     peak_private_mb: float
     processes: int
+    processor_s: float
+    leader_processor_s: float
 
 
 def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | None = None) -> Usage:
@@ -35,10 +39,13 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, stdout=sys.stderr, start_new_session=True)
     peaks = {"rss": 0, "private": 0, "processes": 0}
+    leader_s = 0.0
     ended = threading.Event()
 
     def sample() -> None:
+        nonlocal leader_s
         while not ended.wait(every_s):
+            leader_s = max(leader_s, _processor_s(process.pid))
             found = [memory for memory in map(_memory, _session(process.pid)) if memory is not None]
             now = {"rss": sum(rss for rss, _ in found), "private": sum(anon for _, anon in found)}
             for name, value in {**now, "processes": len(found)}.items():
@@ -46,12 +53,30 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
 
     thread = threading.Thread(target=sample, name="memory", daemon=True)
     thread.start()
-    code = process.wait()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
     ended.set()
     thread.join()
-    if code:
-        raise subprocess.CalledProcessError(code, command)
-    return Usage(time.monotonic() - began, peaks["rss"] / 1024, peaks["private"] / 1024, peaks["processes"])
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Usage(
+        seconds,
+        peaks["rss"] / 1024,
+        peaks["private"] / 1024,
+        peaks["processes"],
+        used.ru_utime + used.ru_stime,
+        leader_s,
+    )
+
+
+def _processor_s(pid: int) -> float:
+    """Processor time of one process without its children; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _session(leader: int) -> list[int]:
