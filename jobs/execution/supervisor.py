@@ -43,6 +43,7 @@ from jobs.plan.units import read_plan
 from jobs.storage import is_unanswered
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from model.errors import ConfigError
+from transforms.machine import available_cores
 from transforms.out_of_memory import count_oom_kills
 
 MAX_DEATHS_IN_VAIN = 2
@@ -182,7 +183,7 @@ def _check_tries(lost: Sequence[Shard], tries: Mapping[Shard, int], how: str) ->
             kind, index = shard
             raise ConfigError(
                 f"merging shard {kind}-{index:05d} ended its process {tries[shard]} times ({how}); if memory is short, "
-                "lower --workers or --shard_mb; committed work is kept; run the same command again"
+                "lower --workers or give the job more; committed work is kept; run the same command again"
             )
 
 
@@ -230,7 +231,8 @@ class _Run:
     def _start(self, number: int) -> None:
         session = journal.new_session(supervised=True)
         watchdog = Watchdog(self._spec.job_dir, session, self._orders.row_timeout_s)
-        spec = dataclasses.replace(self._spec, session=session)
+        threads = max(1, available_cores() // len(self._wanted))  # the cores are shared by the workers
+        spec = dataclasses.replace(self._spec, session=session, decoding_threads=threads)
         self._crew.child(number).send({"open": to_text((self._orders, spec))})
         self._workers[number] = _Worker(session, watchdog, checked_at=time.monotonic())
 

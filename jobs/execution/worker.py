@@ -46,6 +46,7 @@ class RunSpec:
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
         only_units: Run only these units; None means all.
         session: Id of the worker session, if a supervisor assigned one.
+        decoding_threads: Threads that Arrow decodes with; None: one per core.
     """
 
     job_dir: JobFolder
@@ -55,6 +56,7 @@ class RunSpec:
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     only_units: frozenset[str] | None = None
     session: str | None = None
+    decoding_threads: int | None = None
 
 
 class Admission:
@@ -125,6 +127,8 @@ class Worker:
 
     def open(self) -> None:
         """Opens the work, starts the heartbeat, and reads the recorded deaths."""
+        if self.spec.decoding_threads is not None:
+            pa.set_cpu_count(self.spec.decoding_threads)
         self._work.open()
         self._heartbeat.start()
         job_dir = self.spec.job_dir
