@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from jobs.catalog import module_of
 from jobs.errors import DamagedAttempt, StorageFull, WorkerFailed
+from jobs.escapes import print_text
 from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
 from transforms.work import Work
@@ -79,7 +81,7 @@ def failure_of(error: BaseException) -> dict[str, str]:
             return {"kind": kind.__name__, "message": str(error)[:_MAX_MESSAGE]}
     if isinstance(error, Exception) and is_unanswered(error):
         return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
-    traceback.print_exception(error)
+    print_text("".join(traceback.format_exception(error)), sys.stderr)
     return {"kind": _BUG, "message": f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]}
 
 

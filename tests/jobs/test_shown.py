@@ -289,7 +289,6 @@ def test_pages_with_names_that_are_no_utf8_can_be_written(tmp_path):
 MAY_PRINT = {
     "jobs/escapes.py": {"print"},
     "jobs/child_process.py": {"write"},
-    "jobs/execution/child_work.py": {"print_exc"},
     "jobs/terminal/printer.py": {"print_exc"},
 }
 

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.driver.estimates import read_input_source
-from jobs.driver.runners import LocalRunner
 from jobs.execution.reading import read_unit
 from jobs.grouping.repositories import group_by_repository, group_on_disk
 from jobs.options import from_all_options
@@ -39,8 +38,6 @@ def inline(monkeypatch):
     """Everything in this process: these tests are about what is read."""
     monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
-    monkeypatch.setattr(LocalRunner, "read_footers", lambda self, files: uppercase.read_here(files))
-    monkeypatch.setattr(LocalRunner, "prepare", lambda self: None)
 
 
 def run(inputs: Path | str, output: Path, *more: str) -> int:
