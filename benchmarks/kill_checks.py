@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 PARTS = ("data", "rejected")
 # What differs between two uninterrupted runs, or tells of the deaths of workers: times, speeds, restarts.
 UNEQUAL = frozenset({"created", "finished", "engine", "seconds", "last_session", "failures", "versions"})
-# Columns of the output's `_job` that a kill may add, without content: the records of voided commits.
+# Names in the output's `_job` that a kill may add, without content: the records of voided commits.
 MAY_BE_ADDED = frozenset({"voided"})
 _MERGED = re.compile(r"(train|rejected)-\d{5,}\..+\.parquet")
 

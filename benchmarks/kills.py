@@ -2,16 +2,16 @@
 
     python -m benchmarks.kills [--trials 300] [--jobs filter dedup pack corpus infill docstring] [--seed 1]
 
-For each job and each of its inputs (`benchmarks/kill_inputs.py`) one run without a kill is the reference. A trial starts
-the same command in a process group of its own and strikes one to three times: SIGKILL, SIGTERM or SIGINT to the driver's
-group, SIGKILL to every process of the job, to a worker alone, or to a row-pool process. Two thirds of the strikes fall
-at a random moment of the job's usual duration, the others right after a stage was reached, since some last for
-milliseconds only. Then the command runs to its end, and `benchmarks/kill_checks.py` compares what is there.
+For each job and each of its inputs (`benchmarks/kill_inputs.py`) one run without a kill is the reference. A trial
+starts the same command in a process group of its own and strikes one to three times: SIGKILL, SIGTERM or SIGINT to the
+driver's group, SIGKILL to every process of the job, to a worker alone, or to a row-pool process. Two thirds of the
+strikes fall at a random moment of the job's usual duration, the others right after a stage was reached, since some
+last for milliseconds only. Then the command runs to its end, and `benchmarks/kill_checks.py` compares what is there.
 
-A trial also fails if a run ends with an exit code that its signal doesn't explain or prints a traceback, if the last run
-doesn't end as the reference did, or if a process is alive ten seconds after the job's end. What the draws are depends on
-the seed, the job and the trial's number alone; when exactly a signal arrives depends on the machine. The folder of a
-trial that failed stays. Exit code 1 if any failed.
+A trial also fails if a run ends with an exit code that its signal doesn't explain or prints a traceback, if the last
+run doesn't end as the reference did, or if a process is alive ten seconds after the job's end. What the draws are
+depends on the seed, the job and the trial's number alone; when exactly a signal arrives depends on the machine. The
+folder of a trial that failed stays. Exit code 1 if any failed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ MARK = "CODEMILL_KILLS_TRIAL"  # in the environment of every process of a trial
 STAGES = ("start", "group", "plan", "units", "merge", "publish", "complete")
 GRACE_S = 10.0  # in which every process of a job must have ended after its driver
 MAX_HIT_TRIES = 8
-SMALL = "--determinism exact --unit_rows 1 --slots 4 --max_prompt_tokens 128 --max_new_tokens 16".split()
+SMALL = (
+    *("--determinism", "exact", "--unit_rows", "1", "--slots", "4"),
+    *("--max_prompt_tokens", "128", "--max_new_tokens", "16"),
+)
 
 
 @dataclass(frozen=True)
