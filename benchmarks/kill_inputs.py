@@ -95,7 +95,7 @@ def few_files(folder: Path, draw: random.Random) -> None:
 def sources(folder: Path, draw: random.Random) -> None:
     """A folder, a zip and a tar; texts of several encodings, binary and empty files, links, a corrupt archive."""
     plain = folder / "plain"
-    rows = rows_of(draw, 600, 90_000)
+    rows = rows_of(draw, 400, 60_000)
     extra = {
         "latin.py": "# caf\xe9, na\xefve, d\xe9j\xe0 vu\nx = 1\n".encode("latin-1"),
         "wide.py": "x = 1  # wide\n".encode("utf-16"),

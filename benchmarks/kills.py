@@ -226,7 +226,7 @@ class Place:
         while alive := self.processes():
             if time.monotonic() > deadline:
                 return list(alive.values())
-            time.sleep(0.02)
+            time.sleep(0.05)
         return []
 
     def end(self) -> None:
