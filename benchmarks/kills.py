@@ -422,6 +422,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--number", type=int, help="only the trial of this number")
     parser.add_argument("--work", type=Path, help="folder for inputs and trials (default: a temporary one)")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell, it is ignored by children
     work = Path(tempfile.mkdtemp(prefix="kills-", dir=options.work))
     outcomes: dict[str, list[Outcome]] = {}
     for name, trials in shares_of(options.jobs, options.trials).items():
