@@ -39,7 +39,9 @@ ROOT = Path(__file__).parents[1]
 MARK = "CODEMILL_KILLS_TRIAL"  # in the environment of every process of a trial
 STAGES = ("start", "group", "plan", "units", "merge", "publish", "complete")
 GRACE_S = 10.0  # in which every process of a job must have ended after its driver
+END_S = 120.0  # in which a driver must have ended after a signal; generous, for machines that do other work
 MAX_HIT_TRIES = 8
+SLOWER = 1.05  # a job is taken to last so much longer each time, until one ends before its strike
 SMALL = (
     *("--determinism", "exact", "--unit_rows", "1", "--slots", "4"),
     *("--max_prompt_tokens", "128", "--max_new_tokens", "16"),
@@ -247,12 +249,13 @@ class Outcome:
 
 
 def run_trial(place: Place, strikes: Sequence[Strike], reference: Path, draw: random.Random) -> Outcome:
-    """One trial. Where the job ended before any strike, it is repeated with earlier ones."""
+    """One trial. Where the job ended before any strike, it is repeated, with no strike aimed at a stage."""
     began, outcome = time.monotonic(), Outcome()
     for attempt in range(MAX_HIT_TRIES):
         for strike in strikes:
-            earlier = replace(strike, share=strike.share * 0.7**attempt)
-            _strike(place, earlier, outcome, draw)
+            _strike(place, replace(strike, stage=None) if attempt else strike, outcome, draw)
+            if not outcome.hits:
+                break
         if outcome.hits or outcome.faults:
             break
         shutil.rmtree(place.output)
@@ -274,7 +277,10 @@ def run_trial(place: Place, strikes: Sequence[Strike], reference: Path, draw: ra
 def _strike(place: Place, strike: Strike, outcome: Outcome, draw: random.Random) -> None:
     place.start()
     assert place.process is not None
+    began = time.monotonic()
     if not _await_moment(place, strike):
+        if not outcome.hits:  # the machine has become faster
+            place.usual_s = time.monotonic() - began
         return
     pids = _targets(place, strike.target, draw)
     stage = stage_of(place.output)
@@ -285,9 +291,9 @@ def _strike(place: Place, strike: Strike, outcome: Outcome, draw: random.Random)
     outcome.hits.append((strike, stage))
     if strike.target not in ("driver", "all"):
         return
-    code = place.wait(60)
+    code = place.wait(END_S)
     if code is None:
-        outcome.faults.append(f"{strike} at {stage}: alive a minute later")
+        outcome.faults.append(f"{strike} at {stage}: alive {END_S:g} s later")
         place.end()
     elif not explains(strike, code, place.usual_code):
         outcome.faults.append(f"{strike} at {stage}: run {place.runs} ended with {code}")
@@ -299,14 +305,12 @@ def _await_moment(place: Place, strike: Strike) -> bool:
     """Waits for the strike's moment; False if the run ended before."""
     assert place.process is not None
     if strike.stage is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            place.process.wait(strike.share * place.usual_s)
-        return place.is_running
+        return place.wait(strike.share * place.usual_s) is None
     while place.is_running:
         if STAGES.index(stage_of(place.output)) >= STAGES.index(strike.stage):
             time.sleep(strike.delay_s)
             return place.is_running
-        time.sleep(0.001)
+        time.sleep(0.004)
     return False
 
 
@@ -346,9 +350,9 @@ def _tracebacks(folder: Path) -> Iterator[str]:
 # --- references and the table ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reference:
-    """An input of a job, and what an uninterrupted run over it gives."""
+    """An input of a job, and what an uninterrupted run over it gives. `seconds` follows the machine's load."""
 
     command: Sequence[str]
     output: Path
@@ -357,23 +361,28 @@ class Reference:
 
 
 def make_reference(work: Path, name: str, job: Job, seed: int, variant: int) -> Reference:
-    """Makes an input and runs the job over it twice without a kill. Raises RuntimeError if the two runs differ."""
+    """Makes an input and runs the job over it without a kill, the first time twice.
+
+    Raises:
+        RuntimeError: The two runs differ, or failed.
+    """
     data = work / "inputs" / f"{name}-{variant}"
     job.make_input(data, random.Random(f"{seed}:{name}:input {variant}"))
     words = [str(path) for path in sorted(data.iterdir())] if name == "corpus" else ["--input", str(data)]
     shared = ["--compile_cache", str(work / "programs")] if "--slots" in job.flags else []
     command = [sys.executable, "-m", "jobs", name, *words, "--output", "out", "--progress", "none", *job.flags, *shared]
-    places = [Place(work / "references" / f"{name}-{variant}-{number}", command) for number in (1, 2)]
+    folders = [work / "references" / f"{name}-{variant}-{number}" for number in range(1 if variant else 2)]
+    places = [Place(folder, command) for folder in folders]
     for place in places:
         place.folder.mkdir(parents=True)
         began = time.monotonic()
         place.start()
         place.usual_code = place.wait(600) or 0
         place.usual_s = time.monotonic() - began
-    first, second = places
-    if (faults := faults_of(second.output, first.output, second.scratch)) or first.usual_code not in (0, 3):
+    first, last = places[0], places[-1]
+    if (faults := faults_of(last.output, first.output, last.scratch)) or first.usual_code not in (0, 3):
         raise RuntimeError(f"{name}: two runs without a kill, exit code {first.usual_code}, differ: {faults}")
-    return Reference(command, first.output, second.usual_s, second.usual_code)
+    return Reference(command, first.output, last.usual_s, last.usual_code)
 
 
 def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
@@ -404,6 +413,7 @@ def kill_job(work: Path, name: str, numbers: Sequence[int], seed: int) -> Iterat
             outcome = run_trial(place, strikes_of(name, job, seed, number), reference.output, draw)
         finally:
             place.end()
+        reference.seconds = place.usual_s * SLOWER
         struck = ", ".join(f"{strike} ({stage})" for strike, stage in outcome.hits)
         verdict = f"DIFFERS: {'; '.join(outcome.faults)}" if outcome.faults else "equal"
         print(f"{name} {number}: {struck}: {verdict}; {outcome.seconds:.1f} s", flush=True)
@@ -425,9 +435,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell, it is ignored by children
     work = Path(tempfile.mkdtemp(prefix="kills-", dir=options.work))
     outcomes: dict[str, list[Outcome]] = {}
-    for name, trials in shares_of(options.jobs, options.trials).items():
-        numbers = range(trials) if options.number is None else [options.number]
-        outcomes[name] = list(kill_job(work, name, numbers, options.seed))
+    with contextlib.suppress(KeyboardInterrupt):  # the table tells of the trials that have ended
+        for name, trials in shares_of(options.jobs, options.trials).items():
+            numbers = range(trials) if options.number is None else [options.number]
+            for outcome in kill_job(work, name, numbers, options.seed):
+                outcomes.setdefault(name, []).append(outcome)
     print(table(outcomes))
     failed = sum(bool(trial.faults) for trials in outcomes.values() for trial in trials)
     if not failed:
