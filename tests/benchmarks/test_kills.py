@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.kill_checks import faults_of, unbalanced
-from benchmarks.kills import JOBS, STAGES, Outcome, Strike, explains, shares_of, stage_of, strikes_of, table
+from benchmarks.kill_trials import STAGES, Outcome, Strike, explains, stage_of, strikes_of
+from benchmarks.kills import JOBS, shares_of, table
 from benchmarks.processes import with_environment
 
 BALANCED = {
