@@ -100,3 +100,16 @@ def _memory(pid: int) -> tuple[int, int] | None:
         return None
     values = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines) if rest.split()}
     return (int(values["VmRSS"]), int(values["RssAnon"])) if "VmRSS" in values else None
+
+
+def with_environment(setting: str) -> dict[int, str]:
+    """The running processes that were started with `NAME=VALUE` in their environment, with their commands."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            environment = Path("/proc", name, "environ").read_bytes()
+            if setting.encode() in environment.split(b"\0"):
+                found[int(name)] = Path("/proc", name, "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found

@@ -399,8 +399,8 @@ def _sweep(output: OutputFolder) -> None:
 
     for place in (output.path, output.data, output.rejected):
         storage.remove_temporaries(place)
+    storage.remove_temporaries(output.job.path, below=True)
     folder = output.job.attempts
-    storage.remove_temporaries(folder, below=True)
     for attempt in storage.list_names(folder):
         for name in storage.list_names(storage.join(folder, attempt)):
             storage.remove(storage.join(folder, attempt, name))

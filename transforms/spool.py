@@ -128,8 +128,11 @@ def _remove_left_over(path: str) -> None:
                 _log.warning("%s is ignored: it has the name of a lock file, but is none of this user", path)
                 return
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises OSError if another process holds it
-            shutil.rmtree(path.removesuffix(".lock"), ignore_errors=True)
-            os.remove(path)
+            folder = path.removesuffix(".lock")
+            shutil.rmtree(folder, ignore_errors=True)
+            # A child of the killed process may still write into the folder: then the next process removes it.
+            if not os.path.exists(folder):
+                os.remove(path)
         finally:
             os.close(lock)
 

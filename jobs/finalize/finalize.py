@@ -3,8 +3,8 @@
     1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
     3  merge the shards on the runner               9  remove the grouped copy of the input
-    4  check the merged shards against the commits 10  COMPLETED
-    5  remove COMPLETED, if it exists              11  delete files that no commit names
+    4  check the merged shards against the commits 10  delete files that no commit names
+    5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
 
 A repeated step writes the same bytes (except for times in the summary), so running the same command again recovers from
@@ -119,15 +119,16 @@ def finalize(
         engine=engine_figures(read_heartbeats(job_dir)),
     )
     _write_pages(output, job, summary, options)
-    # Before COMPLETED, so that a kill leaves no unredacted text behind; a retry groups the input again.
+    # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
+    # (a retry groups the input again), and no file that no commit names.
     storage.remove_tree(job_dir.grouped)
+    _collect(job_dir, plan)
+    sweep(output)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
     done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
     storage.write_bytes(output.completed, json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
-    _collect(job_dir, plan)
-    sweep(output)
     return summary
 
 

@@ -12,8 +12,8 @@ Rows of files that could not be read when the table was written are in no cluste
 
 from __future__ import annotations
 
-import secrets
 import threading
+import uuid
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -130,7 +130,7 @@ def find_or_make(
             clusters = Clusters(folder, len(planned))
             for number, text in _numbered_texts(planned, schema, texts):
                 clusters.add(number, text)
-            storage.with_new_attempts(lambda: _write(path, clusters.members(threshold=threshold, keep=keep)))
+            storage.with_new_attempts(lambda: _write(job_dir, clusters.members(threshold=threshold, keep=keep)))
     return Duplicates(path)
 
 
@@ -148,8 +148,9 @@ def _numbered_texts(planned: PlannedRows, schema: pa.Schema, texts: Texts) -> It
             done += len(rows)
 
 
-def _write(path: str, members: Iterator[Member]) -> None:
-    attempt = f"{path}.{secrets.token_hex(6)}"
+def _write(job_dir: JobFolder, members: Iterator[Member]) -> None:
+    path = job_dir.join(FILE)
+    attempt = job_dir.join(f".{FILE}.{uuid.uuid4().hex}.tmp")  # a temporary file: removed after a kill
     with storage.open_output(attempt) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         while group := list(islice(members, GROUP_ROWS)):
             columns = [

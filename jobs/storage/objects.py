@@ -5,7 +5,7 @@ A path is a plain string: a local path, or a URL that fsspec supports (`gs://buc
 partial object.
 
 - Locally: a temporary file in the same folder, fsync, hard link to the final name (which fails if it exists),
-  fsync of the folder, unlink of the temporary name.
+  fsync of the folder, unlink of the temporary name. An empty object is created under its final name right away.
 - On GCS: one single-request upload with `ifGenerationMatch=0`.
 
 A create whose response was lost may return False although it succeeded: the client repeats the request, and the second
@@ -62,6 +62,8 @@ def create_if_absent(path: str, data: bytes) -> bool:
         if not is_local(path):
             return _create_remote(path, data)
         name = _local(path)
+        if not data:
+            return _create_empty(name)
         temporary = _write_temporary(name, data)
         try:
             failpoint(CREATE_AFTER_TEMP)
@@ -341,6 +343,18 @@ def _is_stored(output: OutputFile) -> bool:
 def _pipe(path: str, data: bytes) -> None:
     with upload_errors(path):
         _remote(path).pipe_file(path, data)
+
+
+def _create_empty(name: str) -> bool:
+    """Creates an empty file, of which nobody can see a part: a kill leaves no temporary file behind."""
+    make_folders(os.path.dirname(name))
+    try:
+        with open(name, "xb"):
+            pass
+    except FileExistsError:
+        return False
+    _sync_folder(os.path.dirname(name))
+    return True
 
 
 def _create_remote(path: str, data: bytes) -> bool:

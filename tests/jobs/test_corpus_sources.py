@@ -146,6 +146,7 @@ def test_halves_of_files_that_a_killed_run_was_writing_are_taken_away(tmp_path):
     assert made(tmp_path / "out", source) == 0
     (tmp_path / "out/COMPLETED").unlink()  # as after a kill
     halves = [f".README.md.{'0' * 32}.tmp", f"data/.train-00000-of-00001.parquet.{'1' * 32}.tmp"]
+    halves += [f"_job/.job.json.{'2' * 32}.tmp", f"_job/lock/.000001.json.{'3' * 32}.tmp"]
     tree(tmp_path / "out", dict.fromkeys(halves, b"half"))
     assert made(tmp_path / "out", source) == 0
     assert not [name for name in halves if (tmp_path / "out" / name).exists()]

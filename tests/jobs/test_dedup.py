@@ -121,6 +121,20 @@ def test_a_worker_that_opens_later_reads_the_clusters_that_the_first_made(tmp_pa
     assert made.read_bytes() == before
 
 
+def test_a_table_of_clusters_that_a_killed_worker_was_writing_is_taken_away(tmp_path, monkeypatch):
+    def killed(path: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.grouping.duplicates.storage.remove", killed)  # just before
+        pq.write_table(pa.table({"content": [text(), text()]}), tmp_path / "in.parquet")
+        words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out")]
+        assert cli.main([*words, "--progress", "none"]) != 0
+    assert cli.main([*words, "--progress", "none"]) == 0
+    left = {path.name for path in (tmp_path / "out/_job").iterdir() if "duplicates" in path.name}
+    assert left == {"duplicates.parquet"}
+
+
 def test_workers_that_start_at_once_meet_the_same_clusters_and_leave_one_table(tmp_path):
     from jobs.dedup import build_work
     from jobs.plan.job_file import read_job
@@ -141,6 +155,6 @@ def test_workers_that_start_at_once_meet_the_same_clusters_and_leave_one_table(t
         met = list(pool.map(opened, works))
     assert met[0][0].cluster_size == 3 and met[0][3] is None
     assert all(members == met[0] for members in met)
-    assert [path.name for path in job_dir.glob("duplicates.parquet*")] == ["duplicates.parquet"]
+    assert [path.name for path in job_dir.glob("*duplicates.parquet*")] == ["duplicates.parquet"]
     for work in works:
         work.close()

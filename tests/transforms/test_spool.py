@@ -50,6 +50,20 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_holds_is_not(
     assert list(place.iterdir()) == []
 
 
+def test_a_folder_that_could_not_be_removed_yet_is_removed_by_the_next_process(place, monkeypatch):
+    left = place / "codemill-scratch-left"
+    left.mkdir()
+    left.with_suffix(".lock").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr("transforms.spool.shutil.rmtree", lambda folder, ignore_errors: None)  # somebody writes into it
+        with scratch_folder() as folder:
+            pass
+    os.rmdir(folder)
+    with scratch_folder():
+        assert not left.exists()
+    assert list(place.iterdir()) == []
+
+
 @given(st.lists(st.text(max_size=40), max_size=20), st.randoms())
 def test_a_spool_gives_each_text_back_in_any_order(texts, draw):
     with tempfile.TemporaryDirectory() as folder:

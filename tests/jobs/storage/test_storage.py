@@ -38,6 +38,14 @@ def test_the_first_create_wins_and_the_content_stays(root):
     assert storage.list_names(storage.join(root, "deep", "folder")) == ["x.json"]
 
 
+def test_an_empty_object_is_created_once_and_without_a_temporary_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("CODEMILL_FAILPOINT", "storage.create_after_temp=raise")  # where a kill leaves one
+    path = storage.join(str(tmp_path), "deep", "000001.released")
+    assert storage.create_if_absent(path, b"")
+    assert not storage.create_if_absent(path, b"")
+    assert storage.read_bytes(path) == b""
+
+
 def test_of_many_creators_at_once_exactly_one_wins(root):
     path = storage.join(root, "race.json")
     start = threading.Barrier(8)
