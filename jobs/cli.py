@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from jobs.catalog import JOBS, module_of
 from jobs.escapes import print_line, print_text, visible
-from jobs.signals import how_it_ended, terminate_like_interrupt
+from jobs.signals import handlers_restored, how_it_ended
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
             from jobs.storage import check_output_path
 
             check_output_path(output)
-        with terminate_like_interrupt():
+        with handlers_restored():
             return job.run(options, beam_args)
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)

@@ -35,7 +35,7 @@ from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
-from jobs.signals import how_it_ended, terminate_like_interrupt
+from jobs.signals import how_it_ended, signals_raised
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
@@ -74,7 +74,7 @@ def run_job(
     options = dataclasses.replace(options, output=_normal(options.output))
     driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
     try:
-        with scratch_for_process(), terminate_like_interrupt():
+        with signals_raised(), scratch_for_process():
             try:
                 return dry_run(options, driver.plan(), work) if options.dry_run else driver.run()
             finally:
