@@ -27,7 +27,7 @@ from jobs.escapes import print_line
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import Orders, RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import closing_lines
+from jobs.finalize.summary import closing_lines, stage_errors_line
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -56,7 +56,8 @@ def run_job(
     reads: str | None = None,
     restore: Callable[[], None] | None = None,
 ) -> int:
-    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
+    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, damaged input
+    or too many errors of its own stages, 128 + n after signal n.
 
     Args:
         job_name: The module under `jobs` whose `build_work(all_options(options))` rebuilds `work` in the worker.
@@ -289,8 +290,10 @@ class _Driver:
             print_line(line)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
+        if stage_errors := stage_errors_line(summary, self.output.path):
+            self._say(stage_errors)
         is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
-        return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
+        return FAILED_UNITS if summary["units"]["failed"] or is_damaged or stage_errors else DONE
 
     def _say(self, line: str) -> None:
         print_line(f"codemill {self.job_name}: {line}", sys.stderr)
