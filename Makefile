@@ -11,7 +11,12 @@ STDLIB  = $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('
 # Tests and the demo run on the CPU, whatever else the machine has; a job of one's own chooses by itself.
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: setup tpu-aot demo test check soak format clean-demo bench bench-filters bench-pack
+# The oldest Python 3.11 on the PATH or in the usual places, as "VERSION PATH".
+OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read -r folder; do python="$$folder/python3.11"; \
+  test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
+  done | sort -V | head -n 1)
+
+.PHONY: setup tpu-aot demo test test-oldest check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -39,6 +44,20 @@ clean-demo:
 
 test: setup                    ## all tests but the slow ones; groups share what is dear to make
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+# `re` before 3.11.5 matches some possessive repeats otherwise (CPython issue 106052). The environment has an interpreter
+# of its own and shares the packages of $(VENV), which are built for any Python 3.11.
+test-oldest: setup             ## the tests that depend on the regular expressions of Python, with the oldest 3.11 found
+	@set -e -- $(OLDEST); main=$$($(BIN)/python -c "import platform; print(platform.python_version())"); \
+	if test "$${1:-$$main}" = "$$main" || test "$$(printf '%s\n' $$1 $$main | sort -V | head -n 1)" = "$$main"; then \
+	  echo "test-oldest: skipped, as there is no Python 3.11 older than $$main"; exit 0; \
+	fi; \
+	echo "testing with $$2, Python $$1, beside $$main"; \
+	rm -rf $(VENV)-oldest && "$$2" -m venv --without-pip $(VENV)-oldest; \
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > $(VENV)-oldest/lib/python3.11/site-packages/packages.pth; \
+	$(VENV)-oldest/bin/python -m pytest -n 2 -q -p no:cacheprovider \
+	  tests/transforms/scanning tests/transforms/languages tests/transforms/test_possessive_repeats.py
 
 check: setup                   ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -76,5 +76,5 @@ setup(
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
         "dev": DEV_REQUIRES,
     },
-    entry_points={"console_scripts": ["codemill = jobs.cli:main"]},
+    entry_points={"console_scripts": ["codemill = jobs.__main__:main"]},
 )

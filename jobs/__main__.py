@@ -1,7 +1,18 @@
-"""`python -m jobs infill ...`: the same as `codemill infill ...`, for use without the installed command."""
+"""Where the command starts, as `codemill infill ...` or `python -m jobs infill ...`.
 
-import sys
+From the first line on, a signal ends the process with one line, so importing this module changes how it takes signals.
+"""
 
-from jobs.cli import main
+import _signal  # type: ignore[import-not-found]  # the part of `signal` in C, which needs no further imports
 
-sys.exit(main())
+_before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT, _signal.SIGTERM))
+
+from jobs.signals import end_at_once  # noqa: E402
+
+end_at_once()
+_signal.pthread_sigmask(_signal.SIG_SETMASK, _before)  # one that came meanwhile takes effect now
+
+from jobs.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,7 +1,7 @@
 """The command `codemill JOB ...`: finds the job, parses its options, runs it, and returns an exit code.
 
     0  success         2  an error in the command or its input: one line on stderr, nothing was started
-    1  a bug           3  finished, but some of the input could not be read
+    1  a bug           3  finished, but some of the input could not be read, or more than 1% of it met a bug
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
 errors respond immediately. `jobs.catalog` lists the jobs and describes what a job's module contains.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from jobs.catalog import JOBS, module_of
 from jobs.escapes import print_line, print_text, visible
-from jobs.signals import how_it_ended, terminate_like_interrupt
+from jobs.signals import handlers_restored, how_it_ended
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
             from jobs.storage import check_output_path
 
             check_output_path(output)
-        with terminate_like_interrupt():
+        with handlers_restored():
             return job.run(options, beam_args)
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)
@@ -145,7 +145,7 @@ def _help() -> str:
             *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
             "codemill JOB --help lists a job's flags. Exit codes: 0 success, 1 a bug, 2 an error in the command or",
-            "its input, 3 finished, but some of the input could not be read.",
+            "its input, 3 finished, but some of the input could not be read or more than 1% of it met a bug.",
         ]
     )
 

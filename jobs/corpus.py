@@ -96,10 +96,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
     from jobs import storage
     from jobs.ledger.lock import acquire
+    from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
+    raise_on_signals()
     sources = _open_sources(options)
     finished = _claim_output(options)
     if finished is None:

@@ -20,9 +20,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the estimate. Raises ConfigError if there is nothing to count or no device fits."""
     from jobs.driver.estimates import estimate, read_input_source, read_job_source
     from jobs.errors import DoesNotFit
+    from jobs.signals import raise_on_signals
 
     if beam_args:
         raise ConfigError(f"estimate does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    raise_on_signals()
     source = read_job_source(options.path) if options.path is not None else read_input_source(options)
     try:
         lines = estimate(options, source)

@@ -51,6 +51,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
+    from jobs.signals import raise_on_signals
     from jobs.wording import counted
     from transforms.duplicates.known_text import build
     from transforms.rows.columns import ColumnOverrides
@@ -58,6 +59,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
     if beam_args:
         raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    raise_on_signals()
     output = os.path.abspath(options.output.removeprefix("file://"))
     if os.path.exists(output):
         raise ConfigError(f"--output {options.output} already exists; choose a new folder")

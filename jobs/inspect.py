@@ -17,10 +17,12 @@ _PRINTER = "jobs.terminal.inspecting"
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the rows. Raises ConfigError if there are none, or if a file can't be read."""
+    from jobs.signals import raise_on_signals
     from jobs.terminal.printer import print_in_child
 
     if beam_args:
         raise ConfigError(f"inspect does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     if options.reason is not None and not options.rejected:
         raise ConfigError(f"--reason {options.reason} selects among rejected records; add --rejected")
+    raise_on_signals()
     return print_in_child(_PRINTER, all_options(options))

@@ -99,6 +99,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.grouping.restoring import restore_grouped
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
+    from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
     from model.tokenizer import Tokenizer
     from transforms.rows.columns import ColumnOverrides
@@ -108,6 +109,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
             "codemill pack does not support --retry_rejected: files are packed with their whole repository; use --input"
         )
     work = build_work(all_options(options))
+    raise_on_signals()
     options = dataclasses.replace(
         options,
         policy_version=work.content_filter.version if work.content_filter is not None else "",

@@ -134,11 +134,13 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    from jobs.signals import raise_on_signals
     from jobs.storage.folders import COMPLETED
     from jobs.training.data import batches
     from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer
 
+    raise_on_signals()
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from model.errors import ConfigError, RecordError, reading
+from model.sentencepiece_outline import check_outline
 from model.storage import is_folder, read_bytes, resolve
 
 _SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
@@ -52,6 +53,7 @@ class Tokenizer:
         self._model = model
         self._source = source
         with reading(source, "a SentencePiece model"):
+            check_outline(model, source)
             self._parse()
             self._check_lossless()
 

@@ -6,8 +6,11 @@
 
 Such programs can't be bounded from outside in the same process: one `"a" * 10**10` is one call in C, and a regular
 expression doesn't stop for another thread. The child limits its own memory (RLIMIT_AS) and gets a signal when it has
-computed for too long. The limit is in *processor* seconds, so that a busy machine rejects nothing that a quiet one
-accepts. A child that dies is replaced at the next call.
+computed for too long. The limits are in *processor* seconds, so that a busy machine rejects nothing that a quiet one
+accepts; wall time ends only a child that doesn't compute at all. (Steps would be the same on every machine, but neither
+`re` nor Jinja counts any.) A child that dies is replaced at the next call.
+
+A file may have ten thousand targets, and each answer several checks: all calls for one row have a limit together, too.
 
 There is one child per process, started at the first call: what is evidently cheap never comes here (`is_plain` of
 `tasks.templates`, `tasks.patterns` and `tasks.schemas`). Cost: 0.2 s for the start, then 0.1 ms a call.
@@ -23,19 +26,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
-from model.errors import RecordError
+from model.errors import ConfigError, RecordError
 
 _MODULE: Final = "transforms.bounded_child"
 CHECK_CPU_S: Final = 5.0
 """Processor seconds for checking one template, pattern, schema or rule file, before a job starts."""
 ROW_CPU_S: Final = 1.0
 """Processor seconds for one prompt, or one check of one answer."""
+ROW_TOTAL_CPU_S: Final = 30.0
+"""Processor seconds for all prompts of one row, and for all checks of its answers."""
 MEMORY_MB: Final = 1024
-_WALL_PER_CPU: Final = 20  # a process that waits for a processor, or for nothing at all
+_WALL_PER_CPU: Final = 20  # how long a child may be without any processor time, in units of its limit
 _REPLY_BYTES: Final = 1 << 30
 
 
@@ -64,9 +69,12 @@ class _Child:
             self._process.stdin.write(request + b"\n")
             self._process.stdin.flush()
         reply = bytearray()
-        deadline = time.monotonic() + cpu_s * _WALL_PER_CPU
+        before = self._ticks()
         while not reply.endswith(b"\n"):
-            ready = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
+            ready = select.select([self._process.stdout], [], [], cpu_s * _WALL_PER_CPU)[0]
+            if not ready and (now := self._ticks()) != before:
+                before = now
+                continue  # it computes, however slowly
             data = os.read(self._process.stdout.fileno(), 1 << 20) if ready else b""
             if not data or len(reply) > _REPLY_BYTES:
                 raise LimitExceeded(self._how_it_ended(cpu_s, is_late=not ready))
@@ -74,11 +82,19 @@ class _Child:
         found: dict[str, Any] = json.loads(reply)
         return found
 
+    def _ticks(self) -> list[bytes]:
+        """The processor time that the child has had so far, in the system's ticks; empty where it can't be told."""
+        try:
+            with open(f"/proc/{self._process.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[11:13]  # utime, stime (proc(5), fields 14 and 15)
+        except OSError:
+            return []
+
     def _how_it_ended(self, cpu_s: float, is_late: bool) -> str:
         self.close()
         code = self._process.returncode
         if is_late:
-            return f"it took more than {cpu_s * _WALL_PER_CPU:g} s"
+            return f"it did nothing for {cpu_s * _WALL_PER_CPU:g} s"
         if code == -signal.SIGPROF:
             return f"it took more than {cpu_s:g} s of processor time"
         if code == -signal.SIGKILL:
@@ -99,6 +115,77 @@ class _Child:
 
 _lock = threading.Lock()
 _child: _Child | None = None
+
+
+# What is left of `ROW_TOTAL_CPU_S`; None outside of `for_one_row`.
+_left_s: ContextVar[float | None] = ContextVar("_left_s", default=None)
+
+
+@contextlib.contextmanager
+def for_one_row() -> Iterator[None]:
+    """Bounds all `call_for_row` in the block together, by `ROW_TOTAL_CPU_S`. Also a decorator."""
+    token = _left_s.set(ROW_TOTAL_CPU_S)
+    try:
+        yield
+    finally:
+        _left_s.reset(token)
+
+
+def _spend(cpu_s: float) -> None:
+    if (left := _left_s.get()) is not None:
+        _left_s.set(left - cpu_s)
+
+
+def call_for_row(function: str, *arguments: Any) -> Any:
+    """`call` for a prompt or an answer: within `ROW_CPU_S`, and what is left of the row's time (`for_one_row`)."""
+    left = _left_s.get()
+    if left is None or left >= ROW_CPU_S:
+        return call(function, arguments, cpu_s=ROW_CPU_S)
+    together = f"all of the row together took more than {ROW_TOTAL_CPU_S:g} s of processor time"
+    if left <= 0:
+        raise LimitExceeded(together)
+    try:
+        return call(function, arguments, cpu_s=left)
+    except LimitExceeded:
+        raise LimitExceeded(together) from None
+
+
+def check(where: str, did: str, function: str, *arguments: Any) -> None:
+    """Has the child check what a user wrote, within `CHECK_CPU_S`.
+
+    Args:
+        where: Its key, for messages; the function's first argument.
+        did: What the check does, for a message: `compiled`.
+        function: A function of the child that returns a fault or None.
+        arguments: Its further arguments.
+
+    Raises:
+        ConfigError: The function's fault, or that it exceeds the limits.
+    """
+    try:
+        fault = call(function, (where, *arguments), cpu_s=CHECK_CPU_S)
+    except LimitExceeded as error:
+        fault = f"{where} was {did}, but {error}; simplify it"
+    if fault:
+        raise ConfigError(fault)
+
+
+def judge(where: str, did: str, function: str, *arguments: Any) -> bool:
+    """Has the child apply a user's check to an answer, within the row's limits.
+
+    Args:
+        where: The check's key, for messages.
+        did: What is done, for a message: `matched against the answer`.
+        function: A function of the child that returns a verdict.
+        arguments: Its arguments.
+
+    Raises:
+        RecordError: `check_timed_out`: it exceeds the limits; or what the function raises.
+    """
+    try:
+        return bool(call_for_row(function, *arguments))
+    except LimitExceeded as error:
+        raise RecordError("check_timed_out", f"{where} was {did}, but {error}") from None
 
 
 def call(function: str, arguments: Sequence[Any], *, cpu_s: float) -> Any:
@@ -126,8 +213,10 @@ def call(function: str, arguments: Sequence[Any], *, cpu_s: float) -> Any:
             reply = child.ask(request, cpu_s)
         except BaseException:  # Ctrl-C in the middle of a reply, too: the next call must not read this one's
             child.close()
+            _spend(cpu_s)
             raise
         _child = child
+        _spend(reply["cpu_s"])
     if "limit" in reply:
         raise LimitExceeded(reply["limit"])
     if "error" in reply:

@@ -7,6 +7,7 @@ import json
 import resource
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -32,7 +33,9 @@ def main() -> None:
     output = sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing that is called may print into the answers
     for line in sys.stdin.buffer:
-        output.write(json.dumps(_answer(json.loads(line), memory)).encode() + b"\n")
+        began = time.process_time()
+        answer = _answer(json.loads(line), memory)
+        output.write(json.dumps({**answer, "cpu_s": time.process_time() - began}).encode() + b"\n")
         output.flush()
 
 

@@ -30,7 +30,7 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import closing_lines
+from jobs.finalize.summary import closing_lines, stage_errors_line
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -38,7 +38,7 @@ from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
-from jobs.signals import how_it_ended, terminate_like_interrupt
+from jobs.signals import how_it_ended, signals_raised
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.wording import counted
@@ -59,7 +59,8 @@ def run_job(
     reads: str | None = None,
     restore: Callable[[], None] | None = None,
 ) -> int:
-    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, 128 + n after signal n.
+    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, damaged input
+    or too many errors of its own stages, 128 + n after signal n.
 
     Args:
         job_name: The module under `jobs` whose `build_work(all_options(options))` rebuilds `work` in the worker.
@@ -77,7 +78,7 @@ def run_job(
     options = dataclasses.replace(options, output=_normal(options.output))
     driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
     try:
-        with scratch_for_process(), terminate_like_interrupt():
+        with signals_raised(), scratch_for_process():
             try:
                 return driver.dry_run() if options.dry_run else driver.run()
             finally:
@@ -306,8 +307,10 @@ class _Driver:
             print_line(line)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
+        if stage_errors := stage_errors_line(summary, self.output.path):
+            self._say(stage_errors)
         is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
-        return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
+        return FAILED_UNITS if summary["units"]["failed"] or is_damaged or stage_errors else DONE
 
     def _say(self, line: str) -> None:
         print_line(f"codemill {self.job_name}: {line}", sys.stderr)

@@ -40,7 +40,14 @@ from jobs.plan.units import planned_rows
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, RecordError
 from transforms.rows.columns import READ_STAGE
-from transforms.rows.rejections import REJECTED_SCHEMA, RejectedRow, Rejection, rejected_counts, rejected_table
+from transforms.rows.rejections import (
+    REJECTED_SCHEMA,
+    STAGE_ERROR,
+    RejectedRow,
+    Rejection,
+    rejected_counts,
+    rejected_table,
+)
 from transforms.rows.row import SourceRef
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
@@ -345,7 +352,7 @@ def _rejection(error: BaseException) -> Rejection:
         return Rejection(_STAGE, error.reason, error.detail)
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     where = f" in {frames[-1].f_globals.get('__name__', '?')}" if frames else ""
-    reason = "out_of_memory" if isinstance(error, MemoryError) else "stage_error"
+    reason = "out_of_memory" if isinstance(error, MemoryError) else STAGE_ERROR
     return Rejection(_STAGE, reason, type(error).__name__ + where)
 
 

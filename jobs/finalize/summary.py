@@ -25,8 +25,10 @@ from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
 from jobs.wording import counted
 from model.engine.metrics import SUMS, ratios
+from transforms.rows.rejections import STAGE_ERROR
 from transforms.work import Unit
 
+MOST_STAGE_ERRORS = 0.01  # of all rows, and of all targets: more of them are a failure of the job, not of its rows
 MAX_LISTED = 100  # failed units and bad files named in the summary; `_job` lists all of them
 _CHUNK_UNITS = 1024
 _BY_TARGETS = "judge/no_target_accepted"  # of a row without a fault of its own
@@ -107,9 +109,9 @@ class Totals:
         of_rows, of_targets = (_reasons(self.counts, kind) for kind in ("row", "target"))
         if of_rows <= {_BY_TARGETS} and of_targets:
             of_rows = of_targets
-        if len(of_rows) == 1 and (at := next(iter(of_rows))).endswith("/stage_error"):
+        if len(of_rows) == 1 and (at := next(iter(of_rows))).endswith(f"/{STAGE_ERROR}"):
             raise EveryRowFailed(
-                f"all {counted(self.planned_rows, 'row')} ended as stage_error in the stage {at.partition('/')[0]}; "
+                f"all {counted(self.planned_rows, 'row')} ended as {STAGE_ERROR} in the stage {at.partition('/')[0]}; "
                 "the tracebacks are in the worker's log above; mend the cause and choose another --output"
             )
 
@@ -275,6 +277,24 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
     data = summary["shards"]["data"]
     lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
     return lines
+
+
+def stage_errors_line(summary: Mapping[str, Any], output: str) -> str | None:
+    """A line for a job in which too many rows or targets ended in an error of codemill's own stages; else None."""
+    told = []
+    for kind, total in (("row", summary["rows"]["planned"]), ("target", summary["targets"]["chosen"])):
+        errors = sum(
+            entry["count"] for entry in summary["rejected"] if (entry["kind"], entry["reason"]) == (kind, STAGE_ERROR)
+        )
+        if errors > total * MOST_STAGE_ERRORS:
+            told.append(f"{errors:,} of {counted(total, kind)} ({errors / total:.1%})")
+    if not told:
+        return None
+    return (
+        f"{' and '.join(told)} ended in a bug of codemill ({STAGE_ERROR}), which is more than {MOST_STAGE_ERRORS:.0%}; "
+        "the worker's log has the tracebacks, and codemill inspect "
+        f"{output} --rejected --reason {STAGE_ERROR} lists them"
+    )
 
 
 def _engine_words(engine: Mapping[str, float]) -> list[str]:

@@ -2,7 +2,8 @@
 
 HDF5 can say much that is no weight: data in other files (external storage, virtual datasets), data that were never
 written and count as zeros, filters that load plugins, chunks larger than any memory. All of that is refused before data
-are read. bfloat16 is stored as two opaque bytes with an attribute that says so, as Keras does.
+are read. bfloat16 is stored as two opaque bytes with an attribute `dtype`, as Keras does. That attribute is never read:
+it is a text in a heap of the file, and HDF5 2.0.0 loops for good if a size there is off.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from model.errors import ConfigError
 from model.storage import file_size, filesystem
 
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
+_TWO_OPAQUE_BYTES = np.dtype("V2")
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}  # HDF5's own, that need no plugin
 _MOST_PER_BYTE = 1032  # the most that a byte of deflate can stand for
 
@@ -34,7 +36,9 @@ def list_hdf5(path: str) -> dict[str, StoredTensor]:
     tensors: dict[str, StoredTensor] = {}
     size = file_size(path)
 
-    def visit(name: str, item: Any) -> None:
+    def visit(name: str | bytes, item: Any) -> None:
+        if isinstance(name, bytes):
+            raise ConfigError(f"{path} holds the name {name!r}, which is no UTF-8")
         if isinstance(item, h5py.Dataset):
             stored_as = _checked(f"{path}: {name}", item, size)
             tensors[name] = StoredTensor(tuple(item.shape), stored_as, _blocks(path, name, stored_as))
@@ -54,10 +58,10 @@ def _checked(where: str, dataset: Any, file_bytes: int) -> str:
         raise ConfigError(f"{where} has no data; accepted: arrays of {', '.join(_FLOATS)}")
     if dataset.external or dataset.is_virtual:
         raise ConfigError(f"{where} has its data in other files, which are never read")
-    stored_as = dataset.attrs.get("dtype", dataset.dtype.name)
-    is_opaque = stored_as == "bfloat16" and dataset.dtype.itemsize == 2
-    if stored_as not in _FLOATS or not (is_opaque or stored_as == dataset.dtype.name):
-        raise ConfigError(f"{where} holds {dataset.dtype} as {stored_as!r}; accepted: {', '.join(_FLOATS)}")
+    is_bfloat16 = dataset.dtype == _TWO_OPAQUE_BYTES and "dtype" in dataset.attrs
+    stored_as: str = "bfloat16" if is_bfloat16 else dataset.dtype.name
+    if stored_as not in _FLOATS:
+        raise ConfigError(f"{where} holds {dataset.dtype}; accepted: {', '.join(_FLOATS)}")
     needed = math.prod(dataset.shape) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     if stored > file_bytes:

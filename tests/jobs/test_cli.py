@@ -12,6 +12,7 @@ import pytest
 
 from jobs import cli
 from jobs.options import OptionSet, option
+from jobs.signals import SIGNALS, raise_on_signals
 from model.errors import ConfigError
 
 HEAVY = ("apache_beam", "jax", "flax", "pyarrow", "numpy", "sentencepiece", "tree_sitter", "rich")
@@ -124,7 +125,10 @@ def test_a_broken_pipe_inside_a_job_is_a_bug(fake_job, capsys):
 
 
 def test_sigterm_ends_any_job_with_one_line(monkeypatch, capfd):
+    before = [signal.getsignal(number) for number in SIGNALS]
+
     def run(options, beam_args):
+        raise_on_signals()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
         return 0
@@ -132,3 +136,4 @@ def test_sigterm_ends_any_job_with_one_line(monkeypatch, capfd):
     monkeypatch.setattr("jobs.corpus.run", run)
     assert cli.main(["corpus", "src", "--output", "out"]) == 128 + signal.SIGTERM
     assert capfd.readouterr().err == "codemill corpus: terminated\n"
+    assert [signal.getsignal(number) for number in SIGNALS] == before

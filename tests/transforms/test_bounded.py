@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -154,9 +155,55 @@ def test_a_child_that_only_waits_is_given_up(monkeypatch):
     child = bounded._child
     assert child is not None
     child._process.send_signal(signal.SIGSTOP)
-    with pytest.raises(bounded.LimitExceeded, match=r"it took more than 0\.5 s"):
+    with pytest.raises(bounded.LimitExceeded, match=r"it did nothing for 0\.5 s"):
         bounded.call("search", ("a", "a"), cpu_s=0.5)
     assert child._process.poll() is not None
+
+
+def test_a_child_that_computes_slowly_is_waited_for(monkeypatch):
+    assert bounded.call("search", ("a", "a"), cpu_s=5) is True
+    monkeypatch.setattr(bounded, "_WALL_PER_CPU", 0.01)
+    child = bounded._child
+    assert child is not None
+    asked = []
+
+    def ticks(self):
+        asked.append(len(asked))
+        if len(asked) == 5:
+            child._process.send_signal(signal.SIGCONT)
+        return asked[-1:]
+
+    monkeypatch.setattr(bounded._Child, "_ticks", ticks)
+    child._process.send_signal(signal.SIGSTOP)
+    assert bounded.call("search", ("a", "a"), cpu_s=5) is True
+    assert len(asked) >= 5
+
+
+def test_processor_time_is_read_of_the_child():
+    assert bounded.call("search", ("a", "a"), cpu_s=5) is True
+    assert bounded._child is not None
+    before = [int(part) for part in bounded._child._ticks()]
+    with pytest.raises(bounded.LimitExceeded):
+        bounded.call("search", ("(a+)+$", "a" * 60 + "!"), cpu_s=0.3)
+    assert len(before) == 2 and 0 < sum(before) < 10_000
+
+
+@pytest.mark.parametrize("letters", [60, 20])  # a match without an end; one that ends in less than a second
+def test_the_checks_of_one_row_have_a_limit_together(letters, short_limits, monkeypatch):
+    monkeypatch.setattr(bounded, "ROW_TOTAL_CPU_S", 0.5)
+    calls = []
+    bounded_call = bounded.call
+    monkeypatch.setattr(bounded, "call", lambda *args, **words: calls.append(args) or bounded_call(*args, **words))
+    found = []
+    with bounded.for_one_row():
+        for _ in range(200):
+            with contextlib.suppress(RecordError):
+                patterns.matches("answer.must_match", "(a+)+$", "a" * letters + "!")
+        found.append(rejected(patterns.matches, "answer.must_match", "(a+)+$", "aa"))
+    together = "all of the row together took more than 0.5 s of processor time"
+    assert found == [("check_timed_out", f"answer.must_match was matched against the answer, but {together}")]
+    assert len(calls) < 200
+    assert patterns.matches("answer.must_match", "(a+)+$", "aa")  # another row's
 
 
 def test_a_child_does_not_outlive_a_parent_that_is_killed():

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from model.engine.requests import Completion, Request
 from model.errors import RecordError
+from transforms import bounded
 from transforms.duplicates.known_text import open_known_text
 from transforms.filters.columns import Filtered, Names, filter_names
 from transforms.filters.content import by_rules, filter_input
@@ -116,6 +117,7 @@ class RowStages:
         assert self.content_filter is not None
         return filter_names(self.content_filter, names)
 
+    @bounded.for_one_row()
     def prepare(self, row: Row) -> Prepared:
         """Filters and redacts the row, then chooses its targets and builds their prompts."""
         filtered = filter_input(self.content_filter, row)
@@ -123,6 +125,7 @@ class RowStages:
             return Prepared(row, rejection=filtered.rejection, counts=filtered.counts)
         return replace(self._ask(filtered.row), counts=filtered.counts)
 
+    @bounded.for_one_row()
     def validate(self, answers: Answers) -> Validated:
         """Validates all answers to a row's requests, and nests them if that is enabled."""
         kept: list[Kept] = []

@@ -20,6 +20,9 @@ from transforms.rows.row import SourceRef
 
 _log = logging.getLogger(__name__)
 
+STAGE_ERROR = "stage_error"
+"""The reason of what one of the project's own stages raised for: a bug."""
+
 REJECTED_SCHEMA = pa.schema(
     [
         pa.field("kind", pa.string(), nullable=False),  # "row" or "target"
@@ -131,4 +134,4 @@ def stage_error(stage: str, error: Exception, message: str, *words: Any) -> Reje
     """
     where = "".join(traceback.format_tb(error.__traceback__))
     _log.error(message + ": %s\n%s", *words, type(error).__name__, where.rstrip())
-    return Rejection(stage, "stage_error", type(error).__name__)
+    return Rejection(stage, STAGE_ERROR, type(error).__name__)

@@ -17,7 +17,7 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
-from model.errors import ConfigError, RecordError, one_line
+from model.errors import ConfigError, one_line
 from transforms import bounded
 
 MAX_PATTERN_CHARS: Final = 10_000
@@ -36,14 +36,9 @@ def check_pattern(where: str, pattern: str) -> None:
     """
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ConfigError(f"{where} has {len(pattern)} characters, the limit is {MAX_PATTERN_CHARS}")
-    try:
-        if is_plain(pattern):
-            fault = fault_of(where, pattern)
-        else:
-            fault = bounded.call("check_pattern", (where, pattern), cpu_s=bounded.CHECK_CPU_S)
-    except bounded.LimitExceeded as error:
-        fault = f"{where} was compiled, but {error}; simplify it"
-    if fault:
+    if not is_plain(pattern):
+        bounded.check(where, "compiled", "check_pattern", pattern)
+    elif fault := fault_of(where, pattern):
         raise ConfigError(fault)
 
 
@@ -60,14 +55,11 @@ def matches(where: str, pattern: str, text: str) -> bool:
     """Whether a pattern matches anywhere in a text.
 
     Raises:
-        RecordError: `check_timed_out`: it took more than `bounded.ROW_CPU_S`.
+        RecordError: `check_timed_out`: it exceeded the limits of `bounded.call_for_row`.
     """
     if is_plain(pattern) and len(text) <= MAX_PLAIN_TEXT_CHARS:
         return search_here(pattern, text)
-    try:
-        return bool(bounded.call("search", (pattern, text), cpu_s=bounded.ROW_CPU_S))
-    except bounded.LimitExceeded as error:
-        raise RecordError("check_timed_out", f"{where} was matched against the answer, but {error}") from None
+    return bounded.judge(where, "matched against the answer", "search", pattern, text)
 
 
 def search_here(pattern: str, text: str) -> bool:

@@ -50,14 +50,9 @@ def check_schema(where: str, schema: Schema) -> None:
     if count > MAX_NODES:
         raise ConfigError(f"{where} has {count} values, the limit is {MAX_NODES}")
     written = _json(where, schema)
-    try:
-        if is_plain(written):
-            fault = fault_of(where, schema)
-        else:
-            fault = bounded.call("check_schema", (where, schema), cpu_s=bounded.CHECK_CPU_S)
-    except bounded.LimitExceeded as error:
-        fault = f"{where} was checked, but {error}; simplify it"
-    if fault:
+    if not is_plain(written):
+        bounded.check(where, "checked", "check_schema", schema)
+    elif fault := fault_of(where, schema):
         raise ConfigError(fault)
 
 
@@ -109,15 +104,13 @@ def is_valid(where: str, schema: Schema, found: Any, num_chars: int) -> bool:
         num_chars: Its length as it was written.
 
     Raises:
-        RecordError: `check_timed_out`: it took more than `bounded.ROW_CPU_S`; `wrong_form`: it is nested too deeply.
+        RecordError: `check_timed_out`: it exceeded the limits of `bounded.call_for_row`; `wrong_form`: it is nested too
+            deeply.
     """
     written = json.dumps(schema, sort_keys=True)
     if is_plain(written) and num_chars <= patterns.MAX_PLAIN_TEXT_CHARS:
         return is_valid_here(written, found)
-    try:
-        return bool(bounded.call("is_valid", (written, found), cpu_s=bounded.ROW_CPU_S))
-    except bounded.LimitExceeded as error:
-        raise RecordError("check_timed_out", f"{where} was applied to the answer, but {error}") from None
+    return bounded.judge(where, "applied to the answer", "is_valid", written, found)
 
 
 def is_valid_here(written: str, found: Any) -> bool:

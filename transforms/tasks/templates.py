@@ -76,17 +76,16 @@ def check_template(where: str, template: str, known: Collection[str], params: Ma
     if len(template) > MAX_TEMPLATE_CHARS:
         raise ConfigError(f"{where} has {len(template)} characters, the limit is {MAX_TEMPLATE_CHARS}")
     arguments = (where, template, sorted(known), dict(params))
+    fault = None
     try:
         if is_plain(template):
             fault = fault_of(*arguments)
         else:
-            fault = bounded.call("check_template", arguments, cpu_s=bounded.CHECK_CPU_S)
+            bounded.check(where, "rendered as a test", "check_template", *arguments[1:])
     except jinja2.TemplateSyntaxError as error:
         fault = f"{where}, line {error.lineno}: {one_line(error.message, SHOWN_CHARS)}"
     except RecursionError:
         fault = f"{where} is nested too deeply; simplify it"
-    except bounded.LimitExceeded as error:
-        fault = f"{where} was rendered as a test, but {error}; simplify it"
     if fault:
         raise ConfigError(fault)
 
@@ -119,7 +118,7 @@ def fault_of(where: str, template: str, known: Collection[str], params: Mapping[
 
 
 def render(template: str, fields: Mapping[str, str]) -> str:
-    """Fills in a template, within `bounded.ROW_CPU_S`.
+    """Fills in a template, within the limits of `bounded.call_for_row`.
 
     Raises:
         RecordError: `template_failed`; `template_too_costly`: it exceeded a limit of time or memory.
@@ -127,7 +126,7 @@ def render(template: str, fields: Mapping[str, str]) -> str:
     if is_plain(template):
         return render_here(template, fields)
     try:
-        rendered: str = bounded.call("render", (template, dict(fields)), cpu_s=bounded.ROW_CPU_S)
+        rendered: str = bounded.call_for_row("render", template, dict(fields))
     except bounded.LimitExceeded as error:
         raise RecordError(TOO_COSTLY, f"the task's template was rendered, but {error}") from None
     return rendered

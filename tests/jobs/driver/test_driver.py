@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.cli import FAILED_UNITS
 from jobs.ledger import journal
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.ledger.lock import acquire
@@ -85,6 +86,23 @@ def test_a_job_runs_from_plan_to_dataset_through_beam_and_its_worker(corpus, out
     assert [row["stars"] for row in rows["data"]] == [n for n in range(35) if n % 7 != 6]
     written = {path.name for path in output.iterdir()}
     assert written == {"_job", "data", "rejected", "README.md", "report.html", "summary.json", "COMPLETED"}
+
+
+def test_a_job_with_too_many_stage_errors_ends_with_3_and_one_line(corpus, output, inline, monkeypatch, capfd):
+    run_unit = uppercase.UppercaseWork.run
+
+    def failing(self, unit, table, rows):
+        if 3 in rows:
+            raise ValueError("a bug")
+        return run_unit(self, unit, table, rows)
+
+    monkeypatch.setattr(uppercase.UppercaseWork, "run", failing)
+    assert run(corpus, output) == FAILED_UNITS
+    said = [line for line in capfd.readouterr().err.splitlines() if "stage_error" in line]
+    said = [line for line in said if line.startswith("codemill tests.jobs.uppercase: ")]
+    assert len(said) == 1 and "4 of 35 rows (11.4%) ended in a bug of codemill (stage_error)" in said[0]
+    assert f"codemill inspect {output} --rejected --reason stage_error" in said[0]
+    assert run(corpus, output) == FAILED_UNITS  # the same command on the finished job
 
 
 def test_running_the_same_command_on_a_finished_job_says_so_and_does_nothing(corpus, output, inline, capfd):

@@ -14,7 +14,7 @@ from jobs.errors import EveryRowFailed, LedgerBroken
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import ShardRecord
-from jobs.finalize.summary import Totals, closing_lines, engine_figures, summarize
+from jobs.finalize.summary import Totals, closing_lines, engine_figures, stage_errors_line, summarize
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -325,6 +325,36 @@ def test_the_closing_lines_tell_what_the_engine_did():
         "engine: 75% of slots busy, prefill padded by 30.6%, 50 tokens/s in, 15 out, "
         "25% of the device's speed at its floor, 4 programs compiled"
     )
+
+
+def summary_with(rows: int, targets: int, **rejected: int) -> dict:
+    table = [
+        {"kind": kind, "stage": "judge", "reason": reason, "count": count}
+        for kind, _, reason, count in ((*name.partition("_"), count) for name, count in rejected.items())
+    ]
+    return {"rows": {"planned": rows}, "targets": {"chosen": targets}, "rejected": table}
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        summary_with(0, 0),
+        summary_with(100, 0, row_stage_error=1),
+        summary_with(100, 1000, target_stage_error=10, row_cut_off=90, target_does_not_parse=900),
+    ],
+)
+def test_few_errors_of_stages_and_other_rejections_end_no_job(summary):
+    assert stage_errors_line(summary, "out") is None
+
+
+def test_a_line_says_how_many_rows_and_targets_ended_in_errors_of_stages():
+    line = stage_errors_line(summary_with(100, 196, row_stage_error=2, target_stage_error=50, target_cut_off=9), "out")
+    assert line is not None and line.startswith(
+        "2 of 100 rows (2.0%) and 50 of 196 targets (25.5%) ended in a bug of codemill (stage_error), which is more "
+        "than 1%; "
+    )
+    assert line.endswith("codemill inspect out --rejected --reason stage_error lists them")
+    assert "rows" not in stage_errors_line(summary_with(100, 196, row_stage_error=1, target_stage_error=50), "out")
 
 
 EVERY_ROW_FAILED = [

@@ -13,6 +13,7 @@ import pytest
 from model.engine.requests import Completion, Request
 from model.engine.settings import EngineSpec
 from model.errors import RecordError
+from transforms import bounded
 from transforms.generation.engine import release_engines, use_engine
 from transforms.generation.stages import Answers, RowStages
 from transforms.generation.work import GenerationWork
@@ -230,6 +231,29 @@ def test_a_bug_is_logged_with_its_place_and_without_what_it_says(caplog):
     assert "KeyError" in caplog.text and "in requests" in caplog.text and "row=7" in caplog.text
     # The line of code is shown, including its text, but not the error's own text.
     assert caplog.text.count("must not be stored") == 1
+
+
+class CheckingTask(WordTask):
+    """Has the child match a pattern for each file and each answer."""
+
+    def requests(self, row):
+        bounded.judge("the word", "matched", "search", "a", "a")
+        return super().requests(row)
+
+    def accept(self, row, request, completion):
+        bounded.judge("the word", "matched", "search", "a", "a")
+        return super().accept(row, request, completion)
+
+
+def test_what_a_task_has_checked_for_one_row_has_a_limit_together(monkeypatch):
+    monkeypatch.setattr(bounded, "ROW_TOTAL_CPU_S", 0.0)
+    row = Row(source=SourceRef("a", 0, 0), content="ab abc", content_sha256="", redacted_sha256="")
+    assert RowStages(task=CheckingTask()).prepare(row).rejection.reason == "check_timed_out"
+    requests = RowStages(task=WordTask()).prepare(row).requests
+    completion = Completion(tokens=(2,), finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=1)
+    answers = Answers(row, requests, ((completion,),) * len(requests))
+    refused = RowStages(task=CheckingTask()).validate(answers).rejected
+    assert {target.rejection.reason for target in refused} == {"check_timed_out"} and len(refused) == len(requests)
 
 
 def test_a_column_that_has_a_results_name_stays_under_another(work):

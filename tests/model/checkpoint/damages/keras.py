@@ -69,6 +69,15 @@ def number(value: float) -> Callable[[Path], object]:
     return inside(lambda file: file[UP].__setitem__((31, 63), value))
 
 
+def heap_without_end(folder: Path) -> None:
+    """A text of its own length, as Keras writes element types, in a heap that states a size near 2^64 for another."""
+    inside(lambda file: [file[UP].attrs.update(a="b", dtype="float32")])(folder)
+    content = bytearray((folder / FILE).read_bytes())
+    first = content.index(b"GCOL") + 16  # an object's head: number, references, and its size in 8 bytes
+    content[first + 8 : first + 16] = (2**64 - 16).to_bytes(8, "little")
+    (folder / FILE).write_bytes(content)
+
+
 def made(**settings: Any) -> Callable[[Path], object]:
     return dataset(lambda file: file.create_dataset(UP, **settings))
 
@@ -89,6 +98,11 @@ ONES = np.ones((32, 64), np.float32)
 
 DAMAGES = [
     one("empty file", apply=cut(FILE, 0), message="is no HDF5 file, or is cut short"),
+    one(
+        "a name that is no UTF-8",
+        apply=changed(FILE, lambda c: c.replace(b"gating_ffw_2", b"gating_ffw\xff2")),
+        message="no UTF-8",
+    ),
     one("cut in the beginning", apply=cut(FILE, 1000), message="is no HDF5 file, or is cut short"),
     one("cut by 100 bytes", apply=cut(FILE, -100), message="is no HDF5 file, or is cut short"),
     one("another signature", apply=changed(FILE, lambda c: b"x" + c[1:]), message="is no HDF5 file"),
@@ -111,15 +125,15 @@ DAMAGES = [
         apply=dataset(lambda f: f.create_dataset(UP, data=h5py.Empty("f"))),
         message="gating_ffw_2/vars/0 has no data",
     ),
-    one("whole numbers", apply=made(data=ONES.astype(np.int32)), message="holds int32 as 'int32'; accepted: float64"),
+    one("whole numbers", apply=made(data=ONES.astype(np.int32)), message="holds int32; accepted: float64"),
     one("texts", apply=made(data=np.array([b"ab"] * 32)), message="accepted: float64"),
     one("records", apply=made(data=np.zeros(32, [("a", "f4"), ("b", "f4")])), message="accepted: float64"),
     one(
         "said to be bfloat16",
         apply=inside(lambda f: f[UP].attrs.update(dtype="bfloat16")),
-        message="float32 as 'bfloat16'",
+        message=None,
     ),
-    one("type in a number", apply=inside(lambda f: f[UP].attrs.update(dtype=7)), message="as 7|as np.int64"),
+    one("type in a number", apply=inside(lambda f: f[UP].attrs.update(dtype=7)), message=None),
     one("never written", apply=made(shape=(32, 64), dtype=np.float32), message="has 0 bytes, .* needs 8,192"),
     one("2^50 rows, never written", apply=made(shape=(1 << 50, 64), dtype=np.float32), message="has 0 bytes"),
     one("a chunk left out", apply=dataset(chunk_left_out), message="has 1 of the 2 chunks"),
@@ -141,6 +155,7 @@ DAMAGES = [
     one("link to nothing", apply=dataset(lambda f: f.__setitem__(UP, h5py.SoftLink("/a"))), message="1 missing"),
     one("NaN in a matrix", apply=number(np.nan), message="gating_ffw_2: holds numbers that aren't finite"),
     one("infinity in a matrix", apply=number(np.inf), message="aren't finite"),
+    one("a heap without an end", apply=heap_without_end, message=None),
     one("a pipe", apply=pipe(FILE), message="is a pipe", target=FILE),
     one("a link to nothing", apply=dangling(FILE), message="there is no file"),
     one("2^40 bytes of nothing behind", apply=sparse(FILE, 1 << 40), message=None),

@@ -50,6 +50,17 @@ DAMAGES = [
         message="token",
     ),
     damage("no byte for A", apply=changed(FILE, lambda c: c.replace(b"<0x41>", b"<1x41>")), message="tokenizer.model"),
+    damage(
+        "25 million empty pieces",
+        apply=changed(FILE, lambda c: c + b"\x0a\x00" * (3 << 23)),
+        message="has more than 1,048,576 pieces",
+    ),
+    damage(
+        "2^22 empty names in its settings",
+        apply=changed(FILE, lambda c: c + b"\x12\x80\x80\x80\x04" + b"\x0a\x00" * (1 << 22)),
+        message="has 8,390,535 bytes beside its pieces",
+    ),
+    damage("a group", apply=changed(FILE, lambda c: c + b"\x7b" * 9999), message="is no SentencePiece model"),
     damage("a pipe", apply=pipe(FILE), message="is a pipe"),
     damage("a pipe, named", apply=pipe(FILE), message="is a pipe", target=FILE),
     damage("a folder", apply=folder_instead(FILE), message="holds no tokenizer.model"),
