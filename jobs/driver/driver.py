@@ -27,7 +27,7 @@ from jobs.escapes import print_line
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import Orders, RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import closing_lines
+from jobs.finalize.summary import closing_lines, unread_rows
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -287,10 +287,15 @@ class _Driver:
     def _close(self, summary: dict[str, Any]) -> int:
         for line in closing_lines(summary, self.output.path):
             print_line(line)
+        unread = unread_rows(summary)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
-        is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
-        return FAILED_UNITS if summary["units"]["failed"] or is_damaged else DONE
+        elif unread:
+            self._say(
+                f"{counted(unread, 'row')} could not be read; run the same command with --retry_failed to retry their "
+                "units"
+            )
+        return FAILED_UNITS if summary["units"]["failed"] or unread else DONE
 
     def _say(self, line: str) -> None:
         print_line(f"codemill {self.job_name}: {line}", sys.stderr)

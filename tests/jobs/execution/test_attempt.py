@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jobs import storage
 from jobs.errors import LedgerBroken, UploadLost
-from jobs.execution import attempt
+from jobs.execution import attempt, pieces
 from jobs.execution.attempt import FaultStreak, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
 from jobs.ledger import commits, journal
@@ -24,7 +24,7 @@ from tests.jobs import toy
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch):
-    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0.0)
+    monkeypatch.setattr(pieces, "_READ_DELAY_S", 0.0)
 
 
 def reasons(job_dir: JobFolder) -> list[tuple]:
@@ -114,7 +114,7 @@ def test_a_local_disk_that_cant_be_read_fails_the_unit_after_some_tries(tmp_path
         tries.append(unit)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(attempt, "read_piece", broken)
+    monkeypatch.setattr(pieces, "read_piece", broken)
     (record,) = toy.run_here(toy.make_job(str(tmp_path), [["a"]]))
     assert (record.status, record.reason, len(tries)) == ("failed", "input_unreadable", 3)
     assert "Input/output error" in record.detail
@@ -135,8 +135,8 @@ def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(g
     def silent(unit, schema, **how):
         raise answer()
 
-    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
-    monkeypatch.setattr(attempt, "read_piece", silent)
+    monkeypatch.setattr(pieces, "_READ_DELAY_S", 0)
+    monkeypatch.setattr(pieces, "read_piece", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
     with pytest.raises(ConfigError, match="run the same command again when the storage is available"):
         toy.run_here(job_dir)

@@ -11,13 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.footers import Footer, InputFile, RowGroup, read_footer
 from jobs.plan.input_paths import expand, public_names
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.units import (
     NO_ROW_GROUP,
-    UnitBounds,
-    make_plan,
     plan_to_parquet,
     planned_rows,
     read_plan,
