@@ -5,7 +5,7 @@
     |   |-- StorageFull                no space left; committed work is kept
     |   |-- DoesNotFit                 an estimate for a model or shapes that fit no device
     |-- model.errors.RecordError       one row or target is rejected, with its reason
-    |   |-- UnreadableUnit             a unit can't be read: it fails, the others continue (exit code 3)
+    |   |-- UnreadableUnit             a unit or part of one can't be read: it fails, the rest continues (exit code 3)
     |-- ReportedBug                    exit code 1: one line that explains more than a traceback
     |   |-- LedgerBroken               rows or targets were lost or counted twice
     |   |-- IncompleteJob              a unit has no commit
@@ -25,7 +25,7 @@ traceback is printed.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from model.errors import ConfigError, RecordError
 
@@ -44,6 +44,20 @@ class DoesNotFit(ConfigError):
 
 class UnreadableUnit(RecordError):
     """The unit's rows can't be read; `jobs.execution.reading` lists the values of `reason`."""
+
+
+UNREADABLE: Final = frozenset(
+    {
+        "crashed_on_read",
+        "damaged_input",
+        "input_changed",
+        "input_missing",
+        "input_unreadable",
+        "out_of_memory",
+        "timeout",
+    }
+)
+"""Reasons why rows of a unit can't be read, of stage `READ_STAGE` where the unit has others that can: exit code 3."""
 
 
 class OutOfMemory(Exception):

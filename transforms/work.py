@@ -7,8 +7,12 @@ tasks or engines. A work does not depend on commits, retries or shards.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import Protocol
 
 import pyarrow as pa
@@ -19,11 +23,28 @@ class WorkBroken(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unit:
-    """A range of rows of one row group of one input file, or of several small row groups that follow each other.
+class Part:
+    """A further file of a unit: all row groups of it that have rows.
 
-    Rows are numbered from the first row of `row_group`, across all row groups of the unit. `place` converts such a
-    number to a location.
+    Args:
+        uri, version, name: As in `Unit`.
+        row_group: The first row group.
+        group_rows: The number of rows of each row group.
+    """
+
+    uri: str
+    version: str
+    name: str
+    row_group: int
+    group_rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """Consecutive rows: of one row group, of small row groups that follow each other, or of several small files.
+
+    Rows are numbered from the first row of `row_group`, across all row groups and files of the unit. `place` converts
+    such a number to a location, `by_file` splits the unit.
 
     Args:
         unit_id: Position in the plan and a hash of the rest, e.g. `000042-9f3a1c`; sorts in plan order.
@@ -35,7 +56,9 @@ class Unit:
         num_bytes: Estimated uncompressed bytes of the projected columns.
         retry_rows: The rows of the range to process (`--retry_rejected`); None means all.
         name: The file's public name, without local folders; "" if it is the URI.
-        group_rows: The number of rows of each row group, if the unit has several; None if it has one.
+        group_rows: The number of rows of each of the file's row groups, if the unit has several groups; None if it
+            has one. Always given if there are more files.
+        more: The files that follow the first one, if the unit has several.
     """
 
     unit_id: str
@@ -48,11 +71,23 @@ class Unit:
     retry_rows: tuple[int, ...] | None = None
     name: str = ""
     group_rows: tuple[int, ...] | None = None
+    more: tuple[Part, ...] = ()
 
     @property
     def public_name(self) -> str:
-        """The file's name in everything that is published."""
+        """The file's name in everything that is published; of several files, the first one's."""
         return self.name or self.uri
+
+    @property
+    def title(self) -> str:
+        """What a message calls the unit: its file's public name, and how many others there are."""
+        others = f" and {len(self.more):,} more file{'s' * (len(self.more) > 1)}" if self.more else ""
+        return self.public_name + others
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The numbers of the rows to process, in order."""
+        return self.retry_rows or range(self.row_start, self.row_start + self.row_count)
 
     def place(self, row: int) -> tuple[str, int, int]:
         """Location of one of the unit's rows: file, row group, row within that group (the arguments of `SourceRef`).
@@ -61,15 +96,61 @@ class Unit:
         >>> unit = Unit(unit_id="0", uri="a", version="", row_group=7, row_start=0, row_count=5, num_bytes=0)
         >>> unit.place(4)
         ('a', 7, 4)
-        >>> dataclasses.replace(unit, group_rows=(3, 2)).place(4)
+        >>> unit = dataclasses.replace(unit, group_rows=(3, 2))
+        >>> unit.place(4)
         ('a', 8, 1)
+        >>> dataclasses.replace(unit, more=(Part(uri="b", version="", name="", row_group=0, group_rows=(9,)),)).place(6)
+        ('b', 0, 1)
         """
-        group = self.row_group
-        for rows in self.group_rows or ():
+        uri, group, group_rows = self.public_name, self.row_group, self.group_rows or ()
+        if self.more and (index := bisect_right(self._starts, row)):
+            part = self.more[index - 1]
+            row -= self._starts[index - 1]
+            uri, group, group_rows = part.name or part.uri, part.row_group, part.group_rows
+        for rows in group_rows:
             if row < rows:
                 break
             row, group = row - rows, group + 1
-        return self.public_name, group, row
+        return uri, group, row
+
+    def by_file(self) -> list[tuple[int, Unit]]:
+        """Splits the unit into one for each file with rows to process, with the number of the file's first row."""
+        if not self.more:
+            return [(0, self)]
+        first = Part(
+            uri=self.uri,
+            version=self.version,
+            name=self.name,
+            row_group=self.row_group,
+            group_rows=self.group_rows or (),
+        )
+        parts = zip((0, *self._starts), (first, *self.more), strict=True)
+        return [(start, one) for start, part in parts if (one := self._of_part(start, part)) is not None]
+
+    def _of_part(self, start: int, part: Part) -> Unit | None:
+        end = start + sum(part.group_rows)
+        wanted = self.rows
+        rows = wanted[bisect_left(wanted, start) : bisect_left(wanted, end)]
+        if not rows:
+            return None
+        return Unit(
+            unit_id=self.unit_id,
+            uri=part.uri,
+            version=part.version,
+            row_group=part.row_group,
+            row_start=rows[0] - start,
+            row_count=rows[-1] - rows[0] + 1,
+            num_bytes=self.num_bytes * len(rows) // len(wanted),
+            retry_rows=None if self.retry_rows is None else tuple(row - start for row in rows),
+            name=part.name,
+            group_rows=part.group_rows if len(part.group_rows) > 1 else None,
+        )
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        """The number of the first row of each of the files in `more`."""
+        counts = [sum(self.group_rows or ()), *(sum(part.group_rows) for part in self.more)]
+        return tuple(accumulate(counts[:-1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import closing_lines, stage_errors_line
+from jobs.finalize.summary import closing_lines, stage_errors_line, unread_rows
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -305,12 +305,17 @@ class _Driver:
     def _close(self, summary: dict[str, Any]) -> int:
         for line in closing_lines(summary, self.output.path):
             print_line(line)
+        unread = unread_rows(summary)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
+        elif unread:
+            self._say(
+                f"{counted(unread, 'row')} could not be read; run the same command with --retry_failed to retry their "
+                "units"
+            )
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
-        is_damaged = any(entry["reason"] == "damaged_input" for entry in summary["rejected"])
-        return FAILED_UNITS if summary["units"]["failed"] or is_damaged or stage_errors else DONE
+        return FAILED_UNITS if summary["units"]["failed"] or unread or stage_errors else DONE
 
     def _say(self, line: str) -> None:
         print_line(f"codemill {self.job_name}: {line}", sys.stderr)

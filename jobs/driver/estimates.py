@@ -28,10 +28,11 @@ from jobs.options.estimate import (
     device_named,
     prices_of,
 )
+from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import read_inputs
 from jobs.plan.job_file import read_job
-from jobs.plan.units import BYTES_PER_TOKEN, UnitBounds, make_plan, planned_rows, read_plan
+from jobs.plan.units import BYTES_PER_TOKEN, planned_rows, read_plan
 from jobs.storage.folders import OutputFolder
 from model.checkpoint import read_config
 from model.config import PRESETS, GemmaConfig

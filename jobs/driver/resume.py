@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs import storage
-from jobs.finalize.summary import walk_commits
+from jobs.finalize.summary import has_unread_rows, walk_commits
 from jobs.ledger.commits import CommitRecord, list_commits, read_commits, verify_commit, void_commit
 from jobs.ledger.journal import forgive
 from jobs.plan.job_file import JobFile
@@ -83,10 +83,15 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
 def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
     """Voids the commits of failed units and removes the units from the recorded deaths; returns their ids.
 
+    A unit some of whose rows could not be read counts as failed: which files share a unit is not the user's concern.
     Bad files have no rows in the plan, so they can't be retried: a message says what to do about them.
     """
     job_dir = output.job
-    failed = {record.unit_id: record for record in read_commits(job_dir) if record.status == "failed"}
+    failed = {
+        record.unit_id: record
+        for record in read_commits(job_dir)
+        if record.status == "failed" or has_unread_rows(record)
+    }
     units = [unit for unit in read_plan(job_dir) if unit.unit_id in failed]
     bad = [unit.uri for unit in units if unit.row_group == NO_ROW_GROUP]
     again = {unit.unit_id for unit in units if unit.row_group != NO_ROW_GROUP}

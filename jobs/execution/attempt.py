@@ -1,16 +1,18 @@
 """One attempt at one unit: read it, run its rows, narrow a fault down to single rows, commit.
 
-A unit is read, run and written in pieces; it is one piece unless it decodes to far more bytes than planned.
+A unit is read (`jobs.execution.pieces`), run and written in pieces; it is one piece unless it decodes to far more bytes
+than planned or some of it can't be read.
 Faults and their outcomes:
 
     the unit can't be read                          a failed commit with the reason; the job ends with exit code 3
-    some row groups of a unit are damaged           their rows are rejected, `damaged_input`; exit code 3 as well
+    some files or row groups of it can't be read    their rows are rejected with the reason; exit code 3 as well
     memory runs out                                 the unit runs again, alone (`OutOfMemory`); if it runs out again,
                                                     the unit or the row is the cause: `out_of_memory`
     `Work.run` raises for some rows                 bisected down to the failing rows: rejected, `stage_error`
     a row crashed the worker (per the journal)      rejected, `crashed_worker`; the other rows succeed
     a row hung (per the journal)                    rejected, `timeout`
-    reading crashed the worker (per the journal)    a failed commit, `crashed_on_read`, or `timeout` if it hung
+    reading crashed the worker (per the journal)    the unit or file can't be read: `crashed_on_read`, or `timeout` if
+                                                    it hung
     ConfigError, StorageFull                        stops the job; the unit stays uncommitted
     WorkBroken (a dead engine), or a hundred        stops the job: the work is the cause, not the rows
     consecutive rows that raise
@@ -32,14 +34,13 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.errors import LedgerBroken, OutOfMemory, UnreadableUnit
-from jobs.execution.reading import read_piece
+from jobs.errors import LedgerBroken, OutOfMemory
+from jobs.execution.pieces import UnitReader
 from jobs.ledger import commits
-from jobs.ledger.journal import READING, Journal, Piece, Start, Suspect
+from jobs.ledger.journal import Journal, Piece, Start, Suspect
 from jobs.plan.units import planned_rows
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, RecordError
-from transforms.rows.columns import READ_STAGE
 from transforms.rows.rejections import (
     REJECTED_SCHEMA,
     STAGE_ERROR,
@@ -52,8 +53,6 @@ from transforms.rows.row import SourceRef
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100
-_READ_TRIES = 3
-_READ_DELAY_S = 1.0
 _STAGE = "run"
 
 
@@ -137,8 +136,6 @@ class UnitRunner:
             )
 
         try:
-            if suspect.is_unreadable:
-                raise _unreadable(unit, suspect)
             return storage.with_new_attempts(attempt)
         except RecordError as error:
             attempt_id, wall_s = commits.new_attempt_id(), time.monotonic() - began
@@ -150,7 +147,15 @@ class UnitRunner:
         """Reads and runs the unit piece by piece, in source order; checks the unit's ledger at the end."""
         counts: Counter[str] = Counter()
         done = 0
-        for table, rows in self._pieces(unit, attempt_id):
+        reader = UnitReader(
+            unit=unit,
+            schema=self.schema,
+            max_bytes=max(self.max_bytes, unit.num_bytes),
+            journal=self.journal,
+            attempt_id=attempt_id,
+            suspect=self.suspects.get(unit.unit_id),
+        )
+        for table, rows in reader.pieces():
             if isinstance(table, Rejection):
                 result = _rejected(unit, rows, table)
             else:
@@ -160,77 +165,10 @@ class UnitRunner:
             yield result
         _check_ledger(unit, counts, planned_rows(unit))
 
-    def _pieces(self, unit: Unit, attempt_id: str) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
-        """Yields the unit's rows in order, with their table or with the reason why they can't be read."""
-        done, total = 0, planned_rows(unit)
-        while done < total:
-            try:
-                table, rows = self._read(unit, attempt_id, done)
-            except UnreadableUnit as error:
-                if error.reason != "damaged_input" or unit.group_rows is None:
-                    raise
-                yield from self._pieces_by_group(unit, attempt_id, done, error)
-                return
-            done += len(rows)
-            yield table, rows
-
-    def _pieces_by_group(
-        self, unit: Unit, attempt_id: str, done: int, error: UnreadableUnit
-    ) -> Iterator[tuple[pa.Table | Rejection, list[int]]]:
-        """Yields the pieces of a unit with damaged row groups, one per group; raises `error` if none is readable."""
-        wanted = list(unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count))[done:]
-        is_any_readable, before = done > 0, 0
-        for group, count in enumerate(unit.group_rows or (), unit.row_group):
-            rows = [row for row in wanted if before <= row < before + count]
-            alone = tuple(row - before for row in rows)
-            before += count
-            if not rows:
-                continue
-            one = dataclasses.replace(_narrowed(unit, alone), row_group=group, group_rows=None, retry_rows=alone)
-            try:
-                table, _ = self._read(one, attempt_id, 0, max_bytes=float("inf"))
-            except UnreadableUnit as fault:
-                yield Rejection(READ_STAGE, fault.reason, fault.detail), rows
-            else:
-                is_any_readable = True
-                yield table, rows
-        if not is_any_readable:
-            raise error
-
-    def start_of(self, unit: Unit, attempt_id: str, rows: tuple[int, int] | None = None) -> Start:
-        """Returns the start record for reading the unit, or for running a range of its rows."""
-        begin, end = rows or (0, 0)
-        return Start(
-            unit_id=unit.unit_id,
-            attempt_id=attempt_id,
-            begin=begin,
-            end=end,
-            phase="rows" if rows else "read",
-            alone=self.must_run_alone(unit),
-        )
-
-    def _read(
-        self, unit: Unit, attempt_id: str, done: int, max_bytes: float | None = None
-    ) -> tuple[pa.Table, list[int]]:
-        """Reads the unit's next piece, with a start record in the journal.
-
-        If the storage does not respond, the read is retried; a remote storage that never responds stops the job.
-        """
-        most = max(self.max_bytes, unit.num_bytes) if max_bytes is None else max_bytes
-        with self.journal.started(self.start_of(unit, attempt_id)):
-            for tries_left in range(_READ_TRIES - 1, -1, -1):
-                try:
-                    return read_piece(unit, self.schema, done=done, max_bytes=most)
-                except (RecordError, ConfigError):
-                    raise
-                except MemoryError as error:
-                    if not self.must_run_alone(unit):
-                        raise OutOfMemory from error
-                    raise RecordError("out_of_memory", f"{unit.public_name}: no memory to decode its rows") from error
-                except Exception as error:
-                    _explain(unit, error, tries_left)
-                    time.sleep(_READ_DELAY_S)
-        raise AssertionError("unreachable")
+    def start_of(self, unit: Unit, attempt_id: str, begin: int, end: int) -> Start:
+        """Returns the start record for running a range of the unit's rows."""
+        alone = self.must_run_alone(unit)
+        return Start(unit_id=unit.unit_id, attempt_id=attempt_id, begin=begin, end=end, phase="rows", alone=alone)
 
 
 class _Rows:
@@ -280,7 +218,7 @@ class _Rows:
         rows = list(self._rows[first : first + end - begin])
         narrowed = _narrowed(self._unit, rows)
         # Only errors of the work count against the rows. Errors of the journal mean that the storage does not respond.
-        with runner.journal.started(runner.start_of(self._unit, self._attempt_id, (begin, end))):
+        with runner.journal.started(runner.start_of(self._unit, self._attempt_id, begin, end)):
             try:
                 result = runner.work.run(narrowed, self._table.slice(first, end - begin), rows)
             except (ConfigError, WorkBroken):
@@ -320,31 +258,6 @@ def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResu
     records = [RejectedRow(SourceRef(*unit.place(row)), rejection).record() for row in rows]
     counts = Counter(rows_in=len(rows), rows_rejected=len(rows)) + rejected_counts(records)
     return UnitResult(pa.table({}), rejected_table(records), counts)
-
-
-def _explain(unit: Unit, error: Exception, tries_left: int) -> None:
-    """Raises the error that a failed read amounts to; returns if a retry may help."""
-    if not (isinstance(error, OSError) or storage.is_unanswered(error)):
-        raise UnreadableUnit(
-            "damaged_input", f"{unit.public_name}: {type(error).__name__} while decoding it"
-        ) from error
-    if tries_left:
-        return
-    if storage.is_local(unit.uri):
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise RecordError("input_unreadable", f"{unit.public_name}: {why}") from error
-    raise ConfigError(
-        f"can't read {unit.uri} ({type(error).__name__}: {error}); committed work is kept; "
-        "run the same command again when the storage is available"
-    ) from error
-
-
-def _unreadable(unit: Unit, suspect: Suspect) -> RecordError:
-    if READING in suspect.hung:
-        return RecordError("timeout", f"{unit.public_name}: reading it hung {suspect.read_deaths} times")
-    return RecordError(
-        "crashed_on_read", f"the worker died {suspect.read_deaths} times while reading {unit.public_name}"
-    )
 
 
 def _rejection(error: BaseException) -> Rejection:

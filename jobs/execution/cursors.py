@@ -201,7 +201,13 @@ def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Curso
         there = set(parquet.schema_arrow.names)
         present = [name for name in names if name in there]
         size = max(1, min(MAX_BATCH_ROWS, _BATCH_BYTES * rows // max(encoded, 1)))
-        batches = parquet.iter_batches(size, row_groups=groups, columns=present) if present else _empty(rows)
+        # Threads for a few columns of a small file cost more than they save.
+        threads = encoded > _BATCH_BYTES
+        batches = (
+            parquet.iter_batches(size, row_groups=groups, columns=present, use_threads=threads)
+            if present
+            else _empty(rows)
+        )
     except BaseException:
         file.close()
         raise

@@ -30,7 +30,7 @@ def generation_work(
         task: Chooses the targets, builds their prompts, and validates the answers.
         is_chat: Whether its prompts are in chat form; else they fill in the middle.
         nest: Whether a file becomes one row.
-        distinct: Whether near-duplicate answers are kept only once.
+        distinct: Whether near-duplicate answers of a row are kept only once.
         rejected_answers: Whether the records of rejected targets include the generated text.
 
     Raises:

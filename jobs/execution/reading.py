@@ -10,7 +10,7 @@ yield rows that are in no ledger. Works with local paths and every URL that fssp
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -43,24 +43,38 @@ def read_piece(
         The table, and for each of its rows the row number that `Unit.place` accepts.
 
     Raises:
-        UnreadableUnit: The file is missing, has changed since it was planned, or is damaged.
+        UnreadableUnit: A file is missing, has changed since it was planned, or is damaged.
     """
-    check_version(unit)
-    wanted: Sequence[int] = unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count)
     tables: list[pa.Table] = []
     rows: list[int] = []
-    num_bytes = 0
+    before, num_bytes = 0, 0
+    for first, file in unit.by_file():
+        skipped = max(0, done - before)
+        before += len(file.rows)
+        if done < before and num_bytes < max_bytes:
+            for table, numbers in _read_file(file, schema, skipped, max_bytes - num_bytes):
+                tables.append(table)
+                rows += [first + number for number in numbers]
+                num_bytes += table.nbytes
+    return (pa.concat_tables(tables) if tables else schema.empty_table()), rows
+
+
+def _read_file(unit: Unit, schema: pa.Schema, done: int, max_bytes: float) -> Iterator[tuple[pa.Table, Sequence[int]]]:
+    """Yields the next rows of a unit of one file, one batch at a time, until there are `max_bytes`."""
+    check_version(unit)
     constants = partition_values(unit.uri)
+    wanted, names = unit.rows, tuple(schema.names)
+    num_bytes = 0
     try:
         while done < len(wanted) and num_bytes < max_bytes:
-            first, batch = batch_at(unit, tuple(schema.names), wanted[done])
+            first, batch = batch_at(unit, names, wanted[done])
             table = fit_table(pa.Table.from_batches([batch]), schema, constants)
             until = bisect_left(wanted, first + batch.num_rows)
-            places = [row - first for row in wanted[done:until]]
-            tables.append(_take(table, places))
-            rows += wanted[done:until]
-            num_bytes += tables[-1].nbytes
+            rows = wanted[done:until]
+            taken = _take(table, [row - first for row in rows])
+            num_bytes += taken.nbytes
             done = until
+            yield taken, rows
     except FileNotFoundError:
         raise UnreadableUnit("input_missing", f"{unit.public_name} is gone") from None
     except MemoryError:  # also Arrow's
@@ -71,7 +85,6 @@ def read_piece(
         if type(error) is not OSError or error.errno is not None or storage.is_unanswered(error):
             raise  # the storage's fault, not the file's: Arrow reports bad bytes as a bare OSError
         raise _damaged(unit, error) from error
-    return (pa.concat_tables(tables) if tables else schema.empty_table()), rows
 
 
 def _take(table: pa.Table, places: list[int]) -> pa.Table:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.errors import EveryRowFailed, IncompleteJob, LedgerBroken
+from jobs.errors import UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
@@ -25,6 +25,7 @@ from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
 from jobs.wording import counted
 from model.engine.metrics import SUMS, ratios
+from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR
 from transforms.work import Unit
 
@@ -70,7 +71,7 @@ class Totals:
                 self.failed.append(
                     {
                         "unit": unit.unit_id,
-                        "uri": unit.public_name,
+                        "uri": unit.title,
                         "rows": known,
                         "reason": commit.reason,
                         "detail": commit.detail,
@@ -245,6 +246,20 @@ def _by_folder(shards: Iterable[ShardRecord]) -> dict[str, list[ShardRecord]]:
     for shard in shards:
         groups[FOLDERS[shard.kind]].append(shard)
     return groups
+
+
+def unread_rows(summary: Mapping[str, Any]) -> int:
+    """The number of rows that could not be read, in units that could otherwise."""
+    return sum(
+        entry["count"]
+        for entry in summary["rejected"]
+        if entry["kind"] == "row" and entry["stage"] == READ_STAGE and entry["reason"] in UNREADABLE
+    )
+
+
+def has_unread_rows(commit: CommitRecord) -> bool:
+    """Whether the commit rejects rows because they could not be read."""
+    return any(commit.counts.get(f"rejected_row/{READ_STAGE}/{reason}") for reason in UNREADABLE)
 
 
 def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:

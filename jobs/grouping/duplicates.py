@@ -7,7 +7,7 @@ it depends only on the plan and the options, so the last one to publish changes 
 that its unit needs. No process holds more than one hash bucket of signatures, or a few row groups of the table,
 whatever the number of rows.
 
-Rows of files that could not be read when the table was written are in no cluster.
+Rows that could not be read when the table was written are in no cluster.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.execution.reading import UnreadableUnit, read_piece
+from jobs.execution.pieces import UnitReader
 from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
+from model.errors import RecordError
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
+from transforms.rows.rejections import Rejection
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
@@ -56,7 +58,7 @@ class PlannedRows:
 
     def __init__(self, units: Iterable[Unit]):
         self.units = [unit for unit in units if unit.row_group != NO_ROW_GROUP]
-        self._ends = list(accumulate(len(_rows_of(unit)) for unit in self.units))
+        self._ends = list(accumulate(len(unit.rows) for unit in self.units))
         self._by_group: dict[tuple[str, int], list[int]] = {}
         for position, unit in enumerate(self.units):
             self._by_group.setdefault((unit.uri, unit.row_group), []).append(position)
@@ -73,7 +75,7 @@ class PlannedRows:
         found = []
         for row in rows:
             for position in self._by_group[unit.uri, unit.row_group]:
-                planned = _rows_of(self.units[position])
+                planned = self.units[position].rows
                 if row in planned:
                     found.append(self.first(position) + planned.index(row))
                     break
@@ -84,11 +86,7 @@ class PlannedRows:
         """The location of a row: file, row group, row."""
         position = bisect_right(self._ends, number)
         unit = self.units[position]
-        return unit.place(_rows_of(unit)[number - self.first(position)])
-
-
-def _rows_of(unit: Unit) -> Sequence[int]:
-    return unit.retry_rows or range(unit.row_start, unit.row_start + unit.row_count)
+        return unit.place(unit.rows[number - self.first(position)])
 
 
 class Duplicates:
@@ -136,16 +134,16 @@ def find_or_make(
 
 def _numbered_texts(planned: PlannedRows, schema: pa.Schema, texts: Texts) -> Iterator[tuple[int, str]]:
     for position, unit in enumerate(planned.units):
-        total, done = len(_rows_of(unit)), 0
-        while done < total:
-            try:
-                table, rows = read_piece(unit, schema, done=done, max_bytes=PIECE_MB * 1_000_000)
-            except UnreadableUnit:
-                break  # running the unit reports it
-            for offset, text in enumerate(texts(unit, table, rows)):
-                if text is not None:
-                    yield planned.first(position) + done + offset, text
-            done += len(rows)
+        number = planned.first(position)
+        try:
+            for table, rows in UnitReader(unit=unit, schema=schema, max_bytes=PIECE_MB * 1_000_000).pieces():
+                if not isinstance(table, Rejection):
+                    for offset, text in enumerate(texts(unit, table, rows)):
+                        if text is not None:
+                            yield number + offset, text
+                number += len(rows)
+        except RecordError:
+            continue  # running the unit reports it
 
 
 def _write(job_dir: JobFolder, members: Iterator[Member]) -> None:

@@ -12,7 +12,8 @@ supervisor, the next worker records the deaths of sessions whose heartbeat has s
 The consequences are a pure function of the recorded deaths (`diagnose`):
 
 1. A unit that was in flight in a death is a suspect. From then on it runs *alone* in its process.
-2. A unit that died alone `ALONE_DEATHS` times while being read is unreadable: it fails.
+2. A unit that died alone `ALONE_DEATHS` times while being read is unreadable: it fails. A suspect of several files is
+   read file by file, and each file has its own count.
 3. A unit that died alone that many times while its rows ran is bisected. Each half that dies again is bisected in
    turn, down to a single row, which is rejected. The halves that succeed are kept.
 4. A unit that was in flight when a worker hung (`--row_timeout_s`) runs its rows one by one, because bisection
@@ -37,7 +38,7 @@ from jobs import storage
 from jobs.storage.folders import JobFolder
 
 ALONE_DEATHS = 2
-READING = (0, 0)  # in place of a range of rows, for a start in phase `read`
+READING = (0, 0)  # in place of a range of rows, for a start in phase `read` of a whole unit
 
 Phase = Literal["read", "rows"]
 # A range of a unit's rows (begin, end), and whether it is a single row that crashes its worker.
@@ -53,7 +54,8 @@ class Start:
     """A range of a unit's rows that a session started to work on; one start record.
 
     Args:
-        begin, end: Positions among the unit's rows, end excluded; 0, 0 in phase `read`, in which they are unknown.
+        begin, end: Positions among the unit's rows, end excluded; in phase `read` those of the file that is read, if it
+            is one of several, else 0, 0.
         phase: `read` or `rows`.
         alone: Whether nothing else was in flight in the process.
     """
@@ -106,26 +108,29 @@ class Suspect:
 
     Args:
         deaths: Number of deaths in which the unit was in flight.
-        read_deaths: How often it died alone while being read.
+        read_deaths: How often it died alone while being read, as a whole (`READING`) or one of its files (the range of
+            that file's rows).
         range_deaths: How often each range of its rows died alone.
-        hung: The ranges whose last death alone was a hang; `READING` if the worker hung while reading the unit.
+        hung: The ranges whose last death alone was a hang.
+        hung_reads: The same for reading.
         row_by_row: Whether its rows were in flight when a worker hung.
     """
 
     deaths: int
-    read_deaths: int = 0
+    read_deaths: Mapping[tuple[int, int], int] = field(default_factory=dict)
     range_deaths: Mapping[tuple[int, int], int] = field(default_factory=dict)
     hung: frozenset[tuple[int, int]] = frozenset()
+    hung_reads: frozenset[tuple[int, int]] = frozenset()
     row_by_row: bool = False
 
-    @property
-    def is_unreadable(self) -> bool:
-        return self.read_deaths >= ALONE_DEATHS
+    def is_unreadable(self, positions: tuple[int, int] = READING) -> bool:
+        """Whether the unit, or the file with the rows at these positions, can't be read."""
+        return self.read_deaths.get(positions, 0) >= ALONE_DEATHS
 
     def pieces(self, begin: int, end: int) -> list[Piece]:
         """Splits a range of the unit's rows as the deaths require; returns the pieces in order.
 
-        >>> Suspect(3, 0, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(0, 4)
+        >>> Suspect(3, {}, {(0, 4): 2, (0, 2): 1, (1, 2): 1}).pieces(0, 4)
         [(0, 1, False), (1, 2, True), (2, 4, False)]
         """
         return list(self._cut(begin, end, ALONE_DEATHS)) if end > begin else []
@@ -230,24 +235,25 @@ def record_stale_sessions(
 def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
     """Returns a `Suspect` for each unit that was in flight in at least one death."""
     in_flight: Counter[str] = Counter()
-    read_deaths: Counter[str] = Counter()
-    range_deaths: dict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
-    hung: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    died: dict[tuple[str, Phase], Counter[tuple[int, int]]] = defaultdict(Counter)
+    hung: dict[tuple[str, Phase], set[tuple[int, int]]] = defaultdict(set)
     row_by_row: set[str] = set()
     for death in deaths:
         in_flight.update({start.unit_id for start in death.open})
         row_by_row |= {start.unit_id for start in death.open if death.hung and start.phase == "rows"}
         for start in death.open:
-            if not start.alone:
-                continue
-            (hung[start.unit_id].add if death.hung else hung[start.unit_id].discard)((start.begin, start.end))
-            if start.phase == "read":
-                read_deaths[start.unit_id] += 1
-            else:
-                range_deaths[start.unit_id][start.begin, start.end] += 1
+            if start.alone:
+                what, positions = (start.unit_id, start.phase), (start.begin, start.end)
+                died[what][positions] += 1
+                (hung[what].add if death.hung else hung[what].discard)(positions)
     return {
         unit_id: Suspect(
-            count, read_deaths[unit_id], dict(range_deaths[unit_id]), frozenset(hung[unit_id]), unit_id in row_by_row
+            deaths=count,
+            read_deaths=dict(died[unit_id, "read"]),
+            range_deaths=dict(died[unit_id, "rows"]),
+            hung=frozenset(hung[unit_id, "rows"]),
+            hung_reads=frozenset(hung[unit_id, "read"]),
+            row_by_row=unit_id in row_by_row,
         )
         for unit_id, count in in_flight.items()
     }

@@ -218,7 +218,9 @@ class AnswerOptions(OptionSet):
     """Options of jobs whose answers are more than a middle."""
 
     distinct: bool = option(
-        True, help="Deduplicate: within a unit, keep one of near-duplicate answers about near-duplicate code."
+        True,
+        help="Deduplicate: within a source file, keep one of near-duplicate answers about near-duplicate code; "
+        "codemill dedup compares files.",
     )
     rejected_answers: bool = option(
         False, help="Keep the text of rejected answers with their reasons, except answers with filter findings."

@@ -12,6 +12,7 @@ import pytest
 
 from jobs import cli
 from jobs.filter import Options, stages_of
+from jobs.plan.job_file import SCHEMA_VERSION
 from model.errors import ConfigError
 from tests.jobs import uppercase
 from transforms.filters.work import FilterStages
@@ -183,7 +184,7 @@ def test_an_output_of_the_columns_before_is_refused_in_one_line(tmp_path, capfd)
     capfd.readouterr()
     assert run(corpus, tmp_path / "out") == 2
     said = capfd.readouterr().err
-    assert "schema version 1, this codemill writes version 3" in said and said.count("\n") == 1
+    assert f"schema version 1, this codemill writes version {SCHEMA_VERSION}" in said and said.count("\n") == 1
 
 
 # --- the list of stages ----------------------------------------------------------------------------

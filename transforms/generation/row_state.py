@@ -1,14 +1,14 @@
 """The state of one unit's rows during generation, and their rejections at the end.
 
-Near duplicates: an answer is rejected if an earlier answer of the unit is a near duplicate of it and is about
-near-duplicate code. A unit is frozen in the plan and committed atomically, so the answers that stay don't
-depend on the order of processing, the number of workers, or resumes.
+Near duplicates: an answer is rejected if an earlier answer of its row is a near duplicate of it and is about
+near-duplicate code. Rows are not compared with each other, so the answers that stay don't depend on how the input
+was cut into units and pieces, on the number of workers, or on resumes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,23 +34,16 @@ class RowState:
     rejection: Rejection | None = None
 
 
-def reject_repeats(task: DistinctTask, states: Sequence[RowState]) -> None:
-    """Rejects answers that repeat an earlier one of the unit: near duplicates in both question and answer."""
-    kept = [(state, item) for state in states for item in state.validated.kept]
-    repeats = find_repeats([task.distinct_texts(state.row, item.accepted.columns) for state, item in kept])
-    gone: dict[int, dict[int, str]] = {}  # row index -> position in `kept` -> rejection detail
-    first = 0
+def reject_repeats(task: DistinctTask, states: Iterable[RowState]) -> None:
+    """Rejects answers that repeat an earlier one of their row: near duplicates in both question and answer."""
     for state in states:
-        for offset in range(len(state.validated.kept)):
-            if (stays := repeats.get(first + offset)) is not None:
-                other, item = kept[stays]
-                assert other.prepared is not None
-                target = other.prepared.requests[item.request].target
-                gone.setdefault(state.index, {})[offset] = f"of {target} in row {other.row.source.row}, which is kept"
-        first += len(state.validated.kept)
-    for state in states:
-        if state.index in gone:
-            state.validated = _without_repeats(state, gone[state.index])
+        kept = state.validated.kept
+        repeats = find_repeats([task.distinct_texts(state.row, item.accepted.columns) for item in kept])
+        if repeats:
+            assert state.prepared is not None
+            targets = [state.prepared.requests[item.request].target for item in kept]
+            gone = {offset: f"of {targets[stays]}, which is kept" for offset, stays in repeats.items()}
+            state.validated = _without_repeats(state, gone)
 
 
 def _without_repeats(state: RowState, gone: Mapping[int, str]) -> Validated:

@@ -1,15 +1,15 @@
-"""Answer selection: the best samples of each target, and near-duplicate removal within a unit.
+"""Answer selection: the best samples of each target, and near-duplicate removal within a row.
 
 A sample's score is its mean log-probability (nats per token, at most 0) plus its agreement, the mean edit similarity
 (0 to 1) to the other samples that passed all checks. An answer that the model repeats in different words is more
 likely to be correct than one that it gives once (self-consistency, arXiv 2203.11171). Ties go to the earlier sample.
 
-Answers to different targets are duplicates if both the code they are about and their texts are near duplicates. For
-example, "Initialize self." may be kept for many different classes, but only once for copies of one class. Which
-duplicate is kept depends only on the order of the source rows.
+Answers to different targets of a row are duplicates if both the code they are about and their texts are near
+duplicates. For example, "Initialize self." may be kept for many different classes, but only once for copies of one
+class. The first one in the source is kept.
 
-Cost: (number of samples)^2 edit distances per target; 5-grams and one MinHash signature
-(`transforms.duplicates.signatures`) per kept answer.
+Cost: (number of samples)^2 edit distances per target; 5-grams and two MinHash signatures
+(`transforms.duplicates.signatures`) per kept answer of a row with several.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def find_repeats(pairs: Sequence[tuple[str, str]]) -> dict[int, int]:
     >>> find_repeats([("x", "one"), ("y", "one"), ("x", "one")])
     {2: 0}
     """
+    if len(pairs) < 2:
+        return {}
     subjects, answers = (_clusters([pair[side] for pair in pairs]) for side in (0, 1))
     first: dict[tuple[int, int], int] = {}
     found = {}

@@ -66,7 +66,7 @@ class GenerationWork:
         samples: Samples requested per target.
         keep: Maximum number of distinct answers kept per target.
         nest: Whether a file becomes one row, into which the task combines all accepted answers.
-        distinct: Whether an answer that repeats another of its unit is rejected, if the task supports it; a nested file
+        distinct: Whether an answer that repeats another of its row is rejected, if the task supports it; a nested file
             keeps all of its answers.
         rejected_answers: Whether rejected targets keep the model's answer, unless the filter finds something in it.
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,6 +81,32 @@ def test_a_source_that_changed_since_is_not_mistaken_for_the_old_one(tmp_path, f
     assert run(tmp_path, second, "--retry_rejected", str(first)) == 3
     assert "(input_changed 1)" in capfd.readouterr().out
     assert {name[0] for name in names(second)} == {"b"}
+
+
+def test_the_rows_of_a_small_file_that_was_gone_come_with_retry_failed(tmp_path, capfd, monkeypatch):
+    """Its unit has other files, whose rows come out the first time."""
+    for name in ("a", "b", "c"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        pq.write_table(pa.table({"content": [f"{name}{n} = 1" for n in range(3)]}), tmp_path / "in" / f"{name}.parquet")
+    hidden = tmp_path / "hidden"
+
+    def units(spec, orders, child=None):
+        os.rename(tmp_path / "in" / "b.parquet", hidden)
+        uppercase.inline_units(spec, orders)
+        os.rename(hidden, tmp_path / "in" / "b.parquet")
+
+    output = tmp_path / "out"
+    flags = ["--input", str(tmp_path / "in"), "--output", str(output), "--progress", "none"]
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.execution.supervisor.run_units", units)
+        assert uppercase.command_line(flags) == 3
+    assert uppercase.summary(output)["units"] == {"all": 1, "failed": 0, "restarted": 0}
+    assert names(output) == {f"{name}{n}" for name in "ac" for n in range(3)}
+    assert "3 rows could not be read; run the same command with --retry_failed" in capfd.readouterr().err
+    assert uppercase.command_line(flags) == 3
+    assert uppercase.command_line([*flags, "--retry_failed"]) == 0
+    assert names(output) == {f"{name}{n}" for name in "abc" for n in range(3)}
+    assert "retrying 1 failed unit" in capfd.readouterr().err
 
 
 def test_an_unfinished_job_cannot_be_retried(tmp_path, first, capfd):

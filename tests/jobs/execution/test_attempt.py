@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -13,18 +16,24 @@ from hypothesis import strategies as st
 
 from jobs import storage
 from jobs.errors import LedgerBroken, UploadLost
-from jobs.execution import attempt
+from jobs.execution import attempt, pieces
 from jobs.execution.attempt import FaultStreak, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
 from jobs.ledger import commits, journal
-from jobs.plan.units import read_plan
+from jobs.plan.cutting import UnitBounds, make_plan
+from jobs.plan.inputs import read_inputs
+from jobs.plan.units import plan_to_parquet, read_plan
+from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from tests.jobs import toy
+from tests.jobs.uppercase import read_here
+from transforms.rows.columns import ColumnOverrides
+from transforms.work import Unit
 
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch):
-    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0.0)
+    monkeypatch.setattr(pieces, "_READ_DELAY_S", 0.0)
 
 
 def reasons(job_dir: JobFolder) -> list[tuple]:
@@ -114,7 +123,7 @@ def test_a_local_disk_that_cant_be_read_fails_the_unit_after_some_tries(tmp_path
         tries.append(unit)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(attempt, "read_piece", broken)
+    monkeypatch.setattr(pieces, "read_piece", broken)
     (record,) = toy.run_here(toy.make_job(str(tmp_path), [["a"]]))
     assert (record.status, record.reason, len(tries)) == ("failed", "input_unreadable", 3)
     assert "Input/output error" in record.detail
@@ -135,8 +144,8 @@ def test_a_remote_storage_that_gives_no_answer_stops_the_job_and_fails_nothing(g
     def silent(unit, schema, **how):
         raise answer()
 
-    monkeypatch.setattr(attempt, "_READ_DELAY_S", 0)
-    monkeypatch.setattr(attempt, "read_piece", silent)
+    monkeypatch.setattr(pieces, "_READ_DELAY_S", 0)
+    monkeypatch.setattr(pieces, "read_piece", silent)
     job_dir = toy.make_job(gcs_root, [["a"]])
     with pytest.raises(ConfigError, match="run the same command again when the storage is available"):
         toy.run_here(job_dir)
@@ -341,6 +350,134 @@ def spoil(uri: str, row_group: int) -> None:
     with open(uri, "r+b") as file:
         file.seek(column.dictionary_page_offset or column.data_page_offset)
         file.write(b"\xff" * column.total_compressed_size)
+
+
+# --- several files in one unit -----------------------------------------------------------------------
+
+
+def make_files(folder: Path, *counts: int) -> tuple[JobFolder, Unit]:
+    """A job whose only unit holds files of so many rows, each row with its file's name and number."""
+    paths = []
+    for name, count in zip("abcdefgh", counts, strict=False):
+        paths.append(str(folder / f"{name}.parquet"))
+        contents = [f"{name}{row}" for row in range(count)]
+        pq.write_table(pa.table({"content": contents}, schema=toy.SCHEMA), paths[-1], row_group_size=2)
+    plan = make_plan(read_inputs(paths, ColumnOverrides(), read=read_here), columns=["content"], bounds=UnitBounds())
+    job_dir = OutputFolder(str(folder / "out")).job
+    storage.write_bytes(job_dir.plan, plan_to_parquet(plan.units))
+    (unit,) = read_plan(job_dir)
+    return job_dir, unit
+
+
+def outcome_of(job_dir: JobFolder) -> tuple[list[str], list[tuple]]:
+    """The texts kept; file, rows and reason of what was rejected."""
+    (record,) = commits.read_commits(job_dir)
+    table = pq.read_table(job_dir.join(record.files["rejected"].path))
+    rejected = Counter((row["uri"], row["stage"], row["reason"]) for row in table.to_pylist())
+    return [content for _, _, content, _ in toy.outcome(job_dir)[0]], sorted(rejected.items())
+
+
+GOOD = ["a0", "a1", "a2", "b0", "b1", "b2", "d0"]
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "reason"),
+    [
+        (os.unlink, "input_missing"),
+        (lambda path: os.truncate(path, 10), "input_changed"),
+        (lambda path: spoil_all(path), "damaged_input"),
+    ],
+)
+def test_a_file_that_cant_be_read_costs_only_its_own_rows(tmp_path, spoiled, reason):
+    job_dir, unit = make_files(tmp_path, 3, 3, 4, 1)
+    spoiled(unit.more[1].uri)
+    (record,) = toy.run_here(job_dir)
+    assert (record.status, record.rows_in) == ("done", 11)
+    assert outcome_of(job_dir) == (GOOD, [(("c.parquet", "read", reason), 4)])
+
+
+def test_a_disk_error_in_one_file_costs_only_its_own_rows(tmp_path, monkeypatch):
+    job_dir, unit = make_files(tmp_path, 3, 3, 4, 1)
+    opened = storage.open_input
+
+    def broken(path):
+        if path == unit.more[1].uri:
+            raise OSError(5, "Input/output error")
+        return opened(path)
+
+    monkeypatch.setattr(storage, "open_input", broken)
+    runner_of(job_dir).run(unit)
+    assert outcome_of(job_dir) == (GOOD, [(("c.parquet", "read", "input_unreadable"), 4)])
+
+
+def test_of_a_damaged_file_the_other_row_groups_come_out_beside_the_other_files(tmp_path):
+    job_dir, unit = make_files(tmp_path, 3, 3, 4, 1)
+    spoil_all(unit.more[1].uri, groups=[1])
+    toy.run_here(job_dir)
+    kept = sorted([*GOOD, "c0", "c1"])
+    assert outcome_of(job_dir) == (kept, [(("c.parquet", "read", "damaged_input"), 2)])
+
+
+def test_a_unit_none_of_whose_files_is_left_fails(tmp_path):
+    job_dir, unit = make_files(tmp_path, 3, 3)
+    for _, file in unit.by_file():
+        os.unlink(file.uri)
+    (record,) = toy.run_here(job_dir)
+    assert (record.status, record.reason, record.rows_in) == ("failed", "input_missing", 6)
+
+
+def test_rows_of_a_unit_with_an_unreadable_file_still_run_together(tmp_path, monkeypatch):
+    sizes = []
+    run = toy.ToyWork.run
+    monkeypatch.setattr(toy.ToyWork, "run", lambda *args: (sizes.append(len(args[3])), run(*args))[1])
+    job_dir, unit = make_files(tmp_path, 3, 3, 4, 1, 1)
+    os.unlink(unit.more[1].uri)
+    toy.run_here(job_dir)
+    assert sizes == [6, 2]
+
+
+@pytest.mark.parametrize("hung", [False, True])
+def test_a_file_whose_reading_kills_the_worker_is_found_and_the_others_come_out(tmp_path, hung):
+    job_dir, unit = make_files(tmp_path, 3, 3, 4, 1)
+    poison = {unit.more[0].uri, unit.more[2].uri}
+
+    class Killed(BaseException):
+        pass
+
+    opened = storage.open_input
+
+    def mortal(path):
+        if path in poison:
+            raise Killed
+        return opened(path)
+
+    deaths = 0
+    started: list[journal.Start] = []
+    begin = journal.Journal.started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "open_input", mortal)
+        patch.setattr(journal.Journal, "started", lambda self, start: (started.append(start), begin(self, start))[1])
+        for _ in range(10):
+            try:
+                runner_of(job_dir).run(unit)
+                break
+            except Killed:
+                deaths += 1
+                (record_hang if hung else record_death)(job_dir, started[-1])
+    assert deaths == 1 + 2 * journal.ALONE_DEATHS
+    reason = "timeout" if hung else "crashed_on_read"
+    assert outcome_of(job_dir) == (
+        ["a0", "a1", "a2", "c0", "c1", "c2", "c3"],
+        [(("b.parquet", "read", reason), 3), (("d.parquet", "read", reason), 1)],
+    )
+
+
+def spoil_all(path: str, groups: Sequence[int] = (0, 1)) -> None:
+    """Damages these row groups; the file's size and time stay, as if the disk had done it."""
+    status = os.stat(path)
+    for group in groups:
+        spoil(path, group)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 # --- rows that hang ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from jobs.errors import UnreadableUnit
 from jobs.execution import cursors
 from jobs.execution.cursors import MAX_BATCH_ROWS, close_cursors
 from jobs.execution.reading import read_piece, read_unit
+from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.inputs import read_inputs
 from jobs.plan.schemas import (
     SchemaMismatch,
@@ -25,7 +26,7 @@ from jobs.plan.schemas import (
     unify_schemas,
     unify_types,
 )
-from jobs.plan.units import UnitBounds, make_plan, planned_rows
+from jobs.plan.units import planned_rows
 from transforms.rows.columns import ColumnOverrides
 from transforms.work import Unit
 

@@ -89,8 +89,8 @@ def test_one_death_alone_is_forgiven():
 
 def test_a_unit_that_dies_alone_while_it_is_read_is_unreadable_at_the_second_time():
     death = Death("s", "SIGKILL", 0.0, (start("a", 0, 0, "read", alone=True),))
-    assert not journal.diagnose([death])["a"].is_unreadable
-    assert journal.diagnose([death] * ALONE_DEATHS)["a"].is_unreadable
+    assert not journal.diagnose([death])["a"].is_unreadable()
+    assert journal.diagnose([death] * ALONE_DEATHS)["a"].is_unreadable()
 
 
 @given(st.integers(1, 64).flatmap(lambda rows: st.tuples(st.just(rows), st.sets(st.integers(0, rows - 1), max_size=5))))

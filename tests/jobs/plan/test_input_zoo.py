@@ -478,7 +478,7 @@ def test_an_attempt_that_cannot_be_read_back_is_a_failed_unit_and_the_others_com
     write(tmp_path / "in" / "a.parquet", "fine")
     write(tmp_path / "in" / "b.parquet", "odd")
     monkeypatch.setattr(uppercase, "build_work", lambda options: PairWork(from_all_options(uppercase.Options, options)))
-    assert run(tmp_path / "in", tmp_path / "out") == 3
+    assert run(tmp_path / "in", tmp_path / "out", "--unit_rows", "1") == 3
     said = capfd.readouterr().out
     assert "FAILED UNITS: 1 of 2 (output_unreadable 1)" in said and "can't be read back: Expected all lists" in said
     assert texts(tmp_path / "out") == ["fine"]

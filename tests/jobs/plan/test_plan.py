@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
+from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.footers import Footer, InputFile, RowGroup, read_footer
 from jobs.plan.input_paths import expand, public_names
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.units import (
     NO_ROW_GROUP,
-    UnitBounds,
-    make_plan,
     plan_to_parquet,
     planned_rows,
     read_plan,
@@ -27,6 +27,7 @@ from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.work import Part
 
 SCHEMA = pa.schema([("content", pa.large_string())])
 
@@ -374,6 +375,55 @@ def test_small_row_groups_share_a_unit_up_to_its_bounds_and_big_ones_keep_their_
 def test_units_can_be_limited_to_their_row_groups():
     plan = make_plan(fake_inputs([[1] * 5]), columns=["content"], bounds=UnitBounds(join=False))
     assert [(u.row_group, u.group_rows) for u in plan.units] == [(group, None) for group in range(5)]
+
+
+def test_small_files_share_a_unit_up_to_its_bounds_and_large_or_bad_ones_stand_alone():
+    inputs = fake_inputs([[3], [2, 0, 2], [], [3], [90], [5], [1], [1, 1]])
+    files = [replace(file, state="bad") if file.uri == "f6" else file for file in inputs.files]
+    inputs = replace(inputs, files=tuple(files))
+    plan = make_plan(inputs, columns=["content"], bounds=UnitBounds(rows=40, bytes=80))
+    assert [(unit.title, unit.row_count, unit.num_bytes) for unit in plan.units if unit.uri != "f4"] == [
+        ("f0 and 1 more file", 7, 70),
+        ("f3", 3, 30),
+        ("f5", 5, 50),
+        ("f6", 0, 0),
+        ("f7", 2, 20),
+    ]
+    first = plan.units[0]
+    assert first.group_rows == (3,) and first.more == (
+        Part(uri="f1", version="1", name="", row_group=0, group_rows=(2, 0, 2)),
+    )
+    assert len([unit for unit in plan.units if unit.uri == "f4"]) == 12
+    assert {unit.more for unit in plan.units[1:]} == {()}
+
+
+def test_a_unit_of_one_file_has_the_id_that_it_always_had():
+    def ids(max_rows):
+        plan = make_plan(fake_inputs([[9, 4]]), columns=["content"], bounds=UnitBounds(rows=max_rows))
+        return [unit.unit_id for unit in plan.units]
+
+    assert (ids(9), ids(90)) == (["000000-1635d4c4", "000001-2a7ff9ff"], ["000000-77cbb892"])
+
+
+def test_units_of_row_groups_hold_one_file_each():
+    plan = make_plan(fake_inputs([[1], [1]]), columns=["content"], bounds=UnitBounds.row_groups())
+    assert [unit.title for unit in plan.units] == ["f0", "f1"]
+
+
+@given(corpora, st.integers(1, 50), st.data())
+@settings(deadline=None)
+def test_a_unit_split_by_file_has_the_same_rows(groups, max_rows, data):
+    retry = None
+    if data.draw(st.booleans()):
+        retry = {
+            (f"f{n}", g): list(range(0, rows, 2)) for n, counts in enumerate(groups) for g, rows in enumerate(counts)
+        }
+    plan = make_plan(fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows), retry=retry)
+    for unit in plan.units:
+        files = unit.by_file()
+        assert [first + row for first, file in files for row in file.rows] == list(unit.rows)
+        assert [file.place(row) for _, file in files for row in file.rows] == [unit.place(row) for row in unit.rows]
+        assert len({file.uri for _, file in files}) == len(files) and not any(file.more for _, file in files)
 
 
 def test_a_unit_is_bounded_by_tokens_too():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+from collections import Counter
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model.engine.requests import Completion, Request
 from model.engine.settings import EngineSpec
@@ -392,42 +397,84 @@ def test_nested_answers_make_one_row_a_file_and_what_does_not_fit_together_is_re
 
 
 class DistinctWords(WordTask):
-    """A word may be kept once in a unit."""
+    """A word may be kept once in a row."""
 
     def distinct_texts(self, row, columns):
         return columns["word"], "the same"
 
 
-def test_answers_of_a_unit_that_repeat_an_earlier_one_are_rejected_and_name_it():
-    def rejected_of(task, **settings):
-        use_engine(SPEC, EchoEngine())
-        work = GenerationWork(
-            task=task,
-            engine=SPEC,
-            columns=ColumnOverrides(),
-            limits=RowLimits(),
-            checkpoint_sha256="",
-            row_workers=0,
-            **settings,
-        )
-        work.open()
-        result = run(work, ["ab cdef", "ab ab gh", "ab"])
+@contextmanager
+def opened(task, row_workers=0, **settings):
+    use_engine(SPEC, EchoEngine())
+    work = GenerationWork(
+        task=task,
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(),
+        checkpoint_sha256="",
+        row_workers=row_workers,
+        **settings,
+    )
+    work.open()
+    try:
+        yield work
+    finally:
+        work.close()
         release_engines()
-        return result
 
-    result = rejected_of(DistinctWords())
-    assert result.kept.column("word").to_pylist() == ["ab", "cdef", "gh"]
-    assert reasons(result) == [
-        ("target", 11, "select", "near_duplicate_output"),
-        ("target", 11, "select", "near_duplicate_output"),
-        ("row", 12, "judge", "no_target_accepted"),
-        ("target", 12, "select", "near_duplicate_output"),
+
+def test_answers_of_a_row_that_repeat_an_earlier_one_are_rejected_and_name_it():
+    def result_of(task, **settings):
+        with opened(task, **settings) as work:
+            return run(work, ["ab cdef", "ab gh ab ab gh", "ab"])
+
+    result = result_of(DistinctWords())
+    assert result.kept.column("word").to_pylist() == ["ab", "cdef", "ab", "gh", "ab"]
+    assert reasons(result) == [("target", 11, "select", "near_duplicate_output")] * 3
+    assert [(r["target"], r["detail"]) for r in result.rejected.to_pylist()] == [
+        ("word:2", "of word:0, which is kept"),
+        ("word:3", "of word:0, which is kept"),
+        ("word:4", "of word:1, which is kept"),
     ]
-    assert {r["detail"] for r in result.rejected.to_pylist() if r["kind"] == "target"} == {
-        "of word:0 in row 10, which is kept"
-    }
-    assert rejected_of(DistinctWords(), distinct=False).kept.num_rows == 6
-    assert rejected_of(WordTask()).kept.num_rows == 6
+    assert result_of(DistinctWords(), distinct=False).kept.num_rows == 8
+    assert result_of(WordTask()).kept.num_rows == 8
+
+
+@pytest.fixture(scope="module")
+def pools():
+    """Works with no, one and two row workers."""
+    with ExitStack() as stack:
+        settings = {"samples": 2, "keep": 2, "content_filter": ContentFilter("default")}
+        yield [stack.enter_context(opened(DistinctWords(), workers, **settings)) for workers in (0, 1, 2)]
+
+
+WORDS = st.lists(st.sampled_from(["ab", "cd", "abc", "cdef", "toolong", "mail"]), max_size=6)
+CONTENTS = st.lists(WORDS.map(" ".join) | st.sampled_from(["nothing", "refused", "bug", ""]), min_size=1, max_size=12)
+
+
+@given(contents=CONTENTS, data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_rejections_and_counts_do_not_depend_on_how_the_rows_were_cut(pools, contents, data):
+    """Answers repeat within rows and across them; paths with the same address are redacted in several pieces."""
+    people = data.draw(st.lists(st.sampled_from("ab"), min_size=len(contents), max_size=len(contents)))
+    paths = [f"home/{who}@corp-mail.dev/x.py" for who in people]
+    table = pa.table({"content": contents, "path": paths})
+    cuts = data.draw(st.sets(st.integers(1, len(contents) - 1)) if len(contents) > 1 else st.just(set()))
+    whole = _over_pieces(pools[0], table, set())
+    assert _over_pieces(data.draw(st.sampled_from(pools)), table, cuts) == whole
+
+
+def _over_pieces(work, table, cuts):
+    """The rows, records and counts of a unit that is run in pieces."""
+    unit = Unit(unit_id="0", uri="a", version="", row_group=0, row_start=0, row_count=table.num_rows, num_bytes=1)
+    edges = [0, *sorted(cuts), table.num_rows]
+    kept, rejected, counts = [], [], Counter()
+    for begin, end in itertools.pairwise(edges):
+        result = work.run(unit, table.slice(begin, end - begin), list(range(begin, end)))
+        kept += result.kept.to_pylist()
+        rejected += result.rejected.to_pylist()
+        counts.update(result.counts)
+    return kept, rejected, counts
 
 
 def test_the_file_around_an_answer_is_let_go_as_soon_as_it_was_filtered():
