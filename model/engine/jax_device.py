@@ -85,7 +85,7 @@ class JaxDevice:
         self._compiles = 0
         self._compile_s = 0.0
         self._last_compile_s: dict[str, float] = {}  # of each kind of program
-        self._step_s = 0.0  # of a step of all slots, as last measured
+        self._full_step_s = 0.0  # of a step of all slots, as last measured
         self._is_ring = self._has_decoded = False  # order of the generation cache's columns, if any are written
         self._has_prefilled = False  # since the last burst was dispatched
         self._last_read = 0.0
@@ -227,7 +227,7 @@ class JaxDevice:
         """Whether compiling a narrow burst costs less time than it is expected to save."""
         missing = ["burst"] if ("move",) in self._compiled else ["burst", "insert"]  # a move resembles an insert
         compile_s = sum(self._last_compile_s.get(kind, 0.0) for kind in missing)
-        saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._step_s * steps_left
+        saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._full_step_s * steps_left
         return saved_s > compile_s
 
     def move(self, source: int, target: int) -> None:
@@ -270,7 +270,7 @@ class JaxDevice:
         seconds = self._last_read - began if burst.is_clean else None
         report = read_report(array, drafted=burst.drafted, seconds=seconds)
         if seconds is not None and report.steps and burst.width == self.slots:
-            self._step_s = seconds / report.steps
+            self._full_step_s = seconds / report.steps
         ended = {line.ticket for line in report.ended}
         for slot, ticket in enumerate(self._tickets):
             if ticket in ended:
