@@ -27,6 +27,13 @@ from model.layers import GemmaWeights
 from model.roofline import Device, Shape
 
 
+def use_compile_cache(folder: str | None) -> None:
+    """Keeps compiled programs of this process in a folder, from now on; None changes nothing."""
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # small ones add up at each start
+
+
 class Engine:
     """Generates completions; implements `model.engine.requests.Generator`.
 
@@ -77,9 +84,7 @@ class Engine:
                 weights="int8" if self._is_int8 else options.dtype,
                 cache="int8" if options.prompt_cache == "int8" else options.dtype,
             )
-            if options.compile_cache is not None:
-                jax.config.update("jax_compilation_cache_dir", options.compile_cache)
-                jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+            use_compile_cache(options.compile_cache)
             waiting = prefix_group_window(options)
             devices = [
                 JaxDevice(weights, self._config, options, waiting=waiting)

@@ -34,6 +34,10 @@ from model.layers import GemmaWeights
 _NARROW_SAVES = 0.5
 
 
+# A job starts narrow with at most this part of the slots: 16 rows, which are prepared together, usually have more.
+_FEW = 4
+
+
 @dataclass(frozen=True, slots=True)
 class StagedPrompt:
     """A prefilled prompt that waits for a slot: its place in a row's keys and values. Its last token isn't cached."""
@@ -207,13 +211,17 @@ class JaxDevice:
         self._reach[slot] = place.length
 
     def width_for(self, active: int, steps_left: int, *, drafts: bool) -> int:
-        """The fewest slots for which a program is compiled; on a CPU, also if compiling it pays."""
+        """The fewest slots for which a program is compiled; on a CPU, also if compiling it pays, or if it is the first
+        one to be compiled: a job of few requests then never needs another.
+        """
+        is_cpu = self._programs.platform == "cpu"
+        is_first = active <= self.slots // _FEW and not any(key[0] == "burst" for key in self._compiled)
         for width in self._programs.narrow_widths():
             if width < active:
                 continue
             if ("move",) in self._compiled and self._narrow_key(drafts, width) in self._compiled:
                 return width
-            if self._programs.platform == "cpu" and self._pays(width, steps_left):
+            if is_cpu and (is_first or self._pays(width, steps_left)):
                 return width
         return self.slots
 

@@ -122,7 +122,7 @@ class Scheduler:
         self._fill_slots()
         if self._running:
             width = self._gather()
-            burst = self._device.dispatch(self._leave_after(), drafts=self._switch.drafts, width=width)
+            burst = self._device.dispatch(self._leave_after(width), drafts=self._switch.drafts, width=width)
             self._unread.append((burst, width))
         if len(self._unread) > (1 if self._pipeline and self._running else 0):
             burst, width = self._unread.popleft()
@@ -131,9 +131,14 @@ class Scheduler:
     def _has_waiting(self) -> bool:
         return bool(self._staged) or len(self._backlog) > 0
 
-    def _leave_after(self) -> int:
-        """Ended requests after which a burst ends: 1 while others wait for a slot, otherwise all running ones."""
-        return 1 if self._has_waiting() else len(self._running)
+    def _leave_after(self, width: int) -> int:
+        """Ended requests after which a burst ends: 1 while others wait for a slot, otherwise as many as leave half of
+        the width, which may then be narrowed, or all.
+        """
+        count = len(self._running)
+        if self._has_waiting():
+            return 1
+        return count - width // 2 if count > width // 2 else count
 
     def _gather(self) -> int:
         """How many of the first slots the next burst decodes: all while others wait, otherwise as few as the device

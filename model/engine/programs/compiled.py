@@ -50,8 +50,8 @@ from model.layers import BlockWeights, GemmaWeights, linear
 
 ProgramKey = tuple[Any, ...]
 
-# Each width is this share of the next one: few programs, and most of what can be saved.
-_NARROWING = 4
+# A burst may decode a half, a quarter, ... of the slots; this many widths.
+_NARROW_WIDTHS = 4
 
 
 class EngineArrays(NamedTuple):
@@ -163,11 +163,9 @@ class EnginePrograms:
         """The numbers of first slots, ascending, that a burst may decode alone; none in exact mode, whose shapes are
         frozen.
         """
-        widths, width = [], self.slots // _NARROWING
-        while width and not self._is_exact:
-            widths.append(width)
-            width //= _NARROWING
-        return widths[::-1]
+        if self._is_exact:
+            return []
+        return [width for halvings in range(_NARROW_WIDTHS, 0, -1) if (width := self.slots >> halvings)]
 
     def writes_ring(self, *, drafts: bool) -> bool:
         """Whether a burst writes the generation cache as a ring (`model.engine.programs.caches`)."""
