@@ -123,9 +123,7 @@ def main() -> None:
         slots=options.slots, prompt_buckets=prompt_buckets(896), max_new_tokens=128, prompt_lookup="off"
     ).resolve("gpu")
     step_s, row_s = device_times(options.device, options.slots, options.decode_share, options.prefill_share)
-    runs = [
-        measure(shapes, count, count * options.requests, step_s, row_s, options.slow) for count in options.devices
-    ]
+    runs = [measure(shapes, count, count * options.requests, step_s, row_s, options.slow) for count in options.devices]
     lines = [
         f"{options.device}, {options.slots} slots; {options.decode_share:.0%} and {options.prefill_share:.0%} of the "
         "roofline for decode and prefill.",

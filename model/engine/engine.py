@@ -23,7 +23,6 @@ from model.engine.placement import mesh_of, replicas
 from model.engine.replicas import Replicas
 from model.engine.requests import Completion, EngineStopped, Request
 from model.gemma import Gemma
-from model.layers import GemmaWeights
 from model.roofline import Device, Shape
 
 
@@ -87,8 +86,7 @@ class Engine:
             use_compile_cache(options.compile_cache)
             waiting = prefix_group_window(options)
             devices = [
-                JaxDevice(weights, self._config, options, waiting=waiting)
-                for weights in replicas(self._model.arrays())
+                JaxDevice(weights, self._config, options, waiting=waiting) for weights in replicas(self._model.arrays())
             ]
             for each in devices:
                 each.start()

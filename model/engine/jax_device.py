@@ -28,7 +28,6 @@ from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
 from model.layers import GemmaWeights
 
-
 # A narrow burst saves this share of the time that its slots suggest, as some requests end before their limit and not
 # all of a step's work is in its slots.
 _NARROW_SAVES = 0.5

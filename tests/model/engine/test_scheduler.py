@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
 from model.engine.backlog import PATIENCE
-from model.engine.requests import EngineStopped, Request
 from model.engine.replicas import Replicas
+from model.engine.requests import EngineStopped, Request
 from model.errors import RecordError
 
 
