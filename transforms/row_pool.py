@@ -134,9 +134,15 @@ class RowPool:
         return sum(self._beats) + _own_beats
 
     def open(self) -> None:
-        """Opens the stages if calls run inline, so that a bad set-up (ConfigError) is reported immediately."""
+        """Starts the processes, which open the stages while the caller goes on. If calls run inline, opens the stages,
+        so that a bad set-up (ConfigError) is reported immediately.
+        """
         if self._workers == 0:
             self._stages.open()
+            return
+        pool = self._current_pool()
+        for _ in range(self._workers):  # each call that no process is idle for starts one
+            pool.submit(_is_open)
 
     def apply(self, method: str, items: Sequence[Any]) -> Callable[[], list[Any]]:
         """Starts `stages.method(item)` for each item; the returned function waits for the results, in order.

@@ -76,12 +76,28 @@ class Device(Protocol):
         """Puts a prefilled prompt into a slot, which then decodes. Tickets fit into 31 bits: enough for years."""
         ...
 
-    def dispatch(self, leave_after: int, *, drafts: bool) -> Any:
+    def width_for(self, active: int, steps_left: int, *, drafts: bool) -> int:
+        """How many of the first slots a burst should decode at the end of the work: `slots`, or fewer if a program for
+        them exists or is worth its compilation.
+
+        Args:
+            active: Slots that decode: the least number.
+            steps_left: Decode steps until all have ended, roughly: how many more tokens they may have.
+            drafts: Whether the burst's steps verify drafted tokens.
+        """
+        ...
+
+    def move(self, source: int, target: int) -> None:
+        """Moves a slot's request to another slot, which is free."""
+        ...
+
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> Any:
         """Starts a burst and returns without waiting for it.
 
         Args:
             leave_after: The burst ends early once this many requests have ended in it.
             drafts: Whether its steps verify drafted tokens.
+            width: Decode the first so many slots: all, or what `width_for` returned.
         """
         ...
 

@@ -1,7 +1,8 @@
 """The engine: a thread-safe generator with continuous batching over one model on this process's devices.
 
 If the weights are spread over a mesh (`model.sharding`), each row of its `data` axis is one replica, split over the
-devices of its `model` axis. Each request goes to the replica with the fewest unfinished requests.
+devices of its `model` axis. Replicas take requests from one backlog as their slots become free, and the unfinished
+requests of one that fails go to the others (`model.engine.backlog`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ import jax
 import jax.numpy as jnp
 
 from model.engine import metrics
-from model.engine.jax_device import JaxDevice
+from model.engine.jax_device import JaxDevice, prefix_group_window
 from model.engine.options import EngineOptions, ResolvedOptions
 from model.engine.placement import mesh_of, replicas
-from model.engine.replicas import Spread
+from model.engine.replicas import Replicas
 from model.engine.requests import Completion, EngineStopped, Request
-from model.engine.scheduler import Scheduler
 from model.gemma import Gemma
-from model.layers import GemmaWeights
 from model.roofline import Device, Shape
+
+
+def use_compile_cache(folder: str | None) -> None:
+    """Keeps compiled programs of this process in a folder, from now on; None changes nothing."""
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # small ones add up at each start
 
 
 class Engine:
@@ -53,7 +59,7 @@ class Engine:
         self._first_device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
         self._chips: int = 1 if mesh is None else mesh.shape["model"]  # of one replica
         self._num_replicas: int = 1 if mesh is None else mesh.shape["data"]
-        self._scheduler: Spread | Scheduler | None = None
+        self._replicas: Replicas | None = None
         self._is_closed = False
 
     def start(self, *, warm_up: bool = False) -> None:
@@ -68,7 +74,7 @@ class Engine:
         with self._lock:
             if self._is_closed:
                 raise EngineStopped("the engine has been closed")
-            if self._scheduler is not None:
+            if self._replicas is not None:
                 return
             assert self._model is not None
             options = self.resolved_options()
@@ -77,27 +83,23 @@ class Engine:
                 weights="int8" if self._is_int8 else options.dtype,
                 cache="int8" if options.prompt_cache == "int8" else options.dtype,
             )
-            if options.compile_cache is not None:
-                jax.config.update("jax_compilation_cache_dir", options.compile_cache)
-                jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-            schedulers = [self._scheduler_of(weights, options, warm_up) for weights in replicas(self._model.arrays())]
-            self._scheduler = (
-                Spread(schedulers, min_shared=options.min_shared_prefix) if len(schedulers) > 1 else schedulers[0]
-            )
+            use_compile_cache(options.compile_cache)
+            waiting = prefix_group_window(options)
+            devices = [
+                JaxDevice(weights, self._config, options, waiting=waiting) for weights in replicas(self._model.arrays())
+            ]
+            for each in devices:
+                each.start()
+                if warm_up:
+                    each.warm_up()
+            prompt_lookup = options.prompt_lookup if options.may_draft() else "off"
+            self._replicas = Replicas(devices, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
             device = self._first_device
             if device.platform != "cpu" or mesh_of(self._model.arrays()) is None:  # virtual devices share one CPU
                 self._peaks = metrics.peaks_of(device.device_kind, device.platform)  # before there is other work
-            self._scheduler.start()
+            self._replicas.start()
             self._model = None  # the device has its own copy if the dtype differs
             atexit.register(self.close, cancel_futures=True)
-
-    def _scheduler_of(self, weights: GemmaWeights, options: ResolvedOptions, warm_up: bool) -> Scheduler:
-        device = JaxDevice(weights, self._config, options)
-        device.start()
-        if warm_up:
-            device.warm_up()
-        prompt_lookup = options.prompt_lookup if options.may_draft() else "off"
-        return Scheduler(device, pipeline=options.pipeline_bursts, prompt_lookup=prompt_lookup)
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]:
         """Queues requests from any thread; returns one future per request, in order.
@@ -108,8 +110,8 @@ class Engine:
             EngineStopped: The engine has been closed or has crashed (the `__cause__`).
         """
         self.start()
-        assert self._scheduler is not None
-        return self._scheduler.submit(requests)
+        assert self._replicas is not None
+        return self._replicas.submit(requests)
 
     def stats(self) -> dict[str, float]:
         """Metrics since the start; empty before it.
@@ -118,9 +120,9 @@ class Engine:
         `floor_share`, `compiles`, ...), plus `slots`, `requests_queued`, and `drafting_gain` if drafts were tried.
         `floor_share` is omitted if the device's peaks are unknown.
         """
-        if self._scheduler is None:
+        if self._replicas is None:
             return {}
-        found = self._scheduler.stats()
+        found = self._replicas.stats()
         if self._peaks is not None:
             count = self._num_replicas  # they run concurrently, each with its share of the work
             slots = int(found["slots"]) // count
@@ -155,8 +157,8 @@ class Engine:
         with self._lock:
             self._is_closed = True
         atexit.unregister(self.close)
-        if self._scheduler is not None:
-            self._scheduler.close(cancel_futures=cancel_futures)
+        if self._replicas is not None:
+            self._replicas.close(cancel_futures=cancel_futures)
 
     def __enter__(self) -> Engine:
         return self

@@ -28,6 +28,14 @@ from model.engine.transfer import prompt_row, read_report, request_line
 from model.errors import RecordError
 from model.layers import GemmaWeights
 
+# A narrow burst saves this share of the time that its slots suggest, as some requests end before their limit and not
+# all of a step's work is in its slots.
+_NARROW_SAVES = 0.5
+
+
+# A job starts narrow with at most this part of the slots: 16 rows, which are prepared together, usually have more.
+_FEW = 4
+
 
 @dataclass(frozen=True, slots=True)
 class StagedPrompt:
@@ -43,14 +51,28 @@ class _Burst:
 
     report: jax.Array
     drafted: bool
+    width: int
     started: float
     is_clean: bool
 
 
 class JaxDevice:
-    """Implements `model.engine.abstract_device.Device`. The constructor stores its arguments; `start` allocates."""
+    """Implements `model.engine.abstract_device.Device`. The constructor stores its arguments; `start` allocates.
 
-    def __init__(self, weights: GemmaWeights, config: GemmaConfig, options: ResolvedOptions):
+    Args:
+        weights, config, options: The model and the engine's shapes.
+        waiting: The prefix groups of the waiting prompts (`prefix_group_window`), shared by replicas that choose from
+            the same ones; by default its own.
+    """
+
+    def __init__(
+        self,
+        weights: GemmaWeights,
+        config: GemmaConfig,
+        options: ResolvedOptions,
+        *,
+        waiting: PrefixGroupWindow | None = None,
+    ):
         self.slots = options.slots
         self._weights = weights
         self._config = config
@@ -58,15 +80,15 @@ class JaxDevice:
         self._dtype = jnp.dtype(options.dtype)
         self._is_exact = options.determinism == "exact"
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
-        self._waiting = PrefixGroupWindow(
-            min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1
-        )
+        self._waiting = waiting or prefix_group_window(options)
         self._compiled: dict[ProgramKey, Callable[..., Any]] = {}
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
         self._shared_tokens = 0
         self._compiles = 0
         self._compile_s = 0.0
+        self._last_compile_s: dict[str, float] = {}  # of each kind of program
+        self._full_step_s = 0.0  # of a step of all slots, as last measured
         self._is_ring = self._has_decoded = False  # order of the generation cache's columns, if any are written
         self._has_prefilled = False  # since the last burst was dispatched
         self._last_read = 0.0
@@ -187,12 +209,51 @@ class JaxDevice:
         self._tickets[slot] = ticket
         self._reach[slot] = place.length
 
-    def dispatch(self, leave_after: int, *, drafts: bool) -> _Burst:
+    def width_for(self, active: int, steps_left: int, *, drafts: bool) -> int:
+        """The fewest slots for which a program is compiled; on a CPU, also if compiling it pays, or if it is the first
+        one to be compiled: a job of few requests then never needs another.
+        """
+        is_cpu = self._programs.platform == "cpu"
+        is_first = active <= self.slots // _FEW and not any(key[0] == "burst" for key in self._compiled)
+        for width in self._programs.narrow_widths():
+            if width < active:
+                continue
+            if ("move",) in self._compiled and self._narrow_key(drafts, width) in self._compiled:
+                return width
+            if is_cpu and (is_first or self._pays(width, steps_left)):
+                return width
+        return self.slots
+
+    def _narrow_key(self, drafts: bool, width: int) -> ProgramKey:
+        """The key of a burst of the first slots: a compiled one if possible, although it may read further."""
+        needed = self._programs.window(max(self._reach))
+        keys: list[ProgramKey] = [("burst", window, drafts, width) for window in self._programs.windows(needed)]
+        return next((key for key in keys if key in self._compiled), keys[0])
+
+    def _pays(self, width: int, steps_left: int) -> bool:
+        """Whether compiling a narrow burst costs less time than it is expected to save."""
+        missing = ["burst"] if ("move",) in self._compiled else ["burst", "insert"]  # a move resembles an insert
+        compile_s = sum(self._last_compile_s.get(kind, 0.0) for kind in missing)
+        saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._full_step_s * steps_left
+        return saved_s > compile_s
+
+    def move(self, source: int, target: int) -> None:
+        """Copies a slot's caches and state to another slot; the first one is idle from then on."""
+        arrays = self._call(
+            self._program("move"), self._prompts, self._generations, self._state, np.int32(source), np.int32(target)
+        )
+        self._prompts, self._generations, self._state = arrays
+        self._tickets[target], self._tickets[source] = self._tickets[source], -1
+        self._reach[target], self._reach[source] = self._reach[source], 0
+
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> _Burst:
         """Starts a burst that reads the prompt cache as far as the longest prompt in a slot. Its report is copied to
         the host as soon as it is available.
         """
-        window, compiles = self._programs.window(max(self._reach)), self._compiles
-        program = self._program("burst", window, drafts)
+        compiles, key = self._compiles, self._narrow_key(drafts, width)
+        if width == self.slots:
+            key = ("burst", self._programs.window(max(self._reach)), drafts, width)
+        program, window = self._program(*key), key[1]
         self._order_columns(is_ring=self._programs.writes_ring(drafts=drafts))
         is_clean = compiles == self._compiles and not self._has_prefilled
         self._has_prefilled = False
@@ -206,7 +267,7 @@ class JaxDevice:
             np.int32(leave_after),
         )
         report.copy_to_host_async()
-        return _Burst(report, drafts, started, is_clean)
+        return _Burst(report, drafts, width, started, is_clean)
 
     def read(self, burst: _Burst) -> BurstReport:
         """Waits for a burst's report."""
@@ -215,6 +276,8 @@ class JaxDevice:
         began, self._last_read = max(burst.started, self._last_read), time.perf_counter()
         seconds = self._last_read - began if burst.is_clean else None
         report = read_report(array, drafted=burst.drafted, seconds=seconds)
+        if seconds is not None and report.steps and burst.width == self.slots:
+            self._full_step_s = seconds / report.steps
         ended = {line.ticket for line in report.ended}
         for slot, ticket in enumerate(self._tickets):
             if ticket in ended:
@@ -270,7 +333,8 @@ class JaxDevice:
             began = time.perf_counter()
             program = self._compiled[key] = self._call(self._programs.program(key).lower().compile)
             self._compiles += 1
-            self._compile_s += time.perf_counter() - began
+            self._last_compile_s[key[0]] = time.perf_counter() - began
+            self._compile_s += self._last_compile_s[key[0]]
         return program
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -281,6 +345,11 @@ class JaxDevice:
             if "RESOURCE_EXHAUSTED" in str(error):
                 raise OutOfMemory(str(error).splitlines()[0]) from error
             raise
+
+
+def prefix_group_window(options: ResolvedOptions) -> PrefixGroupWindow:
+    """What tells the prefix groups among the prompts that wait for devices with these options."""
+    return PrefixGroupWindow(min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1)
 
 
 def cast_weights(weights: GemmaWeights, dtype: Any) -> GemmaWeights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,27 +41,21 @@ def request_line(request: Request, ticket: int, options: ResolvedOptions) -> Slo
     """A request as one line of the slots' arrays, on the host."""
 
     def one(value: float, dtype: Any = np.int32) -> Any:
-        return np.full(1, value, dtype)
+        return np.array((value,), dtype)
 
-    stop_ids: Any = np.full((1, options.max_stop_ids), -1, np.int32)
-    tokens: Any = np.zeros((1, options.max_new_tokens), np.int32)
-    column: Any = np.zeros((), np.int32)
-    history: Any = np.zeros((1, options.history_length()), np.int32)
+    new = _new_line(options.max_stop_ids, options.max_new_tokens, options.history_length())
+    history = new.history
     if options.may_draft():
+        history = np.zeros_like(history)
         history[0, : len(request.prompt)] = request.prompt
-    stop_ids[0, : len(request.stop_ids)] = sorted(request.stop_ids)
     sampling = request.sampling
-    return Slots(
+    return replace(
+        new,
         ticket=one(ticket),
-        is_active=one(True, np.bool_),
         token=one(request.prompt[-1]),
         prompt_length=one(len(request.prompt) - 1),
-        generated=one(0),
         limit=one(request.max_new_tokens),
-        stop_ids=stop_ids,
-        stopped_by=one(-1),
-        logprob_sum=one(0.0, np.float32),
-        tokens=tokens,
+        stop_ids=_stop_line(request.stop_ids, options.max_stop_ids),
         history=history,
         sampling=SlotSampling(
             seed=one(sampling.seed & 0xFFFFFFFF, np.uint32),
@@ -67,8 +63,44 @@ def request_line(request: Request, ticket: int, options: ResolvedOptions) -> Slo
             top_k=one(sampling.top_k),
             top_p=one(sampling.top_p, np.float32),
         ),
-        column=column,
     )
+
+
+@lru_cache(maxsize=8)
+def _new_line(max_stop_ids: int, max_new_tokens: int, history_length: int) -> Slots:
+    """What all requests' lines have in common; its arrays are never written, as a program may still read them."""
+
+    def full(value: float, *shape: int, dtype: Any = np.int32) -> Any:
+        return np.full(shape, value, dtype)
+
+    return Slots(
+        ticket=full(0, 1),
+        is_active=full(True, 1, dtype=np.bool_),
+        token=full(0, 1),
+        prompt_length=full(0, 1),
+        generated=full(0, 1),
+        limit=full(0, 1),
+        stop_ids=full(-1, 1, max_stop_ids),
+        stopped_by=full(-1, 1),
+        logprob_sum=full(0.0, 1, dtype=np.float32),
+        tokens=full(0, 1, max_new_tokens),
+        history=full(0, 1, history_length),
+        sampling=SlotSampling(
+            seed=full(0, 1, dtype=np.uint32),
+            temperature=full(0.0, 1, dtype=np.float32),
+            top_k=full(0, 1),
+            top_p=full(1.0, 1, dtype=np.float32),
+        ),
+        column=full(0),
+    )
+
+
+@lru_cache(maxsize=256)
+def _stop_line(stop_ids: frozenset[int], max_stop_ids: int) -> Any:
+    """Stop ids as a line; most requests of a job have the same. Never written, as `_new_line`."""
+    line = np.full((1, max_stop_ids), -1, np.int32)
+    line[0, : len(stop_ids)] = sorted(stop_ids)
+    return line
 
 
 def prompt_row(layout: Layout, length: int) -> PromptRow:

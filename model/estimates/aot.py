@@ -103,7 +103,7 @@ def engine_programs(target: Target) -> dict[str, Program]:
     )
     window = target.prompt_buckets[-1]
     keys = {
-        "burst": ("burst", window, False),
+        "burst": ("burst", window, False, options.slots),
         "prefill": ("prefill", options.row_lengths()[-1]),
         "insert": ("insert", window),
     }

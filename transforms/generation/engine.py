@@ -45,12 +45,16 @@ def release_engines() -> None:
 def _make_engine(spec: EngineSpec) -> Generator:
     import model  # JAX is first imported here, in the worker, and not with this module
     from model.checkpoint import read_config
-    from model.engine import Engine, EngineOptions
+    from model.engine import EngineOptions
+    from model.engine.engine import Engine, use_compile_cache
     from model.fixed_prompt import score_fixed_prompt
     from model.sharding import host_mesh
 
+    use_compile_cache(spec.compile_cache)  # before the model is scored
     config = read_config(spec.model)
     quantize = None if spec.weights == "auto" else spec.weights
     mesh = host_mesh(config, config.num_parameters * (1 if quantize == "int8" else 2))
     loaded = model.load(spec.model, mesh=mesh, quantize=quantize)
-    return Engine(loaded, options=EngineOptions.of(spec), scores_sha256=score_fixed_prompt(loaded))
+    engine = Engine(loaded, options=EngineOptions.of(spec), scores_sha256=score_fixed_prompt(loaded))
+    engine.start()  # now, while other processes prepare the first rows, and not with their first request
+    return engine

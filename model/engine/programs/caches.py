@@ -16,7 +16,7 @@ accept a different number. `realign` moves the cache from one order to the other
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,7 @@ class Int8Cache:
 
 Caches = tuple[Cache, ...] | Cache
 PromptCaches = tuple[Cache, ...] | Cache | tuple[Int8Cache, ...] | Int8Cache
+AnyCaches = TypeVar("AnyCaches", bound=PromptCaches)
 
 
 def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool) -> Caches:
@@ -99,7 +100,7 @@ def insert_prompt(
     whole: Any = jax.tree.map(gather, staged)
     if _is_int8(chunks[0]):
         whole = jax.tree.map(_in_8_bits, whole, is_leaf=lambda node: isinstance(node, Cache))
-    axis = 1 if isinstance(staged, Cache) else 0  # the slots' axis, after the layers' axis if stacked
+    axis = _slots_axis(staged)
     written, at = [], 0
     for chunk in chunks:
         end = at + length_of(chunk)
@@ -111,6 +112,37 @@ def insert_prompt(
         written.append(jax.tree.map(copy, chunk, whole))
         at = end
     return tuple(written)
+
+
+def first_slots(caches: AnyCaches, width: int) -> AnyCaches:
+    """The caches of the first `width` slots; the same arrays if these are all."""
+    axis = _slots_axis(caches)
+    return jax.tree.map(lambda a: a if a.shape[axis] == width else jax.lax.slice_in_dim(a, 0, width, axis=axis), caches)
+
+
+def with_first_slots(caches: AnyCaches, part: AnyCaches) -> AnyCaches:
+    """The inverse of `first_slots`: the caches with the first slots replaced."""
+    axis = _slots_axis(caches)
+
+    def put(whole: Array, new: Array) -> Array:
+        return new if whole.shape == new.shape else jax.lax.dynamic_update_slice_in_dim(whole, new, 0, axis=axis)
+
+    return jax.tree.map(put, caches, part)
+
+
+def copy_slot(caches: AnyCaches, source: Int[Array, ""], target: Int[Array, ""]) -> AnyCaches:
+    """Copies a slot's caches to another slot."""
+    axis = _slots_axis(caches)
+
+    def copy(array: Array) -> Array:
+        line = jax.lax.dynamic_slice_in_dim(array, source, 1, axis=axis)
+        return jax.lax.dynamic_update_slice_in_dim(array, line, target, axis=axis)
+
+    return jax.tree.map(copy, caches)
+
+
+def _slots_axis(caches: PromptCaches) -> int:
+    return 0 if isinstance(caches, tuple) else 1  # after the layers' axis if stacked
 
 
 def _in_8_bits(cache: Cache) -> Int8Cache:

@@ -1,14 +1,18 @@
 """The list of the engine's programs: what each is compiled from, and which arguments it replaces.
 
-    key                        what it does                                        replaces
-    ("prefill", length)        keys and values of one row of prompts               nothing
-    ("insert", window)         copies a prompt from its row into a slot            prompt chunks, slots
-    ("burst", window, drafts)  decode steps that read prompts up to the window     generation cache, slots
-    ("realign", to_ring)       moves the generation cache's columns                nothing
+    key                               what it does                                       replaces
+    ("prefill", length)               keys and values of one row of prompts              nothing
+    ("insert", window)                copies a prompt from its row into a slot           prompt chunks, slots
+    ("burst", window, drafts, width)  decode steps of the first `width` slots, which     generation cache, slots
+                                      read prompts up to the window
+    ("move",)                         moves a request from one slot to another           all caches, slots
+    ("realign", to_ring)              moves the generation cache's columns               nothing
 
-A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. This is the only such list:
-the device compiles the programs that it runs from it, and `model.estimates.aot` those that it estimates for chips
-that aren't present.
+A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. A width below the number of
+slots is for the end of a job, when few requests are left: they are moved into the first slots, and the others are
+neither computed nor read. The caches keep their size, so that a request may be inserted anywhere at any time. This is
+the only such list: the device compiles the programs that it runs from it, and `model.estimates.aot` those that it
+estimates for chips that aren't present.
 """
 
 from __future__ import annotations
@@ -28,13 +32,26 @@ from model.engine.options import ResolvedOptions
 from model.engine.placement import Placement, make_placed, placed_shapes, shardings_of
 from model.engine.programs import decode
 from model.engine.programs.attention import Path, row_attention, slot_attention
-from model.engine.programs.caches import Caches, PromptCaches, empty_caches, empty_prompt_caches, insert_prompt, realign
+from model.engine.programs.caches import (
+    Caches,
+    PromptCaches,
+    copy_slot,
+    empty_caches,
+    empty_prompt_caches,
+    first_slots,
+    insert_prompt,
+    realign,
+    with_first_slots,
+)
 from model.engine.programs.matmul import few_rows_matmul
 from model.engine.programs.rows import PromptRow
-from model.engine.programs.slots import Slots, empty_slots, insert_request
+from model.engine.programs.slots import Slots, empty_slots, insert_request, move_request
 from model.layers import BlockWeights, GemmaWeights, linear
 
 ProgramKey = tuple[Any, ...]
+
+# A burst may decode a half, a quarter, ... of the slots; this many widths.
+_NARROW_WIDTHS = 4
 
 
 class EngineArrays(NamedTuple):
@@ -97,13 +114,16 @@ class EnginePrograms:
     def every_key(self) -> list[ProgramKey]:
         """Keys of all programs that any request may need."""
         found: dict[ProgramKey, None] = {}
-        for window in map(self.window, self.options.prompt_buckets):
+        windows = [self.window(bucket) for bucket in self.options.prompt_buckets]
+        drafting = [False] if self.options.prompt_lookup != "always" or self._is_exact else []
+        drafting += [True] if self.options.may_draft() else []
+        for window in windows:
             found["insert", window] = None
-            if self.options.prompt_lookup != "always" or self._is_exact:
-                found["burst", window, False] = None
-            if self.options.may_draft():
-                found["burst", window, True] = None
-        if self.options.may_draft() and self.options.prompt_lookup != "always":  # bursts of both kinds alternate
+            found |= dict.fromkeys(("burst", window, drafts, self.slots) for drafts in drafting)
+        for width in self.narrow_widths():  # they are used for a moment only: one program for every prompt's length
+            found |= dict.fromkeys(("burst", windows[-1], drafts, width) for drafts in drafting)
+            found["move",] = None
+        if len(drafting) > 1:  # bursts of both kinds alternate
             found |= dict.fromkeys([("realign", True), ("realign", False)])
         return [*found, *(("prefill", length) for length in self.options.row_lengths())]
 
@@ -113,6 +133,7 @@ class EnginePrograms:
             "prefill": self._prefill,
             "insert": self._insert,
             "burst": self._burst,
+            "move": self._move,
             "realign": self._realign,
         }
         kind, *shape = key
@@ -130,9 +151,21 @@ class EnginePrograms:
         """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
         return next(end for end in self._chunk_ends if end >= length)
 
+    def windows(self, least: int) -> list[int]:
+        """All windows from `least` on, ascending."""
+        return [end for end in self._chunk_ends if end >= least]
+
     def chunks(self, prompts: tuple[PromptCaches, ...], window: int) -> tuple[PromptCaches, ...]:
         """The prompt cache's chunks up to a window."""
         return prompts[: self._chunk_ends.index(window) + 1]
+
+    def narrow_widths(self) -> list[int]:
+        """The numbers of first slots, ascending, that a burst may decode alone; none in exact mode, whose shapes are
+        frozen.
+        """
+        if self._is_exact:
+            return []
+        return [width for halvings in range(_NARROW_WIDTHS, 0, -1) if (width := self.slots >> halvings)]
 
     def writes_ring(self, *, drafts: bool) -> bool:
         """Whether a burst writes the generation cache as a ring (`model.engine.programs.caches`)."""
@@ -217,7 +250,7 @@ class EnginePrograms:
         args = (*replaced, self._staged(), line, self._numbers(), self._numbers(3))
         return Program(insert, args, out=shardings_of(replaced), donated=(0, 1))
 
-    def _burst(self, window: int, drafts: bool) -> Program:
+    def _burst(self, window: int, drafts: bool, width: int) -> Program:
         def burst(
             weights: GemmaWeights,
             prompts: tuple[PromptCaches, ...],
@@ -225,11 +258,11 @@ class EnginePrograms:
             slots: Slots,
             leave_after: Int[Array, ""],
         ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
-            return decode.burst(
+            narrow_generations, narrow_slots, report = decode.burst(
                 weights,
-                prompts,
-                generations,
-                slots,
+                tuple(first_slots(chunk, width) for chunk in prompts),
+                first_slots(generations, width),
+                slots.first(width),
                 leave_after,
                 self.config,
                 self._dtype,
@@ -239,10 +272,29 @@ class EnginePrograms:
                 is_ring=self.writes_ring(drafts=drafts),
                 num_drafts=self.options.draft_tokens if drafts else 0,
             )
+            return with_first_slots(generations, narrow_generations), slots.with_first(narrow_slots), report
 
         prompts, generations, slots = self.shapes()
         args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers())
         return Program(burst, args, out=(*shardings_of((generations, slots)), self.placement.whole), donated=(2, 3))
+
+    def _move(self) -> Program:
+        def move(
+            prompts: tuple[PromptCaches, ...],
+            generations: Caches,
+            slots: Slots,
+            source: Int[Array, ""],
+            target: Int[Array, ""],
+        ) -> EngineArrays:
+            return EngineArrays(
+                prompts=tuple(copy_slot(chunk, source, target) for chunk in prompts),
+                generations=copy_slot(generations, source, target),
+                slots=move_request(slots, source, target),
+            )
+
+        arrays = self.shapes()
+        args = (*arrays, self._numbers(), self._numbers())
+        return Program(move, args, out=shardings_of(arrays), donated=(0, 1, 2))
 
     def _realign(self, to_ring: bool) -> Program:
         def move(generations: Caches, slots: Slots) -> Caches:

@@ -46,6 +46,18 @@ class Slots:
     sampling: SlotSampling
     column: Int[Array, ""]
 
+    def first(self, width: int) -> Slots:
+        """The first `width` slots."""
+        return jax.tree.map(lambda a: a[:width] if a.ndim and a.shape[0] != width else a, self)
+
+    def with_first(self, part: Slots) -> Slots:
+        """The inverse of `first`: all slots, of which the first are replaced."""
+
+        def put(whole: Array, new: Array) -> Array:
+            return new if whole.shape == new.shape else jax.lax.dynamic_update_slice_in_dim(whole, new, 0, axis=0)
+
+        return jax.tree.map(put, self, part)
+
 
 def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int = 0) -> Slots:
     """Idle slots."""
@@ -83,3 +95,16 @@ def insert_request(slots: Slots, line: Slots, slot: Int[Array, ""]) -> Slots:
         line,
     )
     return replace(written, column=slots.column)
+
+
+def move_request(slots: Slots, source: Int[Array, ""], target: Int[Array, ""]) -> Slots:
+    """Moves a request to another slot. The one that it leaves is idle and reports nothing."""
+    line = jax.tree.map(
+        lambda whole: jax.lax.dynamic_slice_in_dim(whole, source, 1, axis=0) if whole.ndim else whole, slots
+    )
+    moved = insert_request(slots, line, target)
+    return replace(
+        moved,
+        is_active=moved.is_active.at[source].set(False),
+        generated=moved.generated.at[source].set(0),
+    )

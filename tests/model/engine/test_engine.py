@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model.engine import Completion, Engine, EngineOptions, EngineStopped, Request, Sampling
 from model.engine.jax_device import JaxDevice
@@ -198,6 +200,78 @@ def test_switching_between_plain_steps_and_drafts_changes_no_token(
     assert 0 < stats["steps_drafted"] < stats["steps"]
 
 
+@pytest.fixture(scope="module", params=["plain", "alternating", "stacked", "8 bits"])
+def narrowing(request, small_model: Gemma) -> Iterator[tuple[str, Engine]]:
+    """Engines that decode the first 2 or 1 slots alone whenever they can, in each form of caches and steps."""
+    model, weights = small_model, small_model.arrays()
+    options = replace(OPTIONS, prompt_lookup="auto" if request.param == "alternating" else "off", draft_tokens=3)
+    if request.param == "8 bits":
+        options = replace(options, prompt_cache="int8")
+    if request.param == "stacked":
+        stacked = jax.tree.map(lambda *blocks: jnp.stack(blocks), *weights.blocks)
+        model = Gemma(small_model.config, weights=replace(weights, blocks=stacked))
+    turns = itertools.cycle([False, True, True, False])
+    with pytest.MonkeyPatch.context() as patch, Engine(model, options=options) as engine:
+        if request.param == "alternating":
+            patch.setattr(DraftSwitch, "drafts", property(lambda self: self._is_auto and next(turns)))
+        patch.setattr(JaxDevice, "_pays", lambda *_: True)
+        yield request.param, engine
+
+
+@settings(max_examples=6)
+@given(order=st.permutations(range(24)), count=st.integers(1, 24), limits=st.lists(st.integers(1, 24), min_size=24))
+def test_the_last_requests_keep_their_tokens_in_few_slots(
+    narrowing, small_model, mixed_requests, exact, order, count, limits
+):
+    """Greedy and sampled, over random lengths; one at a time in exact mode gives the tokens to expect."""
+    form, engine = narrowing
+    requests = [replace(mixed_requests[i], max_new_tokens=limits[i]) for i in order[:count]]
+    if form == "8 bits":
+        expected = ask(engine, requests[:1])  # alone, it is always decoded in the first slots
+        assert ask(engine, requests)[0].tokens == expected[0].tokens
+        return
+    before = engine.stats()
+    ours, theirs = ask(engine, requests), ask(exact, requests)
+    assert [(c.tokens, c.stop_id) for c in ours] == [(c.tokens, c.stop_id) for c in theirs]
+    done = {name: engine.stats()[name] - before[name] for name in ("steps", "slot_steps")}
+    assert done["slot_steps"] <= min(4, 1 << (count - 1).bit_length()) * done["steps"]
+
+
+@pytest.mark.parametrize("determinism", ["exact", "fast"])
+def test_only_fast_mode_narrows_its_bursts(small_model, mixed_requests, determinism, monkeypatch):
+    monkeypatch.setattr(JaxDevice, "_pays", lambda *_: True)
+    with Engine(small_model, options=replace(OPTIONS, determinism=determinism)) as engine:
+        ask(engine, mixed_requests)
+        stats = engine.stats()
+    assert (stats["slot_steps"] < 4 * stats["steps"]) == (determinism == "fast")
+
+
+def test_a_narrow_burst_is_compiled_only_if_it_saves_more_than_that_takes(small_model, monkeypatch):
+    requests = [Request(prompt=(5, i), max_new_tokens=24, stop_ids=frozenset()) for i in range(4)]
+    widths = {}
+    for step_s in (0.0, 1e6):
+        monkeypatch.setattr(
+            JaxDevice, "_full_step_s", property(lambda self, s=step_s: s, lambda self, new: None), False
+        )
+        with Engine(small_model, options=OPTIONS) as engine:
+            ask(engine, requests)  # all slots
+            before = engine.stats()
+            ask(engine, requests[:2])
+            after = engine.stats()
+        widths[step_s] = (after["slot_steps"] - before["slot_steps"]) / (after["steps"] - before["steps"])
+    assert widths == {0.0: 4, 1e6: 2}
+
+
+def test_a_job_of_few_requests_starts_narrow(small_model):
+    requests = [Request(prompt=(5, i), max_new_tokens=4, stop_ids=frozenset()) for i in range(4)]
+    with Engine(small_model, options=OPTIONS) as engine:
+        ask(engine, requests[:1])
+        stats = engine.stats()
+        assert stats["slot_steps"] == stats["steps"]
+        ask(engine, requests)
+        assert engine.stats()["slot_steps"] - stats["slot_steps"] == 4 * (engine.stats()["steps"] - stats["steps"])
+
+
 def test_exact_mode_never_drafts_though_it_may_be_asked_to_try(small_model, mixed_requests, exact_completions):
     options = replace(OPTIONS, determinism="exact", prompt_lookup="auto")
     with Engine(small_model, options=options) as engine:
@@ -316,9 +390,9 @@ def test_statistics_match_the_work_done(small_model, mixed_requests):
     assert stats["floor_share"] == stats["floor_s"] / (stats["busy_s"] - stats["compile_s"]) > 0
 
 
-@pytest.mark.parametrize("settings", [{}, {"determinism": "exact"}, {"prompt_lookup": "auto"}], ids=str)
-def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests, settings):
-    with Engine(small_model, options=replace(OPTIONS, **settings)) as engine:
+@pytest.mark.parametrize("changes", [{}, {"determinism": "exact"}, {"prompt_lookup": "auto"}], ids=str)
+def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests, changes):
+    with Engine(small_model, options=replace(OPTIONS, **changes)) as engine:
         engine.start(warm_up=True)
         before = engine.stats()["compiles"]
         for future in engine.submit(mixed_requests):

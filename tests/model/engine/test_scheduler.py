@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
+from model.engine.backlog import PATIENCE
+from model.engine.replicas import Replicas
 from model.engine.requests import EngineStopped, Request
-from model.engine.scheduler import PATIENCE, Scheduler
 from model.errors import RecordError
 
 
@@ -47,6 +50,8 @@ class FakeDevice:
         self.lines: dict[int, FakeSlot] = {}
         self.clock = 0
         self.busy: list[int] = []  # active slots, step by step
+        self.decoded: list[int] = []  # slots that were computed, step by step
+        self.widths: tuple[int, ...] = ()  # narrow ones, ascending
         self.groups: list[int] = []
         self.admitted: list[int] = []
         self.max_unread = 0
@@ -69,13 +74,23 @@ class FakeDevice:
         self.lines[slot] = FakeSlot(ticket, request)
         self.admitted.append(request.prompt[0])
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False) -> BurstReport:
+    def width_for(self, active: int, steps_left: int, *, drafts: bool) -> int:
+        assert 1 <= steps_left <= 100 + self.burst_steps
+        return next((width for width in self.widths if width >= active), self.slots)
+
+    def move(self, source: int, target: int) -> None:
+        assert target not in self.lines or not self.lines[target].is_active, "a slot that decodes was overwritten"
+        self.lines[target] = self.lines.pop(source)
+
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
+        assert all(slot < width for slot, line in self.lines.items() if line.is_active), "a busy slot was left out"
         self.unread += 1
         self.max_unread = max(self.max_unread, self.unread)
         steps = tokens = busy = num_ended = 0
         while steps < self.burst_steps and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
             active = [line for line in self.lines.values() if line.is_active]
             self.busy.append(len(active))
+            self.decoded.append(width)
             before = sum(len(line.tokens) for line in active)
             for line in active:
                 for _ in range(self.accepted if drafts else 1):
@@ -108,6 +123,11 @@ class FakeDevice:
         return {"clock": float(self.clock)}
 
 
+def run_on(device: FakeDevice, **options) -> Replicas:
+    """A scheduler on one device."""
+    return Replicas([device], **options)
+
+
 def ragged(count: int, seed: int = 0) -> list[Request]:
     rng = random.Random(seed)
     return [ask(1000 * i, rng.randint(1, 60)) for i in range(count)]
@@ -117,7 +137,7 @@ def ragged(count: int, seed: int = 0) -> list[Request]:
 @pytest.mark.parametrize("group", [1, 5])
 def test_each_request_gets_its_own_tokens(pipeline, group):
     requests = ragged(50)
-    scheduler = Scheduler(FakeDevice(4, group=group), pipeline=pipeline)
+    scheduler = run_on(FakeDevice(4, group=group), pipeline=pipeline)
     completions = [future.result(10) for future in scheduler.submit(requests)]
     for request, completion in zip(requests, completions, strict=True):
         assert completion.tokens == tuple(request.prompt[0] + i + 1 for i in range(request.max_new_tokens))
@@ -127,7 +147,7 @@ def test_each_request_gets_its_own_tokens(pipeline, group):
 
 
 def test_a_stop_id_ends_a_request_and_is_not_among_its_tokens():
-    scheduler = Scheduler(FakeDevice(2))
+    scheduler = run_on(FakeDevice(2))
     (future,) = scheduler.submit([ask(10, 20, stop=13)])
     completion = future.result(10)
     scheduler.close()
@@ -139,7 +159,7 @@ def test_a_stop_id_ends_a_request_and_is_not_among_its_tokens():
 def test_slots_are_full_at_every_step_while_requests_wait():
     device = FakeDevice(8)
     requests = ragged(200)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     for future in scheduler.submit(requests):
         future.result(10)
     scheduler.close()
@@ -153,7 +173,7 @@ def test_slots_are_full_at_every_step_while_requests_wait():
 
 def test_a_pipeline_keeps_one_burst_ahead_and_costs_a_slot_at_most_one_burst():
     device = FakeDevice(8, burst_steps=4)
-    scheduler = Scheduler(device, pipeline=True)
+    scheduler = run_on(device, pipeline=True)
     for future in scheduler.submit(ragged(200)):
         future.result(10)
     scheduler.close()
@@ -162,9 +182,49 @@ def test_a_pipeline_keeps_one_burst_ahead_and_costs_a_slot_at_most_one_burst():
     assert scheduler.stats()["slot_occupancy"] > 0.8
 
 
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("mode", ["off", "auto"])
+@given(data=st.data())
+def test_the_last_requests_are_decoded_in_few_slots_and_keep_their_tokens(pipeline, mode, data):
+    slots = data.draw(st.integers(1, 12))
+    device = FakeDevice(slots, burst_steps=data.draw(st.integers(1, 9)), group=data.draw(st.integers(1, 4)))
+    device.widths = tuple(sorted(data.draw(st.sets(st.integers(1, slots), max_size=3))))
+    waves = data.draw(st.lists(st.lists(st.integers(1, 40), max_size=20), min_size=1, max_size=3))
+    scheduler = run_on(device, pipeline=pipeline, prompt_lookup=mode)
+    for wave in waves:  # requests that arrive when only few slots are in use
+        requests = [ask(1000 * i, count) for i, count in enumerate(wave)]
+        for request, future in zip(requests, scheduler.submit(requests), strict=True):
+            assert future.result(10).tokens == tuple(request.prompt[0] + i + 1 for i in range(request.max_new_tokens))
+    scheduler.close()
+    assert scheduler.stats()["slot_steps"] == sum(device.decoded)
+
+
+def test_no_slot_is_computed_in_vain_when_every_width_exists():
+    device = FakeDevice(8, burst_steps=1)
+    device.widths = tuple(range(1, 8))
+    scheduler = run_on(device)
+    for future in scheduler.submit(ragged(48)):
+        future.result(10)
+    scheduler.close()
+    assert device.decoded == device.busy
+    assert min(device.decoded) == 1
+    assert scheduler.stats()["slot_occupancy"] == 1
+
+
+def test_all_slots_are_computed_while_requests_wait():
+    device = FakeDevice(4)
+    device.widths = (1, 2)
+    scheduler = run_on(device)
+    for future in scheduler.submit(ragged(40)):
+        future.result(10)
+    scheduler.close()
+    assert all(width == 4 for width, busy in zip(device.decoded, device.busy, strict=True) if busy > 2)
+    assert device.decoded[-1] == 1
+
+
 def test_requests_are_admitted_in_the_order_of_their_arrival():
     device = FakeDevice(3, group=4)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     for future in scheduler.submit(ragged(30)):
         future.result(10)
     scheduler.close()
@@ -178,7 +238,7 @@ def test_no_request_waits_forever_though_the_device_prefers_others():
             return [len(waiting) - 1]
 
     device = LatestFirst(1)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     for future in scheduler.submit([ask(1000 * i, 1) for i in range(2 * PATIENCE)]):
         future.result(10)
     scheduler.close()
@@ -188,7 +248,7 @@ def test_no_request_waits_forever_though_the_device_prefers_others():
 
 
 def test_a_refused_request_fails_alone():
-    scheduler = Scheduler(FakeDevice(2))
+    scheduler = run_on(FakeDevice(2))
     too_long = Request(prompt=(1, 2, 3, 4, 5), max_new_tokens=1, stop_ids=frozenset())
     good, bad, also_good = scheduler.submit([ask(1, 2), too_long, ask(5, 2)])
     assert good.result(10).tokens == (2, 3)
@@ -206,7 +266,7 @@ def test_a_prompt_that_breaks_its_prefill_fails_alone():
                 raise ValueError("no sevens")
             return super().prefill(requests)
 
-    scheduler = Scheduler(Allergic(2, group=3))
+    scheduler = run_on(Allergic(2, group=3))
     futures = scheduler.submit([ask(first, 2) for first in (5, 6, 7, 8)])
     assert [futures[i].result(10).tokens for i in (0, 1, 3)] == [(6, 7), (7, 8), (9, 10)]
     with pytest.raises(ValueError, match="no sevens"):
@@ -236,9 +296,9 @@ class Forgetful(FakeDevice):
         self._maybe_fail("insert")
         super().insert(slot, staged, request, ticket)
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
         self._maybe_fail("dispatch")
-        return super().dispatch(leave_after, drafts=drafts)
+        return super().dispatch(leave_after, drafts=drafts, width=width)
 
     def read(self, burst: BurstReport) -> BurstReport:
         self._maybe_fail("read")
@@ -254,7 +314,7 @@ class Forgetful(FakeDevice):
 def test_out_of_memory_halves_the_slots_and_loses_no_request(call, pipeline, caplog):
     device = Forgetful(8, fits=2, call=call)
     requests = ragged(40)
-    scheduler = Scheduler(device, pipeline=pipeline)
+    scheduler = run_on(device, pipeline=pipeline)
     completions = [future.result(10) for future in scheduler.submit(requests)]
     scheduler.close()
     assert [len(c.tokens) for c in completions] == [r.max_new_tokens for r in requests]
@@ -265,7 +325,7 @@ def test_out_of_memory_halves_the_slots_and_loses_no_request(call, pipeline, cap
 
 
 def test_out_of_memory_with_no_slot_to_give_up_fails_what_waits():
-    scheduler = Scheduler(Forgetful(4, fits=0, call="dispatch"))
+    scheduler = run_on(Forgetful(4, fits=0, call="dispatch"))
     futures = scheduler.submit(ragged(9))
     errors = [future.exception(10) for future in futures]
     failed = [error for error in errors if error is not None]
@@ -278,7 +338,7 @@ def test_a_crash_fails_every_waiting_future_with_its_cause_and_all_later_calls()
         def read(self, burst: BurstReport) -> BurstReport:
             raise ZeroDivisionError("the device caught fire")
 
-    scheduler = Scheduler(Broken(2))
+    scheduler = run_on(Broken(2))
     for future in scheduler.submit(ragged(9)):
         error = future.exception(10)
         assert isinstance(error, EngineStopped)
@@ -306,7 +366,7 @@ class Gated(FakeDevice):
 
 def test_close_finishes_what_was_submitted():
     device = Gated(2)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     futures = scheduler.submit(ragged(9))
     closer = threading.Thread(target=scheduler.close)
     closer.start()
@@ -320,12 +380,12 @@ def test_close_finishes_what_was_submitted():
 
 def test_close_with_cancel_futures_fails_unfinished_requests():
     device = Gated(2)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     futures = scheduler.submit([ask(1, 100)] * 9)
     assert device.has_begun.wait(10)
     closer = threading.Thread(target=lambda: scheduler.close(cancel_futures=True))
     closer.start()
-    while not scheduler._is_closed:
+    while not scheduler._backlog.is_closed:
         pass
     device.gate.set()
     closer.join(10)
@@ -334,7 +394,7 @@ def test_close_with_cancel_futures_fails_unfinished_requests():
 
 def test_a_canceled_future_is_never_run():
     device = Gated(1)
-    scheduler = Scheduler(device)
+    scheduler = run_on(device)
     (running,) = scheduler.submit([ask(1, 3)])
     assert device.has_begun.wait(10)
     cancelled, kept = scheduler.submit([ask(100, 3), ask(200, 3)])
@@ -348,7 +408,7 @@ def test_a_canceled_future_is_never_run():
 
 
 def test_requests_of_many_threads_all_end():
-    scheduler = Scheduler(FakeDevice(4), pipeline=True)
+    scheduler = run_on(FakeDevice(4), pipeline=True)
     done: list[int] = []
 
     def work(thread: int) -> None:
@@ -370,7 +430,7 @@ def test_requests_of_many_threads_all_end():
 def test_drafts_are_used_while_they_measure_faster_and_hardly_otherwise(drafted_s, accepted, drafts_win, pipeline):
     device = FakeDevice(4, drafted_s=drafted_s, accepted=accepted)
     requests = ragged(1000)
-    scheduler = Scheduler(device, pipeline=pipeline, prompt_lookup="auto")
+    scheduler = run_on(device, pipeline=pipeline, prompt_lookup="auto")
     completions = [future.result(60) for future in scheduler.submit(requests)]
     scheduler.close()
     assert [len(c.tokens) for c in completions] == [r.max_new_tokens for r in requests]
@@ -383,7 +443,7 @@ def test_drafts_are_used_while_they_measure_faster_and_hardly_otherwise(drafted_
 
 @pytest.mark.parametrize(("mode", "share"), [("off", 0.0), ("always", 1.0)])
 def test_drafts_are_never_or_always_used_if_the_option_says_so(mode, share):
-    scheduler = Scheduler(FakeDevice(4, drafted_s=9.0, accepted=2), prompt_lookup=mode)
+    scheduler = run_on(FakeDevice(4, drafted_s=9.0, accepted=2), prompt_lookup=mode)
     for future in scheduler.submit(ragged(100)):
         future.result(10)
     scheduler.close()
