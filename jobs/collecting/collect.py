@@ -11,7 +11,7 @@ process takes as long as a few hundred of them. The parts hold the same rows in 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from jobs.collecting.batches import Batch, OpenSource, batches_of
 from jobs.collecting.workers import Workers
@@ -41,7 +41,7 @@ class Collection:
         self._keep_uncertain = keep_uncertain
         self._files_here = self._bytes_here = 0
 
-    def parts(self) -> Iterator[tuple[str, Part]]:
+    def parts(self) -> Generator[tuple[str, Part], None, None]:
         """Yields `repo_name` and part; closing the iterator ends the workers."""
         with Workers(self._num_workers) as workers:
             for number, (source, name) in enumerate(self._sources):

@@ -173,8 +173,9 @@ class Worker:
                 at = given.batch, max(given.batch.num_done, self._progress.files_done)
         batches = [given.batch for given in self._given.values()]
         self._given.clear()
-        for slot in (*self._inputs, *self._outputs, self._progress):
+        for slot in (*self._inputs, *self._outputs):
             slot.close()
+        self._progress.close()
         self.pipe.close()
         return how, batches, at
 
