@@ -7,6 +7,7 @@ It needs no folder, and nothing of it outlives the two processes, however they e
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import tempfile
@@ -72,11 +73,18 @@ class Slot:
 
     def read_tables(self, sizes: Sequence[int]) -> list[pa.Table]:
         """The tables that `write_tables` wrote, as copies."""
-        tables, at = [], 0
-        for size in sizes:
-            tables.append(pa.ipc.open_stream(pa.py_buffer(self.read(at, size))).read_all())
-            at += size
-        return tables
+        # Arrow's own memory is used again and again, new `bytes` would be cleared by the system each time.
+        buffer = pa.allocate_buffer(sum(sizes))
+        left, at = memoryview(buffer), 0
+        while left:
+            count = os.preadv(self.descriptor, [left], at)
+            if not count:
+                raise EOFError(f"a slot ends after {at} bytes, {len(buffer)} were expected")
+            left, at = left[count:], at + count
+        starts = itertools.accumulate(sizes[:-1], initial=0)
+        return [
+            pa.ipc.open_stream(buffer.slice(start, size)).read_all() for start, size in zip(starts, sizes, strict=True)
+        ]
 
     def close(self) -> None:
         """Gives the memory back, once the other side has closed it too or ended."""

@@ -165,18 +165,19 @@ def _check_kind(mode: int, name: str, within: int) -> None:
 
 
 def _read_file(descriptor: int, max_bytes: int) -> bytes:
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise RecordError("not_a_file", "it became a pipe, socket or device")
         too_large = RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
         if status.st_size > max_bytes:
             raise too_large
-        data = file.read(status.st_size + 1)
-        while more := file.read(_CHUNK_BYTES):  # it grows, or the system says nothing of its size, as in /proc
+        # One more than there should be: it may grow, or the system says nothing of its size, as in /proc.
+        data = os.read(descriptor, status.st_size + 1)
+        while len(data) != status.st_size and len(data) <= max_bytes and (more := os.read(descriptor, _CHUNK_BYTES)):
             data += more
-            if len(data) > max_bytes:
-                break
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise too_large
     return data

@@ -81,7 +81,9 @@ def git_blob_id(data: bytes) -> str:
     >>> git_blob_id(b"")
     'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
     """
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def corpus_row(file: File, origin: Origin, neighbors: Callable[[], Collection[str]] = tuple) -> tuple[Any, ...]:

@@ -135,7 +135,10 @@ def is_generated(path: str, text: str) -> bool:
     if _GENERATED_NAME.search(path):
         return True
     head = "\n".join(text[:4096].splitlines()[:_GENERATED_HEAD_LINES])
-    if _GENERATED_TEXT.search(head):
+    small = head.lower()
+    if ("generated" in small or "do not" in small) and _GENERATED_TEXT.search(
+        head
+    ):  # the search is slow, most have none
         return True
     is_script = extension_of(path) in ("js", "css", "mjs", "cjs")
     return is_script and len(text) > _MINIFIED_LINE_LENGTH * (text.count("\n") + 1)
