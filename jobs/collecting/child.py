@@ -99,7 +99,7 @@ class _Worker:
         for part in parts_of(entries, opened.told.origin, task.first_index, opened.neighbors.of):
             while not self._free:
                 self._hear_until(SlotFree)
-            slot = self._free.popleft()
+            slot = self._free.pop()  # the one used last, which caches still hold
             sizes = self._outputs[slot].write_tables([part.kept, part.rejected])
             self._pipe.send(PartDone(task.number, slot, sizes, part.counts, part.num_files))
         self._pipe.send(BatchDone(task.number))

@@ -14,7 +14,7 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 
 from jobs.collecting.batches import Batch, OpenSource, batches_of
-from jobs.collecting.workers import Workers
+from jobs.collecting.workers import TIMEOUT_S, Workers
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.neighbors import EncodingCounts, Neighbors, count_encodings
 from transforms.corpus.rows import Origin, Part, parts_of
@@ -33,17 +33,26 @@ class Collection:
         sources: What is read, with the public name of each.
         num_workers: Processes, at most; with 1 all is done in this one.
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
+        timeout_s: As `Workers` takes it.
     """
 
-    def __init__(self, sources: Sequence[tuple[Source, str]], num_workers: int, *, keep_uncertain: bool = False):
+    def __init__(
+        self,
+        sources: Sequence[tuple[Source, str]],
+        num_workers: int,
+        *,
+        keep_uncertain: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ):
         self._sources = sources
         self._num_workers = num_workers
         self._keep_uncertain = keep_uncertain
+        self._timeout_s = timeout_s
         self._files_here = self._bytes_here = 0
 
     def parts(self) -> Generator[tuple[str, Part], None, None]:
         """Yields `repo_name` and part; closing the iterator ends the workers."""
-        with Workers(self._num_workers) as workers:
+        with Workers(self._num_workers, self._timeout_s) as workers:
             for number, (source, name) in enumerate(self._sources):
                 for part in self._parts_while(workers, number, source, name):
                     yield source.repo_name, part

@@ -41,12 +41,17 @@ from transforms.rows.rejections import Rejection
 
 LONE_TRIES = 3  # a file that ends so many workers is at fault
 MAX_FAILED_STARTS = 3
-TIMEOUT_S = 120.0  # without a sign of life from a worker that has something to do
+TIMEOUT_S = 120.0
 _LOOK_S = 1.0  # between two looks at who hangs
 
 
 class Workers:
-    """The processes. Use with `with`; start them in the thread that lives longest (`jobs.child_process`)."""
+    """The processes. Use with `with`; start them in the thread that lives longest (`jobs.child_process`).
+
+    Args:
+        count: How many.
+        timeout_s: Seconds without a sign of life after which a worker that has something to do is ended.
+    """
 
     def __init__(self, count: int, timeout_s: float = TIMEOUT_S):
         self._count = count
@@ -123,7 +128,7 @@ class Workers:
 
     def wait(self) -> None:
         """Waits until something happens, and sees to it."""
-        self._hear(_LOOK_S)
+        self._hear(min(_LOOK_S, self._timeout_s))
         for worker in [worker for worker in self._workers if worker.hung_for() > self._timeout_s]:
             self._bury(worker, is_hung=True)
         self._dispatch()
