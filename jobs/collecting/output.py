@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs import storage
 from jobs.collecting.card import card
@@ -16,7 +18,7 @@ from jobs.finalize.shards import remove_stale
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import OutputFolder
 from jobs.storage.row_files import RowFiles
-from transforms.corpus.rows import CORPUS_SCHEMA, Part, text_sizes
+from transforms.corpus.rows import CORPUS_SCHEMA, Part
 from transforms.rows.rejections import REJECTED_SCHEMA
 
 # Failpoints.
@@ -56,8 +58,8 @@ class CorpusFiles:
 
     def add(self, part: Part) -> None:
         """Writes the next part."""
-        self._kept.add(part.kept, text_sizes(part.kept, ["content"]))
-        self._rejected.add(part.rejected, text_sizes(part.rejected, ["path", "detail"]))
+        self._kept.add(part.kept, _text_sizes(part.kept, ["content"]))
+        self._rejected.add(part.rejected, _text_sizes(part.rejected, ["path", "detail"]))
         self.counts += part.counts
         self.counts["seen"] += part.num_files
 
@@ -108,3 +110,12 @@ def sweep(output: OutputFolder) -> None:
 def _by_count(counts: Counter[str], prefix: str) -> dict[str, int]:
     named = {key.removeprefix(prefix): count for key, count in counts.items() if key.startswith(prefix)}
     return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _text_sizes(table: pa.Table, columns: Sequence[str]) -> list[int]:
+    """The bytes of text in each row: of these columns, which are of large strings; a null has none."""
+    sizes = [0] * table.num_rows
+    for name in columns:
+        lengths = pc.binary_length(table[name]).to_pylist()
+        sizes = [size + (length or 0) for size, length in zip(sizes, lengths, strict=True)]
+    return sizes

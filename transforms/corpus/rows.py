@@ -11,12 +11,11 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from model.errors import RecordError
 from transforms.corpus.encoding import decode
@@ -188,12 +187,3 @@ def rejected_part(origin: Origin, index: int, path: str, rejection: Rejection) -
     rows = _Rows()
     rows.reject(rejected_file(origin, index, path, rejection))
     return rows.part()
-
-
-def text_sizes(table: pa.Table, columns: Sequence[str]) -> list[int]:
-    """The bytes of text in each row: of these columns, which are of large strings; a null has none."""
-    sizes = [0] * table.num_rows
-    for name in columns:
-        lengths = pc.binary_length(table[name]).to_pylist()
-        sizes = [size + (length or 0) for size, length in zip(sizes, lengths, strict=True)]
-    return sizes
