@@ -7,6 +7,7 @@ heuristics, given by the rules below; no file is dropped because of them.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 
@@ -70,6 +71,7 @@ _GENERATED_HEAD_LINES = 10
 _MINIFIED_LINE_LENGTH = 250  # mean characters per line; hand-written code stays below about 50
 
 
+@functools.lru_cache(maxsize=64)  # asked for several times about one file
 def extension_of(path: str) -> str:
     """Returns the extension without its dot, in lower case; "" if there is none.
 
