@@ -26,9 +26,9 @@ from typing import Any
 
 from jobs.collecting.messages import (
     AskNeighbors,
-    BatchDone,
-    BatchTask,
     Bug,
+    ChunkDone,
+    ChunkTask,
     Count,
     Counted,
     Neighbors,
@@ -75,7 +75,7 @@ class _Worker:
             message = self._waiting.popleft() if self._waiting else self._pipe.recv()
             if isinstance(message, NewSource):
                 self._open(message)
-            elif isinstance(message, BatchTask):
+            elif isinstance(message, ChunkTask):
                 self._work(message)
             elif isinstance(message, SlotFree):
                 self._free.append(message.slot)
@@ -91,7 +91,7 @@ class _Worker:
         near = neighbors.Neighbors(lambda: self._ask_neighbors(told.number))
         self._opened = _Opened(told, told.source.open_files(), near)
 
-    def _work(self, task: BatchTask) -> None:
+    def _work(self, task: ChunkTask) -> None:
         opened = self._opened
         assert opened is not None and opened.told.number == task.source
         self._progress.start(task.number)
@@ -102,10 +102,10 @@ class _Worker:
             slot = self._free.pop()  # the one used last, which caches still hold
             sizes = self._outputs[slot].write_tables([part.kept, part.rejected])
             self._pipe.send(PartDone(task.number, slot, sizes, part.counts, part.num_files))
-        self._pipe.send(BatchDone(task.number))
+        self._pipe.send(ChunkDone(task.number))
 
-    def _entries(self, task: BatchTask, files: Files) -> Iterator[File | Refused]:
-        """The batch's files, each counted as done when the next is asked for."""
+    def _entries(self, task: ChunkTask, files: Files) -> Iterator[File | Refused]:
+        """The chunk's files, each counted as done when the next is asked for."""
         slot = self._inputs[task.slot]
         for item in task.items:
             if isinstance(item, str):

@@ -1,6 +1,6 @@
 """Works on all files of all sources, in one process or several: parts of the corpus, in the order of the sources.
 
-    sources -> batches -> this process, as long as there is little to do or no worker is ready
+    sources -> chunks -> this process, as long as there is little to do or no worker is ready
                        -> workers (`jobs.collecting.workers`)                                 -> parts, in order
 
 With workers, this process lists folders and reads archives, whose entries can only be read one after the other; it
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Sequence
 
-from jobs.collecting.batches import Batch, OpenSource, batches_of
+from jobs.collecting.chunks import Chunk, OpenSource, chunks_of
 from jobs.collecting.workers import TIMEOUT_S, Workers
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.neighbors import EncodingCounts, Neighbors, count_encodings
@@ -75,16 +75,16 @@ class Collection:
         opened = OpenSource(number, source, Origin(source.repo_name, name, licenses, self._keep_uncertain))
         here = _Here(opened, workers)
         with source.open_files() as files:
-            for batch in batches_of(opened):
+            for chunk in chunks_of(opened):
                 if self._files_here >= START_FILES or self._bytes_here >= START_BYTES:
                     self._start(workers)
                 if workers.is_idle and not workers.is_ready:
-                    yield from self._counted(here.parts(batch, files))
+                    yield from self._counted(here.parts(chunk, files))
                     continue
                 while not workers.has_room():
                     workers.wait()
                     yield from workers.take()
-                workers.give(batch)
+                workers.give(chunk)
                 yield from workers.take()
 
     def _start(self, workers: Workers) -> None:
@@ -106,8 +106,8 @@ class _Here:
         self._workers = workers
         self._neighbors = Neighbors(self._count)
 
-    def parts(self, batch: Batch, files: Files) -> Iterator[Part]:
-        return parts_of(_entries(batch, files), self._opened.origin, batch.first_index, self._neighbors.of)
+    def parts(self, chunk: Chunk, files: Files) -> Iterator[Part]:
+        return parts_of(_entries(chunk, files), self._opened.origin, chunk.first_index, self._neighbors.of)
 
     def _count(self) -> EncodingCounts:
         counts = count_encodings(self._opened.source.contents())
@@ -115,8 +115,8 @@ class _Here:
         return counts
 
 
-def _entries(batch: Batch, files: Files) -> Iterator[File | Refused]:
-    for item in batch.items:
+def _entries(chunk: Chunk, files: Files) -> Iterator[File | Refused]:
+    for item in chunk.items:
         yield files.read(item) if isinstance(item, str) else item
 
 

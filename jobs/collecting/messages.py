@@ -2,9 +2,9 @@
 
     driver                                           worker (`jobs.collecting.child`)
     NewSource   what rows of a source share      ->
-    BatchTask   files of one source to work on   ->
+    ChunkTask   files of one source to work on   ->
                                                  <-  PartDone   in a slot: tables of some of the files; then more, or
-                                                 <-  BatchDone  all have been passed on
+                                                 <-  ChunkDone  all have been passed on
     SlotFree    the tables have been read        ->
     SurveyTask  the licenses of an archive       ->
                                                  <-  SurveyDone
@@ -50,7 +50,7 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file whose bytes lie in the batch's input slot."""
+    """A file whose bytes lie in the chunk's input slot."""
 
     path: str
     offset: int
@@ -58,7 +58,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchTask:
+class ChunkTask:
     """Files to work on: paths that the worker reads, files whose bytes lie in the input slot, refusals."""
 
     number: int
@@ -70,9 +70,9 @@ class BatchTask:
 
 @dataclass(frozen=True, slots=True)
 class PartDone:
-    """The tables of the next files of a batch lie in an output slot."""
+    """The tables of the next files of a chunk lie in an output slot."""
 
-    batch: int
+    chunk: int
     slot: int
     sizes: list[int]
     counts: Counter[str]
@@ -80,10 +80,10 @@ class PartDone:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchDone:
-    """All parts of a batch have been passed on."""
+class ChunkDone:
+    """All parts of a chunk have been passed on."""
 
-    batch: int
+    chunk: int
 
 
 @dataclass(frozen=True, slots=True)

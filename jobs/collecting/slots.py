@@ -96,7 +96,7 @@ class Slot:
 
 
 class Progress:
-    """What a worker is at, in memory that outlives it: the batch, how many files of it are done, and a beat."""
+    """What a worker is at, in memory that outlives it: the chunk, how many files of it are done, and a beat."""
 
     WORKING, WAITING, COUNTING, SURVEYING = range(4)
     _SIZE = 4 * 8
@@ -107,15 +107,15 @@ class Progress:
             os.ftruncate(self.descriptor, self._SIZE)
         self._words = memoryview(mmap.mmap(self.descriptor, self._SIZE)).cast("Q")
 
-    def start(self, batch: int) -> None:
-        """A batch begins."""
+    def start(self, chunk: int) -> None:
+        """A chunk begins."""
         self._words[1] = 0
-        self._words[0] = batch
+        self._words[0] = chunk
         self.state = self.WORKING
 
     @property
-    def batch(self) -> int:
-        """The last batch that was begun."""
+    def chunk(self) -> int:
+        """The last chunk that was begun."""
         return self._words[0]
 
     @property
@@ -124,12 +124,12 @@ class Progress:
         return self._words[1]
 
     def file_done(self) -> None:
-        """The next file of the batch begins."""
+        """The next file of the chunk begins."""
         self._words[1] += 1
         self._words[2] += 1
 
     def beat(self) -> None:
-        """Something was done that is no file of the batch."""
+        """Something was done that is no file of the chunk."""
         self._words[2] += 1
 
     @property

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
 from jobs.child_process import ending_of, own_environment
-from jobs.collecting.batches import Batch, OpenSource
-from jobs.collecting.messages import BatchDone, BatchTask, NewSource, PartDone, SlotFree, Stored, SurveyTask
+from jobs.collecting.chunks import Chunk, OpenSource
+from jobs.collecting.messages import ChunkDone, ChunkTask, NewSource, PartDone, SlotFree, Stored, SurveyTask
 from jobs.collecting.slots import Progress, Slot
 from jobs.escapes import visible
 from transforms.corpus.entries import File, Refused
@@ -30,9 +30,9 @@ _LAST_BYTES = 2000  # of what a worker printed, for the message about one that c
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A batch that the worker has, and the input slot with the bytes of its files."""
+    """A chunk that the worker has, and the input slot with the bytes of its files."""
 
-    batch: Batch
+    chunk: Chunk
     slot: int
     items: list[str | Stored | Refused]
 
@@ -48,7 +48,7 @@ class Worker:
         self.is_ready = False
         self.survey: Source | None = None  # that it works on
         self._given: dict[int, _Given] = {}
-        self._unread: deque[tuple[Batch, PartDone]] = deque()  # parts that lie in its output slots
+        self._unread: deque[tuple[Chunk, PartDone]] = deque()  # parts that lie in its output slots
         self._last_number = 0
         self._source: int | None = None
         self._seen = (0, time.monotonic())  # beats, and since when there are so many
@@ -78,33 +78,33 @@ class Worker:
 
     # --- tasks -------------------------------------------------------------------------------------------
 
-    def can_take(self, batch: Batch | None = None) -> bool:
-        """Whether it may get a task: this batch, or one behind all others.
+    def can_take(self, chunk: Chunk | None = None) -> bool:
+        """Whether it may get a task: this chunk, or one behind all others.
 
-        A batch must not stand behind a later one: that one's parts are taken only after its own.
+        A chunk must not stand behind a later one: that one's parts are taken only after its own.
         """
         if not self.is_ready or len(self._given) + (self.survey is not None) >= _TASKS:
             return False
-        before = [*(given.batch for given in self._given.values()), *(late for late, _ in self._unread)]
-        return batch is None or all(other.key < batch.key for other in before)
+        before = [*(given.chunk for given in self._given.values()), *(late for late, _ in self._unread)]
+        return chunk is None or all(other.key < chunk.key for other in before)
 
     @property
     def load(self) -> int:
         """How much it has to do."""
         return len(self._given) + (self.survey is not None)
 
-    def give(self, batch: Batch) -> None:
-        """Sends a batch. The bytes of its files lie in a slot from then on, and no longer in the batch."""
-        if self._source != batch.opened.number:
-            self._tell_source(batch.opened)
+    def give(self, chunk: Chunk) -> None:
+        """Sends a chunk. The bytes of its files lie in a slot from then on, and no longer in the chunk."""
+        if self._source != chunk.opened.number:
+            self._tell_source(chunk.opened)
         slot = next(index for index in range(_TASKS) if index not in {given.slot for given in self._given.values()})
-        files = [item for item in batch.items if isinstance(item, File)]
+        files = [item for item in chunk.items if isinstance(item, File)]
         places = iter(self._inputs[slot].write([file.data for file in files]) if files else ())
-        items = [Stored(item.path, *next(places)) if isinstance(item, File) else item for item in batch.items]
-        batch.items = []
+        items = [Stored(item.path, *next(places)) if isinstance(item, File) else item for item in chunk.items]
+        chunk.items = []
         self._last_number += 1
-        self._given[self._last_number] = _Given(batch, slot, items)
-        self.send(BatchTask(self._last_number, batch.opened.number, batch.first_index, items, slot))
+        self._given[self._last_number] = _Given(chunk, slot, items)
+        self.send(ChunkTask(self._last_number, chunk.opened.number, chunk.first_index, items, slot))
 
     def give_survey(self, source: Source) -> None:
         """Has it find the licenses of an archive."""
@@ -124,17 +124,17 @@ class Worker:
 
     def part_done(self, told: PartDone) -> None:
         """Notes a part, which stays in its slot until `read_part`."""
-        batch = self._given[told.batch].batch
-        batch.num_done += told.num_files
-        self._unread.append((batch, told))
+        chunk = self._given[told.chunk].chunk
+        chunk.num_done += told.num_files
+        self._unread.append((chunk, told))
 
-    def batch_done(self, told: BatchDone) -> None:
-        """Notes that a batch is done."""
-        self._given.pop(told.batch).batch.is_done = True
+    def chunk_done(self, told: ChunkDone) -> None:
+        """Notes that a chunk is done."""
+        self._given.pop(told.chunk).chunk.is_done = True
 
-    def read_parts(self, batch: Batch | None = None) -> None:
-        """Adds the parts that lie in slots to their batch: to this one, or to all of them."""
-        while self._unread and (batch is None or self._unread[0][0] is batch):
+    def read_parts(self, chunk: Chunk | None = None) -> None:
+        """Adds the parts that lie in slots to their chunk: to this one, or to all of them."""
+        while self._unread and (chunk is None or self._unread[0][0] is chunk):
             found, told = self._unread.popleft()
             kept, rejected = self._outputs[told.slot].read_tables(told.sizes)
             found.parts.append(Part(kept, rejected, told.counts, told.num_files))
@@ -156,28 +156,28 @@ class Worker:
         """Whether it is, or was when it died, at counting a source's encodings."""
         return self._progress.state == Progress.COUNTING
 
-    def end(self) -> tuple[str, list[Batch], tuple[Batch, int] | None]:
+    def end(self) -> tuple[str, list[Chunk], tuple[Chunk, int] | None]:
         """Kills the process if it hasn't ended, and closes all but what it printed.
 
         Returns:
-            How it ended; the batches that it had, as they were given; of them, the one at whose file, by its number in
-            the batch, it was.
+            How it ended; the chunks that it had, as they were given; of them, the one at whose file, by its number in
+            the chunk, it was.
         """
         self._process.kill()
         how = ending_of(self._process.wait())
         self.read_parts()
         at = None
         for number, given in self._given.items():
-            given.batch.items = [self._restored(item, given.slot) for item in given.items]
-            if number == self._progress.batch and self._progress.state == Progress.WORKING:
-                at = given.batch, max(given.batch.num_done, self._progress.files_done)
-        batches = [given.batch for given in self._given.values()]
+            given.chunk.items = [self._restored(item, given.slot) for item in given.items]
+            if number == self._progress.chunk and self._progress.state == Progress.WORKING:
+                at = given.chunk, max(given.chunk.num_done, self._progress.files_done)
+        chunks = [given.chunk for given in self._given.values()]
         self._given.clear()
         for slot in (*self._inputs, *self._outputs):
             slot.close()
         self._progress.close()
         self.pipe.close()
-        return how, batches, at
+        return how, chunks, at
 
     def _restored(self, item: str | Stored | Refused, slot: int) -> str | File | Refused:
         if isinstance(item, Stored):

@@ -1,14 +1,14 @@
-"""The worker processes of `codemill corpus` together: who gets which batch, and what a death costs.
+"""The worker processes of `codemill corpus` together: who gets which chunk, and what a death costs.
 
-    batches in order -> whoever has least to do -> parts, taken in the order of the batches
+    chunks in order -> whoever has least to do -> parts, taken in the order of the chunks
 
 Each worker says in shared memory at which file it is, so a death or a hang is that file's. One death may be an
-accident: a file is tried again alone in its batch, and rejected when `LONE_TRIES` workers have died of it, or at once
-if one hung. All other files of the batch are worked on as if nothing had happened.
+accident: a file is tried again alone in its chunk, and rejected when `LONE_TRIES` workers have died of it, or at once
+if one hung. All other files of the chunk are worked on as if nothing had happened.
 
 What a file with an uncertain encoding needs to know of all others of its source is counted by the first worker that
 asks; the others wait for its answer or go on.
-Memory: two batches and some parts of about 2 MB for each worker, however large the sources are.
+Memory: two chunks and some parts of about 2 MB for each worker, however large the sources are.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
-from jobs.collecting.batches import Batch
+from jobs.collecting.chunks import Chunk
 from jobs.collecting.messages import (
     AskNeighbors,
-    BatchDone,
     Bug,
+    ChunkDone,
     Count,
     Counted,
     Neighbors,
@@ -58,8 +58,8 @@ class Workers:
         self._timeout_s = timeout_s
         self._workers: list[Worker] = []
         self._failed_starts = 0  # in a row
-        self._order: deque[Batch] = deque()  # not taken yet
-        self._waiting: deque[Batch] = deque()  # given to nobody yet
+        self._order: deque[Chunk] = deque()  # not taken yet
+        self._waiting: deque[Chunk] = deque()  # given to nobody yet
         self._surveys: list[Source] = []  # likewise
         self._licenses: dict[str, dict[str, tuple[str, ...]]] = {}
         self._survey_deaths: dict[str, int] = {}
@@ -97,16 +97,16 @@ class Workers:
         """The encodings of a source, counted elsewhere."""
         self._encodings[source] = counts
 
-    # --- batches -----------------------------------------------------------------------------------------
+    # --- chunks -----------------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
-        """Whether another batch can go to a worker now."""
+        """Whether another chunk can go to a worker now."""
         return not self._waiting and any(worker.can_take() for worker in self._workers)
 
-    def give(self, batch: Batch) -> None:
-        """Takes the next batch."""
-        self._order.append(batch)
-        self._waiting.append(batch)
+    def give(self, chunk: Chunk) -> None:
+        """Takes the next chunk."""
+        self._order.append(chunk)
+        self._waiting.append(chunk)
         self._dispatch()
 
     def take(self) -> Iterator[Part]:
@@ -167,8 +167,8 @@ class Workers:
     def _take_message(self, worker: Worker, told: object) -> None:
         if isinstance(told, PartDone):
             worker.part_done(told)
-        elif isinstance(told, BatchDone):
-            worker.batch_done(told)
+        elif isinstance(told, ChunkDone):
+            worker.chunk_done(told)
             self._dispatch()
         elif isinstance(told, Ready):
             worker.is_ready = True
@@ -199,14 +199,14 @@ class Workers:
             askers[0].send(Count(self._source(source)))
 
     def _source(self, number: int) -> Source:
-        return next(batch.opened.source for batch in self._order if batch.opened.number == number)
+        return next(chunk.opened.source for chunk in self._order if chunk.opened.number == number)
 
     def _dispatch(self) -> None:
-        for batch in list(self._waiting):
-            able = [worker for worker in self._workers if worker.can_take(batch)]
+        for chunk in list(self._waiting):
+            able = [worker for worker in self._workers if worker.can_take(chunk)]
             if able:
-                min(able, key=lambda worker: worker.load).give(batch)
-                self._waiting.remove(batch)
+                min(able, key=lambda worker: worker.load).give(chunk)
+                self._waiting.remove(chunk)
         for source in list(self._surveys):
             able = [worker for worker in self._workers if worker.survey is None and worker.can_take()]
             if able:
@@ -218,15 +218,15 @@ class Workers:
     def _bury(self, worker: Worker, *, is_hung: bool = False) -> None:
         was_counting = worker.is_counting
         survey = worker.survey
-        how, batches, at = worker.end()
+        how, chunks, at = worker.end()
         self._workers.remove(worker)
         self._note_start(worker, how)
-        for batch in reversed(batches):
-            if at is not None and at[0] is batch and at[1] < len(batch.items):
-                pieces = self._cut_out(batch, at[1], how, is_hung=is_hung)
+        for chunk in reversed(chunks):
+            if at is not None and at[0] is chunk and at[1] < len(chunk.items):
+                pieces = self._cut_out(chunk, at[1], how, is_hung=is_hung)
             else:
-                pieces = [batch.rest(batch.num_done, deaths=batch.deaths)]
-            self._replace(batch, [piece for piece in pieces if piece.items or piece.parts])
+                pieces = [chunk.rest(chunk.num_done, deaths=chunk.deaths)]
+            self._replace(chunk, [piece for piece in pieces if piece.items or piece.parts])
         self._forget_asker(worker, was_counting)
         if survey is not None:
             self._survey_died(survey)
@@ -242,9 +242,9 @@ class Workers:
                 f"last that one printed: {worker.last_words or 'nothing'}; --workers 1 does without them"
             )
 
-    def _cut_out(self, batch: Batch, index: int, how: str, *, is_hung: bool) -> list[Batch]:
-        """The batch without what is done, in three: before the file that the worker was at, the file, behind it."""
-        suspect = batch.rest(index, index + 1, deaths=1 + (batch.deaths if len(batch.items) == 1 else 0))
+    def _cut_out(self, chunk: Chunk, index: int, how: str, *, is_hung: bool) -> list[Chunk]:
+        """The chunk without what is done, in three: before the file that the worker was at, the file, behind it."""
+        suspect = chunk.rest(index, index + 1, deaths=1 + (chunk.deaths if len(chunk.items) == 1 else 0))
         if is_hung or suspect.deaths >= LONE_TRIES:
             item = suspect.items[0]
             path = shown(item) if isinstance(item, str) else item.path
@@ -252,14 +252,14 @@ class Workers:
                 Rejection("decode", "timeout", f"working on it took more than {self._timeout_s:g} s") if is_hung
                 else Rejection("decode", "crashed_worker", f"{LONE_TRIES} processes that worked on it died ({how})")
             )  # fmt: skip
-            suspect.parts.append(rejected_part(batch.opened.origin, suspect.first_index, path, why))
+            suspect.parts.append(rejected_part(chunk.opened.origin, suspect.first_index, path, why))
             suspect.is_done = True
-        return [batch.rest(batch.num_done, index), suspect, batch.rest(index + 1)]
+        return [chunk.rest(chunk.num_done, index), suspect, chunk.rest(index + 1)]
 
-    def _replace(self, batch: Batch, pieces: list[Batch]) -> None:
-        """Puts pieces in a batch's place. It stays, as done, with the parts that have not been taken yet."""
-        batch.is_done = True
-        at = self._order.index(batch)
+    def _replace(self, chunk: Chunk, pieces: list[Chunk]) -> None:
+        """Puts pieces in a chunk's place. It stays, as done, with the parts that have not been taken yet."""
+        chunk.is_done = True
+        at = self._order.index(chunk)
         for offset, piece in enumerate(pieces, 1):
             self._order.insert(at + offset, piece)
         self._waiting.extendleft(piece for piece in reversed(pieces) if not piece.is_done)

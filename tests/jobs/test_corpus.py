@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
-from jobs.collecting import batches
+from jobs.collecting import chunks
 from jobs.corpus import Options, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
@@ -179,7 +179,7 @@ def test_another_jobs_output_is_refused(tmp_path, source):
 
 
 def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH_FILES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_FILES", 1)
 
     def interrupted(data, *args, **how):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Small batches, workers from the first file on, and a way to have workers do what no file should make them do."""
+"""Small chunks, workers from the first file on, and a way to have workers do what no file should make them do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.collecting import batches, collect
+from jobs.collecting import chunks, collect
 
 
 @pytest.fixture
-def small_batches(monkeypatch):
-    """Workers are started at once, and work on batches of four files."""
-    monkeypatch.setattr(batches, "BATCH_FILES", 4)
+def small_chunks(monkeypatch):
+    """Workers are started at once, and work on chunks of four files."""
+    monkeypatch.setattr(chunks, "CHUNK_FILES", 4)
     monkeypatch.setattr(collect, "START_FILES", 0)
     monkeypatch.setattr(collect, "START_ARCHIVE_BYTES", 0)
 

@@ -1,4 +1,4 @@
-"""Any number of workers gives the same bytes, whatever the sources are and however their files are cut into batches."""
+"""Any number of workers gives the same bytes, whatever the sources are and however their files are cut into chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.collecting import batches
+from jobs.collecting import chunks
 from jobs.corpus import UNREAD, Options, run
 from transforms.corpus.sources import open_source
 
@@ -75,38 +75,38 @@ def made(output: Path, sources: list[Path], **options) -> dict[str, bytes]:
     return published(output)
 
 
-@pytest.mark.parametrize(("workers", "batch_files"), [(2, 1), (2, 7), (3, 64)])
+@pytest.mark.parametrize(("workers", "chunk_files"), [(2, 1), (2, 7), (3, 64)])
 def test_any_number_of_workers_gives_the_same_bytes(
-    tmp_path, sources, small_batches, no_work_here, monkeypatch, workers, batch_files
+    tmp_path, sources, small_chunks, no_work_here, monkeypatch, workers, chunk_files
 ):
     alone = made(tmp_path / "alone", sources, workers=1)
-    monkeypatch.setattr(batches, "BATCH_FILES", batch_files)
+    monkeypatch.setattr(chunks, "CHUNK_FILES", chunk_files)
     assert made(tmp_path / "together", sources, workers=workers) == alone
     assert len(alone) > 3
 
 
-def test_workers_may_join_at_any_time(tmp_path, sources, small_batches):
+def test_workers_may_join_at_any_time(tmp_path, sources, small_chunks):
     alone = made(tmp_path / "alone", sources, workers=1)
     # This process works on until the first of them is ready.
     assert made(tmp_path / "together", sources, workers=2) == alone
 
 
-def test_the_number_of_workers_may_change_when_a_corpus_is_begun_again(tmp_path, sources, small_batches):
+def test_the_number_of_workers_may_change_when_a_corpus_is_begun_again(tmp_path, sources, small_chunks):
     first = made(tmp_path / "out", sources, workers=1)
     (tmp_path / "out/COMPLETED").unlink()
     assert made(tmp_path / "out", sources, workers=2) == first
 
 
 @pytest.mark.parametrize("bytes_at_once", [1, 20_000, 1 << 30])
-def test_batches_hold_every_file_once_in_order_and_not_too_many_bytes(sources, monkeypatch, bytes_at_once):
-    monkeypatch.setattr(batches, "BATCH_BYTES", bytes_at_once)
+def test_chunks_hold_every_file_once_in_order_and_not_too_many_bytes(sources, monkeypatch, bytes_at_once):
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", bytes_at_once)
     for path in sources:
-        opened = batches.OpenSource(0, open_source(str(path)), None)
-        found = list(batches.batches_of(opened))
-        assert [item for batch in found for item in batch.items] == list(opened.source.items())
+        opened = chunks.OpenSource(0, open_source(str(path)), None)
+        found = list(chunks.chunks_of(opened))
+        assert [item for chunk in found for item in chunk.items] == list(opened.source.items())
         places = [0]
-        for batch in found:
-            assert batch.first_index == places[-1]
-            places.append(places[-1] + len(batch.items))
-            sizes = [len(item.data) for item in batch.items if hasattr(item, "data")]
+        for chunk in found:
+            assert chunk.first_index == places[-1]
+            places.append(places[-1] + len(chunk.items))
+            sizes = [len(item.data) for item in chunk.items if hasattr(item, "data")]
             assert sum(sizes[:-1]) < bytes_at_once

@@ -55,7 +55,7 @@ def test_progress_is_seen_by_the_other_side_also_after_the_descriptor_is_closed(
     its.file_done()
     its.state = Progress.COUNTING
     ours.close()
-    assert (ours.batch, ours.files_done, ours.state) == (7, 1, Progress.COUNTING)
+    assert (ours.chunk, ours.files_done, ours.state) == (7, 1, Progress.COUNTING)
     before = ours.beats
     its.beat()
     assert ours.beats == before + 1

@@ -57,7 +57,7 @@ def all_but(*indices: int) -> list[str]:
 
 
 @pytest.mark.parametrize("guilty", [(0,), (5,), (29,), (6, 7, 17)])
-def test_a_file_that_crashes_workers_costs_that_file_only(tmp_path, small_batches, no_work_here, in_workers, guilty):
+def test_a_file_that_crashes_workers_costs_that_file_only(tmp_path, small_chunks, no_work_here, in_workers, guilty):
     in_workers(CRASH)
     folder = folder_of(tmp_path, dict.fromkeys(guilty, b"CRASH\n"))
     kept, rejected = collected(folder)
@@ -65,7 +65,7 @@ def test_a_file_that_crashes_workers_costs_that_file_only(tmp_path, small_batche
     assert rejected == {f"{index:02}.py": ("decode", "crashed_worker") for index in guilty}
 
 
-def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_batches, no_work_here, in_workers, capfd):
+def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_chunks, no_work_here, in_workers, capfd):
     in_workers(CRASH)
     folder = folder_of(tmp_path, {5: b"CRASH\n"})
     options = Options(source=(str(folder),), output=str(tmp_path / "out"), workers=2, progress="none")
@@ -75,14 +75,14 @@ def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_batche
     assert told.err.count("\n") == 1 and "1 crashed_worker" in told.err
 
 
-def test_a_file_that_hangs_costs_that_file_only(tmp_path, small_batches, no_work_here, in_workers):
+def test_a_file_that_hangs_costs_that_file_only(tmp_path, small_chunks, no_work_here, in_workers):
     in_workers(DECODE.format(what="if b'HANG' in data: time.sleep(600)"))
     kept, rejected = collected(folder_of(tmp_path, {13: b"HANG\n"}), timeout_s=3.0)
     assert kept == all_but(13)
     assert rejected == {"13.py": ("decode", "timeout")}
 
 
-def test_one_death_is_an_accident(tmp_path, small_batches, no_work_here, in_workers):
+def test_one_death_is_an_accident(tmp_path, small_chunks, no_work_here, in_workers):
     marks = tmp_path / "marks"
     once = f"if b'ONCE' in data and not os.path.exists({str(marks)!r}): open({str(marks)!r}, 'w'); os._exit(9)"
     in_workers(DECODE.format(what=once))
@@ -91,7 +91,7 @@ def test_one_death_is_an_accident(tmp_path, small_batches, no_work_here, in_work
     assert (kept, rejected) == (all_but(), {})
 
 
-def test_workers_that_are_killed_again_and_again_lose_nothing(tmp_path, small_batches, no_work_here, in_workers):
+def test_workers_that_are_killed_again_and_again_lose_nothing(tmp_path, small_chunks, no_work_here, in_workers):
     deaths = tmp_path / "deaths"
     deaths.mkdir()
     # Every file ends the first worker that comes to it, and so none ends more than one.
@@ -110,7 +110,7 @@ def test_workers_that_are_killed_again_and_again_lose_nothing(tmp_path, small_ba
 
 
 def test_a_death_while_the_other_files_are_counted_is_not_the_asking_files(
-    tmp_path, small_batches, no_work_here, in_workers
+    tmp_path, small_chunks, no_work_here, in_workers
 ):
     in_workers("""
 from transforms.corpus import neighbors
@@ -126,7 +126,7 @@ neighbors.decode = patched
     assert rejected == dict.fromkeys(("03.py", "20.py"), ("decode", "uncertain_encoding"))
 
 
-def test_workers_that_can_not_start_are_one_line(tmp_path, small_batches, no_work_here, in_workers):
+def test_workers_that_can_not_start_are_one_line(tmp_path, small_chunks, no_work_here, in_workers):
     in_workers("print('no such library', file=sys.stderr, flush=True); os._exit(7)")
     line = (
         rf"ended {MAX_FAILED_STARTS} times in a row .*\(exit code 7\).*no such library; --workers 1 does without them"
@@ -135,7 +135,7 @@ def test_workers_that_can_not_start_are_one_line(tmp_path, small_batches, no_wor
         collected(folder_of(tmp_path, {}))
 
 
-def test_a_bug_in_a_worker_is_a_bug_of_the_job(tmp_path, small_batches, no_work_here, in_workers):
+def test_a_bug_in_a_worker_is_a_bug_of_the_job(tmp_path, small_chunks, no_work_here, in_workers):
     in_workers(DECODE.format(what="1 // 0"))
     with pytest.raises(RuntimeError, match=r"(?s)a worker process failed.*ZeroDivisionError"):
         collected(folder_of(tmp_path, {}))
@@ -147,7 +147,7 @@ def test_few_files_start_no_process(tmp_path, monkeypatch):
     assert kept == all_but()
 
 
-def test_one_worker_is_this_process(tmp_path, small_batches, monkeypatch):
+def test_one_worker_is_this_process(tmp_path, small_chunks, monkeypatch):
     monkeypatch.setattr(worker.Worker, "_start", None)
     kept, _ = collected(folder_of(tmp_path, {}), num_workers=1)
     assert kept == all_but()

@@ -1,7 +1,7 @@
-"""Batches: runs of a source's files that are worked on at once, in one process.
+"""Chunks: runs of a source's files that are worked on at once, in one process.
 
-A batch is bounded by files and, where their bytes are here already, by bytes. Rows don't depend on how files are cut
-into batches. Batches and what a crash leaves of them are ordered by source and by place in it (`Batch.key`).
+A chunk is bounded by files and, where their bytes are here already, by bytes. Rows don't depend on how files are cut
+into chunks. Chunks and what a crash leaves of them are ordered by source and by place in it (`Chunk.key`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from transforms.corpus.entries import File, Refused
 from transforms.corpus.rows import Origin, Part
 from transforms.corpus.sources import Source
 
-BATCH_FILES = 64
-BATCH_BYTES = 2 << 20
+CHUNK_FILES = 64
+CHUNK_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class OpenSource:
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class Chunk:
     """Files of one source that follow each other, and what became of them.
 
     Args:
@@ -54,21 +54,21 @@ class Batch:
         """Its place in the order of the output."""
         return self.opened.number, self.first_index
 
-    def rest(self, begin: int, end: int | None = None, *, deaths: int = 0) -> Batch:
-        """A batch of some of its files."""
-        return Batch(self.opened, self.first_index + begin, self.items[begin:end], deaths)
+    def rest(self, begin: int, end: int | None = None, *, deaths: int = 0) -> Chunk:
+        """A chunk of some of its files."""
+        return Chunk(self.opened, self.first_index + begin, self.items[begin:end], deaths)
 
 
-def batches_of(opened: OpenSource) -> Iterator[Batch]:
-    """Cuts a source into batches."""
+def chunks_of(opened: OpenSource) -> Iterator[Chunk]:
+    """Cuts a source into chunks."""
     items: list[str | File | Refused] = []
     num_bytes = index = 0
     for item in opened.source.items():
         items.append(item)
         num_bytes += len(item.data) if isinstance(item, File) else 0
-        if len(items) >= BATCH_FILES or num_bytes >= BATCH_BYTES:
-            yield Batch(opened, index, items)
+        if len(items) >= CHUNK_FILES or num_bytes >= CHUNK_BYTES:
+            yield Chunk(opened, index, items)
             index += len(items)
             items, num_bytes = [], 0
     if items:
-        yield Batch(opened, index, items)
+        yield Chunk(opened, index, items)
