@@ -13,8 +13,8 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +68,7 @@ INPUTS_SCHEMA = pa.schema(
         pa.field("detail", pa.large_string(), nullable=False),
     ]
 )
+_FILE_FIELDS = tuple(INPUTS_SCHEMA.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,12 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
         return bad(file, *fault), None
     try:
         num_bytes, version = storage.file_info(uri)
-        file = replace(file, num_bytes=num_bytes, version=version)
-        if fault := _shape_fault(uri, num_bytes):
-            return bad(file, *fault), None
-        with storage.open_input(uri) as opened, pq.ParquetFile(opened) as parquet:
-            footer = _footer_of(parquet)
+        file = InputFile(uri=uri, name=name, num_bytes=num_bytes, version=version)
+        with storage.open_input(uri) as opened:
+            if fault := _shape_fault(opened, num_bytes):
+                return bad(file, *fault), None
+            with pq.ParquetFile(opened) as parquet:
+                footer = _footer_of(parquet)
         partitions = partition_values(uri)
     except FileNotFoundError:
         return bad(file, "input_missing", "the file is gone"), None
@@ -119,8 +121,11 @@ def read_footer(uri: str, name: str = "") -> tuple[InputFile, Footer | None]:
         twice = sorted({name for name in names if names.count(name) > 1})
         return bad(file, "duplicate_column", f"the file has several columns {', '.join(twice)}"), None
     rows = sum(group.rows for group in footer.groups)
-    footer = replace(footer, schema=with_partitions(footer.schema, partitions))
-    return replace(file, rows=rows, state="good" if rows else "empty"), footer
+    if partitions:
+        footer = Footer(with_partitions(footer.schema, partitions), footer.groups)
+    # Made anew: `replace` takes longer, and there may be many files.
+    state: Literal["good", "empty"] = "good" if rows else "empty"
+    return InputFile(uri=uri, name=name, num_bytes=num_bytes, version=version, state=state, rows=rows), footer
 
 
 def place_fault(uri: str) -> tuple[str, str] | None:
@@ -156,14 +161,13 @@ def _listing_error(folder: str) -> str:
     return ""
 
 
-def _shape_fault(uri: str, num_bytes: int) -> tuple[str, str] | None:
+def _shape_fault(opened: IO[bytes], num_bytes: int) -> tuple[str, str] | None:
     """Checks the file's first and last bytes, for clearer messages than a decoder's; returns reason and detail."""
     if num_bytes == 0:
         return "zero_bytes", "the file is empty"
-    with storage.open_input(uri) as opened:
-        head = opened.read(4)
-        opened.seek(max(0, num_bytes - 4))
-        tail = opened.read(4)
+    head = opened.read(4)
+    opened.seek(max(0, num_bytes - 4))
+    tail = opened.read(4)
     if head == _ENCRYPTED_MAGIC or tail == _ENCRYPTED_MAGIC:
         return "encrypted_file", "the file is encrypted, which is not supported"
     if head != _MAGIC:
@@ -201,9 +205,9 @@ def answer_of(uri: str, name: str) -> dict[str, Any]:
         # Whatever else a decoder raises (bytes that are no UTF-8 in a name, absurd counts) is the file's fault.
         file = bad(InputFile(uri=uri, name=name), "damaged_footer", f"{type(error).__name__} while decoding the footer")
         footer = None
-    answer: dict[str, Any] = {"file": asdict(file)}
+    answer: dict[str, Any] = {"file": {field: getattr(file, field) for field in _FILE_FIELDS}}
     if footer is not None:
-        answer["schema"] = _text_of(footer.schema)
+        answer["schema"] = schema_to_text(footer.schema)
         answer["groups"] = [[group.rows, dict(group.column_bytes)] for group in footer.groups]
     return answer
 
@@ -219,6 +223,5 @@ def parse_answer(answer: Mapping[str, Any]) -> tuple[InputFile, Footer | None]:
     return file, Footer(_schema_of(answer["schema"]), groups)
 
 
-# Most files of a corpus have the same schema.
-_text_of = functools.lru_cache(maxsize=256)(schema_to_text)
+# Most files of a corpus have the same schema. (To look up a schema's text takes longer than to make it.)
 _schema_of = functools.lru_cache(maxsize=256)(schema_from_text)

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.errors import SchemaMismatch
-from transforms.rows.cells import is_list_type, is_text_type
+from transforms.rows.types import is_list_type, is_text_type
 
 
 def canonical_type(kind: pa.DataType) -> Any:

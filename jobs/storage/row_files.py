@@ -1,13 +1,14 @@
-"""Writes rows, one at a time, into Parquet files of a bounded size.
+"""Writes tables of rows into Parquet files of a bounded size.
 
     rows -> row group (bounded by rows and bytes) -> file (bounded by bytes) -> the next file
 
-Sizes are of text, as the caller counts it, so that the cuts depend on the rows alone. Memory: one row group.
+Sizes are of text, as the caller counts it, so that the cuts depend on the rows alone and not on the tables in which
+they come. Memory: one row group, and the last table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -36,20 +37,29 @@ class RowFiles:
         self._file_bytes = file_bytes
         self._group_rows = group_rows
         self._group_bytes = group_bytes
-        self._rows: list[Mapping[str, Any]] = []
+        self._slices: list[pa.Table] = []  # of the row group
+        self._rows_in_group = 0
         self._bytes_in_group = 0
         self._bytes_in_file = 0
         self._writer: Any = None
         self._files = ExitStack()
 
-    def add(self, row: Mapping[str, Any], num_bytes: int) -> None:
-        """Takes one row; `num_bytes` is the size of its text."""
-        if self._rows and self._bytes_in_group + num_bytes > self._group_bytes:
-            self._write_group()
-        self._rows.append(row)
-        self._bytes_in_group += num_bytes
-        if len(self._rows) == self._group_rows:
-            self._write_group()
+    def add(self, table: pa.Table, sizes: Sequence[int]) -> None:
+        """Takes rows; `sizes` are the bytes of text in each."""
+        start = 0
+        for index, size in enumerate(sizes):
+            if self._rows_in_group and self._bytes_in_group + size > self._group_bytes:
+                self._slices.append(table.slice(start, index - start))
+                self._write_group()
+                start = index
+            self._rows_in_group += 1
+            self._bytes_in_group += size
+            if self._rows_in_group == self._group_rows:
+                self._slices.append(table.slice(start, index + 1 - start))
+                self._write_group()
+                start = index + 1
+        if start < table.num_rows:
+            self._slices.append(table.slice(start))
 
     def __enter__(self) -> RowFiles:
         return self
@@ -64,7 +74,7 @@ class RowFiles:
             self._files.__exit__(kind, error, traceback)
             return
         # Without rows there is no file: `datasets` can't load one, whatever its form.
-        if self._rows:
+        if self._rows_in_group:
             self._write_group()
         if self._writer is not None:
             self._close_file()
@@ -74,10 +84,11 @@ class RowFiles:
             self._close_file()
         if self._writer is None:
             self._open_file()
-        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        # In one piece, since where pieces meet shows in the pages that are written.
+        table = pa.concat_tables(self._slices).combine_chunks()
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._bytes_in_file += self._bytes_in_group
-        self._rows, self._bytes_in_group = [], 0
+        self._slices, self._rows_in_group, self._bytes_in_group = [], 0, 0
 
     def _open_file(self) -> None:
         path = f"{self._prefix}-{len(self.paths):05}.parquet"

@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
-from jobs.corpus import Options, git_blob_id, run
+from jobs.collecting import chunks
+from jobs.corpus import Options, run
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import check_output
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
+from transforms.corpus import rows as corpus_rows
+from transforms.corpus.rows import git_blob_id
 from transforms.rows.rejections import REJECTED_SCHEMA
 
 KOI8 = "# -*- coding: koi8-r -*-\nname = 'Познание бесконечности требует бесконечного времени'\n"
@@ -176,13 +179,13 @@ def test_another_jobs_output_is_refused(tmp_path, source):
 
 
 def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
-    from transforms.corpus import encoding
+    monkeypatch.setattr(chunks, "CHUNK_FILES", 1)
 
     def interrupted(data, *args, **how):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(encoding, "decode", interrupted)
+        patched.setattr(corpus_rows, "decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made(tmp_path, source, group_rows=1)
     assert not (tmp_path / "out/COMPLETED").exists()
@@ -193,9 +196,9 @@ def test_an_interrupted_run_is_repeated(tmp_path, source, monkeypatch):
             raise KeyboardInterrupt
         return decode(data, *args, **how)
 
-    decode = encoding.decode
+    decode = corpus_rows.decode
     with monkeypatch.context() as patched:
-        patched.setattr(encoding, "decode", interrupted_later)
+        patched.setattr(corpus_rows, "decode", interrupted_later)
         with pytest.raises(KeyboardInterrupt):
             made(tmp_path, source, group_rows=1)
     assert list((tmp_path / "out/_job/attempts").rglob("*.parquet")) != []

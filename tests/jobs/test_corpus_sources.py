@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.corpus import AFTER_CLEANING, AFTER_COMPLETED, BEFORE_CLEANING, UNREAD, Options, run
+from jobs.collecting.output import AFTER_CLEANING, AFTER_COMPLETED, BEFORE_CLEANING
+from jobs.corpus import UNREAD, Options, run
 from jobs.storage.failpoints import VARIABLE
 from tests.transforms.corpus.hostile_archives import hostile
 

@@ -114,8 +114,11 @@ def _unmarked_utf16_or_32(data: bytes) -> Decoded | None:
         ("utf-16-be", "UTF-16-BE", 2, 1),
     ):
         num_chars = len(data) // width
-        if len(data) % width or num_chars < _MIN_UNMARKED_CHARS or data[at::width].count(0) > num_chars / 50:
-            continue  # a few characters do end in a zero byte, such as the Chinese one
+        if len(data) % width or num_chars < _MIN_UNMARKED_CHARS:
+            continue
+        # A few characters do end in a zero byte, such as the Chinese one. Programs have so many that a part will do.
+        if any(data[at:end:width].count(0) > num_chars / 50 for end in (len(data) // 8, len(data))):
+            continue
         if data[width - 1 - at :: width].count(0) < num_chars / 2:
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from model.errors import RecordError
 
 # Small archives of repetitive files have large ratios by right: below this nothing is a bomb.
 RATIO_FREE_BYTES = 64 << 20
+_UNSAFE = re.compile(r"[\x00-\x1f\\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def safe_path(name: str) -> str:
     >>> safe_path("./a//b.py")
     'a/b.py'
     """
-    if name.startswith("/") or "\\" in name or any(ord(char) < 32 for char in name) or name[1:2] == ":":
+    if name.startswith("/") or _UNSAFE.search(name) or name[1:2] == ":":
         raise RecordError("unsafe_path", "the path is absolute or holds a backslash or a control character")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or not parts:

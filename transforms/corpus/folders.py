@@ -1,7 +1,8 @@
 """Reads files below a folder without ever following a link, in any component of a path and at any time.
 
-A folder is opened from the root down, each component by its name in the folder before it (`openat`, O_NOFOLLOW): a link
-that takes a folder's place, even while it is read, is refused and not followed. The root's own path is the caller's.
+A folder is opened from the root down, each component by its name in the folder before it (`openat`, O_NOFOLLOW), or
+from a folder on its way that has been opened so and still is. A link that takes a folder's place, even while it is
+read, is refused and not followed. The root's own path is the caller's.
 
 A folder that is itself a git repository without a work tree (a bare or mirror clone, a `.git` under another name) is
 no source: its `config` may hold a password. It is refused as a whole.
@@ -75,23 +76,21 @@ class Folders:
             raise RecordError("unreadable", f"the folder can't be listed: {error.strerror}") from None
 
     def _folder(self, path: str) -> int:
-        """A descriptor of the folder, opened from the root down."""
+        """A descriptor of the folder, opened from the nearest one above it that is open, else from the root down."""
         if not path:
             return self._root
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        descriptor = os.dup(self._root)
-        try:
-            for name in path.split("/"):
-                above, descriptor = descriptor, _open_folder(name, descriptor)
-                os.close(above)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._open[path] = descriptor
-        if len(self._open) > _OPEN_FOLDERS:
-            os.close(self._open.popitem(last=False)[1])
+        names = path.split("/")
+        depth = len(names) - 1
+        while depth and "/".join(names[:depth]) not in self._open:
+            depth -= 1
+        descriptor = self._folder("/".join(names[:depth]))
+        for end in range(depth + 1, len(names) + 1):
+            descriptor = self._open["/".join(names[:end])] = _open_folder(names[end - 1], descriptor)
+            if len(self._open) > _OPEN_FOLDERS:
+                os.close(self._open.popitem(last=False)[1])
         return descriptor
 
 
@@ -165,18 +164,19 @@ def _check_kind(mode: int, name: str, within: int) -> None:
 
 
 def _read_file(descriptor: int, max_bytes: int) -> bytes:
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise RecordError("not_a_file", "it became a pipe, socket or device")
         too_large = RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
         if status.st_size > max_bytes:
             raise too_large
-        data = file.read(status.st_size + 1)
-        while more := file.read(_CHUNK_BYTES):  # it grows, or the system says nothing of its size, as in /proc
+        # One more than there should be: it may grow, or the system says nothing of its size, as in /proc.
+        data = os.read(descriptor, status.st_size + 1)
+        while len(data) != status.st_size and len(data) <= max_bytes and (more := os.read(descriptor, _CHUNK_BYTES)):
             data += more
-            if len(data) > max_bytes:
-                break
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise too_large
     return data

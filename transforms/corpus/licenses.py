@@ -120,10 +120,10 @@ def licenses_of(path: str, text: str, by_folder: Mapping[str, tuple[str, ...]]) 
     """The licences of one file: its own SPDX line's, else the nearest folder's above it."""
     if declared := declared_licenses(text):
         return declared
-    folder = posixpath.dirname(path)
+    folder = path.rpartition("/")[0]
     while True:
         if folder in by_folder:
             return by_folder[folder]
         if not folder:
             return ()
-        folder = posixpath.dirname(folder)
+        folder = folder.rpartition("/")[0]

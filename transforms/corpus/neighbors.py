@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from model.errors import RecordError
 from transforms.corpus.encoding import DECLARED, LIKELY, decode
@@ -20,22 +20,24 @@ _SAME = {
     "ISO-8859-1": "windows-1252"
 }  # a text of the second that has none of its special characters is called the first
 
+EncodingCounts = Mapping[str, Counter[str]]
+
 
 class Neighbors:
     """The encodings of a source's files by folder.
 
     Args:
-        contents: Called at most once, gives path and bytes of each of the source's files.
+        count: Called at most once, gives how often each encoding occurs, by folder (`count_encodings`).
     """
 
-    def __init__(self, contents: Callable[[], Iterable[tuple[str, bytes]]]):
-        self._contents = contents
-        self._by_folder: dict[str, Counter[str]] | None = None
+    def __init__(self, count: Callable[[], EncodingCounts]):
+        self._count = count
+        self._by_folder: EncodingCounts | None = None
 
     def of(self, path: str) -> tuple[str, ...]:
         """The encoding that nearly all of the nearest others are written in: in its folder, or else further up."""
         if self._by_folder is None:
-            self._by_folder = _counted(self._contents())
+            self._by_folder = self._count()
         for folder in _folders(path):
             counts = self._by_folder.get(folder, Counter())
             if counts.total() >= _MIN_FILES:
@@ -44,7 +46,12 @@ class Neighbors:
         return ()
 
 
-def _counted(contents: Iterable[tuple[str, bytes]]) -> dict[str, Counter[str]]:
+def count_encodings(contents: Iterable[tuple[str, bytes]]) -> dict[str, Counter[str]]:
+    """Counts the encodings that are declared or likely, for the folder of each file and all above it.
+
+    Args:
+        contents: Path and bytes of each of the source's files.
+    """
     by_folder: dict[str, Counter[str]] = defaultdict(Counter)
     for path, data in contents:
         if data.isascii():

@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import TracebackType
 
 from model.errors import ConfigError, RecordError
 from transforms.corpus.archives import archive_stem, is_archive, read_archive
@@ -64,6 +65,16 @@ class Source:
         """Every file that the selection takes, or its refusal, in a fixed order."""
         return self._entries(self.selection.takes, self.limits)
 
+    def items(self) -> Iterator[str | File | Refused]:
+        """As `read`, but of the files in folders their paths only, for `open_files`."""
+        if self.is_archive:
+            return read_archive(self.path, self.limits, is_wanted=self.selection.takes)
+        return _paths(*self._root_and_paths(), self.selection.takes)
+
+    def open_files(self) -> Files:
+        """Reads the files that `items` gave the paths of; use with `with`."""
+        return Files(self._root_and_paths()[0], self.limits)
+
     def licenses(self) -> dict[str, tuple[str, ...]]:
         """The licences of each folder that has a licence file. Reads an archive once more."""
         limits = ArchiveLimits(**{**vars(self.limits), "max_entry_bytes": MAX_LICENSE_BYTES})
@@ -72,6 +83,10 @@ class Source:
             (entry.path, entry.data.decode("utf-8", "replace")) for entry in entries if isinstance(entry, File)
         )
 
+    @property
+    def is_archive(self) -> bool:
+        return is_archive(self.path) and os.path.isfile(self.path)
+
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of each file, whatever the selection. Reads an archive once more."""
         for entry in self._entries(lambda path: True, self.limits):
@@ -79,12 +94,16 @@ class Source:
                 yield entry.path, entry.data
 
     def _entries(self, is_wanted: Callable[[str], bool], limits: ArchiveLimits) -> Iterator[File | Refused]:
+        if self.is_archive:
+            return read_archive(self.path, limits, is_wanted=is_wanted)
+        return _read_folder(*self._root_and_paths(), is_wanted, limits)
+
+    def _root_and_paths(self) -> tuple[str, Iterable[str] | None]:
+        """The folder that is opened, and the paths below it; None: all."""
         if os.path.isfile(self.path):
-            if is_archive(self.path):
-                return read_archive(self.path, limits, is_wanted=is_wanted)
             folder, name = os.path.split(self.path)
-            return _read_folder(folder, [name], is_wanted, limits)
-        return _read_folder(self.path, self.tracked, is_wanted, limits)
+            return folder, [name]
+        return self.path, self.tracked
 
 
 def open_source(
@@ -124,26 +143,56 @@ def open_source(
 # --- folders -----------------------------------------------------------------------------------------
 
 
-def _read_folder(
-    root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool], limits: ArchiveLimits
-) -> Iterator[File | Refused]:
-    """The files at these paths below `root`; None: all."""
+class Files:
+    """Reads files below a root by their paths; the root is opened when the first is read. Use with `with`."""
+
+    def __init__(self, root: str, limits: ArchiveLimits):
+        self._root = root
+        self._limits = limits
+        self._folders: Folders | None = None
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._folders is not None:
+            self._folders.__exit__(kind, error, traceback)
+
+    def read(self, path: str) -> File | Refused:
+        """The file at a path, as the folder or git names it."""
+        try:
+            if self._folders is None:
+                self._folders = Folders(self._root)
+            safe = safe_path(path)
+            return File(safe, self._folders.read(safe, self._limits.max_entry_bytes))
+        except OSError as error:
+            return Refused(shown(path), "unreadable", str(error.strerror))
+        except RecordError as error:
+            return Refused(shown(path), error.reason, error.detail)
+
+
+def _paths(root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool]) -> Iterator[str | Refused]:
+    """The wanted ones of these paths below `root`; None: of all."""
     try:
         folders = Folders(root)
     except OSError as error:
         yield Refused("", "unreadable", str(error.strerror))
         return
     with folders:
-        for path in walk(folders) if paths is None else paths:
-            if isinstance(path, Refused):
-                yield path
-                continue
-            try:
-                if is_wanted(path):
-                    safe = safe_path(path)
-                    yield File(safe, folders.read(safe, limits.max_entry_bytes))
-            except RecordError as error:
-                yield Refused(shown(path), error.reason, error.detail)
+        yield from (
+            path for path in (walk(folders) if paths is None else paths) if isinstance(path, Refused) or is_wanted(path)
+        )
+
+
+def _read_folder(
+    root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool], limits: ArchiveLimits
+) -> Iterator[File | Refused]:
+    """The files at these paths below `root`; None: all."""
+    with Files(root, limits) as files:
+        for path in _paths(root, paths, is_wanted):
+            yield path if isinstance(path, Refused) else files.read(path)
 
 
 def _bare_repository(path: str) -> str | None:

@@ -7,6 +7,7 @@ heuristics, given by the rules below; no file is dropped because of them.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 
@@ -70,6 +71,7 @@ _GENERATED_HEAD_LINES = 10
 _MINIFIED_LINE_LENGTH = 250  # mean characters per line; hand-written code stays below about 50
 
 
+@functools.lru_cache(maxsize=64)  # asked for several times about one file
 def extension_of(path: str) -> str:
     """Returns the extension without its dot, in lower case; "" if there is none.
 
@@ -135,7 +137,10 @@ def is_generated(path: str, text: str) -> bool:
     if _GENERATED_NAME.search(path):
         return True
     head = "\n".join(text[:4096].splitlines()[:_GENERATED_HEAD_LINES])
-    if _GENERATED_TEXT.search(head):
+    small = head.lower()
+    if ("generated" in small or "do not" in small) and _GENERATED_TEXT.search(
+        head
+    ):  # the search is slow, most have none
         return True
     is_script = extension_of(path) in ("js", "css", "mjs", "cjs")
     return is_script and len(text) > _MINIFIED_LINE_LENGTH * (text.count("\n") + 1)

@@ -33,8 +33,6 @@ from transforms.rows.cells import READ_STAGE as READ_STAGE  # re-exported: code 
 from transforms.rows.cells import (
     ColumnsOfRow,
     as_binary,
-    is_list_type,
-    is_text_type,
     is_turns_type,
     texts_of,
     validate_content,
@@ -42,6 +40,7 @@ from transforms.rows.cells import (
 )
 from transforms.rows.rejections import RejectedRow
 from transforms.rows.row import Row, SourceRef
+from transforms.rows.types import is_list_type, is_text_type
 from transforms.work import Unit
 
 TAKEN_PREFIX = "input_"

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from transforms.corpus.neighbors import Neighbors
+from transforms.corpus.neighbors import Neighbors, count_encodings
 
 GERMAN = "// Überprüft, ob die Länge größer als das Maximum ist\n".encode("cp1252")
 POLISH = "// Sprawdza, czy użytkownik jest zalogowany, błąd ścieżki\n".encode("cp1250")
@@ -12,7 +12,7 @@ UTF8 = "// Größe\n".encode()
 
 
 def named(files: list[tuple[str, bytes]], path: str) -> tuple[str, ...]:
-    return Neighbors(lambda: iter(files)).of(path)
+    return Neighbors(lambda: count_encodings(files)).of(path)
 
 
 def test_the_nearest_folder_with_enough_files_decides():
@@ -39,7 +39,7 @@ def test_the_source_is_read_once_and_only_when_asked():
         reads.append(1)
         return iter([("a.c", GERMAN), ("b.c", GERMAN)])
 
-    neighbors = Neighbors(contents)
+    neighbors = Neighbors(lambda: count_encodings(contents()))
     assert reads == []
     assert neighbors.of("x.c") == neighbors.of("y/z.c") == ("windows-1252",)
     assert reads == [1]
