@@ -31,8 +31,7 @@ PERMISSIVE = (
 NO_LICENSE = "no license found"
 """Detail of a rejection if a file has no license."""
 _HEADER_CHARS = 4096
-_LICENSE_WORDS = ("license", "licence", "permission is hereby", "redistribution")
-_LICENSE_WORD = re.compile("|".join(_LICENSE_WORDS), re.IGNORECASE)
+_LICENSE_WORD = re.compile(r"licen[cs]e|permission is hereby|redistribution", re.IGNORECASE)
 _COMMENT_MARKS = re.compile(r"^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", re.MULTILINE)
 _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     (identifier, words, re.compile(pattern, re.IGNORECASE))
@@ -175,7 +174,8 @@ def _mentions_license(head: str) -> bool:
     if not head.isascii():
         return _LICENSE_WORD.search(head) is not None
     lowered = head.lower()
-    return any(word in lowered for word in _LICENSE_WORDS)
+    mentions = "licen" in lowered and ("license" in lowered or "licence" in lowered)
+    return mentions or "permission is hereby" in lowered or "redistribution" in lowered
 
 
 def _license_of_header(flat: str) -> str | None:

@@ -32,8 +32,6 @@ _ALPHANUMERIC = bytes(b for b in range(256) if chr(b).isascii() and chr(b).isaln
 _ENCODED = re.compile(
     rb"(?:[A-Za-z0-9+/]{64,}={0,2}|(?:\\x[0-9A-Fa-f]{2}){16,}|(?:0x[0-9A-Fa-f]{1,8},[ ]?){16,}|(?:\\u[0-9A-Fa-f]{4}){8,})"
 )
-_ESCAPES = ((b"\\x", 16), (b"0x", 16), (b"\\u", 8))
-"""Marks of escapes and byte lists, and how many of them a run of `_ENCODED` has at least."""
 _ENCODED_LINE_BYTES = 64
 _BASE64_FOLD = bytes.maketrans(b"BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", b"A" * 63)
 _BASE64_RUN = b"A" * 64
@@ -120,13 +118,18 @@ def measure(text: str, language: str = "") -> Signals:
 
 
 def _encoded_lengths(lines: list[bytes]) -> list[int]:
-    """Lengths of the runs of encoded data. No run spans lines. A byte translation and counts first check whether any is
-    possible; most files have none."""
-    long = b"\n".join([line for line in lines if len(line) >= _ENCODED_LINE_BYTES])
-    has_base64 = _BASE64_RUN in long.translate(_BASE64_FOLD)
-    if not has_base64 and all(long.count(mark) < least for mark, least in _ESCAPES):
+    """Lengths of the runs of encoded data, none of which spans lines. A byte translation and counts first check where
+    any is possible; most files have none."""
+    long_lines = [line for line in lines if len(line) >= _ENCODED_LINE_BYTES]
+    if not _may_be_encoded(b"\n".join(long_lines)):
         return []
-    return list(map(len, _ENCODED.findall(long)))
+    return [len(run) for line in long_lines if _may_be_encoded(line) for run in _ENCODED.findall(line)]
+
+
+def _may_be_encoded(data: bytes) -> bool:
+    if _BASE64_RUN in data.translate(_BASE64_FOLD):
+        return True
+    return data.count(b"0x") >= 16 or data.count(b"\\x") >= 16 or data.count(b"\\u") >= 8  # as `_ENCODED` requires
 
 
 def _comment_marks(language: str) -> list[bytes]:

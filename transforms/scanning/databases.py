@@ -1,9 +1,10 @@
 """Hyperscan databases: compiled once per user and machine, then read from the user's cache (`transforms.user_cache`).
 
-Compiling the project's triggers takes half a second of processor time, reading them from the cache a millisecond, and
-every worker process needs them. An entry's name is a hash of all that a database depends on: the expressions with their
-ids and flags, the versions of Hyperscan and of its binding, the platform, and the features of the processor that it is
-compiled for. Hyperscan itself checks version, processor and a checksum when it reads a database.
+Deriving the project's triggers and compiling them takes 0.7 s of processor time, reading a database from the cache a
+few milliseconds, and every worker process needs it. An entry's name is a hash of all that a database depends on: the
+fields of the rules from which triggers are derived, the code that derives them, the versions of Python, of Hyperscan
+and of its binding, the platform, and the features of the processor that it is compiled for. Hyperscan itself checks
+version, processor and a checksum when it reads a database.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 from model.errors import ConfigError
+from transforms.scanning import folds, trigger
+from transforms.scanning import rule as rule_module
 from transforms.scanning.rule import Rule
 from transforms.user_cache import read_entry, write_entry
-
-_FORMAT: Final = 1
 
 
 def open_database(rules: Mapping[int, Rule]) -> Any:
@@ -28,25 +30,42 @@ def open_database(rules: Mapping[int, Rule]) -> Any:
     can't compile."""
     import hyperscan
 
-    expressions = [rule.trigger.expression.encode("utf-8") for rule in rules.values()]
-    name = _entry_name(expressions, list(rules))
-    data = read_entry(name)
+    name = _entry_name(rules)
+    data = read_entry(name) if name else None
     if data is not None:
         try:
             return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
         except hyperscan.HyperscanError:
             pass  # of another version or processor, whatever its name says
     try:
-        database = _compiled(expressions, list(rules))
+        database = _compiled([_expression(rule) for rule in rules.values()], list(rules))
     except hyperscan.HyperscanError as error:
         raise ConfigError(f"rule {_culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
-    write_entry(name, hyperscan.dumpb(database))
+    if name:
+        write_entry(name, hyperscan.dumpb(database))
     return database
 
 
-def _entry_name(expressions: list[bytes], ids: list[int]) -> str:
-    parts = [_FORMAT, *_environment(), [[i, e.decode("utf-8")] for i, e in zip(ids, expressions, strict=True)]]
-    return "hyperscan-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def _expression(rule: Rule) -> bytes:
+    return rule.trigger.expression.encode("utf-8")
+
+
+def _entry_name(rules: Mapping[int, Rule]) -> str | None:
+    """The cache's name of the rules' database; None if the code can't be read, so that nothing tells its version."""
+    try:
+        code = _code_hash()
+    except OSError:
+        return None
+    fields = [[index, r.id, r.pattern, r.trigger_pattern, r.near, r.fold] for index, r in rules.items()]
+    parts = json.dumps([code, _environment(), fields])
+    return "hyperscan-" + hashlib.sha256(parts.encode()).hexdigest()
+
+
+@functools.cache
+def _code_hash() -> str:
+    """The hash of the code that derives triggers and compiles them."""
+    paths = [str(module.__file__) for module in (rule_module, trigger, folds)]
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in (*paths, __file__))).hexdigest()
 
 
 @functools.cache
@@ -55,8 +74,8 @@ def _environment() -> tuple[str, ...]:
     mode for a database only, so a small one is compiled (0.1 ms)."""
     import hyperscan
 
-    about = _compiled([b"a"], [0]).info()
-    return hyperscan.__version__, about.decode("utf-8", "replace"), sys.platform, platform.machine(), sys.byteorder
+    about = _compiled([b"a"], [0]).info().decode("utf-8", "replace")
+    return about, str(getattr(hyperscan, "__version__", "")), sys.version, sys.platform, platform.machine()
 
 
 def _compiled(expressions: list[bytes], ids: list[int]) -> Any:
@@ -72,7 +91,7 @@ def _culprit(rules: Mapping[int, Rule]) -> str:
 
     for rule in rules.values():
         try:
-            _compiled([rule.trigger.expression.encode("utf-8")], [0])
+            _compiled([_expression(rule)], [0])
         except hyperscan.HyperscanError:
             return rule.id
     return "(all together)"

@@ -62,7 +62,7 @@ class HyperscanBackend:
         self._databases: list[tuple[bytes, bool, Any]] = []
         for (fold, table), files in itertools.product(FOLDS.items(), FILES):
             triggers = {
-                i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold and rule.files == files
+                i: rule for i, rule in enumerate(rules.rules) if rule.trigger_fold == fold and rule.files == files
             }
             if triggers:
                 self._databases.append((table if fold else b"", bool(files), open_database(triggers)))
@@ -157,9 +157,12 @@ class Scanner:
         """All rules' findings, including overlapping ones, by rule and position."""
         data = text.encode("utf-8", "surrogatepass")
         document = Document(data, language, path)
+        found = self._backend.ends(data, is_settings=document.is_settings)
         findings: list[Finding] = []
-        for index, ends in sorted(self._backend.ends(data, is_settings=document.is_settings).items()):
-            findings += self._confirm(index, ends, document)
+        for index in sorted(found):
+            findings += self._confirm(index, found[index], document)
+        if not findings:
+            return findings
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
 
     def compile_patterns(self) -> None:
