@@ -38,8 +38,7 @@ NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
-_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20
-_MAX_SUMMED_TOKENS = 1 << 20
+_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
 
@@ -108,7 +107,7 @@ class BenchmarkIndex:
         found: list[list[Contamination]] = []
         for hashes, bounds in token_batches(texts):
             tallies: dict[int, _Tally] = {}
-            for n, grams in self._ngrams(hashes):
+            for n, grams in ngram_hashes_by_length(hashes, self.by_length):
                 for position, owner in self._known(n, grams):
                     text = bisect.bisect_right(bounds, position) - 1
                     if position + n <= bounds[text + 1]:  # not across two texts
@@ -116,11 +115,6 @@ class BenchmarkIndex:
             for text in range(len(bounds) - 1):
                 found.append(tallies[text].items(self.items, min_ngrams) if text in tallies else [])
         return found
-
-    def _ngrams(self, hashes: Hashes) -> Iterator[tuple[int, Hashes]]:
-        if len(hashes) <= _MAX_SUMMED_TOKENS:
-            return ngram_hashes_by_length(hashes, self.by_length)
-        return ((n, ngram_hashes(hashes, n)) for n in self.by_length)  # tables of powers would take much memory
 
     def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int]]:
         """Yields position and owner of the n-grams that are in the index, in order of position."""

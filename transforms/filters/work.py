@@ -234,7 +234,7 @@ class FilterWork:
         return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """Rows filtered so far, which tells that there is progress."""
+        """A number that grows with each stage of each row, which tells that there is progress."""
         return {} if self._pool is None else {"rows_done": float(self._pool.rows_done)}
 
     def close(self) -> None:
