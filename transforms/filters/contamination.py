@@ -10,7 +10,9 @@ A finding contains its evidence: the benchmark, the item, the number of shared n
 
 from __future__ import annotations
 
+import bisect
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,15 +23,22 @@ import pyarrow as pa
 
 from model.errors import ConfigError
 from transforms.filters.benchmarks import benchmark_texts
-from transforms.filters.stage import Stage, StageResult, struct_values
-from transforms.rows.ngrams import Hashes, ngram_hashes, token_hashes, tokens_of
+from transforms.filters.stage import Stage, StageResult, struct_reader
+from transforms.rows.ngrams import (
+    Hashes,
+    ngram_hashes,
+    ngram_hashes_by_length,
+    token_batches,
+    token_hashes,
+    tokens_of,
+)
 from transforms.rows.row import Row
 
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
-_FIRST_BITS = np.uint64(44)
+_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
 
@@ -49,6 +58,22 @@ class Contamination:
     first_token: int
 
 
+class _Tally:
+    """The n-grams of one text that belong to items, by item."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._first: dict[int, int] = {}
+
+    def add(self, owner: int, position: int) -> None:
+        self._counts[owner] = self._counts.get(owner, 0) + 1
+        self._first[owner] = min(self._first.get(owner, position), position)
+
+    def items(self, names: Sequence[tuple[str, str]], min_ngrams: int) -> list[Contamination]:
+        found = [Contamination(*names[i], n, self._first[i]) for i, n in self._counts.items() if n >= min_ngrams]
+        return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
+
+
 @dataclass(frozen=True)
 class BenchmarkIndex:
     """Sorted n-gram hashes by n-gram length, each with the item that it belongs to.
@@ -62,31 +87,47 @@ class BenchmarkIndex:
     items: tuple[tuple[str, str], ...]
 
     @functools.cached_property
-    def _may_be_known(self) -> dict[int, npt.NDArray[np.bool_]]:
-        """For each n-gram length, a table of the leading bits of all known hashes. One lookup avoids nearly all binary
-        searches."""
-        tables = {n: np.zeros(1 << 20, dtype=bool) for n in self.by_length}
+    def _may_be_known(self) -> dict[int, tuple[np.uint64, npt.NDArray[np.bool_]]]:
+        """For each n-gram length, a table of the leading bits of all known hashes, and how far to shift a hash to get
+        these bits. One lookup avoids nearly all binary searches. Small tables stay in the cache."""
+        tables = {}
         for n, (known, _) in self.by_length.items():
-            tables[n][known >> _FIRST_BITS] = True
+            bits = _FEW_BITS if len(known) <= _FEW_HASHES else _MANY_BITS
+            shift = np.uint64(64 - bits)
+            tables[n] = shift, np.zeros(1 << bits, dtype=bool)
+            tables[n][1][known >> shift] = True
         return tables
 
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
         """Items of which a text contains at least `min_ngrams` n-grams, in descending order of that number."""
-        hashes = token_hashes(text)
-        counts: dict[int, int] = {}
-        first: dict[int, int] = {}
-        for n, (known, owners) in self.by_length.items():
-            grams = ngram_hashes(hashes, n)
-            positions = np.flatnonzero(self._may_be_known[n][grams >> _FIRST_BITS])
-            if not len(positions):
-                continue
-            at = np.minimum(np.searchsorted(known, grams[positions]), len(known) - 1)
-            is_known = known[at] == grams[positions]
-            for position, owner in zip(positions[is_known].tolist(), owners[at[is_known]].tolist(), strict=True):
-                counts[owner] = counts.get(owner, 0) + 1
-                first[owner] = min(first.get(owner, position), position)
-        found = [Contamination(*self.items[i], n, first[i]) for i, n in counts.items() if n >= min_ngrams]
-        return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
+        return self.find_all([text], min_ngrams=min_ngrams)[0]
+
+    def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
+        """Returns `find(text)` for each text; for many short texts this is several times as fast."""
+        found: list[list[Contamination]] = []
+        for hashes, bounds in token_batches(texts):
+            tallies: dict[int, _Tally] = {}
+            for n, grams in ngram_hashes_by_length(hashes, self.by_length):
+                for position, owner in self._known(n, grams):
+                    text = bisect.bisect_right(bounds, position) - 1
+                    if position + n <= bounds[text + 1]:  # not across two texts
+                        tallies.setdefault(text, _Tally()).add(owner, position - bounds[text])
+            for text in range(len(bounds) - 1):
+                found.append(tallies[text].items(self.items, min_ngrams) if text in tallies else [])
+        return found
+
+    def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int]]:
+        """Yields position and owner of the n-grams that are in the index, in order of position."""
+        known, owners = self.by_length[n]
+        shift, may_be_known = self._may_be_known[n]
+        positions = np.flatnonzero(may_be_known.take((grams >> shift).view(np.int64)))
+        if not len(positions):
+            return
+        asked = grams.take(positions)
+        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        is_known = known.take(at) == asked
+        if is_known.any():
+            yield from zip(positions[is_known].tolist(), owners[at[is_known]].tolist(), strict=True)
 
     def save(self, path: Path) -> None:
         """Writes the index, which contains only hashes and names."""
@@ -163,6 +204,7 @@ CONTAMINATION_TYPE: Final = pa.struct(
         pa.field("first_token", pa.int64(), nullable=False),
     ]
 )
+_contamination_dict: Final = struct_reader(CONTAMINATION_TYPE)
 _MAX_ITEMS: Final = 20
 """Maximum number of items in a row's column `contamination`."""
 
@@ -200,8 +242,16 @@ class ContaminationStage(Stage):
 
     def examine(self, row: Row) -> StageResult:
         """Reason: `holds_a_benchmark_item`."""
-        found = open_index(self.folders).find(row.content) if self.is_on else []
-        columns = {"contamination": [struct_values(item, CONTAMINATION_TYPE) for item in found[:_MAX_ITEMS]]}
+        return self.examine_all([row])[0]
+
+    def examine_all(self, rows: Sequence[Row]) -> list[StageResult]:
+        """Examines all rows in one search of the index."""
+        if not self.is_on:
+            return [self._result([]) for _ in rows]
+        return list(map(self._result, open_index(self.folders).find_all([row.content for row in rows])))
+
+    def _result(self, found: list[Contamination]) -> StageResult:
+        columns = {"contamination": list(map(_contamination_dict, found[:_MAX_ITEMS]))}
         worst = next((item for item in found if item.num_ngrams >= self.min_ngrams), None)
         if worst is None:
             return self.result(columns)

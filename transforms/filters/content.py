@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from transforms.filters.stage import Stage, StageResult, struct_values
+from transforms.filters.stage import Stage, StageResult, struct_reader
 from transforms.rows.rejections import Rejection, stage_error
 from transforms.rows.row import Row, content_sha256
 from transforms.scanning import ContentFilter
@@ -38,6 +38,7 @@ FINDING_TYPE: Final = pa.struct(
         pa.field("column", pa.string(), nullable=False),  # "": the content
     ]
 )
+_finding_dict: Final = struct_reader(FINDING_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
 
 def with_findings(columns: Mapping[str, Any], more: Iterable[Finding]) -> Mapping[str, Any]:
     """A row's result columns with further findings, those of its other text columns."""
-    added = [struct_values(finding, FINDING_TYPE) for finding in more]
+    added = list(map(_finding_dict, more))
     return {**columns, "findings": [*columns["findings"], *added]} if added else columns
 
 
@@ -120,5 +121,5 @@ class ContentStage(Stage):
     def examine(self, row: Row) -> StageResult:
         """Reasons: those of `transforms.scanning.content`, such as `secret_in_input`."""
         filtered = filter_input(self.content_filter, row)
-        findings = [struct_values(finding, FINDING_TYPE) for finding in filtered.findings]
+        findings = list(map(_finding_dict, filtered.findings))
         return StageResult({"findings": findings}, filtered.rejection, filtered.row, filtered.counts)

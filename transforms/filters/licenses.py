@@ -31,24 +31,62 @@ PERMISSIVE = (
 NO_LICENSE = "no license found"
 """Detail of a rejection if a file has no license."""
 _HEADER_CHARS = 4096
-_HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (identifier, re.compile(pattern, re.IGNORECASE))
-    for identifier, pattern in (
-        ("Apache-2.0", r"licensed under the apache license,? version 2\.0"),
-        ("AGPL-3.0-or-later", r"gnu affero general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
-        ("LGPL-3.0-or-later", r"gnu lesser general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
+_LICENSE_WORD = re.compile(r"licen[cs]e|permission is hereby|redistribution", re.IGNORECASE)
+_COMMENT_MARKS = re.compile(r"^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", re.MULTILINE)
+_HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
+    (identifier, words, re.compile(pattern, re.IGNORECASE))
+    for identifier, words, pattern in (
+        (
+            "Apache-2.0",
+            "licensed under the apache license",
+            r"licensed under the apache license,? version 2\.0",
+        ),
+        (
+            "AGPL-3.0-or-later",
+            "gnu affero general public license",
+            r"gnu affero general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+        ),
+        (
+            "LGPL-3.0-or-later",
+            "gnu lesser general public license",
+            r"gnu lesser general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+        ),
         (
             "LGPL-2.1-or-later",
+            " general public license",
             r"gnu (?:lesser|library) general public license[^.]{0,200}version 2(?:\.1)?[^.]{0,80}or[^.]{0,20}later",
         ),
-        ("GPL-3.0-or-later", r"gnu general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later"),
-        ("GPL-2.0-or-later", r"gnu general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,20}later"),
-        ("GPL-2.0-only", r"gnu general public license (?:as published[^.]{0,80})?version 2"),
-        ("MPL-2.0", r"mozilla public license,? v(?:ersion|\.)? ?2\.0"),
-        ("MIT", r"(?:licensed|released|distributed|available) under (?:the )?(?:terms of the )?mit licen[cs]e"),
-        ("BSD-3-Clause", r"use of this source code is governed by a bsd-style license"),
+        (
+            "GPL-3.0-or-later",
+            "gnu general public license",
+            r"gnu general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+        ),
+        (
+            "GPL-2.0-or-later",
+            "gnu general public license",
+            r"gnu general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,20}later",
+        ),
+        (
+            "GPL-2.0-only",
+            "gnu general public license ",
+            r"gnu general public license (?:as published[^.]{0,80})?version 2",
+        ),
+        ("MPL-2.0", "mozilla public license", r"mozilla public license,? v(?:ersion|\.)? ?2\.0"),
+        (
+            "MIT",
+            "mit licen",
+            r"(?:licensed|released|distributed|available) under (?:the )?(?:terms of the )?mit licen[cs]e",
+        ),
+        (
+            "BSD-3-Clause",
+            "use of this source code is governed by a bsd-style license",
+            r"use of this source code is governed by a bsd-style license",
+        ),
     )
 )
+"""Identifier, words that each match contains, and the pattern. Searching for words is much faster than trying a pattern
+at each position. It is done in ASCII texts only, since some other characters equal an ASCII letter when case is ignored
+(`\u017f` is an `s`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +163,27 @@ def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
     if declared := declared_licenses(text):
         return declared
     head = text[:_HEADER_CHARS]
-    if re.search(r"(?i)licen[cs]e|permission is hereby|redistribution", head):
-        flat = " ".join(re.sub(r"(?m)^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", " ", head).split())
-        for identifier, pattern in _HEADERS:
-            if pattern.search(flat):
-                return (identifier,)
-        if (full := license_of_text(flat)) is not None:
-            return (full,)
+    if _mentions_license(head):
+        flat = " ".join(_COMMENT_MARKS.sub(" ", head).split())
+        if (found := _license_of_header(flat) or license_of_text(flat)) is not None:
+            return (found,)
     return tuple(str(parsed) for parsed in map(_parse, repository) if parsed is not None)
+
+
+def _mentions_license(head: str) -> bool:
+    if not head.isascii():
+        return _LICENSE_WORD.search(head) is not None
+    lowered = head.lower()
+    mentions = "licen" in lowered and ("license" in lowered or "licence" in lowered)
+    return mentions or "permission is hereby" in lowered or "redistribution" in lowered
+
+
+def _license_of_header(flat: str) -> str | None:
+    lowered = flat.lower() if flat.isascii() else None
+    for identifier, words, pattern in _HEADERS:
+        if (lowered is None or words in lowered) and pattern.search(flat):
+            return identifier
+    return None
 
 
 def license_names(value: Any) -> list[str]:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import pyarrow as pa
 
-from transforms.filters.stage import Stage, StageResult, struct_values
+from transforms.filters.stage import Stage, StageResult, struct_reader
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.languages.table import COMMENT_MARKS, Kind
@@ -39,8 +39,7 @@ _LONG_LINES: Final[tuple[Kind, ...]] = ("markup", "prose", "plain")
 _DATA: Final[tuple[Kind, ...]] = ("data", "plain")
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(NamedTuple):
     """Measurements of a file. Lengths are in bytes; shares are from 0 to 1, and 0 for an empty file.
 
     Args:
@@ -97,9 +96,9 @@ def measure(text: str, language: str = "") -> Signals:
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    size, lengths = len(data), list(map(len, lines))
-    longest = max(lengths)
-    encoded = _encoded_lengths(data, lines) if longest >= _ENCODED_LINE_BYTES else []
+    size, longest = len(data), max(map(len, lines))
+    num_breaks = len(lines) - (not data.endswith(b"\n"))
+    encoded = _encoded_lengths(lines) if longest >= _ENCODED_LINE_BYTES else []
     stripped = list(map(bytes.strip, lines))
     telling = [line for line in stripped if len(line) > 2]
     filled = len(stripped) - stripped.count(b"")
@@ -109,7 +108,7 @@ def measure(text: str, language: str = "") -> Signals:
         num_bytes=size,
         num_lines=len(lines),
         longest_line=longest,
-        mean_line=sum(lengths) / len(lines),
+        mean_line=(size - num_breaks) / len(lines),
         alphanumeric_share=(size - len(data.translate(None, _ALPHANUMERIC))) / size,
         encoded_share=sum(encoded) / size,
         longest_encoded=max(encoded, default=0),
@@ -118,13 +117,19 @@ def measure(text: str, language: str = "") -> Signals:
     )
 
 
-def _encoded_lengths(data: bytes, lines: list[bytes]) -> list[int]:
-    """Lengths of the runs of encoded data. A byte translation first checks whether any is possible; most files have
-    none."""
-    has_base64 = _BASE64_RUN in data.translate(_BASE64_FOLD)
-    if not has_base64 and max(map(data.count, (b"\\x", b"0x", b"\\u"))) < 8:
+def _encoded_lengths(lines: list[bytes]) -> list[int]:
+    """Lengths of the runs of encoded data, none of which spans lines. A byte translation and counts first check where
+    any is possible; most files have none."""
+    long_lines = [line for line in lines if len(line) >= _ENCODED_LINE_BYTES]
+    if not _may_be_encoded(b"\n".join(long_lines)):
         return []
-    return [len(run) for line in lines if len(line) >= _ENCODED_LINE_BYTES for run in _ENCODED.findall(line)]
+    return [len(run) for line in long_lines if _may_be_encoded(line) for run in _ENCODED.findall(line)]
+
+
+def _may_be_encoded(data: bytes) -> bool:
+    if _BASE64_RUN in data.translate(_BASE64_FOLD):
+        return True
+    return data.count(b"0x") >= 16 or data.count(b"\\x") >= 16 or data.count(b"\\u") >= 8  # as `_ENCODED` requires
 
 
 def _comment_marks(language: str) -> list[bytes]:
@@ -213,6 +218,7 @@ CHECKS_TYPE = pa.struct(
     ]
 )
 """The signals in a row's column `checks`."""
+_checks: Final = struct_reader(CHECKS_TYPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,4 +243,4 @@ class QualityStage(Stage):
         if reason is None and self.require_syntax and parses(row.content, row.language, row.path) is False:
             reason = "does_not_parse"
         detail = f"{signals.num_lines} lines, {signals.num_bytes} bytes"
-        return self.result({"checks": struct_values(signals, CHECKS_TYPE)}, reason, detail)
+        return self.result({"checks": _checks(signals)}, reason, detail)

@@ -12,15 +12,15 @@ only the row that caused it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, NamedTuple
 
 import pyarrow as pa
 
 from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
 from transforms.filters.content import FILTER_INPUT, ContentStage, with_findings
-from transforms.filters.stage import Stage
+from transforms.filters.stage import NOTHING, Stage, StageResult
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.output import (
@@ -42,7 +42,9 @@ from transforms.rows.row import Row
 from transforms.scanning import ContentFilter
 from transforms.work import Unit, UnitResult
 
-ROWS_PER_CHUNK = 32
+ROWS_PER_CHUNK: Final = 256
+CHARS_PER_CHUNK: Final = 1 << 18
+"""The size of the chunks that go to the pool's processes; a chunk ends with the row that makes it larger."""
 LINEAGE_TYPE: Final = pa.struct(
     [*SOURCE_FIELDS, REDACTED_FIELD, pa.field("filter_version", pa.string(), nullable=False)]
 )
@@ -51,8 +53,7 @@ _CRASHED: Final = Rejection(FILTER_INPUT, "crashed_worker", "the row crashed its
 code."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilteredRow:
+class FilteredRow(NamedTuple):
     """The result of all stages for a row.
 
     Args:
@@ -66,8 +67,11 @@ class FilteredRow:
     rejection: Rejection | None = None
     content: str = ""
     redacted_sha256: str = ""
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, Any] = NOTHING
+    counts: Mapping[str, int] = NOTHING
+
+
+_CRASHED_ROW: Final = FilteredRow(_CRASHED)
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,53 @@ class FilterStages:
 
     def filter(self, row: Row) -> FilteredRow:
         """Runs the stages until one of them rejects the row."""
-        columns: dict[str, Any] = {}
-        counts: Counter[str] = Counter()
+        return self.filter_rows([row])[0]
+
+    def filter_rows(self, rows: Sequence[Row]) -> list[FilteredRow]:
+        """Runs each stage over the rows that passed all earlier ones."""
+        passing = [_PassingRow(row) for row in rows]
+        results: list[FilteredRow | None] = [None] * len(rows)
+        left = list(range(len(rows)))
         for stage in self.stages:
-            result = stage.examine(row)
-            columns.update(result.columns)
-            counts.update(result.counts)
-            if result.rejection is not None:
-                return FilteredRow(result.rejection, counts=counts)
-            row = row if result.row is None else result.row
-        return FilteredRow(None, row.content, row.redacted_sha256, columns, counts)
+            still_left = []
+            for index, result in zip(left, stage.examine_all([passing[i].row for i in left]), strict=True):
+                if result.rejection is None:
+                    passing[index].take(result)
+                    still_left.append(index)
+                else:
+                    results[index] = passing[index].rejected(result)
+            left = still_left
+        for index in left:
+            results[index] = passing[index].kept()
+        return [result for result in results if result is not None]
+
+
+class _PassingRow:
+    """A row with what the stages that it has passed gave."""
+
+    __slots__ = ("columns", "counts", "row")
+
+    def __init__(self, row: Row):
+        self.row = row
+        self.columns: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+
+    def take(self, result: StageResult) -> None:
+        self.columns.update(result.columns)
+        self._count(result.counts)
+        if result.row is not None:
+            self.row = result.row
+
+    def rejected(self, result: StageResult) -> FilteredRow:
+        self._count(result.counts)
+        return FilteredRow(result.rejection, counts=self.counts)
+
+    def kept(self) -> FilteredRow:
+        return FilteredRow(None, self.row.content, self.row.redacted_sha256, self.columns, self.counts)
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for name, number in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + number
 
 
 @dataclass
@@ -195,7 +236,7 @@ class FilterWork:
         return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """Rows filtered so far, which tells that there is progress."""
+        """A number that grows with each stage of each row, which tells that there is progress."""
         return {} if self._pool is None else {"rows_done": float(self._pool.rows_done)}
 
     def close(self) -> None:
@@ -209,8 +250,26 @@ class FilterWork:
         return [result for call in calls for result in call()]
 
     def _filter(self, rows: Sequence[Row]) -> list[FilteredRow]:
-        """Applies the stages to each row, in chunks that are distributed over the pool's processes."""
+        """Applies the stages, in chunks of rows that are distributed over the pool's processes."""
         assert self._pool is not None, "call open() first"
-        chunks = [rows[at : at + ROWS_PER_CHUNK] for at in range(0, len(rows), ROWS_PER_CHUNK)]
-        calls = [self._pool.apply("filter", chunk) for chunk in chunks]
-        return [FilteredRow(_CRASHED) if result is CRASHED else result for call in calls for result in call()]
+        pool = self._pool
+        calls = [(chunk, pool.apply("filter_rows", [chunk])) for chunk in _chunks(rows)]
+        results: list[FilteredRow] = []
+        for chunk, call in calls:
+            (found,) = call()
+            if found is CRASHED:  # one of its rows did it
+                found = [_CRASHED_ROW if one is CRASHED else one for one in pool.apply("filter", chunk)()]
+            results += found
+        return results
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Splits rows into chunks of many small rows or few large ones."""
+    start = num_chars = 0
+    for end, row in enumerate(rows, start=1):
+        num_chars += len(row.content)
+        if num_chars >= CHARS_PER_CHUNK or end - start == ROWS_PER_CHUNK:
+            yield rows[start:end]
+            start, num_chars = end, 0
+    if start < len(rows):
+        yield rows[start:]

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from transforms.rows.rejections import Rejection
 from transforms.rows.types import is_list_type, is_text_type
@@ -40,6 +39,9 @@ class ColumnsOfRow(Mapping[str, Any]):
         if (place := self._table.schema.get_field_index(name)) < 0:
             raise KeyError(name)
         return cell_value(self._table.column(place)[self._index])
+
+    def __contains__(self, name: object) -> bool:  # without converting the cell
+        return isinstance(name, str) and self._table.schema.get_field_index(name) >= 0
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.column_names)
@@ -113,17 +115,16 @@ def validate_content(
                 f"content has {length} bytes, the limit is {max_content_bytes}; raise --max_content_mb",
             )
     open_cells = [index for index in range(len(lengths)) if index not in rejections]
-    cells: Any = data.take(pa.array(open_cells, pa.int64()))
-    has_nul = pc.match_substring(cells, "\0").to_pylist()
+    cells: Any = data.take(pa.array(open_cells, pa.int64())) if rejections else data
     try:
         decoded: list[str | Rejection] = cells.cast(pa.large_string()).to_pylist()
     except pa.ArrowInvalid:
-        decoded = [_decode(cell, bool(nul)) for cell, nul in zip(cells.to_pylist(), has_nul, strict=True)]
+        decoded = [_decode(cell, b"\0" in cell) for cell in cells.to_pylist()]
     texts: dict[int, str] = {}
-    for index, text, nul in zip(open_cells, decoded, has_nul, strict=True):
+    for index, text in zip(open_cells, decoded, strict=True):
         if isinstance(text, Rejection):
             rejections[index] = text
-        elif nul:
+        elif "\0" in text:
             rejections[index] = Rejection(READ_STAGE, "nul_in_content", f"NUL at character {text.index(chr(0))}")
         else:
             texts[index] = text

@@ -26,6 +26,7 @@ SOURCE_FIELDS: Final = (
     pa.field("content_sha256", pa.string(), nullable=False),
 )
 """The first fields of every job's lineage: the source row's location and the hash of its raw content."""
+_SOURCE_NAMES: Final = tuple(field.name for field in SOURCE_FIELDS)
 
 REDACTED_FIELD: Final = pa.field("redacted_sha256", pa.string(), nullable=False)
 """Lineage field of jobs that redact: the hash of the content after redaction."""
@@ -50,7 +51,7 @@ def source_lineage(row: Row) -> dict[str, Any]:
     """The values of `SOURCE_FIELDS` for a row."""
     source = row.source
     values = (source.uri, source.row_group, source.row, row.content_sha256)
-    return dict(zip((field.name for field in SOURCE_FIELDS), values, strict=True))
+    return dict(zip(_SOURCE_NAMES, values, strict=True))
 
 
 def output_schema(input_schema: pa.Schema, column_map: ColumnMap, results: Sequence[pa.Field]) -> pa.Schema:

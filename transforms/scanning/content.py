@@ -1,8 +1,8 @@
 """Content filter: the entry point for jobs. Scans and redacts inputs, and scans generated text in context.
 
-A `ContentFilter` is a small, picklable description until `open` is called. Then it contains the scanner (one Hyperscan
-database, about a second to build) and is thread-safe. It never exposes raw values: findings contain types, offsets and
-keyed hashes.
+A `ContentFilter` is a small, picklable description until `open` is called. Then it contains the scanner and is
+thread-safe; the scanner's databases, half a second to compile, come from the user's cache if it has them. It never
+exposes raw values: findings contain types, offsets and keyed hashes.
 """
 
 from __future__ import annotations

@@ -74,6 +74,8 @@ def resolve_overlaps(findings: list[Finding]) -> list[Finding]:
     Ties go to the finding that starts first, then to the smaller rule id, so the result does not depend on the input
     order. The result is sorted by start.
     """
+    if len(findings) < 2:
+        return findings
     ordered = sorted(findings, key=_SPAN)
     kept: list[Finding] = []
     cluster: list[Finding] = []  # a run of findings in which each overlaps an earlier one

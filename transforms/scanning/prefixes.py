@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from transforms.scanning.folds import members
+from transforms.scanning.pattern_trees import parse_pattern
 
 MAX_PREFIXES = 6
 """With more prefixes, searching for each takes as long as trying the pattern everywhere."""
@@ -31,7 +31,7 @@ def literal_prefixes(pattern: str) -> tuple[bytes, ...]:
     >>> literal_prefixes(r"(?<![a-z])(?P<v>tok_[sk]-[0-9]{9})")
     (b'tok_k-', b'tok_s-')
     """
-    tree = sre_parser.parse(pattern.encode("utf-8"), 0)
+    tree = parse_pattern(pattern)
     if tree.state.flags & re.IGNORECASE:
         return ()
     heads, _ = _heads(tree)
@@ -78,7 +78,7 @@ def stays_in_line(pattern: str) -> bool:
     >>> stays_in_line(r"key=[^\\s]{8}"), stays_in_line(r"key=[^=]{8}")
     (True, False)
     """
-    return not _takes_line_break(sre_parser.parse(pattern.encode("utf-8"), 0))
+    return not _takes_line_break(parse_pattern(pattern))
 
 
 def _takes_line_break(items: Any) -> bool:

@@ -51,6 +51,11 @@ class Rule:
         words = "|".join(escape_literal(word) for word in self.near)
         return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
 
+    @property
+    def trigger_fold(self) -> str:
+        """The trigger's fold, without deriving the trigger. Words in `near` are searched for in the text itself."""
+        return self.fold if self.trigger_pattern or not self.near else ""
+
     @cached_property
     def keyword_bytes(self) -> tuple[bytes, ...]:
         """The keywords in lower case, without those that start with another keyword."""

@@ -33,7 +33,7 @@ def check_rule_file(path: Path) -> None:
 def fault_of(path: str) -> str | None:
     """What is wrong with a rule file, or None. Takes as long as its author wants: see `check_rule_file`."""
     try:
-        Scanner(RuleSet(tuple(read_rule_file(Path(path)))))
+        Scanner(RuleSet(tuple(read_rule_file(Path(path))))).compile_patterns()
     except ConfigError as error:
         return str(error)
     return None

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from model.errors import ConfigError
 from transforms.scanning.candidate import Candidate, Document, Verdict
+from transforms.scanning.databases import open_database
 from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
 from transforms.scanning.folds import FOLDS
 from transforms.scanning.matching import Matcher
@@ -58,38 +59,15 @@ class HyperscanBackend:
     def __init__(self, rules: RuleSet):
         import hyperscan
 
-        self._hyperscan = hyperscan
         self._databases: list[tuple[bytes, bool, Any]] = []
         for (fold, table), files in itertools.product(FOLDS.items(), FILES):
             triggers = {
-                i: rule for i, rule in enumerate(rules.rules) if rule.trigger.fold == fold and rule.files == files
+                i: rule for i, rule in enumerate(rules.rules) if rule.trigger_fold == fold and rule.files == files
             }
             if triggers:
-                self._databases.append((table if fold else b"", bool(files), self._compiled(triggers)))
+                self._databases.append((table if fold else b"", bool(files), open_database(triggers)))
         self._scratches = [hyperscan.Scratch(database) for *_, database in self._databases]
         self._local = threading.local()
-
-    def _compiled(self, rules: dict[int, Rule]) -> Any:
-        database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
-        try:
-            database.compile(
-                expressions=[rule.trigger.expression.encode("utf-8") for rule in rules.values()],
-                ids=list(rules),
-                elements=len(rules),
-                flags=[0] * len(rules),
-            )
-        except self._hyperscan.HyperscanError as error:
-            raise ConfigError(f"rule {self._culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
-        return database
-
-    def _culprit(self, rules: dict[int, Rule]) -> str:
-        for rule in rules.values():
-            database = self._hyperscan.Database(mode=self._hyperscan.HS_MODE_BLOCK)
-            try:
-                database.compile(expressions=[rule.trigger.expression.encode()], ids=[0], elements=1, flags=[0])
-            except self._hyperscan.HyperscanError:
-                return rule.id
-        return "(all together)"
 
     def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
@@ -154,7 +132,8 @@ class KeywordBackend:
 
 class Scanner:
     """Scans text with a rule set. Thread-safe and deterministic. The constructor builds the database, so construct it
-    in `open`.
+    in `open`. A rule's exact pattern is compiled when its trigger is found for the first time: most never are, and all
+    of them take a tenth of a second.
 
     Args:
         rules: The rules to search for.
@@ -168,7 +147,7 @@ class Scanner:
         self._has_triggers = backend != "keywords" and _has_hyperscan(required=backend == "hyperscan")
         self._backend: Backend = HyperscanBackend(rules) if self._has_triggers else KeywordBackend(rules)
         self._validators = [VALIDATORS[rule.validator] if rule.validator else None for rule in rules.rules]
-        self._matchers = [Matcher(rule, self._has_triggers) for rule in rules.rules]
+        self._matchers: list[Matcher | None] = [None] * len(rules.rules)
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
         """Findings in a text, without overlaps, in order. Lone surrogates and NUL are ordinary characters."""
@@ -178,17 +157,31 @@ class Scanner:
         """All rules' findings, including overlapping ones, by rule and position."""
         data = text.encode("utf-8", "surrogatepass")
         document = Document(data, language, path)
+        found = self._backend.ends(data, is_settings=document.is_settings)
         findings: list[Finding] = []
-        for index, ends in sorted(self._backend.ends(data, is_settings=document.is_settings).items()):
-            findings += self._confirm(index, ends, document)
+        for index in sorted(found):
+            findings += self._confirm(index, found[index], document)
+        if not findings:
+            return findings
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
+
+    def compile_patterns(self) -> None:
+        """Compiles all exact patterns. Raises re.error or ConfigError."""
+        for index in range(len(self._matchers)):
+            self._matcher(index)
+
+    def _matcher(self, index: int) -> Matcher:
+        matcher = self._matchers[index]
+        if matcher is None:  # in several threads at once: each makes the same
+            matcher = self._matchers[index] = Matcher(self.rules.rules[index], self._has_triggers)
+        return matcher
 
     def _confirm(self, index: int, ends: list[int], document: Document) -> list[Finding]:
         rule, skip_until = self.rules.rules[index], document.skip_until
         found: list[Finding] = []
         is_dense = len(ends) >= _MANY_ENDS and len(ends) * _DENSE_BYTES > len(document.data)
         validate = self._cached_validate(index) if is_dense else self._validate
-        for match in self._matchers[index].matches(ends, document):
+        for match in self._matcher(index).matches(ends, document):
             if not skip_until or match.start() >= skip_until.get(rule.id, 0):
                 found += validate(index, match, document)
         if rule.context:
@@ -253,7 +246,7 @@ class Scanner:
 
     def matches(self, index: int, ends: Sequence[int], document: Document) -> Iterator[Match[bytes]]:
         """Yields the exact matches of one rule, given the ends of its triggers, like `rule.regex.finditer(data)`."""
-        return self._matchers[index].matches(ends, document)
+        return self._matcher(index).matches(ends, document)
 
 
 def _moved(finding: Finding, offset: int) -> Finding:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from model.errors import ConfigError
 from transforms.scanning.folds import FOLDS, fold_items
+from transforms.scanning.pattern_trees import parse_pattern
 
 MAX_MATCH_BYTES = 1 << 16
 """Maximum length of a rule's match; private keys and certificates are much shorter."""
@@ -85,7 +85,7 @@ def derive_trigger(rule_id: str, pattern: str, fold: str = "") -> Trigger:
     'key[a-z]{4,}\\\\b'
     """
     try:
-        tree = sre_parser.parse(pattern.encode("utf-8"), 0)
+        tree = parse_pattern(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"rule {rule_id}: the pattern is not a valid regular expression: {str(error)[:100]}"

@@ -1,0 +1,97 @@
+"""Hyperscan databases: compiled once per user and machine, then read from the user's cache (`transforms.user_cache`).
+
+Deriving the project's triggers and compiling them takes 0.7 s of processor time, reading a database from the cache a
+few milliseconds, and every worker process needs it. An entry's name is a hash of all that a database depends on: the
+fields of the rules from which triggers are derived, the code that derives them, the versions of Python, of Hyperscan
+and of its binding, the platform, and the features of the processor that it is compiled for. Hyperscan itself checks
+version, processor and a checksum when it reads a database.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model.errors import ConfigError
+from transforms.scanning import folds, pattern_trees, trigger
+from transforms.scanning import rule as rule_module
+from transforms.scanning.rule import Rule
+from transforms.user_cache import read_entry, write_entry
+
+
+def open_database(rules: Mapping[int, Rule]) -> Any:
+    """The database of the rules' triggers, each with its key as id. Raises ConfigError naming the rule that Hyperscan
+    can't compile."""
+    import hyperscan
+
+    name = _entry_name(rules)
+    data = read_entry(name) if name else None
+    if data is not None:
+        try:
+            return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
+        except hyperscan.HyperscanError:
+            pass  # of another version or processor, whatever its name says
+    try:
+        database = _compiled([_expression(rule) for rule in rules.values()], list(rules))
+    except hyperscan.HyperscanError as error:
+        raise ConfigError(f"rule {_culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
+    if name:
+        write_entry(name, hyperscan.dumpb(database))
+    return database
+
+
+def _expression(rule: Rule) -> bytes:
+    return rule.trigger.expression.encode("utf-8")
+
+
+def _entry_name(rules: Mapping[int, Rule]) -> str | None:
+    """The cache's name of the rules' database; None if the code can't be read, so that nothing tells its version."""
+    try:
+        code = _code_hash()
+    except OSError:
+        return None
+    fields = [[index, r.id, r.pattern, r.trigger_pattern, r.near, r.fold] for index, r in rules.items()]
+    parts = json.dumps([code, _environment(), fields])
+    return "hyperscan-" + hashlib.sha256(parts.encode()).hexdigest()
+
+
+@functools.cache
+def _code_hash() -> str:
+    """The hash of the code that derives triggers and compiles them."""
+    paths = [str(module.__file__) for module in (rule_module, trigger, folds, pattern_trees)]
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in (*paths, __file__))).hexdigest()
+
+
+@functools.cache
+def _environment() -> tuple[str, ...]:
+    """What a database depends on beside the expressions. Hyperscan tells its version, the processor's features and the
+    mode for a database only, so a small one is compiled (0.1 ms)."""
+    import hyperscan
+
+    about = _compiled([b"a"], [0]).info().decode("utf-8", "replace")
+    return about, str(getattr(hyperscan, "__version__", "")), sys.version, sys.platform, platform.machine()
+
+
+def _compiled(expressions: list[bytes], ids: list[int]) -> Any:
+    import hyperscan
+
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=[0] * len(ids))
+    return database
+
+
+def _culprit(rules: Mapping[int, Rule]) -> str:
+    import hyperscan
+
+    for rule in rules.values():
+        try:
+            _compiled([_expression(rule)], [0])
+        except hyperscan.HyperscanError:
+            return rule.id
+    return "(all together)"
