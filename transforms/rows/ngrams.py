@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import string
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _POWER = 0x5851F42D4C957F2D  # odd, so it has an inverse modulo 2^64 (Knuth's MMIX multiplier)
 _BLOCK_BYTES = 1 << 16
 """Small enough for the cache. A token that is longer than a block is split at the block's end."""
+_GAP = b"\n"  # between two texts in one block; part of no token
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
 _IS_WORD = np.zeros(256, dtype=bool)
 _IS_WORD[list(_WORD_BYTES)] = True
@@ -34,8 +36,9 @@ _IS_WORD[list(_WORD_BYTES)] = True
 
 @functools.cache
 def _tables() -> tuple[Hashes, Hashes, Hashes]:
-    """A 64-bit value for each byte, the powers of `_POWER`, and the powers of its inverse."""
-    values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in range(256)]
+    """A 64-bit value for each byte in either case, the powers of `_POWER`, and the powers of its inverse."""
+    folded = bytes(range(256)).lower()  # looking a letter up in upper case finds the value of the lower one
+    values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in folded]
     with np.errstate(over="ignore"):
         forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64), dtype=np.uint64)
         back = np.cumprod(np.full(_BLOCK_BYTES, pow(_POWER, -1, 1 << 64), np.uint64), dtype=np.uint64)
@@ -55,8 +58,40 @@ def tokens_of(text: str) -> list[str]:
 
 def token_hashes(text: str) -> Hashes:
     """One 64-bit hash per token, in order."""
-    data = text.encode("utf-8", "surrogatepass").lower()
-    parts = [_block_hashes(block) for block in _blocks(data)]
+    return _long_text_hashes(text.encode("utf-8", "surrogatepass"))
+
+
+def batch_token_hashes(texts: Sequence[bytes]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The token hashes of many texts at once, which for short texts is many times as fast as one by one.
+
+    Args:
+        texts: The texts in UTF-8.
+
+    Returns:
+        The hashes of all texts in order, and where each text's begin and end: those of text `i` are
+        `hashes[edges[i] : edges[i + 1]]`.
+    """
+    parts: list[Hashes] = [np.empty(0, np.uint64)]
+    counts: list[npt.NDArray[np.int64]] = [np.zeros(1, np.int64)]
+    first = 0
+    while first < len(texts):
+        last, size = first + 1, len(texts[first])
+        while last < len(texts) and size + 1 + len(texts[last]) <= _BLOCK_BYTES:
+            size, last = size + 1 + len(texts[last]), last + 1
+        if last == first + 1:
+            parts.append(_long_text_hashes(texts[first]))
+            counts.append(np.array([len(parts[-1])], np.int64))
+        else:
+            starts, hashes = _block_tokens(np.frombuffer(_GAP.join(texts[first:last]), np.uint8))
+            parts.append(hashes)
+            ends = np.cumsum([len(text) + 1 for text in texts[first:last]])
+            counts.append(np.diff(np.searchsorted(starts, ends), prepend=0))
+        first = last
+    return np.concatenate(parts), np.cumsum(np.concatenate(counts))
+
+
+def _long_text_hashes(data: bytes) -> Hashes:
+    parts = [_block_tokens(block)[1] for block in _blocks(data)]
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
 
@@ -74,7 +109,8 @@ def _blocks(data: bytes) -> list[npt.NDArray[np.uint8]]:
     return [*blocks, whole[start:]]
 
 
-def _block_hashes(block: npt.NDArray[np.uint8]) -> Hashes:
+def _block_tokens(block: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.intp], Hashes]:
+    """Where each token of a block starts, and its hash."""
     values, forth, back = _tables()
     is_word = _IS_WORD[block]
     edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
@@ -84,9 +120,10 @@ def _block_hashes(block: npt.NDArray[np.uint8]) -> Hashes:
         edges = np.append(edges, len(block))
     starts, ends = edges[::2], edges[1::2]
     with np.errstate(over="ignore"):
-        sums = np.zeros(len(block) + 1, dtype=np.uint64)
+        sums = np.empty(len(block) + 1, dtype=np.uint64)
+        sums[0] = 0
         np.cumsum(values[block] * forth[: len(block)], out=sums[1:])
-        return mixed((sums[ends] - sums[starts]) * back[starts])
+        return starts, mixed((sums[ends] - sums[starts]) * back[starts])
 
 
 def mixed(hashes: Hashes) -> Hashes:
