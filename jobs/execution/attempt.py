@@ -211,31 +211,19 @@ class UnitRunner:
         """
         most = max(self.max_bytes, unit.num_bytes) if max_bytes is None else max_bytes
         with self.journal.started(self.start_of(unit, attempt_id)):
-            try:
-                return read_patiently(unit, self.schema, done=done, max_bytes=most)
-            except MemoryError as error:
-                if not self.must_run_alone(unit):
-                    raise OutOfMemory from error
-                raise RecordError("out_of_memory", f"{unit.public_name}: no memory to decode its rows") from error
-
-
-def read_patiently(unit: Unit, schema: pa.Schema, *, done: int, max_bytes: float) -> tuple[pa.Table, list[int]]:
-    """Reads a unit's next piece; if the storage does not respond, again after a while.
-
-    Raises:
-        RecordError: The unit can't be read.
-        ConfigError: A remote storage never responds.
-        MemoryError: An allocation failed.
-    """
-    for tries_left in range(_READ_TRIES - 1, -1, -1):
-        try:
-            return read_piece(unit, schema, done=done, max_bytes=max_bytes)
-        except (RecordError, ConfigError, MemoryError):
-            raise
-        except Exception as error:
-            _explain(unit, error, tries_left)
-            time.sleep(_READ_DELAY_S)
-    raise AssertionError("unreachable")
+            for tries_left in range(_READ_TRIES - 1, -1, -1):
+                try:
+                    return read_piece(unit, self.schema, done=done, max_bytes=most)
+                except (RecordError, ConfigError):
+                    raise
+                except MemoryError as error:
+                    if not self.must_run_alone(unit):
+                        raise OutOfMemory from error
+                    raise RecordError("out_of_memory", f"{unit.public_name}: no memory to decode its rows") from error
+                except Exception as error:
+                    _explain(unit, error, tries_left)
+                    time.sleep(_READ_DELAY_S)
+        raise AssertionError("unreachable")
 
 
 class _Rows:

@@ -24,7 +24,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from jobs.execution.attempt import read_patiently
+from jobs.errors import UnreadableUnit
+from jobs.execution.reading import read_piece
 from jobs.grouping.team import Team
 from jobs.plan.units import planned_rows
 from model.errors import ConfigError, RecordError
@@ -40,8 +41,8 @@ _log = logging.getLogger(__name__)
 
 PIECE_MB: Final = 16
 
-Texts = Callable[[pa.Table], Sequence[bytes | None]]
-"""`texts(table)`: the text to compare for each row, in UTF-8; None excludes the row. Picklable."""
+Texts = Callable[[pa.Table], Sequence[str | None]]
+"""`texts(table)`: the text to compare for each row; None excludes the row. Picklable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ class SigningStages(Comparing):
         done, total = 0, planned_rows(unit)
         while done < total:
             try:
-                table, rows = read_patiently(unit, self._schema, done=done, max_bytes=PIECE_MB * 1_000_000)
-            except RecordError as error:
+                table, rows = read_piece(unit, self._schema, done=done, max_bytes=PIECE_MB * 1_000_000)
+            except UnreadableUnit as error:
                 if error.reason != "damaged_input" or unit.group_rows is None:
                     raise
                 yield from self._pieces_by_group(unit, done)
@@ -155,8 +156,8 @@ class SigningStages(Comparing):
                 group_rows=None,
             )
             try:
-                table, _ = read_patiently(one, self._schema, done=0, max_bytes=float("inf"))
-            except RecordError:
+                table, _ = read_piece(one, self._schema)
+            except UnreadableUnit:
                 continue
             yield places[0], table
 
@@ -197,7 +198,7 @@ def sign_rows(team: Team, tasks: Iterable[SigningTask], clusters: Clusters) -> l
             known[position] = task
             yield task
 
-    for position, result in team.spread("sign", noted()):
+    for position, result in team.spread("sign", noted(), group=_row_group):
         task = known.pop(position)
         signed = _attributed(team.pool, task) if result is CRASHED else result
         crashed += [position] if result is CRASHED else []
@@ -207,6 +208,10 @@ def sign_rows(team: Team, tasks: Iterable[SigningTask], clusters: Clusters) -> l
     if crashed:
         _log.warning("signing %d units crashed a process; %d rows are the cause", len(crashed), len(unsigned))
     return sorted(unsigned, key=lambda row: row.number)
+
+
+def _row_group(task: SigningTask) -> tuple[str, int]:
+    return task.unit.uri, task.unit.row_group
 
 
 def _attributed(pool: RowPool, task: SigningTask) -> Signed:

@@ -5,13 +5,19 @@
 
 Results come in whatever order they are done. The first item is worked on before the other processes are up, so starting
 them costs this one nothing.
+
+Items may come in groups whose items cost less in one process, such as units of one row group, which each process
+decodes from its start. A process takes a whole group, and shares another's only when no group is left.
 """
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from transforms.row_pool import RowPool, Stages
@@ -35,21 +41,27 @@ class Team:
         self._here = here
         self.pool = RowPool(stages, others)
 
-    def spread(self, method: str, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    def spread(
+        self, method: str, items: Iterable[Any], *, group: Callable[[Any], object] | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Yields position and result of `stages.method(item)` for each item as soon as it is done.
 
-        The result of an item that crashed its process is `CRASHED`. Items are taken from the iterator only when a
-        process is free for them.
+        The result of an item that crashed its process is `CRASHED`.
+
+        Args:
+            method: The method's name.
+            items: Its arguments.
+            group: Items that follow each other and for which this is equal are a group.
 
         Raises:
             Exception: What the method raised for an item, here or in another process.
         """
-        run = _Run(self.pool, method, items)
+        run, mine = _Run(self.pool, method, _grouped(items, group)), _Taker()
         threads = [threading.Thread(target=run.feed, name="team", daemon=True) for _ in range(self._others)]
         for thread in threads:
             thread.start()
         try:
-            while self._here and (task := run.next()) is not None:
+            while self._here and (task := run.next(mine)) is not None:
                 position, item = task
                 yield position, getattr(self._stages, method)(item)
                 yield from run.done()
@@ -64,28 +76,56 @@ class Team:
         self.pool.close()
 
 
+_Group = deque[tuple[int, Any]]
+
+
+def _grouped(items: Iterable[Any], group: Callable[[Any], object] | None) -> Iterator[_Group]:
+    """Yields the groups, their items with their positions."""
+    numbered = enumerate(items)
+    if group is None:
+        return (deque([item]) for item in numbered)
+    return (deque(some) for _, some in itertools.groupby(numbered, lambda item: group(item[1])))
+
+
+@dataclass
+class _Taker:
+    """What a process takes its items from."""
+
+    group: _Group = field(default_factory=deque)
+
+
 class _Run:
     """One list of items; `feed` runs in one thread per other process."""
 
-    def __init__(self, pool: RowPool, method: str, items: Iterable[Any]):
+    def __init__(self, pool: RowPool, method: str, groups: Iterator[_Group]):
         self._pool = pool
         self._method = method
-        self._items = enumerate(items)
+        self._groups = groups
+        self._taken: list[_Group] = []  # groups of which something is left
         self._lock = threading.Lock()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._is_stopped = False
         self._ended = 0
 
-    def next(self) -> tuple[int, Any] | None:
+    def next(self, taker: _Taker) -> tuple[int, Any] | None:
+        """The taker's next item; None if there is none left."""
         with self._lock:
-            return None if self._is_stopped else next(self._items, None)
+            if self._is_stopped:
+                return None
+            if not taker.group:
+                self._taken = [group for group in self._taken if group]
+                new = next(self._groups, None)
+                taker.group = new if new is not None else max(self._taken, key=len, default=deque())
+                self._taken += [new] if new is not None else []
+            return taker.group.popleft() if taker.group else None
 
     def stop(self) -> None:
         self._is_stopped = True
 
     def feed(self) -> None:
+        taker = _Taker()
         try:
-            while (task := self.next()) is not None:
+            while (task := self.next(taker)) is not None:
                 position, item = task
                 self._results.put((position, self._pool.apply(self._method, [item])()[0]))
         except BaseException as error:

@@ -1,7 +1,7 @@
 """Signatures of many texts at once: the form in which they are computed, passed between processes, and stored.
 
     texts -> token hashes -> 5-grams, sorted and distinct -> one matrix of MinHash values -> bands
-             (`batch_token_hashes`)  of each text            of all texts
+             (`token_batches`)       of each text            of all texts
 
 A batch gives each text the hashes that `transforms.duplicates.signatures.sign` gives it, which a test enforces. Python
 works a few times per text instead of forty times, so tiny texts cost a fifth.
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.duplicates.signatures import MAX_VERIFIED_NGRAMS, NGRAM_TOKENS, NUM_BANDS, band_hashes, minhash
-from transforms.rows.ngrams import Hashes, batch_token_hashes, ngram_hashes
+from transforms.rows.ngrams import Hashes, ngram_hashes, token_batches
 
 _BATCH_BYTES = 1 << 20
 _DIGEST_BYTES = 16
@@ -88,9 +88,9 @@ class GramsFile:
 
 
 def sign_texts(
-    numbers: Sequence[int], texts: Sequence[bytes], grams_file: GramsFile, *, min_tokens: int = 0
+    numbers: Sequence[int], texts: Sequence[str], grams_file: GramsFile, *, min_tokens: int = 0
 ) -> SignedTexts:
-    """Computes the signatures of texts in UTF-8, and writes their 5-grams to a file.
+    """Computes the signatures of texts, and writes their 5-grams to a file.
 
     Args:
         numbers: The number of each text.
@@ -111,7 +111,7 @@ def sign_texts(
     return SignedTexts(about, all_keys, grams_file.name)
 
 
-def _batches(texts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+def _batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yields ranges of texts of about `_BATCH_BYTES` each, so that a batch stays in the processor's cache."""
     first = size = 0
     for last, text in enumerate(texts, start=1):
@@ -122,14 +122,14 @@ def _batches(texts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _sign_batch(
-    numbers: npt.NDArray[np.uint32], texts: Sequence[bytes]
+    numbers: npt.NDArray[np.uint32], texts: Sequence[str]
 ) -> tuple[npt.NDArray[Any], Hashes, npt.NDArray[Any]]:
     """Returns the texts' records, the 5-grams to store, and the keys."""
-    tokens, edges = batch_token_hashes(texts)
+    tokens, edges = _tokens_of(texts)
     grams, counts = _distinct_grams(tokens, edges)
     about = np.zeros(len(texts), ABOUT)
     about["number"] = numbers
-    about["exact"] = _digests(texts)
+    about["exact"] = _digests([text.encode("utf-8", "surrogatepass") for text in texts])
     about["normal"] = _digests([tokens[begin:end] for begin, end in itertools.pairwise(edges.tolist())])
     about["num_tokens"] = np.diff(edges)
     about["num_grams"] = np.minimum(counts, MAX_VERIFIED_NGRAMS)
@@ -137,6 +137,13 @@ def _sign_batch(
     ends = np.cumsum(counts)
     is_stored = np.arange(len(grams)) - np.repeat(ends - counts, counts) < MAX_VERIFIED_NGRAMS
     return about, grams if is_stored.all() else grams[is_stored], _keys(about, grams, counts)
+
+
+def _tokens_of(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The token hashes of all texts, and where those of each text begin and end."""
+    batches = list(token_batches(texts))
+    counts = np.concatenate([np.diff(batch.bounds) for batch in batches])
+    return np.concatenate([batch.hashes for batch in batches]), np.concatenate(([0], np.cumsum(counts)))
 
 
 def _digests(parts: Sequence[Any]) -> npt.NDArray[Any]:

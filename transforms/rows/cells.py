@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -171,7 +172,9 @@ def usable_texts(table: pa.Table, content: str, max_content_bytes: int) -> Any:
     data = as_binary(table.column(content))
     lengths = pc.binary_length(data)
     has_size = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_content_bytes))
-    is_usable = pc.fill_null(pc.and_(has_size, pc.invert(pc.match_substring(data, "\0"))), False)
+    is_usable = pc.fill_null(has_size, False)
+    if _may_have_nul(data):
+        is_usable = pc.and_(is_usable, pc.invert(pc.fill_null(pc.match_substring(data, "\0"), False)))
     unusable = set(validate_other_texts(table, content))
     try:
         data.cast(pa.large_string())
@@ -182,6 +185,12 @@ def usable_texts(table: pa.Table, content: str, max_content_bytes: int) -> Any:
     if unusable:
         is_usable = pc.and_(is_usable, pa.array([index not in unusable for index in range(len(data))], pa.bool_()))
     return pc.if_else(is_usable, data, pa.scalar(None, pa.large_binary()))
+
+
+def _may_have_nul(data: Any) -> bool:
+    """Whether there is a NUL in the cells' buffers; a tenth of the cost of searching each cell."""
+    buffers = [chunk.buffers()[2] for chunk in data.chunks]
+    return any(buffer is not None and (np.frombuffer(buffer, np.uint8) == 0).any() for buffer in buffers)
 
 
 def validate_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:

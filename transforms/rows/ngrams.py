@@ -18,7 +18,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,17 +29,19 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _POWER = 0x5851F42D4C957F2D  # odd, so it has an inverse modulo 2^64 (Knuth's MMIX multiplier)
 _BLOCK_BYTES = 1 << 16
 """Small enough for the cache. A token that is longer than a block is split at the block's end."""
-_GAP = b"\n"  # between two texts in one block; part of no token
+_BATCH_BYTES = 1 << 15
+"""Short texts are hashed together up to this size: each of some twenty array operations costs a microsecond however few
+bytes it is over."""
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
 _IS_WORD = np.zeros(256, dtype=bool)
 _IS_WORD[list(_WORD_BYTES)] = True
+_WORD_TABLE = _IS_WORD.tobytes()
 
 
 @functools.cache
 def _tables() -> tuple[Hashes, Hashes, Hashes]:
-    """A 64-bit value for each byte in either case, the powers of `_POWER`, and the powers of its inverse."""
-    folded = bytes(range(256)).lower()  # looking a letter up in upper case finds the value of the lower one
-    values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in folded]
+    """A 64-bit value for each byte, the powers of `_POWER`, and the powers of its inverse."""
+    values = [hashlib.blake2b(bytes([byte]), digest_size=8, key=b"codemill tokens 1").digest() for byte in range(256)]
     with np.errstate(over="ignore"):
         forth = np.cumprod(np.full(_BLOCK_BYTES, _POWER, np.uint64), dtype=np.uint64)
         back = np.cumprod(np.full(_BLOCK_BYTES, pow(_POWER, -1, 1 << 64), np.uint64), dtype=np.uint64)
@@ -56,74 +59,82 @@ def tokens_of(text: str) -> list[str]:
     return [token.decode("utf-8", "surrogatepass") for token in spaced.split()]
 
 
-def token_hashes(text: str) -> Hashes:
-    """One 64-bit hash per token, in order."""
-    return _long_text_hashes(text.encode("utf-8", "surrogatepass"))
-
-
-def batch_token_hashes(texts: Sequence[bytes]) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    """The token hashes of many texts at once, which for short texts is many times as fast as one by one.
+class TokenBatch(NamedTuple):
+    """The tokens of several texts, one text after another.
 
     Args:
-        texts: The texts in UTF-8.
-
-    Returns:
-        The hashes of all texts in order, and where each text's begin and end: those of text `i` are
-        `hashes[edges[i] : edges[i + 1]]`.
+        hashes: One hash per token.
+        bounds: Text `i` has the tokens from `bounds[i]` to `bounds[i + 1]`.
     """
-    parts: list[Hashes] = [np.empty(0, np.uint64)]
-    counts: list[npt.NDArray[np.int64]] = [np.zeros(1, np.int64)]
-    first = 0
-    while first < len(texts):
-        last, size = first + 1, len(texts[first])
-        while last < len(texts) and size + 1 + len(texts[last]) <= _BLOCK_BYTES:
-            size, last = size + 1 + len(texts[last]), last + 1
-        if last == first + 1:
-            parts.append(_long_text_hashes(texts[first]))
-            counts.append(np.array([len(parts[-1])], np.int64))
+
+    hashes: Hashes
+    bounds: Sequence[int]
+
+
+def token_hashes(text: str) -> Hashes:
+    """One 64-bit hash per token, in order."""
+    return _hashes_of_bytes(_normalized(text))
+
+
+def token_batches(texts: Iterable[str]) -> Iterator[TokenBatch]:
+    """Hashes of the tokens of many texts, the same as `token_hashes` of each. Short texts that follow each other come
+    in one batch."""
+    batch: list[bytes] = []
+    size = 0
+    for text in texts:
+        data = _normalized(text)
+        if batch and size + len(data) >= _BATCH_BYTES:
+            yield _token_batch(batch)
+            batch, size = [], 0
+        if len(data) >= _BATCH_BYTES:  # may have tokens that are longer than a block, which are split where it ends
+            hashes = _hashes_of_bytes(data)
+            yield TokenBatch(hashes, (0, len(hashes)))
         else:
-            starts, hashes = _block_tokens(np.frombuffer(_GAP.join(texts[first:last]), np.uint8))
-            parts.append(hashes)
-            ends = np.cumsum([len(text) + 1 for text in texts[first:last]])
-            counts.append(np.diff(np.searchsorted(starts, ends), prepend=0))
-        first = last
-    return np.concatenate(parts), np.cumsum(np.concatenate(counts))
+            batch.append(data)
+            size += len(data) + 1
+    if batch:
+        yield _token_batch(batch)
 
 
-def _long_text_hashes(data: bytes) -> Hashes:
-    parts = [_block_tokens(block)[1] for block in _blocks(data)]
+def _normalized(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").lower()
+
+
+def _hashes_of_bytes(data: bytes) -> Hashes:
+    parts = [_block_hashes(block)[0] for block in _blocks(data)]
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
 
-def _blocks(data: bytes) -> list[npt.NDArray[np.uint8]]:
+def _token_batch(texts: list[bytes]) -> TokenBatch:
+    hashes, starts = _block_hashes(b"\n".join(texts))  # a line break ends a token
+    offsets = np.cumsum([0, *(len(text) + 1 for text in texts)])
+    return TokenBatch(hashes, np.searchsorted(starts, offsets).tolist())
+
+
+def _blocks(data: bytes) -> list[bytes]:
     """Splits bytes into blocks of at most `_BLOCK_BYTES`, each ending after its last byte that is not part of a token,
     if there is one."""
-    whole = np.frombuffer(data, dtype=np.uint8)
     blocks, start = [], 0
-    while len(whole) - start > _BLOCK_BYTES:
-        block = whole[start : start + _BLOCK_BYTES]
-        gaps = np.flatnonzero(~_IS_WORD[block[::-1]])
-        end = start + (_BLOCK_BYTES - int(gaps[0]) if len(gaps) else _BLOCK_BYTES)
-        blocks.append(whole[start:end])
-        start = end
-    return [*blocks, whole[start:]]
+    while len(data) - start > _BLOCK_BYTES:
+        block = data[start : start + _BLOCK_BYTES]
+        end = block.translate(_WORD_TABLE).rfind(0) + 1 or _BLOCK_BYTES
+        blocks.append(block[:end])
+        start += end
+    return [*blocks, data[start:] if start else data]
 
 
-def _block_tokens(block: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.intp], Hashes]:
-    """Where each token of a block starts, and its hash."""
+def _block_hashes(block: bytes) -> tuple[Hashes, npt.NDArray[np.intp]]:
+    """The hash of each token of a block, and the offset at which it starts."""
     values, forth, back = _tables()
-    is_word = _IS_WORD[block]
-    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
-    if len(is_word) and is_word[0]:
-        edges = np.concatenate(([0], edges))
-    if len(edges) % 2:
-        edges = np.append(edges, len(block))
+    is_word = np.frombuffer(b"\0" + block.translate(_WORD_TABLE) + b"\0", dtype=np.bool_)
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1])
     starts, ends = edges[::2], edges[1::2]
     with np.errstate(over="ignore"):
-        sums = np.empty(len(block) + 1, dtype=np.uint64)
-        sums[0] = 0
-        np.cumsum(values[block] * forth[: len(block)], out=sums[1:])
-        return starts, mixed((sums[ends] - sums[starts]) * back[starts])
+        terms = values.take(np.frombuffer(block, dtype=np.uint8))
+        terms *= forth[: len(block)]
+        sums = np.zeros(len(block) + 1, dtype=np.uint64)
+        np.cumsum(terms, out=sums[1:])
+        return mixed((sums.take(ends) - sums.take(starts)) * back.take(starts)), starts
 
 
 def mixed(hashes: Hashes) -> Hashes:
@@ -144,6 +155,30 @@ def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
             total *= _BASE
             total += hashes[k : k + count]
     return total
+
+
+def ngram_hashes_by_length(hashes: Hashes, lengths: Iterable[int]) -> Iterator[tuple[int, Hashes]]:
+    """Yields `(n, ngram_hashes(hashes, n))` for each length. A prefix sum of `hash[i] / BASE^i` makes each length after
+    the first cost two operations, whatever its n."""
+    forth, back = _powers(1 << max(10, len(hashes).bit_length()))
+    sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        np.cumsum(hashes * back[: len(hashes)], out=sums[1:])
+        for n in lengths:
+            count = max(0, len(hashes) - n + 1)
+            grams = sums[n : n + count] - sums[:count]
+            grams *= forth[n - 1 : n - 1 + count]
+            yield n, grams
+
+
+@functools.lru_cache(maxsize=32)
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """The powers of `_BASE` and of its inverse modulo 2^64, from 0."""
+    base = int(_BASE)
+    with np.errstate(over="ignore"):
+        forth = np.cumprod(np.array([1] + [base] * (count - 1), np.uint64), dtype=np.uint64)
+        back = np.cumprod(np.array([1] + [pow(base, -1, 1 << 64)] * (count - 1), np.uint64), dtype=np.uint64)
+    return forth, back
 
 
 def distinct(hashes: Hashes) -> Hashes:
