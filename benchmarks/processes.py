@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -22,24 +23,29 @@ class Usage:
             each.
         peak_private_mb: The same without pages of files (libraries, mapped data), which the kernel can drop.
         processes: The maximum number of processes at one time.
+        cpu_s: Processor time of all processes, also of those that nobody waits for (as last seen before they end).
     """
 
     seconds: float
     peak_rss_mb: float
     peak_private_mb: float
     processes: int
+    cpu_s: float
 
 
 def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | None = None) -> Usage:
     """Runs a command in a separate session; its output goes to stderr. Raises CalledProcessError."""
-    began = time.monotonic()
+    began, waited_s = time.monotonic(), _children_s()
     process = subprocess.Popen(command, cwd=cwd, stdout=sys.stderr, start_new_session=True)
     peaks = {"rss": 0, "private": 0, "processes": 0}
     ended = threading.Event()
+    cpu_s: dict[int, float] = {}
 
     def sample() -> None:
         while not ended.wait(every_s):
-            found = [memory for memory in map(_memory, _session(process.pid)) if memory is not None]
+            pids = _session(process.pid)
+            found = [memory for memory in map(_memory, pids) if memory is not None]
+            cpu_s.update((pid, used) for pid in pids if (used := _cpu_s(pid)) is not None)
             now = {"rss": sum(rss for rss, _ in found), "private": sum(anon for _, anon in found)}
             for name, value in {**now, "processes": len(found)}.items():
                 peaks[name] = max(peaks[name], value)
@@ -51,7 +57,23 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
     thread.join()
     if code:
         raise subprocess.CalledProcessError(code, command)
-    return Usage(time.monotonic() - began, peaks["rss"] / 1024, peaks["private"] / 1024, peaks["processes"])
+    # A process whose parent waits for it is in `_children_s`, one that a fork server started is only seen running.
+    used_s = max(_children_s() - waited_s, sum(cpu_s.values()))
+    return Usage(time.monotonic() - began, peaks["rss"] / 1024, peaks["private"] / 1024, peaks["processes"], used_s)
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _cpu_s(pid: int) -> float | None:
+    """Processor time of a process so far, None if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _session(leader: int) -> list[int]:
