@@ -81,7 +81,8 @@ class Comparer:
 
     def __init__(self, view: View):
         self._view = view
-        self._normal = view.map("normal", "V16").view("<u8").reshape(-1, 2)
+        normal = view.map("normal", "V16").view("<u8")
+        self._normal = normal[::2], normal[1::2]
         self._start = view.map("starts", "<u8")
         self._num_grams = view.map("counts", "<u2")
         self._parent = view.map("parents", "<u4")
@@ -97,7 +98,8 @@ class Comparer:
 
     def is_same(self, a: int, b: int) -> bool:
         """Whether two texts have the same tokens."""
-        return bool((self._normal[a] == self._normal[b]).all())
+        low, high = self._normal
+        return bool(low[a] == low[b] and high[a] == high[b])
 
     def similarity(self, a: int, b: int) -> float:
         """The Jaccard similarity of two texts."""
