@@ -32,6 +32,8 @@ _BLOCK_BYTES = 1 << 16
 _BATCH_BYTES = 1 << 15
 """Short texts are hashed together up to this size: each of some twenty array operations costs a microsecond however few
 bytes it is over."""
+_MAX_SUMMED_TOKENS = 1 << 16
+"""Longer texts would need larger tables of powers in every process."""
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
 _IS_WORD = np.zeros(256, dtype=bool)
 _IS_WORD[list(_WORD_BYTES)] = True
@@ -158,26 +160,30 @@ def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
 
 
 def ngram_hashes_by_length(hashes: Hashes, lengths: Iterable[int]) -> Iterator[tuple[int, Hashes]]:
-    """Yields `(n, ngram_hashes(hashes, n))` for each length. A prefix sum of `hash[i] / BASE^i` makes each length after
-    the first cost two operations, whatever its n."""
-    forth, back = _powers(1 << max(10, len(hashes).bit_length()))
+    """Yields `(n, ngram_hashes(hashes, n))` for each length. Prefix sums of `hash[i] / BASE^i` make each length cost
+    two operations, whatever its n."""
+    if len(hashes) > _MAX_SUMMED_TOKENS:
+        yield from ((n, ngram_hashes(hashes, n)) for n in lengths)
+        return
+    forth, back = _base_powers()
     sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
         np.cumsum(hashes * back[: len(hashes)], out=sums[1:])
-        for n in lengths:
-            count = max(0, len(hashes) - n + 1)
-            grams = sums[n : n + count] - sums[:count]
-            grams *= forth[n - 1 : n - 1 + count]
-            yield n, grams
+    for n in lengths:
+        count = max(0, len(hashes) - n + 1)
+        with np.errstate(over="ignore"):
+            yield n, (sums[n : n + count] - sums[:count]) * forth[n - 1 : n - 1 + count]
 
 
-@functools.lru_cache(maxsize=32)
-def _powers(count: int) -> tuple[Hashes, Hashes]:
+@functools.cache
+def _base_powers() -> tuple[Hashes, Hashes]:
     """The powers of `_BASE` and of its inverse modulo 2^64, from 0."""
     base = int(_BASE)
     with np.errstate(over="ignore"):
-        forth = np.cumprod(np.array([1] + [base] * (count - 1), np.uint64), dtype=np.uint64)
-        back = np.cumprod(np.array([1] + [pow(base, -1, 1 << 64)] * (count - 1), np.uint64), dtype=np.uint64)
+        forth, back = (
+            np.cumprod(np.array([1] + [factor] * (_MAX_SUMMED_TOKENS - 1), np.uint64), dtype=np.uint64)
+            for factor in (base, pow(base, -1, 1 << 64))
+        )
     return forth, back
 
 
