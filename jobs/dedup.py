@@ -23,7 +23,8 @@ from jobs.options import CommonOptions, from_all_options, option
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jobs.grouping.duplicates import Duplicates, PlannedRows
+    from jobs.grouping.duplicates import Duplicates, Entry, PlannedRows
+    from transforms.rows.rejections import Rejection
     from transforms.work import Unit, UnitResult
 
 
@@ -108,6 +109,7 @@ class DedupWork:
         from jobs.plan.job_file import read_job
         from jobs.plan.units import read_plan
         from jobs.storage.folders import OutputFolder
+        from transforms.machine import available_cores
 
         o = self.options
         output = OutputFolder(o.output)
@@ -116,47 +118,84 @@ class DedupWork:
             return
         self._planned = PlannedRows(read_plan(output.job))
         self._duplicates = find_or_make(
-            output.job, job.read_schema, self._planned, self._texts, threshold=o.threshold, keep=o.keep
+            output.job,
+            job.read_schema,
+            self._planned,
+            self._texts,
+            threshold=o.threshold,
+            keep=o.keep,
+            min_tokens=o.min_tokens,
+            processes=available_cores(),
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Keeps one row per cluster and rejects the others; each rejected record names the row kept instead."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         from transforms.rows.columns import resolve_columns
-        from transforms.rows.output import OutputRow, output_table, source_lineage
-        from transforms.rows.rejections import (
-            RejectedRow,
-            Rejection,
-            rejected_counts,
-            rejected_record,
-            rejected_table,
-        )
+        from transforms.rows.output import source_lineages, table_of_columns
+        from transforms.rows.rejections import rejected_counts, rejected_table
         from transforms.work import UnitResult
 
-        members = self._members(unit, rows)
-        kept: list[OutputRow] = []
-        rejected: list[dict[str, Any]] = []
+        columns = resolve_columns(table.schema, self._overrides())
+        texts = self._usable(table, columns.content)
+        entries = self._entries(unit, rows)
+        kept = [
+            index
+            for index, (entry, usable) in enumerate(zip(entries, texts.is_valid().to_pylist(), strict=True))
+            if usable and (entry is None or entry.kind == "kept")
+        ]
         counts: Counter[str] = Counter(targets=0, targets_accepted=0, targets_rejected=0)
-        for index, item in enumerate(self._rows(unit, table, rows)):
-            if isinstance(item, RejectedRow):
-                rejected.append(item.record())
-                continue
-            member = members[index]
-            if member is not None and member.kind != "kept":
-                assert self._planned is not None
-                uri, row_group, row = self._planned.place(member.kept)
-                detail = f"of row {row} in row group {row_group} of {uri}: similarity {member.similarity}"
-                rejected.append(rejected_record(item, Rejection("dedup", f"{member.kind}_duplicate", detail)))
-                counts["bytes_rejected"] += len(item.content.encode())
-                continue
-            counts["bytes_kept"] += len(item.content.encode())
-            results = {"cluster_size": member.cluster_size if member else 1, "lineage": source_lineage(item)}
-            kept.append(OutputRow(index, item.content, results))
+        content = texts.take(pa.array(kept, pa.int64()))
+        results = {
+            "cluster_size": [entry.cluster_size if (entry := entries[index]) else 1 for index in kept],
+            "lineage": source_lineages(unit, [rows[index] for index in kept], content),
+        }
+        schema = self.output_schema(table.schema)
+        kept_table = table_of_columns(table, columns, schema, kept, content, results)
+        rejected = self._rejected(unit, table, rows, entries, sorted(set(range(len(rows))) - set(kept)))
+        all_bytes = pc.sum(pc.binary_length(texts)).as_py() or 0
+        counts["bytes_kept"] = pc.sum(pc.binary_length(content)).as_py() or 0
+        counts["bytes_rejected"] = all_bytes - counts["bytes_kept"]
         counts.update({"rows_in": len(rows), "rows_kept": len(kept), "rows_rejected": len(rejected)})
         counts.update(rejected_counts(rejected))
-        schema, column_map = self.output_schema(table.schema), resolve_columns(table.schema, self._overrides())
-        return UnitResult(output_table(table, column_map, schema, kept), rejected_table(rejected), counts)
+        return UnitResult(kept_table, rejected_table(rejected), counts)
 
-    def _members(self, unit: Unit, rows: list[int]) -> list[Any]:
+    def _rejected(
+        self, unit: Unit, table: pa.Table, rows: list[int], entries: Sequence[Entry | None], places: list[int]
+    ) -> list[dict[str, Any]]:
+        """The rejected records of the rows at these places of the table."""
+        import pyarrow as pa
+
+        from transforms.rows.columns import RowLimits, resolve_columns, table_to_rows
+        from transforms.rows.rejections import RejectedRow, rejected_record
+
+        some = table.take(pa.array(places, pa.int64()))
+        limits = RowLimits(max_content_bytes=self._max_content_bytes)
+        columns = resolve_columns(table.schema, self._overrides())
+        items = table_to_rows(some, unit, [rows[place] for place in places], columns, limits)
+        records = []
+        for place, item in zip(places, items, strict=True):
+            entry = entries[place]
+            if isinstance(item, RejectedRow):
+                records.append(item.record())
+            else:
+                assert entry is not None, "a row is neither kept nor rejected"
+                records.append(rejected_record(item, self._rejection(entry)))
+        return records
+
+    def _rejection(self, entry: Entry) -> Rejection:
+        from transforms.rows.rejections import Rejection
+
+        if entry.kind not in ("exact", "near"):  # it could not be compared
+            return Rejection("dedup", entry.kind, entry.detail or "")
+        assert self._planned is not None
+        uri, row_group, row = self._planned.place(entry.kept)
+        detail = f"of row {row} in row group {row_group} of {uri}: similarity {entry.similarity}"
+        return Rejection("dedup", f"{entry.kind}_duplicate", detail)
+
+    def _entries(self, unit: Unit, rows: list[int]) -> Sequence[Entry | None]:
         if self._planned is None or self._duplicates is None:
             return [None] * len(rows)
         return [self._duplicates.of(number) for number in self._planned.numbers(unit, rows)]
@@ -171,27 +210,29 @@ class DedupWork:
             self._duplicates.close()
         self._planned = self._duplicates = None
 
-    def _texts(self, unit: Unit, table: pa.Table, rows: list[int]) -> list[str | None]:
-        """The text to compare for each row; None if the row has no text or its text is too short."""
-        from transforms.rows.ngrams import token_hashes
-        from transforms.rows.rejections import RejectedRow
+    def _texts(self, table: pa.Table) -> list[str | None]:
+        """The text to compare for each row; None if the row has none or is rejected."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-        items = self._rows(unit, table, rows)
-        name = self.options.text_column
-        texts = table.column(name).to_pylist() if name else [getattr(item, "content", None) for item in items]
-        least = self.options.min_tokens
+        from transforms.rows.cells import as_binary
+        from transforms.rows.columns import resolve_columns
 
-        def is_compared(item: Any, text: str | None) -> bool:
-            is_there = text is not None and not isinstance(item, RejectedRow)
-            return is_there and (not least or len(token_hashes(text or "")) >= least)
+        texts = self._usable(table, resolve_columns(table.schema, self._overrides()).content)
+        if self.options.text_column:
+            others = as_binary(table.column(self.options.text_column))
+            texts = pc.if_else(texts.is_valid(), others, None)
+        found: list[str | None] = texts.cast(pa.large_string()).to_pylist()
+        return found
 
-        return [text if is_compared(item, text) else None for item, text in zip(items, texts, strict=True)]
+    def _usable(self, table: pa.Table, content: str) -> Any:
+        from transforms.rows.cells import usable_texts
 
-    def _rows(self, unit: Unit, table: pa.Table, rows: list[int]) -> Sequence[Any]:
-        from transforms.rows.columns import RowLimits, resolve_columns, table_to_rows
+        return usable_texts(table, content, self._max_content_bytes)
 
-        limits = RowLimits(max_content_bytes=int(self.options.max_content_mb * 1e6))
-        return table_to_rows(table, unit, rows, resolve_columns(table.schema, self._overrides()), limits)
+    @property
+    def _max_content_bytes(self) -> int:
+        return int(self.options.max_content_mb * 1e6)
 
     def _overrides(self) -> Any:
         from transforms.rows.columns import ColumnOverrides

@@ -1,22 +1,29 @@
 """The duplicate clusters of a job: computed once, read by all workers.
 
-    frozen plan -> rows in the plan's order -> `transforms.duplicates.clusters` on local disk -> _job/duplicates.parquet
+    frozen plan -> units -> signatures, in several processes (`jobs.grouping.signing`)
+                -> `transforms.duplicates.clusters` on local disk -> _job/duplicates.parquet
 
 The first worker that opens the job writes the file. Workers that open it concurrently write an identical file, because
 it depends only on the plan and the options, so the last one to publish changes nothing. A worker reads only the part
 that its unit needs. No process holds more than one hash bucket of signatures, or a few row groups of the table,
 whatever the number of rows.
 
+A worker that is to sign leaves `_job/signing` until it is done. One that finds it, left by a worker that died, signs
+nothing itself: a row that crashes what signs it then crashes a process of a pool, and is rejected.
+
 Rows that could not be read when the table was written are in no cluster.
 """
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import threading
 import uuid
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Final
 
@@ -24,19 +31,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.execution.pieces import UnitReader
+from jobs.execution.cursors import close_cursors
+from jobs.grouping.signing import SigningStages, SigningTask, Texts, Unsigned, sign_rows
+from jobs.grouping.team import Team
 from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
-from model.errors import RecordError
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
-from transforms.rows.rejections import Rejection
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
 FILE: Final = "duplicates.parquet"
-PIECE_MB: Final = 64
+SIGNING: Final = "signing"
 GROUP_ROWS: Final = 16_384
+MB_PER_PROCESS: Final = 16  # of text, which takes as long to sign as a process to start
 _CACHED_GROUPS: Final = 4
 SCHEMA: Final = pa.schema(
     [
@@ -45,12 +53,23 @@ SCHEMA: Final = pa.schema(
         pa.field("kind", pa.string(), nullable=False),
         pa.field("similarity", pa.float64(), nullable=False),
         pa.field("cluster_size", pa.int64(), nullable=False),
+        pa.field("detail", pa.string()),
     ]
 )
-"""One row per cluster member. `number` is the member's position among all rows of the plan."""
+"""One row per cluster member, and per row that could not be signed: `kind` is the reason then, with its `detail`.
+`number` is the row's position among all rows of the plan."""
 
-Texts = Callable[[Unit, pa.Table, list[int]], Sequence[str | None]]
-"""`texts(unit, table, rows)`: the text to compare for each row; None excludes the row."""
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the table (`SCHEMA`)."""
+
+    number: int
+    kept: int
+    kind: str
+    similarity: float
+    cluster_size: int
+    detail: str | None = None
 
 
 class PlannedRows:
@@ -59,9 +78,9 @@ class PlannedRows:
     def __init__(self, units: Iterable[Unit]):
         self.units = [unit for unit in units if unit.row_group != NO_ROW_GROUP]
         self._ends = list(accumulate(len(unit.rows) for unit in self.units))
-        self._by_group: dict[tuple[str, int], list[int]] = {}
+        self._by_group: dict[tuple[str, int], list[tuple[int, int]]] = {}  # first row and position of each unit
         for position, unit in enumerate(self.units):
-            self._by_group.setdefault((unit.uri, unit.row_group), []).append(position)
+            self._by_group.setdefault((unit.uri, unit.row_group), []).append((unit.row_start, position))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -72,14 +91,11 @@ class PlannedRows:
 
     def numbers(self, unit: Unit, rows: Sequence[int]) -> list[int]:
         """The numbers of the rows of a unit or of a part of one."""
+        units = self._by_group[unit.uri, unit.row_group]
         found = []
         for row in rows:
-            for position in self._by_group[unit.uri, unit.row_group]:
-                planned = self.units[position].rows
-                if row in planned:
-                    found.append(self.first(position) + planned.index(row))
-                    break
-        assert len(found) == len(rows), "a unit's row is missing from the plan"
+            position = units[bisect_right(units, (row, len(self.units))) - 1][1]
+            found.append(self.first(position) + self.units[position].rows.index(row))
         return found
 
     def place(self, number: int) -> tuple[str, int, int]:
@@ -97,18 +113,18 @@ class Duplicates:
         metadata = self._file.metadata
         groups = (metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups))
         self._last = [stats.max for stats in groups]
-        self._cached: OrderedDict[int, dict[int, Member]] = OrderedDict()
+        self._cached: OrderedDict[int, dict[int, Entry]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, number: int) -> Member | None:
-        """The cluster membership of a row, or None if it has no duplicates."""
+    def of(self, number: int) -> Entry | None:
+        """What the table says of a row; None if it has no duplicates."""
         group = bisect_right(self._last, number - 1)
         if group == len(self._last):
             return None
         with self._lock:
             if group not in self._cached:
                 rows = self._file.read_row_group(group).to_pylist()
-                self._cached[group] = {row["number"]: Member(**row) for row in rows}
+                self._cached[group] = {row["number"]: Entry(**row) for row in rows}
                 if len(self._cached) > _CACHED_GROUPS:
                     self._cached.popitem(last=False)
             return self._cached[group].get(number)
@@ -119,40 +135,82 @@ class Duplicates:
 
 
 def find_or_make(
-    job_dir: JobFolder, schema: pa.Schema, planned: PlannedRows, texts: Texts, *, threshold: float, keep: KeepRule
+    job_dir: JobFolder,
+    schema: pa.Schema,
+    planned: PlannedRows,
+    texts: Texts,
+    *,
+    threshold: float,
+    keep: KeepRule,
+    min_tokens: int = 0,
+    processes: int = 1,
 ) -> Duplicates:
-    """Opens the job's table of clusters, and creates it first if there is none."""
+    """Opens the job's table of clusters, and creates it first if there is none.
+
+    Args:
+        job_dir: The job's folder.
+        schema: The columns to read.
+        planned: The job's rows.
+        texts: Chooses the texts to compare.
+        threshold: Minimum Jaccard similarity of duplicates.
+        keep: Which row of a cluster is kept.
+        min_tokens: Rows with fewer tokens are in no cluster.
+        processes: How many processes may sign at once, this one included.
+    """
     path = job_dir.join(FILE)
     if not storage.exists(path):
-        with scratch_folder() as folder:
-            clusters = Clusters(folder, len(planned))
-            for number, text in _numbered_texts(planned, schema, texts):
-                clusters.add(number, text)
-            storage.with_new_attempts(lambda: _write(job_dir, clusters.members(threshold=threshold, keep=keep)))
+        with scratch_folder() as folder, _signing(job_dir) as is_first:
+            stages = SigningStages(folder, schema, texts, min_tokens)
+            num_mb = sum(unit.num_bytes for unit in planned.units) / 1e6
+            processes = min(processes, 1 + int(num_mb / MB_PER_PROCESS))
+            team = Team(stages, others=processes - 1 if is_first else processes, here=is_first)
+            with contextlib.closing(team), contextlib.closing(stages):
+                _make(job_dir, planned, Clusters(folder, len(planned)), team, threshold=threshold, keep=keep)
+            close_cursors()
     return Duplicates(path)
 
 
-def _numbered_texts(planned: PlannedRows, schema: pa.Schema, texts: Texts) -> Iterator[tuple[int, str]]:
-    for position, unit in enumerate(planned.units):
-        number = planned.first(position)
-        try:
-            for table, rows in UnitReader(unit=unit, schema=schema, max_bytes=PIECE_MB * 1_000_000).pieces():
-                if not isinstance(table, Rejection):
-                    for offset, text in enumerate(texts(unit, table, rows)):
-                        if text is not None:
-                            yield number + offset, text
-                number += len(rows)
-        except RecordError:
-            continue  # running the unit reports it
+@contextlib.contextmanager
+def _signing(job_dir: JobFolder) -> Iterator[bool]:
+    """Yields whether no worker has died while it signed, as far as we know. An ordinary error is no death."""
+    mark = job_dir.join(SIGNING)
+    is_first = not storage.exists(mark)
+    storage.write_bytes(mark, b"")
+    try:
+        yield is_first
+    finally:
+        storage.remove(mark)
 
 
-def _write(job_dir: JobFolder, members: Iterator[Member]) -> None:
+def _make(
+    job_dir: JobFolder, planned: PlannedRows, clusters: Clusters, team: Team, *, threshold: float, keep: KeepRule
+) -> None:
+    tasks = (SigningTask(unit, planned.first(position)) for position, unit in enumerate(planned.units))
+    unsigned = sign_rows(team, tasks, clusters)
+
+    def write() -> None:
+        members = clusters.members(threshold=threshold, keep=keep, spread=team.spread)
+        rows = heapq.merge(map(_of_member, members), map(_of_unsigned, unsigned), key=lambda entry: entry.number)
+        _write(job_dir, rows)
+
+    storage.with_new_attempts(write)
+
+
+def _of_member(member: Member) -> Entry:
+    return Entry(member.number, member.kept, member.kind, member.similarity, member.cluster_size)
+
+
+def _of_unsigned(row: Unsigned) -> Entry:
+    return Entry(row.number, row.number, row.reason, 0.0, 1, row.detail)
+
+
+def _write(job_dir: JobFolder, entries: Iterator[Entry]) -> None:
     path = job_dir.join(FILE)
     attempt = job_dir.join(f".{FILE}.{uuid.uuid4().hex}.tmp")  # a temporary file: removed after a kill
     with storage.open_output(attempt) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-        while group := list(islice(members, GROUP_ROWS)):
+        while group := list(islice(entries, GROUP_ROWS)):
             columns = [
-                pa.array([getattr(member, name) for member in group], SCHEMA.field(name).type) for name in SCHEMA.names
+                pa.array([getattr(entry, name) for entry in group], SCHEMA.field(name).type) for name in SCHEMA.names
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
     storage.publish(attempt, path)

@@ -12,6 +12,8 @@ import pytest
 from jobs import cli
 from jobs.storage.folders import OutputFolder
 from tests.jobs import uppercase
+from transforms.duplicates.batches import sign_texts
+from transforms.rows.row import content_sha256
 
 WORDS = [f"name{i * 7919 % 613}" for i in range(300)]
 
@@ -82,6 +84,45 @@ def test_generated_middles_are_compared_where_their_column_is_named(tmp_path):
     kept = pq.read_table(tmp_path / "out/data").to_pylist()
     assert [row["content"] for row in kept] == ["file 0", "file 1", "file 3", "file 4"]
     assert [row["cluster_size"] for row in kept] == [2, 1, 1, 1]
+
+
+def test_a_row_that_cannot_be_compared_is_rejected_with_the_reason(tmp_path, monkeypatch):
+    def sign_or_raise(numbers, texts, *more, **options):
+        if any("RAISE" in text for text in texts):
+            raise LookupError(texts[0])
+        return sign_texts(numbers, texts, *more, **options)
+
+    monkeypatch.setattr("jobs.grouping.signing.sign_texts", sign_or_raise)
+    kept, rejected = dedup(tmp_path, [text(), text() + " RAISE", text(), text(200)])
+    assert [row["content"] for row in kept] == [text(), text(200)]
+    assert [(row["stage"], row["reason"], row["detail"]) for row in rejected if row["row_group"] == 0] == [
+        ("dedup", "stage_error", "LookupError")
+    ]
+    assert [row["reason"] for row in rejected if row["row_group"] == 1] == ["exact_duplicate"]
+
+
+def test_rows_pass_through_unchanged_whatever_the_type_of_their_text(tmp_path):
+    texts = ["a b c", "é", None, "", "nul\0", "d\r\n"]
+    encoded = [None if text is None else text.encode() for text in texts]
+    columns = {
+        "string": pa.array(texts, pa.string()),
+        "bytes": pa.array([*encoded[:-1], b"\xff\xfe"], pa.binary()),
+        "dictionary": pa.array(texts).dictionary_encode(),
+        "view": pa.array(texts, pa.string_view()),
+    }
+    for name, content in columns.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        pq.write_table(pa.table({"content": content, "n": range(6)}), folder / "in.parquet")
+        words = ["dedup", "--input", str(folder / "in.parquet"), "--output", str(folder / "out"), "--progress", "none"]
+        assert cli.main(words) == 0
+        kept = pq.read_table(folder / "out/data").to_pylist()
+        good = [0, 1] if name == "bytes" else [0, 1, 5]
+        assert [(row["n"], row["content"]) for row in kept] == [(n, texts[n]) for n in good]
+        assert [row["lineage"]["content_sha256"] for row in kept] == [content_sha256(texts[n]) for n in good]
+        rejected = {row["row"]: row["reason"] for row in pq.read_table(folder / "out/rejected").to_pylist()}
+        expected = {2: "null_content", 3: "empty_content", 4: "nul_in_content"}
+        assert rejected == (expected | {5: "not_utf8"} if name == "bytes" else expected)
 
 
 def test_conversations_are_compared_as_their_text(tmp_path):

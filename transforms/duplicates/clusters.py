@@ -1,36 +1,53 @@
 """Clusters of duplicates among more texts than fit in memory, by signatures and hash buckets on disk.
 
-    add       text -> signature: its 5-grams to a file, its 17 keys (16 bands, the normalized text) to hash buckets by
-              the keys' leading bits
+    add       signatures of some texts (`transforms.duplicates.batches`): about each to arrays, its 17 keys (16 bands,
+              the normalized text) to hash buckets by the keys' leading bits; its 5-grams are in a file already
     pairs     each bucket is sorted separately: texts that share a key are compared, and joined into one component if
-              they are similar enough
+              they are similar enough (`transforms.duplicates.comparing`)
     finish    each component of two or more texts keeps one text, by the keep rule; the others refer to it
 
-The result equals that of `signatures.find_duplicates` over the same texts, which a test enforces. It does not depend on
-the order of the texts or on how they are split into chunks.
+Signing texts and comparing them can be spread over processes; this one alone writes the arrays, the buckets and the
+components. The result equals that of `signatures.find_duplicates` over the same texts, which a test enforces. It
+does not depend on the order of the texts, on how they are split into batches, or on which process does what.
 
-Memory: one bucket (a 256th of 204 bytes per text), plus the file pages that the operating system caches.
+    exact normal tokens starts counts parents     arrays, one value per text
+    bucket-000 ... bucket-255                     keys with their texts
+    grams-...                                     5-grams, one file per process that signs
+
+Memory: one bucket (a 256th of 204 bytes per text) per process, plus the arrays' pages that the system caches.
 Disk: 270 bytes per text and 8 per distinct 5-gram, at most 32 KB per text.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.duplicates.signatures import KeepRule, jaccard_of, pairs_of_bucket, sign
+from transforms.duplicates.batches import SignedTexts
+from transforms.duplicates.comparing import SPOOL_BITS, Comparing, View, bucket_name
+from transforms.duplicates.signatures import KeepRule
 
 NUM_BUCKETS = 256
 _BUCKET_BITS = np.uint64(56)
-_SPOOL_TEXTS = 4096
+_SPOOL_KEYS = 17 * 4096
 _CHUNK_TEXTS = 1 << 18
-_KEY = np.dtype([("key", "<u8"), ("text", "<u4")])
+_TASK_BUCKETS = 4
+_TASK_PAIRS = 512
 MAX_TEXTS = (1 << 32) - 1
+
+Spread = Callable[[str, Iterable[Any]], Iterator[tuple[int, Any]]]
+"""`spread(method, items)`: yields position and result of `Comparing().method(item)` for each item, in any order."""
+
+
+def in_this_process(method: str, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Runs the items one after the other."""
+    function = getattr(Comparing(), method)
+    for position, item in enumerate(items):
+        yield position, function(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,92 +70,74 @@ class Member:
 
 
 class Clusters:
-    """Collects texts and finds their clusters.
+    """Collects signatures and finds the clusters of their texts.
 
     Args:
-        folder: An empty folder on a local disk.
+        folder: An empty folder on a local disk, in which the 5-grams' files are as well.
         num_texts: Upper bound of the numbers, which are 0 to `num_texts` - 1. Not all of them need to be added.
     """
 
     def __init__(self, folder: str, num_texts: int):
         assert num_texts <= MAX_TEXTS, f"{num_texts} texts; the limit for one job is {MAX_TEXTS}"
-        self._folder, self._num_texts = folder, max(1, num_texts)
-        self._exact = self._map("exact", "V16")
-        self._normal = self._map("normal", "V16")
-        self._num_tokens = self._map("tokens", "<u4")
-        self._gram_start = self._map("starts", "<u8")
-        self._num_grams = self._map("counts", "<u2")
-        self._parent = self._map("parents", "<u4")
-        self._parent[:] = np.arange(self._num_texts, dtype=np.uint32)
-        self._grams_file: BinaryIO = open(self._path("grams"), "wb")  # noqa: SIM115 (closed by `members`)
-        self._num_written = 0
-        self._spool: list[npt.NDArray[Any]] = []
+        self._view = View(folder, max(1, num_texts), ())
+        self._exact = self._new("exact", "V16")
+        self._normal = self._new("normal", "V16")
+        self._num_tokens = self._new("tokens", "<u4")
+        self._gram_start = self._new("starts", "<u8")
+        self._num_grams = self._new("counts", "<u2")
+        self._parent = self._new("parents", "<u4")
+        self._parent[:] = np.arange(len(self._parent), dtype=np.uint32)
+        self._spools: dict[str, int] = {}
+        self._keys: list[npt.NDArray[Any]] = []
 
-    def add(self, number: int, text: str) -> None:
-        """Adds a text under its number."""
-        signature = sign(str(number), text)
-        self._exact[number] = bytes.fromhex(signature.exact)
-        self._normal[number] = bytes.fromhex(signature.normal)
-        self._num_tokens[number] = signature.num_tokens
-        self._gram_start[number], self._num_grams[number] = self._num_written, len(signature.ngrams)
-        self._grams_file.write(signature.ngrams.astype("<u8").tobytes())
-        self._num_written += len(signature.ngrams)
-        keys = np.empty(len(signature.bands) + 1, dtype=_KEY)
-        keys["key"] = [*signature.bands, int(signature.normal[:16], 16)]
-        keys["text"] = number
-        self._spool.append(keys)
-        if len(self._spool) >= _SPOOL_TEXTS:
+    def add(self, signed: SignedTexts) -> None:
+        """Adds texts under their numbers."""
+        about = signed.about
+        spool = self._spools.setdefault(signed.grams_file, len(self._spools))
+        numbers = about["number"]
+        self._exact[numbers], self._normal[numbers] = about["exact"], about["normal"]
+        self._num_tokens[numbers], self._num_grams[numbers] = about["num_tokens"], about["num_grams"]
+        self._gram_start[numbers] = about["start"] + np.uint64(spool << SPOOL_BITS)
+        self._keys.append(signed.keys)
+        if sum(map(len, self._keys)) >= _SPOOL_KEYS:
             self._flush()
 
-    def members(self, *, threshold: float, keep: KeepRule) -> Iterator[Member]:
-        """Yields the members of all clusters of two or more texts, by number. Call it once, after the last `add`."""
+    def members(self, *, threshold: float, keep: KeepRule, spread: Spread = in_this_process) -> Iterator[Member]:
+        """Yields the members of all clusters of two or more texts, by number, after the last `add`."""
         self._flush()
-        self._grams_file.close()
-        size = self._num_written
-        grams = np.memmap(self._path("grams"), "<u8", "r", shape=(size,)) if size else np.empty(0, np.uint64)
-        for bucket in range(NUM_BUCKETS):
-            self._join_bucket(bucket, grams, threshold)
+        view = View(self._view.folder, self._view.num_texts, tuple(self._spools), threshold)
+        tasks = ((view, range(first, first + _TASK_BUCKETS)) for first in range(0, NUM_BUCKETS, _TASK_BUCKETS))
+        for _, edges in spread("edges", tasks):
+            for a, b in edges.tolist():
+                self._join(a, b)
         roots, sizes = self._roots()
         chosen = self._chosen(roots, sizes, keep)
-        for first in range(0, self._num_texts, _CHUNK_TEXTS):
-            ours = roots[first : first + _CHUNK_TEXTS]
-            for number in (first + np.flatnonzero(sizes[ours] > 1)).tolist():
-                root = int(roots[number])
-                yield self._member(number, int(chosen[root]), int(sizes[root]), grams)
+        for first in range(0, len(roots), _CHUNK_TEXTS):
+            numbers = first + np.flatnonzero(sizes[roots[first : first + _CHUNK_TEXTS]] > 1)
+            yield from self._members_of(numbers, chosen[roots[numbers]], sizes[roots[numbers]], view, spread)
 
-    def _member(self, number: int, kept: int, size: int, grams: npt.NDArray[np.uint64]) -> Member:
-        if number == kept:
-            return Member(number, kept, "kept", 1.0, size)
-        if self._exact[number] == self._exact[kept]:
-            return Member(number, kept, "exact", 1.0, size)
-        return Member(number, kept, "near", round(self._similarity(number, kept, grams), 4), size)
-
-    def _similarity(self, a: int, b: int, grams: npt.NDArray[np.uint64]) -> float:
-        first, second = self._grams_of(a, grams), self._grams_of(b, grams)
-        return jaccard_of(first, second, is_same=bool(self._normal[a] == self._normal[b]))
-
-    def _grams_of(self, number: int, grams: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        start = int(self._gram_start[number])
-        return np.asarray(grams[start : start + int(self._num_grams[number])])
-
-    def _join_bucket(self, bucket: int, grams: npt.NDArray[np.uint64], threshold: float) -> None:
-        """Compares the texts that share a key in one bucket, and joins those that are similar enough."""
-        path = self._path(f"bucket-{bucket:03}")
-        if not os.path.exists(path):
-            return
-        entries = np.fromfile(path, _KEY)
-        entries = entries[np.lexsort((entries["text"], entries["key"]))]
-        edges = np.flatnonzero(entries["key"][1:] != entries["key"][:-1]) + 1
-        starts, ends = np.concatenate(([0], edges)), np.concatenate((edges, [len(entries)]))
-        different: set[tuple[int, int]] = set()
-        for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
-            for a, b in pairs_of_bucket(entries["text"][start:end].tolist()):
-                if (a, b) in different or self._find(a) == self._find(b):
-                    continue
-                if self._normal[a] == self._normal[b] or self._similarity(a, b, grams) >= threshold:
-                    self._join(a, b)
-                else:
-                    different.add((a, b))
+    def _members_of(
+        self,
+        numbers: npt.NDArray[np.int64],
+        kept: npt.NDArray[np.uint32],
+        sizes: npt.NDArray[np.uint32],
+        view: View,
+        spread: Spread,
+    ) -> Iterator[Member]:
+        is_exact = self._exact[numbers] == self._exact[kept]
+        pairs = np.stack((numbers[~is_exact].astype(np.uint32), kept[~is_exact]), axis=1)
+        tasks = ((view, pairs[first : first + _TASK_PAIRS]) for first in range(0, len(pairs), _TASK_PAIRS))
+        near = np.empty(len(pairs), np.float64)
+        for position, found in spread("similarities", tasks):
+            near[position * _TASK_PAIRS : position * _TASK_PAIRS + len(found)] = found
+        similarities = np.ones(len(numbers), np.float64)
+        similarities[~is_exact] = near
+        columns = (column.tolist() for column in (numbers, kept, is_exact, similarities, sizes))
+        for number, of, same, similarity, size in zip(*columns, strict=True):
+            if number == of:
+                yield Member(number, of, "kept", 1.0, size)
+            else:
+                yield Member(number, of, "exact" if same else "near", round(similarity, 4), size)
 
     def _find(self, number: int) -> int:
         parent = self._parent
@@ -153,8 +152,8 @@ class Clusters:
 
     def _roots(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """The smallest number in each text's component, and the components' sizes, indexed by that number."""
-        roots, sizes = self._parent, self._map("sizes", "<u4")
-        for first in range(0, self._num_texts, _CHUNK_TEXTS):
+        roots, sizes = self._parent, self._new("sizes", "<u4")
+        for first in range(0, len(self._parent), _CHUNK_TEXTS):
             part = roots[first : first + _CHUNK_TEXTS]
             while not np.array_equal(up := roots[part], part):  # parents have smaller numbers: earlier chunks are done
                 part[:] = up
@@ -166,11 +165,11 @@ class Clusters:
     ) -> npt.NDArray[np.uint32]:
         """The kept text of each component, indexed by root: the first, or the one with the most tokens (ties: the
         first)."""
-        chosen = self._map("chosen", "<u4")
-        chosen[:] = np.arange(self._num_texts, dtype=np.uint32)  # the root is the component's first text
+        chosen = self._new("chosen", "<u4")
+        chosen[:] = np.arange(len(self._parent), dtype=np.uint32)  # the root is the component's first text
         if keep == "first":
             return chosen
-        for first in range(0, self._num_texts, _CHUNK_TEXTS):
+        for first in range(0, len(self._parent), _CHUNK_TEXTS):
             part = roots[first : first + _CHUNK_TEXTS]
             numbers = (first + np.flatnonzero(sizes[part] > 1)).astype(np.uint32)
             ours, tokens = roots[numbers], self._num_tokens[numbers]
@@ -182,19 +181,17 @@ class Clusters:
         return chosen
 
     def _flush(self) -> None:
-        if not self._spool:
+        """Writes the keys that were collected to their buckets."""
+        if not self._keys:
             return
-        keys = np.concatenate(self._spool)
-        self._spool.clear()
-        buckets = (keys["key"] >> _BUCKET_BITS).astype(np.intp)
+        keys = np.concatenate(self._keys)
+        self._keys.clear()
+        buckets = (keys["key"] >> _BUCKET_BITS).astype(np.uint8)
         order = np.argsort(buckets, kind="stable")
         edges = np.searchsorted(buckets[order], np.arange(NUM_BUCKETS + 1))
         for bucket in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
-            with open(self._path(f"bucket-{bucket:03}"), "ab") as file:
+            with open(self._view.path(bucket_name(bucket)), "ab") as file:
                 file.write(keys[order[edges[bucket] : edges[bucket + 1]]].tobytes())
 
-    def _map(self, name: str, dtype: str) -> npt.NDArray[Any]:
-        return np.memmap(self._path(name), dtype, "w+", shape=(self._num_texts,))
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+    def _new(self, name: str, dtype: str) -> npt.NDArray[Any]:
+        return self._view.map(name, dtype, "w+")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.rows.ngrams import Hashes, distinct, mixed, ngram_hashes, token_hashes
 
@@ -58,17 +59,12 @@ class Signature:
 
 
 def sign(key: str, text: str) -> Signature:
-    """Computes a text's signature, at about 60 MB/s."""
-    from rensa import RMinHash
-
+    """Computes a text's signature. For many texts, `transforms.duplicates.batches` is faster."""
     tokens = token_hashes(text)
     grams = distinct(ngram_hashes(tokens, NGRAM_TOKENS))
     bands: tuple[int, ...] = ()
     if len(grams):
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            grams, np.array([0, len(grams)], dtype=np.uint64), NUM_PERMUTATIONS, 1
-        )
-        bands = _band_hashes(np.array(matrix.to_rows()[0], dtype=np.uint64))
+        bands = tuple(band_hashes(minhash(grams, [len(grams)]))[0].tolist())
     return Signature(
         key=key,
         exact=hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
@@ -79,11 +75,26 @@ def sign(key: str, text: str) -> Signature:
     )
 
 
-def _band_hashes(minima: Hashes) -> tuple[int, ...]:
-    """One hash per band: a polynomial over the band's values and its number, mixed."""
-    rows = minima.reshape(NUM_BANDS, -1)
-    numbered = np.concatenate([rows, np.arange(NUM_BANDS, dtype=np.uint64)[:, None]], axis=1)
-    return tuple(mixed(ngram_hashes(numbered.T, numbered.shape[1])[0]).tolist())
+def minhash(grams: Hashes, counts: Sequence[int] | npt.NDArray[np.int64]) -> Hashes:
+    """The MinHash values of texts: [texts, permutations].
+
+    Args:
+        grams: Each text's 5-grams, one text after the other.
+        counts: How many 5-grams each text has, at least one.
+    """
+    from rensa import RMinHash
+
+    edges = np.concatenate(([0], np.cumsum(counts))).astype(np.uint64)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(grams, edges, NUM_PERMUTATIONS, 1)
+    return np.array(matrix.to_rows(), dtype=np.uint64)
+
+
+def band_hashes(minima: Hashes) -> Hashes:
+    """One hash per text and band: a polynomial over the band's values and its number, mixed."""
+    rows = minima.reshape(len(minima) * NUM_BANDS, -1)
+    numbers = np.tile(np.arange(NUM_BANDS, dtype=np.uint64), len(minima))
+    numbered = np.concatenate((rows, numbers[:, None]), axis=1)
+    return mixed(ngram_hashes(numbered.T, numbered.shape[1])[0]).reshape(len(minima), NUM_BANDS)
 
 
 def jaccard(a: Signature, b: Signature) -> float:

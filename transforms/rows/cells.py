@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.rows.rejections import Rejection
 from transforms.rows.types import is_list_type, is_text_type
@@ -129,6 +131,35 @@ def validate_content(
         else:
             texts[index] = text
     return rejections, texts
+
+
+def usable_texts(table: pa.Table, content: str, max_content_bytes: int) -> Any:
+    """The content of each row in UTF-8, null where the content or another text of the row is rejected.
+
+    No text is decoded, so this costs a tenth of `validate_content`, which knows the reasons.
+    """
+    data = as_binary(table.column(content))
+    lengths = pc.binary_length(data)
+    has_size = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_content_bytes))
+    is_usable = pc.fill_null(has_size, False)
+    if _may_have_nul(data):
+        is_usable = pc.and_(is_usable, pc.invert(pc.fill_null(pc.match_substring(data, "\0"), False)))
+    unusable = set(validate_other_texts(table, content))
+    try:
+        data.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        unusable |= {
+            index for index, cell in enumerate(data.to_pylist()) if isinstance(_decode(cell or b"", False), Rejection)
+        }
+    if unusable:
+        is_usable = pc.and_(is_usable, pa.array([index not in unusable for index in range(len(data))], pa.bool_()))
+    return pc.if_else(is_usable, data, pa.scalar(None, pa.large_binary()))
+
+
+def _may_have_nul(data: Any) -> bool:
+    """Whether there is a NUL in the cells' buffers; a tenth of the cost of searching each cell."""
+    buffers = [chunk.buffers()[2] for chunk in data.chunks]
+    return any(buffer is not None and (np.frombuffer(buffer, np.uint8) == 0).any() for buffer in buffers)
 
 
 def validate_other_texts(table: pa.Table, content: str) -> dict[int, Rejection]:
