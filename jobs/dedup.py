@@ -125,7 +125,7 @@ class DedupWork:
             threshold=o.threshold,
             keep=o.keep,
             min_tokens=o.min_tokens,
-            processes=available_cores(),
+            processes=o.workers or available_cores(),
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:

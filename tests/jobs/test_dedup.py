@@ -43,12 +43,12 @@ def inline(monkeypatch):
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
 
 
-def dedup(folder: Path, texts: list[str], *more: str) -> tuple[list[dict], list[dict]]:
+def dedup(folder: Path, texts: list[str], *more: str, code: int = 0) -> tuple[list[dict], list[dict]]:
     """Rows kept and rejected."""
     pq.write_table(pa.table({"content": texts}), folder / "in.parquet", row_group_size=2)
     out = folder / "out"
     words = ["dedup", "--input", str(folder / "in.parquet"), "--output", str(out), "--progress", "none", *more]
-    assert cli.main(words) == 0
+    assert cli.main(words) == code
     rows = uppercase.dataset(out)
     return rows["data"], rows["rejected"]
 
@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_compared_is_rejected_with_the_reason(tmp_path, mon
         return sign_texts(numbers, texts, *more, **options)
 
     monkeypatch.setattr("jobs.grouping.signing.sign_texts", sign_or_raise)
-    kept, rejected = dedup(tmp_path, [text(), text() + " RAISE", text(), text(200)])
+    kept, rejected = dedup(tmp_path, [text(), text() + " RAISE", text(), text(200)], code=3)  # a stage raised
     assert [row["content"] for row in kept] == [text(), text(200)]
     assert [(row["stage"], row["reason"], row["detail"]) for row in rejected if row["row_group"] == 0] == [
         ("dedup", "stage_error", "LookupError")
