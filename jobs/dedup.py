@@ -105,11 +105,11 @@ class DedupWork:
 
     def open(self) -> None:
         """Opens the job's clusters; the first worker to open them creates them."""
+        from jobs.execution.processes import processes_of
         from jobs.grouping.duplicates import PlannedRows, find_or_make
         from jobs.plan.job_file import read_job
         from jobs.plan.units import read_plan
         from jobs.storage.folders import OutputFolder
-        from transforms.machine import available_cores
 
         o = self.options
         output = OutputFolder(o.output)
@@ -125,7 +125,7 @@ class DedupWork:
             threshold=o.threshold,
             keep=o.keep,
             min_tokens=o.min_tokens,
-            processes=o.workers or available_cores(),
+            processes=processes_of(o, self).workers,
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
