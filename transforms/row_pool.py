@@ -12,6 +12,10 @@ Each row that is done is a *beat* (`RowPool.rows_done`), so that sixteen slow ro
 that hangs. Every process counts in a slot of its own of a shared array: there is no lock that a killed process could
 hold.
 
+The stages reach the processes through shared memory, not through the pipe from which a new process reads what it is to
+do: the parent also keeps that pipe's other end open while it writes more than a pipe holds (64 KB; content rules alone
+are 200), so that the death of a process which has read nothing yet would leave it waiting forever.
+
 Cost: one pickle of the rows in each direction; with `workers=0` the calls run inline.
 """
 
@@ -24,6 +28,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final, Protocol
 
 from transforms.machine import available_cores
@@ -60,10 +65,11 @@ _beats: Any = None  # in a pool process: the shared counts
 _own_beats = 0
 
 
-def _open_in_child(stages: Stages, beats: Any) -> None:
+def _open_in_child(pickled: Any, beats: Any) -> None:
     global _stages, _beats
     _beats = beats
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    stages = ForkingPickler.loads(bytes(pickled))
     stages.open()
     _stages = stages
 
@@ -227,8 +233,11 @@ class RowPool:
         pool.shutdown(wait=False)
 
     def _make_pool(self, workers: int) -> ProcessPoolExecutor:
+        pickled = bytes(ForkingPickler.dumps(self._stages))
+        shared = self._context.RawArray("B", len(pickled))
+        memoryview(shared).cast("B")[:] = pickled
         return ProcessPoolExecutor(
-            workers, mp_context=self._context, initializer=_open_in_child, initargs=(self._stages, self._beats)
+            workers, mp_context=self._context, initializer=_open_in_child, initargs=(shared, self._beats)
         )
 
 

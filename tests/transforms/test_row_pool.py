@@ -49,6 +49,28 @@ def test_inline_calls_give_the_same_results():
     assert inline.apply("double", [1, 2])() == [2, 4]
 
 
+class Heavy(Doubler):
+    """Stages of more bytes than a pipe holds."""
+
+    def __init__(self):
+        self.rules = bytes(1 << 20)
+
+
+@pytest.mark.timeout(60)
+def test_a_process_that_dies_before_it_reads_anything_does_not_stop_the_pool(tmp_path, monkeypatch):
+    once = tmp_path / "once"
+    once.touch()
+    # Runs when a process starts, before anything else.
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os\nif os.path.exists({str(once)!r}):\n    os.unlink({str(once)!r}); os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    pool = RowPool(Heavy(), workers=1)
+    assert pool.apply("double", [1, 2])() == [2, 4]
+    assert not once.exists()
+    pool.close()
+
+
 def test_an_item_that_crashes_its_process_is_named_and_its_neighbors_come_out(pool):
     crashing = pool.apply("double", [1, 13, 3])
     innocent = pool.apply("double", [4, 5])
