@@ -23,7 +23,7 @@ class WorkBroken(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class UnitFile:
     """A further file of a unit: all row groups of it that have rows.
 
     Args:
@@ -71,7 +71,7 @@ class Unit:
     retry_rows: tuple[int, ...] | None = None
     name: str = ""
     group_rows: tuple[int, ...] | None = None
-    more: tuple[Part, ...] = ()
+    more: tuple[UnitFile, ...] = ()
 
     @property
     def public_name(self) -> str:
@@ -99,14 +99,15 @@ class Unit:
         >>> unit = dataclasses.replace(unit, group_rows=(3, 2))
         >>> unit.place(4)
         ('a', 8, 1)
-        >>> dataclasses.replace(unit, more=(Part(uri="b", version="", name="", row_group=0, group_rows=(9,)),)).place(6)
+        >>> more = (UnitFile(uri="b", version="", name="", row_group=0, group_rows=(9,)),)
+        >>> dataclasses.replace(unit, more=more).place(6)
         ('b', 0, 1)
         """
         uri, group, group_rows = self.public_name, self.row_group, self.group_rows or ()
         if self.more and (index := bisect_right(self._starts, row)):
-            part = self.more[index - 1]
+            file = self.more[index - 1]
             row -= self._starts[index - 1]
-            uri, group, group_rows = part.name or part.uri, part.row_group, part.group_rows
+            uri, group, group_rows = file.name or file.uri, file.row_group, file.group_rows
         for rows in group_rows:
             if row < rows:
                 break
@@ -117,39 +118,39 @@ class Unit:
         """Splits the unit into one for each file with rows to process, with the number of the file's first row."""
         if not self.more:
             return [(0, self)]
-        first = Part(
+        first = UnitFile(
             uri=self.uri,
             version=self.version,
             name=self.name,
             row_group=self.row_group,
             group_rows=self.group_rows or (),
         )
-        parts = zip((0, *self._starts), (first, *self.more), strict=True)
-        return [(start, one) for start, part in parts if (one := self._of_part(start, part)) is not None]
+        files = zip((0, *self._starts), (first, *self.more), strict=True)
+        return [(start, one) for start, file in files if (one := self._of_file(start, file)) is not None]
 
-    def _of_part(self, start: int, part: Part) -> Unit | None:
-        end = start + sum(part.group_rows)
+    def _of_file(self, start: int, file: UnitFile) -> Unit | None:
+        end = start + sum(file.group_rows)
         wanted = self.rows
         rows = wanted[bisect_left(wanted, start) : bisect_left(wanted, end)]
         if not rows:
             return None
         return Unit(
             unit_id=self.unit_id,
-            uri=part.uri,
-            version=part.version,
-            row_group=part.row_group,
+            uri=file.uri,
+            version=file.version,
+            row_group=file.row_group,
             row_start=rows[0] - start,
             row_count=rows[-1] - rows[0] + 1,
             num_bytes=self.num_bytes * len(rows) // len(wanted),
             retry_rows=None if self.retry_rows is None else tuple(row - start for row in rows),
-            name=part.name,
-            group_rows=part.group_rows if len(part.group_rows) > 1 else None,
+            name=file.name,
+            group_rows=file.group_rows if len(file.group_rows) > 1 else None,
         )
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:
         """The number of the first row of each of the files in `more`."""
-        counts = [sum(self.group_rows or ()), *(sum(part.group_rows) for part in self.more)]
+        counts = [sum(self.group_rows or ()), *(sum(file.group_rows) for file in self.more)]
         return tuple(accumulate(counts[:-1]))
 
 

@@ -57,7 +57,10 @@ _STAGE = "run"
 
 
 class FaultStreak:
-    """Counts consecutive rows that raise, over all units of a process."""
+    """Counts consecutive rows that raise, over all units of a process.
+
+    Which rows are consecutive depends on how the work is cut; it only decides when a job stops, never a row.
+    """
 
     def __init__(self, limit: int = MAX_FAULTS_IN_A_ROW):
         self._limit = limit

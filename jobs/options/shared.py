@@ -57,7 +57,8 @@ class CommonOptions(ColumnOptions):
     )
     retry_failed: bool = option(
         False,
-        help="Retry this output's failed units, once the cause (such as a missing input file) is fixed.",
+        help="Retry this output's failed units and those with rows that could not be read, once the cause (such as a "
+        "missing input file) is fixed.",
         operational=True,
     )
     dry_run: bool = option(False, help="Print the plan, its counts and a time estimate, then exit.", operational=True)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from jobs.plan.footers import InputFile, RowGroup
 from jobs.plan.inputs import Inputs
 from jobs.plan.units import BYTES_PER_TOKEN, NO_ROW_GROUP, Plan, planned_rows
-from transforms.work import Part, Unit
+from transforms.work import Unit, UnitFile
 
 MAX_UNIT_TOKENS = 4_000_000
 
@@ -160,28 +160,35 @@ def _join_files(cut: Iterable[_Cut], bounds: UnitBounds) -> Iterator[Unit]:
         yield _joined(files)
 
 
-def _joined(files: Sequence[_Cut]) -> Unit:
+def _joined(cut: Sequence[_Cut]) -> Unit:
     """Returns the files as one unit, whose rows are numbered across all of them."""
-    first = files[0].unit
-    if len(files) == 1:
+    first = cut[0].unit
+    if len(cut) == 1:
         return first
     before = 0
     rows: list[int] = []
-    parts = []
-    for one in files:
-        assert one.whole is not None
-        unit, group_rows = one.unit, one.whole.group_rows
-        part = Part(uri=unit.uri, version=unit.version, name=unit.name, row_group=unit.row_group, group_rows=group_rows)
-        parts.append(part)
+    files = []
+    for one in cut:
+        unit, whole = one.unit, one.whole
+        assert whole is not None
+        files.append(
+            UnitFile(
+                uri=unit.uri,
+                version=unit.version,
+                name=unit.name,
+                row_group=unit.row_group,
+                group_rows=whole.group_rows,
+            )
+        )
         rows += [before + row for row in unit.rows]
-        before += one.whole.rows
-    whole = replace(
+        before += whole.rows
+    joined = replace(
         first,
-        num_bytes=sum(one.unit.num_bytes for one in files),
-        group_rows=parts[0].group_rows,
-        more=tuple(parts[1:]),
+        num_bytes=sum(one.unit.num_bytes for one in cut),
+        group_rows=files[0].group_rows,
+        more=tuple(files[1:]),
     )
-    return _narrowed(whole, rows, retry=first.retry_rows is not None)
+    return _narrowed(joined, rows, retry=first.retry_rows is not None)
 
 
 def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, bounds: UnitBounds) -> Iterator[_Run]:
@@ -251,7 +258,7 @@ def _named(units: Sequence[Unit]) -> Iterator[Unit]:
     width = max(6, len(str(len(units))))
     for position, unit in enumerate(units):
         rows = [unit.row_group, unit.row_start, unit.row_count, unit.retry_rows, unit.group_rows]
-        more = [(part.uri, part.version, part.row_group, part.group_rows) for part in unit.more]
+        more = [(file.uri, file.version, file.row_group, file.group_rows) for file in unit.more]
         rest = repr([unit.uri, unit.version, *rows, *more])
         digest = hashlib.sha256(rest.encode()).hexdigest()[:8]
         yield replace(unit, unit_id=f"{position:0{width}d}-{digest}")

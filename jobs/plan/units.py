@@ -23,14 +23,14 @@ from jobs import storage
 from jobs.plan.footers import INPUTS_SCHEMA, InputFile
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
-from transforms.work import Part, Unit
+from transforms.work import Unit, UnitFile
 
 # Measured with CodeGemma's vocabulary on 300 files of CPython's standard library: 4.81 MB are 1.41 M tokens.
 BYTES_PER_TOKEN = 3.4
 _INSIDE = "./"  # prefix of the stored path of a file inside the job's own folder
 NO_ROW_GROUP = -1  # of a unit that represents a bad file
 
-_PART = pa.struct(
+_FILE = pa.struct(
     [
         pa.field("uri", pa.large_string(), nullable=False),
         pa.field("version", pa.string(), nullable=False),
@@ -51,7 +51,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("retry_rows", pa.list_(pa.int64())),
         pa.field("name", pa.large_string(), nullable=False),
         pa.field("group_rows", pa.list_(pa.int64())),
-        pa.field("more", pa.list_(_PART)),
+        pa.field("more", pa.list_(_FILE)),
     ]
 )
 
@@ -105,7 +105,7 @@ def plan_to_parquet(units: Iterable[Unit], job_dir: JobFolder | None = None) -> 
     records = []
     for unit in units:
         record = _stored(asdict(unit), job_dir)
-        records.append({**record, "more": [_stored(part, job_dir) for part in record["more"]]})
+        records.append({**record, "more": [_stored(file, job_dir) for file in record["more"]]})
     return _parquet_bytes(pa.Table.from_pylist(records, schema=PLAN_SCHEMA))
 
 
@@ -129,12 +129,12 @@ def read_plan(job_dir: JobFolder) -> Iterator[Unit]:
                 record = _found(stored, job_dir)
                 for name in ("retry_rows", "group_rows"):
                     record[name] = record.get(name) and tuple(record[name])
-                record["more"] = tuple(_part(_found(part, job_dir)) for part in record.get("more") or ())
+                record["more"] = tuple(_unit_file(_found(one, job_dir)) for one in record.get("more") or ())
                 yield Unit(**record)
 
 
-def _part(record: Mapping[str, Any]) -> Part:
-    return Part(**{**record, "group_rows": tuple(record["group_rows"])})
+def _unit_file(record: Mapping[str, Any]) -> UnitFile:
+    return UnitFile(**{**record, "group_rows": tuple(record["group_rows"])})
 
 
 def read_input_files(job_dir: JobFolder) -> list[InputFile]:

@@ -27,7 +27,7 @@ from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.rows.rejections import REJECTED_SCHEMA
-from transforms.work import Part
+from transforms.work import UnitFile
 
 SCHEMA = pa.schema([("content", pa.large_string())])
 
@@ -391,7 +391,7 @@ def test_small_files_share_a_unit_up_to_its_bounds_and_large_or_bad_ones_stand_a
     ]
     first = plan.units[0]
     assert first.group_rows == (3,) and first.more == (
-        Part(uri="f1", version="1", name="", row_group=0, group_rows=(2, 0, 2)),
+        UnitFile(uri="f1", version="1", name="", row_group=0, group_rows=(2, 0, 2)),
     )
     assert len([unit for unit in plan.units if unit.uri == "f4"]) == 12
     assert {unit.more for unit in plan.units[1:]} == {()}
