@@ -215,6 +215,7 @@ def narrowing(request, small_model: Gemma) -> Iterator[tuple[str, Engine]]:
         if request.param == "alternating":
             patch.setattr(DraftSwitch, "drafts", property(lambda self: self._is_auto and next(turns)))
         patch.setattr(JaxDevice, "_pays", lambda *_: True)
+        engine.start()
         yield request.param, engine
 
 
