@@ -182,3 +182,10 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def test_a_worker_starts_without_storage_beam_and_kernels():
+    code = "import sys, jobs.collecting.child; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    assert "pyarrow" in loaded.split()
+    assert not {"jobs.storage", "fsspec", "apache_beam", "pyarrow.compute"} & set(loaded.split())

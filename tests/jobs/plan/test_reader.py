@@ -204,3 +204,11 @@ def test_the_job_ends_with_the_bad_file_named_where_a_footer_kills(tmp_path, mon
     assert "kill.parquet: damaged_footer: reading its footer killed the process that read it (SIGABRT)" in done.stderr
     assert not {"Traceback", "Fatal", "WARNING"} & set(done.stderr.replace(":", " ").split()), done.stderr
     assert pq.read_table(tmp_path / "out" / "data").num_rows == 3
+
+
+def test_the_reading_child_starts_without_http_client_beam_and_kernels():
+    code = "import sys, jobs.execution.child; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "pyarrow.parquet" in loaded
+    assert not {"aiohttp", "http.client", "apache_beam", "pyarrow.compute"} & loaded
