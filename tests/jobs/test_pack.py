@@ -64,7 +64,6 @@ def packed_here(corpus, job_dir, content_filter=None):
         tokenizer="embedded",
         recipe=DocumentRecipe(),
         context_length=512,
-        top_lines=200,
         columns=COLUMNS,
         limits=RowLimits(),
         content_filter=content_filter,
