@@ -132,7 +132,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         row_timeout_s=options.row_timeout_s,
     )
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
-    grouped = group_by_repository(options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings)
+    grouped = group_by_repository(
+        options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings
+    )
     for uri, fault in grouped.bad_files:
         print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
     code = run_job(

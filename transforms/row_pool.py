@@ -159,7 +159,7 @@ class RowPool:
             self._pool = self._solo = None
 
     def kill(self) -> None:
-        """Ends all processes at once, because a row hangs: what is in flight counts as crashed and runs again, alone."""
+        """Ends all processes at once, because a row hangs: what is in flight runs again, as after a crash."""
         with self._lock:
             pools = [pool for pool in (self._pool, self._solo) if pool is not None]
         for pool in pools:

@@ -4,7 +4,8 @@
 
 An element is not a row but all rows of one hash bucket in a run of rows, as compressed Arrow, because a shuffle costs
 about 0.1 ms per element and copies its bytes several times. A hash bucket is written under a name unique to the attempt
-and committed by a record that is created if absent, so a bucket that is written twice counts once.
+and committed by a record that is created if absent, so a bucket that is written twice counts once. Rows are in the same
+order as those that are grouped on disk, but a row group ends where a bucket ends.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
-from jobs.grouping.ordering import check_written, write_bucket
+from jobs.grouping.ordering import check_written, write_files
 from jobs.grouping.reading import GroupSettings, Outcome, Reading, damage, pieces, reading_of
 from jobs.grouping.runs import RunWriter
 from jobs.grouping.stages import GroupStages, close_reader
@@ -120,8 +121,7 @@ class WriteBuckets(beam.DoFn):
                 rows += table.num_rows
                 writer.add(number, table)
             path = storage.join(self._folder, name)
-            calls = write_bucket(self._pool, self._settings, writer.finish(), number, lambda _: path, _ALL_GROUPS)
-            for call in calls:
+            for call in write_files(self._pool, self._settings, writer.finish(), lambda _: path, _ALL_GROUPS):
                 check_written(call())
             close_reader()
         storage.create_if_absent(record_path, json.dumps({"file": name, "rows": rows}).encode())

@@ -2,6 +2,8 @@
 
     row groups --row pool--> runs of all hash buckets --> each bucket ordered (`jobs.grouping.ordering`) and written
 
+A row group goes on from one bucket to the next, so the grouped rows don't depend on the number of buckets.
+
 Memory: `RUN_MB` of rows per process, the entries and facts of one bucket. Local disk: a third of the text.
 """
 
@@ -13,9 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from jobs import storage
-from jobs.grouping.ordering import check_written, write_bucket
+from jobs.grouping.ordering import check_written, write_files
 from jobs.grouping.reading import GroupSettings, Outcome, pieces, reading_of
-from jobs.grouping.runs import Run, buckets_of
+from jobs.grouping.runs import Run
 from jobs.grouping.stages import GroupStages, Spooled, SpoolItem, close_reader
 from jobs.plan.footers import InputFile
 from jobs.plan.inputs import Inputs
@@ -26,9 +28,7 @@ from transforms.spool import scratch_folder
 FILE_GROUPS: Final = 4
 
 
-def group_on_disk(
-    inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings = GroupSettings()
-) -> Outcome:
+def group_on_disk(inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings = GroupSettings()) -> Outcome:
     """Groups the rows of the inputs by repository into files in `folder`."""
     pool = RowPool(GroupStages(reading_of(inputs), settings), settings.workers)
     try:
@@ -69,13 +69,11 @@ def _spool(
 def _writes(
     pool: RowPool, settings: GroupSettings, runs: tuple[Run, ...], folder: str
 ) -> Iterator[Callable[[], list[Any]]]:
-    for bucket in buckets_of(runs):
+    def name(number: int) -> str:
+        return storage.join(folder, f"repositories-{number:06d}.parquet")
 
-        def name(number: int, bucket: int = bucket) -> str:
-            return storage.join(folder, f"repositories-{bucket:05d}-{number:05d}.parquet")
-
-        for written in write_bucket(pool, settings, runs, bucket, name, FILE_GROUPS):
-            yield lambda written=written: _checked(written)  # type: ignore[misc]
+    for written in write_files(pool, settings, runs, name, FILE_GROUPS):
+        yield lambda written=written: _checked(written)  # type: ignore[misc]
 
 
 def _checked(written: Callable[[], list[Any]]) -> list[Any]:

@@ -1,9 +1,10 @@
-"""The rows of one hash bucket: each repository's files in packing order, cut into row groups, written.
+"""Rows in runs to grouped files: each repository's files in packing order, cut into row groups.
 
     entries --sorted--> repositories --facts of each file (row pool)--> graph, order --cut--> grouped files (row pool)
 
-A repository of up to `GROUP_MB` is whole in a row group, with others up to that size. A larger one is cut, in packing
-order, into row groups of its own, so that several processes can pack it. Where it is cut depends on the rows alone.
+Repositories follow each other by a hash of their names. One of up to `GROUP_MB` is whole in a row group, with others up
+to that size. A larger one is cut, in packing order, into several row groups, so that several processes can pack it.
+Where it is cut depends on the rows alone.
 
 A file whose reader of imports crashes or hangs is ordered as if it imported nothing.
 
@@ -17,14 +18,14 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.grouping.reading import GroupSettings
-from jobs.grouping.runs import Run, RunReader, entries_of
+from jobs.grouping.runs import Run, RunReader, buckets_of, entries_of
 from jobs.grouping.stages import FactsItem, WriteItem
 from transforms.packing.facts import FileFacts, Import
 from transforms.packing.order import IMPORTS, POSITION, order_repository
@@ -36,114 +37,130 @@ _log = logging.getLogger(__name__)
 
 GROUP_MB: Final = 8  # per unit; the last packed row of each unit stays partly empty, one in about 300
 _CHUNK: Final = 32
-_ORDER: Final = ("repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
-
-Placed = tuple[int, int, list[int]]
-"""A row of the sorted entries, its position in its repository, and the positions of the files that it imports."""
+_ORDER: Final = ("key", "repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
 
 
-def write_bucket(
-    pool: RowPool, settings: GroupSettings, runs: Sequence[Run], bucket: int, name: Callable[[int], str], most: int
+class Placed(NamedTuple):
+    """A row of a bucket's entries, its position in its repository, and the positions of the files that it imports."""
+
+    entries: pa.Table
+    row: int
+    size: int
+    position: int
+    imports: list[int]
+
+
+def write_files(
+    pool: RowPool, settings: GroupSettings, runs: Sequence[Run], name: Callable[[int], str], most: int
 ) -> Iterator[Callable[[], list[Any]]]:
-    """Orders the rows of one hash bucket and starts to write its files; yields calls that wait for each of them.
+    """Orders all rows of runs and starts to write grouped files; yields calls that wait for each of them.
 
     Args:
         pool: Has opened `GroupStages`.
         settings: How rows are ordered.
-        runs: All runs.
-        bucket: The hash bucket.
-        name: The path of the bucket's n-th file.
+        runs: The runs.
+        name: The path of the n-th file.
         most: The most row groups in a file.
     """
-    entries = entries_of(runs, bucket)
-    entries = entries.take(pc.sort_indices(entries, sort_keys=[(key, "ascending") for key in _ORDER]))
-    sizes = pc.fill_null(entries.column("size"), 0).to_pylist()
-    groups = cut_groups(_ordered(pool, settings, runs, entries), sizes)
+    groups = cut_groups(_ordered(pool, settings, runs))
     for number, batch in enumerate(iter(lambda: list(itertools.islice(groups, most)), [])):
-        yield pool.apply("write", [WriteItem(name(number), tuple(runs), tuple(_taken(entries, one) for one in batch))])
+        yield pool.apply("write", [WriteItem(name(number), tuple(runs), tuple(map(_taken, batch)))])
 
 
-def _taken(entries: pa.Table, placed: Sequence[Placed]) -> pa.Table:
-    rows, positions, imports = (list(column) for column in zip(*placed, strict=True))
-    taken = entries.take(pa.array(rows, pa.int64()))
-    taken = taken.append_column(POSITION, pa.array(positions, pa.int64()))
-    return taken.append_column(IMPORTS, pa.array(imports, pa.list_(pa.int64())))
+def _taken(placed: Sequence[Placed]) -> pa.Table:
+    tables = []
+    for _, same in itertools.groupby(placed, lambda file: id(file.entries)):
+        files = list(same)
+        taken = files[0].entries.take(pa.array([file.row for file in files], pa.int64()))
+        taken = taken.append_column(POSITION, pa.array([file.position for file in files], pa.int64()))
+        tables.append(taken.append_column(IMPORTS, pa.array([file.imports for file in files], pa.list_(pa.int64()))))
+    return pa.concat_tables(tables)
 
 
-def cut_groups(repositories: Iterable[Sequence[Placed]], sizes: Sequence[int]) -> Iterator[list[Placed]]:
+def cut_groups(repositories: Iterable[Sequence[Placed]]) -> Iterator[list[Placed]]:
     """Cuts repositories into row groups: small ones together, a large one into several; see the module."""
     most = GROUP_MB * 1_000_000
     group: list[Placed] = []
     filled = 0
     for files in repositories:
-        total = sum(sizes[row] for row, _, _ in files)
+        total = sum(file.size for file in files)
         if group and filled + total > most:
             yield group
             group, filled = [], 0
         for file in files:
-            size = sizes[file[0]]
-            if group and total > most and filled + size > most:
+            if group and total > most and filled + file.size > most:
                 yield group
                 group, filled = [], 0
             group.append(file)
-            filled += size
+            filled += file.size
     if group:
         yield group
 
 
-def _ordered(
-    pool: RowPool, settings: GroupSettings, runs: Sequence[Run], entries: pa.Table
-) -> Iterator[list[Placed]]:
-    """Yields the files of each repository in packing order. Each row without a repository counts as a repository."""
-    names = entries.column("repo_name").to_pylist()
-    paths, languages = texts_of(entries, "path"), texts_of(entries, "language")
-    places = list(zip(*(entries.column(name).to_pylist() for name in ("run", "offset", "stored", "size")), strict=True))
+def _ordered(pool: RowPool, settings: GroupSettings, runs: Sequence[Run]) -> Iterator[list[Placed]]:
+    """Yields the files of each repository in packing order."""
+    for bucket in buckets_of(runs):
+        entries = entries_of(runs, bucket)
+        entries = entries.take(pc.sort_indices(entries, sort_keys=[(key, "ascending") for key in _ORDER]))
+        yield from _Bucket(runs, entries.combine_chunks()).ordered(pool, settings)
 
-    def item(row: int) -> FactsItem:
-        run, *place = places[row]
-        return FactsItem(paths[row], languages[row].lower(), runs[run].texts, *place)
 
-    def config(row: int) -> str:
+class _Bucket:
+    """The entries of one hash bucket, sorted."""
+
+    def __init__(self, runs: Sequence[Run], entries: pa.Table):
+        self._runs = runs
+        self._entries = entries
+        self._names = texts_of(entries, "repo_name")
+        self._paths = texts_of(entries, "path")
+        self._languages = texts_of(entries, "language")
+        places = (entries.column(name).to_pylist() for name in ("run", "offset", "stored", "size"))
+        self._places = list(zip(*places, strict=True))
+
+    def ordered(self, pool: RowPool, settings: GroupSettings) -> Iterator[list[Placed]]:
+        """Yields the files of each repository in packing order. Each row without a repository counts as one."""
+        runs = itertools.groupby(range(len(self._names)), lambda row: self._names[row] or row)
+        repositories = [list(rows) for _, rows in runs]
+        wanted = (self._item(row) for rows in repositories if len(rows) > 1 for row in rows)
+        facts = _facts(pool, settings, wanted)
+        for rows in repositories:
+            if len(rows) == 1:
+                yield [self._placed(rows[0], 0, [])]
+            else:
+                yield self._order(rows, {row: next(facts) for row in rows})
+
+    def _order(self, rows: Sequence[int], facts: Mapping[int, FileFacts | None]) -> list[Placed]:
+        """One repository in packing order. Files with the same path are adjacent; those without text come last."""
+        by_path: dict[str, list[int]] = defaultdict(list)
+        for row in rows:
+            if facts[row] is not None and self._paths[row]:
+                by_path[self._paths[row]].append(row)
+        first = {path: same[0] for path, same in by_path.items()}
+        configs = {path: self._text(row) for path, row in first.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
+        known = (found for row in first.values() if (found := facts[row]))
+        ordered = order_repository(RepositoryIndex(known, self._names[rows[0]], configs))
+        sequence = [row for path in ordered.paths for row in by_path[path]]
+        packed = set(sequence)
+        position = {row: place for place, row in enumerate([*sequence, *(row for row in rows if row not in packed)])}
+
+        def imported(row: int) -> list[int]:
+            targets = ordered.imports.get(self._paths[row], ()) if row in packed else ()
+            found = (position[other] for path in targets for other in by_path[path])
+            return sorted(place for place in found if place < position[row])
+
+        return [self._placed(row, place, imported(row)) for row, place in position.items()]
+
+    def _placed(self, row: int, position: int, imports: list[int]) -> Placed:
+        return Placed(self._entries, row, self._places[row][-1] or 0, position, imports)
+
+    def _item(self, row: int) -> FactsItem:
+        run, offset, stored, size = self._places[row]
+        return FactsItem(self._paths[row], self._languages[row].lower(), self._runs[run].texts, offset, stored, size)
+
+    def _text(self, row: int) -> str:
+        run, *place = self._places[row]
         with RunReader() as reader:
-            return (reader.read(*item(row)[2:]) or b"").decode("utf-8", "replace")
-
-    repositories = [list(rows) for _, rows in itertools.groupby(range(len(names)), lambda row: names[row] or row)]
-    wanted = (item(row) for rows in repositories if len(rows) > 1 for row in rows)
-    facts = _facts(pool, settings, wanted)
-    for rows in repositories:
-        if len(rows) == 1:
-            yield [(rows[0], 0, [])]
-            continue
-        found = {row: next(facts) for row in rows}
-        yield _order(rows, found, paths, names[rows[0]], config)
-
-
-def _order(
-    rows: Sequence[int],
-    facts: dict[int, FileFacts | None],
-    paths: Sequence[str],
-    repo_name: str,
-    config: Callable[[int], str],
-) -> list[Placed]:
-    """One repository in packing order. Files with the same path are adjacent; those without text come last."""
-    by_path: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        if facts[row] is not None and paths[row]:
-            by_path[paths[row]].append(row)
-    first = {path: same[0] for path, same in by_path.items()}
-    configs = {path: config(row) for path, row in first.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
-    index = RepositoryIndex((found for row in first.values() if (found := facts[row])), repo_name, configs)
-    ordered = order_repository(index)
-    sequence = [row for path in ordered.paths for row in by_path[path]]
-    placed = set(sequence)
-    position = {row: place for place, row in enumerate([*sequence, *(row for row in rows if row not in placed)])}
-
-    def imported(row: int) -> list[int]:
-        targets = ordered.imports.get(paths[row], ()) if row in placed else ()
-        found = (position[other] for path in targets for other in by_path[path])
-        return sorted(place for place in found if place < position[row])
-
-    return [(row, place, imported(row)) for row, place in position.items()]
+            return (reader.read(self._runs[run].texts, *place) or b"").decode("utf-8", "replace")
 
 
 def _facts(pool: RowPool, settings: GroupSettings, items: Iterable[FactsItem]) -> Iterator[FileFacts | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from transforms.rows.columns import ColumnMap, RowLimits
 BUCKET_MB: Final = 128
 MAX_BUCKETS: Final = 65_536
 _BATCH_ROWS: Final = 128
+KEY_BITS: Final = 63
 
 
 class Outcome(NamedTuple):
@@ -43,7 +44,7 @@ class GroupSettings:
     """
 
     top_lines: int | None = TOP_LINES
-    limits: RowLimits = RowLimits()
+    limits: RowLimits = field(default_factory=RowLimits)
     workers: int = 0
     row_timeout_s: float = 600.0
 
@@ -90,19 +91,20 @@ class Reading:
                 yield fit_table(table, self.schema, in_folders)
 
     def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-        """Yields the rows of each hash bucket. For a row without a repository, its path is hashed."""
-        if self.buckets == 1:
-            yield 0, table
-            return
-        keys = pc.coalesce(table.column("repo_name"), table.column("path"), pa.scalar("", pa.large_string()))
-        buckets = [_bucket(key, self.buckets) for key in keys.to_pylist()]
+        """Yields the rows of each hash bucket: a range of keys, so that buckets in order are keys in order."""
+        buckets = [key * self.buckets >> KEY_BITS for key in keys_of(table)]
         for number in sorted(set(buckets)):
             yield number, table.take(pa.array([i for i, bucket in enumerate(buckets) if bucket == number], pa.int64()))
 
 
-def _bucket(key: str, count: int) -> int:
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % count
+def keys_of(table: pa.Table) -> list[int]:
+    """The key of each row, a hash of its repository; for a row without one, of its path."""
+    names = pc.coalesce(table.column("repo_name"), table.column("path"), pa.scalar("", pa.large_string()))
+    return [_hash(name) for name in names.cast(pa.large_binary()).to_pylist()]
+
+
+def _hash(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") >> (64 - KEY_BITS)
 
 
 def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, int]]:

@@ -6,13 +6,13 @@ Every row goes, with its source location, to the hash bucket of its repository. 
 packing order, by their imports (`jobs.grouping.ordering`), and written so that every row group contains complete
 repositories, or a part of a large one; each row group becomes a unit of the job. A large repository is thus packed by
 several processes, and no process holds more of it than a row group. There are two ways to bring rows to their buckets,
-with the same result:
+with the same rows in the same order:
 
-- on one machine, through local disk (`jobs.grouping.on_disk`), because Beam's local runner keeps grouped data in memory;
+- on one machine, through local disk (`jobs.grouping.on_disk`), since Beam's local runner holds grouped data in memory;
 - on a runner that the user names, by Beam's `GroupByKey` (`jobs.grouping.by_beam`), so that no machine reads all rows.
 
-The result depends on the rows and the number of buckets, not on how the rows were distributed over files, nor on the
-number of processes. Grouping again starts from scratch, unless the manifest records that it finished for the same input.
+The result depends on the rows, not on how they were distributed over files, nor on the number of processes. Grouping
+again starts from scratch, unless the manifest records that it finished for the same input.
 
 The order is that of the text as it came, before any filter: a file that a filter rejects leaves a gap.
 """

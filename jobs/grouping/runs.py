@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from jobs.grouping.reading import keys_of
 from transforms.rows.cells import as_binary
 
 RUN_MB: Final = 32
@@ -29,6 +30,7 @@ _LEVEL: Final = 1
 KEYS: Final = ("path", "repo_name", "language", "source_uri", "source_row_group", "source_row")
 ENTRY_SCHEMA: Final = pa.schema(
     [
+        pa.field("key", pa.int64()),  # `keys_of`
         pa.field("path", pa.large_string()),
         pa.field("repo_name", pa.large_string()),
         pa.field("language", pa.large_string()),
@@ -116,7 +118,7 @@ class RunWriter:
             hashes.append(None if buffer is None else hashlib.sha256(buffer).hexdigest())
             sizes.append(None if buffer is None else buffer.size)
             stored.append(texts.tell() - offsets[-1])
-        columns: list[Any] = [*(table.column(name) for name in KEYS), hashes, sizes, offsets, stored]
+        columns: list[Any] = [keys_of(table), *(table.column(name) for name in KEYS), hashes, sizes, offsets, stored]
         return pa.table(
             [
                 column if isinstance(column, pa.ChunkedArray) else pa.array(column, field.type)

@@ -117,7 +117,9 @@ class PackStages:
         rows = table_to_bytes(_batches(self._rows(repositories)), ROW_SCHEMA)
         files = [placed.file for members in repositories.values() for placed in members]
         redacted = sum(file.redacted_sha256 != file.content_sha256 for file in files)
-        return Packed(rows, len(files), self._begun(table, names, repositories), redacted, tuple(rejected), dict(counts))
+        return Packed(
+            rows, len(files), self._begun(table, names, repositories), redacted, tuple(rejected), dict(counts)
+        )
 
     def _begun(self, table: pa.Table, names: Sequence[str], repositories: Iterable[tuple[str, int]]) -> int:
         """How many repositories have packed files here and none in an earlier unit; files without one count as one."""
