@@ -8,6 +8,7 @@ Memory: the unit's texts, `LOOKAHEAD` documents, and the unit's packed rows, com
 
 from __future__ import annotations
 
+import array
 import functools
 import itertools
 from collections import Counter, defaultdict
@@ -189,7 +190,24 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
     """Packed rows as tables, a few at a time: Python lists of numbers take ten times the memory."""
     source = iter(rows)
     while waiting := list(itertools.islice(source, _ROWS_PER_BATCH)):
-        yield pa.Table.from_pylist(waiting, ROW_SCHEMA)
+        columns = [_column([row[field.name] for row in waiting], field.type) for field in ROW_SCHEMA]
+        yield pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
+
+
+def _column(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column of Python values; for lists of numbers a fifth of the time that Arrow takes."""
+    code = _NUMBERS.get(kind.value_type) if pa.types.is_list(kind) else None
+    if code is None:
+        return pa.array(cells, kind)
+    values = array.array(code)
+    for cell in cells:
+        values.fromlist(cell)
+    ends = itertools.accumulate((len(cell) for cell in cells), initial=0)
+    flat = pa.Array.from_buffers(kind.value_type, len(values), [None, pa.py_buffer(values)])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat).cast(kind)
+
+
+_NUMBERS: Final = {pa.int32(): "i", pa.int8(): "b"}
 
 
 def table_to_bytes(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
