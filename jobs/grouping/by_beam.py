@@ -22,11 +22,10 @@ import pyarrow as pa
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
 from jobs.grouping.ordering import check_written, write_files
-from jobs.grouping.reading import GroupSettings, Outcome, Reading, damage, pieces, reading_of
+from jobs.grouping.reading import GroupSettings, Outcome, Piece, Reading, damage, pieces, reading_of
 from jobs.grouping.runs import RunWriter
 from jobs.grouping.stages import GroupStages, close_reader
 from jobs.ledger.commits import new_attempt_id
-from jobs.plan.footers import InputFile
 from jobs.plan.inputs import Inputs
 from transforms.row_pool import RowPool
 from transforms.spool import scratch_folder
@@ -34,8 +33,6 @@ from transforms.spool import scratch_folder
 # The reader buffers rows until all hash buckets together reach this size.
 FLUSH_MB: Final = 32
 _ALL_GROUPS: Final = 2**31
-
-Piece = tuple[InputFile, int, int]
 
 
 def group_on_runner(

@@ -16,16 +16,18 @@ from typing import Any, Final
 
 from jobs import storage
 from jobs.grouping.ordering import check_written, write_files
-from jobs.grouping.reading import GroupSettings, Outcome, pieces, reading_of
+from jobs.grouping.reading import GroupSettings, Outcome, batched, pieces, reading_of
 from jobs.grouping.runs import Run
 from jobs.grouping.stages import GroupStages, Spooled, SpoolItem, close_reader
-from jobs.plan.footers import InputFile
 from jobs.plan.inputs import Inputs
-from transforms.row_pool import Crashed, RowPool
+from transforms.row_pool import RowPool
 from transforms.spool import scratch_folder
 
 # Large enough that there are few files, small enough that all processes have something to write.
 FILE_GROUPS: Final = 4
+
+# Each item makes a run at least, and each run is opened once for each hash bucket.
+ITEM_MB: Final = 16
 
 
 def group_on_disk(inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings = GroupSettings()) -> Outcome:
@@ -46,24 +48,30 @@ def _spool(
     pool: RowPool, inputs: Inputs, scratch: str, limit: int | None, workers: int
 ) -> tuple[tuple[Run, ...], Outcome]:
     """Writes all rows to runs; returns these, and the number of rows and the damaged files."""
-    read: list[InputFile] = []
+    asked: list[SpoolItem] = []
 
     def calls() -> Iterator[Callable[[], list[Any]]]:
-        for number, (file, group, rows) in enumerate(pieces(inputs, limit)):
-            read.append(file)
-            yield pool.apply("spool", [SpoolItem(file, group, rows, os.path.join(scratch, f"{number:06d}"))])
+        for number, batch in enumerate(batched(inputs, pieces(inputs, limit), ITEM_MB * 1_000_000)):
+            asked.append(SpoolItem(batch, os.path.join(scratch, f"{number:06d}")))
+            yield pool.apply("spool", [asked[-1]])
 
     runs: list[Run] = []
     bad: dict[str, str] = {}
     rows = 0
-    for number, (done,) in enumerate(_in_turn(calls(), workers)):
-        if isinstance(done, Crashed):
-            done = Spooled((), 0, "damaged_input: reading it crashed its process")
-        runs += done.runs
-        rows += done.rows
-        if done.fault is not None:
-            bad[read[number].public_name] = done.fault
+    for number, (result,) in enumerate(_in_turn(calls(), workers)):
+        for done in [result] if isinstance(result, Spooled) else _one_by_one(pool, asked[number]):
+            runs += done.runs
+            rows += done.rows
+            bad |= dict(done.faults)
     return tuple(runs), Outcome(rows, tuple(bad.items()))
+
+
+def _one_by_one(pool: RowPool, item: SpoolItem) -> Iterator[Spooled]:
+    """Spools row groups by themselves, since one of them crashed its process."""
+    for number, piece in enumerate(item.pieces):
+        (done,) = pool.apply("spool", [SpoolItem((piece,), f"{item.path}-{number}")])()
+        crashed = Spooled((), 0, ((piece[0].public_name, "damaged_input: reading it crashed its process"),))
+        yield done if isinstance(done, Spooled) else crashed
 
 
 def _writes(

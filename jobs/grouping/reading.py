@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -107,7 +107,11 @@ def _hash(name: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") >> (64 - KEY_BITS)
 
 
-def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, int]]:
+Piece = tuple[InputFile, int, int]
+"""A row group to read: file, number, and how many of its rows."""
+
+
+def pieces(inputs: Inputs, limit: int | None) -> Iterator[Piece]:
     """Yields the row groups to read, in order: file, number, and how many of its rows."""
     left = limit
     for file in inputs.files:
@@ -117,6 +121,22 @@ def pieces(inputs: Inputs, limit: int | None) -> Iterator[tuple[InputFile, int, 
                 left = None if left is None else left - rows
                 if rows:
                     yield file, number, rows
+
+
+def batched(inputs: Inputs, found: Iterable[Piece], most_bytes: float) -> Iterator[tuple[Piece, ...]]:
+    """Combines small row groups, up to so many bytes of content by their footers."""
+    batch: list[Piece] = []
+    filled = 0
+    for piece in found:
+        file, group, _ = piece
+        size = inputs.footers[file.uri].groups[group].column_bytes.get(inputs.columns.content, 0)
+        if batch and filled + size > most_bytes:
+            yield tuple(batch)
+            batch, filled = [], 0
+        batch.append(piece)
+        filled += size
+    if batch:
+        yield tuple(batch)
 
 
 def reading_of(inputs: Inputs) -> Reading:

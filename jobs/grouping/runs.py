@@ -26,6 +26,7 @@ from transforms.rows.cells import as_binary
 RUN_MB: Final = 32
 _CODEC: Final = "zstd"
 _LEVEL: Final = 1
+_OPEN_FILES: Final = 128
 
 KEYS: Final = ("path", "repo_name", "language", "source_uri", "source_row_group", "source_row")
 ENTRY_SCHEMA: Final = pa.schema(
@@ -145,7 +146,7 @@ def buckets_of(runs: Iterable[Run]) -> list[int]:
 
 
 class RunReader:
-    """Reads texts of runs; keeps their files open."""
+    """Reads texts of runs; keeps some of their files open."""
 
     def __init__(self) -> None:
         self._files: dict[str, int] = {}
@@ -156,6 +157,8 @@ class RunReader:
         if size is None:
             return None
         if texts not in self._files:
+            if len(self._files) >= _OPEN_FILES:
+                os.close(self._files.pop(next(iter(self._files))))
             self._files[texts] = os.open(texts, os.O_RDONLY | os.O_CLOEXEC)
         data = os.pread(self._files[texts], stored, offset)
         assert len(data) == stored, "the run was truncated"

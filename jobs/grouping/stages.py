@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.grouping.reading import GroupSettings, Reading, damage
+from jobs.grouping.reading import GroupSettings, Piece, Reading, damage
 from jobs.grouping.runs import KEYS, Run, RunReader, RunWriter
 from jobs.plan.footers import InputFile
 from transforms.packing.facts import FileFacts, read_facts
@@ -39,20 +39,18 @@ GROUPED_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True)
 class SpoolItem:
-    """A row group to spool, or its first `rows` rows; its runs' paths begin with `path`."""
+    """Row groups to spool (file, group, number of rows); the paths of their runs begin with `path`."""
 
-    file: InputFile
-    group: int
-    rows: int
+    pieces: tuple[Piece, ...]
     path: str
 
 
 class Spooled(NamedTuple):
-    """The runs of a row group, its number of rows, and its fault if it is damaged: the rows before the damage count."""
+    """The runs of row groups, their number of rows, and the faults of damaged files, whose first rows may count."""
 
     runs: tuple[Run, ...]
     rows: int
-    fault: str | None
+    faults: tuple[tuple[str, str], ...]
 
 
 class FactsItem(NamedTuple):
@@ -81,6 +79,10 @@ class WriteItem:
     groups: tuple[pa.Table, ...]
 
 
+class _Damaged(Exception):
+    """A row group can't be decoded to its end."""
+
+
 @dataclass(frozen=True)
 class GroupStages:
     """The stages; see `transforms.row_pool.Stages`."""
@@ -92,26 +94,35 @@ class GroupStages:
         """Nothing needs to be opened."""
 
     def spool(self, item: SpoolItem) -> Spooled:
-        """Writes the rows of one row group to runs."""
-        assert self.reading is not None
+        """Writes the rows of some row groups to runs."""
         writer = RunWriter(item.path)
-        tables = self.reading.spread(item.file, item.group, item.rows)
-        rows, fault = 0, None
+        rows = 0
+        faults = []
+        for file, group, count in item.pieces:
+            try:
+                for bucket, table in self._tables(file, group, count):
+                    # A full disk here is no fault of the input file.
+                    rows += table.num_rows
+                    writer.add(bucket, table)
+            except _Damaged as fault:
+                faults.append((file.public_name, str(fault)))
+            beat()
+        return Spooled(writer.finish(), rows, tuple(faults))
+
+    def _tables(self, file: InputFile, group: int, rows: int) -> Iterator[tuple[int, pa.Table]]:
+        """`Reading.spread`; raises _Damaged for a damaged row group, after the rows before the damage."""
+        assert self.reading is not None
+        tables = self.reading.spread(file, group, rows)
         while True:
             try:
-                bucket, table = next(tables)
+                found = next(tables)
             except StopIteration:
-                break
+                return
             except (pa.ArrowException, OSError) as error:
                 if storage.is_unanswered(error):
                     raise  # the storage failed, not the file
-                fault = damage(error)
-                break
-            # Outside the `try`: a full disk here is no fault of the input file.
-            rows += table.num_rows
-            writer.add(bucket, table)
-            beat()
-        return Spooled(writer.finish(), rows, fault)
+                raise _Damaged(damage(error)) from error
+            yield found
 
     def facts(self, item: FactsItem) -> FileFacts | None:
         """The facts of one file; None for a file that has no text and will be rejected."""

@@ -295,6 +295,11 @@ def test_a_repository_in_several_units_is_counted_once(tmp_path, rows, monkeypat
 class CrashingStages(GroupStages):
     """Crashes or hangs at one file each."""
 
+    def spool(self, item):
+        if any(file.public_name == "1.parquet" and group == 0 for file, group, _ in item.pieces):
+            os._exit(3)
+        return super().spool(item)
+
     def facts(self, item):
         if item.path == "module_7.py":
             os._exit(3)
@@ -305,11 +310,14 @@ class CrashingStages(GroupStages):
 
 def test_a_file_whose_imports_crash_or_hang_their_reader_is_ordered_without_them(tmp_path, rows, monkeypatch):
     monkeypatch.setattr("jobs.grouping.on_disk.GroupStages", CrashingStages)
-    corpus = write_corpus(tmp_path / "corpus", rows)
+    corpus = write_corpus(tmp_path / "corpus", rows, files=1)
+    table = pa.Table.from_pylist([{**source(60), "path": "lost.py"}] * 2)
+    pq.write_table(table, tmp_path / "corpus" / "1.parquet", row_group_size=2)  # crashes its reader
     job = JobFolder(str(tmp_path / "job"))
     settings = GroupSettings(workers=1, row_timeout_s=4)
     grouped = group_by_repository([corpus], job, ColumnOverrides(), spread=LOCALLY, settings=settings)
     imports = {row["path"]: row["imports"] for group in grouped_groups(grouped) for row in group}
+    assert [name for name, _ in grouped.bad_files] == ["1.parquet"] and grouped.rows == 60
     assert len(imports) == 60
     alone = {f"module_{number}.py" for number in (0, 1, 2, 3, 4, 7, 9)}
     assert {path for path, found in imports.items() if not found} == alone
