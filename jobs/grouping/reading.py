@@ -16,7 +16,6 @@ from jobs.plan.inputs import Inputs
 from jobs.plan.partitions import partition_values
 from jobs.plan.schemas import fit_table
 from jobs.storage.parquet import open_parquet
-from transforms.packing.facts import TOP_LINES
 from transforms.rows.columns import ColumnMap, RowLimits
 
 BUCKET_MB: Final = 128
@@ -43,7 +42,7 @@ class GroupSettings:
         row_timeout_s: A file whose imports take longer to read is ordered without them.
     """
 
-    top_lines: int | None = TOP_LINES
+    top_lines: int | None = None
     limits: RowLimits = field(default_factory=RowLimits)
     workers: int = 0
     row_timeout_s: float = 600.0
