@@ -28,6 +28,7 @@ from transforms.packing.stages import (
     Packed,
     PackStages,
     load_tokenizer,
+    release_memory,
     table_from_bytes,
     table_to_bytes,
 )
@@ -110,6 +111,7 @@ class PackWork:
         (packed,) = self._pool.apply("pack", [call])()
         if packed is CRASHED:
             raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
+        release_memory()  # before the unit's rows are decoded and written
         kept = table_from_bytes(packed.rows)
         self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0
         return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
