@@ -50,11 +50,11 @@ def write_corpus(folder: Path, copies: int) -> float:
 def group(corpus: str, output: str, how: str, passes: int) -> None:
     """Groups in this process, in one of the three ways."""
     from jobs.driver.runners import runner_for
-    from jobs.grouping import repositories
+    from jobs.grouping import reading, repositories
     from jobs.storage.folders import JobFolder
     from transforms.rows.columns import ColumnOverrides
 
-    repositories.BUCKET_MB = 32  # type: ignore[misc]  # gives a small corpus as many buckets as a large one
+    reading.BUCKET_MB = 32  # type: ignore[misc]  # gives a small corpus as many buckets as a large one
     if how == "passes":
         in_passes(corpus, output, passes)
         return
@@ -68,24 +68,24 @@ def in_passes(corpus: str, output: str, passes: int) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    from jobs.grouping import repositories
     from jobs.grouping.by_beam import ReadPieces, WriteBuckets
+    from jobs.grouping.reading import GroupSettings, pieces, reading_of
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
     from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand([corpus]), ColumnOverrides())
-    reading = repositories.reading_of(inputs, repositories.MAX_BUCKETS)
+    read = reading_of(inputs)
     for number in range(passes):
         with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
             (
                 pipeline
-                | beam.Create(list(repositories.pieces(inputs, None)))
+                | beam.Create(list(pieces(inputs, None)))
                 | beam.Reshuffle()
-                | beam.ParDo(ReadPieces(reading, output))
+                | beam.ParDo(ReadPieces(read, output))
                 | beam.Filter(lambda pair, number=number: pair[0] % passes == number)
                 | beam.GroupByKey()
-                | beam.ParDo(WriteBuckets(reading.schema, output))
+                | beam.ParDo(WriteBuckets(output, GroupSettings()))
             )
 
 

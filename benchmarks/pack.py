@@ -1,6 +1,6 @@
 """Statistics of span choice, import resolution, file order and packing; prints one table.
 
-    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order job scale]
+    python benchmarks/pack.py [--tokenizer PATH] [--packages 20] [--only spans imports order naive job scale]
 
 The corpus is available on any machine: the interpreter's standard library and the packages installed next to this
 one. Rates are per core, of process time; a busy machine still slows them. Each line of the table explains its number.
@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import random
+import statistics
 import sys
 import sysconfig
 import tempfile
@@ -270,6 +271,52 @@ def bench_order(repositories: dict[str, Files], tokenizer: Tokenizer, context_le
     return figures
 
 
+# --- beside a naive packer ---------------------------------------------------------------------------
+
+
+def naive_rows(tokenizer: Tokenizer, files: Files, context_length: int) -> int:
+    """Packs as the simplest trainer does: each file encoded, appended, cut at the context length; returns the rows."""
+    waiting: list[int] = []
+    rows = 0
+    for text in files.values():
+        waiting += [tokenizer.bos, *tokenizer.encode(text), tokenizer.eos]
+        while len(waiting) >= context_length:
+            waiting = waiting[context_length:]
+            rows += 1
+    return rows + bool(waiting)
+
+
+def our_rows(tokenizer: Tokenizer, name: str, files: Files, context_length: int) -> int:
+    """Packs with imports, order and FIM, without a filter; returns the rows."""
+    paths, imports = edges_of(name, files)
+    packer = RowPacker(tokenizer, DocumentRecipe(), context_length)
+    sources = (SourceFile(name, path, "python", files[path], content_sha256(files[path])) for path in paths)
+    return sum(1 for _ in packer.pack(sources, imports)) + sum(1 for _ in packer.finish())
+
+
+def bench_naive(repositories: dict[str, Files], tokenizer: Tokenizer, context_length: int) -> dict[str, float]:
+    """Processor time beside a naive packer's, in turns, the median of three."""
+    seconds: dict[str, list[float]] = {"naive": [], "ours": []}
+    files = {name: {path: text for path, text in found.items() if text} for name, found in repositories.items()}
+    for _ in range(3):
+        began = time.process_time()
+        for found in files.values():
+            naive_rows(tokenizer, found, context_length)
+        between = time.process_time()
+        for name, found in files.items():
+            our_rows(tokenizer, name, found, context_length)
+        seconds["naive"].append(between - began)
+        seconds["ours"].append(time.process_time() - between)
+    megabytes = sum(len(text) for found in files.values() for text in found.values()) / 1e6
+    naive, ours = statistics.median(seconds["naive"]), statistics.median(seconds["ours"])
+    return {
+        "megabytes": megabytes,
+        "naive packer, processor seconds a megabyte": naive / megabytes,
+        "imports, order, FIM and rows, processor seconds a megabyte": ours / megabytes,
+        "ratio": ours / naive,
+    }
+
+
 # --- the job -----------------------------------------------------------------------------------------
 
 
@@ -396,13 +443,14 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="embedded")
     parser.add_argument("--packages", type=int, default=24)
     parser.add_argument("--context_length", type=int, default=8192)
-    parser.add_argument("--only", nargs="+", choices=("spans", "imports", "order", "job", "scale"))
+    parser.add_argument("--only", nargs="+", choices=("spans", "imports", "order", "naive", "job", "scale"))
     options = parser.parse_args()
     library, packages = standard_library(), installed_packages(options.packages)
     benches: dict[str, list[Callable[[], dict[str, float]]]] = {
         "spans": [lambda: bench_spans(library)],
         "imports": [bench_small_repositories, lambda: bench_standard_library_imports(library)],
         "order": [lambda: bench_order(packages, Tokenizer.load(options.tokenizer), options.context_length)],
+        "naive": [lambda: bench_naive(packages, Tokenizer.load(options.tokenizer), options.context_length)],
         "job": [lambda: bench_job({"python/cpython": library, **packages}, options.tokenizer, options.context_length)],
     }
     benches["scale"] = [functools.partial(bench_scale, options.tokenizer, files) for files in SCALES]

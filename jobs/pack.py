@@ -2,8 +2,9 @@
 
     codemill pack --input 'corpus/**/*.parquet' --output out --tokenizer codegemma-2b/
 
-The input is first grouped by repository (`jobs.grouping.repositories`). The job framework (`jobs.driver.driver`) then
-packs the groups (`transforms.packing`): imports, dependency graph, order of files, FIM, packed rows.
+The input is first grouped by repository, each repository's files in the order of their imports
+(`jobs.grouping.repositories`). The job framework (`jobs.driver.driver`) then packs the groups (`transforms.packing`):
+filter, FIM, packed rows.
 """
 
 from __future__ import annotations
@@ -78,7 +79,6 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             max_middle_tokens=o.max_middle_tokens,
         ),
         context_length=o.context_length,
-        top_lines=o.top_lines or None,
         columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),
@@ -95,6 +95,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
     from jobs.driver.runners import runner_for
+    from jobs.grouping.reading import GroupSettings
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped
     from jobs.options import all_options
@@ -126,8 +127,16 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     if options.dry_run:
         return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
     spread = runner_for(beam_args).group
+    settings = GroupSettings(
+        top_lines=options.top_lines or None,
+        limits=work.limits,
+        workers=work.processes,
+        row_timeout_s=options.row_timeout_s,
+    )
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
-    grouped = group_by_repository(options.input, output.job, asked, limit=options.limit, spread=spread)
+    grouped = group_by_repository(
+        options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings
+    )
     for uri, fault in grouped.bad_files:
         print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
     code = run_job(
@@ -136,7 +145,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         beam_args,
         work,
         reads=grouped.folder,
-        restore=lambda: restore_grouped(options.input, output.job, asked, limit=options.limit, spread=spread),
+        restore=lambda: restore_grouped(
+            options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings
+        ),
     )
     return FAILED_UNITS if code == DONE and grouped.bad_files else code
 

@@ -80,6 +80,7 @@ class Tokenizer:
             b"" if id_ in self.control_ids else byte_values.get(id_) or piece.replace(_SPACE, " ").encode()
             for id_, piece in enumerate(pieces)
         ]
+        self._shown = [pieces[id_].encode() if id_ in self.control_ids else of for id_, of in enumerate(self._bytes)]
         self._names = [pieces[id_] for id_ in sorted(self.control_ids)]
         self._special = _starts_of([*self._names, _SPACE])
         # Two characters of each name, most files have none of these: looking for them is ten times faster.
@@ -113,9 +114,7 @@ class Tokenizer:
 
     def decode_bytes(self, ids: Iterable[int], *, keep_control: bool = False) -> bytes:
         """The exact bytes that the ids stand for; control ids stand for nothing, or for their names."""
-        if not keep_control:
-            return b"".join([self._bytes[id_] for id_ in ids])
-        return b"".join([self.piece(id_).encode() if id_ in self.control_ids else self._bytes[id_] for id_ in ids])
+        return b"".join(map((self._shown if keep_control else self._bytes).__getitem__, ids))
 
     def decode(self, ids: Iterable[int], *, keep_control: bool = False) -> str:
         """The text that the ids stand for; bytes that are no UTF-8 (a character cut in two) become U+FFFD."""
@@ -141,6 +140,11 @@ class Tokenizer:
         """Whether a text cut before a line feed, but not between two of them, has the ids of its parts: no piece
         has a line feed after another character, so none can reach over such a cut."""
         return self._splits_at_newlines
+
+    @property
+    def piece_lengths(self) -> list[int]:
+        """For each id the number of bytes that it stands for; 0 for control ids."""
+        return [len(piece) for piece in self._bytes]
 
     @property
     def vocab_size(self) -> int:

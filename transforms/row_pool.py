@@ -171,6 +171,14 @@ class RowPool:
                     pool.shutdown(wait=True, cancel_futures=True)
             self._pool = self._solo = None
 
+    def kill(self) -> None:
+        """Ends all processes at once, because a row hangs: what is in flight runs again, as after a crash."""
+        with self._lock:
+            pools = [pool for pool in (self._pool, self._solo) if pool is not None]
+        for pool in pools:
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+
     def _submit(self, method: str, items: Sequence[Any]) -> tuple[ProcessPoolExecutor, Future[list[Any]]]:
         for _ in range(3):  # another chunk may break the pool between `_current_pool` and `submit`
             pool = self._current_pool()

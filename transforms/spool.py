@@ -1,4 +1,4 @@
-"""Local disk instead of memory: scratch folders, and a spool of texts that can be read in any order."""
+"""Scratch folders: temporary files on local disk that go with their process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from model.errors import ConfigError
 
@@ -135,44 +135,3 @@ def _remove_left_over(path: str) -> None:
                 os.remove(path)
         finally:
             os.close(lock)
-
-
-class Extent(NamedTuple):
-    """Position of a text in its spool, in bytes."""
-
-    offset: int
-    length: int
-
-
-class TextSpool:
-    """Texts that are written once and can be read in any order. The file has no name and disappears with the process.
-
-    Args:
-        folder: The folder of the file.
-    """
-
-    def __init__(self, folder: str):
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by `close`)
-        self._end = 0
-
-    def add(self, text: str) -> Extent:
-        """Writes a text and returns its position."""
-        data = text.encode("utf-8", "surrogatepass")
-        self._file.write(data)
-        extent = Extent(self._end, len(data))
-        self._end += len(data)
-        return extent
-
-    def ready(self) -> None:
-        """Flushes the added texts, so that they can be read."""
-        self._file.flush()
-
-    def read(self, extent: Extent) -> str:
-        """Reads a text."""
-        data = os.pread(self._file.fileno(), extent.length, extent.offset)
-        assert len(data) == extent.length, "the spool file was truncated"
-        return data.decode("utf-8", "surrogatepass")
-
-    def close(self) -> None:
-        """Closes the file, which frees its disk space."""
-        self._file.close()

@@ -16,7 +16,7 @@ from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.by_beam import group_on_runner
-from jobs.grouping.repositories import Outcome
+from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
@@ -58,6 +58,6 @@ class BeamRunner:
         with starting_runner(self.beam_args):
             merge_on_beam(spec, shards, self.beam_args)
 
-    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+    def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
         with starting_runner(self.beam_args):
-            return group_on_runner(inputs, folder, limit, beam_args=self.beam_args)
+            return group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args)

@@ -24,7 +24,7 @@ from jobs.execution.supervisor import Crew
 from jobs.execution.worker import RunSpec
 from jobs.finalize import merge
 from jobs.finalize.shards import Kind, MergeSpec
-from jobs.grouping.repositories import Outcome, group_on_disk
+from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
@@ -59,7 +59,7 @@ class Runner(Protocol):
         """Merges shards. Raises StorageFull, DamagedAttempt."""
         ...
 
-    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
+    def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
         """Groups the rows by repository in files in `folder`."""
         ...
 
@@ -98,8 +98,9 @@ class LocalRunner:
         else:
             merge.merge_all(spec, shards)
 
-    def group(self, inputs: Inputs, folder: str, limit: int | None) -> Outcome:
-        return group_on_disk(inputs, folder, limit)
+    def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
+        # Imported here: it loads the grammars.
+        return importlib.import_module("jobs.grouping.on_disk").group_on_disk(inputs, folder, limit, settings)
 
 
 def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:

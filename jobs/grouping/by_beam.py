@@ -1,14 +1,16 @@
 """Grouping by Beam's `GroupByKey`, for runners that shuffle on disk and over many machines.
 
-    row groups -> Reshuffle -> (bucket, rows) -> GroupByKey -> sort, write, commit
+    row groups -> Reshuffle -> (bucket, rows) -> GroupByKey -> order, write, commit
 
 An element is not a row but all rows of one hash bucket in a run of rows, as compressed Arrow, because a shuffle costs
 about 0.1 ms per element and copies its bytes several times. A hash bucket is written under a name unique to the attempt
-and committed by a record that is created if absent, so a bucket that is written twice counts once.
+and committed by a record that is created if absent, so a bucket that is written twice counts once. Rows are in the same
+order as those that are grouped on disk, but a row group ends where a bucket ends.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,21 +21,25 @@ import pyarrow as pa
 
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
-from jobs.grouping.repositories import Outcome, Reading, bucket_name, damage, pieces, reading_of, write_bucket
+from jobs.grouping.ordering import check_written, write_files
+from jobs.grouping.reading import GroupSettings, Outcome, Piece, Reading, damage, pieces, reading_of
+from jobs.grouping.runs import RunWriter
+from jobs.grouping.stages import GroupStages, close_reader
 from jobs.ledger.commits import new_attempt_id
-from jobs.plan.footers import InputFile
 from jobs.plan.inputs import Inputs
+from transforms.row_pool import RowPool
+from transforms.spool import scratch_folder
 
 # The reader buffers rows until all hash buckets together reach this size.
 FLUSH_MB: Final = 32
-MAX_BUCKETS: Final = 65_536
-
-Piece = tuple[InputFile, int, int]
+_ALL_GROUPS: Final = 2**31
 
 
-def group_on_runner(inputs: Inputs, folder: str, limit: int | None, *, beam_args: Sequence[str]) -> Outcome:
+def group_on_runner(
+    inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings, *, beam_args: Sequence[str]
+) -> Outcome:
     """Groups rows on the runner that Beam's flags name; writes grouped files to `folder`."""
-    reading = reading_of(inputs, MAX_BUCKETS)
+    reading = reading_of(inputs)
     with open_pipeline(beam_args) as pipeline:
         (
             pipeline
@@ -41,7 +47,7 @@ def group_on_runner(inputs: Inputs, folder: str, limit: int | None, *, beam_args
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(ReadPieces(reading, folder))
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(WriteBuckets(reading.schema, folder))
+            | "Write" >> beam.ParDo(WriteBuckets(folder, settings))
         )
     return _collect(folder)
 
@@ -86,23 +92,36 @@ def _compressed(tables: dict[int, list[pa.Table]]) -> Iterator[tuple[int, bytes]
 class WriteBuckets(beam.DoFn):
     """Writes a hash bucket's grouped file and commits it, unless an earlier attempt did."""
 
-    def __init__(self, schema: pa.Schema, folder: str):
-        self._schema = schema
+    def __init__(self, folder: str, settings: GroupSettings):
         self._folder = folder
+        # A process of its own, so that a file whose imports can't be read doesn't end the runner's.
+        self._settings = dataclasses.replace(settings, workers=min(1, settings.workers))
+
+    def setup(self) -> None:
+        self._pool = RowPool(GroupStages(None, self._settings), self._settings.workers)
+
+    def teardown(self) -> None:
+        self._pool.close()
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
         """Writes one hash bucket."""
         number, parts = group
-        record_path = storage.join(self._folder, f"{bucket_name(number)}.json")
+        record_path = storage.join(self._folder, f"repositories-{number:05d}.parquet.json")
         if storage.exists(record_path):
             return
-        table = pa.concat_tables(
-            [self._schema.empty_table(), *(pa.ipc.open_stream(pa.BufferReader(part)).read_all() for part in parts)]
-        )
-        name = f"{bucket_name(number).removesuffix('.parquet')}.{new_attempt_id()}.parquet"
-        write_bucket(table, storage.join(self._folder, name))
-        record = {"file": name, "rows": table.num_rows}
-        storage.create_if_absent(record_path, json.dumps(record).encode())
+        name = f"repositories-{number:05d}.{new_attempt_id()}.parquet"
+        rows = 0
+        with scratch_folder() as scratch:
+            writer = RunWriter(storage.join(scratch, "run"))
+            for part in parts:
+                table = pa.ipc.open_stream(pa.BufferReader(part)).read_all()
+                rows += table.num_rows
+                writer.add(number, table)
+            path = storage.join(self._folder, name)
+            for call in write_files(self._pool, self._settings, writer.finish(), lambda _: path, _ALL_GROUPS):
+                check_written(call())
+            close_reader()
+        storage.create_if_absent(record_path, json.dumps({"file": name, "rows": rows}).encode())
 
 
 def _collect(folder: str) -> Outcome:

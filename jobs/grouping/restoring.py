@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 
 from jobs import storage
+from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import Spread, identities
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import read_inputs
@@ -27,6 +28,7 @@ def restore_grouped(
     *,
     limit: int | None = None,
     spread: Spread,
+    settings: GroupSettings = GroupSettings(),
 ) -> None:
     """Groups the input again if the grouped files are gone: a job that is complete has removed them.
 
@@ -42,7 +44,7 @@ def restore_grouped(
     if not files:
         raise ConfigError(f"{folder} was removed when the job was complete, {advice}")
     again = job_dir.join(GROUPED, secrets.token_hex(6))
-    spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit)
+    spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit, settings)
     made = sorted((about["sha256"], name) for name, about in identities(again).items())
     planned = sorted((about["sha256"], name) for name, about in files.items())
     if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:

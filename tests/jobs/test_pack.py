@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +16,10 @@ import pytest
 
 from jobs.cli import main
 from jobs.driver.runners import runner_for
-from jobs.grouping import repositories
+from jobs.grouping import ordering, reading, runs
+from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import COLUMNS, group_by_repository
+from jobs.grouping.stages import GroupStages
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
@@ -57,18 +62,19 @@ def pack(corpus, output, *more, code=0):
     assert main([*words, *more]) == code
 
 
-def packed_here(corpus, job_dir, content_filter=None):
+def packed_here(corpus, job_dir, content_filter=None, workers=0, counts=None):
     """The job's output without the job framework: grouped, then each row group packed. Rows and rejected records."""
-    grouped = group_by_repository([corpus], JobFolder(str(job_dir)), ColumnOverrides(), spread=LOCALLY)
+    settings = GroupSettings(workers=workers)
+    job = JobFolder(str(job_dir))
+    grouped = group_by_repository([corpus], job, ColumnOverrides(), spread=LOCALLY, settings=settings)
     work = PackWork(
         tokenizer="embedded",
         recipe=DocumentRecipe(),
         context_length=512,
-        top_lines=200,
         columns=COLUMNS,
         limits=RowLimits(),
         content_filter=content_filter,
-        row_workers=0,
+        row_workers=workers,
     )
     work.open()
     kept, rejected = [], []
@@ -88,6 +94,9 @@ def packed_here(corpus, job_dir, content_filter=None):
             assert result.counts["rows_in"] == table.num_rows
             kept += result.kept.to_pylist()
             rejected += result.rejected.to_pylist()
+            if counts is not None:
+                counts.update(result.counts)
+    work.close()
     return kept, rejected
 
 
@@ -219,31 +228,103 @@ def test_rows_without_a_repository_and_duplicate_paths_are_packed(tmp_path):
     assert sorted(rebuilt(packed).values()) == sorted(row["content"] for row in rows)
 
 
+def shrink(monkeypatch, group_mb=0.002):
+    """Gives a small corpus as many hash buckets, runs and row groups as a large one."""
+    monkeypatch.setattr(reading, "BUCKET_MB", 0.005)
+    monkeypatch.setattr(runs, "RUN_MB", 0.001)
+    monkeypatch.setattr(ordering, "GROUP_MB", group_mb)
+
+
+def grouped_groups(grouped):
+    """The row groups of all grouped files, in order."""
+    files = [pq.ParquetFile(path) for path in sorted(Path(grouped.folder).glob("*.parquet"))]
+    return [file.read_row_group(number).to_pylist() for file in files for number in range(file.num_row_groups)]
+
+
 def test_a_repository_over_all_files_is_one_row_group(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(repositories, "BUCKET_MB", 0.001)
-    monkeypatch.setattr(repositories, "GROUP_MB", 0.002)
-    monkeypatch.setattr(repositories, "SPOOL_MB", 0.001)
+    shrink(monkeypatch, 0.012)
     corpus = write_corpus(tmp_path / "corpus", rows, files=8)
     grouped = group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
-    places = defaultdict(set)
-    count = 0
-    for path in sorted((tmp_path / "job" / "grouped").rglob("*.parquet")):
-        parquet = pq.ParquetFile(path)
-        for group in range(parquet.num_row_groups):
-            for repo in parquet.read_row_group(group).column("repo_name").to_pylist():
-                places[repo].add((path.name, group))
-                count += 1
-    assert count == grouped.rows == 60
-    assert all(len(found) == 1 for found in places.values())
-    assert len(set.union(*places.values())) > 1
+    groups = grouped_groups(grouped)
+    assert sum(map(len, groups)) == grouped.rows == 60
+    found = [{row["repo_name"] for row in group} for group in groups]
+    assert len(found) > 1 and sum(map(len, found)) == 5
 
 
-def grouped_rows(grouped):
-    return [pq.read_table(path).to_pylist() for path in sorted(Path(grouped.folder).glob("*.parquet"))]
+def test_a_large_repository_is_cut_in_packing_order_where_the_rows_alone_say(tmp_path, monkeypatch):
+    shrink(monkeypatch)
+    rows = [{**source(number), "repo_name": "org/large"} for number in range(60)]
+    rows += [{**source(number), "repo_name": f"org/small_{number}"} for number in range(10)]
+    found = []
+    for seed in range(3):
+        corpus = write_corpus(tmp_path / f"corpus{seed}", rows, files=seed + 1, seed=seed)
+        job = JobFolder(str(tmp_path / f"job{seed}"))
+        settings = GroupSettings(workers=seed)
+        groups = grouped_groups(
+            group_by_repository([corpus], job, ColumnOverrides(), spread=LOCALLY, settings=settings)
+        )
+        found.append([[(row["repo_name"], row["path"]) for row in group] for group in groups])
+        large = [row for group in groups for row in group if row["repo_name"] == "org/large"]
+        assert [row["position"] for row in large] == list(range(60))
+        place = {row["path"]: row["position"] for row in large}
+        for row in large:
+            number = int(row["path"][7:-3])
+            assert row["imports"] == ([place[f"module_{number - 5}.py"]] if number >= 5 else [])
+        for group in groups:
+            assert len(group) == 1 or sum(len(row["content"]) for row in group) <= 2000
+    assert found[0] == found[1] == found[2]
+    assert sum(any(name == "org/large" for name, _ in group) for group in found[0]) > 9
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_do_not_depend_on_files_or_workers(tmp_path, rows, monkeypatch, workers):
+    shrink(monkeypatch)
+    expected, _ = packed_here(write_corpus(tmp_path / "one", rows, files=1), tmp_path / "a")
+    cut = write_corpus(tmp_path / "cut", rows, files=7, seed=workers)
+    assert packed_here(cut, tmp_path / "b", workers=workers)[0] == expected
+    assert rebuilt(expected) == {(r["repo_name"], r["path"], content_sha256(r["content"])): r["content"] for r in rows}
+
+
+def test_a_repository_in_several_units_is_counted_once(tmp_path, rows, monkeypatch):
+    shrink(monkeypatch)
+    counts = Counter()
+    packed_here(write_corpus(tmp_path / "corpus", rows), tmp_path / "job", counts=counts)
+    assert counts["repositories"] == 5
+
+
+class CrashingStages(GroupStages):
+    """Crashes or hangs at one file each."""
+
+    def spool(self, item):
+        if any(file.public_name == "1.parquet" and group == 0 for file, group, _ in item.pieces):
+            os._exit(3)
+        return super().spool(item)
+
+    def facts(self, item):
+        if item.path == "module_7.py":
+            os._exit(3)
+        if item.path == "module_9.py":
+            time.sleep(600)
+        return super().facts(item)
+
+
+def test_a_file_whose_imports_crash_or_hang_their_reader_is_ordered_without_them(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr("jobs.grouping.on_disk.GroupStages", CrashingStages)
+    corpus = write_corpus(tmp_path / "corpus", rows, files=1)
+    table = pa.Table.from_pylist([{**source(60), "path": "lost.py"}] * 2)
+    pq.write_table(table, tmp_path / "corpus" / "1.parquet", row_group_size=2)  # crashes its reader
+    job = JobFolder(str(tmp_path / "job"))
+    settings = GroupSettings(workers=1, row_timeout_s=4)
+    grouped = group_by_repository([corpus], job, ColumnOverrides(), spread=LOCALLY, settings=settings)
+    imports = {row["path"]: row["imports"] for group in grouped_groups(grouped) for row in group}
+    assert [name for name, _ in grouped.bad_files] == ["1.parquet"] and grouped.rows == 60
+    assert len(imports) == 60
+    alone = {f"module_{number}.py" for number in (0, 1, 2, 3, 4, 7, 9)}
+    assert {path for path, found in imports.items() if not found} == alone
 
 
 def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(repositories, "BUCKET_MB", 0.005)
+    shrink(monkeypatch)
     corpus = write_corpus(tmp_path / "corpus", rows, files=3)
     (tmp_path / "corpus" / "bad.parquet").write_bytes(b"PAR1 but no more")
     runner = ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
@@ -260,8 +341,8 @@ def test_a_runner_groups_as_local_disk_does(tmp_path, rows, monkeypatch):
         )
         assert on_runner.rows == on_disk.rows == (limit or 60)
         assert on_runner.bad_files == on_disk.bad_files
-        assert grouped_rows(on_runner) == grouped_rows(on_disk)
-        assert len(grouped_rows(on_disk)) > 1
+        assert list(chain(*grouped_groups(on_runner))) == list(chain(*grouped_groups(on_disk)))
+        assert len(list(Path(on_runner.folder).glob("*.parquet"))) > 1
 
 
 def test_a_damaged_file_does_not_stop_the_others(tmp_path, rows):

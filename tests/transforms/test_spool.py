@@ -9,11 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from model.errors import ConfigError
-from transforms.spool import TextSpool, scratch_folder, scratch_for_process
+from transforms.spool import scratch_folder, scratch_for_process
 
 
 @pytest.fixture
@@ -62,17 +60,6 @@ def test_a_folder_that_could_not_be_removed_yet_is_removed_by_the_next_process(p
     with scratch_folder():
         assert not left.exists()
     assert list(place.iterdir()) == []
-
-
-@given(st.lists(st.text(max_size=40), max_size=20), st.randoms())
-def test_a_spool_gives_each_text_back_in_any_order(texts, draw):
-    with tempfile.TemporaryDirectory() as folder:
-        spool = TextSpool(folder)
-        extents = [spool.add(text) for text in texts]
-        spool.ready()
-        for index in draw.sample(range(len(texts)), len(texts)):
-            assert spool.read(extents[index]) == texts[index]
-        spool.close()
 
 
 def test_a_fifo_with_the_name_of_a_lock_file_is_left_alone(place, caplog):

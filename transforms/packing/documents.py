@@ -8,6 +8,7 @@ also depend on where the part starts and ends.
 from __future__ import annotations
 
 import bisect
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import FIM_MODES, FimMode, fim_document, path_line_text
 from transforms.fim.spans import Recipe, Span, choose_spans
+from transforms.packing.tokens import TextTokens
 from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
@@ -25,6 +27,7 @@ PLAIN: Final = "none"
 LONG_LINE_CHARS: Final = 2000
 
 _SPANS_TRIED: Final = 8
+_LINES_READ: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,35 +107,45 @@ class Document:
 
 
 def make_document(
-    tokenizer: Tokenizer, file: SourceFile, recipe: DocumentRecipe, start: int = 0, end: int | None = None
+    tokenizer: Tokenizer,
+    file: SourceFile,
+    recipe: DocumentRecipe,
+    start: int = 0,
+    end: int | None = None,
+    tokens: TextTokens | None = None,
 ) -> Document:
     """Builds the document of a file's characters `[start, end)`.
+
+    Args:
+        tokens: The tokens of the file's content, if several documents are made of it.
 
     Raises:
         RecordError: `lone_surrogate`.
     """
     end = len(file.content) if end is None else end
-    text = file.content[start:end]
+    tokens = TextTokens(tokenizer, file.content) if tokens is None else tokens
     path_line = tokenizer.encode(path_line_text(file.path)) if recipe.path_line else []
-    mode, span = _choose_fim(tokenizer, file, text, recipe, start, end)
+    mode, span = _choose_fim(tokens, file, recipe, start, end)
     if mode is None or span is None:
-        ids = tokenizer.encode(text)
+        ids = tokens.encode(start, end)
         return Document(file, start, end, (*path_line, *ids), PLAIN, None, len(path_line), len(ids), 0, 0)
-    parts = [tokenizer.encode(piece) for piece in (text[: span.start], text[span.start : span.end], text[span.end :])]
+    cuts = ((start, span.start), (span.start, span.end), (span.end, end))
+    parts = [tokens.encode(first, last) for first, last in cuts]
     ids = fim_document(tokenizer, mode, *parts, path_line=path_line)
-    whole = Span(span.kind, span.start + start, span.end + start)
-    return Document(file, start, end, tuple(ids), mode, whole, len(path_line), *map(len, parts))
+    return Document(file, start, end, tuple(ids), mode, span, len(path_line), *map(len, parts))
 
 
 def _choose_fim(
-    tokenizer: Tokenizer, file: SourceFile, text: str, recipe: DocumentRecipe, start: int, end: int
+    tokens: TextTokens, file: SourceFile, recipe: DocumentRecipe, start: int, end: int
 ) -> tuple[FimMode | None, Span | None]:
+    """The layout, and the middle's span in the file's characters; None for plain text."""
     is_whole = start == 0 and end == len(file.content)
     key = file.content_sha256 if is_whole else f"{file.content_sha256}:{start}:{end}"
     rng = random.Random(derive_seed(recipe.job_seed, key, "pack"))
     if rng.random() >= recipe.fim_rate:
         return None, None
     mode: FimMode = recipe.spm_mode if rng.random() < recipe.spm_rate else "psm"
+    text = file.content[start:end]
     for count in (1, _SPANS_TRIED):  # the first one is rarely too long, and sampling more costs more
         spans = choose_spans(
             text,
@@ -144,47 +157,44 @@ def _choose_fim(
             recipe=recipe.spans,
         )
         for span in spans:
-            if _has_at_most(tokenizer, text[span.start : span.end], recipe.max_middle_tokens):
-                return mode, span
+            found = Span(span.kind, span.start + start, span.end + start)
+            if _has_at_most(tokens, found, recipe.max_middle_tokens):
+                return mode, found
     return None, None
 
 
-def _has_at_most(tokenizer: Tokenizer, text: str, tokens: int) -> bool:
+def _has_at_most(tokens: TextTokens, span: Span, most: int) -> bool:
     # A character has at most four bytes and a token at least one: most middles need not be encoded to decide.
-    return 4 * len(text) <= tokens or len(tokenizer.encode(text)) <= tokens
+    return 4 * (span.end - span.start) <= most or len(tokens.encode(span.start, span.end)) <= most
 
 
 class LineTokens:
-    """The line ends of a text and the number of tokens of each line, each line encoded once, on first use.
+    """The line ends of a text and the number of tokens before each of them, on first use.
 
-    Tokens summed over lines are slightly more than those of the text encoded as one.
+    A token that reaches over a line end counts before it, so a part may have one or two tokens more or less.
     """
 
-    def __init__(self, tokenizer: Tokenizer, text: str, start: int = 0):
-        self.text, self.start = text, start
-        self._tokenizer = tokenizer
-        self._unread = _line_ends(text, start)
+    def __init__(self, tokens: TextTokens):
+        self.tokens = tokens
+        self._unread = _line_ends(tokens.text)
         self._ends: list[int] = []
         self._totals: list[int] = []
 
-    def has(self, offset: int) -> bool:
-        """Whether a line that was read ends at `offset`, or the first one starts there."""
-        place = bisect.bisect_left(self._ends, offset)
-        return offset == self.start or (place < len(self._ends) and self._ends[place] == offset)
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.tokens.text
 
     def up_to(self, start: int, max_tokens: int) -> list[tuple[int, int]]:
-        """Returns the line ends after the line end `start`, each with its tokens from there, up to `max_tokens`."""
-        first = bisect.bisect_right(self._ends, start)
-        base = self._totals[first - 1] if first else 0
+        """Returns the line ends after `start`, each with its tokens from there, up to `max_tokens`."""
+        base = self.tokens.counts([start])[0] if start else 0
         while not self._totals or self._totals[-1] - base <= max_tokens:
-            end = next(self._unread, None)
-            if end is None:
+            ends = list(itertools.islice(self._unread, _LINES_READ))
+            if not ends:
                 break
-            begin = self._ends[-1] if self._ends else self.start
-            self._totals.append(
-                (self._totals[-1] if self._totals else 0) + len(self._tokenizer.encode(self.text[begin:end]))
-            )
-            self._ends.append(end)
+            self._ends += ends
+            self._totals += self.tokens.counts(ends)
+        first = bisect.bisect_right(self._ends, start)
         last = bisect.bisect_right(self._totals, base + max_tokens)
         return [(self._ends[place], self._totals[place] - base) for place in range(first, last)]
 
@@ -203,8 +213,8 @@ def cut_point(lines: LineTokens, start: int, capacity: int, slack: int) -> int:
     return max(natural, key=lambda end: (*_naturalness(lines.text, end), end))
 
 
-def _line_ends(text: str, start: int) -> Iterator[int]:
-    place = start
+def _line_ends(text: str) -> Iterator[int]:
+    place = 0
     while place < len(text):
         found = text.find("\n", place)
         end = len(text) if found < 0 else found + 1

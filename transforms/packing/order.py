@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 from transforms.packing.beside import alphabetical_with_tests, pair_tests
 from transforms.packing.graph import dependency_edges, order_files
 from transforms.packing.resolution import RepositoryIndex
+
+# Columns of a corpus whose rows are in packing order: a file's position in its repository, and the positions of the
+# files before it that it imports.
+POSITION: Final = "position"
+IMPORTS: Final = "imports"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ import pyarrow as pa
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.packing.documents import Document, DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
+from transforms.packing.tokens import TextTokens
 
 LOOKAHEAD: Final = 32
 MAX_WASTE: Final = 1 / 128
@@ -172,7 +173,7 @@ class RowPacker:
             end = cut_point(item.lines, item.start, capacity, self._min_piece)
             if end == item.start:
                 break
-            document = make_document(self._tokenizer, item.file, self._recipe, item.start, end)
+            document = make_document(self._tokenizer, item.file, self._recipe, item.start, end, item.tokens)
             if len(document.ids) + 1 <= room:
                 self._row.place(document)
                 if end == len(item.file.content):
@@ -190,13 +191,13 @@ class RowPacker:
         item = waiting[0]
         chars = max(1, min(room // 4, len(item.file.content) - item.start))
         plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
-        document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars)
+        document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars, item.tokens)
         assert len(document.ids) + 1 <= room, "a character has at most four byte tokens"
         self._row.place(document)
         if document.end == len(item.file.content):
             waiting.popleft()
         else:
-            waiting[0] = _Waiting(self, item.file, document.end)
+            waiting[0] = _Waiting(self, item.file, document.end, item.lines)
         return True
 
 
@@ -206,16 +207,14 @@ class _Waiting:
     def __init__(self, packer: RowPacker, file: SourceFile, start: int, lines: LineTokens | None = None):
         self.file, self.start = file, start
         self._packer = packer
-        self._lines = lines if lines is not None and lines.has(start) else None
+        self.lines = lines or LineTokens(TextTokens(packer._tokenizer, file.content))
         self._document: Document | None = None
         self._is_long: bool | None = None
 
     @property
-    def lines(self) -> LineTokens:
-        """The file's lines from `start` on, or from an earlier line end."""
-        if self._lines is None:
-            self._lines = LineTokens(self._packer._tokenizer, self.file.content, self.start)
-        return self._lines
+    def tokens(self) -> TextTokens:
+        """The tokens of the file."""
+        return self.lines.tokens
 
     @property
     def is_long(self) -> bool:
@@ -242,7 +241,7 @@ class _Waiting:
     def document(self) -> Document:
         if self._document is None:
             packer = self._packer
-            self._document = make_document(packer._tokenizer, self.file, packer._recipe, self.start)
+            self._document = make_document(packer._tokenizer, self.file, packer._recipe, self.start, tokens=self.tokens)
         return self._document
 
     def fits(self, room: int) -> bool:

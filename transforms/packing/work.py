@@ -1,18 +1,16 @@
-"""The work of `codemill pack`: the repositories of a unit in, packed rows out.
+"""The work of `codemill pack`: files in packing order in, packed rows out.
 
-The input is a corpus grouped by repository (`jobs.grouping.repositories`): a unit is a run of complete repositories, so
-the graph of each can be built, and a unit's output depends only on its repositories. A source row counts as kept if all
-of its text (after redaction, if a filter is set) is in packed rows. A file without a repository forms its own.
+The input is a corpus grouped by repository and ordered (`jobs.grouping.repositories`): a unit is a run of complete
+repositories, or a part of a large one, so a unit's output depends only on its own rows. A source row counts as kept if
+all of its text (after redaction, if a filter is set) is in packed rows. A file without a repository forms its own.
 
-    unit's table --file--> packing process (`transforms.packing.stages`) --file--> table of packed rows
+    unit's table -> row pool (`transforms.packing.stages`) -> table of packed rows
 
-Memory: the unit's table, held by the job framework. Local disk: twice the unit's text, plus its packed rows, about four
-times the text.
+Memory: a unit's table, about 8 MB of text unless a single file has more, and its packed rows, four times the text.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -20,20 +18,28 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.machine import available_cores
 from transforms.packing.documents import PLAIN, DocumentRecipe
+from transforms.packing.order import IMPORTS, POSITION
 from transforms.packing.rows import row_schema
-from transforms.packing.stages import SOURCE_COLUMNS, PackCall, Packed, PackStages, load_tokenizer
+from transforms.packing.stages import (
+    SOURCE_COLUMNS,
+    PackCall,
+    Packed,
+    PackStages,
+    load_tokenizer,
+    release_memory,
+    table_from_bytes,
+    table_to_bytes,
+)
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns
 from transforms.rows.rejections import rejected_counts, rejected_table
 from transforms.scanning import ContentFilter
-from transforms.spool import scratch_folder
 from transforms.work import Unit, UnitResult
 
 # No engine runs alongside, so every core can pack.
 MAX_PROCESSES: Final = 16
-
-_ROWS_READ: Final = 256
 
 
 @dataclass
@@ -44,7 +50,6 @@ class PackWork:
         tokenizer: Location of the vocabulary.
         recipe: How documents are built.
         context_length: Maximum tokens of a row.
-        top_lines: Imports below this line don't count; None counts all.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
         content_filter: Filters inputs; None accepts everything.
@@ -54,13 +59,12 @@ class PackWork:
     tokenizer: str
     recipe: DocumentRecipe
     context_length: int
-    top_lines: int | None
     columns: ColumnOverrides
     limits: RowLimits
     content_filter: ContentFilter | None = None
     row_workers: int = -1
 
-    # A repository is entirely within a row group of the grouped corpus, and must be packed together.
+    # What is packed together is in one row group of the grouped corpus.
     whole_row_groups: ClassVar[bool] = True
     spreads_rows: ClassVar[bool] = True
     opens_first: ClassVar[bool] = False
@@ -73,14 +77,19 @@ class PackWork:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pool": None}
 
+    @property
+    def processes(self) -> int:
+        """Number of packing processes; 0: none but this one."""
+        return min(MAX_PROCESSES, available_cores()) if self.row_workers < 0 else self.row_workers
+
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of packed rows, whatever the input's columns; its metadata names the vocabulary and the length."""
         return row_schema(load_tokenizer(self.tokenizer), self.context_length)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """Content, path, repository and language, and the columns of the row's origin."""
+        """Content, path, repository and language, the columns of the row's origin, and those of its place."""
         found = resolve_columns(input_schema, self.columns)
-        names = [found.content, found.path, found.repo_name, found.language, *SOURCE_COLUMNS]
+        names = [found.content, found.path, found.repo_name, found.language, *SOURCE_COLUMNS, POSITION, IMPORTS]
         return [name for name in input_schema.names if name in names]
 
     def open(self) -> None:
@@ -90,32 +99,22 @@ class PackWork:
             self.tokenizer,
             self.recipe,
             self.context_length,
-            self.top_lines,
             self.columns,
             self.limits,
             self.content_filter,
         )
-        self._pool = RowPool(
-            stages, min(MAX_PROCESSES, os.cpu_count() or 1) if self.row_workers < 0 else self.row_workers
-        )
+        self._pool = RowPool(stages, self.processes)
         self._pool.open()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
-        """Packs the repositories of one unit, in the order of their names.
-
-        Rows are exchanged with the packing process as files, which both processes map into memory: a pipe would hold
-        them three times.
-        """
+        """Packs the files of one unit, in their order."""
         assert self._pool is not None, "call open() first"
-        with scratch_folder() as folder:
-            call = PackCall(folder, unit, tuple(rows))
-            with pa.OSFile(call.source, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table, max_chunksize=_ROWS_READ)
-            (packed,) = self._pool.apply("pack", [call])()
-            if packed is CRASHED:
-                raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
-            # The mapping outlives the folder: the pages are freed with the table.
-            kept = pa.ipc.open_file(pa.memory_map(call.result)).read_all()
+        call = PackCall(table_to_bytes([table], table.schema), unit, tuple(rows))
+        (packed,) = self._pool.apply("pack", [call])()
+        if packed is CRASHED:
+            raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
+        release_memory()  # before the unit's rows are decoded and written
+        kept = table_from_bytes(packed.rows)
         self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0
         return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
 

@@ -16,7 +16,8 @@ import pytest
 
 from jobs.driver.estimates import read_input_source
 from jobs.execution.reading import read_unit
-from jobs.grouping.repositories import group_by_repository, group_on_disk
+from jobs.grouping.on_disk import group_on_disk
+from jobs.grouping.repositories import group_by_repository
 from jobs.options import from_all_options
 from jobs.options.estimate import EstimateOptions
 from jobs.plan.footers import read_footer

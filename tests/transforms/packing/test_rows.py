@@ -14,6 +14,7 @@ from model.errors import ConfigError
 from tests.transforms.fim.documents import read_fim_document
 from transforms.packing.documents import DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
 from transforms.packing.rows import ROW_SCHEMA, RowPacker
+from transforms.packing.tokens import TextTokens
 from transforms.rows.row import content_sha256
 
 
@@ -149,7 +150,7 @@ def test_a_whole_file_s_document_depends_on_its_content_alone(small_tokenizer):
 def test_a_cut_falls_between_functions_where_it_can(small_tokenizer):
     text = code(1, 10) + code(2, 10)
     whole = len(small_tokenizer.encode(text))
-    end = cut_point(LineTokens(small_tokenizer, text), 0, whole - 40, whole // 2)
+    end = cut_point(LineTokens(TextTokens(small_tokenizer, text)), 0, whole - 40, whole // 2)
     assert end == len(code(1, 10))
 
 

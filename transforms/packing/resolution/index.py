@@ -29,6 +29,7 @@ class RepositoryIndex:
         self.repo_name = repo_name
         self.configs = dict(configs or {})
         self.facts = {fact.path: fact for fact in sorted(facts, key=lambda fact: fact.path)}
+        self.roots: dict[tuple[str, str], list[str]] = {}  # found so far, by first name and folder of the importer
         self._by_end: dict[str, list[str]] = defaultdict(list)
         self.by_folder: dict[str, list[str]] = defaultdict(list)
         self.by_package: dict[str, list[str]] = defaultdict(list)

@@ -17,6 +17,7 @@ from transforms.packing.facts import Import
 from transforms.packing.resolution.index import RepositoryIndex, is_within, shared_folders
 
 _EXTENSIONS = (".py", ".pyi")
+_PACKAGES = tuple(f"/__init__{extension}" for extension in _EXTENSIONS)
 
 
 def resolve_python(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
@@ -50,10 +51,12 @@ def _from_root(found: Import, root: str, parts: list[str], index: RepositoryInde
 
 
 def _module(root: str, parts: list[str], index: RepositoryIndex) -> str | None:
-    path = "/".join(filter(None, [root, *parts]))
-    packages = (f"{path}/__init__{extension}".lstrip("/") for extension in _EXTENSIONS)
-    modules = (f"{path}{extension}" for extension in _EXTENSIONS) if parts else ()
-    return index.first((*packages, *modules))
+    path = "/".join([root, *parts] if root else parts)
+    for ending in (*_PACKAGES, *_EXTENSIONS) if parts else _PACKAGES:
+        file = f"{path}{ending}" if path else ending[1:]
+        if file in index.facts:
+            return file
+    return None
 
 
 def _is_folder(root: str, parts: list[str], index: RepositoryIndex) -> bool:
@@ -62,6 +65,13 @@ def _is_folder(root: str, parts: list[str], index: RepositoryIndex) -> bool:
 
 def _roots(name: str, importer: str, index: RepositoryIndex) -> list[str]:
     folder = posixpath.dirname(importer)
+    key = name, folder  # all that the roots depend on
+    if key not in index.roots:
+        index.roots[key] = _find_roots(name, folder, index)
+    return index.roots[key]
+
+
+def _find_roots(name: str, folder: str, index: RepositoryIndex) -> list[str]:
     is_standard = name in sys.stdlib_module_names
     roots = [
         root
@@ -72,7 +82,7 @@ def _roots(name: str, importer: str, index: RepositoryIndex) -> list[str]:
         roots,
         key=lambda root: (
             not is_within(folder, root),
-            -shared_folders(f"{root}/x", importer),
+            -shared_folders(f"{root}/x", f"{folder}/x"),
             root.count("/"),
             root,
         ),
@@ -80,7 +90,7 @@ def _roots(name: str, importer: str, index: RepositoryIndex) -> list[str]:
 
 
 def _is_package(folder: str, index: RepositoryIndex) -> bool:
-    return bool(folder) and index.first(f"{folder}/__init__{extension}" for extension in _EXTENSIONS) is not None
+    return bool(folder) and any(f"{folder}{ending}" in index.facts for ending in _PACKAGES)
 
 
 @lru_cache(maxsize=2)  # the index of the current repository
