@@ -98,6 +98,11 @@ def beat() -> None:
         _beats[os.getpid() % _BEAT_SLOTS] += 1
 
 
+def beats() -> int:
+    """How many beats this process has counted itself."""
+    return _own_beats
+
+
 def _apply(method: str, items: Sequence[Any]) -> list[Any]:
     return _apply_to(_stages, method, items)
 

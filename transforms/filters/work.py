@@ -5,8 +5,7 @@
 
 Each stage is a class in its topic's module (`transforms.filters.stage` describes the base class);
 `jobs.filter.stages_of` lists the stages. The first stage that rejects a row ends its processing. Rows in the output
-have the results of all stages, each over the complete text. The stages run in the row pool's processes; a crash costs
-only the row that caused it.
+have the results of all stages, each over the complete text.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from typing import Any, ClassVar, Final, NamedTuple
 import pyarrow as pa
 
 from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
-from transforms.filters.content import FILTER_INPUT, ContentStage, with_findings
+from transforms.filters.content import ContentStage, with_findings
 from transforms.filters.stage import NOTHING, Stage, StageResult
-from transforms.row_pool import CRASHED, RowPool, default_workers
+from transforms.row_pool import beats
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.output import (
     REDACTED_FIELD,
@@ -44,13 +43,10 @@ from transforms.work import Unit, UnitResult
 
 ROWS_PER_CHUNK: Final = 256
 CHARS_PER_CHUNK: Final = 1 << 18
-"""The size of the chunks that go to the pool's processes; a chunk ends with the row that makes it larger."""
+"""The size of the chunks that a stage examines at once; a chunk ends with the row that makes it larger."""
 LINEAGE_TYPE: Final = pa.struct(
     [*SOURCE_FIELDS, REDACTED_FIELD, pa.field("filter_version", pa.string(), nullable=False)]
 )
-_CRASHED: Final = Rejection(FILTER_INPUT, "crashed_worker", "the row crashed its process")
-"""The stage that crashed the process is unknown, so the crash is attributed to the one that runs the most third-party
-code."""
 
 
 class FilteredRow(NamedTuple):
@@ -69,9 +65,6 @@ class FilteredRow(NamedTuple):
     redacted_sha256: str = ""
     columns: Mapping[str, Any] = NOTHING
     counts: Mapping[str, int] = NOTHING
-
-
-_CRASHED_ROW: Final = FilteredRow(_CRASHED)
 
 
 @dataclass(frozen=True)
@@ -105,10 +98,10 @@ class FilterStages:
         """The filter of the stage for secrets and personal data, which also scans the other columns."""
         return next((stage.content_filter for stage in self.stages if isinstance(stage, ContentStage)), None)
 
-    def filter_names(self, names: Names) -> Filtered:
-        """Scans and redacts texts of a column other than the content."""
+    def filter_names(self, asked: Sequence[Names]) -> list[Filtered]:
+        """Scans and redacts texts of columns other than the content."""
         assert self.content_filter is not None
-        return filter_names(self.content_filter, names)
+        return [filter_names(self.content_filter, names) for names in asked]
 
     def filter(self, row: Row) -> FilteredRow:
         """Runs the stages until one of them rejects the row."""
@@ -169,24 +162,16 @@ class FilterWork:
         stages: The stages to apply.
         columns: The user's overrides of the detected columns.
         limits: Limits for a row's content.
-        row_workers: Number of row worker processes; -1 depends on the machine's cores, 0 runs inline.
     """
 
     stages: FilterStages
     columns: ColumnOverrides
     limits: RowLimits
-    row_workers: int = 0
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = False
     opens_first: ClassVar[bool] = False
     checkpoint_sha256: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        self._pool: RowPool | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pool": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """Input columns (content as redacted), then the stages' columns and `lineage`."""
@@ -198,18 +183,17 @@ class FilterWork:
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Opens the stages in this process or in the pool's processes. Raises ConfigError."""
-        pool = RowPool(self.stages, default_workers() if self.row_workers < 0 else self.row_workers)
-        pool.open()
-        self._pool = pool
+        """Opens the stages. Raises ConfigError."""
+        self.stages.open()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Filters the rows of one unit."""
         column_map = resolve_columns(table.schema, self.columns)
-        filtered = filter_columns(self.stages.content_filter, table, column_map, self._filter_names)
+        filtered = filter_columns(self.stages.content_filter, table, column_map, self.stages.filter_names)
         table = filtered.table
         items = table_to_rows(table, unit, rows, column_map, self.limits)
-        results = iter(self._filter([item for item in items if isinstance(item, Row)]))
+        rows_to_filter = [item for item in items if isinstance(item, Row)]
+        results = (result for chunk in _chunks(rows_to_filter) for result in self.stages.filter_rows(chunk))
         counts: Counter[str] = Counter(rows_in=len(items), targets=0, targets_accepted=0, targets_rejected=0)
         counts.update(filtered.counts)
         kept: list[OutputRow] = []
@@ -237,30 +221,10 @@ class FilterWork:
 
     def heartbeat(self) -> dict[str, float]:
         """A number that grows with each stage of each row, which tells that there is progress."""
-        return {} if self._pool is None else {"rows_done": float(self._pool.rows_done)}
+        return {"rows_done": float(beats())}
 
     def close(self) -> None:
-        """Ends the pool."""
-        if self._pool is not None:
-            self._pool.close()
-
-    def _filter_names(self, asked: Sequence[Names]) -> list[Any]:
-        assert self._pool is not None, "call open() first"
-        calls = [self._pool.apply("filter_names", [names]) for names in asked]
-        return [result for call in calls for result in call()]
-
-    def _filter(self, rows: Sequence[Row]) -> list[FilteredRow]:
-        """Applies the stages, in chunks of rows that are distributed over the pool's processes."""
-        assert self._pool is not None, "call open() first"
-        pool = self._pool
-        calls = [(chunk, pool.apply("filter_rows", [chunk])) for chunk in _chunks(rows)]
-        results: list[FilteredRow] = []
-        for chunk, call in calls:
-            (found,) = call()
-            if found is CRASHED:  # one of its rows did it
-                found = [_CRASHED_ROW if one is CRASHED else one for one in pool.apply("filter", chunk)()]
-            results += found
-        return results
+        """Has nothing to close."""
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

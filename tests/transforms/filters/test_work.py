@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import ClassVar
-
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +10,9 @@ from transforms.filters.content import ContentStage
 from transforms.filters.generated import GeneratedStage
 from transforms.filters.licenses import LicenseStage, make_policy
 from transforms.filters.quality import Limits, QualityStage
-from transforms.filters.stage import Stage, StageResult
-from transforms.filters.work import CHARS_PER_CHUNK, ROWS_PER_CHUNK, FilterStages, FilterWork, _chunks
-from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.filters.work import CHARS_PER_CHUNK, ROWS_PER_CHUNK, FilterStages, _chunks
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.scanning import ContentFilter
-from transforms.work import Unit
 
 CONTENTS = st.sampled_from(
     [
@@ -69,24 +62,3 @@ def test_chunks_hold_all_rows_in_order_and_end_with_the_row_that_fills_them(size
 def test_many_small_rows_make_chunks_of_bounded_length():
     chunks = list(_chunks([row("x = 1\n", number) for number in range(2 * ROWS_PER_CHUNK + 1)]))
     assert list(map(len, chunks)) == [ROWS_PER_CHUNK, ROWS_PER_CHUNK, 1]
-
-
-class CrashStage(Stage):
-    """Ends its process where a row says so."""
-
-    name: ClassVar[str] = "crash"
-
-    def examine(self, row: Row) -> StageResult:
-        if row.content == "crash":
-            os._exit(3)
-        return self.result({})
-
-
-def test_a_row_that_crashes_its_process_costs_no_other_row_of_its_chunk():
-    work = FilterWork(FilterStages((CrashStage(),)), ColumnOverrides(), RowLimits(), row_workers=1)
-    work.open()
-    unit = Unit(unit_id="0-a", uri="in.parquet", version="", row_group=0, row_start=0, row_count=4, num_bytes=1)
-    result = work.run(unit, pa.table({"content": ["a", "b", "crash", "c"]}), [0, 1, 2, 3])
-    work.close()
-    assert result.kept.column("content").to_pylist() == ["a", "b", "c"]
-    assert [(one["row"], one["reason"]) for one in result.rejected.to_pylist()] == [(2, "crashed_worker")]
