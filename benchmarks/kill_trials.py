@@ -209,7 +209,7 @@ def run_trial(place: Place, strikes: Sequence[Strike], reference: Path, draw: ra
             break
         shutil.rmtree(place.output)
     limit_s = 60 + 10 * place.usual_s
-    if place.is_running and (code := place.wait(limit_s)) not in (place.usual_code, None):
+    if place.is_running and (code := place.wait(limit_s)) not in (place.usual_code, None) and not _gave_up(place, code):
         outcome.faults.append(f"run {place.runs} went on after its worker's death and ended with {code}")
     place.start()
     code = place.wait(limit_s)
@@ -286,6 +286,12 @@ def _targets(place: Place, target: str, draw: random.Random) -> list[int]:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(-pid, number) if pid < 0 else os.kill(pid, number)
+
+
+def _gave_up(place: Place, code: int) -> bool:
+    """Whether the supervisor ended the job, as it does after two deaths before any unit; committed work is kept."""
+    log = (place.folder / f"run-{place.runs}.log").read_text(errors="replace")
+    return code == 2 and "before starting any unit" in log
 
 
 def _tracebacks(folder: Path) -> Iterator[str]:
