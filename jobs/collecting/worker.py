@@ -47,6 +47,7 @@ class Worker:
     def __init__(self, num_workers: int):
         self.is_ready = False
         self.survey: Source | None = None  # that it works on
+        self.counts = False  # it was told to count a source's encodings, and has not answered
         self._given: dict[int, _Given] = {}
         self._unread: deque[tuple[Chunk, PartDone]] = deque()  # parts that lie in its output slots
         self._last_number = 0
@@ -83,7 +84,8 @@ class Worker:
 
         A chunk must not stand behind a later one: that one's parts are taken only after its own.
         """
-        if not self.is_ready or len(self._given) + (self.survey is not None) >= _TASKS:
+        # Counts may be more than a pipe holds: while they come, nothing may be sent that is.
+        if not self.is_ready or self.counts or len(self._given) + (self.survey is not None) >= _TASKS:
             return False
         before = [*(given.chunk for given in self._given.values()), *(late for late, _ in self._unread)]
         return chunk is None or all(other.key < chunk.key for other in before)

@@ -182,6 +182,7 @@ class Workers:
             self._askers.setdefault(told.source, []).append(worker)
             self._answer_askers(told.source)
         elif isinstance(told, Counted):
+            worker.counts = False
             self._encodings[told.source] = told.counts
             self._askers[told.source].remove(worker)
             self._answer_askers(told.source)
@@ -196,7 +197,7 @@ class Workers:
                 worker.send(Neighbors(self._encodings[source]))
             askers.clear()
         elif len(askers) == 1:
-            askers[0].send(Count(self._source(source)))
+            self._have_counted(source)
 
     def _source(self, number: int) -> Source:
         return next(chunk.opened.source for chunk in self._order if chunk.opened.number == number)
@@ -281,7 +282,11 @@ class Workers:
         if source in self._encodings:
             self._answer_askers(source)
         else:
-            self._askers[source][0].send(Count(self._source(source)))
+            self._have_counted(source)
+
+    def _have_counted(self, source: int) -> None:
+        self._askers[source][0].counts = True
+        self._askers[source][0].send(Count(self._source(source)))
 
     def _survey_died(self, source: Source) -> None:
         self._survey_deaths[source.path] = self._survey_deaths.get(source.path, 0) + 1
