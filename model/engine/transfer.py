@@ -44,7 +44,7 @@ def request_line(request: Request, ticket: int, options: ResolvedOptions) -> Slo
         return np.array((value,), dtype)
 
     new = _new_line(options.max_stop_ids, options.max_new_tokens, options.history_length())
-    history = new.history
+    history: Any = new.history
     if options.may_draft():
         history = np.zeros_like(history)
         history[0, : len(request.prompt)] = request.prompt
