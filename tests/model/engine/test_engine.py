@@ -200,6 +200,16 @@ def test_switching_between_plain_steps_and_drafts_changes_no_token(
     assert 0 < stats["steps_drafted"] < stats["steps"]
 
 
+class Alternating(DraftSwitch):
+    """Plain steps and drafts in turns."""
+
+    turns = itertools.cycle([False, True, True, False])
+
+    @property
+    def drafts(self) -> bool:
+        return next(self.turns)
+
+
 @pytest.fixture(scope="module", params=["plain", "alternating", "stacked", "8 bits"])
 def narrowing(request, small_model: Gemma) -> Iterator[tuple[str, Engine]]:
     """Engines that decode the first 2 or 1 slots alone whenever they can, in each form of caches and steps."""
@@ -210,12 +220,12 @@ def narrowing(request, small_model: Gemma) -> Iterator[tuple[str, Engine]]:
     if request.param == "stacked":
         stacked = jax.tree.map(lambda *blocks: jnp.stack(blocks), *weights.blocks)
         model = Gemma(small_model.config, weights=replace(weights, blocks=stacked))
-    turns = itertools.cycle([False, True, True, False])
-    with pytest.MonkeyPatch.context() as patch, Engine(model, options=options) as engine:
-        if request.param == "alternating":
-            patch.setattr(DraftSwitch, "drafts", property(lambda self: self._is_auto and next(turns)))
-        patch.setattr(JaxDevice, "_pays", lambda *_: True)
+    with Engine(model, options=options) as engine:
         engine.start()
+        scheduler = engine._replicas._schedulers[0]
+        scheduler._device._pays = lambda *_: True
+        if request.param == "alternating":
+            scheduler._switch = Alternating("auto")
         yield request.param, engine
 
 
