@@ -6,6 +6,7 @@ Beam's `--setup_file` wants a `./setup.py`, so that workers on a cluster install
 from setuptools import find_packages, setup
 
 INSTALL_REQUIRES = [
+    "aiohttp>=3.11,<4",
     "apache-beam>=2.77,<3",
     "docstring-parser>=0.17,<1",
     "flax>=0.12.8,<0.13",
