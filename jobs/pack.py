@@ -82,7 +82,6 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
         columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),
-        row_workers=-1 if o.workers is None else o.workers,
     )
 
 
@@ -95,6 +94,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
     from jobs.driver.runners import runner_for
+    from jobs.execution.processes import processes_of
     from jobs.grouping.reading import GroupSettings
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped
@@ -130,7 +130,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     settings = GroupSettings(
         top_lines=options.top_lines or None,
         limits=work.limits,
-        workers=work.processes,
+        workers=processes_of(options, work).workers,
         row_timeout_s=options.row_timeout_s,
     )
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)

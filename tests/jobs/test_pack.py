@@ -74,7 +74,6 @@ def packed_here(corpus, job_dir, content_filter=None, workers=0, counts=None):
         columns=COLUMNS,
         limits=RowLimits(),
         content_filter=content_filter,
-        row_workers=workers,
     )
     work.open()
     kept, rejected = [], []

@@ -1,9 +1,8 @@
-"""The part of `codemill pack` that runs in separate processes: a unit's files in packing order in, packed rows out.
+"""Packs a unit: its files in packing order in, packed rows out.
 
     read, filter -> FIM, rows
 
-Tables travel between processes as compressed Arrow streams.
-Memory: the unit's texts, `LOOKAHEAD` documents, and the unit's packed rows, compressed.
+Memory: the unit's texts, `LOOKAHEAD` documents, and the unit's packed rows.
 """
 
 from __future__ import annotations
@@ -40,26 +39,11 @@ _ROWS_READ: Final = 256
 
 
 @dataclass(frozen=True)
-class PackCall:
-    """Input of the packing process.
-
-    Args:
-        table: The unit's rows (`table_to_bytes`).
-        unit: The unit.
-        rows: For each row of the table, its index among the unit's rows.
-    """
-
-    table: pa.Buffer
-    unit: Unit
-    rows: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Packed:
     """The outcome for a unit's rows.
 
     Args:
-        rows: The packed rows (`table_to_bytes`).
+        rows: The packed rows.
         files: Number of files packed.
         repositories: Number of repositories that begin in the unit.
         redacted: Number of files that the filter changed.
@@ -67,7 +51,7 @@ class Packed:
         counts: Findings of the filter, counted by `found/TYPE/ACTION`.
     """
 
-    rows: pa.Buffer
+    rows: pa.Table
     files: int
     repositories: int
     redacted: int
@@ -85,7 +69,7 @@ class _Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class PackStages:
-    """The part of the work that runs in separate processes: a table of files in, a table of packed rows out."""
+    """What is opened once in a process: the vocabulary, and the filter of inputs."""
 
     tokenizer: str
     recipe: DocumentRecipe
@@ -100,15 +84,19 @@ class PackStages:
         if self.content_filter is not None:
             self.content_filter.open()
 
-    def pack(self, call: PackCall) -> Packed:
-        """Packs files in their order, one repository after another."""
-        release_memory()
-        table = table_from_bytes(call.table)
+    def pack(self, unit: Unit, table: pa.Table, row_numbers: Sequence[int]) -> Packed:
+        """Packs files in their order, one repository after another.
+
+        Args:
+            unit: The unit.
+            table: Its rows.
+            row_numbers: For each row of the table, its number in the unit.
+        """
         rejected: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         names = texts_of(table, resolve_columns(table.schema, self.columns).repo_name)
         repositories: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
-        for index, (item, position, imports) in enumerate(self._read(table, call, counts)):
+        for index, (item, position, imports) in enumerate(self._read(unit, table, row_numbers, counts)):
             found = self._take_in(item, counts)
             if isinstance(found, SourceFile):
                 # A file without a repository forms its own.
@@ -116,7 +104,7 @@ class PackStages:
                 repositories[key].append(_Placed(found, position, imports))
             else:
                 rejected.append(found)
-        rows = table_to_bytes(_batches(self._rows(repositories)), ROW_SCHEMA)
+        rows = pa.concat_tables([ROW_SCHEMA.empty_table(), *_batches(self._rows(repositories))])
         files = [placed.file for members in repositories.values() for placed in members]
         redacted = sum(file.redacted_sha256 != file.content_sha256 for file in files)
         return Packed(
@@ -131,7 +119,7 @@ class PackStages:
         return sum(first[name] == 0 for name in {name for name, _ in repositories})
 
     def _read(
-        self, table: pa.Table, call: PackCall, counts: Counter[str]
+        self, unit: Unit, table: pa.Table, row_numbers: Sequence[int], counts: Counter[str]
     ) -> Iterator[tuple[Row | RejectedRow, int, Sequence[int]]]:
         """The unit's rows with their places, a few hundred in memory at a time."""
         column_map = resolve_columns(table.schema, self.columns)
@@ -141,8 +129,8 @@ class PackStages:
                 self.content_filter, part, column_map, self._filter_names, unscanned=SOURCE_COLUMNS
             )
             counts.update(filtered.counts)
-            rows = call.rows[first : first + part.num_rows]
-            items = table_to_rows(filtered.table, call.unit, rows, column_map, self.limits)
+            numbers = row_numbers[first : first + part.num_rows]
+            items = table_to_rows(filtered.table, unit, numbers, column_map, self.limits)
             places = zip(part.column(POSITION).to_pylist(), part.column(IMPORTS).to_pylist(), strict=True)
             for index, (item, (position, imports)) in enumerate(zip(items, places, strict=True)):
                 yield replace(item, source=_source_of(part, index) or item.source), position, imports
@@ -209,26 +197,6 @@ def _column(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 _NUMBERS: Final = {pa.int32(): "i", pa.int8(): "b"}
-
-
-def table_to_bytes(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
-    """Tables as one compressed Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        for table in tables:
-            writer.write_table(table)
-    return sink.getvalue()
-
-
-def release_memory() -> None:
-    """Gives freed memory back to the system: allocators keep what a unit took, 150 MB, in each process."""
-    pa.default_memory_pool().release_unused()
-    pa.system_memory_pool().release_unused()  # also what Python and the tokenizer have freed
-
-
-def table_from_bytes(data: pa.Buffer) -> pa.Table:
-    """The table of `table_to_bytes`."""
-    return pa.ipc.open_stream(data).read_all()
 
 
 @functools.lru_cache(maxsize=2)

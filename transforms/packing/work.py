@@ -4,7 +4,7 @@ The input is a corpus grouped by repository and ordered (`jobs.grouping.reposito
 repositories, or a part of a large one, so a unit's output depends only on its own rows. A source row counts as kept if
 all of its text (after redaction, if a filter is set) is in packed rows. A file without a repository forms its own.
 
-    unit's table -> row pool (`transforms.packing.stages`) -> table of packed rows
+    unit's table -> documents, FIM, rows (`transforms.packing.stages`) -> table of packed rows
 
 Memory: a unit's table, about 8 MB of text unless a single file has more, and its packed rows, four times the text.
 """
@@ -13,33 +13,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.machine import available_cores
 from transforms.packing.documents import PLAIN, DocumentRecipe
 from transforms.packing.order import IMPORTS, POSITION
 from transforms.packing.rows import row_schema
 from transforms.packing.stages import (
     SOURCE_COLUMNS,
-    PackCall,
     Packed,
     PackStages,
     load_tokenizer,
-    release_memory,
-    table_from_bytes,
-    table_to_bytes,
 )
-from transforms.row_pool import CRASHED, RowPool
+from transforms.row_pool import beats
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns
 from transforms.rows.rejections import rejected_counts, rejected_table
 from transforms.scanning import ContentFilter
 from transforms.work import Unit, UnitResult
-
-# No engine runs alongside, so every core can pack.
-MAX_PROCESSES: Final = 16
 
 
 @dataclass
@@ -53,7 +45,6 @@ class PackWork:
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
         content_filter: Filters inputs; None accepts everything.
-        row_workers: Number of packing processes; -1 chooses by the machine, 0 packs in this process.
     """
 
     tokenizer: str
@@ -62,25 +53,19 @@ class PackWork:
     columns: ColumnOverrides
     limits: RowLimits
     content_filter: ContentFilter | None = None
-    row_workers: int = -1
 
     # What is packed together is in one row group of the grouped corpus.
     whole_row_groups: ClassVar[bool] = True
-    spreads_rows: ClassVar[bool] = True
+    spreads_rows: ClassVar[bool] = False
     opens_first: ClassVar[bool] = False
     checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        self._pool: RowPool | None = None
+        self._stages: PackStages | None = None
         self._tokens = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pool": None}
-
-    @property
-    def processes(self) -> int:
-        """Number of packing processes; 0: none but this one."""
-        return min(MAX_PROCESSES, available_cores()) if self.row_workers < 0 else self.row_workers
+        return {**self.__dict__, "_stages": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of packed rows, whatever the input's columns; its metadata names the vocabulary and the length."""
@@ -93,43 +78,29 @@ class PackWork:
         return [name for name in input_schema.names if name in names]
 
     def open(self) -> None:
-        """Starts the packing processes. Raises ConfigError if the vocabulary can't be read."""
-        load_tokenizer(self.tokenizer)
-        stages = PackStages(
-            self.tokenizer,
-            self.recipe,
-            self.context_length,
-            self.columns,
-            self.limits,
-            self.content_filter,
+        """Reads the vocabulary and opens the filter. Raises ConfigError if the vocabulary can't be read."""
+        self._stages = PackStages(
+            self.tokenizer, self.recipe, self.context_length, self.columns, self.limits, self.content_filter
         )
-        self._pool = RowPool(stages, self.processes)
-        self._pool.open()
+        self._stages.open()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Packs the files of one unit, in their order."""
-        assert self._pool is not None, "call open() first"
-        call = PackCall(table_to_bytes([table], table.schema), unit, tuple(rows))
-        (packed,) = self._pool.apply("pack", [call])()
-        if packed is CRASHED:
-            raise RuntimeError(f"unit {unit.unit_id}: packing crashed its process")  # narrowed down to the row
-        release_memory()  # before the unit's rows are decoded and written
-        kept = table_from_bytes(packed.rows)
-        self._tokens += pc.sum(kept.column("num_tokens")).as_py() or 0
-        return UnitResult(kept, rejected_table(packed.rejected), _counts(kept, packed))
+        assert self._stages is not None, "call open() first"
+        packed = self._stages.pack(unit, table, rows)
+        self._tokens += pc.sum(packed.rows.column("num_tokens")).as_py() or 0
+        return UnitResult(packed.rows, rejected_table(packed.rejected), _counts(packed))
 
     def heartbeat(self) -> dict[str, float]:
-        """Tokens packed so far, and the steps that packing processes have done with files."""
-        done = 0 if self._pool is None else self._pool.rows_done
-        return {"tokens_out": float(self._tokens), "rows_done": float(done)}
+        """Tokens packed so far, and the steps that were done with files."""
+        return {"tokens_out": float(self._tokens), "rows_done": float(beats())}
 
     def close(self) -> None:
-        """Stops the processes."""
-        if self._pool is not None:
-            self._pool.close()
+        """Has nothing to close."""
 
 
-def _counts(kept: pa.Table, packed: Packed) -> Counter[str]:
+def _counts(packed: Packed) -> Counter[str]:
+    kept = packed.rows
     counts: Counter[str] = Counter()
     modes = pc.struct_field(pc.list_flatten(kept.column("parts")), "fim_mode")
     for count in pc.value_counts(modes).to_pylist():

@@ -109,15 +109,14 @@ def generation_work(row_workers: int) -> GenerationWork:
 
 @pytest.fixture(scope="module")
 def works():
-    """Each kind of work with no, one and two row workers."""
+    """Each kind of work; generation with no, one and two row workers."""
     use_engine(SPEC, LengthEngine())
     with ExitStack() as stack:
         stack.callback(release_engines)
         found = {"generation": [generation_work(workers) for workers in (0, 1, 2)]}
         filtering = FilterOptions(output="out", input=("in",), allow_licenses=("MIT",), max_content_mb=0.001)
         options = all_options(filtering)
-        found["filter"] = [filter_work(options), filter_work(options)]
-        found["filter"][1].row_workers = 2
+        found["filter"] = [filter_work(options)]
         for work in (*found["generation"], *found["filter"]):
             work.open()
             stack.callback(work.close)
