@@ -35,6 +35,8 @@ UNREAD_REASONS = frozenset(
      "too_many_entries", "archive_too_large", "compression_ratio", "archive_too_slow", "crashed_worker", "timeout")
 )  # fmt: skip
 
+WORKER_MB = 150  # what a worker needs: 115 MB were seen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OptionSet):
@@ -71,7 +73,8 @@ class Options(OptionSet):
     group_mb: float = option(16.0, help="Megabytes of text in a row group, at most.", minimum=0.01, metavar="MB")
     workers: int | None = option(
         None,
-        help="Processes that work on files; by default one for each core that this process may use.",
+        help="Processes that work on files; default: as many as its cores, or the part of them that a control group "
+        "grants, and memory allow.",
         operational=True,
         minimum=1,
         metavar="N",
@@ -132,16 +135,16 @@ def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
     from jobs.collecting.card import counts_line
     from jobs.collecting.collect import Collection
     from jobs.collecting.output import CorpusFiles
+    from jobs.execution.processes import workers_that_fit
     from jobs.plan.input_paths import public_names
     from jobs.storage.folders import OutputFolder
     from jobs.terminal.display import count_line
-    from transforms.machine import available_cores
 
     started = time.monotonic()
     names = public_names([os.path.abspath(source.path) for source in sources])
     collection = Collection(
         list(zip(sources, names, strict=True)),
-        available_cores() if options.workers is None else options.workers,
+        workers_that_fit(options.workers, WORKER_MB),
         keep_uncertain=options.keep_uncertain_encoding,
     )
     files = CorpusFiles(

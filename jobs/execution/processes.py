@@ -43,12 +43,27 @@ def processes_of(options: CommonOptions, work: Work) -> Processes:
     units = options.max_units_in_flight or (_UNITS_IN_FLIGHT if work.spreads_rows else 1)
     mb = options.max_mb_in_flight or units * _MB_A_UNIT
     need_mb = BASE_MB + math.ceil(UNIT_COPIES * min(options.unit_mb, mb) * (1 if work.spreads_rows else units))
-    fitting = max(1, int(available_memory() / 1e6) // need_mb)
-    if options.workers is not None and options.workers > fitting:
-        need_gb, there_gb = options.workers * need_mb / 1000, available_memory() / 1e9
+    fitting = workers_that_fit(options.workers, need_mb, "more with a lower --unit_mb")
+    return Processes(1 if work.spreads_rows else fitting, units, int(mb * 1_000_000))
+
+
+def workers_that_fit(asked: int | None, need_mb: int, advice: str = "") -> int:
+    """Returns the number of workers: as many as are asked for, else one per core that memory allows, at least one.
+
+    Args:
+        asked: The option `--workers`.
+        need_mb: Megabytes that one needs.
+        advice: How more would fit.
+
+    Raises:
+        ConfigError: Memory doesn't hold as many as are asked for.
+    """
+    there_gb = available_memory() / 1e9
+    fitting = max(1, int(there_gb * 1000) // need_mb)
+    if asked is not None and asked > fitting:
+        need_gb, more = asked * need_mb / 1000, f", {advice}" if advice else ""
         raise ConfigError(
-            f"--workers {options.workers} need about {need_gb:,.1f} GB ({need_mb:,} MB each), but {there_gb:,.1f} GB "
-            f"are available; at most {fitting} fit, more with a lower --unit_mb"
+            f"--workers {asked} need about {need_gb:,.1f} GB ({need_mb:,} MB each), but {there_gb:,.1f} GB are "
+            f"available; at most {fitting} fit{more}"
         )
-    workers = 1 if work.spreads_rows else options.workers or min(available_cores(), fitting)
-    return Processes(workers, units, int(mb * 1_000_000))
+    return asked or min(available_cores(), fitting)
