@@ -69,10 +69,13 @@ class _Child:
             self._process.stdin.write(request + b"\n")
             self._process.stdin.flush()
         reply = bytearray()
-        before = self._ticks()
+        began = before = self._computed_s()
         while not reply.endswith(b"\n"):
             ready = select.select([self._process.stdout], [], [], cpu_s * _WALL_PER_CPU)[0]
-            if not ready and (now := self._ticks()) != before:
+            if not ready and (now := self._computed_s()) != before:
+                if now - began > 2 * cpu_s + 1:  # the signal that should have ended it did not
+                    self.close()
+                    raise LimitExceeded(f"it took more than {cpu_s:g} s of processor time")
                 before = now
                 continue  # it computes, however slowly
             data = os.read(self._process.stdout.fileno(), 1 << 20) if ready else b""
@@ -82,13 +85,14 @@ class _Child:
         found: dict[str, Any] = json.loads(reply)
         return found
 
-    def _ticks(self) -> list[bytes]:
-        """The processor time that the child has had so far, in the system's ticks; empty where it can't be told."""
+    def _computed_s(self) -> float:
+        """The processor time that the child has had so far; 0 where it can't be told."""
         try:
             with open(f"/proc/{self._process.pid}/stat", "rb") as file:
-                return file.read().rpartition(b")")[2].split()[11:13]  # utime, stime (proc(5), fields 14 and 15)
+                used = file.read().rpartition(b")")[2].split()[11:13]  # utime, stime (proc(5), fields 14 and 15)
         except OSError:
-            return []
+            return 0.0
+        return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
     def _how_it_ended(self, cpu_s: float, is_late: bool) -> str:
         self.close()

@@ -28,6 +28,9 @@ FUNCTIONS: Final[Mapping[str, tuple[str, str]]] = {
 def main() -> None:
     """Answers calls from standard input on standard output."""
     memory = int(sys.argv[1]) << 20
+    # libtpu has its process ignore the signal that ends what computes for too long, and a child inherits that.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     output = sys.stdout.buffer

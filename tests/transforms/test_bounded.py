@@ -167,13 +167,13 @@ def test_a_child_that_computes_slowly_is_waited_for(monkeypatch):
     assert child is not None
     asked = []
 
-    def ticks(self):
+    def computed_s(self):
         asked.append(len(asked))
         if len(asked) == 5:
             child._process.send_signal(signal.SIGCONT)
-        return asked[-1:]
+        return asked[-1] / 1000
 
-    monkeypatch.setattr(bounded._Child, "_ticks", ticks)
+    monkeypatch.setattr(bounded._Child, "_computed_s", computed_s)
     child._process.send_signal(signal.SIGSTOP)
     assert bounded.call("search", ("a", "a"), cpu_s=5) is True
     assert len(asked) >= 5
@@ -182,10 +182,32 @@ def test_a_child_that_computes_slowly_is_waited_for(monkeypatch):
 def test_processor_time_is_read_of_the_child():
     assert bounded.call("search", ("a", "a"), cpu_s=5) is True
     assert bounded._child is not None
-    before = [int(part) for part in bounded._child._ticks()]
-    with pytest.raises(bounded.LimitExceeded):
-        bounded.call("search", ("(a+)+$", "a" * 60 + "!"), cpu_s=0.3)
-    assert len(before) == 2 and 0 < sum(before) < 10_000
+    assert 0 < bounded._child._computed_s() < 100
+
+
+def test_the_limit_holds_where_a_library_has_the_process_ignore_the_signal():
+    """As libtpu does; a child inherits it."""
+    program = (
+        "import signal; signal.signal(signal.SIGPROF, signal.SIG_IGN)\n"
+        "from transforms import bounded\n"
+        "try: bounded.call('search', ('(a+)+$', 'a' * 60 + '!'), cpu_s=0.2)\n"
+        "except bounded.LimitExceeded as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "it took more than 0.2 s of processor time\n", done.stderr
+
+
+def test_a_child_that_the_signal_does_not_end_is_ended_by_its_parent(monkeypatch):
+    assert bounded.call("search", ("a", "a"), cpu_s=5) is True
+    monkeypatch.setattr(bounded, "_WALL_PER_CPU", 0.01)
+    child = bounded._child
+    assert child is not None
+    used = iter(range(100))
+    monkeypatch.setattr(bounded._Child, "_computed_s", lambda self: float(next(used)))
+    child._process.send_signal(signal.SIGSTOP)
+    with pytest.raises(bounded.LimitExceeded, match="more than 1 s of processor time"):
+        bounded.call("search", ("a", "a"), cpu_s=1.0)
+    assert child._process.poll() is not None
 
 
 @pytest.mark.parametrize("letters", [60, 20])  # a match without an end; one that ends in less than a second
