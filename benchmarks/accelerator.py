@@ -127,7 +127,9 @@ class Bench:
         times, contexts, done = [], [], 0
         for burst in range(repeats + 1):
             began = time.perf_counter()
-            report = self._device.read(self._device.dispatch(len(self._requests), drafts=False))
+            report = self._device.read(
+                self._device.dispatch(len(self._requests), drafts=False, width=self._device.slots)
+            )
             seconds = time.perf_counter() - began
             if report.ended or not report.steps:
                 break

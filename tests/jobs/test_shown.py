@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import child_process as process
-from jobs import cli, corpus
+from jobs import cli
+from jobs.collecting.card import card as corpus_card
 from jobs.escapes import one_line
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
@@ -245,7 +246,7 @@ def pages(names: list[str], tmp_path: Path) -> tuple[str, str, str]:
     corpus_summary = {"files_seen": 1, "rows_kept": 1, "rows_rejected": 0, "bytes_kept": 1, "shards": 1}
     corpus_summary |= {"languages": dict.fromkeys(names, 1), "rejected": dict.fromkeys(names, 1)}
     card = dataset_card(summary, pa.schema(fields), summary["options"] | {"model": names[0]})
-    return html_report(summary), card, corpus._card(corpus_summary)
+    return html_report(summary), card, corpus_card(corpus_summary)
 
 
 def kinds(card: str) -> list[str]:

@@ -105,8 +105,8 @@ def test_a_row_that_kills_its_worker_costs_the_units_of_other_workers_nothing(tm
 
 
 def test_a_worker_that_cant_start_is_told_though_another_commits(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["sleep"] for _ in range(40)])
-    options = {"others_die_on_open": str(tmp_path / "mark"), "sleep_s": 0.3}
+    job_dir = toy.make_job(str(tmp_path), [["sleep"] for _ in range(300)])
+    options = {"others_die_on_open": str(tmp_path / "mark"), "sleep_s": 0.02}
     with pytest.raises(ConfigError, match=r"died 2 times in a row \(exit code 71\) before starting any unit"):
         toy.run_supervised(job_dir, workers=2, max_units_in_flight=1, options=options)
     assert commits.list_commits(job_dir), "what the first worker committed is kept"
