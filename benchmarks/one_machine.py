@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,9 +74,7 @@ def make_input(corpus: str, path: Path, mb: int, share: float) -> Path:
                     break
                 names.append("large" if large > 0 else f"small-{turn}-{left // (REPOSITORY_MB * 1_000_000)}")
                 large, left, taken = large - size, left - size, number + 1
-            repositories = pa.array(names, table.schema.field("repo_name").type)
-            place = table.schema.get_field_index("repo_name")
-            writer.write_table(table.slice(0, taken).set_column(place, "repo_name", repositories), GROUP_ROWS)
+            writer.write_table(_with_column(table.slice(0, taken), "repo_name", names), GROUP_ROWS)
             if left <= 0:
                 return path
     raise AssertionError("unreachable")
@@ -90,10 +88,16 @@ def _tables(corpus: str) -> Iterator[tuple[int, pa.Table]]:
                 table = pa.Table.from_batches([batch])
                 if turn:
                     for name, form in (("path", f"turn{turn}/{{}}"), ("content", f"{{}}\n{turn}\n")):
-                        place, kind = table.schema.get_field_index(name), table.schema.field(name).type
                         texts = [form.format(text) for text in table.column(name).to_pylist()]
-                        table = table.set_column(place, name, pa.array(texts, kind))
+                        table = _with_column(table, name, texts)
                 yield turn, table
+
+
+def _with_column(table: pa.Table, name: str, texts: Sequence[str]) -> pa.Table:
+    """The table with other texts in a column, of the same type."""
+    place = table.schema.get_field_index(name)
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.array(texts, field.type))
 
 
 def command(job: str, source: Path, output: Path, workers: int, asked: argparse.Namespace) -> list[str]:
