@@ -12,7 +12,6 @@ the parent then ends this process.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -21,14 +20,31 @@ from jobs.execution.orders import Orders, failure_of, from_text, to_text
 from jobs.execution.sample import measure
 from jobs.execution.worker import Worker
 from jobs.finalize.shards import merge_shard
+from transforms.work import Work
 
 Say = Callable[[Mapping[str, Any]], None]
 
 
+_announced: tuple[Orders, Future[Work]] | None = None
+
+
 def prepare(orders: str) -> None:
-    """Imports what the work will need, by building it. What is wrong with it is said when it is opened."""
-    with contextlib.suppress(Exception):
-        from_text(orders).make_work()
+    """Builds the work of orders that are to come, and so imports what it needs. Its faults are told when it is opened."""
+    global _announced
+    made: Future[Work] = Future()
+    announced = from_text(orders)
+    _announced = announced, made
+    try:
+        made.set_result(announced.make_work())
+    except BaseException as error:
+        made.set_exception(error)
+
+
+def _work_of(orders: Orders) -> Work:
+    """The work that was prepared for these orders, once; else a new one."""
+    global _announced
+    announced, _announced = _announced, None
+    return announced[1].result() if announced is not None and announced[0] == orders else orders.make_work()
 
 
 class Tasks:
@@ -51,7 +67,7 @@ class Tasks:
             self._fail(error)
 
     def _open(self, orders: Orders, spec: Any) -> None:
-        self._worker = Worker(spec, orders.make_work())
+        self._worker = Worker(spec, _work_of(orders))
         self._worker.open()
         self._say({"opened": True})
 
@@ -80,7 +96,7 @@ class Tasks:
             self._say({"merged": [kind, index]})
 
     def _sample(self, orders: Orders, units: Any, schema: Any) -> None:
-        self._say({"sample": to_text(measure(units, schema, orders.make_work()))})
+        self._say({"sample": to_text(measure(units, schema, _work_of(orders)))})
 
     def _fail(self, error: BaseException) -> None:
         self._say({"failed": failure_of(error)})

@@ -1,0 +1,36 @@
+"""A worker's work is built once, though it is announced before it is ordered."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.execution import child_work
+from jobs.execution.orders import Orders, to_text
+from model.errors import ConfigError
+
+ORDERS = Orders(job_name="tests.jobs.toy", options={"slots": 1})
+
+
+@pytest.fixture(autouse=True)
+def nothing_announced(monkeypatch):
+    monkeypatch.setattr(child_work, "_announced", None)
+
+
+def test_what_was_prepared_is_used_once(monkeypatch):
+    child_work.prepare(to_text(ORDERS))
+    made = child_work._announced[1].result()
+    assert child_work._work_of(ORDERS) is made
+    assert child_work._work_of(ORDERS) is not made, "a work that was opened and closed isn't opened again"
+
+
+def test_other_orders_get_a_work_of_their_own():
+    child_work.prepare(to_text(ORDERS))
+    other = child_work._work_of(Orders(job_name="tests.jobs.toy", options={"slots": 2}))
+    assert other.options == {"slots": 2}
+
+
+def test_what_is_wrong_with_the_work_is_told_when_it_is_opened():
+    wrong = Orders(job_name="tests.jobs.toy", options={"weights": "new"}, checkpoint_sha256="old")
+    child_work.prepare(to_text(wrong))
+    with pytest.raises(ConfigError, match="weights changed"):
+        child_work._work_of(wrong)
