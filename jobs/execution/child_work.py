@@ -29,7 +29,7 @@ _announced: tuple[Orders, Future[Work]] | None = None
 
 
 def prepare(orders: str) -> None:
-    """Builds the work of orders that are to come, and so imports what it needs. Its faults are told when it is opened."""
+    """Builds the work of orders that are to come, and so imports what it needs; faults are told when it is opened."""
     global _announced
     made: Future[Work] = Future()
     announced = from_text(orders)
