@@ -9,7 +9,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
 from datatrove.pipeline.formatters import PIIFormatter
 from datatrove.pipeline.readers import ParquetReader
-from datatrove.pipeline.writers import ParquetWriter
+from datatrove.pipeline.writers import JsonlWriter
 
 
 def main(source: str, output: str, tasks: int) -> None:
@@ -21,7 +21,7 @@ def main(source: str, output: str, tasks: int) -> None:
             GopherRepetitionFilter(),
             GopherQualityFilter(),
             PIIFormatter(),
-            ParquetWriter(output),
+            JsonlWriter(output, compression=None),  # its Parquet writer fails on a column that begins with nulls
         ],
         tasks=tasks,
         workers=tasks,
