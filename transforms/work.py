@@ -1,6 +1,6 @@
 """The interface between the job framework and a job: `Work` maps the rows of one unit to results.
 
-`jobs.execution.pipeline` reads a unit's rows, calls `Work.run` in a separate thread, and commits the tables that it
+`jobs.execution.attempt` reads a unit's rows, calls `Work.run` in a separate thread, and commits the tables that it
 returns. Several units run concurrently in one process, so that the engine stays busy. The framework does not depend on
 tasks or engines. A work does not depend on commits, retries or shards.
 """

@@ -117,7 +117,7 @@ class _Driver:
         self.options = options
         self.beam_args = beam_args
         self.work = work
-        self.processes = processes_of(options, work)
+        self.processes = processes_of(options, work, is_here=not beam_args)
         self.runner = runner_for(beam_args, self.processes.workers)
         self.reads = reads
         self.restore = restore

@@ -92,7 +92,7 @@ class LocalRunner:
         supervisor.run_units(spec, orders, self._crew)
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
-        # Without workers, as when only merges are left to do, threads of the driver are faster than a start.
+        # Where no worker was started, as when only merges are left to do, threads of the driver do it.
         if self._crew.children:
             self._crew.merge(spec, shards)
         else:

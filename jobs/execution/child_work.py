@@ -2,7 +2,7 @@
 
     {"open": [ORDERS, SPEC]}       open the job's work              {"opened": true}
     {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c"}
-    {"close": true}                close the work                   {"closed": true}
+    {"close": []}                  close the work                   {"closed": true}
     {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merged": ["train", 3]}
     {"sample": [ORDERS, UNITS, SCHEMA]}  a dry run's sample         {"sample": SAMPLE}
 
@@ -54,6 +54,8 @@ class Tasks:
         self._say = say
         self._worker: Worker | None = None
         self._merges = ThreadPoolExecutor(thread_name_prefix="merge")
+        # A unit may wait for room, and the thread that reads must not: the parent would wait for it.
+        self._units = ThreadPoolExecutor(1, thread_name_prefix="admission")
 
     def take(self, asked: Mapping[str, Any]) -> None:
         """Takes one task; returns at once unless it is one that only one can be of."""
@@ -67,13 +69,20 @@ class Tasks:
             self._fail(error)
 
     def _open(self, orders: Orders, spec: Any) -> None:
-        self._worker = Worker(spec, _work_of(orders))
-        self._worker.open()
+        worker = Worker(spec, _work_of(orders))
+        worker.open()
+        self._worker = worker
         self._say({"opened": True})
 
     def _run(self, unit: Any, suspicion: Any) -> None:
+        self._units.submit(self._admit, unit, suspicion)
+
+    def _admit(self, unit: Any, suspicion: Any) -> None:
         assert self._worker is not None
-        self._worker.submit(unit, suspicion).add_done_callback(self._tell)
+        try:
+            self._worker.submit(unit, suspicion).add_done_callback(self._tell)
+        except BaseException as error:
+            self._fail(error)
 
     def _tell(self, future: Future[Any]) -> None:
         if (error := future.exception()) is not None:

@@ -3,7 +3,7 @@
     ordinary units    in plan order, a row group at a time: a worker keeps a group, since decoding can't start inside
                       it. A worker without work takes the later half of what another has left of its group.
     suspects          units that were in flight when a worker died: last, each alone in its process
-    short of memory   suspects whose worker ran out of memory: at the very end, each alone on the machine
+    short of memory   units whose worker ran out of memory: at the very end, each alone on the machine
 
 A pure data structure: it starts nothing and watches nothing. Cost: constant time per unit; in memory are the units in
 flight and the rest of the row groups that workers have begun.
@@ -80,15 +80,19 @@ class Dispatcher:
             short: Whether it ran out of memory.
         """
         self._suspects = dict(suspects)
-        lost = [unit for unit in self._in_flight.pop(worker, {}).values() if unit.unit_id not in committed]
+        in_flight = self._in_flight.pop(worker, {})
+        for unit_id in committed:
+            self._short_of_memory.pop(unit_id, None)
         own = self._own.pop(worker, deque())
-        for unit in reversed(lost):
-            if unit.unit_id not in self._suspects:
-                own.appendleft(unit)
-            elif short or unit.unit_id in self._short_of_memory:
-                self._short_of_memory[unit.unit_id] = unit
-            else:
+        for unit_id, unit in reversed(in_flight.items()):
+            if unit_id in committed:
+                continue
+            if short or unit_id in self._short_of_memory:
+                self._short_of_memory[unit_id] = unit
+            elif unit_id in self._suspects:
                 self._alone.append(unit)
+            else:
+                own.appendleft(unit)
         if own:
             self._groups_ahead.appendleft(own)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.catalog import module_of
-from jobs.errors import DamagedAttempt, StorageFull, WorkerFailed
+from jobs.errors import DamagedAttempt, LedgerBroken, StorageFull, WorkerFailed
 from jobs.escapes import print_text
 from jobs.storage import is_unanswered, unanswered_line
 from model.errors import ConfigError
@@ -26,7 +26,7 @@ ROW_TIMEOUT_S = 1800.0
 _MAX_MESSAGE = 2000
 _BUG = "bug"
 # Errors that mean the same in the driver as in a worker; a subclass before its base.
-_CARRIED: tuple[type[Exception], ...] = (StorageFull, ConfigError, DamagedAttempt)
+_CARRIED: tuple[type[Exception], ...] = (StorageFull, ConfigError, DamagedAttempt, LedgerBroken)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,12 +38,21 @@ class Processes:
     max_bytes_in_flight: int
 
 
-def processes_of(options: CommonOptions, work: Work) -> Processes:
-    """Determines a job's processes. Raises ConfigError if memory doesn't hold as many as the options ask for."""
+def processes_of(options: CommonOptions, work: Work, *, is_here: bool = True) -> Processes:
+    """Determines a job's processes.
+
+    Args:
+        options: The job's options.
+        work: Its work.
+        is_here: Whether they run on this machine: another runner has its own workers.
+
+    Raises:
+        ConfigError: This machine's memory doesn't hold as many as the options ask for.
+    """
     units = options.max_units_in_flight or (_UNITS_IN_FLIGHT if work.spreads_rows else 1)
     mb = options.max_mb_in_flight or units * _MB_A_UNIT
     need_mb = BASE_MB + math.ceil(UNIT_COPIES * min(options.unit_mb, mb) * (1 if work.spreads_rows else units))
-    fitting = workers_that_fit(options.workers, need_mb, "more with a lower --unit_mb")
+    fitting = workers_that_fit(options.workers, need_mb, "more with a lower --unit_mb") if is_here else 1
     return Processes(1 if work.spreads_rows else fitting, units, int(mb * 1_000_000))
 
 

@@ -18,7 +18,7 @@ from jobs.child_process import ChildProcess
 from jobs.execution.orders import Orders, from_text, raise_failure, to_text
 from jobs.execution.reading import read_unit
 from model.errors import ConfigError, RecordError
-from transforms.work import Unit, Work
+from transforms.work import Unit, Work, WorkBroken
 
 SAMPLE_UNITS = 3
 ROWS_PER_UNIT = 8
@@ -79,11 +79,14 @@ def measure(units: Sequence[Unit], schema: pa.Schema, work: Work) -> Sample:
 
     def run(unit: Unit) -> Counter[str]:
         try:
-            read = read_unit(unit, schema)
+            return work.run(unit, *read_unit(unit, schema)).counts
+        except (ConfigError, WorkBroken):
+            raise
         except RecordError as error:  # the job itself continues without this unit
             faults[f"sample   {error}"] = None
-            return Counter()
-        return work.run(unit, *read).counts
+        except Exception as error:  # it finds the row; never the error's message, which may quote it
+            faults[f"sample   {unit.title}: a row raised {type(error).__name__}; the job would reject it"] = None
+        return Counter()
 
     work.open()
     try:

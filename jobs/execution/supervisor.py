@@ -7,7 +7,7 @@ that were in flight, takes them back, and starts another. Those units go out aga
 row is rejected. Each death thus narrows down the cause. Deaths that do not narrow it down end the job with a one-line
 error, counted for each worker by itself, since what others commit says nothing about it:
 
-- `MAX_DEATHS_IN_VAIN` in a row with no unit in flight and none committed (the worker can't even start);
+- `MAX_DEATHS_IN_VAIN` in a row before a unit was handed to it (the worker can't even start);
 - `MAX_DEATHS_WITHOUT_COMMIT` in a row without any unit finished (the rows are not the cause; memory may be short).
 
 A worker that got SIGKILL while its control group counted an out-of-memory kill probably ran out of memory: the death
@@ -50,6 +50,7 @@ MAX_DEATHS_IN_VAIN = 2
 MAX_DEATHS_WITHOUT_COMMIT = 100
 MAX_DEATHS_IN_MERGE = 3
 MERGES_AT_ONCE = 2  # in a process: one encodes while the other reads and decodes
+_LOOK_S = 5.0  # between two looks at whether processes have ended without a word
 _CLOSE_TIMEOUT_S = 60.0  # for an engine to stop and a last heartbeat
 _MEMORY_OPTIONS = ("workers", "max_units_in_flight", "max_mb_in_flight", "slots")
 _NOTHING = to_text(())
@@ -107,22 +108,25 @@ class Crew:
         self.size = size
         self.children: dict[int, ChildProcess] = {}
         self._take_first = take_first
-        self._environment = own_environment()
-        # A failpoint simulates one failure: of the first process, and of none that replaces it.
-        self._without_failpoint = {
-            name: value for name, value in self._environment.items() if name != FAILPOINT_VARIABLE
-        }
         self._has_started = False
+        self._looked_at = time.monotonic()
 
     def child(self, number: int) -> ChildProcess:
         """The process of this number; starts it if there is none."""
         if number not in self.children:
             first = None if self._has_started else self._take_first()
-            environment = self._without_failpoint if self._has_started else self._environment
+            self.children[number] = first or ChildProcess(self._environment())
             self._has_started = True
-            self.children[number] = first or ChildProcess(environment)
             self.children[number].speak()
         return self.children[number]
+
+    def _environment(self) -> dict[str, str]:
+        """As it is now: the driver has set the folder of temporary files since."""
+        environment = own_environment()
+        if self._has_started:
+            # A failpoint simulates one failure: of the first process, and of none that replaces it.
+            environment.pop(FAILPOINT_VARIABLE, None)
+        return environment
 
     def bury(self, number: int) -> str:
         """Ends a process with all that it has started; returns how it had ended."""
@@ -146,33 +150,45 @@ class Crew:
         waiting, tries = deque(shards), dict.fromkeys(shards, 0)
         under_way: dict[int, list[Shard]] = {number: [] for number in range(min(self.size, len(shards)))}
         at_once = min(MERGES_AT_ONCE, -(-len(shards) // len(under_way)))
-        while waiting or any(under_way.values()):
+        try:
+            while waiting or any(under_way.values()):
+                for number, mine in under_way.items():
+                    while waiting and len(mine) < at_once:
+                        mine.append(waiting.popleft())
+                        self.child(number).send({"merge": to_text((spec, *mine[-1]))})
+                for number, said in self.hear([number for number, mine in under_way.items() if mine], _LOOK_S):
+                    if said is None:
+                        lost, under_way[number] = under_way[number], []
+                        how = self.bury(number)
+                        for shard in lost:
+                            tries[shard] += 1
+                        _check_tries(lost, tries, how)
+                        waiting.extend(lost)
+                        at_once = 1  # memory may be short
+                    elif "failed" in said:
+                        raise_failure(said["failed"])
+                    else:
+                        under_way[number].remove(tuple(said["merged"]))
+        except BaseException:
+            # What they still do, and what they would say of it, is nobody's any more.
             for number, mine in under_way.items():
-                while waiting and len(mine) < at_once:
-                    mine.append(waiting.popleft())
-                    self.child(number).send({"merge": to_text((spec, *mine[-1]))})
-            for number, said in self.hear([number for number, mine in under_way.items() if mine], timeout_s=None):
-                if said is None:
-                    lost, under_way[number] = under_way[number], []
-                    how = self.bury(number)
-                    for shard in lost:
-                        tries[shard] += 1
-                    _check_tries(lost, tries, how)
-                    waiting.extend(lost)
-                elif "failed" in said:
-                    raise_failure(said["failed"])
-                else:
-                    under_way[number].remove(tuple(said["merged"]))
+                if mine and number in self.children:
+                    self.bury(number)
+            raise
 
-    def hear(self, numbers: Sequence[int], timeout_s: float | None) -> list[tuple[int, dict[str, Any] | None]]:
-        """Waits until one of the processes says something; returns all that they said, None for one that has died."""
+    def hear(self, numbers: Sequence[int], timeout_s: float) -> list[tuple[int, dict[str, Any] | None]]:
+        """Waits for what the processes say, at most so long; returns all of it, None for one that has died."""
         by_descriptor = {self.children[number].fileno(): number for number in numbers}
+        ready = [by_descriptor[one] for one in wait(list(by_descriptor), timeout_s) if isinstance(one, int)]
+        ended: set[int] = set()
+        if time.monotonic() - self._looked_at > _LOOK_S:
+            # A process that has ended may have left its pipe open with one that it started.
+            ended = {number for number in numbers if self.children[number].has_ended()}
+            self._looked_at = time.monotonic()
         found: list[tuple[int, dict[str, Any] | None]] = []
-        for descriptor in wait(list(by_descriptor), timeout_s):
-            assert isinstance(descriptor, int)
-            number = by_descriptor[descriptor]
+        for number in {*ready, *ended}:
             found += [(number, said) for said in self.children[number].heard()]
-            if self.children[number].is_gone:
+            if number in ended or self.children[number].is_gone:
                 found.append((number, None))
         return found
 
@@ -261,9 +277,7 @@ class _Run:
             if now - worker.checked_at < worker.watchdog.period_s:
                 continue
             worker.checked_at = now
-            if self._crew.children[number].has_ended():
-                self._bury(number)
-            elif _is_hung(worker.watchdog):
+            if _is_hung(worker.watchdog):
                 self._bury(number, f"no progress for {worker.watchdog.timeout_s:,.0f} s, --row_timeout_s", hung=True)
 
     def _bury(self, number: int, why: str = "", *, hung: bool = False) -> None:
@@ -271,8 +285,9 @@ class _Run:
         worker = self._workers.pop(number)
         how = self._crew.bury(number)
         job_dir = self._spec.job_dir
-        before, self._oom_kills = self._oom_kills, count_oom_kills()
-        short = self._oom_kills.explain_since(before) if how == "SIGKILL" and not hung else ""
+        short = count_oom_kills().explain_since(self._oom_kills) if how == "SIGKILL" and not hung else ""
+        if short:  # one kill explains one death: others may have died of further ones
+            self._oom_kills = dataclasses.replace(self._oom_kills, count=self._oom_kills.count + 1)
         how = why or (f"{how}, {short}" if short else how)
         death = journal.record_death(job_dir, worker.session, how, hung=hung)
         sent = self._queue.in_flight(number)
@@ -280,14 +295,16 @@ class _Run:
         suspects = journal.diagnose(journal.read_deaths(job_dir))
         self._queue.take_back(number, suspects, committed=committed, short=bool(short))
         self._without_commit[number] = 0 if committed else self._without_commit[number] + 1
-        self._in_vain[number] = 0 if committed or death.open else self._in_vain[number] + 1
+        self._in_vain[number] = 0 if sent else self._in_vain[number] + 1
         in_flight = ", ".join(sorted(map(_describe, death.open))) or "none"
         advice = f"; {_to_lower(self._orders)}" if short else ""
         _log.warning("the worker died (%s); units in flight: %s; restarting%s", how, in_flight, advice)
         self._check_deaths(number, how)
         if short and len(self._wanted) > 1:
+            before = len(self._wanted)
             self._wanted.remove(number)
-            _log.warning("the job goes on with %d of %d workers", len(self._wanted), self._crew.size)
+            self._crew.size = len(self._wanted)  # merges need memory, too
+            _log.warning("the job goes on with %d of %d workers", len(self._wanted), before)
 
     def _check_deaths(self, number: int, how: str) -> None:
         if (deaths := self._in_vain[number]) >= MAX_DEATHS_IN_VAIN:
@@ -308,10 +325,10 @@ class _Run:
         deadline = time.monotonic() + _CLOSE_TIMEOUT_S
         while self._workers and (left_s := deadline - time.monotonic()) > 0:
             for number, said in self._crew.hear(list(self._workers), left_s):
-                if said is not None and "closed" not in said:
+                if number not in self._workers or not (said is None or said.keys() & {"closed", "failed"}):
                     continue
                 del self._workers[number]
-                if said is None:
+                if said is None or "failed" in said:
                     self._crew.bury(number)
         for number in self._workers:
             _log.warning("a worker did not close its work within %.0f s", _CLOSE_TIMEOUT_S)

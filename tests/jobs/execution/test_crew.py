@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
+from jobs.child_process import own_environment
 from jobs.errors import DamagedAttempt
 from jobs.execution.orders import Orders
 from jobs.execution.sample import sample_in
-from jobs.execution.supervisor import MAX_DEATHS_IN_MERGE, Crew
+from jobs.execution.supervisor import MAX_DEATHS_IN_MERGE, Crew, run_units
+from jobs.execution.worker import RunSpec
 from jobs.finalize import shards
 from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record
 from jobs.ledger import commits
@@ -74,7 +76,7 @@ def test_a_merge_that_always_ends_its_process_is_one_line(merge, monkeypatch) ->
     spec, plan = merge
     monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}=kill")
     crew = Crew(1)
-    crew._without_failpoint = crew._environment
+    monkeypatch.setattr(crew, "_environment", own_environment)
     with pytest.raises(ConfigError, match=rf"ended its process {MAX_DEATHS_IN_MERGE} times \(SIGKILL\).*--workers"):
         crew.merge(spec, plan.items())
     close(crew)
@@ -91,6 +93,39 @@ def test_a_damaged_attempt_is_told_as_what_it_is(merge) -> None:
     close(crew)
 
 
+def test_after_a_merge_has_failed_the_crew_runs_the_unit_again_and_merges_anew(merge) -> None:
+    """Several are damaged and others are under way when the first one fails: none of it is heard of later."""
+    spec, plan = merge
+    records = list(commits.read_commits(spec.job_dir))
+    for record in records[:2]:
+        path = Path(spec.job_dir.join(record.files["kept"].path))
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    crew = Crew(2)
+    with pytest.raises(DamagedAttempt):
+        crew.merge(spec, plan.items())
+    for record in records[:2]:
+        commits.void_commit(spec.job_dir, record, "damaged")
+    run_units(
+        RunSpec(job_dir=spec.job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH),
+        Orders(job_name="tests.jobs.toy", options={}),
+        crew,
+    )
+    planner = ShardPlanner(1)
+    for record in commits.read_commits(spec.job_dir):
+        planner.add(record)
+    again = planner.write(spec.job_dir)
+    new = MergeSpec(job_dir=spec.job_dir, plan_id=again.plan_id, schema=toy.OUTPUT_SCHEMA)
+    crew.merge(new, again.items())
+    close(crew)
+    assert len(merged_rows(new, again)) == 15
+
+
+def test_processes_get_the_folder_of_temporary_files_that_is_set_when_they_start(monkeypatch) -> None:
+    crew = Crew(2)
+    monkeypatch.setenv("TMPDIR", "/somewhere/else")
+    assert crew._environment()["TMPDIR"] == "/somewhere/else"
+
+
 def sample_of(tmp_path, row: str):
     job_dir = toy.make_job(str(tmp_path), [["a", row]])
     reader = FooterReader()
@@ -104,6 +139,13 @@ def test_a_dry_runs_sample_is_measured_in_the_child(tmp_path) -> None:
     sample = sample_of(tmp_path, "b")
     assert sample.counts["rows_in"] == 2
     assert sample.faults == ()
+
+
+def test_a_row_of_the_sample_that_raises_is_no_bug_of_the_job(tmp_path) -> None:
+    sample = sample_of(tmp_path, "raise me")
+    assert sample.faults == (
+        "sample   " + str(tmp_path / "in.parquet") + ": a row raised ValueError; the job would reject it",
+    )
 
 
 def test_a_sample_that_ends_its_process_says_so(tmp_path) -> None:

@@ -112,6 +112,25 @@ def test_a_unit_that_ran_out_of_memory_gets_the_machine_for_itself() -> None:
     assert queue.is_done
 
 
+def test_an_exclusive_unit_that_was_committed_before_its_worker_died_keeps_nobody_out() -> None:
+    queue = Dispatcher(units_of(1, 1), {}, in_flight=1)
+    queue.next_for(0), queue.next_for(1)
+    queue.take_back(0, {"0.0": Suspect(1)}, short=True)
+    queue.take_back(1, {"0.0": Suspect(1), "1.0": Suspect(1)}, short=True)
+    assert ids([queue.next_for(0)]) == ["0.0"]
+    queue.take_back(0, {"0.0": Suspect(1), "1.0": Suspect(1)}, committed={"0.0"})
+    assert ids([queue.next_for(0)]) == ["1.0"]
+
+
+def test_a_unit_that_was_being_written_when_memory_ran_out_gets_the_machine_too() -> None:
+    queue = Dispatcher(units_of(1, 1), {}, in_flight=1)
+    queue.next_for(0), queue.next_for(1)
+    queue.take_back(0, {}, short=True)
+    assert queue.next_for(0) is None, "another worker is busy"
+    queue.finish(1, "1.0")
+    assert ids([queue.next_for(0)]) == ["0.0"]
+
+
 @given(
     sizes=st.lists(st.integers(1, 5), max_size=8),
     workers=st.integers(1, 4),
@@ -137,7 +156,9 @@ def test_every_unit_is_finished_once_whoever_dies(sizes: list[int], workers: int
             begun = busy[: random_of.randint(0, len(busy))]
             deaths.update(unit.unit_id for unit in begun)
             suspects = {unit_id: Suspect(count) for unit_id, count in deaths.items()}
-            queue.take_back(worker, suspects, short=random_of.random() < 0.3)
+            committed = {unit.unit_id for unit in busy if random_of.random() < 0.3}
+            finished.update(committed)
+            queue.take_back(worker, suspects, committed=committed, short=random_of.random() < 0.3)
         else:
             unit = random_of.choice(busy)
             queue.finish(worker, unit.unit_id)
