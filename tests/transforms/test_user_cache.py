@@ -194,6 +194,6 @@ def _write_and_read(seed: int) -> list[bytes | None]:
 
 
 def test_processes_that_write_at_once_read_whole_entries(folder):
-    with multiprocessing.get_context("fork").Pool(4) as pool:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
         found = [data for results in pool.map(_write_and_read, range(4)) for data in results]
     assert all(data is not None and len(set(data)) == 1 and len(data) >= 1000 for data in found)
