@@ -244,7 +244,7 @@ def _strike(place: Place, strike: Strike, outcome: Outcome, draw: random.Random)
     if code is None:
         outcome.faults.append(f"{strike} at {stage}: alive {END_S:g} s later")
         place.end()
-    elif not explains(strike, code, place.usual_code):
+    elif not explains(strike, code, place.usual_code) and not _was_starting(place):
         outcome.faults.append(f"{strike} at {stage}: run {place.runs} ended with {code}")
     if draw.random() < 0.5:  # otherwise the next run starts at once, maybe beside processes that still end
         outcome.faults += [f"{strike} at {stage}: still alive: {command}" for command in place.await_silence()]
@@ -292,6 +292,11 @@ def _gave_up(place: Place, code: int) -> bool:
     """Whether the supervisor ended the job, as it does after two deaths before any unit; committed work is kept."""
     log = (place.folder / f"run-{place.runs}.log").read_text(errors="replace")
     return code == 2 and "before starting any unit" in log
+
+
+def _was_starting(place: Place) -> bool:
+    """Whether the interpreter itself was still starting, which then ends with 1 before codemill's first line."""
+    return "init_import_site" in (place.folder / f"run-{place.runs}.log").read_text(errors="replace")
 
 
 def _tracebacks(folder: Path) -> Iterator[str]:
