@@ -24,6 +24,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -115,6 +116,19 @@ def _apply_to(stages: Any, method: str, items: Sequence[Any]) -> list[Any]:
     return results
 
 
+def _submit_shielded(pool: ProcessPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """As `pool.submit`, which may start a process: one that Ctrl-C never interrupts, also while it starts.
+
+    A terminal sends Ctrl-C to all processes of a command. It is meant for the driver, whose end ends the others; in a
+    process that starts it would be a traceback. Children inherit what is blocked in the thread that starts them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(function, *arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def default_workers() -> int:
     """Pool processes for this machine: a quarter of the cores, from 1 to 8; the rest are left to the engine."""
     return max(1, min(8, available_cores() // 4))
@@ -153,7 +167,7 @@ class RowPool:
             return
         pool = self._current_pool()
         for _ in range(self._workers):  # each call that no process is idle for starts one
-            pool.submit(_is_open)
+            _submit_shielded(pool, _is_open)
 
     def apply(self, method: str, items: Sequence[Any]) -> Callable[[], list[Any]]:
         """Starts `stages.method(item)` for each item; the returned function waits for the results, in order.
@@ -188,7 +202,7 @@ class RowPool:
         for _ in range(3):  # another chunk may break the pool between `_current_pool` and `submit`
             pool = self._current_pool()
             try:
-                return pool, pool.submit(_apply, method, items)
+                return pool, _submit_shielded(pool, _apply, method, items)
             except BrokenProcessPool:
                 self._discard(pool)
         raise WorkBroken("the row worker processes died three times in a row before they processed any row")
@@ -208,7 +222,7 @@ class RowPool:
             if self._solo is None:
                 self._solo = self._ready_pool()
             try:
-                return self._solo.submit(_apply, method, [item]).result()[0]
+                return _submit_shielded(self._solo, _apply, method, [item]).result()[0]
             except BrokenProcessPool:
                 self._solo.shutdown(wait=False)
                 self._solo = None
@@ -227,7 +241,7 @@ class RowPool:
         """A one-process pool that has opened the stages, so that its death is caused by the item that it receives."""
         pool = self._make_pool(1)
         try:
-            pool.submit(_is_open).result()
+            _submit_shielded(pool, _is_open).result()
         except BrokenProcessPool as error:
             pool.shutdown(wait=False)
             raise WorkBroken("the row worker processes exit before they are ready; see their output above") from error

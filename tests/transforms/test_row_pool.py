@@ -30,6 +30,11 @@ class Doubler:
             raise ValueError("seven")
         return number * self.factor
 
+    def interrupt(self, number):
+        """As a terminal's Ctrl-C, which reaches all processes of a command."""
+        os.kill(os.getpid(), signal.SIGINT)
+        return number
+
 
 @pytest.fixture
 def pool():
@@ -41,6 +46,11 @@ def pool():
 def test_results_come_back_in_the_order_of_the_items(pool):
     calls = [pool.apply("double", range(start, start + 5)) for start in (0, 20, 40)]
     assert [call() for call in calls] == [[2 * i for i in range(s, s + 5)] for s in (0, 20, 40)]
+
+
+def test_ctrl_c_is_not_for_the_processes_of_the_pool(pool):
+    assert pool.apply("interrupt", [1])() == [1]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "it is for the driver"
 
 
 def test_inline_calls_give_the_same_results():
