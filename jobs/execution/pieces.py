@@ -130,13 +130,15 @@ class UnitReader:
                 row_count=alone[-1] - alone[0] + 1,
                 retry_rows=alone,
             )
+            read = 0
             try:
-                table, _ = self._read(one, positions, 0, float("inf"))
+                while read < len(rows):
+                    table, numbers = self._read(one, positions, read, self.max_bytes)
+                    yield table, rows[read : read + len(numbers)]
+                    read += len(numbers)
+                    is_any_readable = True
             except UnreadableUnit as fault:
-                yield Rejection(READ_STAGE, fault.reason, fault.detail), rows
-            else:
-                is_any_readable = True
-                yield table, rows
+                yield Rejection(READ_STAGE, fault.reason, fault.detail), rows[read:]
         if not is_any_readable:
             raise error
 
@@ -191,7 +193,7 @@ def _joined(pieces: Iterator[Piece], max_bytes: float) -> Iterator[Piece]:
     numbers: list[int] = []
     num_bytes = 0
     for table, rows in pieces:
-        if tables and (isinstance(table, Rejection) or num_bytes >= max_bytes):
+        if tables and (isinstance(table, Rejection) or num_bytes + table.nbytes > max_bytes):
             yield pa.concat_tables(tables), numbers
             tables, numbers, num_bytes = [], [], 0
         if isinstance(table, Rejection):
