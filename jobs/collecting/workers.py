@@ -263,7 +263,10 @@ class Workers:
         at = self._order.index(chunk)
         for offset, piece in enumerate(pieces, 1):
             self._order.insert(at + offset, piece)
-        self._waiting.extendleft(piece for piece in reversed(pieces) if not piece.is_done)
+        # In the order of the output, also where several workers have died: a worker that has done a later chunk can't
+        # take an earlier one, so if each were given later ones first, nobody could take the earliest.
+        waiting = [*self._waiting, *(piece for piece in pieces if not piece.is_done)]
+        self._waiting = deque(sorted(waiting, key=lambda piece: piece.key))
 
     def _forget_asker(self, worker: Worker, was_counting: bool) -> None:
         for source, askers in self._askers.items():

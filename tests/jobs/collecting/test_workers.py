@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.collecting import worker
+from jobs.collecting import worker, workers
+from jobs.collecting.chunks import Chunk, OpenSource
 from jobs.collecting.collect import Collection
 from jobs.collecting.workers import MAX_FAILED_STARTS
 from jobs.corpus import UNREAD, Options, run
 from model.errors import ConfigError
 from tests.jobs.uppercase import ROOT
+from transforms.corpus.rows import Origin
 from transforms.corpus.sources import open_source
 
 NUM_FILES = 30
@@ -54,6 +56,32 @@ def collected(folder: Path, num_workers: int = 2, **how) -> tuple[list[str], dic
 
 def all_but(*indices: int) -> list[str]:
     return [f"{index:02}.py" for index in range(NUM_FILES) if index not in indices]
+
+
+class Dead:
+    """A worker that has died with a chunk."""
+
+    is_ready, is_counting, survey = True, False, None
+
+    def __init__(self, chunk: Chunk):
+        self._chunk = chunk
+
+    def end(self):
+        return "SIGKILL", [self._chunk], None
+
+
+def test_after_several_deaths_the_earliest_chunk_is_given_first(tmp_path, monkeypatch):
+    """Else both new workers may get later chunks, and nobody may take the earliest any more."""
+    monkeypatch.setattr(workers, "Worker", lambda count: None)
+    opened = OpenSource(0, open_source(str(folder_of(tmp_path, {}))), Origin("tool", "tool", {}))
+    chunks = [Chunk(opened, first, ["a.py", "b.py"]) for first in (0, 2, 4)]
+    both = workers.Workers(2)
+    both._order.extend(chunks)
+    both._waiting.append(chunks[2])
+    for dead in (Dead(chunks[0]), Dead(chunks[1])):
+        both._workers.append(dead)
+        both._bury(dead)
+    assert [chunk.key for chunk in both._waiting] == [(0, 0), (0, 2), (0, 4)]
 
 
 @pytest.mark.parametrize("guilty", [(0,), (5,), (29,), (6, 7, 17)])
