@@ -230,7 +230,7 @@ def measure(options: argparse.Namespace, rows: int, spans_per_file: int) -> dict
         input=tuple(options.corpus),
         output="unused",
         policy=options.policy,
-        row_workers=options.row_workers,
+        workers=options.workers,
         spans_per_file=spans_per_file,
     )
     work = build_work(all_options(infill))
@@ -302,7 +302,7 @@ def main() -> None:
         "--step_ms", type=float, default=14.0, help="2B on a v5e with 64 slots, by the compiler's estimate"
     )
     parser.add_argument("--row_ms", type=float, default=85.0, help="4,096 tokens at 2B's ceiling on a v5e")
-    parser.add_argument("--row_workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="row workers")
     parser.add_argument("--policy", default="default")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = parser.parse_args()
@@ -313,7 +313,7 @@ def main() -> None:
     runs = [measure(options, *run) for run in zip(options.rows, options.spans_per_file, strict=True)]
     lines = [
         f"{options.slots} slots, {options.step_ms:g} ms a step, {options.row_ms:g} ms a row of 4,096, "
-        f"{options.row_workers} row worker(s), policy {options.policy}.",
+        f"{options.workers} row worker(s), policy {options.policy}.",
         "",
         "| " + " | ".join(runs[0]) + " |",
         "|" + "---|" * len(runs[0]),
