@@ -81,7 +81,7 @@ def test_several_workers_share_the_units_and_each_row_group_stays_with_one(tmp_p
     log = tmp_path / "processes"
     groups = [[f"sleep {group} {row}" for row in range(4)] for group in range(6)]
     job_dir = toy.make_job(str(tmp_path), groups, unit_rows=1)
-    toy.run_supervised(job_dir, workers=3, max_units_in_flight=1, options={"processes": str(log), "sleep_s": 0.1})
+    toy.run_supervised(job_dir, workers=3, max_units_in_flight=1, options={"processes": str(log), "sleep_s": 0.3})
     assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == [row for group in groups for row in group]
     lines = lines_of(log)
     assert sum(what == "open" for what, _ in lines) == 3
@@ -134,7 +134,7 @@ def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_mac
 
 
 def test_workers_killed_one_by_one_cost_no_row(tmp_path):
-    groups = [[f"sleep {group}"] for group in range(30)]
+    groups = [[f"sleep {group}"] for group in range(60)]
     job_dir = toy.make_job(str(tmp_path), groups)
     program = [sys.executable, "-m", "tests.jobs.toy", job_dir, "supervised", json.dumps({"sleep_s": 0.2}), "3"]
     driver = subprocess.Popen(program, env={**os.environ}, stderr=subprocess.DEVNULL)
