@@ -298,9 +298,11 @@ class _Run:
         self._in_vain[number] = 0 if sent else self._in_vain[number] + 1
         in_flight = ", ".join(sorted(map(_describe, death.open))) or "none"
         advice = f"; {_to_lower(self._orders)}" if short else ""
-        _log.warning("the worker died (%s); units in flight: %s; restarting%s", how, in_flight, advice)
+        is_replaced = not short or len(self._wanted) == 1
+        then = "restarting" if is_replaced else "it is not replaced"
+        _log.warning("the worker died (%s); units in flight: %s; %s%s", how, in_flight, then, advice)
         self._check_deaths(number, how)
-        if short and len(self._wanted) > 1:
+        if not is_replaced:
             before = len(self._wanted)
             self._wanted.remove(number)
             self._crew.size = len(self._wanted)  # merges need memory, too

@@ -129,6 +129,7 @@ def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_mac
     kept, rejected = toy.outcome(job_dir)
     assert [content for _, _, content, _ in kept] == ["kill_once", "sleep 1", "sleep 2", "sleep 3"]
     assert rejected == []
+    assert "it is not replaced; lower" in caplog.text or "it is not replaced; give the job more memory" in caplog.text
     assert "the job goes on with 1 of 2 workers" in caplog.text
     assert lines_of(log)[-1][0] == "000000-toy", "it ran last, with nothing beside it"
 
@@ -207,7 +208,8 @@ def test_a_disk_full_in_the_worker_reaches_the_user_as_one_line(tmp_path, monkey
 def test_a_finished_job_starts_no_worker(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     toy.run_here(job_dir)
-    toy.run_supervised(job_dir, options={"die_on_open": True})
+    toy.run_supervised(job_dir, options={"die_on_open": True})  # a worker that opened would end this with an error
+    assert journal.read_deaths(job_dir) == []
 
 
 def wait_until(condition, what: str) -> None:
