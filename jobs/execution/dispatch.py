@@ -14,9 +14,41 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from jobs.ledger.journal import Suspect
 from transforms.work import Unit
+
+
+class UnitSource(Protocol):
+    """Hands units to the workers of one host, and is told what became of them. Workers are numbers."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is in flight, and nothing will be handed out anymore."""
+        ...
+
+    def in_flight(self, worker: int) -> list[Unit]:
+        """The units that a worker has not finished."""
+        ...
+
+    def suspicion_of(self, unit: Unit) -> Suspect | None:
+        """What deaths say about a unit; None if it was in flight in none."""
+        ...
+
+    def next_for(self, worker: int) -> Unit | None:
+        """Hands a unit to a worker; None if there is none for it now."""
+        ...
+
+    def finish(self, worker: int, unit_id: str) -> None:
+        """Records that a worker has committed a unit."""
+        ...
+
+    def take_back(
+        self, worker: int, suspects: Mapping[str, Suspect], *, committed: Collection[str] = (), short: bool = False
+    ) -> None:
+        """Takes back the units of a worker that died. See `Dispatcher.take_back`."""
+        ...
 
 
 class Dispatcher:

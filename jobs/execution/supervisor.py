@@ -33,7 +33,7 @@ from typing import Any
 from jobs import storage
 from jobs.child_process import ChildProcess, own_environment
 from jobs.errors import WorkerFailed
-from jobs.execution.dispatch import Dispatcher
+from jobs.execution.dispatch import Dispatcher, UnitSource
 from jobs.execution.orders import Orders, raise_failure, to_text
 from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import RunSpec
@@ -87,13 +87,29 @@ def run_units(spec: RunSpec, orders: Orders, crew: Crew | None = None) -> None:
     """
     if not (left := uncommitted(spec)):
         return
+    units = (unit for unit in read_plan(spec.job_dir) if unit.unit_id in left)
+    suspects = journal.diagnose(journal.read_deaths(spec.job_dir))
+    source = Dispatcher(units, suspects, in_flight=spec.max_units_in_flight)
     own = crew or Crew()
     try:
-        _Run(own, spec, orders, left).run()
+        run_source(spec, orders, own, source, workers=min(own.size, len(left)))
     finally:
         if crew is None:
             own.close()
     check_all_committed(spec)
+
+
+def run_source(spec: RunSpec, orders: Orders, crew: Crew, source: UnitSource, *, workers: int) -> None:
+    """Runs what a source hands out, until it is done. Raises as `run_units` does.
+
+    Args:
+        spec: What to run.
+        orders: How the work is made.
+        crew: The processes to run it in.
+        source: Hands out the units.
+        workers: How many of the processes are needed.
+    """
+    _Run(crew, spec, orders, source, workers).run()
 
 
 class Crew:
@@ -216,18 +232,16 @@ class _Worker:
 class _Run:
     """One run of a job's units over a crew."""
 
-    def __init__(self, crew: Crew, spec: RunSpec, orders: Orders, left: set[str]):
+    def __init__(self, crew: Crew, spec: RunSpec, orders: Orders, source: UnitSource, workers: int):
         self._crew = crew
         self._spec = spec
         self._orders = orders
         self._workers: dict[int, _Worker] = {}
-        self._wanted = list(range(min(crew.size, len(left))))
+        self._wanted = list(range(workers))
         self._in_vain = dict.fromkeys(self._wanted, 0)  # deaths in a row, by worker
         self._without_commit = dict.fromkeys(self._wanted, 0)
         self._oom_kills = count_oom_kills()
-        units = (unit for unit in read_plan(spec.job_dir) if unit.unit_id in left)
-        suspects = journal.diagnose(journal.read_deaths(spec.job_dir))
-        self._queue = Dispatcher(units, suspects, in_flight=spec.max_units_in_flight)
+        self._queue = source
 
     def run(self) -> None:
         while not self._queue.is_done:
