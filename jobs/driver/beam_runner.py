@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from jobs.beam.flags import starting_runner
-from jobs.execution.orders import Orders, build_work
+from jobs.execution.host import HostSpec
+from jobs.execution.orders import Orders, raise_failure
 from jobs.execution.pipeline import run_pipeline
+from jobs.execution.processes import PerHost
 from jobs.execution.sample import Sample, sample_in
+from jobs.execution.stopping import read_reason, remove_reason
 from jobs.execution.supervisor import check_all_committed, uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
@@ -25,14 +29,16 @@ from transforms.work import Unit
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """A Beam runner that the user named; it replaces the supervisor.
+    """A Beam runner that the user named. Each of its workers supervises processes of its own (`jobs.execution.host`).
 
     Args:
         beam_args: Beam's own flags.
+        per_host: How many processes run units on each of its hosts.
         reader: Reads footers in a child of the driver.
     """
 
     beam_args: tuple[str, ...]
+    per_host: PerHost = field(default_factory=PerHost)
     reader: FooterReader = field(default_factory=FooterReader)
 
     def read_footers(self, files: Sequence[tuple[str, str]]) -> Iterable[tuple[InputFile, Footer | None]]:
@@ -49,10 +55,18 @@ class BeamRunner:
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()
-        if uncommitted(spec):
+        if not uncommitted(spec):
+            return
+        remove_reason(spec.job_dir)
+        told = HostSpec(run=uuid.uuid4().hex, spec=spec, orders=orders, per_host=self.per_host)
+        try:
             with starting_runner(self.beam_args):
-                run_pipeline(spec, build_work(orders.job_name, orders.options), self.beam_args)
-            check_all_committed(spec)
+                run_pipeline(told, self.beam_args)
+        except Exception:
+            if (reason := read_reason(spec.job_dir)) is not None:
+                raise_failure(reason)
+            raise
+        check_all_committed(spec)
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         with starting_runner(self.beam_args):

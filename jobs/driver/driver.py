@@ -118,7 +118,7 @@ class _Driver:
         self.beam_args = beam_args
         self.work = work
         self.processes = processes_of(options, work, is_here=not beam_args)
-        self.runner = runner_for(beam_args, self.processes.workers)
+        self.runner = runner_for(beam_args, self.processes)
         self.reads = reads
         self.restore = restore
         self.output = OutputFolder(options.output)

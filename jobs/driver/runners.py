@@ -1,7 +1,7 @@
 """Runners of a job's parallel steps: this machine, or a Beam runner that the user named.
 
     step            this machine                            a named runner
-    units           supervised worker processes             the pipeline, in the runner's workers
+    units           supervised worker processes             the pipeline; the same on each of the runner's workers
     merges          the same processes                      a pipeline
     grouping        files on local disk                     GroupByKey
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 from jobs.beam.runners import names_a_runner
 from jobs.execution import supervisor
 from jobs.execution.orders import Orders, to_text
+from jobs.execution.processes import PerHost, Processes
 from jobs.execution.sample import Sample, sample_in
 from jobs.execution.supervisor import Crew
 from jobs.execution.worker import RunSpec
@@ -103,18 +104,19 @@ class LocalRunner:
         return importlib.import_module("jobs.grouping.on_disk").group_on_disk(inputs, folder, limit, settings)
 
 
-def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:
+def runner_for(beam_args: Sequence[str], processes: Processes | None = None) -> Runner:
     """Returns the runner that the flags name; this machine, with so many worker processes, if there are no flags.
 
     Raises:
         ConfigError: An unknown flag or runner, or flags that no runner would read.
     """
     if not beam_args:
-        return LocalRunner(workers)
+        return LocalRunner(1 if processes is None else processes.workers)
     importlib.import_module("jobs.beam.flags").check_flags(beam_args)
     if not names_a_runner(beam_args):
         raise ConfigError(
             f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
             "machine without Beam"
         )
-    return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))
+    per_host = PerHost() if processes is None else processes.per_host
+    return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args), per_host)

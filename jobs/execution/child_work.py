@@ -1,7 +1,7 @@
 """What a child does as a worker. Its tasks, and what it says of each:
 
     {"open": [ORDERS, SPEC]}       open the job's work              {"opened": true}
-    {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c"}
+    {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c", "status", "counts"}
     {"close": []}                  close the work                   {"closed": true}
     {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merged": ["train", 3]}
     {"sample": [ORDERS, UNITS, SCHEMA]}  a dry run's sample         {"sample": SAMPLE}
@@ -88,7 +88,8 @@ class Tasks:
         if (error := future.exception()) is not None:
             self._fail(error)
         else:
-            self._say({"done": future.result().unit_id})
+            record = future.result()
+            self._say({"done": record.unit_id, "status": record.status, "counts": dict(record.counts)})
 
     def _close(self) -> None:
         worker, self._worker = self._worker, None

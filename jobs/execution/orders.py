@@ -79,6 +79,8 @@ def failure_of(error: BaseException) -> dict[str, str]:
     for kind in _CARRIED:
         if isinstance(error, kind):
             return {"kind": kind.__name__, "message": str(error)[:_MAX_MESSAGE]}
+    if isinstance(error, WorkerFailed):  # its traceback was printed where it happened
+        return {"kind": _BUG, "message": str(error)[:_MAX_MESSAGE]}
     if isinstance(error, Exception) and is_unanswered(error):
         return {"kind": ConfigError.__name__, "message": unanswered_line(error)[:_MAX_MESSAGE]}
     print_text("".join(traceback.format_exception(error)), sys.stderr)

@@ -1,10 +1,13 @@
-"""The pipeline that all jobs share: read the plan, distribute the unit records, run each unit.
+"""The pipeline of a job's units, where a Beam runner is named: read the plan, distribute unit records, run them.
 
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
 
-Only unit records pass through the pipeline. The worker that runs a unit also reads its rows, and results are written
-by the commit protocol, so the pipeline has no output. It runs where a Beam runner is named; on this machine,
+Only unit records pass through the pipeline. The host that runs a unit (`jobs.execution.host`) also reads its rows, and
+results are written by the commit protocol, so the pipeline has no output. On this machine,
 `jobs.execution.supervisor` hands the same units to worker processes without Beam, whose import alone takes a second.
+
+Runners recompute: a stage may run again, wholly or in part, and must see the same elements. So all wanted units pass
+through, whether they are committed or not, and `RunUnits` skips what is committed.
 """
 
 from __future__ import annotations
@@ -16,57 +19,58 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.runners.runner import PipelineResult
 
-from jobs import storage
+from jobs.beam.log import quiet_beam
 from jobs.beam.pipelines import open_pipeline
-from jobs.execution.worker import RunSpec, Worker, close_shared, shared
+from jobs.execution.host import Host, HostSpec, close_host, shared_host
+from jobs.execution.orders import from_text, to_text
+from jobs.execution.pushed import Outcome
+from jobs.execution.worker import RunSpec
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
-from transforms.work import Unit, Work
+from transforms.work import Unit
 
 _NAMESPACE = "codemill"
 
 
 class ReadPlan(beam.DoFn):
-    """Yields the plan's units that have no commit yet."""
+    """Yields the plan's wanted units, committed ones included."""
 
     def __init__(self, spec: RunSpec):
         self._spec = spec
 
     def process(self, job_dir: JobFolder) -> Iterator[Unit]:
         """Reads the plan of the job in `job_dir`."""
-        committed = commits.list_commits(job_dir)
         wanted = self._spec.only_units
-        for unit in read_plan(job_dir):
-            if unit.unit_id not in committed and (wanted is None or unit.unit_id in wanted):
-                yield unit
+        return (unit for unit in read_plan(job_dir) if wanted is None or unit.unit_id in wanted)
 
 
 class RunUnits(beam.DoFn):
-    """Runs units, several concurrently per process; `finish_bundle` waits for those of its own bundle.
+    """Runs units on this harness's host, several concurrently; `finish_bundle` waits for those of its own bundle.
 
     Counters are incremented only here, because Beam loses increments from other threads.
     """
 
-    def __init__(self, spec: RunSpec, work: Work):
-        self._spec = spec
-        self._work = work
+    def __init__(self, told: HostSpec):
+        self._job_dir = told.spec.job_dir
+        self._told = to_text(told)
 
     def setup(self) -> None:
-        """Opens the work, once per process."""
-        self._worker: Worker = shared(self._spec, self._work)
+        """Opens the host, once per process."""
+        quiet_beam()
+        self._host: Host = shared_host(from_text(self._told))
 
     def start_bundle(self) -> None:
-        """Starts with nothing in flight."""
-        self._futures: list[Future[commits.CommitRecord]] = []
+        """Starts with nothing in flight. The bundle may be one that another host has begun."""
+        self._futures: list[tuple[Unit, Future[Outcome]]] = []
+        self._host.refresh()
 
     def process(self, unit: Unit) -> None:
-        """Submits the unit, unless an earlier attempt was committed in the meantime."""
-        if storage.exists(self._spec.job_dir.commit(unit.unit_id)):
-            return
-        self._futures.append(self._worker.submit(unit))
-        done = [future for future in self._futures if future.done()]
-        self._futures = [future for future in self._futures if future not in done]
+        """Submits the unit, unless it is committed."""
+        if (future := self._host.submit(unit)) is not None:
+            self._futures.append((unit, future))
+        done = [one for one in self._futures if one[1].done()]
+        self._futures = [one for one in self._futures if one not in done]
         self._count(done)
 
     def finish_bundle(self) -> None:
@@ -74,15 +78,18 @@ class RunUnits(beam.DoFn):
         futures, self._futures = self._futures, []
         self._count(futures)
 
-    def _count(self, futures: Iterable[Future[commits.CommitRecord]]) -> None:
-        for future in futures:
-            record = future.result()
-            Metrics.counter(_NAMESPACE, f"units_{record.status}").inc()
-            for name, value in record.counts.items():
+    def _count(self, futures: Iterable[tuple[Unit, Future[Outcome]]]) -> None:
+        for unit, future in futures:
+            outcome = future.result()
+            if not outcome:  # its worker died between the commit and its word of it
+                (record,) = commits.read_commits(self._job_dir, [unit.unit_id])
+                outcome = {"status": record.status, "counts": record.counts}
+            Metrics.counter(_NAMESPACE, f"units_{outcome['status']}").inc()
+            for name, value in outcome["counts"].items():
                 Metrics.counter(_NAMESPACE, name).inc(int(value))
 
 
-def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> PipelineResult:
+def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineResult:
     """Runs all units that have no commit yet, on the runner that `runner_args` (Beam's own flags) name.
 
     The result carries the counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and
@@ -90,22 +97,22 @@ def run_pipeline(spec: RunSpec, work: Work, runner_args: Sequence[str] = ()) -> 
 
     Raises:
         ConfigError, StorageFull: The job can't continue (only if the pipeline runs in this process; a remote runner
-            wraps errors in its own).
+            wraps errors in its own, and the reason is in `_job/stop_reason`).
     """
     try:
         with open_pipeline(runner_args) as pipeline:
             (
                 pipeline
-                | "Job" >> beam.Create([spec.job_dir], reshuffle=False)
-                | "ReadPlan" >> beam.ParDo(ReadPlan(spec))
+                | "Job" >> beam.Create([told.spec.job_dir], reshuffle=False)
+                | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec))
                 | "Spread" >> beam.Reshuffle()
-                | "RunUnits" >> beam.ParDo(RunUnits(spec, work))
+                | "RunUnits" >> beam.ParDo(RunUnits(told))
             )
-    except Exception as error:
-        # Beam wraps the text of a DoFn's error in an error of its own; the worker has the original error.
-        reason = close_shared()
-        if reason is None or reason is error:
+    except BaseException as error:
+        # Beam wraps the text of a DoFn's error in an error of its own; the host has the original error.
+        reason = close_host(at_once=True)
+        if reason is None or reason is error or not isinstance(error, Exception):
             raise
         raise reason from error
-    close_shared()
+    close_host()
     return pipeline.result

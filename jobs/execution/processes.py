@@ -23,6 +23,27 @@ _UNITS_IN_FLIGHT = 4  # of a work that keeps others busy: one is read, one writt
 _MB_A_UNIT = 128.0
 
 
+@dataclass(frozen=True, slots=True)
+class PerHost:
+    """How the number of workers of a Beam runner's host is found there.
+
+    Args:
+        asked: So many; None: one per core that memory allows.
+        need_mb: Megabytes that one needs.
+    """
+
+    asked: int | None = None
+    need_mb: int = BASE_MB
+
+    def workers(self, sharers: int = 1) -> int:
+        """Returns the number of workers of one of `sharers` processes that share this machine, at least one.
+
+        Raises:
+            ConfigError: The machine's memory doesn't hold as many as are asked for.
+        """
+        return max(1, workers_that_fit(self.asked, self.need_mb, "more with a lower --unit_mb") // sharers)
+
+
 @dataclass(frozen=True)
 class Processes:
     """The worker processes of a job, and the bounds of each.
@@ -31,11 +52,13 @@ class Processes:
         workers: Worker processes.
         max_units_in_flight: Maximum units in flight in one process.
         max_bytes_in_flight: Maximum of their bytes.
+        per_host: The worker processes of each host where a Beam runner has several.
     """
 
     workers: int
     max_units_in_flight: int
     max_bytes_in_flight: int
+    per_host: PerHost = PerHost()
 
 
 def processes_of(options: CommonOptions, work: Work, *, is_here: bool = True) -> Processes:
@@ -53,7 +76,8 @@ def processes_of(options: CommonOptions, work: Work, *, is_here: bool = True) ->
     mb = options.max_mb_in_flight or units * _MB_A_UNIT
     need_mb = BASE_MB + math.ceil(UNIT_COPIES * min(options.unit_mb, mb) * (1 if work.spreads_rows else units))
     fitting = workers_that_fit(options.workers, need_mb, "more with a lower --unit_mb") if is_here else 1
-    return Processes(1 if work.spreads_rows else fitting, units, int(mb * 1_000_000))
+    per_host = PerHost(1 if work.spreads_rows else options.workers, need_mb)
+    return Processes(1 if work.spreads_rows else fitting, units, int(mb * 1_000_000), per_host)
 
 
 def workers_that_fit(asked: int | None, need_mb: int, advice: str = "") -> int:

@@ -1,11 +1,9 @@
 """The shared state of one worker process: the opened work, units in flight, heartbeat, and reason to stop.
 
-A worker process is one of this machine's (`jobs.execution.child_work`) or one of a Beam runner's. Beam creates and
-pickles DoFn objects at will, so expensive objects (an engine) are created once per process, behind a lock, in a module
-global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
-has prompts while the next unit is read and the last one is checked and written. A unit that decodes to more bytes than
-planned is processed in pieces of at most its share of the bound. A unit that was in flight when a worker died runs
-alone, and so does one for which memory ran out, when it runs again.
+A worker process is a child of a supervisor (`jobs.execution.child_work`). Several units are in flight concurrently,
+bounded by number and by bytes, so that the engine has prompts while the next unit is read and the last one is checked
+and written. A unit that decodes to more bytes than planned is processed in pieces of at most its share of the bound. A
+unit that was in flight when a worker died runs alone, and so does one for which memory ran out, when it runs again.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -45,7 +42,7 @@ class RunSpec:
         max_units_in_flight: Maximum number of units in flight in one process.
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
         only_units: Run only these units; None means all.
-        session: Id of the worker session, if a supervisor assigned one.
+        session: Id of the worker session, which the supervisor assigns.
         decoding_threads: Threads that Arrow decodes with; None: one per core.
     """
 
@@ -105,7 +102,7 @@ class Admission:
 
 
 class Worker:
-    """One worker process. In Beam's, use `shared`, which creates it once.
+    """One worker process.
 
     `stop_reason` is the first error that ends the job (ConfigError, StorageFull, a bug); after it no unit is admitted.
     """
@@ -113,7 +110,7 @@ class Worker:
     def __init__(self, spec: RunSpec, work: Work):
         self.spec = spec
         self.stop_reason: BaseException | None = None
-        self.session = spec.session or journal.new_session(supervised=False)
+        self.session = spec.session or journal.new_session(supervised=True)
         self._work = work
         self._units_done = 0
         self._lock = threading.Lock()
@@ -132,9 +129,6 @@ class Worker:
         self._work.open()
         self._heartbeat.start()
         job_dir = self.spec.job_dir
-        if self.spec.session is None:
-            last_beats = {beat.session: beat.at for beat in heartbeat.read_heartbeats(job_dir)}
-            journal.record_stale_sessions(job_dir, last_beats, time.time(), heartbeat.STALE_S)
         self._runner = UnitRunner(
             job_dir=job_dir,
             work=self._work,
@@ -196,40 +190,3 @@ class Worker:
         self._admission.leave(self._most_bytes(unit))
         self._admission.enter(self._most_bytes(unit), alone=True)
         return runner.run(unit, alone=True)
-
-
-_shared: Worker | None = None
-_shared_lock = threading.Lock()
-_failed: BaseException | None = None
-
-
-def shared(spec: RunSpec, work: Work) -> Worker:
-    """Returns the process's worker; the first call opens it. If opening fails, later calls raise the same error."""
-    global _shared, _failed
-    with _shared_lock:
-        if _failed is not None:
-            raise _failed
-        if _shared is not None and _shared.spec != spec:  # another pipeline in the same process
-            _shared.close()
-            _shared = None
-        if _shared is None:
-            worker = Worker(spec, work)
-            try:
-                worker.open()
-            except BaseException as error:
-                _failed = error
-                raise
-            _shared = worker
-        return _shared
-
-
-def close_shared() -> BaseException | None:
-    """Closes the process's worker, if there is one, and returns why it stopped, if it did."""
-    global _shared, _failed
-    with _shared_lock:
-        reason, _failed = _failed, None
-        if _shared is not None:
-            reason = reason or _shared.stop_reason
-            _shared.close()
-            _shared = None
-        return reason

@@ -3,7 +3,7 @@
     _job/heartbeats/<session>.json   {"session", "at", "rss_mb", "units_done", "units_in_flight", "figures", ...}
 
 Workers write heartbeats, and the progress line reads them together with the commits, from any machine and on every
-runner. On runners without a supervisor, a heartbeat that stops means that its worker is gone. If a heartbeat can't be
+runner. If a heartbeat can't be
 written, the error is logged and the next one is tried: it never fails a unit.
 """
 
@@ -23,8 +23,6 @@ from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 PERIOD_S = 2.0
-# Ten minutes: far longer than any pause of a live process, including clock differences between machines.
-STALE_S = 600.0
 
 _log = logging.getLogger(__name__)
 

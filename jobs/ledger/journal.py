@@ -6,8 +6,8 @@
 A *session* is one life of a worker process. The worker writes a start record before it reads a unit and before it
 runs a range of its rows, and removes the record afterward. When a session dies, the process that notices records
 the death together with the remaining start records. Only recorded deaths count. If a user kills the whole job, the
-supervisor dies with its worker, so no death is recorded and no unit becomes a suspect. On runners without a
-supervisor, the next worker records the deaths of sessions whose heartbeat has stopped.
+supervisor dies with its worker, so no death is recorded and no unit becomes a suspect; nor does one when a machine is
+taken away, with all that runs on it.
 
 The consequences are a pure function of the recorded deaths (`diagnose`):
 
@@ -90,7 +90,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A session that died, how it died (`SIGKILL`, `exit code 70`, `no heartbeat for 600 s`), and its open starts.
+    """A session that died, how it died (`SIGKILL`, `exit code 70`), and its open starts.
 
     `hung`: the supervisor killed the session because it made no progress.
     """
@@ -205,31 +205,11 @@ def forgive(job_dir: JobFolder, unit_ids: Collection[str]) -> None:
             storage.write_bytes(job_dir.death(death.session), _death_to_json(replace(death, open=others)))
 
 
-def read_deaths(job_dir: JobFolder) -> list[Death]:
-    """Returns all recorded deaths, oldest first."""
-    names = storage.list_names(job_dir.deaths)
-    deaths = [_read_death(job_dir, name.removesuffix(".json")) for name in names]
+def read_deaths(job_dir: JobFolder, *, but: Collection[str] = ()) -> list[Death]:
+    """Returns the recorded deaths, oldest first; without those of the sessions in `but`, which the caller knows."""
+    sessions = [name.removesuffix(".json") for name in storage.list_names(job_dir.deaths)]
+    deaths = [_read_death(job_dir, session) for session in sessions if session not in but]
     return sorted(deaths, key=lambda death: (death.at, death.session))
-
-
-def record_stale_sessions(
-    job_dir: JobFolder, last_beats: Mapping[str, float], now: float, stale_s: float
-) -> list[Death]:
-    """Records the death of unsupervised sessions that have open starts and no heartbeat for `stale_s` seconds.
-
-    Args:
-        last_beats: Time of each session's last heartbeat in seconds since the epoch; sessions without one are skipped.
-    """
-    recorded = {death.session for death in read_deaths(job_dir)}
-    deaths = []
-    for session in storage.list_names(job_dir.open_starts):
-        silent_s = now - last_beats.get(session, now)
-        if session.startswith(_SUPERVISED) or session in recorded or silent_s < stale_s:
-            continue
-        death = record_death(job_dir, session, f"no heartbeat for {silent_s:.0f} s")
-        if death.open:
-            deaths.append(death)
-    return deaths
 
 
 def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:

@@ -105,6 +105,21 @@ class JobFolder(_Folder):
         return self.join("heartbeats", f"{session}.json")
 
     @property
+    def stop_reason(self) -> str:
+        """Why a host of a Beam runner stopped the job (`jobs.execution.stopping`)."""
+        return self.join("stop_reason")
+
+    @property
+    def probe(self) -> str:
+        """A random word by which a worker tells that it sees this folder, and not another of the same name."""
+        return self.join("probe")
+
+    @property
+    def runner_job(self) -> str:
+        """The job of a Beam runner that runs the units."""
+        return self.join("runner_job.json")
+
+    @property
     def lock(self) -> str:
         """The lock on the output, by lock generation."""
         return self.join("lock")

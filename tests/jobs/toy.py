@@ -1,6 +1,7 @@
 """A job small enough to kill: each row states what happens to the process that runs it.
 
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)      "kill_once": only the first time
+"segfault"  SIGSEGV from C code
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
 "hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
@@ -9,6 +10,7 @@ otherwise kept, with its length
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -73,6 +75,8 @@ class ToyWork:
             word = content.split()[0] if content else ""
             if word == "kill" or (word == "kill_once" and self._is_first()):
                 os.kill(os.getpid(), signal.SIGKILL)
+            if word == "segfault":
+                ctypes.string_at(0)
             if word == "exit":
                 os._exit(70)
             if word == "raise":
@@ -169,7 +173,7 @@ def make_job(root: str, groups: list[list[str]], unit_rows: int = 1000) -> JobFo
     return job_dir
 
 
-def run_here(job_dir: JobFolder, **options) -> list[commits.CommitRecord]:
+def run_here(job_dir: JobFolder, only: set[str] | None = None, **options) -> list[commits.CommitRecord]:
     """Runs what isn't committed in this process, one unit after the other."""
     session = journal.new_session(supervised=True)
     runner = UnitRunner(
@@ -181,7 +185,8 @@ def run_here(job_dir: JobFolder, **options) -> list[commits.CommitRecord]:
         suspects=journal.diagnose(journal.read_deaths(job_dir)),
     )
     committed = commits.list_commits(job_dir)
-    return [runner.run(unit) for unit in read_plan(job_dir) if unit.unit_id not in committed]
+    left = [unit for unit in read_plan(job_dir) if unit.unit_id not in committed]
+    return [runner.run(unit) for unit in left if only is None or unit.unit_id in only]
 
 
 def run_supervised(

@@ -1,22 +1,20 @@
+"""The pipeline on Beam's local runner, whose worker is this process: its units run in children of it."""
+
 from __future__ import annotations
 
-import dataclasses
-import threading
-import time
+import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from jobs import storage
 from jobs.beam.runners import names_a_runner
-from jobs.errors import StorageFull
-from jobs.execution import worker
-from jobs.execution.cursors import MAX_BATCH_ROWS
-from jobs.execution.orders import from_text, to_text
+from jobs.execution.host import HostSpec, close_host
+from jobs.execution.orders import Orders
 from jobs.execution.pipeline import ReadPlan, RunUnits, run_pipeline
-from jobs.execution.worker import Admission, RunSpec
-from jobs.ledger import commits, heartbeat, journal
+from jobs.execution.processes import PerHost
+from jobs.execution.worker import RunSpec
+from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
@@ -27,35 +25,15 @@ from tests.jobs import toy
 def a_new_process():
     """Each test is a separate worker process."""
     yield
-    worker.close_shared()
+    close_host(at_once=True)
 
 
-def spec_for(job_dir: JobFolder, **changes) -> RunSpec:
+def host_spec(job_dir: JobFolder, *, workers: int = 1, row_timeout_s: float = 1800.0, only=None, **options) -> HostSpec:
     spec = RunSpec(
-        job_dir=job_dir,
-        config_hash=toy.CONFIG_HASH,
-        schema=toy.SCHEMA,
-        max_units_in_flight=2,
-        max_bytes_in_flight=10**9,
-        session=journal.new_session(supervised=True),
+        job_dir=job_dir, config_hash=toy.CONFIG_HASH, schema=toy.SCHEMA, max_units_in_flight=2, only_units=only
     )
-    return dataclasses.replace(spec, **changes)
-
-
-class MeetingWork(toy.ToyWork):
-    """Units wait for each other: they end only if `parties` of them are in flight concurrently."""
-
-    def __init__(self, parties: int):
-        super().__init__({})
-        self.meeting = threading.Barrier(parties)
-        self.opened = 0
-
-    def open(self):
-        self.opened += 1
-
-    def run(self, unit, table, rows):
-        self.meeting.wait(timeout=20)
-        return super().run(unit, table, rows)
+    orders = Orders(job_name="tests.jobs.toy", options=options, row_timeout_s=row_timeout_s)
+    return HostSpec(run=uuid.uuid4().hex, spec=spec, orders=orders, per_host=PerHost(workers, need_mb=1))
 
 
 def do_bundle(do_fn: RunUnits, units) -> None:
@@ -66,206 +44,89 @@ def do_bundle(do_fn: RunUnits, units) -> None:
     do_fn.finish_bundle()
 
 
+def rows_ran(log) -> list[str]:
+    return log.read_text().split() if log.exists() else []
+
+
 def test_the_pipeline_commits_every_unit_and_counts_what_it_did(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a", "raise x"], ["reject"], ["b", "c"]])
-    result = run_pipeline(spec_for(job_dir), toy.ToyWork({}))
+    result = run_pipeline(host_spec(job_dir))
     assert len(commits.list_commits(job_dir)) == 3
     counters = Counter({c.key.metric.name: c.committed for c in result.metrics().query()["counters"]})
-    assert (counters["units_done"], counters["rows_in"], counters["rows_kept"], counters["rows_rejected"]) == (
-        3,
-        5,
-        3,
-        2,
-    )
+    assert [counters[name] for name in ("units_done", "rows_in", "rows_kept", "rows_rejected")] == [3, 5, 3, 2]
 
 
-def test_only_units_without_a_commit_and_asked_for_are_run(tmp_path):
+def test_a_stage_that_is_computed_again_sees_the_same_units(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["c"]])
     ids = [unit.unit_id for unit in read_plan(job_dir)]
     commits.commit_failed(job_dir, next(read_plan(job_dir)), "x", "input_missing", config_hash="c")
-    left = ReadPlan(spec_for(job_dir)).process(job_dir)
-    assert [unit.unit_id for unit in left] == ids[1:]
-    some = ReadPlan(spec_for(job_dir, only_units=frozenset(ids[2:]))).process(job_dir)
+    assert [unit.unit_id for unit in ReadPlan(host_spec(job_dir).spec).process(job_dir)] == ids
+    some = ReadPlan(host_spec(job_dir, only=frozenset(ids[2:])).spec).process(job_dir)
     assert [unit.unit_id for unit in some] == ids[2:]
 
 
-def test_units_of_one_bundle_are_in_flight_together_and_the_work_opens_once(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"]] * 4)
-    work = MeetingWork(2)
-    spec = spec_for(job_dir)
-    do_bundle(RunUnits(spec, work), list(read_plan(job_dir))[:2])
-    do_bundle(RunUnits(spec, work), list(read_plan(job_dir))[2:])
-    assert len(commits.list_commits(job_dir)) == 4
-    assert work.opened == 1
-
-
-def test_bundles_of_one_unit_work_as_well(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["c"]])
-    do_fn = RunUnits(spec_for(job_dir), toy.ToyWork({}))
-    for unit in read_plan(job_dir):
-        do_bundle(do_fn, [unit])
-    assert len(commits.list_commits(job_dir)) == 3
-
-
-def test_a_unit_that_was_committed_in_the_meantime_isnt_run_again(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"]])
+def test_units_that_are_committed_arent_run_again(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
     log = tmp_path / "log"
-    (unit,) = read_plan(job_dir)
-    do_bundle(RunUnits(spec_for(job_dir), toy.ToyWork({"log": str(log)})), [unit, unit])
-    do_bundle(RunUnits(spec_for(job_dir), toy.ToyWork({"log": str(log)})), [unit])
-    assert len(log.read_text().split()) <= 2
-    assert len(commits.list_commits(job_dir)) == 1
+    first, second = read_plan(job_dir)
+    toy.run_here(job_dir, only={first.unit_id})
+    told = host_spec(job_dir, log=str(log))
+    do_bundle(RunUnits(told), [first, second, second])
+    do_bundle(RunUnits(told), [first, second])
+    assert rows_ran(log) == [f"{second.unit_id}:0"]
+
+
+def test_bundles_and_instances_share_one_process_that_opens_its_work_once(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["c"]])
+    log = tmp_path / "processes"
+    told = host_spec(job_dir, processes=str(log))
+    for unit in read_plan(job_dir):
+        do_bundle(RunUnits(told), [unit])
+    assert len(commits.list_commits(job_dir)) == 3
+    assert sum(line.startswith("open ") for line in log.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("row", ["kill me", "exit", "segfault"])
+def test_a_row_that_ends_its_process_costs_one_row(tmp_path, row):
+    groups = [["a", row, "b"], ["sleep", "c"], ["d"]]
+    job_dir, alone = (toy.make_job(str(tmp_path / name), groups) for name in ("runner", "alone"))
+    run_pipeline(host_spec(job_dir, workers=2, sleep_s=0.1))
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "sleep", "c", "d"]
+    assert [(group, number, reason) for _, group, number, _, reason, _ in rejected] == [(0, 1, "crashed_worker")]
+    toy.run_supervised(alone, options={"sleep_s": 0.1})
+    assert toy.outcome(job_dir) == toy.outcome(alone)
+
+
+def test_a_row_that_hangs_costs_one_row(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "hang forever", "b"], ["c"]])
+    run_pipeline(host_spec(job_dir, row_timeout_s=5))
+    kept, rejected = toy.outcome(job_dir)
+    assert [content for _, _, content, _ in kept] == ["a", "b", "c"]
+    assert [(group, number, reason) for _, group, number, _, reason, _ in rejected] == [(0, 1, "timeout")]
 
 
 def test_an_error_that_ends_the_job_comes_out_of_the_pipeline_as_itself(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     with pytest.raises(ConfigError, match="no batteries"):
-        run_pipeline(spec_for(job_dir), toy.ToyWork({"refuse_on_open": True}))
-    run_pipeline(spec_for(job_dir), toy.ToyWork({}))  # and the process is none the worse
+        run_pipeline(host_spec(job_dir, refuse_on_open=True))
+    run_pipeline(host_spec(job_dir))  # and the process is none the worse
     assert len(commits.list_commits(job_dir)) == 1
 
 
-def test_after_the_disk_was_full_no_further_unit_is_started(tmp_path, monkeypatch):
-    job_dir = toy.make_job(str(tmp_path), [["a"]] * 20)
-    log = tmp_path / "log"
-
-    def full(path, data):
-        raise StorageFull("no space left")
-
-    monkeypatch.setattr(storage, "create_if_absent", full)
-    with pytest.raises(StorageFull):
-        run_pipeline(spec_for(job_dir), toy.ToyWork({"log": str(log)}))
-    assert len(log.read_text().split()) <= 4
-
-
-class WeighingWork(toy.ToyWork):
-    """Measures the total bytes of all units in flight."""
-
-    def __init__(self):
-        super().__init__({})
-        self.lock = threading.Lock()
-        self.bytes = self.most = 0
-
-    def run(self, unit, table, rows):
-        with self.lock:
-            self.bytes += table.nbytes
-            self.most = max(self.most, self.bytes)
-        try:
-            time.sleep(0.02)
-            return super().run(unit, table, rows)
-        finally:
-            with self.lock:
-                self.bytes -= table.nbytes
-
-
-def test_the_bound_on_bytes_in_flight_holds_if_footers_state_a_hundredth_of_them(tmp_path):
-    """Three megabytes of text per unit, encoded in ten kilobytes; the bound is two megabytes for three units."""
-    job_dir = toy.make_job(str(tmp_path), [[f"{group}" * 10_000] * 300 for group in range(6)])
-    units = list(read_plan(job_dir))
-    assert all(unit.num_bytes <= 30_000 for unit in units)
-    work = WeighingWork()
-    do_bundle(RunUnits(spec_for(job_dir, max_units_in_flight=3, max_bytes_in_flight=2_000_000), work), units)
-    assert 700_000 < work.most <= 2_000_000 + 3 * MAX_BATCH_ROWS * 10_100
-    assert len(toy.outcome(job_dir)[0]) == 1800
-
-
-def test_a_worker_says_what_it_is_doing(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
-    spec = spec_for(job_dir)
-    run_pipeline(spec, toy.ToyWork({}))
-    (beat,) = heartbeat.read_heartbeats(job_dir)
-    assert (beat.session, beat.units_done, beat.units_in_flight) == (spec.session, 2, 0)
-    assert beat.figures == {"tokens_out": 7.0}
-
-
-def test_without_a_supervisor_each_process_is_a_separate_session(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"]])
-    run_pipeline(spec_for(job_dir, session=None), toy.ToyWork({}), ["--runner=FnApiRunner"])
-    (beat,) = heartbeat.read_heartbeats(job_dir)
-    assert beat.session.startswith("worker-")
-
-
-def enter_in_a_thread(admission: Admission, num_bytes: int, alone: bool = False) -> threading.Event:
-    inside = threading.Event()
-
-    def enter() -> None:
-        admission.enter(num_bytes, alone)
-        inside.set()
-
-    threading.Thread(target=enter, daemon=True).start()
-    return inside
-
-
-def test_units_in_flight_are_bounded_by_number_and_by_bytes():
-    admission = Admission(max_units=2, max_bytes=100)
-    admission.enter(60, alone=False)
-    too_big = enter_in_a_thread(admission, 60)
-    assert not too_big.wait(0.05)
-    admission.leave(60)
-    assert too_big.wait(5)
-    admission.enter(10, alone=False)
-    too_many = enter_in_a_thread(admission, 1)
-    assert not too_many.wait(0.05)
-    admission.leave(60)
-    assert too_many.wait(5)
-
-
-def test_a_unit_above_the_bytes_runs_by_itself():
-    admission = Admission(max_units=2, max_bytes=100)
-    admission.enter(500, alone=False)
-    assert not enter_in_a_thread(admission, 1).wait(0.05)
-
-
-def test_one_that_must_be_alone_waits_for_the_others_and_keeps_them_out():
-    admission = Admission(max_units=4, max_bytes=100)
-    admission.enter(1, alone=False)
-    alone = enter_in_a_thread(admission, 1, alone=True)
-    assert not alone.wait(0.05)
-    late = enter_in_a_thread(admission, 1)
-    assert not late.wait(0.05)
-    admission.leave(1)
-    assert alone.wait(5)
-    assert not late.wait(0.05)
-    admission.leave(1)
-    assert late.wait(5)
-
-
-def test_suspects_never_share_the_process(tmp_path):
-    job_dir = toy.make_job(str(tmp_path), [["a"]] * 12)
-    units = list(read_plan(job_dir))
-    session = journal.new_session(supervised=True)
-    for unit in units[::3]:
-        start = journal.Start(unit_id=unit.unit_id, attempt_id="x", begin=0, end=1, phase="rows", alone=False)
+def test_a_retried_unit_that_was_in_flight_in_a_death_on_another_host_runs_alone(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["kill me", "b"], ["sleep"]])
+    told = host_spec(job_dir, workers=1)
+    first, second = read_plan(job_dir)
+    do_bundle(RunUnits(told), [second])
+    for session in ("supervised-x", "supervised-y"):
+        start = journal.Start(unit_id=first.unit_id, attempt_id="x", begin=0, end=1, phase="rows", alone=True)
         storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
-    journal.record_death(job_dir, session, "SIGKILL")
-    suspects = {unit.unit_id for unit in units[::3]}
-    running: set[str] = set()
-    shared: list[set[str]] = []
-
-    class Watching(toy.ToyWork):
-        def run(self, unit, table, rows):
-            running.add(unit.unit_id)
-            time.sleep(0.005)
-            shared.append(set(running))
-            running.discard(unit.unit_id)
-            return super().run(unit, table, rows)
-
-    do_fn = RunUnits(spec_for(job_dir, max_units_in_flight=4), Watching({}))
-    do_fn.setup()
-
-    def bundle(part) -> None:
-        mine = RunUnits(do_fn._spec, do_fn._work)
-        do_bundle(mine, part)
-
-    with ThreadPoolExecutor(3) as pool:  # several bundles at once in one process
-        list(pool.map(bundle, [units[:4], units[4:8], units[8:]]))
-    assert len(commits.list_commits(job_dir)) == 12
-    assert all(len(together) == 1 for together in shared if together & suspects)
-
-
-def test_a_spec_survives_the_way_to_the_child():
-    spec = spec_for(JobFolder("gs://b/out/_job"), only_units=frozenset({"b", "a"}))
-    assert from_text(to_text(spec)) == spec
+        journal.record_death(job_dir, session, "SIGKILL")
+    do_bundle(RunUnits(told), [first])
+    mine = [death for death in journal.read_deaths(job_dir) if not death.session.endswith(("-x", "-y"))]
+    assert all(start.alone for death in mine for start in death.open)
+    assert [number for _, _, number, *_ in toy.outcome(job_dir)[1]] == [0]
 
 
 def test_a_runner_is_named_by_either_form_of_the_flag():

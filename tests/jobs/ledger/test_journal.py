@@ -59,18 +59,16 @@ def test_a_death_is_recorded_once(job_dir):
 
 def test_what_was_open_when_the_whole_job_was_killed_is_no_suspect(job_dir):
     leave_open(job_dir, journal.new_session(supervised=True), start())
-    assert journal.record_stale_sessions(job_dir, {}, now=1e9, stale_s=600) == []
     assert journal.diagnose(journal.read_deaths(job_dir)) == {}
 
 
-def test_without_a_supervisor_a_silent_worker_with_something_open_is_dead(job_dir):
-    for session in ("worker-silent", "worker-alive", "worker-new"):
-        leave_open(job_dir, session, start(session))
-    beats = {"worker-silent": 100.0, "worker-alive": 900.0, "worker-idle": 0.0}
-    deaths = journal.record_stale_sessions(job_dir, beats, now=1000.0, stale_s=600)
-    assert [death.session for death in deaths] == ["worker-silent"]
-    assert journal.record_stale_sessions(job_dir, beats, now=1000.0, stale_s=600) == []
-    assert set(journal.diagnose(journal.read_deaths(job_dir))) == {"worker-silent"}
+def test_deaths_that_are_known_arent_read_again(job_dir, monkeypatch):
+    first = journal.record_death(job_dir, "supervised-a", "SIGKILL")
+    second = journal.record_death(job_dir, "supervised-b", "SIGKILL")
+    read: list[str] = []
+    monkeypatch.setattr(storage, "read_bytes", lambda path, real=storage.read_bytes: (read.append(path), real(path))[1])
+    assert journal.read_deaths(job_dir, but={first.session}) == [second]
+    assert read == [job_dir.death("supervised-b")]
 
 
 def test_a_unit_in_flight_with_one_that_crashes_is_suspected_and_not_split():

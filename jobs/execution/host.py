@@ -1,0 +1,178 @@
+"""The host: runs the units of a Beam runner in supervised child processes of the runner's worker process, its harness.
+
+    RunUnits.process (Beam's threads) -> PushedUnits -> supervisor (one thread) -> child processes
+    RunUnits.finish_bundle            <- futures     <-
+
+So a row that kills its process kills a child, whose parent sees it, and never the harness: what a runner does about
+lost workers (restart the job, give up after four tries) doesn't depend on rows. The loop is that of one machine
+(`jobs.execution.supervisor`). There is one host in a harness; all bundles and all instances of `RunUnits` share it.
+
+One thread lives as long as the host and starts all children, because the kernel ends a child with the *thread* that
+started it (PR_SET_PDEATHSIG), and Beam's pool retires its idle threads. The children end with the harness, in whatever
+way it ends; nothing is recorded then, so a machine that is taken away puts no row under suspicion.
+
+An error that ends the job is left in `_job/stop_reason` before it is raised (`jobs.execution.stopping`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from jobs.child_process import Bell
+from jobs.errors import WorkerFailed
+from jobs.execution.orders import Orders, failure_of
+from jobs.execution.processes import PerHost
+from jobs.execution.pushed import Outcome, PushedUnits
+from jobs.execution.stopping import write_reason
+from jobs.execution.supervisor import Crew, run_source
+from jobs.execution.worker import RunSpec
+from jobs.ledger import commits, journal
+from transforms.work import Unit
+
+_ROOM = 2  # units pushed for each that may be in flight: workers needn't wait for the next one
+_CLOSE_TIMEOUT_S = 120.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostSpec:
+    """What a host needs; small and picklable.
+
+    Args:
+        run: Unique to one run of the pipeline: a harness that outlives it starts a new host for the next.
+        spec: The workers' settings.
+        orders: How the work is made.
+        per_host: How many workers a host has.
+        sharers: Number of harnesses that share a machine.
+    """
+
+    run: str
+    spec: RunSpec
+    orders: Orders
+    per_host: PerHost = field(default_factory=PerHost)
+    sharers: int = 1
+
+
+class HostClosed(Exception):
+    """The host was closed before the unit had finished, since the pipeline ended."""
+
+
+class Host:
+    """The supervisor of one harness. Thread-safe. `open` starts it."""
+
+    def __init__(self, told: HostSpec):
+        self.told = told
+        self.reason: BaseException | None = None
+        self._bell = Bell()
+        self._source: PushedUnits | None = None
+        self._opened = threading.Event()
+        self._committed: set[str] = set()
+        self._deaths: dict[str, journal.Death] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._supervise, name="codemill-host", daemon=True)
+
+    def open(self) -> None:
+        """Starts the supervisor and lists the commits. Raises ConfigError."""
+        self._thread.start()
+        self._committed = commits.list_commits(self.told.spec.job_dir)
+        self._opened.wait()
+        if self.reason is not None:
+            raise self.reason
+
+    def refresh(self) -> None:
+        """Reads the deaths that were recorded since, by whatever host: a retried unit may be a suspect."""
+        job_dir = self.told.spec.job_dir
+        with self._lock:
+            new = journal.read_deaths(job_dir, but=self._deaths)
+            if new:
+                self._deaths |= {death.session: death for death in new}
+                self._queue.learn(journal.diagnose(sorted(self._deaths.values(), key=lambda death: death.at)))
+
+    def submit(self, unit: Unit) -> Future[Outcome] | None:
+        """Takes a unit, when there is room; None if it has a commit. Raises the reason to stop, if there is one."""
+        if unit.unit_id in self._committed:
+            return None
+        future = self._queue.push(unit)
+        future.add_done_callback(lambda done: self._note_commit(unit, done))
+        return future
+
+    def _note_commit(self, unit: Unit, done: Future[Outcome]) -> None:
+        if done.exception() is None:
+            self._committed.add(unit.unit_id)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Ends the workers; units that have not finished are waited for, unless it is to be at once."""
+        if self._source is not None and at_once:
+            self._source.fail(HostClosed("the pipeline has ended"))
+        elif self._source is not None:
+            self._source.close()
+        self._thread.join(_CLOSE_TIMEOUT_S)
+        if not self._thread.is_alive():
+            self._bell.close()
+
+    @property
+    def _queue(self) -> PushedUnits:
+        assert self._source is not None, "opened"
+        return self._source
+
+    def _supervise(self) -> None:
+        told = self.told
+        crew: Crew | None = None
+        try:
+            workers = told.per_host.workers(told.sharers)
+            in_flight = told.spec.max_units_in_flight
+            self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * workers * in_flight)
+            crew = Crew(workers)
+            self._opened.set()
+            run_source(
+                told.spec, told.orders, crew, self._source, workers=workers, bell=self._bell, on_done=self._source.note
+            )
+        except HostClosed:
+            pass
+        except BaseException as error:
+            self._stop(error)
+        finally:
+            if crew is not None:
+                crew.close()
+            self._opened.set()
+
+    def _stop(self, error: BaseException) -> None:
+        failure = failure_of(error)
+        self.reason = error if isinstance(error, Exception) else WorkerFailed(failure["message"])
+        write_reason(self.told.spec.job_dir, failure)
+        if self._source is not None:
+            self._source.fail(self.reason)
+
+
+_shared: Host | None = None
+_shared_lock = threading.Lock()
+
+
+def shared_host(told: HostSpec) -> Host:
+    """Returns the process's host; the first call of a run opens it, and ends that of an earlier run."""
+    global _shared
+    with _shared_lock:
+        if _shared is not None and _shared.told.run != told.run:
+            _shared.close(at_once=True)
+            _shared = None
+        if _shared is None:
+            _shared = Host(told)
+            _shared.open()
+        elif _shared.reason is not None:
+            raise _shared.reason
+        return _shared
+
+
+def close_host(*, at_once: bool = False) -> BaseException | None:
+    """Closes the process's host, if there is one, and returns why it stopped, if it did."""
+    global _shared
+    with _shared_lock:
+        host, _shared = _shared, None
+    if host is None:
+        return None
+    host.close(at_once=at_once)
+    return host.reason

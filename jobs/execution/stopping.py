@@ -1,0 +1,40 @@
+"""Why a host of a Beam runner stopped the job, on its way to the driver.
+
+    _job/stop_reason   {"kind": "StorageFull", "message": ...}   (`jobs.execution.orders.failure_of`)
+
+A runner wraps the text of an error in exceptions of its own, so the host leaves the reason here before it raises. The
+first host's reason stays. The driver removes it before each run and reads it after the runner has failed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+
+from jobs import storage
+from jobs.storage.folders import JobFolder
+
+_log = logging.getLogger(__name__)
+
+
+def write_reason(job_dir: JobFolder, failure: Mapping[str, str]) -> None:
+    """Leaves a reason, unless another host has. If the storage takes nothing, the reason is logged alone."""
+    try:
+        storage.create_if_absent(job_dir.stop_reason, json.dumps(dict(failure)).encode())
+    except Exception as error:
+        _log.warning("can't write why the job stops (%s): %s", failure["message"], error)
+
+
+def read_reason(job_dir: JobFolder) -> dict[str, str] | None:
+    """Returns the reason that a host left; None if there is none."""
+    try:
+        reason: dict[str, str] = json.loads(storage.read_bytes(job_dir.stop_reason))
+    except FileNotFoundError:
+        return None
+    return reason
+
+
+def remove_reason(job_dir: JobFolder) -> None:
+    """Removes the reason of an earlier run."""
+    storage.remove(job_dir.stop_reason)
