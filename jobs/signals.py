@@ -61,6 +61,23 @@ def signals_raised() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def interrupts_noted() -> Iterator[list[KeyboardInterrupt]]:
+    """As `signals_raised`; the list gets what was raised, for code of others that turns exceptions into text."""
+    noted: list[KeyboardInterrupt] = []
+
+    def note(number: int, frame: Any) -> NoReturn:
+        noted.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise noted[-1]
+
+    with handlers_restored():
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, note)
+        yield noted
+
+
 def how_it_ended(interrupt: KeyboardInterrupt) -> tuple[str, int]:
     """What to say of an interrupt, and its exit code: 128 and the signal's number, as shells have it."""
     number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT

@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NoReturn
 
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 
 from model.errors import ConfigError, one_line
+from transforms.machine import available_cores
 
 # Files of Beam, by the end of their path, in which a runner or its job server is started, and such functions elsewhere.
 _STARTING_FILES: Final = ("utils/subprocess_server.py", "runners/portability/job_server.py")
@@ -73,6 +74,14 @@ def starting_runner(beam_args: Sequence[str]) -> Iterator[None]:
         raise ConfigError(
             one_line(f"the runner of {flags} could not be started: {said}; mend that, or leave --runner out")
         ) from error
+
+
+def harnesses_per_machine(beam_args: Sequence[str]) -> int:
+    """How many of a runner's worker processes share a machine, as far as its flags say; at least 1."""
+    options = PipelineOptions(list(beam_args))
+    local, portable = options.view_as(DirectOptions), options.view_as(PortableOptions)
+    on_one = local.direct_num_workers if local.direct_running_mode == "multi_processing" else 1
+    return max(1, on_one or available_cores(), portable.sdk_worker_parallelism or 1)
 
 
 def _is_starting(frame: traceback.FrameSummary) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobs.errors import MergeCanceled, ReportedBug
+from jobs.execution.stopping import reason_in
 from jobs.storage import is_unanswered
 from model.errors import ConfigError
 
@@ -17,11 +18,16 @@ def quiet_beam() -> None:
     Bugs keep their tracebacks. Calling it more than once is safe.
     """
     logging.getLogger().addFilter(_is_no_apitools_warning)  # logged on the root logger
+    logging.getLogger().addFilter(_is_no_told_text)  # so does a job service what its workers raise
     logging.getLogger(_ERRORS).addFilter(_is_no_told_error)
 
 
 def _is_no_apitools_warning(record: logging.LogRecord) -> bool:
     return "apitools not found" not in record.getMessage()
+
+
+def _is_no_told_text(record: logging.LogRecord) -> bool:
+    return reason_in(record.getMessage()) is None
 
 
 def _is_no_told_error(record: logging.LogRecord) -> bool:

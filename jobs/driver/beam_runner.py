@@ -1,30 +1,47 @@
-"""Runs the steps of a job on the Beam runner that the user named (`jobs.driver.runners.Runner`)."""
+"""Runs the steps of a job on the Beam runner that the user named (`jobs.driver.runners.Runner`).
+
+A runner that loses workers may give up before all is done, and one that recomputes may skip what it believes to be
+done. What counts is in the output's folder: a step runs again while that leaves less to do, and ends the job in one
+line after `MAX_RUNS_IN_VAIN` runs in a row that committed nothing.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jobs.beam.flags import starting_runner
+from jobs.beam.flags import harnesses_per_machine, starting_runner
+from jobs.beam.orphans import cancel_orphan
+from jobs.errors import ReportedBug
 from jobs.execution.host import HostSpec
 from jobs.execution.orders import Orders, raise_failure
 from jobs.execution.pipeline import run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.sample import Sample, sample_in
-from jobs.execution.stopping import read_reason, remove_reason
-from jobs.execution.supervisor import check_all_committed, uncommitted
+from jobs.execution.stopping import read_reason, reason_in, remove_reason
+from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
-from jobs.finalize.shards import Kind, MergeSpec
+from jobs.finalize.shards import Kind, MergeSpec, unmerged
 from jobs.grouping.by_beam import group_on_runner
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from jobs.signals import interrupts_noted
+from jobs.storage.folders import JobFolder
+from model.errors import ConfigError, one_line
 from transforms.work import Unit
+
+MAX_RUNS_IN_VAIN = 2
+_PAUSE_S = 2.0  # before a step runs again: what a runner lost may be coming back
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,23 +72,69 @@ class BeamRunner:
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()
-        if not uncommitted(spec):
-            return
-        remove_reason(spec.job_dir)
-        told = HostSpec(run=uuid.uuid4().hex, spec=spec, orders=orders, per_host=self.per_host)
-        try:
-            with starting_runner(self.beam_args):
-                run_pipeline(told, self.beam_args)
-        except Exception:
-            if (reason := read_reason(spec.job_dir)) is not None:
-                raise_failure(reason)
-            raise
-        check_all_committed(spec)
+        cancel_orphan(spec.job_dir)
+        sharers = harnesses_per_machine(self.beam_args)
+
+        def run() -> None:
+            run_id = uuid.uuid4().hex
+            told = HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
+            run_pipeline(told, self.beam_args)
+
+        self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
-        with starting_runner(self.beam_args):
-            merge_on_beam(spec, shards, self.beam_args)
+        def run() -> None:
+            merge_on_beam(spec, unmerged(spec, shards), self.beam_args)
+
+        self._repeat("shards", spec.job_dir, run, lambda: unmerged(spec, shards))
 
     def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
         with starting_runner(self.beam_args):
             return group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args)
+
+    def _repeat(self, what: str, job_dir: JobFolder, run: Callable[[], None], left: Callable[[], Collection]) -> None:
+        """Runs a step until nothing is left of it.
+
+        Raises:
+            ConfigError: The runner can't be started, fails again and again, or a worker says why the job can't go on.
+            ReportedBug: As a worker reports it.
+        """
+        before, in_vain = len(left()), 0
+        while before:
+            error = self._try(job_dir, run)
+            now = len(left())
+            in_vain = in_vain + 1 if now >= before else 0
+            before = now
+            if in_vain == MAX_RUNS_IN_VAIN:
+                why = f"the last error: {_line_of(error)}" if error else "the runner reports no error"
+                raise ConfigError(
+                    f"the runner left {now:,} {what} undone in {in_vain} runs in a row that brought nothing; {why}; "
+                    "see the logs of the runner; committed work is kept; run the same command to resume"
+                ) from error
+            if now:
+                how = f"failed ({_line_of(error)})" if error else "ended"
+                _log.warning("the runner %s with %s %s left to do: it runs again", how, f"{now:,}", what)
+                time.sleep(_PAUSE_S)
+
+    def _try(self, job_dir: JobFolder, run: Callable[[], None]) -> Exception | None:
+        """Runs a step once; returns the runner's error. Raises what ends the job."""
+        remove_reason(job_dir)
+        with interrupts_noted() as interrupts:
+            try:
+                with starting_runner(self.beam_args):
+                    run()
+            except Exception as error:
+                if interrupts:
+                    raise interrupts[0] from None  # Beam's local runner has made text of it
+                if isinstance(error, ConfigError | ReportedBug):
+                    raise
+                if reason := read_reason(job_dir) or reason_in(str(error)):
+                    raise_failure(reason)
+                return error
+        return None
+
+
+def _line_of(error: Exception) -> str:
+    """What a runner's error says: the last line of the traceback that it may quote."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return one_line(lines[-1] if lines else type(error).__name__, 300)

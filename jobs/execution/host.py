@@ -17,6 +17,7 @@ An error that ends the job is left in `_job/stop_reason` before it is raised (`j
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class HostSpec:
         orders: How the work is made.
         per_host: How many workers a host has.
         sharers: Number of harnesses that share a machine.
+        driver_host: The driver's machine: errors of others are told with their names.
     """
 
     run: str
@@ -55,6 +57,7 @@ class HostSpec:
     orders: Orders
     per_host: PerHost = field(default_factory=PerHost)
     sharers: int = 1
+    driver_host: str = field(default_factory=socket.gethostname)
 
 
 class HostClosed(Exception):
@@ -142,6 +145,8 @@ class Host:
 
     def _stop(self, error: BaseException) -> None:
         failure = failure_of(error)
+        if (here := socket.gethostname()) != self.told.driver_host:
+            failure["message"] += f" (on the worker {here})"
         self.reason = error if isinstance(error, Exception) else WorkerFailed(failure["message"])
         write_reason(self.told.spec.job_dir, failure)
         if self._source is not None:

@@ -12,22 +12,27 @@ through, whether they are committed or not, and `RunUnits` skips what is committ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.runners.runner import PipelineResult
 
 from jobs.beam.log import quiet_beam
+from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
 from jobs.execution.host import Host, HostSpec, close_host, shared_host
-from jobs.execution.orders import from_text, to_text
+from jobs.execution.orders import failure_of, from_text, to_text
 from jobs.execution.pushed import Outcome
-from jobs.execution.worker import RunSpec
+from jobs.execution.stopping import write_reason
+from jobs.execution.worker_checks import check_folder, check_versions, driver_facts
 from jobs.ledger import commits
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
+from model.errors import ConfigError
 from transforms.work import Unit
 
 _NAMESPACE = "codemill"
@@ -36,13 +41,13 @@ _NAMESPACE = "codemill"
 class ReadPlan(beam.DoFn):
     """Yields the plan's wanted units, committed ones included."""
 
-    def __init__(self, spec: RunSpec):
-        self._spec = spec
+    def __init__(self, wanted: Collection[str] | None):
+        self._wanted = wanted
 
-    def process(self, job_dir: JobFolder) -> Iterator[Unit]:
+    def process(self, job_dir: str) -> Iterator[Unit]:
         """Reads the plan of the job in `job_dir`."""
-        wanted = self._spec.only_units
-        return (unit for unit in read_plan(job_dir) if wanted is None or unit.unit_id in wanted)
+        wanted = self._wanted
+        return (unit for unit in read_plan(JobFolder(job_dir)) if wanted is None or unit.unit_id in wanted)
 
 
 class RunUnits(beam.DoFn):
@@ -51,13 +56,20 @@ class RunUnits(beam.DoFn):
     Counters are incremented only here, because Beam loses increments from other threads.
     """
 
-    def __init__(self, told: HostSpec):
-        self._job_dir = told.spec.job_dir
-        self._told = to_text(told)
+    def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
+        self._facts = dict(facts)
+        self._told = to_text(told)  # another version could not read it
 
     def setup(self) -> None:
-        """Opens the host, once per process."""
+        """Checks the worker, and opens the host, once per process."""
         quiet_beam()
+        self._job_dir = JobFolder(self._facts["job_dir"])
+        check_folder(self._facts)
+        try:
+            check_versions(self._facts)
+        except ConfigError as error:
+            write_reason(self._job_dir, failure_of(error))
+            raise
         self._host: Host = shared_host(from_text(self._told))
 
     def start_bundle(self) -> None:
@@ -99,15 +111,20 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
         ConfigError, StorageFull: The job can't continue (only if the pipeline runs in this process; a remote runner
             wraps errors in its own, and the reason is in `_job/stop_reason`).
     """
+    job_dir = told.spec.job_dir
+    pipeline = open_pipeline(runner_args)
+    (
+        pipeline
+        | "Job" >> beam.Create([job_dir.path], reshuffle=False)
+        | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec.only_units))
+        | "Spread" >> beam.Reshuffle()
+        | "RunUnits" >> beam.ParDo(RunUnits(told, driver_facts(job_dir)))
+    )
     try:
-        with open_pipeline(runner_args) as pipeline:
-            (
-                pipeline
-                | "Job" >> beam.Create([told.spec.job_dir], reshuffle=False)
-                | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec))
-                | "Spread" >> beam.Reshuffle()
-                | "RunUnits" >> beam.ParDo(RunUnits(told))
-            )
+        result = pipeline.run()
+        record_job(job_dir, result, runner_args)
+        _wait(result)
+        forget_job(job_dir)
     except BaseException as error:
         # Beam wraps the text of a DoFn's error in an error of its own; the host has the original error.
         reason = close_host(at_once=True)
@@ -115,4 +132,15 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
             raise
         raise reason from error
     close_host()
-    return pipeline.result
+    return result
+
+
+def _wait(result: PipelineResult) -> None:
+    try:
+        result.wait_until_finish()
+    except Exception:
+        raise
+    except BaseException:  # the user interrupts the driver, which runs the job
+        with contextlib.suppress(Exception):
+            result.cancel()
+        raise

@@ -6,19 +6,25 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
+from jobs.beam.log import quiet_beam
 from jobs.beam.pipelines import open_pipeline
-from jobs.finalize.merge import merge_all
+from jobs.execution.orders import failure_of
+from jobs.execution.stopping import write_reason
+from jobs.execution.supervisor import Crew
+from jobs.finalize.merge import MERGES_AT_ONCE
 from jobs.finalize.shards import Kind, MergeSpec
-
-# Beam wraps a DoFn's error, or Ctrl-C, in its own text. If the runner is in this process, this is the original.
-_first_fault: BaseException | None = None
+from transforms.machine import available_cores
 
 
 class MergeShards(beam.DoFn):
-    """Merges the shards of a bundle when the bundle ends, so that several run concurrently."""
+    """Merges the shards of a bundle when the bundle ends, in processes that live as long: its thread waits for them."""
 
     def __init__(self, spec: MergeSpec):
         self._spec = spec
+
+    def setup(self) -> None:
+        """Keeps reported errors out of the log."""
+        quiet_beam()
 
     def start_bundle(self) -> None:
         """Starts with no shards."""
@@ -30,32 +36,27 @@ class MergeShards(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Merges the shards of the bundle."""
-        global _first_fault
+        crew = Crew(min(MERGES_AT_ONCE, available_cores(), len(self._shards)))
         try:
-            merge_all(self._spec, self._shards)
-        except BaseException as error:
-            _first_fault = _first_fault or error
+            if self._shards:
+                crew.merge(self._spec, self._shards)
+        except Exception as error:
+            write_reason(self._spec.job_dir, failure_of(error))
             raise
+        finally:
+            crew.close()
 
 
 def merge_on_beam(spec: MergeSpec, shards: Sequence[tuple[Kind, int]], beam_args: Sequence[str]) -> None:
     """Merges the shards on the runner that `beam_args` (Beam's own flags) name.
 
     Raises:
-        StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does, if the runner is in this process; a
-            remote runner wraps errors in its own exceptions.
+        Exception: The runner's; why a worker stopped is in `_job/stop_reason`.
     """
-    global _first_fault
-    _first_fault = None
-    try:
-        with open_pipeline(beam_args) as pipeline:
-            (
-                pipeline
-                | "Shards" >> beam.Create(list(shards), reshuffle=False)
-                | "Spread" >> beam.Reshuffle()
-                | "Merge" >> beam.ParDo(MergeShards(spec))
-            )
-    except Exception as error:
-        if _first_fault is not None:
-            raise _first_fault from error
-        raise
+    with open_pipeline(beam_args) as pipeline:
+        (
+            pipeline
+            | "Shards" >> beam.Create(list(shards), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | "Merge" >> beam.ParDo(MergeShards(spec))
+        )

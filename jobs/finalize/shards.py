@@ -20,7 +20,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -183,6 +183,12 @@ def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | 
     except FileNotFoundError:
         return None
     return ShardRecord(**json.loads(data))
+
+
+def unmerged(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> list[tuple[Kind, int]]:
+    """Returns the shards without a commit, from one listing."""
+    there = set(storage.list_names(spec.job_dir.shard(spec.plan_id)))
+    return [(kind, index) for kind, index in shards if f"{kind}-{index:05d}.json" not in there]
 
 
 def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:

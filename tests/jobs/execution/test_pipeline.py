@@ -14,6 +14,7 @@ from jobs.execution.orders import Orders
 from jobs.execution.pipeline import ReadPlan, RunUnits, run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.worker import RunSpec
+from jobs.execution.worker_checks import driver_facts
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
@@ -28,12 +29,14 @@ def a_new_process():
     close_host(at_once=True)
 
 
-def host_spec(job_dir: JobFolder, *, workers: int = 1, row_timeout_s: float = 1800.0, only=None, **options) -> HostSpec:
-    spec = RunSpec(
-        job_dir=job_dir, config_hash=toy.CONFIG_HASH, schema=toy.SCHEMA, max_units_in_flight=2, only_units=only
-    )
+def host_spec(job_dir: JobFolder, *, workers: int = 1, row_timeout_s: float = 1800.0, **options) -> HostSpec:
+    spec = RunSpec(job_dir=job_dir, config_hash=toy.CONFIG_HASH, schema=toy.SCHEMA, max_units_in_flight=2)
     orders = Orders(job_name="tests.jobs.toy", options=options, row_timeout_s=row_timeout_s)
     return HostSpec(run=uuid.uuid4().hex, spec=spec, orders=orders, per_host=PerHost(workers, need_mb=1))
+
+
+def do_fn_of(told: HostSpec) -> RunUnits:
+    return RunUnits(told, driver_facts(told.spec.job_dir))
 
 
 def do_bundle(do_fn: RunUnits, units) -> None:
@@ -60,8 +63,8 @@ def test_a_stage_that_is_computed_again_sees_the_same_units(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["c"]])
     ids = [unit.unit_id for unit in read_plan(job_dir)]
     commits.commit_failed(job_dir, next(read_plan(job_dir)), "x", "input_missing", config_hash="c")
-    assert [unit.unit_id for unit in ReadPlan(host_spec(job_dir).spec).process(job_dir)] == ids
-    some = ReadPlan(host_spec(job_dir, only=frozenset(ids[2:])).spec).process(job_dir)
+    assert [unit.unit_id for unit in ReadPlan(None).process(job_dir.path)] == ids
+    some = ReadPlan(frozenset(ids[2:])).process(job_dir.path)
     assert [unit.unit_id for unit in some] == ids[2:]
 
 
@@ -71,8 +74,8 @@ def test_units_that_are_committed_arent_run_again(tmp_path):
     first, second = read_plan(job_dir)
     toy.run_here(job_dir, only={first.unit_id})
     told = host_spec(job_dir, log=str(log))
-    do_bundle(RunUnits(told), [first, second, second])
-    do_bundle(RunUnits(told), [first, second])
+    do_bundle(do_fn_of(told), [first, second, second])
+    do_bundle(do_fn_of(told), [first, second])
     assert rows_ran(log) == [f"{second.unit_id}:0"]
 
 
@@ -81,7 +84,7 @@ def test_bundles_and_instances_share_one_process_that_opens_its_work_once(tmp_pa
     log = tmp_path / "processes"
     told = host_spec(job_dir, processes=str(log))
     for unit in read_plan(job_dir):
-        do_bundle(RunUnits(told), [unit])
+        do_bundle(do_fn_of(told), [unit])
     assert len(commits.list_commits(job_dir)) == 3
     assert sum(line.startswith("open ") for line in log.read_text().splitlines()) == 1
 
@@ -118,12 +121,12 @@ def test_a_retried_unit_that_was_in_flight_in_a_death_on_another_host_runs_alone
     job_dir = toy.make_job(str(tmp_path), [["kill me", "b"], ["sleep"]])
     told = host_spec(job_dir, workers=1)
     first, second = read_plan(job_dir)
-    do_bundle(RunUnits(told), [second])
+    do_bundle(do_fn_of(told), [second])
     for session in ("supervised-x", "supervised-y"):
         start = journal.Start(unit_id=first.unit_id, attempt_id="x", begin=0, end=1, phase="rows", alone=True)
         storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
         journal.record_death(job_dir, session, "SIGKILL")
-    do_bundle(RunUnits(told), [first])
+    do_bundle(do_fn_of(told), [first])
     mine = [death for death in journal.read_deaths(job_dir) if not death.session.endswith(("-x", "-y"))]
     assert all(start.alone for death in mine for start in death.open)
     assert [number for _, _, number, *_ in toy.outcome(job_dir)[1]] == [0]

@@ -1,0 +1,159 @@
+"""A job's steps on a Beam runner, from the driver's side: what it repeats, what ends it, and what a resume finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs import storage
+from jobs.driver import beam_runner
+from jobs.driver.beam_runner import MAX_RUNS_IN_VAIN, BeamRunner
+from jobs.errors import StorageFull, WorkerFailed
+from jobs.execution.orders import Orders, failure_of
+from jobs.execution.stopping import read_reason, write_reason
+from jobs.execution.worker import RunSpec
+from jobs.ledger import commits
+from jobs.ledger.lock import acquire
+from jobs.plan.units import read_plan
+from jobs.storage.folders import JobFolder, OutputFolder
+from model.errors import ConfigError
+from tests.jobs import toy, uppercase
+
+LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
+ORDERS = Orders(job_name="tests.jobs.toy", options={})
+
+
+@pytest.fixture
+def job_dir(tmp_path, monkeypatch) -> JobFolder:
+    monkeypatch.setattr(beam_runner, "_PAUSE_S", 0)
+    return toy.make_job(str(tmp_path), [["a"], ["b"], ["c"], ["d"]])
+
+
+def spec_of(job_dir: JobFolder) -> RunSpec:
+    return RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH)
+
+
+def run_units(job_dir: JobFolder) -> None:
+    BeamRunner(LOCAL).run_units(spec_of(job_dir), ORDERS)
+
+
+def runs(monkeypatch, job_dir: JobFolder, *steps) -> list[int]:
+    """Has each run of the pipeline commit so many units, then raise the error, if there is one; the list of runs."""
+    waiting, seen = list(steps), []
+
+    def run(told, beam_args):
+        count, error = waiting.pop(0)
+        seen.append(count)
+        left = sorted({unit.unit_id for unit in read_plan(job_dir)} - commits.list_commits(job_dir))
+        toy.run_here(job_dir, only=set(left[:count]))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(beam_runner, "run_pipeline", run)
+    return seen
+
+
+def test_the_pipeline_runs_again_while_that_leaves_fewer_units(job_dir, monkeypatch):
+    lost = RuntimeError("Traceback\nRuntimeError: a worker was lost")
+    seen = runs(monkeypatch, job_dir, (1, lost), (0, lost), (1, None), (2, lost))
+    run_units(job_dir)
+    assert seen == [1, 0, 1, 2]
+    assert len(commits.list_commits(job_dir)) == 4
+
+
+def test_a_runner_that_brings_nothing_again_and_again_ends_the_job_in_one_line(job_dir, monkeypatch):
+    lost = RuntimeError("Job failed\nTraceback ...\nRuntimeError: a worker was lost")
+    seen = runs(monkeypatch, job_dir, (1, lost), *[(0, lost)] * 5)
+    with pytest.raises(ConfigError, match=r"left 3 units undone in 2 runs .* RuntimeError: a worker was lost;") as told:
+        run_units(job_dir)
+    assert len(seen) == 1 + MAX_RUNS_IN_VAIN
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("error", [StorageFull("no space left"), ConfigError("no batteries"), WorkerFailed("x: y")])
+def test_what_a_remote_host_says_is_raised_as_what_it_is(job_dir, monkeypatch, error):
+    def run(told, beam_args):
+        write_reason(job_dir, failure_of(error))
+        raise RuntimeError("Pipeline job-1 failed in state FAILED: see the worker's log")
+
+    monkeypatch.setattr(beam_runner, "run_pipeline", run)
+    with pytest.raises(type(error), match=str(error)):
+        run_units(job_dir)
+
+
+def test_a_reason_that_could_not_be_written_is_found_in_the_runners_text(job_dir, monkeypatch):
+    text = "Pipeline failed:\nTraceback ...\njobs.errors.StorageFull: no space left [while running 'RunUnits']\n\nmore"
+    runs(monkeypatch, job_dir, (0, RuntimeError(text)))
+    with pytest.raises(StorageFull, match=r"^no space left$"):
+        run_units(job_dir)
+
+
+def test_a_worker_without_codemill_is_told_in_one_line(job_dir, monkeypatch):
+    text = "Pipeline failed:\nTraceback ...\nModuleNotFoundError: No module named 'jobs'\n"
+    runs(monkeypatch, job_dir, (0, RuntimeError(text)))
+    with pytest.raises(ConfigError, match="can't import codemill; install"):
+        run_units(job_dir)
+
+
+def test_the_reason_of_an_earlier_run_isnt_that_of_the_next(job_dir):
+    write_reason(job_dir, {"kind": "ConfigError", "message": "yesterday's"})
+    run_units(job_dir)
+    assert read_reason(job_dir) is None
+    assert len(commits.list_commits(job_dir)) == 4
+
+
+def flags(tmp_path: Path, out: str, *more: str) -> list[str]:
+    corpus = uppercase.write_corpus(tmp_path / "in" / "a.parquet")
+    return ["--input", str(corpus), "--output", out, "--unit_rows", "10", "--content_column", "content", *more]
+
+
+def test_a_job_on_a_runner_gives_the_local_runs_rows_also_for_a_relative_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert uppercase.command_line(flags(tmp_path, "on_runner", "--", *LOCAL)) == 0
+    assert uppercase.command_line(flags(tmp_path, str(tmp_path / "local"))) == 0
+    assert uppercase.dataset(tmp_path / "on_runner") == uppercase.dataset(tmp_path / "local")
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_second_driver_on_the_same_output_is_refused(tmp_path, capsys):
+    out = tmp_path / "out"
+    with acquire(OutputFolder(str(out)).job):
+        assert uppercase.command_line(flags(tmp_path, str(out), "--", *LOCAL)) == 2
+    assert "is being written by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_job_on_the_local_runner_ends_with_one_line_and_resumes(tmp_path, number):
+    out = tmp_path / "out"
+    argv = flags(tmp_path, str(out), "--pause_s", "1.5", "--workers", "1", "--", *LOCAL)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.jobs.uppercase", *argv], cwd=uppercase.ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    job_dir = OutputFolder(str(out)).job
+    while not commits.list_commits(job_dir) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    driver.send_signal(number)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 128 + number, said
+    assert "committed work is kept; run the same command to resume" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert 0 < len(commits.list_commits(job_dir)) < 4
+    argv[argv.index("--pause_s") + 1] = "0"
+    assert uppercase.command_line(argv) == 0
+    assert len(uppercase.dataset(out)["data"]) == 35
+
+
+def test_the_job_that_a_killed_driver_left_behind_is_named_where_it_cant_be_canceled(job_dir, caplog):
+    record = {"job_id": "job-7", "job_endpoint": "localhost:1"}
+    storage.write_bytes(job_dir.runner_job, json.dumps(record).encode())
+    run_units(job_dir)
+    assert "job job-7 may still be running and can't be canceled from here" in caplog.text
+    assert not os.path.exists(job_dir.runner_job)
