@@ -113,6 +113,11 @@ class ChildProcess:
         """The descriptor on which the child is heard."""
         return self._said.fileno()
 
+    @property
+    def pid(self) -> int:
+        """The process's id, which is that of its process group as well."""
+        return self._process.pid
+
     def has_ended(self) -> bool:
         """Whether the process has ended."""
         return self._process.poll() is not None

@@ -10,6 +10,8 @@ A container may show the whole machine in `/proc` and yet get half a core and 51
     version 1   cpu/<group>/cpu.cfs_quota_us, cpu.cfs_period_us      a quota of -1: no limit
                 memory/<group>/memory.limit_in_bytes                 a huge number: no limit
 
+What a group holds, other than page cache, is the sum of some lines of its `memory.stat`.
+
 A group's parents limit it as well. Cost: a few small reads. Source: docs.kernel.org/admin-guide/cgroup-v2.html.
 """
 
@@ -18,10 +20,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 _CGROUPS: Final = "/sys/fs/cgroup"
 _PROC: Final = "/proc"
+_HELD: Final = (
+    *("anon", "shmem", "kernel_stack", "pagetables", "percpu", "sock", "slab_unreclaimable"),  # version 2
+    *("total_rss", "total_shmem"),  # version 1, with the groups below
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMemory:
+    """The memory of a control group, in bytes: what its processes hold and can't give back, and its limit."""
+
+    held: int
+    limit: int
 
 
 def available_cores(cgroups: str = _CGROUPS, proc: str = _PROC) -> int:
@@ -35,6 +50,19 @@ def available_memory(cgroups: str = _CGROUPS, proc: str = _PROC) -> int:
     """Bytes of memory that this process may use, with all others of its control group; what others use counts too."""
     limits = [limit for folder in group_folders("memory", cgroups, proc) if (limit := _memory_limit(folder))]
     return min([_machine_memory(proc), *limits])
+
+
+def group_memory(cgroups: str = _CGROUPS, proc: str = _PROC) -> GroupMemory | None:
+    """The memory of the control group, of this process's and their parents, that has the least room left; None where
+    none limits it to less than the machine has, or nothing says what it holds."""
+    machine = _machine_memory(proc)
+    found: list[GroupMemory] = []
+    for folder in group_folders("memory", cgroups, proc):
+        limit = _memory_limit(folder)
+        held = _held(folder) if limit and limit < machine else None
+        if limit and held is not None:
+            found.append(GroupMemory(held, limit))
+    return min(found, key=lambda group: group.limit - group.held, default=None)
 
 
 def group_folders(controller: str, cgroups: str = _CGROUPS, proc: str = _PROC) -> Iterator[str]:
@@ -75,6 +103,16 @@ def _memory_limit(folder: str) -> int | None:
         if words and words[0].isdecimal():
             return int(words[0])
     return None
+
+
+def _held(folder: str) -> int | None:
+    try:
+        with open(os.path.join(folder, "memory.stat"), encoding="utf-8") as file:
+            counts = {words[0]: int(words[1]) for words in map(str.split, file) if len(words) == 2}
+    except (OSError, ValueError):
+        return None
+    there = [counts[name] for name in _HELD if name in counts]
+    return sum(there) if there else None
 
 
 def _machine_memory(proc: str) -> int:

@@ -14,6 +14,9 @@ A worker that got SIGKILL while its control group counted an out-of-memory kill 
 says so, with what was in flight and which options to lower. The job goes on with one worker fewer, and the units that
 were in flight run again with the machine for themselves.
 
+Where the control group's limit would end all of its processes together, the largest worker is ended before it comes to
+that (`jobs.execution.memory`), which counts as such a death.
+
 A worker that makes no progress for `row_timeout_s` (`jobs.execution.watchdog`) is killed, which counts as a death.
 
 Workers die with the driver (PR_SET_PDEATHSIG). Their deaths are then not recorded, so a user who kills the job creates
@@ -34,6 +37,7 @@ from jobs import storage
 from jobs.child_process import Bell, ChildProcess, own_environment
 from jobs.errors import WorkerFailed
 from jobs.execution.dispatch import Dispatcher, UnitSource
+from jobs.execution.memory import MemoryWatch
 from jobs.execution.orders import Orders, raise_failure, to_text
 from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import RunSpec
@@ -270,6 +274,7 @@ class _Run:
         self._in_vain = dict.fromkeys(self._wanted, 0)  # deaths in a row, by worker
         self._without_commit = dict.fromkeys(self._wanted, 0)
         self._oom_kills = count_oom_kills()
+        self._memory = MemoryWatch()
         self._queue = source
 
     def run(self) -> None:
@@ -278,6 +283,7 @@ class _Run:
             self._feed()
             self._hear()
             self._end_hung()
+            self._end_largest()
         self._close()
 
     def _start_missing(self) -> None:
@@ -302,7 +308,7 @@ class _Run:
                 self._crew.children[number].send({"run": to_text((unit, suspicion))})
 
     def _hear(self) -> None:
-        period_s = min(worker.watchdog.period_s for worker in self._workers.values())
+        period_s = min([self._memory.wait_s(), *(worker.watchdog.period_s for worker in self._workers.values())])
         for number, said in self._crew.hear(list(self._workers), period_s, self._bell):
             if said is None:
                 self._bury(number)
@@ -327,14 +333,21 @@ class _Run:
             if _is_hung(worker.watchdog):
                 self._bury(number, f"no progress for {worker.watchdog.timeout_s:,.0f} s, --row_timeout_s", hung=True)
 
-    def _bury(self, number: int, why: str = "", *, hung: bool = False) -> None:
+    def _end_largest(self) -> None:
+        groups = {number: self._crew.children[number].pid for number in self._workers}
+        if (found := self._memory.find_victim(groups)) is not None:
+            number, why = found
+            self._bury(number, short=why)
+
+    def _bury(self, number: int, why: str = "", *, hung: bool = False, short: str = "") -> None:
         """Records a worker's death, takes its units back, and gives up if deaths show no cause."""
         worker = self._workers.pop(number)
         how = self._crew.bury(number)
         job_dir = self._spec.job_dir
-        short = count_oom_kills().explain_since(self._oom_kills) if how == "SIGKILL" and not hung else ""
-        if short:  # one kill explains one death: others may have died of further ones
-            self._oom_kills = dataclasses.replace(self._oom_kills, count=self._oom_kills.count + 1)
+        if not short and how == "SIGKILL" and not hung:
+            short = count_oom_kills().explain_since(self._oom_kills)
+            if short:  # one kill explains one death: others may have died of further ones
+                self._oom_kills = dataclasses.replace(self._oom_kills, count=self._oom_kills.count + 1)
         how = why or (f"{how}, {short}" if short else how)
         death = journal.record_death(job_dir, worker.session, how, hung=hung)
         sent = self._queue.in_flight(number)

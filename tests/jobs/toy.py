@@ -1,7 +1,7 @@
 """A job small enough to kill: each row states what happens to the process that runs it.
 
 "kill"      SIGKILL to the worker          "exit"    os._exit(70)      "kill_once": only the first time
-"segfault"  SIGSEGV from C code
+"segfault"  SIGSEGV from C code            "eat"     allocates `eat_mb` in steps, notes it in `mark`, and waits
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
 "hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
@@ -77,6 +77,8 @@ class ToyWork:
                 os.kill(os.getpid(), signal.SIGKILL)
             if word == "segfault":
                 ctypes.string_at(0)
+            if word == "eat":
+                self._eat()
             if word == "exit":
                 os._exit(70)
             if word == "raise":
@@ -114,6 +116,14 @@ class ToyWork:
         except FileExistsError:
             return True
         return False
+
+    def _eat(self):
+        """As a row that needs too much memory: it comes to its end by another's hand, or after a while."""
+        held = [b"x" * 20_000_000 for _ in range(self.options.get("eat_mb", 0) // 20) if not time.sleep(0.02)]
+        if mark := self.options.get("mark"):
+            open(mark, "w").close()
+        time.sleep(self.options.get("eat_s", 60))
+        del held
 
     def _is_first(self):
         """Whether no process has asked before."""

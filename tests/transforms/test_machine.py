@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.machine import available_cores, available_memory
+from transforms.machine import GroupMemory, available_cores, available_memory, group_memory
 
 GIB = 1 << 30
 
@@ -73,3 +73,30 @@ def test_a_machine_without_control_groups_has_its_own_memory(tmp_path: Path) -> 
     nowhere = str(tmp_path / "none")
     assert available_memory(nowhere, nowhere) > 0
     assert available_cores(nowhere, nowhere) >= 1
+
+
+def test_what_a_group_holds_is_not_its_page_cache(machine) -> None:
+    stat = "anon 700\nfile 900000\nshmem 30\nslab_unreclaimable 4\nslab_reclaimable 5000\ninactive_file 800000\n"
+    places = machine("0::/a\n", {"a/memory.max": "1000000\n", "a/memory.stat": stat})
+    assert group_memory(*places) == GroupMemory(held=734, limit=1_000_000)
+
+
+def test_what_a_group_of_version_1_holds_includes_the_groups_below(machine) -> None:
+    stat = "cache 5\nrss 1\nshmem 0\ntotal_cache 800\ntotal_rss 200\ntotal_shmem 30\ntotal_inactive_file 700\n"
+    files = {"memory/a/memory.limit_in_bytes": "1000\n", "memory/a/memory.stat": stat}
+    assert group_memory(*machine("4:memory:/a\n", files)) == GroupMemory(held=230, limit=1000)
+
+
+def test_the_group_with_the_least_room_counts(machine) -> None:
+    files = {
+        "a/memory.max": "1000\n",
+        "a/memory.stat": "anon 990\n",
+        "a/b/memory.max": "500\n",
+        "a/b/memory.stat": "anon 300\n",
+    }
+    assert group_memory(*machine("0::/a/b\n", files)) == GroupMemory(held=990, limit=1000)
+
+
+@pytest.mark.parametrize("files", [{}, {"memory.max": "max\n", "memory.stat": "anon 5\n"}, {"memory.max": "1000\n"}])
+def test_nothing_is_watched_where_nothing_limits_memory_or_says_what_is_held(machine, files) -> None:
+    assert group_memory(*machine("0::/\n", files)) is None
