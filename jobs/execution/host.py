@@ -19,11 +19,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from jobs.child_process import Bell
 from jobs.errors import WorkerFailed
+from jobs.execution.neighbors import Neighbors
 from jobs.execution.orders import Orders, failure_of
 from jobs.execution.processes import PerHost
 from jobs.execution.pushed import Outcome, PushedUnits
@@ -35,6 +37,8 @@ from transforms.work import Unit
 
 _ROOM = 2  # units pushed for each that may be in flight: workers needn't wait for the next one
 _CLOSE_TIMEOUT_S = 120.0
+_LIST_EVERY_S, _LIST_SHARE = 60.0, 20  # commits: seconds between two listings, and at least so many times its own
+_LINGER_S = 60.0  # without users: Beam drops idle instances and makes new ones for the next bundle
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ class HostSpec:
         spec: The workers' settings.
         orders: How the work is made.
         per_host: How many workers a host has.
-        sharers: Number of harnesses that share a machine.
+        sharers: Number of harnesses on a machine, as far as the runner's flags say (`Neighbors` counts them).
         driver_host: The driver's machine: errors of others are told with their names.
     """
 
@@ -71,9 +75,12 @@ class Host:
         self.told = told
         self.reason: BaseException | None = None
         self._bell = Bell()
+        self._neighbors = Neighbors(told.spec.job_dir)
         self._source: PushedUnits | None = None
         self._opened = threading.Event()
+        self.users = 0  # instances of `RunUnits`
         self._committed: set[str] = set()
+        self._list_again = 0.0
         self._deaths: dict[str, journal.Death] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._supervise, name="codemill-host", daemon=True)
@@ -81,19 +88,30 @@ class Host:
     def open(self) -> None:
         """Starts the supervisor and lists the commits. Raises ConfigError."""
         self._thread.start()
-        self._committed = commits.list_commits(self.told.spec.job_dir)
+        self._list_commits()
         self._opened.wait()
         if self.reason is not None:
             raise self.reason
 
     def refresh(self) -> None:
-        """Reads the deaths that were recorded since, by whatever host: a retried unit may be a suspect."""
+        """Reads the deaths that were recorded since, by whatever host: a retried unit may be a suspect, or committed.
+
+        Commits are listed anew now and then, since a listing may take as long as many units.
+        """
         job_dir = self.told.spec.job_dir
         with self._lock:
+            if time.monotonic() > self._list_again:
+                self._list_commits()
             new = journal.read_deaths(job_dir, but=self._deaths)
             if new:
                 self._deaths |= {death.session: death for death in new}
                 self._queue.learn(journal.diagnose(sorted(self._deaths.values(), key=lambda death: death.at)))
+
+    def _list_commits(self) -> None:
+        began = time.monotonic()
+        self._committed |= commits.list_commits(self.told.spec.job_dir)
+        now = time.monotonic()
+        self._list_again = now + max(_LIST_EVERY_S, _LIST_SHARE * (now - began))
 
     def submit(self, unit: Unit) -> Future[Outcome] | None:
         """Takes a unit, when there is room; None if it has a commit. Raises the reason to stop, if there is one."""
@@ -126,13 +144,18 @@ class Host:
         told = self.told
         crew: Crew | None = None
         try:
-            workers = told.per_host.workers(told.sharers)
             in_flight = told.spec.max_units_in_flight
-            self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * workers * in_flight)
-            crew = Crew(workers)
+            self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * self._workers() * in_flight)
+            crew = Crew()
             self._opened.set()
             run_source(
-                told.spec, told.orders, crew, self._source, workers=workers, bell=self._bell, on_done=self._source.note
+                told.spec,
+                told.orders,
+                crew,
+                self._source,
+                workers=self._workers,
+                bell=self._bell,
+                on_done=self._source.note,
             )
         except HostClosed:
             pass
@@ -141,7 +164,12 @@ class Host:
         finally:
             if crew is not None:
                 crew.close()
+            self._neighbors.leave()
             self._opened.set()
+
+    def _workers(self) -> int:
+        """This host's part of the machine, as of now."""
+        return self.told.per_host.workers(max(self.told.sharers, self._neighbors.count()))
 
     def _stop(self, error: BaseException) -> None:
         failure = failure_of(error)
@@ -169,7 +197,27 @@ def shared_host(told: HostSpec) -> Host:
             _shared.open()
         elif _shared.reason is not None:
             raise _shared.reason
+        _shared.users += 1
         return _shared
+
+
+def release_host(host: Host) -> None:
+    """Takes note that one of the callers of `shared_host` needs it no more; without any, it is closed after a while."""
+    with _shared_lock:
+        host.users -= 1
+        if host.users == 0 and host is _shared:
+            timer = threading.Timer(_LINGER_S, _close_unused, [host])
+            timer.daemon = True
+            timer.start()
+
+
+def _close_unused(host: Host) -> None:
+    global _shared
+    with _shared_lock:
+        if host is not _shared or host.users:
+            return
+        _shared = None
+    host.close()
 
 
 def close_host(*, at_once: bool = False) -> BaseException | None:

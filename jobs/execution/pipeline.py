@@ -24,7 +24,7 @@ from apache_beam.runners.runner import PipelineResult
 from jobs.beam.log import quiet_beam
 from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
-from jobs.execution.host import Host, HostSpec, close_host, shared_host
+from jobs.execution.host import Host, HostSpec, close_host, release_host, shared_host
 from jobs.execution.orders import failure_of, from_text, to_text
 from jobs.execution.pushed import Outcome
 from jobs.execution.stopping import write_reason
@@ -71,6 +71,10 @@ class RunUnits(beam.DoFn):
             write_reason(self._job_dir, failure_of(error))
             raise
         self._host: Host = shared_host(from_text(self._told))
+
+    def teardown(self) -> None:
+        """Needs the host no more."""
+        release_host(self._host)
 
     def start_bundle(self) -> None:
         """Starts with nothing in flight. The bundle may be one that another host has begun."""

@@ -28,7 +28,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
@@ -109,7 +109,7 @@ def run_source(
     crew: Crew,
     source: UnitSource,
     *,
-    workers: int,
+    workers: int | Callable[[], int],
     bell: Bell | None = None,
     on_done: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> None:
@@ -120,7 +120,7 @@ def run_source(
         orders: How the work is made.
         crew: The processes to run it in.
         source: Hands out the units.
-        workers: How many of the processes are needed.
+        workers: How many of the processes are needed; a function is asked again every few seconds.
         bell: Rung by a source that has something to hand out again; without one it is asked now and then.
         on_done: Gets what a worker says of each unit that it has committed, before the source is told.
     """
@@ -260,7 +260,7 @@ class _Run:
         spec: RunSpec,
         orders: Orders,
         source: UnitSource,
-        workers: int,
+        workers: int | Callable[[], int],
         bell: Bell | None,
         on_done: Callable[[Mapping[str, Any]], None] | None,
     ):
@@ -270,21 +270,39 @@ class _Run:
         self._spec = spec
         self._orders = orders
         self._workers: dict[int, _Worker] = {}
-        self._wanted = list(range(workers))
-        self._in_vain = dict.fromkeys(self._wanted, 0)  # deaths in a row, by worker
-        self._without_commit = dict.fromkeys(self._wanted, 0)
+        self._needed = workers if callable(workers) else None
+        self._wanted = list(range(workers() if callable(workers) else workers))
+        self._most: int | None = None  # after memory ran out
+        self._resized_at = time.monotonic()
+        self._in_vain: Counter[int] = Counter()  # deaths in a row, by worker
+        self._without_commit: Counter[int] = Counter()
         self._oom_kills = count_oom_kills()
         self._memory = MemoryWatch()
         self._queue = source
 
     def run(self) -> None:
         while not self._queue.is_done:
+            self._resize()
             self._start_missing()
             self._feed()
             self._hear()
             self._end_hung()
             self._end_largest()
         self._close()
+
+    def _resize(self) -> None:
+        """Follows the number of workers that are needed; one too many ends when it has nothing in flight."""
+        if self._needed is not None and time.monotonic() - self._resized_at > _LOOK_S:
+            self._resized_at = time.monotonic()
+            needed = self._needed() if self._most is None else min(self._needed(), self._most)
+            for number in range(needed):
+                if len(self._wanted) < needed and number not in self._wanted:
+                    self._wanted.append(number)
+            del self._wanted[needed:]
+        for number in [number for number in self._workers if number not in self._wanted]:
+            if not self._queue.in_flight(number):
+                del self._workers[number]
+                self._crew.bury(number)
 
     def _start_missing(self) -> None:
         for number in self._wanted:
@@ -303,7 +321,7 @@ class _Run:
 
     def _feed(self) -> None:
         for number, worker in self._workers.items():
-            while worker.is_open and (unit := self._queue.next_for(number)) is not None:
+            while number in self._wanted and worker.is_open and (unit := self._queue.next_for(number)) is not None:
                 suspicion = self._queue.suspicion_of(unit)
                 self._crew.children[number].send({"run": to_text((unit, suspicion))})
 
@@ -358,14 +376,14 @@ class _Run:
         self._in_vain[number] = 0 if sent else self._in_vain[number] + 1
         in_flight = ", ".join(sorted(map(_describe, death.open))) or "none"
         advice = f"; {_to_lower(self._orders)}" if short else ""
-        is_replaced = not short or len(self._wanted) == 1
+        is_replaced = number in self._wanted and (not short or len(self._wanted) == 1)
         then = "restarting" if is_replaced else "it is not replaced"
         _log.warning("the worker died (%s); units in flight: %s; %s%s", how, in_flight, then, advice)
         self._check_deaths(number, how)
-        if not is_replaced:
+        if not is_replaced and number in self._wanted:
             before = len(self._wanted)
             self._wanted.remove(number)
-            self._crew.size = len(self._wanted)  # merges need memory, too
+            self._most = self._crew.size = len(self._wanted)  # merges need memory, too
             _log.warning("the job goes on with %d of %d workers", len(self._wanted), before)
 
     def _check_deaths(self, number: int, how: str) -> None:
