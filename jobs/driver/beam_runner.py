@@ -89,8 +89,13 @@ class BeamRunner:
         self._repeat("shards", spec.job_dir, run, lambda: unmerged(spec, shards))
 
     def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
-        with starting_runner(self.beam_args):
-            return group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args)
+        try:
+            with starting_runner(self.beam_args):
+                return group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args)
+        except Exception as error:
+            if not isinstance(error, ConfigError | ReportedBug) and (reason := reason_in(str(error))):
+                raise_failure(reason)
+            raise
 
     def _repeat(self, what: str, job_dir: JobFolder, run: Callable[[], None], left: Callable[[], Collection]) -> None:
         """Runs a step until nothing is left of it.

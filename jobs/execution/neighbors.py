@@ -37,10 +37,8 @@ class Neighbors:
             os.makedirs(where, mode=0o700, exist_ok=True)
             self._lock, new = tempfile.mkstemp(prefix="new-", dir=where)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self._mine = prefix + os.path.basename(
-                new
-            )  # renamed when already locked, so no other takes it for left over
-            os.rename(new, self._mine)
+            self._mine = prefix + os.path.basename(new)
+            os.rename(new, self._mine)  # already locked, so that none takes it for a file that was left behind
 
     def count(self) -> int:
         """Returns the number of hosts, this one included, at least 1; removes the files of those that have ended."""

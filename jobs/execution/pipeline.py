@@ -12,7 +12,6 @@ through, whether they are committed or not, and `RunUnits` skips what is committ
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -24,12 +23,13 @@ from apache_beam.runners.runner import PipelineResult
 from jobs.beam.log import quiet_beam
 from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
+from jobs.beam.waiting import wait_for
 from jobs.execution.host import Host, HostSpec, close_host, release_host, shared_host
 from jobs.execution.orders import failure_of, from_text, to_text
 from jobs.execution.pushed import Outcome
 from jobs.execution.stopping import write_reason
 from jobs.execution.worker_checks import check_folder, check_versions, driver_facts
-from jobs.ledger import commits
+from jobs.ledger import commits, heartbeat
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
@@ -127,7 +127,7 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
     try:
         result = pipeline.run()
         record_job(job_dir, result, runner_args)
-        _wait(result)
+        wait_for(result, lambda: _signs_of_life(job_dir))
         forget_job(job_dir)
     except BaseException as error:
         # Beam wraps the text of a DoFn's error in an error of its own; the host has the original error.
@@ -139,12 +139,5 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
     return result
 
 
-def _wait(result: PipelineResult) -> None:
-    try:
-        result.wait_until_finish()
-    except Exception:
-        raise
-    except BaseException:  # the user interrupts the driver, which runs the job
-        with contextlib.suppress(Exception):
-            result.cancel()
-        raise
+def _signs_of_life(job_dir: JobFolder) -> dict[str, float]:
+    return {beat.session: beat.at for beat in heartbeat.read_heartbeats(job_dir)}

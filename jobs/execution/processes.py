@@ -67,7 +67,7 @@ def processes_of(options: CommonOptions, work: Work, *, is_here: bool = True) ->
     Args:
         options: The job's options.
         work: Its work.
-        is_here: Whether they run on this machine: another runner has its own workers.
+        is_here: Whether they run on this machine; on a Beam runner each host determines their number (`PerHost`).
 
     Raises:
         ConfigError: This machine's memory doesn't hold as many as the options ask for.

@@ -77,7 +77,7 @@ class CommonOptions(ColumnOptions):
     )
     workers: int | None = option(
         None,
-        help="Processes that work on rows on this machine; default: as many as its cores, or the part of them that a "
+        help="Processes that work on rows, on this machine or on each host of a Beam runner; default: as many as its cores, or the part of them that a "
         "control group grants, and memory allow; beside a model a quarter of the cores, at most 8.",
         operational=True,
         minimum=1,
@@ -100,7 +100,7 @@ class CommonOptions(ColumnOptions):
     )
     row_timeout_s: float = option(
         1800.0,
-        help="Reject a row if the worker makes no progress for this long while running it. On this machine only.",
+        help="Reject a row if the worker makes no progress for this long while running it.",
         operational=True,
         minimum=1,
         metavar="SECONDS",

@@ -18,14 +18,16 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.execution.attempt import UnitRunner
+from jobs.execution.dispatch import Dispatcher
 from jobs.execution.orders import Orders
-from jobs.execution.supervisor import Crew, run_units
+from jobs.execution.supervisor import Crew, run_source, run_units
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan
@@ -203,7 +205,7 @@ def run_supervised(
     job_dir: JobFolder,
     *,
     options: dict | None = None,
-    workers: int = 1,
+    workers: int | Callable[[], int] = 1,
     max_units_in_flight: int = 2,
     checkpoint_sha256: str = "",
     row_timeout_s: float = 1800.0,
@@ -218,9 +220,13 @@ def run_supervised(
         opens_first=opens_first,
     )
     spec = RunSpec(job_dir=job_dir, schema=SCHEMA, config_hash=CONFIG_HASH, max_units_in_flight=max_units_in_flight)
-    crew = Crew(workers)
+    crew = Crew(1 if callable(workers) else workers)
     try:
-        run_units(spec, orders, crew)
+        if callable(workers):
+            source = Dispatcher(read_plan(job_dir), {}, in_flight=max_units_in_flight)
+            run_source(spec, orders, crew, source, workers=workers)
+        else:
+            run_units(spec, orders, crew)
     finally:
         crew.close()
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from jobs.beam import waiting
 from jobs.driver import beam_runner
 from jobs.driver.beam_runner import BeamRunner
 from jobs.execution.orders import Orders
@@ -23,6 +25,11 @@ from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from tests.jobs import toy, uppercase
 
+pytestmark = [
+    pytest.mark.timeout(900),
+    # Beam's threads end with the streams of a job that is canceled.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 WORKER = f"exec {sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
 
 
@@ -106,7 +113,7 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_suspicion(tmp_path, endpoint):
+def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_suspicion(tmp_path, endpoint, caplog):
     corpus, out = uppercase.write_corpus(tmp_path / "in" / "a.parquet", 60, group=5), tmp_path / "out"
     argv = ["--input", str(corpus), "--unit_rows", "5", "--content_column", "content", "--workers", "1"]
     on_runner = [*argv, "--output", str(out), "--pause_s", "1", "--", *flags(endpoint)]
@@ -128,9 +135,24 @@ def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_s
     driver.wait()
     assert [death.session for death in journal.read_deaths(job_dir)] == [first.session]
     assert json.loads(Path(job_dir.runner_job).read_text())["job_endpoint"] == endpoint
-    assert uppercase.command_line([*argv, "--output", str(out)]) == 0
+    assert uppercase.command_line([*argv, "--output", str(out), "--", *flags(endpoint)]) == 0
+    assert "which an earlier run of this command left behind" in caplog.text
     assert uppercase.command_line([*argv, "--output", str(tmp_path / "alone")]) == 0
     assert uppercase.dataset(out) == uppercase.dataset(tmp_path / "alone")
+
+
+def test_a_worker_that_is_killed_without_the_runners_notice_is_noticed_by_the_driver(tmp_path, endpoint, monkeypatch):
+    monkeypatch.setattr(waiting, "SILENT_S", 12)
+    groups = [["a", "sleep"], ["kill me", "b"], ["sleep", "c"], ["sleep", "d"]]
+    job_dir, alone = (toy.make_job(str(tmp_path / name), groups) for name in ("runner", "alone"))
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(run_toy, job_dir, flags(endpoint), sleep_s=3)
+        wait_until(lambda: commits.list_commits(job_dir), "the first commit")
+        last = max(heartbeat.read_heartbeats(job_dir), key=lambda beat: beat.at)
+        os.kill(parent_of(last.pid), signal.SIGKILL)
+        job.result(timeout=120)
+    toy.run_supervised(alone)
+    assert toy.outcome(job_dir) == toy.outcome(alone)
 
 
 def test_an_address_where_nothing_answers_is_one_line(tmp_path, monkeypatch):

@@ -134,6 +134,25 @@ def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_mac
     assert lines_of(log)[-1][0] == "000000-toy", "it ran last, with nothing beside it"
 
 
+def test_the_number_of_workers_follows_what_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "_LOOK_S", 0.2)
+    log = tmp_path / "processes"
+    groups = [[f"sleep {group}"] for group in range(40)]
+    job_dir = toy.make_job(str(tmp_path), groups)
+
+    def needed() -> int:
+        """Three after the fifth unit, until the thirtieth."""
+        return 3 if 5 <= len(commits.list_commits(job_dir)) < 30 else 1
+
+    options = {"processes": str(log), "sleep_s": 0.5}
+    toy.run_supervised(job_dir, workers=needed, max_units_in_flight=1, options=options)
+    assert [content for _, _, content, _ in toy.outcome(job_dir)[0]] == [row for (row,) in groups]
+    ran = [pid for unit_id, pid in lines_of(log) if unit_id.endswith("-toy")]
+    assert len(set(ran)) == 3
+    assert set(ran[-3:]) == {ran[0]}, "the first worker stays, the others have ended"
+    assert journal.read_deaths(job_dir) == []
+
+
 def test_workers_killed_one_by_one_cost_no_row(tmp_path):
     groups = [[f"sleep {group}"] for group in range(60)]
     job_dir = toy.make_job(str(tmp_path), groups)
