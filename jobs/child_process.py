@@ -35,9 +35,10 @@ class ChildProcess:
 
     Args:
         environment: Of the child; ours where None, with the path of the code that runs here.
+        folder: The child's current folder; None: ours.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None):
+    def __init__(self, environment: Mapping[str, str] | None = None, folder: str | None = None):
         read, write = os.pipe()
         self._said = os.fdopen(read, "rb", buffering=0)
         self._unread = b""  # the beginning of a line
@@ -53,6 +54,7 @@ class ChildProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
+                cwd=folder,
                 env=dict(own_environment() if environment is None else environment),
                 process_group=0,  # so that Ctrl-C reaches the driver alone, which ends the group
             )

@@ -89,13 +89,18 @@ class BeamRunner:
         self._repeat("shards", spec.job_dir, run, lambda: unmerged(spec, shards))
 
     def group(self, inputs: Inputs, folder: str, limit: int | None, settings: GroupSettings) -> Outcome:
-        try:
-            with starting_runner(self.beam_args):
-                return group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args)
-        except Exception as error:
-            if not isinstance(error, ConfigError | ReportedBug) and (reason := reason_in(str(error))):
-                raise_failure(reason)
-            raise
+        outcomes: list[Outcome] = []
+
+        def run() -> None:
+            outcomes.append(group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args))
+
+        for tries_left in range(MAX_RUNS_IN_VAIN - 1, -1, -1):
+            if (error := self._try(None, run)) is None:
+                break
+            if not tries_left:
+                raise ConfigError(f"the runner failed {MAX_RUNS_IN_VAIN} times: {_line_of(error)}") from error
+            _log.warning("the runner failed while it grouped rows (%s): it runs again", _line_of(error))
+        return outcomes[0]
 
     def _repeat(self, what: str, job_dir: JobFolder, run: Callable[[], None], left: Callable[[], Collection]) -> None:
         """Runs a step until nothing is left of it.
@@ -121,9 +126,15 @@ class BeamRunner:
                 _log.warning("the runner %s with %s %s left to do: it runs again", how, f"{now:,}", what)
                 time.sleep(_PAUSE_S)
 
-    def _try(self, job_dir: JobFolder, run: Callable[[], None]) -> Exception | None:
-        """Runs a step once; returns the runner's error. Raises what ends the job."""
-        remove_reason(job_dir)
+    def _try(self, job_dir: JobFolder | None, run: Callable[[], None]) -> Exception | None:
+        """Runs a step once; returns the runner's error. Raises what ends the job.
+
+        Args:
+            job_dir: Where its workers leave the reason to stop; None: nowhere.
+            run: The step.
+        """
+        if job_dir is not None:
+            remove_reason(job_dir)
         with interrupts_noted() as interrupts:
             try:
                 with starting_runner(self.beam_args):
@@ -133,7 +144,7 @@ class BeamRunner:
                     raise interrupts[0] from None  # Beam's local runner has made text of it
                 if isinstance(error, ConfigError | ReportedBug):
                     raise
-                if reason := read_reason(job_dir) or reason_in(str(error)):
+                if reason := (job_dir and read_reason(job_dir)) or reason_in(str(error)):
                     raise_failure(reason)
                 return error
         return None

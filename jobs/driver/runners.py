@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from jobs.beam.runners import names_a_runner
 from jobs.execution import supervisor
+from jobs.execution.crew import Crew
 from jobs.execution.orders import Orders, to_text
 from jobs.execution.processes import PerHost, Processes
 from jobs.execution.sample import Sample, sample_in
-from jobs.execution.supervisor import Crew
 from jobs.execution.worker import RunSpec
 from jobs.finalize import merge
 from jobs.finalize.shards import Kind, MergeSpec

@@ -17,6 +17,7 @@ An error that ends the job is left in `_job/stop_reason` before it is raised (`j
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -25,12 +26,13 @@ from dataclasses import dataclass, field
 
 from jobs.child_process import Bell
 from jobs.errors import WorkerFailed
+from jobs.execution.crew import Crew
 from jobs.execution.neighbors import Neighbors
 from jobs.execution.orders import Orders, failure_of
 from jobs.execution.processes import PerHost
 from jobs.execution.pushed import Outcome, PushedUnits
 from jobs.execution.stopping import write_reason
-from jobs.execution.supervisor import Crew, run_source
+from jobs.execution.supervisor import run_source
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from transforms.work import Unit
@@ -54,6 +56,7 @@ class HostSpec:
         per_host: How many workers a host has.
         sharers: Number of harnesses on a machine, as far as the runner's flags say (`Neighbors` counts them).
         driver_host: The driver's machine: errors of others are told with their names.
+        driver_folder: The driver's current folder, which is the workers' as well where they see it.
     """
 
     run: str
@@ -62,6 +65,7 @@ class HostSpec:
     per_host: PerHost = field(default_factory=PerHost)
     sharers: int = 1
     driver_host: str = field(default_factory=socket.gethostname)
+    driver_folder: str = field(default_factory=os.getcwd)
 
 
 class HostClosed(Exception):
@@ -146,7 +150,8 @@ class Host:
         try:
             in_flight = told.spec.max_units_in_flight
             self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * self._workers() * in_flight)
-            crew = Crew()
+            # Options may name files relative to it: a policy, a model.
+            crew = Crew(folder=told.driver_folder if os.path.isdir(told.driver_folder) else None)
             self._opened.set()
             run_source(
                 told.spec,

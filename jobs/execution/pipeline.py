@@ -25,14 +25,12 @@ from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
 from jobs.beam.waiting import wait_for
 from jobs.execution.host import Host, HostSpec, close_host, release_host, shared_host
-from jobs.execution.orders import failure_of, from_text, to_text
+from jobs.execution.orders import from_text, to_text
 from jobs.execution.pushed import Outcome
-from jobs.execution.stopping import write_reason
-from jobs.execution.worker_checks import check_folder, check_versions, driver_facts
+from jobs.execution.worker_checks import check_worker, driver_facts
 from jobs.ledger import commits, heartbeat
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
-from model.errors import ConfigError
 from transforms.work import Unit
 
 _NAMESPACE = "codemill"
@@ -64,12 +62,7 @@ class RunUnits(beam.DoFn):
         """Checks the worker, and opens the host, once per process."""
         quiet_beam()
         self._job_dir = JobFolder(self._facts["job_dir"])
-        check_folder(self._facts)
-        try:
-            check_versions(self._facts)
-        except ConfigError as error:
-            write_reason(self._job_dir, failure_of(error))
-            raise
+        check_worker(self._facts)
         self._host: Host = shared_host(from_text(self._told))
 
     def teardown(self) -> None:

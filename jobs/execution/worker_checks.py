@@ -17,12 +17,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import storage
+from jobs.execution.orders import failure_of
+from jobs.execution.stopping import write_reason
 from jobs.plan.job_file import SCHEMA_VERSION, installed_versions
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 _OURS = "codemill"
 _FORMAT = "output format"
+_checked: set[str] = set()  # the probes of runs for which this process was found good
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +34,23 @@ def driver_facts(job_dir: JobFolder) -> dict[str, Any]:
     word = uuid.uuid4().hex
     storage.write_bytes(job_dir.probe, word.encode())
     return {"host": socket.gethostname(), "job_dir": job_dir.path, "probe": word, "versions": _versions()}
+
+
+def check_worker(facts: Mapping[str, Any]) -> None:
+    """Checks this process, once for each run of the driver.
+
+    Raises:
+        ConfigError: As `check_folder` and `check_versions` do; the reason is left for the driver where it sees it.
+    """
+    if facts["probe"] in _checked:
+        return
+    check_folder(facts)
+    try:
+        check_versions(facts)
+    except ConfigError as error:
+        write_reason(JobFolder(facts["job_dir"]), failure_of(error))
+        raise
+    _checked.add(facts["probe"])
 
 
 def check_versions(facts: Mapping[str, Any], versions: Mapping[str, str] | None = None) -> None:

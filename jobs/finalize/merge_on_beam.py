@@ -8,9 +8,9 @@ import apache_beam as beam
 
 from jobs.beam.log import quiet_beam
 from jobs.beam.pipelines import open_pipeline
+from jobs.execution.crew import Crew
 from jobs.execution.orders import failure_of
 from jobs.execution.stopping import write_reason
-from jobs.execution.supervisor import Crew
 from jobs.finalize.merge import MERGES_AT_ONCE
 from jobs.finalize.shards import Kind, MergeSpec
 from transforms.machine import available_cores

@@ -77,8 +77,9 @@ class CommonOptions(ColumnOptions):
     )
     workers: int | None = option(
         None,
-        help="Processes that work on rows, on this machine or on each host of a Beam runner; default: as many as its cores, or the part of them that a "
-        "control group grants, and memory allow; beside a model a quarter of the cores, at most 8.",
+        help="Processes that work on rows, on this machine or on each host of a Beam runner; default: as many as its "
+        "cores, or the part of them that a control group grants, and memory allow; beside a model a quarter of the "
+        "cores, at most 8.",
         operational=True,
         minimum=1,
         metavar="PROCESSES",

@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.execution.attempt import UnitRunner
+from jobs.execution.crew import Crew
 from jobs.execution.dispatch import Dispatcher
 from jobs.execution.orders import Orders
-from jobs.execution.supervisor import Crew, run_source, run_units
+from jobs.execution.supervisor import run_source, run_units
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import plan_to_parquet, read_plan

@@ -157,3 +157,19 @@ def test_the_job_that_a_killed_driver_left_behind_is_named_where_it_cant_be_canc
     run_units(job_dir)
     assert "job job-7 may still be running and can't be canceled from here" in caplog.text
     assert not os.path.exists(job_dir.runner_job)
+
+
+def test_grouping_runs_again_once_after_an_error_of_the_runners(monkeypatch, caplog):
+    errors = [RuntimeError("Traceback ...\nRuntimeError: a worker was lost"), None]
+
+    def group(*arguments, **more):
+        if error := errors.pop(0):
+            raise error
+        return "the outcome"
+
+    monkeypatch.setattr(beam_runner, "group_on_runner", group)
+    assert BeamRunner(LOCAL).group(None, "folder", None, None) == "the outcome"
+    assert "a worker was lost): it runs again" in caplog.text
+    errors[:] = [RuntimeError("lost"), RuntimeError("lost again")]
+    with pytest.raises(ConfigError, match="the runner failed 2 times: lost again"):
+        BeamRunner(LOCAL).group(None, "folder", None, None)

@@ -11,9 +11,10 @@ import pytest
 from jobs import storage
 from jobs.child_process import own_environment
 from jobs.errors import DamagedAttempt
+from jobs.execution.crew import MAX_DEATHS_IN_MERGE, Crew
 from jobs.execution.orders import Orders
 from jobs.execution.sample import sample_in
-from jobs.execution.supervisor import MAX_DEATHS_IN_MERGE, Crew, run_units
+from jobs.execution.supervisor import run_units
 from jobs.execution.worker import RunSpec
 from jobs.finalize import shards
 from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record

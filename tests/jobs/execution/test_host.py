@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import socket
 import subprocess
 import sys
 import threading
@@ -16,11 +18,14 @@ from jobs.child_process import Bell
 from jobs.execution import host as host_module
 from jobs.execution.host import close_host, release_host, shared_host
 from jobs.execution.neighbors import Neighbors
+from jobs.execution.orders import from_text, to_text
 from jobs.execution.pushed import PushedUnits
+from jobs.execution.stopping import read_reason
 from jobs.ledger import commits
 from jobs.ledger.journal import Suspect
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
+from model.errors import ConfigError
 from tests.jobs import toy
 from tests.jobs.execution.test_dispatch import units_of
 from tests.jobs.execution.test_pipeline import host_spec
@@ -180,6 +185,33 @@ def test_another_run_gets_another_host(tmp_path):
     assert second.submit(unit) is None, "it is committed"
     assert commits.list_commits(job_dir) == {unit.unit_id}
     assert close_host() is None
+
+
+def test_workers_run_in_the_drivers_folder_where_they_see_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    told = host_spec(job_dir, log="log")  # a relative path, as an option may name
+    monkeypatch.chdir("/")  # the worker of a runner is somewhere else
+    host = shared_host(from_text(to_text(told)))
+    (unit,) = read_plan(job_dir)
+    future = host.submit(unit)
+    assert future is not None and future.result(60)["status"] == "done"
+    assert (tmp_path / "log").exists()
+    assert close_host() is None
+
+
+def test_an_error_of_another_machine_is_told_with_its_name(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    told = dataclasses.replace(host_spec(job_dir, refuse_on_open=True), driver_host="elsewhere", driver_folder="/none")
+    host = shared_host(told)
+    (unit,) = read_plan(job_dir)
+    with pytest.raises(ConfigError, match="no batteries"):
+        future = host.submit(unit)
+        assert future is not None
+        future.result(60)
+    reason = read_reason(job_dir)
+    assert reason is not None and reason["message"].endswith(f"(on the worker {socket.gethostname()})")
+    assert isinstance(close_host(), ConfigError)
 
 
 # --- hosts of one machine -----------------------------------------------------------------------------

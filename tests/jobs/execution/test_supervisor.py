@@ -135,7 +135,7 @@ def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_mac
 
 
 def test_the_number_of_workers_follows_what_is_needed(tmp_path, monkeypatch):
-    monkeypatch.setattr(supervisor, "_LOOK_S", 0.2)
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.2)
     log = tmp_path / "processes"
     groups = [[f"sleep {group}"] for group in range(40)]
     job_dir = toy.make_job(str(tmp_path), groups)
