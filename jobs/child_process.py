@@ -160,6 +160,35 @@ class ChildProcess:
                 sys.stderr.write(text)
 
 
+class Bell:
+    """Wakes a thread that waits for children: `ring` makes `fileno` readable until it is silenced. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def ring(self) -> None:
+        """Wakes the one that waits, now or when it waits next."""
+        with contextlib.suppress(BlockingIOError):  # it rings already
+            os.write(self._write, b"!")
+
+    def silence(self) -> None:
+        """Forgets all rings so far."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, 4096):
+                pass
+
+    def fileno(self) -> int:
+        """The descriptor that is readable while it rings."""
+        return self._read
+
+    def close(self) -> None:
+        """Closes the descriptors; nobody may ring or wait any more."""
+        os.close(self._read)
+        os.close(self._write)
+
+
 def ending_of(code: int) -> str:
     """How a process with this exit code ended: the name of a signal, or the code."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

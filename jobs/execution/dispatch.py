@@ -11,6 +11,7 @@ flight and the rest of the row groups that workers have begun.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -63,12 +64,34 @@ class Dispatcher:
     def __init__(self, units: Iterable[Unit], suspects: Mapping[str, Suspect], *, in_flight: int = 1):
         self._groups = _by_row_group(units)
         self._groups_ahead: deque[deque[Unit]] = deque()  # before those of `_groups`
+        self._added: dict[tuple[str, int], deque[Unit]] = {}  # after them
         self._suspects = dict(suspects)
         self._max_in_flight = in_flight
         self._own: dict[int, deque[Unit]] = {}
         self._alone: deque[Unit] = deque()
         self._short_of_memory: dict[str, Unit | None] = {}  # None: in flight
         self._in_flight: dict[int, dict[str, Unit]] = {}
+
+    def add(self, unit: Unit) -> None:
+        """Takes one more unit, to be handed out after those that are there, with the rest of its row group."""
+        group = self._added.setdefault((unit.uri, unit.row_group), deque())
+        group.insert(bisect.bisect(group, unit.row_start, key=lambda other: other.row_start), unit)
+
+    def learn(self, suspects: Mapping[str, Suspect]) -> None:
+        """Takes the units that all deaths put under suspicion, where other hosts have recorded more of them."""
+        self._suspects = dict(suspects)
+
+    def withdraw(self, unit_ids: Collection[str]) -> list[Unit]:
+        """Takes units out again that no worker has been given; returns those that there were."""
+        found: list[Unit] = []
+        for waiting in (*self._groups_ahead, *self._added.values(), *self._own.values(), self._alone):
+            gone = [unit for unit in waiting if unit.unit_id in unit_ids]
+            for unit in gone:
+                waiting.remove(unit)
+            found += gone
+        self._groups_ahead = deque(group for group in self._groups_ahead if group)
+        self._added = {key: group for key, group in self._added.items() if group}
+        return found
 
     @property
     def is_done(self) -> bool:
@@ -146,7 +169,11 @@ class Dispatcher:
             self._alone.append(unit)
 
     def _next_group(self) -> deque[Unit] | None:
-        return self._groups_ahead.popleft() if self._groups_ahead else next(self._groups, None)
+        if self._groups_ahead:
+            return self._groups_ahead.popleft()
+        if (group := next(self._groups, None)) is None and self._added:
+            group = self._added.pop(next(iter(self._added)))
+        return group
 
     def _steal(self) -> deque[Unit] | None:
         """Takes the later half of the largest rest of a row group."""

@@ -31,7 +31,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from jobs import storage
-from jobs.child_process import ChildProcess, own_environment
+from jobs.child_process import Bell, ChildProcess, own_environment
 from jobs.errors import WorkerFailed
 from jobs.execution.dispatch import Dispatcher, UnitSource
 from jobs.execution.orders import Orders, raise_failure, to_text
@@ -99,7 +99,16 @@ def run_units(spec: RunSpec, orders: Orders, crew: Crew | None = None) -> None:
     check_all_committed(spec)
 
 
-def run_source(spec: RunSpec, orders: Orders, crew: Crew, source: UnitSource, *, workers: int) -> None:
+def run_source(
+    spec: RunSpec,
+    orders: Orders,
+    crew: Crew,
+    source: UnitSource,
+    *,
+    workers: int,
+    bell: Bell | None = None,
+    on_done: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:
     """Runs what a source hands out, until it is done. Raises as `run_units` does.
 
     Args:
@@ -108,8 +117,10 @@ def run_source(spec: RunSpec, orders: Orders, crew: Crew, source: UnitSource, *,
         crew: The processes to run it in.
         source: Hands out the units.
         workers: How many of the processes are needed.
+        bell: Rung by a source that has something to hand out again; without one it is asked now and then.
+        on_done: Gets what a worker says of each unit that it has committed, before the source is told.
     """
-    _Run(crew, spec, orders, source, workers).run()
+    _Run(crew, spec, orders, source, workers, bell, on_done).run()
 
 
 class Crew:
@@ -192,10 +203,17 @@ class Crew:
                     self.bury(number)
             raise
 
-    def hear(self, numbers: Sequence[int], timeout_s: float) -> list[tuple[int, dict[str, Any] | None]]:
-        """Waits for what the processes say, at most so long; returns all of it, None for one that has died."""
+    def hear(
+        self, numbers: Sequence[int], timeout_s: float, bell: Bell | None = None
+    ) -> list[tuple[int, dict[str, Any] | None]]:
+        """Waits for what the processes say, at most so long or until the bell rings; returns all of it, None for one
+        that has died."""
         by_descriptor = {self.children[number].fileno(): number for number in numbers}
-        ready = [by_descriptor[one] for one in wait(list(by_descriptor), timeout_s) if isinstance(one, int)]
+        others = [] if bell is None else [bell.fileno()]
+        heard = wait([*by_descriptor, *others], timeout_s)
+        if bell is not None:
+            bell.silence()
+        ready = [by_descriptor[one] for one in heard if isinstance(one, int) and one in by_descriptor]
         ended: set[int] = set()
         if time.monotonic() - self._looked_at > _LOOK_S:
             # A process that has ended may have left its pipe open with one that it started.
@@ -232,8 +250,19 @@ class _Worker:
 class _Run:
     """One run of a job's units over a crew."""
 
-    def __init__(self, crew: Crew, spec: RunSpec, orders: Orders, source: UnitSource, workers: int):
+    def __init__(
+        self,
+        crew: Crew,
+        spec: RunSpec,
+        orders: Orders,
+        source: UnitSource,
+        workers: int,
+        bell: Bell | None,
+        on_done: Callable[[Mapping[str, Any]], None] | None,
+    ):
         self._crew = crew
+        self._bell = bell
+        self._on_done = on_done
         self._spec = spec
         self._orders = orders
         self._workers: dict[int, _Worker] = {}
@@ -274,12 +303,14 @@ class _Run:
 
     def _hear(self) -> None:
         period_s = min(worker.watchdog.period_s for worker in self._workers.values())
-        for number, said in self._crew.hear(list(self._workers), period_s):
+        for number, said in self._crew.hear(list(self._workers), period_s, self._bell):
             if said is None:
                 self._bury(number)
             elif "failed" in said:
                 raise_failure(said["failed"])
             elif "done" in said:
+                if self._on_done is not None:
+                    self._on_done(said)
                 self._queue.finish(number, said["done"])
                 self._in_vain[number] = self._without_commit[number] = 0
             elif "opened" in said:
@@ -291,6 +322,8 @@ class _Run:
             if now - worker.checked_at < worker.watchdog.period_s:
                 continue
             worker.checked_at = now
+            if not self._queue.in_flight(number):
+                continue  # each look costs requests, and a host of a Beam runner may idle for hours
             if _is_hung(worker.watchdog):
                 self._bury(number, f"no progress for {worker.watchdog.timeout_s:,.0f} s, --row_timeout_s", hung=True)
 
