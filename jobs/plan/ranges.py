@@ -53,8 +53,8 @@ def cut_spans(starts: bytes | bytearray, units: int | None = None) -> list[Span]
         starts: For each unit, 1 if a row group begins with it.
         units: Units in a range; None: by the length of the plan.
 
-    >>> cut_spans(b"\\x01\\x00\\x00\\x01\\x01\\x00", 2)
-    [Span(begin=0, end=3), Span(begin=3, end=6)]
+    >>> cut_spans(b"\\x01\\x00\\x00\\x00\\x01\\x01\\x00", 1)
+    [Span(begin=0, end=4), Span(begin=4, end=5), Span(begin=5, end=7)]
     """
     length = units or max(1, min(MAX_RANGE_UNITS, len(starts) // _RANGES))
     spans, begin = [], 0
@@ -71,7 +71,7 @@ def fit_to_groups(starts: bytes | bytearray, begin: int, length: int, limit: int
     It is where a row group ends, unless the group is too long, and at most `limit`.
     """
     wanted = min(begin + length, limit)
-    end = starts.find(1, wanted, min(begin + longest, limit))
+    end = starts.find(1, wanted, min(begin + longest, limit) + 1)
     if end >= 0:
         return end
     return limit if limit <= begin + longest else wanted
