@@ -55,6 +55,7 @@ class ClaimedUnits:
         workers: Its worker processes.
         in_flight: Maximum units in flight in each.
         stale_s: For how long a claim lasts without a heartbeat.
+        last_lines: Its text is what this host printed last; the driver shows it when the host dies.
     """
 
     def __init__(
@@ -65,14 +66,15 @@ class ClaimedUnits:
         workers: int,
         in_flight: int,
         stale_s: float = STALE_S,
-        claims: Callable[[PlannedUnits], Claims] | None = None,
+        last_lines: object = "",
     ):
         self.bell = Bell()
         self._job_dir = job_dir
         self._me = dataclasses.replace(me, workers=workers)
         self._planned = PlannedUnits(job_dir)
-        make = claims or (lambda planned: Claims(job_dir, me, planned, now=time.monotonic, stale_s=stale_s))
-        self._claims = make(self._planned)
+        self._claims = Claims(job_dir, me, self._planned, now=time.monotonic, stale_s=stale_s)
+        self._last_lines = last_lines
+        self._written_lines = ""
         self._dispatcher = Dispatcher([], {}, in_flight=in_flight)
         self._in_flight = in_flight
         self._ahead = workers * in_flight  # units that wait here, so that no worker waits for a claim
@@ -290,6 +292,9 @@ class ClaimedUnits:
             is_alive = time.monotonic() - self._asked_at < _HUNG_S
             said = self._me if is_alive else dataclasses.replace(self._me, holds={})
         storage.write_bytes(self._job_dir.claimant(self._me.claimant_id), said.to_json(), durable=False)
+        if (lines := str(self._last_lines)) != self._written_lines:
+            storage.write_bytes(self._job_dir.log(self._me.claimant_id), lines.encode(), durable=False)
+            self._written_lines = lines
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
@@ -307,6 +312,7 @@ def run_claimed(
     me: Claimant,
     *,
     stale_s: float = STALE_S,
+    last_lines: object = "",
 ) -> None:
     """Runs units that this host claims until every unit of the plan is committed, whoever commits it.
 
@@ -318,13 +324,17 @@ def run_claimed(
         crew: The worker processes of this host.
         me: This host as a claimant, of `jobs.ledger.claimants.new_claimant`.
         stale_s: For how long a claim lasts without a heartbeat that vouches for it, in seconds.
+        last_lines: As for `ClaimedUnits`.
 
     Raises:
         ConfigError, StorageFull: This host can't go on; the one-line message says why. Committed work is kept, and
             other hosts go on.
         WorkerFailed: A bug.
     """
-    source = ClaimedUnits(spec.job_dir, me, workers=crew.size, in_flight=spec.max_units_in_flight, stale_s=stale_s)
+    in_flight = spec.max_units_in_flight
+    source = ClaimedUnits(
+        spec.job_dir, me, workers=crew.size, in_flight=in_flight, stale_s=stale_s, last_lines=last_lines
+    )
     with source:
         if source.wait():
             run_source(spec, orders, crew, source, workers=crew.size, bell=source.bell)
