@@ -205,7 +205,7 @@ class Claims:
         """Looks at some ranges that are not committed; takes what is free, given up, or can be divided."""
         beats: dict[str, tuple[bytes, Claimant] | None] = {}
         window = [others.popleft() for _ in range(min(_WINDOW, len(others)))]
-        best: tuple[int, Span, int, int] | None = None
+        best: tuple[int, Span] | None = None
         try:
             for span in window:
                 while self._read_next(span):
@@ -214,10 +214,16 @@ class Claims:
                     if got := self._take(span, *part):
                         return got
                 elif (part := self._divisible_part(span, beats)) is not None:
-                    best = max(best or (0, span, 0, 0), (part[1] - part[0], span, *part), key=lambda found: found[0])
-            return self._append(best[1], best[2], best[3]) if best else []
+                    best = max(best or (0, span), (part[1] - part[0], span), key=lambda found: found[0])
+            return self._divide(best[1], beats) if best else []
         finally:
             others.extend(span for span in window if not self._is_done(span))
+
+    def _divide(self, span: Span, beats: dict[str, tuple[bytes, Claimant] | None]) -> list[int]:
+        """Claims a part of what a busy holder has not begun, as far as its last heartbeat and the commits tell."""
+        self._ask_for_commits(span)
+        part = self._divisible_part(span, beats)
+        return self._append(span, *part) if part else []
 
     def _take(self, span: Span, begin: int, end: int) -> list[int]:
         """Takes units that nobody works on: claims them, or, if this host has claimed them already, goes on with

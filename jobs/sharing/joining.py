@@ -31,6 +31,7 @@ from jobs.sharing.claimed import run_claimed
 from jobs.sharing.invitation import Invitation, check_paths, other_versions, read_invitation
 from jobs.sharing.last_lines import LastLines
 from jobs.storage.folders import OutputFolder
+from jobs.wording import counted
 from model.errors import ConfigError
 from transforms.work import Work
 
@@ -80,7 +81,7 @@ def run_claimed_units(
     spec = _spec_of(output, processes)
     _check_input(output, invitation)
     me = new_claimant(name)
-    say(f"{me.name} joins {output}: {processes.workers} worker processes, driver on {invitation.driver}")
+    say(f"{me.name} joins {output}: {counted(processes.workers, 'worker')}, driver on {invitation.driver}")
     crew = Crew(processes.workers)
     left = len(uncommitted(spec))
     try:

@@ -1,6 +1,6 @@
 """What the driver tells of the hosts that work on its job: who joins, who leaves or falls silent, who does what.
 
-    codemill filter: node7-3 joined: 4 worker processes
+    codemill filter: node7-3 joined: 4 workers
     codemill filter: node7-3: 128 units, 32,768 rows, 310 rows/s, works on 000131-9f3a1c, last beat 3 s ago
     codemill filter: node7-3 has been silent for 60 s: others take over its units; its last lines:
     codemill filter:   | ...
@@ -99,7 +99,7 @@ class HostWatch:
         if seen is None:
             seen = self._seen[claimant.claimant_id] = _Seen(claimant, now)
             if not claimant.ended:
-                self._say(f"{claimant.name} joined: {counted(claimant.workers, 'worker process')}")
+                self._say(f"{claimant.name} joined: {counted(claimant.workers, 'worker')}")
         elif claimant != seen.last:
             if seen.is_silent:
                 self._say(f"{claimant.name} is back after {now - seen.changed_at:,.0f} s")
