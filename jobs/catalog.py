@@ -28,6 +28,7 @@ JOBS: dict[str, str] = {
     "filter": "a corpus -> the corpus without secrets, personal data, low-quality files, benchmark items",
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
     "index": "a corpus -> an index of its text, used to detect verbatim copies in answers",
+    "work": "help with a job that another machine has planned, until none of its units is left",
     "estimate": "lower bounds for generating over a corpus, per device: hours, cost",
     "inspect": "show rows of a dataset in the terminal",
 }

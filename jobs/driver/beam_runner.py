@@ -30,9 +30,11 @@ from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec, unmerged
 from jobs.grouping.by_beam import group_on_runner
 from jobs.grouping.reading import GroupSettings, Outcome
+from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from jobs.sharing.invitation import invitation_of, write_invitation
 from jobs.signals import interrupts_noted
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, one_line
@@ -69,6 +71,9 @@ class BeamRunner:
 
     def close(self) -> None:
         self.reader.close()
+
+    def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
+        write_invitation(spec.job_dir, invitation_of(orders, options, is_shared=False))
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()

@@ -118,7 +118,7 @@ class _Driver:
         self.beam_args = beam_args
         self.work = work
         self.processes = processes_of(options, work, is_here=not beam_args)
-        self.runner = runner_for(beam_args, self.processes)
+        self.runner = runner_for(beam_args, self.processes, options.run_units, options.claim_timeout_s, self._say)
         self.reads = reads
         self.restore = restore
         self.output = OutputFolder(options.output)
@@ -264,6 +264,7 @@ class _Driver:
         )
         if self.restore is not None and uncommitted(spec):
             self.restore()
+        self.runner.invite(spec, self._orders(), self.options)
         with follow_job(
             self.output.job,
             units_total=job.totals["units"],

@@ -11,7 +11,7 @@ Importing Beam takes a second, so it is imported only if a runner is named.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -26,9 +26,12 @@ from jobs.execution.worker import RunSpec
 from jobs.finalize import merge
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.grouping.reading import GroupSettings, Outcome
+from jobs.ledger.claimants import STALE_S
+from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from jobs.sharing.driving import Where, invite, run_shared
 from model.errors import ConfigError, one_line
 from transforms.work import Unit
 
@@ -52,6 +55,10 @@ class Runner(Protocol):
         """Ends processes that were started and not used."""
         ...
 
+    def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
+        """Tells other hosts what they need to join, or that they can't."""
+        ...
+
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         """Runs every unit of the plan that has no commit. Raises ConfigError, StorageFull, WorkerFailed."""
         ...
@@ -70,9 +77,21 @@ class LocalRunner:
 
     Args:
         workers: Number of worker processes.
+        where: Whether other hosts run units, too.
+        stale_s: For how long a claim of theirs lasts without a heartbeat.
+        say: Tells the user of them.
     """
 
-    def __init__(self, workers: int = 1):
+    def __init__(
+        self,
+        workers: int = 1,
+        where: Where = "here",
+        stale_s: float = STALE_S,
+        say: Callable[[str], None] = lambda line: None,
+    ):
+        self._where = where
+        self._stale_s = stale_s
+        self._say = say
         self._reader = FooterReader()
         self._crew = Crew(workers, self._reader.take_child)
 
@@ -89,8 +108,14 @@ class LocalRunner:
         self._crew.close()
         self._reader.close()
 
+    def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
+        invite(spec, orders, options, self._where, self._stale_s, self._crew)
+
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
-        supervisor.run_units(spec, orders, self._crew)
+        if self._where == "here":
+            supervisor.run_units(spec, orders, self._crew)
+        else:
+            run_shared(spec, orders, self._crew, self._where, self._stale_s, self._say)
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         # Where no worker was started, as when only merges are left to do, threads of the driver do it.
@@ -104,14 +129,26 @@ class LocalRunner:
         return importlib.import_module("jobs.grouping.on_disk").group_on_disk(inputs, folder, limit, settings)
 
 
-def runner_for(beam_args: Sequence[str], processes: Processes | None = None) -> Runner:
+def runner_for(
+    beam_args: Sequence[str],
+    processes: Processes | None = None,
+    where: Where = "here",
+    stale_s: float = STALE_S,
+    say: Callable[[str], None] = lambda line: None,
+) -> Runner:
     """Returns the runner that the flags name; this machine, with so many worker processes, if there are no flags.
+
+    The other arguments are those of `LocalRunner`.
 
     Raises:
         ConfigError: An unknown flag or runner, or flags that no runner would read.
     """
     if not beam_args:
-        return LocalRunner(1 if processes is None else processes.workers)
+        return LocalRunner(1 if processes is None else processes.workers, where, stale_s, say)
+    if where != "here":
+        raise ConfigError(
+            f"--run_units {where} can't be combined with Beam's flags after --: a runner places its workers itself"
+        )
     importlib.import_module("jobs.beam.flags").check_flags(beam_args)
     if not names_a_runner(beam_args):
         raise ConfigError(

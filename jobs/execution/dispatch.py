@@ -81,6 +81,18 @@ class Dispatcher:
         """Takes the units that all deaths put under suspicion, where other hosts have recorded more of them."""
         self._suspects = dict(suspects)
 
+    def withdraw(self, unit_ids: Collection[str]) -> list[Unit]:
+        """Takes units out again that no worker has been given; returns those that there were."""
+        found: list[Unit] = []
+        for waiting in (*self._groups_ahead, *self._added.values(), *self._own.values(), self._alone):
+            gone = [unit for unit in waiting if unit.unit_id in unit_ids]
+            for unit in gone:
+                waiting.remove(unit)
+            found += gone
+        self._groups_ahead = deque(group for group in self._groups_ahead if group)
+        self._added = {key: group for key, group in self._added.items() if group}
+        return found
+
     @property
     def is_done(self) -> bool:
         """Whether every unit was handed out and has finished."""

@@ -21,7 +21,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -203,10 +203,21 @@ def commit_record(job_dir: JobFolder, record: CommitRecord, *, store: ModuleType
     raise AssertionError("unreachable")
 
 
-def list_commits(job_dir: JobFolder) -> set[str]:
+def list_commits(job_dir: JobFolder, *, store: ModuleType | Any = storage) -> set[str]:
     """Returns the ids of all committed units, including failed ones, from one listing."""
-    names = storage.list_names(job_dir.commits)
+    names = store.list_names(job_dir.commits)
     return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+
+def committed_among(job_dir: JobFolder, unit_ids: Sequence[str], *, store: ModuleType | Any = storage) -> set[str]:
+    """Returns which of some units that follow each other in the plan have a commit.
+
+    Cost: one listing of that part of the commits in a bucket; locally, one look for each unit.
+    """
+    if storage.is_local(job_dir.path):
+        return {unit_id for unit_id in unit_ids if storage.exists(job_dir.commit(unit_id))}
+    names = store.list_names(job_dir.commits, first=f"{unit_ids[0]}.json", last=f"{unit_ids[-1]}.json")
+    return {name.removesuffix(".json") for name in names} & set(unit_ids)
 
 
 def read_commits(job_dir: JobFolder, unit_ids: Iterable[str] | None = None) -> Iterator[CommitRecord]:

@@ -30,7 +30,37 @@ class LicenseColumnOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(ColumnOptions):
+class HostOptions(OptionSet):
+    """How much one host works on at once."""
+
+    workers: int | None = option(
+        None,
+        help="Processes that work on rows, on this machine or on each host of a Beam runner; default: as many as its "
+        "cores, or the part of them that a control group grants, and memory allow; beside a model a quarter of the "
+        "cores, at most 8.",
+        operational=True,
+        minimum=1,
+        metavar="PROCESSES",
+    )
+    max_units_in_flight: int | None = option(
+        None,
+        help="Maximum units in flight per worker process; default: 4 in a process that keeps a model or other "
+        "processes busy, else 1.",
+        operational=True,
+        minimum=1,
+        metavar="UNITS",
+    )
+    max_mb_in_flight: float | None = option(
+        None,
+        help="Maximum megabytes of text in flight per worker process; default: 128 for each unit in flight.",
+        operational=True,
+        minimum=1,
+        metavar="MB",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions(ColumnOptions, HostOptions):
     """Options of every job that reads and writes Parquet."""
 
     input: tuple[str, ...] = option(
@@ -75,33 +105,23 @@ class CommonOptions(ColumnOptions):
         minimum=0.01,
         metavar="MB",
     )
-    workers: int | None = option(
-        None,
-        help="Processes that work on rows, on this machine or on each host of a Beam runner; default: as many as its "
-        "cores, or the part of them that a control group grants, and memory allow; beside a model a quarter of the "
-        "cores, at most 8.",
-        operational=True,
-        minimum=1,
-        metavar="PROCESSES",
-    )
-    max_units_in_flight: int | None = option(
-        None,
-        help="Maximum units in flight per worker process; default: 4 in a process that keeps a model or other "
-        "processes busy, else 1.",
-        operational=True,
-        minimum=1,
-        metavar="UNITS",
-    )
-    max_mb_in_flight: float | None = option(
-        None,
-        help="Maximum megabytes of text in flight per worker process; default: 128 for each unit in flight.",
-        operational=True,
-        minimum=1,
-        metavar="MB",
-    )
     row_timeout_s: float = option(
         1800.0,
         help="Reject a row if the worker makes no progress for this long while running it.",
+        operational=True,
+        minimum=1,
+        metavar="SECONDS",
+    )
+    run_units: Literal["here", "shared", "elsewhere"] = option(
+        "here",
+        help="Where units run: here: on this machine alone; shared: here and on every host that joins with `codemill "
+        "work OUTPUT`; elsewhere: only on those hosts, while this one plans, waits and finalizes.",
+        operational=True,
+    )
+    claim_timeout_s: float = option(
+        60.0,
+        help="With --run_units shared or elsewhere: after how long without a heartbeat of a host others take over its "
+        "units.",
         operational=True,
         minimum=1,
         metavar="SECONDS",

@@ -126,11 +126,16 @@ def read_plan(job_dir: JobFolder) -> Iterator[Unit]:
     with storage.open_input(job_dir.plan) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(8192):
             for stored in batch.to_pylist():
-                record = _found(stored, job_dir)
-                for name in ("retry_rows", "group_rows"):
-                    record[name] = record.get(name) and tuple(record[name])
-                record["more"] = tuple(_unit_file(_found(one, job_dir)) for one in record.get("more") or ())
-                yield Unit(**record)
+                yield unit_of(stored, job_dir)
+
+
+def unit_of(stored: Mapping[str, Any], job_dir: JobFolder) -> Unit:
+    """Returns the unit of a row of the plan's file."""
+    record = _found(dict(stored), job_dir)
+    for name in ("retry_rows", "group_rows"):
+        record[name] = record.get(name) and tuple(record[name])
+    record["more"] = tuple(_unit_file(_found(one, job_dir)) for one in record.get("more") or ())
+    return Unit(**record)
 
 
 def _unit_file(record: Mapping[str, Any]) -> UnitFile:

@@ -120,6 +120,38 @@ class JobFolder(_Folder):
         return self.join("runner_job.json")
 
     @property
+    def orders(self) -> str:
+        """What a worker on another machine needs beside the plan (`jobs.execution.joining`)."""
+        return self.join("orders.json")
+
+    @property
+    def claims(self) -> str:
+        """The claims of all ranges of units (`jobs.ledger.claims`)."""
+        return self.join("claims")
+
+    def claim(self, span: str, generation: int) -> str:
+        """One claim of a range of units."""
+        return self.join("claims", f"{span}.{generation}")
+
+    @property
+    def claimants(self) -> str:
+        """The heartbeats of all claimants."""
+        return self.join("claimants")
+
+    def claimant(self, claimant_id: str) -> str:
+        """The heartbeat of one claimant."""
+        return self.join("claimants", f"{claimant_id}.json")
+
+    @property
+    def logs(self) -> str:
+        """The last lines that each claimant printed; removed when all units are committed."""
+        return self.join("logs")
+
+    def log(self, claimant_id: str) -> str:
+        """The last lines that one claimant printed."""
+        return self.join("logs", f"{claimant_id}.txt")
+
+    @property
     def lock(self) -> str:
         """The lock on the output, by lock generation."""
         return self.join("lock")

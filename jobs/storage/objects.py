@@ -35,6 +35,7 @@ from jobs.storage.errors import clear_errors, is_local, make_folders, upload_err
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.output_file import OutputFile
 from jobs.storage.remote import file_system as _remote
+from jobs.storage.remote import list_part
 from model.errors import ConfigError
 
 CREATE_AFTER_TEMP = register("storage.create_after_temp")
@@ -116,14 +117,24 @@ def exists(path: str) -> bool:
     return os.path.exists(_local(path)) if is_local(path) else bool(_remote(path).exists(path))
 
 
-def list_names(folder: str) -> list[str]:
-    """Names of the objects and folders directly under `folder`, sorted; empty if it doesn't exist."""
+def list_names(folder: str, *, first: str = "", last: str = "") -> list[str]:
+    """Names of the objects and folders directly under `folder`, sorted; empty if it doesn't exist.
+
+    Args:
+        first, last: Only the names between these two, themselves included; "": no such bound.
+    """
+    return [name for name in _list_names(folder, first, last) if first <= name and (not last or name <= last)]
+
+
+def _list_names(folder: str, first: str, last: str) -> list[str]:
     if is_local(folder):
         try:
             names = os.listdir(_local(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
     else:
+        if last and (part := list_part(folder, first, last)) is not None:
+            return part
         try:
             entries = _remote(folder).ls(folder, detail=False, refresh=True)
         except FileNotFoundError:

@@ -59,6 +59,21 @@ def bucket_exists(path: str) -> bool | None:
     return True
 
 
+def list_part(folder: str, first: str, last: str) -> list[str] | None:
+    """Lists the names from `first` to `last` directly under a folder of a `gs://` bucket, in one request.
+
+    There may be further ones, if the server doesn't know these bounds. None: can't do that.
+    """
+    if folder.split("://", 1)[0] not in _GCS:
+        return None
+    key = folder.split("://", 1)[1].partition("/")[2].rstrip("/") + "/"
+    bounds = {"prefix": key, "delimiter": "/", "startOffset": key + first, "endOffset": f"{key}{last}!"}
+    found = file_system(folder).call("GET", "b/{}/o", _bucket(folder), json_out=True, maxResults=1000, **bounds)
+    if "nextPageToken" in found:
+        return None
+    return sorted(item["name"].removeprefix(key) for item in found.get("items", []))
+
+
 def check_reachable(paths: Iterable[str], *, limit_s: float = FIRST_ANSWER_S) -> None:
     """Checks that the storage of the `gs://` URLs among `paths` answers; local paths cost nothing.
 
