@@ -67,9 +67,7 @@ def _answer(words: Sequence[str]) -> int:
         print_text(_help())
         return DONE
     if name == "--version":
-        from jobs.beam.version import package_version
-
-        print_line(f"codemill {package_version()}")
+        print_line(f"codemill {_version()}")
         return DONE
     if name not in JOBS and name not in INTERNAL:
         near = difflib.get_close_matches(name, JOBS, n=1)
@@ -150,6 +148,15 @@ def _help() -> str:
             "its input, 3 finished, but some of the input could not be read or more than 1% of it met a bug.",
         ]
     )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("codemill")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 if __name__ == "__main__":

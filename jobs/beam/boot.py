@@ -2,7 +2,7 @@
 
     the runner, such as a Flink TaskManager
       └─ codemill beam-worker --id=1-1 --provision_endpoint=localhost:40001 ...
-           asks the provision service for the pipeline's options, compares versions, sets environment variables
+           asks the provision service for the pipeline's options, sets environment variables
            └─ jobs.beam.harness: Beam's harness, which runs the bundles
 
 Nothing is staged, as codemill is installed on the machine. What the harness prints goes to standard error (some
@@ -28,7 +28,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import grpc
 from apache_beam.portability.api import (
@@ -40,7 +40,6 @@ from apache_beam.portability.api import (
 )
 from google.protobuf import json_format, text_format
 
-from jobs.beam.compatible import check_same_code
 from jobs.child_process import ending_of, own_environment
 from jobs.escapes import print_line, visible
 from model.errors import ConfigError, one_line
@@ -72,18 +71,13 @@ def run_worker(endpoints: Endpoints) -> int:
     """Runs a harness until it ends, or whoever started us has; returns the exit code.
 
     Raises:
-        ConfigError: The provision service doesn't answer, or the pipeline was submitted with other code.
+        ConfigError: The provision service doesn't answer.
         KeyboardInterrupt: A signal ended us, and the harness has ended (`jobs.signals.Terminated`).
     """
     parent = os.getppid()
     info = _provision(endpoints)
     logging_url = info.logging_endpoint.url or endpoints.logging
     with tempfile.TemporaryDirectory(prefix="codemill-harness-") as folder:
-        try:
-            check_same_code(options_of(info))
-        except ConfigError as error:
-            _tell(logging_url, endpoints.worker_id, str(error))
-            raise
         harness = _Harness(harness_environment(endpoints, info, folder))
         try:
             code = harness.wait(parent)
@@ -120,13 +114,6 @@ def _provision(endpoints: Endpoints) -> beam_provision_api_pb2.ProvisionInfo:
                 one_line(f"no provision service answers at {endpoints.provision} ({said}); it is started by the runner")
             ) from error
     return answer.info
-
-
-def options_of(info: beam_provision_api_pb2.ProvisionInfo) -> dict[str, Any]:
-    """The pipeline's options by name; runners give them with or without Beam's prefix."""
-    found = json_format.MessageToDict(info.pipeline_options)
-    found = found.get("options", found)
-    return {name.removeprefix("beam:option:").removesuffix(":v1"): value for name, value in found.items()}
 
 
 def harness_environment(

@@ -8,7 +8,6 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from jobs.beam.compatible import mark
 from jobs.beam.log import quiet_beam
 from jobs.beam.runners import names_a_runner
 
@@ -22,5 +21,4 @@ def open_pipeline(beam_args: Sequence[str] = ()) -> beam.Pipeline:
     options = PipelineOptions(list(beam_args))
     # The workers need nothing from this process's main module, and pickling it fails in surprising ways.
     options.view_as(SetupOptions).save_main_session = False
-    mark(options)
     return beam.Pipeline(runner=None if names_a_runner(beam_args) else FnApiRunner(), options=options)

@@ -107,7 +107,7 @@ def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:
     """Returns the runner that the flags name; this machine, with so many worker processes, if there are no flags.
 
     Raises:
-        ConfigError: An unknown flag or runner, or flags that no runner would read.
+        ConfigError: An unknown flag or runner, flags that no runner would read, or an address where nothing answers.
     """
     if not beam_args:
         return LocalRunner(workers)
@@ -117,4 +117,5 @@ def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:
             f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
             "machine without Beam"
         )
+    importlib.import_module("jobs.beam.addresses").check_answered(beam_args)
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import grpc
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import (
     beam_fn_api_pb2_grpc,
     beam_provision_api_pb2,
     beam_provision_api_pb2_grpc,
 )
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 
-from jobs.beam import boot, compatible, worker
+from jobs.beam import boot, worker
 from model.errors import ConfigError
 
 FAKE = "tests.jobs.beam.fake_harness"
@@ -131,29 +130,6 @@ def test_a_harness_that_dies_is_told_to_the_runner_with_its_last_lines(runner, t
     assert "a line from C\\x1b[31m" in line
     shown = capfd.readouterr()
     assert "a line from C\\x1b[31m" in shown.err and shown.out == ""
-
-
-def test_a_worker_with_other_code_refuses_in_one_line_that_names_both(runner, told, monkeypatch):
-    options = PipelineOptions([])
-    monkeypatch.setattr(compatible, "code_version", lambda: "9.9.9+abc")
-    compatible.mark(options)
-    monkeypatch.setattr(compatible, "code_version", lambda: "1.2.3+def")
-    with pytest.raises(ConfigError, match=r"this worker has codemill 1\.2\.3\+def.*with codemill 9\.9\.9\+abc"):
-        run(runner, "end", experiments=options.get_all_options()["experiments"])
-    assert len(runner.lines) == 1 and "9.9.9+abc" in runner.lines[0]
-    assert not told.exists()
-
-
-def test_a_worker_with_the_same_code_starts(runner, told):
-    options = PipelineOptions([])
-    compatible.mark(options)
-    assert run(runner, "end", experiments=options.get_all_options()["experiments"]) == 0
-
-
-def test_options_are_read_with_and_without_beams_prefix():
-    for form in ({"a": 1.0}, {"beam:option:a:v1": 1.0}, {"options": {"a": 1.0}}):
-        info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=json_format.ParseDict(form, struct_pb2.Struct()))
-        assert boot.options_of(info) == {"a": 1.0}
 
 
 def test_a_runner_that_doesnt_answer_is_one_line(monkeypatch):
