@@ -68,7 +68,10 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
 
 def _make_flink(folder: Path) -> None:
     downloads = folder / "downloads"
-    for package in (("--no-binary", ":all:", f"apache-flink-libraries=={FLINK_VERSION}"), (_python_package(),)):
+    for package in (
+        ["--no-binary", ":all:", f"apache-flink-libraries=={FLINK_VERSION}"],
+        [f"apache-flink=={FLINK_VERSION}"],
+    ):
         _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(downloads), *package)
     (libraries,) = downloads.glob("*.tar.gz")
     with tarfile.open(libraries) as archive:  # NAME/deps/lib/... -> lib/...
@@ -83,14 +86,11 @@ def _make_flink(folder: Path) -> None:
             if name.startswith(("pyflink/bin/", "pyflink/conf/")):
                 archive.extract(name, folder)
     for name in ("bin", "conf"):
-        (folder / "pyflink" / name).rename(folder / name)
+        shutil.copytree(folder / "pyflink" / name, folder / name, dirs_exist_ok=True)
     for script in (folder / "bin").iterdir():
         script.chmod(0o755)
-    shutil.rmtree(downloads)
-
-
-def _python_package() -> str:
-    return f"apache-flink=={FLINK_VERSION}"
+    for done in (downloads, folder / "pyflink"):
+        shutil.rmtree(done)
 
 
 def _make_job_server(folder: Path) -> None:
