@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.filter_inputs import stdlib_files
 from tests.cluster import machines, parts
-from tests.cluster.commands import MARK, Command
+from tests.cluster.commands import MARK, Command, until, workers
 from tests.cluster.record import Record
 
 _RECORD = pytest.StashKey[Record]()
@@ -52,9 +52,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mark() -> str:
-    """In the environment of all workers of this session."""
-    return uuid.uuid4().hex
+def mark() -> Iterator[str]:
+    """In the environment of all workers of this session, none of which may outlive it."""
+    yield (mark := uuid.uuid4().hex)
+    until(lambda: not workers(mark, ""))
 
 
 @pytest.fixture(scope="session")
@@ -63,11 +64,21 @@ def boot(place: Path, mark: str) -> Path:
     return machines.write_boot(place, **{MARK: mark, "JAX_PLATFORMS": "cpu"})
 
 
+def had(record: Record, what: str, get: Callable[[], Path]) -> Path:
+    """A part; one that no server gives is named in the record, and what needs it fails."""
+    try:
+        return get()
+    except parts.Unreachable as error:
+        record.add("unreachable", what=what, why=str(error))
+        raise
+
+
 @pytest.fixture(scope="session")
 def cluster(place: Path, record: Record) -> Iterator[machines.FlinkCluster]:
     """A Flink cluster of two TaskManagers."""
     (folder := place / "flink").mkdir()
-    flink, job_server = parts.flink(), parts.job_server_jar()
+    flink = had(record, "Flink", parts.flink)
+    job_server = had(record, "Beam's Flink runner", parts.job_server_jar)
     with machines.FlinkCluster(folder, flink=flink, job_server=job_server) as found:
         record.add("parts", what="Flink", answer=found.overview(), runner=parts.RUNNER)
         yield found
@@ -81,7 +92,7 @@ def python_service(place: Path) -> Iterator[machines.JobService]:
 
 @pytest.fixture(scope="session")
 def prism(place: Path, record: Record) -> Iterator[machines.JobService]:
-    with machines.prism_service(place, parts.prism()) as service:
+    with machines.prism_service(place, had(record, "Prism", parts.prism)) as service:
         record.add("parts", what="Prism", answer=parts.PRISM)
         yield service
 

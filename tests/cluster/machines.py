@@ -171,7 +171,7 @@ class FlinkCluster:
             for _ in range(task_managers):
                 self.add_task_manager()
             self.job_server = self._start_job_server(job_server)
-            self.job_manager.wait_until(lambda: self.overview()["taskmanagers"] == task_managers)
+            self.job_manager.wait_until(lambda: self.overview()["slots-available"] == task_managers)
             self.job_server.wait_until(lambda: is_open(self.job_port))
         except BaseException:
             self.close()

@@ -43,7 +43,6 @@ def check(command: Command, reference, record, **entry) -> None:
 
 @pytest.mark.cluster
 def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, mark, place, local_run, record, strike):
-    words = (*words, "--pause_s", "0.4")
     command = Command(words, place / "killed", cluster.beam_flags(boot))
     command.wait_for_commits(2)
     strike(HARNESS, "a harness")
@@ -55,7 +54,7 @@ def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, m
     record.add("kills", what="a TaskManager", hit=victim.pid)
     cluster.add_task_manager()
     until(lambda: any(are_gone([pid]) for pid in before))  # its worker ends with it
-    until(lambda: cluster.overview()["taskmanagers"] == 2)
+    until(lambda: cluster.overview()["slots-total"] == 2)
     command.wait_for_commits(10)
 
     command.kill()
