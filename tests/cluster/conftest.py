@@ -27,7 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A part that was skipped fails the session: what can be had must have been run."""
-    skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped", [])
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []  # xdist's workers have none
     ours = [report for report in skipped if "tests/cluster" in report.nodeid]
     for report in ours:
         session.config.stash[_RECORD].add("not_run", what=report.nodeid, why=str(report.longrepr))

@@ -26,7 +26,9 @@ class Record:
         self._file.write_text(json.dumps(self._entries, indent=2) + "\n")
 
     def lines(self) -> list[str]:
-        """What a reader of the terminal is told."""
+        """What a reader of the terminal is told; nothing where no cluster test ran."""
+        if not any(self._entries.values()):
+            return []
         counts = ", ".join(f"{len(entries)} {name.replace('_', ' ')}" for name, entries in self._entries.items())
         missing = [f"NOT RUN: {entry['what']}: {entry['why']}" for entry in self._entries["not_run"]]
         missing += [f"UNREACHABLE: {entry['what']}: {entry['why']}" for entry in self._entries["unreachable"]]
