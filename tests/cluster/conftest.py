@@ -81,7 +81,7 @@ def cluster(place: Path, record: Record) -> Iterator[machines.FlinkCluster]:
     flink = had(record, "Flink", parts.flink)
     job_server = had(record, "Beam's Flink runner", parts.job_server_jar)
     with machines.FlinkCluster(folder, flink=flink, job_server=job_server) as found:
-        record.add("parts", what="Flink", answer=found.overview(), runner=parts.RUNNER)
+        record.add("parts", what="Flink", answer=found.overview(), job_server=job_server.parent.name)
         yield found
 
 

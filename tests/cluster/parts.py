@@ -62,7 +62,11 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
         PARTS.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=PARTS, prefix=f"{name}-") as beginning:
             make(made := Path(beginning, "part"))
-            made.rename(folder)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.exists():  # otherwise another process was faster
+                    raise
     return folder
 
 
