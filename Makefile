@@ -16,7 +16,7 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
   test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
   done | sort -V | head -n 1)
 
-.PHONY: setup tpu-aot demo test test-oldest check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup tpu-aot demo test test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -58,6 +58,13 @@ test-oldest: setup             ## the tests that depend on the regular expressio
 	  > $(VENV)-oldest/lib/python3.11/site-packages/packages.pth; \
 	$(VENV)-oldest/bin/python -m pytest -n 2 -q -p no:cacheprovider \
 	  tests/transforms/scanning tests/transforms/languages tests/transforms/test_possessive_repeats.py
+
+flink: setup                   ## a Flink cluster on this machine, until Ctrl-C; prints the flags of a job
+	$(BIN)/python -m tests.cluster.bring_up
+
+# Java, Maven and Go are used; parts are downloaded once. FLINK_JOB_SERVER_JAR names another job server of Beam.
+test-cluster: setup            ## jobs on Flink, Prism and Beam's portable runner, with kills; into out/cluster/record.json
+	$(BIN)/python -m pytest -q -p no:xdist -m cluster tests/cluster
 
 check: setup                   ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ INSTALL_REQUIRES = [
     "fsspec>=2026.9",
     "gcsfs>=2026.9",
     "gguf>=0.17,<1",
+    "grpcio>=1.71,<2",
     "h5py>=3.12,<4",
     # Where it has no wheels, the scanner falls back on its keyword search.
     'hyperscan>=0.9,<0.10; platform_machine == "x86_64"',
@@ -25,6 +26,7 @@ INSTALL_REQUIRES = [
     "numpy>=2.2,<3",
     "optax>=0.2.8,<0.3",
     "phonenumberslite>=9,<10",
+    "protobuf>=5.29,<8",
     "pyarrow>=25,<26",
     "python-stdnum>=2.1,<3",
     "PyYAML>=6.0.2,<7",
@@ -76,5 +78,7 @@ setup(
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
         "dev": DEV_REQUIRES,
     },
-    entry_points={"console_scripts": ["codemill = jobs.__main__:main"]},
+    entry_points={
+        "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]
+    },
 )

@@ -12,7 +12,15 @@ from jobs.signals import end_at_once  # noqa: E402
 end_at_once()
 _signal.pthread_sigmask(_signal.SIG_SETMASK, _before)  # one that came meanwhile takes effect now
 
+import sys  # noqa: E402
+
 from jobs.cli import main  # noqa: E402
+
+
+def beam_worker() -> int:
+    """The program `codemill-beam-worker`: `codemill beam-worker`, for runners that take a command of one word."""
+    return main(["beam-worker", *sys.argv[1:]])
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -33,6 +33,9 @@ JOBS: dict[str, str] = {
     "inspect": "show rows of a dataset in the terminal",
 }
 
+# Commands that a runner calls on its machines, and their modules, which have the same form; they are no jobs.
+INTERNAL: dict[str, str] = {"beam-worker": "jobs.beam.worker"}
+
 
 def module_of(job: str) -> ModuleType:
     """Imports a job's module. A name with a dot is a full module name, for jobs that are not in the list."""

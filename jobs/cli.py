@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jobs.catalog import JOBS, module_of
+from jobs.catalog import INTERNAL, JOBS, module_of
 from jobs.escapes import print_line, print_text, visible
 from jobs.signals import handlers_restored, how_it_ended
 from model.errors import ConfigError
@@ -69,7 +69,7 @@ def _answer(words: Sequence[str]) -> int:
     if name == "--version":
         print_line(f"codemill {_version()}")
         return DONE
-    if name not in JOBS:
+    if name not in JOBS and name not in INTERNAL:
         near = difflib.get_close_matches(name, JOBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
         print_line(f"codemill: error: unknown job {name}; {hint}", sys.stderr)
@@ -82,7 +82,7 @@ def _run_job(name: str, argv: Sequence[str]) -> int:
 
     prog = f"codemill {name}"
     try:
-        job = module_of(name)
+        job = module_of(INTERNAL.get(name, name))
         options, beam_args = parse(job.Options, argv, prog=prog)
         _check_reachable(options)
         if isinstance(output := getattr(options, "output", None), str):

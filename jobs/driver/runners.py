@@ -141,7 +141,7 @@ def runner_for(
     The other arguments are those of `LocalRunner`.
 
     Raises:
-        ConfigError: An unknown flag or runner, or flags that no runner would read.
+        ConfigError: An unknown flag or runner, flags that no runner would read, or an address where nothing answers.
     """
     if not beam_args:
         return LocalRunner(1 if processes is None else processes.workers, where, stale_s, say)
@@ -155,5 +155,6 @@ def runner_for(
             f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
             "machine without Beam"
         )
+    importlib.import_module("jobs.beam.addresses").check_answered(beam_args)
     per_host = PerHost() if processes is None else processes.per_host
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args), per_host)
