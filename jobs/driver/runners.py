@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from jobs.beam.dataflow import completed, is_dataflow
 from jobs.beam.runners import names_a_runner
 from jobs.execution import supervisor
 from jobs.execution.orders import Orders, to_text
@@ -117,4 +118,6 @@ def runner_for(beam_args: Sequence[str], workers: int = 1) -> Runner:
             f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
             "machine without Beam"
         )
+    if is_dataflow(beam_args):
+        beam_args = completed(beam_args)
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args))
