@@ -1,19 +1,14 @@
 """Jobs translated for Dataflow without a network: what the service would be sent, from the command line on.
 
-Input and output are in an emulated bucket. Beam's own Dataflow runner builds the job's description; only what talks
-to Google is replaced: the check of the buckets, the upload of files (kept instead), and the request itself.
+Input and output are in an emulated bucket (`tests.dataflow` says what is replaced).
 """
 
 from __future__ import annotations
 
-import base64
-import bz2
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,93 +18,11 @@ import jobs
 from jobs import cli, storage
 from jobs.beam.accelerators import ACCELERATORS
 from jobs.beam.dataflow import PLAIN_MACHINE
-
-pytest.importorskip("google.cloud.dataflow", reason="google-cloud-dataflow-client (extra dev) is not installed")
-
-from apache_beam.options.pipeline_options import GoogleCloudOptions
-from apache_beam.portability.api import beam_runner_api_pb2
-from apache_beam.runners.dataflow.internal import apiclient
-from google.protobuf import json_format
+from tests.dataflow import Translated
 
 IMAGE = "region-docker.pkg.dev/project/repository/codemill:tpu"
-FLAGS = [
-    "--project",
-    "some-project",
-    "--region",
-    "us-west1",
-    "--temp_location",
-    "gs://bucket/tmp",
-    "--sdk_container_image",
-    IMAGE,
-]
-
-
-class Translated(BaseException):
-    """Ends the command where it would ask the service for the job."""
-
-
-class Submission:
-    """What would have been sent: the request as JSON, and the files that were to be uploaded."""
-
-    def __init__(self) -> None:
-        self.staged: dict[str, bytes] = {}
-        self.request: dict[str, Any] = {}
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.request["environment"]
-        return found
-
-    @property
-    def pool(self) -> Mapping[str, Any]:
-        (found,) = self.environment["workerPools"]
-        return found
-
-    @property
-    def beam_options(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.environment["sdkPipelineOptions"]["options"]
-        return found
-
-    @property
-    def pipeline(self) -> beam_runner_api_pb2.Pipeline:
-        return beam_runner_api_pb2.Pipeline.FromString(self.staged["pipeline.pb"])
-
-    def pickled(self) -> list[bytes]:
-        """The pickled functions of the graph, unpacked."""
-        found = []
-        for transform in self.pipeline.components.transforms.values():
-            if transform.spec.urn == "beam:transform:pardo:v1":
-                payload = beam_runner_api_pb2.ParDoPayload.FromString(transform.spec.payload)
-                found.append(bz2.decompress(base64.b64decode(payload.do_fn.payload)))
-        return found
-
-    def calls(self, name: str) -> bool:
-        """Whether a function of the graph is one of ours, named by its module and class and not copied into it."""
-        module, _, cls = name.rpartition(".")
-        return any(module.encode() in one and cls.encode() in one for one in self.pickled())
-
-
-@pytest.fixture
-def submission(monkeypatch):
-    made = Submission()
-
-    def locations(self, validator):
-        self.staging_location = self.staging_location or self.temp_location
-        return []
-
-    def keep(self, location, name, stream, *args, **kwargs):
-        made.staged[name] = stream.read()
-
-    def send(self, job):
-        self.create_job_description(job)
-        proto = job.proto
-        made.request = json_format.MessageToDict(getattr(proto, "_pb", proto))
-        raise Translated
-
-    monkeypatch.setattr(GoogleCloudOptions, "_handle_temp_and_staging_locations", locations)
-    monkeypatch.setattr(apiclient.DataflowApplicationClient, "stage_file", keep)
-    monkeypatch.setattr(apiclient.DataflowApplicationClient, "create_job", send)
-    return made
+KNOWN = ["--project=some-project", "--region=us-west1", "--temp_location=gs://bucket/tmp"]
+FLAGS = [*KNOWN, f"--sdk_container_image={IMAGE}"]
 
 
 @pytest.fixture
