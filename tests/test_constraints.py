@@ -29,7 +29,7 @@ def test_a_requirement_is_constrained_to_a_version_of_its_range(text):
 def test_every_line_names_one_version_and_no_place_of_this_machine():
     assert len(PINNED) == len(LINES) > 100
     assert all(version and not set(version) & set("/@ ;") for version in PINNED.values())
-    assert LINES == sorted(LINES, key=lambda line: line.partition("==")[0].lower())
+    assert sorted(LINES, key=lambda line: line.partition("==")[0].lower()) == LINES
 
 
 def test_setup_and_image_install_with_them():
