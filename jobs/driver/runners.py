@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from jobs.beam.dataflow import completed, is_dataflow
 from jobs.beam.runners import names_a_runner
 from jobs.execution import supervisor
 from jobs.execution.crew import Crew
@@ -155,6 +156,8 @@ def runner_for(
             f"Beam's flags after -- ({one_line(' '.join(beam_args))}) need --runner; without one, the job runs on this "
             "machine without Beam"
         )
+    if is_dataflow(beam_args):
+        beam_args = completed(beam_args)
     importlib.import_module("jobs.beam.addresses").check_answered(beam_args)
     per_host = PerHost() if processes is None else processes.per_host
     return importlib.import_module("jobs.driver.beam_runner").BeamRunner(tuple(beam_args), per_host)

@@ -2,9 +2,9 @@
 
     options, beam_args = parse(Options, argv)
 
-Flags are the fields' names. `--config job.yaml` sets the same options, and flags override it. Beam's own options follow
-`--`. Unknown names are refused, with the nearest known name. Imports neither Beam nor JAX, so help and flag errors
-respond immediately.
+Flags are the fields' names, in which `-` may stand for `_`. `--config job.yaml` sets the same options, and flags
+override it. Beam's own options follow `--`. Unknown names are refused, with the nearest known name. Imports neither
+Beam nor JAX, so help and flag errors respond immediately.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
 
     Raises:
         ConfigError: A flag or key is unknown, a value has the wrong type or is out of range, or an option is missing.
-        SystemExit: After `--help` (code 0).
+        SystemExit: After `--help` or `--print_config` (code 0).
     """
     words = list(argv)
     beam_args: list[str] = []
@@ -42,12 +42,14 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
         words, beam_args = words[:cut], words[cut + 1 :]
     every = fields_of(cls)
     fields = [field for field in every if not field.internal]
-    namespace, left_over = _build_parser(cls, fields, prog).parse_known_args(words)
+    namespace, left_over = _build_parser(cls, fields, prog).parse_known_args(_with_underscores(words, fields))
     _refuse_unknown(left_over, fields, prog)
     given = vars(namespace)
-    config = given.pop("config")
+    config, prints = given.pop("config"), given.pop("print_config")
     values = _read_config(config, every) if config is not None else {}
     values |= {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    if prints:
+        _print_config(fields, values, prog)
     missing = [field.flag for field in fields if field.default is REQUIRED and values.get(field.name) in (None, ())]
     if missing:
         raise ConfigError(f"missing {', '.join(missing)}; see {prog} --help")
@@ -105,6 +107,21 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def _with_underscores(words: Sequence[str], fields: Sequence[Field]) -> list[str]:
+    """Spells flags as they are declared: `--unit-rows` and `--no-dry-run` become `--unit_rows` and `--no-dry_run`."""
+    declared = {"print_config": "--print_config"}
+    for field in fields:
+        declared[field.name] = f"--{field.name}"
+        if field.kind.scalar is bool:
+            declared[f"no_{field.name}"] = f"--no-{field.name}"
+
+    def spelled(word: str) -> str:
+        flag, equals, value = word.partition("=")
+        return declared.get(flag[2:].replace("-", "_"), flag) + equals + value if flag.startswith("--") else word
+
+    return [spelled(word) for word in words]
+
+
 def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _Parser:
     places = [field.flag + ("..." if field.kind.is_list else "") for field in fields if field.positional]
     parser = _Parser(
@@ -115,6 +132,7 @@ def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _
         epilog="Beam runner options follow a lone --, e.g.  -- --runner FlinkRunner",
     )
     parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this YAML file; flags override it.")
+    parser.add_argument("--print_config", action="store_true", help="Print all options as such a file, then exit.")
     rows = parser.add_argument_group("options that affect the output", "a resumed job refuses changed values")
     running = parser.add_argument_group("runtime options", "may change when a job is resumed")
     for field in fields:
@@ -126,7 +144,7 @@ def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) ->
     """Raises ConfigError for words that argparse did not recognize, naming the nearest flag."""
     if not words:
         return
-    known = ["--config", "--help"]
+    known = ["--config", "--print_config", "--help"]
     for field in fields:
         if not field.positional:
             known.append(f"--{field.name}")
@@ -144,6 +162,15 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 # --- config file -----------------------------------------------------------------------------------
+
+
+def _print_config(fields: Sequence[Field], values: dict[str, Any], prog: str) -> NoReturn:
+    """Prints the options as a config file and exits; values are checked when that file is read."""
+    from jobs.escapes import print_text
+    from jobs.options.config_text import config_text
+
+    print_text(config_text(fields, values, prog=prog))
+    raise SystemExit(0)
 
 
 def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:

@@ -83,6 +83,26 @@ def test_booleans_have_a_flag_and_its_opposite():
     assert parsed("--fine", "--no-fine").fine is False
 
 
+def test_a_dash_may_stand_for_an_underscore_in_a_flag():
+    @dataclass(frozen=True, kw_only=True)
+    class Spaced(OptionSet):
+        """Names of several words."""
+
+        unit_rows: int = option(1, help="A number.")
+        dry_run: bool = option(False, help="A truth value.")
+        name_list: tuple[str, ...] = option((), help="Words.")
+
+    for words in (["--unit-rows", "2", "--dry-run"], ["--unit_rows=2", "--dry_run"], ["--unit-rows=2", "--dry-run"]):
+        assert parse(Spaced, words)[0] == Spaced(unit_rows=2, dry_run=True)
+    for word in ("--no-dry-run", "--no-dry_run", "--no_dry_run"):
+        assert parse(Spaced, ["--dry_run", word])[0] == Spaced()
+    # Values and Beam's own flags keep theirs.
+    options, beam_args = parse(Spaced, ["--name-list", "a-b", "c_d", "--", "--job-name", "x-y"])
+    assert (options.name_list, beam_args) == (("a-b", "c_d"), ["--job-name", "x-y"])
+    with pytest.raises(ConfigError, match=r"unknown flag --unit-row; did you mean --unit_rows\?"):
+        parse(Spaced, ["--unit-row", "2"])
+
+
 def test_beams_options_follow_a_lone_dash_dash():
     _, beam_args = parse(Mill, ["a", "--output", "o", "--", "--runner", "FlinkRunner", "--stones=9"])
     assert beam_args == ["--runner", "FlinkRunner", "--stones=9"]
