@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MB: Final = 1_000_000
+HEAD_BYTES: Final = 16_384
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +17,8 @@ class Limits:
     """What a command may use; beyond it the command is killed, or its system call fails.
 
     Args:
-        wall_s: Seconds from start to end, and processor seconds of all its processes together.
+        wall_s: Seconds from start to end, without what its processes wait for a processor; and processor seconds of
+            all of them together.
         memory_mb: Memory of all its processes together, and data segment of each, in MB.
         processes: Processes and threads at a time.
         output_mb: Output, standard output and standard error each, in MB.
@@ -37,10 +39,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, with paths as they are inside the box, and its limits."""
+    """A command line, with paths as they are inside the box, its limits, and how much of its output is kept."""
 
     argv: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
+    keep_bytes: int = HEAD_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +81,7 @@ class Outcome:
         too_much_output: Whether it was killed for its output.
         wall_s: Seconds from its start to its end.
         stdout, stderr: The output's beginning; bytes that aren't UTF-8 are replaced.
+        stdout_end: The end of standard output, some kilobytes; of a short one, all.
     """
 
     exit: int | None
@@ -88,6 +92,7 @@ class Outcome:
     wall_s: float = 0.0
     stdout: str = ""
     stderr: str = ""
+    stdout_end: str = ""
 
     @property
     def is_success(self) -> bool:

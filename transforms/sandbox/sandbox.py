@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final, Literal, Self, cast, get_args
 
 from model.errors import ConfigError
@@ -103,11 +104,10 @@ class Sandbox:
         data = stdin.encode("utf-8", "surrogatepass")
         if self._box is None:
             argv = tuple(part.replace(WORK, work) for part in command.argv)
-            return run_bare(argv, command.limits, work=work, stdin=data)
+            return run_bare(replace(command, argv=argv), work=work, stdin=data)
         return run_boxed(
             self._box,
-            command.argv,
-            command.limits,
+            command,
             work=work,
             slot=slot,
             stdin=data,

@@ -8,6 +8,9 @@ first process of the namespace kills the others.
 Memory is what the processes have in memory and no file holds. Where forked processes share pages, those are counted
 several times, so a sum that looks too large is measured again by proportional shares (`smaps_rollup`, slower to read).
 
+A deadline is of time that the command had: what its processes waited for a processor isn't counted (the run delay in
+/proc/PID/schedstat), so that a loaded machine gives the same verdicts as an idle one, up to `_LONGEST` times the limit.
+
 bubblewrap reports {"child-pid": ...} and {"exit-code": ...}; a box of which there is no exit code could not be made,
 or was killed. It also ends with its starter: with the *thread* that started it, so slots are threads that stay.
 """
@@ -27,28 +30,32 @@ from typing import IO, Any, Final
 
 from model.errors import ConfigError
 from transforms.sandbox.bubblewrap import Bubblewrap
-from transforms.sandbox.program import MB, Limits, Outcome
+from transforms.sandbox.program import MB, Command, Outcome
 from transforms.sandbox.syscalls import filter_program
 
-HEAD_BYTES: Final = 16_384  # of each output, kept
+_END_BYTES: Final = 4_096
 _FIRST_LOOK_S: Final = 0.005
 _LONGEST_LOOK_S: Final = 0.05
 _GONE_S: Final = 5.0
+_LONGEST: Final = 10.0  # times the deadline, by the wall clock
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CHUNK: Final = 65_536
 
 
 @dataclass(slots=True)
 class _Stream:
-    """What a command writes: its beginning, and how much there was."""
+    """What a command writes: its beginning, its end, and how much there was."""
 
     limit: int
+    keep: int
     head: bytearray = field(default_factory=bytearray)
+    end: bytes = b""
     total: int = 0
 
     def take(self, data: bytes) -> None:
         self.total += len(data)
-        self.head += data[: max(0, HEAD_BYTES - len(self.head))]
+        self.head += data[: max(0, self.keep - len(self.head))]
+        self.end = (self.end + data)[-_END_BYTES:]
 
     @property
     def is_over(self) -> bool:
@@ -57,19 +64,22 @@ class _Stream:
     def text(self) -> str:
         return self.head.decode("utf-8", "replace")
 
+    def end_text(self) -> str:
+        return self.end.decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a tree of processes uses: seconds of processor time so far, and bytes of memory."""
+    """What a tree of processes uses: seconds of processor time, and of waiting for it, so far; bytes of memory."""
 
     cpu_s: float
+    waited_s: float
     memory: int
 
 
 def run_boxed(
     box: Bubblewrap,
-    argv: Sequence[str],
-    limits: Limits,
+    wanted: Command,
     *,
     work: str,
     slot: int,
@@ -86,9 +96,9 @@ def run_boxed(
     seccomp = _memory_file(filter_program())
     try:
         command = box.command(
-            argv,
+            wanted.argv,
             work=work,
-            limits=limits,
+            limits=wanted.limits,
             slot=slot,
             seccomp=seccomp,
             status=writing,
@@ -103,24 +113,24 @@ def run_boxed(
         os.close(writing)
         os.close(seccomp)
     with open(reading, "rb", buffering=0) as status:
-        run = _Run(process, status, limits, stdin)
+        run = _Run(process, status, wanted, stdin)
         outcome = run.outcome()
     if not run.has_started and not run.was_killed:
         raise box.explain(outcome.stderr)
     return outcome
 
 
-def run_bare(argv: Sequence[str], limits: Limits, *, work: str, stdin: bytes = b"") -> Outcome:
+def run_bare(wanted: Command, *, work: str, stdin: bytes = b"") -> Outcome:
     """Runs a command with deadlines and bounded output, and without any isolation.
 
     Raises:
         ConfigError: There is no such command.
     """
     try:
-        process = _start(argv, (), cwd=work)
+        process = _start(wanted.argv, (), cwd=work)
     except OSError as error:
-        raise ConfigError(f"{argv[0]} can't be run: {error.strerror}") from error
-    return _Run(process, None, limits, stdin).outcome()
+        raise ConfigError(f"{wanted.argv[0]} can't be run: {error.strerror}") from error
+    return _Run(process, None, wanted, stdin).outcome()
 
 
 def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None = None) -> subprocess.Popen[bytes]:
@@ -138,12 +148,13 @@ def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None =
 class _Run:
     """A command that runs. Without a `status` to read from, the process started is the first of its processes."""
 
-    def __init__(self, process: subprocess.Popen[bytes], status: IO[bytes] | None, limits: Limits, stdin: bytes):
+    def __init__(self, process: subprocess.Popen[bytes], status: IO[bytes] | None, wanted: Command, stdin: bytes):
         self._process = process
         self._status = status
-        self._limits = limits
+        self._limits = limits = wanted.limits
         self._stdin = memoryview(stdin)
         self._began = time.monotonic()
+        self._waited_s = 0.0
         self._said = bytearray()
         self._first: int | None = None if status else process.pid
         self._handle: int | None = None  # of the box's first process: a number could be another's by now
@@ -151,7 +162,7 @@ class _Run:
         self._killed_for = ""
         self._cpu_s = 0.0
         output = int(limits.output_mb * MB)
-        self._stdout, self._stderr = _Stream(output), _Stream(output)
+        self._stdout, self._stderr = _Stream(output, wanted.keep_bytes), _Stream(output, wanted.keep_bytes)
 
     @property
     def has_started(self) -> bool:
@@ -180,13 +191,14 @@ class _Run:
             wall_s=time.monotonic() - self._began,
             stdout=self._stdout.text(),
             stderr=self._stderr.text(),
+            stdout_end=self._stdout.end_text(),
         )
 
     def _follow(self, selector: selectors.BaseSelector) -> None:
         self._register(selector)
         look_s, looked = _FIRST_LOOK_S, self._began
-        while selector.get_map() and not self.was_killed:
-            for key, _ in selector.select(look_s):
+        while not self.was_killed:
+            for key, _ in selector.select(look_s) if selector.get_map() else self._pause(look_s):
                 if not key.data():
                     selector.unregister(key.fileobj)
             now = time.monotonic()
@@ -199,6 +211,12 @@ class _Run:
                 # What it wrote last may still be in the pipes; nobody holds their other ends any more.
                 self._drain()
                 return
+
+    def _pause(self, look_s: float) -> tuple[()]:
+        """Waits for a command that has closed its output."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(look_s)
+        return ()
 
     def _register(self, selector: selectors.BaseSelector) -> None:
         for pipe, stream in ((self._process.stdout, self._stdout), (self._process.stderr, self._stderr)):
@@ -231,19 +249,22 @@ class _Run:
                 self._exit = said.get("exit-code", self._exit)
                 if self._first is None and (first := said.get("child-pid")) is not None:
                     self._first = first
+                    self._began = time.monotonic()  # making the box isn't its time
                     with contextlib.suppress(ProcessLookupError):
                         self._handle = os.pidfd_open(first)
 
     def _over(self, now: float) -> str:
         """What it has used too much of, if anything."""
         limits = self._limits
-        if now - self._began > limits.wall_s:
+        if now - self._began > _LONGEST * limits.wall_s:
             return "time"
         if self._first is None:
             return ""
         used = usage_of(self._first)
+        # What processes have used that have ended meanwhile is no longer there to be read.
         self._cpu_s = max(self._cpu_s, used.cpu_s)
-        if self._cpu_s > limits.wall_s:
+        self._waited_s = max(self._waited_s, used.waited_s)
+        if max(self._cpu_s, now - self._began - self._waited_s) > limits.wall_s:
             return "time"
         most = limits.memory_mb * MB
         return "memory" if used.memory > most and usage_of(self._first, exact=True).memory > most else ""
@@ -259,12 +280,6 @@ class _Run:
 
     def _end(self) -> None:
         """Kills what is left, waits until it is gone, and closes the pipes."""
-        if self._process.poll() is None and not self.was_killed:
-            # Its pipes are closed, but it goes on.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, self._limits.wall_s - (time.monotonic() - self._began)))
-            if self._process.poll() is None:
-                self._killed_for = "time"
         if self._handle is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
@@ -299,7 +314,7 @@ class _Run:
 
 def usage_of(first: int, *, exact: bool = False) -> Usage:
     """What a process and its descendants use. Those that end while it looks count as nothing."""
-    cpu_s, memory = 0.0, 0
+    cpu_s, waited_s, memory = 0.0, 0.0, 0
     for pid in descendants(first):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # The name, in parentheses, may hold anything.
@@ -307,7 +322,8 @@ def usage_of(first: int, *, exact: bool = False) -> Usage:
             # Fields 14 to 17 of proc(5): its own time, and that of its children that have ended.
             cpu_s += sum(map(int, fields[11:15])) / _TICKS
             memory += _proportional(pid) if exact else _private(pid)
-    return Usage(cpu_s, memory)
+            waited_s += int(_read(f"/proc/{pid}/schedstat").split()[1]) / 1e9
+    return Usage(cpu_s, waited_s, memory)
 
 
 def descendants(first: int) -> Iterator[int]:

@@ -17,7 +17,7 @@ from typing import Final
 from model.errors import ConfigError
 from transforms.languages.lookup import find_language
 from transforms.sandbox.bubblewrap import PATH, WORK
-from transforms.sandbox.program import Command, Limits, Program
+from transforms.sandbox.program import HEAD_BYTES, Command, Limits, Program
 
 KOTLIN_FOLDER_VARIABLE: Final = "KOTLIN_HOME"
 _KOTLIN_FOLDERS: Final = (
@@ -78,6 +78,7 @@ class Toolchain:
         stdin: str = "",
         files: Mapping[str, str] | None = None,
         run_limits: Limits | None = None,
+        keep_bytes: int = HEAD_BYTES,
     ) -> Program:
         """The program of a source text.
 
@@ -86,11 +87,12 @@ class Toolchain:
             stdin: Its standard input.
             files: Further files beside it.
             run_limits: What its run may use; None: the language's own.
+            keep_bytes: How much of its output is kept.
         """
         return Program(
             files={**(files or {}), self.file: source},
             compile=Command(self.compile, self.compile_limits) if self.compile else None,
-            run=Command(self.run, run_limits or self.run_limits),
+            run=Command(self.run, run_limits or self.run_limits, keep_bytes),
             stdin=stdin,
         )
 

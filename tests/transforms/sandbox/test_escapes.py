@@ -80,7 +80,7 @@ def test_the_same_attacks_succeed_without_a_box(places: dict[str, object], name:
     if name == "calls as a program of 32 bits" and not os.path.exists("/proc/sys/abi"):
         pytest.skip("this kernel runs no programs of 32 bits")
     (tmp_path / PYTHON.file).write_text(attack(name, **places))
-    outcome = run_bare(PYTHON.run, Limits(wall_s=20), work=str(tmp_path))
+    outcome = run_bare(Command(PYTHON.run, Limits(wall_s=20)), work=str(tmp_path))
     assert "OUT" in outcome.stdout, outcome.stderr
 
 
