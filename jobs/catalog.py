@@ -29,6 +29,7 @@ JOBS: dict[str, str] = {
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
     "index": "a corpus -> an index of its text, used to detect verbatim copies in answers",
     "estimate": "lower bounds for generating over a corpus, per device: hours, cost",
+    "evaluate": "answers to a benchmark's problems -> verdicts of running them, scores",
     "sandbox": "check that programs can be run in isolation, and in which languages",
     "inspect": "show rows of a dataset in the terminal",
 }
