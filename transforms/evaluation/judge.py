@@ -10,7 +10,8 @@ from typing import cast
 
 from transforms.evaluation.problems import Problem, Reason, Verdict
 from transforms.evaluation.programs import passed_markers, program_of
-from transforms.sandbox.program import Outcome, Program, Result
+from transforms.evaluation.whole_programs import success_of, third_party
+from transforms.sandbox.program import Outcome, Result
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import Toolchain
 
@@ -36,16 +37,14 @@ class Judge:
             return Pending(problem, "", f"the sandbox runs no {problem.language}")
         if missing := toolchain.missing:
             return Pending(problem, "", f"{problem.language}: {', '.join(missing)} missing")
+        if (package := third_party(problem)) is not None:
+            return Pending(problem, "", f"{problem.language}: the tests need {package}")
         nonce = secrets.token_hex(12)
-        return Pending(problem, nonce, self.sandbox.submit(self._program(problem, answer, toolchain, nonce)))
+        return Pending(problem, nonce, self.sandbox.submit(program_of(problem, answer, toolchain, nonce)))
 
     def judge(self, problem: Problem, answer: str) -> Verdict:
         """Tries an answer and waits."""
         return self.submit(problem, answer).verdict()
-
-    @staticmethod
-    def _program(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
-        return program_of(problem, answer, toolchain, nonce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,13 @@ def _reason(problem: Problem, result: Result, nonce: str) -> tuple[Reason, str]:
         return killed or ("does_not_compile", _first_line(last.stderr or last.stdout))
     if killed := _killed(last):
         return killed
-    if problem.form in ("check", "asserts"):
-        return _told(last, nonce)
     if problem.form == "markers":
         return _by_markers(problem, last, nonce)
-    raise NotImplementedError(problem.form)
+    if problem.language == "Python":
+        return _told(last, nonce)
+    if last.exit == 0 and success_of(problem, nonce).search(last.stdout_end):
+        return "passed", ""
+    return _ended(last)
 
 
 def _killed(last: Outcome) -> tuple[Reason, str] | None:

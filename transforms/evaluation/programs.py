@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from transforms.evaluation.problems import CODE_BODY, ENTRY_CLASS, ENTRY_FUNCTION, Problem
-from transforms.sandbox.program import Limits, Program
+from transforms.evaluation.whole_programs import whole_program
+from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 
 _TRIAL: Final = (Path(__file__).parent / "python_trial.py").read_text(encoding="utf-8")
@@ -24,7 +25,7 @@ _MARKED_BYTES: Final = 1_000_000  # kept of an output with markers in it, among 
 
 
 def program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
-    """The program that tries an answer.
+    """The program that tries an answer, with the problem's own time limit.
 
     Args:
         problem: The problem.
@@ -32,15 +33,20 @@ def program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) 
         toolchain: The tools of its language.
         nonce: A word that the answer can't know, of letters and digits.
     """
-    limits = dataclasses.replace(toolchain.run_limits, wall_s=problem.wall_s)
-    if problem.form in ("check", "asserts"):
-        return _python_trial(problem, answer, toolchain, limits, nonce)
+    program = _program_of(problem, answer, toolchain, nonce)
+    limits = dataclasses.replace(program.run.limits, wall_s=problem.wall_s)
+    return dataclasses.replace(program, run=dataclasses.replace(program.run, limits=limits))
+
+
+def _program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     if problem.form == "markers":
-        return toolchain.program(_with_markers(problem, answer, nonce), run_limits=limits, keep_bytes=_MARKED_BYTES)
-    raise NotImplementedError(problem.form)
+        return toolchain.program(_with_markers(problem, answer, nonce), keep_bytes=_MARKED_BYTES)
+    if problem.language == "Python":
+        return _python_trial(problem, answer, toolchain, nonce)
+    return whole_program(problem, answer, toolchain, nonce)
 
 
-def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, limits: Limits, nonce: str) -> Program:
+def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     given = {
         "code": problem.setup + problem.code(answer),
         "test": problem.test,
@@ -48,7 +54,7 @@ def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, limits: L
         "form": problem.form,
         "nonce": nonce,
     }
-    return toolchain.program(_TRIAL, stdin=json.dumps(given), run_limits=limits)
+    return toolchain.program(_TRIAL, stdin=json.dumps(given))
 
 
 def _with_markers(problem: Problem, answer: str, nonce: str) -> str:
