@@ -107,7 +107,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs import storage
     from jobs.cli import DONE
     from jobs.driver.driver import run_job
-    from jobs.evaluation.prepare import prepare
+    from jobs.evaluation.prepare import join_rows, write_rows
     from jobs.evaluation.scoring import compare_runs, score_lines, write_scores
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
@@ -128,12 +128,12 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         return DONE
     if not options.output:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
+    rows = join_rows(sources_of(options))
     work = build_work(all_options(options))
-    sources = sources_of(options)
     output = OutputFolder(os.path.abspath(options.output) if storage.is_local(options.output) else options.output)
     check_output(output, "evaluate")
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
-    folder = prepare(sources, output.job)
+    folder = write_rows(rows, output.job)
     options = dataclasses.replace(options, limit=None)
     code = run_job("evaluate", options, beam_args, work, reads=folder)
     if storage.exists(output.completed):

@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,16 +55,23 @@ class Sources:
     limit: int | None
 
 
-def prepare(sources: Sources, job_dir: JobFolder) -> str:
+def join_rows(sources: Sources) -> list[dict[str, Any]]:
+    """Joins problems and answers; writes nothing.
+
+    Raises:
+        ConfigError: A file can't be read, has another layout, or gives no answer to any problem.
+    """
+    if not (rows := list(_joined(sources))):
+        raise ConfigError(f"{sources.data}: no problem has an answer")
+    return rows
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
     """Writes the rows, unless they are written already; returns their folder.
 
     Raises:
-        ConfigError: A file can't be read, has another layout, or gives no answer to any problem; or it has changed
-            since the job was planned.
+        ConfigError: They have changed since the job was planned.
     """
-    rows = list(_joined(sources))
-    if not rows:
-        raise ConfigError(f"{sources.data}: no problem has an answer")
     digest = hashlib.sha256(json.dumps(rows, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
     if storage.exists(job_dir.problems_manifest):
         written = json.loads(storage.read_bytes(job_dir.problems_manifest))
@@ -180,8 +187,3 @@ def _language(name: Any) -> str:
     """A language's Linguist name; what the sandbox doesn't run stays as it is."""
     toolchain = toolchain_of(str(name)) if name else None
     return toolchain.language if toolchain else str(name or "")
-
-
-def languages_of(rows: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """How many rows each language has."""
-    return Counter(str(row["language"]) for row in rows)
