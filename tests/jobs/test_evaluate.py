@@ -1,0 +1,181 @@
+"""`codemill evaluate` over small problems of our own: verdicts, scores, resuming, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import cli
+from model.errors import ConfigError
+from transforms.sandbox.sandbox import Sandbox
+
+QUIET = ["--progress", "none"]
+
+
+@pytest.fixture(autouse=True)
+def boxes() -> None:
+    try:
+        with Sandbox(slots=1):
+            pass
+    except ConfigError as error:
+        pytest.skip(f"programs can't be boxed here: {error}")
+
+
+def lines(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def checked(number: int) -> dict[str, Any]:
+    """An item in HumanEval's layout."""
+    return {
+        "task_id": f"Own/{number}",
+        "prompt": f"def times{number}(x):\n",
+        "entry_point": f"times{number}",
+        "canonical_solution": f"    return {number} * x\n",
+        "test": f"def check(candidate):\n    assert candidate(7) == {7 * number}\n",
+    }
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> str:
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.Table.from_pylist([checked(number) for number in range(2, 8)]), path)
+    return str(path)
+
+
+def evaluate(*words: str) -> int:
+    return cli.main(["evaluate", *words, *QUIET])
+
+
+def rows_of(output: Path) -> list[dict[str, Any]]:
+    return pq.read_table(output / "data").to_pylist()
+
+
+def scores_of(output: Path) -> dict[str, Any]:
+    (one,) = json.loads((output / "scores.json").read_text())["scores"]
+    return one
+
+
+def test_a_benchmarks_own_solutions_pass(items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    assert evaluate("--benchmark", "human_eval", "--data", items, "--reference", "--output", str(output)) == 0
+    assert [row["passed"] for row in rows_of(output)] == [True] * 6
+    assert "human_eval, Python: pass@1 100.0%" in capsys.readouterr().out
+
+
+def test_several_answers_of_a_problem_are_samples(items: str, tmp_path: Path) -> None:
+    given = [
+        {"task_id": f"Own/{number}", "answer": f"    return {number if good else 0} * x\n"}
+        for number in range(2, 8)
+        for good in (True, number < 4)
+    ]
+    output, answers = tmp_path / "out", lines(tmp_path / "answers.jsonl", given)
+    assert evaluate("--benchmark", "human_eval", "--data", items, "--answers", answers, "--output", str(output)) == 0
+    assert [row["sample"] for row in rows_of(output)] == [0, 1] * 6
+    found = scores_of(output)
+    assert found["pass_at"]["1"]["value"] == pytest.approx((2 * 1 + 4 * 0.5) / 6)
+    assert found["pass_at"]["2"]["value"] == 1
+    assert found["answers"] == {"passed": 8, "wrong": 4}
+
+
+def test_problems_of_ones_own_hold_their_answers(tmp_path: Path) -> None:
+    asked = {"prompt": "def f(x):\n", "test": "assert f(1) == 2", "language": "py"}
+    tests = lines(
+        tmp_path / "tests.jsonl",
+        [
+            {**asked, "task_id": "a", "answer": "    return 2 * x\n"},
+            {**asked, "task_id": "b", "answer": "    return 'line\u2028inside'\n"},
+            {**asked, "task_id": "c", "answer": "    while True: pass\n"},
+        ],
+    )
+    output = tmp_path / "out"
+    assert evaluate("--tests", tests, "--output", str(output)) == 0
+    assert [row["executed"]["reason"] for row in rows_of(output)] == ["passed", "wrong", "timed_out"]
+    assert [row["passed"] for row in rows_of(output)] == [True, False, False]
+
+
+def test_what_can_not_be_run_here_counts_neither_way(tmp_path: Path) -> None:
+    asked = {"task_id": "a", "language": "go", "prompt": "package main\n", "answer": "func f() {}\n"}
+    test = 'import "github.com/stretchr/testify/assert"\n'
+    output = tmp_path / "out"
+    assert evaluate("--tests", lines(tmp_path / "t.jsonl", [{**asked, "test": test}]), "--output", str(output)) == 0
+    assert rows_of(output)[0]["passed"] is None
+    assert scores_of(output)["problems_run"] == 0
+
+
+def test_the_same_command_again_changes_nothing_and_a_changed_file_is_refused(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    answers = lines(tmp_path / "a.jsonl", [{"task_id": "Own/2", "answer": "    return 2 * x\n"}])
+    words = ["--benchmark", "human_eval", "--data", items, "--answers", answers, "--output", str(output)]
+    assert evaluate(*words) == 0
+    before = rows_of(output)
+    assert evaluate(*words) == 0
+    assert rows_of(output) == before
+    lines(tmp_path / "a.jsonl", [{"task_id": "Own/2", "answer": "    return 3 * x\n"}])
+    assert evaluate(*words) == cli.USER_ERROR
+    assert "have changed since" in capsys.readouterr().err
+
+
+def test_two_runs_are_compared_problem_by_problem(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = lines(tmp_path / "a.jsonl", [{"task_id": f"Own/{n}", "answer": "    return 0\n"} for n in range(2, 8)])
+    data = ["--benchmark", "human_eval", "--data", items]
+    assert evaluate(*data, "--reference", "--output", str(tmp_path / "a")) == 0
+    assert evaluate(*data, "--answers", wrong, "--output", str(tmp_path / "b")) == 0
+    capsys.readouterr()
+    assert evaluate("--compare", str(tmp_path / "a"), "--compare", str(tmp_path / "b")) == 0
+    said = capsys.readouterr().out
+    assert "-100.0%" in said and "only the first solves 6, only the second 0" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "either --benchmark with --data, or --tests"),
+        (["--benchmark", "humaneval", "--data", "ITEMS"], "not known; there are human_eval"),
+        (["--benchmark", "human_eval"], "needs --data"),
+        (["--benchmark", "mbpp", "--data", "ITEMS", "--reference"], "lacks id, text, testing_code"),
+        (["--benchmark", "human_eval", "--data", "nowhere.jsonl"], "no such file"),
+        (["--benchmark", "human_eval", "--data", "ITEMS"], "no column answer"),
+        (["--tests", "ITEMS", "--reference"], "remove --data and --reference"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    given = [items if word == "ITEMS" else word for word in words]
+    assert evaluate(*given, "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"task_id": "Own/2"}\n', "needs the columns task_id"),
+        ('{"task_id": "Own/2", "answer": "x"}\nnonsense\n', "line 2: not JSON"),
+        ("[1]\n", "an object is needed, got list"),
+        ('{"task_id": "Owm/2", "answer": "x"}\n', "belong to no problem: Owm/2"),
+    ],
+)
+def test_answers_that_can_not_be_right_are_one_line(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (tmp_path / "answers.jsonl").write_text(text)
+    words = ["--benchmark", "human_eval", "--data", items, "--answers", str(tmp_path / "answers.jsonl")]
+    assert evaluate(*words, "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

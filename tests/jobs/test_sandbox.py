@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs import cli
+from model.errors import ConfigError
+from transforms.sandbox.bubblewrap import Bubblewrap
+from transforms.sandbox.sandbox import Sandbox
+from transforms.sandbox.toolchains import toolchains
+
+FAKE = '#!/bin/sh\n[ "$1" = --version ] && exec echo bubblewrap 1\necho "bwrap: No permissions" >&2\nexit 1\n'
+
+
+@pytest.fixture
+def boxes() -> None:
+    try:
+        with Sandbox(slots=1):
+            pass
+    except ConfigError as error:
+        pytest.skip(f"programs can't be boxed here: {error}")
+
+
+@pytest.mark.usefixtures("boxes")
+def test_the_check_tells_each_language_and_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sandbox", "--check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("sandbox: bubblewrap")
+    assert [line.split()[0] for line in lines[1:]] == list(toolchains())
+    assert any("Python 3" in line for line in lines)
+
+
+@pytest.mark.usefixtures("boxes")
+def test_a_missing_tool_is_told_with_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.sandbox.toolchains.is_there", lambda tool: tool != "rustc")
+    assert cli.main(["sandbox", "--check", "--language", "rust"]) == cli.USER_ERROR
+    said = capsys.readouterr()
+    assert "missing: rustc; install rustc" in said.out
+
+
+def test_without_bubblewrap_one_line_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("transforms.sandbox.bubblewrap._packaged", lambda: None)
+    assert cli.main(["sandbox", "--check"]) == cli.USER_ERROR
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "apt-get install bubblewrap" in said and "--sandbox none" in said
+
+
+def test_a_host_that_forbids_namespaces_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text(
+        "#!/bin/sh\n[ \"$1\" = --version ] && exec echo bubblewrap 1\necho 'bwrap: No permissions' >&2\nexit 1\n"
+    )
+    fake.chmod(0o755)
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Bubblewrap, "find", classmethod(lambda cls: cls(str(fake), "bubblewrap 1")))
+    assert cli.main(["sandbox", "--check"]) == cli.USER_ERROR
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "could not be started" in said and "unprivileged_userns_clone" in said
+
+
+@pytest.mark.parametrize(("words", "said"), [([], "--check"), (["--check", "--language", "cobol"], "runs no cobol")])
+def test_what_makes_no_sense_is_one_line(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert cli.main(["sandbox", *words]) == cli.USER_ERROR
+    assert said in capsys.readouterr().err

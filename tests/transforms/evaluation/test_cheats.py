@@ -1,0 +1,71 @@
+"""Answers that try to pass without solving the problem. None of these does."""
+
+from __future__ import annotations
+
+import pytest
+
+from transforms.evaluation.judge import Judge
+from transforms.evaluation.problems import Problem
+
+PREFIX = "def double(x):\n"
+TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(5) == 10\n"
+CHECKED = Problem(
+    problem_id="double", language="Python", form="check", prefix=PREFIX, test=TEST, entry_point="double", wall_s=10
+)
+MARKED = Problem(
+    problem_id="double",
+    language="Python",
+    form="markers",
+    test="PLACEHOLDER_CODE_BODY\n\nimport sys\n"
+    "for i, x in enumerate([2, 5]):\n"
+    "    print(f'TEST-{i}...' + ('PASSED' if PLACEHOLDER_FN_NAME(x) == 2 * x else 'FAILED'))\n"
+    "sys.exit(0)\n",
+    prefix=PREFIX,
+    entry_point="double",
+    markers=("0", "1"),
+    wall_s=10,
+)
+
+SOLUTION = "    return 2 * x\n"
+CHEATS = {
+    "prints that it passed": "    return 0\nprint('PASSED'); print('TEST-0...PASSED'); print('TEST-1...PASSED')\n",
+    "exits early with 0": "    return 0\nimport sys\nsys.exit(0)\n",
+    "exits in the function with 0": "    import sys\n    sys.exit(0)\n",
+    "ends the process at once": "    return 0\nimport os\nos._exit(0)\n",
+    "ends the process in the function": "    import os\n    os._exit(0)\n",
+    "registers an exit function": "    return 0\nimport atexit, os\natexit.register(lambda: os._exit(0))\n",
+    "replaces check": "    return 0\ndef check(candidate): pass\n",
+    "changes a builtin": "    return 0\nimport builtins as b\nb.AssertionError = None\nb.print = lambda *a: None\n",
+    "equals everything": "    return Same()\nclass Same:\n    def __eq__(self, other): return True\n",
+    "equals everything as a number": "    return Same()\nclass Same(int):\n    def __eq__(self, other): return True\n"
+    "    __hash__ = None\n",
+    "equals everything in a list": "    return [Same()]\nclass Same:\n    def __eq__(self, other): return True\n",
+    "reads the tests from its files": "    return 0\nfrom glob import glob\nfor path in glob('/box/*'):\n"
+    "    text = open(path).read()\n    if 'candidate(2)' in text or 'double' in text: print('found')\n",
+    "reads the tests from standard input": "    return 0\nimport sys\ndata = sys.stdin.read()\nif data: print(data)\n",
+    "kills the process that tries it": "    return 0\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+    "catches the assertion by tracing": "    return 0\nimport sys\n"
+    "def trace(frame, event, arg):\n    return None if event == 'exception' else trace\nsys.settrace(trace)\n",
+    "hides the interpreter's flags": "    return 0\nimport sys\nsys.flags = None\n",
+    "changes the hook for exceptions": "    return 0\nimport sys, os\nsys.excepthook = lambda *a: os._exit(0)\n",
+    "goes on in another process": "    return 0\nimport os\nif os.fork():\n    os._exit(0)\n",
+}
+
+
+@pytest.mark.parametrize("problem", [CHECKED, MARKED], ids=["check", "markers"])
+def test_a_solution_passes(judge: Judge, problem: Problem) -> None:
+    verdict = judge.judge(problem, SOLUTION)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_no_cheat_passes_a_check(judge: Judge, cheat: str) -> None:
+    verdict = judge.judge(CHECKED, CHEATS[cheat])
+    assert not verdict.passed
+    assert "found" not in verdict.stdout
+    assert "candidate(2)" not in verdict.stdout
+
+
+@pytest.mark.parametrize("cheat", [name for name in CHEATS if "equals everything" not in name])
+def test_no_cheat_passes_by_markers(judge: Judge, cheat: str) -> None:
+    assert not judge.judge(MARKED, CHEATS[cheat]).passed

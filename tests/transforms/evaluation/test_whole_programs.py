@@ -1,0 +1,146 @@
+"""Problems that users bring, in eight languages: the program is setup, prompt, answer and test."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import pytest
+
+from transforms.evaluation.benchmarks.own_tests import problem
+from transforms.evaluation.judge import Judge
+from transforms.evaluation.problems import Problem, Verdict
+
+# language -> (prompt, right answer, wrong answer, an answer that ends the program early with 0, test)
+MAINS: Final = {
+    "cpp": (
+        "#include <cassert>\n#include <cstdlib>\nint twice(int x) {\n",
+        "  return 2 * x;\n}\n",
+        "  return 2 + x;\n}\n",
+        "  exit(0);\n}\n",
+        "int main() {\n  assert(twice(2) == 4);\n  assert(twice(5) == 10);\n}\n",
+    ),
+    "c#": (
+        "using System;\nusing System.Diagnostics;\nclass S {\n  public static int Twice(int x) {\n",
+        "    return 2 * x;\n  }\n}\n",
+        "    return 2 + x;\n  }\n}\n",
+        "    Environment.Exit(0); return 0;\n  }\n}\n",
+        "class T { static void Main(string[] a) { Debug.Assert(S.Twice(2) == 4); Debug.Assert(S.Twice(5) == 10); } }\n",
+    ),
+    "go": (
+        'package main\nimport (\n\t"fmt"\n\t"os"\n)\n\nfunc twice(x int) int {\n',
+        "\treturn 2 * x\n}\n",
+        "\treturn 2 + x\n}\n",
+        "\tos.Exit(0)\n\treturn 0\n}\n",
+        'func main() {\n\tif twice(2) != 4 || twice(5) != 10 {\n\t\tfmt.Println("wrong")\n\t\tpanic("no")\n\t}\n}\n',
+    ),
+    "java": (
+        "import java.util.*;\nclass Solution {\n  int twice(int x) {\n",
+        "    return 2 * x;\n  }\n}\n",
+        "    return 2 + x;\n  }\n}\n",
+        "    System.exit(0); return 0;\n  }\n}\n",
+        "public class Main {\n  public static void main(String[] args) {\n    Solution s = new Solution();\n"
+        "    List<Boolean> all = Arrays.asList(s.twice(2) == 4, s.twice(5) == 10);\n"
+        "    if (all.contains(false)) throw new AssertionError();\n  }\n}\n",
+    ),
+    "js": (
+        "const twice = (x) => {\n",
+        "  return 2 * x;\n};\n",
+        "  return 2 + x;\n};\n",
+        "  process.exit(0);\n};\n",
+        "console.assert(twice(2) === 4);\nconsole.assert(twice(5) === 10, 'five');\n",
+    ),
+    "kotlin": (
+        "import kotlin.system.exitProcess\nfun twice(x: Int): Int {\n",
+        "    return 2 * x\n}\n",
+        "    return 2 + x\n}\n",
+        "    exitProcess(0)\n}\n",
+        "fun main() {\n    check(twice(2) == 4)\n    check(twice(5) == 10)\n}\n",
+    ),
+    "python": (
+        "import sys\ndef twice(x):\n",
+        "    return 2 * x\n",
+        "    return 2 + x\n",
+        "    sys.exit(0)\n",
+        "assert twice(2) == 4\nassert twice(5) == 10\n",
+    ),
+    "rust": (
+        "fn twice(x: i32) -> i32 {\n",
+        "    2 * x\n}\n",
+        "    2 + x\n}\n",
+        "    std::process::exit(0)\n}\n",
+        "fn main() {\n    assert_eq!(twice(2), 4);\n    assert_eq!(twice(5), 10);\n}\n",
+    ),
+}
+
+TOOLS: Final = {
+    "go": 'import "testing"\n\nfunc TestTwice(t *testing.T) {\n\tif twice(2) != 4 || twice(5) != 10 {\n'
+    '\t\tt.Errorf("no")\n\t}\n}\n',
+    "js": "const assert = require('node:assert');\n"
+    "test('twice', () => { assert.strictEqual(twice(2), 4); assert.strictEqual(twice(5), 10); });\n",
+    "python": "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n"
+    "        self.assertEqual(twice(2), 4)\n"
+    "        self.assertEqual(twice(5), 10)\n\nif __name__ == '__main__':\n    unittest.main()\n",
+    "rust": "#[cfg(test)]\nmod tests {\n    use super::*;\n    #[test]\n    fn doubles() {\n"
+    "        assert_eq!(twice(2), 4);\n        assert_eq!(twice(5), 10);\n    }\n}\n",
+}
+CASES: Final = {
+    **{f"{name}: main": (name, test) for name, (*_, test) in MAINS.items()},
+    **{f"{name}: tool": (name, test) for name, test in TOOLS.items()},
+}
+RIGHT, WRONG, EARLY = 1, 2, 3
+
+
+def of(case: str) -> Problem:
+    language, test = CASES[case]
+    return problem({"task_id": "twice", "language": language, "prompt": MAINS[language][0], "test": test})
+
+
+def judged(judge: Judge, case: str, which: int) -> Verdict:
+    verdict = judge.judge(of(case), MAINS[CASES[case][0]][which])
+    if verdict.reason == "no_toolchain":
+        pytest.skip(verdict.detail)
+    return verdict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_right_answer_passes(judge: Judge, case: str) -> None:
+    verdict = judged(judge, case, RIGHT)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_answer_fails(judge: Judge, case: str) -> None:
+    verdict = judged(judge, case, WRONG)
+    assert not verdict.passed
+    assert verdict.reason != "does_not_compile", verdict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_answer_that_ends_the_program_early_fails(judge: Judge, case: str) -> None:
+    verdict = judged(judge, case, EARLY)
+    assert not verdict.passed
+    assert verdict.reason != "does_not_compile", verdict
+
+
+@pytest.mark.parametrize(
+    ("language", "test", "package"),
+    [
+        ("go", 'import (\n\t"testing"\n\t"github.com/stretchr/testify/assert"\n)\n', "github.com/stretchr/testify"),
+        ("js", "const md5 = require('js-md5');\n", "js-md5"),
+        ("rust", "use regex::Regex;\n", "regex"),
+        ("java", "import org.junit.Test;\n", "org.junit"),
+        ("cpp", "#include <gtest/gtest.h>\n", "gtest"),
+    ],
+)
+def test_a_package_that_is_not_there_is_no_failure(judge: Judge, language: str, test: str, package: str) -> None:
+    asked = dataclasses.replace(of(f"{language}: main"), test=test)
+    verdict = judge.judge(asked, MAINS[language][RIGHT])
+    assert verdict.reason == "no_toolchain"
+    assert package in verdict.detail
+
+
+def test_functions_of_a_test_file_are_called(judge: Judge) -> None:
+    asked = dataclasses.replace(of("python: main"), test="def test_twice():\n    assert twice(3) == 6\n")
+    assert judge.judge(asked, MAINS["python"][RIGHT]).passed
+    assert judge.judge(asked, MAINS["python"][WRONG]).reason == "wrong"

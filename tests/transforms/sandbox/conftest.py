@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from model.errors import ConfigError
+from transforms.sandbox.sandbox import Sandbox
+
+
+@pytest.fixture(scope="package")
+def sandbox() -> Iterator[Sandbox]:
+    try:
+        opened = Sandbox(slots=2).__enter__()
+    except ConfigError as error:
+        pytest.skip(f"programs can't be boxed here: {error}")
+    with opened:
+        yield opened

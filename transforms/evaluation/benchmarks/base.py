@@ -1,0 +1,41 @@
+"""What a benchmark is: where its items stand in a file, and how each becomes a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.errors import ConfigError
+from transforms.evaluation.problems import Problem
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """One benchmark.
+
+    Args:
+        name: Its name on the command line.
+        version: Changes whenever the same answer could get another verdict, or the same row another prompt.
+        source: Where its protocol comes from.
+        columns: The columns that its file must have.
+        problem: Makes a row's problem; None: the row isn't part of the benchmark.
+        reference: The row's own solution, "" if it has none.
+    """
+
+    name: str
+    version: str
+    source: str
+    columns: tuple[str, ...]
+    problem: Callable[[Row], Problem | None]
+    reference: Callable[[Row], str]
+
+    def check_columns(self, found: Sequence[str]) -> None:
+        """Raises ConfigError if a file has another layout."""
+        if missing := [name for name in self.columns if name not in found]:
+            raise ConfigError(
+                f"{self.name} needs the columns {', '.join(self.columns)}; the file lacks {', '.join(missing)} "
+                f"and has {', '.join(found)}"
+            )

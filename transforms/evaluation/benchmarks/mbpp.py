@@ -1,0 +1,40 @@
+"""MBPP: functions in Python asked for in a sentence, each with three assertions. The scored part is ids 11 to 510.
+
+The columns are BabelCode's (`id`, `testing_code`, `entry_fn_name`) or those of the hub (`task_id`, `test_list`,
+`test_setup_code`). Source: Austin et al., 2021 (arXiv 2108.07732).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from transforms.evaluation.benchmarks.base import Benchmark, Row
+from transforms.evaluation.problems import Problem
+
+FIRST, LAST = 11, 510
+WALL_S: Final = 3.0
+
+
+def problem(row: Row) -> Problem | None:
+    """The problem of a row; None if its id is not in the scored part."""
+    number = int(row["id"])
+    if not FIRST <= number <= LAST:
+        return None
+    return Problem(
+        problem_id=f"MBPP/{number}",
+        language="Python",
+        form="asserts",
+        test=row["testing_code"],
+        entry_point=row["entry_fn_name"],
+        wall_s=WALL_S,
+    )
+
+
+BENCHMARK: Final = Benchmark(
+    name="mbpp",
+    version="1",
+    source="arXiv 2108.07732",
+    columns=("id", "text", "testing_code", "entry_fn_name"),
+    problem=problem,
+    reference=lambda row: row.get("solution") or "",
+)

@@ -1,0 +1,43 @@
+"""Problems that users bring: `task_id`, `language`, `prompt`, `test`, and optionally `setup`, `suffix`, `answer`.
+
+The program is setup, prompt, answer, suffix and test, one after the other. A test in its language's own test tool is
+compiled as one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model.errors import RecordError
+from transforms.evaluation.benchmarks.base import Benchmark, Row
+from transforms.evaluation.problems import Problem
+from transforms.sandbox.toolchains import toolchain_of
+
+
+def problem(row: Row) -> Problem:
+    """The problem of a row. Raises RecordError if its language isn't run here, or its test is missing."""
+    toolchain = toolchain_of(str(row["language"]))
+    if toolchain is None:
+        raise RecordError("unknown_language", str(row["language"]))
+    if not row.get("test"):
+        raise RecordError("no_test", f"task {row['task_id']} has no test")
+    return Problem(
+        problem_id=str(row["task_id"]),
+        language=toolchain.language,
+        form="program",
+        setup=row.get("setup") or "",
+        prefix=row.get("prompt") or "",
+        suffix=row.get("suffix") or "",
+        test=row["test"],
+        wall_s=toolchain.run_limits.wall_s,
+    )
+
+
+OWN_TESTS: Final = Benchmark(
+    name="tests",
+    version="1",
+    source="the user's",
+    columns=("task_id", "language", "prompt", "test"),
+    problem=problem,
+    reference=lambda row: row.get("answer") or "",
+)

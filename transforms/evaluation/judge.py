@@ -1,0 +1,145 @@
+"""Runs an answer's program in the sandbox, and reads the verdict off what became of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import cast
+
+from transforms.evaluation.problems import Problem, Reason, Verdict
+from transforms.evaluation.programs import passed_markers, program_of
+from transforms.evaluation.whole_programs import success_of, third_party
+from transforms.sandbox.program import Outcome, Result
+from transforms.sandbox.sandbox import Sandbox
+from transforms.sandbox.toolchains import Toolchain
+
+_MAX_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Tries answers.
+
+    Args:
+        sandbox: Where their programs run.
+        toolchains: The languages' tools, by Linguist name.
+    """
+
+    sandbox: Sandbox
+    toolchains: Mapping[str, Toolchain]
+
+    def submit(self, problem: Problem, answer: str) -> Pending:
+        """Has an answer tried when a slot is free; `Pending.verdict` waits for it."""
+        toolchain = self.toolchains.get(problem.language)
+        if toolchain is None:
+            return Pending(problem, "", f"the sandbox runs no {problem.language}")
+        if missing := toolchain.missing:
+            return Pending(problem, "", f"{problem.language}: {', '.join(missing)} missing")
+        if (package := third_party(problem)) is not None:
+            return Pending(problem, "", f"{problem.language}: the tests need {package}")
+        nonce = secrets.token_hex(12)
+        return Pending(problem, nonce, self.sandbox.submit(program_of(problem, answer, toolchain, nonce)))
+
+    def judge(self, problem: Problem, answer: str) -> Verdict:
+        """Tries an answer and waits."""
+        return self.submit(problem, answer).verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A verdict to come.
+
+    Args:
+        problem: What was asked.
+        nonce: What reports success.
+        result: What becomes of the program; a text: why there is none.
+    """
+
+    problem: Problem
+    nonce: str
+    result: Future[Result] | str
+
+    def verdict(self) -> Verdict:
+        """Waits for the program. Raises ConfigError if there can be no box."""
+        if isinstance(self.result, str):
+            return Verdict(reason="no_toolchain", detail=self.result)
+        result = self.result.result()
+        reason, detail = _reason(self.problem, result, self.nonce)
+        last = result.last
+        return Verdict(
+            reason=reason,
+            detail=detail[:_MAX_DETAIL],
+            wall_s=last.wall_s if result.compiled is not False else 0.0,
+            compile_s=result.compile_s,
+            exit=last.exit,
+            signal=last.signal,
+            # The nonce differs from run to run, and rows shouldn't.
+            stdout=last.stdout.replace(f"{self.nonce}-", "").replace(self.nonce, ""),
+            stderr=last.stderr,
+        )
+
+
+def _reason(problem: Problem, result: Result, nonce: str) -> tuple[Reason, str]:
+    last = result.last
+    if result.compiled is False:
+        killed = _killed(last)
+        return killed or ("does_not_compile", _first_line(last.stderr or last.stdout))
+    if killed := _killed(last):
+        return killed
+    if problem.form == "markers":
+        return _by_markers(problem, last, nonce)
+    if problem.language == "Python":
+        return _told(last, nonce)
+    if last.exit == 0 and success_of(problem, nonce).search(last.stdout_end):
+        return "passed", ""
+    return _ended(last)
+
+
+def _killed(last: Outcome) -> tuple[Reason, str] | None:
+    if last.timed_out:
+        return "timed_out", ""
+    if last.out_of_memory:
+        return "out_of_memory", ""
+    if last.too_much_output:
+        return "too_much_output", ""
+    return None
+
+
+def _told(last: Outcome, nonce: str) -> tuple[Reason, str]:
+    """What the trial of an answer in Python said at its end."""
+    end = last.stdout_end.rstrip("\n").rpartition("\n")[2].split(" ", 2)
+    if end[0] != nonce or len(end) < 2:
+        return _ended(last)
+    reason = cast(Reason, end[1])
+    if (reason == "passed") != (last.exit == 0):
+        return _ended(last)
+    return reason, end[2] if len(end) > 2 else ""
+
+
+def _by_markers(problem: Problem, last: Outcome, nonce: str) -> tuple[Reason, str]:
+    failed, said = passed_markers(problem, last.stdout, nonce)
+    if not failed and last.exit == 0:
+        return "passed", ""
+    if last.exit != 0:
+        return _ended(last)
+    return (
+        "wrong" if said == "FAILED" else "exception" if said != "nothing" else "exited_early"
+    ), f"test {failed[0]}: {said}"
+
+
+def _ended(last: Outcome) -> tuple[Reason, str]:
+    if last.signal is not None:
+        return "crashed", last.signal
+    if last.exit == 0:
+        return "exited_early", "exit code 0 before the tests had ended"
+    return "exception", _last_line(last.stderr) or f"exit code {last.exit}"
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,82 @@
+"""The program that tries an answer, in each of the forms that problems have (`problems.Form`).
+
+Answer and tests share a process, so nothing can keep a determined answer from reporting what it likes. What is done
+against lesser cheats: a new word for each run (the nonce) stands in what reports success, so that an answer can't have
+printed it before; the exit code must be 0 and success must have been reported; a compiled program doesn't find its
+source. `tests/transforms/evaluation/test_cheats.py` has a list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+from transforms.evaluation.problems import CODE_BODY, ENTRY_CLASS, ENTRY_FUNCTION, Problem
+from transforms.evaluation.whole_programs import whole_program
+from transforms.sandbox.program import Program
+from transforms.sandbox.toolchains import Toolchain
+
+_TRIAL: Final = (Path(__file__).parent / "python_trial.py").read_text(encoding="utf-8")
+_MARKER: Final = "TEST-"
+_MARKED_BYTES: Final = 1_000_000  # kept of an output with markers in it, among whatever else the answer prints
+
+
+def program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
+    """The program that tries an answer, with the problem's own time limit.
+
+    Args:
+        problem: The problem.
+        answer: The answer's text.
+        toolchain: The tools of its language.
+        nonce: A word that the answer can't know, of letters and digits.
+    """
+    program = _program_of(problem, answer, toolchain, nonce)
+    limits = dataclasses.replace(program.run.limits, wall_s=problem.wall_s)
+    return dataclasses.replace(program, run=dataclasses.replace(program.run, limits=limits))
+
+
+def _program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
+    if problem.form == "markers":
+        return toolchain.program(_with_markers(problem, answer, nonce), keep_bytes=_MARKED_BYTES)
+    if problem.language == "Python":
+        return _python_trial(problem, answer, toolchain, nonce)
+    return whole_program(problem, answer, toolchain, nonce)
+
+
+def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
+    given = {
+        "code": problem.setup + problem.code(answer),
+        "test": problem.test,
+        "entry_point": problem.entry_point,
+        "form": problem.form,
+        "nonce": nonce,
+    }
+    return toolchain.program(_TRIAL, stdin=json.dumps(given))
+
+
+def _with_markers(problem: Problem, answer: str, nonce: str) -> str:
+    """The test program with the code in its place; its markers carry the nonce."""
+    before, place, after = problem.test.partition(CODE_BODY)
+    assert place, "checked when the problem was read"
+    outside = [_named(part, problem).replace(_MARKER, f"{_MARKER}{nonce}-") for part in (before, after)]
+    return problem.setup + outside[0] + problem.code(answer) + outside[1]
+
+
+def _named(text: str, problem: Problem) -> str:
+    return text.replace(ENTRY_FUNCTION, problem.entry_point).replace(ENTRY_CLASS, problem.entry_class)
+
+
+def passed_markers(problem: Problem, stdout: str, nonce: str) -> tuple[list[str], str]:
+    """The tests that haven't passed, and what the first of them printed.
+
+    A test that was printed several times must have passed each time.
+    """
+    found: dict[str, list[str]] = {}
+    for line in re.finditer(rf"{_MARKER}{nonce}-(.*?)\.\.\.(.*)", stdout):
+        found.setdefault(line[1], []).append(line[2].strip())
+    failed = [name for name in problem.markers if found.get(name, []) != ["PASSED"]]
+    said = found.get(failed[0], ["nothing"])[0] if failed else ""
+    return failed, said
