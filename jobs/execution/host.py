@@ -148,6 +148,7 @@ class Host:
         told = self.told
         crew: Crew | None = None
         try:
+            self._neighbors.join()
             in_flight = told.spec.max_units_in_flight
             self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * self._workers() * in_flight)
             # Options may name files relative to it: a policy, a model.
