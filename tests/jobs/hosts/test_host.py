@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.child_process import Bell
-from jobs.execution import host as host_module
-from jobs.execution.host import close_host, release_host, shared_host
-from jobs.execution.neighbors import Neighbors
 from jobs.execution.orders import from_text, to_text
-from jobs.execution.pushed import PushedUnits
-from jobs.execution.stopping import read_reason
+from jobs.hosts import host as host_module
+from jobs.hosts.host import close_host, release_host, shared_host
+from jobs.hosts.neighbors import Neighbors
+from jobs.hosts.pushed import PushedUnits
+from jobs.hosts.stopping import read_reason
 from jobs.ledger import commits
 from jobs.ledger.journal import Suspect
 from jobs.plan.units import read_plan
@@ -229,7 +229,7 @@ def test_an_error_of_another_machine_is_told_with_its_name(tmp_path):
 
 WAITING = """
 import sys
-from jobs.execution.neighbors import Neighbors
+from jobs.hosts.neighbors import Neighbors
 from jobs.storage.folders import JobFolder
 neighbors = Neighbors(JobFolder("/out/_job"), sys.argv[1])
 neighbors.join()
