@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobs.errors import MergeCanceled, ReportedBug
-from jobs.execution.stopping import reason_in
+from jobs.hosts.stopping import reason_in
 from jobs.storage import is_unanswered
 from model.errors import ConfigError
 

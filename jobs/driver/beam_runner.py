@@ -18,18 +18,18 @@ import pyarrow as pa
 from jobs.beam.flags import harnesses_per_machine, starting_runner
 from jobs.beam.orphans import cancel_orphan
 from jobs.errors import ReportedBug
-from jobs.execution.host import HostSpec
 from jobs.execution.orders import Orders, raise_failure
 from jobs.execution.pipeline import run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.sample import Sample, sample_in
-from jobs.execution.stopping import read_reason, reason_in, remove_reason
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec, unmerged
 from jobs.grouping.by_beam import group_on_runner
 from jobs.grouping.reading import GroupSettings, Outcome
+from jobs.hosts.host import HostSpec
+from jobs.hosts.stopping import read_reason, reason_in, remove_reason
 from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """A Beam runner that the user named. Each of its workers supervises processes of its own (`jobs.execution.host`).
+    """A Beam runner that the user named. Each of its workers supervises processes of its own (`jobs.hosts.host`).
 
     Args:
         beam_args: Beam's own flags.

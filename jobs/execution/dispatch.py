@@ -78,8 +78,11 @@ class Dispatcher:
         group.insert(bisect.bisect(group, unit.row_start, key=lambda other: other.row_start), unit)
 
     def learn(self, suspects: Mapping[str, Suspect]) -> None:
-        """Takes the units that all deaths put under suspicion, where other hosts have recorded more of them."""
-        self._suspects = dict(suspects)
+        """Takes what deaths that other hosts have recorded say; it may be older than what is known here."""
+        for unit_id, suspect in suspects.items():
+            known = self._suspects.get(unit_id)
+            if known is None or known.deaths < suspect.deaths:
+                self._suspects[unit_id] = suspect
 
     def withdraw(self, unit_ids: Collection[str]) -> list[Unit]:
         """Takes units out again that no worker has been given; returns those that there were."""

@@ -2,7 +2,7 @@
 
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
 
-Only unit records pass through the pipeline. The host that runs a unit (`jobs.execution.host`) also reads its rows, and
+Only unit records pass through the pipeline. The host that runs a unit (`jobs.hosts.host`) also reads its rows, and
 results are written by the commit protocol, so the pipeline has no output. On this machine,
 `jobs.execution.supervisor` hands the same units to worker processes without Beam, whose import alone takes a second.
 
@@ -24,10 +24,10 @@ from jobs.beam.log import quiet_beam
 from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
 from jobs.beam.waiting import wait_for
-from jobs.execution.host import Host, HostSpec, close_host, release_host, shared_host
 from jobs.execution.orders import from_text, to_text
-from jobs.execution.pushed import Outcome
-from jobs.execution.worker_checks import check_worker, driver_facts
+from jobs.hosts.checks import check_worker, driver_facts
+from jobs.hosts.host import Host, HostSpec, close_host, release_host, shared_host
+from jobs.hosts.pushed import Outcome
 from jobs.ledger import commits, heartbeat
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder

@@ -10,9 +10,9 @@ from jobs.beam.log import quiet_beam
 from jobs.beam.pipelines import open_pipeline
 from jobs.execution.crew import Crew
 from jobs.execution.orders import failure_of
-from jobs.execution.stopping import write_reason
 from jobs.finalize.merge import MERGES_AT_ONCE
 from jobs.finalize.shards import Kind, MergeSpec
+from jobs.hosts.stopping import write_reason
 from transforms.machine import available_cores
 
 

@@ -107,7 +107,7 @@ class JobFolder(_Folder):
 
     @property
     def stop_reason(self) -> str:
-        """Why a host of a Beam runner stopped the job (`jobs.execution.stopping`)."""
+        """Why a host of a Beam runner stopped the job (`jobs.hosts.stopping`)."""
         return self.join("stop_reason")
 
     @property

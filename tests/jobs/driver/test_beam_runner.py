@@ -17,8 +17,8 @@ from jobs.driver import beam_runner
 from jobs.driver.beam_runner import MAX_RUNS_IN_VAIN, BeamRunner
 from jobs.errors import StorageFull, WorkerFailed
 from jobs.execution.orders import Orders, failure_of
-from jobs.execution.stopping import read_reason, write_reason
 from jobs.execution.worker import RunSpec
+from jobs.hosts.stopping import read_reason, write_reason
 from jobs.ledger import commits
 from jobs.ledger.lock import acquire
 from jobs.plan.units import read_plan

@@ -9,12 +9,12 @@ import pytest
 
 from jobs import storage
 from jobs.beam.runners import names_a_runner
-from jobs.execution.host import HostSpec, close_host
 from jobs.execution.orders import Orders
 from jobs.execution.pipeline import ReadPlan, RunUnits, run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.worker import RunSpec
-from jobs.execution.worker_checks import driver_facts
+from jobs.hosts.checks import driver_facts
+from jobs.hosts.host import HostSpec, close_host
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder

@@ -11,7 +11,7 @@ One thread lives as long as the host and starts all children, because the kernel
 started it (PR_SET_PDEATHSIG), and Beam's pool retires its idle threads. The children end with the harness, in whatever
 way it ends; nothing is recorded then, so a machine that is taken away puts no row under suspicion.
 
-An error that ends the job is left in `_job/stop_reason` before it is raised (`jobs.execution.stopping`).
+An error that ends the job is left in `_job/stop_reason` before it is raised (`jobs.hosts.stopping`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from jobs.child_process import Bell
 from jobs.errors import WorkerFailed
 from jobs.execution.crew import Crew
-from jobs.execution.neighbors import Neighbors
 from jobs.execution.orders import Orders, failure_of
 from jobs.execution.processes import PerHost
-from jobs.execution.pushed import Outcome, PushedUnits
-from jobs.execution.stopping import write_reason
 from jobs.execution.supervisor import run_source
 from jobs.execution.worker import RunSpec
+from jobs.hosts.neighbors import Neighbors
+from jobs.hosts.pushed import Outcome, PushedUnits
+from jobs.hosts.stopping import write_reason
 from jobs.ledger import commits, journal
 from transforms.work import Unit
 
@@ -148,6 +148,7 @@ class Host:
         told = self.told
         crew: Crew | None = None
         try:
+            self._neighbors.join()
             in_flight = told.spec.max_units_in_flight
             self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * self._workers() * in_flight)
             # Options may name files relative to it: a policy, a model.

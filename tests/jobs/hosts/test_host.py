@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.child_process import Bell
-from jobs.execution import host as host_module
-from jobs.execution.host import close_host, release_host, shared_host
-from jobs.execution.neighbors import Neighbors
 from jobs.execution.orders import from_text, to_text
-from jobs.execution.pushed import PushedUnits
-from jobs.execution.stopping import read_reason
+from jobs.hosts import host as host_module
+from jobs.hosts.host import close_host, release_host, shared_host
+from jobs.hosts.neighbors import Neighbors
+from jobs.hosts.pushed import PushedUnits
+from jobs.hosts.stopping import read_reason
 from jobs.ledger import commits
 from jobs.ledger.journal import Suspect
 from jobs.plan.units import read_plan
@@ -111,6 +111,17 @@ def test_what_other_hosts_have_seen_die_runs_alone():
     queue.finish(0, units[2].unit_id)
     assert queue.next_for(0) == units[0]
     assert queue.suspicion_of(units[0]) == Suspect(2)
+
+
+def test_older_news_of_other_hosts_dont_clear_a_unit_of_the_suspicion_that_it_came_under_here():
+    queue = pushed()
+    (unit,) = units_of(1)
+    queue.push(unit)
+    queue.next_for(0)
+    queue.learn({unit.unit_id: Suspect(1), "another": Suspect(1)})  # read before the second death
+    queue.take_back(0, {unit.unit_id: Suspect(2)})
+    assert queue.next_for(0) == unit
+    assert queue.suspicion_of(unit) == Suspect(2)
 
 
 def test_units_of_a_row_group_that_come_in_any_order_are_handed_out_in_order():
@@ -218,9 +229,10 @@ def test_an_error_of_another_machine_is_told_with_its_name(tmp_path):
 
 WAITING = """
 import sys
-from jobs.execution.neighbors import Neighbors
+from jobs.hosts.neighbors import Neighbors
 from jobs.storage.folders import JobFolder
 neighbors = Neighbors(JobFolder("/out/_job"), sys.argv[1])
+neighbors.join()
 print(neighbors.count(), flush=True)
 sys.stdin.readline()
 """
@@ -229,6 +241,8 @@ sys.stdin.readline()
 def test_hosts_of_a_job_on_one_machine_count_each_other_and_not_those_that_ended(tmp_path):
     mine = Neighbors(JobFolder("/out/_job"), str(tmp_path))
     other_job = Neighbors(JobFolder("/other/_job"), str(tmp_path))
+    mine.join()
+    other_job.join()
     assert mine.count() == 1
     program = [sys.executable, "-c", WAITING, str(tmp_path)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as other:
@@ -245,4 +259,7 @@ def test_hosts_of_a_job_on_one_machine_count_each_other_and_not_those_that_ended
 
 def test_a_host_that_can_write_no_file_counts_itself(tmp_path):
     (tmp_path / "file").touch()
-    assert Neighbors(JobFolder("/out/_job"), str(tmp_path / "file" / "below")).count() == 1
+    alone = Neighbors(JobFolder("/out/_job"), str(tmp_path / "file" / "below"))
+    alone.join()
+    assert alone.count() == 1
+    alone.leave()

@@ -18,7 +18,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.execution.orders import failure_of
-from jobs.execution.stopping import write_reason
+from jobs.hosts.stopping import write_reason
 from jobs.plan.job_file import SCHEMA_VERSION, installed_versions
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError

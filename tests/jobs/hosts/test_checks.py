@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from jobs import storage
-from jobs.execution.stopping import read_reason
-from jobs.execution.worker_checks import check_folder, check_versions, check_worker, driver_facts
+from jobs.hosts.checks import check_folder, check_versions, check_worker, driver_facts
+from jobs.hosts.stopping import read_reason
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 

@@ -20,7 +20,7 @@ from jobs.storage.folders import JobFolder
 
 
 class Neighbors:
-    """The hosts of a job on this machine, of which this is one until `leave`.
+    """The hosts of a job on this machine, of which this is one from `join` until `leave`.
 
     Args:
         job_dir: The job's folder.
@@ -28,21 +28,23 @@ class Neighbors:
     """
 
     def __init__(self, job_dir: JobFolder, folder: str | None = None):
-        where = folder or os.path.join(tempfile.gettempdir(), f"codemill-hosts-{os.getuid()}")
-        prefix = os.path.join(where, hashlib.sha256(job_dir.path.encode()).hexdigest()[:16] + "-")
-        self._all = f"{glob.escape(prefix)}*"
+        self._folder = folder or os.path.join(tempfile.gettempdir(), f"codemill-hosts-{os.getuid()}")
+        self._prefix = os.path.join(self._folder, hashlib.sha256(job_dir.path.encode()).hexdigest()[:16] + "-")
         self._mine: str | None = None
         self._lock: int | None = None
-        with contextlib.suppress(OSError):  # without the file, this host takes all cores
-            os.makedirs(where, mode=0o700, exist_ok=True)
-            self._lock, new = tempfile.mkstemp(prefix="new-", dir=where)
+
+    def join(self) -> None:
+        """Makes this host's file; where it can't be made, this host takes all cores."""
+        with contextlib.suppress(OSError):
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            self._lock, new = tempfile.mkstemp(prefix="new-", dir=self._folder)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self._mine = prefix + os.path.basename(new)
+            self._mine = self._prefix + os.path.basename(new)
             os.rename(new, self._mine)  # already locked, so that none takes it for a file that was left behind
 
     def count(self) -> int:
         """Returns the number of hosts, this one included, at least 1; removes the files of those that have ended."""
-        return 1 + sum(path != self._mine and _is_held(path) for path in glob.glob(self._all))
+        return 1 + sum(path != self._mine and _is_held(path) for path in glob.glob(f"{glob.escape(self._prefix)}*"))
 
     def leave(self) -> None:
         """Removes this host's file."""
