@@ -39,6 +39,7 @@ from jobs.storage.folders import JobFolder
 
 _LOST_IN_A_ROW = 3  # free ranges that others had claimed, before the claims are listed again
 _WINDOW = 16  # ranges of others that one look asks about
+_DIVISIONS = 3  # of them, that one look tries to divide
 _TAKEN_SHARE = 4  # the claims are listed again when 1 / so much of the free ranges has probably been taken
 
 _log = logging.getLogger(__name__)
@@ -89,8 +90,9 @@ class Claims:
         self._hosts = 1
         self._mine: dict[Span, set[int]] = {}  # not committed yet
         self._begun: set[int] = set()
+        self._random = random.Random(self._me)
         order = list(self._spans)
-        random.Random(self._me).shuffle(order)
+        self._random.shuffle(order)
         self._order = order
         self._free: deque[Span] = deque()
         self._others: deque[Span] | None = None  # once nothing is free
@@ -205,7 +207,7 @@ class Claims:
         """Looks at some ranges that are not committed; takes what is free, given up, or can be divided."""
         beats: dict[str, tuple[bytes, Claimant] | None] = {}
         window = [others.popleft() for _ in range(min(_WINDOW, len(others)))]
-        best: tuple[int, Span] | None = None
+        divisible = []
         try:
             for span in window:
                 while self._read_next(span):
@@ -213,9 +215,13 @@ class Claims:
                 if (part := self._open_part(span, beats)) is not None:
                     if got := self._take(span, *part):
                         return got
-                elif (part := self._divisible_part(span, beats)) is not None:
-                    best = max(best or (0, span), (part[1] - part[0], span), key=lambda found: found[0])
-            return self._divide(best[1], beats) if best else []
+                elif self._divisible_part(span, beats) is not None:
+                    divisible.append(span)
+            # Not the longest first: all hosts without work would want the same one.
+            for span in self._random.sample(divisible, min(_DIVISIONS, len(divisible))):
+                if got := self._divide(span, beats):
+                    return got
+            return []
         finally:
             others.extend(span for span in window if not self._is_done(span))
 

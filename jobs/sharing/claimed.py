@@ -36,7 +36,7 @@ from transforms.work import Unit
 
 GIVE_UP_S = 600.0  # for a storage that does not respond
 _BEATS_PER_CLAIM = 6  # heartbeats within the time after which a claim is stale, at least
-_IDLE_S = (0.5, 10.0)  # between two looks for units that others give up: at first, and at most
+_IDLE_S = (0.5, 15.0)  # between two looks for units that others give up: at first, and at most
 _PERIODS_PER_LOOK = 2  # between two looks whether others have taken over units of this host
 _SHOWN_IN_FLIGHT = 4
 _HUNG_S = 600.0  # a supervisor that hasn't asked for so long no longer vouches for anything

@@ -82,6 +82,11 @@ class HostWatch:
             self._status_at = self._now()
             self._tell_status()
 
+    def tell_rest(self) -> None:
+        """Tells how far the hosts are that are still there."""
+        if self._seen:
+            self._tell_status()
+
     def check_failures(self) -> None:
         """Raises what ended the last hosts, if they ended in a row and none is there that works.
 
@@ -179,6 +184,7 @@ def follow_hosts(job_dir: JobFolder, stale_s: float, say: Say) -> Iterator[None]
         stopped.set()
         thread.join()
         _poll(watch)
+        watch.tell_rest()
 
 
 def wait_for_hosts(job_dir: JobFolder, units: int, stale_s: float, say: Say) -> None:
@@ -198,6 +204,8 @@ def wait_for_hosts(job_dir: JobFolder, units: int, stale_s: float, say: Say) -> 
         pause_s = _poll(watch)
         began = time.monotonic()
         if len(list_commits(job_dir)) >= units:
+            _poll(watch)
+            watch.tell_rest()
             return
         watch.check_failures()
         time.sleep(max(min(pause_s, 1.0), _POLL_SHARE * (time.monotonic() - began)))
