@@ -2,8 +2,7 @@
 
     the runner, such as a Flink TaskManager
       └─ codemill beam-worker --id=1-1 --provision_endpoint=localhost:40001 ...
-           asks the provision service for the pipeline's options, sets environment variables
-           └─ jobs.beam.harness: Beam's harness, which runs the bundles
+           └─ jobs.beam.harness: asks the provision service for the pipeline's options, then runs Beam's harness
 
 Nothing is staged, as codemill is installed on the machine. What the harness prints goes to standard error (some
 runners never read standard output, which would fill up). A harness that dies is told to the runner's log at once, with
@@ -11,12 +10,14 @@ its last lines. The processes end with each other: the harness by a signal of th
 process that started us has ended. That is watched by a descriptor, since the kernel's signal is sent when the *thread*
 that started us ends, and runners start workers in short-lived threads.
 
-Beam's container contract: https://s.apache.org/beam-fn-api-container-contract
+This process imports no Beam, which takes a second: each pipeline starts new workers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import json
 import os
 import select
 import signal
@@ -24,28 +25,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import IO
-
-import grpc
-from apache_beam.portability.api import (
-    beam_fn_api_pb2,
-    beam_fn_api_pb2_grpc,
-    beam_provision_api_pb2,
-    beam_provision_api_pb2_grpc,
-    endpoints_pb2,
-)
-from google.protobuf import json_format, text_format
 
 from jobs.child_process import ending_of, own_environment
 from jobs.escapes import print_line, visible
-from model.errors import ConfigError, one_line
 
+REFUSED = 2  # the harness has said why it doesn't start
 _HARNESS = "jobs.beam.harness"
-_ANSWER_S = 30.0  # for the provision service
 _GRACE_S = 5.0  # between SIGTERM and SIGKILL
 _LAST_LINES = 5
 _POLL_S = 1.0  # where there are no process descriptors
@@ -59,26 +48,25 @@ class Endpoints:
         worker_id: The runner's name of this worker.
         provision: Address of the provision service.
         control, logging: Addresses that hold if the provision service names none.
+        folder: An empty folder of this worker.
     """
 
     worker_id: str
     provision: str
     control: str = ""
     logging: str = ""
+    folder: str = ""
 
 
 def run_worker(endpoints: Endpoints) -> int:
     """Runs a harness until it ends, or whoever started us has; returns the exit code.
 
     Raises:
-        ConfigError: The provision service doesn't answer.
         KeyboardInterrupt: A signal ended us, and the harness has ended (`jobs.signals.Terminated`).
     """
     parent = os.getppid()
-    info = _provision(endpoints)
-    logging_url = info.logging_endpoint.url or endpoints.logging
     with tempfile.TemporaryDirectory(prefix="codemill-harness-") as folder:
-        harness = _Harness(harness_environment(endpoints, info, folder))
+        harness = _Harness(replace(endpoints, folder=folder))
         try:
             code = harness.wait(parent)
         except KeyboardInterrupt:
@@ -87,80 +75,25 @@ def run_worker(endpoints: Endpoints) -> int:
         if code is None:
             harness.end(signal.SIGKILL)
             return 1  # nobody is left to be told
-    if code != 0:
-        said = f"the harness of worker {endpoints.worker_id} ended: {ending_of(code)}"
+    if code not in (0, REFUSED):
+        said = f"codemill beam-worker: the harness of worker {endpoints.worker_id} ended: {ending_of(code)}"
+        print_line(said, sys.stderr)
         last = f"; its last lines: {harness.last_words}" if harness.last_words else ""
-        print_line(f"codemill beam-worker: {said}", sys.stderr)
-        _tell(logging_url, endpoints.worker_id, f"{said}{last}")
+        importlib.import_module("jobs.beam.provision").tell(endpoints, f"{said}{last}")
     return code if code >= 0 else 128 - code
-
-
-# --- the provision service ----------------------------------------------------------------------------
-
-
-def _provision(endpoints: Endpoints) -> beam_provision_api_pb2.ProvisionInfo:
-    with grpc.insecure_channel(endpoints.provision) as channel:
-        stub = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
-        try:
-            answer = stub.GetProvisionInfo(
-                beam_provision_api_pb2.GetProvisionInfoRequest(),
-                metadata=[("worker_id", endpoints.worker_id)],
-                timeout=_ANSWER_S,
-                wait_for_ready=True,
-            )
-        except grpc.RpcError as error:
-            said = f"{error.code().name}: {error.details()}" if isinstance(error, grpc.Call) else str(error)
-            raise ConfigError(
-                one_line(f"no provision service answers at {endpoints.provision} ({said}); it is started by the runner")
-            ) from error
-    return answer.info
-
-
-def harness_environment(
-    endpoints: Endpoints, info: beam_provision_api_pb2.ProvisionInfo, folder: str
-) -> dict[str, str]:
-    """Our environment, and what Beam's harness reads from it.
-
-    Args:
-        endpoints: What the runner called us with.
-        info: The provision service's answer.
-        folder: An empty folder, in which the options are written: they may be longer than a variable.
-    """
-    options_file = os.path.join(folder, "pipeline_options.json")
-    with open(options_file, "w", encoding="utf-8") as file:
-        file.write(json_format.MessageToJson(info.pipeline_options))
-    variables = {
-        "WORKER_ID": endpoints.worker_id,
-        "PIPELINE_OPTIONS_FILE": options_file,
-        "SEMI_PERSISTENT_DIRECTORY": folder,
-        "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
-        "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(info.control_endpoint, endpoints.control),
-        "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(info.logging_endpoint, endpoints.logging),
-        "STATUS_API_SERVICE_DESCRIPTOR": _descriptor(info.status_endpoint, ""),
-    }
-    return {**own_environment(), **{name: value for name, value in variables.items() if value}}
-
-
-def _descriptor(given: endpoints_pb2.ApiServiceDescriptor, otherwise: str) -> str:
-    if given.url:
-        return text_format.MessageToString(given)
-    return text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=otherwise)) if otherwise else ""
-
-
-# --- the harness --------------------------------------------------------------------------------------
 
 
 class _Harness:
     """The harness's process. Not thread-safe."""
 
-    def __init__(self, environment: Mapping[str, str]):
+    def __init__(self, endpoints: Endpoints):
         self._process = subprocess.Popen(
             # -P: the harness imports the same code as we do, whatever is in the current folder.
-            [sys.executable, "-P", "-m", _HARNESS, str(os.getpid())],
+            [sys.executable, "-P", "-m", _HARNESS, str(os.getpid()), json.dumps(asdict(endpoints))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(environment),
+            env=own_environment(),
             process_group=0,  # so that what the harness starts ends with it
         )
         self._printed: deque[str] = deque(maxlen=_LAST_LINES)
@@ -215,24 +148,3 @@ def _ended(*pids: int) -> Iterator[select.poll]:
                 stack.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
         yield poll
-
-
-def _tell(logging_url: str, worker_id: str, text: str) -> None:
-    """Writes a line to the runner's log, if it can be reached."""
-    if not logging_url:
-        return
-    entry = beam_fn_api_pb2.LogEntry(
-        severity=beam_fn_api_pb2.LogEntry.Severity.CRITICAL,
-        message=f"codemill beam-worker: {text}",
-        log_location="jobs.beam.boot",
-    )
-    entry.timestamp.FromNanoseconds(time.time_ns())
-    with grpc.insecure_channel(logging_url) as channel, contextlib.suppress(grpc.RpcError):
-        answers = beam_fn_api_pb2_grpc.BeamFnLoggingStub(channel).Logging(
-            iter([beam_fn_api_pb2.LogEntry.List(log_entries=[entry])]),
-            metadata=[("worker_id", worker_id)],
-            timeout=_GRACE_S,
-            wait_for_ready=True,
-        )
-        for _ in answers:
-            pass

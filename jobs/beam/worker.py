@@ -6,10 +6,10 @@ Runners call it, people name it: `--environment_type=PROCESS --environment_confi
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs.beam import boot
 from jobs.options import OptionSet, option
 from jobs.signals import raise_on_signals
 from model.errors import ConfigError
@@ -28,11 +28,10 @@ class Options(OptionSet):
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
-    """Runs the worker until it ends. Raises ConfigError."""
+    """Runs the worker until it ends; returns its exit code. Raises ConfigError."""
     if beam_args:
         raise ConfigError(f"beam-worker takes no options after --; got {' '.join(beam_args)}")
     raise_on_signals()
-    boot = importlib.import_module("jobs.beam.boot")
     return boot.run_worker(
         boot.Endpoints(
             worker_id=options.id.strip("'"),  # Prism quotes it

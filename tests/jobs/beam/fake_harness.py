@@ -10,10 +10,18 @@ import sys
 import time
 from pathlib import Path
 
+from jobs.beam.boot import REFUSED, Endpoints
+from jobs.beam.provision import prepare
 from jobs.child_process import die_with
+from model.errors import ConfigError
 
 if __name__ == "__main__":
     die_with(int(sys.argv[1]))
+    try:
+        prepare(Endpoints(**json.loads(sys.argv[2])))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)
     options = json.loads(Path(os.environ["PIPELINE_OPTIONS_FILE"]).read_text())
     act = options["beam:option:act:v1"]
     helper = subprocess.Popen(["sleep", "600"]).pid if act == "wait" else None

@@ -19,7 +19,7 @@ from apache_beam.portability.api import (
 )
 from google.protobuf import json_format
 
-from jobs.beam import boot, worker
+from jobs.beam import boot, provision, worker
 from model.errors import ConfigError
 
 FAKE = "tests.jobs.beam.fake_harness"
@@ -40,6 +40,7 @@ class FakeRunner(
         self.options: dict = {}
         self.lines: list[str] = []
         self.workers: list[str] = []
+        self.refuse = False
         self._server = grpc.server(ThreadPoolExecutor(4))
         self.address = f"localhost:{self._server.add_insecure_port('localhost:0')}"
         beam_provision_api_pb2_grpc.add_ProvisionServiceServicer_to_server(self, self._server)
@@ -47,6 +48,8 @@ class FakeRunner(
         self._server.start()
 
     def GetProvisionInfo(self, request, context=None):
+        if self.refuse:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         self.workers.append(dict(context.invocation_metadata())["worker_id"])
         info = beam_provision_api_pb2.ProvisionInfo(runner_capabilities=["beam:one", "beam:two"])
         json_format.ParseDict({f"beam:option:{k}:v1": v for k, v in self.options.items()}, info.pipeline_options)
@@ -118,7 +121,7 @@ def test_the_harness_gets_what_the_provision_service_says(runner, told):
 
 def test_addresses_on_the_command_line_hold_where_the_service_names_none(tmp_path):
     info = beam_provision_api_pb2.ProvisionInfo()
-    found = boot.harness_environment(boot.Endpoints("w", "p:1", "c:2", "l:3"), info, str(tmp_path))
+    found = provision.variables(boot.Endpoints("w", "p:1", "c:2", "l:3"), info, tmp_path)
     assert "c:2" in found["CONTROL_API_SERVICE_DESCRIPTOR"] and "l:3" in found["LOGGING_API_SERVICE_DESCRIPTOR"]
 
 
@@ -132,10 +135,21 @@ def test_a_harness_that_dies_is_told_to_the_runner_with_its_last_lines(runner, t
     assert "a line from C\\x1b[31m" in shown.err and shown.out == ""
 
 
-def test_a_runner_that_doesnt_answer_is_one_line(monkeypatch):
-    monkeypatch.setattr(boot, "_ANSWER_S", 0.5)
+def test_a_runner_that_doesnt_answer_is_one_line():
     with pytest.raises(ConfigError, match=r"no provision service answers at localhost:1 \(DEADLINE_EXCEEDED"):
-        boot.run_worker(boot.Endpoints("w", "localhost:1"))
+        provision.ask(boot.Endpoints("w", "localhost:1"), timeout_s=0.5)
+
+
+def test_a_harness_that_refuses_has_said_why(runner, told, monkeypatch, capfd):
+    monkeypatch.setattr(boot, "_HARNESS", "jobs.beam.harness")
+    runner.refuse = True
+    assert boot.run_worker(boot.Endpoints("w7", runner.address)) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if "beam-worker" in line]
+    assert lines == [
+        f"codemill beam-worker: error: no provision service answers at {runner.address} (UNAVAILABLE: not now); it is "
+        "started by the runner"
+    ]
+    assert runner.lines == []
 
 
 def test_the_quotes_that_prism_sends_are_no_part_of_the_name(monkeypatch):
