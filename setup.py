@@ -3,6 +3,8 @@
 Beam's `--setup_file` wants a `./setup.py`, so that workers on a cluster install the same code.
 """
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 INSTALL_REQUIRES = [
@@ -37,6 +39,7 @@ INSTALL_REQUIRES = [
     "rich>=14,<16",
     "safetensors>=0.7,<0.9",
     "sentencepiece>=0.2.1,<0.3",
+    "shtab>=1.7,<2",
     "tensorstore>=0.1.76,<0.2",
     "tree-sitter>=0.25,<0.27",
     "tree-sitter-language-pack>=0.13,<0.14",
@@ -65,7 +68,22 @@ setup(
     name="codemill",
     version="0.1.0",
     description="Batch jobs that turn source code into datasets one can trust",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["source code", "datasets", "CodeGemma", "fill in the middle", "JAX", "Apache Beam", "TPU"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Software Development",
+    ],
     python_requires=">=3.11",
     packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
     package_data={

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jobs.catalog import INTERNAL, JOBS, module_of
+from jobs.catalog import INTERNAL, JOBS, module_of, options_of
 from jobs.escapes import print_line, print_text, visible
 from jobs.signals import handlers_restored, how_it_ended
 from model.errors import ConfigError
@@ -69,12 +69,25 @@ def _answer(words: Sequence[str]) -> int:
     if name == "--version":
         print_line(f"codemill {_version()}")
         return DONE
+    if name == "--completion":
+        return _complete(rest)
     if name not in JOBS and name not in INTERNAL:
         near = difflib.get_close_matches(name, JOBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
         print_line(f"codemill: error: unknown job {name}; {hint}", sys.stderr)
         return USER_ERROR
     return _run_job(name, rest)
+
+
+def _complete(words: list[str]) -> int:
+    from jobs.options.completion import completion_script
+
+    try:
+        print_text(completion_script({name: (line, options_of(name)) for name, line in JOBS.items()}, words))
+    except ConfigError as error:
+        print_line(f"codemill: error: {error}", sys.stderr)
+        return USER_ERROR
+    return DONE
 
 
 def _run_job(name: str, argv: Sequence[str]) -> int:
@@ -144,8 +157,9 @@ def _help() -> str:
             "jobs:",
             *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
-            "codemill JOB --help lists a job's flags. Exit codes: 0 success, 1 a bug, 2 an error in the command or",
-            "its input, 3 finished, but some of the input could not be read or more than 1% of it met a bug.",
+            "codemill JOB --help lists a job's flags; codemill --completion SHELL completes them in bash and others.",
+            "Exit codes: 0 success, 1 a bug, 2 an error in the command or its input, 3 finished, but some of the input",
+            "could not be read or more than 1% of it met a bug.",
         ]
     )
 

@@ -11,11 +11,9 @@ used here.
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 
-from model.errors import ConfigError, one_line
 from model.roofline import DEVICES, Device
 
 
@@ -39,7 +37,11 @@ class Accelerator:
 
     @property
     def chips(self) -> int:
-        """Chips of one machine."""
+        """Chips of one machine.
+
+        >>> ACCELERATORS["v5e-4"].chips
+        4
+        """
         return math.prod(map(int, self.topology.split("x")))
 
     @property
@@ -93,19 +95,3 @@ ACCELERATORS: dict[str, Accelerator] = {
         _tpu("v5p", "tpu-v5p-slice", "2x2x1", "ct5p-hightpu-4t", "v5p-8"),
     )
 }
-
-
-def accelerator_named(name: str) -> Accelerator:
-    """Returns an accelerator by its name.
-
-    Raises:
-        ConfigError: Dataflow has none of this name; the message has the nearest one.
-
-    >>> accelerator_named("v5e-4").machine_type
-    'ct5lp-hightpu-4t'
-    """
-    if name in ACCELERATORS:
-        return ACCELERATORS[name]
-    near = difflib.get_close_matches(name.lower()[:100], ACCELERATORS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(ACCELERATORS)}"
-    raise ConfigError(f"--accelerator {one_line(name)} is unknown; {hint}")

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from jobs import storage
-from jobs.beam.accelerators import ACCELERATORS, Accelerator, accelerator_named
+from jobs.beam.accelerators import ACCELERATORS, Accelerator
 from jobs.beam.dataflow import on_accelerator
 from jobs.driver.driver import run_job
 from jobs.execution.generation import content_filter_of, version_of_filters
@@ -36,7 +36,7 @@ def run_generation_job(
     The current versions of the policy and of a vocabulary named by an option are frozen with the options: a file that
     changes is another policy or vocabulary.
     """
-    accelerator = None if options.accelerator is None else accelerator_named(options.accelerator)
+    accelerator = None if options.accelerator is None else ACCELERATORS[options.accelerator]
     if accelerator is not None:
         beam_args = on_accelerator(accelerator, beam_args)
     options = replace(options, policy_version=version_of_filters(options, content_filter_of(options)))

@@ -131,13 +131,18 @@ def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _
         allow_abbrev=False,
         epilog="Beam runner options follow a lone --, e.g.  -- --runner FlinkRunner",
     )
+    add_flags(parser, fields)
+    return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, fields: Sequence[Field]) -> None:
+    """Adds the flags of a job: its options in two groups, and those that every job has."""
     parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this YAML file; flags override it.")
     parser.add_argument("--print_config", action="store_true", help="Print all options as such a file, then exit.")
     rows = parser.add_argument_group("options that affect the output", "a resumed job refuses changed values")
     running = parser.add_argument_group("runtime options", "may change when a job is resumed")
     for field in fields:
         _add_flag(running if field.operational is True else rows, field)
-    return parser
 
 
 def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) -> None:

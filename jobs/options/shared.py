@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.beam.accelerators import ACCELERATORS, accelerator_named
+from jobs.beam.accelerators import ACCELERATORS
 from jobs.options.fields import OptionSet, option
 from model.engine.settings import EngineSpec, GenerationSettings
 from model.errors import ConfigError
@@ -200,10 +200,10 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
     )
     accelerator: str | None = option(
         None,
-        help=f"Run on Dataflow machines with these TPUs: {', '.join(ACCELERATORS)}; the flags that name project, "
-        "region, buckets and image follow --.",
+        help="Run on Dataflow machines with these TPUs; the flags that name project, region, bucket and image follow "
+        "--, see docs/clusters.md.",
+        choices=tuple(ACCELERATORS),
         operational=True,
-        metavar="NAME",
     )
     samples: int = option(
         1, help="Completions sampled per target; more than one needs --temperature above 0.", minimum=1
@@ -217,8 +217,6 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.accelerator is not None:
-            accelerator_named(self.accelerator)
         if self.samples > 1 and self.temperature == 0:
             raise ConfigError(f"--samples {self.samples} needs sampling, but --temperature 0 is greedy; raise it")
         if self.keep > self.samples:
