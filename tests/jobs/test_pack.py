@@ -16,7 +16,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.driver.runners import runner_for
-from jobs.grouping import ordering, reading, runs
+from jobs.grouping import cutting, reading, runs
 from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import COLUMNS, group_by_repository
 from jobs.grouping.stages import GroupStages
@@ -231,7 +231,8 @@ def shrink(monkeypatch, group_mb=0.002):
     """Gives a small corpus as many hash buckets, runs and row groups as a large one."""
     monkeypatch.setattr(reading, "BUCKET_MB", 0.005)
     monkeypatch.setattr(runs, "RUN_MB", 0.001)
-    monkeypatch.setattr(ordering, "GROUP_MB", group_mb)
+    monkeypatch.setattr(cutting, "GROUP_MB", group_mb)
+    monkeypatch.setattr(cutting, "LEAST_MB", group_mb / 8)
 
 
 def grouped_groups(grouped):
