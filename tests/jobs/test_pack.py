@@ -156,7 +156,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     corpus = write_corpus(tmp_path / "corpus", rows)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
+        patch.setattr("jobs.driver.driver.plan_job", interrupt)  # killed after it had grouped
         pack(corpus, out, code=130)
     assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / "job.json").exists()
     monkeypatch.setattr("jobs.grouping.repositories.read_inputs", None)
