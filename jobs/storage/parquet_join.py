@@ -12,7 +12,7 @@ Source: parquet.thrift of apache/parquet-format.
 from __future__ import annotations
 
 import io
-from typing import IO, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +32,12 @@ _CHUNK_KNOWN: Final = frozenset({_CHUNK_OFFSET, _CHUNK_METADATA})
 _COLUMN_BLOOM: Final = 14
 
 
+class Sink(Protocol):
+    """A file that is written."""
+
+    def write(self, data: Any, /) -> Any: ...
+
+
 class ParquetJoiner:
     """Writes one Parquet file from others.
 
@@ -40,7 +46,7 @@ class ParquetJoiner:
         schema: The schema of the result. Where a file has other metadata, these count.
     """
 
-    def __init__(self, file: IO[bytes], schema: pa.Schema):
+    def __init__(self, file: Sink, schema: pa.Schema):
         self._file = file
         sink = io.BytesIO()
         pq.ParquetWriter(sink, schema).close()
