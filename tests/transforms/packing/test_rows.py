@@ -201,3 +201,9 @@ def test_nothing_is_lost_whatever_the_files_say(small_tokenizer, contents, lengt
     rows = packed(small_tokenizer, files, length=length, recipe=DocumentRecipe(fim_rate=rate))
     assert all(0 < row["num_tokens"] <= length == max(length, len(row["input_ids"])) for row in rows)
     assert texts_of(small_tokenizer, rows) == {file.path: file.content for file in files}
+    for row in rows:
+        assert row["text"] == small_tokenizer.decode(row["input_ids"], keep_control=True)
+        for part in row["parts"]:
+            ids = row["input_ids"][part["token_start"] : part["token_end"]]
+            shown = row["text"][part["text_start"] : part["text_end"]]
+            assert shown == small_tokenizer.decode(ids, keep_control=True)
