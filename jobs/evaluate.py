@@ -135,7 +135,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     folder = write_rows(rows, output.job)
     options = dataclasses.replace(options, limit=None)
-    code = run_job("evaluate", options, beam_args, work, reads=folder)
+    code = run_job("evaluate", options, beam_args, work, reads=lambda _: folder)
     if storage.exists(output.completed):
         for line in score_lines(write_scores(output)):
             print_line(line)

@@ -20,6 +20,7 @@ from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
 
 if TYPE_CHECKING:
+    from jobs.driver.runners import Runner
     from jobs.terminal.layout import Layout
     from transforms.packing.work import PackWork
 
@@ -94,7 +95,6 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.beam.dataflow import check_paths, is_dataflow
     from jobs.cli import DONE, FAILED_UNITS
     from jobs.driver.driver import run_job
-    from jobs.driver.runners import runner_for
     from jobs.execution.processes import processes_of
     from jobs.grouping.reading import GroupSettings
     from jobs.grouping.repositories import group_by_repository
@@ -129,7 +129,6 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     )
     if options.dry_run:
         return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
-    spread = runner_for(beam_args).group
     settings = GroupSettings(
         top_lines=options.top_lines or None,
         limits=work.limits,
@@ -137,22 +136,28 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         row_timeout_s=options.row_timeout_s,
     )
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
-    grouped = group_by_repository(
-        options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings
-    )
-    for uri, fault in grouped.bad_files:
-        print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
-    code = run_job(
-        "pack",
-        options,
-        beam_args,
-        work,
-        reads=grouped.folder,
-        restore=lambda: restore_grouped(
-            options.input, output.job, asked, limit=options.limit, spread=spread, settings=settings
-        ),
-    )
-    return FAILED_UNITS if code == DONE and grouped.bad_files else code
+    bad_files: list[tuple[str, str]] = []
+
+    def group(runner: Runner) -> str:
+        grouped = group_by_repository(
+            options.input,
+            output.job,
+            asked,
+            limit=options.limit,
+            spread=runner.group,
+            settings=settings,
+            read=runner.read_footers,
+        )
+        bad_files.extend(grouped.bad_files)
+        for uri, fault in grouped.bad_files:
+            print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
+        return grouped.folder
+
+    def restore(runner: Runner) -> None:
+        restore_grouped(options.input, output.job, asked, limit=options.limit, spread=runner.group, settings=settings)
+
+    code = run_job("pack", options, beam_args, work, reads=group, restore=restore)
+    return FAILED_UNITS if code == DONE and bad_files else code
 
 
 def layout() -> Layout:

@@ -18,7 +18,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from model.errors import ConfigError, RecordError, reading
 from model.sentencepiece_outline import check_outline
@@ -32,6 +35,7 @@ _CONTROL_NAME = re.compile(
     r"<(?:pad|eos|bos|unk|mask|2mass|start_of_turn|end_of_turn)>|<unused\d+>|<\|[^|<>\s]+\|>|\[@BOS@\]"
 )
 
+_CHARS_AT_ONCE = 1024
 _MOST_BYTES = 64 << 20  # of a vocabulary's file: Gemma's has 4
 
 # What normalizers are prone to change: outer and double spaces, line ends, compatibility characters.
@@ -111,6 +115,23 @@ class Tokenizer:
         for chunk in self._chunks(text):
             ids += self._space_ids if chunk == _SPACE else self._processor.encode(chunk)
         return ids
+
+    def encode_array(self, text: str) -> npt.NDArray[np.int32]:
+        """As `encode`, as an array, and faster. Raises as that does."""
+        _check_encodable(text)
+        if not hasattr(self._processor, "EncodeAsNumpy") or self._has_special(text):
+            return np.asarray(self.encode(text), np.int32)
+        encode: Callable[[str], npt.NDArray[np.int32]] = self._processor.EncodeAsNumpy
+        parts: list[npt.NDArray[np.int32]] = []
+        start = 0
+        # From cut to cut: the time of each merge of two pieces grows with how many wait to be merged.
+        while self._splits_at_newlines and len(text) - start > _CHARS_AT_ONCE:
+            if (end := first_cut(text, start + _CHARS_AT_ONCE, len(text))) < 0:
+                break
+            parts.append(encode(text[start:end]))
+            start = end
+        rest = encode(text[start:])
+        return np.concatenate([*parts, rest]) if parts else rest
 
     def decode_bytes(self, ids: Iterable[int], *, keep_control: bool = False) -> bytes:
         """The exact bytes that the ids stand for; control ids stand for nothing, or for their names."""
@@ -248,6 +269,17 @@ class Tokenizer:
                     f"{self._source} changes text ({probe!r} comes back as {back!r}); it must be "
                     "trained with normalization_rule_name=identity, add_dummy_prefix and remove_extra_whitespaces off"
                 )
+
+
+def first_cut(text: str, start: int, end: int) -> int:
+    """The first line feed in `[start, end)` that follows another character; -1 if there is none.
+
+    See `Tokenizer.splits_at_newlines`.
+    """
+    place = text.find("\n", start, end)
+    while place > 0 and text[place - 1] == "\n":
+        place = text.find("\n", place + 1, end)
+    return place if place > 0 else -1
 
 
 def _starts_of(names: Sequence[str]) -> re.Pattern[str]:

@@ -22,7 +22,7 @@ from jobs.beam.dataflow import check_paths, is_dataflow
 from jobs.cli import BUG, DONE, FAILED_UNITS
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
-from jobs.driver.runners import runner_for
+from jobs.driver.runners import Runner, runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
 from jobs.escapes import print_line
 from jobs.execution.orders import Orders
@@ -57,8 +57,8 @@ def run_job(
     beam_args: Sequence[str],
     work: Work,
     *,
-    reads: str | None = None,
-    restore: Callable[[], None] | None = None,
+    reads: Callable[[Runner], str] | None = None,
+    restore: Callable[[Runner], None] | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, damaged input
     or too many errors of its own stages, 128 + n after signal n.
@@ -68,9 +68,9 @@ def run_job(
         options: The job's options.
         beam_args: Beam's own flags.
         work: The job's work; opened here only for the sample of a dry run.
-        reads: A folder with files that the job prepared from its input, with the columns that `work` names. The units
-            read them instead of the input.
-        restore: Makes the files in `reads` again if they are gone; called before units run.
+        reads: Prepares files from the job's input, with the columns that `work` names, and returns their folder. The
+            units read them instead of the input.
+        restore: Makes these files again if they are gone; called before units run.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -113,8 +113,8 @@ class _Driver:
         options: CommonOptions,
         beam_args: list[str],
         work: Work,
-        reads: str | None,
-        restore: Callable[[], None] | None,
+        prepare_input: Callable[[Runner], str] | None,
+        restore: Callable[[Runner], None] | None,
     ):
         self.job_name = job_name
         self.options = options
@@ -122,7 +122,9 @@ class _Driver:
         self.work = work
         self.processes = processes_of(options, work, is_here=not beam_args)
         self.runner = runner_for(beam_args, self.processes, options.run_units, options.claim_timeout_s, self._say)
-        self.reads = reads
+        self.prepare_input = prepare_input
+        self.reads: str | None = None
+        self.is_prepared = False
         self.restore = restore
         self.output = OutputFolder(options.output)
 
@@ -130,9 +132,12 @@ class _Driver:
         """Plans or resumes the job, runs its units, and finalizes the output."""
         planned = None
         missing: list[str] = []
+        if self.prepare_input is not None:
+            self._prepare_runner()
+            self.reads = self.prepare_input(self.runner)
         found = check_output(self.output, self.job_name)
         if found is None:
-            self.runner.prepare(self._orders())
+            self._prepare_runner()
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
         else:
@@ -142,7 +147,7 @@ class _Driver:
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
                 return self._already_finished()
-            self.runner.prepare(self._orders())
+            self._prepare_runner()
         storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
@@ -172,6 +177,11 @@ class _Driver:
         # With its estimates it imports what most runs of most jobs don't need.
         code: int = importlib.import_module("jobs.driver.dry_run").dry_run(self.options, planned, sample)
         return code
+
+    def _prepare_runner(self) -> None:
+        if not self.is_prepared:
+            self.runner.prepare(self._orders())
+        self.is_prepared = True
 
     def _orders(self) -> Orders:
         return Orders(
@@ -266,7 +276,7 @@ class _Driver:
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
         )
         if self.restore is not None and uncommitted(spec):
-            self.restore()
+            self.restore(self.runner)
         self.runner.invite(spec, self._orders(), self.options)
         with follow_job(
             self.output.job,

@@ -6,10 +6,10 @@
     data/train-00003-of-00012.parquet           published: the same file under its final name
 
 The shard plan depends only on the plan's order and the committed sizes, so every driver computes the same one. <id> is
-its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
-commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. A thread reads and decodes the next row
-group while this one is encoded, which both leave the interpreter lock alone. Memory is bounded by one unit's file and
-three row groups, whatever the size of a shard.
+its hash, so shards of two sizes never mix. A merge reads one unit's file at a time and checks its SHA-256 against the
+commit. Row groups of `COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`); smaller ones are
+decoded, and encoded again in row groups of `ROW_GROUP_BYTES`. A thread reads the next file while this one is written.
+Memory is bounded by two units' files and three row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_atte
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
+from jobs.storage.parquet import WRITING
+from jobs.storage.parquet_join import ParquetJoiner
 from transforms.rows.rejections import REJECTED_SCHEMA
 
 INSIDE_SHARD = register("finalize.inside_shard")
@@ -46,7 +48,7 @@ FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
 _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
 ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers prefer groups under 100 MB
-COMPRESSION_LEVEL = 3
+COPIED_BYTES = 2 << 20  # before compression
 _BATCH_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
 
 _SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
@@ -215,20 +217,16 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
     tally: Counter[str] = Counter()
     rows = 0
-    with (
-        storage.open_output(path) as file,
-        pq.ParquetWriter(
-            file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL, write_page_checksum=True
-        ) as writer,
-    ):
-        for group in _ahead(_row_groups(spec, kind, index, schema)):
+    with storage.open_output(path) as file:
+        joiner = ParquetJoiner(file, schema)
+        for part in _ahead(_parts(spec, kind, index, schema, joiner)):
             if is_over():
                 raise MergeCanceled(name)
-            writer.write_table(group, row_group_size=group.num_rows)
-            rows += group.num_rows
-            if kind == "rejected":
-                tally.update(_tally(group))
+            rows += joiner.add(part if isinstance(part, bytes) else _encoded(part))
+            if kind == "rejected" and not isinstance(part, bytes):
+                tally.update(_tally(part))
             failpoint_in(path, INSIDE_SHARD)
+        joiner.finish()
     failpoint(AFTER_SHARD)
     record = ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
@@ -242,28 +240,48 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     return record
 
 
-def _ahead(groups: Generator[pa.Table, None, None]) -> Iterator[pa.Table]:
-    """Yields the tables; the next one is made in a thread meanwhile."""
-    with contextlib.closing(groups), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        coming = reader.submit(next, groups, None)
-        while (group := coming.result()) is not None:
-            coming = reader.submit(next, groups, None)
-            yield group
+def _encoded(table: pa.Table) -> bytes:
+    """A row group, as a file of its own."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=table.num_rows, **WRITING)
+    return sink.getvalue()
 
 
-def _row_groups(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Generator[pa.Table, None, None]:
-    """Yields the shard's rows in plan order, in tables of about `ROW_GROUP_BYTES`."""
+def _ahead(parts: Generator[bytes | pa.Table, None, None]) -> Iterator[bytes | pa.Table]:
+    """Yields the parts; the next one is made in a thread meanwhile."""
+    with contextlib.closing(parts), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
+
+
+def _parts(
+    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, joiner: ParquetJoiner
+) -> Generator[bytes | pa.Table, None, None]:
+    """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     pieces: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
-        for table in _unit_tables(spec.job_dir, source, schema):
+        data = _unit_file(spec.job_dir, source)
+        if kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
+            if pieces:
+                yield _together(pieces)
+                pieces, num_bytes = [], 0
+            yield data
+            continue
+        for table in _tables(data, source, schema):
             pieces.append(table)
             num_bytes += table.get_total_buffer_size()
             if num_bytes >= ROW_GROUP_BYTES:
-                yield pa.concat_tables(pieces).combine_chunks()
+                yield _together(pieces)
                 pieces, num_bytes = [], 0
     if pieces:
-        yield pa.concat_tables(pieces).combine_chunks()
+        yield _together(pieces)
+
+
+def _together(pieces: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(pieces).combine_chunks()
 
 
 def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
@@ -272,7 +290,7 @@ def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]
         return parquet.read_row_group(index).to_pylist() if index < parquet.num_row_groups else []
 
 
-def _unit_tables(job_dir: JobFolder, source: Mapping[str, object], schema: pa.Schema) -> Iterator[pa.Table]:
+def _unit_file(job_dir: JobFolder, source: Mapping[str, object]) -> bytes:
     path = job_dir.join(str(source["path"]))
     try:
         data = storage.read_bytes(path)
@@ -280,9 +298,13 @@ def _unit_tables(job_dir: JobFolder, source: Mapping[str, object], schema: pa.Sc
         raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
     if hashlib.sha256(data).hexdigest() != source["sha256"]:
         raise DamagedAttempt(f"{path} differs from what unit {source['unit_id']} committed (SHA-256)")
+    return data
+
+
+def _tables(data: bytes, source: Mapping[str, object], schema: pa.Schema) -> Iterator[pa.Table]:
     with pq.ParquetFile(pa.BufferReader(data)) as parquet:
-        assert parquet.metadata.num_rows == source["rows"], f"{path}: rows differ from the commit"
-        assert parquet.schema_arrow.names == schema.names, f"{path}: columns {parquet.schema_arrow.names}"
+        assert parquet.metadata.num_rows == source["rows"], f"{source['path']}: rows differ from the commit"
+        assert parquet.schema_arrow.names == schema.names, f"{source['path']}: columns {parquet.schema_arrow.names}"
         for batch in parquet.iter_batches(_BATCH_ROWS):
             yield fit_table(pa.Table.from_batches([batch]), schema)
 

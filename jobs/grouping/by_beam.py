@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from jobs import storage
 from jobs.beam.pipelines import open_pipeline
-from jobs.grouping.ordering import check_written, write_files
+from jobs.grouping.grouped_files import close_reader
+from jobs.grouping.ordering import write_files
 from jobs.grouping.reading import GroupSettings, Outcome, Piece, Reading, damage, pieces, reading_of
 from jobs.grouping.runs import RunWriter
-from jobs.grouping.stages import GroupStages, close_reader
+from jobs.grouping.stages import GroupStages
 from jobs.ledger.commits import new_attempt_id
 from jobs.plan.inputs import Inputs
 from transforms.row_pool import RowPool
@@ -32,7 +33,6 @@ from transforms.spool import scratch_folder
 
 # The reader buffers rows until all hash buckets together reach this size.
 FLUSH_MB: Final = 32
-_ALL_GROUPS: Final = 2**31
 
 
 def group_on_runner(
@@ -90,7 +90,7 @@ def _compressed(tables: dict[int, list[pa.Table]]) -> Iterator[tuple[int, bytes]
 
 
 class WriteBuckets(beam.DoFn):
-    """Writes a hash bucket's grouped file and commits it, unless an earlier attempt did."""
+    """Writes a hash bucket's grouped files and commits them, unless an earlier attempt did."""
 
     def __init__(self, folder: str, settings: GroupSettings):
         self._folder = folder
@@ -109,7 +109,7 @@ class WriteBuckets(beam.DoFn):
         record_path = storage.join(self._folder, f"repositories-{number:05d}.parquet.json")
         if storage.exists(record_path):
             return
-        name = f"repositories-{number:05d}.{new_attempt_id()}.parquet"
+        attempt = new_attempt_id()
         rows = 0
         with scratch_folder() as scratch:
             writer = RunWriter(storage.join(scratch, "run"))
@@ -117,11 +117,14 @@ class WriteBuckets(beam.DoFn):
                 table = pa.ipc.open_stream(pa.BufferReader(part)).read_all()
                 rows += table.num_rows
                 writer.add(number, table)
-            path = storage.join(self._folder, name)
-            for call in write_files(self._pool, self._settings, writer.finish(), lambda _: path, _ALL_GROUPS):
-                check_written(call())
+
+            def name(file: int, part: int) -> str:
+                return storage.join(self._folder, f"repositories-{number:05d}-{file:06d}-{part:06d}.{attempt}.parquet")
+
+            written = write_files(self._pool, self._settings, writer.finish(), scratch, name)
             close_reader()
-        storage.create_if_absent(record_path, json.dumps({"file": name, "rows": rows}).encode())
+        files = [path.rpartition("/")[2] for path in written]
+        storage.create_if_absent(record_path, json.dumps({"files": files, "rows": rows}).encode())
 
 
 def _collect(folder: str) -> Outcome:
@@ -131,7 +134,7 @@ def _collect(folder: str) -> Outcome:
         json.loads(storage.read_bytes(storage.join(folder, name))) for name in names if name.endswith(".parquet.json")
     ]
     bad = dict(json.loads(storage.read_bytes(storage.join(folder, name))) for name in names if name.startswith("bad-"))
-    counted = {record["file"] for record in records}
+    counted = {file for record in records for file in record["files"]}
     for name in names:
         if name.endswith(".parquet") and name not in counted:
             storage.remove(storage.join(folder, name))

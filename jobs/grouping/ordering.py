@@ -1,211 +1,220 @@
 """Rows in runs to grouped files: each repository's files in packing order, cut into row groups.
 
-    entries --sorted--> repositories --facts of each file (row pool)--> graph, order --cut--> grouped files (row pool)
+    runs --sort, a hash bucket at a time--> repositories --cut--> small ones: put in order and written, some at once
+                                                                  a large one: facts of its files -> order -> written
 
-Repositories follow each other by a hash of their names. One of up to `GROUP_MB` is whole in a row group, with others up
-to that size. A larger one is cut, in packing order, into several row groups, so that several processes can pack it.
-Where it is cut depends on the rows alone.
+Everything is done in the processes of a row pool; this one only hands out what to do (`jobs.grouping.items`).
+Repositories follow each other by a hash of their names (`jobs.grouping.cutting` says how they are cut). The facts of a
+large repository are read by several processes, then one puts it in order; meanwhile the others go on with what follows
+it.
 
 A file whose reader of imports crashes or hangs is ordered as if it imported nothing.
 
-Memory: the entries of one bucket, and the facts of its files, about a kilobyte each.
+Memory: in one process the entries of one bucket; in another a large repository's facts, about a kilobyte for each file.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from jobs.grouping import cutting
+from jobs.grouping.cutting import Block, Repository, blocks_of, cut
+from jobs.grouping.items import ChunkItem, OrderItem, Slice, SortItem, WriteItem
 from jobs.grouping.reading import GroupSettings
-from jobs.grouping.runs import Run, RunReader, buckets_of, entries_of
-from jobs.grouping.stages import FactsItem, WriteItem
-from transforms.packing.facts import FileFacts, Import
-from transforms.packing.order import IMPORTS, POSITION, order_repository
-from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
-from transforms.row_pool import CRASHED, Crashed, RowPool
-from transforms.rows.cells import texts_of
+from jobs.grouping.runs import Run, buckets_of
+from jobs.grouping.suspects import died_reading
+from transforms.row_pool import CRASHED, RowPool
 
 _log = logging.getLogger(__name__)
 
-GROUP_MB: Final = 8  # per unit; the last packed row of each unit stays partly empty, one in about 300
-_CHUNK: Final = 32
-_ORDER: Final = ("key", "repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
+# Row groups of a grouped file: large enough that there are few files, small enough that all processes have some.
+FILE_GROUPS: Final = 4
+_CHUNK: Final = 128
+_AHEAD: Final = 64  # items among which the large ones go first
 
 
-class Placed(NamedTuple):
-    """A row of a bucket's entries, its position in its repository, and the positions of the files that it imports."""
-
-    entries: pa.Table
-    row: int
-    size: int
-    position: int
-    imports: list[int]
+class _Stopped(Exception):
+    """Another task failed."""
 
 
 def write_files(
-    pool: RowPool, settings: GroupSettings, runs: Sequence[Run], name: Callable[[int], str], most: int
-) -> Iterator[Callable[[], list[Any]]]:
-    """Orders all rows of runs and starts to write grouped files; yields calls that wait for each of them.
+    pool: RowPool,
+    settings: GroupSettings,
+    runs: Sequence[Run],
+    scratch: str,
+    name: Callable[[int, int], str],
+    total: int | None = None,
+) -> list[str]:
+    """Orders all rows of runs and writes grouped files; returns their paths.
 
     Args:
         pool: Has opened `GroupStages`.
         settings: How rows are ordered.
         runs: The runs.
-        name: The path of the n-th file.
-        most: The most row groups in a file.
+        scratch: A folder on local disk.
+        name: The path of a file by two numbers, in whose order the rows are.
+        total: Bytes of all text; None: the corpus has more rows than these.
     """
-    groups = cut_groups(_ordered(pool, settings, runs))
-    for number, batch in enumerate(iter(lambda: list(itertools.islice(groups, most)), [])):
-        yield pool.apply("write", [WriteItem(name(number), tuple(runs), tuple(map(_taken, batch)))])
+    writing = _Writing(pool, settings, tuple(runs), scratch, name)
+    # The calls of a pool without processes are made in the thread that waits for them: in one, one after the other.
+    threads = 2 * settings.workers or 1
+    pending: set[Future[None]] = set()
+    with _Watch(pool, settings.row_timeout_s), ThreadPoolExecutor(threads, thread_name_prefix="grouping") as executor:
+        try:
+            for number, blocks in _large_first(_batched(blocks_of(writing.repositories(), total))):
+                task = writing.write_large if blocks[0].is_large else writing.write_small
+                pending.add(executor.submit(task, number, blocks))
+                if len(pending) > 2 * threads:
+                    pending = _checked(pending)
+            while pending:
+                pending = _checked(pending)
+        except BaseException:
+            writing.is_stopped = True
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    return sorted(writing.written)
 
 
-def _taken(placed: Sequence[Placed]) -> pa.Table:
-    tables = []
-    for _, same in itertools.groupby(placed, lambda file: id(file.entries)):
-        files = list(same)
-        taken = files[0].entries.take(pa.array([file.row for file in files], pa.int64()))
-        taken = taken.append_column(POSITION, pa.array([file.position for file in files], pa.int64()))
-        tables.append(taken.append_column(IMPORTS, pa.array([file.imports for file in files], pa.list_(pa.int64()))))
-    return pa.concat_tables(tables)
+def _checked(pending: set[Future[None]]) -> set[Future[None]]:
+    """Waits for some tasks; returns those that haven't ended. Raises what one has raised."""
+    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return pending
 
 
-def cut_groups(repositories: Iterable[Sequence[Placed]]) -> Iterator[list[Placed]]:
-    """Cuts repositories into row groups: small ones together, a large one into several; see the module."""
-    most = GROUP_MB * 1_000_000
-    group: list[Placed] = []
+def _batched(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
+    """The blocks of each grouped file: up to `FILE_GROUPS` of together about `GROUP_MB`; a large repository alone."""
+    batch: list[Block] = []
     filled = 0
-    for files in repositories:
-        total = sum(file.size for file in files)
-        if group and filled + total > most:
-            yield group
-            group, filled = [], 0
-        for file in files:
-            if group and total > most and filled + file.size > most:
-                yield group
-                group, filled = [], 0
-            group.append(file)
-            filled += file.size
-    if group:
-        yield group
+    for block in blocks:
+        if batch and (
+            block.is_large or len(batch) == FILE_GROUPS or filled + block.num_bytes > cutting.GROUP_MB * 1_000_000
+        ):
+            yield tuple(batch)
+            batch, filled = [], 0
+        batch.append(block)
+        filled += block.num_bytes
+        if block.is_large:
+            yield tuple(batch)
+            batch, filled = [], 0
+    if batch:
+        yield tuple(batch)
 
 
-def _ordered(pool: RowPool, settings: GroupSettings, runs: Sequence[Run]) -> Iterator[list[Placed]]:
-    """Yields the files of each repository in packing order."""
-    for bucket in buckets_of(runs):
-        entries = entries_of(runs, bucket)
-        entries = entries.take(pc.sort_indices(entries, sort_keys=[(key, "ascending") for key in _ORDER]))
-        yield from _Bucket(runs, entries.combine_chunks()).ordered(pool, settings)
+def _large_first(batches: Iterable[tuple[Block, ...]]) -> Iterator[tuple[int, tuple[Block, ...]]]:
+    """The batches with their numbers; among each `_AHEAD` of them large ones first, since one process orders them."""
+    numbered = enumerate(batches)
+    while ahead := list(itertools.islice(numbered, _AHEAD)):
+        yield from sorted(ahead, key=lambda batch: not batch[1][0].is_large)
 
 
-class _Bucket:
-    """The entries of one hash bucket, sorted."""
+@dataclass
+class _Writing:
+    """What the tasks of one call share."""
 
-    def __init__(self, runs: Sequence[Run], entries: pa.Table):
-        self._runs = runs
-        self._entries = entries
-        self._names = texts_of(entries, "repo_name")
-        self._paths = texts_of(entries, "path")
-        self._languages = texts_of(entries, "language")
-        places = (entries.column(name).to_pylist() for name in ("run", "offset", "stored", "size"))
-        self._places = list(zip(*places, strict=True))
+    pool: RowPool
+    settings: GroupSettings
+    runs: tuple[Run, ...]
+    scratch: str
+    name: Callable[[int, int], str]
 
-    def ordered(self, pool: RowPool, settings: GroupSettings) -> Iterator[list[Placed]]:
-        """Yields the files of each repository in packing order. Each row without a repository counts as one."""
-        runs = itertools.groupby(range(len(self._names)), lambda row: self._names[row] or row)
-        repositories = [list(rows) for _, rows in runs]
-        wanted = (self._item(row) for rows in repositories if len(rows) > 1 for row in rows)
-        facts = _facts(pool, settings, wanted)
-        for rows in repositories:
-            if len(rows) == 1:
-                yield [self._placed(rows[0], 0, [])]
-            else:
-                yield self._order(rows, {row: next(facts) for row in rows})
+    def __post_init__(self) -> None:
+        self.texts = tuple(run.texts for run in self.runs)
+        self.written: list[str] = []
+        self.is_stopped = False
 
-    def _order(self, rows: Sequence[int], facts: Mapping[int, FileFacts | None]) -> list[Placed]:
-        """One repository in packing order. Files with the same path are adjacent; those without text come last."""
-        by_path: dict[str, list[int]] = defaultdict(list)
-        for row in rows:
-            if facts[row] is not None and self._paths[row]:
-                by_path[self._paths[row]].append(row)
-        first = {path: same[0] for path, same in by_path.items()}
-        configs = {path: self._text(row) for path, row in first.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
-        known = (found for row in first.values() if (found := facts[row]))
-        ordered = order_repository(RepositoryIndex(known, self._names[rows[0]], configs))
-        sequence = [row for path in ordered.paths for row in by_path[path]]
-        packed = set(sequence)
-        position = {row: place for place, row in enumerate([*sequence, *(row for row in rows if row not in packed)])}
+    def repositories(self) -> Iterator[Repository]:
+        """All repositories, in order; a few buckets are sorted ahead."""
+        items = [SortItem(self.runs, bucket, self._path("entries", bucket)) for bucket in buckets_of(self.runs)]
+        for found in self._in_turn("sort", items):
+            yield from found
 
-        def imported(row: int) -> list[int]:
-            targets = ordered.imports.get(self._paths[row], ()) if row in packed else ()
-            found = (position[other] for path in targets for other in by_path[path])
-            return sorted(place for place in found if place < position[row])
+    def write_small(self, number: int, blocks: Sequence[Block]) -> None:
+        """Writes a file of small repositories."""
+        self._left_out(self._apply("write", self._write_item((number, 0), blocks))())
 
-        return [self._placed(row, place, imported(row)) for row, place in position.items()]
+    def write_large(self, number: int, blocks: Sequence[Block]) -> None:
+        """Puts a large repository in order and writes its files."""
+        ((repository,), left), path = blocks[0], self._path("large", number)
+        chunks = []
+        for count, first in enumerate(range(0, repository.files, _CHUNK)):
+            rows = min(_CHUNK, repository.files - first)
+            part = Repository(repository.entries, repository.first + first, rows, 0)
+            output = f"{path}-{count:06d}"
+            chunks.append(ChunkItem(part, self.texts, output, f"{output}.reading"))
+        self._left_out(sum(self._in_turn("read_facts", chunks)))
+        item = OrderItem(repository, self.texts, tuple(chunk.output for chunk in chunks), path)
+        counts = cut(self._apply("order", item)(), left)
+        for chunk in chunks:
+            os.remove(chunk.output)
+        ends = itertools.accumulate(counts)
+        groups = iter([Slice(path, end - count, count) for end, count in zip(ends, counts, strict=True)])
+        batches = enumerate(iter(lambda: list(itertools.islice(groups, FILE_GROUPS)), []))
+        for _ in self._in_turn("write", (self._write_item((number, part), batch) for part, batch in batches)):
+            pass
 
-    def _placed(self, row: int, position: int, imports: list[int]) -> Placed:
-        return Placed(self._entries, row, self._places[row][-1] or 0, position, imports)
+    def _write_item(self, numbers: tuple[int, int], groups: Sequence[Block | Slice]) -> WriteItem:
+        output = self.name(*numbers)
+        self.written.append(output)
+        return WriteItem(output, self.texts, tuple(groups), self._path("reading", *numbers))
 
-    def _item(self, row: int) -> FactsItem:
-        run, offset, stored, size = self._places[row]
-        return FactsItem(self._paths[row], self._languages[row].lower(), self._runs[run].texts, offset, stored, size)
+    def _path(self, kind: str, *numbers: int) -> str:
+        return os.path.join(self.scratch, "-".join((kind, *(f"{number:06d}" for number in numbers))))
 
-    def _text(self, row: int) -> str:
-        run, *place = self._places[row]
-        with RunReader() as reader:
-            return (reader.read(self._runs[run].texts, *place) or b"").decode("utf-8", "replace")
+    def _left_out(self, files: int) -> None:
+        for _ in range(files):
+            _log.warning("the imports of a file could not be read: its process died or hung")
 
+    def _in_turn(self, method: str, items: Iterable[Any]) -> Iterator[Any]:
+        """The results of calls in order; a few more calls than processes are in flight."""
+        return in_turn((self._apply(method, item) for item in items), self.settings.workers)
 
-def _facts(pool: RowPool, settings: GroupSettings, items: Iterable[FactsItem]) -> Iterator[FileFacts | None]:
-    """The facts of each file, in order; a few chunks are in flight."""
-    same: dict[Import, Import] = {}
-    chunks: deque[tuple[list[FactsItem], Callable[[], list[FileFacts | Crashed | None]]]] = deque()
-    source = iter(items)
-    with _Watch(pool, settings.row_timeout_s) as watch:
-        while True:
-            while len(chunks) <= 2 * settings.workers and (chunk := list(itertools.islice(source, _CHUNK))):
-                chunks.append((chunk, pool.apply("facts", chunk)))
-            if not chunks:
-                return
-            asked, results = chunks.popleft()
-            for item, found in zip(asked, watch.waiting_for(results), strict=True):
-                if isinstance(found, Crashed):
-                    _log.warning("the imports of a file could not be read: its process died or hung")
-                    yield FileFacts(item.path)
-                else:
-                    yield found and _shared(found, same)
+    def _apply(self, method: str, item: Any) -> Callable[[], Any]:
+        """Starts a call; the returned function waits for its result."""
+        if self.is_stopped:
+            raise _Stopped
+        call = self.pool.apply(method, [item])
+        return lambda: self._result(method, item, call)
+
+    def _result(self, method: str, item: Any, call: Callable[[], list[Any]]) -> Any:
+        (result,) = call()
+        while result is CRASHED:
+            # It has died twice. If that was at one file, this file is left out now.
+            if not (isinstance(item, ChunkItem | WriteItem) and died_reading(item.suspects)):
+                raise RuntimeError("a process died while it grouped files; run the same command again")
+            (result,) = self.pool.apply(method, [item])()
+        return result
 
 
-def _shared(facts: FileFacts, same: dict[Import, Import]) -> FileFacts:
-    """The same facts, with one object for equal imports: they are most of a large repository's memory."""
-    imports = tuple(same.setdefault(found, found) for found in facts.imports)
-    return FileFacts(facts.path, facts.grammar, imports, facts.package, facts.declares, facts.uses)
+def in_turn(calls: Iterable[Callable[[], Any]], workers: int) -> Iterator[Any]:
+    """The results of calls in order; a few more calls than workers are in flight."""
+    waiting: deque[Callable[[], Any]] = deque()
+    for call in calls:
+        waiting.append(call)
+        if len(waiting) > 2 * workers:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
 class _Watch:
-    """Ends the pool's processes when results are waited for and no row has been done for `timeout_s`."""
+    """Ends the pool's processes when no row has been done for `timeout_s`; all the time they have something to do."""
 
     def __init__(self, pool: RowPool, timeout_s: float):
         self._pool = pool
         self._timeout_s = timeout_s
-        self._is_waiting = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hung-rows", daemon=True)
-
-    def waiting_for(self, results: Callable[[], list[Any]]) -> list[Any]:
-        """Waits for the results of a call."""
-        self._is_waiting = True
-        try:
-            return results()
-        finally:
-            self._is_waiting = False
 
     def __enter__(self) -> _Watch:
         self._thread.start()
@@ -219,14 +228,8 @@ class _Watch:
         before, since = self._pool.rows_done, time.monotonic()
         while not self._ended.wait(min(1.0, self._timeout_s / 4)):
             now = self._pool.rows_done
-            if now != before or not self._is_waiting:
+            if now != before:
                 before, since = now, time.monotonic()
             elif time.monotonic() - since > self._timeout_s:
                 self._pool.kill()
                 since = time.monotonic()
-
-
-def check_written(results: Sequence[Any]) -> None:
-    """Raises if a file could not be written because its process died."""
-    if CRASHED in results:
-        raise RuntimeError("a process died while it wrote a grouped file; run the same command again")

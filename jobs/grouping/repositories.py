@@ -31,6 +31,7 @@ from jobs import storage
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
+from jobs.plan.reader import ReadFooters
 from jobs.storage.folders import GROUPED, JobFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
@@ -66,6 +67,7 @@ def group_by_repository(
     limit: int | None = None,
     spread: Spread,
     settings: GroupSettings = GroupSettings(),
+    read: ReadFooters | None = None,
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, unless it is grouped already.
 
@@ -79,6 +81,7 @@ def group_by_repository(
         spread: How rows get to their hash buckets: on disk (`jobs.grouping.on_disk`), or on a runner
             (`jobs.grouping.by_beam`).
         settings: How rows are ordered.
+        read: Reads footers, in order; None uses a separate child process.
 
     Raises:
         ConfigError: The input matches no file, has no repository or path column, or differs from the grouped one.
@@ -96,7 +99,7 @@ def group_by_repository(
         # The folder's name is relative, so that an output can be moved.
         folder = job_dir.join(manifest["folder"])
         return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
-    inputs = read_inputs(expand(patterns), overrides, limit=limit)
+    inputs = read_inputs(expand(patterns), overrides, limit=limit, read=read)
     _check_columns(inputs.columns)
     # A separate folder per attempt: files left by an interrupted attempt are never read.
     name = storage.join(GROUPED, secrets.token_hex(6))

@@ -140,6 +140,18 @@ def entries_of(runs: Sequence[Run], bucket: int) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def write_table(entries: pa.Table, path: str) -> None:
+    """Writes entries to a file, from which `read_table` reads parts."""
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, entries.schema) as writer:
+        writer.write_table(entries.combine_chunks())
+
+
+def read_table(path: str) -> pa.Table:
+    """The entries in a file; only what is used of them is read."""
+    with pa.memory_map(path) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
 def buckets_of(runs: Iterable[Run]) -> list[int]:
     """All hash buckets that have rows, in order."""
     return sorted({bucket for run in runs for bucket, _ in run.batches})

@@ -1,82 +1,42 @@
-"""The parts of grouping that run in the processes of a row pool: rows to runs, facts of files, grouped files.
+"""The parts of grouping that run in the processes of a row pool.
 
-Each stage receives and returns little: rows and texts go through files on local disk.
+    spool       rows to runs                                    sort   a bucket's entries, and its repositories
+    read_facts  facts of some files of a large repository       order  its entries in packing order
+    write       a grouped file: small repositories are put in packing order here
+
+Each stage receives and returns little: rows, texts, entries and facts go through files on local disk. A file whose
+imports kill the process that reads them, or take too long, is left out (`jobs.grouping.suspects`).
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
+import pickle
+import threading
+from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from jobs import storage
-from jobs.grouping.reading import GroupSettings, Piece, Reading, damage
-from jobs.grouping.runs import KEYS, Run, RunReader, RunWriter
+from jobs.grouping.cutting import Block, Repository
+from jobs.grouping.grouped_files import reader, write_groups
+from jobs.grouping.items import ChunkItem, FactsItem, OrderItem, Slice, SortItem, Spooled, SpoolItem, WriteItem
+from jobs.grouping.placing import Placed, SharedImports, place, taken
+from jobs.grouping.reading import GroupSettings, Reading, damage
+from jobs.grouping.runs import RunWriter, entries_of, read_table, write_table
+from jobs.grouping.suspects import Suspects
 from jobs.plan.footers import InputFile
 from transforms.packing.facts import FileFacts, read_facts
-from transforms.packing.order import IMPORTS, POSITION
 from transforms.row_pool import beat
+from transforms.rows.cells import texts_of
 
-GROUPED_SCHEMA: Final = pa.schema(
-    [
-        pa.field("content", pa.large_binary()),
-        pa.field("path", pa.large_string()),
-        pa.field("repo_name", pa.large_string()),
-        pa.field("language", pa.large_string()),
-        pa.field("source_uri", pa.large_string()),
-        pa.field("source_row_group", pa.int32()),
-        pa.field("source_row", pa.int64()),
-        pa.field(POSITION, pa.int64()),  # in its repository's packing order
-        pa.field(IMPORTS, pa.list_(pa.int64())),  # positions of the files before it that it imports
-    ]
-)
-"""A grouped row. Rows are in the order in which they are packed."""
-
-
-@dataclass(frozen=True)
-class SpoolItem:
-    """Row groups to spool (file, group, number of rows); the paths of their runs begin with `path`."""
-
-    pieces: tuple[Piece, ...]
-    path: str
-
-
-class Spooled(NamedTuple):
-    """The runs of row groups, their number of rows, and the faults of damaged files, whose first rows may count."""
-
-    runs: tuple[Run, ...]
-    rows: int
-    faults: tuple[tuple[str, str], ...]
-
-
-class FactsItem(NamedTuple):
-    """A file whose facts are wanted, and where its text is."""
-
-    path: str
-    language: str
-    texts: str
-    offset: int
-    stored: int
-    size: int | None
-
-
-@dataclass(frozen=True)
-class WriteItem:
-    """A grouped file to write.
-
-    Args:
-        output: Its path.
-        runs: The runs that the entries refer to.
-        groups: For each row group its entries, in order, with `GROUPED_SCHEMA`'s last two columns.
-    """
-
-    output: str
-    runs: tuple[Run, ...]
-    groups: tuple[pa.Table, ...]
+_ORDER: Final = ("key", "repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
+_BEAT_S: Final = 1.0
 
 
 class _Damaged(Exception):
@@ -96,18 +56,19 @@ class GroupStages:
     def spool(self, item: SpoolItem) -> Spooled:
         """Writes the rows of some row groups to runs."""
         writer = RunWriter(item.path)
-        rows = 0
+        rows = num_bytes = 0
         faults = []
         for file, group, count in item.pieces:
             try:
                 for bucket, table in self._tables(file, group, count):
                     # A full disk here is no fault of the input file.
                     rows += table.num_rows
+                    num_bytes += text_bytes(table)
                     writer.add(bucket, table)
             except _Damaged as fault:
                 faults.append((file.public_name, str(fault)))
             beat()
-        return Spooled(writer.finish(), rows, tuple(faults))
+        return Spooled(writer.finish(), rows, num_bytes, tuple(faults))
 
     def _tables(self, file: InputFile, group: int, rows: int) -> Iterator[tuple[int, pa.Table]]:
         """`Reading.spread`; raises _Damaged for a damaged row group, after the rows before the damage."""
@@ -128,7 +89,7 @@ class GroupStages:
         """The facts of one file; None for a file that has no text and will be rejected."""
         data = None
         if item.size and item.size <= self.settings.limits.max_content_bytes:
-            data = _reader().read(item.texts, item.offset, item.stored, item.size)
+            data = reader().read(item.texts, item.offset, item.stored, item.size)
         if data is None or b"\0" in data:
             return None
         try:
@@ -137,40 +98,138 @@ class GroupStages:
             return None
         return read_facts(item.path, text, item.language, top_lines=self.settings.top_lines)
 
-    def write(self, item: WriteItem) -> None:
-        """Writes one grouped file."""
-        storage.with_new_attempts(lambda: _write_groups(item))
+    def sort(self, item: SortItem) -> list[Repository]:
+        """Sorts the entries of a bucket into a file; returns its repositories. A row without one counts as one."""
+        entries = entries_of(item.runs, item.bucket)
+        entries = entries.take(pc.sort_indices(entries, sort_keys=[(key, "ascending") for key in _ORDER]))
+        write_table(entries, item.output)
+        names, sizes = texts_of(entries, "repo_name"), entries.column("size").to_pylist()
+        runs = itertools.groupby(range(len(names)), lambda row: names[row] or row)
+        found = []
+        for rows in (list(rows) for _, rows in runs):
+            num_bytes = sum(sizes[row] or 0 for row in rows)
+            found.append(Repository(item.output, rows[0], len(rows), num_bytes))
+        return found
+
+    def read_facts(self, item: ChunkItem) -> int:
+        """Writes the facts of some files to a file; returns the number of those left out."""
+        with Suspects(item.suspects) as suspects:
+            facts = self._facts(_Entries(item.repository, item.texts), 0, suspects)
+            with open(item.output, "wb") as file:
+                pickle.dump(facts, file, pickle.HIGHEST_PROTOCOL)
+        suspects.remove()
+        return suspects.causes
+
+    def order(self, item: OrderItem) -> array[int]:
+        """Writes the entries of a large repository in packing order; returns the bytes of each text."""
+        with _beating():
+            shared, facts = SharedImports(), []
+            for path in item.facts:
+                with open(path, "rb") as file:
+                    read = pickle.load(file)  # noqa: S301 - another process of ours wrote it
+                facts += [found and shared.of(found) for found in read]
+            entries = _Entries(item.repository, item.texts)
+            placed = place(entries.name, entries.paths, facts, entries.text)
+            write_table(taken(entries.table, placed), item.output)
+        sizes = entries.sizes
+        return array("q", (sizes[row] for row, *_ in placed))
+
+    def write(self, item: WriteItem) -> int:
+        """Writes one grouped file; returns the number of files whose imports were left out."""
+        with Suspects(item.suspects) as suspects:
+            groups = (
+                read_table(group.entries).slice(group.first, group.files)
+                if isinstance(group, Slice)
+                else self._placed(group, item.texts, suspects)
+                for group in item.groups
+            )
+            # The row groups are made again if the storage wants the file again.
+            made = list(groups)
+            storage.with_new_attempts(lambda: write_groups(item.output, item.texts, made))
+        suspects.remove()
+        return suspects.causes
+
+    def _placed(self, block: Block, texts: Sequence[str], suspects: Suspects) -> pa.Table:
+        """The entries of small repositories in packing order."""
+        tables, seen = [], 0
+        for path, same in itertools.groupby(block.repositories, lambda repository: repository.entries):
+            placed: list[Placed] = []
+            for repository in same:
+                placed += self._place_small(repository, texts, seen, suspects)
+                seen += repository.files
+            tables.append(taken(read_table(path), placed))
+        return pa.concat_tables(tables)
+
+    def _place_small(
+        self, repository: Repository, texts: Sequence[str], number: int, suspects: Suspects
+    ) -> list[Placed]:
+        if repository.files == 1:
+            return [Placed(repository.first, 0, [])]
+        entries = _Entries(repository, texts)
+        facts = self._facts(entries, number, suspects)
+        return place(entries.name, entries.paths, facts, entries.text, first=repository.first)
+
+    def _facts(self, entries: _Entries, number: int, suspects: Suspects) -> list[FileFacts | None]:
+        """The facts of each file; the first one has this number in the item."""
+        found: list[FileFacts | None] = []
+        for row, path in enumerate(entries.paths):
+            suspects.reading(number + row)
+            found.append(FileFacts(path) if suspects.is_cause(number + row) else self.facts(entries.item(row)))
+            beat()
+        suspects.reading()
+        return found
 
 
-@functools.cache
-def _reader() -> RunReader:
-    """The process's reader, so that runs are opened once."""
-    return RunReader()
+class _Entries:
+    """The entries of one repository."""
+
+    def __init__(self, repository: Repository, texts: Sequence[str]):
+        self._texts = texts
+        self.table = read_table(repository.entries).slice(repository.first, repository.files)
+        self.paths = texts_of(self.table, "path")
+        self._languages = texts_of(self.table, "language")
+        places = (self.table.column(name).to_pylist() for name in ("run", "offset", "stored", "size"))
+        self._places = list(zip(*places, strict=True))
+
+    @property
+    def name(self) -> str:
+        """The repository's name."""
+        return texts_of(self.table.slice(0, 1), "repo_name")[0]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each text."""
+        return [place[-1] or 0 for place in self._places]
+
+    def item(self, row: int) -> FactsItem:
+        """A row whose facts are wanted."""
+        run, offset, stored, size = self._places[row]
+        return FactsItem(self.paths[row], self._languages[row].lower(), self._texts[run], offset, stored, size)
+
+    def text(self, row: int) -> str:
+        """A row's text."""
+        run, *place = self._places[row]
+        return (reader().read(self._texts[run], *place) or b"").decode("utf-8", "replace")
 
 
-def close_reader() -> None:
-    """Closes the runs that this process has read."""
-    _reader().close()
+@contextmanager
+def _beating() -> Iterator[None]:
+    """Beats while the block runs: its time depends on the repository, so it is never taken for one that hangs."""
+    ended = threading.Event()
 
-
-def _write_groups(item: WriteItem) -> None:
-    with (
-        storage.open_output(item.output) as file,
-        pq.ParquetWriter(file, GROUPED_SCHEMA, compression="zstd") as writer,
-    ):
-        for entries in item.groups:
-            # One group at a time, so that the file isn't in memory.
-            writer.write_table(_grouped(item.runs, entries), row_group_size=entries.num_rows)
+    def run() -> None:
+        while not ended.wait(_BEAT_S):
             beat()
 
+    thread = threading.Thread(target=run, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
-def _grouped(runs: Sequence[Run], entries: pa.Table) -> pa.Table:
-    columns: list[Any] = [pa.array(_texts(runs, entries), pa.large_binary())]
-    columns += [entries.column(name) for name in (*KEYS, POSITION, IMPORTS)]
-    return pa.table(columns, names=["content", *KEYS, POSITION, IMPORTS]).cast(GROUPED_SCHEMA)
 
-
-def _texts(runs: Sequence[Run], entries: pa.Table) -> Iterator[bytes | None]:
-    places = zip(*(entries.column(name).to_pylist() for name in ("run", "offset", "stored", "size")), strict=True)
-    for run, offset, stored, size in places:
-        yield _reader().read(runs[run].texts, offset, stored, size)
+def text_bytes(table: pa.Table) -> int:
+    """Bytes of the texts of rows (`Reading.schema`)."""
+    return pc.sum(pc.binary_length(table.column("content"))).as_py() or 0

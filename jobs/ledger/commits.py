@@ -35,6 +35,7 @@ from jobs import storage
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
+from jobs.storage.parquet import WRITING
 from model.errors import RecordError
 from transforms.work import Unit, UnitResult
 
@@ -346,8 +347,7 @@ class AttemptFiles:
 
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
         file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
-        # The finalizer reads the file once and then deletes it: the fastest compression level is enough.
-        writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=1)
+        writer = pq.ParquetWriter(file, schema, **WRITING)
         self._schemas[name] = schema
         return file, self._parts[name].enter_context(writer)
 

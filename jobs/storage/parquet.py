@@ -10,10 +10,13 @@ Cost: for such files, the footer is read twice.
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+# How rows are written that stay: a merge copies what has been written so, and shards have it.
+WRITING: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
 _MAGIC = b"PAR1"
 # The length of the key (a varint) and the key, as the footer's compact Thrift has them.

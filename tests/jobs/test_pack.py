@@ -16,7 +16,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.driver.runners import runner_for
-from jobs.grouping import ordering, reading, runs
+from jobs.grouping import cutting, reading, runs
 from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import COLUMNS, group_by_repository
 from jobs.grouping.stages import GroupStages
@@ -156,7 +156,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
     corpus = write_corpus(tmp_path / "corpus", rows)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.driver.run_job", lambda *arguments, **more: 130)  # killed after it had grouped
+        patch.setattr("jobs.driver.driver.plan_job", interrupt)  # killed after it had grouped
         pack(corpus, out, code=130)
     assert (out / "_job" / "grouped.json").exists() and not (out / "_job" / "job.json").exists()
     monkeypatch.setattr("jobs.grouping.repositories.read_inputs", None)
@@ -231,7 +231,8 @@ def shrink(monkeypatch, group_mb=0.002):
     """Gives a small corpus as many hash buckets, runs and row groups as a large one."""
     monkeypatch.setattr(reading, "BUCKET_MB", 0.005)
     monkeypatch.setattr(runs, "RUN_MB", 0.001)
-    monkeypatch.setattr(ordering, "GROUP_MB", group_mb)
+    monkeypatch.setattr(cutting, "GROUP_MB", group_mb)
+    monkeypatch.setattr(cutting, "LEAST_MB", group_mb / 8)
 
 
 def grouped_groups(grouped):

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -174,6 +175,26 @@ def test_what_is_no_vocabulary_is_refused_in_one_line(tmp_path, small_model):
         Tokenizer.load(tmp_path / "absent.model")
     (tmp_path / "own.model").write_bytes(small_model)
     assert Tokenizer.load(tmp_path).vocab_size == 340
+
+
+LINES = st.lists(
+    st.sampled_from(["x = 1", "\n", "\n\n", "  é", "\U0001f600", "\u2581", "<eos>", "\r\n", "\t"]), max_size=40
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=LINES.map("".join), at_once=st.integers(1, 30))
+def test_an_array_has_the_ids_of_the_list_wherever_it_is_cut(tokenizer, text, at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.tokenizer._CHARS_AT_ONCE", at_once)
+        found = tokenizer.encode_array(text)
+    assert found.dtype == np.int32
+    assert found.tolist() == tokenizer.encode(text)
+
+
+def test_an_array_of_a_lone_surrogate_is_refused(tokenizer):
+    with pytest.raises(RecordError, match="lone_surrogate"):
+        tokenizer.encode_array("x\ud800")
 
 
 def test_a_pickled_tokenizer_reopens_the_same_vocabulary(tokenizer):

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Protocol, cast, get_args
 
 FimMode = Literal["psm", "spm", "spm_v2"]
+Part = Literal["prefix", "middle", "suffix"]
 FIM_MODES: Final = cast("tuple[FimMode, ...]", get_args(FimMode))
 
 
@@ -78,6 +79,15 @@ def fim_document(
     return [*path_line, *_before_middle(control, mode, prefix, suffix), *middle]
 
 
+def fim_layout(control: ControlIds, mode: FimMode) -> tuple[int | Part, ...]:
+    """The order of control ids and parts in a training document."""
+    if mode == "psm":
+        return control.fim_prefix, "prefix", control.fim_suffix, "suffix", control.fim_middle, "middle"
+    if mode == "spm":
+        return control.fim_suffix, "suffix", control.fim_prefix, "prefix", control.fim_middle, "middle"
+    return control.fim_prefix, control.fim_suffix, "suffix", control.fim_middle, "prefix", "middle"
+
+
 def path_line_text(path: str) -> str:
     """The first line that names the file, or "" if it has no path or one that doesn't fit into a line."""
     return f"{path}\n" if path and not any(char in path for char in "\r\n\0") else ""
@@ -97,8 +107,6 @@ def strip_final_separator(control: ControlIds, ids: Sequence[int]) -> list[int]:
 
 
 def _before_middle(control: ControlIds, mode: FimMode, prefix: Sequence[int], suffix: Sequence[int]) -> list[int]:
-    if mode == "psm":
-        return [control.fim_prefix, *prefix, control.fim_suffix, *suffix, control.fim_middle]
-    if mode == "spm":
-        return [control.fim_suffix, *suffix, control.fim_prefix, *prefix, control.fim_middle]
-    return [control.fim_prefix, control.fim_suffix, *suffix, control.fim_middle, *prefix]
+    parts = {"prefix": prefix, "suffix": suffix, "middle": ()}
+    laid = ([part] if isinstance(part, int) else parts[part] for part in fim_layout(control, mode))
+    return [id_ for part in laid for id_ in part]

@@ -7,18 +7,20 @@ also depend on where the part starts and ends.
 
 from __future__ import annotations
 
-import bisect
-import itertools
+import functools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.fim.formats import FIM_MODES, FimMode, fim_document, path_line_text
+from transforms.fim.formats import FIM_MODES, FimMode, fim_layout, path_line_text
 from transforms.fim.spans import Recipe, Span, choose_spans
-from transforms.packing.tokens import TextTokens
+from transforms.packing.tokens import Ids, TextTokens
 from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
@@ -28,6 +30,7 @@ LONG_LINE_CHARS: Final = 2000
 
 _SPANS_TRIED: Final = 8
 _LINES_READ: Final = 64
+_CHARS_READ: Final = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ class Document:
         file: The source file.
         start, end: Characters of the file's content.
         ids: Path line, control tokens and text.
+        text: What they stand for, control tokens by name.
         fim_mode: The layout, or `none`.
         span: The middle's span, in characters of the file's content; None without FIM.
         path_tokens, prefix_tokens, middle_tokens, suffix_tokens: Lengths of the parts; without FIM all text is prefix.
@@ -97,7 +101,8 @@ class Document:
     file: SourceFile
     start: int
     end: int
-    ids: tuple[int, ...]
+    ids: Ids
+    text: str
     fim_mode: str
     span: Span | None
     path_tokens: int
@@ -124,15 +129,21 @@ def make_document(
     """
     end = len(file.content) if end is None else end
     tokens = TextTokens(tokenizer, file.content) if tokens is None else tokens
-    path_line = tokenizer.encode(path_line_text(file.path)) if recipe.path_line else []
+    path_line = path_line_text(file.path) if recipe.path_line else ""
+    path_ids = tokenizer.encode_array(path_line)
     mode, span = _choose_fim(tokens, file, recipe, start, end)
     if mode is None or span is None:
-        ids = tokens.encode(start, end)
-        return Document(file, start, end, (*path_line, *ids), PLAIN, None, len(path_line), len(ids), 0, 0)
-    cuts = ((start, span.start), (span.start, span.end), (span.end, end))
-    parts = [tokens.encode(first, last) for first, last in cuts]
-    ids = fim_document(tokenizer, mode, *parts, path_line=path_line)
-    return Document(file, start, end, tuple(ids), mode, span, len(path_line), *map(len, parts))
+        ids, text = np.concatenate([path_ids, tokens.encode(start, end)]), path_line + file.content[start:end]
+        return Document(file, start, end, ids, text, PLAIN, None, len(path_ids), len(ids) - len(path_ids), 0, 0)
+    cuts = {"prefix": (start, span.start), "middle": (span.start, span.end), "suffix": (span.end, end)}
+    parts = {name: tokens.encode(*cut) for name, cut in cuts.items()}
+    laid = fim_layout(tokenizer, mode)
+    ids = np.concatenate(
+        [path_ids, *(np.array([part], np.int32) if isinstance(part, int) else parts[part] for part in laid)]
+    )
+    texts = (tokenizer.piece(part) if isinstance(part, int) else file.content[slice(*cuts[part])] for part in laid)
+    text = path_line + "".join(texts)
+    return Document(file, start, end, ids, text, mode, span, len(path_ids), *map(len, parts.values()))
 
 
 def _choose_fim(
@@ -176,27 +187,28 @@ class LineTokens:
 
     def __init__(self, tokens: TextTokens):
         self.tokens = tokens
-        self._unread = _line_ends(tokens.text)
-        self._ends: list[int] = []
-        self._totals: list[int] = []
+        self._totals: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
     @property
     def text(self) -> str:
         """The text."""
         return self.tokens.text
 
-    def up_to(self, start: int, max_tokens: int) -> list[tuple[int, int]]:
-        """Returns the line ends after `start`, each with its tokens from there, up to `max_tokens`."""
-        base = self.tokens.counts([start])[0] if start else 0
-        while not self._totals or self._totals[-1] - base <= max_tokens:
-            ends = list(itertools.islice(self._unread, _LINES_READ))
-            if not ends:
+    @functools.cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return _line_ends(self.text)
+
+    def up_to(self, start: int, max_tokens: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Returns the line ends after `start`, and for each the tokens from there to it, up to `max_tokens`."""
+        base = int(self.tokens.counts([start])[0]) if start else 0
+        while not len(self._totals) or self._totals[-1] - base <= max_tokens:
+            ends = self._ends[len(self._totals) : len(self._totals) + _LINES_READ]
+            if not len(ends):
                 break
-            self._ends += ends
-            self._totals += self.tokens.counts(ends)
-        first = bisect.bisect_right(self._ends, start)
-        last = bisect.bisect_right(self._totals, base + max_tokens)
-        return [(self._ends[place], self._totals[place] - base) for place in range(first, last)]
+            self._totals = np.concatenate([self._totals, self.tokens.counts(ends)])
+        first = int(np.searchsorted(self._ends, start, side="right"))
+        last = int(np.searchsorted(self._totals, base + max_tokens, side="right"))
+        return self._ends[first:last], self._totals[first:last] - base
 
 
 def cut_point(lines: LineTokens, start: int, capacity: int, slack: int) -> int:
@@ -205,25 +217,31 @@ def cut_point(lines: LineTokens, start: int, capacity: int, slack: int) -> int:
     Among the line ends that leave at most `slack` tokens unused, the one before the least indented line wins, then one
     at a blank line, then the last. Returns `start` if not even one line fits.
     """
-    fitting = lines.up_to(start, capacity)
-    if not fitting:
+    ends, tokens = lines.up_to(start, capacity)
+    if not len(ends):
         return start
-    least = fitting[-1][1] - slack
-    natural = (end for end, tokens in fitting if tokens >= least)
+    natural: list[int] = ends[np.searchsorted(tokens, tokens[-1] - slack) :].tolist()
     return max(natural, key=lambda end: (*_naturalness(lines.text, end), end))
 
 
-def _line_ends(text: str) -> Iterator[int]:
-    place = 0
-    while place < len(text):
-        found = text.find("\n", place)
-        end = len(text) if found < 0 else found + 1
-        while end - place > LONG_LINE_CHARS:
-            blank = text.rfind(" ", place + LONG_LINE_CHARS // 8, place + LONG_LINE_CHARS // 4)
-            place = blank + 1 if blank > 0 else place + LONG_LINE_CHARS // 4
-            yield place
-        yield end
-        place = end
+def _line_ends(text: str) -> npt.NDArray[np.int64]:
+    found = []
+    for start in range(0, len(text), _CHARS_READ):
+        chars = np.frombuffer(text[start : start + _CHARS_READ].encode("utf-32-le", "surrogatepass"), np.uint32)
+        found.append(np.flatnonzero(chars == ord("\n")) + start + 1)
+    ends: npt.NDArray[np.int64] = np.unique(np.concatenate([*found, [len(text)]])).astype(np.int64)
+    lengths = np.diff(ends, prepend=0)
+    cuts = [cut for line in np.flatnonzero(lengths > LONG_LINE_CHARS) for cut in _cuts(text, ends[line], lengths[line])]
+    return np.sort(np.concatenate([ends, np.array(cuts, np.int64)])) if cuts else ends
+
+
+def _cuts(text: str, end: int, length: int) -> Iterator[int]:
+    """Where a long line is cut."""
+    place = int(end - length)
+    while end - place > LONG_LINE_CHARS:
+        blank = text.rfind(" ", place + LONG_LINE_CHARS // 8, place + LONG_LINE_CHARS // 4)
+        place = blank + 1 if blank > 0 else place + LONG_LINE_CHARS // 4
+        yield place
 
 
 def _naturalness(text: str, end: int) -> tuple[int, bool]:

@@ -16,16 +16,18 @@ Source: arXiv 2406.11409, "Multi-file packing"; why splitting files hurts: arXiv
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.packing.documents import Document, DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
-from transforms.packing.tokens import TextTokens
+from transforms.packing.tokens import Ids, TextTokens
 
 LOOKAHEAD: Final = 32
 MAX_WASTE: Final = 1 / 128
@@ -229,8 +231,8 @@ class _Waiting:
         return self._is_long
 
     def _lines_fill(self, tokens: int) -> bool:
-        fitting = self.lines.up_to(self.start, tokens)
-        return not fitting or fitting[-1][0] < len(self.file.content)
+        ends, _ = self.lines.up_to(self.start, tokens)
+        return not len(ends) or int(ends[-1]) < len(self.file.content)
 
     @property
     def size(self) -> int:
@@ -281,38 +283,41 @@ class _Row:
     def finish(self) -> dict[str, Any]:
         """The row's values, as in `ROW_SCHEMA`."""
         t = self._tokenizer
-        ids: list[int] = []
-        segment_ids: list[int] = []
-        loss_mask: list[int] = []
+        bos, eos, separator = (np.array([id_], np.int32) for id_ in (t.bos, t.eos, t.file_separator))
+        ids: list[Ids] = []
+        segments: list[int] = []  # of each array of ids
         parts: list[dict[str, Any]] = []
-        text = ""
+        texts: list[str] = []
+        num_ids = num_chars = 0
         for index, (segment, document) in enumerate(self.documents):
             is_first = index == 0 or self.documents[index - 1][0] != segment
             is_last = index + 1 == len(self.documents) or self.documents[index + 1][0] != segment
-            if is_first:
-                ids.append(t.bos)
-                text += t.decode([t.bos], keep_control=True)
-            shown = t.decode(document.ids, keep_control=True)
-            parts.append(_part(document, len(ids), len(text), shown))
-            end = t.eos if is_last else t.file_separator
-            ids += [*document.ids, end]
-            text += shown + t.decode([end], keep_control=True)
-            added = len(ids) - len(segment_ids)
-            segment_ids += [segment] * added
-            # Nothing precedes a segment's first token, so its prediction can't be learned.
-            loss_mask += [0, *[1] * (added - 1)] if is_first else [1] * added
-        assert len(ids) == self._tokens
+            before = [bos] if is_first else []
+            shown = [t.piece(t.bos)] if is_first else []
+            token_start, text_start = num_ids + len(before), num_chars + sum(map(len, shown))
+            parts.append(_part(document, token_start, text_start))
+            added = [*before, document.ids, eos if is_last else separator]
+            shown += [document.text, t.piece(t.eos if is_last else t.file_separator)]
+            ids += added
+            texts += shown
+            segments += [segment] * len(added)
+            num_ids += sum(map(len, added))
+            num_chars += sum(map(len, shown))
+        assert num_ids == self._tokens
+        segment_ids = np.repeat(np.array(segments, np.int32), [len(part) for part in ids])
+        # Nothing precedes a segment's first token, so its prediction can't be learned.
+        loss_mask = np.diff(segment_ids, prepend=0) == 0
         return {
-            "input_ids": ids,
-            "segment_ids": segment_ids,
-            "loss_mask": loss_mask,
-            "text": text,
-            "num_tokens": len(ids),
+            "input_ids": array("i", np.concatenate(ids).tobytes()),
+            "segment_ids": array("i", segment_ids.tobytes()),
+            "loss_mask": array("b", loss_mask.tobytes()),
+            "text": "".join(texts),
+            "num_tokens": num_ids,
             "parts": parts,
         }
 
 
-def _part(document: Document, token_start: int, text_start: int, text: str) -> dict[str, Any]:
+def _part(document: Document, token_start: int, text_start: int) -> dict[str, Any]:
     span = document.span
     return {
         "repo_name": document.file.repo_name,
@@ -324,7 +329,7 @@ def _part(document: Document, token_start: int, text_start: int, text: str) -> d
         "token_start": token_start,
         "token_end": token_start + len(document.ids),
         "text_start": text_start,
-        "text_end": text_start + len(text),
+        "text_end": text_start + len(document.text),
         "path_tokens": document.path_tokens,
         "prefix_tokens": document.prefix_tokens,
         "middle_tokens": document.middle_tokens,

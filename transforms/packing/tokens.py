@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from model.tokenizer import Tokenizer
+from model.tokenizer import Tokenizer, first_cut
 
 BLOCK_CHARS: Final = 32_768
+
+Ids = npt.NDArray[np.int32]
 
 
 class TextTokens:
@@ -42,7 +43,7 @@ class TextTokens:
         self._starts: list[int] = []  # of the blocks
         self._end = 0  # of the last block
 
-    def encode(self, start: int, end: int) -> list[int]:
+    def encode(self, start: int, end: int) -> Ids:
         """The ids of the characters `[start, end)`.
 
         Raises:
@@ -50,22 +51,28 @@ class TextTokens:
         """
         first, last = (self._cut_from(start), self._cut_to(end)) if self._tokenizer.splits_at_newlines else (end, start)
         if first >= last:
-            return self._tokenizer.encode(self.text[start:end])
-        ids = self._tokenizer.encode(self.text[start:first]) if start < first else []
+            return self._tokenizer.encode_array(self.text[start:end])
+        parts = [self._tokenizer.encode_array(self.text[start:first])] if start < first else []
         for block in self._blocks[bisect_right(self._starts, first) - 1 : bisect_left(self._starts, last)]:
-            ids += block.ids[block.token_at(max(first, block.start)) : block.token_at(min(last, block.end))]
-        return ids + self._tokenizer.encode(self.text[last:end]) if last < end else ids
+            parts.append(block.ids[block.token_at(max(first, block.start)) : block.token_at(min(last, block.end))])
+        if last < end:
+            parts.append(self._tokenizer.encode_array(self.text[last:end]))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def counts(self, ends: Sequence[int]) -> list[int]:
+    def counts(self, ends: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """For each of these characters, in order: the tokens of the text that begin before it."""
-        if not ends:
-            return []
-        self._read(ends[-1])
-        found: list[int] = []
-        for block in self._blocks[max(0, bisect_left(self._starts, ends[0]) - 1) :]:
-            inside = ends[len(found) : bisect_right(ends, block.end)]
-            found += (block.before + block.tokens_at(inside)).tolist()
-        return found
+        places: npt.NDArray[np.int64] = np.asarray(ends, np.int64)
+        if not len(places):
+            return places
+        self._read(int(places[-1]))
+        found = []
+        done = 0
+        for block in self._blocks[max(0, bisect_left(self._starts, places[0]) - 1) :]:
+            inside = int(np.searchsorted(places, block.end, side="right"))
+            if inside > done:
+                found.append(block.before + block.tokens_at(places[done:inside]))
+                done = inside
+        return np.concatenate(found)
 
     def _cut_from(self, place: int) -> int:
         """The first cut at `place` or after it."""
@@ -74,7 +81,7 @@ class TextTokens:
             return place
         following = bisect_left(self._starts, place)
         limit = self._starts[following] if following < len(self._starts) else self._end
-        found = _first_cut(self.text, place, limit)
+        found = first_cut(self.text, place, limit)
         return limit if found < 0 else found
 
     def _cut_to(self, place: int) -> int:
@@ -105,7 +112,7 @@ class TextTokens:
         least, most = start + BLOCK_CHARS, start + 2 * BLOCK_CHARS
         if most >= len(self.text):
             return len(self.text)
-        found = _first_cut(self.text, least, most)
+        found = first_cut(self.text, least, most)
         if found < 0:
             found = self.text.rfind(" ", least, most)
         return most if found < 0 else found
@@ -117,8 +124,8 @@ class _Block:
     def __init__(self, tokenizer: Tokenizer, text: str, start: int, end: int, before: int):
         self.start, self.end, self.before = start, end, before
         part = text[start:end]
-        self.ids = tokenizer.encode(part)
-        lengths = _lengths(tokenizer)[np.asarray(self.ids, np.int32)]
+        self.ids = tokenizer.encode_array(part)
+        lengths = _lengths(tokenizer)[self.ids]
         # The byte at which each token begins.
         self._begins: npt.NDArray[np.int32] = np.cumsum(lengths, dtype=np.int32) - lengths
         self._bytes: npt.NDArray[np.int32] | None = None  # the byte at which each character begins, and the end
@@ -131,20 +138,12 @@ class _Block:
         """The tokens of the block that begin before a character."""
         return int(self.tokens_at([place])[0])
 
-    def tokens_at(self, places: Sequence[int]) -> npt.NDArray[np.int64]:
+    def tokens_at(self, places: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """The tokens of the block that begin before each of these characters."""
         at: npt.NDArray[Any] = np.asarray(places, np.int64) - self.start
         if self._bytes is not None:
             at = self._bytes[at]
         return np.searchsorted(self._begins, at, side="left")
-
-
-def _first_cut(text: str, start: int, end: int) -> int:
-    """The first line feed in `[start, end)` that follows another character; -1 if there is none."""
-    place = text.find("\n", start, end)
-    while place > 0 and text[place - 1] == "\n":
-        place = text.find("\n", place + 1, end)
-    return place if place > 0 else -1
 
 
 @functools.lru_cache(maxsize=2)

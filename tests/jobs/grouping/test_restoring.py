@@ -13,7 +13,7 @@ import pytest
 from jobs.cli import main
 from jobs.driver.runners import runner_for
 from jobs.finalize.finalize import BEFORE_COMPLETED
-from jobs.grouping import ordering, reading
+from jobs.grouping import cutting, reading
 from jobs.grouping.repositories import group_by_repository
 from jobs.grouping.restoring import restore_grouped
 from jobs.storage.failpoints import failpoint
@@ -116,7 +116,7 @@ def test_failed_units_are_retried_after_the_grouped_files_are_gone(corpus, tmp_p
 @pytest.mark.parametrize("flags", [[], ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner"]])
 def test_restored_files_have_their_names_content_and_times(flags, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "BUCKET_MB", 0.002)
-    monkeypatch.setattr(ordering, "GROUP_MB", 0.001)
+    monkeypatch.setattr(cutting, "GROUP_MB", 0.001)
     job, spread = JobFolder(str(tmp_path / "job")), runner_for(flags).group
     folder = Path(group_by_repository([str(corpus)], job, ColumnOverrides(), spread=spread).folder)
 

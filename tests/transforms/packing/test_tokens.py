@@ -35,7 +35,7 @@ def test_a_part_has_the_ids_that_it_has_alone(small_tokenizer, text, block, data
         for _ in range(4):
             start = data.draw(st.integers(0, len(text)))
             end = data.draw(st.integers(start, len(text)))
-            ids = found.encode(start, end)
+            ids = found.encode(start, end).tolist()
             assert small_tokenizer.decode(ids) == text[start:end]
             if max(map(len, text.split("\n"))) < block:  # a longer line may be cut
                 assert ids == small_tokenizer.encode(text[start:end])
@@ -48,7 +48,7 @@ def test_counts_are_those_of_the_text_up_to_each_line(small_tokenizer, text, blo
         patch.setattr(tokens, "BLOCK_CHARS", block)
         found = TextTokens(small_tokenizer, text)
         ends = [place + 1 for place, char in enumerate(text) if char == "\n"] + [len(text)]
-        counts = found.counts(ends)
+        counts = found.counts(ends).tolist()
         assert counts == sorted(counts) and counts[-1] == len(found.encode(0, len(text)))
         for end, count in zip(ends, counts, strict=True):
             assert len(small_tokenizer.encode(text[:end])) - 3 <= count
