@@ -7,6 +7,7 @@ import random
 import signal
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -59,13 +60,12 @@ def made(folder, units: list[Unit], *, processes: int = 1) -> dict[tuple[str, in
     found = find_or_make(
         JobFolder(str(folder)), SCHEMA, planned, Contents(), threshold=0.7, keep="first", processes=processes
     )
-    entries = {planned.place(number): found.of(number) for number in range(len(planned))}
+    entries = {planned.place(number): entry for number, entry in found.of(np.arange(len(planned))).items()}
     found.close()
     assert not (folder / "signing").exists()
     return {
         place: (entry.kind, planned.place(entry.kept), entry.similarity, entry.cluster_size, entry.detail)
         for place, entry in entries.items()
-        if entry is not None
     }
 
 
