@@ -245,9 +245,8 @@ class DedupWork:
             self._duplicates.close()
         self._planned = self._duplicates = None
 
-    def _texts(self, table: pa.Table) -> list[str | None]:
-        """The text to compare for each row; None if the row has none or is rejected."""
-        import pyarrow as pa
+    def _texts(self, table: pa.Table) -> list[bytes | None]:
+        """The text to compare for each row, in UTF-8; None if the row has none or is rejected."""
         import pyarrow.compute as pc
 
         from transforms.rows.cells import as_binary
@@ -257,7 +256,7 @@ class DedupWork:
         if self.options.text_column:
             others = as_binary(table.column(self.options.text_column))
             texts = pc.if_else(texts.is_valid(), others, None)
-        found: list[str | None] = texts.cast(pa.large_string()).to_pylist()
+        found: list[bytes | None] = texts.to_pylist()
         return found
 
     def _usable(self, table: pa.Table, content: str) -> Any:

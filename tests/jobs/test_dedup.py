@@ -89,7 +89,7 @@ def test_generated_middles_are_compared_where_their_column_is_named(tmp_path):
 
 def test_a_row_that_cannot_be_compared_is_rejected_with_the_reason(tmp_path, monkeypatch):
     def sign_or_raise(numbers, texts, *more, **options):
-        if any("RAISE" in text for text in texts):
+        if any(b"RAISE" in text for text in texts):
             raise LookupError(texts[0])
         return sign_texts(numbers, texts, *more, **options)
 

@@ -25,11 +25,11 @@ SCHEMA = pa.schema([("content", pa.large_string())])
 class Contents:
     """Takes the content as it is; what has `KILL` in it kills its process, `RAISE` raises."""
 
-    def __call__(self, table: pa.Table) -> list[str | None]:
-        texts = table.column("content").to_pylist()
-        if any("KILL" in text for text in texts):
+    def __call__(self, table: pa.Table) -> list[bytes | None]:
+        texts = [text.encode() for text in table.column("content").to_pylist()]
+        if any(b"KILL" in text for text in texts):
             os.kill(os.getpid(), signal.SIGKILL)
-        if any("RAISE" in text for text in texts):
+        if any(b"RAISE" in text for text in texts):
             raise LookupError(*texts)
         return texts
 

@@ -45,7 +45,7 @@ def add(clusters: Clusters, folder, texts: dict[int, str], cuts: list[int]) -> N
     edges = [0, *sorted(min(cut, len(numbers)) for cut in cuts), len(numbers)]
     for turn, (begin, end) in enumerate(reversed(list(itertools.pairwise(edges)))):
         some = numbers[begin:end]
-        clusters.add(sign_texts(some, [texts[number] for number in some], files[turn % 3]))
+        clusters.add(sign_texts(some, [texts[number].encode() for number in some], files[turn % 3]))
     for file in files:
         file.close()
 
