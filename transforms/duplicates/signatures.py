@@ -119,7 +119,7 @@ def jaccard_of(a: Hashes, b: Hashes, *, is_same: bool) -> float:
     if not len(a) or not len(b):
         return float(is_same)
     both = np.concatenate([a, b])
-    both.sort()
+    both.sort(kind="stable")  # merges two sorted runs in one pass
     is_shared = both[1:] == both[:-1]
     if len(a) == MAX_VERIFIED_NGRAMS or len(b) == MAX_VERIFIED_NGRAMS:
         is_first = np.concatenate(([True], ~is_shared))
