@@ -241,9 +241,12 @@ class DedupWork:
 
     def close(self) -> None:
         """Closes the clusters."""
+        from transforms.freeing import give_back_memory
+
         if self._duplicates is not None:
             self._duplicates.close()
         self._planned = self._duplicates = None
+        give_back_memory()  # the merges that follow need another's
 
     def _texts(self, table: pa.Table) -> list[bytes | None]:
         """The text to compare for each row, in UTF-8; None if the row has none or is rejected."""

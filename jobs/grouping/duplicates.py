@@ -40,6 +40,7 @@ from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
+from transforms.freeing import give_back_memory
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
@@ -186,6 +187,7 @@ def find_or_make(
             with contextlib.closing(team), contextlib.closing(stages):
                 _make(job_dir, planned, Clusters(folder, len(planned)), team, threshold=threshold, keep=keep)
             close_cursors()
+        give_back_memory()
     return Duplicates(path)
 
 
