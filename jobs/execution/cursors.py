@@ -147,6 +147,12 @@ def _drop(cursor: _Cursor) -> None:
     cursor.file.close()
 
 
+def _end(cursor: _Cursor) -> None:
+    """Lets go of the reader, which holds the group's pages: 30 MB for a group of 15. Kept batches stay."""
+    cursor.batches = iter(())
+    cursor.file.close()
+
+
 def _let_go(cursor: _Cursor) -> None:
     global _kept_bytes
     _kept_bytes -= cursor.kept.popleft().num_bytes
@@ -173,8 +179,11 @@ def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
         for other in _cursors:
             while _kept_bytes > _KEPT_BYTES and other.kept and other.kept[0] is not kept:
                 _let_go(other)
-    if cursor.next_row == cursor.end and not is_shared:
-        _drop(cursor)  # no other unit needs these rows
+    if cursor.next_row == cursor.end:
+        if is_shared:
+            _end(cursor)
+        else:
+            _drop(cursor)  # no other unit needs these rows
     return kept
 
 

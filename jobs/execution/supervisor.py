@@ -188,7 +188,14 @@ class _Run:
             if number not in self._workers:
                 self._start(number)
             if self._orders.opens_first and not any(worker.is_open for worker in self._workers.values()):
+                self._prepare_waiting()
                 return
+
+    def _prepare_waiting(self) -> None:
+        """Has the workers that must wait for the first one import what they will need meanwhile."""
+        for number in self._wanted:
+            if number not in self._workers and number not in self._crew.children:
+                self._crew.child(number).send({"prepare": to_text(self._orders)})
 
     def _start(self, number: int) -> None:
         session = journal.new_session(supervised=True)

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -38,6 +40,7 @@ from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
+from transforms.freeing import give_back_memory
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
@@ -89,13 +92,18 @@ class PlannedRows:
         """The number of a unit's first row."""
         return self._ends[position - 1] if position else 0
 
-    def numbers(self, unit: Unit, rows: Sequence[int]) -> list[int]:
-        """The numbers of the rows of a unit or of a part of one."""
-        units = self._by_group[unit.uri, unit.row_group]
-        found = []
-        for row in rows:
-            position = units[bisect_right(units, (row, len(self.units))) - 1][1]
-            found.append(self.first(position) + self.units[position].rows.index(row))
+    def numbers(self, unit: Unit, rows: Sequence[int]) -> npt.NDArray[np.int64]:
+        """The numbers of the rows, in ascending order, of a unit or of a part of one."""
+        starts, positions = zip(*self._by_group[unit.uri, unit.row_group], strict=True)
+        wanted = np.asarray(rows, np.int64)
+        edges = np.append(np.searchsorted(wanted, starts), len(wanted))
+        found = np.empty(len(wanted), np.int64)
+        for position, begin, end in zip(positions, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            planned, part = self.units[position], wanted[begin:end]
+            places = part - planned.row_start
+            if planned.retry_rows is not None:
+                places = np.searchsorted(planned.retry_rows, part)
+            found[begin:end] = self.first(position) + places
         return found
 
     def place(self, number: int) -> tuple[str, int, int]:
@@ -113,21 +121,33 @@ class Duplicates:
         metadata = self._file.metadata
         groups = (metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups))
         self._last = [stats.max for stats in groups]
-        self._cached: OrderedDict[int, dict[int, Entry]] = OrderedDict()
+        self._cached: OrderedDict[int, tuple[npt.NDArray[np.int64], pa.Table]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, number: int) -> Entry | None:
-        """What the table says of a row; None if it has no duplicates."""
-        group = bisect_right(self._last, number - 1)
-        if group == len(self._last):
-            return None
+    def of(self, numbers: npt.NDArray[np.int64]) -> dict[int, Entry]:
+        """What the table says of rows, by their places in `numbers` (ascending); nothing of one without duplicates."""
+        found: dict[int, Entry] = {}
+        if not len(numbers):
+            return found
+        first, last = (bisect_right(self._last, int(number) - 1) for number in (numbers[0], numbers[-1]))
+        for group in range(first, min(last + 1, len(self._last))):
+            known, table = self._group(group)
+            places = np.flatnonzero(np.isin(numbers, known))
+            rows = table.take(pa.array(np.searchsorted(known, numbers[places])))
+            columns = (rows.column(name).to_pylist() for name in SCHEMA.names)
+            entries = (Entry(*values) for values in zip(*columns, strict=True))
+            found.update(zip(places.tolist(), entries, strict=True))
+        return found
+
+    def _group(self, group: int) -> tuple[npt.NDArray[np.int64], pa.Table]:
+        """The numbers of a row group, in ascending order, and its rows."""
         with self._lock:
             if group not in self._cached:
-                rows = self._file.read_row_group(group).to_pylist()
-                self._cached[group] = {row["number"]: Entry(**row) for row in rows}
+                table = self._file.read_row_group(group)
+                self._cached[group] = table.column("number").to_numpy(), table
                 if len(self._cached) > _CACHED_GROUPS:
                     self._cached.popitem(last=False)
-            return self._cached[group].get(number)
+            return self._cached[group]
 
     def close(self) -> None:
         """Closes the file."""
@@ -167,6 +187,7 @@ def find_or_make(
             with contextlib.closing(team), contextlib.closing(stages):
                 _make(job_dir, planned, Clusters(folder, len(planned)), team, threshold=threshold, keep=keep)
             close_cursors()
+        give_back_memory()
     return Duplicates(path)
 
 

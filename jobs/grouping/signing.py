@@ -39,8 +39,8 @@ _log = logging.getLogger(__name__)
 
 PIECE_MB: Final = 16
 
-Texts = Callable[[pa.Table], Sequence[str | None]]
-"""`texts(table)`: the text to compare for each row; None excludes the row. Picklable."""
+Texts = Callable[[pa.Table], Sequence[bytes | None]]
+"""`texts(table)`: the text to compare for each row, in UTF-8; None excludes the row. Picklable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ Cost: about 70 MB/s; memory: about ten times `_BATCH_BYTES`, and 230 bytes per t
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import secrets
@@ -22,11 +21,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.duplicates.signatures import MAX_VERIFIED_NGRAMS, NGRAM_TOKENS, NUM_BANDS, band_hashes, minhash
+from transforms.duplicates.signatures import (
+    DIGEST_BYTES,
+    MAX_VERIFIED_NGRAMS,
+    NGRAM_TOKENS,
+    NUM_BANDS,
+    band_hashes,
+    digest,
+    minhash,
+)
 from transforms.rows.ngrams import Hashes, ngram_hashes, token_batches
 
 _BATCH_BYTES = 1 << 20
-_DIGEST_BYTES = 16
 KEY = np.dtype([("key", "<u8"), ("text", "<u4")])
 """By one of its keys, a text meets those it is compared with."""
 ABOUT = np.dtype(
@@ -74,7 +80,7 @@ class GramsFile:
         """Appends hashes; returns how many are before them."""
         if self._fd is None:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        start, left = self._num_written, memoryview(grams.astype("<u8", copy=False).tobytes())
+        start, left = self._num_written, memoryview(np.ascontiguousarray(grams, "<u8")).cast("B")
         while len(left):
             left = left[os.write(self._fd, left) :]
         self._num_written += len(grams)
@@ -88,13 +94,13 @@ class GramsFile:
 
 
 def sign_texts(
-    numbers: Sequence[int], texts: Sequence[str], grams_file: GramsFile, *, min_tokens: int = 0
+    numbers: Sequence[int], texts: Sequence[bytes], grams_file: GramsFile, *, min_tokens: int = 0
 ) -> SignedTexts:
     """Computes the signatures of texts, and writes their 5-grams to a file.
 
     Args:
         numbers: The number of each text.
-        texts: The texts.
+        texts: The texts, in UTF-8.
         grams_file: Where the 5-grams go.
         min_tokens: Texts with fewer tokens are left out.
     """
@@ -111,7 +117,7 @@ def sign_texts(
     return SignedTexts(about, all_keys, grams_file.name)
 
 
-def _batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _batches(texts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Yields ranges of texts of about `_BATCH_BYTES` each, so that a batch stays in the processor's cache."""
     first = size = 0
     for last, text in enumerate(texts, start=1):
@@ -122,24 +128,31 @@ def _batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _sign_batch(
-    numbers: npt.NDArray[np.uint32], texts: Sequence[str]
+    numbers: npt.NDArray[np.uint32], texts: Sequence[bytes]
 ) -> tuple[npt.NDArray[Any], Hashes, npt.NDArray[Any]]:
     """Returns the texts' records, the 5-grams to store, and the keys."""
     tokens, edges = _tokens_of(texts)
     grams, counts = _distinct_grams(tokens, edges)
     about = np.zeros(len(texts), ABOUT)
     about["number"] = numbers
-    about["exact"] = _digests([text.encode("utf-8", "surrogatepass") for text in texts])
+    about["exact"] = _digests(texts)
     about["normal"] = _digests([tokens[begin:end] for begin, end in itertools.pairwise(edges.tolist())])
     about["num_tokens"] = np.diff(edges)
     about["num_grams"] = np.minimum(counts, MAX_VERIFIED_NGRAMS)
     about["start"][1:] = np.cumsum(about["num_grams"][:-1], dtype=np.uint64)
-    ends = np.cumsum(counts)
-    is_stored = np.arange(len(grams)) - np.repeat(ends - counts, counts) < MAX_VERIFIED_NGRAMS
-    return about, grams if is_stored.all() else grams[is_stored], _keys(about, grams, counts)
+    return about, _stored(grams, counts), _keys(about, grams, counts)
 
 
-def _tokens_of(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+def _stored(grams: Hashes, counts: npt.NDArray[np.int64]) -> Hashes:
+    """The smallest 5-grams of each text, at most `MAX_VERIFIED_NGRAMS`."""
+    if counts.max() <= MAX_VERIFIED_NGRAMS:
+        return grams
+    begins = (np.cumsum(counts) - counts).tolist()
+    sizes = np.minimum(counts, MAX_VERIFIED_NGRAMS).tolist()
+    return np.concatenate([grams[begin : begin + size] for begin, size in zip(begins, sizes, strict=True)])
+
+
+def _tokens_of(texts: Sequence[bytes]) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """The token hashes of all texts, and where those of each text begin and end."""
     batches = list(token_batches(texts))
     counts = np.concatenate([np.diff(batch.bounds) for batch in batches])
@@ -147,8 +160,7 @@ def _tokens_of(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64]]:
 
 
 def _digests(parts: Sequence[Any]) -> npt.NDArray[Any]:
-    digests = (hashlib.blake2b(part, digest_size=_DIGEST_BYTES).digest() for part in parts)
-    return np.frombuffer(b"".join(digests), "V16")
+    return np.frombuffer(b"".join(map(digest, parts)), f"V{DIGEST_BYTES}")
 
 
 def _distinct_grams(tokens: Hashes, edges: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:

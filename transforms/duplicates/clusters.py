@@ -10,12 +10,13 @@ Signing texts and comparing them can be spread over processes; this one alone wr
 components. The result equals that of `signatures.find_duplicates` over the same texts, which a test enforces. It
 does not depend on the order of the texts, on how they are split into batches, or on which process does what.
 
-    exact normal tokens starts counts parents     arrays, one value per text
+    exact normal tokens starts counts parents     arrays, one value per text; so are
+    partners similarities                         an edge's other text, and how similar it is
     bucket-000 ... bucket-255                     keys with their texts
     grams-...                                     5-grams, one file per process that signs
 
 Memory: one bucket (a 256th of 204 bytes per text) per process, plus the arrays' pages that the system caches.
-Disk: 270 bytes per text and 8 per distinct 5-gram, at most 32 KB per text.
+Disk: 282 bytes per text and 8 per distinct 5-gram, at most 32 KB per text.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ class Clusters:
         self._num_grams = self._new("counts", "<u2")
         self._parent = self._new("parents", "<u4")
         self._parent[:] = np.arange(len(self._parent), dtype=np.uint32)
+        self._partner = self._new("partners", "<u4")  # not the number of any smaller text: none yet
+        self._partner[:] = self._parent
+        self._similarity = self._new("similarities", "<f8")
         self._spools: dict[str, int] = {}
         self._keys: list[npt.NDArray[Any]] = []
 
@@ -108,8 +112,9 @@ class Clusters:
         view = View(self._view.folder, self._view.num_texts, tuple(self._spools), threshold)
         tasks = ((view, range(first, first + _TASK_BUCKETS)) for first in range(0, NUM_BUCKETS, _TASK_BUCKETS))
         for _, edges in spread("edges", tasks):
-            for a, b in edges.tolist():
+            for a, b, _ in edges.tolist():
                 self._join(a, b)
+            self._note(edges)
         roots, sizes = self._roots()
         chosen = self._chosen(roots, sizes, keep)
         for first in range(0, len(roots), _CHUNK_TEXTS):
@@ -125,19 +130,26 @@ class Clusters:
         spread: Spread,
     ) -> Iterator[Member]:
         is_exact = self._exact[numbers] == self._exact[kept]
-        pairs = np.stack((numbers[~is_exact].astype(np.uint32), kept[~is_exact]), axis=1)
+        similarities = np.where(is_exact, 1.0, self._similarity[numbers])
+        is_open = ~is_exact & (self._partner[numbers] != kept)
+        pairs = np.stack((numbers[is_open].astype(np.uint32), kept[is_open]), axis=1)
         tasks = ((view, pairs[first : first + _TASK_PAIRS]) for first in range(0, len(pairs), _TASK_PAIRS))
         near = np.empty(len(pairs), np.float64)
         for position, found in spread("similarities", tasks):
             near[position * _TASK_PAIRS : position * _TASK_PAIRS + len(found)] = found
-        similarities = np.ones(len(numbers), np.float64)
-        similarities[~is_exact] = near
+        similarities[is_open] = near
         columns = (column.tolist() for column in (numbers, kept, is_exact, similarities, sizes))
         for number, of, same, similarity, size in zip(*columns, strict=True):
             if number == of:
                 yield Member(number, of, "kept", 1.0, size)
             else:
                 yield Member(number, of, "exact" if same else "near", round(similarity, 4), size)
+
+    def _note(self, edges: npt.NDArray[Any]) -> None:
+        """Notes the edge of each text to the smallest other one: as a rule the one that is kept."""
+        edges = edges[np.argsort(edges["a"])[::-1]]
+        edges = edges[edges["a"] < self._partner[edges["b"]]]
+        self._partner[edges["b"]], self._similarity[edges["b"]] = edges["a"], edges["similarity"]
 
     def _find(self, number: int) -> int:
         parent = self._parent

@@ -1,6 +1,6 @@
 """Comparing the texts that share a key: the part of finding clusters that several processes can do at once.
 
-    bucket -> texts that share a key -> pairs not yet in one component -> Jaccard similarity -> edges
+    bucket -> texts that share a key -> pairs not yet in one component -> Jaccard similarity -> edges, each with it
 
 A process reads what the signatures left in the folder (`transforms.duplicates.clusters` lists its files) and returns
 edges; it writes nothing. It may see the components of a moment ago: then it compares a pair in vain, but the components
@@ -23,10 +23,13 @@ from transforms.duplicates.batches import KEY
 from transforms.duplicates.signatures import jaccard_of, pairs_of_bucket
 from transforms.rows.ngrams import Hashes
 
+EDGE = np.dtype([("a", "<u4"), ("b", "<u4"), ("similarity", "<f8")])
+"""Two similar texts, `a` the one with the smaller number."""
 SPOOL_BITS = 48
 """A text's 5-grams start at `start % 2**48` in the file of number `start >> 48`."""
-Edges = npt.NDArray[np.uint32]
 _GRAM_BYTES = 8
+_KEPT_TEXTS = 64
+"""Texts whose 5-grams are kept, at most 2 MB: the first one of a group is compared with all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,14 @@ def bucket_name(bucket: int) -> str:
 class Comparing:
     """The methods that run in several processes; stateless, so that any process can run any item."""
 
-    def edges(self, item: tuple[View, Sequence[int]]) -> Edges:
-        """Returns pairs of similar texts that connect what the hash buckets `item[1]` have to connect: [pairs, 2]."""
+    def edges(self, item: tuple[View, Sequence[int]]) -> npt.NDArray[Any]:
+        """Returns pairs of similar texts (`EDGE`) that connect what the hash buckets `item[1]` have to connect."""
         view, buckets = item
         with Comparer(view) as comparer:
-            return np.concatenate([np.empty((0, 2), np.uint32), *map(comparer.edges_of, buckets)])
+            return np.concatenate([np.empty(0, EDGE), *map(comparer.edges_of, buckets)])
 
-    def similarities(self, item: tuple[View, Edges]) -> npt.NDArray[np.float64]:
-        """Returns the similarity of each pair of texts in `item[1]`."""
+    def similarities(self, item: tuple[View, npt.NDArray[np.uint32]]) -> npt.NDArray[np.float64]:
+        """Returns the similarity of each pair of texts in `item[1]`: [pairs, 2]."""
         view, pairs = item
         with Comparer(view) as comparer:
             return np.array([comparer.similarity(a, b) for a, b in pairs.tolist()], np.float64)
@@ -87,6 +90,7 @@ class Comparer:
         self._num_grams = view.map("counts", "<u2")
         self._parent = view.map("parents", "<u4")
         self._fds: dict[int, int] = {}
+        self._kept: dict[int, Hashes] = {}
 
     def __enter__(self) -> Comparer:
         return self
@@ -105,18 +109,18 @@ class Comparer:
         """The Jaccard similarity of two texts."""
         return jaccard_of(self._grams_of(a), self._grams_of(b), is_same=self.is_same(a, b))
 
-    def edges_of(self, bucket: int) -> Edges:
-        """Returns the edges of one hash bucket."""
+    def edges_of(self, bucket: int) -> npt.NDArray[Any]:
+        """Returns the edges (`EDGE`) of one hash bucket."""
         path = self._view.path(bucket_name(bucket))
         if not os.path.exists(path):
-            return np.empty((0, 2), np.uint32)
+            return np.empty(0, EDGE)
         entries = np.fromfile(path, KEY)
         entries = entries[np.lexsort((entries["text"], entries["key"]))]
         joined = _Joined()
         roots = self._roots_of(entries["text"])
         for start, end in _open_groups(entries["key"], roots):
             self._join_group(entries["text"][start:end].tolist(), roots[start:end].tolist(), joined)
-        return np.array(joined.edges, np.uint32).reshape(-1, 2)
+        return np.array(joined.edges, EDGE)
 
     def _join_group(self, members: list[int], roots: list[int], joined: _Joined) -> None:
         """Connects the similar ones of some texts that share a key."""
@@ -126,10 +130,11 @@ class Comparer:
             left, right = labels[places[a]], labels[places[b]]
             if left == right or (a, b) in joined.different:
                 continue
-            if self.is_same(a, b) or self.similarity(a, b) >= self._view.threshold:
+            similarity = 1.0 if self.is_same(a, b) else self.similarity(a, b)
+            if similarity >= self._view.threshold:
                 root = joined.union(left, right)
                 labels = [root if label in (left, right) else label for label in labels]
-                joined.edges.append((a, b))
+                joined.edges.append((a, b, similarity))
             else:
                 joined.different.add((a, b))
 
@@ -141,6 +146,13 @@ class Comparer:
         return roots
 
     def _grams_of(self, text: int) -> Hashes:
+        if (grams := self._kept.get(text)) is None:
+            if len(self._kept) >= _KEPT_TEXTS:
+                self._kept.clear()
+            grams = self._kept[text] = self._read(text)
+        return grams
+
+    def _read(self, text: int) -> Hashes:
         start, count = int(self._start[text]), int(self._num_grams[text])
         if not count:
             return np.empty(0, np.uint64)
@@ -157,7 +169,7 @@ class _Joined:
     """What one process has connected in one bucket, above the components that it found there."""
 
     def __init__(self) -> None:
-        self.edges: list[tuple[int, int]] = []
+        self.edges: list[tuple[int, int, float]] = []
         self.different: set[tuple[int, int]] = set()
         self._parent: dict[int, int] = {}
 

@@ -153,6 +153,8 @@ def usable_texts(table: pa.Table, content: str, max_content_bytes: int) -> Any:
         }
     if unusable:
         is_usable = pc.and_(is_usable, pa.array([index not in unusable for index in range(len(data))], pa.bool_()))
+    if pc.all(is_usable).as_py():
+        return data  # as it is: `if_else` copies it
     return pc.if_else(is_usable, data, pa.scalar(None, pa.large_binary()))
 
 

@@ -78,9 +78,9 @@ def token_hashes(text: str) -> Hashes:
     return _hashes_of_bytes(_normalized(text))
 
 
-def token_batches(texts: Iterable[str]) -> Iterator[TokenBatch]:
+def token_batches(texts: Iterable[str | bytes]) -> Iterator[TokenBatch]:
     """Hashes of the tokens of many texts, the same as `token_hashes` of each. Short texts that follow each other come
-    in one batch."""
+    in one batch. Bytes are a text's UTF-8."""
     batch: list[bytes] = []
     size = 0
     for text in texts:
@@ -98,8 +98,8 @@ def token_batches(texts: Iterable[str]) -> Iterator[TokenBatch]:
         yield _token_batch(batch)
 
 
-def _normalized(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass").lower()
+def _normalized(text: str | bytes) -> bytes:
+    return (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).lower()
 
 
 def _hashes_of_bytes(data: bytes) -> Hashes:

@@ -214,6 +214,16 @@ def test_ranges_that_are_no_longer_kept_are_decoded_again_and_right(corpus, deco
     assert sum(decoded) > 600
 
 
+def test_a_row_group_that_was_read_to_its_end_holds_no_reader(corpus, decoded):
+    for start, count in ranges(600, 50):
+        read_unit(unit_of(corpus, 0, start, count), SCHEMA)
+    (cursor,) = cursors._cursors
+    assert cursor.next_row == cursor.end and cursor.file.closed
+    assert next(cursor.batches, None) is None
+    read_unit(unit_of(corpus, 0, 550, 50), SCHEMA)  # what was kept is still there
+    assert sum(decoded) == 600
+
+
 def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
     monkeypatch.setattr("jobs.execution.cursors._KEPT_BYTES", 2000)
     for start, count in ranges(600, 50):

@@ -15,6 +15,9 @@ import pytest
 
 from jobs.errors import StorageFull, WorkerFailed
 from jobs.execution import supervisor
+from jobs.execution.dispatch import Dispatcher
+from jobs.execution.orders import Orders
+from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, heartbeat, journal
 from jobs.storage import failpoints
 from model.errors import ConfigError
@@ -117,6 +120,24 @@ def test_where_the_first_open_makes_something_the_others_wait_for_it(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["sleep"], ["sleep"]])
     toy.run_supervised(job_dir, workers=2, options={"processes": str(log), "open_s": 0.5}, opens_first=True)
     assert [what for what, _ in lines_of(log) if "open" in what][:3] == ["opens", "open", "opens"]
+
+
+def test_workers_that_wait_for_the_first_one_are_told_once_what_to_import(tmp_path):
+    class Child(list):
+        send = list.append
+
+    class Waiting(supervisor.Crew):
+        def child(self, number):
+            return self.children.setdefault(number, Child())
+
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    orders = Orders(job_name="tests.jobs.toy", options={}, opens_first=True)
+    spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH)
+    crew = Waiting(3)
+    run = supervisor._Run(crew, spec, orders, Dispatcher([], {}), 3)
+    run._start_missing()
+    run._start_missing()
+    assert [list(said) for child in crew.children.values() for said in child] == [["open"], ["prepare"], ["prepare"]]
 
 
 def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_machine(tmp_path, caplog, monkeypatch):

@@ -7,9 +7,12 @@ import random
 import signal
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jobs import storage
 from jobs.grouping import duplicates
@@ -24,11 +27,11 @@ SCHEMA = pa.schema([("content", pa.large_string())])
 class Contents:
     """Takes the content as it is; what has `KILL` in it kills its process, `RAISE` raises."""
 
-    def __call__(self, table: pa.Table) -> list[str | None]:
-        texts = table.column("content").to_pylist()
-        if any("KILL" in text for text in texts):
+    def __call__(self, table: pa.Table) -> list[bytes | None]:
+        texts = [text.encode() for text in table.column("content").to_pylist()]
+        if any(b"KILL" in text for text in texts):
             os.kill(os.getpid(), signal.SIGKILL)
-        if any("RAISE" in text for text in texts):
+        if any(b"RAISE" in text for text in texts):
             raise LookupError(*texts)
         return texts
 
@@ -59,13 +62,12 @@ def made(folder, units: list[Unit], *, processes: int = 1) -> dict[tuple[str, in
     found = find_or_make(
         JobFolder(str(folder)), SCHEMA, planned, Contents(), threshold=0.7, keep="first", processes=processes
     )
-    entries = {planned.place(number): found.of(number) for number in range(len(planned))}
+    entries = {planned.place(number): entry for number, entry in found.of(np.arange(len(planned))).items()}
     found.close()
     assert not (folder / "signing").exists()
     return {
         place: (entry.kind, planned.place(entry.kept), entry.similarity, entry.cluster_size, entry.detail)
         for place, entry in entries.items()
-        if entry is not None
     }
 
 
@@ -95,6 +97,42 @@ def test_clusters_depend_neither_on_units_nor_on_the_number_of_processes(tmp_pat
     kinds = {kind for kind, *_ in tables[0].values()}
     assert kinds == {"kept", "exact", "near"}
     assert all(table == tables[0] for table in tables)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_are_numbered_in_plan_order_whatever_part_of_a_unit_is_asked_for(counts, data):
+    edges = [0, *itertools.accumulate(counts)]
+    units = []
+    for number, (begin, end) in enumerate(itertools.pairwise(edges)):
+        some = data.draw(st.sets(st.integers(begin, end - 1), min_size=1)) if data.draw(st.booleans()) else None
+        rows = None if some is None else tuple(sorted(some))
+        first, last = (begin, end - 1) if rows is None else (rows[0], rows[-1])
+        about = {"unit_id": str(number), "uri": "a", "version": "", "row_group": 0, "num_bytes": 1}
+        units.append(Unit(**about, row_start=first, row_count=last - first + 1, retry_rows=rows))
+    planned = PlannedRows(units)
+    for position, one in enumerate(units):
+        part = data.draw(st.sets(st.sampled_from(list(one.rows))))
+        expected = [planned.first(position) + one.rows.index(row) for row in sorted(part)]
+        assert planned.numbers(one, sorted(part)).tolist() == expected
+        assert [planned.place(number)[2] for number in expected] == sorted(part)
+
+
+@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
+@settings(max_examples=60, deadline=None)
+def test_the_table_of_clusters_says_of_each_row_asked_for_what_was_written(tmp_path_factory, known, asked):
+    folder = JobFolder(str(tmp_path_factory.mktemp("job")))
+    entries = {n: duplicates.Entry(n, n // 2, "near", 0.5, n + 2, None if n % 3 else f"{n}") for n in sorted(known)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "GROUP_ROWS", 4)
+        patch.setattr(duplicates, "_CACHED_GROUPS", 2)
+        duplicates._write(folder, iter(entries.values()))
+        table = duplicates.Duplicates(folder.join(duplicates.FILE))
+        numbers = sorted(asked)
+        for _ in range(2):
+            found = table.of(np.array(numbers, np.int64))
+            assert found == {place: entries[n] for place, n in enumerate(numbers) if n in entries}
+        table.close()
 
 
 def test_a_row_that_cannot_be_signed_is_named_and_costs_itself_alone(tmp_path, caplog):

@@ -17,7 +17,7 @@ TEXTS = st.text(alphabet="aB1_ \n.é", max_size=60) | st.sampled_from(["", "a b 
 def check_against_one_by_one(folder, texts: list[str]) -> None:
     """Compares a batch with `sign` of each text."""
     file = GramsFile(str(folder))
-    signed = sign_texts(range(7, 7 + len(texts)), texts, file)
+    signed = sign_texts(range(7, 7 + len(texts)), [text.encode() for text in texts], file)
     file.close()
     path = os.path.join(folder, file.name)
     grams = np.fromfile(path, "<u8") if os.path.exists(path) else np.empty(0, "<u8")
@@ -49,7 +49,7 @@ def test_only_the_smallest_grams_of_a_long_text_are_stored(tmp_path):
 
 def test_texts_with_too_few_tokens_are_left_out(tmp_path):
     file = GramsFile(str(tmp_path))
-    signed = sign_texts([3, 4, 5], ["a b c d e f", "a b", "g h i j k l m"], file, min_tokens=3)
+    signed = sign_texts([3, 4, 5], [b"a b c d e f", b"a b", b"g h i j k l m"], file, min_tokens=3)
     file.close()
     assert signed.about["number"].tolist() == [3, 5]
     assert set(signed.keys["text"].tolist()) == {3, 5} and len(signed.keys) == 2 * 17

@@ -45,7 +45,7 @@ def add(clusters: Clusters, folder, texts: dict[int, str], cuts: list[int]) -> N
     edges = [0, *sorted(min(cut, len(numbers)) for cut in cuts), len(numbers)]
     for turn, (begin, end) in enumerate(reversed(list(itertools.pairwise(edges)))):
         some = numbers[begin:end]
-        clusters.add(sign_texts(some, [texts[number] for number in some], files[turn % 3]))
+        clusters.add(sign_texts(some, [texts[number].encode() for number in some], files[turn % 3]))
     for file in files:
         file.close()
 
@@ -80,6 +80,21 @@ def test_clusters_by_way_of_disk_are_those_found_in_memory(tmp_path_factory, rec
     texts = [variant(seed, changed) + " more" * (changed % 5) for seed, changed in recipe] + ["", "x = 1", ""]
     folder = tmp_path_factory.mktemp("clusters")
     assert on_disk(folder, texts, threshold, keep, cuts, spread=spread) == in_memory(texts, threshold, keep)
+
+
+def test_a_pair_that_connected_two_texts_is_not_compared_again(tmp_path):
+    again = []
+
+    def spread(method: str, items):
+        for position, item in enumerate(items):
+            again.extend(item[1].tolist() if method == "similarities" else [])
+            yield position, getattr(Comparing(), method)(item)
+
+    # The last one is like the second, and not enough like the first.
+    texts = [variant(1, 0), variant(1, 12), " ".join([*words(14, 77), *variant(1, 12).split()[14:]])]
+    found = on_disk(tmp_path, texts, 0.7, spread=spread)
+    assert found == in_memory(texts, 0.7) and set(found) == {"000000", "000001", "000002"}
+    assert again == [[2, 0]]
 
 
 @pytest.mark.parametrize("keep", ["first", "longest"])
