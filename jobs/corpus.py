@@ -2,16 +2,18 @@
 
 Each file becomes one row with Stack v2's columns, or one rejected row with its reason: files seen = kept + rejected.
 Rows stand in the order of the sources and, within one, in its own fixed order, so the same sources give the same
-bytes. Row groups are as large as a unit of work, so later jobs read each group once.
+bytes. Row groups are as large as a unit of work, so later jobs read each group once; each is encoded in the process
+that has worked on its files.
 
 Shards are written under a name of this run's own and get their final names at the end; `COMPLETED` comes last. An
 interrupted run is repeated from the start, and takes away what that had published already. Files are worked on in
 several processes (`jobs.collecting`), and the rows are the same bytes for any number of them.
-Memory: one row group, and some megabytes a process.
+Memory: a few row groups a process.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -25,6 +27,7 @@ from jobs.options import OptionSet, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from jobs.collecting.collect import Collection, RowWork
     from transforms.corpus.sources import Source
 
 UNREAD = 3  # the exit code where the sources held more than could be read
@@ -93,7 +96,6 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs import storage
     from jobs.collecting.card import counts_line
     from jobs.collecting.claim import claim_output
-    from jobs.collecting.output import sweep
     from jobs.ledger.lock import acquire
     from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
@@ -101,16 +103,18 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     raise_on_signals()
-    sources = _open_sources(options)
     output = OutputFolder(options.output)
-    finished = claim_output(output, options, shared=options.share_job_folder)
-    if finished is None:
-        with acquire(output.job, break_lock=options.break_lock):
-            # Another run may have ended since.
-            finished = claim_output(output, options, shared=options.share_job_folder)
-            if finished is None:
-                summary = storage.with_new_attempts(lambda: _make(options, sources))
-                return _exit_code(summary, options.output)
+    with _collection(options, _open_sources(options)) as collection:
+        finished = claim_output(output, options, shared=options.share_job_folder)
+        if finished is None:
+            with acquire(output.job, break_lock=options.break_lock):
+                # Another run may have ended since.
+                finished = claim_output(output, options, shared=options.share_job_folder)
+                if finished is None:
+                    summary = storage.with_new_attempts(lambda: _make(options, collection))
+                    return _exit_code(summary, options.output)
+    from jobs.collecting.output import sweep
+
     sweep(output)
     print_line(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)
@@ -129,33 +133,43 @@ def _exit_code(summary: Mapping[str, Any], output: str) -> int:
     return UNREAD
 
 
-def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
-    from contextlib import closing
-
-    from jobs.collecting.card import counts_line
+def _collection(options: Options, sources: Sequence[Source]) -> Collection:
     from jobs.collecting.collect import Collection
-    from jobs.collecting.output import CorpusFiles
     from jobs.execution.processes import workers_that_fit
     from jobs.plan.input_paths import public_names
-    from jobs.storage.folders import OutputFolder
+    from transforms.corpus.origin import GroupLimits
+
+    return Collection(
+        list(zip(sources, public_names([os.path.abspath(source.path) for source in sources]), strict=True)),
+        workers_that_fit(options.workers, WORKER_MB),
+        _row_work,
+        limits=GroupLimits(rows=options.group_rows, num_bytes=options.group_mb * 1e6),
+        keep_uncertain=options.keep_uncertain_encoding,
+    )
+
+
+def _row_work() -> RowWork:
+    from jobs.collecting import here, output
+
+    assert output  # needed soon as well
+    return here
+
+
+def _make(options: Options, collection: Collection) -> dict[str, Any]:
+    from jobs.collecting.card import counts_line
     from jobs.terminal.display import count_line
 
     started = time.monotonic()
-    names = public_names([os.path.abspath(source.path) for source in sources])
-    collection = Collection(
-        list(zip(sources, names, strict=True)),
-        workers_that_fit(options.workers, WORKER_MB),
-        keep_uncertain=options.keep_uncertain_encoding,
-    )
+    parts = collection.parts()
+    first = list(itertools.islice(parts, 1))  # before what writes is imported, so that workers have something to do
+    from jobs.collecting.output import CorpusFiles
+    from jobs.storage.folders import OutputFolder
+
     files = CorpusFiles(
-        OutputFolder(options.output),
-        uuid.uuid4().hex[:12],
-        file_bytes=options.shard_mb * 1e6,
-        group_rows=options.group_rows,
-        group_bytes=options.group_mb * 1e6,
+        OutputFolder(options.output), uuid.uuid4().hex[:12], file_bytes=options.shard_mb * 1e6, limits=collection.limits
     )
-    with count_line(options.progress, "files") as line, files, closing(collection.parts()) as parts:
-        for repo_name, part in parts:
+    with count_line(options.progress, "files") as line, files:
+        for repo_name, part in itertools.chain(first, parts):
             files.add(part)
             line.update(files.counts["seen"], f"{files.counts['rejected']} rejected, {repo_name}")
     if files.counts["seen"] == 0:

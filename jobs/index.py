@@ -4,24 +4,19 @@
     codemill infill ... --known_text known
 
 The index is `transforms.duplicates.known_text`. It is built under a temporary name and renamed at the end, so
-the folder at `--output` is always complete. The job runs in one process, without Beam.
+the folder at `--output` is always complete. The job runs without Beam, in several processes (`jobs.grouping.indexing`);
+the index has the same bytes for any number of them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from jobs.escapes import print_line
 from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
 from model.errors import ConfigError
-
-if TYPE_CHECKING:
-    from jobs.plan.footers import InputFile
-    from transforms.duplicates.known_text import KnownFile
-    from transforms.rows.columns import ColumnOverrides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +31,14 @@ class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
     output: str = option(
         help="Output folder of the index; local, must not exist yet.", operational=True, metavar="DIR", is_path=True
     )
+    workers: int | None = option(
+        None,
+        help="Processes that read and sort; default: as many as its cores, or the part of them that a control group "
+        "grants, and memory allow.",
+        operational=True,
+        minimum=1,
+        metavar="N",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,11 +52,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS
+    from jobs.execution.processes import workers_that_fit
+    from jobs.grouping.indexing import WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
     from jobs.signals import raise_on_signals
     from jobs.wording import counted
-    from transforms.duplicates.known_text import build
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 
@@ -69,57 +73,23 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         repo_name=options.repo_column,
         license=options.license_column,
     )
+    workers = workers_that_fit(options.workers, WORKER_MB)
     inputs = read_inputs(expand(options.input, _say), overrides)
-    corpus = _Corpus(inputs.files, overrides)
+    rows = sum(file.rows for file in inputs.files if file.state == "good")
     with storage.clear_errors(output):
         storage.make_folders(output)  # refused here rather than when the index is there
         os.rmdir(output)
     prefix = f".{os.path.basename(output)}.codemill-index-"
     with scratch_folder(os.path.dirname(output), prefix) as folder:
-        count = build(os.path.join(folder, "index"), corpus.files())
+        count, damaged = index_corpus(inputs, overrides, folder, workers=workers)
         if not count:
-            raise ConfigError(f"no text in {' '.join(options.input)}: {counted(corpus.rows, 'row')}")
+            raise ConfigError(f"no text in {' '.join(options.input)}: {counted(rows, 'row')}")
         os.rename(os.path.join(folder, "index"), output)
-    for file in corpus.bad:
+    unread = [*(file for file in inputs.files if file.state == "bad"), *damaged]
+    for file in unread:
         _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
-    print_line(f"{counted(count, 'file')} of {counted(corpus.rows, 'row')} -> {options.output}")
-    return FAILED_UNITS if corpus.bad else DONE
-
-
-class _Corpus:
-    """The texts of a corpus, and the files that could not be read.
-
-    Args:
-        inputs: The input files with the data from their footers.
-        overrides: The columns that the user named.
-    """
-
-    def __init__(self, inputs: Sequence[InputFile], overrides: ColumnOverrides):
-        self._inputs = inputs
-        self._overrides = overrides
-        self.rows = 0
-        self.bad = [file for file in inputs if file.state == "bad"]
-
-    def files(self) -> Iterator[KnownFile]:
-        """Yields the texts, in the order of the inputs."""
-        import pyarrow as pa
-
-        from jobs import storage
-        from jobs.plan.footers import bad
-        from jobs.plan.partitions import partition_values
-        from jobs.storage.parquet import open_parquet
-        from transforms.duplicates.known_text import known_files
-
-        for file in self._inputs:
-            if file.state != "good":
-                continue
-            self.rows += file.rows
-            try:
-                with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
-                    yield from known_files(parquet, self._overrides, partition_values(file.uri))
-            except (pa.ArrowException, OSError) as error:
-                said = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
-                self.bad.append(bad(file, "damaged_input", said))
+    print_line(f"{counted(count, 'file')} of {counted(rows, 'row')} -> {options.output}")
+    return FAILED_UNITS if unread else DONE
 
 
 def _say(line: str) -> None:

@@ -21,6 +21,8 @@ Cost: one pickle of the rows in each direction; with `workers=0` the calls run i
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -40,6 +42,7 @@ from transforms.work import WorkBroken
 _log = logging.getLogger(__name__)
 
 _BEAT_SLOTS: Final = 1024
+_PIPE_BYTES: Final = 1 << 20  # what a process without privileges may ask for
 
 
 class Crashed:
@@ -127,6 +130,16 @@ def _submit_shielded(pool: ProcessPoolExecutor, function: Callable[..., Any], *a
         return pool.submit(function, *arguments)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _widen_pipes(pool: ProcessPoolExecutor) -> None:
+    """Has the pool's pipes hold a few chunks of rows. In one of 64 KB, a process would wait until the parent, whose
+    threads compete for the interpreter, has read its result, and then until the parent has written the next chunk."""
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):
+        return
+    for pipe in (pool._call_queue._writer, pool._result_queue._writer):  # type: ignore[attr-defined]
+        with contextlib.suppress(OSError):  # the system allows no more
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def default_workers() -> int:
@@ -263,9 +276,11 @@ class RowPool:
         pickled = bytes(ForkingPickler.dumps(self._stages))
         shared = self._context.RawArray("B", len(pickled))
         memoryview(shared).cast("B")[:] = pickled
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             workers, mp_context=self._context, initializer=_open_in_child, initargs=(shared, self._beats)
         )
+        _widen_pipes(pool)
+        return pool
 
 
 def _place_of(item: Any) -> str:

@@ -1,8 +1,8 @@
 """A worker process of `codemill corpus`: `python -m jobs.collecting.child PARENT_PID PIPE PROGRESS INPUTS OUTPUTS`.
 
-It reads files of folders itself and gets those of archives in its input slots, works on them, and leaves tables in its
-output slots. See `jobs.collecting.messages` for what is said, `jobs.collecting.workers` for the other side. It imports
-neither Beam nor storage, so that it starts in a moment.
+It reads files of folders itself and gets those of archives in its input slots, works on them, encodes row groups, and
+leaves them in its output slots. See `jobs.collecting.messages` for what is said, `jobs.collecting.workers` for the
+other side. It imports neither Beam nor storage, so that it starts in a moment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from jobs.collecting.messages import (
     Counted,
     Neighbors,
     NewSource,
-    PartDone,
     Ready,
     SlotFree,
     Stored,
@@ -41,6 +40,7 @@ from jobs.collecting.messages import (
     SurveyTask,
 )
 from jobs.collecting.slots import Progress, Slot
+from jobs.collecting.stored import store
 from transforms.corpus import neighbors
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.neighbors import EncodingCounts
@@ -96,12 +96,12 @@ class _Worker:
         assert opened is not None and opened.told.number == task.source
         self._progress.start(task.number)
         entries = self._entries(task, opened.files)
-        for part in parts_of(entries, opened.told.origin, task.first_index, opened.neighbors.of):
+        told = opened.told
+        for part in parts_of(entries, told.origin, task.first_index, opened.neighbors.of, told.limits):
             while not self._free:
                 self._hear_until(SlotFree)
             slot = self._free.pop()  # the one used last, which caches still hold
-            sizes = self._outputs[slot].write_tables([part.kept, part.rejected])
-            self._pipe.send(PartDone(task.number, slot, sizes, part.counts, part.num_files))
+            self._pipe.send(store(part, task.number, slot, self._outputs[slot]))
         self._pipe.send(ChunkDone(task.number))
 
     def _entries(self, task: ChunkTask, files: Files) -> Iterator[File | Refused]:

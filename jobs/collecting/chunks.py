@@ -1,30 +1,53 @@
 """Chunks: runs of a source's files that are worked on at once, in one process.
 
-A chunk is bounded by files and, where their bytes are here already, by bytes. Rows don't depend on how files are cut
-into chunks. Chunks and what a crash leaves of them are ordered by source and by place in it (`Chunk.key`).
+A chunk is bounded by files and bytes: those that it holds itself, or those that its files had when they were listed.
+Rows don't depend on how files are cut into chunks; row groups do, since each is made of files of one chunk. Chunks and
+what a crash leaves of them are ordered by source and by place in it (`Chunk.key`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from jobs.collecting.messages import PartDone
 from transforms.corpus.entries import File, Refused
-from transforms.corpus.rows import Origin, Part
+from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Source
 
-CHUNK_FILES = 64
-CHUNK_BYTES = 2 << 20
+CHUNK_FILES = 512
+CHUNK_BYTES = 64 << 20  # to be read: half a second of work
+HELD_BYTES = 4 << 20  # of entries of archives, in memory
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part as it came from a worker (`jobs.collecting.stored` makes it one again)."""
+
+    told: PartDone
+    kept: bytes
+    rejected: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LostFile:
+    """A file that could not be worked on: its place in its source, its path for people, and why."""
+
+    index: int
+    path: str
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source with its number and what its rows share."""
+    """A source with its number, what its rows share, and what a row group holds."""
 
     number: int
     source: Source
     origin: Origin
+    limits: GroupLimits = field(default_factory=GroupLimits)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +68,7 @@ class Chunk:
     first_index: int
     items: list[str | File | Refused]
     deaths: int = 0
-    parts: deque[Part] = field(default_factory=deque)
+    parts: deque[StoredPart | LostFile] = field(default_factory=deque)
     num_done: int = 0
     is_done: bool = False
 
@@ -59,14 +82,15 @@ class Chunk:
         return Chunk(self.opened, self.first_index + begin, self.items[begin:end], deaths)
 
 
-def chunks_of(opened: OpenSource) -> Iterator[Chunk]:
-    """Cuts a source into chunks."""
+def chunks_of(opened: OpenSource, listing: Sequence[str | Refused] | None = None) -> Iterator[Chunk]:
+    """Cuts a source, whose `Source.listing` may be at hand, into chunks."""
     items: list[str | File | Refused] = []
     num_bytes = index = 0
-    for item in opened.source.items():
+    max_bytes = HELD_BYTES if opened.source.is_archive else CHUNK_BYTES
+    for item, size in opened.source.items(listing):
         items.append(item)
-        num_bytes += len(item.data) if isinstance(item, File) else 0
-        if len(items) >= CHUNK_FILES or num_bytes >= CHUNK_BYTES:
+        num_bytes += size
+        if len(items) >= CHUNK_FILES or num_bytes >= max_bytes:
             yield Chunk(opened, index, items)
             index += len(items)
             items, num_bytes = [], 0

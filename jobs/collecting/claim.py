@@ -8,11 +8,10 @@ from typing import Any
 
 from jobs import storage
 from jobs.escapes import print_line
-from jobs.options.fields import OptionSet, changed_options, semantic_options
-from jobs.plan.job_file import defaults_of
+from jobs.options.fields import OptionSet, changed_options, defaults_of, semantic_options
 from jobs.storage.folders import JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
-from transforms.corpus.rows import SCHEMA_VERSION
+from transforms.corpus.origin import SCHEMA_VERSION
 
 
 def claim_output(output: OutputFolder, options: OptionSet, *, shared: bool) -> dict[str, Any] | None:

@@ -5,33 +5,55 @@
 
 With workers, this process lists folders and reads archives, whose entries can only be read one after the other; it
 writes what comes back. Workers read the files of folders themselves. Few files are worked on here, since starting a
-process takes as long as a few hundred of them. The parts hold the same rows in any case.
+process takes as long as a few thousand of them. The parts hold the same rows in any case.
+
+A large source has its workers start first of all, beside this process. What works on rows takes a while to import as
+well (`jobs.collecting.here`), so this is done when it is needed or, with workers, as soon as they have something to do.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
 
-from jobs.collecting.chunks import Chunk, OpenSource, chunks_of
+from jobs.collecting.chunks import Chunk, LostFile, OpenSource, StoredPart, chunks_of
 from jobs.collecting.workers import TIMEOUT_S, Workers
-from transforms.corpus.entries import File, Refused
-from transforms.corpus.neighbors import EncodingCounts, Neighbors, count_encodings
-from transforms.corpus.rows import Origin, Part, parts_of
+from transforms.corpus.neighbors import EncodingCounts
+from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Files, Source
 
+if TYPE_CHECKING:
+    from transforms.corpus.rows import Part
+
 # From where on workers are started: about what is done while one starts.
-START_FILES = 512
-START_BYTES = 8 << 20
-START_ARCHIVE_BYTES = 2 << 20
+START_FILES = 1024
+START_BYTES = 16 << 20
+START_ARCHIVE_BYTES = 4 << 20
+
+
+class Here(Protocol):
+    """A source as far as it is worked on in this process."""
+
+    def parts(self, chunk: Chunk, files: Files, /) -> Iterator[Part]: ...
+
+
+class RowWork(Protocol):
+    """The module `jobs.collecting.here`."""
+
+    def Here(self, opened: OpenSource, tell: Callable[[int, EncodingCounts], None], /) -> Here: ...
+    def restore(self, origin: Origin, found: StoredPart | LostFile, /) -> Part: ...
 
 
 class Collection:
-    """The files of some sources on their way into a corpus.
+    """The files of some sources on their way into a corpus. Use with `with`, which ends the workers.
 
     Args:
         sources: What is read, with the public name of each.
         num_workers: Processes, at most; with 1 all is done in this one.
+        row_work: Imports and returns `jobs.collecting.here`.
+        limits: What a row group holds.
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
         timeout_s: As `Workers` takes it.
     """
@@ -40,56 +62,85 @@ class Collection:
         self,
         sources: Sequence[tuple[Source, str]],
         num_workers: int,
+        row_work: Callable[[], RowWork],
         *,
+        limits: GroupLimits = GroupLimits(),
         keep_uncertain: bool = False,
         timeout_s: float = TIMEOUT_S,
     ):
         self._sources = sources
         self._num_workers = num_workers
+        self._row_work = row_work
+        self.limits = limits
         self._keep_uncertain = keep_uncertain
         self._timeout_s = timeout_s
+        self._workers = Workers(num_workers, timeout_s)
+        self._has_begun = False
         self._files_here = self._bytes_here = 0
 
-    def parts(self) -> Generator[tuple[str, Part], None, None]:
-        """Yields `repo_name` and part; closing the iterator ends the workers."""
-        with Workers(self._num_workers, self._timeout_s) as workers:
-            for number, (source, name) in enumerate(self._sources):
-                for part in self._parts_while(workers, number, source, name):
-                    yield source.repo_name, part
-            repo_name = self._sources[-1][0].repo_name
-            while not workers.is_idle:
-                workers.wait()
-                for part in workers.take():
-                    yield repo_name, part
+    def __enter__(self) -> Collection:
+        self._workers.__enter__()
+        if any(_is_large(source) for source, _ in self._sources):
+            self._start()
+        return self
 
-    def _parts_while(self, workers: Workers, number: int, source: Source, name: str) -> Iterator[Part]:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._workers.__exit__(kind, error, traceback)
+
+    def parts(self) -> Iterator[tuple[str, Part]]:
+        """Yields `repo_name` and part. Called again, it begins from the start."""
+        if self._has_begun:
+            self._workers.__exit__(None, None, None)
+            self._workers = Workers(self._num_workers, self._timeout_s)
+        self._has_begun = True
+        for number, (source, name) in enumerate(self._sources):
+            for part in self._parts_while(number, source, name):
+                yield source.repo_name, part
+        repo_name = self._sources[-1][0].repo_name
+        while not self._workers.is_idle:
+            for part in self._wait():
+                yield repo_name, part
+
+    def _parts_while(self, number: int, source: Source, name: str) -> Iterator[Part]:
         """What gets ready while a source is read to its end."""
-        if _is_large(source):
-            self._start(workers)
+        workers = self._workers
         if number + 1 < len(self._sources) and (following := self._sources[number + 1][0]).is_archive:
             workers.prepare_survey(following)
         while workers.is_surveyed(source) is False:
-            workers.wait()
-            yield from workers.take()
-        licenses = workers.take_licenses(source) if workers.is_surveyed(source) else source.licenses()
-        opened = OpenSource(number, source, Origin(source.repo_name, name, licenses, self._keep_uncertain))
-        here = _Here(opened, workers)
+            yield from self._wait()
+        listing = source.listing()
+        licenses = workers.take_licenses(source) if workers.is_surveyed(source) else source.licenses(listing)
+        origin = Origin(source.repo_name, name, licenses, self._keep_uncertain)
+        opened = OpenSource(number, source, origin, self.limits)
+        here: Here | None = None
         with source.open_files() as files:
-            for chunk in chunks_of(opened):
+            for chunk in chunks_of(opened, listing):
                 if self._files_here >= START_FILES or self._bytes_here >= START_BYTES:
-                    self._start(workers)
+                    self._start()
                 if workers.is_idle and not workers.is_ready:
+                    here = here or self._row_work().Here(opened, workers.know_neighbors)
                     yield from self._counted(here.parts(chunk, files))
                     continue
                 while not workers.has_room():
-                    workers.wait()
-                    yield from workers.take()
+                    yield from self._wait()
                 workers.give(chunk)
-                yield from workers.take()
+                yield from self._taken()
 
-    def _start(self, workers: Workers) -> None:
-        if self._num_workers > 1 and not workers.is_started:
-            workers.start()
+    def _start(self) -> None:
+        if self._num_workers > 1 and not self._workers.is_started:
+            self._workers.start()
+
+    def _wait(self) -> Iterator[Part]:
+        """What gets ready until something has happened."""
+        self._row_work()
+        self._workers.wait()
+        yield from self._taken()
+
+    def _taken(self) -> Iterator[Part]:
+        for origin, found in self._workers.take():
+            yield self._row_work().restore(origin, found)
 
     def _counted(self, parts: Iterator[Part]) -> Iterator[Part]:
         for part in parts:
@@ -98,30 +149,15 @@ class Collection:
             yield part
 
 
-class _Here:
-    """One source, as far as it is worked on in this process."""
-
-    def __init__(self, opened: OpenSource, workers: Workers):
-        self._opened = opened
-        self._workers = workers
-        self._neighbors = Neighbors(self._count)
-
-    def parts(self, chunk: Chunk, files: Files) -> Iterator[Part]:
-        return parts_of(_entries(chunk, files), self._opened.origin, chunk.first_index, self._neighbors.of)
-
-    def _count(self) -> EncodingCounts:
-        counts = count_encodings(self._opened.source.contents())
-        self._workers.know_neighbors(self._opened.number, counts)
-        return counts
-
-
-def _entries(chunk: Chunk, files: Files) -> Iterator[File | Refused]:
-    for item in chunk.items:
-        yield files.read(item) if isinstance(item, str) else item
-
-
 def _is_large(source: Source) -> bool:
-    """Whether a source is surely worth workers; of a folder that isn't known before it has been read."""
+    """Whether a source is surely worth workers; a folder is looked at no further than it must be."""
     if source.is_archive:
         return os.path.getsize(source.path) >= START_ARCHIVE_BYTES
-    return source.tracked is not None and len(source.tracked) >= START_FILES
+    if source.tracked is not None:
+        return len(source.tracked) >= START_FILES
+    num_files = num_bytes = 0
+    for size in source.sizes():
+        num_files, num_bytes = num_files + 1, num_bytes + size
+        if num_files >= START_FILES or num_bytes >= START_BYTES:
+            return True
+    return False

@@ -3,9 +3,9 @@
     driver                                           worker (`jobs.collecting.child`)
     NewSource   what rows of a source share      ->
     ChunkTask   files of one source to work on   ->
-                                                 <-  PartDone   in a slot: tables of some of the files; then more, or
+                                                 <-  PartDone   in a slot: rows of some of the files; then more, or
                                                  <-  ChunkDone  all have been passed on
-    SlotFree    the tables have been read        ->
+    SlotFree    the rows have been read          ->
     SurveyTask  the licenses of an archive       ->
                                                  <-  SurveyDone
                                                  <-  AskNeighbors  a file needs what the others are written in
@@ -13,18 +13,24 @@
                                                  <-  Counted
     Neighbors   so they are                      ->
 
-Messages are pickled, small, and go over a pipe; contents of files and rows lie in `jobs.collecting.slots`.
+Messages are pickled, small, and go over a pipe; contents of files and rows lie in `jobs.collecting.slots`,
+row groups encoded.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from transforms.corpus.entries import Refused
 from transforms.corpus.neighbors import EncodingCounts
-from transforms.corpus.rows import Origin
+from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Source
+
+if TYPE_CHECKING:  # importing it takes a while
+    from transforms.rows.row_groups import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class NewSource:
     number: int
     source: Source
     origin: Origin
+    limits: GroupLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,19 @@ class ChunkTask:
 
 @dataclass(frozen=True, slots=True)
 class PartDone:
-    """The tables of the next files of a chunk lie in an output slot."""
+    """What became of the next files of a chunk lies in an output slot.
+
+    Args:
+        chunk, slot: Which.
+        places: Offset and size of kept and of rejected rows in the slot.
+        group: Number of rows and entry in a footer, where the kept rows are an encoded row group; None: a table.
+        counts, num_files: The part's.
+    """
 
     chunk: int
     slot: int
-    sizes: list[int]
+    places: Sequence[tuple[int, int]]
+    group: tuple[int, Entry] | None
     counts: Counter[str]
     num_files: int
 

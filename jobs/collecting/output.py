@@ -18,8 +18,10 @@ from jobs.finalize.shards import remove_stale
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import OutputFolder
 from jobs.storage.row_files import RowFiles
+from transforms.corpus.origin import GroupLimits
 from transforms.corpus.rows import CORPUS_SCHEMA, Part
 from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.rows.row_groups import EncodedGroup
 
 # Failpoints.
 BEFORE_CLEANING, AFTER_CLEANING = "corpus.before_cleaning", "corpus.after_cleaning"
@@ -32,13 +34,14 @@ class CorpusFiles:
     Args:
         output: The output folder.
         attempt: This run's own name.
-        file_bytes, group_rows, group_bytes: As `RowFiles` takes them.
+        file_bytes: As `RowFiles` takes it.
+        limits: What a row group holds.
     """
 
-    def __init__(self, output: OutputFolder, attempt: str, *, file_bytes: float, group_rows: int, group_bytes: float):
+    def __init__(self, output: OutputFolder, attempt: str, *, file_bytes: float, limits: GroupLimits):
         def files(name: str, schema: pa.Schema) -> RowFiles:
             prefix = f"{output.job.attempts_of(attempt)}/{name}"
-            return RowFiles(prefix, schema, file_bytes=file_bytes, group_rows=group_rows, group_bytes=group_bytes)
+            return RowFiles(prefix, schema, file_bytes=file_bytes, group_rows=limits.rows, group_bytes=limits.num_bytes)
 
         self.counts: Counter[str] = Counter()
         self._output = output
@@ -58,7 +61,10 @@ class CorpusFiles:
 
     def add(self, part: Part) -> None:
         """Writes the next part."""
-        self._kept.add(part.kept, _text_sizes(part.kept, ["content"]))
+        if isinstance(part.kept, EncodedGroup):
+            self._kept.add_group(part.kept, part.counts["bytes"])
+        else:
+            self._kept.add(part.kept, part.kept["length_bytes"].to_pylist())
         self._rejected.add(part.rejected, _text_sizes(part.rejected, ["path", "detail"]))
         self.counts += part.counts
         self.counts["seen"] += part.num_files

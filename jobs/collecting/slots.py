@@ -7,13 +7,10 @@ It needs no folder, and nothing of it outlives the two processes, however they e
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import os
 import tempfile
 from collections.abc import Sequence
-
-import pyarrow as pa
 
 _MOST_BUFFERS = 1024  # that one call of the system takes (IOV_MAX)
 _KEPT_BYTES = 32 << 20  # of a slot that held something larger
@@ -57,34 +54,6 @@ class Slot:
                 raise EOFError(f"a slot ends after {offset + len(data)} bytes, {size} were expected")
             data += more
         return data
-
-    def write_tables(self, tables: Sequence[pa.Table]) -> list[int]:
-        """Writes tables, one behind the other; returns the size of each in Arrow's IPC format."""
-        self._shrink()
-        sizes = []
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        with open(self.descriptor, "wb", buffering=0, closefd=False) as file:
-            for table in tables:
-                start = file.tell()
-                with pa.ipc.new_stream(file, table.schema) as stream:
-                    stream.write_table(table)
-                sizes.append(file.tell() - start)
-        return sizes
-
-    def read_tables(self, sizes: Sequence[int]) -> list[pa.Table]:
-        """The tables that `write_tables` wrote, as copies."""
-        # Arrow's own memory is used again and again, new `bytes` would be cleared by the system each time.
-        buffer = pa.allocate_buffer(sum(sizes))
-        left, at = memoryview(buffer), 0
-        while left:
-            count = os.preadv(self.descriptor, [left], at)
-            if not count:
-                raise EOFError(f"a slot ends after {at} bytes, {len(buffer)} were expected")
-            left, at = left[count:], at + count
-        starts = itertools.accumulate(sizes[:-1], initial=0)
-        return [
-            pa.ipc.open_stream(buffer.slice(start, size)).read_all() for start, size in zip(starts, sizes, strict=True)
-        ]
 
     def close(self) -> None:
         """Gives the memory back, once the other side has closed it too or ended."""

@@ -14,12 +14,11 @@ from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
 from jobs.child_process import ending_of, own_environment
-from jobs.collecting.chunks import Chunk, OpenSource
+from jobs.collecting.chunks import Chunk, OpenSource, StoredPart
 from jobs.collecting.messages import ChunkDone, ChunkTask, NewSource, PartDone, SlotFree, Stored, SurveyTask
 from jobs.collecting.slots import Progress, Slot
 from jobs.escapes import visible
 from transforms.corpus.entries import File, Refused
-from transforms.corpus.rows import Part
 from transforms.corpus.sources import Source
 
 _MODULE = "jobs.collecting.child"
@@ -114,7 +113,7 @@ class Worker:
         self.send(SurveyTask(source))
 
     def _tell_source(self, opened: OpenSource) -> None:
-        self.send(NewSource(opened.number, replace(opened.source, tracked=None), opened.origin))
+        self.send(NewSource(opened.number, replace(opened.source, tracked=None), opened.origin, opened.limits))
         self._source = opened.number
 
     def send(self, message: Any) -> None:
@@ -138,8 +137,8 @@ class Worker:
         """Adds the parts that lie in slots to their chunk: to this one, or to all of them."""
         while self._unread and (chunk is None or self._unread[0][0] is chunk):
             found, told = self._unread.popleft()
-            kept, rejected = self._outputs[told.slot].read_tables(told.sizes)
-            found.parts.append(Part(kept, rejected, told.counts, told.num_files))
+            slot = self._outputs[told.slot]
+            found.parts.append(StoredPart(told, *(slot.read(*place) for place in told.places)))
             self.send(SlotFree(told.slot))
 
     # --- its end -----------------------------------------------------------------------------------------

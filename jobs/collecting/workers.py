@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
-from jobs.collecting.chunks import Chunk
+from jobs.collecting.chunks import Chunk, LostFile, StoredPart
 from jobs.collecting.messages import (
     AskNeighbors,
     Bug,
@@ -35,9 +35,8 @@ from jobs.collecting.worker import Worker
 from model.errors import ConfigError
 from transforms.corpus.folders import shown
 from transforms.corpus.neighbors import EncodingCounts
-from transforms.corpus.rows import Part, rejected_part
+from transforms.corpus.origin import Origin
 from transforms.corpus.sources import Source
-from transforms.rows.rejections import Rejection
 
 LONE_TRIES = 3  # a file that ends so many workers is at fault
 MAX_FAILED_STARTS = 3
@@ -109,14 +108,14 @@ class Workers:
         self._waiting.append(chunk)
         self._dispatch()
 
-    def take(self) -> Iterator[Part]:
-        """The parts that are done, in order, as far as they go without a gap."""
+    def take(self) -> Iterator[tuple[Origin, StoredPart | LostFile]]:
+        """The parts that are done, in order, as far as they go without a gap, and their sources' origins."""
         while self._order:
             first = self._order[0]
             for worker in self._workers:
                 worker.read_parts(first)
             while first.parts:
-                yield first.parts.popleft()
+                yield first.opened.origin, first.parts.popleft()
             if not first.is_done:
                 return
             self._order.popleft()
@@ -250,10 +249,10 @@ class Workers:
             item = suspect.items[0]
             path = shown(item) if isinstance(item, str) else item.path
             why = (
-                Rejection("decode", "timeout", f"working on it took more than {self._timeout_s:g} s") if is_hung
-                else Rejection("decode", "crashed_worker", f"{LONE_TRIES} processes that worked on it died ({how})")
+                ("timeout", f"working on it took more than {self._timeout_s:g} s") if is_hung
+                else ("crashed_worker", f"{LONE_TRIES} processes that worked on it died ({how})")
             )  # fmt: skip
-            suspect.parts.append(rejected_part(chunk.opened.origin, suspect.first_index, path, why))
+            suspect.parts.append(LostFile(suspect.first_index, path, *why))
             suspect.is_done = True
         return [chunk.rest(chunk.num_done, index), suspect, chunk.rest(index + 1)]
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobs.options import CommonOptions
 from model.errors import ConfigError
 from transforms.machine import available_cores, available_memory
-from transforms.work import Work
+
+if TYPE_CHECKING:  # it imports Arrow
+    from transforms.work import Work
 
 BASE_MB = 250
 UNIT_COPIES = 5

@@ -15,9 +15,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -149,6 +150,12 @@ def semantic_options(options: OptionSet) -> dict[str, Any]:
         if field.operational is True or (field.operational == "unless_exact" and not is_exact)
     }
     return {name: value for name, value in all_options(options).items() if name not in operational}
+
+
+def defaults_of(options: OptionSet, names: Iterable[str]) -> dict[str, Any]:
+    """The defaults of these options as JSON has them: what an older version, which had no such option, ran with."""
+    defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
+    return {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in set(names)}
 
 
 def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

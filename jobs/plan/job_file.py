@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.options.fields import REQUIRED, OptionSet, changed_options, fields_of, semantic_options
+from jobs.options.fields import OptionSet, changed_options, defaults_of, semantic_options
 from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
@@ -202,12 +202,6 @@ def check_resume(
             f"{output} was started with other options: {'; '.join(changes)}. "
             "Pass the old values to resume it, or choose another --output"
         )
-
-
-def defaults_of(options: OptionSet, names: Iterable[str]) -> dict[str, Any]:
-    """The defaults of these options as JSON has them: what an older version, which had no such option, ran with."""
-    defaults = {field.name: field.default for field in fields_of(type(options)) if field.default is not REQUIRED}
-    return {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in set(names)}
 
 
 def changed_versions(found: JobFile) -> list[str]:

@@ -1,4 +1,4 @@
-"""Writes tables of rows into Parquet files of a bounded size.
+"""Writes rows, as tables or as row groups that are encoded already, into Parquet files of a bounded size.
 
     rows -> row group (bounded by rows and bytes) -> file (bounded by bytes) -> the next file
 
@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs import storage
+from transforms.rows.row_groups import MAX_GROUPS, EncodedGroup, GroupFile, encode_group
 
 
 class RowFiles:
@@ -41,7 +40,8 @@ class RowFiles:
         self._rows_in_group = 0
         self._bytes_in_group = 0
         self._bytes_in_file = 0
-        self._writer: Any = None
+        self._groups_in_file = 0
+        self._file: GroupFile | None = None
         self._files = ExitStack()
 
     def add(self, table: pa.Table, sizes: Sequence[int]) -> None:
@@ -61,6 +61,12 @@ class RowFiles:
         if start < table.num_rows:
             self._slices.append(table.slice(start))
 
+    def add_group(self, group: EncodedGroup, num_bytes: int) -> None:
+        """Takes a row group; the rows before it, if they are not in one yet, become a group as well."""
+        if self._rows_in_group:
+            self._write_group()
+        self._append(group, num_bytes)
+
     def __enter__(self) -> RowFiles:
         return self
 
@@ -69,47 +75,36 @@ class RowFiles:
     ) -> None:
         """Writes what is left, or, after an error, leaves the file in part: nothing names it."""
         if kind is not None:
-            if self._writer is not None:
-                self._writer.is_open = False  # or its destructor would write a footer into a closed file
             self._files.__exit__(kind, error, traceback)
             return
         # Without rows there is no file: `datasets` can't load one, whatever its form.
         if self._rows_in_group:
             self._write_group()
-        if self._writer is not None:
-            self._close_file()
+        if self._file is not None:
+            self._close_file(self._file)
 
     def _write_group(self) -> None:
-        if self._writer is not None and self._bytes_in_file + self._bytes_in_group > self._file_bytes:
-            self._close_file()
-        if self._writer is None:
-            self._open_file()
-        # In one piece, since where pieces meet shows in the pages that are written.
-        table = pa.concat_tables(self._slices).combine_chunks()
-        self._writer.write_table(table, row_group_size=table.num_rows)
-        self._bytes_in_file += self._bytes_in_group
+        self._append(encode_group(pa.concat_tables(self._slices)), self._bytes_in_group)
         self._slices, self._rows_in_group, self._bytes_in_group = [], 0, 0
 
-    def _open_file(self) -> None:
+    def _append(self, group: EncodedGroup, num_bytes: int) -> None:
+        is_full = self._bytes_in_file + num_bytes > self._file_bytes or self._groups_in_file == MAX_GROUPS
+        if self._file is not None and is_full:
+            self._close_file(self._file)
+        if self._file is None:
+            self._file = self._open_file()
+        self._file.append(group)
+        self._bytes_in_file += num_bytes
+        self._groups_in_file += 1
+
+    def _open_file(self) -> GroupFile:
         path = f"{self._prefix}-{len(self.paths):05}.parquet"
         sink = self._files.enter_context(storage.open_output(path))
-        self._writer = pq.ParquetWriter(
-            sink,
-            self._schema,
-            compression="zstd",
-            use_dictionary=_repetitive(self._schema),
-        )
         self.paths.append(path)
-        self._bytes_in_file = 0
+        self._bytes_in_file = self._groups_in_file = 0
+        return GroupFile(sink, self._schema)
 
-    def _close_file(self) -> None:
-        self._writer.close()
-        self._writer = None
+    def _close_file(self, file: GroupFile) -> None:
+        file.close()
+        self._file = None
         self._files.close()
-
-
-def _repetitive(schema: pa.Schema) -> list[str]:
-    """The columns worth a dictionary: short texts that come again and again, unlike `content`, hashes and paths."""
-    return [
-        field.name for field in schema if pa.types.is_string(field.type) and not field.name.endswith(("_id", "sha256"))
-    ]

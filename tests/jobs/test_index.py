@@ -106,3 +106,50 @@ def test_what_a_killed_build_left_is_removed_by_the_next_one(tmp_path):
     pq.write_table(pa.table({"content": ["def f(a):\n    return a + 1\n" * 9], "path": ["a.py"]}), corpus)
     assert index(corpus, tmp_path / "known") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "known"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch) -> Path:
+    """Three files of eight small row groups, a task for each two or three of them."""
+    monkeypatch.setattr("jobs.grouping.indexing._SPOOL_MB", 0.005)
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for number in range(3):
+        texts = [" ".join(f"w{(number * 7 + row * row + k) % 50}" for k in range(90)) for row in range(40)]
+        table = pa.table({"content": [*texts, None], "path": [f"{number}/{row}.py" for row in range(41)]})
+        pq.write_table(table, folder / f"{number}.parquet", row_group_size=5, compression="none", use_dictionary=False)
+    return folder
+
+
+def test_any_number_of_workers_gives_the_same_bytes(large, tmp_path):
+    for workers in ("1", "2", "3"):
+        assert index(large, tmp_path / workers, "--workers", workers) == cli.DONE
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
+    assert sorted(contents(tmp_path / "1")) == ["files.arrow", "hashes.npy", "index.json", "owners.npy"]
+
+
+def test_a_damaged_file_counts_up_to_its_fault_whoever_reads_it(large, tmp_path, capsys):
+    path = large / "1.parquet"
+    data = bytearray(path.read_bytes())
+    start = pq.read_metadata(path).row_group(4).column(0).data_page_offset
+    data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    for workers in ("1", "2"):
+        assert index(large, tmp_path / workers, "--workers", workers) == cli.FAILED_UNITS
+        told = capsys.readouterr()
+        assert "100 files of 123 rows" in told.out  # 40, 20 and 40: the second file's first four row groups
+        assert "1.parquet: damaged_input: " in told.err
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    table = pa.ipc.open_file(tmp_path / "1/files.arrow").read_all()
+    assert table["path"].to_pylist() == [
+        f"{n}/{row}.py" for n, count in ((0, 40), (1, 20), (2, 40)) for row in range(count)
+    ]
+
+
+def test_more_workers_than_memory_holds_are_one_line(corpus, tmp_path, capsys):
+    assert index(corpus, tmp_path / "known", "--workers", "100000") == cli.USER_ERROR
+    assert "at most" in capsys.readouterr().err

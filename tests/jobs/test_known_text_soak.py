@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.duplicates.known_text import KnownFile, build
+from transforms.duplicates.known_index import build
+from transforms.duplicates.known_text import KnownFile
 from transforms.rows.row import content_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import signal
@@ -203,3 +204,11 @@ class Killer:
 
     def kill(self, row):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_GETPIPE_SZ"), reason="pipes have a size that can be asked for on Linux alone")
+def test_a_processs_result_and_its_next_rows_fit_into_the_pipes(pool):
+    assert pool.apply("double", [1])() == [2]
+    processes = pool._current_pool()
+    for pipe in (processes._call_queue._writer, processes._result_queue._writer):
+        assert fcntl.fcntl(pipe.fileno(), fcntl.F_GETPIPE_SZ) >= 1 << 20

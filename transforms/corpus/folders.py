@@ -63,6 +63,15 @@ class Folders:
         except OSError as error:
             raise RecordError("unreadable", str(error.strerror)) from None
 
+    def num_bytes(self, path: str) -> int:
+        """The bytes that the file at a relative path has now; 0 where that can't be told."""
+        folder, _, name = path.rpartition("/")
+        try:
+            status = os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
+        except (OSError, ValueError, RecordError):  # reading it says why
+            return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
     def names(self, folder: str) -> list[tuple[str, bool]]:
         """Name and whether it is a folder, of all in a folder (`""`: the root), in code-point order.
 

@@ -1,9 +1,11 @@
-"""From a source's files to rows of a corpus: tables of kept and of rejected files, a few megabytes at a time.
+"""From a source's files to rows of a corpus: row groups of kept files, tables of rejected ones.
 
-    items of a source -> read -> decode -> classify -> table of kept rows, table of rejected records, counts
+    items of a source -> read -> decode -> classify -> row group of kept rows, table of rejected records, counts
 
 The columns are The Stack v2's. A run of items gives the same rows wherever and with whatever others it is worked on.
-Memory: the rows of one part (`PART_BYTES` of text) and one file.
+Row groups are encoded here, where the rows are; so few rows that a group of them would be small stay a table, for
+others to be added.
+Memory: the rows of one row group, twice, and one file.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from model.errors import RecordError
 from transforms.corpus.encoding import decode
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.licenses import licenses_of
+from transforms.corpus.origin import SCHEMA_VERSION, GroupLimits, Origin
 from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_table
 from transforms.rows.row import SourceRef
+from transforms.rows.row_groups import EncodedGroup, encode_group
 
-SCHEMA_VERSION: Final = "2"
 CORPUS_SCHEMA: Final = pa.schema(
     [
         pa.field("blob_id", pa.string(), nullable=False),  # as `git hash-object` computes it
@@ -43,32 +46,16 @@ CORPUS_SCHEMA: Final = pa.schema(
     ],
     metadata={"schema_version": SCHEMA_VERSION},
 )
-PART_BYTES: Final = 2 << 20
-"""Text in a part, from which on it ends: small beside what a process takes, large beside what passing it on costs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What the rows of one source have in common.
-
-    Args:
-        repo_name: For the column of that name.
-        public_name: The source's name in rejected records.
-        licenses: The licenses by folder (`Source.survey`).
-        keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
-    """
-
-    repo_name: str
-    public_name: str
-    licenses: Mapping[str, tuple[str, ...]]
-    keep_uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of some files that follow each other: `num_files` = rows of `kept` + rows of `rejected`."""
+    """What became of some files that follow each other: `num_files` = rows of `kept` + rows of `rejected`.
 
-    kept: pa.Table
+    The kept rows are no more than a row group holds; encoded they are one, as a table they are too few for one.
+    """
+
+    kept: pa.Table | EncodedGroup
     rejected: pa.Table
     counts: Counter[str]
     num_files: int
@@ -133,13 +120,14 @@ class _Rows:
         self.rejected.append(record)
         self.counts[f"reason/{record['reason']}"] += 1
 
-    def part(self) -> Part:
+    def part(self, *, is_encoded: bool = False) -> Part:
         columns = zip(*self.kept, strict=True) if self.kept else [[] for _ in CORPUS_SCHEMA]
         arrays = [pa.array(column, each.type) for column, each in zip(columns, CORPUS_SCHEMA, strict=True)]
         self.counts.update(kept=len(self.kept), rejected=len(self.rejected))
         num_files = len(self.kept) + len(self.rejected)
         kept = pa.Table.from_arrays(arrays, schema=CORPUS_SCHEMA)
-        return Part(kept, rejected_table(self.rejected), self.counts, num_files)
+        rejected = rejected_table(self.rejected)
+        return Part(encode_group(kept) if is_encoded else kept, rejected, self.counts, num_files)
 
 
 def parts_of(
@@ -147,31 +135,36 @@ def parts_of(
     origin: Origin,
     first_index: int,
     neighbors: Callable[[str], Collection[str]],
+    limits: GroupLimits = GroupLimits(),
 ) -> Iterator[Part]:
-    """Works on files that follow each other in a source.
+    """Works on files that follow each other in a source. Their row groups depend on these files alone.
 
     Args:
         entries: The files.
         origin: Their source.
         first_index: The place of the first in its source: the `row` of rejected records, since a file has no other.
         neighbors: Called with a path where it matters, names the encodings of other files (`Neighbors.of`).
+        limits: What a row group holds. Where all of these files would be a small one, they stay a table.
     """
-    rows = _Rows()
+    rows, is_first = _Rows(), True
     for index, entry in enumerate(entries, first_index):
         if isinstance(entry, File):
             path = entry.path
             try:
-                rows.keep(corpus_row(entry, origin, functools.partial(neighbors, path)))
+                row = corpus_row(entry, origin, functools.partial(neighbors, path))
             except RecordError as error:
                 rejection = Rejection("decode", error.reason, error.detail)
                 rows.reject(rejected_file(origin, index, path, rejection, entry.data))
+                continue
+            if rows.kept and (len(rows.kept) == limits.rows or rows.num_bytes + row[_LENGTH] > limits.num_bytes):
+                yield rows.part(is_encoded=True)
+                rows, is_first = _Rows(), False
+            rows.keep(row)
         else:
             rows.reject(rejected_file(origin, index, entry.path, Rejection("read", entry.reason, entry.detail)))
-        if rows.num_bytes >= PART_BYTES:
-            yield rows.part()
-            rows = _Rows()
     if rows.kept or rows.rejected:
-        yield rows.part()
+        is_small = not rows.kept or (is_first and limits.is_small(len(rows.kept), rows.num_bytes))
+        yield rows.part(is_encoded=not is_small)
 
 
 def rejected_file(

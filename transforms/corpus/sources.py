@@ -10,10 +10,11 @@ reason. A bare or mirror clone of git is no source, and is refused where a folde
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import TracebackType
@@ -24,6 +25,7 @@ from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
 from transforms.corpus.folders import BARE_HINT, Folders, is_bare_repository, shown, walk
 from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
 
+_LISTED_PATHS = 200_000  # of a folder, held in memory: some 20 MB
 _OWNER_AND_NAME = re.compile(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
 
@@ -65,20 +67,44 @@ class Source:
         """Every file that the selection takes, or its refusal, in a fixed order."""
         return self._entries(self.selection.takes, self.limits)
 
-    def items(self) -> Iterator[str | File | Refused]:
-        """As `read`, but of the files in folders their paths only, for `open_files`."""
+    def items(self, listing: Sequence[str | Refused] | None = None) -> Iterator[tuple[str | File | Refused, int]]:
+        """As `read`, but of the files in folders their paths only, for `open_files`; and the bytes of each.
+
+        Args:
+            listing: From `listing`, so that a folder isn't walked again.
+        """
         if self.is_archive:
-            return read_archive(self.path, self.limits, is_wanted=self.selection.takes)
-        return _paths(*self._root_and_paths(), self.selection.takes)
+            entries = read_archive(self.path, self.limits, is_wanted=self.selection.takes)
+            return ((entry, len(entry.data) if isinstance(entry, File) else 0) for entry in entries)
+        root, paths = self._root_and_paths()
+        return _sized_paths(root, paths if listing is None else listing, self.selection.takes)
+
+    def sizes(self) -> Iterator[int]:
+        """The bytes of each file in a folder, selected or not, one after the other."""
+        return (size for _, size in _sized_paths(*self._root_and_paths(), lambda path: True))
+
+    def listing(self) -> list[str | Refused] | None:
+        """All paths of a folder, selected or not; None: they are too many to hold, or it is an archive."""
+        if self.is_archive:
+            return None
+        found = list(itertools.islice(_paths(*self._root_and_paths(), lambda path: True), _LISTED_PATHS + 1))
+        return found if len(found) <= _LISTED_PATHS else None
 
     def open_files(self) -> Files:
         """Reads the files that `items` gave the paths of; use with `with`."""
         return Files(self._root_and_paths()[0], self.limits)
 
-    def licenses(self) -> dict[str, tuple[str, ...]]:
-        """The licences of each folder that has a licence file. Reads an archive once more."""
+    def licenses(self, listing: Sequence[str | Refused] | None = None) -> dict[str, tuple[str, ...]]:
+        """The licences of each folder that has a licence file. Reads an archive once more.
+
+        Args:
+            listing: As `items` takes it.
+        """
         limits = ArchiveLimits(**{**vars(self.limits), "max_entry_bytes": MAX_LICENSE_BYTES})
-        entries = self._entries(is_license_file, limits)
+        if listing is None:
+            entries = self._entries(is_license_file, limits)
+        else:
+            entries = _read_folder(self._root_and_paths()[0], listing, is_license_file, limits)
         return licenses_by_folder(
             (entry.path, entry.data.decode("utf-8", "replace")) for entry in entries if isinstance(entry, File)
         )
@@ -98,7 +124,7 @@ class Source:
             return read_archive(self.path, limits, is_wanted=is_wanted)
         return _read_folder(*self._root_and_paths(), is_wanted, limits)
 
-    def _root_and_paths(self) -> tuple[str, Iterable[str] | None]:
+    def _root_and_paths(self) -> tuple[str, Sequence[str] | None]:
         """The folder that is opened, and the paths below it; None: all."""
         if os.path.isfile(self.path):
             folder, name = os.path.split(self.path)
@@ -173,21 +199,37 @@ class Files:
             return Refused(shown(path), error.reason, error.detail)
 
 
-def _paths(root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool]) -> Iterator[str | Refused]:
+def _paths(
+    root: str, paths: Iterable[str | Refused] | None, is_wanted: Callable[[str], bool]
+) -> Iterator[str | Refused]:
     """The wanted ones of these paths below `root`; None: of all."""
+    return (path for path, _ in _found_paths(root, paths, is_wanted))
+
+
+def _sized_paths(
+    root: str, paths: Iterable[str | Refused] | None, is_wanted: Callable[[str], bool]
+) -> Iterator[tuple[str | Refused, int]]:
+    """As `_paths`, with the bytes that each file has now."""
+    for path, folders in _found_paths(root, paths, is_wanted):
+        yield path, 0 if isinstance(path, Refused) or folders is None else folders.num_bytes(path)
+
+
+def _found_paths(
+    root: str, paths: Iterable[str | Refused] | None, is_wanted: Callable[[str], bool]
+) -> Iterator[tuple[str | Refused, Folders | None]]:
     try:
         folders = Folders(root)
     except OSError as error:
-        yield Refused("", "unreadable", str(error.strerror))
+        yield Refused("", "unreadable", str(error.strerror)), None
         return
     with folders:
-        yield from (
-            path for path in (walk(folders) if paths is None else paths) if isinstance(path, Refused) or is_wanted(path)
-        )
+        for path in walk(folders) if paths is None else paths:
+            if isinstance(path, Refused) or is_wanted(path):
+                yield path, folders
 
 
 def _read_folder(
-    root: str, paths: Iterable[str] | None, is_wanted: Callable[[str], bool], limits: ArchiveLimits
+    root: str, paths: Iterable[str | Refused] | None, is_wanted: Callable[[str], bool], limits: ArchiveLimits
 ) -> Iterator[File | Refused]:
     """The files at these paths below `root`; None: all."""
     with Files(root, limits) as files:

@@ -8,43 +8,36 @@
     INDEX/index.json    counts, and the hash that goes into the lineage
 
 Two files per 20-gram are enough: one of them may be the answer's own source, which doesn't count. Runs shorter than 20
-tokens are idiom. Building uses disk instead of memory: hashes are written to hash buckets by their leading bits, and
-each bucket is sorted separately. Cost: 12 bytes per token of the corpus.
+tokens are idiom. `known_index` builds it. Cost: 12 bytes per token of the corpus.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.errors import ConfigError
 from transforms.filters.licenses import NO_LICENSE, file_licenses, license_names
 from transforms.rows.columns import ColumnOverrides, resolve_columns
-from transforms.rows.ngrams import distinct, text_ngrams
+from transforms.rows.ngrams import text_ngrams
 from transforms.rows.row import content_sha256
 
 COPY_TOKENS = 20
 MAX_OWNERS = 2
-NUM_BUCKETS = 256
-_BATCH_FILES = 4096
 _ROWS_READ = 256
 MAX_COPIES = 5
-_BUCKET_BITS = np.uint64(56)
-_FORMAT = 2
+FORMAT = 2
 _READABLE = (1, 2)  # format 1 spells the column `licenses` as `licences`; otherwise the formats are identical
-_ENTRY = np.dtype([("hash", "<u8"), ("owner", "<u4")])
-_FILES_SCHEMA = pa.schema(
+FILES_SCHEMA = pa.schema(
     [("path", pa.string()), ("repo_name", pa.string()), ("licenses", pa.list_(pa.string())), ("sha256", pa.string())]
 )
 COPY_TYPE = pa.struct(
@@ -112,7 +105,7 @@ class KnownText:
         if about.get("format") not in _READABLE:
             readable = " and ".join(map(str, _READABLE))
             raise ConfigError(f"known text {folder} has format {about.get('format')}, this version reads {readable}")
-        self._files = files.rename_columns(_FILES_SCHEMA.names)
+        self._files = files.rename_columns(FILES_SCHEMA.names)
         self.version = str(about["sha256"])[:16]
 
     def copies_of(self, text: str, own: Collection[str] = ()) -> list[Copy]:
@@ -154,80 +147,11 @@ def _longest_run(positions: Sequence[int]) -> int:
     return best
 
 
-def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
-    """Writes an index of files into a new folder and returns the number of files. Raises ConfigError if the folder
-    exists."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise ConfigError(f"{folder} already exists; choose a new folder") from None
-    spools = [open(folder / f"bucket-{bucket:03}", "wb") for bucket in range(NUM_BUCKETS)]  # noqa: SIM115
-    try:
-        count = _spool(folder, files, spools)
-    finally:
-        for spool in spools:
-            spool.close()
-    digest = _merge(folder)
-    about = {"format": _FORMAT, "files": count, "ngram_tokens": COPY_TOKENS, "sha256": digest}
-    (folder / "index.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-    return count
-
-
-def _spool(folder: Path, files: Iterable[KnownFile], spools: Sequence[Any]) -> int:
-    """Writes the table of files, and each file's hashes to hash buckets by their leading bits. Returns the number of
-    files."""
-    owner, rows = 0, list[dict[str, Any]]()
-    with pa.ipc.new_file(str(folder / "files.arrow"), _FILES_SCHEMA) as writer:
-        for owner, file in enumerate(files, start=1):
-            about = {"path": file.path, "repo_name": file.repo_name, "sha256": file.content_sha256}
-            rows.append({**about, "licenses": list(file.licenses)})
-            if len(rows) == _BATCH_FILES:
-                writer.write_table(pa.Table.from_pylist(rows, _FILES_SCHEMA))
-                rows.clear()
-            grams = distinct(text_ngrams(file.text, COPY_TOKENS))
-            entries = np.empty(len(grams), dtype=_ENTRY)
-            entries["hash"], entries["owner"] = grams, owner - 1
-            edges = np.searchsorted(grams >> _BUCKET_BITS, np.arange(NUM_BUCKETS + 1, dtype=np.uint64))
-            for bucket in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
-                spools[bucket].write(entries[edges[bucket] : edges[bucket + 1]].tobytes())
-        writer.write_table(pa.Table.from_pylist(rows, _FILES_SCHEMA))
-    return owner
-
-
-def _merge(folder: Path) -> str:
-    """Sorts the buckets, writes them to the two arrays, and removes them. Returns the hash of the data."""
-    digest, counts = hashlib.sha256(), []
-    for bucket in range(NUM_BUCKETS):
-        path = folder / f"bucket-{bucket:03}"
-        entries = _first_owners(np.fromfile(path, _ENTRY))
-        entries.tofile(path)
-        digest.update(entries.tobytes())
-        counts.append(len(entries))
-    total, at = sum(counts), 0
-    hashes = np.lib.format.open_memmap(folder / "hashes.npy", "w+", "<u8", (total,))
-    owners = np.lib.format.open_memmap(folder / "owners.npy", "w+", "<u4", (total,))
-    for bucket, count in enumerate(counts):
-        path = folder / f"bucket-{bucket:03}"
-        entries = np.fromfile(path, _ENTRY)
-        hashes[at : at + count], owners[at : at + count] = entries["hash"], entries["owner"]
-        at += count
-        path.unlink()
-    hashes.flush()
-    owners.flush()
-    digest.update((folder / "files.arrow").read_bytes())
-    return digest.hexdigest()
-
-
-def _first_owners(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sorts entries by hash and keeps the first `MAX_OWNERS` files of each hash."""
-    entries = entries[np.lexsort((entries["owner"], entries["hash"]))]
-    same = entries["hash"][MAX_OWNERS:] == entries["hash"][:-MAX_OWNERS]
-    return entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
-
-
 def known_files(
-    parquet: pq.ParquetFile, overrides: ColumnOverrides, constants: Mapping[str, str | None] | None = None
+    parquet: pq.ParquetFile,
+    overrides: ColumnOverrides,
+    constants: Mapping[str, str | None] | None = None,
+    row_groups: Sequence[int] | None = None,
 ) -> Iterator[KnownFile]:
     """Yields the files of a corpus in Parquet, in the column layouts that all jobs detect; skips rows without text.
 
@@ -235,6 +159,7 @@ def known_files(
         parquet: An opened file.
         overrides: The user's choice of columns.
         constants: Columns with one value for the whole file, where the file does not have them itself.
+        row_groups: The row groups to read; None: all.
 
     Raises:
         ConfigError: The file has no text column, or lacks a column that the user named.
@@ -244,10 +169,13 @@ def known_files(
     added = {name: value for name, value in (constants or {}).items() if name not in there}
     columns = resolve_columns(pa.schema([*schema, *((name, pa.large_string()) for name in added)]), overrides)
     names = (columns.content, columns.path, columns.repo_name, columns.license)
-    for batch in parquet.iter_batches(batch_size=_ROWS_READ, columns=[name for name in names if name in there]):
-        for row in batch.to_pylist():
-            row |= added
-            content, where, repo, licenses = (row.get(name) if name else None for name in names)
+    asked = list(dict.fromkeys(name for name in names if name in there))
+    for batch in parquet.iter_batches(_ROWS_READ, row_groups=row_groups, columns=asked):
+        values: list[Sequence[Any]] = [
+            batch.column(name).to_pylist() if name in there else [added.get(name or "")] * batch.num_rows
+            for name in names
+        ]
+        for content, where, repo, licenses in zip(*values, strict=True):
             text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
             if text:
                 found = file_licenses(text, license_names(licenses))

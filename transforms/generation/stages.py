@@ -33,14 +33,14 @@ class Prepared:
     """One row as prepared for the engine.
 
     Args:
-        row: The row, its content redacted.
+        row: The row, its content redacted; None where the caller has it (`RowStages.prepare_light`).
         requests: The requests to submit, in order.
         rejected_targets: Targets for which no prompt could be built.
         rejection: Why the row as a whole is rejected, or None.
         counts: Findings of the input filter, counted by `found/TYPE/ACTION`.
     """
 
-    row: Row
+    row: Row | None
     requests: tuple[TaskRequest, ...] = ()
     rejected_targets: tuple[RejectedTarget, ...] = ()
     rejection: Rejection | None = None
@@ -124,6 +124,11 @@ class RowStages:
         if filtered.rejection is not None:
             return Prepared(row, rejection=filtered.rejection, counts=filtered.counts)
         return replace(self._ask(filtered.row), counts=filtered.counts)
+
+    def prepare_light(self, row: Row) -> Prepared:
+        """As `prepare`, without the row if it is the given one: the whole file needn't go back from a process."""
+        prepared = self.prepare(row)
+        return replace(prepared, row=None) if prepared.row is row else prepared
 
     @bounded.for_one_row()
     def validate(self, answers: Answers) -> Validated:

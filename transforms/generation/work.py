@@ -243,15 +243,17 @@ def filter_version(content_filter: ContentFilter | None, known_text: str) -> str
 
 def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:
     """Prepares and submits rows in chunks: the engine decodes the first rows while the pool prepares the last."""
+    for state in states:
+        # Tasks don't use the input's other columns: the output takes them from the table.
+        state.row = replace(state.row, columns={})
     chunks = list(_chunks(states, ROWS_PER_CHUNK))
-    # Tasks don't use the input's other columns: the output takes them from the table.
-    calls = [opened.pool.apply("prepare", [replace(state.row, columns={}) for state in chunk]) for chunk in chunks]
+    calls = [opened.pool.apply("prepare_light", [state.row for state in chunk]) for chunk in chunks]
     for chunk, call in zip(chunks, calls, strict=True):
         for state, prepared in zip(chunk, call(), strict=True):
             if prepared is CRASHED:
                 state.rejection = Rejection("targets", "crashed_worker", "parsing the row crashed its process")
                 continue
-            state.prepared, state.row, state.rejection = prepared, prepared.row, prepared.rejection
+            state.prepared, state.row, state.rejection = prepared, prepared.row or state.row, prepared.rejection
             requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
             try:
                 futures = opened.generator.submit(requests)

@@ -1,7 +1,8 @@
-"""Any number of workers gives the same bytes, whatever the sources are and however their files are cut into chunks."""
+"""Any number of workers gives the same bytes, whatever the sources are; any size of chunks gives the same rows."""
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import subprocess
@@ -9,9 +10,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from jobs.collecting import chunks
+from jobs.collecting import chunks, here
+from jobs.collecting.collect import Collection
 from jobs.corpus import UNREAD, Options, run
 from transforms.corpus.sources import open_source
 
@@ -68,6 +72,12 @@ def published(output: Path) -> dict[str, bytes]:
     return {str(name): (output / name).read_bytes() for name in names if name.parts[0] != "_job"}
 
 
+def rows_of(files: dict[str, bytes]) -> list[pa.Table]:
+    tables = [pq.read_table(io.BytesIO(data)) for name, data in sorted(files.items()) if name.endswith(".parquet")]
+    assert len(tables) == 2
+    return tables
+
+
 def made(output: Path, sources: list[Path], **options) -> dict[str, bytes]:
     cut = {"group_rows": 7, "group_mb": 0.05, "shard_mb": 1}
     options = {"source": tuple(map(str, sources)), "output": str(output), "progress": "none", **cut, **options}
@@ -79,10 +89,29 @@ def made(output: Path, sources: list[Path], **options) -> dict[str, bytes]:
 def test_any_number_of_workers_gives_the_same_bytes(
     tmp_path, sources, small_chunks, no_work_here, monkeypatch, workers, chunk_files
 ):
-    alone = made(tmp_path / "alone", sources, workers=1)
+    small = rows_of(made(tmp_path / "small", sources, workers=1))
     monkeypatch.setattr(chunks, "CHUNK_FILES", chunk_files)
+    alone = made(tmp_path / "alone", sources, workers=1)
     assert made(tmp_path / "together", sources, workers=workers) == alone
     assert len(alone) > 3
+    assert rows_of(alone) == small
+
+
+def test_row_groups_are_full_however_little_each_source_holds(tmp_path, small_chunks):
+    folders = [tree(tmp_path / str(number), {"a.py": b"x = %d\n" % number}) for number in range(20)]
+    output = tmp_path / "out"
+    options = Options(source=tuple(map(str, folders)), output=str(output), group_rows=8, progress="none", workers=1)
+    assert run(options) == 0
+    metadata = pq.read_metadata(output / "data/train-00000-of-00001.parquet")
+    assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [8, 8, 4]
+
+
+def test_a_collection_that_is_given_up_begins_again(tmp_path, small_chunks):
+    folder = tree(tmp_path / "source", {f"{number:02}.py": b"x = 1\n" for number in range(20)})
+    for workers in (1, 2):
+        with Collection([(open_source(str(folder)), "source")], workers, lambda: here) as collection:
+            next(collection.parts())
+            assert sum(part.num_files for _, part in collection.parts()) == 20
 
 
 def test_workers_may_join_at_any_time(tmp_path, sources, small_chunks):
@@ -100,10 +129,11 @@ def test_the_number_of_workers_may_change_when_a_corpus_is_begun_again(tmp_path,
 @pytest.mark.parametrize("bytes_at_once", [1, 20_000, 1 << 30])
 def test_chunks_hold_every_file_once_in_order_and_not_too_many_bytes(sources, monkeypatch, bytes_at_once):
     monkeypatch.setattr(chunks, "CHUNK_BYTES", bytes_at_once)
+    monkeypatch.setattr(chunks, "HELD_BYTES", bytes_at_once)
     for path in sources:
         opened = chunks.OpenSource(0, open_source(str(path)), None)
         found = list(chunks.chunks_of(opened))
-        assert [item for chunk in found for item in chunk.items] == list(opened.source.items())
+        assert [item for chunk in found for item in chunk.items] == [item for item, _ in opened.source.items()]
         places = [0]
         for chunk in found:
             assert chunk.first_index == places[-1]

@@ -6,19 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from jobs.collecting import worker, workers
+from jobs.collecting import collect, here, worker, workers
 from jobs.collecting.chunks import Chunk, OpenSource
 from jobs.collecting.collect import Collection
 from jobs.collecting.workers import MAX_FAILED_STARTS
 from jobs.corpus import UNREAD, Options, run
 from model.errors import ConfigError
 from tests.jobs.uppercase import ROOT
-from transforms.corpus.rows import Origin
+from transforms.corpus.origin import Origin
 from transforms.corpus.sources import open_source
 
 NUM_FILES = 30
@@ -45,9 +44,8 @@ def collected(folder: Path, num_workers: int = 2, **how) -> tuple[list[str], dic
     """Paths of kept rows in order, and stage and reason of rejected ones."""
     kept: list[str] = []
     rejected: dict[str, tuple[str, str]] = {}
-    collection = Collection([(open_source(str(folder)), "tool")], num_workers, **how)
-    with closing(collection.parts()) as parts:
-        for _, part in parts:
+    with Collection([(open_source(str(folder)), "tool")], num_workers, lambda: here, **how) as collection:
+        for _, part in collection.parts():
             kept += part.kept["path"].to_pylist()
             rejected |= {row["path"]: (row["stage"], row["reason"]) for row in part.rejected.to_pylist()}
             assert part.num_files == part.kept.num_rows + part.rejected.num_rows
@@ -217,3 +215,23 @@ def test_a_worker_starts_without_storage_beam_and_kernels():
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     assert "pyarrow" in loaded.split()
     assert not {"jobs.storage", "fsspec", "apache_beam", "pyarrow.compute"} & set(loaded.split())
+
+
+def test_workers_are_started_before_what_takes_long_is_imported():
+    code = "import sys, jobs.corpus, jobs.collecting.collect, jobs.collecting.claim, jobs.execution.processes\n"
+    code += "import jobs.plan.input_paths, jobs.ledger.lock; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    assert "jobs.collecting.workers" in loaded.split()
+    assert not {"pyarrow", "numpy"} & set(loaded.split())
+
+
+def test_a_large_folder_has_workers_from_the_start_and_a_small_one_has_none(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(workers.Workers, "start", lambda self: started.append(self))
+    folder = folder_of(tmp_path, {})
+    for files, num_bytes, is_large in ((31, 1 << 30, False), (30, 1 << 30, True), (99, 100, True)):
+        monkeypatch.setattr(collect, "START_FILES", files)
+        monkeypatch.setattr(collect, "START_BYTES", num_bytes)
+        with Collection([(open_source(str(folder)), "tool")], 2, lambda: here):
+            assert bool(started) == is_large
+        started.clear()

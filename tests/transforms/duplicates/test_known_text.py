@@ -12,12 +12,12 @@ import pytest
 
 from model.engine.requests import Completion, Request
 from model.errors import ConfigError
+from transforms.duplicates.known_index import build
 from transforms.duplicates.known_text import (
     COPY_TOKENS,
     Copy,
     KnownFile,
     KnownText,
-    build,
     known_files,
     open_known_text,
 )

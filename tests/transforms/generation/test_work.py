@@ -19,6 +19,7 @@ from model.engine.requests import Completion, Request
 from model.engine.settings import EngineSpec
 from model.errors import RecordError
 from transforms import bounded
+from transforms.filters.content import FilteredInput
 from transforms.generation.engine import release_engines, use_engine
 from transforms.generation.stages import Answers, RowStages
 from transforms.generation.work import GenerationWork
@@ -236,6 +237,16 @@ def test_a_bug_is_logged_with_its_place_and_without_what_it_says(caplog):
     assert "KeyError" in caplog.text and "in requests" in caplog.text and "row=7" in caplog.text
     # The line of code is shown, including its text, but not the error's own text.
     assert caplog.text.count("must not be stored") == 1
+
+
+def test_a_prepared_row_goes_back_only_where_the_filter_has_changed_it(monkeypatch):
+    stages = RowStages(task=WordTask())
+    row = Row(source=SourceRef("a", 0, 0), content="ab abc", content_sha256="", redacted_sha256="")
+    light = stages.prepare_light(row)
+    assert light.row is None and light.requests == stages.prepare(row).requests != ()
+    changed = replace(row, content="ab")
+    monkeypatch.setattr("transforms.generation.stages.filter_input", lambda content_filter, row: FilteredInput(changed))
+    assert stages.prepare_light(row).row == changed
 
 
 class CheckingTask(WordTask):

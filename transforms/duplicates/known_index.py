@@ -1,0 +1,242 @@
+"""Builds an index of known text (`known_text`) in any number of processes: hashes go by way of disk, not of memory.
+
+    files that follow each other -> spool_files    their 20-grams by hash bucket, in a spool file of their own
+    spool files, one bucket      -> merge_bucket   sorted, at most two files a 20-gram, in a bucket file
+    bucket files in order        -> IndexWriter    hashes.npy, owners.npy, files.arrow, index.json
+
+A file is numbered within its spool; its number in the index is known when all spools before have been added. How files
+are spread over spools changes no byte of the index.
+Memory: the 20-grams of `_SEGMENT_ENTRIES` tokens, or one bucket. Disk: 24 bytes a token while it is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from model.errors import ConfigError
+from transforms.duplicates.known_text import COPY_TOKENS, FILES_SCHEMA, FORMAT, MAX_OWNERS, KnownFile
+from transforms.rows.ngrams import Hashes, distinct, ngram_hashes, token_batches
+
+NUM_BUCKETS: Final = 256
+_BUCKET_BITS: Final = np.uint64(56)
+_ENTRY: Final = np.dtype([("hash", "<u8"), ("owner", "<u4")])
+_SEGMENT_ENTRIES: Final = 1 << 20
+_FILES_AT_ONCE: Final = 256
+_BATCH_FILES: Final = 4096  # in a record batch of files.arrow
+
+
+class Segment(NamedTuple):
+    """Entries in a spool file, by hash bucket: bucket b has those from `edges[b]` to `edges[b + 1]`."""
+
+    path: str
+    edges: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Some files of the corpus: a table of `FILES_SCHEMA`, and where their entries are."""
+
+    files: pa.Table
+    segments: tuple[Segment, ...]
+
+
+class Slice(NamedTuple):
+    """Entries of one bucket: from here to there in a spool file. Owners below `skip` don't count, `shift` is added to
+    the others."""
+
+    path: str
+    start: int
+    end: int
+    skip: int
+    shift: int
+
+
+class BucketTask(NamedTuple):
+    """A bucket to be merged into the file at `path`, its slices in the order of the files."""
+
+    path: str
+    slices: tuple[Slice, ...]
+
+
+def spool_files(path: str, files: Iterable[KnownFile]) -> Spooled:
+    """Writes the entries of files into a new spool file; owners are numbered from 0."""
+    rows: list[dict[str, Any]] = []
+    grams: list[Hashes] = []
+    segments: list[Segment] = []
+    held = first = edge = 0
+    with open(path, "wb") as spool:
+
+        def write() -> None:
+            nonlocal held, first, edge
+            entries, edges = _by_bucket(grams, first)
+            entries.tofile(spool)
+            segments.append(Segment(path, [edge + each for each in edges]))
+            held, first, edge = 0, first + len(grams), edge + len(entries)
+            grams.clear()
+
+        for file, found in _with_grams(files):
+            about = {"path": file.path, "repo_name": file.repo_name, "sha256": file.content_sha256}
+            rows.append({**about, "licenses": list(file.licenses)})
+            grams.append(found)
+            held += len(found)
+            if held >= _SEGMENT_ENTRIES:
+                write()
+        write()
+    return Spooled(pa.Table.from_pylist(rows, FILES_SCHEMA), tuple(segments))
+
+
+def _with_grams(files: Iterable[KnownFile]) -> Iterator[tuple[KnownFile, Hashes]]:
+    """Each file with its distinct 20-grams, sorted."""
+    iterator = iter(files)
+    while some := list(itertools.islice(iterator, _FILES_AT_ONCE)):
+        left = iter(some)
+        for batch in token_batches(file.text for file in some):
+            grams = ngram_hashes(batch.hashes, COPY_TOKENS)
+            for start, end in itertools.pairwise(batch.bounds):
+                yield next(left), distinct(grams[start : max(start, end - COPY_TOKENS + 1)])
+
+
+def _by_bucket(grams: Sequence[Hashes], first: int) -> tuple[npt.NDArray[Any], list[int]]:
+    """Entries of files that are numbered from `first` on: by bucket, in a bucket by file; where each bucket begins."""
+    hashes = np.concatenate([*grams, np.empty(0, np.uint64)])
+    owners = np.repeat(np.arange(first, first + len(grams), dtype=np.uint32), [len(each) for each in grams])
+    buckets = (hashes >> _BUCKET_BITS).astype(np.uint8)
+    order = np.argsort(buckets, kind="stable")
+    entries = np.empty(len(hashes), dtype=_ENTRY)
+    entries["hash"], entries["owner"] = hashes[order], owners[order]
+    return entries, [0, *np.cumsum(np.bincount(buckets, minlength=NUM_BUCKETS)).tolist()]
+
+
+def merge_bucket(task: BucketTask) -> int:
+    """Writes a bucket's entries, sorted, with at most `MAX_OWNERS` files a hash. Returns how many there are."""
+    found = []
+    for piece in task.slices:
+        entries = np.fromfile(piece.path, _ENTRY, piece.end - piece.start, offset=piece.start * _ENTRY.itemsize)
+        if piece.skip:
+            entries = entries[entries["owner"] >= piece.skip]
+        entries["owner"] = entries["owner"].astype(np.int64) + piece.shift
+        found.append(entries)
+    entries = np.concatenate([*found, np.empty(0, _ENTRY)])
+    # In the order of owners already, and a stable sort leaves the entries of each hash so.
+    entries = entries[np.argsort(entries["hash"], kind="stable")]
+    same = entries["hash"][MAX_OWNERS:] == entries["hash"][:-MAX_OWNERS]
+    entries = entries[np.concatenate((np.ones(min(MAX_OWNERS, len(entries)), bool), ~same))]
+    entries.tofile(task.path)
+    return len(entries)
+
+
+class IndexWriter:
+    """An index while it is written. Use with `with`: add all spools in order, merge the buckets, then `finish`.
+
+    Args:
+        folder: Where it is made.
+        scratch: A folder for bucket files.
+
+    Raises:
+        ConfigError: The folder exists.
+    """
+
+    def __init__(self, folder: str | Path, scratch: str | Path):
+        self._folder = Path(folder)
+        self._scratch = Path(scratch)
+        self._pending: list[pa.Table] = []
+        self._segments: list[tuple[Segment, int, int]] = []  # with skip and shift
+        self.num_files = 0
+        try:
+            self._folder.mkdir(parents=True)
+        except FileExistsError:
+            raise ConfigError(f"{self._folder} already exists; choose a new folder") from None
+        self._files: Any | None = pa.ipc.new_file(str(self._folder / "files.arrow"), FILES_SCHEMA)
+
+    def __enter__(self) -> IndexWriter:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._close_files()
+
+    def add(self, spooled: Spooled, skip: int = 0) -> None:
+        """Adds the files of a spool but its first `skip` ones."""
+        files = spooled.files.slice(skip)
+        self._segments += [(segment, skip, self.num_files - skip) for segment in spooled.segments]
+        self.num_files += files.num_rows
+        self._pending.append(files)
+        if sum(table.num_rows for table in self._pending) >= _BATCH_FILES:
+            self._write_files()
+
+    def bucket_tasks(self) -> Iterator[BucketTask]:
+        """What `merge_bucket` has to do, a task for each bucket in order."""
+        for bucket in range(NUM_BUCKETS):
+            slices = (
+                Slice(segment.path, segment.edges[bucket], segment.edges[bucket + 1], skip, shift)
+                for segment, skip, shift in self._segments
+            )
+            yield BucketTask(str(self._bucket(bucket)), tuple(piece for piece in slices if piece.end > piece.start))
+
+    def finish(self, counts: Sequence[int]) -> None:
+        """Puts the buckets, which have so many entries, together."""
+        self._write_files(is_end=True)
+        self._close_files()
+        total, at = sum(counts), 0
+        digest = hashlib.sha256()
+        hashes = np.lib.format.open_memmap(self._folder / "hashes.npy", "w+", "<u8", (total,))
+        owners = np.lib.format.open_memmap(self._folder / "owners.npy", "w+", "<u4", (total,))
+        for bucket, count in enumerate(counts):
+            entries = np.fromfile(self._bucket(bucket), _ENTRY)
+            assert len(entries) == count
+            digest.update(entries.tobytes())
+            hashes[at : at + count], owners[at : at + count] = entries["hash"], entries["owner"]
+            at += count
+            self._bucket(bucket).unlink()
+        hashes.flush()
+        owners.flush()
+        digest.update((self._folder / "files.arrow").read_bytes())
+        about = {
+            "format": FORMAT,
+            "files": self.num_files,
+            "ngram_tokens": COPY_TOKENS,
+            "sha256": digest.hexdigest(),
+        }
+        (self._folder / "index.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+    def _bucket(self, number: int) -> Path:
+        return self._scratch / f"bucket-{number:03}"
+
+    def _close_files(self) -> None:
+        if self._files is not None:
+            self._files.close()  # called twice, it would write a second footer
+            self._files = None
+
+    def _write_files(self, *, is_end: bool = False) -> None:
+        """Writes full batches, and at the end what is left: batches don't depend on the tables that were added."""
+        assert self._files is not None
+        table = pa.concat_tables([*self._pending, FILES_SCHEMA.empty_table()])
+        while table.num_rows >= _BATCH_FILES or is_end:
+            self._files.write_table(table.slice(0, _BATCH_FILES).combine_chunks(), _BATCH_FILES)
+            is_end = is_end and table.num_rows >= _BATCH_FILES
+            table = table.slice(_BATCH_FILES)
+        self._pending = [table]
+
+
+def build(folder: str | Path, files: Iterable[KnownFile]) -> int:
+    """Writes an index of files into a new folder, in this process, and returns the number of files.
+
+    Raises:
+        ConfigError: The folder exists.
+    """
+    folder = Path(folder)
+    spool = folder / "spool"
+    with IndexWriter(folder, folder) as writer:
+        writer.add(spool_files(str(spool), files))
+        writer.finish([merge_bucket(task) for task in writer.bucket_tasks()])
+    spool.unlink()
+    return writer.num_files
