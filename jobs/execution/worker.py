@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from jobs.errors import OutOfMemory
 from jobs.execution.attempt import UnitRunner
-from jobs.execution.cursors import close_cursors
+from jobs.execution.cursors import close_cursors, expect_units
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import JobFolder
@@ -129,6 +129,7 @@ class Worker:
         """Opens the work, starts the heartbeat, and reads the recorded deaths."""
         if self.spec.decoding_threads is not None:
             pa.set_cpu_count(self.spec.decoding_threads)
+        expect_units(self.spec.max_units_in_flight)
         self._work.open()
         self._heartbeat.start()
         job_dir = self.spec.job_dir

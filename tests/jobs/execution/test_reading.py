@@ -207,7 +207,7 @@ def test_units_read_at_once_by_several_threads_get_their_own_rows(corpus, decode
 
 
 def test_ranges_that_are_no_longer_kept_are_decoded_again_and_right(corpus, decoded, monkeypatch):
-    monkeypatch.setattr("jobs.execution.cursors._KEPT_BYTES", 0)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 0)
     for start, count in reversed(ranges(600, 50)):
         table, _ = read_unit(unit_of(corpus, 0, start, count), SCHEMA)
         assert table["stars"].to_pylist() == list(range(start, start + count))
@@ -215,7 +215,7 @@ def test_ranges_that_are_no_longer_kept_are_decoded_again_and_right(corpus, deco
 
 
 def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
-    monkeypatch.setattr("jobs.execution.cursors._KEPT_BYTES", 2000)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 2000)
     for start, count in ranges(600, 50):
         read_unit(unit_of(corpus, 0, start, count), SCHEMA)
         assert 0 < cursors._kept_bytes <= 2000
