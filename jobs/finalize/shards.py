@@ -20,7 +20,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -47,7 +47,7 @@ _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
 ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers prefer groups under 100 MB
 COMPRESSION_LEVEL = 3
-_BATCH_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
+_BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
 
 _SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 
@@ -247,17 +247,38 @@ def _ahead(groups: Generator[pa.Table, None, None]) -> Iterator[pa.Table]:
 
 def _row_groups(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Generator[pa.Table, None, None]:
     """Yields the shard's rows in plan order, in tables of about `ROW_GROUP_BYTES`."""
-    pieces: list[pa.Table] = []
+    blocks: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
-        for table in _unit_tables(spec.job_dir, source, schema):
-            pieces.append(table)
-            num_bytes += table.get_total_buffer_size()
+        for block in _blocks(_unit_tables(spec.job_dir, source, schema)):
+            blocks.append(block)
+            num_bytes += block.nbytes
             if num_bytes >= ROW_GROUP_BYTES:
-                yield pa.concat_tables(pieces).combine_chunks()
-                pieces, num_bytes = [], 0
-    if pieces:
-        yield pa.concat_tables(pieces).combine_chunks()
+                yield pa.concat_tables(blocks)
+                blocks, num_bytes = [], 0
+    if blocks:
+        yield pa.concat_tables(blocks)
+
+
+def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cuts a unit's tables into blocks of as many rows each: two attempts at a unit may have its rows in other row
+    groups, and give the same bytes in the shard.
+    """
+    left: pa.Table | None = None
+    for table in tables:
+        start = 0
+        if left is not None:
+            start = _BLOCK_ROWS - left.num_rows
+            left = pa.concat_tables([left, table.slice(0, start)]).combine_chunks()
+            if left.num_rows < _BLOCK_ROWS:
+                continue
+            yield left
+        while start + _BLOCK_ROWS <= table.num_rows:
+            yield table.slice(start, _BLOCK_ROWS)
+            start += _BLOCK_ROWS
+        left = table.slice(start) if start < table.num_rows else None
+    if left is not None:
+        yield left
 
 
 def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
@@ -277,8 +298,12 @@ def _unit_tables(job_dir: JobFolder, source: Mapping[str, object], schema: pa.Sc
     with pq.ParquetFile(pa.BufferReader(data)) as parquet:
         assert parquet.metadata.num_rows == source["rows"], f"{path}: rows differ from the commit"
         assert parquet.schema_arrow.names == schema.names, f"{path}: columns {parquet.schema_arrow.names}"
-        for batch in parquet.iter_batches(_BATCH_ROWS):
-            yield fit_table(pa.Table.from_batches([batch]), schema)
+        for group in range(parquet.num_row_groups):
+            if parquet.metadata.row_group(group).total_byte_size <= ROW_GROUP_BYTES:
+                yield fit_table(parquet.read_row_group(group, use_threads=False), schema)
+                continue
+            for batch in parquet.iter_batches(_BLOCK_ROWS, row_groups=[group], use_threads=False):
+                yield fit_table(pa.Table.from_batches([batch]), schema)
 
 
 def _tally(table: pa.Table) -> Counter[str]:

@@ -151,6 +151,9 @@ class ContentFilter:
         Returns:
             The text after redaction, and all findings; offsets refer to the text before redaction.
         """
+        assert self._scanner is not None, "call open() first"
+        if self._classifier is None and not self._scanner.may_find(text):
+            return text, ()
 
         def scanned(text: str) -> list[Finding]:
             may_redact = column_action == "redact"
