@@ -2,10 +2,10 @@
 
 A worker process is one of this machine's (`jobs.execution.child_work`) or one of a Beam runner's. Beam creates and
 pickles DoFn objects at will, so expensive objects (an engine) are created once per process, behind a lock, in a module
-global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine
-has prompts while the next unit is read and the last one is checked and written. A unit is processed in pieces of at
-most its share of the bound, and of a few megabytes where there is no engine to keep busy. A unit that was in flight when
-a worker died runs alone, and so does one for which memory ran out, when it runs again.
+global. Several units are in flight concurrently, bounded by number and by bytes, so that the engine has prompts while
+the next unit is read and the last one is checked and written. A unit is processed in pieces of at most its share of the
+bound, and of a few megabytes where there is no engine to keep busy. A unit that was in flight when a worker died runs
+alone, and so does one for which memory ran out, when it runs again.
 """
 
 from __future__ import annotations
