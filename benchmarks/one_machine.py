@@ -7,9 +7,9 @@
 
 The corpus is one that `codemill corpus` has made; of it, the given megabytes of text are taken, repeated in other
 repositories if there is less, with `--share` of them in a single repository. With `--same_files` every size has the
-same files, those of the smallest size, drawn at random with the largest file among them, and repeated. Settings take turns within each round, and
-the table shows medians. `--others` names an interpreter in which datatrove is installed: it reads the same rows through
-its own quality and repetition filters, with as many tasks as there are workers.
+same files, those of the smallest size, drawn at random with the largest file among them, and repeated. Settings take
+turns within each round, and the table shows medians. `--others` names an interpreter in which datatrove is installed:
+it reads the same rows through its own quality and repetition filters, with as many tasks as there are workers.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def sample(corpus: str, mb: int, folder: Path) -> str:
-    """Writes about so many megabytes of the corpus's files, drawn at random, and its largest file; returns the folder."""
+    """Writes about so many megabytes of the corpus's files, drawn at random, with its largest; returns the folder."""
     table = pa.concat_tables(pq.read_table(file) for file in sorted(Path(corpus).glob("*.parquet")))
     sizes = table.column("length_bytes").to_pylist()
     largest = max(range(len(sizes)), key=sizes.__getitem__)
