@@ -2,18 +2,21 @@
 
     python -m benchmarks.one_machine --corpus CORPUS --mb 90 --jobs filter dedup pack --workers 1 2 --rounds 3
     python -m benchmarks.one_machine --corpus CORPUS --mb 30 90 293 --share 0.9 --jobs pack --workers 2 --rounds 1
+    python -m benchmarks.one_machine --corpus CORPUS --mb 30 90 293 --same_files --jobs filter    memory by size alone
     python -m benchmarks.one_machine --corpus CORPUS --mb 90 --jobs filter --others PYTHON     datatrove beside it
 
 The corpus is one that `codemill corpus` has made; of it, the given megabytes of text are taken, repeated in other
-repositories if there is less, with `--share` of them in a single repository. Settings take turns within each round, and
-the table shows medians. `--others` names an interpreter in which datatrove is installed: it reads the same rows through
-its own quality and repetition filters, with as many tasks as there are workers.
+repositories if there is less, with `--share` of them in a single repository. With `--same_files` every size has the
+same files, those of the smallest size, drawn at random with the largest file among them, and repeated. Settings take
+turns within each round, and the table shows medians. `--others` names an interpreter in which datatrove is installed:
+it reads the same rows through its own quality and repetition filters, with as many tasks as there are workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import random
 import shutil
 import statistics
 import sys
@@ -29,6 +32,7 @@ from benchmarks.processes import Usage, watch
 
 REPOSITORY_MB = 2
 GROUP_ROWS = 1024
+SEED = 14
 DATATROVE = Path(__file__).parent / "contenders" / "datatrove_filters.py"
 HEAD = (
     "| job | MB of text | workers | wall s | speed-up | MB/s | processor s | s a MB | driver s a MB | peak MB | "
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--mb", type=int, nargs="+", default=[90])
     parser.add_argument("--share", type=float, default=0.0)
+    parser.add_argument("--same_files", action="store_true")
     parser.add_argument("--jobs", nargs="+", default=["filter", "dedup", "pack"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
@@ -49,7 +54,8 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="one-machine-") as folder:
         results: dict[tuple[str, int, int], list[Usage]] = defaultdict(list)
-        inputs = {mb: make_input(asked.corpus, Path(folder, f"{mb}.parquet"), mb, asked.share) for mb in asked.mb}
+        files = sample(asked.corpus, min(asked.mb), Path(folder, "sample")) if asked.same_files else asked.corpus
+        inputs = {mb: make_input(files, Path(folder, f"{mb}.parquet"), mb, asked.share) for mb in asked.mb}
         jobs = [*asked.jobs, *(["datatrove filters"] if asked.others else [])]
         for _ in range(asked.rounds):
             for job, mb, workers in itertools.product(jobs, asked.mb, asked.workers):
@@ -60,6 +66,23 @@ def main() -> None:
     print(HEAD)
     for (job, mb, workers), usages in results.items():
         print(line(job, mb, workers, usages, results[job, mb, asked.workers[0]]))
+
+
+def sample(corpus: str, mb: int, folder: Path) -> str:
+    """Writes about so many megabytes of the corpus's files, drawn at random, with its largest; returns the folder."""
+    table = pa.concat_tables(pq.read_table(file) for file in sorted(Path(corpus).glob("*.parquet")))
+    sizes = table.column("length_bytes").to_pylist()
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    drawn, left = [largest], mb * 1_000_000 - sizes[largest]
+    for row in random.Random(SEED).sample(range(len(sizes)), len(sizes)):
+        if left <= 0:
+            break
+        if row != largest:
+            drawn.append(row)
+            left -= sizes[row]
+    folder.mkdir()
+    pq.write_table(table.take(pa.array(sorted(drawn))), folder / "sample.parquet")
+    return str(folder)
 
 
 def make_input(corpus: str, path: Path, mb: int, share: float) -> Path:

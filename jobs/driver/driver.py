@@ -300,6 +300,7 @@ class _Driver:
                 earlier=earlier,
                 session_s=session_s,
                 still_held=still_held,
+                copies=self.work.whole_row_groups,
             )
 
         try:

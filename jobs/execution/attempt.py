@@ -1,7 +1,6 @@
 """One attempt at one unit: read it, run its rows, narrow a fault down to single rows, commit.
 
-A unit is read (`jobs.execution.pieces`), run and written in pieces; it is one piece unless it decodes to far more bytes
-than planned or some of it can't be read.
+A unit is read (`jobs.execution.pieces`), run and written in pieces, so that memory doesn't follow the unit's size.
 Faults and their outcomes:
 
     the unit can't be read                          a failed commit with the reason; the job ends with exit code 3
@@ -94,7 +93,7 @@ class UnitRunner:
         schema: The columns to read.
         config_hash: The job's configuration hash, for the commit records.
         journal: Where start records are written.
-        max_bytes: Maximum of decoded bytes in one piece of a unit; for a unit planned larger, its planned bytes.
+        max_bytes: Maximum of decoded bytes in one piece of a unit, beside those of its last batch.
         suspects: The units that were in flight in earlier deaths (`journal.diagnose`).
         streak: Stops the job if the work itself is broken.
     """
@@ -135,7 +134,13 @@ class UnitRunner:
             attempt_id = commits.new_attempt_id()
             results = self._results(unit, attempt_id, suspect)
             return commits.commit_unit(
-                self.job_dir, unit, attempt_id, results, wall_s=lambda: time.monotonic() - began, **facts
+                self.job_dir,
+                unit,
+                attempt_id,
+                results,
+                wall_s=lambda: time.monotonic() - began,
+                is_final=self.work.whole_row_groups,
+                **facts,
             )
 
         try:
@@ -153,7 +158,7 @@ class UnitRunner:
         reader = UnitReader(
             unit=unit,
             schema=self.schema,
-            max_bytes=max(self.max_bytes, unit.num_bytes),
+            max_bytes=self.max_bytes,
             journal=self.journal,
             attempt_id=attempt_id,
             suspect=self.suspects.get(unit.unit_id),

@@ -10,8 +10,8 @@ size.
 
 A request for a row before all kept batches opens a second cursor, which starts from the first row: slower, but correct.
 
-Cost: at most `_KEPT_BYTES` per process, plus the batches that are being decoded, plus one buffer per column of an open
-group.
+Cost: what `expect_units` allows to be kept, plus the batches that are being decoded, plus one buffer per column of an
+open group. One unit at a time needs one cursor with its last batch.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from transforms.work import Unit
 
 MAX_BATCH_ROWS = 32  # a row may have ten megabytes, and a batch's size is known only after decoding
 _BATCH_BYTES = 1 << 20
-_KEPT_BYTES = 64 << 20
-_MAX_CURSORS = 8
-# A group with more compressed bytes is not fetched at once but read through one buffer per column.
+_KEPT_BYTES_A_UNIT = 16 << 20  # of each unit that is read beside the first
+# A group in a bucket with more compressed bytes is not fetched at once but read through one buffer per column, as are
+# local files, where there is no latency to save: of a prefetched group all bytes stay in memory until its end.
 _PREFETCH_BYTES = 64 << 20
-_BUFFER_BYTES = 4 << 20
+_BUFFER_BYTES, _LOCAL_BUFFER_BYTES = 4 << 20, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,15 @@ class _Cursor:
 _lock = threading.RLock()  # guards the globals below and the cursors' kept batches
 _cursors: list[_Cursor] = []  # least recently used first
 _kept_bytes = 0
+_max_cursors = 8
+_max_kept_bytes = 64 << 20
+
+
+def expect_units(at_once: int) -> None:
+    """Bounds what is kept for a process that reads so many units at the same time."""
+    global _max_cursors, _max_kept_bytes
+    with _lock:
+        _max_cursors, _max_kept_bytes = at_once, (at_once - 1) * _KEPT_BYTES_A_UNIT
 
 
 def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.RecordBatch]:
@@ -83,7 +92,7 @@ def batch_at(unit: Unit, names: tuple[str, ...], row: int) -> tuple[int, pa.Reco
     """
     key = (unit.uri, unit.version, unit.row_group, unit.group_rows, names)
     while True:
-        cursor = _choose(key, row) or _add(_open(key, unit, names), row)
+        cursor = _choose(key, row) or _add(key, unit, names, row)
         with cursor.decoding:
             kept = _kept_by(cursor, row)
             while kept is None and row >= cursor.next_row and cursor.is_open:
@@ -119,22 +128,28 @@ def _choose(key: tuple[object, ...], row: int) -> _Cursor | None:
         return best
 
 
-def _add(cursor: _Cursor, row: int) -> _Cursor:
-    """Adds the cursor unless another thread has opened a suitable one in the meantime; returns the one to use."""
+def _add(key: tuple[object, ...], unit: Unit, names: tuple[str, ...], row: int) -> _Cursor:
+    """Opens a cursor and adds it, unless another thread has done so in the meantime; returns the one to use."""
+    _make_room()  # first, so that the buffers of one more are never in memory
+    cursor = _open(key, unit, names)
     with _lock:
-        if (other := _choose(cursor.key, row)) is None:
+        if (other := _choose(key, row)) is None:
             _cursors.append(cursor)
-        spare = _cursors[: max(0, len(_cursors) - _MAX_CURSORS)]
     if other is not None:
         cursor.file.close()
-        return other
+    return other or cursor
+
+
+def _make_room() -> None:
+    """Closes the cursors that were not used for the longest time and aren't in use, so that one more may be opened."""
+    with _lock:
+        spare = _cursors[: max(0, len(_cursors) + 1 - _max_cursors)]
     for one in spare:
         if one.decoding.acquire(blocking=False):
             try:
                 _drop(one)
             finally:
                 one.decoding.release()
-    return cursor
 
 
 def _drop(cursor: _Cursor) -> None:
@@ -177,7 +192,7 @@ def _decode(cursor: _Cursor, *, is_shared: bool) -> _Kept:
         cursor.kept.append(kept)
         _kept_bytes += kept.num_bytes
         for other in _cursors:
-            while _kept_bytes > _KEPT_BYTES and other.kept and other.kept[0] is not kept:
+            while _kept_bytes > _max_kept_bytes and other.kept and other.kept[0] is not kept:
                 _let_go(other)
     if cursor.next_row == cursor.end:
         if is_shared:
@@ -198,22 +213,22 @@ def _open(key: tuple[object, ...], unit: Unit, names: tuple[str, ...]) -> _Curso
         compressed = sum(
             part.column(column).total_compressed_size for part in parts for column in range(part.num_columns)
         )
-        is_small = compressed <= _PREFETCH_BYTES
+        is_local = storage.is_local(unit.uri)
+        is_fetched = not is_local and compressed <= _PREFETCH_BYTES
         parquet = open_parquet(
             file,
             metadata,
-            pre_buffer=is_small,
-            buffer_size=0 if is_small else _BUFFER_BYTES,
+            pre_buffer=is_fetched,
+            buffer_size=0 if is_fetched else _LOCAL_BUFFER_BYTES if is_local else _BUFFER_BYTES,
             # Checksums are optional in Parquet; if the writer stored them, damage is detected.
             page_checksum_verification=True,
         )
         there = set(parquet.schema_arrow.names)
         present = [name for name in names if name in there]
         size = max(1, min(MAX_BATCH_ROWS, _BATCH_BYTES * rows // max(encoded, 1)))
-        # Threads for a few columns of a small file cost more than they save.
-        threads = encoded > _BATCH_BYTES
+        # Threads for a few columns of batches of a megabyte double processor time and memory.
         batches = (
-            parquet.iter_batches(size, row_groups=groups, columns=present, use_threads=threads)
+            parquet.iter_batches(size, row_groups=groups, columns=present, use_threads=False)
             if present
             else _empty(rows)
         )

@@ -6,10 +6,13 @@
     data/train-00003-of-00012.parquet           published: the same file under its final name
 
 The shard plan depends only on the plan's order and the committed sizes, so every driver computes the same one. <id> is
-its hash, so shards of two sizes never mix. A merge reads one unit's file at a time and checks its SHA-256 against the
-commit. Row groups of `COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`); smaller ones are
-decoded, and encoded again in row groups of `ROW_GROUP_BYTES`. A thread reads the next file while this one is written.
-Memory is bounded by two units' files and three row groups, whatever the size of a shard.
+its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
+commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
+depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
+is one row group anyway, and attempts are written as they are to be published (`MergeSpec.copies`), row groups of
+`COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`). A thread reads and decodes what comes
+next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
+row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -47,9 +50,9 @@ KINDS: tuple[Kind, ...] = ("train", "rejected")
 FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
 _FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
 
-ROW_GROUP_BYTES = 32 << 20  # in memory; the Hugging Face viewer and most readers prefer groups under 100 MB
+ROW_GROUP_BYTES = 16 << 20  # in memory, twice while shards are merged; most readers prefer groups under 100 MB
 COPIED_BYTES = 2 << 20  # before compression
-_BATCH_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
+_BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
 
 _SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
 
@@ -171,11 +174,19 @@ class ShardRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSpec:
-    """The parameters of a merge; picklable. `schema` is the schema of `data/`, with its metadata."""
+    """The parameters of a merge; picklable.
+
+    Args:
+        job_dir: The job's folder.
+        plan_id: The shard plan.
+        schema: The schema of `data/`, with its metadata.
+        copies: Whether attempts were written as they are to be published (`Work.whole_row_groups`).
+    """
 
     job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
+    copies: bool = False
 
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
@@ -260,28 +271,45 @@ def _parts(
     spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, joiner: ParquetJoiner
 ) -> Generator[bytes | pa.Table, None, None]:
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
-    pieces: list[pa.Table] = []
+    blocks: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
         data = _unit_file(spec.job_dir, source)
-        if kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
-            if pieces:
-                yield _together(pieces)
-                pieces, num_bytes = [], 0
+        if spec.copies and kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
+            if blocks:
+                yield pa.concat_tables(blocks)
+                blocks, num_bytes = [], 0
             yield data
             continue
-        for table in _tables(data, source, schema):
-            pieces.append(table)
-            num_bytes += table.get_total_buffer_size()
+        for block in _blocks(_tables(data, source, schema)):
+            blocks.append(block)
+            num_bytes += block.nbytes
             if num_bytes >= ROW_GROUP_BYTES:
-                yield _together(pieces)
-                pieces, num_bytes = [], 0
-    if pieces:
-        yield _together(pieces)
+                yield pa.concat_tables(blocks)
+                blocks, num_bytes = [], 0
+    if blocks:
+        yield pa.concat_tables(blocks)
 
 
-def _together(pieces: Sequence[pa.Table]) -> pa.Table:
-    return pa.concat_tables(pieces).combine_chunks()
+def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cuts a unit's tables into blocks of as many rows each: two attempts at a unit may have its rows in other row
+    groups, and give the same bytes in the shard.
+    """
+    left: pa.Table | None = None
+    for table in tables:
+        start = 0
+        if left is not None:
+            start = _BLOCK_ROWS - left.num_rows
+            left = pa.concat_tables([left, table.slice(0, start)]).combine_chunks()
+            if left.num_rows < _BLOCK_ROWS:
+                continue
+            yield left
+        while start + _BLOCK_ROWS <= table.num_rows:
+            yield table.slice(start, _BLOCK_ROWS)
+            start += _BLOCK_ROWS
+        left = table.slice(start) if start < table.num_rows else None
+    if left is not None:
+        yield left
 
 
 def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
@@ -305,8 +333,12 @@ def _tables(data: bytes, source: Mapping[str, object], schema: pa.Schema) -> Ite
     with pq.ParquetFile(pa.BufferReader(data)) as parquet:
         assert parquet.metadata.num_rows == source["rows"], f"{source['path']}: rows differ from the commit"
         assert parquet.schema_arrow.names == schema.names, f"{source['path']}: columns {parquet.schema_arrow.names}"
-        for batch in parquet.iter_batches(_BATCH_ROWS):
-            yield fit_table(pa.Table.from_batches([batch]), schema)
+        for group in range(parquet.num_row_groups):
+            if parquet.metadata.row_group(group).total_byte_size <= ROW_GROUP_BYTES:
+                yield fit_table(parquet.read_row_group(group, use_threads=False), schema)
+                continue
+            for batch in parquet.iter_batches(_BLOCK_ROWS, row_groups=[group], use_threads=False):
+                yield fit_table(pa.Table.from_batches([batch]), schema)
 
 
 def _tally(table: pa.Table) -> Counter[str]:

@@ -35,7 +35,7 @@ from jobs import storage
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
-from jobs.storage.parquet import WRITING
+from jobs.storage.parquet import WRITING, WRITING_ONCE
 from model.errors import RecordError
 from transforms.work import Unit, UnitResult
 
@@ -49,6 +49,7 @@ _READ_THREADS = 32
 _TRIES = 3  # on top of those that the storage's client makes
 _RETRY_DELAY_S = 0.5
 _BATCH_ROWS = 64
+_ROW_GROUP_BYTES = 4 << 20  # in memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +118,7 @@ def commit_unit(
     config_hash: str,
     wall_s: float | Callable[[], float] = 0.0,
     attempts: int = 1,
+    is_final: bool = False,
     store: ModuleType | Any = storage,
 ) -> CommitRecord:
     """Writes the attempt's files and commits them; returns the record that counts, which may be another attempt's.
@@ -128,6 +130,7 @@ def commit_unit(
         results: The result of all rows, or an iterable with the result of one part of them at a time. Each is written
             before the next one is requested. If the iterable raises, the exception propagates and nothing is committed.
         wall_s: Duration in seconds; a function is called once the files are written.
+        is_final: Whether rows are written as they are to be published, so that merges copy them.
         store: The storage for the objects; tests pass a simulated one.
 
     Raises:
@@ -136,7 +139,8 @@ def commit_unit(
     """
     failpoint_in(job_dir, BEFORE_ATTEMPT)
     counts: Counter[str] = Counter()
-    with AttemptFiles(job_dir, storage.join("attempts", unit.unit_id, attempt_id), store) as written:
+    prefix = storage.join("attempts", unit.unit_id, attempt_id)
+    with AttemptFiles(job_dir, prefix, store, is_final=is_final) as written:
         for result in [results] if isinstance(results, UnitResult) else results:
             written.add(result)
             counts.update(result.counts)
@@ -281,7 +285,7 @@ def check_readable(path: str, schema: pa.Schema, rows: int, *, store: ModuleType
             fit_table(parquet.schema_arrow.empty_table(), schema)
             nested = pa.schema([field for field in schema if pa.types.is_nested(field.type)])
             if nested:
-                for batch in parquet.iter_batches(_BATCH_ROWS, columns=nested.names):
+                for batch in parquet.iter_batches(_BATCH_ROWS, columns=nested.names, use_threads=False):
                     fit_table(pa.Table.from_batches([batch]), nested)
     except pa.ArrowException as error:
         line = " ".join(str(error).split())[:300]
@@ -301,9 +305,11 @@ class AttemptFiles:
         job_dir: The job's folder.
         prefix: Prefix of the files' names, relative to the job's folder.
         store: The storage for the objects.
+        is_final: Whether rows are written as they are to be published.
     """
 
-    def __init__(self, job_dir: JobFolder, prefix: str, store: ModuleType | Any):
+    def __init__(self, job_dir: JobFolder, prefix: str, store: ModuleType | Any, *, is_final: bool = False):
+        self._is_final = is_final
         self.records: dict[str, FileRecord] = {}
         self._job_dir = job_dir
         self._prefix = prefix
@@ -312,15 +318,16 @@ class AttemptFiles:
         self._open: dict[str, tuple[Any, pq.ParquetWriter]] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._rows: Counter[str] = Counter()
+        self._waiting: dict[str, list[pa.Table]] = {"kept": [], "rejected": []}
 
     def add(self, result: UnitResult) -> None:
-        """Appends the result's rows."""
+        """Appends the result's rows. Small results wait, so that they share a row group."""
         for name, table in (("kept", result.kept), ("rejected", result.rejected)):
             if table.num_rows:
-                if name not in self._open:
-                    self._open[name] = self._begin(name, table.schema)
-                self._open[name][1].write_table(table)
+                self._waiting[name].append(table)
                 self._rows[name] += table.num_rows
+                if sum(table.nbytes for table in self._waiting[name]) >= _ROW_GROUP_BYTES:
+                    self._write(name)
                 failpoint_in(self._path(name), INSIDE_KEPT)
 
     def __enter__(self) -> AttemptFiles:
@@ -335,6 +342,7 @@ class AttemptFiles:
                 stack.__exit__(kind, error, trace)
             return
         for name, passed in (("kept", AFTER_KEPT), ("rejected", AFTER_ATTEMPT)):
+            self._write(name)
             self._parts[name].close()
             if name in self._open:
                 file = self._open[name][0]
@@ -345,9 +353,18 @@ class AttemptFiles:
                 )
             failpoint_in(self._job_dir, passed)
 
+    def _write(self, name: str) -> None:
+        tables = self._waiting[name]
+        if not tables:
+            return
+        self._waiting[name] = []
+        if name not in self._open:
+            self._open[name] = self._begin(name, tables[0].schema)
+        self._open[name][1].write_table(pa.concat_tables(tables))
+
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
         file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
-        writer = pq.ParquetWriter(file, schema, **WRITING)
+        writer = pq.ParquetWriter(file, schema, **(WRITING if self._is_final else WRITING_ONCE))
         self._schemas[name] = schema
         return file, self._parts[name].enter_context(writer)
 

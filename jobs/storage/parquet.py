@@ -18,6 +18,15 @@ import pyarrow.parquet as pq
 # How rows are written that stay: a merge copies what has been written so, and shards have it.
 WRITING: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
+# How rows are written that are read once, and encoded again: the fastest compression level is enough, and dictionaries
+# and statistics cost a third of the writing and half of the reading.
+WRITING_ONCE: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": False,
+    "write_statistics": False,
+}
+
 _MAGIC = b"PAR1"
 # The length of the key (a varint) and the key, as the footer's compact Thrift has them.
 _KEY, _IGNORED_KEY = b"\x0cARROW:schema", b"\x0cARROW:ignore"

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
 from transforms.scanning.policy import Policy, load_policy
+from transforms.scanning.python_text import keeps_python_sound
 from transforms.scanning.redaction import redact, redact_name
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
@@ -63,6 +65,11 @@ def drop_reason(finding_type: str, where: str) -> str:
     if finding_type in PERSONAL_TYPES:
         return f"personal_data_in_{where}"
     return f"{finding_type}_in_{where}" if finding_type in SAFETY_TYPES else f"secret_in_{where}"
+
+
+def _is_python(text: str, language: str, path: str) -> bool:
+    found = find_language(language, path, text)
+    return found is not None and found.grammar == "python"
 
 
 class ContentFilter:
@@ -125,16 +132,20 @@ class ContentFilter:
             return FilterOutcome(text, tuple(findings), drop_reason(dropped.type, "input"))
         if not any(f.action == "redact" for f in findings):
             return FilterOutcome(text, tuple(findings))
-        redacted, reported = redact(text, findings, language)
-        current = redacted
+        current, reported = redact(text, findings, language)
+        is_sound = self._classifier is None and keeps_python_sound(text, reported)
         for _ in range(_MAX_PASSES):
             again = [f for f in self.scan(current, language, path) if f.action == "redact"]
             if not again:
                 break
-            current, more = redact(current, again, language)
+            before = current
+            current, more = redact(before, again, language)
+            is_sound = is_sound and keeps_python_sound(before, more)
             reported += more
         else:
             return FilterOutcome(text, tuple(reported), "not_redactable")
+        if is_sound and all(_is_python(version, language, path) for version in (text, current)):
+            return FilterOutcome(current, tuple(reported))
         # Parse the redacted text first: it nearly always parses, and then the original need not be parsed.
         if parses(current, language, path) is False and parses(text, language, path):
             return FilterOutcome(text, tuple(reported), "redaction_breaks_syntax")
@@ -151,6 +162,9 @@ class ContentFilter:
         Returns:
             The text after redaction, and all findings; offsets refer to the text before redaction.
         """
+        assert self._scanner is not None, "call open() first"
+        if self._classifier is None and not self._scanner.may_find(text):
+            return text, ()
 
         def scanned(text: str) -> list[Finding]:
             may_redact = column_action == "redact"

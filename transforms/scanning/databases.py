@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
-from transforms.scanning import folds, pattern_trees, trigger
+from transforms.scanning import folds, pattern_trees, prefixes, trigger
 from transforms.scanning import rule as rule_module
 from transforms.scanning.rule import Rule
 from transforms.user_cache import read_entry, write_entry
@@ -64,7 +64,7 @@ def _entry_name(rules: Mapping[int, Rule]) -> str | None:
 @functools.cache
 def _code_hash() -> str:
     """The hash of the code that derives triggers and compiles them."""
-    paths = [str(module.__file__) for module in (rule_module, trigger, folds, pattern_trees)]
+    paths = [str(module.__file__) for module in (rule_module, trigger, prefixes, folds, pattern_trees)]
     return hashlib.sha256(b"".join(Path(path).read_bytes() for path in (*paths, __file__))).hexdigest()
 
 

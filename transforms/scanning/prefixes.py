@@ -40,6 +40,18 @@ def literal_prefixes(pattern: str) -> tuple[bytes, ...]:
     return tuple(sorted(heads)) if all(len(head) >= MIN_PREFIX_BYTES for head in heads) else ()
 
 
+def starts_with_literal(pattern: str, ordinary: bytes) -> bool:
+    """Whether every match of a pattern starts with a literal that is rare enough to be searched for: two characters, or
+    one that isn't ordinary.
+
+    >>> starts_with_literal(r"(?:\\+|00)[1-9]", b"0123456789"), starts_with_literal(r"0[1-9]", b"0123456789")
+    (True, False)
+    """
+    tree = parse_pattern(pattern)
+    heads, _ = _heads(tree)
+    return not tree.state.flags & re.IGNORECASE and all(len(head) > 1 or head.strip(ordinary) for head in heads)
+
+
 def _heads(items: Any) -> tuple[set[bytes], bool]:
     """The literals with which a sequence can start, and whether they cover the complete sequence."""
     heads = {b""}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import string
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
+from transforms.scanning.prefixes import starts_with_literal
 from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
 
 BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
@@ -43,9 +45,10 @@ class Rule:
     def trigger(self) -> Trigger:
         """The pattern that Hyperscan searches for: the words in `near`, or a trigger derived from the pattern. Raises
         ConfigError if the pattern can't be used."""
-        derived = derive_trigger(self.id, self.pattern, self.fold)
+        derived = derive_trigger(self.id, self.pattern, self._used_fold)
         if self.trigger_pattern:
-            return replace(derive_trigger(self.id, self.trigger_pattern, self.fold), max_bytes=derived.max_bytes)
+            own = derive_trigger(self.id, self.trigger_pattern, self._used_fold)
+            return replace(own, max_bytes=derived.max_bytes)
         if not self.near:
             return derived
         words = "|".join(escape_literal(word) for word in self.near)
@@ -54,7 +57,15 @@ class Rule:
     @property
     def trigger_fold(self) -> str:
         """The trigger's fold, without deriving the trigger. Words in `near` are searched for in the text itself."""
-        return self.fold if self.trigger_pattern or not self.near else ""
+        return self._used_fold if self.trigger_pattern or not self.near else ""
+
+    @cached_property
+    def _used_fold(self) -> str:
+        """`fold`, unless the trigger starts with a literal that the fold would lose: an international phone number
+        starts with `+` or `00`, and folded, any nine digits start like that."""
+        if not self.fold or starts_with_literal(self.trigger_pattern or self.pattern, string.digits.encode()):
+            return ""
+        return self.fold
 
     @cached_property
     def keyword_bytes(self) -> tuple[bytes, ...]:

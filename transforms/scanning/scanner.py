@@ -35,6 +35,7 @@ from transforms.scanning.validators.registry import (
     ASKS_IF_TEXT,
     LOOKS_BEHIND_BYTES,
     LOOKS_UNTIL,
+    NEEDS_PATH,
     VALIDATORS,
     looks_near,
 )
@@ -147,6 +148,7 @@ class Scanner:
         self._has_triggers = backend != "keywords" and _has_hyperscan(required=backend == "hyperscan")
         self._backend: Backend = HyperscanBackend(rules) if self._has_triggers else KeywordBackend(rules)
         self._validators = [VALIDATORS[rule.validator] if rule.validator else None for rule in rules.rules]
+        self._need_path = {i for i, rule in enumerate(rules.rules) if rule.validator in NEEDS_PATH}
         self._matchers: list[Matcher | None] = [None] * len(rules.rules)
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
@@ -164,6 +166,12 @@ class Scanner:
         if not findings:
             return findings
         return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
+
+    def may_find(self, text: str) -> bool:
+        """Whether a text without a path has a trigger of any rule that may find something there. Most short texts have
+        none, so `scan` finds nothing; this costs a fifth of it."""
+        found = self._backend.ends(text.encode("utf-8", "surrogatepass"), is_settings=False)
+        return not found.keys() <= self._need_path
 
     def compile_patterns(self) -> None:
         """Compiles all exact patterns. Raises re.error or ConfigError."""

@@ -19,6 +19,7 @@ from jobs.errors import LedgerBroken, UploadLost
 from jobs.execution import attempt, pieces
 from jobs.execution.attempt import FaultStreak, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
+from jobs.execution.worker import RunSpec, Worker
 from jobs.ledger import commits, journal
 from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.inputs import read_inputs
@@ -276,6 +277,27 @@ def test_a_unit_that_decodes_to_more_than_its_share_is_worked_on_in_pieces(tmp_p
     assert [row for _, row, _, _ in kept] == list(range(0, 320, 2))
     assert [row for _, _, row, *_ in rejected] == list(range(1, 320, 2))
     assert record.counts["rows_in"] == 320
+
+
+def test_a_worker_without_an_engine_works_through_a_unit_in_small_pieces(tmp_path, monkeypatch):
+    sizes = []
+    run = toy.ToyWork.run
+
+    def measuring(self, unit, table, rows):
+        sizes.append(table.nbytes)
+        return run(self, unit, table, rows)
+
+    monkeypatch.setattr(toy.ToyWork, "run", measuring)
+    monkeypatch.setattr("jobs.execution.worker._PIECE_BYTES", 500_000)
+    job_dir = toy.make_job(str(tmp_path), [[f"{row} " + "x" * 20_000 for row in range(150)]])
+    (unit,) = read_plan(job_dir)
+    spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH, max_units_in_flight=1)
+    worker = Worker(spec, toy.ToyWork({}))
+    worker.open()
+    worker.submit(unit).result()
+    worker.close()
+    assert len(sizes) > 1 and max(sizes) <= 500_000 + MAX_BATCH_ROWS * 21_000
+    assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == list(range(150))
 
 
 @given(

@@ -207,7 +207,7 @@ def test_units_read_at_once_by_several_threads_get_their_own_rows(corpus, decode
 
 
 def test_ranges_that_are_no_longer_kept_are_decoded_again_and_right(corpus, decoded, monkeypatch):
-    monkeypatch.setattr("jobs.execution.cursors._KEPT_BYTES", 0)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 0)
     for start, count in reversed(ranges(600, 50)):
         table, _ = read_unit(unit_of(corpus, 0, start, count), SCHEMA)
         assert table["stars"].to_pylist() == list(range(start, start + count))
@@ -225,12 +225,27 @@ def test_a_row_group_that_was_read_to_its_end_holds_no_reader(corpus, decoded):
 
 
 def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
-    monkeypatch.setattr("jobs.execution.cursors._KEPT_BYTES", 2000)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 2000)
     for start, count in ranges(600, 50):
         read_unit(unit_of(corpus, 0, start, count), SCHEMA)
         assert 0 < cursors._kept_bytes <= 2000
     close_cursors()
     assert cursors._kept_bytes == 0
+
+
+def test_a_process_that_reads_one_unit_at_a_time_keeps_one_row_group_open(tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr("jobs.execution.cursors._max_cursors", 8)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 1 << 30)
+    cursors.expect_units(1)
+    path = tmp_path / "groups.parquet"
+    pq.write_table(pa.table({"content": ["x" * 100] * 600, "stars": range(600)}), path, row_group_size=100)
+    for group in range(6):
+        for start, count in ranges(100, 30):
+            table, _ = read_unit(unit_of(path, group, start, count), SCHEMA)
+            assert table["stars"].to_pylist() == [group * 100 + row for row in range(start, start + count)]
+            assert len(cursors._cursors) == 1
+            assert cursors._kept_bytes <= MAX_BATCH_ROWS * 200
+    assert sum(decoded) == 600
 
 
 # --- several row groups in one unit, and pieces ----------------------------------------------------

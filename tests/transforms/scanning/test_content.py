@@ -137,3 +137,22 @@ def test_an_unknown_type_in_a_policy_is_refused_in_one_line(tmp_path):
     file.write_text("actions:\n  emial: drop\n")
     with pytest.raises(ConfigError, match=r"unknown type 'emial'; did you mean 'email'\?"):
         ContentFilter(str(file))
+
+
+def test_a_name_with_a_finding_has_a_trigger_and_most_names_have_none(content_filter):
+    scanner = content_filter._scanner
+    named = [example(recipe) for rule in content_filter.rules.rules for recipe in rule.like]
+    for text in [*named, "", "src/lib/parsing.py", "9" * 30]:
+        assert scanner.may_find(text) or not scanner.scan(text), text
+    quiet = ["src/lib/parsing.py", "numpy", "c5d1a9b3e87f", "README.md", "Python", "include/linux/list.h"]
+    assert [name for name in quiet if scanner.may_find(name)] == []
+
+
+def test_a_name_without_a_trigger_is_not_scanned_but_by_a_users_classifier(content_filter, monkeypatch):
+    monkeypatch.setattr(ContentFilter, "scan", lambda *_: pytest.fail("scanned"))
+    assert content_filter.filter_name("src/lib/parsing.py", "redact") == ("src/lib/parsing.py", ())
+    monkeypatch.undo()
+    whole = Finding("email", "ours", 0, 3, 0, 3, 0.9, False, 1, "00")
+    classifying = ContentFilter("default", classifier=lambda text, _: [whole] if text == "src" else [])
+    classifying.open()
+    assert classifying.filter_name("src", "keep") == ("src", (whole._replace(action="keep"),))

@@ -120,6 +120,17 @@ def test_the_projects_own_patterns_pass_the_check_that_is_not_made_at_start():
     assert [rule.id for rule in rules if rule.trigger_fold != rule.trigger.fold] == []
 
 
+def test_a_pattern_that_starts_with_a_rare_literal_is_searched_for_as_it_is():
+    rules = {rule.id: rule for rule in load_rules().rules}
+    phone, card = rules["phone-international"], rules["payment-card"]
+    assert phone.fold == card.fold == "digits"
+    assert (phone.trigger_fold, card.trigger_fold) == ("", "digits")
+    numbers = b"".join(b"%d.%d\n" % (n, n * n) for n in range(10**6, 10**6 + 2000))
+    backend = Scanner(load_rules()).__dict__["_backend"]
+    index = [rule.id for rule in load_rules().rules].index("phone-international")
+    assert len(backend.ends(numbers).get(index, [])) < 50
+
+
 def test_all_of_the_projects_exact_patterns_compile():
     Scanner(load_rules()).compile_patterns()
 

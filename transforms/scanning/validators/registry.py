@@ -56,6 +56,8 @@ LOOKS_BEHIND_BYTES = 256
 """Bytes before its match that a validator may examine."""
 ASKS_IF_TEXT = frozenset({"assigned_secret"})
 """Validators whose verdict depends on whether the value is in a comment or a string."""
+NEEDS_PATH = frozenset({"key_file"})
+"""Validators that accept nothing in a text without a path."""
 
 
 def looks_near(match: Match[bytes]) -> int:
