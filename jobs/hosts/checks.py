@@ -30,9 +30,9 @@ _log = logging.getLogger(__name__)
 
 
 def driver_facts(job_dir: JobFolder) -> dict[str, Any]:
-    """Writes the probe; returns what `check_worker` compares, as JSON values."""
-    word = uuid.uuid4().hex
-    storage.write_bytes(job_dir.probe, word.encode())
+    """Writes the probe, unless an earlier run has, whose pipeline may still be running; returns what workers compare."""
+    storage.create_if_absent(job_dir.probe, uuid.uuid4().hex.encode())
+    word = storage.read_bytes(job_dir.probe).decode("ascii")
     return {"host": socket.gethostname(), "job_dir": job_dir.path, "probe": word, "versions": _versions()}
 
 
