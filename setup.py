@@ -13,6 +13,7 @@ INSTALL_REQUIRES = [
     "fsspec>=2026.9",
     "gcsfs>=2026.9",
     "gguf>=0.17,<1",
+    "grpcio>=1.71,<2",
     "h5py>=3.12,<4",
     # Where it has no wheels, the scanner falls back on its keyword search.
     'hyperscan>=0.9,<0.10; platform_machine == "x86_64"',

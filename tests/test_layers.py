@@ -37,6 +37,8 @@ JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 # The distribution of an import, if its name differs (except for - and _).
 DISTRIBUTIONS = {
     "apache_beam": "apache-beam",
+    "google": "protobuf",  # google.protobuf
+    "grpc": "grpcio",
     "orbax": "orbax-checkpoint",
     "phonenumbers": "phonenumberslite",
     "stdnum": "python-stdnum",
