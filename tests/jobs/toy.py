@@ -4,7 +4,7 @@
 "segfault"  SIGSEGV from C code            "eat"     allocates `eat_mb` in steps, notes it in `mark`, and waits
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
-"stuck_once" a pause of minutes, only the first time
+"stuck_once"  a pause of minutes, only the first time
 "hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
 otherwise kept, with its length
 """

@@ -142,7 +142,7 @@ def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_s
 
 
 def test_a_worker_that_is_killed_without_the_runners_notice_is_noticed_by_the_driver(tmp_path, endpoint, monkeypatch):
-    monkeypatch.setattr(waiting, "SILENT_S", 12)
+    monkeypatch.setattr(waiting, "SILENT_S", 30)
     groups = [["a"], ["stuck_once", "b"], ["kill me", "c"], ["d"]]
     job_dir, alone = (toy.make_job(str(tmp_path / name), groups) for name in ("runner", "alone"))
     with ThreadPoolExecutor(1) as pool:
