@@ -4,6 +4,7 @@
 "segfault"  SIGSEGV from C code            "eat"     allocates `eat_mb` in steps, notes it in `mark`, and waits
 "raise"     an exception that quotes it    "refuse"  a RecordError
 "reject"    a rejected row                 "sleep"   a pause of `sleep_s`
+"stuck_once"  a pause of minutes, only the first time
 "hang"      a pause without an end         "memory"  an allocation that fails; "memory_once": only the first time
 otherwise kept, with its length
 """
@@ -90,6 +91,8 @@ class ToyWork:
                 raise RecordError("toy_refused", "a refused row")
             if word == "sleep":
                 time.sleep(self.options.get("sleep_s", 0.5))
+            if word == "stuck_once" and self._is_first():
+                time.sleep(600)
             if word == "hang":
                 threading.Event().wait()
             if word == "memory" or (word == "memory_once" and self._is_first()):

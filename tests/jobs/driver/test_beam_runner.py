@@ -132,16 +132,16 @@ def test_a_second_driver_on_the_same_output_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_job_on_the_local_runner_ends_with_one_line_and_resumes(tmp_path, number):
     out = tmp_path / "out"
-    argv = flags(tmp_path, str(out), "--pause_s", "1.5", "--workers", "1", "--", *LOCAL)
+    argv = flags(tmp_path, str(out), "--pause_s", "10", "--workers", "1", "--", *LOCAL)
     driver = subprocess.Popen(
         [sys.executable, "-m", "tests.jobs.uppercase", *argv], cwd=uppercase.ROOT, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     job_dir = OutputFolder(str(out)).job
     while not commits.list_commits(job_dir) and time.monotonic() < deadline:
         time.sleep(0.05)
     driver.send_signal(number)
-    _, said = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=200)
     assert driver.returncode == 128 + number, said
     assert "committed work is kept; run the same command to resume" in said.splitlines()[-1]
     assert "Traceback" not in said

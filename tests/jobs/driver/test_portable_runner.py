@@ -48,7 +48,7 @@ def endpoint(tmp_path_factory) -> Iterator[str]:
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline, f"waited too long: {what}"
         time.sleep(0.05)
@@ -116,7 +116,7 @@ def parent_of(pid: int) -> int:
 def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_suspicion(tmp_path, endpoint, caplog):
     corpus, out = uppercase.write_corpus(tmp_path / "in" / "a.parquet", 60, group=5), tmp_path / "out"
     argv = ["--input", str(corpus), "--unit_rows", "5", "--content_column", "content", "--workers", "1"]
-    on_runner = [*argv, "--output", str(out), "--pause_s", "1", "--", *flags(endpoint)]
+    on_runner = [*argv, "--output", str(out), "--pause_s", "15", "--", *flags(endpoint)]
     job_dir = OutputFolder(str(out)).job
     driver = subprocess.Popen(
         [sys.executable, "-m", "tests.jobs.uppercase", *on_runner], cwd=uppercase.ROOT, stderr=subprocess.DEVNULL
@@ -142,16 +142,16 @@ def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_s
 
 
 def test_a_worker_that_is_killed_without_the_runners_notice_is_noticed_by_the_driver(tmp_path, endpoint, monkeypatch):
-    monkeypatch.setattr(waiting, "SILENT_S", 12)
-    groups = [["a", "sleep"], ["kill me", "b"], ["sleep", "c"], ["sleep", "d"]]
+    monkeypatch.setattr(waiting, "SILENT_S", 30)
+    groups = [["a"], ["stuck_once", "b"], ["kill me", "c"], ["d"]]
     job_dir, alone = (toy.make_job(str(tmp_path / name), groups) for name in ("runner", "alone"))
     with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(run_toy, job_dir, flags(endpoint), sleep_s=3)
-        wait_until(lambda: commits.list_commits(job_dir), "the first commit")
+        job = pool.submit(run_toy, job_dir, flags(endpoint), seen=str(tmp_path / "seen"))
+        wait_until(lambda: (tmp_path / "seen").exists(), "the row that is stuck")
         last = max(heartbeat.read_heartbeats(job_dir), key=lambda beat: beat.at)
         os.kill(parent_of(last.pid), signal.SIGKILL)
-        job.result(timeout=120)
-    toy.run_supervised(alone)
+        job.result(timeout=600)
+    toy.run_supervised(alone, options={"seen": str(tmp_path / "seen")})
     assert toy.outcome(job_dir) == toy.outcome(alone)
 
 
