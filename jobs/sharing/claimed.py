@@ -39,6 +39,7 @@ _BEATS_PER_CLAIM = 6  # heartbeats within the time after which a claim is stale,
 _IDLE_S = (0.5, 15.0)  # between two looks for units that others give up: at first, and at most
 _PERIODS_PER_LOOK = 2  # between two looks whether others have taken over units of this host
 _SHOWN_IN_FLIGHT = 4
+_JOIN_S = 10.0  # for a request under way; a claim that it still makes is given up as well
 _HUNG_S = 600.0  # a supervisor that hasn't asked for so long no longer vouches for anything
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class ClaimedUnits:
         self._stopped.set()
         self._wake.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(_JOIN_S)
         why = "done" if kind is None else "error" if issubclass(kind, Exception) else "stopped"
         failure = failure_of(error) if isinstance(error, Exception) else None
         self._me = dataclasses.replace(self._me, ended=why, failure=failure, holds={}, in_flight=())
