@@ -151,7 +151,8 @@ class _Driver:
         storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
-            sweep(self.output)
+            if self.options.run_units == "here":  # other hosts may be writing
+                sweep(self.output)
             job = self._found()
             if missing:
                 self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")

@@ -39,6 +39,7 @@ _BEATS_PER_CLAIM = 6  # heartbeats within the time after which a claim is stale,
 _IDLE_S = (0.5, 15.0)  # between two looks for units that others give up: at first, and at most
 _PERIODS_PER_LOOK = 2  # between two looks whether others have taken over units of this host
 _SHOWN_IN_FLIGHT = 4
+_JOIN_S = 10.0  # for a request under way; a claim that it still makes is given up as well
 _HUNG_S = 600.0  # a supervisor that hasn't asked for so long no longer vouches for anything
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class ClaimedUnits:
         self._stopped.set()
         self._wake.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(_JOIN_S)
         why = "done" if kind is None else "error" if issubclass(kind, Exception) else "stopped"
         failure = failure_of(error) if isinstance(error, Exception) else None
         self._me = dataclasses.replace(self._me, ended=why, failure=failure, holds={}, in_flight=())
@@ -127,6 +128,11 @@ class ClaimedUnits:
             self._wake.set()
             time.sleep(0.1)
         return False
+
+    @property
+    def units_done(self) -> int:
+        """Number of units that this host has committed."""
+        return self._me.units_done
 
     # --- what the supervisor asks ----------------------------------------------------------------------
 
@@ -292,7 +298,10 @@ class ClaimedUnits:
             is_alive = time.monotonic() - self._asked_at < _HUNG_S
             said = self._me if is_alive else dataclasses.replace(self._me, holds={})
         storage.write_bytes(self._job_dir.claimant(self._me.claimant_id), said.to_json(), durable=False)
-        if (lines := str(self._last_lines)) != self._written_lines:
+        if said.ended == "done":
+            if self._written_lines:
+                storage.remove(self._job_dir.log(self._me.claimant_id))  # lines may quote rows
+        elif (lines := str(self._last_lines)) != self._written_lines:
             storage.write_bytes(self._job_dir.log(self._me.claimant_id), lines.encode(), durable=False)
             self._written_lines = lines
 
@@ -313,7 +322,7 @@ def run_claimed(
     *,
     stale_s: float = STALE_S,
     last_lines: object = "",
-) -> None:
+) -> int:
     """Runs units that this host claims until every unit of the plan is committed, whoever commits it.
 
     It may be called in any thread that lives as long as the process, since the worker processes die with that thread.
@@ -325,6 +334,9 @@ def run_claimed(
         me: This host as a claimant, of `jobs.ledger.claimants.new_claimant`.
         stale_s: For how long a claim lasts without a heartbeat that vouches for it, in seconds.
         last_lines: As for `ClaimedUnits`.
+
+    Returns:
+        The number of units that this host has committed.
 
     Raises:
         ConfigError, StorageFull: This host can't go on; the one-line message says why. Committed work is kept, and
@@ -338,6 +350,7 @@ def run_claimed(
     with source:
         if source.wait():
             run_source(spec, orders, crew, source, workers=crew.size, bell=source.bell)
+    return source.units_done
 
 
 def _may_pass(error: BaseException) -> bool:

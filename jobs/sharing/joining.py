@@ -36,6 +36,7 @@ from model.errors import ConfigError
 from transforms.work import Work
 
 _POLL_S = 2.0
+_STAY_POLL_S = 10.0  # a look costs a listing of all commits
 
 Say = Callable[[str], None]
 
@@ -63,7 +64,7 @@ def run_claimed_units(
         say: Tells the user.
 
     Returns:
-        The number of units that were left when it joined.
+        The number of units that this host has committed.
 
     Raises:
         ConfigError, StorageFull: This host can't join or can't go on; the one-line message says why.
@@ -83,17 +84,18 @@ def run_claimed_units(
     me = new_claimant(name)
     say(f"{me.name} joins {output}: {counted(processes.workers, 'worker')}, driver on {invitation.driver}")
     crew = Crew(processes.workers)
-    left = len(uncommitted(spec))
+    done = 0
     try:
         with _last_lines() as lines:
-            run_claimed(spec, orders, crew, me, stale_s=invitation.stale_s, last_lines=lines)
+            done += run_claimed(spec, orders, crew, me, stale_s=invitation.stale_s, last_lines=lines)
             while stay and not storage.exists(output.completed):
-                time.sleep(_POLL_S)
+                time.sleep(_STAY_POLL_S)
                 if uncommitted(spec):
-                    run_claimed(spec, orders, crew, new_claimant(name), stale_s=invitation.stale_s, last_lines=lines)
+                    me = new_claimant(name)
+                    done += run_claimed(spec, orders, crew, me, stale_s=invitation.stale_s, last_lines=lines)
     finally:
         crew.close()
-    return left
+    return done
 
 
 @contextlib.contextmanager

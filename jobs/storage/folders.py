@@ -122,7 +122,7 @@ class JobFolder(_Folder):
 
     @property
     def orders(self) -> str:
-        """What a worker on another machine needs beside the plan (`jobs.execution.joining`)."""
+        """What a worker on another machine needs beside the plan (`jobs.sharing.invitation`)."""
         return self.join("orders.json")
 
     @property

@@ -66,7 +66,6 @@ def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, m
 
 
 @pytest.mark.cluster
-@pytest.mark.xfail(strict=True, reason="needs a supervised child in Beam's harness")
 def test_a_child_may_die_and_a_poison_row_costs_one_row(cluster, boot, place, record, strike):
     perilous.write_input(place / "poison", ROWS, poison=33)
     words = ("tests.cluster.perilous", "--unit_rows", "5", "--pause_s", "0.4", "--input", str(place / "poison"))

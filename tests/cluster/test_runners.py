@@ -47,7 +47,6 @@ def test_a_runner_gives_the_rows_of_this_machine(runner, job, request, corpus, p
 
 
 @pytest.mark.cluster
-@pytest.mark.xfail(strict=True, reason="needs the driver to read reasons in a runner's error")
 def test_a_worker_without_codemill_is_one_line(place, python_service):
     """As where a TaskManager's Python lacks it: the harness starts, and can't read the pipeline."""
     program = place / "bare-worker"

@@ -189,3 +189,18 @@ def test_a_client_that_gets_no_answer_is_asked_again(job_dir, monkeypatch):
     monkeypatch.setattr(commits, "_RETRY_DELAY_S", 0)
     unit, result = unit_and_result(job_dir)
     assert commits.commit_unit(job_dir, unit, "a1", result, config_hash="c").attempt_id == "a1"
+
+
+@pytest.mark.parametrize("where", ["local", "bucket"])
+def test_the_commits_of_a_few_units_are_found_without_the_others(where, tmp_path, request):
+    root = str(tmp_path) if where == "local" else request.getfixturevalue("gcs_root")
+    job_dir = JobFolder(f"{root}/_job")
+    ids = [f"{number:06d}-x" for number in range(8)]
+    for number in (0, 2, 3, 5, 7):
+        storage.write_bytes(job_dir.commit(ids[number]), b"{}")
+    assert commits.committed_among(job_dir, ids[2:6]) == {ids[2], ids[3], ids[5]}
+    assert commits.committed_among(job_dir, ids[1:2]) == set()
+    assert storage.list_names(job_dir.commits, first=f"{ids[3]}.json", last=f"{ids[5]}.json") == [
+        f"{ids[3]}.json",
+        f"{ids[5]}.json",
+    ]

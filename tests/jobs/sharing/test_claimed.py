@@ -6,8 +6,11 @@ import os
 import signal
 import threading
 
+import pytest
+
 from jobs.ledger import commits, journal
 from jobs.ledger.claimants import list_claimants, read_claimant
+from jobs.sharing import claimed
 from jobs.storage import failpoints
 from tests.fault_proxy import FaultProxy
 from tests.jobs import toy
@@ -133,3 +136,31 @@ def test_a_bucket_that_answers_429_and_503_costs_time_and_no_row(gcs_emulator, g
         proxy.close()
     assert proxy.faults
     assert_same_rows(job_dir, tmp_path, GROUPS[:3])
+
+
+def test_a_storage_that_stays_silent_ends_the_host_with_its_error(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    monkeypatch.setattr(claimed, "GIVE_UP_S", 0.0)
+
+    def silent(self):
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(claimed.Claims, "claim", silent)
+    with pytest.raises(ConnectionError, match="no answer"):
+        run_host(job_dir, "host")
+    ((_, claimant),) = [read_claimant(job_dir, one) for one in list_claimants(job_dir)]
+    assert claimant.ended == "error" and "no answer" in claimant.failure["message"]
+
+
+def test_a_storage_that_is_silent_for_a_moment_costs_nothing(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    right, faults = claimed.Claims.claim, [ConnectionError("no answer")]
+
+    def unsteady(self):
+        if faults:
+            raise faults.pop()
+        return right(self)
+
+    monkeypatch.setattr(claimed.Claims, "claim", unsteady)
+    run_host(job_dir, "host")
+    assert len(commits.list_commits(job_dir)) == 2 and not faults

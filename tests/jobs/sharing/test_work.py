@@ -149,11 +149,11 @@ def planned(home: Path, where: str = "shared") -> OutputFolder:
 
 def test_a_thread_of_a_runners_worker_can_run_what_is_left(corpus):
     output = planned(corpus)
-    left: list[int] = []
-    thread = threading.Thread(target=lambda: left.append(run_claimed_units(output, changes={"workers": 1})))
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(run_claimed_units(output, changes={"workers": 1})))
     thread.start()
     thread.join(timeout=240)
-    assert left == [24] and committed(corpus) == 24
+    assert done == [24] and committed(corpus) == 24
 
 
 def test_another_version_of_codemill_is_refused_in_one_line_that_names_both(corpus, monkeypatch):
