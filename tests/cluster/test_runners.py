@@ -11,6 +11,8 @@ from benchmarks.kill_checks import different_files
 from tests.cluster import machines, perilous
 from tests.cluster.commands import Command, rows_sha256
 
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # on a machine that does other work
+
 JOBS = {
     "filter": ("filter", "--unit_rows", "25"),
     "dedup": ("dedup", "--unit_rows", "40"),
@@ -28,7 +30,6 @@ RUNS = [
 ]
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize(("runner", "job"), RUNS)
 def test_a_runner_gives_the_rows_of_this_machine(runner, job, request, corpus, place, boot, local_run, record):
     service = request.getfixturevalue(runner)
@@ -46,7 +47,6 @@ def test_a_runner_gives_the_rows_of_this_machine(runner, job, request, corpus, p
         assert not list(different_files(command.output / part, reference / part))
 
 
-@pytest.mark.cluster
 @pytest.mark.xfail(strict=True, reason="needs the driver to read reasons in a runner's error")
 def test_a_worker_without_codemill_is_one_line(place, python_service):
     """As where a TaskManager's Python lacks it: the harness starts, and can't read the pipeline."""
@@ -68,7 +68,6 @@ def test_a_worker_without_codemill_is_one_line(place, python_service):
     assert "Traceback" not in command.said
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize("job", JOBS)
 def test_a_cluster_that_doesnt_answer_is_one_line(job, corpus, place):
     flags = ["--runner=PortableRunner", f"--job_endpoint=localhost:{machines.free_port()}"]
