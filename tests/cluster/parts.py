@@ -21,7 +21,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FLINK_VERSION = "1.19.3"
@@ -101,13 +101,19 @@ def _make_job_server(folder: Path) -> None:
     folder.mkdir()
     (folder / "pom.xml").write_text(_POM.format(*RUNNER.split(":")))
     _run("mvn", "-B", "-q", "-ntp", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
-    # A jar of a manifest alone, so that the job server is one file to whoever starts it.
-    paths = " ".join(f"lib/{path.name}" for path in sorted((folder / "lib").glob("*.jar")))
-    line = f"Class-Path: {paths}"
-    folded = [line[:70], *(f" {line[begin : begin + 69]}" for begin in range(70, len(line), 69))]
-    manifest = "\r\n".join(["Manifest-Version: 1.0", f"Main-Class: {JOB_SERVER_CLASS}", *folded, "", ""])
+    jars = [f"lib/{path.name}" for path in sorted((folder / "lib").glob("*.jar"))]
     with zipfile.ZipFile(folder / "job-server.jar", "w") as jar:
-        jar.writestr("META-INF/MANIFEST.MF", manifest)
+        jar.writestr("META-INF/MANIFEST.MF", manifest_of(JOB_SERVER_CLASS, jars))
+
+
+def manifest_of(main_class: str, jars: Sequence[str]) -> str:
+    """The manifest of a jar that holds nothing else, so that a program of many jars is one file to whoever starts it.
+
+    A line has at most 72 bytes and goes on in the next one after a blank (JAR File Specification).
+    """
+    line = f"Class-Path: {' '.join(jars)}"
+    folded = [line[:70], *(f" {line[begin : begin + 69]}" for begin in range(70, len(line), 69))]
+    return "\r\n".join(["Manifest-Version: 1.0", f"Main-Class: {main_class}", *folded, "", ""])
 
 
 def _make_prism(folder: Path) -> None:

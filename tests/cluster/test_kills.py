@@ -12,6 +12,8 @@ from tests.cluster import perilous
 from tests.cluster.commands import BOOT, CHILD, HARNESS, Command, are_gone, rows_sha256, until, workers
 from tests.jobs import uppercase
 
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # on a machine that does other work
+
 ROWS = 60
 
 
@@ -42,7 +44,6 @@ def check(command: Command, reference, record, **entry) -> None:
     assert not list(different_files(command.output / "data", reference / "data"))
 
 
-@pytest.mark.cluster
 def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, mark, place, local_run, record, strike):
     command = Command(words, place / "killed", cluster.beam_flags(boot))
     command.wait_for_commits(2)
@@ -65,7 +66,6 @@ def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, m
     check(again, local_run(*words), record, runner="cluster", job="perilous", after="harness, TaskManager, driver")
 
 
-@pytest.mark.cluster
 def test_a_child_may_die_and_a_poison_row_costs_one_row(cluster, boot, place, record, strike):
     perilous.write_input(place / "poison", ROWS, poison=33)
     words = ("tests.cluster.perilous", "--unit_rows", "5", "--pause_s", "0.4", "--input", str(place / "poison"))
