@@ -18,10 +18,10 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from jobs.escapes import print_line
-from jobs.options import OptionSet, option
+from jobs.escapes import keep_line, print_line
+from jobs.options import ReportOptions, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ WORKER_MB = 150  # what a worker needs: 115 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptionSet):
+class Options(ReportOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     source: tuple[str, ...] = option(
@@ -83,9 +83,6 @@ class Options(OptionSet):
         False, help="Take over an output that another run, known to be dead, has locked.", operational=True
     )
     share_job_folder: bool = option(False, help="Let other users open the output's _job folder.", operational=True)
-    progress: Literal["auto", "bar", "lines", "none"] = option(
-        "auto", help="Live line, plain lines, or nothing; auto: live in a terminal.", operational=True
-    )
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
@@ -112,7 +109,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
                 summary = storage.with_new_attempts(lambda: _make(options, sources))
                 return _exit_code(summary, options.output)
     sweep(output)
-    print_line(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
+    say = keep_line if options.quiet else print_line
+    say(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)
 
 
@@ -154,14 +152,15 @@ def _make(options: Options, sources: Sequence[Source]) -> dict[str, Any]:
         group_rows=options.group_rows,
         group_bytes=options.group_mb * 1e6,
     )
-    with count_line(options.progress, "files") as line, files, closing(collection.parts()) as parts:
+    with count_line(options.shown_progress, "files") as line, files, closing(collection.parts()) as parts:
         for repo_name, part in parts:
             files.add(part)
             line.update(files.counts["seen"], f"{files.counts['rejected']} rejected, {repo_name}")
     if files.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = files.publish()
-    print_line(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    say = keep_line if options.quiet else print_line
+    say(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
     return summary
 
 

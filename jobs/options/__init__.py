@@ -31,6 +31,7 @@ from jobs.options.shared import (
     PlannedLengths,
     PolicyOptions,
     PromptOptions,
+    ReportOptions,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "PlannedLengths",
     "PolicyOptions",
     "PromptOptions",
+    "ReportOptions",
     "all_options",
     "changed_options",
     "from_all_options",
