@@ -9,6 +9,7 @@ errors respond immediately. `jobs.catalog` lists the jobs and describes what a j
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import logging
 import os
@@ -91,12 +92,19 @@ def _complete(words: list[str]) -> int:
 
 
 def _run_job(name: str, argv: Sequence[str]) -> int:
-    from jobs.options import parse  # not needed to list the jobs
-
     prog = f"codemill {name}"
+    with contextlib.ExitStack() as ends:  # an error is kept in the log as well
+        return _run_parsed(name, argv, prog, ends)
+
+
+def _run_parsed(name: str, argv: Sequence[str], prog: str, ends: contextlib.ExitStack) -> int:
+    from jobs.options import parse  # not needed to list the jobs
+    from jobs.terminal.log_file import log_kept
+
     try:
         job = module_of(INTERNAL.get(name, name))
         options, beam_args = parse(job.Options, argv, prog=prog)
+        ends.enter_context(log_kept(getattr(options, "log_file", None)))
         _check_reachable(options)
         if isinstance(output := getattr(options, "output", None), str):
             from jobs.storage import check_output_path

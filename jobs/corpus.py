@@ -20,10 +20,10 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from jobs.escapes import print_line
-from jobs.options import OptionSet, option
+from jobs.escapes import keep_line, print_line
+from jobs.options import ReportOptions, option
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ WORKER_MB = 150  # what a worker needs: 115 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptionSet):
+class Options(ReportOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     source: tuple[str, ...] = option(
@@ -86,9 +86,6 @@ class Options(OptionSet):
         False, help="Take over an output that another run, known to be dead, has locked.", operational=True
     )
     share_job_folder: bool = option(False, help="Let other users open the output's _job folder.", operational=True)
-    progress: Literal["auto", "bar", "lines", "none"] = option(
-        "auto", help="Live line, plain lines, or nothing; auto: live in a terminal.", operational=True
-    )
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
@@ -116,7 +113,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.collecting.output import sweep
 
     sweep(output)
-    print_line(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
+    say = keep_line if options.quiet else print_line
+    say(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
     return _exit_code(finished, options.output)
 
 
@@ -168,14 +166,15 @@ def _make(options: Options, collection: Collection) -> dict[str, Any]:
     files = CorpusFiles(
         OutputFolder(options.output), uuid.uuid4().hex[:12], file_bytes=options.shard_mb * 1e6, limits=collection.limits
     )
-    with count_line(options.progress, "files") as line, files:
+    with count_line(options.shown_progress, "files") as line, files:
         for repo_name, part in itertools.chain(first, parts):
             files.add(part)
             line.update(files.counts["seen"], f"{files.counts['rejected']} rejected, {repo_name}")
     if files.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
     summary = files.publish()
-    print_line(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
+    say = keep_line if options.quiet else print_line
+    say(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
     return summary
 
 

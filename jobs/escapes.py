@@ -10,9 +10,16 @@ All lines that `codemill` prints go through `print_line`, which a test holds.
 from __future__ import annotations
 
 import html as html_escapes
+import logging
 import re
 import sys
 from typing import IO
+
+# Gets a copy of each printed line; `jobs.terminal.log_file` keeps them. No other handler shall print a line twice.
+PRINTED = logging.getLogger("codemill.printed")
+PRINTED.propagate = False
+PRINTED.setLevel(logging.INFO)
+PRINTED.addHandler(logging.NullHandler())
 
 # Controls except tab and line feed, lone surrogates, and the line breaks of Unicode; then what Unicode calls
 # Bidi_Control and Default_Ignorable_Code_Point (DerivedCoreProperties.txt 15.0): it reorders text, or has no width.
@@ -91,6 +98,12 @@ def markdown(text: object) -> str:
 def print_line(text: object, file: IO[str] | None = None) -> None:
     """Prints a message as one line, escaped; to standard output if `file` is None."""
     print(one_line(text), file=sys.stdout if file is None else file, flush=True)
+    keep_line(text)
+
+
+def keep_line(text: object) -> None:
+    """Puts a message into the log file, if there is one, without printing it."""
+    PRINTED.info("%s", one_line(text))
 
 
 def print_text(text: str, file: IO[str] | None = None) -> None:

@@ -22,8 +22,6 @@ from jobs.beam.pipelines import open_pipeline
 from jobs.escapes import print_line
 from model.errors import ConfigError
 
-_DONE = (0, 3)  # 3: some of the input could not be read, which another worker could not do either
-
 
 class JoinJob(beam.DoFn):
     """Works for a job, in a process of its own, until nothing is left."""
@@ -34,7 +32,7 @@ class JoinJob(beam.DoFn):
     def process(self, slot: int) -> None:
         """Runs `codemill work`. Raises RuntimeError if it failed, so that the runner tries the slot again."""
         code = subprocess.run([sys.executable, "-m", "jobs", "work", self._output], check=False).returncode
-        if code not in _DONE:
+        if code:
             raise RuntimeError(f"slot {slot}: codemill work {self._output} ended with exit code {code}")
 
 

@@ -24,7 +24,7 @@ from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
-from jobs.escapes import print_line
+from jobs.escapes import keep_line, print_line
 from jobs.execution.orders import Orders
 from jobs.execution.processes import processes_of
 from jobs.execution.sample import Sample
@@ -232,7 +232,7 @@ class _Driver:
     def _begin(self, planned: PlannedJob) -> JobFile:
         job = freeze(planned, self.job_name, self.options, self.work.checkpoint_sha256)
         totals = job.totals
-        self._say(
+        self._note(
             f"plan: {counted(totals['files'], 'file')}, {counted(totals['rows'], 'row')}, "
             f"{totals['bytes'] / 1e6:,.1f} MB in {counted(totals['units'], 'unit')}; "
             f"column layout {planned.inputs.columns.preset}"
@@ -261,7 +261,7 @@ class _Driver:
         committed = take_stock(self.output, job, self._say)
         if self.options.retry_failed:
             committed -= retry_failed(self.output, self._say)
-        self._say(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
+        self._note(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 
     # --- run and finalize ------------------------------------------------------------------------
@@ -283,7 +283,7 @@ class _Driver:
             self.output.job,
             units_total=job.totals["units"],
             rows_total=job.totals["rows"],
-            mode=self.options.progress,
+            mode=self.options.shown_progress,
         ):
             self.runner.run_units(spec, self._orders())
         return time.monotonic() - began
@@ -315,12 +315,12 @@ class _Driver:
 
     def _already_finished(self) -> int:
         summary = json.loads(storage.read_bytes(self.output.summary))
-        self._say(f"{self.output} has been complete since {summary['finished']}; nothing to do")
+        self._note(f"{self.output} has been complete since {summary['finished']}; nothing to do")
         return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
         for line in closing_lines(summary, self.output.path):
-            print_line(line)
+            (keep_line if self.options.quiet else print_line)(line)
         unread = unread_rows(summary)
         if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
             self._say("run the same command with --retry_failed to retry the failed units")
@@ -332,6 +332,13 @@ class _Driver:
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
         return FAILED_UNITS if summary["units"]["failed"] or unread or stage_errors else DONE
+
+    def _note(self, line: str) -> None:
+        """Says what goes as it should."""
+        if self.options.quiet:
+            keep_line(f"codemill {self.job_name}: {line}")
+        else:
+            self._say(line)
 
     def _say(self, line: str) -> None:
         print_line(f"codemill {self.job_name}: {line}", sys.stderr)

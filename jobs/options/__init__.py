@@ -32,6 +32,7 @@ from jobs.options.shared import (
     PlannedLengths,
     PolicyOptions,
     PromptOptions,
+    ReportOptions,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "PlannedLengths",
     "PolicyOptions",
     "PromptOptions",
+    "ReportOptions",
     "all_options",
     "changed_options",
     "from_all_options",

@@ -13,6 +13,8 @@ from jobs.options.fields import OptionSet, option
 from model.engine.settings import EngineSpec, GenerationSettings
 from model.errors import ConfigError
 
+Progress = Literal["auto", "bar", "lines", "none"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnOptions(OptionSet):
@@ -61,7 +63,33 @@ class HostOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(ColumnOptions, HostOptions):
+class ReportOptions(OptionSet):
+    """What a job prints, and where that is kept."""
+
+    progress: Progress = option(  # noqa: RUF009 - a field, as the others
+        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
+    )
+    quiet: bool = option(
+        False,
+        help="Print nothing but errors and what could not be read; summary.json has the counts.",
+        operational=True,
+    )
+    log_file: str | None = option(
+        None,
+        help="Also append what is printed to this file, with times.",
+        operational=True,
+        metavar="FILE",
+        is_path=True,
+    )
+
+    @property
+    def shown_progress(self) -> Progress:
+        """The kind of progress display: none if the job is quiet."""
+        return "none" if self.quiet else self.progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
     """Options of every job that reads and writes Parquet."""
 
     input: tuple[str, ...] = option(
@@ -134,9 +162,6 @@ class CommonOptions(ColumnOptions, HostOptions):
         False,
         help="Let other users open the output's _job folder, for workers that run as another user.",
         operational=True,
-    )
-    progress: Literal["auto", "bar", "lines", "none"] = option(
-        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
     )
 
     def __post_init__(self) -> None:

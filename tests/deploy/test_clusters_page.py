@@ -27,8 +27,8 @@ def codemill_commands() -> list[str]:
 @pytest.mark.parametrize("line", codemill_commands())
 def test_every_command_shown_parses(line):
     _, job, *words = shlex.split(line)
-    if job not in JOBS:
-        pytest.skip(f"codemill has no {job} yet")
+    if "work" not in JOBS and {"work", "--run_units"} & {job, *(word.partition("=")[0] for word in words)}:
+        pytest.skip("codemill has no claims of units yet")
     _, beam_args = parse(options_of(job), words)
     check_flags(beam_args)
 

@@ -125,8 +125,8 @@ def commands() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("name", "words"), commands(), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_command_parses(name, words):
     job, *rest = words
-    if job not in JOBS:
-        pytest.skip(f"codemill has no {job} yet")
+    if "work" not in JOBS and {"work", "--run_units"} & {job, *(word.partition("=")[0] for word in rest)}:
+        pytest.skip("codemill has no claims of units yet")
     _, beam_args = parse(options_of(job), rest)
     check_flags(beam_args)
     assert not PipelineOptions(beam_args).display_data().get("unknown")

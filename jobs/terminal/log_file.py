@@ -1,0 +1,50 @@
+"""`--log_file`: keeps what a command prints, and what is logged, in a file with times.
+
+Lines are appended, so a resumed job goes on in the same file. The bar of a terminal isn't kept; with `--progress lines`
+its lines are. What worker processes print themselves goes to the terminal only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from jobs.escapes import PRINTED, visible
+from model.errors import ConfigError, one_line
+
+
+@contextlib.contextmanager
+def log_kept(path: str | None) -> Iterator[None]:
+    """Keeps what is printed and logged in the file at `path` until it ends; nothing without a path.
+
+    Raises:
+        ConfigError: The file can't be written.
+    """
+    if path is None:
+        yield
+        return
+    if "://" in path:
+        raise ConfigError(f"--log_file {one_line(path)} is a URL; pass a local path")
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"--log_file {one_line(path)} can't be written: {error.strerror}") from None
+    handler.setFormatter(_Lines("%(asctime)s %(message)s"))
+    loggers = (PRINTED, logging.getLogger())
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+class _Lines(logging.Formatter):
+    """One line per printed line; a logged record also has its level and origin."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return visible(text if record.name == PRINTED.name else f"{text} ({record.levelname}, {record.name})")
