@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 # Row groups of a grouped file: large enough that there are few files, small enough that all processes have some.
 FILE_GROUPS: Final = 4
 _CHUNK: Final = 128
+_TRIES: Final = 3  # of an item that kills its processes, though not at one file
 _AHEAD: Final = 64  # items among which the large ones go first
 
 
@@ -188,10 +189,12 @@ class _Writing:
 
     def _result(self, method: str, item: Any, call: Callable[[], list[Any]]) -> Any:
         (result,) = call()
+        in_vain = 0
         while result is CRASHED:
-            # It has died twice. If that was at one file, this file is left out now.
-            if not (isinstance(item, ChunkItem | WriteItem) and died_reading(item.suspects)):
-                raise RuntimeError("a process died while it grouped files; run the same command again")
+            # It has died twice. If that was at one file, this file is left out now; else it may have been an accident.
+            in_vain = 0 if isinstance(item, ChunkItem | WriteItem) and died_reading(item.suspects) else in_vain + 1
+            if in_vain == _TRIES:
+                raise RuntimeError("processes died while they grouped files; run the same command again")
             (result,) = self.pool.apply(method, [item])()
         return result
 

@@ -22,6 +22,8 @@ _DEATHS: Final = 2
 
 def died_reading(path: str) -> bool:
     """Whether the last process that worked on an item died while it was reading a file."""
+    if not os.path.exists(path):
+        return False  # it died before it began
     with open(path, "rb") as record:
         return record.read(8) not in (b"", struct.pack("q", _NONE))
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def driver_facts(job_dir: JobFolder) -> dict[str, Any]:
-    """Writes the probe, unless an earlier run has, whose pipeline may still be running; returns what workers compare."""
+    """Writes the probe, unless an earlier run has, whose pipeline may still run; returns what workers compare."""
     storage.create_if_absent(job_dir.probe, uuid.uuid4().hex.encode())
     word = storage.read_bytes(job_dir.probe).decode("ascii")
     return {"host": socket.gethostname(), "job_dir": job_dir.path, "probe": word, "versions": _versions()}

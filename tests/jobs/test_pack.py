@@ -314,7 +314,7 @@ def test_a_file_whose_imports_crash_or_hang_their_reader_is_ordered_without_them
     table = pa.Table.from_pylist([{**source(60), "path": "lost.py"}] * 2)
     pq.write_table(table, tmp_path / "corpus" / "1.parquet", row_group_size=2)  # crashes its reader
     job = JobFolder(str(tmp_path / "job"))
-    settings = GroupSettings(workers=1, row_timeout_s=4)
+    settings = GroupSettings(workers=1, row_timeout_s=10)  # more than a process takes to start
     grouped = group_by_repository([corpus], job, ColumnOverrides(), spread=LOCALLY, settings=settings)
     imports = {row["path"]: row["imports"] for group in grouped_groups(grouped) for row in group}
     assert [name for name, _ in grouped.bad_files] == ["1.parquet"] and grouped.rows == 60

@@ -250,6 +250,18 @@ def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path
     assert peaks[1] < peaks[0] * 1.5, peaks
 
 
+@pytest.mark.parametrize("least_bytes", [0, 1 << 40], ids=["copied", "encoded again"])
+def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path, monkeypatch, least_bytes):
+    monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", least_bytes)
+    spec = write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9)
+    record = merge_shard(spec, "train", 0)
+    parquet = pq.ParquetFile(spec.job_dir.join(record.path), page_checksum_verification=True)
+    assert record.rows == 45 and parquet.num_row_groups == (1 if least_bytes else 5)
+    assert parquet.schema_arrow.metadata == spec.schema.metadata
+    contents = [f"{number} {'x' * 50}" for number in range(5) for _ in range(9)]
+    assert parquet.read().column("content").to_pylist() == contents
+
+
 def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec:
     schema = pa.schema([pa.field("content", pa.large_string())], metadata={"schema_version": "1"})
     planner = ShardPlanner(1 << 40)

@@ -6,7 +6,13 @@ import multiprocessing
 import os
 from pathlib import Path
 
+import pytest
+
+from jobs.grouping import ordering
+from jobs.grouping.items import WriteItem
+from jobs.grouping.reading import GroupSettings
 from jobs.grouping.suspects import Suspects, died_reading
+from transforms.row_pool import CRASHED
 
 FILES = 6
 
@@ -37,6 +43,7 @@ def run(path, deadly):
 
 def test_a_file_is_left_out_after_two_deaths(tmp_path):
     path = str(tmp_path / "item")
+    assert not died_reading(path)
     ends = [run(path, {2, 4})[0] for _ in range(4)]
     assert ends == [3, 3, 3, 3] and died_reading(path)
     assert run(path, {2, 4}) == (0, "[2, 4]")
@@ -55,3 +62,25 @@ def test_a_record_goes_with_its_item(tmp_path):
     suspects.remove()
     suspects.remove()
     assert not list(tmp_path.iterdir())
+
+
+class DyingPool:
+    """A pool in which an item's process dies so many times before it begins."""
+
+    def __init__(self, deaths):
+        self.deaths = deaths
+
+    def apply(self, method, items):
+        self.deaths -= 1
+        return lambda: [CRASHED if self.deaths >= 0 else "done"]
+
+
+@pytest.mark.parametrize("deaths", [0, 1, 2, 3])
+def test_an_item_whose_processes_die_before_they_begin_is_tried_three_times(tmp_path, deaths):
+    writing = ordering._Writing(DyingPool(deaths), GroupSettings(), (), str(tmp_path), lambda *numbers: "output")
+    item = WriteItem("output", (), (), str(tmp_path / "absent"))
+    if deaths < 3:
+        assert writing._apply("write", item)() == "done"
+    else:
+        with pytest.raises(RuntimeError, match="run the same command again"):
+            writing._apply("write", item)()
