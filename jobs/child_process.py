@@ -28,9 +28,6 @@ from jobs.escapes import visible
 _MODULE = "jobs.execution.child"
 _LAST_LINES = 3  # of what a child printed, for the message about one that can't start
 _PR_SET_PDEATHSIG = 1
-# Of Arrow's allocators the one that gives back what was freed: with its default, mimalloc, a worker of `codemill dedup`
-# had 590 MB at its peak, with this one 465, in the same time. Read when Arrow is loaded, so it can't be chosen later.
-_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} if sys.platform == "linux" else {}
 
 
 class ChildProcess:
@@ -216,4 +213,4 @@ def own_environment() -> dict[str, str]:
     """Our environment, with the path of the code that runs here first."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**_ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

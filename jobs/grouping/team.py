@@ -23,6 +23,9 @@ from typing import Any, Final
 from transforms.row_pool import RowPool, Stages
 
 _ENDED: Final = object()
+_AHEAD: Final = 2
+"""Items sent to each process: it works on one while the result of the last one waits for this process's interpreter,
+which signing keeps for milliseconds at a time."""
 
 
 class Team:
@@ -124,10 +127,15 @@ class _Run:
 
     def feed(self) -> None:
         taker = _Taker()
+        sent: deque[tuple[int, Callable[[], list[Any]]]] = deque()
         try:
-            while (task := self.next(taker)) is not None:
-                position, item = task
-                self._results.put((position, self._pool.apply(self._method, [item])()[0]))
+            while True:
+                while len(sent) < _AHEAD and (task := self.next(taker)) is not None:
+                    sent.append((task[0], self._pool.apply(self._method, [task[1]])))
+                if not sent:
+                    break
+                position, result = sent.popleft()
+                self._results.put((position, result()[0]))
         except BaseException as error:
             self._results.put(error)
         finally:

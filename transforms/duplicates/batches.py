@@ -80,7 +80,7 @@ class GramsFile:
         """Appends hashes; returns how many are before them."""
         if self._fd is None:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        start, left = self._num_written, memoryview(np.ascontiguousarray(grams, "<u8").data).cast("B")
+        start, left = self._num_written, np.ascontiguousarray(grams, "<u8").view(np.uint8).data
         while len(left):
             left = left[os.write(self._fd, left) :]
         self._num_written += len(grams)

@@ -59,6 +59,28 @@ def test_a_reader_who_stops_early_leaves_no_thread():
     assert not [thread for thread in threading.enumerate() if thread.name == "team"]
 
 
+def test_a_process_has_its_next_item_before_the_last_ones_result_is_taken():
+    from jobs.grouping.team import _grouped, _Run
+
+    class Pool:
+        waiting, most = 0, 0
+
+        def apply(self, method, items):
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            return lambda: self.result(items)
+
+        def result(self, items):
+            self.waiting -= 1
+            return [10 * item for item in items]
+
+    pool = Pool()
+    run = _Run(pool, "", _grouped(range(5), None))
+    run.feed()
+    assert list(run.rest(1)) == [(n, 10 * n) for n in range(5)]
+    assert pool.most == 2 and pool.waiting == 0
+
+
 def test_a_process_takes_whole_groups_and_shares_one_only_when_none_is_left():
     from collections import deque
 
