@@ -38,7 +38,7 @@ UNREAD_REASONS = frozenset(
      "too_many_entries", "archive_too_large", "compression_ratio", "archive_too_slow", "crashed_worker", "timeout")
 )  # fmt: skip
 
-WORKER_MB = 150  # what a worker needs: 115 MB were seen
+WORKER_MB = 160  # what a worker needs: 141 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
