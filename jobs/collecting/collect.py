@@ -92,8 +92,11 @@ class Collection:
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Yields `repo_name` and part. Called again, it begins from the start."""
         if self._has_begun:
+            was_started = self._workers.is_started
             self._workers.__exit__(None, None, None)
             self._workers = Workers(self._num_workers, self._timeout_s)
+            if was_started:
+                self._start()
         self._has_begun = True
         for number, (source, name) in enumerate(self._sources):
             for part in self._parts_while(number, source, name):

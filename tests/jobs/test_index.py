@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli
+from jobs.grouping.indexing import IndexStages, SpoolTask, _add_all
+from jobs.grouping.reading import batched, pieces
+from jobs.plan.inputs import read_inputs
+from transforms.duplicates.known_index import IndexWriter
 from transforms.duplicates.known_text import KnownText
+from transforms.row_pool import CRASHED
+from transforms.rows.columns import ColumnOverrides
 
 COPIED = " ".join(f"word{number}" for number in range(30))
 
@@ -153,3 +159,27 @@ def test_a_damaged_file_counts_up_to_its_fault_whoever_reads_it(large, tmp_path,
 def test_more_workers_than_memory_holds_are_one_line(corpus, tmp_path, capsys):
     assert index(corpus, tmp_path / "known", "--workers", "100000") == cli.USER_ERROR
     assert "at most" in capsys.readouterr().err
+
+
+class HalfDeadTeam:
+    """Works on everything here, but the second task's process dies."""
+
+    def __init__(self, stages):
+        self._stages = stages
+
+    def spread(self, method, items):
+        for position, item in reversed(list(enumerate(items))):
+            yield position, CRASHED if position == 1 else getattr(self._stages, method)(item)
+
+
+def test_what_follows_in_a_file_whose_reading_crashed_a_process_does_not_count(large, tmp_path):
+    inputs = read_inputs([str(large / f"{number}.parquet") for number in range(3)], ColumnOverrides())
+    batches = batched(inputs, pieces(inputs, None), 5000)
+    tasks = [SpoolTask(str(tmp_path / f"{number}"), some) for number, some in enumerate(batches)]
+    first, second = ({file.uri for file, _, _ in task.pieces} for task in tasks[:2])
+    assert first == second == {inputs.files[0].uri} and len(tasks) > 5
+    with IndexWriter(tmp_path / "index", tmp_path) as writer:
+        faults = _add_all(writer, HalfDeadTeam(IndexStages(ColumnOverrides())), tasks)
+        before = sum(rows for _, _, rows in tasks[0].pieces)
+        assert writer.num_files == before + 80
+    assert faults == {inputs.files[0].uri: "the process that read it died"}

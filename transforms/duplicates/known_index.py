@@ -221,7 +221,9 @@ class IndexWriter:
         assert self._files is not None
         table = pa.concat_tables([*self._pending, FILES_SCHEMA.empty_table()])
         while table.num_rows >= _BATCH_FILES or is_end:
-            self._files.write_table(table.slice(0, _BATCH_FILES).combine_chunks(), _BATCH_FILES)
+            # With buffers of its own: those of a slice may be longer, which would show in the file.
+            batch = pa.Table.from_pylist(table.slice(0, _BATCH_FILES).to_pylist(), FILES_SCHEMA)
+            self._files.write_table(batch)
             is_end = is_end and table.num_rows >= _BATCH_FILES
             table = table.slice(_BATCH_FILES)
         self._pending = [table]

@@ -75,3 +75,14 @@ def test_the_table_of_files_has_batches_of_one_size(tmp_path, monkeypatch):
     build(tmp_path / "index", [KnownFile("", "", f"{number}.py") for number in range(8)])
     table = pa.ipc.open_file(tmp_path / "index/files.arrow")
     assert [table.get_batch(number).num_rows for number in range(table.num_record_batches)] == [4, 4]
+
+
+def test_how_many_files_are_added_at_once_does_not_show_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(known_index, "_BATCH_FILES", 50)
+    found = [KnownFile("", str(number), f"{'p' * (number % 37)}.py", "r" * number, ("MIT",)) for number in range(190)]
+    build(tmp_path / "whole", found)
+    with IndexWriter(tmp_path / "cut", tmp_path) as writer:
+        for start in range(0, 190, 7):
+            writer.add(spool_files(str(tmp_path / f"spool-{start}"), found[start : start + 7]))
+        writer.finish([merge_bucket(task) for task in writer.bucket_tasks()])
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
