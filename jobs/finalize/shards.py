@@ -9,8 +9,8 @@ The shard plan depends only on the plan's order and the committed sizes, so ever
 its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
 commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. A thread reads and decodes the next row
 group while this one is encoded, which both leave the interpreter lock alone. Memory is bounded by one unit's file and
-two row groups, whatever the size of a shard. Rows are written in blocks that do not depend on how an attempt was cut into
-pieces, so a shard's bytes depend on the plan and its rows alone.
+two row groups, whatever the size of a shard. Rows are written in blocks that don't depend on how an attempt was cut
+into pieces, so a shard's bytes depend on plan and rows alone.
 """
 
 from __future__ import annotations
