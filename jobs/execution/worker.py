@@ -9,7 +9,6 @@ when it runs again.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
 import logging
@@ -63,17 +62,6 @@ class RunSpec:
     only_units: frozenset[str] | None = None
     session: str | None = None
     decoding_threads: int | None = None
-
-
-def _settle_memory() -> None:
-    """Sets the collector of cycles and Arrow's allocator for a process that works through rows.
-
-    Of the allocators that Arrow has, mimalloc, its default, keeps as much again as is in use, jemalloc a quarter.
-    """
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    with contextlib.suppress(NotImplementedError):  # not on every platform
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 class Admission:
@@ -148,7 +136,8 @@ class Worker:
             pa.set_cpu_count(self.spec.decoding_threads)
         expect_units(self.spec.max_units_in_flight)
         self._work.open()
-        _settle_memory()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         self._heartbeat.start()
         job_dir = self.spec.job_dir
         self._runner = UnitRunner(

@@ -1,7 +1,12 @@
-"""A worker's work is built once, though it is announced before it is ordered."""
+"""A worker's work is built once, though it is announced before it is ordered; its allocator."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pyarrow as pa
 import pytest
 
 from jobs.execution import child_work
@@ -34,3 +39,12 @@ def test_what_is_wrong_with_the_work_is_told_when_it_is_opened():
     child_work.prepare(to_text(wrong))
     with pytest.raises(ConfigError, match="weights changed"):
         child_work._work_of(wrong)
+
+
+@pytest.mark.skipif("jemalloc" not in pa.supported_memory_backends(), reason="this Arrow has no jemalloc")
+@pytest.mark.skipif(sys.platform != "linux", reason="set on Linux only")
+def test_a_childs_tables_are_in_the_allocator_that_gives_memory_back():
+    code = "import jobs.execution.child, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["jemalloc"]

@@ -173,6 +173,9 @@ def decoded(monkeypatch):
             yield batch
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", counting)
+    # As for several units at a time, whatever a worker of another test has set.
+    monkeypatch.setattr("jobs.execution.cursors._max_cursors", 8)
+    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 64 << 20)
     close_cursors()
     return rows
 
@@ -234,9 +237,7 @@ def test_what_cursors_keep_is_bounded_by_bytes(corpus, monkeypatch):
 
 
 def test_a_process_that_reads_one_unit_at_a_time_keeps_one_row_group_open(tmp_path, decoded, monkeypatch):
-    monkeypatch.setattr("jobs.execution.cursors._max_cursors", 8)
-    monkeypatch.setattr("jobs.execution.cursors._max_kept_bytes", 1 << 30)
-    cursors.expect_units(1)
+    cursors.expect_units(1)  # `decoded` restores what this sets
     path = tmp_path / "groups.parquet"
     pq.write_table(pa.table({"content": ["x" * 100] * 600, "stars": range(600)}), path, row_group_size=100)
     for group in range(6):
