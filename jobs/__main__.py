@@ -7,7 +7,7 @@ import _signal  # type: ignore[import-not-found]  # the part of `signal` in C, w
 
 _before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT, _signal.SIGTERM))
 
-from jobs.signals import end_at_once  # noqa: E402
+from jobs.system.signals import end_at_once  # noqa: E402
 
 end_at_once()
 _signal.pthread_sigmask(_signal.SIG_SETMASK, _before)  # one that came meanwhile takes effect now

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.catalog import INTERNAL, JOBS, module_of, options_of
-from jobs.escapes import print_line, print_text, visible
-from jobs.signals import handlers_restored, how_it_ended
+from jobs.system.signals import handlers_restored, how_it_ended
+from jobs.terminal.escapes import print_line, print_text, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.escapes import keep_line, print_line
 from jobs.options import ReportOptions, option
+from jobs.terminal.escapes import keep_line, print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.collecting.card import counts_line
     from jobs.collecting.claim import claim_output
     from jobs.ledger.lock import acquire
-    from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
+    from jobs.system.signals import raise_on_signals
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.escapes import print_line
 from jobs.options.estimate import EstimateOptions as Options
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the estimate. Raises ConfigError if there is nothing to count or no device fits."""
     from jobs.driver.estimates import estimate, read_input_source, read_job_source
     from jobs.errors import DoesNotFit
-    from jobs.signals import raise_on_signals
+    from jobs.system.signals import raise_on_signals
 
     if beam_args:
         raise ConfigError(f"estimate does not use Beam and takes no options after --; got {' '.join(beam_args)}")

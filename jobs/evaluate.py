@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.escapes import print_line
 from jobs.options import CommonOptions, from_all_options, option
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.evaluation.scoring import compare_runs, score_lines, write_scores
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
-    from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
+    from jobs.system.signals import raise_on_signals
     from transforms.evaluation.benchmarks import BENCHMARKS
 
     raise_on_signals()

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.escapes import print_line
 from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 
@@ -56,8 +56,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.grouping.indexing import WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
-    from jobs.signals import raise_on_signals
-    from jobs.wording import counted
+    from jobs.system.signals import raise_on_signals
+    from jobs.terminal.wording import counted
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 

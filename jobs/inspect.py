@@ -17,7 +17,7 @@ _PRINTER = "jobs.terminal.inspecting"
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints the rows. Raises ConfigError if there are none, or if a file can't be read."""
-    from jobs.signals import raise_on_signals
+    from jobs.system.signals import raise_on_signals
     from jobs.terminal.printer import print_in_child
 
     if beam_args:

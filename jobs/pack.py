@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.escapes import print_line
 from jobs.options import CommonOptions, FrozenPolicyOptions, from_all_options, option
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
 
@@ -101,8 +101,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.grouping.restoring import restore_grouped
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
-    from jobs.signals import raise_on_signals
     from jobs.storage.folders import OutputFolder
+    from jobs.system.signals import raise_on_signals
     from model.tokenizer import Tokenizer
     from transforms.rows.columns import ColumnOverrides
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.escapes import print_line
 from jobs.options import OptionSet, option
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError, one_line
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jobs.escapes import print_line
 from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
-    from jobs.signals import raise_on_signals
     from jobs.storage.folders import COMPLETED
+    from jobs.system.signals import raise_on_signals
     from jobs.training.data import batches
     from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer

@@ -30,8 +30,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import IO
 
-from jobs.child_process import ending_of, own_environment
-from jobs.escapes import print_line, visible
+from jobs.system.child_process import ending_of, own_environment
+from jobs.terminal.escapes import print_line, visible
 
 REFUSED = 2  # the harness has said why it doesn't start
 _HARNESS = "jobs.beam.harness"
@@ -62,7 +62,7 @@ def run_worker(endpoints: Endpoints) -> int:
     """Runs a harness until it ends, or whoever started us has; returns the exit code.
 
     Raises:
-        KeyboardInterrupt: A signal ended us, and the harness has ended (`jobs.signals.Terminated`).
+        KeyboardInterrupt: A signal ended us, and the harness has ended (`jobs.system.signals.Terminated`).
     """
     parent = os.getppid()
     with tempfile.TemporaryDirectory(prefix="codemill-harness-") as folder:

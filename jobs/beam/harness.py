@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from jobs.child_process import die_with
+from jobs.system.child_process import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[1]))
@@ -20,7 +20,7 @@ from apache_beam.runners.worker import sdk_worker_main
 from jobs.beam.boot import REFUSED, Endpoints
 from jobs.beam.log import quiet_beam
 from jobs.beam.provision import prepare
-from jobs.escapes import print_line
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 

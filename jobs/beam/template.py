@@ -19,7 +19,7 @@ import apache_beam as beam
 from jobs.beam.dataflow import ONE_HARNESS
 from jobs.beam.flags import check_flags
 from jobs.beam.pipelines import open_pipeline
-from jobs.escapes import print_line
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from jobs.beam import boot
 from jobs.options import OptionSet, option
-from jobs.signals import raise_on_signals
+from jobs.system.signals import raise_on_signals
 from model.errors import ConfigError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.escapes import markdown
-from jobs.wording import counted
+from jobs.terminal.escapes import markdown
+from jobs.terminal.wording import counted
 
 
 def counts_line(summary: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from jobs import storage
-from jobs.escapes import print_line
 from jobs.options.fields import OptionSet, changed_options, defaults_of, semantic_options
 from jobs.storage.folders import JOB_FOLDER, OutputFolder
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.corpus.origin import SCHEMA_VERSION
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
-from jobs.child_process import ending_of, own_environment
 from jobs.collecting.chunks import Chunk, OpenSource, StoredPart
 from jobs.collecting.messages import ChunkDone, ChunkTask, NewSource, PartDone, SlotFree, Stored, SurveyTask
 from jobs.collecting.slots import Progress, Slot
-from jobs.escapes import visible
+from jobs.system.child_process import ending_of, own_environment
+from jobs.terminal.escapes import visible
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.sources import Source
 

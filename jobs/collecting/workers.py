@@ -45,7 +45,7 @@ _LOOK_S = 1.0  # between two looks at who hangs
 
 
 class Workers:
-    """The processes. Use with `with`; start them in the thread that lives longest (`jobs.child_process`).
+    """The processes. Use with `with`; start them in the thread that lives longest (`jobs.system.child_process`).
 
     Args:
         count: How many.

@@ -35,8 +35,8 @@ from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
 from jobs.sharing.invitation import invitation_of, write_invitation
-from jobs.signals import interrupts_noted
 from jobs.storage.folders import JobFolder
+from jobs.system.signals import interrupts_noted
 from model.errors import ConfigError, one_line
 from transforms.work import Unit
 

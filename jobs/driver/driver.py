@@ -24,7 +24,6 @@ from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
-from jobs.escapes import keep_line, print_line
 from jobs.execution.orders import Orders
 from jobs.execution.processes import processes_of
 from jobs.execution.sample import Sample
@@ -39,10 +38,11 @@ from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
-from jobs.signals import how_it_ended, signals_raised
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
-from jobs.wording import counted
+from jobs.system.signals import how_it_ended, signals_raised
+from jobs.terminal.escapes import keep_line, print_line
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.spool import scratch_for_process
 from transforms.work import Unit, Work

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from jobs.driver.estimates import estimate, source_of
-from jobs.escapes import print_line
 from jobs.execution.sample import Sample, choose
 from jobs.options import CommonOptions, GenerationOptions, all_options
 from jobs.options.estimate import EstimateOptions
 from jobs.plan.freezing import PlannedJob
 from jobs.plan.units import BYTES_PER_TOKEN, planned_rows
 from jobs.terminal.display import clock
-from jobs.wording import counted
+from jobs.terminal.escapes import print_line
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.work import Unit
 

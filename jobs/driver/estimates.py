@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.errors import DoesNotFit
-from jobs.escapes import print_line
 from jobs.ledger.commits import read_commits
 from jobs.options.estimate import (
     ASSUMED_NEW_TOKENS,
@@ -34,6 +33,7 @@ from jobs.plan.inputs import read_inputs
 from jobs.plan.job_file import read_job
 from jobs.plan.units import BYTES_PER_TOKEN, planned_rows, read_plan
 from jobs.storage.folders import OutputFolder
+from jobs.terminal.escapes import print_line
 from model.checkpoint import read_config
 from model.config import PRESETS, GemmaConfig
 from model.errors import ConfigError

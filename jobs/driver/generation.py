@@ -15,7 +15,7 @@ from jobs.execution.vocabulary import vocabulary_sha256
 from jobs.options import GenerationOptions, PlannedLengths, all_options
 from jobs.plan.job_file import read_job
 from jobs.storage.folders import OutputFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.checkpoint import read_config
 from model.engine.settings import EngineSpec
 from model.errors import ConfigError

@@ -17,7 +17,7 @@ from jobs.ledger.journal import forgive
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import NO_ROW_GROUP, read_plan
 from jobs.storage.folders import OutputFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
 _THREADS = 16

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.evaluation.tables import read_rows
 from jobs.storage.folders import JobFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError, RecordError
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS

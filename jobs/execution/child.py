@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sys
 
-from jobs.child_process import die_with
+from jobs.system.child_process import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[2]))

@@ -1,7 +1,7 @@
 """The worker processes of one machine: started, heard, ended; merges are spread over them.
 
 What they are told and say is in `jobs.execution.child_work`. All of a crew must be started by one thread that lives as
-long as they do (`jobs.child_process`).
+long as they do (`jobs.system.child_process`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from jobs.child_process import Bell, ChildProcess, own_environment
 from jobs.execution.orders import raise_failure, to_text
 from jobs.finalize.shards import Kind, MergeSpec
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
+from jobs.system.child_process import Bell, ChildProcess, own_environment
 from model.errors import ConfigError
 
 MAX_DEATHS_IN_MERGE = 3

@@ -16,8 +16,8 @@ from typing import Any
 
 from jobs.catalog import module_of
 from jobs.errors import DamagedAttempt, LedgerBroken, StorageFull, WorkerFailed
-from jobs.escapes import print_text
 from jobs.storage import is_unanswered, unanswered_line
+from jobs.terminal.escapes import print_text
 from model.errors import ConfigError
 from transforms.work import Work
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from jobs.child_process import ChildProcess
 from jobs.execution.orders import Orders, from_text, raise_failure, to_text
 from jobs.execution.reading import read_unit
+from jobs.system.child_process import ChildProcess
 from model.errors import ConfigError, RecordError
 from transforms.work import Unit, Work, WorkBroken
 

@@ -33,7 +33,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs import storage
-from jobs.child_process import Bell
 from jobs.errors import WorkerFailed
 from jobs.execution.crew import LOOK_S, Crew
 from jobs.execution.dispatch import Dispatcher, UnitSource
@@ -44,6 +43,7 @@ from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
 from jobs.storage import is_unanswered
+from jobs.system.child_process import Bell
 from model.errors import ConfigError
 from transforms.machine import available_cores
 from transforms.out_of_memory import count_oom_kills

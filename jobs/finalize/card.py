@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.escapes import markdown, markdown_code
 from jobs.finalize.publishing import public_options
-from jobs.wording import counted
+from jobs.terminal.escapes import markdown, markdown_code
+from jobs.terminal.wording import counted
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 EMBEDDED = "embedded"

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.escapes import html
 from jobs.finalize.publishing import public_options
-from jobs.wording import counted
+from jobs.terminal.escapes import html
+from jobs.terminal.wording import counted
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5b6168; --line: #d9dde2;

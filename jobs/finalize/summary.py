@@ -23,7 +23,7 @@ from jobs.plan.footers import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.engine.metrics import SUMS, ratios
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR

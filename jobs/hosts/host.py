@@ -24,7 +24,6 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from jobs.child_process import Bell
 from jobs.errors import WorkerFailed
 from jobs.execution.crew import Crew
 from jobs.execution.orders import Orders, failure_of
@@ -35,6 +34,7 @@ from jobs.hosts.neighbors import Neighbors
 from jobs.hosts.pushed import Outcome, PushedUnits
 from jobs.hosts.stopping import write_reason
 from jobs.ledger import commits, journal
+from jobs.system.child_process import Bell
 from transforms.work import Unit
 
 _ROOM = 2  # units pushed for each that may be in flight: workers needn't wait for the next one

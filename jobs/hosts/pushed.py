@@ -16,9 +16,9 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from jobs.child_process import Bell
 from jobs.execution.dispatch import Dispatcher
 from jobs.ledger.journal import Suspect
+from jobs.system.child_process import Bell
 from transforms.work import Unit
 
 # What the worker said of a committed unit: status and counts. Empty where it died before it could say anything.

@@ -171,8 +171,8 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 def _print_config(fields: Sequence[Field], values: dict[str, Any], prog: str) -> NoReturn:
     """Prints the options as a config file and exits; values are checked when that file is read."""
-    from jobs.escapes import print_text
     from jobs.options.config_text import config_text
+    from jobs.terminal.escapes import print_text
 
     print_text(config_text(fields, values, prog=prog))
     raise SystemExit(0)

@@ -27,7 +27,7 @@ from jobs.plan.schemas import fit_table, schema_to_text, written_schema
 from jobs.plan.units import Plan, inputs_to_parquet, plan_to_parquet, rejected_rows
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnOverrides
 from transforms.work import Work

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from jobs import storage
 from jobs.plan.local_files import find_files
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, PAGES, REJECTED, OutputFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")  # in any case

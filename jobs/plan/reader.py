@@ -18,9 +18,9 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from jobs.child_process import ChildProcess
 from jobs.plan.footers import Footer, InputFile, bad, parse_answer
 from jobs.storage import is_local
+from jobs.system.child_process import ChildProcess
 from model.errors import ConfigError
 
 # Reads the footers of (URI, public name), in order.

@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from jobs import storage
-from jobs.child_process import Bell
 from jobs.execution.dispatch import Dispatcher
 from jobs.execution.orders import Orders, failure_of
 from jobs.execution.supervisor import Crew, run_source
@@ -31,6 +30,7 @@ from jobs.ledger.journal import Suspect
 from jobs.plan.ranges import PlannedUnits, position_of
 from jobs.plan.units import planned_rows
 from jobs.storage.folders import JobFolder
+from jobs.system.child_process import Bell
 from model.errors import ConfigError
 from transforms.work import Unit
 

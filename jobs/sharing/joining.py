@@ -31,7 +31,7 @@ from jobs.sharing.claimed import run_claimed
 from jobs.sharing.invitation import Invitation, check_paths, other_versions, read_invitation
 from jobs.sharing.last_lines import LastLines
 from jobs.storage.folders import OutputFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.work import Work
 

@@ -24,7 +24,7 @@ from jobs.execution.orders import raise_failure
 from jobs.ledger.claimants import Claimant, list_claimants, read_claimant
 from jobs.ledger.commits import list_commits
 from jobs.storage.folders import JobFolder
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
 POLL_S = 5.0

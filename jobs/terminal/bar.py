@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from jobs.escapes import one_line
 from jobs.terminal.display import fit
+from jobs.terminal.escapes import one_line
 
 _BAR_WIDTH = 24  # maximum columns; no bar is shown below a third of it
 

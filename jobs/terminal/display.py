@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Literal, Protocol
 
-from jobs.escapes import print_line
+from jobs.terminal.escapes import print_line
 
 Mode = Literal["auto", "bar", "lines", "none"]
 

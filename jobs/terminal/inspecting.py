@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 if __name__ == "__main__":
-    from jobs.child_process import die_with
+    from jobs.system.child_process import die_with
 
     die_with(int(sys.argv[2]))
 
@@ -25,17 +25,17 @@ from rich.text import Text
 
 from jobs import storage
 from jobs.catalog import layouts
-from jobs.escapes import one_line
 from jobs.ledger.commits import read_commits
 from jobs.options import from_all_options
 from jobs.options.inspect import InspectOptions as Options
 from jobs.storage.folders import OutputFolder
 from jobs.storage.parquet import open_parquet
+from jobs.terminal.escapes import one_line
 from jobs.terminal.printer import Mark, answer
 from jobs.terminal.rejected import rejected_row
 from jobs.terminal.show import shown_row
 from jobs.terminal.text import FAINT
-from jobs.wording import counted
+from jobs.terminal.wording import counted
 from model.errors import ConfigError, reading
 from transforms.rows.cells import cell_value
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.escapes import one_line, shown_lines
+from jobs.terminal.escapes import one_line, shown_lines
 from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, marked, marked_lines
 
 Row = Mapping[str, Any]

@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from jobs.escapes import PRINTED, visible
+from jobs.terminal.escapes import PRINTED, visible
 from model.errors import ConfigError, one_line
 
 

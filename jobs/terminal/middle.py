@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.escapes import visible
+from jobs.terminal.escapes import visible
 from jobs.terminal.text import CONTEXT, FAINT, GENERATED, ORIGINAL, two_columns
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobs.escapes import one_line, shown_lines
+from jobs.terminal.escapes import one_line, shown_lines
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 

@@ -21,8 +21,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from jobs.child_process import ending_of, own_environment
-from jobs.escapes import print_text
+from jobs.system.child_process import ending_of, own_environment
+from jobs.terminal.escapes import print_text
 from model.errors import ConfigError
 
 _MAX_HELD_BYTES = 1 << 16  # of the child's standard error

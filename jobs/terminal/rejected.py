@@ -22,8 +22,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from jobs import storage
-from jobs.escapes import one_line, shown_lines
 from jobs.storage.parquet import open_parquet
+from jobs.terminal.escapes import one_line, shown_lines
 from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked
 from model.errors import ConfigError
 from transforms.rows.cells import as_binary

@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from jobs.escapes import one_line, visible
+from jobs.terminal.escapes import one_line, visible
 from jobs.terminal.layout import Layout
 from jobs.terminal.text import CONTEXT, FAINT
 

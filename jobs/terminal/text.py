@@ -1,4 +1,5 @@
-"""Text in a terminal. Row content is untrusted: all of it goes through `jobs.escapes` into `Text`, never into markup.
+"""Text in a terminal. Row content is untrusted: all of it goes through `jobs.terminal.escapes` into `Text`, never into
+markup.
 
 Generated lines start with `+`, original lines with `-`, so that no color is needed.
 """
@@ -11,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jobs.escapes import shown_lines, visible
+from jobs.terminal.escapes import shown_lines, visible
 
 GENERATED, ORIGINAL, FAINT, CONTEXT = "bold green", "red", "bright_black", "default"
 

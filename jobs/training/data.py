@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from jobs import storage
-from jobs.escapes import print_line
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import read_inputs
 from jobs.plan.partitions import partition_values
 from jobs.storage.parquet import open_parquet
+from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from model.training.step import Rows

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jobs.escapes import print_line
+from jobs.terminal.escapes import print_line
 from jobs.training.checkpoints import save_checkpoint
 from jobs.training.data import Place
 from model.config import GemmaConfig

@@ -12,7 +12,7 @@ import pytest
 
 from jobs import cli
 from jobs.options import OptionSet, option
-from jobs.signals import SIGNALS, raise_on_signals
+from jobs.system.signals import SIGNALS, raise_on_signals
 from model.errors import ConfigError
 
 HEAVY = ("apache_beam", "jax", "flax", "pyarrow", "numpy", "sentencepiece", "tree_sitter", "rich")

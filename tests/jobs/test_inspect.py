@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.cli import main
-from jobs.escapes import visible
 from jobs.inspect import Options, run
 from jobs.storage.folders import JobFolder
+from jobs.terminal.escapes import visible
 from jobs.terminal.inspecting import print_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA

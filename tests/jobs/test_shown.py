@@ -14,21 +14,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.jobs.test_escapes import MARKDOWN, Page
 
-from jobs import child_process as process
 from jobs import cli
 from jobs.collecting.card import card as corpus_card
-from jobs.escapes import one_line
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.inspect import Options
+from jobs.system import child_process as process
 from jobs.terminal import printer
 from jobs.terminal.display import count_line, open_display
+from jobs.terminal.escapes import one_line
 from jobs.terminal.inspecting import print_rows
 from jobs.training.data import read_files
 from model.errors import ConfigError
 from tests.jobs import hostile, uppercase
-from tests.jobs.test_escapes import MARKDOWN, Page
 from transforms.rows.rejections import REJECTED_SCHEMA
 
 ROOT = Path(__file__).parents[2]
@@ -288,8 +288,8 @@ def test_pages_with_names_that_are_no_utf8_can_be_written(tmp_path):
 
 # The process that prints what a child said, escaped; and children, whose standard error comes out there.
 MAY_PRINT = {
-    "jobs/escapes.py": {"print"},
-    "jobs/child_process.py": {"write"},
+    "jobs/terminal/escapes.py": {"print"},
+    "jobs/system/child_process.py": {"write"},
     "jobs/terminal/printer.py": {"print_exc"},
 }
 
@@ -333,7 +333,7 @@ def _has_string(node: ast.AST) -> bool:
 def test_every_printed_line_goes_through_the_escape():
     for path in sorted((ROOT / "jobs").rglob("*.py")):
         name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
-        assert calls_that_print(tree) <= MAY_PRINT.get(name, set()), f"{name}: use jobs.escapes.print_line"
+        assert calls_that_print(tree) <= MAY_PRINT.get(name, set()), f"{name}: use jobs.terminal.escapes.print_line"
         assert not strings_for_rich(tree), f"{name}: lines {strings_for_rich(tree)} give rich a string; use Text"
 
 

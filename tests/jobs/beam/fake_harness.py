@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jobs.beam.boot import REFUSED, Endpoints
 from jobs.beam.provision import prepare
-from jobs.child_process import die_with
+from jobs.system.child_process import die_with
 from model.errors import ConfigError
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import storage
-from jobs.child_process import own_environment
 from jobs.errors import DamagedAttempt
 from jobs.execution.crew import MAX_DEATHS_IN_MERGE, Crew
 from jobs.execution.orders import Orders
@@ -22,6 +21,7 @@ from jobs.ledger import commits
 from jobs.plan.reader import FooterReader
 from jobs.plan.units import read_plan
 from jobs.storage import failpoints
+from jobs.system.child_process import own_environment
 from model.errors import ConfigError
 from tests.jobs import toy
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.child_process import Bell
 from jobs.execution.orders import from_text, to_text
 from jobs.hosts import host as host_module
 from jobs.hosts.host import close_host, release_host, shared_host
@@ -25,6 +24,7 @@ from jobs.ledger import commits
 from jobs.ledger.journal import Suspect
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
+from jobs.system.child_process import Bell
 from model.errors import ConfigError
 from tests.jobs import toy
 from tests.jobs.execution.test_dispatch import units_of

@@ -20,8 +20,8 @@ from jobs.execution.supervisor import Crew
 from jobs.execution.worker import RunSpec
 from jobs.ledger.claimants import Claimant, list_claimants, new_claimant, read_claimant
 from jobs.sharing.claimed import run_claimed
-from jobs.signals import signals_raised
 from jobs.storage.folders import JobFolder
+from jobs.system.signals import signals_raised
 from tests.jobs import toy
 from tests.jobs.uppercase import ROOT
 

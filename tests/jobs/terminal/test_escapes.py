@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.text import Text
 
-from jobs.escapes import html, markdown, markdown_code, one_line, print_line, shown_lines, visible
+from jobs.terminal.escapes import html, markdown, markdown_code, one_line, print_line, shown_lines, visible
 from tests.jobs import hostile
 
 # Any character, lone surrogates too, and often the ones that mean something somewhere.

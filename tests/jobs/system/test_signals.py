@@ -19,7 +19,7 @@ at, number = os.environ.pop("SIGNAL_AT_IMPORT"), int(os.environ.pop("SIGNAL_NUMB
 class Finder:
     count = 0
     def find_spec(self, name, path=None, target=None):
-        self.count += self.count > 0 or name == "jobs.signals"
+        self.count += self.count > 0 or name == "jobs.system.signals"
         if at in (str(self.count), name):
             _signal.raise_signal(number)
 sys.meta_path.insert(0, Finder())

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from jobs.escapes import visible
+from jobs.terminal.escapes import visible
 
 _MODULE = "jobs.execution.child"
 _LAST_LINES = 3  # of what a child printed, for the message about one that can't start
