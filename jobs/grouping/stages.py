@@ -143,7 +143,7 @@ class GroupStages:
                 else self._placed(group, item.texts, suspects)
                 for group in item.groups
             )
-            # The row groups are made again if the storage wants the file again.
+            # Made once: the storage may want the file several times.
             made = list(groups)
             storage.with_new_attempts(lambda: write_groups(item.output, item.texts, made))
         suspects.remove()
