@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from jobs.execution.cursors import expect_units
 from jobs.execution.pieces import UnitReader
 from jobs.grouping.team import Team
 from model.errors import ConfigError, RecordError
@@ -102,6 +103,7 @@ class SigningStages(Comparing):
 
     def open(self) -> None:
         """Opens nothing: the file is opened when something is written."""
+        expect_units(1)
 
     def close(self) -> None:
         """Closes this process's file."""
