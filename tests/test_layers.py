@@ -202,11 +202,7 @@ def test_only_what_must_answer_in_a_moment_imports_inside_functions():
 
 
 def test_no_folder_is_a_hall():
-    from jobs.catalog import JOBS
-
-    # A command is one module, however many there are: `codemill --help` lists them.
-    commands = {ROOT / "jobs" / f"{name}.py" for name in JOBS}
-    folders = [path.parent for path in MODULES if path.stem != "__init__" and path not in commands]
+    folders = [path.parent for path in MODULES if path.stem != "__init__"]
     assert [name_of(folder) for folder in set(folders) if folders.count(folder) > MOST_MODULES_IN_A_FOLDER] == []
 
 
