@@ -1,6 +1,7 @@
 """The pipeline of a job's units, where a Beam runner is named: read the plan, distribute unit records, run them.
 
-    plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits
+    plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits      a runner that moves work (Dataflow)
+    slots -> Reshuffle -> ClaimUnits -> _job/commits                           one that assigns it once (Flink, Spark)
 
 Only unit records pass through the pipeline. The host that runs a unit (`jobs.hosts.host`) also reads its rows, and
 results are written by the commit protocol, so the pipeline has no output. On this machine,
@@ -23,11 +24,13 @@ from apache_beam.runners.runner import PipelineResult
 from jobs.beam.log import quiet_beam
 from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
+from jobs.beam.runners import moves_work, number_of_slots
 from jobs.beam.waiting import wait_for
 from jobs.execution.orders import from_text, to_text
 from jobs.hosts.checks import check_worker, driver_facts
 from jobs.hosts.host import Host, HostSpec, close_host, release_host, shared_host
 from jobs.hosts.pushed import Outcome
+from jobs.hosts.slots import work_in_slot
 from jobs.ledger import commits, heartbeat
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
@@ -46,6 +49,23 @@ class ReadPlan(beam.DoFn):
         """Reads the plan of the job in `job_dir`."""
         wanted = self._wanted
         return (unit for unit in read_plan(JobFolder(job_dir)) if wanted is None or unit.unit_id in wanted)
+
+
+class ClaimUnits(beam.DoFn):
+    """Works in a slot until no unit of the job is left (`jobs.hosts.slots`)."""
+
+    def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
+        self._facts = dict(facts)
+        self._told = to_text(told)  # another version could not read it
+
+    def setup(self) -> None:
+        """Checks the worker."""
+        quiet_beam()
+        check_worker(self._facts)
+
+    def process(self, slot: int) -> None:
+        """Claims and runs units."""
+        work_in_slot(from_text(self._told))
 
 
 class RunUnits(beam.DoFn):
@@ -110,13 +130,14 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
     """
     job_dir = told.spec.job_dir
     pipeline = open_pipeline(runner_args)
-    (
-        pipeline
-        | "Job" >> beam.Create([job_dir.path], reshuffle=False)
-        | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec.only_units))
-        | "Spread" >> beam.Reshuffle()
-        | "RunUnits" >> beam.ParDo(RunUnits(told, driver_facts(job_dir)))
-    )
+    facts = driver_facts(job_dir)
+    if moves_work(runner_args) or told.spec.only_units is not None:
+        units = pipeline | "Job" >> beam.Create([job_dir.path], reshuffle=False)
+        units = units | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec.only_units))
+        units | "Spread" >> beam.Reshuffle() | "RunUnits" >> beam.ParDo(RunUnits(told, facts))
+    else:
+        slots = pipeline | "Slots" >> beam.Create(range(number_of_slots(runner_args)), reshuffle=False)
+        slots | "Spread" >> beam.Reshuffle() | "ClaimUnits" >> beam.ParDo(ClaimUnits(told, facts))
     try:
         result = pipeline.run()
         record_job(job_dir, result, runner_args)
