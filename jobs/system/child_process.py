@@ -21,6 +21,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 from jobs.terminal.escapes import visible
@@ -211,6 +212,6 @@ def die_with(parent_pid: int) -> None:
 
 def own_environment() -> dict[str, str]:
     """Our environment, with the path of the code that runs here first."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    here = str(Path(__file__).resolve().parents[2])
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

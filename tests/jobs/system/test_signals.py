@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # Raises a signal at the n-th import after the command's first line, or at the import of a module by its name.
 HOOK = """
