@@ -113,6 +113,10 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def living_workers(job_dir: JobFolder) -> list[int]:
+    return [beat.pid for beat in heartbeat.read_heartbeats(job_dir) if Path(f"/proc/{beat.pid}").exists()]
+
+
 def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_suspicion(tmp_path, endpoint, caplog):
     corpus, out = uppercase.write_corpus(tmp_path / "in" / "a.parquet", 60, group=5), tmp_path / "out"
     argv = ["--input", str(corpus), "--unit_rows", "5", "--content_column", "content", "--workers", "1"]
@@ -148,8 +152,8 @@ def test_a_worker_that_is_killed_without_the_runners_notice_is_noticed_by_the_dr
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(run_toy, job_dir, flags(endpoint), seen=str(tmp_path / "seen"))
         wait_until(lambda: (tmp_path / "seen").exists(), "the row that is stuck")
-        last = max(heartbeat.read_heartbeats(job_dir), key=lambda beat: beat.at)
-        os.kill(parent_of(last.pid), signal.SIGKILL)
+        wait_until(lambda: living_workers(job_dir), "a heartbeat of the worker that is stuck")
+        os.kill(parent_of(living_workers(job_dir)[0]), signal.SIGKILL)
         job.result(timeout=600)
     toy.run_supervised(alone, options={"seen": str(tmp_path / "seen")})
     assert toy.outcome(job_dir) == toy.outcome(alone)
