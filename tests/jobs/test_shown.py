@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.jobs.test_escapes import MARKDOWN, Page
 
 from jobs import cli
 from jobs.collecting.card import card as corpus_card
@@ -29,6 +28,7 @@ from jobs.terminal.inspecting import print_rows
 from jobs.training.data import read_files
 from model.errors import ConfigError
 from tests.jobs import hostile, uppercase
+from tests.jobs.terminal.test_escapes import MARKDOWN, Page
 from transforms.rows.rejections import REJECTED_SCHEMA
 
 ROOT = Path(__file__).parents[2]

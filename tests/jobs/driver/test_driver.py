@@ -443,13 +443,13 @@ import itertools, sys, time
 from tests.jobs import uppercase
 import jobs.finalize.shards, jobs.execution.supervisor
 uppercase.stay_here()
-row_groups = jobs.finalize.shards._row_groups
+parts = jobs.finalize.shards._parts
 def endless(*args):
-    for table in itertools.cycle(row_groups(*args)):
+    for table in itertools.cycle(parts(*args)):
         sys.stdout.write("merging\\n"), sys.stdout.flush()
         time.sleep(0.2)
         yield table
-jobs.finalize.shards._row_groups = endless
+jobs.finalize.shards._parts = endless
 sys.exit(uppercase.command_line(sys.argv[1:]))
 """
 

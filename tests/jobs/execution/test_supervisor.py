@@ -134,7 +134,7 @@ def test_workers_that_wait_for_the_first_one_are_told_once_what_to_import(tmp_pa
     orders = Orders(job_name="tests.jobs.toy", options={}, opens_first=True)
     spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH)
     crew = Waiting(3)
-    run = supervisor._Run(crew, spec, orders, Dispatcher([], {}), 3)
+    run = supervisor._Run(crew, spec, orders, Dispatcher([], {}), 3, None, None)
     run._start_missing()
     run._start_missing()
     assert [list(said) for child in crew.children.values() for said in child] == [["open"], ["prepare"], ["prepare"]]

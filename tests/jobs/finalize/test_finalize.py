@@ -6,6 +6,7 @@ second.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -253,7 +254,7 @@ def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path
 @pytest.mark.parametrize("least_bytes", [0, 1 << 40], ids=["copied", "encoded again"])
 def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path, monkeypatch, least_bytes):
     monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", least_bytes)
-    spec = write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9)
+    spec = dataclasses.replace(write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9), copies=True)
     record = merge_shard(spec, "train", 0)
     parquet = pq.ParquetFile(spec.job_dir.join(record.path), page_checksum_verification=True)
     assert record.rows == 45 and parquet.num_row_groups == (1 if least_bytes else 5)

@@ -77,6 +77,9 @@ WORDS = {
     "estimate": ["out"],
     "corpus": ["source", "--output", "o"],
     "train": ["--input", "i", "--output", "o", "--tokenizer", "t"],
+    "work": ["out"],
+    "evaluate": ["--tests", "t.jsonl", "--output", "o"],
+    "sandbox": ["--check"],
     "annotate": ["--task", "task.yaml", "--input", "i", "--output", "o"],
 }
 
