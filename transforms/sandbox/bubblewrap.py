@@ -35,7 +35,8 @@ _ISOLATED: Final = (
     *("--cap-drop", "ALL", "--clearenv", "--hostname", "box", "--uid", "1000", "--gid", "1000"),
 )
 _SHARED_MB: Final = 16  # of named semaphores and shared memory
-_FIRST_USER: Final = 60_001  # above those that systems give out; the slot's number is added
+# Above those that systems give out, and below 65,536, which is all that some containers have.
+_FIRST_USER, _USERS, _SLOTS_A_PROCESS = 60_001, 5_000, 8
 _HELP: Final = (
     "install bubblewrap (Debian: apt-get install bubblewrap) and allow user namespaces "
     "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container, a "
@@ -122,7 +123,9 @@ class Bubblewrap:
 
 def user_of(slot: int) -> int | None:
     """Id of the user and group that a slot's processes have outside of the box; None: this process's own."""
-    return _FIRST_USER + slot if os.geteuid() == 0 else None
+    if os.geteuid() != 0:
+        return None
+    return _FIRST_USER + (_SLOTS_A_PROCESS * os.getpid() + slot) % _USERS
 
 
 def _as_user(slot: int) -> list[str]:

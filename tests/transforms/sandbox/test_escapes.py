@@ -117,6 +117,9 @@ def test_slots_do_not_see_each_other(sandbox: Sandbox) -> None:
 
 
 def _left_behind() -> list[str]:
-    """Processes of the slots' users. Where boxes run as this user, those of bubblewrap."""
-    who = ["-u", f"{user_of(0)},{user_of(1)}"] if user_of(0) is not None else ["-C", "bwrap"]
-    return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
+    """Processes of this process's slots."""
+    if user_of(0) is not None:
+        who = ["-u", f"{user_of(0)},{user_of(1)}"]
+        return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
+    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True)
+    return [line for line in children.stdout.splitlines() if "bwrap" in line]

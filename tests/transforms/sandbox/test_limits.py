@@ -160,5 +160,9 @@ def test_results_say_how_a_program_ended(sandbox: Sandbox) -> None:
 
 
 def _running() -> list[str]:
-    who = ["-u", f"{user_of(0)},{user_of(1)}"] if os.geteuid() == 0 else ["-C", "bwrap"]
-    return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
+    """Processes of this process's slots."""
+    if user_of(0) is not None:
+        who = ["-u", f"{user_of(0)},{user_of(1)}"]
+        return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
+    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True)
+    return [line for line in children.stdout.splitlines() if "bwrap" in line]
