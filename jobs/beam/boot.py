@@ -134,7 +134,7 @@ class _Harness:
             # What libraries print may quote names and texts from data.
             text = visible(line.decode("utf-8", "replace"))
             self._printed.append(text)
-            sys.stderr.write(text)
+            print_line(text.rstrip("\n"), sys.stderr)
 
 
 @contextlib.contextmanager
