@@ -135,10 +135,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         workers=processes_of(options, work).workers,
         row_timeout_s=options.row_timeout_s,
     )
-    storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     bad_files: list[tuple[str, str]] = []
 
     def group(runner: Runner) -> str:
+        storage.make_job_folder(output.job.path, shared=options.share_job_folder)
         grouped = group_by_repository(
             options.input,
             output.job,

@@ -37,7 +37,7 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None, settings: Grou
     try:
         with scratch_folder() as scratch:
             spooled = _spool(pool, inputs, scratch, limit, settings.workers)
-            write_files(pool, settings, spooled.runs, scratch, name, spooled.num_bytes)
+            write_files(pool, settings, spooled.runs, scratch, name)
     finally:
         pool.close()
         close_reader()

@@ -53,7 +53,6 @@ def write_files(
     runs: Sequence[Run],
     scratch: str,
     name: Callable[[int, int], str],
-    total: int | None = None,
 ) -> list[str]:
     """Orders all rows of runs and writes grouped files; returns their paths.
 
@@ -63,7 +62,6 @@ def write_files(
         runs: The runs.
         scratch: A folder on local disk.
         name: The path of a file by two numbers, in whose order the rows are.
-        total: Bytes of all text; None: the corpus has more rows than these.
     """
     writing = _Writing(pool, settings, tuple(runs), scratch, name)
     # The calls of a pool without processes are made in the thread that waits for them: in one, one after the other.
@@ -71,7 +69,7 @@ def write_files(
     pending: set[Future[None]] = set()
     with _Watch(pool, settings.row_timeout_s), ThreadPoolExecutor(threads, thread_name_prefix="grouping") as executor:
         try:
-            for number, blocks in _large_first(_batched(blocks_of(writing.repositories(), total))):
+            for number, blocks in _large_first(_batched(blocks_of(writing.repositories()))):
                 task = writing.write_large if blocks[0].is_large else writing.write_small
                 pending.add(executor.submit(task, number, blocks))
                 if len(pending) > 2 * threads:
@@ -146,7 +144,7 @@ class _Writing:
 
     def write_large(self, number: int, blocks: Sequence[Block]) -> None:
         """Puts a large repository in order and writes its files."""
-        ((repository,), left), path = blocks[0], self._path("large", number)
+        ((repository,),), path = blocks[0], self._path("large", number)
         chunks = []
         for count, first in enumerate(range(0, repository.files, _CHUNK)):
             rows = min(_CHUNK, repository.files - first)
@@ -155,7 +153,7 @@ class _Writing:
             chunks.append(ChunkItem(part, self.texts, output, f"{output}.reading"))
         self._left_out(sum(self._in_turn("read_facts", chunks)))
         item = OrderItem(repository, self.texts, tuple(chunk.output for chunk in chunks), path)
-        counts = cut(self._apply("order", item)(), left)
+        counts = cut(self._apply("order", item)())
         for chunk in chunks:
             os.remove(chunk.output)
         ends = itertools.accumulate(counts)

@@ -232,7 +232,6 @@ def shrink(monkeypatch, group_mb=0.002):
     monkeypatch.setattr(reading, "BUCKET_MB", 0.005)
     monkeypatch.setattr(runs, "RUN_MB", 0.001)
     monkeypatch.setattr(cutting, "GROUP_MB", group_mb)
-    monkeypatch.setattr(cutting, "LEAST_MB", group_mb / 8)
 
 
 def grouped_groups(grouped):
