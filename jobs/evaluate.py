@@ -118,7 +118,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     raise_on_signals()
     if options.list:
         for name, benchmark in BENCHMARKS.items():
-            print_line(f"{name}: columns {', '.join(benchmark.columns)}; {benchmark.source}")
+            layouts = "; or ".join(", ".join(layout) for layout in benchmark.layouts)
+            print_line(f"{name}: columns {layouts}; {benchmark.source}")
         return DONE
     if options.compare:
         if len(options.compare) != 2:

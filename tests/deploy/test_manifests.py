@@ -12,7 +12,7 @@ import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from jobs.beam.flags import check_flags
-from jobs.catalog import JOBS, options_of
+from jobs.catalog import options_of
 from jobs.options import parse
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -125,8 +125,6 @@ def commands() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("name", "words"), commands(), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_command_parses(name, words):
     job, *rest = words
-    if "work" not in JOBS and {"work", "--run_units"} & {job, *(word.partition("=")[0] for word in rest)}:
-        pytest.skip("codemill has no claims of units yet")
     _, beam_args = parse(options_of(job), rest)
     check_flags(beam_args)
     assert not PipelineOptions(beam_args).display_data().get("unknown")

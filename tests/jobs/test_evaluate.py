@@ -100,6 +100,28 @@ def test_problems_of_ones_own_hold_their_answers(tmp_path: Path) -> None:
     assert [row["passed"] for row in rows_of(output)] == [True, False, False]
 
 
+def test_mbpp_is_read_in_both_of_its_layouts(tmp_path: Path) -> None:
+    ours = {
+        "id": "12",
+        "text": "",
+        "testing_code": "assert f(1) == 2",
+        "entry_fn_name": "f",
+        "solution": "f = lambda x: 2",
+    }
+    hub = {
+        "task_id": 12,
+        "text": "",
+        "test_list": ["assert f(1) == two"],
+        "test_setup_code": "two = 2",
+        "code": "f = int\n",
+    }
+    for name, row, passed in (("ours", ours, True), ("hub", hub, False)):
+        data = lines(tmp_path / f"{name}.jsonl", [row, {**row, "id": "9", "task_id": 9}])
+        output = tmp_path / name
+        assert evaluate("--benchmark", "mbpp", "--data", data, "--reference", "--output", str(output)) == 0
+        assert [(row["task_id"], row["passed"]) for row in rows_of(output)] == [("MBPP/12", passed)]
+
+
 def test_what_can_not_be_run_here_counts_neither_way(tmp_path: Path) -> None:
     asked = {"task_id": "a", "language": "go", "prompt": "package main\n", "answer": "func f() {}\n"}
     test = 'import "github.com/stretchr/testify/assert"\n'
@@ -143,7 +165,10 @@ def test_two_runs_are_compared_problem_by_problem(
         ([], "either --benchmark with --data, or --tests"),
         (["--benchmark", "humaneval", "--data", "ITEMS"], "not known; there are human_eval"),
         (["--benchmark", "human_eval"], "needs --data"),
-        (["--benchmark", "mbpp", "--data", "ITEMS", "--reference"], "lacks id, text, testing_code"),
+        (
+            ["--benchmark", "mbpp", "--data", "ITEMS", "--reference"],
+            "testing_code, entry_fn_name; or task_id, text",
+        ),
         (["--benchmark", "human_eval", "--data", "nowhere.jsonl"], "no such file"),
         (["--benchmark", "human_eval", "--data", "ITEMS"], "no column answer"),
         (["--tests", "ITEMS", "--reference"], "remove --data and --reference"),

@@ -52,7 +52,6 @@ class Problem:
         entry_class: The class that it is in, in languages that need one.
         markers: The ids of the tests that must have passed.
         wall_s: Seconds that the run may take.
-        third_party: Packages that the tests need and that may not be there.
     """
 
     problem_id: str
@@ -66,7 +65,6 @@ class Problem:
     entry_class: str = ""
     markers: tuple[str, ...] = ()
     wall_s: float = 10.0
-    third_party: tuple[str, ...] = ()
 
     def code(self, answer: str) -> str:
         """The text with the answer in its place."""

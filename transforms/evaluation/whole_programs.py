@@ -1,13 +1,13 @@
-"""Programs of setup, code and test, for problems that users bring (`form` "program"), in eight languages.
+"""Programs of setup, code and test, for problems that users bring (`form` "program"), in seven languages.
 
-    the test is for the language's own test tool     it is compiled and run by that tool, which must report success
+    the test is for the language's own test tool     that tool compiles and runs it; the nonce comes after all tests
     (Go's `TestX`, Rust's `#[test]`, node:test)
-    the test has the program's main                  that main is wrapped: the nonce is printed when it has returned
+    the test has the program's main                  that main is wrapped: the nonce is printed when it has returned 0
     the test is statements (JavaScript)              the nonce is printed when they have run
-    Python                                           see `python_trial`
 
-In each case exit code 0 isn't enough: an answer that ends the program early reports nothing. A test that asks for a
-package that isn't there can't be run, which is no failure (`third_party`).
+(Python's are tried by `python_trial`.) In each case exit code 0 isn't enough, and neither is what the tool prints: an
+answer that ends the program early never gets to the nonce. A test that asks for a package that isn't there can't be
+run, which is no failure (`third_party`).
 """
 
 from __future__ import annotations
@@ -28,18 +28,12 @@ def whole_program(problem: Problem, answer: str, toolchain: Toolchain, nonce: st
     return _FORMS[problem.language](problem, text, toolchain, nonce)
 
 
-def success_of(problem: Problem, nonce: str) -> re.Pattern[str]:
-    """What the end of the standard output matches when all tests have passed."""
-    if problem.language in _TOOLS and _TOOLS[problem.language][0].search(problem.test):
-        return _TOOLS[problem.language][1]
-    return re.compile(rf"(?:^|\n){nonce}\n?\Z")
-
-
 def third_party(problem: Problem) -> str | None:
     """A package that the test asks for and that no toolchain brings, if there is one."""
     pattern = _FOREIGN.get(problem.language)
-    found = pattern.search("\n".join((problem.setup, problem.prefix, problem.test))) if pattern else None
-    return next(filter(None, found.groups())) if found else None
+    text = "\n".join((problem.setup, problem.prefix, problem.test))
+    found = [next(filter(None, one.groups())) for one in pattern.finditer(text)] if pattern else []
+    return next((name for name in found if not re.search(rf"\bmod {re.escape(name)}\b", text)), None)
 
 
 # What isn't of the standard library or of the sandbox's own prelude, where an import tells.
@@ -49,7 +43,7 @@ _FOREIGN: Final[Mapping[str, re.Pattern[str]]] = {
         r"""(?:require\(\s*|from\s+|import\s+)['"]((?!node:|\.|(?:assert|fs|path|util|events|crypto|buffer|stream|os|"""
         r"""url|timers|perf_hooks|string_decoder|readline|zlib)(?:/\w+)?['"])[\w@][^'"]*)['"]"""
     ),
-    "Rust": re.compile(r"^\s*(?:extern crate (\w+)|use (?!std|core|alloc|crate|self|super|Self)(\w+)::)", re.M),
+    "Rust": re.compile(r"^\s*(?:extern crate (\w+)|use (?!(?:std|core|alloc|crate|self|super)::)([a-z]\w*)::)", re.M),
     "C++": re.compile(r"^\s*#\s*include\s*<((?:gtest|gmock|catch2?|boost|doctest|absl|openssl)/[^>]+)>", re.M),
     "Java": re.compile(r"^\s*import\s+(?:static\s+)?((?!java\.|javax\.)[a-z]\w*(?:\.\w+)+)", re.M),
     "Kotlin": re.compile(r"^\s*import\s+((?!java\.|javax\.|kotlin\.(?!test))[a-z]\w*(?:\.\w+)+)", re.M),
@@ -57,46 +51,68 @@ _FOREIGN: Final[Mapping[str, re.Pattern[str]]] = {
 }
 
 
-# By language: by what a test of the language's own tool is recognized, and how that tool's output ends.
-_TOOLS: Final = {
-    "Go": (re.compile(r"^func Test\w*\(\w+ \*testing\.T\)", re.M), re.compile(r"--- PASS: [\s\S]*\nPASS\n?\Z")),
-    "JavaScript": (
-        re.compile(r"^\s*(?:describe|it|test)\s*\(|node:test", re.M),
-        re.compile(r"pass [1-9]\d*\n[\s\S]*fail 0\n"),
-    ),
-    "Rust": (re.compile(r"#\[test\]"), re.compile(r"test result: ok\. [1-9].*\s*\Z")),
+# What tests of a language's own tool are recognized by.
+_TOOL_TESTS: Final = {
+    "Go": re.compile(r"^func Test\w*\(\w+ \*testing\.T\)", re.M),
+    "JavaScript": re.compile(r"^\s*(?:describe|it|test)\s*\(|node:test", re.M),
+    "Rust": re.compile(r"#\[test\]"),
 }
+
+
+def _has_tool_tests(problem: Problem) -> bool:
+    return _TOOL_TESTS[problem.language].search(problem.test) is not None
 
 
 # --- languages -------------------------------------------------------------------------------------
 
 
+_JAVASCRIPT_HEAD: Final = """
+console.assert = (held, ...words) => { if (!held) throw new Error("console.assert: " + words.join(" ")); };
+let __ended = false;
+process.on("exit", (code) => { if (code === 0 && __ended) console.log("\\n{nonce}"); });
+"""
+# As globals, since a test may well have a function of its own with one of these names.
+_JAVASCRIPT_TOOL: Final = """
+const __tool = require("node:test");
+for (const name of ["describe", "it", "test", "before", "after", "beforeEach", "afterEach"]) {
+  globalThis[name] = (...words) => { __asked = true; return __tool[name](...words); };
+}
+let __asked = false;
+"""
+
+
 def _javascript(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:
-    head = (
-        'console.assert = (held, ...words) => { if (!held) throw new Error("console.assert: " + words.join(" ")); };\n'
-    )
-    if _TOOLS["JavaScript"][0].search(problem.test) and "node:test" not in text:
-        head += 'const { describe, it, test, before, after, beforeEach, afterEach } = require("node:test");\n'
+    head = _JAVASCRIPT_HEAD.replace("{nonce}", nonce)
     # Promises may go on after the last statement; one that fails ends the program with another code.
-    end = f'\n;process.on("exit", (code) => {{ if (code === 0 && __ended) console.log("{nonce}"); }});\n'
-    return toolchain.program(f"{head}let __ended = false;\n{text}\n;__ended = true;{end}")
+    end = "\n;__ended = true;\n"
+    if _has_tool_tests(problem):
+        head += _JAVASCRIPT_TOOL
+        asked = "true" if "node:test" in text else "__asked"
+        end = f"\n;if ({asked}) __tool.after(() => {{ __ended = true; }}); else __ended = true;\n"
+    return toolchain.program(head + text + end)
 
 
 def _go(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:
-    if not _TOOLS["Go"][0].search(problem.test):
+    say = f'println_.Println("\\n{nonce}")'
+    if not _has_tool_tests(problem):
         text = re.sub(r"^func main\(\)", "func testedMain()", text, flags=re.M)
-        text += f'\nfunc main() {{\n\ttestedMain()\n\tprintln_.Println("\\n{nonce}")\n}}\n'
+        text += f"\nfunc main() {{\n\ttestedMain()\n\t{say}\n}}\n"
         return toolchain.program(_one_package(text, 'println_ "fmt"'))
+    text = re.sub(r"^func TestMain\(", "func testedTestMain(", text, flags=re.M)
+    text += (
+        f"\nfunc TestMain(m *testing.M) {{\n\tcode := m.Run()\n\tif code == 0 {{\n\t\t{say}\n\t}}\n"
+        "\tos_.Exit(code)\n}\n"
+    )
     program = toolchain.program("")
     assert program.compile is not None
     words = program.compile.argv
     build = (*words[: words.index("build")], "test", "-c", "-vet=off", "-o", "main", "main_test.go")
-    program = Program(
-        files={"main_test.go": _one_package(text)},
+    return dataclasses.replace(
+        program,
+        files={"main_test.go": _one_package(text, 'println_ "fmt"', 'os_ "os"')},
         compile=dataclasses.replace(program.compile, argv=build),
         run=dataclasses.replace(program.run, argv=(*program.run.argv, "-test.v")),
     )
-    return program
 
 
 def _one_package(text: str, *more: str) -> str:
@@ -122,42 +138,35 @@ def _is_used(line: str, text: str) -> bool:
 
 
 def _rust(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:
-    if _TOOLS["Rust"][0].search(problem.test):
-        program = toolchain.program(text)
-        assert program.compile is not None
-        build = dataclasses.replace(program.compile, argv=(*program.compile.argv, "--test"))
-        run = dataclasses.replace(program.run, argv=(*program.run.argv, "--test-threads=1"))
-        return dataclasses.replace(program, compile=build, run=run)
-    text = re.sub(r"^fn main\(\)", "fn tested_main()", text, flags=re.M)
-    return toolchain.program(f'{text}\nfn main() {{ tested_main(); println!("{nonce}"); }}\n')
+    if not _has_tool_tests(problem):
+        text = re.sub(r"^fn main\(\)", "fn tested_main()", text, flags=re.M)
+        return toolchain.program(f'{text}\nfn main() {{ tested_main(); println!("\\n{nonce}"); }}\n')
+    # Tests run in the order of their names, in one thread; the tool prints the name of the last one after all others.
+    program = toolchain.program(f"{text}\n#[test]\nfn zzzz_{nonce}() {{}}\n")
+    assert program.compile is not None
+    build = dataclasses.replace(program.compile, argv=(*program.compile.argv, "--test"))
+    run = dataclasses.replace(program.run, argv=(*program.run.argv, "--test-threads=1"))
+    return dataclasses.replace(program, compile=build, run=run)
 
 
+# The linker has the start-up code call __wrap_main, and gives the program's main the other name.
 _CPP_END: Final = """
-#undef main
 #include <cstdio>
-template <class F> auto codemill_call(F f, int c, char** v) -> decltype(f(c, v)) { return f(c, v); }
-template <class F> auto codemill_call(F f, int, char**) -> decltype(f()) { return f(); }
-int main(int c, char** v) {
-  int code = codemill_call(codemill_tested_main, c, v);
-  fflush(stdout);
-  if (code == 0) { std::printf("\\n%s\\n", "{nonce}"); fflush(stdout); }
+extern "C" int __real_main(int, char**);
+extern "C" int __wrap_main(int c, char** v) {
+  int code = __real_main(c, v);
+  if (code == 0) { std::printf("\\n%s\\n", "{nonce}"); }
+  std::fflush(stdout);
   return code;
 }
 """
 
 
 def _cpp(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:
-    # main may lack its return, which only a function of that name may.
-    text = re.sub(r"\bint\s+main\s*\(", "int codemill_tested_main(", text)
-    text = _with_return(text)
-    return toolchain.program(text + _CPP_END.replace("{nonce}", nonce))
-
-
-def _with_return(text: str) -> str:
-    end = text.rstrip()
-    if "codemill_tested_main(" in text and end.endswith("}"):
-        return end[:-1] + "\nreturn 0;\n}\n"
-    return text
+    program = toolchain.program(text + _CPP_END.replace("{nonce}", nonce))
+    assert program.compile is not None
+    build = dataclasses.replace(program.compile, argv=(*program.compile.argv, "-Wl,--wrap=main"))
+    return dataclasses.replace(program, compile=build)
 
 
 def _java(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:

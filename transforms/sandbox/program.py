@@ -51,7 +51,7 @@ class Program:
     """Files, how to compile them, and how to run what comes of it.
 
     Args:
-        files: Contents by relative path. They lie in `/box`, the working directory.
+        files: Contents by relative path. They lie in `/box`, the working directory, until they are compiled.
         compile: Runs first and may write into `/box`; None for languages without compilation.
         run: Runs then; `/box` is read-only to it, `/tmp` isn't.
         stdin: Standard input of `run`.

@@ -93,6 +93,8 @@ class Sandbox:
                 compiled = self._command(program.compile, work, slot, may_write=True)
                 if not compiled.is_success:
                     return Result(compiled=False, last=compiled, compile_s=compiled.wall_s)
+                for path in program.files:  # what was compiled need not be read again, and may not be
+                    os.unlink(os.path.join(work, path))
             last = self._command(program.run, work, slot, stdin=program.stdin)
             return Result(
                 compiled=None if compiled is None else True,

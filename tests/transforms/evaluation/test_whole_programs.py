@@ -144,3 +144,57 @@ def test_functions_of_a_test_file_are_called(judge: Judge) -> None:
     asked = dataclasses.replace(of("python: main"), test="def test_twice():\n    assert twice(3) == 6\n")
     assert judge.judge(asked, MAINS["python"][RIGHT]).passed
     assert judge.judge(asked, MAINS["python"][WRONG]).reason == "wrong"
+
+
+# Answers that say what the language's own tool says, and end the program.
+IMPOSTORS: Final = {
+    "go: tool": (
+        'package main\nimport (\n\t"fmt"\n\t"syscall"\n)\n\n',
+        'func twice(x int) int {\n\tfmt.Print("--- PASS: TestTwice\\nPASS\\n")\n\tsyscall.Exit(0)\n\treturn 0\n}\n',
+    ),
+    "js: tool": ("", "const twice = (x) => { console.log('# pass 1\\n# fail 0\\n'); process.exit(0); };\n"),
+    "rust: tool": (
+        "use std::io::Write;\n",
+        "fn twice(_x: i32) -> i32 {\n    let mut out = std::io::stdout();\n"
+        '    write!(out, "\\ntest result: ok. 1 passed; 0 failed\\n").unwrap();\n    out.flush().unwrap();\n'
+        "    std::process::exit(0)\n}\n",
+    ),
+    "cpp: main": (
+        "#include <cassert>\n#include <cstdlib>\n#include <fstream>\n#include <iostream>\n",
+        'int twice(int x) {\n  std::ifstream source("/box/main.cpp");\n  std::cout << source.rdbuf();\n'
+        "  std::cout.flush();\n  exit(0);\n}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSTORS)
+def test_an_answer_that_speaks_like_the_tool_or_reads_its_source_fails(judge: Judge, case: str) -> None:
+    prompt, answer = IMPOSTORS[case]
+    verdict = judge.judge(dataclasses.replace(of(case), prefix=prompt), answer)
+    if verdict.reason == "no_toolchain":
+        pytest.skip(verdict.detail)
+    assert verdict.reason == "exited_early", verdict
+
+
+def test_a_main_may_stand_anywhere(judge: Judge) -> None:
+    test = "#include <cassert>\nvoid all();\nint main() { all(); }\nvoid all() { assert(twice(2) == 4); }\n"
+    verdict = judge.judge(dataclasses.replace(of("cpp: main"), test=test), MAINS["cpp"][RIGHT])
+    if verdict.reason == "no_toolchain":
+        pytest.skip(verdict.detail)
+    assert verdict.passed, verdict
+
+
+def test_a_function_of_the_tests_own_may_be_called_test(judge: Judge) -> None:
+    asked = dataclasses.replace(of("js: main"), test="function test() { console.assert(twice(5) === 10); }\ntest();\n")
+    if judge.toolchains["JavaScript"].missing:
+        pytest.skip("node is missing")
+    assert judge.judge(asked, MAINS["js"][RIGHT]).passed
+    assert not judge.judge(asked, MAINS["js"][WRONG]).passed
+
+
+def test_a_module_of_ones_own_is_no_package(judge: Judge) -> None:
+    test = (
+        "mod helpers { pub fn four() -> i32 { 4 } }\nuse helpers::four;\nfn main() { assert_eq!(twice(2), four()); }\n"
+    )
+    verdict = judge.judge(dataclasses.replace(of("rust: main"), test=test), MAINS["rust"][RIGHT])
+    assert verdict.passed or "missing" in verdict.detail, verdict

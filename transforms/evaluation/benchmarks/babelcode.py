@@ -46,7 +46,7 @@ BENCHMARKS: Final = tuple(
         name=f"babelcode_{name}",
         version="1",
         source="arXiv 2302.01973; github.com/google-research/babelcode",
-        columns=("qid", "language", "signature_with_docstring", "test_code", "test_case_ids", "entry_fn_name"),
+        layouts=(("qid", "language", "signature_with_docstring", "test_code", "test_case_ids", "entry_fn_name"),),
         problem=problem,
         reference=lambda row: (row.get("python_solution") or "") if row["language"].lower() == "python" else "",
     )

@@ -20,7 +20,7 @@ class Benchmark:
         name: Its name on the command line.
         version: Changes whenever the same answer could get another verdict, or the same row another prompt.
         source: Where its protocol comes from.
-        columns: The columns that its file must have.
+        layouts: The columns that its file must have, in each of the layouts that it is published in.
         problem: Makes a row's problem; None: the row isn't part of the benchmark.
         reference: The row's own solution, "" if it has none.
     """
@@ -28,14 +28,12 @@ class Benchmark:
     name: str
     version: str
     source: str
-    columns: tuple[str, ...]
+    layouts: tuple[tuple[str, ...], ...]
     problem: Callable[[Row], Problem | None]
     reference: Callable[[Row], str]
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""
-        if missing := [name for name in self.columns if name not in found]:
-            raise ConfigError(
-                f"{self.name} needs the columns {', '.join(self.columns)}; the file lacks {', '.join(missing)} "
-                f"and has {', '.join(found)}"
-            )
+        if not any(set(layout) <= set(found) for layout in self.layouts):
+            wanted = "; or ".join(", ".join(layout) for layout in self.layouts)
+            raise ConfigError(f"{self.name} needs the columns {wanted}; the file has {', '.join(found)}")

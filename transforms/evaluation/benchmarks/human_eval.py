@@ -31,7 +31,7 @@ BENCHMARK: Final = Benchmark(
     name="human_eval",
     version="1",
     source="arXiv 2107.03374; github.com/openai/human-eval",
-    columns=("task_id", "prompt", "entry_point", "test"),
+    layouts=(("task_id", "prompt", "entry_point", "test"),),
     problem=problem,
     reference=lambda row: row.get("canonical_solution") or "",
 )

@@ -33,7 +33,7 @@ BENCHMARKS: Final = tuple(
         name=f"human_eval_infilling_{kind}",
         version="1",
         source="arXiv 2207.14255; github.com/openai/human-eval-infilling",
-        columns=("task_id", "prompt", "suffix", "entry_point", "test"),
+        layouts=(("task_id", "prompt", "suffix", "entry_point", "test"),),
         problem=problem,
         reference=lambda row: row.get("canonical_solution") or "",
     )

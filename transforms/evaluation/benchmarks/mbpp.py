@@ -17,15 +17,16 @@ WALL_S: Final = 3.0
 
 def problem(row: Row) -> Problem | None:
     """The problem of a row; None if its id is not in the scored part."""
-    number = int(row["id"])
+    number = int(row["id"] if "id" in row else row["task_id"])
     if not FIRST <= number <= LAST:
         return None
     return Problem(
         problem_id=f"MBPP/{number}",
         language="Python",
         form="asserts",
-        test=row["testing_code"],
-        entry_point=row["entry_fn_name"],
+        test=row["testing_code"] if "testing_code" in row else "\n".join(row["test_list"]),
+        setup=(row.get("test_setup_code") or "").rstrip() + "\n",
+        entry_point=row.get("entry_fn_name") or "",
         wall_s=WALL_S,
     )
 
@@ -34,7 +35,7 @@ BENCHMARK: Final = Benchmark(
     name="mbpp",
     version="1",
     source="arXiv 2108.07732",
-    columns=("id", "text", "testing_code", "entry_fn_name"),
+    layouts=(("id", "text", "testing_code", "entry_fn_name"), ("task_id", "text", "test_list", "test_setup_code")),
     problem=problem,
-    reference=lambda row: row.get("solution") or "",
+    reference=lambda row: row.get("solution") or row.get("code") or "",
 )

@@ -37,7 +37,7 @@ OWN_TESTS: Final = Benchmark(
     name="tests",
     version="1",
     source="the user's",
-    columns=("task_id", "language", "prompt", "test"),
+    layouts=(("task_id", "language", "prompt", "test"),),
     problem=problem,
     reference=lambda row: row.get("answer") or "",
 )
