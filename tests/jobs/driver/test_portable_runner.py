@@ -105,7 +105,8 @@ def test_a_worker_with_another_version_is_told_with_both(tmp_path, endpoint):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: codemill\nVersion: 99.1\n")
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     with pytest.raises(ConfigError, match=r"has codemill 99\.1, the driver on \S+ has \S+; install the same version"):
-        run_toy(job_dir, flags(endpoint, f"PYTHONPATH={tmp_path}/other:$PYTHONPATH {WORKER}"))
+        # A safe path: else what an editable install left in the working folder (codemill.egg-info) is found first.
+        run_toy(job_dir, flags(endpoint, f"PYTHONSAFEPATH=1 PYTHONPATH={tmp_path}/other:$PYTHONPATH {WORKER}"))
     assert commits.list_commits(job_dir) == set()
 
 
