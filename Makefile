@@ -33,6 +33,7 @@ tpu-aot: setup                 ## libtpu's compiler (213 MB), so that the tests 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpu-aot]'
 
 toolchains:                    ## Debian's packages, and npm's Kotlin, of what the sandbox runs; as root
+	apt-get update --quiet
 	apt-get install --yes --no-install-recommends bubblewrap g++ mono-mcs mono-runtime \
 	  libmono-system-web-extensions4.0-cil golang-go rustc python3 default-jdk-headless
 	command -v node || apt-get install --yes --no-install-recommends nodejs npm
