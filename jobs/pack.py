@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, FrozenPolicyOptions, from_all_options, option
+from jobs.options import CommonOptions, FrozenPolicyOptions, OptOutOptions, from_all_options, option
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SpanSettings, FrozenPolicyOptions, CommonOptions):
+class Options(SpanSettings, FrozenPolicyOptions, OptOutOptions, CommonOptions):
     """Pack repositories into training rows: FIM is applied first, files are in dependency order."""
 
     tokenizer: str = option(
@@ -50,7 +50,7 @@ class Options(SpanSettings, FrozenPolicyOptions, CommonOptions):
         "",
         help="Internal: hash of the tokenizer, so that a resumed job refuses another one.",
         metavar="HASH",
-        internal=True,
+        internal="the vocabulary of --tokenizer",
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.beam.dataflow import check_paths, is_dataflow
-from jobs.cli import BUG, DONE, FAILED_UNITS
+from jobs.cli import BUG, DONE, FAILED_UNITS, USER_ERROR
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
@@ -34,9 +34,10 @@ from jobs.finalize.summary import closing_lines, stage_errors_line, unread_rows
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
-from jobs.options import CommonOptions, all_options
+from jobs.options import CommonOptions, OptOutOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out, unmatched_entries, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
@@ -44,6 +45,8 @@ from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.opt_out.lists import REASON
+from transforms.opt_out.work import UNKNOWN
 from transforms.spool import scratch_for_process
 from transforms.work import Unit, Work
 
@@ -76,7 +79,8 @@ def run_job(
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
     prog = f"codemill {job_name}"
-    options = dataclasses.replace(options, output=_normal(options.output))
+    options = freeze_opt_out(dataclasses.replace(options, output=_normal(options.output)))
+    work = without_opted_out(work, all_options(options))
     if is_dataflow(beam_args):
         check_paths(options)
     driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
@@ -331,7 +335,23 @@ class _Driver:
             )
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
+        if self._tell_opt_out(summary):
+            return USER_ERROR
         return FAILED_UNITS if summary["units"]["failed"] or unread or stage_errors else DONE
+
+    def _tell_opt_out(self, summary: dict[str, Any]) -> bool:
+        """Says what the opt-out lists did; returns whether entries matched nothing although all must match."""
+        o = self.options
+        if not isinstance(o, OptOutOptions) or (opt_out := read_opt_out(o.opt_out)) is None:
+            return False
+        unmatched = unmatched_entries(self.output.job, opt_out)
+        rows = sum(entry["count"] for entry in summary["rejected"] if entry["reason"] == REASON)
+        for line in opt_out_lines(opt_out, unmatched, rows, summary["counts"].get(UNKNOWN, 0)):
+            (self._say if unmatched else self._note)(line)
+        if unmatched and o.strict_opt_out:
+            self._say("error: --strict_opt_out: check these entries before the dataset is used")
+            return True
+        return False
 
     def _note(self, line: str) -> None:
         """Says what goes as it should."""

@@ -38,6 +38,7 @@ from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commit
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.plan.job_file import JobFile, utc_now
+from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
@@ -120,6 +121,7 @@ def finalize(
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    write_matches(job_dir, totals.counts)
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.

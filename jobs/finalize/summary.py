@@ -25,6 +25,7 @@ from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
 from jobs.terminal.wording import counted
 from model.engine.metrics import SUMS, ratios
+from transforms.opt_out.work import MATCHED
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR
 from transforms.work import Unit
@@ -230,8 +231,8 @@ def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
 
 
 def _is_told(name: str) -> bool:
-    """Whether a count is in neither the ledgers nor the table of rejections."""
-    return name not in _LEDGER and not name.startswith("rejected")
+    """Whether a count is in neither the ledgers nor the table of rejections, and may be published."""
+    return name not in _LEDGER and not name.startswith(("rejected", MATCHED))
 
 
 _TARGETS: Mapping[str, str] = {

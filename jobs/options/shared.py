@@ -173,6 +173,30 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptOutOptions(OptionSet):
+    """Repositories that are left out because their owners want it; of every job that reads a corpus."""
+
+    opt_out: tuple[str, ...] = option(
+        (),
+        help="Lists of repositories to leave out: owner/name, addresses, or owners alone, one a line; local or gs://.",
+        metavar="FILE",
+        operational=True,  # the entries count, which are frozen
+        is_path=True,
+    )
+    strict_opt_out: bool = option(
+        False,
+        help="End with exit code 2 if an entry of an opt-out list matched no row.",
+        operational=True,
+    )
+    opt_out_sha256: str = option(
+        "",
+        help="Internal: hash of the lists' entries, so that a resumed job refuses other lists.",
+        metavar="HASH",
+        internal="the entries of --opt_out",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyOptions(OptionSet):
     """Options of jobs that filter their input or output."""
 
@@ -191,7 +215,7 @@ class FrozenPolicyOptions(PolicyOptions):
         "",
         help="Internal: hash of the policy and rules, so that a resumed job refuses changed ones.",
         metavar="HASH",
-        internal=True,
+        internal="the rules of --policy or --known_text",
     )
 
 
@@ -201,7 +225,7 @@ class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
+class GenerationOptions(ModelOptions, FrozenPolicyOptions, OptOutOptions, CommonOptions):
     """Options of every generation job: a model run over a corpus."""
 
     tokenizer: str | None = option(
@@ -214,7 +238,7 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
         "",
         help="Internal: hash of the vocabulary that --tokenizer names, so that a resumed job refuses a changed one.",
         metavar="HASH",
-        internal=True,
+        internal="the vocabulary of --tokenizer",
     )
     known_text: str | None = option(
         None,

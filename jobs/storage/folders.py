@@ -57,6 +57,11 @@ class JobFolder(_Folder):
         return self.join("inputs.parquet")
 
     @property
+    def opt_out(self) -> str:
+        """How many rows each entry of the opt-out lists matched."""
+        return self.join("opt_out.json")
+
+    @property
     def commits(self) -> str:
         """One object per unit that is done or failed."""
         return self.join("commits")
