@@ -93,7 +93,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     from jobs import storage
     from jobs.beam.dataflow import check_paths, is_dataflow
-    from jobs.cli import DONE, FAILED_UNITS
+    from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
     from jobs.grouping.reading import GroupSettings
@@ -157,7 +157,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         restore_grouped(options.input, output.job, asked, limit=options.limit, spread=runner.group, settings=settings)
 
     code = run_job("pack", options, beam_args, work, reads=group, restore=restore)
-    return FAILED_UNITS if code == DONE and bad_files else code
+    return FAILED_UNITS if code in (DONE, INPUT_CHANGED) and bad_files else code
 
 
 def layout() -> Layout:

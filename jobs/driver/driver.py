@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.beam.dataflow import check_paths, is_dataflow
-from jobs.cli import BUG, DONE, FAILED_UNITS, USER_ERROR
+from jobs.cli import BUG, DONE, FAILED_UNITS, INPUT_CHANGED, USER_ERROR
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
@@ -37,6 +37,7 @@ from jobs.ledger.lock import acquire
 from jobs.options import CommonOptions, OptOutOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.plan.news import news_of
 from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out, unmatched_entries, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
@@ -63,8 +64,9 @@ def run_job(
     reads: Callable[[Runner], str] | None = None,
     restore: Callable[[Runner], None] | None = None,
 ) -> int:
-    """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, damaged input
-    or too many errors of its own stages, 128 + n after signal n.
+    """Runs a job and returns its exit code: 0 done, 1 a bug, 2 opt-out lists that must match and don't, 3 finished with
+    failed units, damaged input or too many errors of its own stages, 4 done, but the input is another one since it was
+    planned, 128 + n after signal n. Of several, the first.
 
     Args:
         job_name: The module under `jobs` whose `build_work(all_options(options))` rebuilds `work` in the worker.
@@ -129,6 +131,7 @@ class _Driver:
         self.prepare_input = prepare_input
         self.reads: str | None = None
         self.is_prepared = False
+        self.was_begun = False
         self.restore = restore
         self.output = OutputFolder(options.output)
 
@@ -140,6 +143,7 @@ class _Driver:
             self._prepare_runner()
             self.reads = self.prepare_input(self.runner)
         found = check_output(self.output, self.job_name)
+        self.was_begun = found is not None
         if found is None:
             self._prepare_runner()
             # Before the lock: a plan that is refused leaves nothing behind.
@@ -335,9 +339,23 @@ class _Driver:
             )
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
+        news = self._news()
         if self._tell_opt_out(summary):
             return USER_ERROR
-        return FAILED_UNITS if summary["units"]["failed"] or unread or stage_errors else DONE
+        if summary["units"]["failed"] or unread or stage_errors:
+            return FAILED_UNITS
+        return INPUT_CHANGED if news else DONE
+
+    def _news(self) -> str:
+        """Says how the input of a job that was run again differs from what it was planned from; "" if it doesn't."""
+        if not self.was_begun or self.options.input_frozen:
+            return ""
+        if news := news_of(self.output.job, self.options):
+            self._say(
+                f"{news}; none of it is in this output: choose another --output to take it in, or pass "
+                "--input_frozen if that is meant"
+            )
+        return news
 
     def _tell_opt_out(self, summary: dict[str, Any]) -> bool:
         """Says what the opt-out lists did; returns whether entries matched nothing although all must match."""

@@ -114,6 +114,11 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
         metavar="DIR",
         is_path=True,
     )
+    input_frozen: bool = option(
+        False,
+        help="Don't compare the input with what the job was planned from when it is run again (exit code 4).",
+        operational=True,
+    )
     retry_failed: bool = option(
         False,
         help="Retry this output's failed units and those with rows that could not be read, once the cause (such as a "
