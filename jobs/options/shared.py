@@ -114,6 +114,21 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
         metavar="DIR",
         is_path=True,
     )
+    min_yield: float | None = option(
+        None,
+        help="End with exit code 5 if a smaller share of the rows is kept than this.",
+        operational=True,
+        minimum=0,
+        maximum=1,
+        metavar="SHARE",
+    )
+    summary: str | None = option(
+        None,
+        help="Also write summary.json, with the exit codes, to this local file; - prints it instead of the last lines.",
+        operational=True,
+        metavar="FILE",
+        is_path=True,
+    )
     input_frozen: bool = option(
         False,
         help="Don't compare the input with what the job was planned from when it is run again (exit code 4).",

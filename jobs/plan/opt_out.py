@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ def read_opt_out(paths: Sequence[str]) -> OptOut | None:
         return None
     lists = []
     for path in paths:
+        if storage.is_local(path) and not os.path.isfile(path.removeprefix("file://")):
+            # Also a pipe: workers read the list again.
+            raise ConfigError(_NOT_READ.format(path, "not a file"))
         try:
             lists.append((path, storage.read_bytes(path)))
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -129,3 +130,11 @@ def test_a_corpus_rejects_the_files_of_a_source_that_has_opted_out(tmp_path, cap
     assert "opt-out: 1 row left out by 2 entries" in told.err and "matched nothing: three/x" in told.err
     assert cli.main([*argv, "--strict_opt_out"]) == 2
     assert repositories(tmp_path / "out") == ["one"]
+
+
+def test_a_list_that_is_a_pipe_or_absent_is_refused(corpus, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("pipe", "absent", "."):
+        argv = ["filter", "--input", str(corpus), "--output", str(tmp_path / "out"), "--opt_out", str(tmp_path / path)]
+        assert cli.main(argv) == 2
+        assert "can't be read: not a file; name a file that is there" in capsys.readouterr().err
