@@ -38,7 +38,7 @@ class Options(PlannedLengths, AnnotateSettings, InstructOptions, AnswerOptions, 
     task_sha256: str = option(
         "",
         help="Internal: hash of the task as read, so that a resumed job refuses a changed task file.",
-        internal=True,
+        internal="the task file",
     )
 
 

@@ -27,7 +27,7 @@ from model.errors import ConfigError
 if TYPE_CHECKING:
     from jobs.options.fields import OptionSet
 
-DONE, BUG, USER_ERROR, FAILED_UNITS = 0, 1, 2, 3
+DONE, BUG, USER_ERROR, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD = 0, 1, 2, 3, 4, 5
 READER_GONE = 141  # 128 + SIGPIPE, as in shells
 
 

@@ -22,13 +22,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import ReportOptions, option
+from jobs.options import OptOutOptions, ReportOptions, option
 from jobs.terminal.escapes import keep_line, print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.collecting.collect import Collection, RowWork
     from transforms.corpus.sources import Source
+    from transforms.opt_out.lists import OptOut
 
 UNREAD = 3  # the exit code where the sources held more than could be read
 
@@ -42,7 +43,7 @@ WORKER_MB = 160  # what a worker needs: 141 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ReportOptions):
+class Options(OptOutOptions, ReportOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     source: tuple[str, ...] = option(
@@ -100,6 +101,10 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     raise_on_signals()
+    if options.opt_out:
+        from jobs.plan.opt_out import freeze_opt_out
+
+        options = freeze_opt_out(options)
     output = OutputFolder(options.output)
     with _collection(options, _open_sources(options)) as collection:
         finished = claim_output(output, options, shared=options.share_job_folder)
@@ -109,13 +114,35 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
                 finished = claim_output(output, options, shared=options.share_job_folder)
                 if finished is None:
                     summary = storage.with_new_attempts(lambda: _make(options, collection))
-                    return _exit_code(summary, options.output)
+                    return _tell_opt_out(options, collection, summary) or _exit_code(summary, options.output)
     from jobs.collecting.output import sweep
 
     sweep(output)
     say = keep_line if options.quiet else print_line
     say(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
-    return _exit_code(finished, options.output)
+    return _tell_opt_out(options, collection, finished) or _exit_code(finished, options.output)
+
+
+def _tell_opt_out(options: Options, collection: Collection, summary: Mapping[str, Any]) -> int:
+    """Says what the opt-out lists did; returns 2 if entries matched nothing although all must match, else 0."""
+    from jobs.cli import DONE, USER_ERROR
+
+    if not options.opt_out:
+        return DONE
+    from jobs.plan.opt_out import opt_out_lines, read_opt_out
+    from transforms.opt_out.lists import REASON
+
+    opt_out = read_opt_out(options.opt_out)
+    assert opt_out is not None
+    matched = {entry for source, _ in collection.sources for entry in collection.entries_of(source)}
+    unmatched = [str(entry) for entry in opt_out.entries if str(entry) not in matched]
+    for line in opt_out_lines(opt_out, unmatched, summary["rejected"].get(REASON, 0), 0):
+        if unmatched or not options.quiet:
+            print_line(f"codemill corpus: {line}", sys.stderr)
+    if unmatched and options.strict_opt_out:
+        print_line("codemill corpus: error: --strict_opt_out: check these entries before it is used", sys.stderr)
+        return USER_ERROR
+    return DONE
 
 
 def _exit_code(summary: Mapping[str, Any], output: str) -> int:
@@ -143,7 +170,16 @@ def _collection(options: Options, sources: Sequence[Source]) -> Collection:
         _row_work,
         limits=GroupLimits(rows=options.group_rows, num_bytes=options.group_mb * 1e6),
         keep_uncertain=options.keep_uncertain_encoding,
+        opt_out=_read_opt_out(options.opt_out),
     )
+
+
+def _read_opt_out(paths: Sequence[str]) -> OptOut | None:
+    if not paths:  # most of what reads them takes a while to import
+        return None
+    from jobs.plan.opt_out import read_opt_out
+
+    return read_opt_out(paths)
 
 
 def _row_work() -> RowWork:

@@ -13,24 +13,26 @@ job and any number of workers get the same clusters.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from jobs.options import CommonOptions, from_all_options, option
+from jobs.options import CommonOptions, OptOutOptions, from_all_options, option
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from jobs.grouping.duplicates import Duplicates, Entry, PlannedRows
+    from transforms.opt_out.work import OptOutWork
     from transforms.rows.rejections import RejectedRow, Rejection
     from transforms.work import Unit, UnitResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(OptOutOptions, CommonOptions):
     """Remove exact and near duplicates among the files of a corpus, or among generated middles."""
 
     threshold: float = option(
@@ -250,12 +252,16 @@ class DedupWork:
 
     def _texts(self, table: pa.Table) -> list[bytes | None]:
         """The text to compare for each row, in UTF-8; None if the row has none or is rejected."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         from transforms.rows.cells import as_binary
         from transforms.rows.columns import resolve_columns
 
         texts = self._usable(table, resolve_columns(table.schema, self._overrides()).content)
+        if self._opt_out is not None:
+            # What has opted out is left out, so it must not be the row of a cluster that is kept.
+            texts = pc.if_else(pa.array(self._opt_out.stays(table), pa.bool_()), texts, None)
         if self.options.text_column:
             others = as_binary(table.column(self.options.text_column))
             texts = pc.if_else(texts.is_valid(), others, None)
@@ -266,6 +272,15 @@ class DedupWork:
         from transforms.rows.cells import usable_texts
 
         return usable_texts(table, content, self._max_content_bytes)
+
+    @functools.cached_property
+    def _opt_out(self) -> OptOutWork | None:
+        from jobs.options import all_options
+        from jobs.plan.opt_out import without_opted_out
+        from transforms.opt_out.work import OptOutWork
+
+        work = without_opted_out(self, all_options(self.options))
+        return work if isinstance(work, OptOutWork) else None
 
     @property
     def _max_content_bytes(self) -> int:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 class Options(CommonOptions):
     """Try answers to the problems of a benchmark, or to problems of your own, and reckon the scores."""
 
-    input: tuple[str, ...] = option((), help="Internal: the files of the other options.", internal=True, is_path=True)
+    input: tuple[str, ...] = option(
+        (), help="Internal: the files of the other options.", internal="the files", is_path=True
+    )
     output: str = option("", help="Output folder, local or gs://.", operational=True, metavar="DIR", is_path=True)
     benchmark: str | None = option(None, help="Name of the benchmark; --list shows all.", metavar="NAME")
     data: str | None = option(None, help="The benchmark's file: Parquet or JSON lines.", metavar="FILE", is_path=True)

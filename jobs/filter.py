@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import CommonOptions, LicenseColumnOptions, PolicyOptions, from_all_options, option
+from jobs.options import CommonOptions, LicenseColumnOptions, OptOutOptions, PolicyOptions, from_all_options, option
 
 if TYPE_CHECKING:
     from transforms.filters.stage import Stage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PolicyOptions, LicenseColumnOptions, CommonOptions):
+class Options(PolicyOptions, LicenseColumnOptions, OptOutOptions, CommonOptions):
     """Filter a corpus: redact secrets and personal data, and reject unsuitable files, each with its reason."""
 
     quality: bool = option(
@@ -38,12 +38,6 @@ class Options(PolicyOptions, LicenseColumnOptions, CommonOptions):
     )
     deny_licenses: tuple[str, ...] = option((), help="Denied SPDX identifiers.", metavar="SPDX")
     allow_unknown_license: bool = option(True, help="Keep files without a recognized license.")
-    opt_out: tuple[str, ...] = option(
-        (),
-        help="Opt-out lists (one owner/name per line); files of these repositories are rejected.",
-        metavar="FILE",
-        is_path=True,
-    )
     decontaminate: bool = option(True, help="Reject files that contain items of public code benchmarks.")
     benchmarks: tuple[str, ...] = option(
         (), help="Folders of Parquet files (columns id, text) with additional benchmarks.", metavar="DIR", is_path=True
@@ -82,9 +76,7 @@ def stages_of(o: Options) -> tuple[Stage, ...]:
     from transforms.filters.quality import Limits, QualityStage
     from transforms.scanning import ContentFilter
 
-    policy = make_policy(
-        o.allow_licenses, o.deny_licenses, unknown_is_allowed=o.allow_unknown_license, opt_out_files=o.opt_out
-    )
+    policy = make_policy(o.allow_licenses, o.deny_licenses, unknown_is_allowed=o.allow_unknown_license)
     return (
         LicenseStage(policy=policy, column=o.license_column),
         GeneratedStage(drop_generated=o.drop_generated, drop_vendored=o.drop_vendored),

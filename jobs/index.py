@@ -14,13 +14,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.options import ColumnOptions, LicenseColumnOptions, OptionSet, option
+from jobs.options import ColumnOptions, LicenseColumnOptions, OptOutOptions, option
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(LicenseColumnOptions, ColumnOptions, OptionSet):
+class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions):
     """Index the text of a corpus, so that generation jobs can detect text copied from it (--known_text)."""
 
     input: tuple[str, ...] = option(
@@ -51,13 +51,15 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import DONE, FAILED_UNITS
+    from jobs.cli import DONE, FAILED_UNITS, USER_ERROR
     from jobs.execution.processes import workers_that_fit
     from jobs.grouping.indexing import WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
+    from jobs.plan.opt_out import opt_out_lines, read_opt_out
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
+    from transforms.opt_out.work import NO_REPOSITORIES
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 
@@ -73,15 +75,18 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         repo_name=options.repo_column,
         license=options.license_column,
     )
+    opt_out = read_opt_out(options.opt_out)
     workers = workers_that_fit(options.workers, WORKER_MB)
     inputs = read_inputs(expand(options.input, _say), overrides)
+    if opt_out is not None and inputs.columns.repo_name is None:
+        raise ConfigError(NO_REPOSITORIES.format(", ".join(inputs.schema.names)))
     rows = sum(file.rows for file in inputs.files if file.state == "good")
     with storage.clear_errors(output):
         storage.make_folders(output)  # refused here rather than when the index is there
         os.rmdir(output)
     prefix = f".{os.path.basename(output)}.codemill-index-"
     with scratch_folder(os.path.dirname(output), prefix) as folder:
-        count, damaged = index_corpus(inputs, overrides, folder, workers=workers)
+        count, damaged, matches = index_corpus(inputs, overrides, folder, workers=workers, opt_out=opt_out)
         if not count:
             raise ConfigError(f"no text in {' '.join(options.input)}: {counted(rows, 'row')}")
         os.rename(os.path.join(folder, "index"), output)
@@ -89,6 +94,13 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     for file in unread:
         _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
     print_line(f"{counted(count, 'file')} of {counted(rows, 'row')} -> {options.output}")
+    if opt_out is not None:
+        unmatched = [str(entry) for entry in opt_out.entries if str(entry) not in matches]
+        for line in opt_out_lines(opt_out, unmatched, matches[""], 0):
+            _say(line)
+        if unmatched and options.strict_opt_out:
+            _say("error: --strict_opt_out: check these entries before the index is used")
+            return USER_ERROR
     return FAILED_UNITS if unread else DONE
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, FrozenPolicyOptions, from_all_options, option
+from jobs.options import CommonOptions, FrozenPolicyOptions, OptOutOptions, from_all_options, option
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SpanSettings, FrozenPolicyOptions, CommonOptions):
+class Options(SpanSettings, FrozenPolicyOptions, OptOutOptions, CommonOptions):
     """Pack repositories into training rows: FIM is applied first, files are in dependency order."""
 
     tokenizer: str = option(
@@ -50,7 +50,7 @@ class Options(SpanSettings, FrozenPolicyOptions, CommonOptions):
         "",
         help="Internal: hash of the tokenizer, so that a resumed job refuses another one.",
         metavar="HASH",
-        internal=True,
+        internal="the vocabulary of --tokenizer",
     )
 
 
@@ -93,7 +93,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     from jobs import storage
     from jobs.beam.dataflow import check_paths, is_dataflow
-    from jobs.cli import DONE, FAILED_UNITS
+    from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
     from jobs.grouping.reading import GroupSettings
@@ -157,7 +157,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         restore_grouped(options.input, output.job, asked, limit=options.limit, spread=runner.group, settings=settings)
 
     code = run_job("pack", options, beam_args, work, reads=group, restore=restore)
-    return FAILED_UNITS if code == DONE and bad_files else code
+    return FAILED_UNITS if code in (DONE, INPUT_CHANGED) and bad_files else code
 
 
 def layout() -> Layout:

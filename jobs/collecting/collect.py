@@ -26,6 +26,7 @@ from transforms.corpus.sources import Files, Source
 
 if TYPE_CHECKING:
     from transforms.corpus.rows import Part
+    from transforms.opt_out.lists import OptOut
 
 # From where on workers are started: about what is done while one starts.
 START_FILES = 1024
@@ -55,6 +56,7 @@ class Collection:
         row_work: Imports and returns `jobs.collecting.here`.
         limits: What a row group holds.
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
+        opt_out: The repositories to leave out.
         timeout_s: As `Workers` takes it.
     """
 
@@ -66,13 +68,15 @@ class Collection:
         *,
         limits: GroupLimits = GroupLimits(),
         keep_uncertain: bool = False,
+        opt_out: OptOut | None = None,
         timeout_s: float = TIMEOUT_S,
     ):
-        self._sources = sources
+        self.sources = sources
         self._num_workers = num_workers
         self._row_work = row_work
         self.limits = limits
         self._keep_uncertain = keep_uncertain
+        self._opt_out = opt_out
         self._timeout_s = timeout_s
         self._workers = Workers(num_workers, timeout_s)
         self._has_begun = False
@@ -80,7 +84,7 @@ class Collection:
 
     def __enter__(self) -> Collection:
         self._workers.__enter__()
-        if any(_is_large(source) for source, _ in self._sources):
+        if any(_is_large(source) for source, _ in self.sources):
             self._start()
         return self
 
@@ -98,24 +102,31 @@ class Collection:
             if was_started:
                 self._start()
         self._has_begun = True
-        for number, (source, name) in enumerate(self._sources):
+        for number, (source, name) in enumerate(self.sources):
             for part in self._parts_while(number, source, name):
                 yield source.repo_name, part
-        repo_name = self._sources[-1][0].repo_name
+        repo_name = self.sources[-1][0].repo_name
         while not self._workers.is_idle:
             for part in self._wait():
                 yield repo_name, part
 
+    def entries_of(self, source: Source) -> list[str]:
+        """The entries of the opt-out lists that a source falls under."""
+        if self._opt_out is None:
+            return []
+        return [str(self._opt_out.entries[number]) for number in self._opt_out.find(source.repo_name)]
+
     def _parts_while(self, number: int, source: Source, name: str) -> Iterator[Part]:
         """What gets ready while a source is read to its end."""
         workers = self._workers
-        if number + 1 < len(self._sources) and (following := self._sources[number + 1][0]).is_archive:
+        if number + 1 < len(self.sources) and (following := self.sources[number + 1][0]).is_archive:
             workers.prepare_survey(following)
         while workers.is_surveyed(source) is False:
             yield from self._wait()
         listing = source.listing()
         licenses = workers.take_licenses(source) if workers.is_surveyed(source) else source.licenses(listing)
-        origin = Origin(source.repo_name, name, licenses, self._keep_uncertain)
+        entry = next(iter(self.entries_of(source)), "")
+        origin = Origin(source.repo_name, name, licenses, self._keep_uncertain, entry)
         opened = OpenSource(number, source, origin, self.limits)
         here: Here | None = None
         with source.open_files() as files:

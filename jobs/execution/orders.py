@@ -16,6 +16,7 @@ from typing import Any
 
 from jobs.catalog import module_of
 from jobs.errors import DamagedAttempt, LedgerBroken, StorageFull, WorkerFailed
+from jobs.plan.opt_out import without_opted_out
 from jobs.storage import is_unanswered, unanswered_line
 from jobs.terminal.escapes import print_text
 from model.errors import ConfigError
@@ -59,9 +60,9 @@ class Orders:
 
 
 def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
-    """Builds the job's work with `build_work(options)` of the module `jobs.<job_name>`."""
+    """Builds the job's work with `build_work(options)` of the module `jobs.<job_name>`, for rows that may be used."""
     work: Work = module_of(job_name).build_work(dict(options))
-    return work
+    return without_opted_out(work, options)
 
 
 def to_text(value: Any) -> str:

@@ -97,10 +97,11 @@ def _take(table: pa.Table, places: list[int]) -> pa.Table:
 def check_version(unit: Unit) -> None:
     """Raises UnreadableUnit if the unit's file is missing or is not the one that was planned."""
     try:
-        _, version = storage.file_info(unit.uri)
+        is_same = storage.has_version(unit.uri, unit.version)
     except FileNotFoundError:
         raise UnreadableUnit("input_missing", f"{unit.public_name} is gone") from None
-    if version != unit.version:
+    if not is_same:
+        _, version = storage.file_info(unit.uri)
         raise UnreadableUnit(
             "input_changed",
             f"{unit.public_name} has changed since it was planned (version {unit.version}, now {version}); "

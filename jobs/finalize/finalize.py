@@ -34,10 +34,11 @@ from jobs.finalize.shards import (
     read_shard_record,
     remove_stale,
 )
-from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commits
+from jobs.finalize.summary import Totals, engine_figures, summarize, summary_text, walk_commits
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.plan.job_file import JobFile, utc_now
+from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
@@ -120,6 +121,7 @@ def finalize(
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    write_matches(job_dir, totals.counts)
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
@@ -188,8 +190,7 @@ def _publish(output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Seq
 
 
 def _write_pages(output: OutputFolder, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    text = json.dumps(summary, indent=1, ensure_ascii=False)
-    storage.write_bytes(output.summary, text.encode())
+    storage.write_bytes(output.summary, summary_text(summary))
     failpoint(AFTER_SUMMARY)
     card = dataset_card(summary, job.final_schema, options)
     storage.write_bytes(output.card, card.encode())

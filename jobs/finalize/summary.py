@@ -9,6 +9,7 @@ Both equations must hold over all commits, and the counts of the output files mu
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
 from jobs.terminal.wording import counted
 from model.engine.metrics import SUMS, ratios
+from transforms.opt_out.work import MATCHED
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR
 from transforms.work import Unit
@@ -230,8 +232,8 @@ def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
 
 
 def _is_told(name: str) -> bool:
-    """Whether a count is in neither the ledgers nor the table of rejections."""
-    return name not in _LEDGER and not name.startswith("rejected")
+    """Whether a count is in neither the ledgers nor the table of rejections, and may be published."""
+    return name not in _LEDGER and not name.startswith(("rejected", MATCHED))
 
 
 _TARGETS: Mapping[str, str] = {
@@ -260,6 +262,32 @@ def unread_rows(summary: Mapping[str, Any]) -> int:
 def has_unread_rows(commit: CommitRecord) -> bool:
     """Whether the commit rejects rows because they could not be read."""
     return any(commit.counts.get(f"rejected_row/{READ_STAGE}/{reason}") for reason in UNREADABLE)
+
+
+def summary_text(summary: Mapping[str, Any]) -> bytes:
+    """The content of `summary.json`."""
+    return json.dumps(summary, indent=1, ensure_ascii=False).encode()
+
+
+def kept_share(summary: Mapping[str, Any]) -> float:
+    """The kept rows' share of all planned ones; 0 if none was planned."""
+    rows = summary["rows"]
+    return float(rows["kept"] / rows["planned"]) if rows["planned"] else 0.0
+
+
+def yield_line(summary: Mapping[str, Any]) -> str:
+    """How many rows were kept, and what rejected most of the others."""
+    rows = summary["rows"]
+    line = f"{rows['kept']:,} of {counted(rows['planned'], 'row')} kept ({kept_share(summary):.2%})"
+    row_reasons = [entry for entry in summary["rejected"] if entry["kind"] == "row"]
+    targets = [entry for entry in summary["rejected"] if entry["kind"] == "target"]
+    if not row_reasons:
+        return line
+    top = row_reasons[0]
+    if f"{top['stage']}/{top['reason']}" == _BY_TARGETS and targets:
+        top = targets[0]
+    kind = "row" if top["kind"] == "row" else "target"
+    return f"{line}; most often {top['reason']} ({counted(top['count'], kind)})"
 
 
 def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:

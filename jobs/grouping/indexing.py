@@ -28,6 +28,7 @@ from jobs.plan.partitions import partition_values
 from jobs.storage.parquet import open_parquet
 from transforms.duplicates.known_index import BucketTask, IndexWriter, Spooled, merge_bucket, spool_files
 from transforms.duplicates.known_text import KnownFile, known_files
+from transforms.opt_out.lists import OptOut
 from transforms.row_pool import CRASHED, beat
 from transforms.rows.columns import ColumnOverrides
 from transforms.work import WorkBroken
@@ -47,11 +48,13 @@ class SpoolTask:
 
 @dataclass(slots=True)
 class SpooledPieces:
-    """What became of a task: the spool, how many files of it come from each input file, the faults of input files."""
+    """What became of a task: the spool, how many files of it come from each input file, the faults of input files, and
+    how many files each entry of the opt-out lists has left out (all together under "")."""
 
     spooled: Spooled
     counts: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    matches: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ class IndexStages:
 
     Args:
         overrides: The columns that the user named.
+        opt_out: The repositories to leave out.
     """
 
     overrides: ColumnOverrides
+    opt_out: OptOut | None = None
 
     def open(self) -> None:
         """Does nothing: nothing is needed that takes long to make."""
@@ -71,18 +76,31 @@ class IndexStages:
         """Reads row groups, each input file up to its first fault."""
         counts: Counter[str] = Counter()
         faults: dict[str, str] = {}
-        return SpooledPieces(spool_files(task.path, self._files(task.pieces, counts, faults)), counts, faults)
+        matches: Counter[str] = Counter()
+        spooled = spool_files(task.path, self._files(task.pieces, counts, faults, matches))
+        return SpooledPieces(spooled, counts, faults, matches)
+
+    def _is_out(self, repository: str, matches: Counter[str]) -> bool:
+        if self.opt_out is None or not (numbers := self.opt_out.find(repository)):
+            return False
+        matches.update(str(self.opt_out.entries[number]) for number in numbers)
+        matches[""] += 1
+        return True
 
     def merge(self, task: BucketTask) -> int:
         """Merges a bucket."""
         return merge_bucket(task)
 
-    def _files(self, some: Sequence[Piece], counts: Counter[str], faults: dict[str, str]) -> Iterator[KnownFile]:
+    def _files(
+        self, some: Sequence[Piece], counts: Counter[str], faults: dict[str, str], matches: Counter[str]
+    ) -> Iterator[KnownFile]:
         for uri, same in itertools.groupby(some, lambda piece: piece[0].uri):
             groups = [group for _, group, _ in same]
             try:
                 with storage.open_input(uri) as opened, open_parquet(opened) as parquet:
                     for file in known_files(parquet, self.overrides, partition_values(uri), groups):
+                        if self._is_out(file.repo_name, matches):
+                            continue
                         counts[uri] += 1
                         yield file
                         beat()
@@ -92,8 +110,8 @@ class IndexStages:
 
 
 def index_corpus(
-    inputs: Inputs, overrides: ColumnOverrides, folder: str, *, workers: int
-) -> tuple[int, list[InputFile]]:
+    inputs: Inputs, overrides: ColumnOverrides, folder: str, *, workers: int, opt_out: OptOut | None = None
+) -> tuple[int, list[InputFile], Counter[str]]:
     """Makes the index `folder`/index.
 
     Args:
@@ -101,31 +119,33 @@ def index_corpus(
         overrides: The columns that the user named.
         folder: An empty folder, which spools need as well.
         workers: Processes, this one included.
+        opt_out: The repositories to leave out.
 
     Returns:
-        The number of files in the index, and the input files that could not be read to their end.
+        The number of files in the index, the input files that could not be read to their end, and how many rows each
+        entry of the opt-out lists has left out, with the number of all rows left out under "".
 
     Raises:
         ConfigError: Nothing can be written.
     """
     batches = batched(inputs, pieces(inputs, None), _SPOOL_MB * 1e6)
     tasks = [SpoolTask(os.path.join(folder, f"spool-{number:06}"), some) for number, some in enumerate(batches)]
-    stages = IndexStages(overrides)
+    stages = IndexStages(overrides, opt_out)
     team = Team(stages, others=max(0, min(workers, len(tasks)) - 1))
     with contextlib.closing(team), IndexWriter(os.path.join(folder, "index"), folder) as writer:
-        faults = _add_all(writer, team, tasks)
+        faults, matches = _add_all(writer, team, tasks)
         counts = dict(team.spread("merge", writer.bucket_tasks()))
         if CRASHED in counts.values():
             raise WorkBroken("a process died while it merged hashes")
         writer.finish([counts[position] for position in sorted(counts)])
-    return writer.num_files, [
-        bad(file, "damaged_input", faults[file.uri]) for file in inputs.files if file.uri in faults
-    ]
+    damaged = [bad(file, "damaged_input", faults[file.uri]) for file in inputs.files if file.uri in faults]
+    return writer.num_files, damaged, matches
 
 
-def _add_all(writer: IndexWriter, team: Team, tasks: Sequence[SpoolTask]) -> dict[str, str]:
-    """Spools everything and adds it in order. Returns the faults of input files."""
+def _add_all(writer: IndexWriter, team: Team, tasks: Sequence[SpoolTask]) -> tuple[dict[str, str], Counter[str]]:
+    """Spools everything and adds it in order. Returns the faults of input files, and what has been left out."""
     faults: dict[str, str] = {}
+    matches: Counter[str] = Counter()
     done: dict[int, SpooledPieces] = {}
     added = 0
     for position, result in team.spread("spool", tasks):
@@ -136,8 +156,9 @@ def _add_all(writer: IndexWriter, team: Team, tasks: Sequence[SpoolTask]) -> dic
             first = task.pieces[0][0].uri
             writer.add(found.spooled, skip=found.counts[first] if first in faults else 0)
             faults = {**found.faults, **faults}
+            matches += found.matches
             added += 1
-    return faults
+    return faults, matches
 
 
 def _crashed(task: SpoolTask) -> SpooledPieces:

@@ -32,6 +32,7 @@ from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.reader import ReadFooters
+from jobs.plan.units import inputs_to_parquet
 from jobs.storage.folders import GROUPED, JobFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnMap, ColumnOverrides
@@ -112,6 +113,7 @@ def group_by_repository(
     record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
     if storage.is_local(folder):
         record["files"] = identities(folder)
+    storage.write_bytes(job_dir.sources, inputs_to_parquet(inputs.files, job_dir))
     storage.write_bytes(manifest_path, json.dumps(record, indent=1).encode())
     return grouped
 

@@ -20,6 +20,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from model.settings import REQUIRED, Operational, Settings, choices_of, setting
@@ -29,13 +30,14 @@ T = TypeVar("T", bound="OptionSet")
 NOUNS = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
 
 
-def option(default: Any = REQUIRED, *, positional: bool = False, internal: bool = False, **declared: Any) -> Any:
+def option(default: Any = REQUIRED, *, positional: bool = False, internal: str = "", **declared: Any) -> Any:
     """Declares one option as a dataclass field.
 
     Args:
         default: The value if neither flag nor config sets one; without a default the option is required.
         positional: The value is given without a flag (`codemill corpus SOURCE...`).
-        internal: The job sets it and freezes it with the others; it is neither a flag nor a config key.
+        internal: What the value stands for, if the job sets it and freezes it with the others; it is neither a flag nor
+            a config key.
         declared: Help, limits and the other arguments of `model.settings.setting`.
     """
     return setting(default, positional=positional, internal=internal, **declared)
@@ -80,7 +82,7 @@ class Field:
     maximum: float | None
     is_path: bool
     positional: bool = False
-    internal: bool = False
+    internal: str = ""
 
     @property
     def flag(self) -> str:
@@ -158,15 +160,29 @@ def defaults_of(options: OptionSet, names: Iterable[str]) -> dict[str, Any]:
     return {name: json.loads(json.dumps(value)) for name, value in defaults.items() if name in set(names)}
 
 
-def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def internal_options(options: OptionSet) -> dict[str, str]:
+    """What each option stands for that no flag sets, by its name."""
+    return {field.name: field.internal for field in fields_of(type(options)) if field.internal}
+
+
+def changed_options(
+    before: Mapping[str, Any], after: Mapping[str, Any], internal: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """One line per option that differs between two `semantic_options`, sorted by name.
+
+    Args:
+        before: The options of the job as it was started.
+        after: The options now.
+        internal: As `internal_options` returns it.
 
     >>> changed_options({"seed": 0, "limit": 5}, {"seed": 1, "limit": 5})
     ['--seed was 0, is now 1']
     """
     absent = "absent"
     return [
-        f"--{name} was {before.get(name, absent)}, is now {after.get(name, absent)}"
+        f"{internal[name]} changed"
+        if name in internal
+        else f"--{name} was {before.get(name, absent)}, is now {after.get(name, absent)}"
         for name in sorted({*before, *after})
         if before.get(name, absent) != after.get(name, absent)
     ]

@@ -114,6 +114,26 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
         metavar="DIR",
         is_path=True,
     )
+    min_yield: float | None = option(
+        None,
+        help="End with exit code 5 if a smaller share of the rows is kept than this.",
+        operational=True,
+        minimum=0,
+        maximum=1,
+        metavar="SHARE",
+    )
+    summary: str | None = option(
+        None,
+        help="Also write summary.json, with the exit codes, to this local file; - prints it instead of the last lines.",
+        operational=True,
+        metavar="FILE",
+        is_path=True,
+    )
+    input_frozen: bool = option(
+        False,
+        help="Don't compare the input with what the job was planned from when it is run again (exit code 4).",
+        operational=True,
+    )
     retry_failed: bool = option(
         False,
         help="Retry this output's failed units and those with rows that could not be read, once the cause (such as a "
@@ -173,6 +193,30 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptOutOptions(OptionSet):
+    """Repositories that are left out because their owners want it; of every job that reads a corpus."""
+
+    opt_out: tuple[str, ...] = option(
+        (),
+        help="Lists of repositories to leave out: owner/name, addresses, or owners alone, one a line; local or gs://.",
+        metavar="FILE",
+        operational=True,  # the entries count, which are frozen
+        is_path=True,
+    )
+    strict_opt_out: bool = option(
+        False,
+        help="End with exit code 2 if an entry of an opt-out list matched no row.",
+        operational=True,
+    )
+    opt_out_sha256: str = option(
+        "",
+        help="Internal: hash of the lists' entries, so that a resumed job refuses other lists.",
+        metavar="HASH",
+        internal="the entries of --opt_out",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyOptions(OptionSet):
     """Options of jobs that filter their input or output."""
 
@@ -191,7 +235,7 @@ class FrozenPolicyOptions(PolicyOptions):
         "",
         help="Internal: hash of the policy and rules, so that a resumed job refuses changed ones.",
         metavar="HASH",
-        internal=True,
+        internal="the rules of --policy or --known_text",
     )
 
 
@@ -201,7 +245,7 @@ class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
+class GenerationOptions(ModelOptions, FrozenPolicyOptions, OptOutOptions, CommonOptions):
     """Options of every generation job: a model run over a corpus."""
 
     tokenizer: str | None = option(
@@ -214,7 +258,7 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, CommonOptions):
         "",
         help="Internal: hash of the vocabulary that --tokenizer names, so that a resumed job refuses a changed one.",
         metavar="HASH",
-        internal=True,
+        internal="the vocabulary of --tokenizer",
     )
     known_text: str | None = option(
         None,

@@ -125,7 +125,7 @@ def _inputs_to_retry(
     versions = {file.uri: file.version for file in before}
     files = tuple(
         bad(file, "input_changed", f"version {versions[file.uri]} when it was rejected, now {file.version}")
-        if file.state != "bad" and file.version != versions[file.uri]
+        if file.state != "bad" and not storage.has_version(file.uri, versions[file.uri])
         else file
         for file in inputs.files
     )

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.options.fields import OptionSet, changed_options, defaults_of, semantic_options
+from jobs.options.fields import OptionSet, changed_options, defaults_of, internal_options, semantic_options
 from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
@@ -194,7 +194,7 @@ def check_resume(
         )
     now = json.loads(json.dumps(semantic_options(options)))
     # An option that a later version of codemill added counts as having had its default value.
-    changes = changed_options({**defaults_of(options, now), **found.options}, now)
+    changes = changed_options({**defaults_of(options, now), **found.options}, now, internal_options(options))
     if not changes and checkpoint_sha256 != found.checkpoint_sha256:
         changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
     if changes:

@@ -142,9 +142,18 @@ def _unit_file(record: Mapping[str, Any]) -> UnitFile:
     return UnitFile(**{**record, "group_rows": tuple(record["group_rows"])})
 
 
+def read_source_files(job_dir: JobFolder) -> list[InputFile]:
+    """Returns the files of the job's input, also where units read others that were made of them."""
+    return _read_files(job_dir, job_dir.sources if storage.exists(job_dir.sources) else job_dir.inputs)
+
+
 def read_input_files(job_dir: JobFolder) -> list[InputFile]:
-    """Returns the input files that the plan was made from."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(job_dir.inputs)))
+    """Returns the files that the plan was made from."""
+    return _read_files(job_dir, job_dir.inputs)
+
+
+def _read_files(job_dir: JobFolder, path: str) -> list[InputFile]:
+    table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
     return [InputFile(**_found(record, job_dir)) for record in table.to_pylist()]
 
 

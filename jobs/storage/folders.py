@@ -57,6 +57,16 @@ class JobFolder(_Folder):
         return self.join("inputs.parquet")
 
     @property
+    def sources(self) -> str:
+        """The input files of a job whose units read files that were made of them; in the form of `inputs`."""
+        return self.join("sources.parquet")
+
+    @property
+    def opt_out(self) -> str:
+        """How many rows each entry of the opt-out lists matched."""
+        return self.join("opt_out.json")
+
+    @property
     def commits(self) -> str:
         """One object per unit that is done or failed."""
         return self.join("commits")

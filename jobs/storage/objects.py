@@ -42,6 +42,7 @@ CREATE_AFTER_TEMP = register("storage.create_after_temp")
 CREATE_AFTER_LINK = register("storage.create_after_link")
 
 _COPY_CHUNK_BYTES = 8 << 20
+_MOST_END_BYTES = 64 << 20
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 
 
@@ -279,18 +280,43 @@ def glob(patterns: str | Iterable[str]) -> list[str]:
 
 
 def file_info(path: str) -> tuple[int, str]:
-    """The file's size in bytes and its version: generation (GCS), or size and modification time (local).
-
-    The same version means the same content. Raises FileNotFoundError.
+    """The file's size in bytes and its version: generation (GCS), or size, modification time and a hash of its last
+    bytes (local), which `has_version` compares. Raises FileNotFoundError.
     """
     if is_local(path):
         stat = os.stat(_local(path))
-        return stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}"
+        return stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}-{_hash_of_end(path)}"
     remote = _remote(path)
     remote.invalidate_cache(path)
     info = remote.info(path)
     version = info.get("generation") or info.get("etag") or info.get("ETag") or info.get("mtime") or info.get("updated")
     return int(info["size"]), str(version)
+
+
+def has_version(path: str, version: str) -> bool:
+    """Whether the file still has the content that it had when `file_info` gave the version.
+
+    A local file has, if size and modification time are the same, or size and the end, where Parquet's footer tells
+    places, sizes and bounds of all columns: to touch or to copy a file doesn't change it. Raises FileNotFoundError.
+    """
+    if not is_local(path):
+        return file_info(path)[1] == version
+    stat = os.stat(_local(path))
+    size, time, *end = version.split("-")
+    if size != str(stat.st_size):
+        return False
+    return time == str(stat.st_mtime_ns) or end == [_hash_of_end(path)]
+
+
+def _hash_of_end(path: str) -> str:
+    """Hash of a local file's last bytes: all of a Parquet file's footer, unless it is unusually long."""
+    with open_input(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        tail = file.read(8)
+        length = int.from_bytes(tail[:4], "little") + 8 if tail[4:] == b"PAR1" else _MOST_END_BYTES
+        file.seek(max(0, size - min(length, _MOST_END_BYTES)))
+        return hashlib.sha256(file.read()).hexdigest()[:16]
 
 
 def sha256_of(path: str) -> str:

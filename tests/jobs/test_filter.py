@@ -23,25 +23,8 @@ from transforms.scanning.validators.recipes import fill
 @pytest.fixture(autouse=True)
 def inline(monkeypatch):
     """Units and merges in this process."""
-    monkeypatch.setattr("jobs.execution.supervisor.run_units", inline_units)
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units_of_any_job)
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
-
-
-def inline_units(spec, orders, crew=None):
-    """As `uppercase.inline_units`, for the filter job."""
-    from jobs.filter import build_work
-
-    def build_and_open(options):
-        work = build_work(options)
-        work.open()
-        return work
-
-    original = uppercase.build_work
-    uppercase.build_work = build_and_open
-    try:
-        uppercase.inline_units(spec, orders)
-    finally:
-        uppercase.build_work = original
 
 
 def secret(seed: int = 0) -> str:
@@ -88,7 +71,7 @@ def outcome(tmp_path_factory) -> Path:
         ],
     )
     patch = pytest.MonkeyPatch()
-    patch.setattr("jobs.execution.supervisor.run_units", inline_units)
+    patch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units_of_any_job)
     patch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
     with patch.context():
         more = ("--deny_licenses", "GPL-3.0-only", "--opt_out", str(folder / "opt_out.txt"))
@@ -109,7 +92,7 @@ def test_a_secret_is_replaced_and_its_span_recorded(outcome):
 def test_unfit_rows_are_rejected_with_their_reasons(outcome):
     assert sorted(reasons(outcome)) == [
         ("license", "license_denied"),
-        ("license", "repository_opted_out"),
+        ("opt_out", "repository_opted_out"),
         ("quality", "line_too_long"),
     ]
 

@@ -179,7 +179,7 @@ def test_what_follows_in_a_file_whose_reading_crashed_a_process_does_not_count(l
     first, second = ({file.uri for file, _, _ in task.pieces} for task in tasks[:2])
     assert first == second == {inputs.files[0].uri} and len(tasks) > 5
     with IndexWriter(tmp_path / "index", tmp_path) as writer:
-        faults = _add_all(writer, HalfDeadTeam(IndexStages(ColumnOverrides())), tasks)
+        faults, _ = _add_all(writer, HalfDeadTeam(IndexStages(ColumnOverrides())), tasks)
         before = sum(rows for _, _, rows in tasks[0].pieces)
         assert writer.num_files == before + 80
     assert faults == {inputs.files[0].uri: "the process that read it died"}

@@ -151,9 +151,21 @@ def stay_here() -> None:
 
 def inline_units(spec: RunSpec, orders: Orders, crew: Any = None) -> None:
     """As `jobs.execution.supervisor.run_units`, in this process and one unit after the other."""
+    _run_inline(spec, build_work(orders.options))
+
+
+def inline_units_of_any_job(spec: RunSpec, orders: Orders, crew: Any = None) -> None:
+    """The same for the work of whichever job the orders name."""
+    work = orders.make_work()
+    work.open()
+    _run_inline(spec, work)
+    work.close()
+
+
+def _run_inline(spec: RunSpec, work: Any) -> None:
     runner = UnitRunner(
         job_dir=spec.job_dir,
-        work=build_work(orders.options),
+        work=work,
         schema=spec.schema,
         config_hash=spec.config_hash,
         journal=journal.Journal(spec.job_dir, journal.new_session(supervised=True)),

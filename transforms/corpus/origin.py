@@ -21,12 +21,14 @@ class Origin:
         public_name: The source's name in rejected records.
         licenses: The licenses by folder (`Source.licenses`).
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
+        opted_out: The entry of an opt-out list that leaves all of its files out; "" if none does.
     """
 
     repo_name: str
     public_name: str
     licenses: Mapping[str, tuple[str, ...]]
     keep_uncertain: bool = False
+    opted_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)

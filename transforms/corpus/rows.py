@@ -25,6 +25,7 @@ from transforms.corpus.entries import File, Refused
 from transforms.corpus.licenses import licenses_of
 from transforms.corpus.origin import SCHEMA_VERSION, GroupLimits, Origin
 from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
+from transforms.opt_out.lists import REASON, STAGE
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_table
 from transforms.rows.row import SourceRef
 from transforms.rows.row_groups import EncodedGroup, encode_group
@@ -148,7 +149,10 @@ def parts_of(
     """
     rows, is_first = _Rows(), True
     for index, entry in enumerate(entries, first_index):
-        if isinstance(entry, File):
+        if origin.opted_out:
+            rejection = Rejection(STAGE, REASON, f"by the entry {origin.opted_out}")
+            rows.reject(rejected_file(origin, index, entry.path, rejection))
+        elif isinstance(entry, File):
             path = entry.path
             try:
                 row = corpus_row(entry, origin, functools.partial(neighbors, path))

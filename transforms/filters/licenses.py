@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - patterns, word lists and printed lines read best unbroken
-"""License policy of a dataset: allow and deny lists of normalized SPDX identifiers, and opt-out lists of repositories.
+"""License policy of a dataset: allow and deny lists of normalized SPDX identifiers.
 
 A file's own statement takes precedence over its repository's: first an SPDX line, then a license header, then the
 license column. Identifiers are normalized with `license-expression`. For "MIT OR GPL-3.0" one allowed license is
@@ -12,7 +12,6 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -91,25 +90,20 @@ at each position. It is done in ASCII texts only, since some other characters eq
 
 @dataclass(frozen=True, kw_only=True)
 class LicensePolicy:
-    """The licenses and repositories that are allowed.
+    """The licenses that are allowed.
 
     Args:
         allow: SPDX identifiers; if empty, every license that is not denied is allowed.
         deny: SPDX identifiers; denied even if `allow` contains them.
         unknown_is_allowed: Whether files without a recognized license pass.
-        opted_out: Lower-case names of repositories whose files are rejected.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     unknown_is_allowed: bool = True
-    opted_out: frozenset[str] = frozenset()
 
-    def reason(self, expressions: Sequence[str], repo_name: str = "") -> str | None:
-        """The reason to reject a file, or None: `repository_opted_out`, `license_denied`, `license_not_allowed`,
-        `license_unknown`."""
-        if repo_name.lower() in self.opted_out:
-            return "repository_opted_out"
+    def reason(self, expressions: Sequence[str]) -> str | None:
+        """The reason to reject a file, or None: `license_denied`, `license_not_allowed`, `license_unknown`."""
         parsed = [expression for expression in map(_parse, expressions) if expression is not None]
         if not parsed:
             return None if self.unknown_is_allowed else "license_unknown"
@@ -131,26 +125,14 @@ def make_policy(
     deny: Iterable[str] = (),
     *,
     unknown_is_allowed: bool = True,
-    opt_out_files: Iterable[str] = (),
 ) -> LicensePolicy:
-    """Checks identifiers and reads opt-out lists (one `owner/name` per line, `#` starts a comment). `permissive` in
-    `allow` means all licenses in `PERMISSIVE`. Raises ConfigError."""
+    """Checks identifiers. `permissive` in `allow` means all licenses in `PERMISSIVE`. Raises ConfigError."""
     allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
     return LicensePolicy(
         allow=tuple(sorted({_identifier(name) for name in allowed})),
         deny=tuple(sorted({_identifier(name) for name in deny})),
         unknown_is_allowed=unknown_is_allowed,
-        opted_out=frozenset(name for file in opt_out_files for name in read_opt_out(file)),
     )
-
-
-def read_opt_out(path: str | Path) -> list[str]:
-    """Reads the repositories of an opt-out list, in lower case. Raises ConfigError."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"opt-out list {path} can't be read: {error}") from None
-    return [name.lower() for line in lines if (name := line.partition("#")[0].strip())]
 
 
 def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
@@ -202,7 +184,7 @@ class LicenseStage(Stage):
     """Adds each file's licenses as a column, and rejects files that the policy doesn't allow.
 
     Args:
-        policy: The licenses and repositories that are allowed; None allows all.
+        policy: The licenses that are allowed; None allows all.
         column: The input's license column; None detects it by its usual names.
     """
 
@@ -219,7 +201,7 @@ class LicenseStage(Stage):
         names = (self.column,) if self.column else CANDIDATES["license"]
         repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
         found = file_licenses(row.content, repository)
-        reason = self.policy.reason(found, row.repo_name) if self.policy is not None else None
+        reason = self.policy.reason(found) if self.policy is not None else None
         return self.result({"licenses": list(found)}, reason, ", ".join(found) or NO_LICENSE)
 
 

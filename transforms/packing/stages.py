@@ -27,12 +27,10 @@ from transforms.row_pool import beat
 from transforms.rows.cells import texts_of
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_record
-from transforms.rows.row import Row, SourceRef
+from transforms.rows.row import Row
+from transforms.rows.sources import SOURCE_COLUMNS, sources_of
 from transforms.scanning import ContentFilter
 from transforms.work import Unit
-
-# Columns with the origin of a grouped row; without them the origin is where the row was read.
-SOURCE_COLUMNS: Final = ("source_uri", "source_row_group", "source_row")
 
 _ROWS_PER_BATCH: Final = 64
 _ROWS_READ: Final = 256
@@ -132,7 +130,7 @@ class PackStages:
             numbers = row_numbers[first : first + part.num_rows]
             items = table_to_rows(filtered.table, unit, numbers, column_map, self.limits)
             places = zip(part.column(POSITION).to_pylist(), part.column(IMPORTS).to_pylist(), strict=True)
-            for item, source, (position, imports) in zip(items, _sources_of(part), places, strict=True):
+            for item, source, (position, imports) in zip(items, sources_of(part), places, strict=True):
                 yield replace(item, source=source or item.source), position, imports
 
     def _filter_names(self, asked: Sequence[Names]) -> list[Filtered]:
@@ -206,10 +204,3 @@ def load_tokenizer(path: str) -> Tokenizer:
 
 
 _NO_PATH: Final = Rejection("read", "no_path", "a file without a path can't be placed in its repository")
-
-
-def _sources_of(table: pa.Table) -> Iterable[SourceRef | None]:
-    """Where each row came from; None if the table doesn't say."""
-    if not set(SOURCE_COLUMNS) <= set(table.column_names):
-        return [None] * table.num_rows
-    return itertools.starmap(SourceRef, zip(*(table.column(name).to_pylist() for name in SOURCE_COLUMNS), strict=True))

@@ -22,7 +22,6 @@ from transforms.packing.documents import PLAIN, DocumentRecipe
 from transforms.packing.order import IMPORTS, POSITION
 from transforms.packing.rows import row_schema
 from transforms.packing.stages import (
-    SOURCE_COLUMNS,
     Packed,
     PackStages,
     load_tokenizer,
@@ -30,6 +29,7 @@ from transforms.packing.stages import (
 from transforms.row_pool import beats
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns
 from transforms.rows.rejections import rejected_counts, rejected_table
+from transforms.rows.sources import SOURCE_COLUMNS
 from transforms.scanning import ContentFilter
 from transforms.work import Unit, UnitResult
 

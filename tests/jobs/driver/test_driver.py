@@ -315,10 +315,12 @@ def test_a_disk_that_fills_up_is_one_line_and_with_more_space_the_same_command_e
 # --- resume ----------------------------------------------------------------------------------------
 
 
-def test_a_resumed_job_works_on_the_existing_plan_even_if_the_glob_has_grown(corpus, output, inline, monkeypatch):
+def test_a_resumed_job_works_on_the_existing_plan_and_tells_that_the_glob_has_grown(
+    corpus, output, inline, monkeypatch
+):
     plan_only(corpus.parent, output, monkeypatch)
     uppercase.write_corpus(corpus.parent / "later.parquet", 50)
-    assert run(corpus.parent, output) == 0
+    assert run(corpus.parent, output) == 4
     assert uppercase.summary(output)["rows"]["planned"] == 35
 
 

@@ -278,7 +278,7 @@ class Sealed(OptionSet):
     """With an internal option that the job sets."""
 
     stones: int = option(2, help="How many stones.")
-    corn_sha256: str = option("", help="Hash of the corn.", internal=True)
+    corn_sha256: str = option("", help="Hash of the corn.", internal="the corn")
 
 
 def test_an_internal_option_is_frozen_and_read_back_but_no_user_can_set_it(tmp_path, capsys):

@@ -74,13 +74,6 @@ def test_licenses_are_checked_by_their_expression(expressions, reason):
     assert policy.reason(expressions) == reason
 
 
-def test_a_repository_that_opted_out_is_rejected_whatever_its_license(tmp_path):
-    (tmp_path / "list").write_text("Owner/Name  # asked\n")
-    policy = make_policy(opt_out_files=[tmp_path / "list"])
-    assert policy.reason(["MIT"], "owner/name") == "repository_opted_out"
-    assert policy.reason(["MIT"], "owner/other") is None
-
-
 def test_an_unknown_license_identifier_is_refused():
     with pytest.raises(ConfigError, match="is not an SPDX license identifier"):
         make_policy(["MITT"])

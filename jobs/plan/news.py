@@ -1,0 +1,77 @@
+"""What has become of a job's input since the job was planned: new, changed and missing files.
+
+Files are compared by their content (`storage.has_version`), so that one that was only touched or copied is the same. A
+plan is frozen, so none of this is in the output; without a word, a job that is scheduled each night over a corpus that
+grows would say that it is complete for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from jobs import storage
+from jobs.options import CommonOptions
+from jobs.plan.footers import InputFile, place_fault
+from jobs.plan.input_paths import expand, public_names
+from jobs.plan.reader import open_reader
+from jobs.plan.units import read_source_files
+from jobs.storage.folders import JobFolder
+from jobs.terminal.wording import counted
+from model.errors import ConfigError
+
+_THREADS = 16
+
+
+def news_of(job_dir: JobFolder, options: CommonOptions) -> str:
+    """Compares the input with the frozen plan.
+
+    With `--limit`, only the planned files are compared: what follows them was left out anyway.
+
+    Returns:
+        What differs, as a part of a sentence; "" if nothing does.
+    """
+    if options.retry_rejected is not None:
+        return ""
+    planned = {_key(file.uri): file for file in read_source_files(job_dir)}
+    if all(uri.startswith(_key(job_dir.path)) for uri in planned):
+        return ""  # made of the input, by a job that doesn't tell from which files
+    try:
+        present = {_key(uri): uri for uri in expand(options.input)}
+    except ConfigError:  # nothing is left
+        present = {}
+    new = [] if options.limit is not None else [uri for key, uri in present.items() if key not in planned]
+    gone = [file for key, file in planned.items() if key not in present and file.reason != "name_not_utf8"]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
+        changed = sum(pool.map(_has_changed, (file for key, file in planned.items() if key in present)))
+    told = []
+    if new:
+        told.append(f"{counted(len(new), 'file')} {_are(len(new))} new ({counted(_rows(new), 'row')})")
+    if changed:
+        told.append(f"{changed:,} {'has' if changed == 1 else 'have'} changed")
+    if gone:
+        told.append(f"{len(gone):,} {_are(len(gone))} gone")
+    return f"{', '.join(told)} since this job was planned" if told else ""
+
+
+def _key(uri: str) -> str:
+    return os.path.realpath(uri.removeprefix("file://")) if storage.is_local(uri) else uri
+
+
+def _has_changed(file: InputFile) -> bool:
+    try:
+        if not file.version:  # it could not be opened when the job was planned
+            return storage.exists(file.uri) and place_fault(file.uri) is None
+        return not storage.has_version(file.uri, file.version)
+    except OSError:
+        return True
+
+
+def _rows(uris: Sequence[str]) -> int:
+    with open_reader() as read:
+        return sum(file.rows for file, _ in read(list(zip(uris, public_names(uris), strict=True))))
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
