@@ -16,7 +16,7 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.catalog import INTERNAL, JOBS, module_of, options_of
@@ -101,17 +101,40 @@ def _run_parsed(name: str, argv: Sequence[str], prog: str, ends: contextlib.Exit
     from jobs.options import parse  # not needed to list the jobs
     from jobs.terminal.log_file import log_kept
 
-    try:
-        job = module_of(INTERNAL.get(name, name))
-        options, beam_args = parse(job.Options, argv, prog=prog)
+    def start() -> int:
+        options, beam_args = parse(options_of(INTERNAL.get(name, name)), argv, prog=prog)
         ends.enter_context(log_kept(getattr(options, "log_file", None)))
-        _check_reachable(options)
-        if isinstance(output := getattr(options, "output", None), str):
-            from jobs.storage import check_output_path
+        return _start(INTERNAL.get(name, name), options, beam_args)
 
-            check_output_path(output)
-        with handlers_restored():
-            return job.run(options, beam_args)
+    return _outcome(prog, start)
+
+
+def run_options(name: str, options: OptionSet) -> int:
+    """Runs a job with options that are parsed already; returns the exit code."""
+    from jobs.terminal.log_file import log_kept
+
+    def start() -> int:
+        with log_kept(getattr(options, "log_file", None)):
+            return _start(name, options, [])
+
+    return _outcome(f"codemill {name}", start)
+
+
+def _start(name: str, options: OptionSet, beam_args: list[str]) -> int:
+    _check_reachable(options)
+    if isinstance(output := getattr(options, "output", None), str):
+        from jobs.storage import check_output_path
+
+        check_output_path(output)
+    with handlers_restored():
+        code: int = module_of(name).run(options, beam_args)
+        return code
+
+
+def _outcome(prog: str, start: Callable[[], int]) -> int:
+    """Runs a job and turns whatever ends it into an exit code, with its line or traceback."""
+    try:
+        return start()
     except ConfigError as error:
         print_line(f"{prog}: error: {error}", sys.stderr)
         return USER_ERROR

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from jobs import cli
 from jobs.catalog import options_of
 from jobs.options import parse
 
@@ -23,6 +26,13 @@ def test_the_example_reads_what_make_demo_leaves():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (demo,) = re.findall(r"^DEMO +:= (\S+)$", makefile, re.M)
     assert options.input == (f"{demo}/corpus/data",)
+
+
+def test_the_example_of_a_pipeline_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["pipeline", "examples/pipeline.yaml", "--output", str(tmp_path)]) == 0
+    kept = {step: pq.read_table(tmp_path / step / "data").num_rows for step in ("corpus", "clean", "unique", "packed")}
+    assert kept["corpus"] >= kept["clean"] >= kept["unique"] > 10 and kept["packed"] > 5
 
 
 def test_the_changelog_knows_the_version():

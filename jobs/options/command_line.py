@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jobs.options.fields import NOUNS, REQUIRED, Field, OptionSet, fields_of
 from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
+
+if TYPE_CHECKING:
+    import yaml
 
 T = TypeVar("T", bound=OptionSet)
 
@@ -182,7 +185,7 @@ def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
     """Reads options from a YAML file. Raises ConfigError with file and line."""
     import yaml
 
-    from transforms.user_files import compose, construct, read_text
+    from transforms.user_files import compose, read_text
 
     shown_path = one_line(path)
     try:
@@ -193,19 +196,40 @@ def _read_config(path: str, fields: Sequence[Field]) -> dict[str, Any]:
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{shown_path}:{node.start_mark.line + 1}: expected lines of the form name: value")
+    pairs = []
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            where = f"{shown_path}:{key_node.start_mark.line + 1}"
+            raise ConfigError(f"{where}: expected lines of the form name: value")
+        pairs.append((key_node.value, key_node, value_node))
+    return option_values(pairs, fields, shown_path)
+
+
+def option_values(
+    pairs: Iterable[tuple[str, yaml.Node, yaml.Node]], fields: Sequence[Field], path: str
+) -> dict[str, Any]:
+    """Converts a YAML mapping to options.
+
+    Args:
+        pairs: Names, and the nodes of name and value.
+        fields: The options.
+        path: The file, for messages.
+
+    Raises:
+        ConfigError: A name is unknown or a value has the wrong type; the message names file and line.
+    """
+    from transforms.user_files import construct
+
     internal = {field.name for field in fields if field.internal}
     by_name = {field.name: field for field in fields if not field.internal}
     values: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        where = f"{shown_path}:{key_node.start_mark.line + 1}"
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigError(f"{where}: expected lines of the form name: value")
-        name = key_node.value
+    for name, key_node, value_node in pairs:
+        where = f"{path}:{key_node.start_mark.line + 1}"
         if name in internal:
             raise ConfigError(f"{where}: {name} is filled in by codemill; remove this line")
         if name not in by_name:
             raise ConfigError(f"{where}: unknown option {one_line(name, SHOWN_CHARS)}{_nearest(name, list(by_name))}")
-        values[name] = _from_yaml(by_name[name], construct(value_node, f"--config {shown_path}"), where)
+        values[name] = _from_yaml(by_name[name], construct(value_node, path), where)
     return values
 
 

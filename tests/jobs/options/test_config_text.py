@@ -78,6 +78,7 @@ WORDS = {
     "corpus": ["source", "--output", "o"],
     "train": ["--input", "i", "--output", "o", "--tokenizer", "t"],
     "work": ["out"],
+    "pipeline": ["p.yaml"],
     "evaluate": ["--tests", "t.jsonl", "--output", "o"],
     "sandbox": ["--check"],
     "annotate": ["--task", "task.yaml", "--input", "i", "--output", "o"],

@@ -1,0 +1,1 @@
+"""Several jobs in one file, each reading what earlier ones wrote."""

@@ -1,0 +1,103 @@
+"""`codemill pipeline`: steps in order, resumed, chosen, and stopped by what must stop them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import cli
+from tests.jobs import uppercase
+
+ROOT = Path(__file__).parents[3]
+STEPS = """\
+output: {out}
+common: {{progress: none, workers: 1}}
+steps:
+  corpus: {{source: [{src}]}}
+  clean: {{job: filter, input: corpus, min_yield: {least}}}
+  unique: {{job: dedup, input: clean}}
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path) -> Path:
+    (tmp_path / "src").mkdir()
+    for number in range(3):
+        (tmp_path / "src" / f"{number}.py").write_text(f"def f{number}(a):\n    return a + {number} * {number}\n")
+    (tmp_path / "p.yaml").write_text(STEPS.format(out=tmp_path / "out", src=tmp_path / "src", least=0.5))
+    return tmp_path / "p.yaml"
+
+
+def run(pipeline: Path, *more: str) -> int:
+    return cli.main(["pipeline", str(pipeline), *more])
+
+
+def rows(pipeline: Path, step: str) -> int:
+    return pq.read_table(pipeline.parent / "out" / step / "data").num_rows
+
+
+def test_steps_run_in_order_and_the_same_command_finds_them_complete(pipeline, capsys):
+    assert run(pipeline, "--dry_run") == 0
+    told = capsys.readouterr().err
+    assert "clean: codemill filter -> " in told and ": new, reads corpus" in told
+    assert "unique: can be planned once clean is complete" in told
+    assert not (pipeline.parent / "out").exists()
+    assert run(pipeline) == 0
+    assert [rows(pipeline, step) for step in ("corpus", "clean", "unique")] == [3, 3, 3]
+    capsys.readouterr()
+    assert run(pipeline) == 0
+    assert capsys.readouterr().err.count("nothing to do") == 2
+    assert run(pipeline, "--dry_run") == 0
+    assert capsys.readouterr().err.count(": complete") == 3
+
+
+def test_steps_can_be_chosen_if_what_they_read_is_there(pipeline, capsys):
+    assert run(pipeline, "--from_step", "unique") == 2
+    assert "step unique reads the output of clean, which is not complete" in capsys.readouterr().err
+    assert run(pipeline, "--only", "corpus", "clean") == 0
+    assert not (pipeline.parent / "out" / "unique").exists()
+    assert run(pipeline, "--from_step", "unique") == 0 and rows(pipeline, "unique") == 3
+    assert run(pipeline, "--only", "unik") == 2
+    assert "no step is called unik; the steps are corpus, clean, unique" in capsys.readouterr().err
+
+
+def test_a_yield_that_is_too_low_stops_and_news_of_the_input_do_not(pipeline, capsys):
+    text = pipeline.read_text()
+    (pipeline.parent / "src" / "long.py").write_text("x = 1  # " + "word " * 400 + "\n")
+    pipeline.write_text(text.replace("0.5", "0.9"))
+    assert run(pipeline) == 5
+    assert "stopped: step clean ended with exit code 5; left: unique" in capsys.readouterr().err
+    pipeline.write_text(text)
+    assert run(pipeline) == 0 and rows(pipeline, "unique") == 3
+    data = pipeline.parent / "out" / "corpus" / "data"
+    pq.write_table(pq.read_table(data).slice(1), next(data.iterdir()))
+    assert run(pipeline) == 4
+    assert "with their exit codes: corpus 0, clean 4, unique 0" in capsys.readouterr().err
+
+
+def test_nothing_can_follow_two_dashes(pipeline, capsys):
+    assert run(pipeline, "--", "--runner", "FlinkRunner") == 2
+    assert "nothing can follow --" in capsys.readouterr().err
+
+
+def test_a_signal_stops_the_pipeline_with_the_steps_line_and_it_resumes(pipeline):
+    big = "".join(f"def g{i}(a, b):\n    return a * {i} + b - {i * 7}\n\n\n" for i in range(20_000))
+    (pipeline.parent / "src" / "big.py").write_text(big)
+    command = [sys.executable, "-m", "jobs", "pipeline", str(pipeline)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as started:
+        while "step 2 of 3" not in (line := started.stderr.readline()):
+            assert line
+        time.sleep(0.3)
+        started.send_signal(signal.SIGTERM)
+        told = started.stderr.read()
+    if started.returncode:  # it may have been done already
+        assert started.returncode == 143 and "Traceback" not in told
+        assert "the same command resumes" in told or "terminated" in told
+    assert run(pipeline) == 0
+    assert rows(pipeline, "unique") == uppercase.summary(pipeline.parent / "out" / "unique")["rows"]["kept"]
