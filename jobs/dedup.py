@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jobs.grouping.duplicates import Duplicates, Entry, PlannedRows
-    from transforms.opt_out.work import OptOutWork
+    from transforms.opt_out.rows import RowMatcher
     from transforms.rows.rejections import RejectedRow, Rejection
     from transforms.work import Unit, UnitResult
 
@@ -274,13 +274,11 @@ class DedupWork:
         return usable_texts(table, content, self._max_content_bytes)
 
     @functools.cached_property
-    def _opt_out(self) -> OptOutWork | None:
+    def _opt_out(self) -> RowMatcher | None:
         from jobs.options import all_options
-        from jobs.plan.opt_out import without_opted_out
-        from transforms.opt_out.work import OptOutWork
+        from jobs.plan.opt_out import matcher_of
 
-        work = without_opted_out(self, all_options(self.options))
-        return work if isinstance(work, OptOutWork) else None
+        return matcher_of(all_options(self.options))
 
     @property
     def _max_content_bytes(self) -> int:

@@ -59,7 +59,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.plan.opt_out import opt_out_lines, read_opt_out
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
-    from transforms.opt_out.work import NO_REPOSITORIES
+    from transforms.opt_out.rows import NO_REPOSITORIES
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 

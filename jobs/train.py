@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jobs.options import OptionSet, all_options, changed_options, option, semantic_options
+from jobs.options import OptOutOptions, all_options, changed_options, option, semantic_options
+from jobs.options.fields import defaults_of, internal_options
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
@@ -41,7 +42,7 @@ _CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptionSet):
+class Options(OptOutOptions):
     """Train a Gemma model on fill-in-the-middle over source files."""
 
     input: tuple[str, ...] = option(
@@ -134,6 +135,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    from jobs.plan.opt_out import freeze_opt_out
     from jobs.storage.folders import COMPLETED
     from jobs.system.signals import raise_on_signals
     from jobs.training.data import batches
@@ -141,6 +143,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from model.tokenizer import Tokenizer
 
     raise_on_signals()
+    options = freeze_opt_out(options)
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():
@@ -169,7 +172,10 @@ def _check_frozen(options: Options, folder: Path) -> None:
     """Refuses options that differ from those of the run in the folder, and a folder that contains anything else."""
     frozen = folder / "train.json"
     if frozen.exists():
-        changes = changed_options(json.loads(frozen.read_text())["semantic"], semantic_options(options))
+        now = json.loads(json.dumps(semantic_options(options)))
+        changes = changed_options(
+            {**defaults_of(options, now), **json.loads(frozen.read_text())["semantic"]}, now, internal_options(options)
+        )
         if changes:
             raise ConfigError(
                 f"{options.output} was started with other options: {'; '.join(changes)}; "
@@ -199,11 +205,14 @@ def open_source(options: Options, tokenizer: Tokenizer) -> Source:
         ConfigError: There is no file or no usable row, or the rows were packed for another model.
     """
     from jobs.training.data import CorpusSource, read_files
+    from jobs.training.left_out import LeftOut
     from jobs.training.packed import PackedSource, open_packed
 
-    groups = open_packed(options.input, tokenizer, options.length)
+    left_out = LeftOut.of(options)
+    groups = open_packed(options.input, tokenizer, options.length, left_out)
     if groups is None:
-        files = read_files(options.input)
+        files = read_files(options.input, left_out)
+        left_out.tell()
         return CorpusSource(files, tokenizer, _recipe(options), length=options.length, seed=options.seed)
     defaults = {field.name: field.default for field in dataclasses.fields(Options)}
     for name in _CUTTING_OPTIONS:
@@ -212,6 +221,7 @@ def open_source(options: Options, tokenizer: Tokenizer) -> Source:
                 f"--{name} controls how FIM examples are cut, but --input has packed rows, already cut; remove it, "
                 "or pass the corpus instead"
             )
+    left_out.tell()
     return PackedSource(groups, options.length, tokenizer.pad, options.middle_weight, options.seed)
 
 

@@ -18,6 +18,7 @@ from jobs.storage.folders import JobFolder
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.opt_out.lists import OptOut, parse_opt_out
+from transforms.opt_out.rows import RowMatcher
 from transforms.opt_out.work import MATCHED, OptOutWork
 from transforms.rows.columns import ColumnOverrides
 from transforms.work import Work
@@ -61,18 +62,33 @@ def without_opted_out(work: Work, options: Mapping[str, Any]) -> Work:
     Raises:
         ConfigError: As `read_opt_out` does, or the entries are not those that the job was started with.
     """
+    matcher = matcher_of(options)
+    return work if matcher is None else OptOutWork(work, matcher)
+
+
+def matcher_of(options: Mapping[str, Any]) -> RowMatcher | None:
+    """Returns what finds the rows to leave out; None without opt-out lists.
+
+    Args:
+        options: All options of a job.
+
+    Raises:
+        ConfigError: As `read_opt_out` does, or the entries are not those that the job was started with.
+    """
     opt_out = read_opt_out(options.get("opt_out", ()))
     if opt_out is None:
-        return work
+        return None
     if options["opt_out_sha256"] not in ("", opt_out.sha256):
         raise ConfigError(
             f"the entries of --opt_out {' '.join(options['opt_out'])} changed during the job; restore them, or start a "
             "new --output"
         )
     columns = ColumnOverrides(
-        content=options["content_column"], path=options["path_column"], repo_name=options["repo_column"]
+        content=options.get("content_column"),
+        path=options.get("path_column"),
+        repo_name=options.get("repo_column"),
     )
-    return OptOutWork(work, opt_out, columns)
+    return RowMatcher(opt_out, columns)
 
 
 def write_matches(job_dir: JobFolder, counts: Mapping[str, int]) -> None:

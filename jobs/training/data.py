@@ -26,6 +26,7 @@ from jobs.plan.inputs import read_inputs
 from jobs.plan.partitions import partition_values
 from jobs.storage.parquet import open_parquet
 from jobs.terminal.escapes import print_line
+from jobs.training.left_out import LeftOut
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from model.training.step import Rows
@@ -70,8 +71,12 @@ class CorpusSource:
         return itertools.islice(made, start, None)
 
 
-def read_files(patterns: Sequence[str]) -> list[Row]:
+def read_files(patterns: Sequence[str], left_out: LeftOut | None = None) -> list[Row]:
     """Reads all usable rows of a corpus into memory; prints to stderr how many rows are unusable.
+
+    Args:
+        patterns: Files, folders and globs.
+        left_out: The rows to leave out.
 
     Raises:
         ConfigError: There is no file, or no file has a usable row.
@@ -83,7 +88,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
         if file.state != "good":
             print_line(f"{file.uri}: {file.reason}: {file.detail}", sys.stderr)
             continue
-        for row in _file_rows(file, inputs.columns):
+        for row in _file_rows(file, inputs.columns, left_out or LeftOut()):
             if isinstance(row, RejectedRow):
                 rejected += 1
             else:
@@ -98,7 +103,7 @@ def read_files(patterns: Sequence[str]) -> list[Row]:
     return kept
 
 
-def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
+def _file_rows(file: Any, columns: Any, left_out: LeftOut) -> Iterator[Any]:
     """Yields the rows of one Parquet file, usable and rejected."""
     used = (columns.content, columns.path, columns.repo_name, columns.language)
     constants = partition_values(file.uri)
@@ -112,6 +117,7 @@ def _file_rows(file: Any, columns: Any) -> Iterator[Any]:
                     table = table.append_column(
                         name, pa.repeat(pa.scalar(constants[name], pa.large_string()), len(table))
                     )
+            table = table.filter(pa.array(left_out.stays(table), pa.bool_()))
             unit = Unit(
                 unit_id=f"{group}", uri=file.uri, version=file.version, row_group=group,
                 row_start=0, row_count=table.num_rows, num_bytes=table.nbytes,

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.plan.footers import place_fault
 from jobs.plan.input_paths import expand
+from jobs.training.left_out import LeftOut
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.training_rows import PackedRow
@@ -34,11 +35,13 @@ PACKED_COLUMNS: Final = frozenset({"input_ids", "segment_ids", "loss_mask"})
 
 
 class RowGroup(NamedTuple):
-    """A row group of packed rows: its file, its number in the file, and its number of rows."""
+    """A row group of packed rows: its file, its number in the file, its number of rows to train on, and which these are
+    unless they are all."""
 
     uri: str
     number: int
     rows: int
+    chosen: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ class _Held:
         tables = []
         for group in window:
             with storage.open_input(group.uri) as handle, pq.ParquetFile(handle) as parquet:
-                tables.append(parquet.read_row_group(group.number, columns=paths))
+                table = parquet.read_row_group(group.number, columns=paths)
+            tables.append(table if group.chosen is None else table.take(pa.array(group.chosen, pa.int64())))
         table = pa.concat_tables(tables)
         columns = {name: _flat(table.column(name)) for name in names}
         if with_parts:
@@ -147,8 +151,16 @@ def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
 
 
-def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> list[RowGroup] | None:
+def open_packed(
+    patterns: Sequence[str], tokenizer: Tokenizer, length: int, left_out: LeftOut | None = None
+) -> list[RowGroup] | None:
     """Returns the row groups of packed rows, or None if the input is a corpus.
+
+    Args:
+        patterns: Files, folders and globs.
+        tokenizer: The run's vocabulary.
+        length: Tokens per row.
+        left_out: The rows to leave out.
 
     Raises:
         ConfigError: Rows were packed with another tokenizer or to another length, or are mixed with other files.
@@ -171,12 +183,26 @@ def open_packed(patterns: Sequence[str], tokenizer: Tokenizer, length: int) -> l
             continue
         _check_packed(uri, schema.metadata or {}, tokenizer, length)
         packed.append(uri)
-        groups += [RowGroup(uri, index, count) for index, count in enumerate(counts) if count]
+        groups += [
+            group
+            for index, count in enumerate(counts)
+            if count and (group := _group(RowGroup(uri, index, count), left_out)).rows
+        ]
     if packed and others:
         raise ConfigError(f"--input mixes packed rows ({packed[0]}) with other files ({others[0]}); pass only one kind")
     if packed and not groups:
         raise ConfigError(f"--input has no rows: {len(packed)} files of packed rows, all of them empty")
     return groups if packed else None
+
+
+def _group(group: RowGroup, left_out: LeftOut | None) -> RowGroup:
+    """The row group without the rows to leave out, for which their parts are read."""
+    if left_out is None or left_out.matcher is None:
+        return group
+    with storage.open_input(group.uri) as handle, pq.ParquetFile(handle) as parquet:
+        table = parquet.read_row_group(group.number, columns=["parts.list.element.repo_name"])
+    chosen = tuple(index for index, stays in enumerate(left_out.stays_packed(table)) if stays)
+    return group if len(chosen) == group.rows else group._replace(rows=len(chosen), chosen=chosen)
 
 
 def _check_packed(uri: str, metadata: dict[bytes, bytes], tokenizer: Tokenizer, length: int) -> None:

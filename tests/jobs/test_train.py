@@ -11,9 +11,12 @@ from safetensors.numpy import load_file
 
 import model
 from jobs.cli import main
+from jobs.training.left_out import LeftOut
 from jobs.training.packed import PackedSource, open_packed
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
+from transforms.opt_out.lists import parse_opt_out
+from transforms.opt_out.rows import RowMatcher
 
 SHAPES = "--num_layers 1 --d_model 16 --d_ff 16 --num_heads 2 --head_dim 8 --length 64 --min_tokens 32 --batch_rows 2"
 
@@ -184,6 +187,41 @@ def test_an_epoch_holds_each_packed_row_once_and_another_epoch_another_order(
     assert sorted(ids_of(0)) == sorted(ids_of(1)) == sorted(wanted)
     assert ids_of(0) != ids_of(1) != wanted
     assert all(ids_of(0, start) == ids_of(0)[start:] for start in (1, 10, 25, len(wanted) - 1, len(wanted)))
+
+
+def test_what_has_opted_out_is_not_trained_on(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tokenizer = Tokenizer.load("embedded")
+    table = pq.read_table(packed / "data")
+    parts = table.column("parts").to_pylist()
+    for number, of_row in enumerate(parts):
+        for part in of_row:
+            part["repo_name"] = "out/a" if number % 3 == 0 else "in/a"
+    place = table.schema.get_field_index("parts")
+    table = table.set_column(place, table.schema.field("parts"), pa.array(parts, table.schema.field("parts").type))
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=10)
+    left_out = LeftOut(RowMatcher(parse_opt_out([("list", b"out\nno/where\n")])))
+    groups = open_packed([str(tmp_path / "rows.parquet")], tokenizer, 64, left_out)
+    assert groups is not None and left_out.rows == -(-table.num_rows // 3)
+    monkeypatch.setattr("jobs.training.packed.SHUFFLE_TOKENS", 25 * 64)
+    rows = list(PackedSource(groups, 64, tokenizer.pad, 3.0, 7).rows(0, 0))
+    found = sorted(tuple(row.tokens[: (row.segment_ids > 0).sum()].tolist()) for row in rows)
+    wanted = [tuple(ids) for number, ids in enumerate(table.column("input_ids").to_pylist()) if number % 3]
+    assert found == sorted(wanted)
+    assert len(list(PackedSource(groups, 64, tokenizer.pad, 3.0, 7).rows(0, 5))) == len(rows) - 5
+
+
+def test_a_corpus_is_trained_on_without_what_has_opted_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    text = "\n".join(f"def area_{m}(width, height):\n    return width * height + {m}\n" for m in range(12))
+    rows = {"content": [text] * 4, "path": ["a.py"] * 4, "repo_name": ["out/a", "in/a", None, "in/b"]}
+    pq.write_table(pa.table(rows), tmp_path / "in.parquet")
+    (tmp_path / "list.txt").write_text("out\nno/where\n")
+    assert train(str(tmp_path / "in.parquet"), tmp_path / "run", "--opt_out", str(tmp_path / "list.txt")) == 0
+    told = capsys.readouterr().err
+    assert "opt-out: 1 row left out by 2 entries" in told and "matched nothing: no/where" in told
+    (tmp_path / "list.txt").write_text("out\nin\n")
+    assert train(str(tmp_path / "in.parquet"), tmp_path / "run", "--opt_out", str(tmp_path / "list.txt")) == 2
+    assert "the entries of --opt_out changed" in capsys.readouterr().err
+    assert train(str(tmp_path / "in.parquet"), tmp_path / "run") == 2
 
 
 def test_middles_and_what_ends_them_weigh_as_asked(packed: Path):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from model.errors import ConfigError
 from transforms.opt_out.lists import parse_opt_out
+from transforms.opt_out.rows import RowMatcher
 from transforms.opt_out.work import MATCHED, REASON, STAGE, UNKNOWN, OptOutWork
 from transforms.rows.columns import ColumnOverrides, RowLimits, table_to_rows
 from transforms.rows.rejections import RejectedRow, rejected_counts, rejected_table
@@ -44,7 +45,8 @@ class Keeps:
 
 def work_of(*lines: str, columns: ColumnOverrides = ColumnOverrides()) -> tuple[OptOutWork, Keeps]:
     inner: Any = Keeps()
-    return OptOutWork(inner, parse_opt_out([("list", "\n".join(lines).encode())]), columns), inner
+    opt_out = parse_opt_out([("list", "\n".join(lines).encode())])
+    return OptOutWork(inner, RowMatcher(opt_out, columns)), inner
 
 
 def unit_of(num_rows: int) -> Unit:
