@@ -164,6 +164,8 @@ class _Run:
             self._resize()
             self._start_missing()
             self._feed()
+            if self._queue.is_done:
+                break  # it may have asked only whether a worker is there, and none will say anything
             self._hear()
             self._end_hung()
             self._end_largest()
