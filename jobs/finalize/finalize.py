@@ -2,7 +2,7 @@
 
     1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
-    3  merge the shards on the runner               9  remove the grouped copy of the input
+    3  merge the shards on the runner               9  remove the grouped copy of the input, and claims
     4  check the merged shards against the commits 10  delete files that no commit names
     5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
@@ -123,7 +123,8 @@ def finalize(
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
-    storage.remove_tree(job_dir.grouped)
+    for folder in (job_dir.grouped, *job_dir.only_while_units_run):
+        storage.remove_tree(folder)
     _collect(job_dir, plan)
     sweep(output)
     failpoint(BEFORE_COMPLETED)

@@ -215,6 +215,16 @@ def test_what_killed_writers_left_is_swept_up(finished):
     assert not any(path.exists() for path in (*left, mark)) and mine.exists()
 
 
+def test_claims_and_last_lines_of_hosts_do_not_stay_behind(finished):
+    for name in ("claims/000000-000004.1", "logs/host-1.txt"):
+        path = finished / "_job" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    finalize_again(finished)
+    left = os.listdir(finished / "_job")
+    assert "claims" not in left and "logs" not in left
+
+
 def test_a_driver_that_lost_its_lock_publishes_nothing(finished):
     (finished / "COMPLETED").unlink()
     job = read_job(OutputFolder(str(finished)))
