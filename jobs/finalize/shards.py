@@ -40,6 +40,7 @@ from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 from jobs.storage.parquet import WRITING
 from jobs.storage.parquet_join import ParquetJoiner
 from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.rows.sizes import size_of
 
 INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")
@@ -283,7 +284,7 @@ def _parts(
             continue
         for block in _blocks(_tables(data, source, schema)):
             blocks.append(block)
-            num_bytes += block.nbytes
+            num_bytes += size_of(block)
             if num_bytes >= ROW_GROUP_BYTES:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
@@ -293,7 +294,7 @@ def _parts(
 
 def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Cuts a unit's tables into blocks of as many rows each: two attempts at a unit may have its rows in other row
-    groups, and give the same bytes in the shard.
+    groups, and give the same bytes in the shard. (What is counted of blocks must not depend on it either: `size_of`.)
     """
     left: pa.Table | None = None
     for table in tables:
