@@ -260,7 +260,9 @@ class _Driver:
             self._say(f"note: {line}; rows produced from now on may differ from those already committed")
         committed = take_stock(self.output, job, self._say)
         if self.options.retry_failed:
-            committed -= retry_failed(self.output, self._say)
+            restore = self.restore
+            prepare = None if restore is None else lambda: restore(self.runner)
+            committed -= retry_failed(self.output, self._say, prepare)
         self._note(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 

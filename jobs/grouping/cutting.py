@@ -13,6 +13,10 @@ from typing import Final, NamedTuple
 # on the last one alone.
 GROUP_MB: Final = 4
 
+# Raise it with every change after which the same input gives other grouped files: they are made again for units that
+# must run after a job was complete, and the plan names them and their row groups.
+VERSION: Final = 2
+
 
 class Repository(NamedTuple):
     """A repository's rows in a file of sorted entries (`jobs.grouping.runs`): the file, where they are, their text."""
