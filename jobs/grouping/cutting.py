@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-# Per unit: the last packed row of each stays partly empty, one in about 150, and at the end of a job one process works
+# Per unit: the last packed row of each stays partly empty, one in about 140, and at the end of a job one process works
 # on the last one alone.
 GROUP_MB: Final = 4
 
