@@ -303,7 +303,6 @@ class _Driver:
                 earlier=earlier,
                 session_s=session_s,
                 still_held=still_held,
-                copies=self.work.whole_row_groups,
             )
 
         try:

@@ -69,7 +69,6 @@ def finalize(
     earlier: Collection[str] = (),
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
-    copies: bool = False,
 ) -> dict[str, Any]:
     """Writes the dataset of a job whose units are all committed. Returns the summary.
 
@@ -82,7 +81,6 @@ def finalize(
         earlier: Units that were committed before this run, excluded from its rates.
         session_s: Duration of this run's units together, in seconds.
         still_held: Whether this driver still holds the output's lock.
-        copies: Whether units' files were written as they are to be published, so that merges copy them.
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
@@ -100,7 +98,7 @@ def finalize(
     totals.check_some_row_ran()
     plan = planner.write(job_dir)
     failpoint(AFTER_PLAN)
-    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, copies=copies)
+    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema)
     shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
     failpoint(AFTER_MERGE)

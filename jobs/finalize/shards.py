@@ -9,7 +9,7 @@ The shard plan depends only on the plan's order and the committed sizes, so ever
 its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
 commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
 depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
-is one row group anyway, and attempts are written as they are to be published (`MergeSpec.copies`), row groups of
+is one row group anyway, and attempts are written as they are to be published (`CommitRecord.is_final`), row groups of
 `COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`). A thread reads and decodes what comes
 next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
 row groups, whatever the size of a shard.
@@ -64,6 +64,7 @@ SHARD_PLAN_SCHEMA = pa.schema(
         pa.field("rows", pa.int64()),
         pa.field("bytes", pa.int64()),
         pa.field("sha256", pa.string()),
+        pa.field("is_final", pa.bool_()),  # as in its commit
     ]
 )
 
@@ -79,10 +80,10 @@ class _KindPlan:
         self._bytes = 0
         self._shards = 0
 
-    def add(self, unit_id: str, file: FileRecord) -> None:
+    def add(self, unit_id: str, file: FileRecord, *, is_final: bool) -> None:
         if self._open and self._bytes + file.bytes > self._shard_bytes:
             self._close_shard()
-        self._open.append({"unit_id": unit_id, **asdict(file)})
+        self._open.append({"unit_id": unit_id, **asdict(file), "is_final": is_final})
         self._bytes += file.bytes
 
     def finish(self) -> tuple[bytes, int]:
@@ -133,7 +134,7 @@ class ShardPlanner:
         """Adds the unit's files to the shards being filled."""
         for kind in KINDS:
             if (file := commit.files.get(_FILES_KEY[kind])) is not None:
-                self._plans[kind].add(commit.unit_id, file)
+                self._plans[kind].add(commit.unit_id, file, is_final=commit.is_final)
 
     def write(self, job_dir: JobFolder) -> ShardPlan:
         """Writes the plan under its hash; the same commits and shard size produce the same plan."""
@@ -181,13 +182,11 @@ class MergeSpec:
         job_dir: The job's folder.
         plan_id: The shard plan.
         schema: The schema of `data/`, with its metadata.
-        copies: Whether attempts were written as they are to be published (`Work.whole_row_groups`).
     """
 
     job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
-    copies: bool = False
 
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
@@ -276,7 +275,7 @@ def _parts(
     num_bytes = 0
     for source in _sources(spec, kind, index):
         data = _unit_file(spec.job_dir, source)
-        if spec.copies and kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
+        if source["is_final"] and kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
             if blocks:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0

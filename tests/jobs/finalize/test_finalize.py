@@ -6,7 +6,6 @@ second.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -264,7 +263,7 @@ def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path
 @pytest.mark.parametrize("least_bytes", [0, 1 << 40], ids=["copied", "encoded again"])
 def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path, monkeypatch, least_bytes):
     monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", least_bytes)
-    spec = dataclasses.replace(write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9), copies=True)
+    spec = write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9, is_final=True)
     record = merge_shard(spec, "train", 0)
     parquet = pq.ParquetFile(spec.job_dir.join(record.path), page_checksum_verification=True)
     assert record.rows == 45 and parquet.num_row_groups == (1 if least_bytes else 5)
@@ -273,7 +272,21 @@ def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path
     assert parquet.read().column("content").to_pylist() == contents
 
 
-def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec:
+def test_only_attempts_that_are_written_as_they_are_published_are_copied(tmp_path, monkeypatch):
+    """A job that an earlier version began has attempts of another form, whatever is written now."""
+    monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", 0)
+    groups = []
+    for is_final in (False, True):
+        spec = write_fake_job(tmp_path / str(is_final) / "_job", 5, text="x" * 50, rows=9, is_final=is_final)
+        record = merge_shard(spec, "train", 0)
+        groups.append(pq.read_metadata(spec.job_dir.join(record.path)).num_row_groups)
+    assert groups == [1, 5]
+    old = json.loads(CommitRecord(unit_id="0", attempt_id="a", status="done", rows_in=1, config_hash="").to_json())
+    del old["is_final"]
+    assert not CommitRecord.from_json(json.dumps(old).encode()).is_final
+
+
+def write_fake_job(job_dir: Path, units: int, text: str, rows: int, *, is_final: bool = False) -> MergeSpec:
     schema = pa.schema([pa.field("content", pa.large_string())], metadata={"schema_version": "1"})
     planner = ShardPlanner(1 << 40)
     for number in range(units):
@@ -295,6 +308,7 @@ def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec
                 rows_in=rows,
                 config_hash="",
                 files={"kept": file},
+                is_final=is_final,
             )
         )
     plan = planner.write(JobFolder(str(job_dir)))
