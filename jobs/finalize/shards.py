@@ -10,7 +10,7 @@ its hash, so shards of two sizes never mix. A merge reads one unit's file at a t
 commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
 depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
 is one row group anyway, and attempts are written as they are to be published (`CommitRecord.is_final`), row groups of
-`COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`). A thread reads and decodes what comes
+`COPIED_BYTES` or more are copied as they stand (`transforms.rows.row_groups`). A thread reads and decodes what comes
 next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
 row groups, whatever the size of a shard.
 """
@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,8 +38,8 @@ from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 from jobs.storage.parquet import WRITING
-from jobs.storage.parquet_join import ParquetJoiner
 from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.rows.row_groups import EncodedGroups, GroupFile, read_groups
 from transforms.rows.sizes import size_of
 
 INSIDE_SHARD = register("finalize.inside_shard")
@@ -229,15 +229,16 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     tally: Counter[str] = Counter()
     rows = 0
     with storage.open_output(path) as file:
-        joiner = ParquetJoiner(file, schema)
-        for part in _ahead(_parts(spec, kind, index, schema, joiner)):
+        merged = GroupFile(file, schema, is_numbered=False)
+        for part in _ahead(_parts(spec, kind, index, schema)):
             if is_over():
                 raise MergeCanceled(name)
-            rows += joiner.add(part if isinstance(part, bytes) else _encoded(part))
-            if kind == "rejected" and not isinstance(part, bytes):
+            merged.append(_encoded(part) if isinstance(part, pa.Table) else part)
+            rows += part.num_rows
+            if kind == "rejected" and isinstance(part, pa.Table):
                 tally.update(_tally(part))
             failpoint_in(path, INSIDE_SHARD)
-        joiner.finish()
+        merged.close()
     failpoint(AFTER_SHARD)
     record = ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
@@ -251,14 +252,19 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     return record
 
 
-def _encoded(table: pa.Table) -> bytes:
-    """A row group, as a file of its own."""
+def _encoded(table: pa.Table) -> EncodedGroups:
+    """A row group as it is published."""
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=table.num_rows, **WRITING)
-    return sink.getvalue()
+    groups = read_groups(sink.getvalue(), table.schema)
+    assert groups is not None, "what was just written can be read"
+    return groups
 
 
-def _ahead(parts: Generator[bytes | pa.Table, None, None]) -> Iterator[bytes | pa.Table]:
+_Part: TypeAlias = EncodedGroups | pa.Table
+
+
+def _ahead(parts: Generator[_Part, None, None]) -> Iterator[_Part]:
     """Yields the parts; the next one is made in a thread meanwhile."""
     with contextlib.closing(parts), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
         coming = reader.submit(next, parts, None)
@@ -267,19 +273,18 @@ def _ahead(parts: Generator[bytes | pa.Table, None, None]) -> Iterator[bytes | p
             yield part
 
 
-def _parts(
-    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, joiner: ParquetJoiner
-) -> Generator[bytes | pa.Table, None, None]:
+def _parts(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Generator[_Part, None, None]:
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     blocks: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
         data = _unit_file(spec.job_dir, source)
-        if source["is_final"] and kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
+        copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if source["is_final"] and kind == "train" else None
+        if copied is not None:
             if blocks:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
-            yield data
+            yield copied
             continue
         for block in _blocks(_tables(data, source, schema)):
             blocks.append(block)
