@@ -15,6 +15,7 @@ Memory is bounded by one unit's file and one row group, times the number of conc
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -76,7 +77,7 @@ def finalize(
         output: The output folder.
         job: The frozen job.
         shard_mb: Maximum size of a shard, in megabytes.
-        options: All options, for the card.
+        options: All options, for the card; a merge that hangs is noticed by `row_timeout_s`.
         merge: Merges the given shards, and returns when all are committed.
         earlier: Units that were committed before this run, excluded from its rates.
         session_s: Duration of this run's units together, in seconds.
@@ -98,7 +99,8 @@ def finalize(
     totals.check_some_row_ran()
     plan = planner.write(job_dir)
     failpoint(AFTER_PLAN)
-    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema)
+    timeout_s = float(options.get("row_timeout_s", math.inf))
+    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, row_timeout_s=timeout_s)
     shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
     failpoint(AFTER_MERGE)

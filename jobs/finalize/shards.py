@@ -21,6 +21,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -182,11 +183,13 @@ class MergeSpec:
         job_dir: The job's folder.
         plan_id: The shard plan.
         schema: The schema of `data/`, with its metadata.
+        row_timeout_s: After how many seconds without progress a merge counts as hung.
     """
 
     job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
+    row_timeout_s: float = math.inf
 
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
@@ -204,24 +207,35 @@ def unmerged(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> list[tuple[
     return [(kind, index) for kind, index in shards if f"{kind}-{index:05d}.json" not in there]
 
 
-def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
+def merge_shard(
+    spec: MergeSpec,
+    kind: Kind,
+    index: int,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[], None] = lambda: None,
+) -> ShardRecord:
     """Merges one shard and commits it; returns the committed record. May run repeatedly or concurrently.
 
     Args:
         spec: The job and the shard plan.
         kind, index: The shard.
         is_over: Called before each row group; returns True if the shard is no longer needed.
+        on_progress: Called, in any thread, when it begins, for each file read, and for each row group written.
 
     Raises:
         DamagedAttempt: A unit's file is missing or not what was committed.
         MergeCanceled: It is no longer wanted.
     """
+    on_progress()
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
-    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over))
+    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over, on_progress))
 
 
-def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool]) -> ShardRecord:
+def _merge_attempt(
+    spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool], on_progress: Callable[[], None]
+) -> ShardRecord:
     name = f"{kind}-{index:05d}"
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
     path = spec.job_dir.join(relative)
@@ -230,7 +244,8 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     rows = 0
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
-        for part in _ahead(_parts(spec, kind, index, schema)):
+        for part in _ahead(_parts(spec, kind, index, schema, on_progress)):
+            on_progress()
             if is_over():
                 raise MergeCanceled(name)
             merged.append(_encoded(part) if isinstance(part, pa.Table) else part)
@@ -273,12 +288,15 @@ def _ahead(parts: Generator[_Part, None, None]) -> Iterator[_Part]:
             yield part
 
 
-def _parts(spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema) -> Generator[_Part, None, None]:
+def _parts(
+    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, on_progress: Callable[[], None]
+) -> Generator[_Part, None, None]:
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     blocks: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
         data = _unit_file(spec.job_dir, source)
+        on_progress()
         copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if source["is_final"] and kind == "train" else None
         if copied is not None:
             if blocks:

@@ -315,6 +315,19 @@ def write_fake_job(job_dir: Path, units: int, text: str, rows: int, *, is_final:
     return MergeSpec(job_dir=JobFolder(str(job_dir)), plan_id=plan.plan_id, schema=schema)
 
 
+def test_merges_are_told_when_they_count_as_hung(finished):
+    shutil.rmtree(finished / "_job" / "shards")
+    told = []
+
+    def merge(spec: MergeSpec, shards: list) -> None:
+        told.append(spec.row_timeout_s)
+        uppercase.inline_merges(spec, shards)
+
+    output = OutputFolder(str(finished))
+    finalize(output, read_job(output), shard_mb=256, options={"row_timeout_s": 7}, merge=merge)
+    assert told == [7.0]
+
+
 def test_two_merges_of_a_shard_agree_on_one(tmp_path):
     spec = write_fake_job(tmp_path / "_job", 3, "x", 5)
     first = merge_shard(spec, "train", 0)
