@@ -30,7 +30,7 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import closing_lines, stage_errors_line, unread_rows
+from jobs.finalize.summary import closing_lines, memory_line, stage_errors_line, unread_rows
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -332,6 +332,8 @@ class _Driver:
             )
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
+        if short := memory_line(summary):
+            self._say(short)
         return FAILED_UNITS if summary["units"]["failed"] or unread or stage_errors else DONE
 
     def _note(self, line: str) -> None:
