@@ -46,6 +46,11 @@ class UnreadableUnit(RecordError):
     """The unit's rows can't be read; `jobs.execution.reading` lists the values of `reason`."""
 
 
+RUN_STAGE: Final = "run"
+"""Stage of a row for which the job's work as a whole failed."""
+OUT_OF_MEMORY: Final = "out_of_memory"
+"""Reason of a row, file or unit for which the memory that there was is too little."""
+
 UNREADABLE: Final = frozenset(
     {
         "crashed_on_read",
@@ -53,7 +58,7 @@ UNREADABLE: Final = frozenset(
         "input_changed",
         "input_missing",
         "input_unreadable",
-        "out_of_memory",
+        OUT_OF_MEMORY,
         "timeout",
     }
 )

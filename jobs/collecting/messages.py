@@ -30,7 +30,7 @@ from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Source
 
 if TYPE_CHECKING:  # importing it takes a while
-    from transforms.rows.row_groups import Entry
+    from transforms.rows.footers import Entry
 
 
 @dataclass(frozen=True, slots=True)

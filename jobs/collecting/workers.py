@@ -8,7 +8,8 @@ if one hung. All other files of the chunk are worked on as if nothing had happen
 
 What a file with an uncertain encoding needs to know of all others of its source is counted by the first worker that
 asks; the others wait for its answer or go on.
-Memory: two chunks and some parts of about 2 MB for each worker, however large the sources are.
+Memory: two chunks for each worker, and 32 encoded row groups of all together (two of each, if that is more), however
+large the sources are.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from jobs.finalize.finalize import finalize, sweep
 from jobs.finalize.summary import (
     closing_lines,
     kept_share,
+    memory_line,
     stage_errors_line,
     summary_text,
     unread_rows,
@@ -275,7 +276,9 @@ class _Driver:
             self._say(f"note: {line}; rows produced from now on may differ from those already committed")
         committed = take_stock(self.output, job, self._say)
         if self.options.retry_failed:
-            committed -= retry_failed(self.output, self._say)
+            restore = self.restore
+            prepare = None if restore is None else lambda: restore(self.runner)
+            committed -= retry_failed(self.output, self._say, prepare)
         self._note(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 
@@ -316,7 +319,6 @@ class _Driver:
                 earlier=earlier,
                 session_s=session_s,
                 still_held=still_held,
-                copies=self.work.whole_row_groups,
             )
 
         try:
@@ -371,6 +373,8 @@ class _Driver:
             )
         if stage_errors := stage_errors_line(summary, self.output.path):
             self._say(stage_errors)
+        if short := memory_line(summary):
+            self._say(short)
         return bool(summary["units"]["failed"] or unread or stage_errors)
 
     def _tell_yield(self, summary: dict[str, Any]) -> bool:

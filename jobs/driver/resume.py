@@ -80,11 +80,21 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
     storage.remove(output.completed)
 
 
-def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
+def retry_failed(
+    output: OutputFolder, say: Callable[[str], None], prepare: Callable[[], None] | None = None
+) -> set[str]:
     """Voids the commits of failed units and removes the units from the recorded deaths; returns their ids.
 
     A unit some of whose rows could not be read counts as failed: which files share a unit is not the user's concern.
     Bad files have no rows in the plan, so they can't be retried: a message says what to do about them.
+
+    Args:
+        output: The output folder.
+        say: Tells the user.
+        prepare: Makes what the units read, called before a commit is voided.
+
+    Raises:
+        ConfigError: That of `prepare`; the output is as complete as it was.
     """
     job_dir = output.job
     failed = {
@@ -100,11 +110,26 @@ def retry_failed(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
         say(f"{counted(len(bad), 'file')} bad when the job was planned: process in a separate job with --input {shown}")
     say(f"retrying {counted(len(again), 'failed unit')}" if again else "there are no failed units that can be retried")
     if again:
-        storage.remove(output.completed)
+        _reopen_if(output, prepare)
         forgive(job_dir, again)
     for unit_id in sorted(again):
         void_commit(job_dir, failed[unit_id], "--retry_failed")
     return again
+
+
+def _reopen_if(output: OutputFolder, prepare: Callable[[], None] | None) -> None:
+    """Marks the output as incomplete, unless `prepare` says in one line that it can't be completed again."""
+    completed = storage.read_bytes(output.completed) if storage.exists(output.completed) else None
+    # Before: whatever ends this process, what was prepared is removed when the job is complete again.
+    storage.remove(output.completed)
+    if prepare is None:
+        return
+    try:
+        prepare()
+    except ConfigError:
+        if completed is not None:
+            storage.write_bytes(output.completed, completed)
+        raise
 
 
 def void_damaged(output: OutputFolder, say: Callable[[str], None]) -> set[str]:

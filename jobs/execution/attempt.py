@@ -10,8 +10,9 @@ Faults and their outcomes:
     `Work.run` raises for some rows                 bisected down to the failing rows: rejected, `stage_error`
     a row crashed the worker (per the journal)      rejected, `crashed_worker`; the other rows succeed
     a row hung (per the journal)                    rejected, `timeout`
-    reading crashed the worker (per the journal)    the unit or file can't be read: `crashed_on_read`, or `timeout` if
-                                                    it hung
+    a row took all memory (per the journal)         rejected, `out_of_memory`
+    reading crashed the worker (per the journal)    the unit or file can't be read: `crashed_on_read`, `timeout` if it
+                                                    hung, `out_of_memory` if memory ran out
     ConfigError, StorageFull                        stops the job; the unit stays uncommitted
     WorkBroken (a dead engine), or a hundred        stops the job: the work is the cause, not the rows
     consecutive rows that raise
@@ -33,7 +34,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import storage
-from jobs.errors import LedgerBroken, OutOfMemory
+from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, LedgerBroken, OutOfMemory
 from jobs.execution.pieces import UnitReader
 from jobs.ledger import commits
 from jobs.ledger.journal import Journal, Piece, Start, Suspect
@@ -52,7 +53,6 @@ from transforms.rows.row import SourceRef
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100
-_STAGE = "run"
 
 
 class FaultStreak:
@@ -212,10 +212,7 @@ class _Rows:
         results: dict[int, UnitResult] = {}
         for begin, end, crashes in sorted(pieces, key=lambda piece: piece[1] - piece[0]):
             if crashes:
-                hung = (begin, end) in self._suspect.hung
-                reason, how = ("timeout", "hung") if hung else ("crashed_worker", "died")
-                detail = f"the worker {how} each time it ran this row"
-                results[begin] = self._reject(begin, Rejection(_STAGE, reason, detail))
+                results[begin] = self._reject(begin, _blame(self._suspect, begin, end))
             else:
                 results[begin] = self._run_range(begin, end)
         return _concat([results[begin] for begin in sorted(results)])
@@ -268,13 +265,24 @@ def _rejected(unit: Unit, rows: Sequence[int], rejection: Rejection) -> UnitResu
     return UnitResult(pa.table({}), rejected_table(records), counts)
 
 
+def _blame(suspect: Suspect, begin: int, end: int) -> Rejection:
+    """Why a row is rejected that has ended its workers."""
+    if (begin, end) in suspect.hung:
+        reason, how = "timeout", "hung"
+    elif (begin, end) in suspect.short:
+        reason, how = OUT_OF_MEMORY, "ran out of memory"
+    else:
+        reason, how = "crashed_worker", "died"
+    return Rejection(RUN_STAGE, reason, f"the worker {how} each time it ran this row")
+
+
 def _rejection(error: BaseException) -> Rejection:
     if isinstance(error, RecordError):
-        return Rejection(_STAGE, error.reason, error.detail)
+        return Rejection(RUN_STAGE, error.reason, error.detail)
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     where = f" in {frames[-1].f_globals.get('__name__', '?')}" if frames else ""
-    reason = "out_of_memory" if isinstance(error, MemoryError) else STAGE_ERROR
-    return Rejection(_STAGE, reason, type(error).__name__ + where)
+    reason = OUT_OF_MEMORY if isinstance(error, MemoryError) else STAGE_ERROR
+    return Rejection(RUN_STAGE, reason, type(error).__name__ + where)
 
 
 def _concat(results: Sequence[UnitResult]) -> UnitResult:

@@ -3,7 +3,8 @@
     {"open": [ORDERS, SPEC]}       open the job's work              {"opened": true}
     {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c", "status", "counts"}
     {"close": []}                  close the work                   {"closed": true}
-    {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merged": ["train", 3]}
+    {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merging": ["train", 3]} now and then while it
+                                                                    goes on, {"merged": ["train", 3]}
     {"sample": [ORDERS, UNITS, SCHEMA]}  a dry run's sample         {"sample": SAMPLE}
 
 Several units and merges may be under way at once. What fails is said as {"failed": {...}} (`orders.failure_of`), and
@@ -12,6 +13,8 @@ the parent then ends this process.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -24,6 +27,7 @@ from transforms.work import Work
 
 Say = Callable[[Mapping[str, Any]], None]
 
+_PROGRESS_S = 0.2  # between two lines about a merge, at least
 
 _announced: tuple[Orders, Future[Work]] | None = None
 
@@ -98,8 +102,16 @@ class Tasks:
         self._say({"closed": True})
 
     def _merge(self, spec: Any, kind: Any, index: int) -> None:
+        said_at = -math.inf
+
+        def on_progress() -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at > _PROGRESS_S:
+                said_at = time.monotonic()
+                self._say({"merging": [kind, index]})
+
         try:
-            merge_shard(spec, kind, index)
+            merge_shard(spec, kind, index, on_progress=on_progress)
         except BaseException as error:
             self._fail(error)
         else:

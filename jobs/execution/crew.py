@@ -6,6 +6,7 @@ long as they do (`jobs.system.child_process`).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,8 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from jobs.execution.orders import raise_failure, to_text
-from jobs.finalize.shards import Kind, MergeSpec
+from jobs.finalize.merge_watch import MergeWatch, Shard
+from jobs.finalize.shards import MergeSpec
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
 from jobs.system.child_process import Bell, ChildProcess, own_environment
 from model.errors import ConfigError
@@ -22,7 +24,7 @@ MAX_DEATHS_IN_MERGE = 3
 MERGES_AT_ONCE = 2  # in a process: one encodes while the other reads and decodes
 LOOK_S = 5.0  # between two looks at whether processes have ended without a word
 
-Shard = tuple[Kind, int]
+_log = logging.getLogger(__name__)
 
 
 class Crew:
@@ -81,9 +83,9 @@ class Crew:
 
         Raises:
             StorageFull, DamagedAttempt: As `jobs.finalize.shards.merge_shard` does.
-            ConfigError: A merge killed its process several times.
+            ConfigError: A merge killed its process several times, or hangs.
         """
-        waiting, tries = deque(shards), dict.fromkeys(shards, 0)
+        waiting, tries, watch = deque(shards), dict.fromkeys(shards, 0), MergeWatch(spec.row_timeout_s)
         under_way: dict[int, list[Shard]] = {number: [] for number in range(min(self.size, len(shards)))}
         at_once = min(MERGES_AT_ONCE, -(-len(shards) // len(under_way)))
         try:
@@ -91,26 +93,46 @@ class Crew:
                 for number, mine in under_way.items():
                     while waiting and len(mine) < at_once:
                         mine.append(waiting.popleft())
+                        watch.begin(mine[-1])
                         self.child(number).send({"merge": to_text((spec, *mine[-1]))})
-                for number, said in self.hear([number for number, mine in under_way.items() if mine], LOOK_S):
+                busy = [number for number, mine in under_way.items() if mine]
+                for number, said in self.hear(busy, min(LOOK_S, watch.period_s)):
                     if said is None:
                         lost, under_way[number] = under_way[number], []
                         how = self.bury(number)
                         for shard in lost:
+                            watch.end(shard)
                             tries[shard] += 1
                         _check_tries(lost, tries, how)
                         waiting.extend(lost)
                         at_once = 1  # memory may be short
                     elif "failed" in said:
                         raise_failure(said["failed"])
+                    elif "merging" in said:
+                        watch.progress(tuple(said["merging"]))
                     else:
+                        watch.end(tuple(said["merged"]))
                         under_way[number].remove(tuple(said["merged"]))
+                for hung in watch.hung():
+                    for shard in self._end_merge(hung, under_way):
+                        watch.end(shard)
+                        waiting.append(shard)
         except BaseException:
             # What they still do, and what they would say of it, is nobody's any more.
             for number, mine in under_way.items():
                 if mine and number in self.children:
                     self.bury(number)
             raise
+
+    def _end_merge(self, shard: Shard, under_way: dict[int, list[Shard]]) -> list[Shard]:
+        """Ends the process in which a merge hangs; returns all that it was merging."""
+        for number, mine in under_way.items():
+            if shard in mine:
+                _log.warning("merging shard %s-%05d made no progress; it is begun again", *shard)
+                self.bury(number)
+                under_way[number] = []
+                return mine
+        return []  # it went with another one
 
     def hear(
         self, numbers: Sequence[int], timeout_s: float, bell: Bell | None = None

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from jobs import storage
-from jobs.errors import OutOfMemory, UnreadableUnit
+from jobs.errors import OUT_OF_MEMORY, OutOfMemory, UnreadableUnit
 from jobs.execution.reading import read_piece
 from jobs.ledger.journal import READING, Journal, Start, Suspect
 from model.errors import ConfigError, RecordError
@@ -156,7 +156,7 @@ class UnitReader:
                 except MemoryError as error:
                     if self.suspect is None:
                         raise OutOfMemory from error
-                    raise RecordError("out_of_memory", f"{unit.public_name}: no memory to decode its rows") from error
+                    raise RecordError(OUT_OF_MEMORY, f"{unit.public_name}: no memory to decode its rows") from error
                 except Exception as error:
                     _explain(unit, error, tries_left)
                     time.sleep(_READ_DELAY_S)
@@ -184,6 +184,8 @@ class UnitReader:
         times = self.suspect.read_deaths[positions]
         if positions in self.suspect.hung_reads:
             raise RecordError("timeout", f"{unit.public_name}: reading it hung {times} times")
+        if positions in self.suspect.short_reads:
+            raise RecordError(OUT_OF_MEMORY, f"the worker ran out of memory each time it read {unit.public_name}")
         raise RecordError("crashed_on_read", f"the worker died {times} times while reading {unit.public_name}")
 
 

@@ -164,6 +164,8 @@ class _Run:
             self._resize()
             self._start_missing()
             self._feed()
+            if self._queue.is_done:
+                break  # it may have asked only whether a worker is there, and none will say anything
             self._hear()
             self._end_hung()
             self._end_largest()
@@ -253,7 +255,7 @@ class _Run:
             if short:  # one kill explains one death: others may have died of further ones
                 self._oom_kills = dataclasses.replace(self._oom_kills, count=self._oom_kills.count + 1)
         how = why or (f"{how}, {short}" if short else how)
-        death = journal.record_death(job_dir, worker.session, how, hung=hung)
+        death = journal.record_death(job_dir, worker.session, how, hung=hung, short=bool(short))
         sent = self._queue.in_flight(number)
         committed = {unit.unit_id for unit in sent if storage.exists(job_dir.commit(unit.unit_id))}
         suspects = journal.diagnose(journal.read_deaths(job_dir))

@@ -2,7 +2,7 @@
 
     1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
-    3  merge the shards on the runner               9  remove the grouped copy of the input
+    3  merge the shards on the runner               9  remove the grouped copy of the input, and claims
     4  check the merged shards against the commits 10  delete files that no commit names
     5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
@@ -15,6 +15,7 @@ Memory is bounded by one unit's file and one row group, times the number of conc
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -70,7 +71,6 @@ def finalize(
     earlier: Collection[str] = (),
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
-    copies: bool = False,
 ) -> dict[str, Any]:
     """Writes the dataset of a job whose units are all committed. Returns the summary.
 
@@ -78,12 +78,11 @@ def finalize(
         output: The output folder.
         job: The frozen job.
         shard_mb: Maximum size of a shard, in megabytes.
-        options: All options, for the card.
+        options: All options, for the card; a merge that hangs is noticed by `row_timeout_s`.
         merge: Merges the given shards, and returns when all are committed.
         earlier: Units that were committed before this run, excluded from its rates.
         session_s: Duration of this run's units together, in seconds.
         still_held: Whether this driver still holds the output's lock.
-        copies: Whether units' files were written as they are to be published, so that merges copy them.
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
@@ -101,7 +100,8 @@ def finalize(
     totals.check_some_row_ran()
     plan = planner.write(job_dir)
     failpoint(AFTER_PLAN)
-    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, copies=copies)
+    timeout_s = float(options.get("row_timeout_s", math.inf))
+    spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, row_timeout_s=timeout_s)
     shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
     failpoint(AFTER_MERGE)
@@ -125,7 +125,8 @@ def finalize(
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
-    storage.remove_tree(job_dir.grouped)
+    for folder in (job_dir.grouped, *job_dir.only_while_units_run):
+        storage.remove_tree(folder)
     _collect(job_dir, plan)
     sweep(output)
     failpoint(BEFORE_COMPLETED)

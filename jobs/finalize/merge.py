@@ -5,28 +5,85 @@ Like units, shards are committed one by one, so a merge may be killed and run ag
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
+import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from jobs.finalize.shards import Kind, MergeSpec, merge_shard
+from jobs.finalize.merge_watch import MergeWatch, Shard
+from jobs.finalize.shards import MergeSpec, merge_shard
 from transforms.machine import available_cores
 
 MERGES_AT_ONCE = 4
+_JOIN_S = 30.0  # for merges that are no longer wanted, which notice it before their next row group
+
+_log = logging.getLogger(__name__)
 
 
-def merge_all(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
+def merge_all(spec: MergeSpec, shards: Sequence[Shard]) -> None:
     """Merges the shards; the first error cancels the others.
 
     Raises:
         StorageFull, DamagedAttempt, KeyboardInterrupt: As `merge_shard` does.
+        ConfigError: A merge hangs.
     """
-    is_over = threading.Event()
-    pool = ThreadPoolExecutor(min(MERGES_AT_ONCE, available_cores()), thread_name_prefix="merge")
+    run = _Run(spec)
+    waiting, most = deque(shards), min(MERGES_AT_ONCE, available_cores())
     try:
-        futures = [pool.submit(merge_shard, spec, *shard, is_over=is_over.is_set) for shard in shards]
-        for future in futures:
-            future.result()
+        while waiting or run.under_way:
+            while waiting and len(run.under_way) < most:
+                run.begin(waiting.popleft())
+            run.wait()
     finally:
-        is_over.set()
-        pool.shutdown(cancel_futures=True)
+        run.end()
+
+
+class _Run:
+    """The merges under way, in threads that don't keep the process from ending."""
+
+    def __init__(self, spec: MergeSpec):
+        self.under_way: set[Shard] = set()
+        self._spec = spec
+        self._watch = MergeWatch(spec.row_timeout_s)
+        self._is_over = threading.Event()
+        self._ended: queue.SimpleQueue[tuple[Shard, BaseException | None]] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, shard: Shard) -> None:
+        self.under_way.add(shard)
+        self._watch.begin(shard)
+        thread = threading.Thread(target=self._merge, args=(shard,), name="merge", daemon=True)
+        thread.start()
+        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+
+    def _merge(self, shard: Shard) -> None:
+        progress = functools.partial(self._watch.progress, shard)
+        try:
+            merge_shard(self._spec, *shard, is_over=self._is_over.is_set, on_progress=progress)
+        except BaseException as error:
+            self._ended.put((shard, error))
+        else:
+            self._ended.put((shard, None))
+
+    def wait(self) -> None:
+        """Waits until a merge has ended or hangs. Raises what one has raised."""
+        with contextlib.suppress(queue.Empty):
+            shard, error = self._ended.get(timeout=self._watch.period_s)
+            if error is not None:
+                raise error
+            self._watch.end(shard)
+            self.under_way.discard(shard)
+        for shard in self._watch.hung():
+            _log.warning("merging shard %s-%05d made no progress; it is begun again", *shard)
+            self.begin(shard)
+
+    def end(self) -> None:
+        """Waits for the merges, though not for what hangs."""
+        self._is_over.set()
+        deadline = time.monotonic() + min(_JOIN_S, self._spec.row_timeout_s)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

@@ -9,8 +9,8 @@ The shard plan depends only on the plan's order and the committed sizes, so ever
 its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
 commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
 depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
-is one row group anyway, and attempts are written as they are to be published (`MergeSpec.copies`), row groups of
-`COPIED_BYTES` or more are copied as they stand (`jobs.storage.parquet_join`). A thread reads and decodes what comes
+is one row group anyway, and attempts are written as they are to be published (`CommitRecord.is_final`), row groups of
+`COPIED_BYTES` or more are copied as they stand (`transforms.rows.row_groups`). A thread reads and decodes what comes
 next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
 row groups, whatever the size of a shard.
 """
@@ -21,12 +21,13 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,8 +39,9 @@ from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 from jobs.storage.parquet import WRITING
-from jobs.storage.parquet_join import ParquetJoiner
 from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.rows.row_groups import EncodedGroups, GroupFile, read_groups
+from transforms.rows.sizes import size_of
 
 INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")
@@ -63,6 +65,7 @@ SHARD_PLAN_SCHEMA = pa.schema(
         pa.field("rows", pa.int64()),
         pa.field("bytes", pa.int64()),
         pa.field("sha256", pa.string()),
+        pa.field("is_final", pa.bool_()),  # as in its commit
     ]
 )
 
@@ -78,10 +81,10 @@ class _KindPlan:
         self._bytes = 0
         self._shards = 0
 
-    def add(self, unit_id: str, file: FileRecord) -> None:
+    def add(self, unit_id: str, file: FileRecord, *, is_final: bool) -> None:
         if self._open and self._bytes + file.bytes > self._shard_bytes:
             self._close_shard()
-        self._open.append({"unit_id": unit_id, **asdict(file)})
+        self._open.append({"unit_id": unit_id, **asdict(file), "is_final": is_final})
         self._bytes += file.bytes
 
     def finish(self) -> tuple[bytes, int]:
@@ -132,7 +135,7 @@ class ShardPlanner:
         """Adds the unit's files to the shards being filled."""
         for kind in KINDS:
             if (file := commit.files.get(_FILES_KEY[kind])) is not None:
-                self._plans[kind].add(commit.unit_id, file)
+                self._plans[kind].add(commit.unit_id, file, is_final=commit.is_final)
 
     def write(self, job_dir: JobFolder) -> ShardPlan:
         """Writes the plan under its hash; the same commits and shard size produce the same plan."""
@@ -180,13 +183,13 @@ class MergeSpec:
         job_dir: The job's folder.
         plan_id: The shard plan.
         schema: The schema of `data/`, with its metadata.
-        copies: Whether attempts were written as they are to be published (`Work.whole_row_groups`).
+        row_timeout_s: After how many seconds without progress a merge counts as hung.
     """
 
     job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
-    copies: bool = False
+    row_timeout_s: float = math.inf
 
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
@@ -204,24 +207,35 @@ def unmerged(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> list[tuple[
     return [(kind, index) for kind, index in shards if f"{kind}-{index:05d}.json" not in there]
 
 
-def merge_shard(spec: MergeSpec, kind: Kind, index: int, *, is_over: Callable[[], bool] = lambda: False) -> ShardRecord:
+def merge_shard(
+    spec: MergeSpec,
+    kind: Kind,
+    index: int,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[], None] = lambda: None,
+) -> ShardRecord:
     """Merges one shard and commits it; returns the committed record. May run repeatedly or concurrently.
 
     Args:
         spec: The job and the shard plan.
         kind, index: The shard.
         is_over: Called before each row group; returns True if the shard is no longer needed.
+        on_progress: Called, in any thread, when it begins, for each file read, and for each row group written.
 
     Raises:
         DamagedAttempt: A unit's file is missing or not what was committed.
         MergeCanceled: It is no longer wanted.
     """
+    on_progress()
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
-    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over))
+    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over, on_progress))
 
 
-def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool]) -> ShardRecord:
+def _merge_attempt(
+    spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool], on_progress: Callable[[], None]
+) -> ShardRecord:
     name = f"{kind}-{index:05d}"
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
     path = spec.job_dir.join(relative)
@@ -229,15 +243,17 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     tally: Counter[str] = Counter()
     rows = 0
     with storage.open_output(path) as file:
-        joiner = ParquetJoiner(file, schema)
-        for part in _ahead(_parts(spec, kind, index, schema, joiner)):
+        merged = GroupFile(file, schema, is_numbered=False)
+        for part in _ahead(_parts(spec, kind, index, schema, on_progress)):
+            on_progress()
             if is_over():
                 raise MergeCanceled(name)
-            rows += joiner.add(part if isinstance(part, bytes) else _encoded(part))
-            if kind == "rejected" and not isinstance(part, bytes):
+            merged.append(_encoded(part) if isinstance(part, pa.Table) else part)
+            rows += part.num_rows
+            if kind == "rejected" and isinstance(part, pa.Table):
                 tally.update(_tally(part))
             failpoint_in(path, INSIDE_SHARD)
-        joiner.finish()
+        merged.close()
     failpoint(AFTER_SHARD)
     record = ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
@@ -251,14 +267,19 @@ def _merge_attempt(spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[]
     return record
 
 
-def _encoded(table: pa.Table) -> bytes:
-    """A row group, as a file of its own."""
+def _encoded(table: pa.Table) -> EncodedGroups:
+    """A row group as it is published."""
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=table.num_rows, **WRITING)
-    return sink.getvalue()
+    groups = read_groups(sink.getvalue(), table.schema)
+    assert groups is not None, "what was just written can be read"
+    return groups
 
 
-def _ahead(parts: Generator[bytes | pa.Table, None, None]) -> Iterator[bytes | pa.Table]:
+_Part: TypeAlias = EncodedGroups | pa.Table
+
+
+def _ahead(parts: Generator[_Part, None, None]) -> Iterator[_Part]:
     """Yields the parts; the next one is made in a thread meanwhile."""
     with contextlib.closing(parts), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
         coming = reader.submit(next, parts, None)
@@ -268,22 +289,24 @@ def _ahead(parts: Generator[bytes | pa.Table, None, None]) -> Iterator[bytes | p
 
 
 def _parts(
-    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, joiner: ParquetJoiner
-) -> Generator[bytes | pa.Table, None, None]:
+    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, on_progress: Callable[[], None]
+) -> Generator[_Part, None, None]:
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     blocks: list[pa.Table] = []
     num_bytes = 0
     for source in _sources(spec, kind, index):
         data = _unit_file(spec.job_dir, source)
-        if spec.copies and kind == "train" and joiner.takes(data, least_bytes=COPIED_BYTES):
+        on_progress()
+        copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if source["is_final"] and kind == "train" else None
+        if copied is not None:
             if blocks:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
-            yield data
+            yield copied
             continue
         for block in _blocks(_tables(data, source, schema)):
             blocks.append(block)
-            num_bytes += block.nbytes
+            num_bytes += size_of(block)
             if num_bytes >= ROW_GROUP_BYTES:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
@@ -293,7 +316,7 @@ def _parts(
 
 def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Cuts a unit's tables into blocks of as many rows each: two attempts at a unit may have its rows in other row
-    groups, and give the same bytes in the shard.
+    groups, and give the same bytes in the shard. (What is counted of blocks must not depend on it either: `size_of`.)
     """
     left: pa.Table | None = None
     for table in tables:

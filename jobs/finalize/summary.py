@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.errors import UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
+from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
@@ -337,6 +337,24 @@ def stage_errors_line(summary: Mapping[str, Any], output: str) -> str | None:
         f"{' and '.join(told)} ended in a bug of codemill ({STAGE_ERROR}), which is more than {MOST_STAGE_ERRORS:.0%}; "
         "the worker's log has the tracebacks, and codemill inspect "
         f"{output} --rejected --reason {STAGE_ERROR} lists them"
+    )
+
+
+def memory_line(summary: Mapping[str, Any]) -> str | None:
+    """A line for a job that rejected rows or lost units for lack of memory; else None."""
+    rows = sum(
+        entry["count"]
+        for entry in summary["rejected"]
+        # In other stages it is a program's memory that ran out.
+        if entry["reason"] == OUT_OF_MEMORY and entry["kind"] == "row" and entry["stage"] in (READ_STAGE, RUN_STAGE)
+    )
+    units = summary["failures"].get(OUT_OF_MEMORY, 0)
+    told = [counted(count, what) for count, what in ((rows, "row"), (units, "unit")) if count]
+    if not told:
+        return None
+    return (
+        f"{' and '.join(told)} needed more memory than there was ({OUT_OF_MEMORY}): raise the memory limit of the "
+        "job's control group (of its container), or lower --workers"
     )
 
 

@@ -19,14 +19,13 @@ class SpoolItem:
 
 
 class Spooled(NamedTuple):
-    """The runs of row groups, their rows, their bytes of text, and the faults of damaged files.
+    """The runs of row groups, their rows, and the faults of damaged files.
 
     The rows before a damage count.
     """
 
     runs: tuple[Run, ...]
     rows: int
-    num_bytes: int
     faults: tuple[tuple[str, str], ...]
 
 

@@ -58,12 +58,12 @@ def _spool(pool: RowPool, inputs: Inputs, scratch: str, limit: int | None, worke
         found += [result] if isinstance(result, Spooled) else _one_by_one(pool, asked[number])
     runs = tuple(run for one in found for run in one.runs)
     faults = tuple(fault for one in found for fault in one.faults)
-    return Spooled(runs, sum(one.rows for one in found), sum(one.num_bytes for one in found), faults)
+    return Spooled(runs, sum(one.rows for one in found), faults)
 
 
 def _one_by_one(pool: RowPool, item: SpoolItem) -> Iterator[Spooled]:
     """Spools row groups by themselves, since one of them crashed its process."""
     for number, piece in enumerate(item.pieces):
         (done,) = pool.apply("spool", [SpoolItem((piece,), f"{item.path}-{number}")])()
-        crashed = Spooled((), 0, 0, ((piece[0].public_name, "damaged_input: reading it crashed its process"),))
+        crashed = Spooled((), 0, ((piece[0].public_name, "damaged_input: reading it crashed its process"),))
         yield done if isinstance(done, Spooled) else crashed

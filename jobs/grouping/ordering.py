@@ -26,7 +26,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.grouping import cutting
 from jobs.grouping.cutting import Block, Repository, blocks_of, cut
 from jobs.grouping.items import ChunkItem, OrderItem, Slice, SortItem, WriteItem
 from jobs.grouping.reading import GroupSettings
@@ -36,7 +35,8 @@ from transforms.row_pool import CRASHED, RowPool
 
 _log = logging.getLogger(__name__)
 
-# Row groups of a grouped file: large enough that there are few files, small enough that all processes have some.
+# Row groups of a grouped file: many enough that there are few files, few enough that all processes have some to write.
+# Neither who writes nor who reads them holds more than one at a time.
 FILE_GROUPS: Final = 4
 _CHUNK: Final = 128
 _TRIES: Final = 3  # of an item that kills its processes, though not at one file
@@ -92,20 +92,16 @@ def _checked(pending: set[Future[None]]) -> set[Future[None]]:
 
 
 def _batched(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
-    """The blocks of each grouped file: up to `FILE_GROUPS` of together about `GROUP_MB`; a large repository alone."""
+    """The blocks of each grouped file: `FILE_GROUPS` of them, the last one fewer; a large repository alone."""
     batch: list[Block] = []
-    filled = 0
     for block in blocks:
-        if batch and (
-            block.is_large or len(batch) == FILE_GROUPS or filled + block.num_bytes > cutting.GROUP_MB * 1_000_000
-        ):
+        if batch and (block.is_large or len(batch) == FILE_GROUPS):
             yield tuple(batch)
-            batch, filled = [], 0
+            batch = []
         batch.append(block)
-        filled += block.num_bytes
         if block.is_large:
             yield tuple(batch)
-            batch, filled = [], 0
+            batch = []
     if batch:
         yield tuple(batch)
 

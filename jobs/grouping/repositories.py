@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs import storage
+from jobs.grouping import cutting
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
@@ -111,6 +112,7 @@ def group_by_repository(
     bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
     grouped = Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
     record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
+    record["cutting"] = cutting.VERSION
     if storage.is_local(folder):
         record["files"] = identities(folder)
     storage.write_bytes(job_dir.sources, inputs_to_parquet(inputs.files, job_dir))

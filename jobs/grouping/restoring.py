@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 
 from jobs import storage
+from jobs.grouping import cutting
 from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import Spread, identities
 from jobs.plan.input_paths import expand
@@ -33,7 +34,8 @@ def restore_grouped(
     """Groups the input again if the grouped files are gone: a job that is complete has removed them.
 
     Raises:
-        ConfigError: The input has changed, or the grouped files are not on local disk, where they can't be restored.
+        ConfigError: The input has changed, another version of codemill cut its rows, or the grouped files are not on
+            local disk, where they can't be restored. Nothing is changed then.
     """
     manifest = json.loads(storage.read_bytes(job_dir.grouping))
     folder, files = job_dir.join(manifest["folder"]), manifest.get("files", {})
@@ -43,13 +45,20 @@ def restore_grouped(
     advice = "so the remaining units can't run again; choose another --output"
     if not files:
         raise ConfigError(f"{folder} was removed when the job was complete, {advice}")
+    if manifest.get("cutting") != cutting.VERSION:
+        raise ConfigError(f"{job_dir} was grouped by a version of codemill that cuts rows otherwise, {advice}")
     again = job_dir.join(GROUPED, secrets.token_hex(6))
-    spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit, settings)
-    made = sorted((about["sha256"], name) for name, about in identities(again).items())
     planned = sorted((about["sha256"], name) for name, about in files.items())
-    if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
-        storage.remove_tree(again)
-        raise ConfigError(f"the input has changed since {job_dir} was made, {advice}")
+    try:
+        spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit, settings)
+        made = sorted((about["sha256"], name) for name, about in identities(again).items())
+        if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
+            raise ConfigError(
+                f"the input has changed since {job_dir} was made (or pyarrow, or the runner that groups), {advice}"
+            )
+    except BaseException:
+        storage.remove_tree(again)  # it has the text as it is
+        raise
     for (_, name), (_, old) in zip(made, planned, strict=True):  # a runner gives a file another name each time
         path = os.path.join(again, old)
         os.rename(os.path.join(again, name), path)

@@ -56,19 +56,18 @@ class GroupStages:
     def spool(self, item: SpoolItem) -> Spooled:
         """Writes the rows of some row groups to runs."""
         writer = RunWriter(item.path)
-        rows = num_bytes = 0
+        rows = 0
         faults = []
         for file, group, count in item.pieces:
             try:
                 for bucket, table in self._tables(file, group, count):
                     # A full disk here is no fault of the input file.
                     rows += table.num_rows
-                    num_bytes += text_bytes(table)
                     writer.add(bucket, table)
             except _Damaged as fault:
                 faults.append((file.public_name, str(fault)))
             beat()
-        return Spooled(writer.finish(), rows, num_bytes, tuple(faults))
+        return Spooled(writer.finish(), rows, tuple(faults))
 
     def _tables(self, file: InputFile, group: int, rows: int) -> Iterator[tuple[int, pa.Table]]:
         """`Reading.spread`; raises _Damaged for a damaged row group, after the rows before the damage."""
@@ -228,8 +227,3 @@ def _beating() -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def text_bytes(table: pa.Table) -> int:
-    """Bytes of the texts of rows (`Reading.schema`)."""
-    return pc.sum(pc.binary_length(table.column("content"))).as_py() or 0

@@ -151,12 +151,12 @@ class Claims:
 
         Returns the units that it should not begin anymore.
         """
-        lost: list[int] = []
-        for span, left in list(self._mine.items()):
-            if not self._read_next(span):
-                continue
+        for span in self._mine:
             while self._read_next(span):
                 pass
+        # Nothing can fail from here on, and claims that were read earlier, whatever for, are seen as well.
+        lost: list[int] = []
+        for span, left in list(self._mine.items()):
             owners = self._owners(span)
             gone = {position for position in left - self._begun if owners[position - span.begin] != self._me}
             left -= gone

@@ -78,6 +78,7 @@ class CommitRecord:
         config_hash: The job's configuration hash.
         wall_s: Duration of the winning attempt in seconds.
         attempts: Number of the unit's starts up to this one, including those that ended in a worker's death; from 1.
+        is_final: Whether its rows are written as they are to be published, so that merges may copy them.
     """
 
     unit_id: str
@@ -91,6 +92,7 @@ class CommitRecord:
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     wall_s: float = 0.0
     attempts: int = 1
+    is_final: bool = False
 
     def to_json(self) -> bytes:
         """The commit object's content."""
@@ -154,6 +156,7 @@ def commit_unit(
         config_hash=config_hash,
         wall_s=round(wall_s() if callable(wall_s) else wall_s, 3),
         attempts=attempts,
+        is_final=is_final,
     )
     return commit_record(job_dir, record, store=store)
 

@@ -92,7 +92,7 @@ class Start:
 class Death:
     """A session that died, how it died (`SIGKILL`, `exit code 70`), and its open starts.
 
-    `hung`: the supervisor killed the session because it made no progress.
+    `hung`: the supervisor killed the session because it made no progress. `short`: it was killed for lack of memory.
     """
 
     session: str
@@ -100,6 +100,7 @@ class Death:
     at: float
     open: tuple[Start, ...]
     hung: bool = False
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class Suspect:
         range_deaths: How often each range of its rows died alone.
         hung: The ranges whose last death alone was a hang.
         hung_reads: The same for reading.
+        short: The ranges whose last death alone was one for lack of memory.
+        short_reads: The same for reading.
         row_by_row: Whether its rows were in flight when a worker hung.
     """
 
@@ -121,6 +124,8 @@ class Suspect:
     range_deaths: Mapping[tuple[int, int], int] = field(default_factory=dict)
     hung: frozenset[tuple[int, int]] = frozenset()
     hung_reads: frozenset[tuple[int, int]] = frozenset()
+    short: frozenset[tuple[int, int]] = frozenset()
+    short_reads: frozenset[tuple[int, int]] = frozenset()
     row_by_row: bool = False
 
     def is_unreadable(self, positions: tuple[int, int] = READING) -> bool:
@@ -186,9 +191,9 @@ def open_starts(job_dir: JobFolder, session: str) -> list[Start]:
     return [Start.from_name(name) for name in names]
 
 
-def record_death(job_dir: JobFolder, session: str, how: str, *, hung: bool = False) -> Death:
+def record_death(job_dir: JobFolder, session: str, how: str, *, hung: bool = False, short: bool = False) -> Death:
     """Records that a session died, with its open starts; may be repeated (the first record is kept)."""
-    death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), hung)
+    death = Death(session, how, time.time(), tuple(open_starts(job_dir, session)), hung, short)
     if storage.create_if_absent(job_dir.death(session), _death_to_json(death)):
         return death
     return _read_death(job_dir, session)
@@ -217,6 +222,7 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
     in_flight: Counter[str] = Counter()
     died: dict[tuple[str, Phase], Counter[tuple[int, int]]] = defaultdict(Counter)
     hung: dict[tuple[str, Phase], set[tuple[int, int]]] = defaultdict(set)
+    short: dict[tuple[str, Phase], set[tuple[int, int]]] = defaultdict(set)
     row_by_row: set[str] = set()
     for death in deaths:
         in_flight.update({start.unit_id for start in death.open})
@@ -226,6 +232,7 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
                 what, positions = (start.unit_id, start.phase), (start.begin, start.end)
                 died[what][positions] += 1
                 (hung[what].add if death.hung else hung[what].discard)(positions)
+                (short[what].add if death.short else short[what].discard)(positions)
     return {
         unit_id: Suspect(
             deaths=count,
@@ -233,6 +240,8 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
             range_deaths=dict(died[unit_id, "rows"]),
             hung=frozenset(hung[unit_id, "rows"]),
             hung_reads=frozenset(hung[unit_id, "read"]),
+            short=frozenset(short[unit_id, "rows"]),
+            short_reads=frozenset(short[unit_id, "read"]),
             row_by_row=unit_id in row_by_row,
         )
         for unit_id, count in in_flight.items()
@@ -241,11 +250,12 @@ def diagnose(deaths: Iterable[Death]) -> dict[str, Suspect]:
 
 def _death_to_json(death: Death) -> bytes:
     opened = [start.to_name() for start in death.open]
-    record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.hung}
+    record = {"how": death.how, "at": death.at, "open": opened, "stood_still": death.hung, "short": death.short}
     return json.dumps(record, indent=1).encode()
 
 
 def _read_death(job_dir: JobFolder, session: str) -> Death:
     record = json.loads(storage.read_bytes(job_dir.death(session)))
     opened = tuple(Start.from_name(name) for name in record["open"])
-    return Death(session, record["how"], record["at"], opened, record.get("stood_still", False))
+    hung, short = record.get("stood_still", False), record.get("short", False)
+    return Death(session, record["how"], record["at"], opened, hung, short)

@@ -82,6 +82,7 @@ class ClaimedUnits:
         self._period_s = min(PERIOD_S, stale_s / _BEATS_PER_CLAIM)
         self._lock = threading.RLock()
         self._waiting: set[int] = set()
+        self._claimed: list[int] = []  # not handed over yet
         self._news: deque[tuple[Callable[[int], None], int]] = deque()  # for the claims, from the supervisor
         self._is_hungry = False  # a worker has nothing to do
         self._idle_s, self._idle_until = _IDLE_S[0], 0.0
@@ -237,6 +238,8 @@ class ClaimedUnits:
         """Claims units if the workers will soon have none; returns how many."""
         self._tell_claims()
         self._vouch()
+        if self._claimed:  # the storage failed before they could be handed over
+            return self._hand_over()
         with self._lock:
             waiting, self._is_over = len(self._waiting), self._claims.is_over
             is_wanted = not waiting and self._is_hungry if self._claims.is_dry else waiting < self._ahead
@@ -244,23 +247,27 @@ class ClaimedUnits:
             self.bell.ring()
         if self._is_over or not is_wanted or time.monotonic() < self._idle_until:
             return 0
-        positions = self._claims.claim()
+        self._claimed = self._claims.claim()
         self._vouch()
-        if positions:
-            self._idle_s = _IDLE_S[0]
-            if self._claims.is_dry:
-                self._learn()  # another host may have seen deaths
-            units = self._planned.units(positions)
-            with self._lock:
-                for unit in units:
-                    self._dispatcher.add(unit)
-                self._waiting |= set(positions)
-                self._is_hungry = False
-            self.bell.ring()
-        else:
-            self._idle_until = time.monotonic() + self._idle_s
-            self._idle_s = min(_IDLE_S[1], self._idle_s * 1.5)
-        return len(positions)
+        if self._claimed:
+            return self._hand_over()
+        self._idle_until = time.monotonic() + self._idle_s
+        self._idle_s = min(_IDLE_S[1], self._idle_s * 1.5)
+        return 0
+
+    def _hand_over(self) -> int:
+        """Hands what was claimed to the workers; returns how many units. Nothing is lost if the storage fails."""
+        self._idle_s = _IDLE_S[0]
+        if self._claims.is_dry:
+            self._learn()  # another host may have seen deaths
+        units, self._claimed = self._planned.units(self._claimed), []
+        with self._lock:
+            for unit in units:
+                self._dispatcher.add(unit)
+                self._waiting.add(position_of(unit.unit_id))
+            self._is_hungry = False
+        self.bell.ring()
+        return len(units)
 
     def _give_away(self, positions: Collection[int]) -> None:
         if not positions:
@@ -297,12 +304,17 @@ class ClaimedUnits:
             self._me = dataclasses.replace(self._me, beats=self._me.beats + 1, in_flight=tuple(busy[:_SHOWN_IN_FLIGHT]))
             is_alive = time.monotonic() - self._asked_at < _HUNG_S
             said = self._me if is_alive else dataclasses.replace(self._me, holds={})
+        # The lines first: whoever reads the last heartbeat looks for them at once, and never again.
+        self._try(lambda: self._write_lines(is_done=said.ended == "done"))
         storage.write_bytes(self._job_dir.claimant(self._me.claimant_id), said.to_json(), durable=False)
-        if said.ended == "done":
+
+    def _write_lines(self, *, is_done: bool) -> None:
+        path = self._job_dir.log(self._me.claimant_id)
+        if is_done:
             if self._written_lines:
-                storage.remove(self._job_dir.log(self._me.claimant_id))  # lines may quote rows
+                storage.remove(path)  # lines may quote rows
         elif (lines := str(self._last_lines)) != self._written_lines:
-            storage.write_bytes(self._job_dir.log(self._me.claimant_id), lines.encode(), durable=False)
+            storage.write_bytes(path, lines.encode(), durable=False)
             self._written_lines = lines
 
     def _try(self, write: Callable[[], None]) -> None:
@@ -311,7 +323,7 @@ class ClaimedUnits:
         except Exception as error:
             if not (_may_pass(error) or isinstance(error, ConfigError)):
                 raise
-            _log.warning("can't write the heartbeat of this host's claims: %s", " ".join(str(error).split())[:300])
+            _log.warning("can't write this host's heartbeat or its last lines: %s", " ".join(str(error).split())[:300])
 
 
 def run_claimed(

@@ -21,7 +21,6 @@ from jobs.plan.ranges import PlannedUnits
 from jobs.sharing.claimed import run_claimed
 from jobs.sharing.invitation import invitation_of, write_invitation
 from jobs.sharing.watching import follow_hosts, wait_for_hosts
-from jobs.storage.folders import JobFolder
 from transforms.work import Unit
 
 Where = Literal["here", "shared", "elsewhere"]
@@ -65,10 +64,5 @@ def run_shared(spec: RunSpec, orders: Orders, crew: Crew, where: Where, stale_s:
             say(f"waiting for hosts: start codemill work {spec.job_dir.path.removesuffix('/_job')} on each of them")
             wait_for_hosts(spec.job_dir, len(PlannedUnits(spec.job_dir)), stale_s, say)
     check_all_committed(spec)
-    tidy(spec.job_dir)
-
-
-def tidy(job_dir: JobFolder) -> None:
-    """Removes what only matters while units run. Lines that hosts printed may quote rows."""
-    for folder in (job_dir.logs, job_dir.claims):
+    for folder in spec.job_dir.only_while_units_run:  # units that are voided later are claimed anew
         storage.remove_tree(folder)

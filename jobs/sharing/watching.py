@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -112,10 +112,11 @@ class HostWatch:
                 self._failed.clear()
             seen.last, seen.changed_at, seen.is_silent = claimant, now, False
         elif not seen.is_silent and now - seen.changed_at > self._stale_s:
+            lines = self._last_lines(claimant)
             seen.is_silent = True
             silent_s = now - seen.changed_at
             self._say(f"{claimant.name} has been silent for {silent_s:,.0f} s: others take over its units")
-            self._tell_last_lines(claimant)
+            self._tell_lines(lines)
         seen.history.append((now, claimant.rows_done))
         while now - seen.history[0][0] > _RATE_S:
             seen.history.popleft()
@@ -123,6 +124,7 @@ class HostWatch:
             self._tell_end(claimant)
 
     def _tell_end(self, claimant: Claimant) -> None:
+        lines = [] if claimant.failure is None else self._last_lines(claimant)
         self._gone.add(claimant.claimant_id)
         del self._seen[claimant.claimant_id]
         done = f"{counted(claimant.units_done, 'unit')}, {counted(claimant.rows_done, 'row')}"
@@ -132,13 +134,16 @@ class HostWatch:
             return
         self._failed.append(claimant)
         self._say(f"{claimant.name} failed after {done}: {claimant.failure['message']}")
-        self._tell_last_lines(claimant)
+        self._tell_lines(lines)
 
-    def _tell_last_lines(self, claimant: Claimant) -> None:
+    def _last_lines(self, claimant: Claimant) -> list[str]:
+        """What a host printed last. Read before it is told of, so that a poll that fails is made again."""
         try:
-            lines = storage.read_bytes(self._job_dir.log(claimant.claimant_id)).decode("utf-8", "replace").splitlines()
+            return storage.read_bytes(self._job_dir.log(claimant.claimant_id)).decode("utf-8", "replace").splitlines()
         except FileNotFoundError:
-            return
+            return []
+
+    def _tell_lines(self, lines: Sequence[str]) -> None:
         for line in lines[-_SHOWN_LINES:]:
             self._say(f"  | {line}")
 

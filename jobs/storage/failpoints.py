@@ -5,8 +5,8 @@ The environment variable `CODEMILL_FAILPOINT` names one of them and the action t
     CODEMILL_FAILPOINT="commit.after_kept=kill"        the first time in a process
     CODEMILL_FAILPOINT="commit.after_kept:3=enospc"    the third time
 
-`kill` sends SIGKILL to the process itself (no handler, no `finally`), `raise` raises `InjectedFault`, and `enospc`
-raises the error of a full disk. Without the variable, a failpoint costs one dictionary lookup.
+`kill` sends SIGKILL to the process itself (no handler, no `finally`), `raise` raises `InjectedFault`, `enospc` raises
+the error of a full disk, and `hang` never returns. Without the variable, a failpoint costs one dictionary lookup.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections import Counter
 from model.errors import ConfigError
 
 VARIABLE = "CODEMILL_FAILPOINT"
-ACTIONS = ("kill", "raise", "enospc")
+ACTIONS = ("kill", "raise", "enospc", "hang")
 
 _names: set[str] = set()
 _hits: Counter[str] = Counter()
@@ -56,6 +56,8 @@ def failpoint(name: str) -> None:
             return
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if action == "hang":
+        threading.Event().wait()
     if action == "enospc":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     raise InjectedFault(name)

@@ -155,12 +155,17 @@ class JobFolder(_Folder):
 
     @property
     def logs(self) -> str:
-        """The last lines that each claimant printed; removed when all units are committed."""
+        """The last lines that each claimant printed."""
         return self.join("logs")
 
     def log(self, claimant_id: str) -> str:
         """The last lines that one claimant printed."""
         return self.join("logs", f"{claimant_id}.txt")
+
+    @property
+    def only_while_units_run(self) -> tuple[str, ...]:
+        """Folders that nothing needs once all units are committed. Lines that hosts printed may quote rows."""
+        return self.logs, self.claims
 
     @property
     def lock(self) -> str:

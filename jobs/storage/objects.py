@@ -159,11 +159,17 @@ def remove_tree(folder: str) -> None:
     """Removes a folder and all below it; does nothing if it doesn't exist. May be repeated after a kill."""
     with clear_errors(folder), contextlib.suppress(FileNotFoundError):
         if is_local(folder):
-            shutil.rmtree(_local(folder))
+            shutil.rmtree(_local(folder), onerror=_unless_gone)
         else:
             remote = _remote(folder)
             remote.invalidate_cache()
             remote.rm(folder, recursive=True)
+
+
+def _unless_gone(function: object, path: str, info: Any) -> None:
+    """What a host removes at the same time doesn't end the removal of the rest."""
+    if not isinstance(info[1], FileNotFoundError):
+        raise info[1]
 
 
 def make_job_folder(folder: str, *, shared: bool) -> None:

@@ -6,7 +6,7 @@ all of its text (after redaction, if a filter is set) is in packed rows. A file 
 
     unit's table -> documents, FIM, rows (`transforms.packing.stages`) -> table of packed rows
 
-Memory: a unit's table, about 8 MB of text unless a single file has more, and its packed rows, four times the text.
+Memory: a unit's table, up to 4 MB of text unless a single file has more, and its packed rows, four times the text.
 """
 
 from __future__ import annotations

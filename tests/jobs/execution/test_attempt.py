@@ -502,6 +502,36 @@ def spoil_all(path: str, groups: Sequence[int] = (0, 1)) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def record_shortage(job_dir: JobFolder, start: journal.Start) -> None:
+    session = journal.new_session(supervised=True)
+    storage.write_bytes(job_dir.join("journal", "open", session, start.to_name()), b"")
+    journal.record_death(job_dir, session, "SIGKILL, the control group ran out of memory", short=True)
+
+
+def test_a_row_that_takes_all_memory_is_rejected_for_that(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a", "b", "c"]])
+    for begin, end in [(0, 3), (0, 3), (1, 3), (1, 2)]:
+        record_shortage(job_dir, alone("000000-toy", begin, end))
+    toy.run_here(job_dir)
+    assert [row[2:5] for row in toy.outcome(job_dir)[1]] == [(1, "run", "out_of_memory")]
+
+
+def test_a_row_whose_last_worker_died_otherwise_is_not_said_to_have_taken_all_memory(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    record_shortage(job_dir, alone("000000-toy", 0, 1))
+    record_death(job_dir, alone("000000-toy", 0, 1))
+    toy.run_here(job_dir)
+    assert [row[2:5] for row in toy.outcome(job_dir)[1]] == [(0, "run", "crashed_worker")]
+
+
+def test_a_unit_whose_reading_takes_all_memory_fails_with_that_reason(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    for _ in range(journal.ALONE_DEATHS):
+        record_shortage(job_dir, alone("000000-toy", 0, 0, "read"))
+    (record,) = toy.run_here(job_dir)
+    assert (record.status, record.reason) == ("failed", "out_of_memory")
+
+
 # --- rows that hang ---------------------------------------------------------------------------------
 
 

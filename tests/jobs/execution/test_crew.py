@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,6 +82,26 @@ def test_a_merge_that_always_ends_its_process_is_one_line(merge, monkeypatch) ->
     with pytest.raises(ConfigError, match=rf"ended its process {MAX_DEATHS_IN_MERGE} times \(SIGKILL\).*--workers"):
         crew.merge(spec, plan.items())
     close(crew)
+
+
+def test_a_merge_that_hangs_is_ended_and_made_again_in_another_process(merge, monkeypatch, caplog) -> None:
+    spec, plan = merge
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}:2=hang")
+    crew = Crew(2)
+    crew.merge(dataclasses.replace(spec, row_timeout_s=2.0), plan.items())
+    close(crew)
+    assert len(merged_rows(spec, plan)) == 15
+    assert caplog.text.count("made no progress; it is begun again") == 1
+
+
+def test_a_merge_that_hangs_twice_is_one_line(merge, monkeypatch) -> None:
+    spec, plan = merge
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}=hang")
+    crew = Crew(1)
+    monkeypatch.setattr(crew, "_environment", own_environment)
+    with pytest.raises(ConfigError, match=r"^merging shard .* made no progress for 2 s, twice; .* --row_timeout_s"):
+        crew.merge(dataclasses.replace(spec, row_timeout_s=2.0), plan.items())
+    assert close(crew) == 0
 
 
 def test_a_damaged_attempt_is_told_as_what_it_is(merge) -> None:

@@ -19,6 +19,7 @@ from jobs.execution.dispatch import Dispatcher
 from jobs.execution.orders import Orders
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, heartbeat, journal
+from jobs.sharing.driving import _UntilOpened
 from jobs.storage import failpoints
 from model.errors import ConfigError
 from tests.jobs import toy
@@ -138,6 +139,29 @@ def test_workers_that_wait_for_the_first_one_are_told_once_what_to_import(tmp_pa
     run._start_missing()
     run._start_missing()
     assert [list(said) for child in crew.children.values() for said in child] == [["open"], ["prepare"], ["prepare"]]
+
+
+def test_a_source_that_is_done_once_it_was_asked_is_not_waited_for(tmp_path):
+    """Nothing would be said until the next look for hung workers, up to 15 s."""
+    waits: list[str] = []
+
+    class Child(list):
+        pid = 1
+        send = list.append
+
+    class Crew(supervisor.Crew):
+        def child(self, number):
+            return self.children.setdefault(number, Child())
+
+        def hear(self, numbers, timeout_s, bell=None):
+            ((kind, _),) = self.children[0][-1].items()
+            waits.append(kind)
+            return [(0, {"opened": True} if kind == "open" else {"closed": True})]
+
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH)
+    supervisor.run_source(spec, Orders(job_name="tests.jobs.toy", options={}), Crew(1), _UntilOpened(), workers=1)
+    assert waits == ["open", "close"]
 
 
 def test_a_worker_that_ran_out_of_memory_isnt_replaced_and_its_unit_gets_the_machine(tmp_path, caplog, monkeypatch):

@@ -6,7 +6,6 @@ second.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -214,6 +213,16 @@ def test_what_killed_writers_left_is_swept_up(finished):
     assert not any(path.exists() for path in (*left, mark)) and mine.exists()
 
 
+def test_claims_and_last_lines_of_hosts_do_not_stay_behind(finished):
+    for name in ("claims/000000-000004.1", "logs/host-1.txt"):
+        path = finished / "_job" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    finalize_again(finished)
+    left = os.listdir(finished / "_job")
+    assert "claims" not in left and "logs" not in left
+
+
 def test_a_driver_that_lost_its_lock_publishes_nothing(finished):
     (finished / "COMPLETED").unlink()
     job = read_job(OutputFolder(str(finished)))
@@ -253,7 +262,7 @@ def test_a_merge_holds_one_row_group_at_a_time_whatever_the_shards_size(tmp_path
 @pytest.mark.parametrize("least_bytes", [0, 1 << 40], ids=["copied", "encoded again"])
 def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path, monkeypatch, least_bytes):
     monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", least_bytes)
-    spec = dataclasses.replace(write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9), copies=True)
+    spec = write_fake_job(tmp_path / "_job", 5, text="x" * 50, rows=9, is_final=True)
     record = merge_shard(spec, "train", 0)
     parquet = pq.ParquetFile(spec.job_dir.join(record.path), page_checksum_verification=True)
     assert record.rows == 45 and parquet.num_row_groups == (1 if least_bytes else 5)
@@ -262,7 +271,21 @@ def test_a_merge_has_the_rows_of_all_units_whether_it_copies_or_encodes(tmp_path
     assert parquet.read().column("content").to_pylist() == contents
 
 
-def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec:
+def test_only_attempts_that_are_written_as_they_are_published_are_copied(tmp_path, monkeypatch):
+    """A job that an earlier version began has attempts of another form, whatever is written now."""
+    monkeypatch.setattr("jobs.finalize.shards.COPIED_BYTES", 0)
+    groups = []
+    for is_final in (False, True):
+        spec = write_fake_job(tmp_path / str(is_final) / "_job", 5, text="x" * 50, rows=9, is_final=is_final)
+        record = merge_shard(spec, "train", 0)
+        groups.append(pq.read_metadata(spec.job_dir.join(record.path)).num_row_groups)
+    assert groups == [1, 5]
+    old = json.loads(CommitRecord(unit_id="0", attempt_id="a", status="done", rows_in=1, config_hash="").to_json())
+    del old["is_final"]
+    assert not CommitRecord.from_json(json.dumps(old).encode()).is_final
+
+
+def write_fake_job(job_dir: Path, units: int, text: str, rows: int, *, is_final: bool = False) -> MergeSpec:
     schema = pa.schema([pa.field("content", pa.large_string())], metadata={"schema_version": "1"})
     planner = ShardPlanner(1 << 40)
     for number in range(units):
@@ -284,10 +307,24 @@ def write_fake_job(job_dir: Path, units: int, text: str, rows: int) -> MergeSpec
                 rows_in=rows,
                 config_hash="",
                 files={"kept": file},
+                is_final=is_final,
             )
         )
     plan = planner.write(JobFolder(str(job_dir)))
     return MergeSpec(job_dir=JobFolder(str(job_dir)), plan_id=plan.plan_id, schema=schema)
+
+
+def test_merges_are_told_when_they_count_as_hung(finished):
+    shutil.rmtree(finished / "_job" / "shards")
+    told = []
+
+    def merge(spec: MergeSpec, shards: list) -> None:
+        told.append(spec.row_timeout_s)
+        uppercase.inline_merges(spec, shards)
+
+    output = OutputFolder(str(finished))
+    finalize(output, read_job(output), shard_mb=256, options={"row_timeout_s": 7}, merge=merge)
+    assert told == [7.0]
 
 
 def test_two_merges_of_a_shard_agree_on_one(tmp_path):

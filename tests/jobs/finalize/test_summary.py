@@ -14,7 +14,7 @@ from jobs.errors import EveryRowFailed, LedgerBroken
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import ShardRecord
-from jobs.finalize.summary import Totals, closing_lines, engine_figures, stage_errors_line, summarize
+from jobs.finalize.summary import Totals, closing_lines, engine_figures, memory_line, stage_errors_line, summarize
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -355,6 +355,16 @@ def test_a_line_says_how_many_rows_and_targets_ended_in_errors_of_stages():
     )
     assert line.endswith("codemill inspect out --rejected --reason stage_error lists them")
     assert "rows" not in stage_errors_line(summary_with(100, 196, row_stage_error=1, target_stage_error=50), "out")
+
+
+def test_a_line_says_what_to_raise_where_memory_was_too_little():
+    of_program = {"kind": "row", "stage": "judge", "reason": "out_of_memory", "count": 7}
+    row = {"kind": "row", "stage": "run", "reason": "out_of_memory", "count": 1}
+    file = {"kind": "row", "stage": "read", "reason": "out_of_memory", "count": 2}
+    assert memory_line({"rejected": [of_program], "failures": {"timeout": 1}}) is None
+    line = memory_line({"rejected": [of_program, row, file], "failures": {"out_of_memory": 1}})
+    assert line is not None and line.startswith("3 rows and 1 unit needed more memory than there was (out_of_memory): ")
+    assert "raise the memory limit" in line
 
 
 EVERY_ROW_FAILED = [

@@ -98,13 +98,7 @@ def test_a_unit_that_must_run_again_gets_its_grouped_files_back(corpus, tmp_path
 
 def test_failed_units_are_retried_after_the_grouped_files_are_gone(corpus, tmp_path, monkeypatch):
     out = tmp_path / "out"
-
-    def lose(*arguments, **more):
-        next((out / "_job" / "grouped").rglob("*.parquet")).unlink()
-
-    with monkeypatch.context() as patch:
-        patch.setattr("jobs.grouping.restoring.restore_grouped", lose)
-        assert pack(corpus, out) == 3
+    fail_a_unit(corpus, out, monkeypatch)
     assert rows_of(out) == [] or sum(map(len, rows_of(out))) == 0
     assert not (out / "_job" / "grouped").exists()
     assert pack(corpus, out) == 3  # complete, with failed units
@@ -142,6 +136,57 @@ def test_an_input_that_changed_is_not_grouped_again(corpus, tmp_path, capsys):
     assert pack(corpus, out) == 2
     assert "the input has changed since" in capsys.readouterr().err
     assert not list((out / "_job" / "grouped").rglob("*.parquet"))
+
+
+def fail_a_unit(corpus, out, monkeypatch):
+    """A complete output one of whose units could not be read."""
+
+    def lose(*arguments, **more):
+        next((out / "_job" / "grouped").rglob("*.parquet")).unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.grouping.restoring.restore_grouped", lose)
+        assert pack(corpus, out) == 3
+
+
+def drop_hashes(corpus, manifest):
+    del manifest["files"]
+
+
+def change_input(corpus, manifest):
+    pq.write_table(pa.Table.from_pylist([{**row, "content": "x = 1\n" * 9} for row in ROWS]), corpus / "0.parquet")
+
+
+def cut_by_an_earlier_version(corpus, manifest):
+    del manifest["cutting"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (drop_hashes, "was removed when the job was complete"),
+        (change_input, "the input has changed since"),
+        (cut_by_an_earlier_version, "was grouped by a version of codemill that cuts rows otherwise"),
+    ],
+)
+def test_what_can_not_be_grouped_again_is_refused_before_anything_is_voided(
+    change, says, corpus, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    fail_a_unit(corpus, out, monkeypatch)
+    manifest = json.loads((out / "_job" / "grouped.json").read_text())
+    change(corpus, manifest)
+    (out / "_job" / "grouped.json").write_text(json.dumps(manifest))
+    completed, commits = (out / "COMPLETED").read_bytes(), sorted((out / "_job" / "commits").iterdir())
+    capsys.readouterr()
+    assert pack(corpus, out, "--retry_failed") == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "can't run again" in line]
+    assert says in line and "choose another --output" in line
+    assert (out / "COMPLETED").read_bytes() == completed
+    assert sorted((out / "_job" / "commits").iterdir()) == commits and not (out / "_job" / "voided").exists()
+    assert not list((out / "_job").rglob("grouped/**/*.parquet"))
+    assert pack(corpus, out) == 3
+    assert "nothing to do" in capsys.readouterr().err
 
 
 def test_an_output_of_a_version_that_kept_no_hashes_says_what_to_do(corpus, tmp_path, capsys):

@@ -41,10 +41,12 @@ def unit_and_result(job_dir: JobFolder):
 
 def test_a_commit_comes_back_as_it_was_written(job_dir):
     unit, result = unit_and_result(job_dir)
-    record = commits.commit_unit(job_dir, unit, "a1", result, config_hash="c", wall_s=1.23456, attempts=2)
+    record = commits.commit_unit(
+        job_dir, unit, "a1", result, config_hash="c", wall_s=1.23456, attempts=2, is_final=True
+    )
     assert next(commits.read_commits(job_dir, [unit.unit_id]), None) == record
     assert commits.CommitRecord.from_json(record.to_json()) == record
-    assert (record.rows_in, record.wall_s, record.attempts) == (4, 1.235, 2)
+    assert (record.rows_in, record.wall_s, record.attempts, record.is_final) == (4, 1.235, 2, True)
     assert record.files["kept"].rows == 3
     assert record.files["rejected"].rows == 1
     with storage.open_input(job_dir.join(record.files["kept"].path)) as file:

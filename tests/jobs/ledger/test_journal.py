@@ -62,6 +62,14 @@ def test_what_was_open_when_the_whole_job_was_killed_is_no_suspect(job_dir):
     assert journal.diagnose(journal.read_deaths(job_dir)) == {}
 
 
+def test_a_death_comes_back_as_it_was_recorded(job_dir):
+    for number, how in enumerate(({}, {"hung": True}, {"short": True})):
+        session = journal.new_session(supervised=True)
+        leave_open(job_dir, session, start(f"{number}", alone=True))
+        death = journal.record_death(job_dir, session, "SIGKILL", **how)
+        assert death in journal.read_deaths(job_dir) and (death.hung, death.short) == (number == 1, number == 2)
+
+
 def test_deaths_that_are_known_arent_read_again(job_dir, monkeypatch):
     first = journal.record_death(job_dir, "supervised-a", "SIGKILL")
     second = journal.record_death(job_dir, "supervised-b", "SIGKILL")

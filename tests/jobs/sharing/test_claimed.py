@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from jobs.ledger import commits, journal
-from jobs.ledger.claimants import list_claimants, read_claimant
+from jobs.ledger.claimants import list_claimants, new_claimant, read_claimant
+from jobs.ledger.claims import Claims
+from jobs.plan.ranges import PlannedUnits
 from jobs.sharing import claimed
+from jobs.sharing.claimed import ClaimedUnits
+from jobs.sharing.last_lines import LastLines
 from jobs.storage import failpoints
 from tests.fault_proxy import FaultProxy
 from tests.jobs import toy
@@ -164,3 +170,89 @@ def test_a_storage_that_is_silent_for_a_moment_costs_nothing(tmp_path, monkeypat
     monkeypatch.setattr(claimed.Claims, "claim", unsteady)
     run_host(job_dir, "host")
     assert len(commits.list_commits(job_dir)) == 2 and not faults
+
+
+def test_units_that_were_claimed_before_the_storage_failed_are_run(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    right, faults = journal.read_deaths, [ConnectionError("no answer")] * 2
+
+    def unsteady(folder):
+        # Deaths are read again once a range has been claimed of what others have given up.
+        if threading.current_thread().name == "claims" and faults:
+            raise faults.pop()
+        return right(folder)
+
+    monkeypatch.setattr(claimed.journal, "read_deaths", unsteady)
+    monkeypatch.setattr(Claims, "is_dry", True)
+    thread = threading.Thread(target=run_host, args=(job_dir, "host"), daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert not faults
+    assert len(commits.list_commits(job_dir)) == 2
+
+
+def test_a_unit_that_another_host_took_over_is_given_away_whoever_read_of_it_and_whatever_failed(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"], ["b"]])
+    mine, other = (
+        Claims(job_dir, new_claimant(name), PlannedUnits(job_dir), now=lambda: 0.0) for name in ("mine", "other")
+    )
+    mine.open()
+    held = sorted(mine.claim() + mine.claim())
+    assert held == [0, 1]
+    other.open()
+    for position in held:
+        span = next(span for span in other._spans if position in range(span.begin, span.end))
+        while other._read_next(span):
+            pass
+        assert other._append(span, position, position + 1) == [position]
+    right, asked = Claims._read_next, []
+
+    def unsteady(self, span):
+        asked.append(span)
+        if len(asked) == 3:
+            raise ConnectionError("no answer")
+        return right(self, span)
+
+    monkeypatch.setattr(Claims, "_read_next", unsteady)
+    with pytest.raises(ConnectionError):
+        mine.look_at_mine()
+    assert sorted(mine.look_at_mine()) == held
+    assert mine.holds() == {}
+
+
+def test_a_host_that_fails_has_written_its_last_lines_before_it_says_so(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    lines_at_the_end = []
+    right = claimed.storage.write_bytes
+
+    def write(path, data, **how):
+        if b'"ended": "error"' in data:
+            names = os.listdir(job_dir.logs) if os.path.exists(job_dir.logs) else []
+            lines_at_the_end.extend(Path(job_dir.logs, name).read_text() for name in names)
+        right(path, data, **how)
+
+    monkeypatch.setattr(claimed.storage, "write_bytes", write)
+    lines = LastLines(io.StringIO())
+    with (
+        pytest.raises(ValueError, match="a bug"),
+        ClaimedUnits(job_dir, new_claimant("host"), workers=1, in_flight=1, last_lines=lines),
+    ):
+        lines.write("the last words")
+        raise ValueError("a bug")
+    assert lines_at_the_end == ["the last words"]
+
+
+def test_a_host_whose_last_lines_cannot_be_written_says_that_it_has_left(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    right = claimed.storage.write_bytes
+
+    def write(path, data, **how):
+        if path.startswith(job_dir.logs):
+            raise OSError("no answer")
+        right(path, data, **how)
+
+    monkeypatch.setattr(claimed.storage, "write_bytes", write)
+    with ClaimedUnits(job_dir, new_claimant("host"), workers=1, in_flight=1, last_lines="words"):
+        pass
+    ((_, claimant),) = [read_claimant(job_dir, one) for one in list_claimants(job_dir)]
+    assert claimant.ended == "done"

@@ -104,6 +104,24 @@ def test_a_host_that_commits_shows_that_failures_of_others_were_their_own(watche
     watched.watch.check_failures()
 
 
+def test_a_host_whose_last_lines_cannot_be_read_at_once_is_told_of_when_they_can(watched, monkeypatch):
+    host = watched.beat(new_claimant("node"))
+    watched.poll()
+    storage.write_bytes(watched.job_dir.log(host.claimant_id), b"the last words\n")
+    watched.beat(host, ended="error", failure={"kind": "ConfigError", "message": "no disk"})
+    right, faults = storage.read_bytes, [OSError("no answer")]
+
+    def unsteady(path, *more):
+        if path == watched.job_dir.log(host.claimant_id) and faults:
+            raise faults.pop()
+        return right(path, *more)
+
+    monkeypatch.setattr(storage, "read_bytes", unsteady)
+    with pytest.raises(OSError, match="no answer"):
+        watched.poll(1)
+    assert watched.poll(1) == ["node failed after 0 units, 0 rows: no disk", "  | the last words"]
+
+
 def test_a_claim_is_stale_by_the_observers_clock_alone():
     judge = Judge(60.0)
     host = dataclasses.replace(new_claimant("node"), holds={"a": (0, 1)})

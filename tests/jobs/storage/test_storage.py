@@ -222,6 +222,21 @@ def test_a_folder_goes_with_all_below_it_and_its_neighbors_stay(root):
     storage.remove_tree(storage.join(root, "gone"))
 
 
+def test_a_folder_goes_as_a_whole_though_others_remove_some_of_it_meanwhile(tmp_path, monkeypatch):
+    for name in "abcd":
+        (tmp_path / "gone" / name).mkdir(parents=True)
+        (tmp_path / "gone" / name / "x").write_bytes(b"x")
+    right = os.unlink
+
+    def unlink(path, **where):
+        right(path, **where)
+        raise FileNotFoundError(path)  # as if another process had been faster
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    storage.remove_tree(str(tmp_path / "gone"))
+    assert not (tmp_path / "gone").exists()
+
+
 def test_a_job_folder_is_private_unless_it_is_shared(tmp_path):
     def mode(path):
         return stat.S_IMODE(path.stat().st_mode)

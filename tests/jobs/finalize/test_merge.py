@@ -1,0 +1,113 @@
+"""Merges in threads of the driver, and what is noticed of those that hang."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from jobs.finalize import merge, shards
+from jobs.finalize.merge import merge_all
+from jobs.finalize.merge_watch import MergeWatch
+from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record
+from jobs.ledger import commits
+from jobs.storage import failpoints
+from model.errors import ConfigError
+from tests.jobs import toy
+
+
+@pytest.fixture
+def planned(tmp_path) -> tuple[MergeSpec, ShardPlan]:
+    """A shard a unit."""
+    job_dir = toy.make_job(str(tmp_path), [[f"{group} {row}" for row in range(3)] for group in range(5)])
+    toy.run_here(job_dir)
+    planner = ShardPlanner(1)
+    for record in commits.read_commits(job_dir):
+        planner.add(record)
+    plan = planner.write(job_dir)
+    return MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=toy.OUTPUT_SCHEMA, row_timeout_s=1.0), plan
+
+
+def rows(spec: MergeSpec, plan: ShardPlan) -> int:
+    records = [read_shard_record(spec, *shard) for shard in plan.items()]
+    return sum(record.rows for record in records if record is not None)
+
+
+def hang(monkeypatch, times: int) -> None:
+    """So many row groups are never written."""
+    lock, left = threading.Lock(), [times]
+
+    def failpoint_in(path: str, name: str) -> None:
+        if name != shards.INSIDE_SHARD:
+            return
+        with lock:
+            left[0] -= 1
+            hangs = left[0] >= 0
+        if hangs:
+            threading.Event().wait()
+
+    monkeypatch.setattr(shards, "failpoint_in", failpoint_in)
+
+
+def test_all_shards_are_merged(planned):
+    spec, plan = planned
+    merge_all(spec, plan.items())
+    assert rows(spec, plan) == 15
+
+
+def test_a_merge_that_hangs_is_begun_again(planned, monkeypatch, caplog):
+    spec, plan = planned
+    hang(monkeypatch, 1)
+    merge_all(spec, plan.items())
+    assert rows(spec, plan) == 15
+    assert caplog.text.count("made no progress; it is begun again") == 1
+
+
+def test_a_merge_that_hangs_twice_is_one_line(planned, monkeypatch):
+    spec, plan = planned
+    hang(monkeypatch, 99)
+    with pytest.raises(ConfigError, match=r"^merging shard train-0000\d made no progress for 1 s, twice"):
+        merge_all(spec, plan.items())
+
+
+def test_the_first_error_ends_the_others(planned, monkeypatch):
+    spec, plan = planned
+    monkeypatch.setattr(failpoints, "_hits", failpoints.Counter())
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_SHARD}=raise")
+    monkeypatch.setattr(merge, "MERGES_AT_ONCE", 1)
+    with pytest.raises(failpoints.InjectedFault):
+        merge_all(spec, plan.items())
+    assert rows(spec, plan) == 0
+
+
+def test_only_a_merge_without_progress_counts_as_hung():
+    time = [0.0]
+    watch = MergeWatch(100.0, now=lambda: time[0])
+    for index in range(3):
+        watch.begin(("train", index))
+    time[0] = 90.0
+    watch.progress(("train", 1))
+    watch.end(("train", 2))
+    time[0] = 110.0
+    assert watch.hung() == [("train", 0)]
+    assert watch.hung() == []
+    time[0] = 191.0
+    assert watch.hung() == [("train", 1)]
+    watch.progress(("train", 1))  # of an attempt that nobody waits for
+    time[0] = 1000.0
+    assert watch.hung() == []
+    watch.begin(("train", 0))
+    time[0] = 1101.0
+    with pytest.raises(ConfigError, match="merging shard train-00000 made no progress for 100 s, twice"):
+        watch.hung()
+
+
+def test_a_process_may_take_a_minute_to_start():
+    time = [0.0]
+    watch = MergeWatch(1.0, now=lambda: time[0])
+    watch.begin(("train", 0))
+    time[0] = 59.0
+    assert watch.hung() == []
+    watch.progress(("train", 0))
+    time[0] = 60.5
+    assert watch.hung() == [("train", 0)]
