@@ -66,7 +66,10 @@ class MemoryWatch:
             now: Monotonic time in seconds.
         """
         now = time.monotonic() if now is None else now
-        if self.wait_s(now) > 0 or (memory := self._read()) is None:
+        if self.wait_s(now) > 0:
+            return None
+        self._next_look = now + _MAX_PERIOD_S  # also where nothing can be read anymore
+        if (memory := self._read()) is None:
             return None
         spare = max(_SPARE * memory.limit, min(_MIN_SPARE_BYTES, _MAX_SMALL_SPARE * memory.limit))
         room = memory.limit - spare - memory.held

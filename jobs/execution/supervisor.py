@@ -42,7 +42,6 @@ from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
-from jobs.storage import is_unanswered
 from jobs.system.child_process import Bell
 from model.errors import ConfigError
 from transforms.machine import available_cores
@@ -305,7 +304,7 @@ def _is_hung(watchdog: Watchdog) -> bool:
     try:
         return watchdog.is_hung()
     except Exception as error:
-        if not (isinstance(error, OSError) or is_unanswered(error)):
+        if not storage.may_pass(error):
             raise
         _log.warning("can't check the worker's progress: %s", error)
         return False

@@ -24,6 +24,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from jobs import storage
 from jobs.errors import WorkerFailed
 from jobs.execution.crew import Crew
 from jobs.execution.orders import Orders, failure_of
@@ -100,13 +101,20 @@ class Host:
     def refresh(self) -> None:
         """Reads the deaths that were recorded since, by whatever host: a retried unit may be a suspect, or committed.
 
-        Commits are listed anew now and then, since a listing may take as long as many units.
+        Commits are listed anew now and then, since a listing may take as long as many units. A storage that fails costs
+        nothing but work that is done twice.
         """
         job_dir = self.told.spec.job_dir
         with self._lock:
-            if time.monotonic() > self._list_again:
-                self._list_commits()
-            new = journal.read_deaths(job_dir, but=self._deaths)
+            try:
+                if time.monotonic() > self._list_again:
+                    self._list_commits()
+                new = journal.read_deaths(job_dir, but=self._deaths)
+            except Exception as error:
+                if not storage.may_pass(error):
+                    raise
+                _log.warning("can't read what other hosts have done: %s", " ".join(str(error).split())[:300])
+                return
             if new:
                 self._deaths |= {death.session: death for death in new}
                 self._queue.learn(journal.diagnose(sorted(self._deaths.values(), key=lambda death: death.at)))

@@ -221,7 +221,7 @@ class ClaimedUnits:
             try:
                 return step()
             except Exception as error:
-                if not _may_pass(error) or time.monotonic() - began > GIVE_UP_S or self._stopped.is_set():
+                if not storage.may_pass(error) or time.monotonic() - began > GIVE_UP_S or self._stopped.is_set():
                     raise
                 _log.warning("can't claim units: %s; trying again", " ".join(str(error).split())[:300])
             self._stopped.wait(pause_s)
@@ -309,7 +309,7 @@ class ClaimedUnits:
         try:
             write()
         except Exception as error:
-            if not (_may_pass(error) or isinstance(error, ConfigError)):
+            if not (storage.may_pass(error) or isinstance(error, ConfigError)):
                 raise
             _log.warning("can't write the heartbeat of this host's claims: %s", " ".join(str(error).split())[:300])
 
@@ -351,8 +351,3 @@ def run_claimed(
         if source.wait():
             run_source(spec, orders, crew, source, workers=crew.size, bell=source.bell)
     return source.units_done
-
-
-def _may_pass(error: BaseException) -> bool:
-    is_request = isinstance(error, OSError) or (isinstance(error, Exception) and storage.is_unanswered(error))
-    return is_request and not isinstance(error, ConfigError)

@@ -55,6 +55,13 @@ def test_looks_are_the_rarer_the_more_room_there_is():
     assert waits == sorted(waits, reverse=True) and waits[0] <= 1.0 and waits[-1] == pytest.approx(0.02)
 
 
+def test_a_limit_that_cant_be_read_anymore_is_looked_at_as_rarely_as_one_that_is_far_away():
+    figures = iter([GroupMemory(100, 1000)])
+    one = MemoryWatch(lambda: next(figures, None), lambda groups: {})
+    assert one.find_victim(WORKERS, now=5.0) is None
+    assert one.wait_s(now=5.0) == pytest.approx(1.0)
+
+
 def test_what_a_process_group_holds_is_found():
     text = "x = bytearray(60_000_000); print(flush=True); input()"
     with subprocess.Popen(
