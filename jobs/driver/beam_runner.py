@@ -34,7 +34,7 @@ from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
-from jobs.sharing.invitation import invitation_of, write_invitation
+from jobs.sharing.invitation import invitation_of, read_invitation, write_invitation
 from jobs.storage.folders import JobFolder
 from jobs.system.signals import interrupts_noted
 from model.errors import ConfigError, one_line
@@ -73,17 +73,19 @@ class BeamRunner:
         self.reader.close()
 
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
-        write_invitation(spec.job_dir, invitation_of(orders, options, is_shared=False))
+        write_invitation(spec.job_dir, invitation_of(orders, options, spec.job_dir, is_shared=False))
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()
         cancel_orphan(spec.job_dir)
         sharers = harnesses_per_machine(self.beam_args)
+        invitation = read_invitation(spec.job_dir)
+        needs = () if invitation is None else tuple(invitation.needs)
 
         def run() -> None:
             run_id = uuid.uuid4().hex
             told = HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
-            run_pipeline(told, self.beam_args)
+            run_pipeline(told, self.beam_args, needs)
 
         self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
 

@@ -32,6 +32,7 @@ from jobs.hosts.host import Host, HostSpec, close_host, release_host, shared_hos
 from jobs.hosts.pushed import Outcome
 from jobs.hosts.slots import work_in_slot
 from jobs.ledger import commits, heartbeat
+from jobs.plan.needs import Need
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
 from transforms.work import Unit
@@ -118,8 +119,10 @@ class RunUnits(beam.DoFn):
                 Metrics.counter(_NAMESPACE, name).inc(int(value))
 
 
-def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineResult:
+def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequence[Need] = ()) -> PipelineResult:
     """Runs all units that have no commit yet, on the runner that `runner_args` (Beam's own flags) name.
+
+    Its workers must see what the driver sees of `needs` (`jobs.plan.needs`).
 
     The result carries the counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and
     `units_failed`.
@@ -130,7 +133,7 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = ()) -> PipelineRes
     """
     job_dir = told.spec.job_dir
     pipeline = open_pipeline(runner_args)
-    facts = driver_facts(job_dir)
+    facts = driver_facts(job_dir, needs)
     if moves_work(runner_args) or told.spec.only_units is not None:
         units = pipeline | "Job" >> beam.Create([job_dir.path], reshuffle=False)
         units = units | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec.only_units))

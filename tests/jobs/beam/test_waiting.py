@@ -81,7 +81,7 @@ def test_a_storage_that_fails_for_a_while_cancels_no_job(fails, caplog):
 def test_a_storage_that_fails_for_long_ends_the_job_with_its_error():
     job = Job()
     with pytest.raises(OSError, match="Stale"):
-        wait_for(job, Signs(job, lambda count: 2 < count), silent_s=0.2)
+        wait_for(job, Signs(job, lambda count: count > 2), silent_s=0.2)
     assert job.was_canceled
 
 
