@@ -26,7 +26,7 @@ from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec, unmerged
-from jobs.grouping.by_beam import group_on_runner
+from jobs.grouping.by_beam import group_on_runner, job_dir_of
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.hosts.host import HostSpec
 from jobs.hosts.stopping import read_reason, reason_in, remove_reason
@@ -72,12 +72,14 @@ class BeamRunner:
     def close(self) -> None:
         self.reader.close()
 
+    def end_orphan(self, job_dir: JobFolder) -> bool:
+        return cancel_orphan(job_dir)
+
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
         write_invitation(spec.job_dir, invitation_of(orders, options, spec.job_dir, is_shared=False))
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()
-        cancel_orphan(spec.job_dir)
         sharers = harnesses_per_machine(self.beam_args)
         invitation = read_invitation(spec.job_dir)
         needs = () if invitation is None else tuple(invitation.needs)
@@ -102,7 +104,7 @@ class BeamRunner:
             outcomes.append(group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args))
 
         for tries_left in range(MAX_RUNS_IN_VAIN - 1, -1, -1):
-            if (error := self._try(None, run)) is None:
+            if (error := self._try(job_dir_of(folder), run)) is None:
                 break
             if not tries_left:
                 raise ConfigError(f"the runner failed {MAX_RUNS_IN_VAIN} times: {_line_of(error)}") from error
@@ -133,15 +135,14 @@ class BeamRunner:
                 _log.warning("the runner %s with %s %s left to do: it runs again", how, f"{now:,}", what)
                 time.sleep(_PAUSE_S)
 
-    def _try(self, job_dir: JobFolder | None, run: Callable[[], None]) -> Exception | None:
+    def _try(self, job_dir: JobFolder, run: Callable[[], None]) -> Exception | None:
         """Runs a step once; returns the runner's error. Raises what ends the job.
 
         Args:
-            job_dir: Where its workers leave the reason to stop; None: nowhere.
+            job_dir: Where its workers leave the reason to stop.
             run: The step.
         """
-        if job_dir is not None:
-            remove_reason(job_dir)
+        remove_reason(job_dir)
         with interrupts_noted() as interrupts:
             try:
                 with starting_runner(self.beam_args):
@@ -151,7 +152,7 @@ class BeamRunner:
                     raise interrupts[0] from None  # Beam's local runner has made text of it
                 if isinstance(error, ConfigError | ReportedBug):
                     raise
-                if reason := (job_dir and read_reason(job_dir)) or reason_in(str(error)):
+                if reason := read_reason(job_dir) or reason_in(str(error)):
                     raise_failure(reason)
                 return error
         return None

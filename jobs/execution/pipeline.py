@@ -22,16 +22,15 @@ from apache_beam.metrics import Metrics
 from apache_beam.runners.runner import PipelineResult
 
 from jobs.beam.log import quiet_beam
-from jobs.beam.orphans import forget_job, record_job
 from jobs.beam.pipelines import open_pipeline
 from jobs.beam.runners import moves_work, number_of_slots
-from jobs.beam.waiting import wait_for
+from jobs.beam.running import run_to_end
 from jobs.execution.orders import from_text, to_text
 from jobs.hosts.checks import check_worker, driver_facts
 from jobs.hosts.host import Host, HostSpec, close_host, release_host, shared_host
 from jobs.hosts.pushed import Outcome
 from jobs.hosts.slots import work_in_slot
-from jobs.ledger import commits, heartbeat
+from jobs.ledger import commits
 from jobs.plan.needs import Need
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
@@ -142,10 +141,7 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequenc
         slots = pipeline | "Slots" >> beam.Create(range(number_of_slots(runner_args)), reshuffle=False)
         slots | "Spread" >> beam.Reshuffle() | "ClaimUnits" >> beam.ParDo(ClaimUnits(told, facts))
     try:
-        result = pipeline.run()
-        record_job(job_dir, result, runner_args)
-        wait_for(result, lambda: _signs_of_life(job_dir))
-        forget_job(job_dir)
+        result = run_to_end(pipeline, job_dir, runner_args)
     except BaseException as error:
         # Beam wraps the text of a DoFn's error in an error of its own; the host has the original error.
         reason = close_host(at_once=True)
@@ -154,7 +150,3 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequenc
         raise reason from error
     close_host()
     return result
-
-
-def _signs_of_life(job_dir: JobFolder) -> dict[str, float]:
-    return {beat.session: beat.at for beat in heartbeat.read_heartbeats(job_dir)}
