@@ -28,12 +28,13 @@ from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec, unmerged
 from jobs.grouping.by_beam import group_on_runner, job_dir_of
 from jobs.grouping.reading import GroupSettings, Outcome
-from jobs.hosts.host import HostSpec
+from jobs.hosts.machine import HostSpec
 from jobs.hosts.stopping import read_reason, reason_in, remove_reason
 from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
+from jobs.sharing.driving import tidy
 from jobs.sharing.invitation import invitation_of, read_invitation, write_invitation
 from jobs.storage.folders import JobFolder
 from jobs.system.signals import interrupts_noted
@@ -90,6 +91,7 @@ class BeamRunner:
             run_pipeline(told, self.beam_args, needs)
 
         self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
+        tidy(spec.job_dir)  # slots have claimed units
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         def run() -> None:

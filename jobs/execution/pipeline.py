@@ -7,13 +7,13 @@ Only unit records pass through the pipeline. The host that runs a unit (`jobs.ho
 results are written by the commit protocol, so the pipeline has no output. On this machine,
 `jobs.execution.supervisor` hands the same units to worker processes without Beam, whose import alone takes a second.
 
-Runners recompute: a stage may run again, wholly or in part, and must see the same elements. So all wanted units pass
+Runners recompute: a stage may run again, wholly or in part, and must see the same elements. So all units pass
 through, whether they are committed or not, and `RunUnits` skips what is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -27,7 +27,8 @@ from jobs.beam.runners import moves_work, number_of_slots
 from jobs.beam.running import run_to_end
 from jobs.execution.orders import from_text, to_text
 from jobs.hosts.checks import check_worker, driver_facts
-from jobs.hosts.host import Host, HostSpec, close_host, release_host, shared_host
+from jobs.hosts.host import Host, close_host, release_host, shared_host
+from jobs.hosts.machine import HostSpec
 from jobs.hosts.pushed import Outcome
 from jobs.hosts.slots import work_in_slot
 from jobs.ledger import commits
@@ -40,15 +41,11 @@ _NAMESPACE = "codemill"
 
 
 class ReadPlan(beam.DoFn):
-    """Yields the plan's wanted units, committed ones included."""
-
-    def __init__(self, wanted: Collection[str] | None):
-        self._wanted = wanted
+    """Yields the plan's units, committed ones included."""
 
     def process(self, job_dir: str) -> Iterator[Unit]:
         """Reads the plan of the job in `job_dir`."""
-        wanted = self._wanted
-        return (unit for unit in read_plan(JobFolder(job_dir)) if wanted is None or unit.unit_id in wanted)
+        return read_plan(JobFolder(job_dir))
 
 
 class ClaimUnits(beam.DoFn):
@@ -123,8 +120,9 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequenc
 
     Its workers must see what the driver sees of `needs` (`jobs.plan.needs`).
 
-    The result carries the counters (namespace `codemill`): those of `CommitRecord.counts`, and `units_done` and
-    `units_failed`.
+    Where units are the pipeline's elements, its result carries counters (namespace `codemill`): those of
+    `CommitRecord.counts`, and `units_done` and `units_failed`. Slots count nothing. What counts in either case are the
+    commits.
 
     Raises:
         ConfigError, StorageFull: The job can't continue (only if the pipeline runs in this process; a remote runner
@@ -133,9 +131,9 @@ def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequenc
     job_dir = told.spec.job_dir
     pipeline = open_pipeline(runner_args)
     facts = driver_facts(job_dir, needs)
-    if moves_work(runner_args) or told.spec.only_units is not None:
+    if moves_work(runner_args):
         units = pipeline | "Job" >> beam.Create([job_dir.path], reshuffle=False)
-        units = units | "ReadPlan" >> beam.ParDo(ReadPlan(told.spec.only_units))
+        units = units | "ReadPlan" >> beam.ParDo(ReadPlan())
         units | "Spread" >> beam.Reshuffle() | "RunUnits" >> beam.ParDo(RunUnits(told, facts))
     else:
         slots = pipeline | "Slots" >> beam.Create(range(number_of_slots(runner_args)), reshuffle=False)

@@ -63,10 +63,8 @@ def check_all_committed(spec: RunSpec) -> None:
 
 
 def uncommitted(spec: RunSpec) -> set[str]:
-    """Returns the ids of the requested units that have no commit."""
-    wanted = spec.only_units
-    planned = {unit.unit_id for unit in read_plan(spec.job_dir) if wanted is None or unit.unit_id in wanted}
-    return planned - commits.list_commits(spec.job_dir)
+    """Returns the ids of the units that have no commit."""
+    return {unit.unit_id for unit in read_plan(spec.job_dir)} - commits.list_commits(spec.job_dir)
 
 
 def run_units(spec: RunSpec, orders: Orders, crew: Crew | None = None) -> None:

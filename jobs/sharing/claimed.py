@@ -158,6 +158,9 @@ class ClaimedUnits:
     def next_for(self, worker: int) -> Unit | None:
         """Hands a unit to a worker; None if there is none for it now."""
         with self._lock:
+            if worker >= self._me.workers:  # a host that shared its machine is alone now
+                self._me = dataclasses.replace(self._me, workers=worker + 1)
+                self._ahead = self._me.workers * self._in_flight
             unit = self._dispatcher.next_for(worker)
             if unit is None:
                 is_news = not self._is_hungry
@@ -322,6 +325,7 @@ def run_claimed(
     *,
     stale_s: float = STALE_S,
     last_lines: object = "",
+    workers: Callable[[], int] | None = None,
 ) -> int:
     """Runs units that this host claims until every unit of the plan is committed, whoever commits it.
 
@@ -334,6 +338,7 @@ def run_claimed(
         me: This host as a claimant, of `jobs.ledger.claimants.new_claimant`.
         stale_s: For how long a claim lasts without a heartbeat that vouches for it, in seconds.
         last_lines: As for `ClaimedUnits`.
+        workers: How many worker processes are needed, asked again every few seconds; None: the whole crew.
 
     Returns:
         The number of units that this host has committed.
@@ -344,10 +349,9 @@ def run_claimed(
         WorkerFailed: A bug.
     """
     in_flight = spec.max_units_in_flight
-    source = ClaimedUnits(
-        spec.job_dir, me, workers=crew.size, in_flight=in_flight, stale_s=stale_s, last_lines=last_lines
-    )
+    number = crew.size if workers is None else workers()
+    source = ClaimedUnits(spec.job_dir, me, workers=number, in_flight=in_flight, stale_s=stale_s, last_lines=last_lines)
     with source:
         if source.wait():
-            run_source(spec, orders, crew, source, workers=crew.size, bell=source.bell)
+            run_source(spec, orders, crew, source, workers=workers or number, bell=source.bell)
     return source.units_done

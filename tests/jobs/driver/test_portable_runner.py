@@ -84,6 +84,7 @@ def test_rows_that_end_their_process_or_hang_cost_one_row_each_and_no_worker_of_
         (3, 1, "timeout"),
     ]
     assert not os.path.exists(job_dir.runner_job), "the runner's job has ended"
+    assert not os.path.exists(job_dir.claims), "units are no longer claimed"
 
 
 def test_what_the_work_refuses_on_a_worker_is_the_users_one_line(tmp_path, endpoint, capsys, caplog):
