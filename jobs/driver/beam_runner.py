@@ -19,7 +19,7 @@ from jobs.beam.flags import harnesses_per_machine, starting_runner
 from jobs.beam.orphans import cancel_orphan
 from jobs.errors import ReportedBug
 from jobs.execution.orders import Orders, raise_failure
-from jobs.execution.pipeline import run_pipeline
+from jobs.execution.pipeline import open_first, run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.sample import Sample, sample_in
 from jobs.execution.supervisor import uncommitted
@@ -85,11 +85,16 @@ class BeamRunner:
         invitation = read_invitation(spec.job_dir)
         needs = () if invitation is None else tuple(invitation.needs)
 
-        def run() -> None:
+        def told() -> HostSpec:
             run_id = uuid.uuid4().hex
-            told = HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
-            run_pipeline(told, self.beam_args, needs)
+            return HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
 
+        def run() -> None:
+            run_pipeline(told(), self.beam_args, needs)
+
+        if orders.opens_first and uncommitted(spec):
+            # Else each host would make it: all clusters of `codemill dedup`, for example.
+            self._insist("opened its work", spec.job_dir, lambda: open_first(told(), self.beam_args, needs))
         self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
         tidy(spec.job_dir)  # slots have claimed units
 
@@ -105,13 +110,22 @@ class BeamRunner:
         def run() -> None:
             outcomes.append(group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args))
 
+        self._insist("grouped rows", job_dir_of(folder), run)
+        return outcomes[0]
+
+    def _insist(self, doing: str, job_dir: JobFolder, run: Callable[[], None]) -> None:
+        """Runs a step of which nothing is left when it has succeeded, again after an error of the runner's.
+
+        Raises:
+            ConfigError: The runner fails again, or a worker says why the job can't go on.
+            ReportedBug: As a worker reports it.
+        """
         for tries_left in range(MAX_RUNS_IN_VAIN - 1, -1, -1):
-            if (error := self._try(job_dir_of(folder), run)) is None:
-                break
+            if (error := self._try(job_dir, run)) is None:
+                return
             if not tries_left:
                 raise ConfigError(f"the runner failed {MAX_RUNS_IN_VAIN} times: {_line_of(error)}") from error
-            _log.warning("the runner failed while it grouped rows (%s): it runs again", _line_of(error))
-        return outcomes[0]
+            _log.warning("the runner failed while it %s (%s): it runs again", doing, _line_of(error))
 
     def _repeat(self, what: str, job_dir: JobFolder, run: Callable[[], None], left: Callable[[], Collection]) -> None:
         """Runs a step until nothing is left of it.

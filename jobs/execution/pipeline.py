@@ -2,6 +2,7 @@
 
     plan.parquet -> unit records -> Reshuffle -> RunUnits -> _job/commits      a runner that moves work (Dataflow)
     slots -> Reshuffle -> ClaimUnits -> _job/commits                           one that assigns it once (Flink, Spark)
+    one element -> OpenFirst             before, where the first worker makes what all others read (`Work.opens_first`)
 
 Only unit records pass through the pipeline. The host that runs a unit (`jobs.hosts.host`) also reads its rows, and
 results are written by the commit protocol, so the pipeline has no output. On this machine,
@@ -26,14 +27,17 @@ from jobs.beam.pipelines import open_pipeline
 from jobs.beam.runners import moves_work, number_of_slots
 from jobs.beam.running import run_to_end
 from jobs.execution.orders import from_text, to_text
+from jobs.execution.supervisor import run_source
 from jobs.hosts.checks import check_worker, driver_facts
 from jobs.hosts.host import Host, close_host, release_host, shared_host
-from jobs.hosts.machine import HostSpec
+from jobs.hosts.machine import HostSpec, crew_of, leave_reason
 from jobs.hosts.pushed import Outcome
 from jobs.hosts.slots import work_in_slot
 from jobs.ledger import commits
+from jobs.ledger.heartbeat import signs_of_life
 from jobs.plan.needs import Need
 from jobs.plan.units import read_plan
+from jobs.sharing.driving import UntilOpened
 from jobs.storage.folders import JobFolder
 from transforms.work import Unit
 
@@ -63,6 +67,28 @@ class ClaimUnits(beam.DoFn):
     def process(self, slot: int) -> None:
         """Claims and runs units."""
         work_in_slot(from_text(self._told))
+
+
+class OpenFirst(beam.DoFn):
+    """Opens the job's work once, on one host, so that what the first worker makes is there for all others."""
+
+    def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
+        self._facts = dict(facts)
+        self._told = to_text(told)  # another version could not read it
+
+    def setup(self) -> None:
+        """Checks the worker."""
+        quiet_beam()
+        check_worker(self._facts)
+
+    def process(self, _: None) -> None:
+        """Opens the work in a supervised process, and ends it."""
+        told: HostSpec = from_text(self._told)
+        try:
+            with crew_of(told) as (crew, _workers), signs_of_life(told.spec.job_dir):
+                run_source(told.spec, told.orders, crew, UntilOpened(), workers=1)
+        except Exception as error:
+            raise leave_reason(told, error) from None
 
 
 class RunUnits(beam.DoFn):
@@ -113,6 +139,19 @@ class RunUnits(beam.DoFn):
             Metrics.counter(_NAMESPACE, f"units_{outcome['status']}").inc()
             for name, value in outcome["counts"].items():
                 Metrics.counter(_NAMESPACE, name).inc(int(value))
+
+
+def open_first(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequence[Need] = ()) -> None:
+    """Opens the job's work on one worker of the runner, before all others do.
+
+    Raises:
+        Exception: The runner's; why the work can't be opened is in `_job/stop_reason`.
+    """
+    job_dir = told.spec.job_dir
+    pipeline = open_pipeline(runner_args)
+    facts = driver_facts(job_dir, needs)
+    pipeline | "Once" >> beam.Create([None], reshuffle=False) | "OpenFirst" >> beam.ParDo(OpenFirst(told, facts))
+    run_to_end(pipeline, job_dir, runner_args)
 
 
 def run_pipeline(told: HostSpec, runner_args: Sequence[str] = (), needs: Sequence[Need] = ()) -> PipelineResult:

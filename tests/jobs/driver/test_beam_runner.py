@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -111,6 +112,28 @@ def test_the_reason_of_an_earlier_run_isnt_that_of_the_next(job_dir):
     run_units(job_dir)
     assert read_reason(job_dir) is None
     assert len(commits.list_commits(job_dir)) == 4
+
+
+@pytest.mark.parametrize("opens_first", [True, False])
+def test_what_all_workers_read_is_made_by_one_before_the_units_run(job_dir, monkeypatch, opens_first):
+    did = []
+    lost = [RuntimeError("a worker was lost"), None]
+
+    def open_first(told, beam_args, needs):
+        did.append("open")
+        if error := lost.pop(0):
+            raise error
+
+    def run(told, beam_args, needs):
+        did.append("run")
+        toy.run_here(job_dir)
+
+    monkeypatch.setattr(beam_runner, "open_first", open_first)
+    monkeypatch.setattr(beam_runner, "run_pipeline", run)
+    orders = dataclasses.replace(ORDERS, opens_first=opens_first)
+    for _ in range(2):  # the second time nothing is left to do
+        BeamRunner(LOCAL).run_units(spec_of(job_dir), orders)
+    assert did == (["open", "open", "run"] if opens_first else ["run"])
 
 
 def flags(tmp_path: Path, out: str, *more: str) -> list[str]:
