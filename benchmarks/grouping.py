@@ -70,22 +70,24 @@ def in_passes(corpus: str, output: str, passes: int) -> None:
 
     from jobs.grouping.by_beam import ReadPieces, WriteBuckets
     from jobs.grouping.reading import GroupSettings, pieces, reading_of
+    from jobs.hosts.checks import driver_facts
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
+    from jobs.storage.folders import JobFolder
     from transforms.rows.columns import ColumnOverrides
 
     inputs = read_inputs(expand([corpus]), ColumnOverrides())
-    read = reading_of(inputs)
+    read, facts = reading_of(inputs), driver_facts(JobFolder(output))
     for number in range(passes):
         with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
             (
                 pipeline
                 | beam.Create(list(pieces(inputs, None)))
                 | beam.Reshuffle()
-                | beam.ParDo(ReadPieces(read, output))
+                | beam.ParDo(ReadPieces(read, facts))
                 | beam.Filter(lambda pair, number=number: pair[0] % passes == number)
                 | beam.GroupByKey()
-                | beam.ParDo(WriteBuckets(output, GroupSettings()))
+                | beam.ParDo(WriteBuckets(output, GroupSettings(), facts))
             )
 
 

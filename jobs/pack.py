@@ -96,9 +96,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
-    from jobs.grouping.reading import GroupSettings
+    from jobs.grouping.reading import GroupSettings, Outcome
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped
+    from jobs.ledger.lock import acquire
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
     from jobs.storage.folders import OutputFolder
@@ -139,12 +140,18 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     def group(runner: Runner) -> str:
         storage.make_job_folder(output.job.path, shared=options.share_job_folder)
+
+        def spread(*arguments: Any) -> Outcome:
+            with acquire(output.job, break_lock=options.break_lock):
+                runner.end_orphan(output.job)
+                return runner.group(*arguments)
+
         grouped = group_by_repository(
             options.input,
             output.job,
             asked,
             limit=options.limit,
-            spread=runner.group,
+            spread=spread,
             settings=settings,
             read=runner.read_footers,
         )

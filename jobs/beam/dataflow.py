@@ -21,6 +21,7 @@ from typing import Any, Final, NoReturn
 
 from jobs.beam.accelerators import Accelerator
 from jobs.options.fields import OptionSet, fields_of
+from jobs.plan.needs import OF_ONE_MACHINE
 from model.errors import ConfigError, one_line
 
 RUNNER: Final = "DataflowRunner"
@@ -36,8 +37,6 @@ PLAIN_MACHINE: Final = "n2-standard-8"
 _THREADS_PER_CORE, _MODEL_THREADS = 2, 4
 # The image, and what jobs without a model keep on disk while they group; with a model also what JAX brings along.
 _PLAIN_DISK_GB, _MODEL_DISK_GB = 100, 200
-
-_OF_ONE_MACHINE: Final = frozenset({"compile_cache", "log_file"})  # a folder of each worker, a file of the driver
 
 _REQUIRED: Final = {"project": "--project", "region": "--region", "temp_location": "--temp_location gs://BUCKET/FOLDER"}
 
@@ -173,7 +172,7 @@ def check_paths(options: OptionSet) -> None:
         ConfigError: An input or output is not in a bucket, or another option names a local file or folder.
     """
     for field in fields_of(type(options)):
-        if not field.is_path or field.name in _OF_ONE_MACHINE:
+        if not field.is_path or field.name in OF_ONE_MACHINE:
             continue
         value = getattr(options, field.name)
         for path in value if isinstance(value, tuple) else (value,) if value else ():

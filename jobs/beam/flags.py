@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 
+from jobs.beam.job_servers import flags_of_server
 from model.errors import ConfigError, one_line
 from transforms.machine import available_cores
 
@@ -34,7 +35,7 @@ def check_flags(beam_args: Sequence[str]) -> None:
     """Checks the words after `--`.
 
     Raises:
-        ConfigError: Beam knows no such flag or runner, or a value is none that it takes.
+        ConfigError: Neither Beam nor its job server knows such a flag or runner, or a value is none that it takes.
     """
     parser: Any = _FlagParser(allow_abbrev=False, add_help=False)
     for options in PipelineOptions.__subclasses__():
@@ -42,6 +43,11 @@ def check_flags(beam_args: Sequence[str]) -> None:
         with contextlib.suppress(argparse.ArgumentError):  # a class that is defined twice, as by a notebook
             options._add_argparse_args(parser)
     known, unknown = parser.parse_known_args(list(beam_args))
+    if unknown:
+        for flag in flags_of_server(known.runner, known.job_endpoint):
+            with contextlib.suppress(argparse.ArgumentError):  # Beam's Python SDK has it as well
+                parser.add_argument(flag, nargs="?")
+        known, unknown = parser.parse_known_args(list(beam_args))
     if unknown:
         flag = unknown[0].split("=", 1)[0]
         raise ConfigError(f"Beam has no flag {one_line(flag)}{_nearest(flag, parser.known_flags())}")

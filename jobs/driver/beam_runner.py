@@ -19,22 +19,23 @@ from jobs.beam.flags import harnesses_per_machine, starting_runner
 from jobs.beam.orphans import cancel_orphan
 from jobs.errors import ReportedBug
 from jobs.execution.orders import Orders, raise_failure
-from jobs.execution.pipeline import run_pipeline
+from jobs.execution.pipeline import open_first, run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.sample import Sample, sample_in
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
 from jobs.finalize.shards import Kind, MergeSpec, unmerged
-from jobs.grouping.by_beam import group_on_runner
+from jobs.grouping.by_beam import group_on_runner, job_dir_of
 from jobs.grouping.reading import GroupSettings, Outcome
-from jobs.hosts.host import HostSpec
+from jobs.hosts.machine import HostSpec
 from jobs.hosts.stopping import read_reason, reason_in, remove_reason
 from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
-from jobs.sharing.invitation import invitation_of, write_invitation
+from jobs.sharing.driving import tidy
+from jobs.sharing.invitation import invitation_of, read_invitation, write_invitation
 from jobs.storage.folders import JobFolder
 from jobs.system.signals import interrupts_noted
 from model.errors import ConfigError, one_line
@@ -72,20 +73,30 @@ class BeamRunner:
     def close(self) -> None:
         self.reader.close()
 
+    def end_orphan(self, job_dir: JobFolder) -> bool:
+        return cancel_orphan(job_dir)
+
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
-        write_invitation(spec.job_dir, invitation_of(orders, options, is_shared=False))
+        write_invitation(spec.job_dir, invitation_of(orders, options, spec.job_dir, is_shared=False))
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()
-        cancel_orphan(spec.job_dir)
         sharers = harnesses_per_machine(self.beam_args)
+        invitation = read_invitation(spec.job_dir)
+        needs = () if invitation is None else tuple(invitation.needs)
+
+        def told() -> HostSpec:
+            run_id = uuid.uuid4().hex
+            return HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
 
         def run() -> None:
-            run_id = uuid.uuid4().hex
-            told = HostSpec(run=run_id, spec=spec, orders=orders, per_host=self.per_host, sharers=sharers)
-            run_pipeline(told, self.beam_args)
+            run_pipeline(told(), self.beam_args, needs)
 
+        if orders.opens_first and uncommitted(spec):
+            # Else each host would make it: all clusters of `codemill dedup`, for example.
+            self._insist("opened its work", spec.job_dir, lambda: open_first(told(), self.beam_args, needs))
         self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
+        tidy(spec.job_dir)  # slots have claimed units
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         def run() -> None:
@@ -99,13 +110,22 @@ class BeamRunner:
         def run() -> None:
             outcomes.append(group_on_runner(inputs, folder, limit, settings, beam_args=self.beam_args))
 
+        self._insist("grouped rows", job_dir_of(folder), run)
+        return outcomes[0]
+
+    def _insist(self, doing: str, job_dir: JobFolder, run: Callable[[], None]) -> None:
+        """Runs a step of which nothing is left when it has succeeded, again after an error of the runner's.
+
+        Raises:
+            ConfigError: The runner fails again, or a worker says why the job can't go on.
+            ReportedBug: As a worker reports it.
+        """
         for tries_left in range(MAX_RUNS_IN_VAIN - 1, -1, -1):
-            if (error := self._try(None, run)) is None:
-                break
+            if (error := self._try(job_dir, run)) is None:
+                return
             if not tries_left:
                 raise ConfigError(f"the runner failed {MAX_RUNS_IN_VAIN} times: {_line_of(error)}") from error
-            _log.warning("the runner failed while it grouped rows (%s): it runs again", _line_of(error))
-        return outcomes[0]
+            _log.warning("the runner failed while it %s (%s): it runs again", doing, _line_of(error))
 
     def _repeat(self, what: str, job_dir: JobFolder, run: Callable[[], None], left: Callable[[], Collection]) -> None:
         """Runs a step until nothing is left of it.
@@ -131,15 +151,14 @@ class BeamRunner:
                 _log.warning("the runner %s with %s %s left to do: it runs again", how, f"{now:,}", what)
                 time.sleep(_PAUSE_S)
 
-    def _try(self, job_dir: JobFolder | None, run: Callable[[], None]) -> Exception | None:
+    def _try(self, job_dir: JobFolder, run: Callable[[], None]) -> Exception | None:
         """Runs a step once; returns the runner's error. Raises what ends the job.
 
         Args:
-            job_dir: Where its workers leave the reason to stop; None: nowhere.
+            job_dir: Where its workers leave the reason to stop.
             run: The step.
         """
-        if job_dir is not None:
-            remove_reason(job_dir)
+        remove_reason(job_dir)
         with interrupts_noted() as interrupts:
             try:
                 with starting_runner(self.beam_args):
@@ -149,7 +168,7 @@ class BeamRunner:
                     raise interrupts[0] from None  # Beam's local runner has made text of it
                 if isinstance(error, ConfigError | ReportedBug):
                     raise
-                if reason := (job_dir and read_reason(job_dir)) or reason_in(str(error)):
+                if reason := read_reason(job_dir) or reason_in(str(error)):
                     raise_failure(reason)
                 return error
         return None

@@ -167,7 +167,7 @@ class _Driver:
         storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
-            if self.options.run_units == "here":  # other hosts may be writing
+            if self.runner.end_orphan(self.output.job):  # nobody else is writing
                 sweep(self.output)
             job = self._found()
             if missing:

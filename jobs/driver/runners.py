@@ -33,6 +33,7 @@ from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
 from jobs.sharing.driving import Where, invite, run_shared
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, one_line
 from transforms.work import Unit
 
@@ -54,6 +55,10 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Ends processes that were started and not used."""
+        ...
+
+    def end_orphan(self, job_dir: JobFolder) -> bool:
+        """Ends what a driver that was killed left running; returns whether nothing of it writes to the folder now."""
         ...
 
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
@@ -108,6 +113,9 @@ class LocalRunner:
     def close(self) -> None:
         self._crew.close()
         self._reader.close()
+
+    def end_orphan(self, job_dir: JobFolder) -> bool:
+        return self._where == "here"  # worker processes die with their driver; other hosts may be writing
 
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
         invite(spec, orders, options, self._where, self._stale_s, self._crew)

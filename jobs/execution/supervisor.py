@@ -42,7 +42,6 @@ from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
-from jobs.storage import is_unanswered
 from jobs.system.child_process import Bell
 from model.errors import ConfigError
 from transforms.machine import available_cores
@@ -64,10 +63,8 @@ def check_all_committed(spec: RunSpec) -> None:
 
 
 def uncommitted(spec: RunSpec) -> set[str]:
-    """Returns the ids of the requested units that have no commit."""
-    wanted = spec.only_units
-    planned = {unit.unit_id for unit in read_plan(spec.job_dir) if wanted is None or unit.unit_id in wanted}
-    return planned - commits.list_commits(spec.job_dir)
+    """Returns the ids of the units that have no commit."""
+    return {unit.unit_id for unit in read_plan(spec.job_dir)} - commits.list_commits(spec.job_dir)
 
 
 def run_units(spec: RunSpec, orders: Orders, crew: Crew | None = None) -> None:
@@ -307,7 +304,7 @@ def _is_hung(watchdog: Watchdog) -> bool:
     try:
         return watchdog.is_hung()
     except Exception as error:
-        if not (isinstance(error, OSError) or is_unanswered(error)):
+        if not storage.may_pass(error):
             raise
         _log.warning("can't check the worker's progress: %s", error)
         return False

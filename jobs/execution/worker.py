@@ -49,7 +49,6 @@ class RunSpec:
         schema: The columns to read.
         max_units_in_flight: Maximum number of units in flight in one process.
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
-        only_units: Run only these units; None means all.
         session: Id of the worker session, which the supervisor assigns.
         decoding_threads: Threads that Arrow decodes with; None: one per core.
     """
@@ -59,7 +58,6 @@ class RunSpec:
     schema: pa.Schema
     max_units_in_flight: int = MAX_UNITS_IN_FLIGHT
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
-    only_units: frozenset[str] | None = None
     session: str | None = None
     decoding_threads: int | None = None
 

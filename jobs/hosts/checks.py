@@ -1,8 +1,9 @@
-"""What a worker of a Beam runner checks before it runs units: that it sees the driver's folder and runs its version.
+"""What a worker of a Beam runner checks before it works: that it sees the driver's files and runs its version.
 
-    driver                                          worker (`RunUnits.setup`)
+    driver                                          worker (`setup` of each `DoFn` that reads or writes files)
     _job/probe <- a random word                     reads _job/probe: the word must be the same
     versions of codemill, Python, JAX, ...      ->  codemill's must be the same; others are noted
+    local input, files of options (`jobs.plan.needs`)   must be there as well
 
 A folder on a local disk of the driver's machine may exist on the worker's machine as well, and be another one. These
 facts travel as plain values, since nothing else is sure to be understood by another version.
@@ -10,47 +11,58 @@ facts travel as plain values, since nothing else is sure to be understood by ano
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs import storage
 from jobs.execution.orders import failure_of
 from jobs.hosts.stopping import write_reason
 from jobs.plan.job_file import SCHEMA_VERSION, installed_versions
+from jobs.plan.needs import Need, check_needs
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 _OURS = "codemill"
 _FORMAT = "output format"
-_checked: set[str] = set()  # the probes of runs for which this process was found good
+_checked: set[str] = set()  # the facts for which this process was found good
 _log = logging.getLogger(__name__)
 
 
-def driver_facts(job_dir: JobFolder) -> dict[str, Any]:
-    """Writes the probe, unless an earlier run has, whose pipeline may still run; returns what workers compare."""
+def driver_facts(job_dir: JobFolder, needs: Iterable[Need] = ()) -> dict[str, Any]:
+    """Writes the probe, unless an earlier run has, whose pipeline may still run; returns what workers compare.
+
+    Args:
+        job_dir: The job's folder.
+        needs: What workers must see beside it.
+    """
     storage.create_if_absent(job_dir.probe, uuid.uuid4().hex.encode())
     word = storage.read_bytes(job_dir.probe).decode("ascii")
-    return {"host": socket.gethostname(), "job_dir": job_dir.path, "probe": word, "versions": _versions()}
+    facts = {"host": socket.gethostname(), "job_dir": job_dir.path, "probe": word, "versions": _versions()}
+    return {**facts, "needs": [list(need) for need in needs]}
 
 
 def check_worker(facts: Mapping[str, Any]) -> None:
-    """Checks this process, once for each run of the driver.
+    """Checks this process, once for each set of facts.
 
     Raises:
-        ConfigError: As `check_folder` and `check_versions` do; the reason is left for the driver where it sees it.
+        ConfigError: As `check_folder`, `check_versions` and `check_needs` do; the reason is left where the driver sees
+            it.
     """
-    if facts["probe"] in _checked:
+    told = json.dumps(facts, sort_keys=True)
+    if told in _checked:
         return
     check_folder(facts)
     try:
         check_versions(facts)
+        check_needs(facts["needs"], facts["host"])
     except ConfigError as error:
         write_reason(JobFolder(facts["job_dir"]), failure_of(error))
         raise
-    _checked.add(facts["probe"])
+    _checked.add(told)
 
 
 def check_versions(facts: Mapping[str, Any], versions: Mapping[str, str] | None = None) -> None:

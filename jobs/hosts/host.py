@@ -17,22 +17,14 @@ An error that ends the job is left in `_job/stop_reason` before it is raised (`j
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
-from jobs.errors import WorkerFailed
-from jobs.execution.crew import Crew
-from jobs.execution.orders import Orders, failure_of
-from jobs.execution.processes import PerHost
+from jobs import storage
 from jobs.execution.supervisor import run_source
-from jobs.execution.worker import RunSpec
-from jobs.hosts.neighbors import Neighbors
+from jobs.hosts.machine import HostSpec, crew_of, leave_reason
 from jobs.hosts.pushed import Outcome, PushedUnits
-from jobs.hosts.stopping import write_reason
 from jobs.ledger import commits, journal
 from jobs.system.child_process import Bell
 from transforms.work import Unit
@@ -43,29 +35,6 @@ _LIST_EVERY_S, _LIST_SHARE = 60.0, 20  # commits: seconds between two listings, 
 _LINGER_S = 60.0  # without users: Beam drops idle instances and makes new ones for the next bundle
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostSpec:
-    """What a host needs; small and picklable.
-
-    Args:
-        run: Unique to one run of the pipeline: a harness that outlives it starts a new host for the next.
-        spec: The workers' settings.
-        orders: How the work is made.
-        per_host: How many workers a host has.
-        sharers: Number of harnesses on a machine, as far as the runner's flags say (`Neighbors` counts them).
-        driver_host: The driver's machine: errors of others are told with their names.
-        driver_folder: The driver's current folder, which is the workers' as well where they see it.
-    """
-
-    run: str
-    spec: RunSpec
-    orders: Orders
-    per_host: PerHost = field(default_factory=PerHost)
-    sharers: int = 1
-    driver_host: str = field(default_factory=socket.gethostname)
-    driver_folder: str = field(default_factory=os.getcwd)
 
 
 class HostClosed(Exception):
@@ -79,7 +48,6 @@ class Host:
         self.told = told
         self.reason: BaseException | None = None
         self._bell = Bell()
-        self._neighbors = Neighbors(told.spec.job_dir)
         self._source: PushedUnits | None = None
         self._opened = threading.Event()
         self.users = 0  # instances of `RunUnits`
@@ -100,13 +68,20 @@ class Host:
     def refresh(self) -> None:
         """Reads the deaths that were recorded since, by whatever host: a retried unit may be a suspect, or committed.
 
-        Commits are listed anew now and then, since a listing may take as long as many units.
+        Commits are listed anew now and then, since a listing may take as long as many units. A storage that fails costs
+        nothing but work that is done twice.
         """
         job_dir = self.told.spec.job_dir
         with self._lock:
-            if time.monotonic() > self._list_again:
-                self._list_commits()
-            new = journal.read_deaths(job_dir, but=self._deaths)
+            try:
+                if time.monotonic() > self._list_again:
+                    self._list_commits()
+                new = journal.read_deaths(job_dir, but=self._deaths)
+            except Exception as error:
+                if not storage.may_pass(error):
+                    raise
+                _log.warning("can't read what other hosts have done: %s", " ".join(str(error).split())[:300])
+                return
             if new:
                 self._deaths |= {death.session: death for death in new}
                 self._queue.learn(journal.diagnose(sorted(self._deaths.values(), key=lambda death: death.at)))
@@ -146,45 +121,28 @@ class Host:
 
     def _supervise(self) -> None:
         told = self.told
-        crew: Crew | None = None
         try:
-            self._neighbors.join()
-            in_flight = told.spec.max_units_in_flight
-            self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * self._workers() * in_flight)
-            # Options may name files relative to it: a policy, a model.
-            crew = Crew(folder=told.driver_folder if os.path.isdir(told.driver_folder) else None)
-            self._opened.set()
-            run_source(
-                told.spec,
-                told.orders,
-                crew,
-                self._source,
-                workers=self._workers,
-                bell=self._bell,
-                on_done=self._source.note,
-            )
+            with crew_of(told) as (crew, workers):
+                in_flight = told.spec.max_units_in_flight
+                self._source = PushedUnits(self._bell, in_flight=in_flight, room=_ROOM * workers() * in_flight)
+                self._opened.set()
+                run_source(
+                    told.spec,
+                    told.orders,
+                    crew,
+                    self._source,
+                    workers=workers,
+                    bell=self._bell,
+                    on_done=self._source.note,
+                )
         except HostClosed:
             pass
         except BaseException as error:
-            self._stop(error)
+            self.reason = leave_reason(told, error)
+            if self._source is not None:
+                self._source.fail(self.reason)
         finally:
-            if crew is not None:
-                crew.close()
-            self._neighbors.leave()
             self._opened.set()
-
-    def _workers(self) -> int:
-        """This host's part of the machine, as of now."""
-        return self.told.per_host.workers(max(self.told.sharers, self._neighbors.count()))
-
-    def _stop(self, error: BaseException) -> None:
-        failure = failure_of(error)
-        if (here := socket.gethostname()) != self.told.driver_host:
-            failure["message"] += f" (on the worker {here})"
-        self.reason = error if isinstance(error, Exception) else WorkerFailed(failure["message"])
-        write_reason(self.told.spec.job_dir, failure)
-        if self._source is not None:
-            self._source.fail(self.reason)
 
 
 _shared: Host | None = None

@@ -10,14 +10,9 @@ again after a failure finds what is committed; what a dead host had claimed is c
 
 from __future__ import annotations
 
-import os
 import threading
 
-from jobs.execution.crew import Crew
-from jobs.execution.orders import failure_of
-from jobs.hosts.host import HostSpec
-from jobs.hosts.neighbors import Neighbors
-from jobs.hosts.stopping import write_reason
+from jobs.hosts.machine import HostSpec, crew_of, leave_reason
 from jobs.ledger.claimants import new_claimant
 from jobs.sharing.claimed import run_claimed
 
@@ -33,21 +28,9 @@ def work_in_slot(told: HostSpec) -> int:
     if not _working.acquire(blocking=False):
         return 0
     try:
-        return _work(told)
+        with crew_of(told) as (crew, workers):
+            return run_claimed(told.spec, told.orders, crew, new_claimant(None), workers=workers)
     except Exception as error:
-        write_reason(told.spec.job_dir, failure_of(error))
-        raise
+        raise leave_reason(told, error) from None
     finally:
         _working.release()
-
-
-def _work(told: HostSpec) -> int:
-    neighbors = Neighbors(told.spec.job_dir)
-    # Options may name files relative to the driver's folder: a policy, a model.
-    folder = told.driver_folder if os.path.isdir(told.driver_folder) else None
-    crew = Crew(told.per_host.workers(max(told.sharers, neighbors.count())), folder=folder)
-    try:
-        return run_claimed(told.spec, told.orders, crew, new_claimant(None))
-    finally:
-        crew.close()
-        neighbors.leave()

@@ -9,13 +9,15 @@ written, the error is logged and the next one is tried: it never fails a unit.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from jobs import storage
@@ -23,6 +25,7 @@ from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 
 PERIOD_S = 2.0
+_this_process = uuid.uuid4().hex[:8]
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +111,18 @@ class HeartbeatWriter:
                 _log.warning("can't write the heartbeat: %s", error)
                 return
             _log.exception("can't write the heartbeat: collecting the work's metrics failed")
+
+
+@contextlib.contextmanager
+def signs_of_life(job_dir: JobFolder) -> Iterator[None]:
+    """Writes heartbeats of this process while the block runs, for steps that have no worker session."""
+    session = f"{socket.gethostname()}-{os.getpid()}-{_this_process}"
+    writer = HeartbeatWriter(job_dir, session, lambda: (0, 0), dict)
+    writer.start()
+    try:
+        yield
+    finally:
+        writer.stop()
 
 
 def read_heartbeats(job_dir: JobFolder) -> list[Heartbeat]:

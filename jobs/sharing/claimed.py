@@ -159,6 +159,9 @@ class ClaimedUnits:
     def next_for(self, worker: int) -> Unit | None:
         """Hands a unit to a worker; None if there is none for it now."""
         with self._lock:
+            if worker >= self._me.workers:  # a host that shared its machine is alone now
+                self._me = dataclasses.replace(self._me, workers=worker + 1)
+                self._ahead = self._me.workers * self._in_flight
             unit = self._dispatcher.next_for(worker)
             if unit is None:
                 is_news = not self._is_hungry
@@ -222,7 +225,7 @@ class ClaimedUnits:
             try:
                 return step()
             except Exception as error:
-                if not _may_pass(error) or time.monotonic() - began > GIVE_UP_S or self._stopped.is_set():
+                if not storage.may_pass(error) or time.monotonic() - began > GIVE_UP_S or self._stopped.is_set():
                     raise
                 _log.warning("can't claim units: %s; trying again", " ".join(str(error).split())[:300])
             self._stopped.wait(pause_s)
@@ -321,7 +324,7 @@ class ClaimedUnits:
         try:
             write()
         except Exception as error:
-            if not (_may_pass(error) or isinstance(error, ConfigError)):
+            if not (storage.may_pass(error) or isinstance(error, ConfigError)):
                 raise
             _log.warning("can't write this host's heartbeat or its last lines: %s", " ".join(str(error).split())[:300])
 
@@ -334,6 +337,7 @@ def run_claimed(
     *,
     stale_s: float = STALE_S,
     last_lines: object = "",
+    workers: Callable[[], int] | None = None,
 ) -> int:
     """Runs units that this host claims until every unit of the plan is committed, whoever commits it.
 
@@ -346,6 +350,7 @@ def run_claimed(
         me: This host as a claimant, of `jobs.ledger.claimants.new_claimant`.
         stale_s: For how long a claim lasts without a heartbeat that vouches for it, in seconds.
         last_lines: As for `ClaimedUnits`.
+        workers: How many worker processes are needed, asked again every few seconds; None: the whole crew.
 
     Returns:
         The number of units that this host has committed.
@@ -356,15 +361,9 @@ def run_claimed(
         WorkerFailed: A bug.
     """
     in_flight = spec.max_units_in_flight
-    source = ClaimedUnits(
-        spec.job_dir, me, workers=crew.size, in_flight=in_flight, stale_s=stale_s, last_lines=last_lines
-    )
+    number = crew.size if workers is None else workers()
+    source = ClaimedUnits(spec.job_dir, me, workers=number, in_flight=in_flight, stale_s=stale_s, last_lines=last_lines)
     with source:
         if source.wait():
-            run_source(spec, orders, crew, source, workers=crew.size, bell=source.bell)
+            run_source(spec, orders, crew, source, workers=workers or number, bell=source.bell)
     return source.units_done
-
-
-def _may_pass(error: BaseException) -> bool:
-    is_request = isinstance(error, OSError) or (isinstance(error, Exception) and storage.is_unanswered(error))
-    return is_request and not isinstance(error, ConfigError)

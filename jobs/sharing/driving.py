@@ -27,7 +27,7 @@ Where = Literal["here", "shared", "elsewhere"]
 Say = Callable[[str], None]
 
 
-class _UntilOpened(Dispatcher):
+class UntilOpened(Dispatcher):
     """No units; done when the first worker has opened its work and asks for one."""
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ def invite(spec: RunSpec, orders: Orders, options: OptionSet, where: Where, stal
 
     What the first worker makes for all others (`Work.opens_first`) is made before.
     """
-    invitation = invitation_of(orders, options, is_shared=where != "here", stale_s=stale_s)
+    invitation = invitation_of(orders, options, spec.job_dir, is_shared=where != "here", stale_s=stale_s)
     if invitation.is_shared and orders.opens_first and uncommitted(spec):
-        run_source(spec, orders, crew, _UntilOpened(), workers=1)
+        run_source(spec, orders, crew, UntilOpened(), workers=1)
     write_invitation(spec.job_dir, invitation)
 
 

@@ -1,6 +1,6 @@
 """The invitation: what a host that joins a job needs beside its plan. The driver writes it to `_job/orders.json`.
 
-    {"job": {...orders...}, "in_flight": [units, bytes], "is_shared": true, "versions": {...}, "paths": {...}, ...}
+    {"job": {...orders...}, "in_flight": [units, bytes], "is_shared": true, "versions": {...}, "needs": [...], ...}
 
 It names the options and the versions of the driver, no environment and no credentials. A host with another version of
 codemill or of its records refuses, since its rows could differ; other versions of libraries get a line.
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,8 +19,8 @@ from jobs import storage
 from jobs.execution.orders import Orders
 from jobs.ledger.claimants import STALE_S
 from jobs.options import OptionSet
-from jobs.options.fields import fields_of
 from jobs.plan.job_file import SCHEMA_VERSION, installed_versions
+from jobs.plan.needs import Need, absolute_paths, needs_of_options, needs_of_plan
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, one_line
 
@@ -36,7 +35,7 @@ class Invitation:
         orders: How the work is made; local paths among the options are absolute.
         is_shared: Whether the driver claims its own units or runs none: only then can others help.
         stale_s: For how long a claim lasts without a heartbeat, in seconds.
-        paths: Local files and folders that options name, by option: every host must see them.
+        needs: What every host must see (`jobs.plan.needs`).
         versions: The driver's versions of Python and of the packages that affect rows.
         schema_version: The driver's version of the records.
         driver: The driver's host.
@@ -45,26 +44,19 @@ class Invitation:
     orders: Orders
     is_shared: bool
     stale_s: float = STALE_S
-    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    needs: Sequence[Need] = ()
     versions: Mapping[str, str] = dataclasses.field(default_factory=installed_versions)
     schema_version: str = SCHEMA_VERSION
     driver: str = dataclasses.field(default_factory=socket.gethostname)
 
 
-def invitation_of(orders: Orders, options: OptionSet, *, is_shared: bool, stale_s: float = STALE_S) -> Invitation:
-    """Makes the invitation to a job with these options."""
-    paths = {}
-    for field in fields_of(type(options)):
-        value = getattr(options, field.name)
-        # The input is in the plan, file by file; the output is where a host finds this.
-        if field.is_path and isinstance(value, str) and field.name not in ("input", "output") and _is_here(value):
-            paths[field.name] = os.path.abspath(value.removeprefix("file://"))
-    orders = dataclasses.replace(orders, options={**orders.options, **paths})
-    return Invitation(orders=orders, is_shared=is_shared, stale_s=stale_s, paths=paths)
-
-
-def _is_here(value: str) -> bool:
-    return storage.is_local(value) and os.path.exists(value.removeprefix("file://"))
+def invitation_of(
+    orders: Orders, options: OptionSet, job_dir: JobFolder, *, is_shared: bool, stale_s: float = STALE_S
+) -> Invitation:
+    """Makes the invitation to a job with these options, whose plan is in `job_dir`."""
+    orders = dataclasses.replace(orders, options={**orders.options, **absolute_paths(options)})
+    needs = (*needs_of_options(options), *needs_of_plan(job_dir))
+    return Invitation(orders=orders, is_shared=is_shared, stale_s=stale_s, needs=needs)
 
 
 def write_invitation(job_dir: JobFolder, invitation: Invitation) -> None:
@@ -112,13 +104,3 @@ def other_versions(invitation: Invitation) -> list[str]:
         for name, version in sorted(invitation.versions.items())
         if ours.get(name) != version
     ]
-
-
-def check_paths(invitation: Invitation) -> None:
-    """Raises ConfigError if this host can't see a file or folder that an option of the job names."""
-    for name, path in invitation.paths.items():
-        if not os.path.exists(path):
-            raise ConfigError(
-                f"{socket.gethostname()} can't see --{name} {path} of the driver on {invitation.driver}; put it at the "
-                "same path on every host, or name a gs:// path"
-            )

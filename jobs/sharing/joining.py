@@ -1,6 +1,6 @@
 """A host joins a job that a driver has planned, and runs units until none is left (`codemill work OUT`).
 
-    wait for the invitation -> check versions and paths -> claim and run units -> leave
+    wait for the invitation -> check versions and what it sees -> claim and run units -> leave
 
 Any number of hosts may join and leave at any time. A host that is told to stop drops what is in flight and gives its
 claims up with its last heartbeat, so others need not wait until they are stale.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import socket
 import sys
 import time
@@ -26,9 +25,9 @@ from jobs.execution.worker import RunSpec
 from jobs.ledger.claimants import new_claimant
 from jobs.options import from_all_options
 from jobs.plan.job_file import read_job
-from jobs.plan.units import read_plan
+from jobs.plan.needs import check_needs
 from jobs.sharing.claimed import run_claimed
-from jobs.sharing.invitation import Invitation, check_paths, other_versions, read_invitation
+from jobs.sharing.invitation import Invitation, other_versions, read_invitation
 from jobs.sharing.last_lines import LastLines
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.wording import counted
@@ -75,12 +74,11 @@ def run_claimed_units(
         return 0
     for line in other_versions(invitation):
         say(f"note: {line}; rows may differ")
-    check_paths(invitation)
+    check_needs(invitation.needs, invitation.driver)
     orders = _orders_here(invitation, output, changes or {})
     work = orders.make_work()
     processes = _processes(orders, work)
     spec = _spec_of(output, processes)
-    _check_input(output, invitation)
     me = new_claimant(name)
     say(f"{me.name} joins {output}: {counted(processes.workers, 'worker')}, driver on {invitation.driver}")
     crew = Crew(processes.workers)
@@ -161,13 +159,3 @@ def _spec_of(output: OutputFolder, processes: Processes) -> RunSpec:
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
     )
-
-
-def _check_input(output: OutputFolder, invitation: Invitation) -> None:
-    """Raises ConfigError if this host can't see the first input file: its units would count as unreadable."""
-    uri = next(read_plan(output.job)).uri
-    if storage.is_local(uri) and not os.path.exists(uri.removeprefix("file://")):
-        raise ConfigError(
-            f"{socket.gethostname()} can't see the input file {uri} of the driver on {invitation.driver}; put the "
-            "input at the same path on every host, or name a gs:// path"
-        )

@@ -9,6 +9,7 @@ from jobs.storage.errors import (
     is_local,
     is_unanswered,
     make_folders,
+    may_pass,
     unanswered_line,
     with_new_attempts,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "list_names",
     "make_folders",
     "make_job_folder",
+    "may_pass",
     "open_input",
     "open_output",
     "publish",

@@ -141,6 +141,11 @@ def is_unanswered(error: BaseException) -> bool:
     )
 
 
+def may_pass(error: BaseException) -> bool:
+    """Whether an error of a storage may be gone when the request is made again, as that of a mount that stalls."""
+    return not isinstance(error, ConfigError) and (isinstance(error, OSError) or is_unanswered(error))
+
+
 def unanswered_line(error: BaseException) -> str:
     """The message to the user for such an error."""
     said = " ".join(str(error).split())[:300]

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from jobs.terminal.escapes import visible
 
-_MODULE = "jobs.execution.child"
+CHILD_MODULE = "jobs.execution.child"
 _LAST_LINES = 3  # of what a child printed, for the message about one that can't start
 _PR_SET_PDEATHSIG = 1
 
@@ -50,7 +50,7 @@ class ChildProcess:
         try:
             self._process = subprocess.Popen(
                 # -P: the child imports the same code as we do, whatever is in the current folder.
-                [sys.executable, "-P", "-m", _MODULE, str(write), str(os.getpid())],
+                [sys.executable, "-P", "-m", CHILD_MODULE, str(write), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

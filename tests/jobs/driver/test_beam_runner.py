@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,11 +14,15 @@ from pathlib import Path
 import pytest
 
 from jobs import storage
-from jobs.driver import beam_runner
+from jobs.beam import orphans
+from jobs.driver import beam_runner, driver
 from jobs.driver.beam_runner import MAX_RUNS_IN_VAIN, BeamRunner
 from jobs.errors import StorageFull, WorkerFailed
 from jobs.execution.orders import Orders, failure_of
 from jobs.execution.worker import RunSpec
+from jobs.finalize.merge_on_beam import MergeShards
+from jobs.finalize.shards import MergeSpec
+from jobs.hosts.checks import driver_facts
 from jobs.hosts.stopping import read_reason, write_reason
 from jobs.ledger import commits
 from jobs.ledger.lock import acquire
@@ -48,7 +53,7 @@ def runs(monkeypatch, job_dir: JobFolder, *steps) -> list[int]:
     """Has each run of the pipeline commit so many units, then raise the error, if there is one; the list of runs."""
     waiting, seen = list(steps), []
 
-    def run(told, beam_args):
+    def run(told, beam_args, needs):
         count, error = waiting.pop(0)
         seen.append(count)
         left = sorted({unit.unit_id for unit in read_plan(job_dir)} - commits.list_commits(job_dir))
@@ -79,7 +84,7 @@ def test_a_runner_that_brings_nothing_again_and_again_ends_the_job_in_one_line(j
 
 @pytest.mark.parametrize("error", [StorageFull("no space left"), ConfigError("no batteries"), WorkerFailed("x: y")])
 def test_what_a_remote_host_says_is_raised_as_what_it_is(job_dir, monkeypatch, error):
-    def run(told, beam_args):
+    def run(told, beam_args, needs):
         write_reason(job_dir, failure_of(error))
         raise RuntimeError("Pipeline job-1 failed in state FAILED: see the worker's log")
 
@@ -107,6 +112,28 @@ def test_the_reason_of_an_earlier_run_isnt_that_of_the_next(job_dir):
     run_units(job_dir)
     assert read_reason(job_dir) is None
     assert len(commits.list_commits(job_dir)) == 4
+
+
+@pytest.mark.parametrize("opens_first", [True, False])
+def test_what_all_workers_read_is_made_by_one_before_the_units_run(job_dir, monkeypatch, opens_first):
+    did = []
+    lost = [RuntimeError("a worker was lost"), None]
+
+    def open_first(told, beam_args, needs):
+        did.append("open")
+        if error := lost.pop(0):
+            raise error
+
+    def run(told, beam_args, needs):
+        did.append("run")
+        toy.run_here(job_dir)
+
+    monkeypatch.setattr(beam_runner, "open_first", open_first)
+    monkeypatch.setattr(beam_runner, "run_pipeline", run)
+    orders = dataclasses.replace(ORDERS, opens_first=opens_first)
+    for _ in range(2):  # the second time nothing is left to do
+        BeamRunner(LOCAL).run_units(spec_of(job_dir), orders)
+    assert did == (["open", "open", "run"] if opens_first else ["run"])
 
 
 def flags(tmp_path: Path, out: str, *more: str) -> list[str]:
@@ -151,25 +178,47 @@ def test_an_interrupted_job_on_the_local_runner_ends_with_one_line_and_resumes(t
     assert len(uppercase.dataset(out)["data"]) == 35
 
 
-def test_the_job_that_a_killed_driver_left_behind_is_named_where_it_cant_be_canceled(job_dir, caplog):
+def test_the_job_that_a_killed_driver_left_behind_is_named_where_it_cant_be_canceled(job_dir, monkeypatch, caplog):
+    monkeypatch.setattr(orphans, "_QUIET_S", 0.1)
     record = {"job_id": "job-7", "job_endpoint": "localhost:1"}
     storage.write_bytes(job_dir.runner_job, json.dumps(record).encode())
-    run_units(job_dir)
-    assert "job job-7 may still be running and can't be canceled from here" in caplog.text
+    assert BeamRunner(LOCAL).end_orphan(job_dir)
+    assert "job job-7, which an earlier run of this command left behind, can't be canceled from here" in caplog.text
     assert not os.path.exists(job_dir.runner_job)
 
 
-def test_grouping_runs_again_once_after_an_error_of_the_runners(monkeypatch, caplog):
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_temporary_files_are_swept_when_what_was_left_behind_has_ended(tmp_path, monkeypatch, has_ended):
+    out, did = tmp_path / "out", []
+    assert uppercase.command_line(flags(tmp_path, str(out), "--", *LOCAL)) == 0
+    (out / "COMPLETED").unlink()
+    monkeypatch.setattr(BeamRunner, "end_orphan", lambda self, job_dir: (did.append("end"), has_ended)[1])
+    monkeypatch.setattr(driver, "sweep", lambda output: did.append("sweep"))
+    assert uppercase.command_line(flags(tmp_path, str(out), "--", *LOCAL)) == 0
+    assert did == (["end", "sweep"] if has_ended else ["end"])
+
+
+def test_a_worker_that_doesnt_see_the_attempts_merges_nothing(job_dir):
+    function = MergeShards(MergeSpec(job_dir=job_dir, plan_id="0", schema=toy.OUTPUT_SCHEMA), driver_facts(job_dir))
+    storage.write_bytes(job_dir.probe, b"another machine's")
+    with pytest.raises(ConfigError, match="doesn't see the job's folder"):
+        function.setup()
+
+
+def test_grouping_runs_again_once_after_an_error_of_the_runners(monkeypatch, caplog, tmp_path):
+    folder = str(tmp_path / "_job" / "grouped" / "0")
     errors = [RuntimeError("Traceback ...\nRuntimeError: a worker was lost"), None]
 
     def group(*arguments, **more):
+        assert read_reason(JobFolder(str(tmp_path / "_job"))) is None
         if error := errors.pop(0):
             raise error
         return "the outcome"
 
     monkeypatch.setattr(beam_runner, "group_on_runner", group)
-    assert BeamRunner(LOCAL).group(None, "folder", None, None) == "the outcome"
+    assert BeamRunner(LOCAL).group(None, folder, None, None) == "the outcome"
     assert "a worker was lost): it runs again" in caplog.text
     errors[:] = [RuntimeError("lost"), RuntimeError("lost again")]
+    write_reason(JobFolder(str(tmp_path / "_job")), {"kind": "ConfigError", "message": "yesterday's"})
     with pytest.raises(ConfigError, match="the runner failed 2 times: lost again"):
-        BeamRunner(LOCAL).group(None, "folder", None, None)
+        BeamRunner(LOCAL).group(None, folder, None, None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -82,6 +84,7 @@ def test_rows_that_end_their_process_or_hang_cost_one_row_each_and_no_worker_of_
         (3, 1, "timeout"),
     ]
     assert not os.path.exists(job_dir.runner_job), "the runner's job has ended"
+    assert not os.path.exists(job_dir.claims), "units are no longer claimed"
 
 
 def test_what_the_work_refuses_on_a_worker_is_the_users_one_line(tmp_path, endpoint, capsys, caplog):
@@ -108,6 +111,34 @@ def test_a_worker_with_another_version_is_told_with_both(tmp_path, endpoint):
         # A safe path: else what an editable install left in the working folder (codemill.egg-info) is found first.
         run_toy(job_dir, flags(endpoint, f"PYTHONSAFEPATH=1 PYTHONPATH={tmp_path}/other:$PYTHONPATH {WORKER}"))
     assert commits.list_commits(job_dir) == set()
+
+
+def test_a_worker_that_doesnt_see_the_input_is_one_line_and_no_unit_fails(tmp_path, endpoint, capsys):
+    corpus, out = uppercase.write_corpus(tmp_path / "in" / "a.parquet", 20, group=5), tmp_path / "out"
+    argv = ["--input", str(corpus), "--unit_rows", "5", "--content_column", "content", "--workers", "1"]
+    blind = f"mv {corpus} {corpus}.on-the-driver; {WORKER}"
+    assert uppercase.command_line([*argv, "--output", str(out), "--", *flags(endpoint, blind)]) == 2
+    said = capsys.readouterr().err
+    assert f"can't see --input {corpus} of the driver on" in said and "Traceback" not in said
+    assert commits.list_commits(OutputFolder(str(out)).job) == set()
+    os.rename(f"{corpus}.on-the-driver", corpus)
+    assert uppercase.command_line([*argv, "--output", str(out), "--", *flags(endpoint)]) == 0
+    assert uppercase.command_line([*argv, "--output", str(tmp_path / "alone")]) == 0
+    assert uppercase.dataset(out) == uppercase.dataset(tmp_path / "alone")
+
+
+def test_a_worker_that_doesnt_see_the_model_is_one_line_with_host_and_path(tmp_path, endpoint):
+    model = tmp_path / "model"
+    shutil.copytree(uppercase.ROOT / "model" / "embedded", model)
+    corpus, out = uppercase.write_corpus(tmp_path / "in" / "a.parquet", 4), tmp_path / "out"
+    words = ["infill", "--input", str(corpus), "--output", str(out), "--model", str(model), "--content_column=content"]
+    blind = f"mv {model} {model}.on-the-driver; {WORKER}"
+    command = [sys.executable, "-m", "jobs", *words, "--", *flags(endpoint, blind)]
+    done = subprocess.run(command, cwd=uppercase.ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2, done.stderr
+    assert f"can't see --model {model} of the driver on {socket.gethostname()}; put it at the same path" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert commits.list_commits(OutputFolder(str(out)).job) == set()
 
 
 def parent_of(pid: int) -> int:

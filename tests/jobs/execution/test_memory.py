@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jobs.execution import supervisor
-from jobs.execution.memory import MemoryWatch, bytes_by_process_group
+from jobs.execution.memory import MemoryWatch, bytes_of_workers
 from jobs.ledger import journal
+from jobs.system.child_process import CHILD_MODULE
 from tests.jobs import toy, uppercase
 from transforms.machine import GroupMemory
 
@@ -35,7 +36,7 @@ def test_nobody_is_ended_while_there_is_room():
 
 
 def test_nobody_is_ended_for_what_others_hold(caplog):
-    assert watch(960, {100: 100, 200: 200, 300: 100, 1: 500}).find_victim(WORKERS, now=0.0) is None
+    assert watch(960, {100: 100, 200: 200, 300: 100}).find_victim(WORKERS, now=0.0) is None
     assert "most of it is held by others than the workers" in caplog.text
 
 
@@ -55,6 +56,13 @@ def test_looks_are_the_rarer_the_more_room_there_is():
     assert waits == sorted(waits, reverse=True) and waits[0] <= 1.0 and waits[-1] == pytest.approx(0.02)
 
 
+def test_a_limit_that_cant_be_read_anymore_is_looked_at_as_rarely_as_one_that_is_far_away():
+    figures = iter([GroupMemory(100, 1000)])
+    one = MemoryWatch(lambda: next(figures, None), lambda groups: {})
+    assert one.find_victim(WORKERS, now=5.0) is None
+    assert one.wait_s(now=5.0) == pytest.approx(1.0)
+
+
 def test_what_a_process_group_holds_is_found():
     text = "x = bytearray(60_000_000); print(flush=True); input()"
     with subprocess.Popen(
@@ -62,8 +70,39 @@ def test_what_a_process_group_holds_is_found():
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        assert 60_000_000 < bytes_by_process_group([child.pid])[child.pid] < 120_000_000
+        assert 60_000_000 < bytes_of_workers([child.pid])[child.pid] < 120_000_000
         child.communicate(b"\n")
+
+
+@pytest.mark.parametrize(("words", "counts"), [(["-m", CHILD_MODULE], True), (["-m", "another"], False)])
+def test_workers_of_other_parents_are_found_and_no_other_processes(words, counts):
+    text = "x = bytearray(60_000_000); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", text, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert (bytes_of_workers([]).get(child.pid, 0) > 60_000_000) is counts
+        child.communicate(b"\n")
+
+
+def test_of_two_parents_in_a_group_the_one_of_the_largest_worker_ends_it():
+    sizes = {100: 300, 200: 180, 300: 200, 400: 250}
+    first, second = watch(960, sizes), watch(960, sizes)
+    assert second.find_victim({0: 300, 1: 400}, now=0.0) is None, "the larger one is the other's"
+    number, why = first.find_victim({0: 100, 1: 200}, now=0.0) or (None, "")
+    assert number == 0 and "ended for lack of memory" in why
+
+
+def test_equal_workers_of_two_parents_are_ended_one_after_the_other():
+    sizes = {100: 480, 400: 480}
+    found = [watch(960, sizes).find_victim({0: group}, now=0.0) for group in (100, 400)]
+    assert [one is not None for one in found] == [False, True]
+
+
+def test_a_parent_whose_largest_worker_stays_isnt_waited_for_forever():
+    one = watch(960, {100: 400, 400: 500})
+    assert [one.find_victim({0: 100}, now=now) is not None for now in (0.0, 1.0, 2.0, 4.0)] == [False] * 3 + [True]
 
 
 def test_a_row_that_needs_too_much_costs_one_row(tmp_path, monkeypatch, caplog):
@@ -71,7 +110,7 @@ def test_a_row_that_needs_too_much_costs_one_row(tmp_path, monkeypatch, caplog):
 
     def sizes(groups) -> dict[int, int]:
         mark.unlink()  # as the worker's memory is free again once it has ended
-        return bytes_by_process_group(groups)
+        return dict.fromkeys(groups, 50_000_000)  # a real worker holds more or less than half, as the machine swaps
 
     def short() -> MemoryWatch:
         return MemoryWatch(lambda: GroupMemory(60_000_000 if mark.exists() else 0, 70_000_000), sizes)

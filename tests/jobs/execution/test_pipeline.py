@@ -10,11 +10,13 @@ import pytest
 from jobs import storage
 from jobs.beam.runners import names_a_runner
 from jobs.execution.orders import Orders
-from jobs.execution.pipeline import ReadPlan, RunUnits, run_pipeline
+from jobs.execution.pipeline import ReadPlan, RunUnits, open_first, run_pipeline
 from jobs.execution.processes import PerHost
 from jobs.execution.worker import RunSpec
 from jobs.hosts.checks import driver_facts
-from jobs.hosts.host import HostSpec, close_host
+from jobs.hosts.host import close_host
+from jobs.hosts.machine import HostSpec
+from jobs.hosts.stopping import read_reason
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
@@ -63,9 +65,19 @@ def test_a_stage_that_is_computed_again_sees_the_same_units(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"], ["b"], ["c"]])
     ids = [unit.unit_id for unit in read_plan(job_dir)]
     commits.commit_failed(job_dir, next(read_plan(job_dir)), "x", "input_missing", config_hash="c")
-    assert [unit.unit_id for unit in ReadPlan(None).process(job_dir.path)] == ids
-    some = ReadPlan(frozenset(ids[2:])).process(job_dir.path)
-    assert [unit.unit_id for unit in some] == ids[2:]
+    assert [unit.unit_id for unit in ReadPlan().process(job_dir.path)] == ids
+
+
+def test_what_the_first_worker_makes_is_made_once_and_by_no_unit(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    log = tmp_path / "processes"
+    open_first(host_spec(job_dir, processes=str(log), workers=3))
+    assert sum(line.startswith("open ") for line in log.read_text().splitlines()) == 1
+    assert commits.list_commits(job_dir) == set()
+    with pytest.raises(Exception, match="no batteries"):
+        open_first(host_spec(job_dir, refuse_on_open=True))
+    reason = read_reason(job_dir)
+    assert reason is not None and "no batteries" in reason["message"]
 
 
 def test_units_that_are_committed_arent_run_again(tmp_path):

@@ -200,5 +200,5 @@ def test_suspects_never_share_the_process(tmp_path):
 
 
 def test_a_spec_survives_the_way_to_the_child():
-    spec = spec_for(JobFolder("gs://b/out/_job"), only_units=frozenset({"b", "a"}))
+    spec = spec_for(JobFolder("gs://b/out/_job"), session="x")
     assert from_text(to_text(spec)) == spec

@@ -75,3 +75,16 @@ def test_a_worker_with_another_version_leaves_the_reason_for_the_driver(job_dir)
         check_worker({**facts, "versions": {**facts["versions"], "codemill": "9"}})
     reason = read_reason(job_dir)
     assert reason is not None and "codemill" in reason["message"]
+
+
+@pytest.mark.parametrize("flag", ["--input", "--model"])
+def test_a_worker_that_doesnt_see_what_the_driver_sees_leaves_the_reason(job_dir, tmp_path, flag):
+    there = tmp_path / "there"
+    there.touch()
+    facts = driver_facts(job_dir, [(flag, str(there), "")])
+    check_worker(facts)
+    facts = driver_facts(job_dir, [(flag, str(tmp_path / "not there"), "")])
+    with pytest.raises(ConfigError, match=rf"can't see {flag} {tmp_path}/not there of the driver on"):
+        check_worker(facts)
+    reason = read_reason(job_dir)
+    assert reason is not None and flag in reason["message"]

@@ -211,6 +211,22 @@ def test_workers_run_in_the_drivers_folder_where_they_see_it(tmp_path, monkeypat
     assert close_host() is None
 
 
+def test_a_storage_that_cant_be_read_for_a_while_ends_no_bundle(tmp_path, monkeypatch, caplog):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    host = shared_host(host_spec(job_dir))
+
+    def stalls(*args, **more):
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(host_module.journal, "read_deaths", stalls)
+    host.refresh()
+    assert "can't read what other hosts have done: [Errno 116] Stale file handle" in caplog.text
+    (unit,) = read_plan(job_dir)
+    future = host.submit(unit)
+    assert future is not None and future.result(60)["status"] == "done"
+    assert close_host() is None
+
+
 def test_an_error_of_another_machine_is_told_with_its_name(tmp_path):
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     told = dataclasses.replace(host_spec(job_dir, refuse_on_open=True), driver_host="elsewhere", driver_folder="/none")

@@ -20,7 +20,7 @@ from jobs.ledger import commits
 from jobs.options.work import WorkOptions
 from jobs.plan import job_file
 from jobs.sharing import invitation as invitations
-from jobs.sharing.invitation import Invitation, check_paths, invitation_of, other_versions, read_invitation
+from jobs.sharing.invitation import Invitation, invitation_of, other_versions, read_invitation
 from jobs.sharing.joining import run_claimed_units
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
@@ -142,7 +142,7 @@ def planned(home: Path, where: str = "shared") -> OutputFolder:
 
     freeze(plan_job(options, job), uppercase.NAME, options, "")
     orders = Orders(job_name=uppercase.NAME, options=uppercase.all_options(options))
-    found = invitation_of(orders, options, is_shared=where != "here", stale_s=60)
+    found = invitation_of(orders, options, output.job, is_shared=where != "here", stale_s=60)
     invitations.write_invitation(output.job, found)
     return output
 
@@ -180,24 +180,21 @@ def test_other_versions_of_libraries_get_a_line():
     assert line.startswith("the driver has jax 0.0.1, this host ")
 
 
-def test_a_path_of_an_option_that_a_host_cant_see_is_refused(tmp_path):
+def test_an_invitation_names_the_paths_of_options(tmp_path):
     from jobs.filter import Options
 
     policy = tmp_path / "policy.yaml"
     policy.write_text("")
     options = Options(input=("in",), output="out", policy=os.path.relpath(policy))
-    found = invitation_of(Orders(job_name="filter", options={"policy": "x"}), options, is_shared=True)
-    assert found.paths == {"policy": str(policy)} and found.orders.options["policy"] == str(policy)
-    check_paths(found)
-    policy.unlink()
-    with pytest.raises(ConfigError, match=rf"can't see --policy {policy} of the driver on "):
-        check_paths(found)
+    orders = Orders(job_name="filter", options={"policy": "x"})
+    found = invitation_of(orders, options, OutputFolder(str(tmp_path / "out")).job, is_shared=True)
+    assert found.needs == (("--policy", str(policy), ""),) and found.orders.options["policy"] == str(policy)
 
 
 def test_an_input_that_a_host_cant_see_is_refused_before_its_units_fail(corpus):
     output = planned(corpus)
     (corpus / "in").rename(corpus / "elsewhere")
-    with pytest.raises(ConfigError, match=r"can't see the input file .*/in/0.parquet of the driver on "):
+    with pytest.raises(ConfigError, match=r"can't see --input .*/in/0.parquet of the driver on "):
         run_claimed_units(output)
     assert committed(corpus) == 0
 
