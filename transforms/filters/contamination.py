@@ -2,8 +2,8 @@
 
 codemill ships hashes and item names, but no benchmark text (`benchmark_ngrams.npz`, written by `python -m
 transforms.filters.contamination_index`). An item of 8 to 11 tokens is one n-gram of that length, so the text must
-contain all of it. N-grams shared by three or more problems are boilerplate and are excluded from the index. 12 tokens
-is the minimum that GPT-3 used (Brown et al. 2020, arXiv:2005.14165, appendix C).
+contain all of it. N-grams shared by three or more problems are boilerplate, those of numbers, letters and the like are
+enumerations; both are excluded from the index. 12 tokens is the minimum that GPT-3 used (Brown et al. 2020, arXiv:2005.14165, appendix C).
 
 A finding contains its evidence: the benchmark, the item, the number of shared n-grams, and the position in the text.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,17 @@ NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
+MIN_WORDS, MIN_DISTINCT_WORDS = (
+    4,
+    3,
+)  # neither are lists of primes, of the letters or the months, or of one word with many numbers
+_WORD = re.compile(r"(?![0-9a-f]{2}\Z|0x)(?=.*[^\W\d_])..+")  # no letter, number or two hexadecimal digits
+_LISTED = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve first second third monday tuesday wednesday thursday "
+    "friday saturday sunday mon tue wed thu fri sat sun january february march april may june july august september october "
+    "november december jan feb mar apr jun jul aug sep oct nov dec alpha beta gamma delta epsilon".split()
+)
+"""Words that are enumerated: no one's text, like the numbers."""
 _FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
@@ -69,8 +81,12 @@ class _Tally:
         self._counts[owner] = self._counts.get(owner, 0) + 1
         self._first[owner] = min(self._first.get(owner, position), position)
 
-    def items(self, names: Sequence[tuple[str, str]], min_ngrams: int) -> list[Contamination]:
-        found = [Contamination(*names[i], n, self._first[i]) for i, n in self._counts.items() if n >= min_ngrams]
+    def items(self, index: BenchmarkIndex, min_ngrams: int) -> list[Contamination]:
+        found = [
+            Contamination(*index.items[i], n, self._first[i])
+            for i, n in self._counts.items()
+            if n >= min(min_ngrams, index.sizes[i])
+        ]
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
 
@@ -98,8 +114,25 @@ class BenchmarkIndex:
             tables[n][1][known >> shift] = True
         return tables
 
+    @functools.cached_property
+    def sizes(self) -> npt.NDArray[np.intp]:
+        """The number of n-grams of each item in the index."""
+        owners = [owners for _, owners in self.by_length.values()]
+        return sum(
+            (np.bincount(part, minlength=len(self.items)) for part in owners), np.zeros(len(self.items), np.intp)
+        )
+
+    @functools.cached_property
+    def _size_by_name(self) -> dict[tuple[str, str], int]:
+        return dict(zip(self.items, self.sizes.tolist(), strict=True))
+
+    def is_enough(self, found: Contamination, min_ngrams: int) -> bool:
+        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has fewer."""
+        return found.num_ngrams >= min(min_ngrams, self._size_by_name[found.benchmark, found.item])
+
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which a text contains at least `min_ngrams` n-grams, in descending order of that number."""
+        """Items of which a text contains at least `min_ngrams` n-grams, or all of them if there are fewer, in descending
+        order of that number."""
         return self.find_all([text], min_ngrams=min_ngrams)[0]
 
     def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
@@ -113,7 +146,7 @@ class BenchmarkIndex:
                     if position + n <= bounds[text + 1]:  # not across two texts
                         tallies.setdefault(text, _Tally()).add(owner, position - bounds[text])
             for text in range(len(bounds) - 1):
-                found.append(tallies[text].items(self.items, min_ngrams) if text in tallies else [])
+                found.append(tallies[text].items(self, min_ngrams) if text in tallies else [])
         return found
 
     def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int]]:
@@ -148,7 +181,7 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
             continue
         tokens = tokens_of(text)
         for at, value in enumerate(ngram_hashes(hashes, n).tolist()):
-            if len(set(tokens[at : at + n])) < MIN_DISTINCT_TOKENS:
+            if _is_enumeration(tokens[at : at + n]):
                 continue
             grams.setdefault(n, {}).setdefault(value, set()).add(number[benchmark, item])
     by_length = {}
@@ -161,6 +194,18 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
             np.array([owner for _, owner in telling], dtype=np.uint32),
         )
     return BenchmarkIndex(by_length, tuple(items))
+
+
+def _is_enumeration(tokens: Sequence[str]) -> bool:
+    """Whether an n-gram lists numbers, letters or the like, so that any text may contain it.
+
+    >>> _is_enumeration("0 1 2 3 4 5 6 7 8 9 a b".split()), _is_enumeration("def add a b return the sum of a and b 1".split())
+    (True, False)
+    """
+    if len(set(tokens)) < MIN_DISTINCT_TOKENS:
+        return True
+    words = [token for token in tokens if _WORD.fullmatch(token) and token not in _LISTED]
+    return len(words) < MIN_WORDS or len(set(words)) < MIN_DISTINCT_WORDS
 
 
 def _problems(owners: set[int], items: list[tuple[str, str]]) -> int:
@@ -223,7 +268,7 @@ class ContaminationStage(Stage):
     Args:
         is_on: Whether the stage searches at all.
         folders: Folders of the user's own benchmarks, in addition to the public ones.
-        min_ngrams: Minimum number of n-grams of one item that rejects a row.
+        min_ngrams: Minimum number of n-grams of one item that rejects a row; of an item with fewer, all of them do.
     """
 
     name: ClassVar[str] = "contamination"
@@ -252,7 +297,8 @@ class ContaminationStage(Stage):
 
     def _result(self, found: list[Contamination]) -> StageResult:
         columns = {"contamination": list(map(_contamination_dict, found[:_MAX_ITEMS]))}
-        worst = next((item for item in found if item.num_ngrams >= self.min_ngrams), None)
+        is_enough = open_index(self.folders).is_enough
+        worst = next((item for item in found if is_enough(item, self.min_ngrams)), None)
         if worst is None:
             return self.result(columns)
         detail = f"{worst.benchmark} {worst.item}: {worst.num_ngrams} shared n-grams from token {worst.first_token}"

@@ -18,6 +18,15 @@ _CONFIG_PATH = re.compile(
 )
 
 _SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\w+rc|(?:^|/)\.env(?:\.\w+)*)$")
+_TABLE_PATH = re.compile(r"(?i)\.(?:csv|tsv|tab|psv|txt|dat)$")
+_HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
+_MAX_HEADER_BYTES = 4096
+_QUOTED_FIELD = re.compile(rb"\"[^\"\n]*(?:\"|\Z)")
+
+
+def _num_delimiters(line: bytes, delimiter: bytes) -> int:
+    """The number of delimiters in the start of a line, without those in quotes."""
+    return _QUOTED_FIELD.sub(b"", line).count(delimiter)
 
 
 @dataclass
@@ -57,6 +66,25 @@ class Document:
     def lexical(self) -> Lexical:
         """The spans of its comments and strings."""
         return Lexical(self.data, self.language)
+
+    def column_at(self, offset: int) -> bytes:
+        """The header of the column that the byte at `offset` is in, if the text is a table of delimited values
+        (RFC 4180) with a header; else empty."""
+        header, delimiter = self._header
+        if not header or offset <= len(header[0]):
+            return b""
+        first = self.data.rfind(b"\n", 0, offset) + 1
+        number = _num_delimiters(self.data[first:offset], delimiter)
+        return header[number] if first and number < len(header) else b""
+
+    @cached_property
+    def _header(self) -> tuple[list[bytes], bytes]:
+        """The names of the columns, and their delimiter."""
+        line = self.data[:_MAX_HEADER_BYTES].partition(b"\n")[0].rstrip(b"\r")
+        if not _TABLE_PATH.search(self.path) or not _HEADER_LINE.fullmatch(line):
+            return [], b""
+        delimiter = max((b",", b"\t", b";", b"|"), key=line.count)
+        return [name.strip(b" \"'") for name in line.split(delimiter)], delimiter
 
     def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
         """Offsets of the lines that a pattern matches, ascending. The pattern starts with the preceding line break."""
