@@ -3,7 +3,8 @@
 codemill ships hashes and item names, but no benchmark text (`benchmark_ngrams.npz`, written by `python -m
 transforms.filters.contamination_index`). An item of 8 to 11 tokens is one n-gram of that length, so the text must
 contain all of it. N-grams shared by three or more problems are boilerplate, those of numbers, letters and the like are
-enumerations; both are excluded from the index. 12 tokens is the minimum that GPT-3 used (Brown et al. 2020, arXiv:2005.14165, appendix C).
+enumerations; both are excluded from the index. 12 tokens is the minimum that GPT-3 used (Brown et al. 2020,
+arXiv:2005.14165, appendix C).
 
 A finding contains its evidence: the benchmark, the item, the number of shared n-grams, and the position in the text.
 """
@@ -39,16 +40,14 @@ NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
-MIN_WORDS, MIN_DISTINCT_WORDS = (
-    4,
-    3,
-)  # neither are lists of primes, of the letters or the months, or of one word with many numbers
+MIN_WORDS, MIN_DISTINCT_WORDS = 4, 3  # neither are lists of primes, of letters, or of one word with many numbers
 _WORD = re.compile(r"(?![0-9a-f]{2}\Z|0x)(?=.*[^\W\d_])..+")  # no letter, number or two hexadecimal digits
 _LISTED = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve first second third monday tuesday wednesday thursday "
-    "friday saturday sunday mon tue wed thu fri sat sun january february march april may june july august september october "
-    "november december jan feb mar apr jun jul aug sep oct nov dec alpha beta gamma delta epsilon".split()
-)
+    b"zero one two three four five six seven eight nine ten eleven twelve first second third monday tuesday wednesday "
+    b"thursday friday saturday sunday mon tue wed thu fri sat sun january february march april may june july august "
+    b"september october november december jan feb mar apr jun jul aug sep oct nov dec alpha beta gamma delta epsilon"
+    .decode().split()
+)  # fmt: skip
 """Words that are enumerated: no one's text, like the numbers."""
 _FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
@@ -117,10 +116,10 @@ class BenchmarkIndex:
     @functools.cached_property
     def sizes(self) -> npt.NDArray[np.intp]:
         """The number of n-grams of each item in the index."""
-        owners = [owners for _, owners in self.by_length.values()]
-        return sum(
-            (np.bincount(part, minlength=len(self.items)) for part in owners), np.zeros(len(self.items), np.intp)
-        )
+        sizes = np.zeros(len(self.items), np.intp)
+        for _, owners in self.by_length.values():
+            sizes += np.bincount(owners, minlength=len(self.items))
+        return sizes
 
     @functools.cached_property
     def _size_by_name(self) -> dict[tuple[str, str], int]:
@@ -131,8 +130,8 @@ class BenchmarkIndex:
         return found.num_ngrams >= min(min_ngrams, self._size_by_name[found.benchmark, found.item])
 
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which a text contains at least `min_ngrams` n-grams, or all of them if there are fewer, in descending
-        order of that number."""
+        """Items of which a text contains at least `min_ngrams` n-grams, or all if there are fewer, in descending order
+        of that number."""
         return self.find_all([text], min_ngrams=min_ngrams)[0]
 
     def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
@@ -199,8 +198,10 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
 def _is_enumeration(tokens: Sequence[str]) -> bool:
     """Whether an n-gram lists numbers, letters or the like, so that any text may contain it.
 
-    >>> _is_enumeration("0 1 2 3 4 5 6 7 8 9 a b".split()), _is_enumeration("def add a b return the sum of a and b 1".split())
-    (True, False)
+    >>> _is_enumeration("0 1 2 3 4 5 6 7 8 9 a b".split())
+    True
+    >>> _is_enumeration("def add a b return the sum of a and b".split())
+    False
     """
     if len(set(tokens)) < MIN_DISTINCT_TOKENS:
         return True

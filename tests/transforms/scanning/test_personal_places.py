@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a line of code reads best unbroken
 """Where personal data stands, and what only looks like it: code around `@`, tables of four digits."""
 
 from __future__ import annotations

@@ -17,6 +17,13 @@ import re
 from re import Match
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.other_trades import (
+    is_call_about_secrets,
+    is_joined_word,
+    is_no_secret,
+    is_of_another_attribute,
+    is_of_another_trade,
+)
 from transforms.scanning.validators.secret_values import (
     is_hex_hash,
     is_path_or_url,
@@ -73,7 +80,7 @@ _CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
 _BARE = re.compile(
-    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+|(?!))*+"
+    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_\d]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+|(?!))*+"
 )
 """An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
 _EXPRESSION = re.compile(
@@ -93,7 +100,6 @@ _CHARSET_NAME = re.compile(
     rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
 )
 _IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
-_URN = re.compile(rb"\burn:[\w:.-]*\Z")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
@@ -104,10 +110,13 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     kind = _name_kind(name)
     if not kind or _OUR_PLACEHOLDER.fullmatch(name):
         return None
-    opening = match.group("open")
-    start = match.start("v")
+    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.end("name")].removesuffix(name)
+    opening, separator, start = match.group("open"), match.group("sep"), match.start("v")
+    if _is_not_assigned(name, before, data[match.end("name") : start], separator):
+        return None
     quote = opening[-1:] if opening[-1:] in (b'"', b"'", b"`") else b""
-    separator = match.group("sep")
+    if not quote and separator.endswith(b":") and data[start : start + 1] in (b"-", b"="):
+        start += 1  # a shell's default, ${TOKEN:-value}
     end = _quoted_end(data, start, quote) if quote else _bare_end(data, start)
     if end <= start:
         if not quote:
@@ -124,17 +133,23 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
-    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
-    if b"urn:" in before and _URN.search(before):
-        return None
     if quote and b"%" in value and _FORMATTED.match(data, end + 1):
         return None  # "key%d" % number
     if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
         return None  # a list of names
-    if b"(" in separator and is_wordlike(value):
+    if b"(" in separator and (is_wordlike(value) or is_call_about_secrets(name)):
         return None  # set_password("service1", ...)
     confidence = _cached_confidence(candidate, kind, name, value, quoted=bool(quote) or is_element)
     return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def _is_not_assigned(name: bytes, before: bytes, between: bytes, separator: bytes) -> bool:
+    """Whether the name isn't a secret's, or what is between it and the value doesn't assign: the `?` of a query, the
+    `|` of a choice, the next attribute of a tag."""
+    if is_of_another_trade(name, before) or is_of_another_attribute(before, between):
+        return True
+    sign = separator.strip()
+    return sign in (b"?", b"!") or (sign == b"|" and b"|" not in before.rpartition(b"\n")[2])
 
 
 def _cached_confidence(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
@@ -154,6 +169,9 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     quote = candidate.match.group("open")
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
+    before = candidate.before_match(_MAX_NAME_BYTES)
+    if is_of_another_trade(candidate.match.group("word"), before) or candidate.data[start + len(value) :][:1] == b"=":
+        return None
     if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
         return None
     if not _DIGIT.search(value) or not _LETTER.search(value) or _SPACE.search(value):
@@ -175,7 +193,7 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
             if clear and b"-" not in candidate.match.group("sep")
             else None
         )
-    if _HASH_NAME.search(candidate.before(40)):
+    if _HASH_NAME.search(candidate.before(40)) or (b"-" in candidate.match["sep"] and is_joined_word(value)):
         return None
     is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
@@ -232,7 +250,7 @@ def settings_random(candidate: Candidate) -> Verdict | None:
 def named_secret(candidate: Candidate) -> Verdict | None:
     """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
-    kind = _name_kind(name)
+    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
     if not kind:
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
@@ -353,7 +371,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
         return None
     if is_placeholder(value) or is_path_or_url(value):
         return None
-    if _REGEX.search(value) or _CHARSET_NAME.match(value):
+    if _REGEX.search(value) or _CHARSET_NAME.match(value) or is_no_secret(value):
         return None
     if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
         return None
@@ -375,7 +393,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
 def _password_confidence(value: bytes, quoted: bool) -> float | None:
     """The confidence of a password, or None. A password need not be random, but must not be a word, label or
     sentence."""
-    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-]")]
+    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-\x80-\xff]")]
     if re.search(rb"\s", value) and word_share(value) > 0.35:
         return None
     if classes[2] and (classes[0] or classes[1]):

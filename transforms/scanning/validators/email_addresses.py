@@ -43,8 +43,8 @@ _COUNTRY_TLDS = frozenset(
     ).split()
 )
 _OLD_TLDS = frozenset(b"com org net edu gov mil int".split())
-_CODE_LOCAL = re.compile(rb"(?:this|super|self|return|break|continue|else|case|in|is|as|and|or|not|do|end|then)\Z")
-"""What stands before `@` where it belongs to code: Kotlin's labels, keywords before a Ruby variable or a decorator."""
+_CODE_LOCAL = re.compile(rb"(?:this|super|return|break|continue)\Z")
+"""What stands before `@` in Kotlin's labels."""
 _CODE_LABEL = re.compile(
     rb"(?i)(?:model|item|items|obj|object|self|this|that|node|row|props?|state|ctx|context|req|request|res|response|event|evt|pkgs|lib|config|cfg|args|params?|options|settings|element|entry|record|query|result|value|user|users|current|_\w*|\w*_)\Z"
 )
@@ -104,14 +104,15 @@ def _is_nobody(local: bytes, domain: bytes) -> bool:
 def _is_code(candidate: Candidate, local: bytes, domain: bytes, top: bytes) -> bool:
     """Whether the sign between two names is an operator or a sigil of code."""
     before = candidate.before(1)
-    if before == b"$" or _CODE_LOCAL.match(local) or local.endswith((b".", b"+", b"%")):
+    if before == b"$" or _CODE_LOCAL.match(local):
         return True
     if before == b"\\" and _is_tex(candidate):
         return True
     if top in _OLD_TLDS:
         return False
-    spelled = domain.rpartition(b".")[2]
-    if spelled != spelled.lower() and not domain.isupper():
+    if local.endswith((b".", b"+", b"%")):
+        return True
+    if not domain.endswith(top) and not domain.isupper() and (top in _MEMBER_TLDS or domain[:1].isupper()):
         return True  # @Model.Name
     return top in _MEMBER_TLDS and _CODE_LABEL.match(domain.partition(b".")[0]) is not None
 

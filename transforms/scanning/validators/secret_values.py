@@ -66,7 +66,7 @@ _LETTER_RUN = re.compile(rb"[A-Za-z]+")
 _PATH_CHARS = re.compile(rb"[\w./:-]*")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _INNER_NUMBERS = re.compile(rb"[0-9][^0-9]+[0-9]")
-_NOT_SYMBOLS = string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
+_NOT_SYMBOLS = bytes(range(128, 256)) + string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
 _NOT_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode()))
 _SPACE_OR_EXPRESSION = re.compile(rb"[\s\\]|\[\^|\(\?")
 _EXAMPLE_MARKS = (b"example", b"xxxxxx", b"***", b"...", b"placeholder", b"your-", b"your_", b"<", b"0" * 12)
@@ -200,9 +200,12 @@ def near_token(candidate: Candidate) -> Verdict | None:
         return None
     gap = candidate.data[candidate.match.start() : candidate.span[0]]
     if not re.search(rb"(?i)[=:,>(\"' \t]\s{0,3}[\"'`]?\Z", gap) or re.search(
-        rb"(?i)://|sha\d|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision", gap
+        rb"(?i)://|sha\d|\bsha\b|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision|\brefs?\b|\btree|blob|parent|branch|merge|head\b|\brevs?\b|object|_(?:sha|ref|tree|rev)\b",
+        gap,
     ):
         return None
+    if re.match(rb"/[a-z]{5,}/", value):
+        return None  # a path at the end of a resource's name
     if not re.search(rb"(?i)key|token|secret|pass|auth|api|access|cred|pat\b|_id|client|sid|[=:]", gap):
         return None
     return candidate.verdict()
@@ -329,7 +332,7 @@ def bech32_key(candidate: Candidate) -> Verdict | None:
     return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
 
 
-_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
+_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|set[ \t]+password)\b")
 
 
 def sql_password(candidate: Candidate) -> Verdict | None:
