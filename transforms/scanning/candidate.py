@@ -18,6 +18,14 @@ _CONFIG_PATH = re.compile(
 )
 
 _SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\w+rc|(?:^|/)\.env(?:\.\w+)*)$")
+_LINE_CONFIG_PATH = re.compile(
+    r"(?i)(?:\.(?:ya?ml|properties|tfvars|conf|config|cfg|ini|sh|bash|zsh|service|env[.\w]*)|(?:^|/)(?:dockerfile|containerfile)[.\w]*"
+    r"|(?:^|/)\.\w+rc)$"
+)
+_TRANSLATION_PATH = re.compile(
+    r"(?i)(?:^|[/_.-])(?:i18n|l10n|locales?|lang|langs|languages?|translations?|messages?|strings?|labels?|resources?_[a-z]{2}|nls|bundle)(?:[/_.-]|$)"
+    r"|[/_.-][a-z]{2}(?:[-_][A-Za-z]{2,4})?\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
+)
 _TABLE_PATH = re.compile(r"(?i)\.(?:csv|tsv|tab|psv|txt|dat)$")
 _HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
 _MAX_HEADER_BYTES = 4096
@@ -54,6 +62,16 @@ class Document:
     def is_settings(self) -> bool:
         """Whether its path is that of a settings file, which contains names and values."""
         return bool(self.path) and _SETTINGS_PATH.search(self.path) is not None
+
+    @cached_property
+    def is_line_config(self) -> bool:
+        """Whether its path is that of a file whose lines are names and values, and which has no translations."""
+        return _LINE_CONFIG_PATH.search(self.path) is not None and not self.is_translation
+
+    @cached_property
+    def is_translation(self) -> bool:
+        """Whether its path is that of texts of a user interface, in one or several languages."""
+        return _TRANSLATION_PATH.search(self.path) is not None
 
     @cached_property
     def is_code(self) -> bool:

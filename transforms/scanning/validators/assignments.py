@@ -17,6 +17,7 @@ import re
 from re import Match
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.chosen_words import is_chosen_word
 from transforms.scanning.validators.other_trades import (
     is_call_about_secrets,
     is_joined_word,
@@ -41,6 +42,8 @@ MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
 _MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
 """Minimum length of a value, and its minimum length if the name is weak evidence."""
+_MIN_CHOSEN_BYTES = 8
+"""Minimum length of a word that is a password, if nothing else tells it."""
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not validated again: a line of `a=a=a=` is validated once, not at each name."""
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
@@ -93,6 +96,11 @@ _PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")
 _OF_A_LABEL = re.compile(
     rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b"
 )
+_PLAIN = re.compile(rb"[A-Za-z]+(?:[-_.][A-Za-z]+)*\Z")
+_USER_BESIDE = re.compile(rb"(?i)\b(?:user(?:name|id)?|login|uid)[\"']?[ \t]{0,3}[:=]|-u[ \t]")
+_NAMES_A_PASSWORD = re.compile(
+    rb"(?i)(?:passw(?:or)?d|passwort|passphrase|passcode|pwd|pass|pw|psw|kennwort|contrase\w{1,3}|senha)\d{0,3}$"
+)
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,15}")
 _REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
@@ -140,7 +148,20 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     if b"(" in separator and (is_wordlike(value) or is_call_about_secrets(name)):
         return None  # set_password("service1", ...)
     confidence = _cached_confidence(candidate, kind, name, value, quoted=bool(quote) or is_element)
+    if confidence is None and quote and kind == "password" and _is_chosen_here(candidate, name, value, separator):
+        confidence = 0.5
     return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def _is_chosen_here(candidate: Candidate, name: bytes, value: bytes, separator: bytes) -> bool:
+    """Whether a quoted word is assigned to a name that ends with a word for passwords: eight letters, fewer beside a
+    user's name."""
+    if separator.strip() not in (b"=", b":", b"=>", b":=", b"==", b"===") or not _NAMES_A_PASSWORD.search(name):
+        return False
+    if len(value) < _MIN_CHOSEN_BYTES and not _USER_BESIDE.search(candidate.before(80)):
+        return False
+    is_word = is_chosen_word(value, _MIN_BYTES + 1) and not is_placeholder(value)
+    return is_word and not candidate.document.is_translation
 
 
 def _is_not_assigned(name: bytes, before: bytes, between: bytes, separator: bytes) -> bool:
@@ -231,9 +252,36 @@ def settings_secret(candidate: Candidate) -> Verdict | None:
     if value.count(b" "):
         good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)
     else:
-        is_word = kind == "password" and len(value) > _MIN_BYTES and not _BARE_NUMBER.match(value)
-        good = is_punctuation_mix(value) or (is_word and not _EXPRESSION.search(value))
+        good = is_punctuation_mix(value) or (kind == "password" and _is_settings_password(value))
     return Verdict(candidate.span[0], candidate.span[0] + len(value), confidence=0.5) if good else None
+
+
+def _is_settings_password(value: bytes) -> bool:
+    """Whether the value of a password's name in settings is one: no number, no expression, no word of programs."""
+    if _BARE_NUMBER.match(value) or _EXPRESSION.search(value) or is_no_secret(value):
+        return False
+    return is_chosen_word(value, _MIN_BYTES) or (len(value) > _MIN_BYTES and not _PLAIN.match(value))
+
+
+def config_password(candidate: Candidate) -> Verdict | None:
+    """Validates a complete line of a configuration file, as `settings_secret` does, unless the file holds texts of a
+    user interface."""
+    document = candidate.document
+    if not document.is_line_config or is_of_another_trade(candidate.match["name"], b""):
+        return None
+    return settings_secret(candidate) if _name_kind(candidate.match["name"]) == "password" else None
+
+
+def environment_secret(candidate: Candidate) -> Verdict | None:
+    """Validates a value in a place for one text: after a variable's name, or in the element beside its name."""
+    name, value = candidate.match["name"].replace(b" ", b"_"), candidate.value
+    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
+    if kind in ("", "weak") or is_placeholder(value) or is_path_or_url(value):
+        return None
+    confidence = _cached_confidence(candidate, kind, name, value, quoted=True)
+    if confidence is None and not (kind == "password" and _is_settings_password(value)):
+        return None
+    return candidate.verdict(confidence=confidence or 0.5)
 
 
 def settings_random(candidate: Candidate) -> Verdict | None:
@@ -385,6 +433,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
         return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
     if kind == "strong":
         good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
+        good = good or (size >= 16 and value.isdigit() and len(set(value)) >= 5 and not _HASH_NAME.search(name))
         return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
     good = looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
     return 0.5 if good else None

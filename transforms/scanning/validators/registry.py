@@ -22,7 +22,9 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
     for validator in (
         assignments.assigned_secret,
         assignments.compared_secret,
+        assignments.config_password,
         assignments.directive_secret,
+        assignments.environment_secret,
         assignments.named_secret,
         assignments.settings_random,
         assignments.settings_secret,
