@@ -89,7 +89,7 @@ _BARE = re.compile(
 _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
-_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
+_BARE_NUMBER = re.compile(rb"\d{1,3}[ \t]*<<|[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
 _FORMATTED = re.compile(rb"[ \t]{0,2}%[ \t]{0,2}[\w(]")
 _COMMENT = re.compile(rb"[ \t]+[#;].*$")
 _PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")

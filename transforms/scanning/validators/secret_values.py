@@ -313,6 +313,9 @@ def not_placeholder(candidate: Candidate) -> Verdict | None:
     return None if is_placeholder(candidate.value) else candidate.verdict()
 
 
+_MEMBER = re.compile(rb"(?:self|this|args?|opts?|options|config|cfg|settings|params|ctx|request)\.[A-Za-z_]\w*\Z")
+
+
 def opaque_or_password(candidate: Candidate) -> Verdict | None:
     """Accepts a password in a place meant for one: not a placeholder, the field's name or a variable."""
     value = candidate.value.rstrip(b",")
@@ -321,6 +324,7 @@ def opaque_or_password(candidate: Candidate) -> Verdict | None:
         or len(value) < 4
         or re.search(rb"[(){}\[\]]", value)
         or value.startswith((b"$", b"%", b"@", b"<"))
+        or _MEMBER.match(value)
     ):
         return None
     if re.fullmatch(rb"(?i)(?:my|your|the|db|user)?_?(?:password|pwd|secret|pass)\d?", value):
