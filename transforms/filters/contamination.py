@@ -39,6 +39,7 @@ from transforms.rows.row import Row
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
+SHORT_ITEM_NGRAMS = 2  # of such an item, all n-grams are enough
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
 MIN_WORDS, MIN_DISTINCT_WORDS = 4, 3  # neither are lists of primes, of letters, or of one word with many numbers
 _WORD = re.compile(r"(?![0-9a-f]{2}\Z|0x)(?=.*[^\W\d_])..+")  # no letter, number or two hexadecimal digits
@@ -84,7 +85,7 @@ class _Tally:
         found = [
             Contamination(*index.items[i], n, self._first[i])
             for i, n in self._counts.items()
-            if n >= min(min_ngrams, index.sizes[i])
+            if n >= _needed(int(index.sizes[i]), min_ngrams)
         ]
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
@@ -126,12 +127,12 @@ class BenchmarkIndex:
         return dict(zip(self.items, self.sizes.tolist(), strict=True))
 
     def is_enough(self, found: Contamination, min_ngrams: int) -> bool:
-        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has fewer."""
-        return found.num_ngrams >= min(min_ngrams, self._size_by_name[found.benchmark, found.item])
+        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has only one or two."""
+        return found.num_ngrams >= _needed(self._size_by_name[found.benchmark, found.item], min_ngrams)
 
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which a text contains at least `min_ngrams` n-grams, or all if there are fewer, in descending order
-        of that number."""
+        """Items of which a text contains at least `min_ngrams` n-grams, or all if there are only one or two, in
+        descending order of that number."""
         return self.find_all([text], min_ngrams=min_ngrams)[0]
 
     def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
@@ -166,6 +167,11 @@ class BenchmarkIndex:
         arrays: dict[str, Any] = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
         arrays |= {f"owners_{n}": owners for n, (_, owners) in self.by_length.items()}
         np.savez_compressed(path, items=np.array(["\t".join(item) for item in self.items]), **arrays)
+
+
+def _needed(size: int, min_ngrams: int) -> int:
+    """How many n-grams of an item with `size` of them are enough."""
+    return size if size <= SHORT_ITEM_NGRAMS else min_ngrams
 
 
 def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
@@ -269,7 +275,7 @@ class ContaminationStage(Stage):
     Args:
         is_on: Whether the stage searches at all.
         folders: Folders of the user's own benchmarks, in addition to the public ones.
-        min_ngrams: Minimum number of n-grams of one item that rejects a row; of an item with fewer, all of them do.
+        min_ngrams: Minimum number of n-grams of one item that rejects a row; of an item with one or two, all of them.
     """
 
     name: ClassVar[str] = "contamination"

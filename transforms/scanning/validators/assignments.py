@@ -199,7 +199,12 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
         return None
     if not is_password and not _TOKEN_CHARS.fullmatch(value):
         return None
-    if is_placeholder(value) or is_path_or_url(value) or (not quote and _EXPRESSION.search(value)):
+    if (
+        is_placeholder(value)
+        or is_path_or_url(value)
+        or is_no_secret(value)
+        or (not quote and _EXPRESSION.search(value))
+    ):
         return None
     if _IDENTIFIER.match(value) and is_wordlike(value.rpartition(b"_")[0]):
         return None

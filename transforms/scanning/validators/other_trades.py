@@ -44,6 +44,9 @@ _ALGORITHM = re.compile(
 _ALGORITHM_CORE = re.compile(
     rb"(?i)hmac|rsa|ecc|ecd|dsa|aes|des|chacha|poly1305|sha[-_]?\d|md5|[hrep]s(?:256|384|512)|secp|sect|prime\d|brainpool|curve\d|ed(?:25519|448)|x(?:25519|448)|nist|pbkdf|scrypt|bcrypt|argon|hkdf|blake|p-?(?:256|384|521)"
 )
+_TYPE = re.compile(
+    rb"u?int(?:8|16|32|64|128)?(?:_t)?|float(?:16|32|64)|uint_fast\d+_t|[iuf](?:8|16|32|64|128)|varchar\d*|char\d+"
+)
 _CONSTANT = re.compile(rb"[A-Z][A-Z0-9]{1,20}(?:_[A-Z0-9]{1,20}){1,8}\Z")
 _MEMBERS = re.compile(rb"[a-z_]\w*(?:\.[A-Za-z_]\w*){2,}\Z|(?:com|org|net|io|dev|edu|gov)\.[\w.]+\Z")
 _CONTROL = re.compile(
@@ -115,7 +118,7 @@ def is_no_secret(value: bytes) -> bool:
     if len(value) > 120:
         return False
     if value.isalnum():
-        return _is_algorithm(value) or _CONTROL.match(value) is not None
+        return _is_algorithm(value) or (_CONTROL.match(value) or _TYPE.fullmatch(value)) is not None
     if _NOT_ASCII.search(value) and 3 * len(_NOT_ASCII.findall(value)) > len(value):
         return True
     return (
