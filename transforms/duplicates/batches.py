@@ -29,6 +29,7 @@ from transforms.duplicates.signatures import (
     band_hashes,
     digest,
     minhash,
+    normal_digest,
 )
 from transforms.rows.ngrams import Hashes, ngram_hashes, token_batches
 
@@ -45,7 +46,7 @@ ABOUT = np.dtype(
         ("start", "<u8"),
     ]
 )
-"""A text: its number, hashes of the unchanged text and of its tokens, and where its 5-grams are in their file."""
+"""A text: its number, hashes of the unchanged and of the normalized text, and where its 5-grams are in their file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,10 @@ def _sign_batch(
     grams, counts = _distinct_grams(tokens, edges)
     about = np.zeros(len(texts), ABOUT)
     about["number"] = numbers
-    about["exact"] = _digests(texts)
-    about["normal"] = _digests([tokens[begin:end] for begin, end in itertools.pairwise(edges.tolist())])
+    about["exact"] = np.frombuffer(b"".join(map(digest, texts)), f"V{DIGEST_BYTES}")
+    parts = zip(itertools.pairwise(edges.tolist()), texts, strict=True)
+    normal = (normal_digest(tokens[begin:end], text) for (begin, end), text in parts)
+    about["normal"] = np.frombuffer(b"".join(normal), f"V{DIGEST_BYTES}")
     about["num_tokens"] = np.diff(edges)
     about["num_grams"] = np.minimum(counts, MAX_VERIFIED_NGRAMS)
     about["start"][1:] = np.cumsum(about["num_grams"][:-1], dtype=np.uint64)
@@ -157,10 +160,6 @@ def _tokens_of(texts: Sequence[bytes]) -> tuple[Hashes, npt.NDArray[np.int64]]:
     batches = list(token_batches(texts))
     counts = np.concatenate([np.diff(batch.bounds) for batch in batches])
     return np.concatenate([batch.hashes for batch in batches]), np.concatenate(([0], np.cumsum(counts)))
-
-
-def _digests(parts: Sequence[Any]) -> npt.NDArray[Any]:
-    return np.frombuffer(b"".join(map(digest, parts)), f"V{DIGEST_BYTES}")
 
 
 def _distinct_grams(tokens: Hashes, edges: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:

@@ -45,7 +45,7 @@ class Signature:
     Args:
         key: The row's name, e.g. its position in the plan; determines which row of a cluster is kept.
         exact: Hash of the unchanged text.
-        normal: Hash of the normalized tokens.
+        normal: Hash of the normalized text, see `normal_digest`.
         bands: One 64-bit hash per band; empty for texts of fewer than five tokens.
         ngrams: Sorted hashes of the 5-grams, at most `MAX_VERIFIED_NGRAMS`.
         num_tokens: Length of the text in tokens.
@@ -69,7 +69,7 @@ def sign(key: str, text: str) -> Signature:
     return Signature(
         key=key,
         exact=digest(text.encode("utf-8", "surrogatepass")).hex(),
-        normal=digest(tokens.tobytes()).hex(),
+        normal=normal_digest(tokens, text.encode("utf-8", "surrogatepass")).hex(),
         bands=bands,
         ngrams=grams[:MAX_VERIFIED_NGRAMS],
         num_tokens=len(tokens),
@@ -79,6 +79,20 @@ def sign(key: str, text: str) -> Signature:
 def digest(data: Any) -> bytes:
     """16 bytes by which equal texts, or equal tokens, are known: of SHA-256, for which processors have instructions."""
     return hashlib.sha256(data).digest()[:DIGEST_BYTES]
+
+
+def normal_digest(tokens: Hashes, data: bytes) -> bytes:
+    """The digest by which texts that differ in layout alone are known: of their tokens; of all bytes except white space
+    if there are too few tokens to compare 5-grams, since symbols are then most of the text (Brainfuck, APL); of the
+    bytes unchanged if white space is all there is.
+
+    Args:
+        tokens: The text's token hashes.
+        data: The text in UTF-8.
+    """
+    if len(tokens) >= NGRAM_TOKENS:
+        return digest(tokens.tobytes())
+    return digest(b"".join(data.lower().split()) or data)
 
 
 def minhash(grams: Hashes, counts: Sequence[int] | npt.NDArray[np.int64]) -> Hashes:

@@ -2,8 +2,9 @@
 
 codemill ships hashes and item names, but no benchmark text (`benchmark_ngrams.npz`, written by `python -m
 transforms.filters.contamination_index`). An item of 8 to 11 tokens is one n-gram of that length, so the text must
-contain all of it. N-grams shared by three or more problems are boilerplate and are excluded from the index. 12 tokens
-is the minimum that GPT-3 used (Brown et al. 2020, arXiv:2005.14165, appendix C).
+contain all of it. N-grams shared by three or more problems are boilerplate, those of numbers, letters and the like are
+enumerations; both are excluded from the index. 12 tokens is the minimum that GPT-3 used (Brown et al. 2020,
+arXiv:2005.14165, appendix C).
 
 A finding contains its evidence: the benchmark, the item, the number of shared n-grams, and the position in the text.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +39,17 @@ from transforms.rows.row import Row
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
+SHORT_ITEM_NGRAMS = 2  # of such an item, all n-grams are enough
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
+MIN_WORDS, MIN_DISTINCT_WORDS = 4, 3  # neither are lists of primes, of letters, or of one word with many numbers
+_WORD = re.compile(r"(?![0-9a-f]{2}\Z|0x)(?=.*[^\W\d_])..+")  # no letter, number or two hexadecimal digits
+_LISTED = frozenset(
+    b"zero one two three four five six seven eight nine ten eleven twelve first second third monday tuesday wednesday "
+    b"thursday friday saturday sunday mon tue wed thu fri sat sun january february march april may june july august "
+    b"september october november december jan feb mar apr jun jul aug sep oct nov dec alpha beta gamma delta epsilon"
+    .decode().split()
+)  # fmt: skip
+"""Words that are enumerated: no one's text, like the numbers."""
 _FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
@@ -69,8 +81,12 @@ class _Tally:
         self._counts[owner] = self._counts.get(owner, 0) + 1
         self._first[owner] = min(self._first.get(owner, position), position)
 
-    def items(self, names: Sequence[tuple[str, str]], min_ngrams: int) -> list[Contamination]:
-        found = [Contamination(*names[i], n, self._first[i]) for i, n in self._counts.items() if n >= min_ngrams]
+    def items(self, index: BenchmarkIndex, min_ngrams: int) -> list[Contamination]:
+        found = [
+            Contamination(*index.items[i], n, self._first[i])
+            for i, n in self._counts.items()
+            if n >= _needed(int(index.sizes[i]), min_ngrams)
+        ]
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
 
@@ -98,8 +114,25 @@ class BenchmarkIndex:
             tables[n][1][known >> shift] = True
         return tables
 
+    @functools.cached_property
+    def sizes(self) -> npt.NDArray[np.intp]:
+        """The number of n-grams of each item in the index."""
+        sizes = np.zeros(len(self.items), np.intp)
+        for _, owners in self.by_length.values():
+            sizes += np.bincount(owners, minlength=len(self.items))
+        return sizes
+
+    @functools.cached_property
+    def _size_by_name(self) -> dict[tuple[str, str], int]:
+        return dict(zip(self.items, self.sizes.tolist(), strict=True))
+
+    def is_enough(self, found: Contamination, min_ngrams: int) -> bool:
+        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has only one or two."""
+        return found.num_ngrams >= _needed(self._size_by_name[found.benchmark, found.item], min_ngrams)
+
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which a text contains at least `min_ngrams` n-grams, in descending order of that number."""
+        """Items of which a text contains at least `min_ngrams` n-grams, or all if there are only one or two, in
+        descending order of that number."""
         return self.find_all([text], min_ngrams=min_ngrams)[0]
 
     def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
@@ -113,7 +146,7 @@ class BenchmarkIndex:
                     if position + n <= bounds[text + 1]:  # not across two texts
                         tallies.setdefault(text, _Tally()).add(owner, position - bounds[text])
             for text in range(len(bounds) - 1):
-                found.append(tallies[text].items(self.items, min_ngrams) if text in tallies else [])
+                found.append(tallies[text].items(self, min_ngrams) if text in tallies else [])
         return found
 
     def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int]]:
@@ -136,6 +169,11 @@ class BenchmarkIndex:
         np.savez_compressed(path, items=np.array(["\t".join(item) for item in self.items]), **arrays)
 
 
+def _needed(size: int, min_ngrams: int) -> int:
+    """How many n-grams of an item with `size` of them are enough."""
+    return size if size <= SHORT_ITEM_NGRAMS else min_ngrams
+
+
 def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
     """Builds an index from `(benchmark, item, text)`; several texts may belong to one item."""
     items = sorted({(benchmark, item) for benchmark, item, _ in texts})
@@ -148,7 +186,7 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
             continue
         tokens = tokens_of(text)
         for at, value in enumerate(ngram_hashes(hashes, n).tolist()):
-            if len(set(tokens[at : at + n])) < MIN_DISTINCT_TOKENS:
+            if _is_enumeration(tokens[at : at + n]):
                 continue
             grams.setdefault(n, {}).setdefault(value, set()).add(number[benchmark, item])
     by_length = {}
@@ -161,6 +199,20 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
             np.array([owner for _, owner in telling], dtype=np.uint32),
         )
     return BenchmarkIndex(by_length, tuple(items))
+
+
+def _is_enumeration(tokens: Sequence[str]) -> bool:
+    """Whether an n-gram lists numbers, letters or the like, so that any text may contain it.
+
+    >>> _is_enumeration("0 1 2 3 4 5 6 7 8 9 a b".split())
+    True
+    >>> _is_enumeration("def add a b return the sum of a and b".split())
+    False
+    """
+    if len(set(tokens)) < MIN_DISTINCT_TOKENS:
+        return True
+    words = [token for token in tokens if _WORD.fullmatch(token) and token not in _LISTED]
+    return len(words) < MIN_WORDS or len(set(words)) < MIN_DISTINCT_WORDS
 
 
 def _problems(owners: set[int], items: list[tuple[str, str]]) -> int:
@@ -223,7 +275,7 @@ class ContaminationStage(Stage):
     Args:
         is_on: Whether the stage searches at all.
         folders: Folders of the user's own benchmarks, in addition to the public ones.
-        min_ngrams: Minimum number of n-grams of one item that rejects a row.
+        min_ngrams: Minimum number of n-grams of one item that rejects a row; of an item with one or two, all of them.
     """
 
     name: ClassVar[str] = "contamination"
@@ -252,7 +304,8 @@ class ContaminationStage(Stage):
 
     def _result(self, found: list[Contamination]) -> StageResult:
         columns = {"contamination": list(map(_contamination_dict, found[:_MAX_ITEMS]))}
-        worst = next((item for item in found if item.num_ngrams >= self.min_ngrams), None)
+        is_enough = open_index(self.folders).is_enough
+        worst = next((item for item in found if is_enough(item, self.min_ngrams)), None)
         if worst is None:
             return self.result(columns)
         detail = f"{worst.benchmark} {worst.item}: {worst.num_ngrams} shared n-grams from token {worst.first_token}"

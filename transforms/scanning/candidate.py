@@ -18,6 +18,23 @@ _CONFIG_PATH = re.compile(
 )
 
 _SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\w+rc|(?:^|/)\.env(?:\.\w+)*)$")
+_LINE_CONFIG_PATH = re.compile(
+    r"(?i)(?:\.(?:ya?ml|properties|tfvars|conf|config|cfg|ini|sh|bash|zsh|service|env[.\w]*)|(?:^|/)(?:dockerfile|containerfile)[.\w]*"
+    r"|(?:^|/)\.\w+rc)$"
+)
+_TRANSLATION_PATH = re.compile(
+    r"(?i)(?:^|[/_.-])(?:i18n|l10n|locales?|lang|langs|languages?|translations?|messages?|strings?|labels?|resources?_[a-z]{2}|nls|bundle)(?:[/_.-]|$)"
+    r"|[/_.-][a-z]{2}(?:[-_][A-Za-z]{2,4})?\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
+)
+_TABLE_PATH = re.compile(r"(?i)\.(?:csv|tsv|tab|psv|txt|dat)$")
+_HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
+_MAX_HEADER_BYTES = 4096
+_QUOTED_FIELD = re.compile(rb"\"[^\"\n]*(?:\"|\Z)")
+
+
+def _num_delimiters(line: bytes, delimiter: bytes) -> int:
+    """The number of delimiters in the start of a line, without those in quotes."""
+    return _QUOTED_FIELD.sub(b"", line).count(delimiter)
 
 
 @dataclass
@@ -47,6 +64,16 @@ class Document:
         return bool(self.path) and _SETTINGS_PATH.search(self.path) is not None
 
     @cached_property
+    def is_line_config(self) -> bool:
+        """Whether its path is that of a file whose lines are names and values, and which has no translations."""
+        return _LINE_CONFIG_PATH.search(self.path) is not None and not self.is_translation
+
+    @cached_property
+    def is_translation(self) -> bool:
+        """Whether its path is that of texts of a user interface, in one or several languages."""
+        return _TRANSLATION_PATH.search(self.path) is not None
+
+    @cached_property
     def is_code(self) -> bool:
         """Whether the text outside comments and strings consists of expressions."""
         found = find_language(self.language)
@@ -57,6 +84,25 @@ class Document:
     def lexical(self) -> Lexical:
         """The spans of its comments and strings."""
         return Lexical(self.data, self.language)
+
+    def column_at(self, offset: int) -> bytes:
+        """The header of the column that the byte at `offset` is in, if the text is a table of delimited values
+        (RFC 4180) with a header; else empty."""
+        header, delimiter = self._header
+        if not header or offset <= len(header[0]):
+            return b""
+        first = self.data.rfind(b"\n", 0, offset) + 1
+        number = _num_delimiters(self.data[first:offset], delimiter)
+        return header[number] if first and number < len(header) else b""
+
+    @cached_property
+    def _header(self) -> tuple[list[bytes], bytes]:
+        """The names of the columns, and their delimiter."""
+        line = self.data[:_MAX_HEADER_BYTES].partition(b"\n")[0].rstrip(b"\r")
+        if not _TABLE_PATH.search(self.path) or not _HEADER_LINE.fullmatch(line):
+            return [], b""
+        delimiter = max((b",", b"\t", b";", b"|"), key=line.count)
+        return [name.strip(b" \"'") for name in line.split(delimiter)], delimiter
 
     def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
         """Offsets of the lines that a pattern matches, ascending. The pattern starts with the preceding line break."""

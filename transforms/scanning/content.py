@@ -14,7 +14,13 @@ from typing import Any
 
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
-from transforms.scanning.findings import Finding, hash_key_from_environment, keyed_hash, resolve_overlaps
+from transforms.scanning.findings import (
+    Finding,
+    has_private_key,
+    hash_key_from_environment,
+    keyed_hash,
+    resolve_overlaps,
+)
 from transforms.scanning.policy import Policy, load_policy
 from transforms.scanning.python_text import keeps_python_sound
 from transforms.scanning.redaction import redact, redact_name
@@ -132,14 +138,15 @@ class ContentFilter:
             return FilterOutcome(text, tuple(findings), drop_reason(dropped.type, "input"))
         if not any(f.action == "redact" for f in findings):
             return FilterOutcome(text, tuple(findings))
-        current, reported = redact(text, findings, language)
+        is_keyed = has_private_key()
+        current, reported = redact(text, findings, language, path, is_keyed=is_keyed)
         is_sound = self._classifier is None and keeps_python_sound(text, reported)
         for _ in range(_MAX_PASSES):
             again = [f for f in self.scan(current, language, path) if f.action == "redact"]
             if not again:
                 break
             before = current
-            current, more = redact(before, again, language)
+            current, more = redact(before, again, language, path, is_keyed=is_keyed)
             is_sound = is_sound and keeps_python_sound(before, more)
             reported += more
         else:

@@ -59,6 +59,11 @@ def hash_key_from_environment() -> bytes:
     return os.environ.get(HASH_KEY_VARIABLE, "").encode() or _PUBLIC_KEY
 
 
+def has_private_key() -> bool:
+    """Whether the key of value hashes is the user's, so that nobody else can test guesses against them."""
+    return bool(os.environ.get(HASH_KEY_VARIABLE))
+
+
 def keyed_hash(value: bytes, key: bytes) -> str:
     """A 48-bit keyed hash of a value, in hex (BLAKE2b, RFC 7693).
 

@@ -4,8 +4,10 @@
     mail = "<EMAIL_1>"; cc = "<EMAIL_1>"; bcc = "<EMAIL_2>"
 
 Placeholders are numbered per document and label, in order of first appearance, starting after the numbers that the
-text already contains. Redaction is therefore deterministic, and a second pass changes nothing. IP addresses become
-documentation addresses (RFC 5737, RFC 3849). If a span contains a quote or splits an escape sequence, the entire
+text already contains. If `CODEMILL_HASH_KEY` is set, the number is the value's keyed hash instead, so that a value has
+the same placeholder in all documents, and only who has the key can tell which; with a public key, anyone could test
+guesses. Redaction is deterministic, and a second pass changes nothing. IP addresses become documentation addresses
+(RFC 5737, RFC 3849; by hash, RFC 2544). If a span contains a quote or splits an escape sequence, the entire
 content of the literal is replaced. A key that is split over several literals is emptied run by run.
 """
 
@@ -16,6 +18,7 @@ from collections.abc import Callable, Iterable
 
 from transforms.scanning.candidate import Document
 from transforms.scanning.findings import Finding
+from transforms.scanning.placeholder_forms import PlaceholderForms
 
 LABELS = {
     "api_token": "KEY",
@@ -38,6 +41,9 @@ _IPV4_NETWORKS = ("192.0.2", "198.51.100", "203.0.113")
 _IPV4_SLOTS = len(_IPV4_NETWORKS) * 254
 _DOCUMENTATION_IP = re.compile(r"\b(192\.0\.2|198\.51\.100|203\.0\.113)\.(\d{1,3})\b")
 _DOCUMENTATION_IPV6 = re.compile(r"(?i)\b2001:db8::([0-9a-f]{1,4})\b")
+_HASHED_NUMBERS = 10**8
+_BENCHMARK_HOSTS = 1 << 17
+"""Addresses of 198.18.0.0/15, which are on no network either: there are too few documentation addresses for hashes."""
 _KEY_RUN = re.compile(r"[A-Za-z0-9+/=]{8,}")
 _QUOTES = ("'", '"', "`")
 
@@ -54,8 +60,8 @@ def label_of(finding_type: str) -> str:
 class _Numbering:
     """Assigns a placeholder to each value of a document."""
 
-    def __init__(self, text: str):
-        self._text = text
+    def __init__(self, text: str, is_keyed: bool):
+        self._text, self._is_keyed = text, is_keyed
         self._by_value: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
 
@@ -65,6 +71,8 @@ class _Numbering:
             label = "IPV6" if ":" in value else "IPV4"
         if finding.type == "control_token":
             return neutralize(value)
+        if self._is_keyed:
+            return _format_hash(label, int(finding.value_hash, 16))
         key = (label, finding.value_hash)
         if key not in self._by_value:
             number = self._next.get(label) or self._first_free(label)
@@ -78,7 +86,7 @@ class _Numbering:
         elif label == "IPV6":
             used = [int(host, 16) for host in _DOCUMENTATION_IPV6.findall(self._text)]
         else:
-            used = [int(number) for number in re.findall(rf"<{label}_(\d{{1,6}})>", self._text)]
+            used = [int(number) for number in re.findall(rf"[<\[]{label}_(\d{{1,6}})[>\]]", self._text)]
         return max(used, default=0) + 1
 
 
@@ -87,6 +95,15 @@ def _format(label: str, number: int) -> str:
         network, host = divmod((number - 1) % _IPV4_SLOTS, 254)
         return f"{_IPV4_NETWORKS[network]}.{host + 1}"
     return f"2001:db8::{number:x}" if label == "IPV6" else f"<{label}_{number}>"
+
+
+def _format_hash(label: str, number: int) -> str:
+    if label == "IPV4":
+        host = number % _BENCHMARK_HOSTS
+        return f"198.{18 + (host >> 16)}.{host >> 8 & 255}.{host & 255}"
+    if label == "IPV6":
+        return f"2001:db8::{number >> 16 & 0xFFFF:x}:{number & 0xFFFF:x}"
+    return f"<{label}_{number % _HASHED_NUMBERS}>"
 
 
 def neutralize(token: str) -> str:
@@ -99,19 +116,24 @@ def neutralize(token: str) -> str:
     return f"{token[0]} {token[1:]}"
 
 
-def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[str, list[Finding]]:
+def redact(
+    text: str, findings: Iterable[Finding], language: str = "", path: str = "", *, is_keyed: bool = False
+) -> tuple[str, list[Finding]]:
     """Replaces the findings whose action is "redact".
 
     Args:
         text: The scanned text.
         findings: Findings in order, without overlaps, with actions.
         language: The text's language, which determines its string literals, for spans that would break a string's
-            quoting.
+            quoting, and the form of placeholders.
+        path: Its path, which determines the language if `language` does not.
+        is_keyed: Whether the hashes of values are keyed, so that they may be the numbers of placeholders.
 
     Returns:
         The redacted text, and all findings, with offsets in the original text; replaced findings have a placeholder.
     """
-    numbering, literals = _Numbering(text), _Literals(text, language)
+    numbering, literals = _Numbering(text, is_keyed), _Literals(text, language)
+    forms = PlaceholderForms(text, language, path)
     pieces: list[str] = []
     out: list[Finding] = []
     at = 0
@@ -120,6 +142,7 @@ def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[
             out.append(finding)
             continue
         placeholder = numbering.placeholder(finding, text[finding.start : finding.end])
+        placeholder = forms.bracketed(placeholder, finding.byte_start)
         out.append(finding._replace(placeholder=placeholder))
         start, end = literals.safe_span(finding)
         if start < at:
@@ -128,9 +151,10 @@ def redact(text: str, findings: Iterable[Finding], language: str = "") -> tuple[
             continue
         body = text[start:end]
         pieces.append(text[at:start])
-        pieces.append(
-            _empty_runs(body, placeholder) if finding.type == "private_key" and _is_split(body) else placeholder
-        )
+        if finding.type == "private_key" and _is_split(body):
+            pieces.append(_empty_runs(body, placeholder))
+        else:
+            pieces.append(forms.quoted(placeholder, finding.start, finding.byte_start, body))
         at = end
     pieces.append(text[at:])
     return "".join(pieces), out

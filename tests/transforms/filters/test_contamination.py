@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.filters.contamination import BenchmarkIndex, build_index, merge_indexes
+from transforms.filters.contamination import (
+    BenchmarkIndex,
+    ContaminationStage,
+    build_index,
+    merge_indexes,
+    open_index,
+)
 from transforms.rows.ngrams import tokens_of
+from transforms.rows.row import Row, SourceRef
 
 WORDS = [f"w{number}" for number in range(40)]
 ITEMS = [
@@ -47,3 +56,44 @@ def test_an_item_that_is_cut_in_two_texts_is_in_neither(at):
 def test_an_index_without_items_finds_nothing():
     assert BenchmarkIndex({}, ()).find_all(["a b c", ""]) == [[], []]
     assert merge_indexes(BenchmarkIndex({}, ()), INDEX).find(ITEMS[1][2]) == INDEX.find(ITEMS[1][2])
+
+
+LISTS = {
+    "hexadecimal digits": ", ".join(repr(digit) for digit in "0123456789abcdef"),
+    "letters": ", ".join(repr(chr(code)) for code in range(97, 123)),
+    "even numbers": ", ".join(map(str, range(2, 62, 2))),
+    "primes": "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61",
+    "bytes": ", ".join(f"0x{number:02x}" for number in range(40)),
+    "number words": "'zero': 0, 'one': 1, 'two': 2, 'three': 3, 'four': 4, 'five': 5, 'six': 6, 'seven': 7, 'eight': 8",
+    "months": "January February March April May June July August September October November December",
+    "one word": " ".join(f"case {number}: return {number + 1}" for number in range(20)),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_enumeration_is_no_item_s_text(name):
+    item = f"def listed_values(argument):\n    return [{LISTS[name]}]\n# the end of a longer task with its own words"
+    assert build_index([("set", "item", LISTS[name])]).find(LISTS[name]) == []
+    index = build_index([("set", "item", item)])
+    assert index.find(f"X = [{LISTS[name]}]") == [] and index.find(item) != []
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_enumeration_is_not_in_the_public_index(name):
+    assert open_index(()).find(f"// part of a longer file\nstatic const int values[] = {{{LISTS[name]}}};\n") == []
+
+
+def stage_reason(stage: ContaminationStage, text: str) -> str | None:
+    row = Row(SourceRef("in.parquet", 0, 0), text, "", "")
+    rejection = stage.examine(row).rejection
+    return rejection and rejection.reason
+
+
+def test_all_n_grams_of_a_short_item_are_enough_and_one_of_a_long_one_is_not(tmp_path):
+    texts = {"short": " ".join(WORDS[20:29]), "long": " ".join(WORDS[:20])}
+    pq.write_table(pa.table({"id": list(texts), "text": list(texts.values())}), tmp_path / "own.parquet")
+    stage = ContaminationStage(folders=(str(tmp_path),))
+    assert stage_reason(stage, f"x = 1\n{texts['short']}") == "holds_a_benchmark_item"
+    assert stage_reason(stage, " ".join(WORDS[20:28])) is None
+    assert stage_reason(stage, " ".join(WORDS[:13])) is None
+    assert stage_reason(stage, " ".join(WORDS[:14])) == "holds_a_benchmark_item"

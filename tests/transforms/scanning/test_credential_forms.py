@@ -26,7 +26,24 @@ FORMS = {
     "app.json": ['{"password": "PW"}\n', '{"clientSecret":"KEY"}\n', '{"name": "DB_PASSWORD", "value": "PW"}\n', '{"auth": "BASIC"}\n'],
     "run.sh": ["export PGPASSWORD='PW'\n", "mysql -u root -pPW app\n", "sshpass -p 'PW' ssh a@b\n", "redis-cli -a PW ping\n",
                "curl -u admin:PW https://ci/\n", "curl -H 'Authorization: Bearer KEY' https://x\n", 'curl -H "X-Api-Key: KEY" https://x\n'],
-    "Dockerfile": ["ENV DB_PASSWORD PW\n", "ARG GITHUB_TOKEN=KEY\n"],
+    "Dockerfile": ["ENV DB_PASSWORD PW\n", "ARG GITHUB_TOKEN=KEY\n", "ENV SECRET_KEY KEY\n", "ENV DB_PASSWORD MADEUP\n", "RUN echo 'root:MADEUP' | chpasswd\n"],
+    "login.csh": ["setenv API_TOKEN KEY\n", "setenv DB_PASSWORD MADEUP\n"],
+    "config.fish": ["set -gx API_TOKEN KEY\n", "set -gx DB_PASSWORD PW\n"],
+    "httpd.conf": ["SetEnv DB_PASSWORD PW\n", "fastcgi_param APP_SECRET KEY;\n"],
+    "Info.plist": ["<key>ApiSecret</key>\n<string>KEY</string>\n", "<key>password</key>\n\t<string>MADEUP</string>\n"],
+    "core-site.xml": ["<property>\n  <name>db.password</name>\n  <value>PW</value>\n</property>\n"],
+    "setup.sh": ["echo 'root:PW' | chpasswd\n", 'echo "app:MADEUP" | sudo chpasswd\n', "chpasswd <<< 'root:PW'\n", "chpasswd <<EOF\nroot:PW\nEOF\n",
+                 "echo PW | sudo -S reboot\n", "echo 'PW' | passwd --stdin root\n", "echo PW | docker login -u ci --password-stdin\n",
+                 "htpasswd -cb /etc/htpasswd app PW\n", "net user app PW /add\n", "docker run -e MYSQL_ROOT_PASSWORD=MADEUP mysql\n",
+                 "helm install app --set auth.password=PW\n", "heroku config:set API_SECRET=KEY\n", "export DB_PASSWORD=MADEUP\n"],
+    "ks.cfg": ["rootpw --plaintext PW\n", "d-i passwd/root-password password PW\n", "mysql-server mysql-server/root_password password MADEUP\n"],
+    "user-data.yml": ["chpasswd:\n  list: |\n    root:PW\n", "password: MADEUP\n", "db:\n  password: 'MADEUP'  \n", "MYSQL_ROOT_PASSWORD: MADEUP\n"],
+    "app2.properties": ["spring.datasource.password=MADEUP\n"],
+    "app2.json": ['{"password": "MADEUP"}\n', '{"user": "app", "password": "SHORT"}\n'],
+    "b.py": ['testPassword = "letMeMADEUP"\n', "connect(user='app', password='SHORT')\n", 'PASSWORD = "open MADEUP"\n', 'api_secret = "DIGITS"\n',
+             'h = ["Authorization", "Basic BASIC"]\n', 'if h == "Basic BASIC":\n    pass\n', 'url = "postgres://app:secret@db.acme.io/app"\n'],
+    "jwk.js": ["const jwk = {\n  kty: 'EC',\n  d: 'KEY-KEY',\n}\n"],
+    "notes.http": ["Cookie: connect.sid=s%3AKEY.KEY\n", "Cookie: a=b; PHPSESSID=KEY\n"],
     "main.tf": ['  password = "PW"\n', 'variable "db_password" {\n  type    = string\n  default = "PW"\n}\n'],
     "wp.php": ["define('DB_PASSWORD', 'PW');\n", "'password' => env('DB_PASSWORD', 'PW'),\n", "$db['password'] = 'PW';\n",
                "$c = mysqli_connect('localhost', 'root', 'PW', 'app');\n"],
@@ -62,14 +79,24 @@ SAME = {
     "a.js": ["password: process.env.DB_PASSWORD || '',\n", "const token = await getToken(user2);\n"],
     ".pgpass": ["# hostname:5432:database:username:$PASSWORD\n"],
     "config/public.txt": ["HEX"],
+    "Dockerfile": ["ENV SECRET_KEY $SECRET\n", "ENV KEY_TYPE ed25519\n", "ENV DB_PASSWORD changeme\n", "RUN echo \"root:$PW\" | chpasswd\n"],
+    "Info.plist": ["<key>passwordField</key>\n<string>NSSecureTextField</string>\n", "<key>Token</key>\n<string>$(API_TOKEN)</string>\n"],
+    "i18n/de.yml": ["password: Kennwort\n", "password: Zugangswort\n"],
+    "config/locales/fr.yml": ["password: Sesame ouvert\n"],
+    "b.yml": ["password: required\n", "password: string\n", "password: dbAdminUser\n", "password: *anchor\n", "password: !vault x\n"],
+    "b.py": ['password = "required"\n', 'PASSWORD = "passwordField"\n', '"password": "string"\n', 'password = "Enter your word"\n', 'password="aaaaaaaa"\n',
+             'url = "https://user:password@db.acme.io/x"\n', 'url = "postgres://app:secret@localhost/app"\n', 'url = "https://app:pass@example.com"\n'],
+    "b.json": ['{"type": "object", "password": "undefined"}\n', '{"error": {"password": "mismatch"}}\n'],
+    "b.sh": ["echo $PW | sudo -S reboot\n", "net user app /add\n", "docker run -e TOKEN_TYPE=bearer x\n", "docker run -e PASSWORD=$PW x\n"],
+    "id_rsa.txt": ["-----BEGIN RSA PRIVATE KEY-----\nyour private key goes here\n-----END RSA PRIVATE KEY-----\n"],
 }  # fmt: skip
 
-_FIELD = re.compile(r"(?<![A-Z_])(?:BASIC|B64|KEY|HASH|HEX|WORD|PW)(?![A-Z_])")
+_FIELD = re.compile(r"(?<![A-Z_])(?:BASIC|B64|DIGITS|HASH|HEX|KEY|MADEUP|PW|SHORT|WORD)(?![A-Z_])")
 
 
 @pytest.fixture(scope="module")
 def scanner() -> Scanner:
-    families = ("secrets.generic", "secrets.places")
+    families = ("secrets.generic", "secrets.places", "secrets.formats")
     return Scanner(RuleSet(tuple(rule for rule in load_rules().rules if rule.family in families)))
 
 
@@ -81,6 +108,7 @@ def filled(form: str, seed: int) -> tuple[str, list[str]]:
     makers = {
         "BASIC": basic, "B64": fill("aB3{b64:40}", rng), "KEY": fill("{alnum:30}7x", rng), "HASH": fill("{b64:26}9", rng),
         "HEX": fill("{hex:31}7", rng), "WORD": fill("{alnum:8}7xQ", rng), "PW": password,
+        "MADEUP": rng.choice(["shovelgrass", "marigoldtree", "Winterberry"]), "SHORT": "mar" + "gold", "DIGITS": fill("9{digit:17}3", rng),
     }  # fmt: skip
     used = set(_FIELD.findall(form))
     return _FIELD.sub(lambda field: makers[field.group()], form), [makers[field] for field in sorted(used)]

@@ -12,7 +12,7 @@ from transforms.scanning.trigger import derive_trigger
 from transforms.scanning.validators.recipes import fill
 
 RULES = load_rules()
-SECRET_FAMILIES = ("secrets.providers", "secrets.generic")
+SECRET_FAMILIES = ("secrets.providers", "secrets.generic", "secrets.places", "secrets.formats")
 
 
 @pytest.fixture(scope="module")

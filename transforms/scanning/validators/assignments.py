@@ -17,6 +17,14 @@ import re
 from re import Match
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.chosen_words import is_chosen_word
+from transforms.scanning.validators.other_trades import (
+    is_call_about_secrets,
+    is_joined_word,
+    is_no_secret,
+    is_of_another_attribute,
+    is_of_another_trade,
+)
 from transforms.scanning.validators.secret_values import (
     is_hex_hash,
     is_path_or_url,
@@ -34,6 +42,8 @@ MAX_VALUE_BYTES = 2048
 _MAX_NAME_BYTES = 64
 _MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
 """Minimum length of a value, and its minimum length if the name is weak evidence."""
+_MIN_CHOSEN_BYTES = 8
+"""Minimum length of a word that is a password, if nothing else tells it."""
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not validated again: a line of `a=a=a=` is validated once, not at each name."""
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
@@ -73,18 +83,23 @@ _CAPITAL, _SMALL = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
 _TOKEN_CHARS = re.compile(rb"[\w+/=.~-]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"(){}[]<>$#"))
 _BARE = re.compile(
-    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+|(?!))*+"
+    rb"[^\s,;\"'`<>)}\]\\&%]*+(?:(?!&(?:amp;|quot;)?[a-z_\d]*(?:=|$|[\s\"'<])|&(?:quot|lt|gt|amp);|%26)[&%][^\s,;\"'`<>)}\]\\&%]*+|(?!))*+"
 )
 """An unquoted value: up to a separator, a bracket, or the next parameter of a URL."""
 _EXPRESSION = re.compile(
     rb"[()\[\]{}]|::|->|=>|^(?:new|self|this|await|process|os|env|config|req|request|options|settings|ctx|params|args|props|data|user|std|System)\b[.\[(-]?|^[A-Za-z_]\w*\.[A-Za-z_]|^[A-Za-z_][\w.]*\|[A-Za-z_]|^&|^\*|^!|^\$"
 )
-_BARE_NUMBER = re.compile(rb"[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
+_BARE_NUMBER = re.compile(rb"\d{1,3}[ \t]*<<|[-+]?[\d_.,]{1,19}[a-zA-Z]{0,3}\Z|0[xX][0-9a-fA-F]{1,16}[uUlL]*\Z")
 _FORMATTED = re.compile(rb"[ \t]{0,2}%[ \t]{0,2}[\w(]")
 _COMMENT = re.compile(rb"[ \t]+[#;].*$")
 _PHRASE = re.compile(rb"[a-z]+(?: [a-z]+){2,}")
 _OF_A_LABEL = re.compile(
     rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b"
+)
+_PLAIN = re.compile(rb"[A-Za-z]+(?:[-_.][A-Za-z]+)*\Z")
+_USER_BESIDE = re.compile(rb"(?i)\b(?:user(?:name|id)?|login|uid)[\"']?[ \t]{0,3}[:=]|-u[ \t]")
+_NAMES_A_PASSWORD = re.compile(
+    rb"(?i)(?:passw(?:or)?d|passwort|passphrase|passcode|pwd|pass|pw|psw|kennwort|contrase\w{1,3}|senha)\d{0,3}$"
 )
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,15}")
@@ -93,7 +108,6 @@ _CHARSET_NAME = re.compile(
     rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
 )
 _IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
-_URN = re.compile(rb"\burn:[\w:.-]*\Z")
 _CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
@@ -104,10 +118,13 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
     kind = _name_kind(name)
     if not kind or _OUR_PLACEHOLDER.fullmatch(name):
         return None
-    opening = match.group("open")
-    start = match.start("v")
+    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.end("name")].removesuffix(name)
+    opening, separator, start = match.group("open"), match.group("sep"), match.start("v")
+    if _is_not_assigned(name, before, data[match.end("name") : start], separator):
+        return None
     quote = opening[-1:] if opening[-1:] in (b'"', b"'", b"`") else b""
-    separator = match.group("sep")
+    if not quote and separator.endswith(b":") and data[start : start + 1] in (b"-", b"="):
+        start += 1  # a shell's default, ${TOKEN:-value}
     end = _quoted_end(data, start, quote) if quote else _bare_end(data, start)
     if end <= start:
         if not quote:
@@ -124,17 +141,36 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
             return None
         value = value.rstrip(b".:")
         end = start + len(value)
-    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.start()]
-    if b"urn:" in before and _URN.search(before):
-        return None
     if quote and b"%" in value and _FORMATTED.match(data, end + 1):
         return None  # "key%d" % number
     if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
         return None  # a list of names
-    if b"(" in separator and is_wordlike(value):
+    if b"(" in separator and (is_wordlike(value) or is_call_about_secrets(name)):
         return None  # set_password("service1", ...)
     confidence = _cached_confidence(candidate, kind, name, value, quoted=bool(quote) or is_element)
+    if confidence is None and quote and kind == "password" and _is_chosen_here(candidate, name, value, separator):
+        confidence = 0.5
     return None if confidence is None else Verdict(start, end, confidence=confidence)
+
+
+def _is_chosen_here(candidate: Candidate, name: bytes, value: bytes, separator: bytes) -> bool:
+    """Whether a quoted word is assigned to a name that ends with a word for passwords: eight letters, fewer beside a
+    user's name."""
+    if separator.strip() not in (b"=", b":", b"=>", b":=", b"==", b"===") or not _NAMES_A_PASSWORD.search(name):
+        return False
+    if len(value) < _MIN_CHOSEN_BYTES and not _USER_BESIDE.search(candidate.before(80)):
+        return False
+    is_word = is_chosen_word(value, _MIN_BYTES + 1) and not is_placeholder(value)
+    return is_word and not candidate.document.is_translation
+
+
+def _is_not_assigned(name: bytes, before: bytes, between: bytes, separator: bytes) -> bool:
+    """Whether the name isn't a secret's, or what is between it and the value doesn't assign: the `?` of a query, the
+    `|` of a choice, the next attribute of a tag."""
+    if is_of_another_trade(name, before) or is_of_another_attribute(before, between):
+        return True
+    sign = separator.strip()
+    return sign in (b"?", b"!") or (sign == b"|" and b"|" not in before.rpartition(b"\n")[2])
 
 
 def _cached_confidence(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
@@ -154,13 +190,21 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     quote = candidate.match.group("open")
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
+    before = candidate.before_match(_MAX_NAME_BYTES)
+    if is_of_another_trade(candidate.match.group("word"), before) or candidate.data[start + len(value) :][:1] == b"=":
+        return None
     if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
         return None
     if not _DIGIT.search(value) or not _LETTER.search(value) or _SPACE.search(value):
         return None
     if not is_password and not _TOKEN_CHARS.fullmatch(value):
         return None
-    if is_placeholder(value) or is_path_or_url(value) or (not quote and _EXPRESSION.search(value)):
+    if (
+        is_placeholder(value)
+        or is_path_or_url(value)
+        or is_no_secret(value)
+        or (not quote and _EXPRESSION.search(value))
+    ):
         return None
     if _IDENTIFIER.match(value) and is_wordlike(value.rpartition(b"_")[0]):
         return None
@@ -175,7 +219,7 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
             if clear and b"-" not in candidate.match.group("sep")
             else None
         )
-    if _HASH_NAME.search(candidate.before(40)):
+    if _HASH_NAME.search(candidate.before(40)) or (b"-" in candidate.match["sep"] and is_joined_word(value)):
         return None
     is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
@@ -213,9 +257,36 @@ def settings_secret(candidate: Candidate) -> Verdict | None:
     if value.count(b" "):
         good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)
     else:
-        is_word = kind == "password" and len(value) > _MIN_BYTES and not _BARE_NUMBER.match(value)
-        good = is_punctuation_mix(value) or (is_word and not _EXPRESSION.search(value))
+        good = is_punctuation_mix(value) or (kind == "password" and _is_settings_password(value))
     return Verdict(candidate.span[0], candidate.span[0] + len(value), confidence=0.5) if good else None
+
+
+def _is_settings_password(value: bytes) -> bool:
+    """Whether the value of a password's name in settings is one: no number, no expression, no word of programs."""
+    if _BARE_NUMBER.match(value) or _EXPRESSION.search(value) or is_no_secret(value):
+        return False
+    return is_chosen_word(value, _MIN_BYTES) or (len(value) > _MIN_BYTES and not _PLAIN.match(value))
+
+
+def config_password(candidate: Candidate) -> Verdict | None:
+    """Validates a complete line of a configuration file, as `settings_secret` does, unless the file holds texts of a
+    user interface."""
+    document = candidate.document
+    if not document.is_line_config or is_of_another_trade(candidate.match["name"], b""):
+        return None
+    return settings_secret(candidate) if _name_kind(candidate.match["name"]) == "password" else None
+
+
+def environment_secret(candidate: Candidate) -> Verdict | None:
+    """Validates a value in a place for one text: after a variable's name, or in the element beside its name."""
+    name, value = candidate.match["name"].replace(b" ", b"_"), candidate.value
+    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
+    if kind in ("", "weak") or is_placeholder(value) or is_path_or_url(value):
+        return None
+    confidence = _cached_confidence(candidate, kind, name, value, quoted=True)
+    if confidence is None and not (kind == "password" and _is_settings_password(value)):
+        return None
+    return candidate.verdict(confidence=confidence or 0.5)
 
 
 def settings_random(candidate: Candidate) -> Verdict | None:
@@ -232,7 +303,7 @@ def settings_random(candidate: Candidate) -> Verdict | None:
 def named_secret(candidate: Candidate) -> Verdict | None:
     """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
-    kind = _name_kind(name)
+    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
     if not kind:
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
@@ -353,7 +424,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
         return None
     if is_placeholder(value) or is_path_or_url(value):
         return None
-    if _REGEX.search(value) or _CHARSET_NAME.match(value):
+    if _REGEX.search(value) or _CHARSET_NAME.match(value) or is_no_secret(value):
         return None
     if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
         return None
@@ -367,6 +438,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
         return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
     if kind == "strong":
         good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
+        good = good or (size >= 16 and value.isdigit() and len(set(value)) >= 5 and not _HASH_NAME.search(name))
         return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
     good = looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
     return 0.5 if good else None
@@ -375,7 +447,7 @@ def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float 
 def _password_confidence(value: bytes, quoted: bool) -> float | None:
     """The confidence of a password, or None. A password need not be random, but must not be a word, label or
     sentence."""
-    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-]")]
+    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-\x80-\xff]")]
     if re.search(rb"\s", value) and word_share(value) > 0.35:
         return None
     if classes[2] and (classes[0] or classes[1]):

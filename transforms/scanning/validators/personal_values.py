@@ -2,7 +2,7 @@
 """Validators of personal data: they distinguish a person's address, number or id from an example, a version or a
 constant.
 
-Sources: RFC 2606 and 6761 (reserved domains), IANA special-purpose address registries (through `ipaddress`),
+Sources: IANA special-purpose address registries (through `ipaddress`),
 libphonenumber's metadata (`phonenumberslite`), ISO/IEC 7812 (cards), ISO 13616 (IBAN), and the issuing states'
 checksums (`python-stdnum`).
 """
@@ -17,34 +17,6 @@ from importlib import import_module
 
 from transforms.scanning.candidate import Candidate, Verdict
 
-_RESERVED_DOMAIN = re.compile(
-    rb"(?i)(?:^|\.)(?:example|test|invalid|localhost|local|localdomain|internal|lan|home|corp|arpa)$|(?:^|[.-])example\.(?:com|org|net|edu|[a-z]{2}|co\.[a-z]{2})$"
-    rb"|^(?:domain|mydomain|yourdomain|your-domain|foo|bar|baz|foobar|test|host|server|email|mail|company|mycompany|yourcompany|somewhere|nowhere|site|mysite|website|abc|xyz|xxx|a|b|c|x|y|z|acme|smtp|my|one|two|three|four|five|malicious|evil|attacker|victim|important)\.(?:com|org|net|edu|co|de|cc|it|fr|us)$"
-)
-_ROLE_LOCAL = re.compile(
-    rb"(?i)^(?:no-?reply|do-?not-?reply|git|hg|svn|noreply.*|.*\bnoreply|mailer-daemon|postmaster|your.*|my.?e?mail|e-?mail|user|username|name|someone|somebody|foo|bar|root|xxx+|test)$"
-)
-_NOREPLY_DOMAIN = re.compile(
-    rb"(?i)(?:^|\.)(?:noreply\.|users\.noreply)|noreply\.(?:github|gitlab)|\.gserviceaccount\.com$"
-)
-_SSH_NAME = re.compile(
-    rb"(?i)^(?:[a-z0-9-]*[-0-9][a-z0-9-]*|zlib|tun|eow|ping|keepalive)@(?:openssh\.com|libssh\.org|lysator\.liu\.se|ssh\.com)$"
-)
-"""Names of unregistered SSH algorithms and messages, which have the form of addresses (RFC 4251, section 6)."""
-_COMMON_TLDS = frozenset(
-    b"com org net edu gov mil int info biz name pro io dev app ai xyz online site tech store shop club blog cloud email agency academy "
-    b"company digital design media network solutions systems world today life live news group team work works studio global software "
-    b"technology consulting services support health care bank law photography eu asia cat jobs mobi museum tel travel coop aero".split()
-)
-_COUNTRY_TLDS = frozenset(
-    (
-        b"ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz "
-        b"de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in iq ir is it "
-        b"je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz "
-        b"om pa pe pf pg ph pk pl pm pn pr ps pt pw qa re ro ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz "
-        b"ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw"
-    ).split()
-)
 _RESOLVERS = frozenset(
     [
         "8.8.8.8",
@@ -98,47 +70,6 @@ _ISSUERS = re.compile(
 
 def _validated(candidate: Candidate, is_valid: bool) -> Verdict | None:
     return candidate.verdict(validated=True) if is_valid else None
-
-
-def email_address(candidate: Candidate) -> Verdict | None:
-    """Accepts an email address that can be a person's. It must have a known top-level domain. It must not have a
-    reserved or placeholder domain, and must not be a role such as `git@` or noreply, an SSH algorithm, a URL's user, or
-    an asset name such as `icon@2x.png`."""
-    start, _ = candidate.span
-    value = candidate.value.rstrip(b".-_")
-    local, _, domain = value.rpartition(b"@")
-    top = domain.rpartition(b".")[2].lower()
-    while top not in _COUNTRY_TLDS and top not in _COMMON_TLDS and domain.count(b".") > 1:
-        domain = domain.rpartition(b".")[0]  # the next sentence follows without a space, or a method is called on it
-        top = domain.rpartition(b".")[2].lower()
-    if (top not in _COUNTRY_TLDS and top not in _COMMON_TLDS) or b".." in domain or domain.startswith((b"-", b".")):
-        return None
-    local = local.lstrip(b".-+%")
-    if (
-        not local
-        or _RESERVED_DOMAIN.search(domain)
-        or _ROLE_LOCAL.match(local)
-        or _NOREPLY_DOMAIN.search(domain)
-        or b"noreply" in local.lower()
-        or _SSH_NAME.match(local + b"@" + domain)
-    ):
-        return None
-    before, after = (
-        candidate.before(80),
-        candidate.data[start + len(candidate.value.rpartition(b"@")[0]) + 1 + len(domain) :][:12],
-    )
-    if (
-        re.search(rb"://[^\s/\"'<>]*$", before)
-        or re.match(rb":(?:[~/]|[A-Za-z][\w.-]*/)", after)
-        or after.startswith((b"(", b"@"))
-    ):
-        return None
-    if len(local) > 3 and not re.search(rb"[A-Za-z]", local) and not local.isdigit():
-        return None
-    if len(local) < 2 and len(domain) < 6:
-        return None
-    begin = start + candidate.value.index(local)
-    return Verdict(begin, begin + len(local) + 1 + len(domain))
 
 
 def global_ipv4(candidate: Candidate) -> Verdict | None:
@@ -232,17 +163,39 @@ def national_phone(candidate: Candidate) -> Verdict | None:
 
 
 def payment_card(candidate: Candidate) -> Verdict | None:
-    """Accepts a card number: an issuer's prefix and length, a valid Luhn checksum, not a published test number. Digits
-    without separators require quotes or a word such as card nearby, because one number in ten passes Luhn."""
-    digits = re.sub(rb"\D", b"", candidate.value)
+    """Accepts a card number: an issuer's prefix and length, a valid Luhn checksum, not a published test number. One
+    number in ten passes Luhn, so digits without hyphens require quotes or a word such as card nearby, or stand in a
+    column of that name; groups of digits that go on to the left or right are rows of a table."""
+    value = candidate.value
+    digits = re.sub(rb"\D", b"", value)
     if not _ISSUERS.match(digits) or digits in _TEST_CARDS or len(set(digits)) < 5 or not _luhn(digits):
         return None
-    if digits == candidate.value:
-        before, after = candidate.before(60), candidate.after(2)
-        quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
-        if not quoted and not _CARD_WORD.search(before):
-            return None
+    if _COUNTED.search(digits):
+        return None
+    before, after = candidate.before(60), candidate.after(12)
+    if b" " in value and (_NUMBER_BEFORE.search(before) or _NUMBER_AFTER.match(after)):
+        return None
+    if b"-" not in value and not _is_card_place(candidate, before, after):
+        return None
     return candidate.verdict(validated=True)
+
+
+_COUNTED = re.compile(rb"0123456|1234567|2345678|7654321|6543210|8765432")
+_NUMBER_BEFORE, _NUMBER_AFTER = re.compile(rb"[\d.][ \t,;|]{1,8}$"), re.compile(rb"[ \t,;|]{1,8}[-+.\d]")
+_ID_BEFORE = re.compile(
+    rb"(?i)(?:^|[^a-z])(?:\w*_)?u?g?id[\"']?[ \t]{0,3}[:=>][ \t]{0,3}[\"']?$|[a-z]Id[\"']?[ \t]{0,3}[:=>][ \t]{0,3}[\"']?$"
+)
+_PROSE_BEFORE = re.compile(rb"[A-Za-z]{2,}[:=]?[ \t]$")
+
+
+def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
+    """Whether digits stand where a card's number would: quoted, beside a word for cards, or in a column of cards."""
+    if _CARD_WORD.search(before) or _CARD_WORD.search(candidate.document.column_at(candidate.span[0])):
+        return True
+    if _ID_BEFORE.search(before):
+        return False
+    is_quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
+    return is_quoted or (b" " in candidate.value and _PROSE_BEFORE.search(before) is not None)
 
 
 def _luhn(digits: bytes) -> bool:

@@ -8,14 +8,23 @@ from re import Match
 
 from transforms.scanning import safety
 from transforms.scanning.candidate import Candidate, Verdict
-from transforms.scanning.validators import assignments, credential_places, national_ids, personal_values, secret_values
+from transforms.scanning.validators import (
+    assignments,
+    credential_places,
+    email_addresses,
+    national_ids,
+    personal_values,
+    secret_values,
+)
 
 VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
     validator.__name__: validator
     for validator in (
         assignments.assigned_secret,
         assignments.compared_secret,
+        assignments.config_password,
         assignments.directive_secret,
+        assignments.environment_secret,
         assignments.named_secret,
         assignments.settings_random,
         assignments.settings_secret,
@@ -40,7 +49,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         secret_values.url_password,
         safety.hashed_term,
         personal_values.author_name,
-        personal_values.email_address,
+        email_addresses.email_address,
         personal_values.global_ipv4,
         personal_values.global_ipv6,
         personal_values.iban,

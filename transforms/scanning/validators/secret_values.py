@@ -66,7 +66,7 @@ _LETTER_RUN = re.compile(rb"[A-Za-z]+")
 _PATH_CHARS = re.compile(rb"[\w./:-]*")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _INNER_NUMBERS = re.compile(rb"[0-9][^0-9]+[0-9]")
-_NOT_SYMBOLS = string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
+_NOT_SYMBOLS = bytes(range(128, 256)) + string.ascii_letters.encode() + string.digits.encode() + b"_-./:"
 _NOT_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode()))
 _SPACE_OR_EXPRESSION = re.compile(rb"[\s\\]|\[\^|\(\?")
 _EXAMPLE_MARKS = (b"example", b"xxxxxx", b"***", b"...", b"placeholder", b"your-", b"your_", b"<", b"0" * 12)
@@ -200,9 +200,12 @@ def near_token(candidate: Candidate) -> Verdict | None:
         return None
     gap = candidate.data[candidate.match.start() : candidate.span[0]]
     if not re.search(rb"(?i)[=:,>(\"' \t]\s{0,3}[\"'`]?\Z", gap) or re.search(
-        rb"(?i)://|sha\d|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision", gap
+        rb"(?i)://|sha\d|\bsha\b|md5|commit|hash|checksum|digest|integrity|\.tgz|version|revision|\brefs?\b|\btree|blob|parent|branch|merge|head\b|\brevs?\b|object|_(?:sha|ref|tree|rev)\b",
+        gap,
     ):
         return None
+    if re.match(rb"/[a-z]{5,}/", value):
+        return None  # a path at the end of a resource's name
     if not re.search(rb"(?i)key|token|secret|pass|auth|api|access|cred|pat\b|_id|client|sid|[=:]", gap):
         return None
     return candidate.verdict()
@@ -235,14 +238,20 @@ def decodes_as_jwt(candidate: Candidate) -> Verdict | None:
 def private_key_block(candidate: Candidate) -> Verdict | None:
     """Accepts a key block with a body, including a body whose line ends are written as `\\n`. The span is the body, so
     that redaction keeps the begin and end lines."""
-    start, end = candidate.span
-    body = candidate.value
-    plain = re.sub(rb"\\[nr]|\s|[\"'+,]", b"", body)
-    if len(plain) < 16 or is_placeholder(plain[:64]) or len(set(plain)) < 8:
+    start = candidate.span[0]
+    body = _OUR_PLACEHOLDER.sub(b"", candidate.value)
+    plain = re.sub(rb"\\[nr]|\s|[\"'+,#*;]|//", b"", body)
+    runs = list(_KEY_RUN.finditer(candidate.value))
+    first = next((run.start(1) for run in runs if run.end(1) - run.start(1) >= _MIN_RUN_BYTES), None)
+    if len(plain) < 16 or first is None or is_placeholder(plain[:64]) or len(set(plain)) < 8:
         return None
-    left = len(body) - len(body.lstrip())
-    right = len(body) - len(body.rstrip())
-    return Verdict(start + left, end - right, validated=len(plain) >= 100)
+    # From the first to the last run of base64, so that headers, quotes, operators and comment signs around them stay.
+    return Verdict(start + first, start + runs[-1].end(1), validated=len(plain) >= 100)
+
+
+_MIN_RUN_BYTES = 16
+_OUR_PLACEHOLDER = re.compile(rb"[<\[]PRIVATE_KEY_\d{1,15}[>\]]")
+_KEY_RUN = re.compile(rb"(?:\\[nrt]){0,2}([A-Za-z0-9+][A-Za-z0-9+/=]{3,})")
 
 
 def url_password(candidate: Candidate) -> Verdict | None:
@@ -252,17 +261,24 @@ def url_password(candidate: Candidate) -> Verdict | None:
     user = candidate.match.group("user")
     if value.startswith(b"[") and b"]" in value:
         return None  # notation for an optional part
-    if (
-        is_placeholder(value)
-        or value.lower() in (user.lower(), b"pw", b"foo", b"bar", b"pass", b"passw0rd")
-        or value.startswith((b"$", b"%s", b"{"))
-    ):
+    if value.startswith((b"$", b"%s", b"{")) or re.match(rb"[*x]+$", value):
         return None
-    if re.match(rb"[*x]+$", value) or re.search(
-        rb"(?i)^(?:your|the|my)?[-_]?(?:password|passwd|pwd|secret|token|credentials?)$", value
-    ):
-        return None
-    return candidate.verdict()
+    is_stock = value.lower() in _STOCK_PASSWORDS or value.lower() == user.lower() or _OWN_NAME.search(value)
+    if is_stock and not _PLACEHOLDER.search(value):
+        after = candidate.after(80)
+        is_open = after[:1] != b"@" or user.lower() in _STOCK_USERS or _STOCK_HOST.match(after.lstrip(b"@/"))
+        return None if is_open else candidate.verdict(confidence=0.6)
+    return None if is_stock or is_placeholder(value) else candidate.verdict()
+
+
+_OWN_NAME = re.compile(rb"(?i)^(?:your|the|my)?[-_]?(?:password|passwd|pwd|secret|token|credentials?)$")
+_STOCK_PASSWORDS = _WORD_VALUES | {b"pw", b"foo", b"bar", b"passw0rd", b"postgres", b"mysql"}
+_STOCK_USERS = frozenset(b"user username usr name login me you u user1 someuser youruser myuser <user>".split()) | {b""}
+_STOCK_HOST = re.compile(
+    rb"(?i)(?:\[|[$%{<]|[\w-]+(?:[:/?\"'\s`]|\Z)|127\.|0\.0\.0\.0|(?:[\w-]+\.)*(?:example|test|invalid|local|localhost|localdomain|domain|host|foo|bar)(?:\.[a-z]{2,4})?(?:[:/?\"'\s`]|\Z)"
+    rb"|(?:my|your|some|the)[\w-]*\.|(?:[\w-]+\.)*(?:company|proxy|server|hostname|website|site)\.[a-z]{2,4}(?:[:/?\"'\s`]|\Z))"
+)
+"""Hosts of documentation: one label, loopback, reserved domains (RFC 2606), and the like."""
 
 
 def basic_credentials(candidate: Candidate) -> Verdict | None:
@@ -297,6 +313,9 @@ def not_placeholder(candidate: Candidate) -> Verdict | None:
     return None if is_placeholder(candidate.value) else candidate.verdict()
 
 
+_MEMBER = re.compile(rb"(?:self|this|args?|opts?|options|config|cfg|settings|params|ctx|request)\.[A-Za-z_]\w*\Z")
+
+
 def opaque_or_password(candidate: Candidate) -> Verdict | None:
     """Accepts a password in a place meant for one: not a placeholder, the field's name or a variable."""
     value = candidate.value.rstrip(b",")
@@ -305,6 +324,7 @@ def opaque_or_password(candidate: Candidate) -> Verdict | None:
         or len(value) < 4
         or re.search(rb"[(){}\[\]]", value)
         or value.startswith((b"$", b"%", b"@", b"<"))
+        or _MEMBER.match(value)
     ):
         return None
     if re.fullmatch(rb"(?i)(?:my|your|the|db|user)?_?(?:password|pwd|secret|pass)\d?", value):
@@ -329,7 +349,7 @@ def bech32_key(candidate: Candidate) -> Verdict | None:
     return candidate.verdict(validated=True) if bech32_checksum(candidate.value.lower()) == 1 else None
 
 
-_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|user|role|login)\b")
+_SQL = re.compile(rb"(?i)\b(?:create|alter|grant|set[ \t]+password)\b")
 
 
 def sql_password(candidate: Candidate) -> Verdict | None:
