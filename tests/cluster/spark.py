@@ -101,7 +101,8 @@ class SparkCluster:
 
     def _java(self, name: str, main_class: str, *arguments: str) -> Server:
         opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
-        settings = ["-Xmx384m", "-Dspark.executor.memory=512m", "-Dspark.ui.enabled=false"]
+        # Spark refuses a driver of less than 450 MB.
+        settings = ["-Xmx512m", "-Dspark.executor.memory=512m", "-Dspark.ui.enabled=false"]
         command = ["java", "-cp", f"{self._spark / 'jars'}/*", *opened, *settings, main_class, *arguments]
         environment = {
             "SPARK_HOME": str(self._spark),
