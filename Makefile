@@ -71,7 +71,7 @@ flink: setup                   ## a Flink cluster on this machine, until Ctrl-C;
 	$(BIN)/python -m tests.cluster.bring_up
 
 # Java, Maven and Go are used; parts are downloaded once. FLINK_JOB_SERVER_JAR names another job server of Beam.
-test-cluster: setup            ## jobs on Flink, Prism and Beam's portable runner, with kills; into out/cluster/record.json
+test-cluster: setup            ## jobs on Flink, Spark, Prism and with codemill work, with kills; into out/cluster/record.json
 	$(BIN)/python -m pytest -q -p no:xdist -m cluster tests/cluster
 
 check: setup                   ## format, lint, types

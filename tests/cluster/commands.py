@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from benchmarks.processes import with_environment
+from jobs.ledger.claimants import list_claimants, read_claimant
+from jobs.storage.folders import OutputFolder
 from tests.cluster.machines import ROOT
 
 END_S = 400.0  # in which a command must end, on a machine that does other work
@@ -23,31 +25,33 @@ MARK = "CODEMILL_CLUSTER_TEST"  # in the environment of every worker that the bo
 HARNESS, BOOT, CHILD = "jobs.beam.harness", "beam-worker", "jobs.execution.child"
 
 
-class Command:
-    """A command in a process group of its own, with its output in a file.
+class Program:
+    """A command of codemill in a process group of its own, with its output in a file.
 
     Args:
         words: The job with its flags; a module's name where it has a dot.
-        output: The output folder.
-        beam_flags: Beam's flags; none for this machine.
+        log: The file.
+        environment: Variables beside those of this process.
     """
 
-    def __init__(self, words: Sequence[str], output: Path, beam_flags: Sequence[str] = ()):
+    def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None):
         job, *flags = words
         program = ["-m", job] if "." in job else ["-m", "jobs", job]
-        beam = ["--", *beam_flags] if beam_flags else []
-        self.output = output
-        self._log = output.with_name(f"{output.name}.log")
+        self._log = log
         self._began = time.monotonic()
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", *program, *flags, "--output", str(output), *beam],
+                [sys.executable, "-P", *program, *flags],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=said,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
                 process_group=0,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def said(self) -> str:
@@ -75,10 +79,47 @@ class Command:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+
+class Command(Program):
+    """A job, with its output folder.
+
+    Args:
+        words: The job with its flags.
+        output: The output folder.
+        beam_flags: Beam's flags; none for this machine.
+    """
+
+    def __init__(self, words: Sequence[str], output: Path, beam_flags: Sequence[str] = ()):
+        self.output = output
+        beam = ["--", *beam_flags] if beam_flags else []
+        super().__init__([*words, "--output", str(output), *beam], output.with_name(f"{output.name}.log"))
+
     def wait_for_commits(self, number: int) -> None:
         """Waits until so many units are committed. Raises AssertionError if the command ends before."""
         until(lambda: commits_in(self.output) >= number or not self.is_running)
         assert self.is_running, self.said
+
+
+class Host(Program):
+    """`codemill work`: one worker of a job that a driver plans, under the name `name`.
+
+    Args:
+        output: The job's output folder.
+        name: The host's name.
+        mark: What `workers` finds its processes by.
+    """
+
+    def __init__(self, output: Path, name: str, mark: str):
+        self.name = name
+        words = ["work", str(output), "--name", name, "--workers", "1"]
+        super().__init__(words, output.with_name(f"{output.name}-{name}.log"), {MARK: mark, "JAX_PLATFORMS": "cpu"})
+
+
+def units_by_host(output: Path) -> dict[str, int]:
+    """How many units each `codemill work` has committed, by the host's name."""
+    job_dir = OutputFolder(str(output)).job
+    found = [read_claimant(job_dir, one) for one in list_claimants(job_dir)]
+    return {claimant.name: claimant.units_done for _, claimant in filter(None, found)}
 
 
 def commits_in(output: Path) -> int:

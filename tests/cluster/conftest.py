@@ -16,6 +16,7 @@ from benchmarks.filter_inputs import stdlib_files
 from tests.cluster import machines, parts
 from tests.cluster.commands import MARK, Command, until, workers
 from tests.cluster.record import Record
+from tests.cluster.spark import SparkCluster
 
 _RECORD = pytest.StashKey[Record]()
 BIG_REPOSITORY = 150  # files; the other repositories have a file of average size or less each
@@ -86,6 +87,16 @@ def cluster(place: Path, record: Record) -> Iterator[machines.FlinkCluster]:
 
 
 @pytest.fixture(scope="session")
+def spark(place: Path, record: Record) -> Iterator[SparkCluster]:
+    """A Spark cluster of two workers."""
+    (folder := place / "spark").mkdir()
+    with SparkCluster(folder, spark=had(record, "Spark and Beam's runner for it", parts.spark)) as found:
+        answer = {key: found.overview()[key] for key in ("status", "aliveworkers", "cores")}
+        record.add("parts", what="Spark", version=parts.SPARK_VERSION, runner=parts.SPARK_RUNNER, answer=answer)
+        yield found
+
+
+@pytest.fixture(scope="session")
 def python_service(place: Path) -> Iterator[machines.JobService]:
     with machines.python_service(place) as service:
         yield service
@@ -115,6 +126,16 @@ def corpus(place: Path) -> Path:
     (folder := place / "corpus").mkdir()
     for number in range(2):
         pq.write_table(pa.Table.from_pylist(rows[number::2]), folder / f"part-{number}.parquet", row_group_size=30)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def long_corpus(place: Path) -> Path:
+    """The standard library as a corpus of a hundred units: work for some time, so that kills fall in its middle."""
+    files = [path for path in stdlib_files() if path.stat().st_size > 500]
+    rows = [{"content": path.read_text(errors="replace"), "path": path.name, "language": "Python"} for path in files]
+    (folder := place / "long-corpus").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "part-0.parquet", row_group_size=50)
     return folder
 
 

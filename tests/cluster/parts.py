@@ -1,8 +1,10 @@
-"""What the cluster tests need beside codemill, from the public package servers: Flink, Beam's Flink runner, Prism.
+"""What the cluster tests need beside codemill, from public package servers: Flink, Spark, Beam's runners, Prism.
 
     part          from                                                             size     takes, first time
     Flink         PyPI, `apache-flink-libraries` (jars), `apache-flink` (scripts)   235 MB   a minute
     Flink runner  Maven, `beam-runners-flink-1.19` with its dependencies            150 MB   a minute
+    Spark         PyPI, `pyspark` (jars)                                            317 MB   a minute
+    Spark runner  Maven, `beam-runners-spark-3` with its dependencies               120 MB   a minute
     Prism         the Go module proxy, built here                                    66 MB   some minutes
 
 Beam's job server as one file (`beam-runners-flink-*-job-server`) is not served everywhere; the runner that it is made
@@ -27,6 +29,8 @@ from pathlib import Path
 FLINK_VERSION = "1.19.3"
 RUNNER = "org.apache.beam:beam-runners-flink-1.19:2.62.0"
 PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
+SPARK_VERSION = "3.5.0"
+SPARK_RUNNER = "org.apache.beam:beam-runners-spark-3:2.62.0"
 JOB_SERVER_CLASS = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 PARTS = Path(os.environ.get("CODEMILL_CLUSTER_PARTS") or Path.home() / ".cache" / "codemill" / "cluster").absolute()
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -49,6 +53,11 @@ def job_server_jar() -> Path:
     if given := os.environ.get("FLINK_JOB_SERVER_JAR"):
         return Path(given)
     return _made(f"job-server-{RUNNER.rpartition(':')[2]}", _make_job_server) / "job-server.jar"
+
+
+def spark() -> Path:
+    """The folder of a Spark distribution, with Beam's runner and all that it needs among its jars."""
+    return _made(f"spark-{SPARK_VERSION}", _make_spark)
 
 
 def prism() -> Path:
@@ -99,11 +108,42 @@ def _make_flink(folder: Path) -> None:
 
 def _make_job_server(folder: Path) -> None:
     folder.mkdir()
-    (folder / "pom.xml").write_text(_POM.format(*RUNNER.split(":")))
-    _run("mvn", "-B", "-q", "-ntp", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
+    _resolve(RUNNER, folder)
     jars = [f"lib/{path.name}" for path in sorted((folder / "lib").glob("*.jar"))]
     with zipfile.ZipFile(folder / "job-server.jar", "w") as jar:
         jar.writestr("META-INF/MANIFEST.MF", manifest_of(JOB_SERVER_CLASS, jars))
+
+
+def _resolve(artifact: str, folder: Path) -> None:
+    """Puts an artifact of Maven and all that it depends on into `lib`."""
+    (folder / "pom.xml").write_text(_POM.format(*artifact.split(":")))
+    _run("mvn", "-B", "-q", "-ntp", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
+
+
+# Of libraries that both have, one version is kept: the newer one, but Spark's of what its logging is built on.
+_NOT_SPARKS = ("avro-1.", "guava-", "jackson-annotations-2.", "jackson-core-2.", "jackson-databind-2.")
+_NOT_BEAMS = ("slf4j-api-",)
+
+
+def _make_spark(folder: Path) -> None:
+    folder.mkdir()
+    downloads = folder / "downloads"
+    package = f"pyspark=={SPARK_VERSION}"
+    _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(downloads), package)
+    (archive_file,) = downloads.glob("*.tar.gz")
+    (jars := folder / "jars").mkdir()
+    with tarfile.open(archive_file) as archive:
+        for member in archive:
+            name = Path(member.path).name
+            if "/deps/jars/" in member.path and member.isfile() and not name.startswith(_NOT_SPARKS):
+                member.path = name
+                archive.extract(member, jars, filter="data")
+    _resolve(SPARK_RUNNER, folder)
+    for jar in (folder / "lib").glob("*.jar"):
+        if not jar.name.startswith(_NOT_BEAMS):
+            jar.rename(jars / jar.name)
+    for done in (downloads, folder / "lib"):
+        shutil.rmtree(done)
 
 
 def manifest_of(main_class: str, jars: Sequence[str]) -> str:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import pytest
 
 from benchmarks.kill_checks import different_files
-from tests.cluster import perilous
-from tests.cluster.commands import BOOT, CHILD, HARNESS, Command, are_gone, rows_sha256, until, workers
+from jobs.plan import job_file
+from tests.cluster import machines, perilous
+from tests.cluster.commands import (
+    BOOT,
+    CHILD,
+    HARNESS,
+    MARK,
+    Command,
+    are_gone,
+    commits_in,
+    rows_sha256,
+    until,
+    workers,
+)
 from tests.jobs import uppercase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # on a machine that does other work
@@ -64,6 +77,39 @@ def test_a_harness_a_task_manager_and_the_driver_may_die(words, cluster, boot, m
     again = Command(words, place / "killed", cluster.beam_flags(boot))
     assert again.wait() == 0, again.said
     check(again, local_run(*words), record, runner="cluster", job="perilous", after="harness, TaskManager, driver")
+
+
+def test_a_worker_of_another_version_is_one_line_that_names_both_and_loses_nothing(
+    words, cluster, boot, mark, place, local_run, record
+):
+    output = place / "versions"
+    command = Command(words, output, cluster.beam_flags(boot))
+    command.wait_for_commits(2)
+    command.kill()
+    cluster.cancel_all()
+    until(lambda: not workers(mark, ""))
+    before = commits_in(output)
+
+    info = place / "other-version" / "codemill-99.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: codemill\nVersion: 99.1\n")
+    (folder := place / "other-boot").mkdir()
+    path = {"PYTHONPATH": f"{info.parent}:{machines.ROOT}", "PYTHONSAFEPATH": "1"}
+    other = machines.write_boot(folder, **{MARK: mark, "JAX_PLATFORMS": "cpu", **path})
+    said = command.said
+    refused = Command(words, output, cluster.beam_flags(other))
+    assert refused.wait() == 2, refused.said
+    lines = [line for line in refused.said.removeprefix(said).splitlines() if ": error: " in line]
+    ours = job_file.installed_versions()["codemill"]
+    assert len(lines) == 1 and f"codemill 99.1, the driver on {socket.gethostname()} has {ours};" in lines[0], lines
+    record.add("kills", what="a worker of another version", hit=lines[0], commits=(after := commits_in(output)))
+    assert after == before
+    until(lambda: not workers(mark, ""))
+    assert all(job["state"] in ("FINISHED", "FAILED", "CANCELED") for job in cluster.jobs()), cluster.jobs()
+
+    again = Command(words, output, cluster.beam_flags(boot))
+    assert again.wait() == 0, again.said
+    check(again, local_run(*words), record, runner="cluster", job="perilous", after="a worker of another version")
 
 
 def test_a_child_may_die_and_a_poison_row_costs_one_row(cluster, boot, place, record, strike):

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.kill_checks import different_files
 from tests.cluster import machines, perilous
 from tests.cluster.commands import Command, rows_sha256
+from tests.cluster.spark import SparkCluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # on a machine that does other work
 
@@ -26,12 +27,15 @@ JOBS = {
 RUNS = [
     *(("cluster", job) for job in JOBS),
     *(("python_service", job) for job in ("filter", "pack")),
+    *(("spark", job) for job in ("filter", "dedup")),
     *(("prism", job) for job in ("filter", "dedup")),
 ]
 
 
 def jids(service):
-    """What a Flink cluster says of its jobs, by id; nothing for other services."""
+    """What a cluster says of its jobs, by id; nothing for other services."""
+    if isinstance(service, SparkCluster):
+        return {one["id"]: one for one in service.applications()}
     found = service.jobs() if isinstance(service, machines.FlinkCluster) else []
     return {one["jid"]: {key: one[key] for key in ("jid", "state", "duration")} for one in found}
 
@@ -46,7 +50,7 @@ def test_a_runner_gives_the_rows_of_this_machine(runner, job, request, corpus, p
     seconds, reference = command.seconds, local_run(*words)
     found, wanted = rows_sha256(command.output), rows_sha256(reference)
     entry = {"runner": runner, "job": job, "seconds": round(seconds, 1), "rows_sha256": found, "local": wanted}
-    answer = [one for one in jids(service).values() if one["jid"] not in before]
+    answer = [one for key, one in jids(service).items() if key not in before]
     record.add("runs", **entry, equal=found == wanted, answer=answer)
     assert found == wanted
     for part in ("data", "rejected"):
