@@ -22,6 +22,7 @@ def generation_work(
     nest: bool = False,
     distinct: bool = False,
     rejected_answers: bool = False,
+    score_original: bool = False,
 ) -> GenerationWork:
     """Builds the work that runs `task` over a corpus.
 
@@ -32,6 +33,7 @@ def generation_work(
         nest: Whether a file becomes one row.
         distinct: Whether near-duplicate answers of a row are kept only once.
         rejected_answers: Whether the records of rejected targets include the generated text.
+        score_original: Whether each row has the log-probability of its original text.
 
     Raises:
         ConfigError: The model or its vocabulary can't be found or don't match, a request could be longer than its
@@ -69,6 +71,7 @@ def generation_work(
         nest=nest,
         distinct=distinct,
         rejected_answers=rejected_answers,
+        score_original=score_original,
         known_text=options.known_text or "",
         tokenizer=options.vocabulary,
     )

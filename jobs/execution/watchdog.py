@@ -16,7 +16,7 @@ import time
 from jobs.ledger import heartbeat, journal
 from jobs.storage.folders import JobFolder
 
-_COUNTED = ("tokens_in", "tokens_out", "rows_done")
+_COUNTED = ("tokens_in", "tokens_out", "tokens_scored", "rows_done")
 
 
 class Watchdog:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model.engine.engine import Engine
     from model.engine.options import EngineOptions
-    from model.engine.requests import Completion, EngineStopped, Generator, Request, Sampling
+    from model.engine.requests import Completion, EngineStopped, Generator, Request, Sampling, ScoreRequest
 
-__all__ = ["Completion", "Engine", "EngineOptions", "EngineStopped", "Generator", "Request", "Sampling"]
+__all__ = ["Completion", "Engine", "EngineOptions", "EngineStopped", "Generator", "Request", "Sampling", "ScoreRequest"]
 
 _HOMES = {
     "Engine": "model.engine.engine",
     "EngineOptions": "model.engine.options",
-    **dict.fromkeys(("Completion", "EngineStopped", "Generator", "Request", "Sampling"), "model.engine.requests"),
+    **dict.fromkeys(
+        ("Completion", "EngineStopped", "Generator", "Request", "Sampling", "ScoreRequest"), "model.engine.requests"
+    ),
 }
 
 

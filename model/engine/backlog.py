@@ -21,11 +21,14 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from model.engine.requests import Completion, EngineStopped, Request
+from model.engine.requests import EngineStopped
 
 _log = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked")  # requests to generate, or parts of requests to score
+Result = TypeVar("Result")
 
 # How many of the oldest requests a device may choose from to fill a row; limits the reordering.
 WINDOW = 256
@@ -34,7 +37,7 @@ PATIENCE = 64
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class Job(Generic[Asked, Result]):
     """A request in the engine.
 
     Args:
@@ -46,21 +49,21 @@ class Job:
         first_step: The replica's decode steps when it got its slot.
     """
 
-    request: Request
-    future: Future[Completion]
+    request: Asked
+    future: Future[Result]
     ticket: int = -1
     staged: Any = None
     times_passed: int = 0
     first_step: int = 0
 
 
-class Backlog:
+class Backlog(Generic[Asked, Result]):
     """A thread-safe queue between the callers and the replicas. A member is any hashable object."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._arrived: deque[Job] = deque()
-        self._window: list[Job] = []  # the oldest: their futures can't be canceled any more
+        self._arrived: deque[Job[Asked, Result]] = deque()
+        self._window: list[Job[Asked, Result]] = []  # the oldest: their futures can't be canceled any more
         self._taken: dict[Hashable, int] = {}  # by member: its unfinished requests
         self._num_members = 0
         self._num_failed = 0
@@ -75,7 +78,7 @@ class Backlog:
 
     # --- called by the engine's users ---
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def submit(self, jobs: Sequence[Job[Asked, Result]]) -> None:
         """Queues requests. Raises EngineStopped after `close`, or when every replica has failed."""
         with self._changed:
             self.raise_if_stopped()
@@ -127,7 +130,7 @@ class Backlog:
                     return False
                 self._changed.wait()
 
-    def take(self, member: Hashable, choose: Callable[[Sequence[Request]], Sequence[int]]) -> list[Job]:
+    def take(self, member: Hashable, choose: Callable[[Sequence[Asked]], Sequence[int]]) -> list[Job[Asked, Result]]:
         """Takes requests for one prefill.
 
         Args:
@@ -159,14 +162,14 @@ class Backlog:
             if self._is_closed:
                 self._changed.notify_all()
 
-    def give_back(self, member: Hashable, jobs: Sequence[Job]) -> None:
+    def give_back(self, member: Hashable, jobs: Sequence[Job[Asked, Result]]) -> None:
         """Puts unfinished requests back; they are taken before all others."""
         with self._changed:
             self._put_back(jobs)
             self._taken[member] -= len(jobs)
             self._changed.notify_all()
 
-    def leave(self, member: Hashable, jobs: Sequence[Job], error: BaseException | None) -> None:
+    def leave(self, member: Hashable, jobs: Sequence[Job[Asked, Result]], error: BaseException | None) -> None:
         """Removes a replica that has ended.
 
         Args:
@@ -176,7 +179,7 @@ class Backlog:
         """
         with self._changed:
             del self._taken[member]
-            left: Sequence[Job] = jobs
+            left: Sequence[Job[Asked, Result]] = jobs
             if self._taken and self._cause is None:
                 self._put_back(jobs)
                 left = ()
@@ -196,7 +199,7 @@ class Backlog:
             stopped.__cause__ = cause
             job.future.set_exception(stopped)
 
-    def _put_back(self, jobs: Sequence[Job]) -> None:
+    def _put_back(self, jobs: Sequence[Job[Asked, Result]]) -> None:
         for job in jobs:
             job.staged = None
         self._window[:0] = jobs

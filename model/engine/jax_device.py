@@ -17,6 +17,8 @@ import numpy as np
 
 from model.config import GemmaConfig
 from model.engine.abstract_device import BurstReport, OutOfMemory
+from model.engine.checks import check_not_empty, check_vocabulary
+from model.engine.compilation import CompiledPrograms, on_device
 from model.engine.options import ResolvedOptions
 from model.engine.placement import Placement, shapes_of
 from model.engine.prefill_rows import Place, PrefixGroupWindow, RowPlanner, lay_out
@@ -81,13 +83,10 @@ class JaxDevice:
         self._is_exact = options.determinism == "exact"
         self._planner = RowPlanner(options.row_lengths(), options.prefill_row_tokens)
         self._waiting = waiting or prefix_group_window(options)
-        self._compiled: dict[ProgramKey, Callable[..., Any]] = {}
+        self._compiled = CompiledPrograms()
         self._prefilled_tokens = 0
         self._prefilled_positions = 0
         self._shared_tokens = 0
-        self._compiles = 0
-        self._compile_s = 0.0
-        self._last_compile_s: dict[str, float] = {}  # of each kind of program
         self._full_step_s = 0.0  # of a step of all slots, as last measured
         self._is_ring = self._has_decoded = False  # order of the generation cache's columns, if any are written
         self._has_prefilled = False  # since the last burst was dispatched
@@ -107,7 +106,7 @@ class JaxDevice:
             placement=Placement.of(self._weights, self._config),
         )
         try:
-            self._call(self._allocate)
+            on_device(self._allocate)
         except OutOfMemory:
             if not self.shrink():
                 raise
@@ -116,7 +115,17 @@ class JaxDevice:
         """Compiles every program that any request may need."""
         for key in self._programs.every_key():
             self._program(*key)
-        self._compile_s = 0.0  # no request waited for these
+        self._compiled.seconds = 0.0  # no request waited for these
+
+    @property
+    def weights(self) -> GemmaWeights:
+        """The weights in their final dtypes, after `start`."""
+        return self._weights
+
+    @property
+    def programs(self) -> EnginePrograms:
+        """What is compiled for this device, after `start`."""
+        return self._programs
 
     def _allocate(self) -> None:
         self._prompts, self._generations, self._state = self._programs.allocate()
@@ -130,8 +139,7 @@ class JaxDevice:
         """Raises RecordError if the request doesn't fit the engine's shapes."""
         options, length = self._options, len(request.prompt)
         longest = options.prompt_buckets[-1]
-        if length == 0:
-            raise RecordError("prompt_empty", "the prompt is empty; it needs at least the beginning-of-sequence token")
+        check_not_empty(request.prompt)
         if length > longest:
             raise RecordError(
                 "prompt_too_long",
@@ -156,13 +164,7 @@ class JaxDevice:
                 f"request has {len(request.stop_ids)} stop ids, the limit is {options.max_stop_ids}; "
                 "raise the engine's max_stop_ids",
             )
-        top, bottom = max(request.prompt), min(request.prompt)
-        if bottom < 0 or top >= self._config.vocab_size:
-            raise RecordError(
-                "token_out_of_vocabulary",
-                f"prompt has token id {bottom if bottom < 0 else top}, valid ids are 0 to "
-                f"{self._config.vocab_size - 1}; check that the tokenizer matches the model",
-            )
+        check_vocabulary("prompt", request.prompt, self._config.vocab_size)
         sampling = request.sampling
         if not (sampling.temperature >= 0 and sampling.top_k >= 0 and 0 < sampling.top_p <= 1):
             raise RecordError(
@@ -189,7 +191,7 @@ class JaxDevice:
         layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
         used = len(layout.tokens)
         length = next(length for length in self._options.row_lengths() if length >= used)
-        row = self._call(self._program("prefill", length), self._weights, prompt_row(layout, length))
+        row = on_device(self._program("prefill", length), self._weights, prompt_row(layout, length))
         self._has_prefilled = True
         self._prefilled_tokens += used
         self._prefilled_positions += length
@@ -204,7 +206,7 @@ class JaxDevice:
         where = np.array([place.prefix_start, place.prefix_length, place.tail_start], np.int32)
         chunks = self._programs.chunks(self._prompts, window)
         program = self._program("insert", window)
-        written, self._state = self._call(program, chunks, self._state, staged.row, line, np.int32(slot), where)
+        written, self._state = on_device(program, chunks, self._state, staged.row, line, np.int32(slot), where)
         self._prompts = (*written, *self._prompts[len(written) :])
         self._tickets[slot] = ticket
         self._reach[slot] = place.length
@@ -214,7 +216,7 @@ class JaxDevice:
         one to be compiled: a job of few requests then never needs another.
         """
         is_cpu = self._programs.platform == "cpu"
-        is_first = active <= self.slots // _FEW and not any(key[0] == "burst" for key in self._compiled)
+        is_first = active <= self.slots // _FEW and not self._compiled.has_kind("burst")
         for width in self._programs.narrow_widths():
             if width < active:
                 continue
@@ -233,13 +235,13 @@ class JaxDevice:
     def _pays(self, width: int, steps_left: int) -> bool:
         """Whether compiling a narrow burst costs less time than it is expected to save."""
         missing = ["burst"] if ("move",) in self._compiled else ["burst", "insert"]  # a move resembles an insert
-        compile_s = sum(self._last_compile_s.get(kind, 0.0) for kind in missing)
+        compile_s = sum(self._compiled.last_s.get(kind, 0.0) for kind in missing)
         saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._full_step_s * steps_left
         return saved_s > compile_s
 
     def move(self, source: int, target: int) -> None:
         """Copies a slot's caches and state to another slot; the first one is idle from then on."""
-        arrays = self._call(
+        arrays = on_device(
             self._program("move"), self._prompts, self._generations, self._state, np.int32(source), np.int32(target)
         )
         self._prompts, self._generations, self._state = arrays
@@ -250,15 +252,15 @@ class JaxDevice:
         """Starts a burst that reads the prompt cache as far as the longest prompt in a slot. Its report is copied to
         the host as soon as it is available.
         """
-        compiles, key = self._compiles, self._narrow_key(drafts, width)
+        compiles, key = self._compiled.count, self._narrow_key(drafts, width)
         if width == self.slots:
             key = ("burst", self._programs.window(max(self._reach)), drafts, width)
         program, window = self._program(*key), key[1]
         self._order_columns(is_ring=self._programs.writes_ring(drafts=drafts))
-        is_clean = compiles == self._compiles and not self._has_prefilled
+        is_clean = compiles == self._compiled.count and not self._has_prefilled
         self._has_prefilled = False
         started = time.perf_counter()
-        self._generations, self._state, report = self._call(
+        self._generations, self._state, report = on_device(
             program,
             self._weights,
             self._programs.chunks(self._prompts, window),
@@ -271,7 +273,7 @@ class JaxDevice:
 
     def read(self, burst: _Burst) -> BurstReport:
         """Waits for a burst's report."""
-        array = self._call(np.asarray, burst.report)
+        array = on_device(np.asarray, burst.report)
         # A burst that was dispatched before the previous one was read starts when that one ends.
         began, self._last_read = max(burst.started, self._last_read), time.perf_counter()
         seconds = self._last_read - began if burst.is_clean else None
@@ -290,10 +292,10 @@ class JaxDevice:
             self.slots //= 2
             for name in ("_prompts", "_generations", "_state"):  # or both old and new would be in memory
                 self.__dict__.pop(name, None)
-            self._compiled = {key: program for key, program in self._compiled.items() if key[0] == "prefill"}
+            self._compiled.keep_only("prefill")
             self._programs = replace(self._programs, slots=self.slots)
             try:
-                self._call(self._allocate)
+                on_device(self._allocate)
             except OutOfMemory:
                 continue
             return True
@@ -304,8 +306,8 @@ class JaxDevice:
         positions computed for them; prompt tokens saved by shared prefixes; slots.
         """
         return {
-            "compiles": float(self._compiles),
-            "compile_s": self._compile_s,
+            "compiles": float(self._compiled.count),
+            "compile_s": self._compiled.seconds,
             "prefill_tokens": float(self._prefilled_tokens),
             "prefill_positions": float(self._prefilled_positions),
             "prefill_tokens_shared": float(self._shared_tokens),
@@ -321,30 +323,12 @@ class JaxDevice:
         if is_ring == self._is_ring:
             return
         if self._has_decoded:
-            self._generations = self._call(self._program("realign", is_ring), self._generations, self._state)
+            self._generations = on_device(self._program("realign", is_ring), self._generations, self._state)
         self._is_ring, self._has_decoded = is_ring, True
 
     def _program(self, *key: Any) -> Callable[..., Any]:
-        """The program of a key in `EnginePrograms`, compiled on first use. Called for every request, so it does no
-        other work if the program exists.
-        """
-        program = self._compiled.get(key)
-        if program is None:
-            began = time.perf_counter()
-            program = self._compiled[key] = self._call(self._programs.program(key).lower().compile)
-            self._compiles += 1
-            self._last_compile_s[key[0]] = time.perf_counter() - began
-            self._compile_s += self._last_compile_s[key[0]]
-        return program
-
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Calls into JAX; raises OutOfMemory if the device lacks memory."""
-        try:
-            return function(*args)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" in str(error):
-                raise OutOfMemory(str(error).splitlines()[0]) from error
-            raise
+        """The program of a key in `EnginePrograms`, compiled on first use."""
+        return self._compiled.get(self._programs, key)
 
 
 def prefix_group_window(options: ResolvedOptions) -> PrefixGroupWindow:

@@ -5,6 +5,7 @@
     padding_waste        prefill_positions / prefill_tokens: positions computed per token needed
     tokens_in_per_s      tokens_in / work_s, where work_s is the time in which there was work, excluding compilation
     tokens_out_per_s     tokens_out / work_s
+    score_tokens_per_s   score_tokens / (score_busy_s - score_compile_s): tokens computed to score others
     floor_share          floor_s / work_s: how close the work came to the device's limits (`model.roofline`)
 
 The floor is computed for the same tokens: prompts prefilled without padding, every slot busy in every step, at the
@@ -46,6 +47,13 @@ SUMS = (
     "prefill_positions",
     "prefill_tokens_shared",
     "floor_s",
+    # Of scoring, where the engine has scored (`model.engine.scoring`):
+    "score_tokens",
+    "score_positions",
+    "score_tokens_shared",
+    "tokens_scored",
+    "score_busy_s",
+    "score_compile_s",
 )
 
 # JAX's name of a device, in lower case, and its name in `model.roofline.DEVICES`; the first match counts.
@@ -75,6 +83,7 @@ def ratios(sums: Mapping[str, float]) -> dict[str, float]:
         "padding_waste": ("prefill_positions", sums.get("prefill_tokens", 0.0)),
         "tokens_in_per_s": ("tokens_in", work_s),
         "tokens_out_per_s": ("tokens_out", work_s),
+        "score_tokens_per_s": ("score_tokens", sums.get("score_busy_s", 0.0) - sums.get("score_compile_s", 0.0)),
         "floor_share": ("floor_s", work_s),
     }
     return {name: sums[top] / bottom for name, (top, bottom) in parts.items() if top in sums and bottom > 0}

@@ -19,6 +19,7 @@ from model.errors import ConfigError
 from model.roofline import CACHE_SHARE
 
 _SHORTEST_BUCKET = 64
+_ROW_STEP = 128  # attention computes rows in tiles, whose size is the common divisor of this and the row's length
 
 # Slots by platform if memory is unknown, and in `exact` mode. A CPU is compute-bound from about 32 rows on.
 _SLOTS = {"cpu": 32, "gpu": 128, "tpu": 64}
@@ -144,6 +145,10 @@ class EngineOptions(EngineSettings):
         position_bytes = self.prompt_buckets[-1] * prompt_head_bytes + self.generation_length() * head_bytes
         return 2 * config.num_layers * config.num_kv_heads * position_bytes
 
+    def longest_scored(self) -> int:
+        """Maximum tokens of a prompt with a continuation to score: those of the longest prompt and completion."""
+        return self.prompt_buckets[-1] + self.max_new_tokens
+
     def may_draft(self) -> bool:
         """Whether any step may draft."""
         return self.determinism == "fast" and self.prompt_lookup != "off"
@@ -177,6 +182,11 @@ class ResolvedOptions(EngineOptions):
             for eighths in (2, 4, 6, 8):
                 lengths.add(max(1, self.prefill_row_tokens * eighths // 8))
         return sorted(lengths)
+
+    def score_lengths(self) -> list[int]:
+        """Compiled lengths of rows to score: those of prefill, and one for the longest prompt with its continuation."""
+        lengths, longest = self.row_lengths(), -(-self.longest_scored() // _ROW_STEP) * _ROW_STEP
+        return lengths if lengths[-1] >= self.longest_scored() else [*lengths, longest]
 
     def staged_length(self) -> int:
         """Positions of a prefilled row: the longest row, plus room for a slice of any width at its end."""

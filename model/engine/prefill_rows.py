@@ -26,7 +26,8 @@ import numpy as np
 
 # A longer run is preferred if its row/tokens ratio is at most this factor times the best: fewer, larger calls.
 _NEAR_BEST = 1.01
-_LARGEST_GROUP = 16
+# Most prompts that share one prefix.
+LARGEST_GROUP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,12 @@ class Place:
     prefix_length: int
     tail_start: int
     length: int
+
+    def indices(self, begin: int, end: int) -> np.ndarray:
+        """Indices in the row of the prompt's tokens from `begin` to before `end`."""
+        tokens = np.arange(begin, end, dtype=np.int32)
+        in_tail = tokens >= self.prefix_length
+        return tokens + np.where(in_tail, self.tail_start - self.prefix_length, self.prefix_start).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +325,7 @@ def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[in
     for end in range(1, len(order) + 1):
         saved[end], cuts[end] = saved[end - 1], end - 1
         shared, total = sys.maxsize, lengths[end - 1]
-        for begin in range(end - 2, max(-1, end - 1 - _LARGEST_GROUP), -1):
+        for begin in range(end - 2, max(-1, end - 1 - LARGEST_GROUP), -1):
             shared, total = min(shared, common[begin]), total + lengths[begin]
             saves = (end - 1 - begin) * shared
             if total - saves <= target and saved[begin] + saves > saved[end]:

@@ -23,7 +23,7 @@ class Replicas:
     """
 
     def __init__(self, devices: Sequence[Device], *, pipeline: bool = False, prompt_lookup: PromptLookup = "off"):
-        self._backlog = Backlog()
+        self._backlog: Backlog[Request, Completion] = Backlog()
         self._check = devices[0].check
         self._schedulers = [
             Scheduler(device, self._backlog, pipeline=pipeline, prompt_lookup=prompt_lookup) for device in devices

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from model.engine.settings import SamplingSettings
 
 FinishReason = Literal["stop", "length"]
@@ -70,6 +72,23 @@ class Completion:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreRequest:
+    """A prompt, and the continuations whose tokens are to be scored; the prompt is computed once for all of them.
+
+    Args:
+        prompt: Token ids, including the beginning-of-sequence id.
+        continuations: Token ids that follow the prompt, each list by itself.
+    """
+
+    prompt: tuple[int, ...]
+    continuations: tuple[tuple[int, ...], ...]
+
+
+# Natural-log probabilities under the model's own distribution: a float32 array per continuation, one for each token.
+Scores = tuple[np.ndarray, ...]
+
+
 class EngineStopped(RuntimeError):
     """The engine has been closed or has crashed; a crash's error is the `__cause__`."""
 
@@ -81,6 +100,8 @@ class Generator(Protocol):
     """
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Completion]]: ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Future[Scores]]: ...
 
     def stats(self) -> dict[str, float]: ...
 

@@ -4,10 +4,10 @@
                                         |
                           one engine per process (transforms.generation.engine): batches of all threads share its slots
 
-An element is a text, token ids or a `Request`. A prompt that can't be run (too long, not valid text) gets an `Answer`
-with a `reason`, and the rest of its batch continues. An error that breaks the engine itself is raised, so that the
-runner retries the batch. Jobs don't use this handler: `transforms.generation.work` keeps more requests in flight and
-commits units.
+An element is a text, token ids or a `Request`; or a `ScoreRequest`, whose answer has log-probabilities. A prompt that
+can't be run (too long, not valid text) gets an `Answer` with a `reason`, and the rest of its batch continues. An error
+that breaks the engine itself is raised, so that the runner retries the batch. Jobs don't use this handler:
+`transforms.generation.work` keeps more requests in flight and commits units.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
-from model.engine.requests import Completion, Generator, Request, Sampling
+from model.engine.requests import Completion, Generator, Request, Sampling, ScoreRequest, Scores
 from model.engine.settings import EngineSpec
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.generation.engine import acquire_engine
 from transforms.rows.row import derive_seed
 
-Prompt = str | Sequence[int] | Request
+Prompt = str | Sequence[int] | Request | ScoreRequest
 
 # A batch holds its thread until its last prompt is done, so it should be several times the engine's slots.
 _MIN_BATCH, _MAX_BATCH = 128, 1024
@@ -38,20 +38,22 @@ class Answer:
 
     Args:
         text: The generated text, without control tokens; bytes that aren't UTF-8 become U+FFFD.
-        completion: Tokens, finish reason and mean log-probability; None if the prompt failed.
+        completion: Tokens, finish reason and mean log-probability; None if the prompt failed or was only scored.
+        logprobs: Of a `ScoreRequest`: for each continuation, its tokens' log-probabilities.
         reason: "" or why the prompt wasn't run, as a snake_case word such as `prompt_too_long`.
         detail: A one-line explanation of the reason.
     """
 
     text: str = ""
     completion: Completion | None = None
+    logprobs: tuple[tuple[float, ...], ...] | None = None
     reason: str = ""
     detail: str = ""
 
     @property
     def is_failed(self) -> bool:
         """Whether the prompt wasn't run."""
-        return self.completion is None
+        return self.completion is None and self.logprobs is None
 
 
 @dataclass
@@ -115,8 +117,15 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
     ) -> list[PredictionResult]:
         """Runs a batch of prompts and returns one result per prompt, in order. Thread-safe."""
         asked = [self._request_or_fault(prompt, model.tokenizer) for prompt in batch]
-        futures = iter(model.engine.submit([request for request in asked if isinstance(request, Request)]))
-        waiting = [next(futures) if isinstance(request, Request) else request for request in asked]
+        completions = iter(model.engine.submit([request for request in asked if isinstance(request, Request)]))
+        scored = [request for request in asked if isinstance(request, ScoreRequest)]
+        scores = iter(model.engine.score(scored) if scored else ())
+        waiting: list[Future[Completion] | Future[Scores] | RecordError] = []
+        for request in asked:
+            if isinstance(request, RecordError):
+                waiting.append(request)
+            else:
+                waiting.append(next(completions) if isinstance(request, Request) else next(scores))
         return [
             PredictionResult(prompt, _answer(outcome, model.tokenizer), self._spec.model)
             for prompt, outcome in zip(batch, waiting, strict=True)
@@ -143,8 +152,8 @@ class JaxModelHandler(ModelHandler[Prompt, PredictionResult, LoadedModel]):
         if model_path and model_path != self._spec.model:
             raise ConfigError(f"the model can't change to {model_path} while the pipeline runs; start a new one")
 
-    def _request_or_fault(self, prompt: Prompt, tokenizer: Tokenizer) -> Request | RecordError:
-        if isinstance(prompt, Request):
+    def _request_or_fault(self, prompt: Prompt, tokenizer: Tokenizer) -> Request | ScoreRequest | RecordError:
+        if isinstance(prompt, Request | ScoreRequest):
             return prompt
         try:
             ids = _token_ids(prompt, tokenizer)
@@ -174,19 +183,23 @@ def _final_ids(tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset((tokenizer.eos, tokenizer.file_separator, tokenizer.end_of_turn))
 
 
-def _answer(outcome: Future[Completion] | RecordError, tokenizer: Tokenizer) -> Answer:
+def _answer(outcome: Future[Completion] | Future[Scores] | RecordError, tokenizer: Tokenizer) -> Answer:
     try:
         if isinstance(outcome, RecordError):
             raise outcome
-        completion = outcome.result()
+        result = outcome.result()
     except RecordError as error:
         return Answer(reason=error.reason, detail=error.detail)
-    return Answer(text=tokenizer.decode(completion.tokens), completion=completion)
+    if isinstance(result, Completion):
+        return Answer(text=tokenizer.decode(result.tokens), completion=result)
+    return Answer(logprobs=tuple(tuple(one.tolist()) for one in result))
 
 
 def _num_bytes(prompt: Prompt) -> int:
     if isinstance(prompt, Request):
         return 4 * len(prompt.prompt)
+    if isinstance(prompt, ScoreRequest):
+        return 4 * (len(prompt.prompt) + sum(map(len, prompt.continuations)))
     try:
         return len(prompt) if isinstance(prompt, str) else 4 * len(prompt)
     except TypeError:  # not a prompt; `run_inference` reports that

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from model.engine.requests import Completion
 from transforms.generation.selection import find_repeats
@@ -19,6 +19,13 @@ from transforms.generation.stages import Prepared, Validated
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row
 from transforms.tasks.base import DistinctTask, RejectedTarget
+
+
+class OriginalScore(NamedTuple):
+    """The sum of an original's log-probabilities, and its number of tokens."""
+
+    logprob: float
+    tokens: int
 
 
 @dataclass
@@ -32,6 +39,7 @@ class RowState:
     completions: list[tuple[Completion | Rejection, ...]] = field(default_factory=list)
     validated: Validated = field(default_factory=lambda: Validated((), ()))
     rejection: Rejection | None = None
+    original_scores: dict[int, OriginalScore] = field(default_factory=dict)  # by request
 
 
 def reject_repeats(task: DistinctTask, states: Iterable[RowState]) -> None:

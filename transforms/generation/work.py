@@ -28,6 +28,7 @@ from transforms.filters.columns import Names, filter_columns
 from transforms.generation.engine import EngineSpec, acquire_engine
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
+from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
 from transforms.generation.stages import Answers, RowStages, Validated, sample_request
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnMap, ColumnOverrides, RowLimits, resolve_columns, table_to_rows
@@ -68,6 +69,7 @@ class GenerationWork:
         nest: Whether a file becomes one row, into which the task combines all accepted answers.
         distinct: Whether an answer that repeats another of its row is rejected, if the task supports it; a nested file
             keeps all of its answers.
+        score_original: Whether rows have the log-probability of the text that the answer replaces (not if nested).
         rejected_answers: Whether rejected targets keep the model's answer, unless the filter finds something in it.
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
         tokenizer: Location of the vocabulary; "": the model's own.
@@ -85,6 +87,7 @@ class GenerationWork:
     nest: bool = False
     distinct: bool = True
     rejected_answers: bool = False
+    score_original: bool = False
     known_text: str = ""
     tokenizer: str = ""
 
@@ -103,11 +106,13 @@ class GenerationWork:
         copies = pa.field("verbatim_copies", pa.list_(pa.field("item", COPY_TYPE, nullable=False)), nullable=False)
         extra = [copies] if self.known_text else []
         if self.nest:
+            assert not self.score_original, "a row of several answers has no single original"
             assert isinstance(self.task, NestingTask), "nesting requires a task that supports it"
             lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
             added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
-            added = [*self.task.result_schema, *extra, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
+            scores = SCORE_FIELDS if self.score_original else ()
+            added = [*self.task.result_schema, *extra, *scores, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
         return output_schema(input_schema, resolve_columns(input_schema, self.columns), added)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
@@ -158,6 +163,8 @@ class GenerationWork:
         counts.update(filtered.counts)
         if self.distinct and not self.nest and isinstance(self.task, DistinctTask):
             reject_repeats(self.task, states)
+        if self.score_original:
+            counts.update(score_originals(self._opened.generator, states))
         return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
@@ -231,8 +238,11 @@ class GenerationWork:
             )
         if state.validated.nested is not None:
             return [{**state.validated.nested, "lineage": lineages}]
-        pairs = zip(state.validated.kept, lineages, strict=True)
-        return [{**item.accepted.columns, "lineage": lineage} for item, lineage in pairs]
+        outputs: list[Mapping[str, Any]] = []
+        for item, lineage in zip(state.validated.kept, lineages, strict=True):
+            scores = score_columns(state.original_scores.get(item.request)) if self.score_original else {}
+            outputs.append({**item.accepted.columns, **scores, "lineage": lineage})
+        return outputs
 
 
 def filter_version(content_filter: ContentFilter | None, known_text: str) -> str:

@@ -27,12 +27,15 @@ class TaskRequest:
         request: The request for the engine.
         payload: Data that `accept` needs (spans, texts); picklable.
         prompt_format: The prompt's format, for the lineage: `psm`, `spm`, `chat`, ...
+        original: Tokens of the text that stands in the target's place, if its log-probability after the prompt is
+            asked for.
     """
 
     target: str
     request: Request
     payload: Any = None
     prompt_format: str = ""
+    original: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

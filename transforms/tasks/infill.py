@@ -196,7 +196,8 @@ class InfillTask(InfillSettings):
         path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
         budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
         try:
-            self._check_middle(len(tokenizer.encode(row.content[span.start : span.end])))
+            original = tokenizer.encode(row.content[span.start : span.end])
+            self._check_middle(len(original))
             window = fit_window(tokenizer, row.content, span.start, span.end, budget)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
@@ -212,6 +213,7 @@ class InfillTask(InfillSettings):
             ),
             payload=_target(span, mode, window, has_path_line=bool(path_line)),
             prompt_format=mode,
+            original=tuple(original) if self.score_original else (),
         )
 
     def _check_middle(self, num_tokens: int) -> None:

@@ -37,6 +37,9 @@ class InfillSettings(SpanSettings, GenerationSettings):
         "mixed", help="FIM prompt format; mixed: half PSM, half SPM, chosen by each target's seed."
     )
     path_line: bool = setting(False, help="Start each prompt with a line that holds the file's path.")
+    score_original: bool = setting(
+        False, help="Add the model's log-probability of each original middle: original_logprob, original_tokens."
+    )
     stop_at_newline: bool = setting(True, help="Stop a single_line middle at the first newline.")
     require: tuple[str, ...] = setting(
         ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses"),

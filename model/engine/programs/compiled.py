@@ -7,6 +7,8 @@
                                       read prompts up to the window
     ("move",)                         moves a request from one slot to another           all caches, slots
     ("realign", to_ring)              moves the generation cache's columns               nothing
+    ("hidden", length)                hidden states of one row of sequences to score     nothing
+    ("logprobs",)                     log-probabilities of some of a row's tokens        nothing
 
 A window is the end of a prompt chunk: how far a slot's prompt cache is read or written. A width below the number of
 slots is for the end of a job, when few requests are left: they are moved into the first slots, and the others are
@@ -30,7 +32,7 @@ from jaxtyping import Array, Int
 from model.config import GemmaConfig
 from model.engine.options import ResolvedOptions
 from model.engine.placement import Placement, make_placed, placed_shapes, shardings_of
-from model.engine.programs import decode
+from model.engine.programs import decode, scoring
 from model.engine.programs.attention import Path, row_attention, slot_attention
 from model.engine.programs.caches import (
     Caches,
@@ -49,6 +51,10 @@ from model.engine.programs.slots import Slots, empty_slots, insert_request, move
 from model.layers import BlockWeights, GemmaWeights, linear
 
 ProgramKey = tuple[Any, ...]
+
+# Tokens whose log-probabilities are computed at once: they fill a matrix unit, and their logits take 128 MB with
+# Gemma's vocabulary.
+SCORED_AT_ONCE = 128
 
 # A burst may decode a half, a quarter, ... of the slots; this many widths.
 _NARROW_WIDTHS = 4
@@ -127,6 +133,10 @@ class EnginePrograms:
             found |= dict.fromkeys([("realign", True), ("realign", False)])
         return [*found, *(("prefill", length) for length in self.options.row_lengths())]
 
+    def scoring_keys(self) -> list[ProgramKey]:
+        """Keys of all programs that scoring may need."""
+        return [*(("hidden", length) for length in self.options.score_lengths()), ("logprobs",)]
+
     def program(self, key: ProgramKey) -> Program:
         """The program of a key."""
         of_kind: dict[str, Callable[..., Program]] = {
@@ -135,6 +145,8 @@ class EnginePrograms:
             "burst": self._burst,
             "move": self._move,
             "realign": self._realign,
+            "hidden": self._hidden,
+            "logprobs": self._logprobs,
         }
         kind, *shape = key
         return of_kind[kind](*shape)
@@ -229,9 +241,11 @@ class EnginePrograms:
                 staged_length=self.options.staged_length(),
             )
 
+        return Program(prefill, (self.weights, self._row(length)), out=shardings_of(self._staged()))
+
+    def _row(self, length: int) -> PromptRow:
         ids = self._numbers(length)
-        row = PromptRow(tokens=ids, positions=ids, segment=ids, parent=ids, begin=ids, used=self._numbers())
-        return Program(prefill, (self.weights, row), out=shardings_of(self._staged()))
+        return PromptRow(tokens=ids, positions=ids, segment=ids, parent=ids, begin=ids, used=self._numbers())
 
     def _insert(self, window: int) -> Program:
         def insert(
@@ -302,3 +316,23 @@ class EnginePrograms:
 
         _, generations, slots = self.shapes()
         return Program(move, (generations, slots), out=shardings_of(generations))
+
+    def _hidden(self, length: int) -> Program:
+        def hidden(weights: GemmaWeights, row: PromptRow) -> Array:
+            return scoring.hidden_row(
+                weights,
+                row,
+                self.config,
+                self._dtype,
+                attend_row=row_attention(self.path, self.placement.mesh),
+                padded_length=self.options.score_lengths()[-1],
+            )
+
+        return Program(hidden, (self.weights, self._row(length)), out=self.placement.whole)
+
+    def _logprobs(self) -> Program:
+        def hidden_states() -> Array:
+            return jnp.zeros((self.options.score_lengths()[-1], self.config.d_model), self._dtype)
+
+        hidden, some = placed_shapes(hidden_states, self.placement.of_state), self._numbers(SCORED_AT_ONCE)
+        return Program(scoring.token_logprobs, (self.weights, hidden, some, some), out=self.placement.whole)

@@ -50,19 +50,38 @@ def prefill(
     staged_length: int,
 ) -> Caches:
     """Keys and values of one row of prompts, padded to `staged_length` positions."""
-    turn = rotation(row.positions[None], config.head_dim, config.rope_base)
 
     def pad(array: Array) -> Array:
         return jnp.pad(array, ((0, 0), (0, 0), (0, staged_length - array.shape[2]), (0, 0)))
 
-    def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
-        return attend_row(query, key, value, row), Cache(key=pad(key), value=pad(value))
+    def keep(key: Array, value: Array) -> Cache:
+        return Cache(key=pad(key), value=pad(value))
 
-    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, Cache]:
+    _, caches = over_row(weights, row, config, dtype, attend_row=attend_row, keep=keep)
+    return caches
+
+
+def over_row(
+    weights: GemmaWeights,
+    row: PromptRow,
+    config: GemmaConfig,
+    dtype: Any,
+    *,
+    attend_row: RowAttention,
+    keep: Callable[[Array, Array], Any],
+) -> tuple[Float[Array, "1 length d_model"], Any]:
+    """One row of prompts through all blocks: the residual stream before the final norm, and what `keep` makes of each
+    block's keys and values.
+    """
+    turn = rotation(row.positions[None], config.head_dim, config.rope_base)
+
+    def attend(query: Array, key: Array, value: Array) -> tuple[Array, Any]:
+        return attend_row(query, key, value, row), keep(key, value)
+
+    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, Any]:
         return block(block_weights, x, turn, attend, config)
 
-    _, caches = over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks)
-    return caches
+    return over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks)
 
 
 def decode_step(

@@ -17,7 +17,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from flax import nnx
 
 import model
-from model.engine.requests import Completion, Request, Sampling
+from model.engine.requests import Completion, Request, Sampling, ScoreRequest
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.generation.beam_handler import JaxModelHandler, LoadedModel
@@ -85,6 +85,22 @@ def test_the_documents_example_runs_as_it_stands(tiny_model: str, capfd: pytest.
     printed = capfd.readouterr().out
     assert "def add( -> " in printed and "import os -> " in printed
     assert f"{long[:20]} prompt_too_long" in printed
+
+
+def test_a_request_to_score_gets_the_log_probabilities_of_its_continuations(tiny_model: str) -> None:
+    handler = JaxModelHandler(tiny_model, max_prompt_tokens=32, max_new_tokens=8)
+    loaded = handler.load_model()
+    ask = ScoreRequest(prompt=(2, 5, 6), continuations=((7, 8), (9,)))
+    too_long = ScoreRequest(prompt=(2,) * 40, continuations=((7,),))
+    scored, refused, generated = [
+        result.inference for result in handler.run_inference([ask, too_long, "def f("], loaded)
+    ]
+    (expected,) = loaded.engine.score([ask])
+    assert scored.logprobs == tuple(tuple(one.tolist()) for one in expected.result())
+    assert [len(one) for one in scored.logprobs] == [2, 1] and not scored.is_failed
+    assert refused.is_failed and refused.reason == "prompt_too_long" and "at most 40 can be scored" in refused.detail
+    assert generated.completion is not None and generated.logprobs is None
+    assert handler.get_num_bytes([ask]) == 4 * 6
 
 
 def test_run_inference_gives_what_the_engine_gives_for_texts_ids_and_requests(tiny_model: str) -> None:

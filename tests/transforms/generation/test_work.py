@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -515,3 +516,57 @@ def test_rejected_answers_are_kept_where_that_was_asked_for_and_the_filter_finds
     assert rejected_answer(" plain words").endswith(" plain words")
     assert rejected_answer(" mail jane.roe" + "@" + "corp-mail.dev please") is None
     assert rejected_answer(" plain words", replace(stages, answer_tokenizer="")) is None
+
+
+@dataclass(frozen=True)
+class OriginalTask(WordTask):
+    """Each word's original has a token per letter; a word of z can't be scored."""
+
+    def requests(self, row):
+        for request in super().requests(row):
+            yield replace(request, original=tuple(ord(letter) for letter in request.payload))
+
+
+class ScoringEngine(EchoEngine):
+    """Scores each token by a hundredth of its id; refuses z."""
+
+    def __init__(self):
+        self.scored = []
+
+    def score(self, requests):
+        self.scored += requests
+        return [self._score(request) for request in requests]
+
+    def _score(self, request):
+        future = Future()
+        (tokens,) = request.continuations
+        if ord("z") in tokens:
+            future.set_exception(RecordError("prompt_too_long", "too long"))
+        else:
+            future.set_result((np.array(tokens, np.float32) / -100,))
+        return future
+
+
+def test_rows_have_the_log_probability_of_their_original_where_it_can_be_scored():
+    engine = ScoringEngine()
+    use_engine(SPEC, engine)
+    work = GenerationWork(
+        task=OriginalTask(),
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(max_content_bytes=100),
+        checkpoint_sha256="c0ffee",
+        row_workers=0,
+        score_original=True,
+    )
+    work.open()
+    result = run(work, ["ab zz odd", "dddd"])
+    release_engines()
+    rows = [(row["word"], row["original_logprob"], row["original_tokens"]) for row in result.kept.to_pylist()]
+    assert rows == [("ab", pytest.approx(-1.95), 2), ("zz", None, None), ("dddd", pytest.approx(-4.0), 4)]
+    assert result.counts["original_tokens"] == 6 and result.counts["originals_not_scored"] == 1
+    assert [request.prompt for request in engine.scored] == [(2,), (2,), (4,)]  # only those that are kept
+
+
+def test_without_scores_a_row_has_no_columns_for_them(work):
+    assert "original_logprob" not in run(work, ["ab"]).kept.column_names

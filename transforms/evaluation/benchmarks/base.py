@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.errors import ConfigError
+from transforms.evaluation.layouts import check_layout
 from transforms.evaluation.problems import Problem
 
 Row = Mapping[str, Any]
@@ -34,6 +34,4 @@ class Benchmark:
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""
-        if not any(set(layout) <= set(found) for layout in self.layouts):
-            wanted = "; or ".join(", ".join(layout) for layout in self.layouts)
-            raise ConfigError(f"{self.name} needs the columns {wanted}; the file has {', '.join(found)}")
+        check_layout(self.name, self.layouts, found)

@@ -1,0 +1,108 @@
+"""What a benchmark of choices is: its columns, how a row becomes a question, and how many examples come before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.errors import ConfigError, RecordError
+from transforms.evaluation.language.questions import Question
+from transforms.evaluation.layouts import check_layout
+
+Row = Mapping[str, Any]
+
+_BETWEEN = "\n\n"  # examples
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChoiceBenchmark:
+    """One benchmark.
+
+    Args:
+        name: Its name on the command line.
+        version: Changes whenever the same row could give other prompts or another verdict.
+        source: Where its protocol comes from.
+        columns: The columns that its file must have: the hub's layout.
+        question: Makes a row's question; raises RecordError (`no_gold`, ...) if the row can't be scored.
+        shots: Number of solved examples before each question.
+        shots_split: The split of the data that they are from.
+        shots_by: Column whose value examples and question have in common; "" for none.
+        introduction: The text before a row's examples.
+    """
+
+    name: str
+    version: str
+    source: str
+    columns: tuple[str, ...]
+    question: Callable[[Row], Question]
+    shots: int = 0
+    shots_split: str = ""
+    shots_by: str = ""
+    introduction: Callable[[Row], str] = lambda row: ""
+
+    def check_columns(self, found: Sequence[str]) -> None:
+        """Raises ConfigError if a file has another layout."""
+        check_layout(self.name, (self.columns,), found)
+
+    def ask(self, row: Row, shots: Mapping[str, Sequence[Question]] | None = None) -> Question:
+        """The question of a row after its examples.
+
+        Args:
+            row: The row.
+            shots: Examples by their value of `shots_by` (`examples`); needed if there are shots.
+
+        Raises:
+            RecordError: The row can't be scored (`missing_value`, `no_gold`, ...).
+        """
+        examples = (shots or {}).get(self._key(row), ())
+        assert len(examples) == self.shots, f"{self.name} needs examples for {self._key(row)}"
+        before = [example.solved + _BETWEEN for example in examples]
+        return self._question(row).after(self.introduction(row) + "".join(before))
+
+    def examples(self, rows: Sequence[Row], rows_asked: Sequence[Row] = ()) -> dict[str, list[Question]]:
+        """The first rows of `shots_split` for each value of `shots_by`, as examples.
+
+        Args:
+            rows: The split's rows.
+            rows_asked: The rows that will be asked; each must find its examples.
+
+        Raises:
+            ConfigError: There aren't enough rows for a value, or one has no answer.
+        """
+        found: dict[str, list[Question]] = {self._key(row): [] for row in (*rows_asked, *rows)}
+        for number, row in enumerate(rows):
+            same = found[self._key(row)]
+            if len(same) < self.shots:
+                try:
+                    same.append(self._question(row))
+                except RecordError as error:
+                    raise ConfigError(f"row {number} of {self.name}'s examples can't be one: {error}") from error
+        for key, same in found.items():
+            if len(same) < self.shots:
+                of = f" with {self.shots_by} {key}" if self.shots_by else ""
+                raise ConfigError(
+                    f"{self.name} needs {self.shots} rows{of} of its {self.shots_split} split as examples; the file "
+                    f"has {len(same)}"
+                )
+        return found
+
+    def _question(self, row: Row) -> Question:
+        for name in self.columns:
+            if row[name] is None:
+                raise RecordError("missing_value", f"column {name} is null")
+        return self.question(row)
+
+    def _key(self, row: Row) -> str:
+        return str(row[self.shots_by]) if self.shots_by else ""
+
+
+def gold_index(gold: Any, count: int) -> int:
+    """An index from the data (12 or "12"). Raises RecordError if it is missing or out of range."""
+    try:
+        index = int(gold)
+    except (TypeError, ValueError):
+        index = -1
+    if not 0 <= index < count:
+        raise RecordError("no_gold", f"the right answer is {gold!r}, there are {count} choices")
+    return index
