@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import tree_sitter
@@ -94,15 +94,10 @@ def javascript(problem: Problem, text: str, toolchain: Toolchain, nonce: str) ->
     return dataclasses.replace(program, files={_MODULE: head + whole + end.replace("{nonce}", nonce)}, run=run)
 
 
-def does_something(parts: Sequence[str]) -> bool:
-    """Whether one of the parts of a program has a statement that isn't only a definition; or can't be read."""
-    for part in parts:
-        source, nodes = _outermost(part)
-        if source is None or (part.strip() and not source.is_sound):
-            return True
-        if any(_acts(source, node) for node in nodes):
-            return True
-    return False
+def does_something(test: str) -> bool:
+    """Whether a test has a statement that isn't only a definition; or can't be read, which running it tells."""
+    source, nodes = _outermost(test)
+    return source is None or not source.is_sound or any(_acts(source, node) for node in nodes)
 
 
 def _acts(source: syntax.Source, node: tree_sitter.Node) -> bool:

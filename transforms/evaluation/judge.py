@@ -168,7 +168,8 @@ def _ended(last: Outcome) -> tuple[Reason, str]:
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    # Go names the package first, after a #.
+    return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("# ")), "")
 
 
 def _last_line(text: str) -> str:

@@ -43,6 +43,8 @@ _GO_MAIN: Final = re.compile(r"^([^\S\n]*func\s+)main(\s*\(\s*\))", re.M)
 _GO_TESTS: Final = re.compile(r"^\s*func\s+(?:Test|Fuzz|Example)\w*\s*\(", re.M)
 _GO_TEST_MAIN: Final = re.compile(r"^[^\S\n]*func\s+TestMain\s*\(\s*(\w+)\s+\*testing\.M\s*\)", re.M)
 
+_GO_OURS: Final = (("say", "fmt"), ("end", "os"), ("test", "testing"))
+
 
 def go(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program:
     """A program in Go, or a test of its package `testing`."""
@@ -55,9 +57,9 @@ def go(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program
     if own := _GO_TEST_MAIN.search(code):
         text = replace_code(text, re.compile(rf"\b{own[1]}\.Run\(\s*\)"), f"run_{nonce}({own[1]})", "Go")
     else:
-        text += f"\nfunc TestMain(m *testing.M) {{ end_{nonce}.Exit(run_{nonce}(m)) }}\n"
+        text += f"\nfunc TestMain(m *test_{nonce}.M) {{ end_{nonce}.Exit(run_{nonce}(m)) }}\n"
     text += (
-        f"\nfunc run_{nonce}(m *testing.M) int {{\n\tcode := m.Run()\n\tif code == 0 {{\n\t\t{say}\n\t}}\n"
+        f"\nfunc run_{nonce}(m *test_{nonce}.M) int {{\n\tcode := m.Run()\n\tif code == 0 {{\n\t\t{say}\n\t}}\n"
         "\treturn code\n}\n"
     )
     program = toolchain.program("")
@@ -66,7 +68,7 @@ def go(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program
     build = (*words[: words.index("build")], "test", "-c", "-vet=off", "-o", "main", "main_test.go")
     return dataclasses.replace(
         program,
-        files={"main_test.go": _one_package(text, f'say_{nonce} "fmt"', f'end_{nonce} "os"')},
+        files={"main_test.go": _one_package(text, *(f'{name}_{nonce} "{path}"' for name, path in _GO_OURS))},
         compile=dataclasses.replace(program.compile, argv=build),
         run=dataclasses.replace(program.run, argv=(*program.run.argv, "-test.v")),
     )
@@ -75,13 +77,18 @@ def go(problem: Problem, text: str, toolchain: Toolchain, nonce: str) -> Program
 def _one_package(text: str, *more: str) -> str:
     """Go wants its package first and its imports before the rest: those of all parts are brought there."""
     _, text = take_out(text, _GO_PACKAGE, "Go")
-    clauses, text = take_out(text, _GO_IMPORT, "Go")
-    found = [spec for clause in clauses for spec in _GO_SPEC.finditer(_specs(clause))]
-    imports = [f'{spec["name"] or ""} "{spec["path"]}"'.strip() for spec in found]
+    imports, text = go_imports(text)
     code = code_of(text, "Go")
     # Go refuses what is imported and not used; a test's setup often imports for all tests.
     used = [line for line in dict.fromkeys((*more, *imports)) if _is_used(line, code)]
     return "package main\n" + "".join(f"import {line}\n" for line in used) + text
+
+
+def go_imports(text: str) -> tuple[list[str], str]:
+    """What a program imports, each as `name "path"` or `"path"`; and the rest of it."""
+    clauses, rest = take_out(text, _GO_IMPORT, "Go")
+    found = [spec for clause in clauses for spec in _GO_SPEC.finditer(_specs(clause))]
+    return [f'{spec["name"] or ""} "{spec["path"]}"'.strip() for spec in found], rest
 
 
 def _specs(clause: str) -> str:

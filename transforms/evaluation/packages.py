@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from transforms.evaluation.layouts import code_of
+from transforms.evaluation.native_programs import go_imports
 from transforms.evaluation.problems import Problem
 from transforms.languages import syntax
 
@@ -31,20 +32,20 @@ def third_party(problem: Problem, modules: Callable[[], Collection[str]]) -> str
         names = [name for part in parts for name in imported(part)]
         here = {*modules(), *_OWN[problem.language]} if names else set()
         return next((name for name in names if name not in here), None)
+    if problem.language == "Go":
+        paths = [line.split('"')[1] for part in parts for line in go_imports(part)[0]]
+        here = set(modules()) if paths else set()
+        return next((path for path in paths if path not in here), None)
     if (pattern := _FOREIGN.get(problem.language)) is None:
         return None
     code = "\n".join(code_of(part, problem.language) for part in parts)
     text = "\n".join(parts)
     names = [text[slice(*found.span(found.lastindex or 0))] for found in pattern.finditer(code)]
-    if problem.language == "Go":
-        here = set(modules()) if names else set()
-        names = [name for name in names if name not in here]
     own = _OWN_NAMES.get(problem.language, r"(?!)")
     return next((name for name in names if not re.search(own.replace("NAME", re.escape(name)), code)), None)
 
 
 _FOREIGN: Final[Mapping[str, re.Pattern[str]]] = {
-    "Go": re.compile(r'(?:\bimport\b|^|[(;])\s*(?:[\w.]+[^\S\n]+)?"(_+)"(?=\s*(?:[;)\n]|\Z))', re.M),
     "Rust": re.compile(r"^\s*(?:extern crate (\w+)|use (?!(?:std|core|alloc|crate|self|super)::)([a-z]\w*)::)", re.M),
     "C++": re.compile(r"^\s*#\s*include\s*<((?:gtest|gmock|catch2?|boost|doctest|absl|openssl)/[^>]+)>", re.M),
     "Java": re.compile(

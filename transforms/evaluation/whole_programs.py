@@ -36,7 +36,7 @@ def untested(problem: Problem) -> str | None:
         return None
     parts = (problem.setup, problem.prefix, problem.suffix, problem.test)
     if problem.language == "JavaScript":
-        return None if javascript_programs.does_something(parts) else "the test calls nothing"
+        return None if javascript_programs.does_something(problem.test) else "the test calls nothing"
     tests, what = _TESTS[problem.language]
     found = any(tests.search(code_of(part, problem.language)) for part in parts)
     return None if found else f"the test has no {what}"
