@@ -10,8 +10,6 @@ from transforms.sandbox.bubblewrap import Bubblewrap
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import toolchains
 
-FAKE = '#!/bin/sh\n[ "$1" = --version ] && exec echo bubblewrap 1\necho "bwrap: No permissions" >&2\nexit 1\n'
-
 
 @pytest.fixture
 def boxes() -> None:
