@@ -22,6 +22,9 @@ _MAX_DETAIL = 300
 _ASSERTION = re.compile(
     r"Assertion\b.*\bfailed|AssertionError|\bassertion (?:`.*` )?failed|\bDebug\.Assert\b|console\.assert:"
 )
+# What node says of a text that it can't read; a program's own SyntaxError comes from elsewhere.
+_SYNTAX = re.compile(r"^(SyntaxError: .*)\n\s+at (?:wrapSafe|compileSourceTextModule|.*\bModule(?:Loader|Wrap))", re.M)
+_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\bpanic(?:ked)?\b")
 _MODULES_BYTES = 1_000_000
 
 
@@ -160,11 +163,13 @@ def _ended(last: Outcome) -> tuple[Reason, str]:
     # A failed assertion ends a program in C++ by a signal, and elsewhere by an exception of that name.
     if asserted := next(filter(_ASSERTION.search, reversed(last.stderr.splitlines())), ""):
         return "wrong", asserted.strip()
+    if syntax := _SYNTAX.search(last.stderr):
+        return "does_not_compile", syntax[1]
     if last.signal is not None:
         return "crashed", last.signal
     if last.exit == 0:
         return "exited_early", "exit code 0 before the tests had ended"
-    return "exception", _last_line(last.stderr) or f"exit code {last.exit}"
+    return "exception", _error_line(last.stderr) or f"exit code {last.exit}"
 
 
 def _first_line(text: str) -> str:
@@ -172,5 +177,7 @@ def _first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("# ")), "")
 
 
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _error_line(text: str) -> str:
+    """The first line that names an error, else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next(filter(_ERROR.search, lines), lines[-1] if lines else "")
