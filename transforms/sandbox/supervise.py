@@ -21,12 +21,12 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from model.errors import ConfigError
-from transforms.sandbox.bubblewrap import Bubblewrap
+from transforms.sandbox.bubblewrap import PATH, Bubblewrap
 from transforms.sandbox.program import MB, Command, Outcome
 from transforms.sandbox.syscalls import filter_program
 from transforms.sandbox.usage import Meter
@@ -115,13 +115,20 @@ def run_bare(wanted: Command, *, work: str, stdin: bytes = b"") -> Outcome:
         ConfigError: There is no such command.
     """
     try:
-        process = _start(wanted.argv, (), cwd=work)
+        # The tools that a box would have, and not others of the same name that come first here.
+        path = f"{PATH}:{os.environ.get('PATH', '')}"
+        process = _start(wanted.argv, (), cwd=work, env={**os.environ, "PATH": path})
     except OSError as error:
         raise ConfigError(f"{wanted.argv[0]} can't be run: {error.strerror}") from error
     return _Run(process, None, wanted, stdin).outcome()
 
 
-def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None = None) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str],
+    descriptors: Sequence[int],
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -130,6 +137,7 @@ def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None =
         pass_fds=descriptors,
         start_new_session=True,
         cwd=cwd,
+        env=env,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +162,14 @@ def test_results_say_how_a_program_ended(sandbox: Sandbox) -> None:
     for name in ("SIGABRT", "SIGTERM", "SIGUSR1", "SIGKILL"):
         outcome = run(sandbox, f"import os, signal; os.kill(os.getpid(), signal.{name}); print('goes on')")
         assert (outcome.signal, outcome.stdout, outcome.stderr) == (name, "", "")
+
+
+def test_a_program_without_a_box_has_the_tools_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python3").write_text("#!/bin/sh\necho another\n")
+    (tmp_path / "python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with Sandbox(slots=1, isolation="none") as bare:
+        assert bare.run(PYTHON.program("print('own')")).last.stdout == "own\n"
 
 
 def test_the_limit_of_a_process_ends_it_where_nobody_looks(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
