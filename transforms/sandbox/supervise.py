@@ -248,7 +248,8 @@ class _Run:
                 self._exit = said.get("exit-code", self._exit)
                 if self._meter is None and (first := said.get("child-pid")) is not None:
                     self._began = time.monotonic()  # making the box isn't its time
-                    self._meter = Meter(first, self._began)
+                    # From bubblewrap down: what makes the box may wait for a processor, too.
+                    self._meter = Meter(self._process.pid, self._began)
                     with contextlib.suppress(ProcessLookupError):
                         self._handle = os.pidfd_open(first)
 

@@ -6,7 +6,8 @@
     processor   of the processes that there are with the children that they have waited for, or of all that were ever
                 seen, whichever is more: a child that nobody waits for takes its time along
     waiting     between two looks: what the thread that waited longest waited, but no more than the time in which none
-                of the box's threads ran. Threads wait for each other too, which is the program's own affair
+                of the box's threads ran. Threads wait for each other too, which is the program's own affair. The kernel
+                counts a wait when it ends; one that lasts is told by a thread that could run and doesn't
 
 Source: proc(5); run delay in /proc/PID/task/TID/schedstat is Documentation/scheduler/sched-stats.rst's second number.
 """
@@ -31,6 +32,15 @@ class Usage:
     memory: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """A thread at a look: what the kernel had counted (ns run, ns waited), since when that is so, and its waiting."""
+
+    counted: tuple[int, int]
+    since: float
+    waited_s: float
+
+
 class Meter:
     """Looks at a process and its descendants now and then.
 
@@ -43,13 +53,13 @@ class Meter:
         self.first = first
         self._looked = began
         self._seen_cpu_s: dict[tuple[int, int], float] = {}  # by process and when it started, since numbers return
-        self._delay_s: dict[tuple[int, int], float] = {}  # by thread
+        self._threads: dict[tuple[int, int], _Thread] = {}
         self._cpu_s = 0.0
         self._waited_s = 0.0
 
     def look(self, now: float) -> Usage:
         """What has been used; processes that end while this looks count by what they had used before."""
-        with_children_s, memory, delays = 0.0, 0, dict[tuple[int, int], float]()
+        with_children_s, memory, threads = 0.0, 0, dict[tuple[int, int], _Thread]()
         for pid in descendants(self.first):
             with contextlib.suppress(OSError, ValueError, IndexError):
                 # The name, in parentheses, may hold anything.
@@ -59,13 +69,26 @@ class Meter:
                 self._seen_cpu_s[pid, int(fields[19])] = own_s
                 with_children_s += own_s + children_s
                 memory += private_memory(pid)
-                delays.update(_delays(pid))
+                threads.update(self._threads_of(pid, now))
         used_s = max(with_children_s, sum(self._seen_cpu_s.values()), self._cpu_s)
-        longest_s = max((delay - self._delay_s.get(thread, 0.0) for thread, delay in delays.items()), default=0.0)
+        before = {name: thread.waited_s for name, thread in self._threads.items()}
+        longest_s = max((one.waited_s - before.get(name, 0.0) for name, one in threads.items()), default=0.0)
         idle_s = max(0.0, now - self._looked - (used_s - self._cpu_s))
         self._waited_s += min(max(0.0, longest_s), idle_s)
-        self._delay_s, self._cpu_s, self._looked = delays, used_s, now
+        self._threads, self._cpu_s, self._looked = threads, used_s, now
         return Usage(used_s, self._waited_s, memory)
+
+    def _threads_of(self, pid: int, now: float) -> Iterator[tuple[tuple[int, int], _Thread]]:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                ran, delay = map(int, _read(f"/proc/{pid}/task/{task}/schedstat").split()[:2])
+                name, waited_s, since = (pid, int(task)), delay / 1e9, now
+                before = self._threads.get(name)
+                if before is not None and before.counted == (ran, delay):
+                    since = before.since
+                    if _is_runnable(pid, task):
+                        waited_s += now - since
+                yield name, _Thread((ran, delay), since, waited_s)
 
     def exact_memory(self) -> int:
         """Bytes of memory now, with shared pages counted once."""
@@ -89,11 +112,8 @@ def descendants(first: int) -> Iterator[int]:
                 waiting += children
 
 
-def _delays(pid: int) -> Iterator[tuple[tuple[int, int], float]]:
-    """What each thread of a process has waited for a processor, in seconds."""
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            yield (pid, int(task)), int(_read(f"/proc/{pid}/task/{task}/schedstat").split()[1]) / 1e9
+def _is_runnable(pid: int, task: str) -> bool:
+    return _read(f"/proc/{pid}/task/{task}/stat").rpartition(b")")[2].split()[0] == b"R"
 
 
 def private_memory(pid: int) -> int:

@@ -22,7 +22,9 @@ class Processes:
         listed = os.listdir
         monkeypatch.setattr(usage.os, "listdir", lambda path: listed(folder / path.removeprefix("/proc/")))
 
-    def put(self, pid: int, cpu_s: float, *waited_s: float, children: str = "", waited_for_s: float = 0.0) -> None:
+    def put(
+        self, pid: int, cpu_s: float, *waited_s: float, children: str = "", waited_for_s: float = 0.0, state: str = "S"
+    ) -> None:
         """Sets a process's times, and those of its threads' waiting."""
         fields = [0] * 11 + [int(cpu_s * TICKS), 0, int(waited_for_s * TICKS), 0] + [0] * 4 + [pid]
         for thread, waited in enumerate(waited_s):
@@ -30,6 +32,7 @@ class Processes:
             task.mkdir(parents=True, exist_ok=True)
             (task / "schedstat").write_text(f"0 {int(waited * 1e9)} 1\n")
             (task / "children").write_text(children)
+            (task / "stat").write_text(f"{pid + thread} (a) b) {state} 0\n")
         (self.folder / str(pid) / "stat").write_text(f"{pid} (a) b) {' '.join(map(str, fields))}\n")
         (self.folder / str(pid) / "status").write_text("RssAnon:\t10 kB\nRssShmem:\t1 kB\nRssFile:\t99 kB\n")
 
@@ -83,3 +86,20 @@ def test_a_child_that_was_waited_for_counts_once(processes: Processes) -> None:
     processes.end(11)
     processes.put(10, 0.5, 0.0, waited_for_s=2.25)
     assert meter.look(4.0).cpu_s == 2.75
+
+
+def test_a_wait_that_lasts_counts_before_it_ends(processes: Processes) -> None:
+    meter = Meter(10, 0.0)
+    processes.put(10, 0.5, 0.25, state="R")
+    assert meter.look(1.0).waited_s == 0.25
+    assert meter.look(3.0).waited_s == 2.25
+    assert meter.look(4.0).waited_s == 3.25
+    processes.put(10, 0.5, 3.3, state="R")  # now the kernel has counted it
+    assert meter.look(4.1).waited_s == pytest.approx(3.3)
+
+
+def test_a_thread_that_sleeps_does_not_wait(processes: Processes) -> None:
+    meter = Meter(10, 0.0)
+    processes.put(10, 0.5, 0.25, state="S")
+    meter.look(1.0)
+    assert meter.look(3.0).waited_s == 0.25
