@@ -16,7 +16,7 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
   test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
   done | sort -V | head -n 1)
 
-.PHONY: setup tpu-aot toolchains demo test test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup tpu-aot toolchains demo test test-languages bench-sandbox test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -52,6 +52,9 @@ clean-demo:
 
 test: setup                    ## all tests but the slow ones; groups share what is dear to make
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+test-languages: setup          ## 770 answers of known verdict, in the seven languages that aren't Python
+	$(BIN)/python -m tests.transforms.evaluation.languages.run
 
 # `re` before 3.11.5 matches some possessive repeats otherwise (CPython issue 106052). The environment has an interpreter
 # of its own and shares the packages of $(VENV), which are built for any Python 3.11.
@@ -90,6 +93,9 @@ bench: setup                   ## the engine against other ways to run the same 
 
 bench-filters: setup           ## figures of the filters; other tools beside them with OTHERS=a python that has them
 	$(BIN)/python -m benchmarks.filters $(if $(OTHERS),--others $(OTHERS))
+
+bench-sandbox: setup           ## programs a second by language, and what isolation costs, as tables
+	$(BIN)/python -m benchmarks.sandbox
 
 bench-pack: setup              ## figures of spans, imports, order and packing, as a table
 	$(BIN)/python benchmarks/pack.py

@@ -1,6 +1,6 @@
 """Joins problems and answers into the rows that the units of `codemill evaluate` read.
 
-    benchmark's file + answers     by id (and language, where an id is asked in several)
+    benchmark's file + answers     by id (and language, where an id is asked in several); those without one are counted
     benchmark's file alone         its own reference solutions, where it has some (`--reference`)
     --tests, with or without answers in the rows
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.evaluation.tables import read_rows
 from jobs.storage.folders import JobFolder
+from jobs.terminal.escapes import print_line
 from jobs.terminal.wording import counted
-from model.errors import ConfigError, RecordError
+from model.errors import ConfigError, RecordError, one_line
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.problems import Problem
@@ -56,18 +57,19 @@ class Sources:
 
 
 def join_rows(sources: Sources) -> list[dict[str, Any]]:
-    """Joins problems and answers; writes nothing.
+    """Joins problems and answers; writes nothing. A problem without an answer is a row whose `content` is None.
 
     Raises:
         ConfigError: A file can't be read, has another layout, or gives no answer to any problem.
     """
-    if not (rows := list(_joined(sources))):
+    rows = list(_joined(sources))
+    if all(row["content"] is None for row in rows):
         raise ConfigError(f"{sources.data}: no problem has an answer")
     return rows
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
-    """Writes the rows, unless they are written already; returns their folder.
+    """Writes the rows that have an answer, unless they are written already; returns their folder.
 
     Raises:
         ConfigError: They have changed since the job was planned.
@@ -80,6 +82,8 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
                 f"the problems or answers have changed since {job_dir} was planned; choose another --output"
             )
         return job_dir.join(written["folder"])
+    not_answered = [row for row in rows if row["content"] is None]
+    rows = [row for row in rows if row["content"] is not None]
     # A folder of its own per attempt: files of an interrupted one are never read.
     name = storage.join("problems", secrets.token_hex(6))
     with (
@@ -88,9 +92,22 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
     ):
         for start in range(0, len(rows), _ROWS_PER_GROUP):
             writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_PER_GROUP], PREPARED_SCHEMA))
-    written = {"folder": name, "sha256": digest, "rows": len(rows)}
+    written = {"folder": name, "sha256": digest, "rows": len(rows), "not_answered": _counted_groups(not_answered)}
     storage.write_bytes(job_dir.problems_manifest, json.dumps(written).encode())
     return job_dir.join(name)
+
+
+def _counted_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    counts = Counter((row["benchmark"], row["language"]) for row in rows)
+    return [{"benchmark": key[0], "language": key[1], "problems": count} for key, count in sorted(counts.items())]
+
+
+def not_answered(job_dir: JobFolder) -> dict[tuple[str, str], int]:
+    """Numbers of problems that have no answer, by benchmark and language."""
+    if not storage.exists(job_dir.problems_manifest):
+        return {}
+    groups = json.loads(storage.read_bytes(job_dir.problems_manifest)).get("not_answered", ())
+    return {(one["benchmark"], one["language"]): one["problems"] for one in groups}
 
 
 def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
@@ -98,7 +115,7 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     answers = _Answers.read(sources.answers) if sources.answers else None
     for problem, row in _problems(sources):
         found = _own_answers(sources, row) if answers is None else answers.of(problem, row)
-        for sample, answer in enumerate(found):
+        for sample, answer in enumerate(found or [None]):
             yield {
                 "content": answer,
                 "task_id": problem.problem_id,
@@ -108,7 +125,7 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
                 "problem": problem_text(problem),
             }
     if answers is not None:
-        answers.check_all_used()
+        answers.check_all_used(sources)
 
 
 def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
@@ -120,8 +137,14 @@ def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
             benchmark.check_columns(list(row))
         try:
             problem = benchmark.problem(row)
+            _check_texts(problem)
         except RecordError as error:
             raise ConfigError(f"{flag} {sources.data}, row {number + 1}: {error.reason}: {error.detail}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            said = f"{type(error).__name__}: {one_line(str(error))}"
+            raise ConfigError(
+                f"{flag} {sources.data}, row {number + 1}: it is no problem of {benchmark.name} ({said})"
+            ) from error
         if problem is None:
             continue
         number += 1
@@ -130,17 +153,30 @@ def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
             return
 
 
+def _check_texts(problem: Problem | None) -> None:
+    """Raises TypeError if what must be text isn't: JSON has numbers and nulls as well."""
+    for name in ("problem_id", "test", "setup", "prefix", "suffix", "entry_point", "entry_class"):
+        if problem is not None and not isinstance(value := getattr(problem, name), str):
+            raise TypeError(f"{name} must be text, is {type(value).__name__}")
+
+
 def _own_answers(sources: Sources, row: Mapping[str, Any]) -> list[str]:
     if sources.reference:
         assert sources.benchmark is not None
         reference = sources.benchmark.reference(row)
         return [reference] if reference else []
-    answer = row.get("answer")
-    if answer is None:
+    if "answer" not in row:
         raise ConfigError(
             f"{sources.data} has no column answer; give --answers, or --reference for the benchmark's own solutions"
         )
-    return [answer]
+    answer = row["answer"]
+    return [] if answer is None else [_text(answer, f"{sources.data}, task {row.get('task_id')}")]
+
+
+def _text(answer: Any, where: str) -> str:
+    if not isinstance(answer, str):
+        raise ConfigError(f"{where}: the answer must be text, is {type(answer).__name__}")
+    return answer
 
 
 @dataclass
@@ -160,7 +196,7 @@ class _Answers:
                 raise ConfigError(
                     f"--answers {path} needs the columns task_id (or qid, id) and answer; it has {', '.join(row)}"
                 )
-            found[given, _language(row.get("language"))].append(str(row["answer"]))
+            found[given, _language(row.get("language"))].append(_text(row["answer"], f"--answers {path}, id {given}"))
         return cls(path, found, set())
 
     def of(self, problem: Problem, row: Mapping[str, Any]) -> list[str]:
@@ -173,14 +209,33 @@ class _Answers:
                     return self.by_id[key]
         return []
 
-    def check_all_used(self) -> None:
-        """Raises ConfigError if an answer belongs to no problem: a typing error must not lower a score silently."""
-        if left := sorted(self.by_id.keys() - self.used):
-            shown = ", ".join(" ".join(filter(None, key)) for key in left[:_SHOWN])
+    def check_all_used(self, sources: Sources) -> None:
+        """Says which answers are to problems that aren't asked in this run.
+
+        Raises:
+            ConfigError: An answer belongs to no problem at all: a typing error must not lower a score silently.
+        """
+        if not (left := sorted(self.by_id.keys() - self.used)):
+            return
+        # Problems beyond --limit, and those that aren't part of the benchmark, as MBPP's below id 11.
+        rows = read_rows(sources.data, "--data" if sources.benchmark else "--tests")
+        known = {str(row[name]) for row in rows for name in (*_IDS, "title") if row.get(name) is not None}
+        left_out = [key for key in left if known & {key[0], key[0].rpartition("/")[2]}]
+        if left_out:
+            print_line(
+                f"--answers {self.path}: {counted(len(left_out), 'id')} left out, whose problems aren't asked here: "
+                f"{_shown(left_out)}"
+            )
+        if left := [key for key in left if key not in left_out]:
             raise ConfigError(
                 f"--answers {self.path}: {counted(len(left), 'id')} of {len(self.by_id):,} belong to no problem: "
-                f"{shown}"
+                f"{_shown(left)}"
             )
+
+
+def _shown(keys: Sequence[tuple[str, str]]) -> str:
+    words = [" ".join(filter(None, key)) for key in keys[:_SHOWN]]
+    return ", ".join(words) + (", ..." if len(keys) > _SHOWN else "")
 
 
 def _language(name: Any) -> str:

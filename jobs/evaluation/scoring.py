@@ -14,9 +14,12 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.evaluation.prepare import not_answered
 from jobs.plan.input_paths import expand
 from jobs.storage.folders import OutputFolder
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.evaluation.problems import NOT_RUN
 from transforms.evaluation.scores import Difference, Score, compare, score
 
 _COLUMNS: Final = ["benchmark", "language", "task_id", "passed", "executed"]
@@ -43,6 +46,7 @@ class _Group:
 
 def write_scores(output: OutputFolder) -> dict[str, Any]:
     """Writes `scores.json` and returns its content."""
+    missing = not_answered(output.job)
     scores = {
         "scores": [
             {
@@ -50,6 +54,7 @@ def write_scores(output: OutputFolder) -> dict[str, Any]:
                 "language": language,
                 "problems": len(group.asked),
                 "problems_run": len(group.answers),
+                "problems_not_answered": missing.get((benchmark, language), 0),
                 "pass_at": {
                     str(k): asdict(found) for k in group.ks() if (found := score(group.problems(), k)) is not None
                 },
@@ -90,12 +95,22 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
             f"{name}: pass@{k} {_percent(Score(**found))} over {found['problems']:,} problems"
             for k, found in one["pass_at"].items()
         ]
-        if missing := one["answers"].get("no_toolchain"):
+        if missing := one["problems_not_answered"]:
+            lines.append(f"{name}: {counted(missing, 'problem')} without an answer not counted{_of_all(one)}")
+        if missing := sum(one["answers"].get(reason, 0) for reason in NOT_RUN):
             lines.append(f"{name}: {missing:,} answers could not be run here and count neither way")
         reasons = [f"{reason} {count:,}" for reason, count in one["answers"].items() if reason != "passed"]
         if reasons:
             lines.append(f"{name}: {', '.join(reasons)}")
     return lines
+
+
+def _of_all(one: Mapping[str, Any]) -> str:
+    """What pass@1 is where problems without an answer count as failed."""
+    if (found := one["pass_at"].get("1")) is None:
+        return ""
+    share = found["value"] * found["problems"] / (found["problems"] + one["problems_not_answered"])
+    return f"; as failures they make pass@1 {share:.1%}"
 
 
 def _percent(found: Score) -> str:

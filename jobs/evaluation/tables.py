@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -51,10 +52,21 @@ def _read_parquet(uri: str, flag: str) -> Iterator[dict[str, Any]]:
     yield from table.to_pylist()
 
 
+def _is_text(row: Any) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_json(uri: str, flag: str) -> Iterator[dict[str, Any]]:
     data = storage.read_bytes(uri)
     if uri.endswith(".gz"):
-        data = gzip.decompress(data)
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError(f"{flag} {uri} can't be unpacked: {one_line(str(error))}") from error
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -62,6 +74,8 @@ def _read_json(uri: str, flag: str) -> Iterator[dict[str, Any]]:
             row = json.loads(line)
         except ValueError as error:
             raise ConfigError(f"{flag} {uri}, line {number}: not JSON: {one_line(str(error))}") from error
+        if b"\\ud" in line.lower() and not _is_text(row):
+            raise ConfigError(f"{flag} {uri}, line {number}: half of a surrogate pair (\\ud800 to \\udfff) is no text")
         if not isinstance(row, dict):
             raise ConfigError(f"{flag} {uri}, line {number}: an object is needed, got {type(row).__name__}")
         yield row

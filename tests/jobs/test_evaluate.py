@@ -204,3 +204,88 @@ def test_answers_that_can_not_be_right_are_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_problems_without_an_answer_are_told(items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    answers = lines(tmp_path / "a.jsonl", [{"task_id": f"Own/{n}", "answer": f"    return {n} * x\n"} for n in (2, 3)])
+    assert evaluate("--benchmark", "human_eval", "--data", items, "--answers", answers, "--output", str(output)) == 0
+    assert scores_of(output)["problems_not_answered"] == 4
+    said = capsys.readouterr().out
+    assert "4 problems without an answer not counted; as failures they make pass@1 33.3%" in said
+
+
+def test_an_answer_that_is_null_is_not_answered(tmp_path: Path) -> None:
+    asked = {"language": "python", "prompt": "x = ", "test": "assert x == 5\n"}
+    tests = [{**asked, "task_id": "a", "answer": "5\n"}, {**asked, "task_id": "b", "answer": None}]
+    output = tmp_path / "out"
+    assert evaluate("--tests", lines(tmp_path / "t.jsonl", tests), "--output", str(output)) == 0
+    assert [row["passed"] for row in rows_of(output)] == [True]
+    assert scores_of(output)["problems_not_answered"] == 1
+
+
+def test_answers_beyond_the_limit_are_left_out(items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    given = lines(
+        tmp_path / "a.jsonl", [{"task_id": f"Own/{n}", "answer": f"    return {n} * x\n"} for n in range(2, 8)]
+    )
+    words = ["--benchmark", "human_eval", "--data", items, "--answers", given, "--limit", "2"]
+    assert evaluate(*words, "--output", str(output)) == 0
+    assert [row["task_id"] for row in rows_of(output)] == ["Own/2", "Own/3"]
+    assert "4 ids left out, whose problems aren't asked here: Own/4, Own/5, Own/6, ..." in capsys.readouterr().out
+
+
+def test_answers_to_what_is_not_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"text": "", "testing_code": "assert f(1) == 1", "entry_fn_name": "f"}
+    data = lines(tmp_path / "d.jsonl", [{**row, "id": n} for n in ("9", "12")])
+    answers = lines(tmp_path / "a.jsonl", [{"id": "MBPP/9", "answer": "f = int"}, {"id": 12, "answer": "f = int"}])
+    output = tmp_path / "out"
+    assert evaluate("--benchmark", "mbpp", "--data", data, "--answers", answers, "--output", str(output)) == 0
+    assert [row["task_id"] for row in rows_of(output)] == ["MBPP/12"]
+    assert "1 id left out" in capsys.readouterr().out
+
+
+def test_a_test_without_tests_counts_neither_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"task_id": "a", "language": "python", "prompt": "def f():\n", "answer": "    pass\n", "test": "x = 1\n"}
+    output = tmp_path / "out"
+    assert evaluate("--tests", lines(tmp_path / "t.jsonl", [asked]), "--output", str(output)) == 0
+    assert rows_of(output)[0]["passed"] is None
+    assert "1 answers could not be run here" in capsys.readouterr().out
+
+
+OWN = {"task_id": "a", "language": "python", "prompt": "x = ", "test": "assert x == 5\n", "answer": "5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps({**OWN, "answer": 5}), "the answer must be text, is int"),
+        (json.dumps({**OWN, "test": 5}), "row 1: it is no problem of tests (TypeError: test must be text, is int)"),
+        (json.dumps({**OWN, "test": None}), "no_test"),
+        (json.dumps(OWN) + '\n{"task_id": "b"}', "row 2: it is no problem of tests (KeyError: 'language')"),
+        (json.dumps(OWN).replace('"5"', '"\\ud800"'), "line 1: half of a surrogate pair"),
+    ],
+)
+def test_rows_that_are_no_problems_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (tmp_path / "t.jsonl").write_text(text + "\n")
+    assert evaluate("--tests", str(tmp_path / "t.jsonl"), "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_null_in_a_benchmarks_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = lines(tmp_path / "d.jsonl", [checked(2), {**checked(3), "test": None}])
+    words = ["--benchmark", "human_eval", "--data", data, "--reference"]
+    assert evaluate(*words, "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    assert "row 2: it is no problem of human_eval (TypeError: test must be text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [b"not gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc"])
+def test_a_damaged_archive_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes) -> None:
+    (tmp_path / "t.jsonl.gz").write_bytes(data)
+    assert evaluate("--tests", str(tmp_path / "t.jsonl.gz"), "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert "can't be unpacked" in error and error.count("\n") == 1

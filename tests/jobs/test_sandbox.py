@@ -10,8 +10,6 @@ from transforms.sandbox.bubblewrap import Bubblewrap
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import toolchains
 
-FAKE = '#!/bin/sh\n[ "$1" = --version ] && exec echo bubblewrap 1\necho "bwrap: No permissions" >&2\nexit 1\n'
-
 
 @pytest.fixture
 def boxes() -> None:
@@ -50,6 +48,18 @@ def test_without_bubblewrap_one_line_says_what_to_install(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "apt-get install bubblewrap" in said and "--sandbox none" in said
+
+
+def test_a_bubblewrap_that_is_too_old_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bwrap").write_text("#!/bin/sh\necho bubblewrap 0.4.1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["sandbox", "--check"]) == cli.USER_ERROR
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "is bubblewrap 0.4.1, and 0.8 is the first" in said
 
 
 def test_a_host_that_forbids_namespaces_is_one_line(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
+from transforms.evaluation.packages import third_party
 from transforms.evaluation.problems import Problem, Reason, Verdict
 from transforms.evaluation.programs import passed_markers, program_of
-from transforms.evaluation.whole_programs import third_party
-from transforms.sandbox.program import Outcome, Result
+from transforms.evaluation.refusals import refused
+from transforms.evaluation.whole_programs import untested
+from transforms.sandbox.program import Command, Outcome, Program, Result
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import Toolchain
 
 _MAX_DETAIL = 300
+_ASSERTION = re.compile(
+    r"Assertion\b.*\bfailed|AssertionError|\bassertion (?:`.*` )?failed|\bDebug\.Assert\b|console\.assert:"
+)
+# What node says of a text that it can't read; a program's own SyntaxError comes from elsewhere.
+_SYNTAX = re.compile(r"^(SyntaxError: .*)\n\s+at (?:wrapSafe|compileSourceTextModule|.*\bModule(?:Loader|Wrap))", re.M)
+_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\bpanic(?:ked)?\b")
+_MODULES_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +35,35 @@ class Judge:
     Args:
         sandbox: Where their programs run.
         toolchains: The languages' tools, by Linguist name.
+        modules: What `_modules` has found, by language.
     """
 
     sandbox: Sandbox
     toolchains: Mapping[str, Toolchain]
+    modules: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def submit(self, problem: Problem, answer: str) -> Pending:
         """Has an answer tried when a slot is free; `Pending.verdict` waits for it."""
         toolchain = self.toolchains.get(problem.language)
         if toolchain is None:
-            return Pending(problem, "", f"the sandbox runs no {problem.language}")
+            return _not_run(problem, f"the sandbox runs no {problem.language}")
         if missing := toolchain.missing:
-            return Pending(problem, "", f"{problem.language}: {', '.join(missing)} missing")
-        if (package := third_party(problem)) is not None:
-            return Pending(problem, "", f"{problem.language}: the tests need {package}")
+            return _not_run(problem, f"{problem.language}: {', '.join(missing)} missing")
+        if (package := third_party(problem, lambda: self._modules(toolchain))) is not None:
+            return _not_run(problem, f"{problem.language}: the tests need {package}")
+        if (why := untested(problem)) is not None:
+            return Pending(problem, "", Verdict(reason="no_test_ran", detail=f"{problem.language}: {why}"))
+        if (why := refused(problem, answer)) is not None:
+            return Pending(problem, "", Verdict(reason="cheated", detail=why))
         nonce = secrets.token_hex(12)
         return Pending(problem, nonce, self.sandbox.submit(program_of(problem, answer, toolchain, nonce)))
+
+    def _modules(self, toolchain: Toolchain) -> frozenset[str]:
+        """The modules that an interpreter finds in the box; asked once."""
+        if (found := self.modules.get(toolchain.language)) is None:
+            asked = Program(files={}, run=Command(toolchain.modules, toolchain.run_limits, keep_bytes=_MODULES_BYTES))
+            found = self.modules[toolchain.language] = frozenset(self.sandbox.run(asked).last.stdout.split())
+        return found
 
     def judge(self, problem: Problem, answer: str) -> Verdict:
         """Tries an answer and waits."""
@@ -54,31 +77,38 @@ class Pending:
     Args:
         problem: What was asked.
         nonce: What reports success.
-        result: What becomes of the program; a text: why there is none.
+        result: What becomes of the program, or the verdict where none is run.
     """
 
     problem: Problem
     nonce: str
-    result: Future[Result] | str
+    result: Future[Result] | Verdict
 
     def verdict(self) -> Verdict:
         """Waits for the program. Raises ConfigError if there can be no box."""
-        if isinstance(self.result, str):
-            return Verdict(reason="no_toolchain", detail=self.result)
+        if isinstance(self.result, Verdict):
+            return self.result
         result = self.result.result()
         reason, detail = _reason(self.problem, result, self.nonce)
         last = result.last
         return Verdict(
             reason=reason,
-            detail=detail[:_MAX_DETAIL],
+            detail=self._without_nonce(detail)[:_MAX_DETAIL],
             wall_s=last.wall_s if result.compiled is not False else 0.0,
             compile_s=result.compile_s,
             exit=last.exit,
             signal=last.signal,
-            # The nonce differs from run to run, and rows shouldn't.
-            stdout=last.stdout.replace(f"{self.nonce}-", "").replace(self.nonce, ""),
-            stderr=last.stderr,
+            stdout=self._without_nonce(last.stdout),
+            stderr=self._without_nonce(last.stderr),
         )
+
+    def _without_nonce(self, text: str) -> str:
+        """The nonce differs from run to run, and rows shouldn't."""
+        return text.replace(f"{self.nonce}-", "").replace(self.nonce, "")
+
+
+def _not_run(problem: Problem, why: str) -> Pending:
+    return Pending(problem, "", Verdict(reason="no_toolchain", detail=why))
 
 
 def _reason(problem: Problem, result: Result, nonce: str) -> tuple[Reason, str]:
@@ -130,16 +160,24 @@ def _by_markers(problem: Problem, last: Outcome, nonce: str) -> tuple[Reason, st
 
 
 def _ended(last: Outcome) -> tuple[Reason, str]:
+    # A failed assertion ends a program in C++ by a signal, and elsewhere by an exception of that name.
+    if asserted := next(filter(_ASSERTION.search, reversed(last.stderr.splitlines())), ""):
+        return "wrong", asserted.strip()
+    if syntax := _SYNTAX.search(last.stderr):
+        return "does_not_compile", syntax[1]
     if last.signal is not None:
         return "crashed", last.signal
     if last.exit == 0:
         return "exited_early", "exit code 0 before the tests had ended"
-    return "exception", _last_line(last.stderr) or f"exit code {last.exit}"
+    return "exception", _error_line(last.stderr) or f"exit code {last.exit}"
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    # Go names the package first, after a #.
+    return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("# ")), "")
 
 
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _error_line(text: str) -> str:
+    """The first line that names an error, else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next(filter(_ERROR.search, lines), lines[-1] if lines else "")

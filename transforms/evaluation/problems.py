@@ -32,8 +32,11 @@ Reason = Literal[
     "does_not_compile",
     "cheated",
     "no_toolchain",
+    "no_test_ran",
 ]
-"""Why an answer passed or didn't; `no_toolchain`: it could not be run here, which is nobody's fault."""
+"""Why an answer passed or didn't. The last two say nothing about it: it could not be run here, or its test would have
+tested nothing."""
+NOT_RUN: Final = ("no_toolchain", "no_test_ran")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +103,8 @@ class Verdict:
 
     @property
     def was_run(self) -> bool:
-        """Whether it counts: a missing toolchain says nothing about an answer."""
-        return self.reason != "no_toolchain"
+        """Whether it counts: neither a missing toolchain nor a test without tests says anything about an answer."""
+        return self.reason not in NOT_RUN
 
 
 EXECUTED_TYPE: Final = pa.struct(

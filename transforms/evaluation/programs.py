@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from transforms.evaluation.problems import CODE_BODY, ENTRY_CLASS, ENTRY_FUNCTION, Problem
+from transforms.evaluation.virtual_machine_programs import java_main_class, without_public_types
 from transforms.evaluation.whole_programs import whole_program
 from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 
-_TRIAL: Final = (Path(__file__).parent / "python_trial.py").read_text(encoding="utf-8")
+_HERE: Final = Path(__file__).parent
+_TRIAL: Final = (_HERE / "python_trial.py").read_text(encoding="utf-8")
+_PROGRAM_TEST: Final = {
+    name: (_HERE / name).read_text(encoding="utf-8") for name in ("python_program_test.py",)
+}  # beside the trial, which imports it
 _MARKER: Final = "TEST-"
 _MARKED_BYTES: Final = 1_000_000  # kept of an output with markers in it, among whatever else the answer prints
 
@@ -40,7 +45,7 @@ def program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) 
 
 def _program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     if problem.form == "markers":
-        return toolchain.program(_with_markers(problem, answer, nonce), keep_bytes=_MARKED_BYTES)
+        return _marked_program(problem, answer, toolchain, nonce)
     if problem.language == "Python":
         return _python_trial(problem, answer, toolchain, nonce)
     return whole_program(problem, answer, toolchain, nonce)
@@ -54,15 +59,26 @@ def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, nonce: st
         "form": problem.form,
         "nonce": nonce,
     }
-    return toolchain.program(_TRIAL, stdin=json.dumps(given))
+    files = _PROGRAM_TEST if problem.form == "program" else {}
+    return toolchain.program(_TRIAL, stdin=json.dumps(given), files=files)
 
 
-def _with_markers(problem: Problem, answer: str, nonce: str) -> str:
+def _marked_program(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     """The test program with the code in its place; its markers carry the nonce."""
     before, place, after = problem.test.partition(CODE_BODY)
     assert place, "checked when the problem was read"
-    outside = [_named(part, problem).replace(_MARKER, f"{_MARKER}{nonce}-") for part in (before, after)]
-    return problem.setup + outside[0] + problem.code(answer) + outside[1]
+    before, after = (_named(part, problem).replace(_MARKER, f"{_MARKER}{nonce}-") for part in (before, after))
+    if problem.language == "Kotlin":
+        # It is written as a script, of a package, that calls its main itself; as a file it compiles faster.
+        before = re.sub(r"^package\s.*", "", before, flags=re.M)
+        after = re.sub(r"^main\(\)\s*\Z", "", after, flags=re.M)
+    source = problem.setup + before + problem.code(answer) + after
+    if problem.language != "Java":
+        return toolchain.program(source, keep_bytes=_MARKED_BYTES)
+    # `java FILE` runs the file's first class, whatever it is called, and lets any of them be public.
+    program = toolchain.program(without_public_types(source), keep_bytes=_MARKED_BYTES)
+    main = java_main_class(before) or java_main_class(after) or "Main"
+    return dataclasses.replace(program, run=dataclasses.replace(program.run, argv=(*program.run.argv[:-1], main)))
 
 
 def _named(text: str, problem: Problem) -> str:

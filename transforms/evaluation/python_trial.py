@@ -1,16 +1,21 @@
-"""Tries an answer in Python. This file runs inside the box as `trial.py`; it uses the standard library alone.
+"""Tries an answer in Python. This file runs inside the box; it uses the standard library only.
 
 Standard input is a JSON object: `code` (the answer in its place), `test`, `entry_point`, `form`, and `nonce`. The
 tests lie in no file, and what ends the trial is kept before the answer's first line runs. The last line of
 standard output is `NONCE REASON DETAIL`. A program that doesn't get there has failed, whatever its exit code.
 
+A test of the form "program" is run by `python_program_test`.
+
 What it holds against: answers that print that they have passed, exit with 0 early or late, replace `check`, change
-builtins, register exit functions, return objects that equal everything, or look for the tests in files. What a process
-can't hold against itself: an answer that walks the interpreter's frames or rewrites this module in memory.
+builtins or unittest, register exit functions, return objects that equal everything, or look for the tests in files.
+What a process can't hold against itself: an answer that walks the interpreter's frames or rewrites this module in
+memory.
 """
 
 import builtins
+import collections
 import json
+import math
 import os
 import sys
 import traceback
@@ -18,31 +23,59 @@ import types
 
 ANSWER = "answer.py"
 TEST = "test.py"
-COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__", "__bool__", "__len__")
+# What a result could decide by itself when it is compared, or made a number of.
+DECISIONS = {
+    f"__{name}__"
+    for names in (
+        "eq ne lt le gt ge contains bool len add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv",
+        "mod rmod divmod rdivmod pow rpow neg pos abs round float int index complex trunc floor ceil",
+    )
+    for name in names.split()
+}
+HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE (object.h): a class that was made while the program ran
+ITEMS = (dict, list, tuple, set, frozenset, collections.deque)
 
 
 class Cheat(BaseException):
     """The answer returned something that decides by itself what it is equal to."""
 
 
-def decides_equality(value, depth=0):
-    """Whether a result's class, or that of one of its items, has comparisons that the answer wrote."""
-    for one in type(value).__mro__:
-        for name in COMPARISONS:
-            code = getattr(one.__dict__.get(name), "__code__", None)
-            if code is not None and code.co_filename == ANSWER:
-                return True
-    if depth < 4 and type(value) in (list, tuple, set, frozenset, dict):
-        items = list(value) + (list(value.values()) if type(value) is dict else [])
-        return any(decides_equality(item, depth + 1) for item in items[:1000])
+def decides_equality(value):
+    """Whether a result's class, or that of one of its items, compares or reckons in a way of the answer's own."""
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop()
+        if any(decides(kind) for kind in type(one).__mro__):
+            return True
+        if isinstance(one, ITEMS) and id(one) not in seen:
+            seen.add(id(one))
+            # By the built-in class's own iterator: the answer's may hide some.
+            iterate = next(vars(kind)["__iter__"] for kind in ITEMS if isinstance(one, kind))
+            waiting.extend(iterate(one))
+            waiting.extend(dict.values(one) if isinstance(one, dict) else ())
     return False
 
 
-def guarded(function):
+def decides(kind):
+    """Whether a class decides; those of the standard library do it well, but for the ones that are made to deceive."""
+    if not kind.__flags__ & HEAP_TYPE or DECISIONS.isdisjoint(vars(kind)):
+        return False
+    outer = str(vars(kind).get("__module__", "")).partition(".")[0]
+    module = sys.modules.get(vars(kind).get("__module__"))
+    is_own = getattr(module, kind.__name__, None) is kind and outer in sys.stdlib_module_names
+    if is_own and outer not in ("unittest", "test"):
+        return False
+    return any(vars(kind)[name] is not None for name in DECISIONS & set(vars(kind)))
+
+
+def guarded(function, restore):
     """The function, but that a result which decides its own equality is a cheat."""
 
     def call(*args, **keywords):
-        result = function(*args, **keywords)
+        try:
+            result = function(*args, **keywords)
+        finally:
+            restore()
         if decides_equality(result):
             raise Cheat("the result decides by itself what it is equal to")
         return result
@@ -50,12 +83,34 @@ def guarded(function):
     return call if callable(function) else function
 
 
+def keeper(*others):
+    """Keeps what tests are written with, and returns what restores it."""
+    kept = [(one, dict(vars(one))) for one in (builtins, math, *others)]
+
+    def restore():
+        for one, values in kept:
+            if isinstance(one, type):
+                for name, value in values.items():
+                    if vars(one).get(name) is not value:
+                        setattr(one, name, value)
+            else:
+                vars(one).update(values)
+
+    return restore
+
+
 def try_answer(given):
     """Runs the answer, then the tests; returns the reason and a line of detail."""
+    entry, form = given["entry_point"], given["form"]
+    if form == "program":
+        import python_program_test as program_test  # type: ignore[import-not-found]  # it imports much, and is in the box
+
+        if why := program_test.nothing_to_run(given["test"]):
+            return "no_test_ran", why
     module = types.ModuleType("solution")
     sys.modules["solution"] = module
     space = module.__dict__
-    kept = dict(vars(builtins))
+    restore = keeper(*(program_test.KEPT if form == "program" else ()))
     try:
         exec(compile(given["code"], ANSWER, "exec"), space)
     except SystemExit as error:
@@ -63,43 +118,25 @@ def try_answer(given):
     except SyntaxError as error:
         return "does_not_compile", f"line {error.lineno}: {error.msg}"
     finally:
-        vars(builtins).update(kept)
+        restore()
         sys.settrace(None)
         sys.setprofile(None)
-    entry = given["entry_point"]
-    if given["form"] == "program":
-        return run_program(given["test"], space)
+    if form == "program":
+        sys.modules["__main__"] = module
+        space["__name__"] = "__main__"
+        return program_test.ProgramTest(given["test"], TEST, space, entry, restore, guarded).run()
     tests = dict(space)
     if entry in tests:
-        tests[entry] = guarded(tests[entry])
+        tests[entry] = guarded(tests[entry], restore)
     exec(compile(given["test"], TEST, "exec"), tests)
-    if given["form"] == "check":
+    if form == "check":
         if entry not in tests:
             raise NameError(f"name {entry!r} is not defined")
         tests["check"](tests[entry])
     return "passed", ""
 
 
-def run_program(test, space):
-    """Runs a test of the user's own: its statements, then its `test_` functions and test cases."""
-    import unittest
-
-    vars(unittest)["main"] = lambda *words, **named: None  # it would end the process; the cases run below
-    before = dict(space)
-    exec(compile(test, TEST, "exec"), space)
-    made = {name: one for name, one in space.items() if before.get(name) is not one}
-    for name, one in made.items():
-        if name.startswith("test") and isinstance(one, types.FunctionType):
-            one()
-    cases = [one for one in made.values() if isinstance(one, type) and issubclass(one, unittest.TestCase)]
-    if cases:
-        suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
-        result = unittest.TextTestRunner(stream=sys.stderr).run(suite)
-        if result.failures:
-            return "wrong", str(result.failures[0][0])
-        if result.errors:
-            return "exception", str(result.errors[0][0])
-    return "passed", ""
+# --- the verdict ---------------------------------------------------------------------------------------------------
 
 
 def verdict_of(given):

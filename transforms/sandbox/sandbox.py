@@ -94,7 +94,7 @@ class Sandbox:
                 if not compiled.is_success:
                     return Result(compiled=False, last=compiled, compile_s=compiled.wall_s)
                 for path in program.files:  # what was compiled need not be read again, and may not be
-                    os.unlink(os.path.join(work, path))
+                    _remove(work, path)
             last = self._command(program.run, work, slot, stdin=program.stdin)
             return Result(
                 compiled=None if compiled is None else True,
@@ -152,6 +152,22 @@ def _give(folder: str, user: int) -> None:
         for name in (*folders, *files):
             os.chown(os.path.join(path, name), user, user, follow_symlinks=False)
     os.chown(folder, user, user)
+
+
+def _remove(work: str, path: str) -> None:
+    """Removes a file of the work folder, if it is still there: a compiler may have put a link in a folder's place."""
+    *folders, name = path.split("/")
+    descriptor = os.open(work, os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        os.unlink(name, dir_fd=descriptor)
+    except OSError:
+        pass  # gone, a link, or a folder now: no source that could be read
+    finally:
+        os.close(descriptor)
 
 
 def _make_removable(remove: object, path: str, _: object) -> None:

@@ -5,11 +5,8 @@ milliseconds from /proc: the box's first process and all its descendants, of whi
 process of a process namespace inherits orphans. Whatever happens, all are gone when `run_boxed` returns: killing the
 first process of the namespace kills the others.
 
-Memory is what the processes have in memory and no file holds. Where forked processes share pages, those are counted
-several times, so a sum that looks too large is measured again by proportional shares (`smaps_rollup`, slower to read).
-
-A deadline is of time that the command had: what its processes waited for a processor isn't counted (the run delay in
-/proc/PID/schedstat), so that a loaded machine gives the same verdicts as an idle one, up to `_LONGEST` times the limit.
+A deadline is of time that the command had: what it waited for a processor isn't counted (`usage`), so that a loaded
+machine gives the same verdicts as an idle one, up to `_LONGEST` times the limit.
 
 bubblewrap reports {"child-pid": ...} and {"exit-code": ...}; a box of which there is no exit code could not be made,
 or was killed. It also ends with its starter: with the *thread* that started it, so slots are threads that stay.
@@ -24,21 +21,21 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from model.errors import ConfigError
-from transforms.sandbox.bubblewrap import Bubblewrap
+from transforms.sandbox.bubblewrap import PATH, Bubblewrap
 from transforms.sandbox.program import MB, Command, Outcome
 from transforms.sandbox.syscalls import filter_program
+from transforms.sandbox.usage import Meter
 
 _END_BYTES: Final = 4_096
 _FIRST_LOOK_S: Final = 0.005
 _LONGEST_LOOK_S: Final = 0.05
 _GONE_S: Final = 5.0
 _LONGEST: Final = 10.0  # times the deadline, by the wall clock
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CHUNK: Final = 65_536
 
 
@@ -66,15 +63,6 @@ class _Stream:
 
     def end_text(self) -> str:
         return self.end.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a tree of processes uses: seconds of processor time, and of waiting for it, so far; bytes of memory."""
-
-    cpu_s: float
-    waited_s: float
-    memory: int
 
 
 def run_boxed(
@@ -127,13 +115,20 @@ def run_bare(wanted: Command, *, work: str, stdin: bytes = b"") -> Outcome:
         ConfigError: There is no such command.
     """
     try:
-        process = _start(wanted.argv, (), cwd=work)
+        # The tools that a box would have, and not others of the same name that come first here.
+        path = f"{PATH}:{os.environ.get('PATH', '')}"
+        process = _start(wanted.argv, (), cwd=work, env={**os.environ, "PATH": path})
     except OSError as error:
         raise ConfigError(f"{wanted.argv[0]} can't be run: {error.strerror}") from error
     return _Run(process, None, wanted, stdin).outcome()
 
 
-def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None = None) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str],
+    descriptors: Sequence[int],
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -142,6 +137,7 @@ def _start(command: Sequence[str], descriptors: Sequence[int], cwd: str | None =
         pass_fds=descriptors,
         start_new_session=True,
         cwd=cwd,
+        env=env,
     )
 
 
@@ -154,13 +150,11 @@ class _Run:
         self._limits = limits = wanted.limits
         self._stdin = memoryview(stdin)
         self._began = time.monotonic()
-        self._waited_s = 0.0
         self._said = bytearray()
-        self._first: int | None = None if status else process.pid
+        self._meter: Meter | None = None if status else Meter(process.pid, self._began)
         self._handle: int | None = None  # of the box's first process: a number could be another's by now
         self._exit: int | None = None
         self._killed_for = ""
-        self._cpu_s = 0.0
         output = int(limits.output_mb * MB)
         self._stdout, self._stderr = _Stream(output, wanted.keep_bytes), _Stream(output, wanted.keep_bytes)
 
@@ -185,7 +179,7 @@ class _Run:
         return Outcome(
             exit=exit_code,
             signal=name,
-            timed_out=self._killed_for == "time" or (name == "SIGXCPU" and not self.was_killed),
+            timed_out=self._killed_for == "time" or name == "SIGXCPU",
             out_of_memory=self._killed_for == "memory",
             too_much_output=self._killed_for == "output",
             wall_s=time.monotonic() - self._began,
@@ -233,10 +227,15 @@ class _Run:
     def _write(self) -> bool:
         pipe = self._process.stdin
         assert pipe is not None
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        is_read = True
+        try:
             while self._stdin:
                 self._stdin = self._stdin[os.write(pipe.fileno(), self._stdin[:_CHUNK]) :]
-        if not self._stdin or self._process.poll() is not None:
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            is_read = False
+        if not self._stdin or not is_read or self._process.poll() is not None:
             pipe.close()
             return False
         return True
@@ -247,9 +246,10 @@ class _Run:
             with contextlib.suppress(ValueError):
                 said: dict[str, Any] = json.loads(line)
                 self._exit = said.get("exit-code", self._exit)
-                if self._first is None and (first := said.get("child-pid")) is not None:
-                    self._first = first
+                if self._meter is None and (first := said.get("child-pid")) is not None:
                     self._began = time.monotonic()  # making the box isn't its time
+                    # From bubblewrap down: what makes the box may wait for a processor, too.
+                    self._meter = Meter(self._process.pid, self._began)
                     with contextlib.suppress(ProcessLookupError):
                         self._handle = os.pidfd_open(first)
 
@@ -258,16 +258,13 @@ class _Run:
         limits = self._limits
         if now - self._began > _LONGEST * limits.wall_s:
             return "time"
-        if self._first is None:
+        if self._meter is None:
             return ""
-        used = usage_of(self._first)
-        # What processes have used that have ended meanwhile is no longer there to be read.
-        self._cpu_s = max(self._cpu_s, used.cpu_s)
-        self._waited_s = max(self._waited_s, used.waited_s)
-        if max(self._cpu_s, now - self._began - self._waited_s) > limits.wall_s:
+        used = self._meter.look(now)
+        if max(used.cpu_s, now - self._began - used.waited_s) > limits.wall_s:
             return "time"
         most = limits.memory_mb * MB
-        return "memory" if used.memory > most and usage_of(self._first, exact=True).memory > most else ""
+        return "memory" if used.memory > most and self._meter.exact_memory() > most else ""
 
     def _drain(self) -> None:
         for pipe, take in (
@@ -310,48 +307,6 @@ class _Run:
             with contextlib.suppress(ValueError):
                 return None, signal.Signals(number).name
         return code, None
-
-
-def usage_of(first: int, *, exact: bool = False) -> Usage:
-    """What a process and its descendants use. Those that end while it looks count as nothing."""
-    cpu_s, waited_s, memory = 0.0, 0.0, 0
-    for pid in descendants(first):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name, in parentheses, may hold anything.
-            fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-            # Fields 14 to 17 of proc(5): its own time, and that of its children that have ended.
-            cpu_s += sum(map(int, fields[11:15])) / _TICKS
-            memory += _proportional(pid) if exact else _private(pid)
-            waited_s += int(_read(f"/proc/{pid}/schedstat").split()[1]) / 1e9
-    return Usage(cpu_s, waited_s, memory)
-
-
-def descendants(first: int) -> Iterator[int]:
-    """Yields a process and all its descendants."""
-    waiting, seen = [first], {first}
-    while waiting:
-        pid = waiting.pop()
-        yield pid
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{pid}/task"):
-                children = set(map(int, _read(f"/proc/{pid}/task/{task}/children").split())) - seen
-                seen |= children
-                waiting += children
-
-
-def _private(pid: int) -> int:
-    lines = _read(f"/proc/{pid}/status").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
-
-
-def _proportional(pid: int) -> int:
-    lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith((b"Pss_Anon:", b"Pss_Shmem:")))
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _reader(pipe: IO[bytes], take: Callable[[bytes], None]) -> Callable[[], bool]:

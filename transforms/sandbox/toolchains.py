@@ -34,6 +34,14 @@ _RUN: Final = Limits()
 _RUN_JAVA: Final = Limits(wall_s=15.0, processes=128)
 _COMPILE: Final = Limits(wall_s=60.0, disk_mb=256)
 _COMPILE_JAVA: Final = Limits(wall_s=60.0, disk_mb=256, processes=128)
+# It wants a cache; what it needs of the standard library comes with it, compiled.
+_GO: Final = (
+    *("env", "GOCACHE=/tmp/cache", "GOFLAGS=-mod=mod", "GO111MODULE=off", "GOMAXPROCS=1", "CGO_ENABLED=0"),
+    "go",
+)
+_PYTHON_MODULES: Final = (
+    "import pkgutil, sys; print(*sys.stdlib_module_names, *(one.name for one in pkgutil.iter_modules()))"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +59,7 @@ class Toolchain:
         tools: What must be there, by name or path.
         compile_limits, run_limits: What the two may use.
         folders: Folders outside of /usr that the tools lie in.
-        header: Lines that every program of the language begins with.
+        modules: The command line that prints the names of the modules that can be imported; () where none can tell.
     """
 
     language: str
@@ -65,6 +73,7 @@ class Toolchain:
     compile_limits: Limits = _COMPILE
     run_limits: Limits = _RUN
     folders: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -156,21 +165,24 @@ def toolchains() -> dict[str, Toolchain]:
         Toolchain(
             language="Go",
             file="main.go",
-            # It wants a cache; what it needs of the standard library comes with it, compiled.
-            compile=(
-                *("env", "GOCACHE=/tmp/cache", "GOFLAGS=-mod=mod", "GO111MODULE=off", "GOMAXPROCS=1", "CGO_ENABLED=0"),
-                *("go", "build", "-o", "main", "main.go"),
-            ),
+            compile=(*_GO, "build", "-o", "main", "main.go"),
             run=(f"{WORK}/main",),
             version=("go", "version"),
             hello='package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n',
             packages="golang-go",
             tools=("go",),
+            modules=(*_GO, "list", "std"),
         ),
         Toolchain(
             language="Java",
             file="Main.java",
-            compile=(*("javac", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-J-Xmx1g"), "-nowarn", "Main.java"),
+            compile=(
+                *("javac", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-J-Xmx1g"),
+                "-nowarn",
+                "-d",
+                ".",
+                "Main.java",
+            ),
             run=(*_JAVA, "-cp", WORK, "Main"),
             version=("javac", "-version"),
             hello='class Main { public static void main(String[] a) { System.out.println("hello"); } }\n',
@@ -187,6 +199,7 @@ def toolchains() -> dict[str, Toolchain]:
             hello='console.log("hello");\n',
             packages="nodejs",
             tools=("node",),
+            modules=("node", "-p", "require('module').builtinModules.join(' ')"),
         ),
         _kotlin(),
         Toolchain(
@@ -197,6 +210,7 @@ def toolchains() -> dict[str, Toolchain]:
             hello='print("hello")\n',
             packages="python3",
             tools=("python3",),
+            modules=("python3", "-c", _PYTHON_MODULES),
         ),
         Toolchain(
             language="Rust",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from transforms.evaluation.judge import Judge
@@ -40,6 +42,16 @@ CHEATS = {
     "equals everything as a number": "    return Same()\nclass Same(int):\n    def __eq__(self, other): return True\n"
     "    __hash__ = None\n",
     "equals everything in a list": "    return [Same()]\nclass Same:\n    def __eq__(self, other): return True\n",
+    "equals everything by a library": "    from unittest.mock import ANY\n    return ANY\n",
+    "equals everything by code made later": "    return type('S', (), {'__eq__': eval('lambda a, b: True')})()\n",
+    "equals everything in a class of lists": "    class L(list): pass\n    from unittest.mock import ANY\n"
+    "    return L([ANY])\n",
+    "equals everything far inside": "    from unittest.mock import ANY\n    return [[[[[[{1: (ANY,)}]]]]]]\n",
+    "equals everything behind many": "    from unittest.mock import ANY\n    return [0] * 5000 + [ANY]\n",
+    "equals everything as a difference": "    class S(float):\n        def __sub__(self, other): return 0.0\n"
+    "        __rsub__ = __sub__\n        __eq__ = None\n    return S()\n",
+    "changes a builtin when it is called": "    import builtins\n    builtins.abs = lambda x: 0\n"
+    "    builtins.isinstance = lambda *a: True\n    return 0\n",
     "reads the tests from its files": "    return 0\nfrom glob import glob\nfor path in glob('/box/*'):\n"
     "    text = open(path).read()\n    if 'candidate(2)' in text or 'double' in text: print('found')\n",
     "reads the tests from standard input": "    return 0\nimport sys\ndata = sys.stdin.read()\nif data: print(data)\n",
@@ -64,6 +76,31 @@ def test_no_cheat_passes_a_check(judge: Judge, cheat: str) -> None:
     assert not verdict.passed
     assert "found" not in verdict.stdout
     assert "candidate(2)" not in verdict.stdout
+
+
+CLOSE = "def check(candidate):\n    for _ in (1, 2):\n        assert abs(candidate(2) - 4) < 1e-6\n"
+
+
+@pytest.mark.parametrize("cheat", ["equals everything as a difference", "changes a builtin when it is called"])
+def test_no_cheat_passes_a_check_of_nearness(judge: Judge, cheat: str) -> None:
+    near = dataclasses.replace(CHECKED, test=CLOSE)
+    assert judge.judge(near, SOLUTION).passed
+    assert not judge.judge(near, CHEATS[cheat]).passed
+
+
+HONEST = {
+    "a number of a library": "    from fractions import Fraction\n    return Fraction(2 * x)\n",
+    "a decimal": "    from decimal import Decimal\n    return Decimal(2 * x)\n",
+    "a named tuple": "    from collections import namedtuple\n    return namedtuple('P', 'a')(2 * x).a\n",
+    "a member of an enumeration": "    import enum\n    class N(enum.IntEnum):\n        A = 4\n        B = 10\n"
+    "    return N(2 * x)\n",
+}
+
+
+@pytest.mark.parametrize("answer", HONEST)
+def test_what_the_library_compares_is_no_cheat(judge: Judge, answer: str) -> None:
+    verdict = judge.judge(CHECKED, HONEST[answer])
+    assert verdict.passed, verdict
 
 
 @pytest.mark.parametrize("cheat", [name for name in CHEATS if "equals everything" not in name])

@@ -169,9 +169,12 @@ found and out(found)
 attempt(lambda: os.listdir("{boxes}"))
 """,
     "kills what started it": """
-for pid in (os.getppid(), -1, {pid}):
-    if pid:
-        attempt(lambda: os.kill(pid, signal.SIGKILL))
+for pid in (-1, {pid}):
+    attempt(lambda: os.kill(pid, signal.SIGKILL))
+first = os.getppid()
+os.kill(first, signal.SIGKILL)  # the first process of a namespace doesn't get it
+time.sleep(0.2)
+os.getppid() == first or out(first)
 """,
     "writes into the first process's memory": """
 if os.fork() == 0:
@@ -181,6 +184,10 @@ if os.fork() == 0:
         pass
     os._exit(0)
 os.wait()
+""",
+    "finds a process without the filter of calls": """
+for pid in (entry for entry in os.listdir("/proc") if entry.isdigit()):
+    "Seccomp:\\t2" in open(f"/proc/{{pid}}/status").read() or out(pid)
 """,
     "becomes root": """
 attempt(lambda: os.setuid(0)); attempt(lambda: os.setgroups([0])); os.geteuid() == 0 and out()

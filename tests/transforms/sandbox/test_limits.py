@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from transforms.sandbox.bubblewrap import user_of
 from transforms.sandbox.program import Command, Limits, Outcome, Program
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import toolchains
+from transforms.sandbox.usage import Meter, Usage
 
 PYTHON = toolchains()["Python"]
 
@@ -156,7 +159,47 @@ def test_a_compiler_that_runs_out_of_memory_is_told(sandbox: Sandbox) -> None:
 def test_results_say_how_a_program_ended(sandbox: Sandbox) -> None:
     assert run(sandbox, "raise SystemExit(7)").exit == 7
     assert run(sandbox, "import ctypes; ctypes.string_at(0)").signal == "SIGSEGV"
-    assert run(sandbox, "import os; os.abort()").signal is not None
+    for name in ("SIGABRT", "SIGTERM", "SIGUSR1", "SIGKILL"):
+        outcome = run(sandbox, f"import os, signal; os.kill(os.getpid(), signal.{name}); print('goes on')")
+        assert (outcome.signal, outcome.stdout, outcome.stderr) == (name, "", "")
+
+
+def test_a_program_without_a_box_has_the_tools_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python3").write_text("#!/bin/sh\necho another\n")
+    (tmp_path / "python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with Sandbox(slots=1, isolation="none") as bare:
+        assert bare.run(PYTHON.program("print('own')")).last.stdout == "own\n"
+
+
+def test_the_limit_of_a_process_ends_it_where_nobody_looks(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meter, "look", lambda self, now: Usage(0.0, now, 0))
+    assert run(sandbox, "while True: pass", wall_s=0.5).timed_out
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True:\n"
+        "  for _ in range(40):\n    try:\n      if os.fork() == 0:\n        end = time.process_time() + 0.03\n"
+        "        while time.process_time() < end: pass\n        os._exit(0)\n    except OSError: break\n"
+        "  time.sleep(0.05)",
+        "import os, time\nfor _ in range(40):\n  if os.fork() == 0:\n    while True: time.sleep(0.001)\n"
+        "time.sleep(100)",
+    ],
+    ids=["children that nobody waits for", "many that sleep and wake"],
+)
+def test_what_many_processes_wait_for_each_other_gives_them_no_time(sandbox: Sandbox, source: str) -> None:
+    outcome = run(sandbox, source, wall_s=1)
+    assert outcome.timed_out
+    assert outcome.wall_s < 5  # of the ten that the summed waits of so many would give
+
+
+def test_standard_input_that_is_closed_costs_nothing(sandbox: Sandbox) -> None:
+    before = time.process_time()
+    result = sandbox.run(PYTHON.program("import os, time\nos.close(0)\ntime.sleep(1.5)", stdin="x" * 300_000))
+    assert result.passed
+    assert time.process_time() - before < 0.5
 
 
 def _running() -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.evaluation.layouts import check_layout
+from transforms.evaluation.columns import check_layout
 from transforms.evaluation.problems import Problem
 
 Row = Mapping[str, Any]

@@ -1,17 +1,22 @@
-"""Problems that users bring: `task_id`, `language`, `prompt`, `test`, and optionally `setup`, `suffix`, `answer`.
+"""Problems that users bring: `task_id`, `language`, `prompt`, `test`, and optionally `setup`, `suffix`,
+`entry_point`, `answer`.
 
 The program is setup, prompt, answer, suffix and test, one after the other. A test in its language's own test tool is
-compiled as one.
+compiled as one. `entry_point` names the function that a `check(candidate)` is given; without it, that is the last one
+that the prompt begins to define.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from model.errors import RecordError
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.problems import Problem
 from transforms.sandbox.toolchains import toolchain_of
+
+_PYTHON_FUNCTION: Final = re.compile(r"^(?:async\s+)?def\s+(\w+)", re.M)
 
 
 def problem(row: Row) -> Problem:
@@ -29,6 +34,7 @@ def problem(row: Row) -> Problem:
         prefix=row.get("prompt") or "",
         suffix=row.get("suffix") or "",
         test=row["test"],
+        entry_point=row.get("entry_point") or next(iter(_PYTHON_FUNCTION.findall(row.get("prompt") or "")[::-1]), ""),
         wall_s=toolchain.run_limits.wall_s,
     )
 

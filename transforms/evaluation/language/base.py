@@ -8,7 +8,7 @@ from typing import Any
 
 from model.errors import ConfigError, RecordError
 from transforms.evaluation.language.questions import Question
-from transforms.evaluation.layouts import check_layout
+from transforms.evaluation.columns import check_layout
 
 Row = Mapping[str, Any]
 
