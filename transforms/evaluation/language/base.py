@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import ConfigError, RecordError
-from transforms.evaluation.language.questions import Question
 from transforms.evaluation.columns import check_layout
+from transforms.evaluation.language.questions import Question
 
 Row = Mapping[str, Any]
 
