@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from jobs.options import GenerationOptions
+from jobs.options import ModelJobOptions
 from model.checkpoint import read_config
 
-T = TypeVar("T", bound=GenerationOptions)
+T = TypeVar("T", bound=ModelJobOptions)
 
 # The most that an answer takes of the context by default, so that a small model's prompts keep most of it.
 _ANSWER_SHARE: Final = 4
