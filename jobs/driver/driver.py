@@ -59,6 +59,7 @@ def run_job(
     *,
     reads: Callable[[Runner], str] | None = None,
     restore: Callable[[Runner], None] | None = None,
+    results: Callable[[], list[str]] | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 3 finished with failed units, damaged input
     or too many errors of its own stages, 128 + n after signal n.
@@ -71,6 +72,7 @@ def run_job(
         reads: Prepares files from the job's input, with the columns that `work` names, and returns their folder. The
             units read them instead of the input.
         restore: Makes these files again if they are gone; called before units run.
+        results: Reckons what the published rows say (`jobs.finalize.finalize`).
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -79,7 +81,7 @@ def run_job(
     options = dataclasses.replace(options, output=_normal(options.output))
     if is_dataflow(beam_args):
         check_paths(options)
-    driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
+    driver = _Driver(job_name, options, list(beam_args), work, reads, restore, results)
     try:
         with signals_raised(), scratch_for_process():
             try:
@@ -115,6 +117,7 @@ class _Driver:
         work: Work,
         prepare_input: Callable[[Runner], str] | None,
         restore: Callable[[Runner], None] | None,
+        results: Callable[[], list[str]] | None,
     ):
         self.job_name = job_name
         self.options = options
@@ -126,6 +129,7 @@ class _Driver:
         self.reads: str | None = None
         self.is_prepared = False
         self.restore = restore
+        self.results = results
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
@@ -302,6 +306,7 @@ class _Driver:
                 session_s=session_s,
                 still_held=still_held,
                 copies=self.work.whole_row_groups,
+                results=self.results,
             )
 
         try:

@@ -29,7 +29,7 @@ from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.problems import Problem
 from transforms.evaluation.work import PREPARED_SCHEMA, problem_text
-from transforms.sandbox.toolchains import toolchain_of
+from transforms.sandbox.toolchains import require, toolchain_of
 
 _ROWS_PER_GROUP: Final = 1_024
 _IDS: Final = ("task_id", "qid", "id")
@@ -46,6 +46,7 @@ class Sources:
         answers: The file with the answers; None: they stand beside the problems.
         reference: Whether the benchmark's own solutions are the answers.
         limit: Only the first so many problems.
+        languages: Only problems in these languages, by their Linguist names; (): in all.
     """
 
     benchmark: Benchmark | None
@@ -53,6 +54,7 @@ class Sources:
     answers: str | None
     reference: bool
     limit: int | None
+    languages: tuple[str, ...] = ()
 
 
 def join_rows(sources: Sources) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def join_rows(sources: Sources) -> list[dict[str, Any]]:
     return rows
 
 
-def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
+def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder, schema: pa.Schema = PREPARED_SCHEMA) -> str:
     """Writes the rows, unless they are written already; returns their folder.
 
     Raises:
@@ -82,21 +84,23 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
         return job_dir.join(written["folder"])
     # A folder of its own per attempt: files of an interrupted one are never read.
     name = storage.join("problems", secrets.token_hex(6))
-    with (
-        storage.open_output(job_dir.join(name, "problems.parquet")) as output,
-        pq.ParquetWriter(output, PREPARED_SCHEMA) as writer,
-    ):
-        for start in range(0, len(rows), _ROWS_PER_GROUP):
-            writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_PER_GROUP], PREPARED_SCHEMA))
+    write_table(rows, job_dir.join(name, "problems.parquet"), schema)
     written = {"folder": name, "sha256": digest, "rows": len(rows)}
     storage.write_bytes(job_dir.problems_manifest, json.dumps(written).encode())
     return job_dir.join(name)
 
 
+def write_table(rows: Sequence[Mapping[str, Any]], uri: str, schema: pa.Schema) -> None:
+    """Writes rows to one file, in row groups that several units share."""
+    with storage.open_output(uri) as output, pq.ParquetWriter(output, schema) as writer:
+        for start in range(0, len(rows), _ROWS_PER_GROUP):
+            writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_PER_GROUP], schema))
+
+
 def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     name = sources.benchmark.name if sources.benchmark else "tests"
     answers = _Answers.read(sources.answers) if sources.answers else None
-    for problem, row in _problems(sources):
+    for problem, row in read_problems(sources):
         found = _own_answers(sources, row) if answers is None else answers.of(problem, row)
         for sample, answer in enumerate(found):
             yield {
@@ -111,7 +115,12 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         answers.check_all_used()
 
 
-def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
+def read_problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
+    """Yields the problems of a benchmark, or the user's own, each with its row.
+
+    Raises:
+        ConfigError: The file can't be read, has another layout, or has a row that is no problem.
+    """
     benchmark = sources.benchmark or OWN_TESTS
     flag = "--data" if sources.benchmark else "--tests"
     number = 0
@@ -122,7 +131,7 @@ def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
             problem = benchmark.problem(row)
         except RecordError as error:
             raise ConfigError(f"{flag} {sources.data}, row {number + 1}: {error.reason}: {error.detail}") from error
-        if problem is None:
+        if problem is None or (sources.languages and problem.language not in sources.languages):
             continue
         number += 1
         yield problem, row
@@ -138,7 +147,8 @@ def _own_answers(sources: Sources, row: Mapping[str, Any]) -> list[str]:
     answer = row.get("answer")
     if answer is None:
         raise ConfigError(
-            f"{sources.data} has no column answer; give --answers, or --reference for the benchmark's own solutions"
+            f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
+            "solutions"
         )
     return [answer]
 
@@ -181,6 +191,12 @@ class _Answers:
                 f"--answers {self.path}: {counted(len(left), 'id')} of {len(self.by_id):,} belong to no problem: "
                 f"{shown}"
             )
+
+
+def named_languages(names: Sequence[str]) -> tuple[str, ...]:
+    """The Linguist names of languages. Raises ConfigError if the sandbox doesn't run one of them."""
+    require(words := [word for name in names for word in name.split(",") if word])
+    return tuple(dict.fromkeys(_language(word) for word in words))
 
 
 def _language(name: Any) -> str:

@@ -70,6 +70,7 @@ def finalize(
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
     copies: bool = False,
+    results: Callable[[], list[str]] | None = None,
 ) -> dict[str, Any]:
     """Writes the dataset of a job whose units are all committed. Returns the summary.
 
@@ -83,6 +84,7 @@ def finalize(
         session_s: Duration of this run's units together, in seconds.
         still_held: Whether this driver still holds the output's lock.
         copies: Whether units' files were written as they are to be published, so that merges copy them.
+        results: Reckons what the published rows say, for the summary, the card and the report; one line each.
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
@@ -120,6 +122,8 @@ def finalize(
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    if results is not None:
+        summary["results"] = results()
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.

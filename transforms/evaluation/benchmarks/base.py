@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from model.errors import ConfigError
 from transforms.evaluation.problems import Problem
-
-Row = Mapping[str, Any]
+from transforms.evaluation.question import Asking, Row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +21,7 @@ class Benchmark:
         layouts: The columns that its file must have, in each of the layouts that it is published in.
         problem: Makes a row's problem; None: the row isn't part of the benchmark.
         reference: The row's own solution, "" if it has none.
+        asking: How a model is asked for an answer; None: it isn't.
     """
 
     name: str
@@ -31,6 +30,7 @@ class Benchmark:
     layouts: tuple[tuple[str, ...], ...]
     problem: Callable[[Row], Problem | None]
     reference: Callable[[Row], str]
+    asking: Asking | None = None
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""
