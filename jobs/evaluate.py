@@ -92,6 +92,14 @@ class Options(PlannedLengths, ModelJobOptions):
         operational=True,
         metavar="NAME",
     )
+    trained_on: tuple[str, ...] = option(
+        (),
+        help="A training corpus: Parquet files, folders or globs. The scores are told without the problems that stand "
+        "in it, too.",
+        operational=True,
+        metavar="GLOB",
+        is_path=True,
+    )
     compare: tuple[str, ...] = option(
         (), help="Two finished outputs to compare, problem by problem.", operational=True, metavar="DIR", is_path=True
     )
@@ -164,18 +172,25 @@ def questions_of(options: Options) -> Questions:
 
 
 def standing_of(options: Options) -> Standing:
-    """What stands beside the scores. Raises ConfigError if there are no figures of the model that is named."""
+    """What stands beside the scores.
+
+    Raises:
+        ConfigError: There are no figures of the model that is named, or the training corpus can't be read.
+    """
     import os
 
     from jobs.evaluation.standing import Standing
+    from jobs.evaluation.trained import trained_problems
     from transforms.evaluation.published import published_models, recognized
 
     named = options.published
-    if named is None:
-        return Standing(recognized(os.path.basename(os.path.normpath(options.model))) if options.model else None)
-    if named not in published_models():
+    if named is None and options.model:
+        named = recognized(os.path.basename(os.path.normpath(options.model)))
+    elif named is not None and named not in published_models():
         raise ConfigError(f"--published {named} is not known; there are {', '.join(published_models())}")
-    return Standing(named)
+    if not options.trained_on:
+        return Standing(named)
+    return Standing(named, trained_problems(sources_of(options), options.trained_on, options.content_column))
 
 
 def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork:
@@ -219,9 +234,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         return DONE
     if not options.output:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
-    standing_of(options)
+    standing = functools.cache(lambda: standing_of(options))
+    standing()  # what is wrong with it is told before anything is written
     if options.model:
         prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
-    return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))
+    return run_evaluation(options, beam_args, build_work, prepared, standing)

@@ -17,6 +17,7 @@ from model.errors import ConfigError
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.protocol import Protocol, Stops
 from transforms.evaluation.question import Asking, Question
+from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import problem_text
 
 
@@ -82,7 +83,7 @@ def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
                 "language": problem.language,
                 "benchmark": questions.benchmark.name,
                 "question": question.text(),
-                "problem": problem_text(problem),
+                "problem": problem.text() if isinstance(problem, TextProblem) else problem_text(problem),
             }
 
 

@@ -53,4 +53,5 @@ def answer_work(
         benchmark_version=questions.benchmark.version,
         slots=options.workers or default_workers(),
         isolation=isolation,
+        is_text=questions.benchmark.is_text,
     )

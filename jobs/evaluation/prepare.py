@@ -28,6 +28,7 @@ from model.errors import ConfigError, RecordError
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import PREPARED_SCHEMA, problem_text
 from transforms.sandbox.toolchains import require, toolchain_of
 
@@ -101,6 +102,8 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     name = sources.benchmark.name if sources.benchmark else "tests"
     answers = _Answers.read(sources.answers) if sources.answers else None
     for problem, row in read_problems(sources):
+        if isinstance(problem, TextProblem):
+            raise ConfigError(f"--benchmark {name} is answered by --model alone")
         found = _own_answers(sources, row) if answers is None else answers.of(problem, row)
         for sample, answer in enumerate(found):
             yield {
@@ -115,7 +118,7 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         answers.check_all_used()
 
 
-def read_problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
+def read_problems(sources: Sources) -> Iterator[tuple[Problem | TextProblem, Mapping[str, Any]]]:
     """Yields the problems of a benchmark, or the user's own, each with its row.
 
     Raises:

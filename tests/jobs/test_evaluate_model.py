@@ -129,16 +129,16 @@ def test_a_killed_evaluation_goes_on_to_the_same_rows(tmp_path: Path) -> None:
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     commits = killed / "_job" / "commits"
     until = time.monotonic() + 240
-    while process.poll() is None and not (commits.is_dir() and len(list(commits.iterdir())) >= 2):
+    while process.poll() is None and len(list(commits.glob("[0-9]*.json"))) < 2:
         assert time.monotonic() < until
         time.sleep(0.02)
     assert process.poll() is None, "it ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    before = {path.name: path.read_bytes() for path in commits.iterdir()}
+    before = {path.name: path.read_bytes() for path in commits.glob("[0-9]*.json")}
     assert 0 < len(before) < 6 and not (killed / "COMPLETED").exists()
     assert evaluate(*words, "--output", str(killed)) == 0
-    assert before.items() <= {path.name: path.read_bytes() for path in commits.iterdir()}.items()
+    assert before.items() <= {path.name: path.read_bytes() for path in commits.glob("[0-9]*.json")}.items()
     assert evaluate(*words, "--output", str(whole)) == 0
     assert told(killed) == told(whole)
     assert (killed / "scores.json").read_bytes() == (whole / "scores.json").read_bytes()
@@ -259,3 +259,92 @@ def test_a_protocol_that_has_changed_is_refused(tmp_path: Path, capsys: pytest.C
     own.write_text(text.replace('"x"', '"y"'))
     assert evaluate(*words) == cli.USER_ERROR
     assert "have changed since" in capsys.readouterr().err
+
+
+def sum_of(number: int) -> dict[str, Any]:
+    """An item in GSM8K's layout."""
+    return {"question": f"What is {number} and {number}?", "answer": f"They are {2 * number}.\n#### {2 * number}"}
+
+
+def test_mathematics_is_asked_with_examples_and_read_by_two_metrics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = table(tmp_path / "test.parquet", [sum_of(number) for number in range(10, 13)])
+    train = table(tmp_path / "train.parquet", [sum_of(number) for number in range(1, 9)])
+    output = tmp_path / "out"
+    words = ["--benchmark", "gsm8k", "--data", data, "--shots_data", train, "--output", str(output)]
+    assert evaluate(*words, "--max_prompt_tokens", "512", "--samples", "2", "--temperature", "1") == 0
+    rows = rows_of(output)
+    assert [row["sample"] for row in rows] == [0, 1] * 3
+    for row in rows:
+        assert row["prompt"].count("Question:") == 6 and row["prompt"].endswith("Answer:")
+        assert "#### 10\n\nQuestion: What is 10" in row["prompt"]
+        assert row["executed"] is None and row["lineage"]["sandbox"] == ""
+        assert [one["metric"] for one in row["measured"]] == ["strict", "flexible"]
+        assert row["passed"] == row["measured"][0]["correct"]
+    (scores,) = json.loads((output / "scores.json").read_text())["scores"]
+    assert set(scores["metrics"]) == {"strict", "flexible"}
+    assert set(scores["metrics"]["flexible"]) == {"mean", "maj@2"}
+    assert "gsm8k, English: flexible: mean" in capsys.readouterr().out
+
+
+def question(number: int) -> dict[str, Any]:
+    """An item in TriviaQA's layout."""
+    answer = {"value": f"Town {number}", "aliases": [f"town-{number}"], "normalized_aliases": []}
+    return {"question": f"Which town has number {number}?", "question_id": f"own_{number}", "answer": answer}
+
+
+def competition(number: int) -> dict[str, Any]:
+    """An item in MATH's layout."""
+    solution = f"It is $\\boxed{{\\frac{{{number}}}{{2}}}}$."
+    return {"problem": f"Halve {number}.", "level": "Level 1", "type": "Algebra", "solution": solution}
+
+
+@pytest.mark.parametrize(("name", "item", "shots"), [("trivia_qa", question, 5), ("math", competition, 4)])
+def test_each_benchmark_of_texts_runs_from_its_layout(
+    tmp_path: Path, name: str, item: Any, shots: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = table(tmp_path / "test.parquet", [item(number) for number in (21, 22)])
+    train = table(tmp_path / "train.parquet", [item(number) for number in range(1, 9)])
+    words = ["--benchmark", name, "--data", data, "--output", str(tmp_path / "out"), "--max_prompt_tokens", "512"]
+    assert evaluate(*words) == cli.USER_ERROR
+    assert f"{name} with --shots {shots} needs --shots_data" in capsys.readouterr().err
+    assert evaluate(*words, "--shots_data", train) == 0
+    assert [row["passed"] for row in rows_of(tmp_path / "out")] == [False, False]
+    wrong = table(tmp_path / "wrong.parquet", [{"text": "a"}])
+    words[3], words[5] = wrong, str(tmp_path / "other")
+    assert evaluate(*words, "--shots_data", train) == cli.USER_ERROR
+    assert f"{name} needs the columns" in capsys.readouterr().err
+
+
+def test_problems_of_a_training_corpus_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def item(number: int, words: str) -> dict[str, Any]:
+        found = checked(number)
+        return {**found, "prompt": f"def times{number}(x):\n    # {words}\n"}
+
+    known = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa"
+    data = table(tmp_path / "items.parquet", [item(2, known), item(3, known[::-1]), checked(4)])
+    (tmp_path / "corpus").mkdir()
+    corpus = table(tmp_path / "corpus" / "a.parquet", [{"content": "nothing"}, {"content": f"// {known.upper()} //"}])
+    words = ["--benchmark", "human_eval", "--data", data, "--model", "", "--reference"]
+    assert evaluate(*words, "--output", str(tmp_path / "out"), "--trained_on", str(tmp_path / "corpus")) == 0
+    (scores,) = json.loads((tmp_path / "out" / "scores.json").read_text())["scores"]
+    assert scores["trained_on"]["problems"] == ["Own/2"]
+    assert scores["trained_on"]["inside"]["problems"] == 1 and scores["trained_on"]["outside"]["problems"] == 2
+    said = capsys.readouterr().out
+    assert "1 problems stand in the training corpus" in said and "without them 100.0%" in said
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "pass@1 100.0%" in report and corpus not in report
+    assert "## Results" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_published_figures_stand_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = table(tmp_path / "items.parquet", [checked(number) for number in range(2, 5)])
+    words = ["--benchmark", "human_eval", "--data", data, "--model", "", "--reference", "--output", str(tmp_path / "o")]
+    assert evaluate(*words, "--published", "codegemma-9b") == cli.USER_ERROR
+    assert "there are codegemma-2b" in capsys.readouterr().err
+    assert evaluate(*words, "--published", "codegemma-2b") == 0
+    said = capsys.readouterr().out
+    assert "published for codegemma-2b: 31.1%, ours +68.9%" in said and "ours is over 3 of 164 problems" in said
+    (scores,) = json.loads((tmp_path / "o" / "scores.json").read_text())["scores"]
+    assert scores["published"]["low"] < scores["published"]["difference"] < scores["published"]["high"] + 1e-9

@@ -24,6 +24,7 @@ from transforms.evaluation.asker import Answer, Asker
 from transforms.evaluation.grading import MEASURED_TYPE, Graded, Grader, ProgramGrader
 from transforms.evaluation.problems import EXECUTED_TYPE
 from transforms.evaluation.question import Question
+from transforms.evaluation.texts.comparing import TextGrader
 from transforms.generation.engine import acquire_engine
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.stages import sample_request
@@ -92,6 +93,7 @@ class AnswerWork:
         benchmark_version: For the lineage.
         slots: Programs that run at a time.
         isolation: What they run in.
+        is_text: Whether answers are compared with known ones instead of being run.
     """
 
     asker: Asker
@@ -100,6 +102,7 @@ class AnswerWork:
     benchmark_version: str
     slots: int
     isolation: Isolation = "bubblewrap"
+    is_text: bool = False
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = True
@@ -127,7 +130,7 @@ class AnswerWork:
         self._generator = acquire_engine(self.engine)
 
     def _make_grader(self) -> Grader:
-        return ProgramGrader(self.slots, self.isolation)
+        return TextGrader() if self.is_text else ProgramGrader(self.slots, self.isolation)
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Asks the questions of one unit."""

@@ -119,7 +119,7 @@ def beside(ours: Score, share: float, problems: int) -> tuple[float, float, floa
     Medicine 17, 1998, method 10), so it is wider than that of a paired comparison.
 
     >>> [round(one, 3) for one in beside(Score(0.5, *wilson(50, 100), 100), 0.4, 100)]
-    [0.1, -0.037, 0.231]
+    [0.1, -0.037, 0.232]
     """
     low, high = wilson(round(share * problems), problems)
     difference = ours.value - share
