@@ -278,7 +278,7 @@ def test_mathematics_is_asked_with_examples_and_read_by_two_metrics(
     assert [row["sample"] for row in rows] == [0, 1] * 3
     for row in rows:
         assert row["prompt"].count("Question:") == 6 and row["prompt"].endswith("Answer:")
-        assert "#### 10\n\nQuestion: What is 10" in row["prompt"]
+        assert "#### 10\n\nQuestion: What is 1" in row["prompt"]
         assert row["executed"] is None and row["lineage"]["sandbox"] == ""
         assert [one["metric"] for one in row["measured"]] == ["strict", "flexible"]
         assert row["passed"] == row["measured"][0]["correct"]

@@ -69,7 +69,7 @@ def score(problems: Sequence[tuple[int, int]], k: int = 1) -> Score | None:
     values = np.array([pass_at_k(answers, passed, k) for answers, passed in problems if answers >= k])
     if not len(values):
         return None
-    if all(answers == 1 for answers, _ in problems):
+    if all(answers == 1 for answers, _ in problems) or set(values) <= {0.0, 1.0}:
         low, high = wilson(int(values.sum()), len(values))
     else:
         low, high = _resampled(values)
