@@ -89,6 +89,8 @@ setup(
     package_data={
         "model": ["embedded/*"],
         "transforms.corpus": ["*.json"],
+        "transforms.evaluation": ["*.toml"],
+        "transforms.evaluation.protocols": ["*.toml"],
         "transforms.filters": ["*.npz"],
         "transforms.scanning": ["policies/*", "rules/*"],
         "transforms.tasks": ["annotations/*"],

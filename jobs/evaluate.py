@@ -1,5 +1,6 @@
 """`codemill evaluate`: answers to a benchmark's problems, or to problems of one's own, tried in the sandbox.
 
+    codemill evaluate --benchmark human_eval --data human_eval.parquet --model codegemma-2b/ --output scores
     codemill evaluate --benchmark human_eval --data human_eval.parquet --answers answers.jsonl --output scores
     codemill evaluate --benchmark mbpp --data mbpp.parquet --reference --output check
     codemill evaluate --tests problems.jsonl --output scores
@@ -10,22 +11,25 @@ Each answer is one row of the output, with `passed` and the evidence (`executed`
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, from_all_options, option
+from jobs.options import ModelJobOptions, PlannedLengths, from_all_options, option
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from jobs.evaluation.asking import Questions
     from jobs.evaluation.prepare import Sources
+    from jobs.evaluation.standing import Standing
+    from transforms.evaluation.answering import AnswerWork
     from transforms.evaluation.work import ExecuteWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(PlannedLengths, ModelJobOptions):
     """Try answers to the problems of a benchmark, or to problems of your own, and reckon the scores."""
 
     input: tuple[str, ...] = option(
@@ -48,11 +52,55 @@ class Options(CommonOptions):
         metavar="FILE",
         is_path=True,
     )
+    model: str = option(
+        "",
+        help="Ask this model: a checkpoint folder, or `embedded`, the small model that ships with codemill.",
+        metavar="PATH",
+        is_path=True,
+    )
+    languages: tuple[str, ...] = option(
+        (), help="Only problems in these languages, by any of their names; default: all.", metavar="LANGUAGE"
+    )
+    shots: int | None = option(
+        None,
+        help="With --model: examples in front of each question; default: the protocol's first number.",
+        minimum=0,
+        metavar="N",
+    )
+    shots_data: str | None = option(
+        None,
+        help="With --model: the file whose first rows are the examples, in the benchmark's own layout.",
+        metavar="FILE",
+        is_path=True,
+    )
+    protocol: str | None = option(
+        None,
+        help="With --model: a file of your own instead of the benchmark's protocol (docs/evaluation.md).",
+        metavar="FILE",
+        is_path=True,
+    )
+    fim_format: Literal["psm", "spm", "spm_v2"] = option(
+        "psm", help="With --model: FIM prompt format of benchmarks that fill in."
+    )
     reference: bool = option(False, help="Try the benchmark's own solutions.")
     sandbox: str = option(
         "bubblewrap",
         help="What programs run in: bubblewrap, or none, which isolates nothing.",
         choices=("bubblewrap", "none"),
+    )
+    published: str | None = option(
+        None,
+        help="Tell the published figures of this model beside ours; default: of the model that --model is named after.",
+        operational=True,
+        metavar="NAME",
+    )
+    trained_on: tuple[str, ...] = option(
+        (),
+        help="A training corpus: Parquet files, folders or globs. The scores are told without the problems that stand "
+        "in it, too.",
+        operational=True,
+        metavar="GLOB",
+        is_path=True,
     )
     compare: tuple[str, ...] = option(
         (), help="Two finished outputs to compare, problem by problem.", operational=True, metavar="DIR", is_path=True
@@ -69,53 +117,110 @@ class Options(CommonOptions):
 
 def sources_of(options: Options) -> Sources:
     """Where problems and answers stand. Raises ConfigError if the options don't say so, or say it twice."""
-    from jobs.evaluation.prepare import Sources
+    from jobs.evaluation.models import MODEL_ONLY
+    from jobs.evaluation.prepare import Sources, named_languages
     from transforms.evaluation.benchmarks import BENCHMARKS
 
     o = options
     if (o.benchmark is None) == (o.tests is None):
         raise ConfigError("give either --benchmark with --data, or --tests with problems of your own")
+    if not o.model and (given := [name for name in MODEL_ONLY if getattr(o, name) is not None]):
+        raise ConfigError(f"--{given[0]} says how a model is asked; give --model, or remove it")
+    languages = named_languages(o.languages)
     if o.tests is not None:
         if o.data is not None or o.reference:
             raise ConfigError("--tests has its problems and answers itself; remove --data and --reference")
-        return Sources(benchmark=None, data=o.tests, answers=o.answers, reference=False, limit=o.limit)
+        if o.model:
+            raise ConfigError("--model answers the benchmarks' questions; answers to --tests come from --answers")
+        return Sources(
+            benchmark=None, data=o.tests, answers=o.answers, reference=False, limit=o.limit, languages=languages
+        )
     if o.benchmark not in BENCHMARKS:
         raise ConfigError(f"--benchmark {o.benchmark} is not known; there are {', '.join(BENCHMARKS)}")
     if o.data is None:
         raise ConfigError(f"--benchmark {o.benchmark} needs --data, its file")
-    if o.reference and o.answers is not None:
-        raise ConfigError("--reference tries the benchmark's own solutions; remove --answers")
+    if (o.answers is not None) + o.reference + bool(o.model) > 1:
+        raise ConfigError("answers come from --model, from --answers or from --reference: give one of them")
     return Sources(
-        benchmark=BENCHMARKS[o.benchmark], data=o.data, answers=o.answers, reference=o.reference, limit=o.limit
+        benchmark=BENCHMARKS[o.benchmark],
+        data=o.data,
+        answers=o.answers,
+        reference=o.reference,
+        limit=o.limit,
+        languages=languages,
     )
 
 
-def build_work(options: Mapping[str, Any]) -> ExecuteWork:
+def questions_of(options: Options) -> Questions:
+    """What the model is asked. Raises ConfigError if the options don't suit the benchmark."""
+    from jobs.evaluation.asking import Questions
+    from transforms.evaluation.protocol import protocol_of, read_protocol
+
+    sources = sources_of(options)
+    assert sources.benchmark is not None, "checked with the sources"
+    asking = sources.benchmark.asking
+    if asking is None:
+        raise ConfigError(f"--benchmark {options.benchmark} has no questions for --model")
+    protocol = protocol_of(asking.protocol) if options.protocol is None else read_protocol(options.protocol)
+    return Questions(
+        sources=sources,
+        benchmark=sources.benchmark,
+        asking=asking,
+        protocol=protocol,
+        shots=protocol.shots[0] if options.shots is None else options.shots,
+        shots_data=options.shots_data,
+        samples=options.samples,
+    )
+
+
+def standing_of(options: Options) -> Standing:
+    """What stands beside the scores.
+
+    Raises:
+        ConfigError: There are no figures of the model that is named, or the training corpus can't be read.
+    """
+    import os
+
+    from jobs.evaluation.standing import Standing
+    from jobs.evaluation.trained import trained_problems
+    from transforms.evaluation.published import published_models, recognized
+
+    named = options.published
+    if named is None and options.model:
+        named = recognized(os.path.basename(os.path.normpath(options.model)))
+    elif named is not None and named not in published_models():
+        raise ConfigError(f"--published {named} is not known; there are {', '.join(published_models())}")
+    if not options.trained_on:
+        return Standing(named)
+    return Standing(named, trained_problems(sources_of(options), options.trained_on, options.content_column))
+
+
+def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork:
     """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
+    from jobs.evaluation.models import answer_work
     from transforms.evaluation.benchmarks import BENCHMARKS
     from transforms.evaluation.work import ExecuteWork
     from transforms.machine import available_cores
     from transforms.sandbox.sandbox import isolation_named
 
     o = from_all_options(Options, options)
+    if o.model:
+        return answer_work(o, questions_of(o), fim_format=o.fim_format, isolation=isolation_named(o.sandbox))
     version = BENCHMARKS[o.benchmark].version if o.benchmark else "1"
     return ExecuteWork(version, slots=o.workers or available_cores(), isolation=isolation_named(o.sandbox))
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    import os
-
-    from jobs import storage
     from jobs.cli import DONE
-    from jobs.driver.driver import run_job
-    from jobs.evaluation.prepare import join_rows, write_rows
-    from jobs.evaluation.scoring import compare_runs, score_lines, write_scores
-    from jobs.options import all_options
-    from jobs.plan.job_file import check_output
-    from jobs.storage.folders import OutputFolder
+    from jobs.evaluation.asking import asked_rows
+    from jobs.evaluation.prepare import join_rows
+    from jobs.evaluation.running import Prepared, run_evaluation
+    from jobs.evaluation.scoring import compare_runs
     from jobs.system.signals import raise_on_signals
+    from transforms.evaluation.answering import ASKED_SCHEMA
     from transforms.evaluation.benchmarks import BENCHMARKS
+    from transforms.evaluation.work import PREPARED_SCHEMA
 
     raise_on_signals()
     if options.list:
@@ -131,15 +236,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         return DONE
     if not options.output:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
-    rows = join_rows(sources_of(options))
-    work = build_work(all_options(options))
-    output = OutputFolder(os.path.abspath(options.output) if storage.is_local(options.output) else options.output)
-    check_output(output, "evaluate")
-    storage.make_job_folder(output.job.path, shared=options.share_job_folder)
-    folder = write_rows(rows, output.job)
-    options = dataclasses.replace(options, limit=None)
-    code = run_job("evaluate", options, beam_args, work, reads=lambda _: folder)
-    if storage.exists(output.completed):
-        for line in score_lines(write_scores(output)):
-            print_line(line)
-    return code
+    standing = functools.cache(lambda: standing_of(options))
+    standing()  # what is wrong with it is told before anything is written
+    if options.model:
+        prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
+    else:
+        prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
+    return run_evaluation(options, beam_args, build_work, prepared, standing)

@@ -34,7 +34,6 @@ from jobs.options import CommonOptions
 from jobs.plan.footers import Footer, InputFile
 from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
-from jobs.sharing.driving import tidy
 from jobs.sharing.invitation import invitation_of, read_invitation, write_invitation
 from jobs.storage.folders import JobFolder
 from jobs.system.signals import interrupts_noted
@@ -96,7 +95,6 @@ class BeamRunner:
             # Else each host would make it: all clusters of `codemill dedup`, for example.
             self._insist("opened its work", spec.job_dir, lambda: open_first(told(), self.beam_args, needs))
         self._repeat("units", spec.job_dir, run, lambda: uncommitted(spec))
-        tidy(spec.job_dir)  # slots have claimed units
 
     def merge(self, spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> None:
         def run() -> None:

@@ -71,6 +71,7 @@ def run_job(
     *,
     reads: Callable[[Runner], str] | None = None,
     restore: Callable[[Runner], None] | None = None,
+    results: Callable[[], list[str]] | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 2 opt-out lists that must match and don't, 3 finished with
     failed units, damaged input or too many errors of its own stages, 5 fewer rows kept than asked for, 4 done, but the
@@ -84,6 +85,7 @@ def run_job(
         reads: Prepares files from the job's input, with the columns that `work` names, and returns their folder. The
             units read them instead of the input.
         restore: Makes these files again if they are gone; called before units run.
+        results: Reckons what the published rows say (`jobs.finalize.finalize`).
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -93,7 +95,7 @@ def run_job(
     work = without_opted_out(work, all_options(options))
     if is_dataflow(beam_args):
         check_paths(options)
-    driver = _Driver(job_name, options, list(beam_args), work, reads, restore)
+    driver = _Driver(job_name, options, list(beam_args), work, reads, restore, results)
     try:
         with signals_raised(), scratch_for_process():
             try:
@@ -129,6 +131,7 @@ class _Driver:
         work: Work,
         prepare_input: Callable[[Runner], str] | None,
         restore: Callable[[Runner], None] | None,
+        results: Callable[[], list[str]] | None,
     ):
         self.job_name = job_name
         self.options = options
@@ -141,6 +144,7 @@ class _Driver:
         self.is_prepared = False
         self.was_begun = False
         self.restore = restore
+        self.results = results
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
@@ -319,6 +323,7 @@ class _Driver:
                 earlier=earlier,
                 session_s=session_s,
                 still_held=still_held,
+                results=self.results,
             )
 
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from jobs import storage
 from jobs.beam.accelerators import ACCELERATORS, Accelerator
@@ -12,7 +12,7 @@ from jobs.beam.dataflow import on_accelerator
 from jobs.driver.driver import run_job
 from jobs.execution.generation import content_filter_of, version_of_filters
 from jobs.execution.vocabulary import vocabulary_sha256
-from jobs.options import GenerationOptions, PlannedLengths, all_options
+from jobs.options import GenerationOptions, ModelJobOptions, PlannedLengths, all_options
 from jobs.plan.job_file import read_job
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.wording import counted
@@ -21,6 +21,18 @@ from model.engine.settings import EngineSpec
 from model.errors import ConfigError
 from model.roofline import GIB, Shape, largest_slots
 from transforms.generation.work import GenerationWork
+from transforms.work import Work
+
+
+class WithEngine(Work, Protocol):
+    """A work that asks an engine."""
+
+    @property
+    def engine(self) -> EngineSpec: ...
+
+
+Opt = TypeVar("Opt", bound=ModelJobOptions)
+W = TypeVar("W", bound=WithEngine)
 
 _LENGTHS = tuple(field.name for field in fields(PlannedLengths))
 
@@ -33,21 +45,28 @@ def run_generation_job(
 ) -> int:
     """Runs a generation job and returns the exit code.
 
-    The current versions of the policy and of a vocabulary named by an option are frozen with the options: a file that
-    changes is another policy or vocabulary.
+    The current version of the policy is frozen with the options: a file that changes is another policy.
     """
     accelerator = None if options.accelerator is None else ACCELERATORS[options.accelerator]
     if accelerator is not None:
         beam_args = on_accelerator(accelerator, beam_args)
     options = replace(options, policy_version=version_of_filters(options, content_filter_of(options)))
+    options, work = freeze_model_options(job_name, options, build_work)
+    if accelerator is not None:
+        _check_fits(work.engine, accelerator)
+    return run_job(job_name, options, beam_args, work)
+
+
+def freeze_model_options(job_name: str, options: Opt, build_work: Callable[[Mapping[str, Any]], W]) -> tuple[Opt, W]:
+    """Returns the options with all that the model and an earlier run of the job decide, and the work that they make.
+
+    The hash of a vocabulary named by an option is frozen with the options, since a file that changes is another
+    vocabulary, and so are the lengths that the work chose, so that a resumed job keeps them.
+    """
     if options.tokenizer is not None:
         options = replace(options, tokenizer_sha256=vocabulary_sha256(options))
     work = build_work(all_options(_with_frozen_lengths(job_name, options)))
-    if accelerator is not None:
-        _check_fits(work.engine, accelerator)
-    # The lengths that the work chose are frozen, so that a resumed job keeps them.
-    chosen = {name: getattr(work.engine, name) for name in _LENGTHS}
-    return run_job(job_name, replace(options, **chosen), beam_args, work)
+    return replace(options, **{name: getattr(work.engine, name) for name in _LENGTHS}), work
 
 
 def _check_fits(engine: EngineSpec, accelerator: Accelerator) -> None:
@@ -88,7 +107,7 @@ def _positions(engine: EngineSpec) -> int:
     return engine.max_prompt_tokens + engine.max_new_tokens
 
 
-def _with_frozen_lengths(job_name: str, options: GenerationOptions) -> GenerationOptions:
+def _with_frozen_lengths(job_name: str, options: Opt) -> Opt:
     """Returns the options with the lengths of the job that is resumed, where the user gives none.
 
     Whatever is wrong with the output is left to the driver, which says it better.

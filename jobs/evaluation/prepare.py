@@ -29,8 +29,9 @@ from model.errors import ConfigError, RecordError, one_line
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import PREPARED_SCHEMA, problem_text
-from transforms.sandbox.toolchains import toolchain_of
+from transforms.sandbox.toolchains import require, toolchain_of
 
 _ROWS_PER_GROUP: Final = 1_024
 _IDS: Final = ("task_id", "qid", "id")
@@ -47,6 +48,7 @@ class Sources:
         answers: The file with the answers; None: they stand beside the problems.
         reference: Whether the benchmark's own solutions are the answers.
         limit: Only the first so many problems.
+        languages: Only problems in these languages, by their Linguist names; (): in all.
     """
 
     benchmark: Benchmark | None
@@ -54,6 +56,7 @@ class Sources:
     answers: str | None
     reference: bool
     limit: int | None
+    languages: tuple[str, ...] = ()
 
 
 def join_rows(sources: Sources) -> list[dict[str, Any]]:
@@ -68,7 +71,7 @@ def join_rows(sources: Sources) -> list[dict[str, Any]]:
     return rows
 
 
-def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
+def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder, schema: pa.Schema = PREPARED_SCHEMA) -> str:
     """Writes the rows that have an answer, unless they are written already; returns their folder.
 
     Raises:
@@ -86,12 +89,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder) -> str:
     rows = [row for row in rows if row["content"] is not None]
     # A folder of its own per attempt: files of an interrupted one are never read.
     name = storage.join("problems", secrets.token_hex(6))
-    with (
-        storage.open_output(job_dir.join(name, "problems.parquet")) as output,
-        pq.ParquetWriter(output, PREPARED_SCHEMA) as writer,
-    ):
-        for start in range(0, len(rows), _ROWS_PER_GROUP):
-            writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_PER_GROUP], PREPARED_SCHEMA))
+    write_table(rows, job_dir.join(name, "problems.parquet"), schema)
     written = {"folder": name, "sha256": digest, "rows": len(rows), "not_answered": _counted_groups(not_answered)}
     storage.write_bytes(job_dir.problems_manifest, json.dumps(written).encode())
     return job_dir.join(name)
@@ -110,10 +108,19 @@ def not_answered(job_dir: JobFolder) -> dict[tuple[str, str], int]:
     return {(one["benchmark"], one["language"]): one["problems"] for one in groups}
 
 
+def write_table(rows: Sequence[Mapping[str, Any]], uri: str, schema: pa.Schema) -> None:
+    """Writes rows to one file, in row groups that several units share."""
+    with storage.open_output(uri) as output, pq.ParquetWriter(output, schema) as writer:
+        for start in range(0, len(rows), _ROWS_PER_GROUP):
+            writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_PER_GROUP], schema))
+
+
 def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     name = sources.benchmark.name if sources.benchmark else "tests"
     answers = _Answers.read(sources.answers) if sources.answers else None
-    for problem, row in _problems(sources):
+    for problem, row in read_problems(sources):
+        if isinstance(problem, TextProblem):
+            raise ConfigError(f"--benchmark {name} is answered by --model alone")
         found = _own_answers(sources, row) if answers is None else answers.of(problem, row)
         for sample, answer in enumerate(found or [None]):
             yield {
@@ -128,7 +135,12 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         answers.check_all_used(sources)
 
 
-def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
+def read_problems(sources: Sources) -> Iterator[tuple[Problem | TextProblem, Mapping[str, Any]]]:
+    """Yields the problems of a benchmark, or the user's own, each with its row.
+
+    Raises:
+        ConfigError: The file can't be read, has another layout, or has a row that is no problem.
+    """
     benchmark = sources.benchmark or OWN_TESTS
     flag = "--data" if sources.benchmark else "--tests"
     number = 0
@@ -145,7 +157,7 @@ def _problems(sources: Sources) -> Iterator[tuple[Problem, Mapping[str, Any]]]:
             raise ConfigError(
                 f"{flag} {sources.data}, row {number + 1}: it is no problem of {benchmark.name} ({said})"
             ) from error
-        if problem is None:
+        if problem is None or (sources.languages and problem.language not in sources.languages):
             continue
         number += 1
         yield problem, row
@@ -167,7 +179,8 @@ def _own_answers(sources: Sources, row: Mapping[str, Any]) -> list[str]:
         return [reference] if reference else []
     if "answer" not in row:
         raise ConfigError(
-            f"{sources.data} has no column answer; give --answers, or --reference for the benchmark's own solutions"
+            f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
+            "solutions"
         )
     answer = row["answer"]
     return [] if answer is None else [_text(answer, f"{sources.data}, task {row.get('task_id')}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import model
+from jobs.execution.lengths import check_lengths
 from jobs.execution.vocabulary import check_vocabulary
 from jobs.options import GenerationOptions
 from model.checkpoint import read_config
@@ -41,12 +42,7 @@ def generation_work(
     """
     config = read_config(options.model)
     check_vocabulary(options, config, is_chat=is_chat)
-    longest, context = options.max_prompt_tokens + options.max_new_tokens, config.context_length
-    if longest > context:
-        raise ConfigError(
-            f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
-            f"{longest} tokens, but the model's context length is {context}; lower one of them"
-        )
+    check_lengths(options, config)
     content_filter = content_filter_of(options)
     version = version_of_filters(options, content_filter)
     if options.policy_version and options.policy_version != version:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from jobs.options import GenerationOptions
+from jobs.options import ModelJobOptions
 from model.checkpoint import read_config
+from model.config import GemmaConfig
+from model.errors import ConfigError
 
-T = TypeVar("T", bound=GenerationOptions)
+T = TypeVar("T", bound=ModelJobOptions)
 
 # The most that an answer takes of the context by default, so that a small model's prompts keep most of it.
 _ANSWER_SHARE: Final = 4
@@ -33,6 +35,16 @@ def with_lengths(options: T, *, answer_tokens: int, prompt_tokens: int) -> T:
         context, answer_tokens, prompt_tokens, new=options.max_new_tokens, prompt=options.max_prompt_tokens
     )
     return replace(options, max_new_tokens=new, max_prompt_tokens=prompt)
+
+
+def check_lengths(options: ModelJobOptions, config: GemmaConfig) -> None:
+    """Raises ConfigError if a request could be longer than the model's context."""
+    longest, context = options.max_prompt_tokens + options.max_new_tokens, config.context_length
+    if longest > context:
+        raise ConfigError(
+            f"--max_prompt_tokens {options.max_prompt_tokens} and --max_new_tokens {options.max_new_tokens} make "
+            f"{longest} tokens, but the model's context length is {context}; lower one of them"
+        )
 
 
 def choose_lengths(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.options import GenerationOptions
+from jobs.options import ModelJobOptions
 from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
@@ -12,7 +12,7 @@ from transforms.tasks.shared import open_tokenizer
 _MOST_SPARE_ROWS = 1024
 
 
-def check_vocabulary(options: GenerationOptions, config: GemmaConfig, *, is_chat: bool) -> None:
+def check_vocabulary(options: ModelJobOptions, config: GemmaConfig, *, is_chat: bool) -> None:
     """Opens the job's vocabulary and matches it with the model and the prompts.
 
     Args:
@@ -48,12 +48,12 @@ def check_vocabulary(options: GenerationOptions, config: GemmaConfig, *, is_chat
         raise ConfigError(f"{error}; {form} need it, --tokenizer names another vocabulary") from None
 
 
-def vocabulary_sha256(options: GenerationOptions) -> str:
+def vocabulary_sha256(options: ModelJobOptions) -> str:
     """Returns the hash of the job's vocabulary. Raises ConfigError if it can't be read."""
     return _open(options).sha256
 
 
-def _open(options: GenerationOptions) -> Tokenizer:
+def _open(options: ModelJobOptions) -> Tokenizer:
     try:
         return open_tokenizer(options.vocabulary)
     except ConfigError as error:

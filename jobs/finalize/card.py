@@ -46,14 +46,16 @@ def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping
         options: All options of the job, including `model` if it has one.
     """
     sections = [
-        _head(summary, "model" in options),
+        _head(summary, bool(options.get("model"))),
         _what(summary, options),
+        _results(summary),
         _columns(schema),
         _counts(summary),
         _terms(options),
         _again(summary),
     ]
-    return "\n".join(line for section in sections for line in [*section, ""])
+    shown = filter(None, map(list, sections))
+    return "\n".join(line for section in shown for line in [*section, ""])
 
 
 def _head(summary: Mapping[str, Any], has_model: bool) -> Iterator[str]:
@@ -82,7 +84,7 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
         yield "```"
     else:
         yield "There are no rows, so there is no file in `data/`: a file without rows can't be loaded with `datasets`."
-    if "model" in options:
+    if options.get("model"):
         yield ""
         yield (
             f"Model: {markdown_code(_model_name(summary['job'], options))}, "
@@ -94,6 +96,12 @@ def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[st
 def _model_name(job: str, options: Mapping[str, Any]) -> str:
     # The name of the checkpoint's folder, not its local path.
     return str(public_options(job, options)["model"])
+
+
+def _results(summary: Mapping[str, Any]) -> Iterator[str]:
+    if lines := summary.get("results"):
+        yield from ("## Results", "")
+        yield from (f"- {markdown(line)}" for line in lines)
 
 
 def _columns(schema: pa.Schema) -> Iterator[str]:
@@ -133,7 +141,7 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _terms(options: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## Terms", "", SOURCE_TERMS)
-    if "model" in options:
+    if options.get("model"):
         yield ""
         yield EMBEDDED_TERMS if options["model"] == EMBEDDED else GEMMA_TERMS
 

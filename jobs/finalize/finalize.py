@@ -71,6 +71,7 @@ def finalize(
     earlier: Collection[str] = (),
     session_s: float = 0.0,
     still_held: Callable[[], bool] = lambda: True,
+    results: Callable[[], list[str]] | None = None,
 ) -> dict[str, Any]:
     """Writes the dataset of a job whose units are all committed. Returns the summary.
 
@@ -83,6 +84,7 @@ def finalize(
         earlier: Units that were committed before this run, excluded from its rates.
         session_s: Duration of this run's units together, in seconds.
         still_held: Whether this driver still holds the output's lock.
+        results: Reckons what the published rows say, for the summary, the card and the report; one line each.
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
@@ -122,6 +124,8 @@ def finalize(
         engine=engine_figures(read_heartbeats(job_dir)),
     )
     write_matches(job_dir, totals.counts)
+    if results is not None:
+        summary["results"] = results()
     _write_pages(output, job, summary, options)
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.

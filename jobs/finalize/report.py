@@ -46,6 +46,7 @@ def html_report(summary: Mapping[str, Any]) -> str:
         f"<h1>codemill {html(summary['job'])}</h1>",
         f'<p class="soft">started {html(summary["created"])}, finished {html(summary["finished"])}, '
         f"configuration {html(summary['config_hash'])}</p>",
+        *_results(summary),
         *_funnels(summary),
         *_reasons(summary["rejected"]),
         *_failures(summary),
@@ -55,6 +56,13 @@ def html_report(summary: Mapping[str, Any]) -> str:
         "</body></html>",
     ]
     return "\n".join(parts)
+
+
+def _results(summary: Mapping[str, Any]) -> Iterator[str]:
+    if lines := summary.get("results"):
+        yield "<h2>Results</h2><ul>"
+        yield from (f"<li>{html(line)}</li>" for line in lines)
+        yield "</ul>"
 
 
 def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:

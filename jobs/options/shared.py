@@ -245,8 +245,8 @@ class ModelOptions(EngineSpec, GenerationSettings, OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ModelOptions, FrozenPolicyOptions, OptOutOptions, CommonOptions):
-    """Options of every generation job: a model run over a corpus."""
+class ModelJobOptions(ModelOptions, CommonOptions):
+    """Options of every job that runs a model over rows, whatever its prompts are made of."""
 
     tokenizer: str | None = option(
         None,
@@ -260,6 +260,25 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, OptOutOptions, Common
         metavar="HASH",
         internal="the vocabulary of --tokenizer",
     )
+    samples: int = option(
+        1, help="Completions sampled per target; more than one needs --temperature above 0.", minimum=1
+    )
+
+    @property
+    def vocabulary(self) -> str:
+        """Location of the vocabulary: that of the option, else the model's own."""
+        return self.tokenizer or self.model
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError(f"--samples {self.samples} needs sampling, but --temperature 0 is greedy; raise it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions(ModelJobOptions, FrozenPolicyOptions, OptOutOptions):
+    """Options of every generation job: a model run over a corpus."""
+
     known_text: str | None = option(
         None,
         help="Known-text index (docs/filters.md): answers that copy known files are flagged, or rejected by the "
@@ -274,20 +293,10 @@ class GenerationOptions(ModelOptions, FrozenPolicyOptions, OptOutOptions, Common
         choices=tuple(ACCELERATORS),
         operational=True,
     )
-    samples: int = option(
-        1, help="Completions sampled per target; more than one needs --temperature above 0.", minimum=1
-    )
     keep: int = option(1, help="Maximum distinct completions kept per target.", minimum=1)
-
-    @property
-    def vocabulary(self) -> str:
-        """Location of the vocabulary: that of the option, else the model's own."""
-        return self.tokenizer or self.model
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.samples > 1 and self.temperature == 0:
-            raise ConfigError(f"--samples {self.samples} needs sampling, but --temperature 0 is greedy; raise it")
         if self.keep > self.samples:
             raise ConfigError(f"--keep {self.keep} is more than --samples {self.samples}")
 

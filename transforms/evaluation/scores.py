@@ -3,6 +3,7 @@
     pass@k      the probability that at least one of k answers passes, estimated without bias from n >= k answers a
                 problem: 1 - C(n - c, k) / C(n, k), where c passed; averaged over problems (arXiv 2107.03374)
     interval    95%, by resampling problems (bootstrap); for one answer a problem, Wilson's interval
+    beside      a published share: the difference, and its interval as of two independent samples
     difference  of two runs over the same problems: McNemar's exact test on the problems that differ, and the interval
                 of the difference by resampling problems
 
@@ -68,7 +69,7 @@ def score(problems: Sequence[tuple[int, int]], k: int = 1) -> Score | None:
     values = np.array([pass_at_k(answers, passed, k) for answers, passed in problems if answers >= k])
     if not len(values):
         return None
-    if all(answers == 1 for answers, _ in problems):
+    if all(answers == 1 for answers, _ in problems) or set(values) <= {0.0, 1.0}:
         low, high = wilson(int(values.sum()), len(values))
     else:
         low, high = _resampled(values)
@@ -109,6 +110,22 @@ def compare(a: Mapping[str, float], b: Mapping[str, float]) -> Difference:
     only_a, only_b = int((differences < 0).sum()), int((differences > 0).sum())
     low, high = _resampled(differences)
     return Difference(float(differences.mean()), low, high, only_a, only_b, _mcnemar(only_a, only_b), len(common))
+
+
+def beside(ours: Score, share: float, problems: int) -> tuple[float, float, float]:
+    """How a score differs from a published share, whose single answers aren't known: difference, and its interval.
+
+    The two count as independent samples (Newcombe's hybrid interval, from both shares' own intervals; Statistics in
+    Medicine 17, 1998, method 10), so it is wider than that of a paired comparison.
+
+    >>> [round(one, 3) for one in beside(Score(0.5, *wilson(50, 100), 100), 0.4, 100)]
+    [0.1, -0.037, 0.232]
+    """
+    low, high = wilson(round(share * problems), problems)
+    difference = ours.value - share
+    below = math.hypot(ours.value - ours.low, high - share)
+    above = math.hypot(ours.high - ours.value, share - low)
+    return difference, difference - below, difference + above
 
 
 def _mcnemar(only_a: int, only_b: int) -> float:

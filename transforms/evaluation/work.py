@@ -16,12 +16,11 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from transforms.evaluation.judge import Judge
 from transforms.evaluation.problems import EXECUTED_TYPE, Problem, Verdict
+from transforms.evaluation.trials import Trials
 from transforms.rows.output import SOURCE_FIELDS, source_lineages
 from transforms.rows.rejections import rejected_table
-from transforms.sandbox.sandbox import Isolation, Sandbox
-from transforms.sandbox.toolchains import toolchains
+from transforms.sandbox.sandbox import Isolation
 from transforms.work import Unit, UnitResult
 
 PREPARED_SCHEMA: Final = pa.schema(
@@ -66,11 +65,11 @@ class ExecuteWork:
     checkpoint_sha256: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        self._sandbox: Sandbox | None = None
+        self._trials: Trials | None = None
         self._done = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_sandbox": None}
+        return {**self.__dict__, "_trials": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The answer with its verdict and the evidence for it."""
@@ -91,18 +90,14 @@ class ExecuteWork:
 
     def open(self) -> None:
         """Makes the sandbox. Raises ConfigError if there can be none."""
-        known = toolchains()
-        folders = tuple({folder for one in known.values() if not one.missing for folder in one.folders})
-        self._sandbox = Sandbox(slots=self.slots, isolation=self.isolation, folders=folders)
-        self._sandbox.__enter__()
-        self._judge = Judge(self._sandbox, known)
+        self._trials = Trials(self.slots, self.isolation)
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Tries the answers of one unit."""
-        assert self._sandbox is not None, "call open() first"
+        assert self._trials is not None, "call open() first"
         problems = [problem_of(text) for text in table.column("problem").to_pylist()]
         answers = table.column("content").to_pylist()
-        pending = [self._judge.submit(*pair) for pair in zip(problems, answers, strict=True)]
+        pending = [self._trials.submit(*pair) for pair in zip(problems, answers, strict=True)]
         verdicts = []
         for one in pending:
             verdicts.append(one.verdict())
@@ -118,15 +113,15 @@ class ExecuteWork:
 
     def close(self) -> None:
         """Waits for the programs that run, and removes what they have left."""
-        if self._sandbox is not None:
-            self._sandbox.__exit__()
-            self._sandbox = None
+        if self._trials is not None:
+            self._trials.close()
+            self._trials = None
 
     def _table(self, unit: Unit, table: pa.Table, rows: Sequence[int], verdicts: Sequence[Verdict]) -> pa.Table:
-        assert self._sandbox is not None
+        assert self._trials is not None
         source = source_lineages(unit, rows, table.column("content").cast(pa.large_binary()))
         lineage = [
-            {**place, "benchmark_version": self.benchmark_version, "sandbox": self._sandbox.name}
+            {**place, "benchmark_version": self.benchmark_version, "sandbox": self._trials.name}
             for place in source.to_pylist()
         ]
         names = [field.name for field in EXECUTED_TYPE]

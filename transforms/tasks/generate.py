@@ -50,6 +50,7 @@ from transforms.tasks.shared import (
     byte_to_char,
     check_control,
     code_of_answer,
+    continuation_prompt,
     failed_check,
     fit_code,
     fit_hole,
@@ -273,7 +274,7 @@ class GenerateTask(GenerateSettings):
             raise RecordError("empty_instruction", "the instruction has no visible character")
         if not (self.is_chat or self._named_grammar(row)):  # a base model's answer has no fence that could name one
             raise RecordError("unknown_language", "nothing says which language to check the answer against")
-        prompt = chat_prompt(tokenizer, turns) if self.is_chat else [tokenizer.bos, *tokenizer.encode(row.content)]
+        prompt = chat_prompt(tokenizer, turns) if self.is_chat else continuation_prompt(tokenizer, row.content)
         if len(prompt) > self.max_prompt_tokens:
             detail = (
                 f"the prompt has {len(prompt)} tokens, the limit is {self.max_prompt_tokens}; raise --max_prompt_tokens"

@@ -152,14 +152,14 @@ class InfillTask(InfillSettings):
                 "nothing_to_infill",
                 f"its {len(row.content)} characters contain no span of {self.min_chars} to {self.max_chars} characters",
             )
-        return (self._request(row, span) for span in spans)
+        return (self.request_for(row, span) for span in spans)
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Validates one middle."""
         target: InfillTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         ids = strip_final_separator(tokenizer, completion.tokens)
-        middle, ended_by = self._middle(tokenizer, target.span, ids, completion)
+        middle, ended_by = self.middle_of(target.span, ids, completion)
         verdicts: dict[str, Any] = {}
         for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
             verdicts[check] = verdict()
@@ -187,10 +187,8 @@ class InfillTask(InfillSettings):
             },
         )
 
-    def _recipe(self) -> Recipe:
-        return Recipe.of(self)
-
-    def _request(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
+    def request_for(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
+        """Builds the prompt for one span of the row's content."""
         name = f"{span.kind}:{span.start}:{span.end}"
         tokenizer = open_tokenizer(self.tokenizer)
         path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
@@ -216,6 +214,25 @@ class InfillTask(InfillSettings):
             original=tuple(original) if self.score_original else (),
         )
 
+    def middle_of(self, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
+        """Returns the middle's text and what ended it.
+
+        Args:
+            span: Where it stands.
+            ids: The generated tokens without separators at their end.
+            completion: What the engine returned.
+        """
+        text = open_tokenizer(self.tokenizer).decode(ids)
+        if self._stops_at_newline(span):
+            if "\n" in text:  # a token may contain a line break after other text
+                return text.split("\n", 1)[0], "newline"
+            if completion.stop_id in newline_ids(self.tokenizer):
+                return text, "newline"
+        return text, completion.finish_reason
+
+    def _recipe(self) -> Recipe:
+        return Recipe.of(self)
+
     def _check_middle(self, num_tokens: int) -> None:
         if num_tokens > self.max_middle_tokens:
             raise RecordError(
@@ -236,16 +253,6 @@ class InfillTask(InfillSettings):
     def _stop_ids(self, tokenizer: Tokenizer, span: Span) -> frozenset[int]:
         newlines = newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
         return fim_stop_ids(tokenizer) | newlines
-
-    def _middle(self, tokenizer: Tokenizer, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
-        """Returns the middle's text and what ended it."""
-        text = tokenizer.decode(ids)
-        if self._stops_at_newline(span):
-            if "\n" in text:  # a token may contain a line break after other text
-                return text.split("\n", 1)[0], "newline"
-            if completion.stop_id in newline_ids(self.tokenizer):
-                return text, "newline"
-        return text, completion.finish_reason
 
     def _checks(
         self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy

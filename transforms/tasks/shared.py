@@ -55,6 +55,11 @@ def request_of(settings: GenerationSettings, prompt: Sequence[int], stop_ids: fr
     )
 
 
+def continuation_prompt(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The prompt of a model that is to go on with a text."""
+    return [tokenizer.bos, *tokenizer.encode(text)]
+
+
 def check_control(tokenizer: str, tokens: Sequence[int], written: str, content: str) -> None:
     """Rejects generated control tokens: decoded, they become nothing, or their names in plain text.
 

@@ -53,3 +53,9 @@ def test_a_difference_is_of_the_common_problems() -> None:
 def test_equal_runs_do_not_differ() -> None:
     found = compare({"a": 1, "b": 0}, {"a": 1, "b": 0})
     assert (found.value, found.p_value) == (0, 1)
+
+
+def test_samples_that_all_agree_have_the_interval_of_one_answer() -> None:
+    """Resampling equal values would give an interval without a width."""
+    found = score([(2, 0)] * 3, 2)
+    assert found is not None and (found.low, found.high) == wilson(0, 3)

@@ -12,6 +12,7 @@ from typing import Final
 from model.errors import RecordError
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.problems import CODE_BODY, Problem
+from transforms.evaluation.question import Asking
 from transforms.sandbox.toolchains import toolchain_of
 
 WALL_S: Final = {"Java": 15.0, "Kotlin": 30.0}
@@ -48,6 +49,11 @@ BENCHMARKS: Final = tuple(
         source="arXiv 2302.01973; github.com/google-research/babelcode",
         layouts=(("qid", "language", "signature_with_docstring", "test_code", "test_case_ids", "entry_fn_name"),),
         problem=problem,
+        asking=Asking(
+            protocol="babelcode",
+            prompt=lambda row: row["signature_with_docstring"],
+            lead=lambda row: row["signature_with_docstring"],
+        ),
         reference=lambda row: (row.get("python_solution") or "") if row["language"].lower() == "python" else "",
     )
     for name in ("human_eval", "mbpp")

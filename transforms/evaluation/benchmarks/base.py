@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from transforms.evaluation.columns import check_layout
 from transforms.evaluation.problems import Problem
-
-Row = Mapping[str, Any]
+from transforms.evaluation.question import Asking, Row
+from transforms.evaluation.texts.problem import TextProblem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,14 +22,18 @@ class Benchmark:
         layouts: The columns that its file must have, in each of the layouts that it is published in.
         problem: Makes a row's problem; None: the row isn't part of the benchmark.
         reference: The row's own solution, "" if it has none.
+        asking: How a model is asked for an answer; None: it isn't.
+        is_text: Whether answers are compared with the known one instead of being run.
     """
 
     name: str
     version: str
     source: str
     layouts: tuple[tuple[str, ...], ...]
-    problem: Callable[[Row], Problem | None]
+    problem: Callable[[Row], Problem | TextProblem | None]
     reference: Callable[[Row], str]
+    asking: Asking | None = None
+    is_text: bool = False
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.question import Asking
 
 WALL_S: Final = 3.0
 
@@ -34,4 +35,5 @@ BENCHMARK: Final = Benchmark(
     layouts=(("task_id", "prompt", "entry_point", "test"),),
     problem=problem,
     reference=lambda row: row.get("canonical_solution") or "",
+    asking=Asking(protocol="human_eval", prompt=lambda row: row["prompt"]),
 )

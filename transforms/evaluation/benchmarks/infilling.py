@@ -12,6 +12,7 @@ from typing import Final
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.benchmarks.human_eval import WALL_S
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.question import Asking
 
 
 def problem(row: Row) -> Problem:
@@ -36,6 +37,12 @@ BENCHMARKS: Final = tuple(
         layouts=(("task_id", "prompt", "suffix", "entry_point", "test"),),
         problem=problem,
         reference=lambda row: row.get("canonical_solution") or "",
+        asking=Asking(
+            protocol="human_eval_infilling",
+            prompt=lambda row: row["prompt"],
+            suffix=lambda row: row["suffix"],
+            is_line=kind == "single_line",
+        ),
     )
     for kind in ("single_line", "multi_line", "random_span")
 )

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from transforms.evaluation.benchmarks import BENCHMARKS
+from transforms.evaluation.texts.comparing import TextGrader, measure
+from transforms.evaluation.texts.problem import TextProblem
+from transforms.evaluation.texts.reading import last_box, last_number, short_form, strict_number
+
+SHARED = Path(__file__).parents[5] / "shared" / "benchmarks"
+
+
+def verdicts(problem: TextProblem, answer: str) -> dict[str, bool | None]:
+    return {one.metric: one.correct for one in measure(problem, answer)}
+
+
+def test_a_number_is_read_strictly_and_flexibly() -> None:
+    problem = TextProblem(problem_id="a", kind="number", gold=("1007",))
+    assert verdicts(problem, "It is 1,007 in all.\n#### 1,007") == {"strict": True, "flexible": True}
+    assert verdicts(problem, "It is $1,007.00.") == {"strict": False, "flexible": True}
+    assert verdicts(problem, "#### 1007\nQuestion 8") == {"strict": True, "flexible": False}
+    assert verdicts(problem, "none") == {"strict": False, "flexible": False}
+
+
+def test_any_alias_is_right_whatever_its_case_and_punctuation() -> None:
+    problem = TextProblem(problem_id="a", kind="short", gold=("The Blue Street", "Blue St."))
+    assert verdicts(problem, " blue st") == {"exact_match": True}
+    assert verdicts(problem, " Blue Road") == verdicts(problem, "") == {"exact_match": False}
+
+
+def test_the_last_box_counts() -> None:
+    problem = TextProblem(problem_id="a", kind="formula", gold=(r"\frac{1}{2}",))
+    assert verdicts(problem, r"first \boxed{3}, then \boxed{0.5}") == {"equivalent": True}
+    assert verdicts(problem, r"\boxed{0.5} and \boxed{3}") == {"equivalent": False}
+    assert verdicts(problem, r"\boxed{0.5") == verdicts(problem, "0.5") == {"equivalent": False}
+
+
+def test_the_first_metric_is_what_passes() -> None:
+    problem = TextProblem(problem_id="a", kind="number", gold=("7",))
+    graded = TextGrader().submit(problem.text(), "7")()
+    assert graded.passed is False and graded.verdict is None and len(graded.measured) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("7 of 8", "8"), ("-3.50", "-3.50"), ("a-7", "-7"), ("$.50", ".50"), ("8.", "8"), ("", None), ("1,2,3", "123")],
+)
+def test_the_last_number_of_a_text_is_found(text: str, found: str | None) -> None:
+    assert last_number(text) == found
+
+
+def test_numbers_of_no_sense_are_none() -> None:
+    assert strict_number("#### ,.,.") is None
+    assert strict_number("#### " + "9" * 10_000) is None
+    assert last_number("9" * 10_000) is None
+
+
+def test_reading_long_texts_is_linear() -> None:
+    for text in ("{" * 200_000, r"\boxed{" * 30_000, "1," * 200_000, "#### " * 50_000, "-$" * 200_000):
+        last_box(text), last_number(text), strict_number(text), short_form(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "rows"),
+    [
+        ("gsm8k", "gsm8k_main_test", 1_319),
+        ("gsm8k", "gsm8k_main_train_first200", 200),
+        ("trivia_qa", "trivia_qa_rc.wikipedia.nocontext_validation", 7_993),
+    ],
+)
+def test_the_datas_own_answers_are_right(name: str, file: str, rows: int) -> None:
+    path = SHARED / f"{file}.parquet"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    benchmark, count = BENCHMARKS[name], 0
+    for row in pq.read_table(path).to_pylist():
+        problem = benchmark.problem(row)
+        assert isinstance(problem, TextProblem)
+        assert all(one.correct for one in measure(problem, benchmark.reference(row))), row
+        assert not any(one.correct for one in measure(problem, "qqq"))
+        count += 1
+    assert count == rows

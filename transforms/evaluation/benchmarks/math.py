@@ -1,0 +1,40 @@
+r"""MATH: competition problems whose solutions end in `\boxed{...}`. The last box of an answer counts.
+
+Source: Hendrycks et al., 2021 (arXiv 2103.03874).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model.errors import RecordError
+from transforms.evaluation.benchmarks.base import Benchmark, Row
+from transforms.evaluation.question import Asking
+from transforms.evaluation.texts.problem import TextProblem, numbered
+from transforms.evaluation.texts.reading import last_box
+
+
+def problem(row: Row) -> TextProblem:
+    """The problem of a row. Raises RecordError if its solution has no box."""
+    gold = last_box(row["solution"])
+    if gold is None:
+        raise RecordError("no_answer", "solution must have its answer in a box")
+    return TextProblem(problem_id=numbered("math", row["problem"]), kind="formula", gold=(gold,))
+
+
+def _question(row: Row) -> str:
+    return f"Problem:\n{row['problem'].strip()}\n\nSolution:"
+
+
+BENCHMARK: Final = Benchmark(
+    name="math",
+    version="1",
+    source="arXiv 2103.03874",
+    layouts=(("problem", "level", "type", "solution"),),
+    problem=problem,
+    reference=lambda row: row["solution"],
+    asking=Asking(
+        protocol="math", prompt=_question, shot=lambda row: f"{_question(row)}\n{row['solution'].strip()}\n\n"
+    ),
+    is_text=True,
+)

@@ -1,0 +1,140 @@
+"""How a model is asked for a benchmark's answers: shots, stops, truncation. Facts, one file a benchmark or family.
+
+`protocols/NAME.toml` states them with their source. A file of the user's own takes the place of one of them, so that
+another harness's numbers can be reproduced without a change of code; the version that each row's lineage names is then
+the file's hash.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from model.errors import ConfigError, one_line
+
+Form = Literal["continue", "fill"]
+"""`continue`: the answer goes on where the prompt ends; `fill`: it stands between prompt and suffix."""
+
+_FOLDER: Final = Path(__file__).parent / "protocols"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stops:
+    """Where an answer ends.
+
+    Args:
+        stops: Texts, of which the first to occur ends it.
+        keeps_stop: Whether that text still belongs to it.
+        closing: What is put behind it if it ended so.
+    """
+
+    stops: tuple[str, ...] = ()
+    keeps_stop: bool = False
+    closing: str = ""
+
+    def cut(self, text: str, *, is_complete: bool) -> str:
+        """Cuts what a model wrote.
+
+        Args:
+            text: All of it.
+            is_complete: Whether the model ended it by itself, so that a stop may lack its line break.
+
+        >>> Stops(stops=("\\n}",), keeps_stop=True).cut(" return 1;\\n}\\nint g", is_complete=False)
+        ' return 1;\\n}'
+        """
+        searched = text + "\n" if is_complete else text
+        found = [(at, stop) for stop in self.stops if (at := searched.find(stop)) >= 0]
+        if not found:
+            return text
+        at, stop = min(found)
+        return searched[: at + len(stop)] + self.closing if self.keeps_stop else searched[:at]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
+    """How a benchmark's model is asked.
+
+    Args:
+        version: Changes whenever the same row could get another prompt, or the same text be cut elsewhere.
+        source: Where its facts come from.
+        form: Where the answer stands.
+        answer_tokens, prompt_tokens: What answers and prompts take at most, where the model's context has room.
+        shots: How many examples may stand in front of the question; the first number is the default.
+        ending: Where an answer ends.
+        shot_ending: Where it ends with examples in front of it; None: as without.
+        languages: Where it ends in languages of their own.
+    """
+
+    version: str
+    source: str
+    form: Form
+    answer_tokens: int
+    prompt_tokens: int
+    shots: tuple[int, ...]
+    ending: Stops
+    shot_ending: Stops | None = None
+    languages: Mapping[str, Stops] = field(default_factory=dict)
+
+    def ending_of(self, language: str, shots: int) -> Stops:
+        """Where an answer in a language ends."""
+        if shots and self.shot_ending is not None:
+            return self.shot_ending
+        return self.languages.get(language, self.ending)
+
+
+@functools.cache
+def protocol_of(name: str) -> Protocol:
+    """The protocol that comes with codemill for a benchmark or a family."""
+    return _read((_FOLDER / f"{name}.toml").read_bytes(), f"protocols/{name}.toml")
+
+
+def read_protocol(path: str) -> Protocol:
+    """A protocol of the user's own.
+
+    Raises:
+        ConfigError: The file can't be read, or lacks a fact or has one that there isn't.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--protocol {path} can't be read: {one_line(str(error))}") from error
+    return _read(data, f"--protocol {path}", version=f"sha256-{hashlib.sha256(data).hexdigest()[:16]}")
+
+
+def _read(data: bytes, name: str, version: str = "") -> Protocol:
+    try:
+        table = tomllib.loads(data.decode())
+        ending = {key: table.pop(key) for key in _names(Stops) if key in table}
+        shot_ending = table.pop("shot_stops", None)
+        languages = table.pop("languages", {})
+        if table.get("form") not in get_args(Form):
+            raise ValueError(f"form is {table.get('form')!r}; it can be {' or '.join(get_args(Form))}")
+        table["shots"] = tuple(table["shots"])
+        if not table["shots"] or not all(isinstance(one, int) and one >= 0 for one in table["shots"]):
+            raise ValueError("shots is a list of numbers")
+        return Protocol(
+            **{**table, "version": version or table["version"]},
+            ending=_stops(ending),
+            shot_ending=None if shot_ending is None else _stops(shot_ending),
+            languages={language: _stops(one) for language, one in languages.items()},
+        )
+    except KeyError as error:
+        raise ConfigError(f"{name}: {error.args[0]} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{name}: {one_line(str(error))}") from error
+
+
+def _names(kind: type) -> list[str]:
+    return [one.name for one in fields(kind)]
+
+
+def _stops(table: Mapping[str, Any]) -> Stops:
+    texts = table.get("stops", [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("stops is a list of texts, none of them empty")
+    return Stops(**{**table, "stops": tuple(texts)})
