@@ -165,10 +165,10 @@ def read_problems(sources: Sources) -> Iterator[tuple[Problem | TextProblem, Map
             return
 
 
-def _check_texts(problem: Problem | None) -> None:
+def _check_texts(problem: Problem | TextProblem | None) -> None:
     """Raises TypeError if what must be text isn't: JSON has numbers and nulls as well."""
     for name in ("problem_id", "test", "setup", "prefix", "suffix", "entry_point", "entry_class"):
-        if problem is not None and not isinstance(value := getattr(problem, name), str):
+        if isinstance(problem, Problem) and not isinstance(value := getattr(problem, name), str):
             raise TypeError(f"{name} must be text, is {type(value).__name__}")
 
 
@@ -249,6 +249,12 @@ class _Answers:
 def _shown(keys: Sequence[tuple[str, str]]) -> str:
     words = [" ".join(filter(None, key)) for key in keys[:_SHOWN]]
     return ", ".join(words) + (", ..." if len(keys) > _SHOWN else "")
+
+
+def named_languages(names: Sequence[str]) -> tuple[str, ...]:
+    """The Linguist names of languages. Raises ConfigError if the sandbox doesn't run one of them."""
+    require(words := [word for name in names for word in name.split(",") if word])
+    return tuple(dict.fromkeys(_language(word) for word in words))
 
 
 def _language(name: Any) -> str:

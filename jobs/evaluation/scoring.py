@@ -158,6 +158,8 @@ def _of_all(one: Mapping[str, Any]) -> str:
         return ""
     share = found["value"] * found["problems"] / (found["problems"] + one["problems_not_answered"])
     return f"; as failures they make pass@1 {share:.1%}"
+
+
 def _lines_beside(one: Mapping[str, Any]) -> Iterator[str]:
     for metric, found in one.get("metrics", {}).items():
         shown = [f"{name} {_percent(Score(**value))}" for name, value in found.items() if value is not None]
