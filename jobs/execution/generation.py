@@ -12,6 +12,7 @@ from transforms.generation.work import GenerationWork, filter_version
 from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Task
+from transforms.tasks.settings import VerifySettings
 
 
 def generation_work(
@@ -71,6 +72,7 @@ def generation_work(
         rejected_answers=rejected_answers,
         known_text=options.known_text or "",
         tokenizer=options.vocabulary,
+        isolation=options.sandbox if isinstance(options, VerifySettings) else "bubblewrap",
     )
 
 

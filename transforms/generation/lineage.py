@@ -48,6 +48,14 @@ LINEAGE_TYPE = pa.struct(
     ]
 )
 
+# Of a job that compiles or runs answers: JSON of what was done, in what, and by which tools, or what was missing.
+VERIFICATION_FIELD = pa.field("verification", pa.string())
+
+
+def lineage_type(*, is_verified: bool) -> pa.StructType:
+    """The lineage of a row; with how it was verified, where answers are compiled or run."""
+    return pa.struct([*LINEAGE_TYPE, VERIFICATION_FIELD]) if is_verified else LINEAGE_TYPE
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobLineage:

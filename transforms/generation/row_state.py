@@ -32,6 +32,7 @@ class RowState:
     completions: list[tuple[Completion | Rejection, ...]] = field(default_factory=list)
     validated: Validated = field(default_factory=lambda: Validated((), ()))
     rejection: Rejection | None = None
+    tests: str | None = None  # that the row brings
 
 
 def reject_repeats(task: DistinctTask, states: Iterable[RowState]) -> None:

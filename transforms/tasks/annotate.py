@@ -45,6 +45,9 @@ from transforms.tasks.shared import (
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import TOO_COSTLY, render
+from transforms.tasks.trials import generated_tests_trial
+from transforms.verification.evidence import EVIDENCE, with_evidence
+from transforms.verification.trials import Trial
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -119,8 +122,8 @@ class AnnotateTask(AnnotateSettings):
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The columns of one answer."""
-        return RESULT_SCHEMA
+        """The columns of one answer, with what running it showed, if it is run."""
+        return RESULT_SCHEMA if self.verify == "parse" else with_evidence(RESULT_SCHEMA, self._evidence)
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
         """Finds the row's targets and builds their prompts.
@@ -174,6 +177,28 @@ class AnnotateTask(AnnotateSettings):
                 "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
             },
         )
+
+    @property
+    def _evidence(self) -> Sequence[pa.Field]:
+        return EVIDENCE[self.spec.verify if self.verify == "run" and self.spec.verify else "compile"]
+
+    def trial(self, row: Row, request: TaskRequest, columns: Mapping[str, Any], tests: str | None) -> Trial | None:
+        """What is to be run for an answer, as the task file's `verify` says; without one, its code is compiled."""
+        target: AnnotateTarget = request.payload
+        code: str | None = columns["answer_code"] or self._code_in(columns["answer_json"])
+        if code is None:
+            return None
+        if self.verify == "run" and self.spec.verify == "tests":
+            return generated_tests_trial(
+                row,
+                code,
+                start=target.start,
+                end=target.end,
+                name=target.name.split(".")[-1],
+                settings=self,
+                seed=derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "mutants"),
+            )
+        return None
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
         """The target's own text and the answer."""
@@ -250,6 +275,12 @@ class AnnotateTask(AnnotateSettings):
             code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
             return (code if isinstance(code, str) else None), found
         return None, None
+
+    def _code_in(self, answer_json: str | None) -> str | None:
+        if not (answer_json and self.spec.answer.code_field):
+            return None
+        code = json.loads(answer_json).get(self.spec.answer.code_field)
+        return code if isinstance(code, str) else None
 
     def _answer_language(self, language: str) -> str:
         written = render(self.spec.answer.language, {"language": language, **self.spec.params})

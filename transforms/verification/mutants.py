@@ -70,21 +70,21 @@ _SWAPPED: Final[Mapping[str, str]] = {
     ">>": "<<",
 }
 # `<` is an operator below these nodes only; elsewhere it may begin type arguments.
-_OPERATIONS: Final = frozenset(
-    "binary_expression binary_operator boolean_operator comparison_operator comparison_expression equality_expression "
-    "additive_expression multiplicative_expression conjunction_expression disjunction_expression augmented_assignment "
-    "augmented_assignment_expression compound_assignment_expr".split()
+_OPERATIONS: Final = (
+    *("binary_expression", "binary_operator", "boolean_operator", "comparison_operator", "comparison_expression"),
+    *("equality_expression", "additive_expression", "multiplicative_expression", "conjunction_expression"),
+    *("disjunction_expression", "augmented_assignment", "augmented_assignment_expression", "compound_assignment_expr"),
 )
 _INTEGERS: Final = frozenset(
-    "integer number int_literal integer_literal decimal_integer_literal number_literal".split()
+    ["integer", "number", "int_literal", "integer_literal", "decimal_integer_literal", "number_literal"]
 )
 _TRUTHS: Final[Mapping[str, str]] = {"True": "False", "False": "True", "true": "false", "false": "true"}
-_BLOCKS: Final = frozenset("block statement_block statement_list statements compound_statement".split())
-_REMOVABLE: Final = frozenset(
-    "expression_statement assignment augmented_assignment call call_expression assignment_statement inc_statement "
-    "dec_statement break_statement continue_statement raise_statement throw_statement".split()
+_BLOCKS: Final = frozenset(["block", "statement_block", "statement_list", "statements", "compound_statement"])
+_REMOVABLE: Final = (
+    *("expression_statement", "assignment", "augmented_assignment", "call", "call_expression", "assignment_statement"),
+    *("inc_statement", "dec_statement", "break_statement", "continue_statement", "raise_statement", "throw_statement"),
 )
-_CONDITIONALS: Final = frozenset("if_statement elif_clause if_expression conditional_expression".split())
+_CONDITIONALS: Final = frozenset(["if_statement", "elif_clause", "if_expression", "conditional_expression"])
 # Elsewhere a function without its return doesn't compile.
 _MAY_LOSE_ITS_RETURN: Final = ("python", "javascript")
 _MAX_FOUND: Final = 2_000  # of one definition
@@ -113,7 +113,7 @@ def draw_mutants(source: Source, start: int, end: int, *, most: int, seed: int) 
         most: How many are drawn at most.
         seed: The same seed draws the same ones.
     """
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     by_kind: dict[Kind, list[Mutant]] = {}
     for one in find_mutants(source, start, end):
         by_kind.setdefault(one.kind, []).append(one)

@@ -27,7 +27,7 @@ SOURCES = {
     "python": PYTHON,
     "javascript": "function f(a) { if (a === 3 || a < 2) { g(a); return a + 1; } a += 2; return true; }\n",
     "typescript": "function f(a: number): Array<number> { if (a < 2) { g(a); return [a + 1]; } return [3]; }\n",
-    "go": "package p\n\nfunc f(a int) int {\n\tif a < 3 && a != 2 {\n\t\treturn a + 1\n\t}\n\tg(a)\n\treturn a * 2\n}\n",
+    "go": "package p\n\nfunc f(a int) int {\n\tif a < 3 && a != 2 {\n\t\treturn 1\n\t}\n\tg(a)\n\treturn a * 2\n}\n",
     "java": "class A { boolean f(int a) { if (a < 3) { g(a); return a + 1 > 2; } return true; } }\n",
     "kotlin": "fun f(a: Int): Int { if (a < 3 && a != 2) { return a + 1 }\n g(a)\n return a }\n",
     "rust": "fn f(a: i32) -> i32 { if a < 3 { return a + 1; } g(a); a * 2 }\n",

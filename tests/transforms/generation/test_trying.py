@@ -1,0 +1,155 @@
+"""Rows whose answers are run, from the table to the output, with an engine that answers from a script."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from model.engine.settings import EngineSpec
+from model.errors import ConfigError
+from tests.transforms.generation.scripted import ScriptedEngine
+from transforms.generation.engine import release_engines, use_engine
+from transforms.generation.work import GenerationWork
+from transforms.rows.columns import ColumnOverrides, RowLimits
+from transforms.sandbox.bubblewrap import Bubblewrap
+from transforms.scanning import ContentFilter
+from transforms.tasks.annotate import AnnotateTask
+from transforms.tasks.base import Task
+from transforms.tasks.task_file import load_annotation
+from transforms.work import Unit, UnitResult
+
+SPEC = EngineSpec(model="none", max_prompt_tokens=4096, max_new_tokens=512)
+FILE = "def plus(x):\n    return x + 1\n\n\ndef {}(x):\n    return x * 2 + 3\n"
+Runner = Callable[..., UnitResult]
+
+
+@pytest.fixture
+def run(small_tokenizer: Any) -> Iterator[Runner]:
+    opened = []
+
+    def runs(task: Task, script: Mapping[str, Sequence[str]], columns: Mapping[str, Any], **more: Any) -> UnitResult:
+        use_engine(SPEC, ScriptedEngine(small_tokenizer, script))
+        work = GenerationWork(
+            task=task,
+            engine=SPEC,
+            columns=ColumnOverrides(),
+            limits=RowLimits(max_content_bytes=100_000),
+            checkpoint_sha256="c0ffee",
+            **{"row_workers": 0, **more},
+        )
+        try:
+            work.open()
+        except ConfigError as error:
+            pytest.skip(f"programs can't be boxed here: {error}")
+        opened.append(work)
+        table = pa.table(dict(columns))
+        unit = Unit(
+            unit_id="0", uri="a.parquet", version="1", row_group=0, row_start=0, row_count=table.num_rows, num_bytes=1
+        )
+        result = work.run(unit, table, list(range(table.num_rows)))
+        assert result.kept.schema == work.output_schema(table.schema)
+        assert work.heartbeat()["rows_done"] > 0
+        return result
+
+    yield runs
+    for work in opened:
+        work.close()
+    release_engines()
+
+
+@pytest.fixture
+def unit_tests(small_vocabulary: str) -> AnnotateTask:
+    spec = load_annotation("unit-tests")
+    return AnnotateTask(tokenizer=small_vocabulary, spec=spec, verify="run", mutants=4, program_timeout_s=2.0)
+
+
+def fenced(code: str) -> str:
+    return f"```python\n{code}\n```\n"
+
+
+def fates(result: UnitResult) -> dict[str, str]:
+    rejected = {one["target"].split(":")[1]: one["reason"] for one in result.rejected.to_pylist() if one["target"]}
+    return {**{one["symbol_name"]: "accepted" for one in result.kept.to_pylist()}, **rejected}
+
+
+@pytest.mark.parametrize("row_workers", [0, 1])
+def test_only_tests_that_can_fail_become_rows_and_the_ledgers_balance(
+    run: Runner, unit_tests: AnnotateTask, row_workers: int
+) -> None:
+    script = {
+        "def plus": [fenced("from shapes import plus\n\ndef test_it():\n    assert plus(1) == 2")],
+        "def wrong": [fenced("def test_it():\n    assert wrong(1) == 6")],
+        "def idle": [fenced("def test_it():\n    assert callable(idle)")],
+    }
+    contents = [FILE.format("wrong"), FILE.format("idle")]
+    columns = {"content": contents, "path": ["shapes.py"] * 2, "language": ["Python"] * 2}
+    result = run(unit_tests, script, columns, row_workers=row_workers, content_filter=ContentFilter("default"))
+    assert fates(result) == {"plus": "accepted", "wrong": "tests_fail", "idle": "no_mutant_killed"}
+    assert {one["stage"] for one in result.rejected.to_pylist() if one["target"]} == {"verify"}
+    counts = result.counts
+    assert (counts["targets"], counts["targets_accepted"], counts["rows_kept"]) == (4, 2, 2)
+    assert counts["checks/tests_pass/true"] == 2
+    row = result.kept.to_pylist()[0]
+    assert row["checks"]["mutants_killed"]["killed"] >= 1
+    assert row["checks"]["executed"]["reason"] == "passed"
+    said = json.loads(row["lineage"]["verification"])
+    assert said["sandbox"].startswith("bubblewrap") and said["toolchain"].startswith("Python 3")
+
+
+def test_rows_are_the_same_twice_but_for_their_times(run: Runner, unit_tests: AnnotateTask) -> None:
+    script = {"def plus": [fenced("def test_it():\n    assert plus(1) == 2\n    assert plus(-1) == 0")]}
+    columns = {"content": [FILE.split("\n\n\n")[0] + "\n"], "language": ["Python"]}
+
+    def without_times(result: UnitResult) -> list[Any]:
+        rows = result.kept.to_pylist()
+        for row in rows:
+            row["checks"]["executed"]["wall_s"] = 0
+        return rows
+
+    first, second = (without_times(run(unit_tests, script, columns)) for _ in range(2))
+    assert first == second and len(first) == 1
+
+
+def test_without_verification_the_schema_and_the_rows_are_as_before(run: Runner, unit_tests: AnnotateTask) -> None:
+    task = dataclasses.replace(unit_tests, verify="parse")
+    script = {"def plus": [fenced("def test_it():\n    assert plus(1) == 7")]}
+    result = run(task, script, {"content": [FILE.split("\n\n\n")[0] + "\n"], "language": ["Python"]})
+    row = result.kept.to_pylist()[0]
+    assert "verification" not in row["lineage"] and "tests_pass" not in row["checks"]
+
+
+def test_a_secret_that_a_program_puts_together_is_not_kept_as_evidence(run: Runner, unit_tests: AnnotateTask) -> None:
+    key = "AKIA" + "Q3EGRIFYD2NXKXOP"
+    code = f"def test_it():\n    assert plus(1) == 2\n    raise AssertionError('{key[:8]}' + '{key[8:]}')\n"
+    result = run(
+        unit_tests, {"def plus": [fenced(code)]}, {"content": [FILE.split("\n\n\n")[0]], "language": ["Python"]}
+    )
+    assert key not in json.dumps(result.rejected.to_pylist(), default=str)
+
+
+def test_without_a_box_one_line_says_what_to_do_before_any_model_is_loaded(
+    unit_tests: AnnotateTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> Bubblewrap:
+        raise ConfigError("programs are run in bubblewrap, which isn't there; install it")
+
+    def no_engine(spec: EngineSpec) -> None:
+        raise AssertionError("the model must not be loaded")
+
+    monkeypatch.setattr(Bubblewrap, "find", none)
+    monkeypatch.setattr("transforms.generation.work.acquire_engine", no_engine)
+    work = GenerationWork(
+        task=unit_tests,
+        engine=SPEC,
+        columns=ColumnOverrides(),
+        limits=RowLimits(max_content_bytes=100),
+        checkpoint_sha256="",
+        row_workers=0,
+    )
+    with pytest.raises(ConfigError, match=r"^programs are run in bubblewrap.*or leave answers unverified by --verify"):
+        work.open()
