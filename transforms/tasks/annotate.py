@@ -45,7 +45,7 @@ from transforms.tasks.shared import (
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import TOO_COSTLY, render
-from transforms.tasks.trials import generated_tests_trial
+from transforms.tasks.trials import compile_trial, generated_tests_trial, language_of
 from transforms.verification.evidence import EVIDENCE, with_evidence
 from transforms.verification.trials import Trial
 
@@ -180,7 +180,7 @@ class AnnotateTask(AnnotateSettings):
 
     @property
     def _evidence(self) -> Sequence[pa.Field]:
-        return EVIDENCE[self.spec.verify if self.verify == "run" and self.spec.verify else "compile"]
+        return EVIDENCE["tests" if self.verify == "run" and self.spec.verify == "tests" else "compile"]
 
     def trial(self, row: Row, request: TaskRequest, columns: Mapping[str, Any], tests: str | None) -> Trial | None:
         """What is to be run for an answer, as the task file's `verify` says; without one, its code is compiled."""
@@ -198,7 +198,13 @@ class AnnotateTask(AnnotateSettings):
                 settings=self,
                 seed=derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "mutants"),
             )
-        return None
+        own = language_of(row.language, row.path)
+        language = language_of(self._answer_language("")) or own
+        if self.spec.answer.whole:
+            data = row.content.encode()
+            text = data[: target.start].decode() + code + data[target.end :].decode()
+            return compile_trial(language, text, row.content)
+        return compile_trial(language, code, None)
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
         """The target's own text and the answer."""

@@ -70,6 +70,11 @@ def imported_roots(tree: ast.AST) -> Iterator[str]:
             yield "" if node.level else (node.module or "").partition(".")[0]
 
 
+def star_imports(tree: ast.AST) -> bool:
+    """Whether names are imported that nobody sees."""
+    return any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
+
+
 def is_standard(root: str) -> bool:
     """Whether a package belongs to the standard library."""
     return root in sys.stdlib_module_names

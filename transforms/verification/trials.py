@@ -5,15 +5,14 @@ A trial runs at most a fixed number of programs, each within its limits, so that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from transforms.evaluation.problems import Problem, Verdict
-from transforms.sandbox.program import Program, Result
-from transforms.sandbox.toolchains import Toolchain
+from transforms.sandbox.program import Outcome, Program, Result
 from transforms.verification.evidence import Evidence, executed, told
 from transforms.verification.mutants import Mutant
-from transforms.verification.unresolved import holds
+from transforms.verification.unresolved import asks_for_more, holds
 
 
 class Bench(Protocol):
@@ -27,8 +26,8 @@ class Bench(Protocol):
         """Runs a program and waits."""
         ...
 
-    def toolchain(self, language: str) -> Toolchain | None:
-        """A language's tools, if all of them are there."""
+    def compile(self, language: str, text: str) -> Outcome | None:
+        """Compiles a text and waits; None: there is no compiler."""
         ...
 
     def version(self, language: str) -> str:
@@ -92,3 +91,77 @@ class RunTests:
             tried += 1
             killed += not verdict.passed
         return killed, tried
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """A trial whose evidence is known: what syntax alone shows."""
+
+    compiles: bool | None
+    toolchain: str
+    detail: str = ""
+
+    def run(self, bench: Bench) -> Evidence:
+        """The evidence."""
+        fault = ("does_not_compile", self.detail) if self.compiles is False else None
+        return Evidence(checks={"compiles": self.compiles}, fault=fault, toolchain=self.toolchain)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compile:
+    """Compiles a text, and the original if the text doesn't compile: a file may need others that aren't there.
+
+    Args:
+        language: Linguist name.
+        text: The text, with the answer in its place.
+        original: The file as it was; None: the answer stands alone.
+    """
+
+    language: str
+    text: str
+    original: str | None = None
+
+    def run(self, bench: Bench) -> Evidence:
+        """Compiles it."""
+        compiles, detail = self._compiles(bench)
+        fault = ("does_not_compile", detail) if compiles is False else None
+        return Evidence(checks={"compiles": compiles}, fault=fault, toolchain=bench.version(self.language))
+
+    def _compiles(self, bench: Bench) -> tuple[bool | None, str]:
+        outcome = bench.compile(self.language, self.text)
+        if outcome is None or outcome.is_success:
+            return (None if outcome is None else True), ""
+        if _was_killed(outcome) or asks_for_more(self.language, outcome.stdout + outcome.stderr):
+            return None, ""
+        if self.original is not None:
+            before = bench.compile(self.language, self.original)
+            if before is None or not before.is_success:
+                return None, ""
+        return False, f"the compiler's exit code is {outcome.exit}"
+
+
+def _was_killed(outcome: Outcome) -> bool:
+    """Whether a compiler had no chance to say anything about the text."""
+    return outcome.exit is None or outcome.timed_out or outcome.out_of_memory or outcome.too_much_output
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InTurn:
+    """Several trials of one answer, up to the first fault."""
+
+    trials: tuple[Trial, ...]
+
+    def run(self, bench: Bench) -> Evidence:
+        """Runs them in turn."""
+        found = Evidence()
+        for trial in self.trials:
+            one = trial.run(bench)
+            found = replace(
+                one,
+                checks={**found.checks, **one.checks},
+                toolchain=one.toolchain or found.toolchain,
+                outputs=one.outputs if one.outputs is not None else found.outputs,
+            )
+            if found.fault is not None:
+                break
+        return found

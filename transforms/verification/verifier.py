@@ -9,18 +9,21 @@ A thread of the verifier follows one trial through its programs; a thread of the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
 from transforms.evaluation.judge import Judge
 from transforms.evaluation.problems import Problem, Verdict
-from transforms.sandbox.program import Command, Limits, Program, Result
+from transforms.sandbox.program import Command, Limits, Outcome, Program, Result
 from transforms.sandbox.sandbox import Isolation, Sandbox
 from transforms.sandbox.toolchains import Toolchain, toolchains
+from transforms.verification.compilers import Compiler, compilers
 from transforms.verification.evidence import Evidence
 from transforms.verification.trials import Trial
 
+_KEPT_OUTCOMES: Final = 256
 _VERSION_LIMITS: Final = Limits(wall_s=20.0, processes=128)
 
 
@@ -37,6 +40,8 @@ class Verifier:
         self._isolation = isolation
         self._known = toolchains()
         self._lock = threading.Lock()
+        self._compilers = compilers()
+        self._compiled: dict[tuple[str, bytes], Outcome] = {}
         self._versions: dict[str, str] = {}
         self._done = 0
         self._open = contextlib.ExitStack()
@@ -82,24 +87,38 @@ class Verifier:
         self._count()
         return result
 
-    def toolchain(self, language: str) -> Toolchain | None:
-        """A language's tools, if all of them are there."""
-        found = self._known.get(language)
-        return None if found is None or found.missing else found
+    def compile(self, language: str, text: str) -> Outcome | None:
+        """Compiles a text and waits; None: there is no compiler. The last outcomes are kept, since many answers
+        stand in the same file.
+        """
+        compiler = self._compilers.get(language)
+        if compiler is None or compiler.missing:
+            return None
+        key = (language, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+        with self._lock:
+            known = self._compiled.get(key)
+        if known is None:
+            known = self.run(compiler.program(text)).last
+            with self._lock:
+                if len(self._compiled) >= _KEPT_OUTCOMES:
+                    del self._compiled[next(iter(self._compiled))]
+                self._compiled[key] = known
+        return known
 
     def version(self, language: str) -> str:
         """What a language's tools call themselves, or what is missing."""
-        found = self._known.get(language)
+        found: Toolchain | Compiler | None = self._known.get(language) or self._compilers.get(language)
         if found is None:
-            return f"no toolchain for {language}"
+            return f"no toolchain for {language or 'this language'}"
         if found.missing:
             return f"missing: {', '.join(found.missing)}"
         with self._lock:
-            if language not in self._versions:
-                said = self._sandbox.run(Program(files={}, run=Command(found.version, _VERSION_LIMITS))).last
-                lines = (said.stdout or said.stderr).strip().splitlines()
-                self._versions[language] = lines[0] if lines else language
-            return self._versions[language]
+            if (known := self._versions.get(language)) is not None:
+                return known
+        said = self._sandbox.run(Program(files={}, run=Command(found.version, _VERSION_LIMITS))).last
+        lines = (said.stdout or said.stderr).strip().splitlines()
+        with self._lock:
+            return self._versions.setdefault(language, lines[0] if lines else language)
 
     def _count(self) -> None:
         with self._lock:

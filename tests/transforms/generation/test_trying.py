@@ -20,6 +20,7 @@ from transforms.sandbox.bubblewrap import Bubblewrap
 from transforms.scanning import ContentFilter
 from transforms.tasks.annotate import AnnotateTask
 from transforms.tasks.base import Task
+from transforms.tasks.generate import GenerateTask
 from transforms.tasks.task_file import load_annotation
 from transforms.work import Unit, UnitResult
 
@@ -153,3 +154,52 @@ def test_without_a_box_one_line_says_what_to_do_before_any_model_is_loaded(
     )
     with pytest.raises(ConfigError, match=r"^programs are run in bubblewrap.*or leave answers unverified by --verify"):
         work.open()
+
+
+BODY = 'def half(x):\n    """Gives half of x."""\n    return x / 2\n'
+
+
+@pytest.fixture
+def bodies(small_vocabulary: str) -> GenerateTask:
+    return GenerateTask(tokenizer=small_vocabulary, verify="run", program_timeout_s=2.0, temperature=0.5)
+
+
+def test_a_body_must_pass_the_tests_that_its_row_brings_and_define_what_it_uses(
+    run: Runner, bodies: GenerateTask
+) -> None:
+    script = {
+        "def half": ["return x * 0.5"],
+        "def third": ["return x / 4"],
+        "def fifth": ["return helper(x)"],
+        "def tenth": ["return x * 0.1"],
+    }
+    names = ["half", "third", "fifth", "tenth"]
+    columns = {
+        "content": [BODY.replace("half", name) for name in names],
+        "language": ["Python"] * 4,
+        "tests": ["assert half(4) == 2", "assert third(3) == 1", None, "import nowhere\nnowhere.check(tenth)"],
+    }
+    result = run(bodies, script, columns)
+    rows = {row["symbol_name"]: row["checks"] for row in result.kept.to_pylist()}
+    found = {name: (row["compiles"], row["tests_pass"]) for name, row in rows.items()}
+    assert found == {"half": (True, True), "tenth": (True, None)}
+    assert rows["half"]["executed"]["exit"] == 0
+    reasons = [one["reason"] for one in result.rejected.to_pylist() if one["target"]]
+    assert sorted(reasons) == ["does_not_compile", "tests_fail"]
+
+
+def test_of_several_samples_those_that_pass_are_kept(run: Runner, bodies: GenerateTask) -> None:
+    script = {"def half": ["return x * 2", "return x * 0.5", "return 1"]}
+    tests = [["assert half(4) == 2", "assert half(2) == 1"]]
+    columns = {"content": [BODY], "language": ["Python"], "tests": tests}
+    result = run(bodies, script, columns, samples=3, keep=3)
+    assert [row["generated_code"].strip() for row in result.kept.to_pylist()] == ["return x * 0.5"]
+    assert result.counts["samples/tests_fail"] == 2
+
+
+def test_compiling_alone_runs_nothing(run: Runner, bodies: GenerateTask) -> None:
+    task = dataclasses.replace(bodies, verify="compile")
+    columns = {"content": [BODY], "language": ["Python"], "tests": [["assert half(4) == 7"]]}
+    result = run(task, {"def half": ["return x * 0.5"]}, columns)
+    assert result.kept.to_pylist()[0]["checks"]["compiles"] is True
+    assert result.counts["targets_accepted"] == 1
