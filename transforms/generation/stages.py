@@ -76,12 +76,15 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One kept answer: its request and sample, the accepted result, and its agreement with the other samples."""
+    """One kept answer: its request and sample, the accepted result, and its agreement with the other samples, by text
+    and by behavior.
+    """
 
     request: int
     sample: int
     accepted: Accepted
     agreement: float | None
+    behavior: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,8 @@ class RowStages:
     def _trial(self, answers: Answers, request: TaskRequest, verdict: Accepted | RejectedTarget) -> Trial | None:
         if isinstance(verdict, RejectedTarget) or not isinstance(self.task, VerifiedTask):
             return None
-        return self.task.trial(answers.row, request, verdict.columns, answers.tests)
+        is_compared = len(answers.samples[0]) > 1
+        return self.task.trial(answers.row, request, verdict.columns, tests=answers.tests, is_compared=is_compared)
 
     def _without_findings(self, verdict: Accepted | RejectedTarget) -> Accepted | RejectedTarget:
         """Drops what a program said about itself where the filter finds something in it."""
@@ -287,8 +291,9 @@ class RowStages:
         ]
         if not passed:
             return []
-        chosen = choose_samples([v.written[1] for _, v, _ in passed], [score for *_, score in passed], self.keep)
-        return [Kept(number, passed[c.index][0], passed[c.index][1], c.agreement) for c in chosen]
+        texts, outputs = [v.written[1] for _, v, _ in passed], [v.outputs for _, v, _ in passed]
+        chosen = choose_samples(texts, [score for *_, score in passed], self.keep, outputs)
+        return [Kept(number, passed[c.index][0], passed[c.index][1], c.agreement, c.behavior) for c in chosen]
 
     def _nested(
         self, answers: Answers, kept: list[Kept], rejected: list[RejectedTarget], fates: Mapping[str, int]

@@ -250,7 +250,9 @@ class GenerationWork:
             lineage = self._opened.lineage.of(
                 state.row, request, completion, sample=item.sample, agreement=item.agreement
             )
-            lineages.append({**lineage, "verification": item.accepted.verification} if self.is_verified else lineage)
+            if self.is_verified:
+                lineage.update(verification=item.accepted.verification, behavior_agreement=item.behavior)
+            lineages.append(lineage)
         if state.validated.nested is not None:
             return [{**state.validated.nested, "lineage": lineages}]
         pairs = zip(state.validated.kept, lineages, strict=True)

@@ -45,9 +45,9 @@ from transforms.tasks.shared import (
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import TOO_COSTLY, render
-from transforms.tasks.trials import compile_trial, generated_tests_trial, language_of
+from transforms.tasks.trials import comparison_trial, compile_trial, generated_tests_trial, language_of
 from transforms.verification.evidence import EVIDENCE, with_evidence
-from transforms.verification.trials import Trial
+from transforms.verification.trials import InTurn, Trial
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -180,31 +180,36 @@ class AnnotateTask(AnnotateSettings):
 
     @property
     def _evidence(self) -> Sequence[pa.Field]:
-        return EVIDENCE["tests" if self.verify == "run" and self.spec.verify == "tests" else "compile"]
+        if self.verify != "run" or not self.spec.verify:
+            return EVIDENCE["compile"]
+        return EVIDENCE["tests" if self.spec.verify == "tests" else "behavior"]
 
-    def trial(self, row: Row, request: TaskRequest, columns: Mapping[str, Any], tests: str | None) -> Trial | None:
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial | None:
         """What is to be run for an answer, as the task file's `verify` says; without one, its code is compiled."""
         target: AnnotateTarget = request.payload
         code: str | None = columns["answer_code"] or self._code_in(columns["answer_json"])
         if code is None:
             return None
+        seed = derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "verify")
+        span, name = (target.start, target.end), target.name.split(".")[-1]
         if self.verify == "run" and self.spec.verify == "tests":
-            return generated_tests_trial(
-                row,
-                code,
-                start=target.start,
-                end=target.end,
-                name=target.name.split(".")[-1],
-                settings=self,
-                seed=derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "mutants"),
-            )
+            return generated_tests_trial(row, code, span=span, name=name, settings=self, seed=seed)
         own = language_of(row.language, row.path)
         language = language_of(self._answer_language("")) or own
         if self.spec.answer.whole:
             data = row.content.encode()
             text = data[: target.start].decode() + code + data[target.end :].decode()
             return compile_trial(language, text, row.content)
-        return compile_trial(language, code, None)
+        compiling = compile_trial(language, code, None)
+        if self.verify != "run" or not self.spec.verify:
+            return compiling
+        must_agree = self.spec.verify == "translation"
+        comparing = comparison_trial(
+            row, code, language, span=span, name=target.name, settings=self, seed=seed, must_agree=must_agree
+        )
+        return compiling if comparing is None else InTurn(trials=(compiling, comparing))
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
         """The target's own text and the answer."""

@@ -104,7 +104,9 @@ class VerifiedTask(Protocol):
         """`parse`, `compile` or `run`."""
         ...
 
-    def trial(self, row: Row, request: TaskRequest, columns: Mapping[str, Any], tests: str | None) -> Trial | None:
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial | None:
         """Returns what is to be run for an accepted answer; None if there is nothing. Its evidence is added to the
         struct `checks`.
 
@@ -113,6 +115,7 @@ class VerifiedTask(Protocol):
             request: The answer's request.
             columns: The answer's result columns.
             tests: Tests that the row brings.
+            is_compared: Whether there are other samples to compare its behavior with.
         """
         ...
 

@@ -214,8 +214,12 @@ class GenerateTask(GenerateSettings):
             },
         )
 
-    def trial(self, row: Row, request: TaskRequest, columns: Mapping[str, Any], tests: str | None) -> Trial:
-        """Compiles the code in its place and, with `verify` "run", runs the row's tests on it."""
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial:
+        """Compiles the code in its place and, with `verify` "run", runs the row's tests on it, and calls it with
+        generated inputs where samples are to be compared.
+        """
         target: GenerateTarget = request.payload
         code: str = columns["generated_code"]
         text, span = code, None
@@ -234,6 +238,7 @@ class GenerateTask(GenerateSettings):
             name=target.symbol.name if target.symbol is not None else "",
             tests=tests,
             settings=self,
+            seed=derive_seed(self.job_seed, row.content_sha256, request.target, "inputs") if is_compared else None,
         )
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:

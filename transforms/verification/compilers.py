@@ -68,6 +68,45 @@ def compilers() -> dict[str, Compiler]:
     return found
 
 
+def as_file(language: str, text: str) -> str:
+    """A text as a file: answers are often parts of one, which get what a file has around them, and the usual imports.
+
+    >>> as_file("Go", "func f() string { return strings.ToUpper(x) }").splitlines()[:2]
+    ['package main', 'import "strings"']
+    """
+    if language == "Go" and not re.search(r"^package \w+", text, re.M):
+        names = [path for path in _GO_PACKAGES if re.search(rf"\b{path.rpartition('/')[2]}\.[A-Z]", text)]
+        has_imports = re.search(r"^import\b", text, re.M)
+        return "".join(
+            ["package main\n", *([] if has_imports else (f'import "{path}"\n' for path in names)), "\n", text]
+        )
+    if language in ("Java", "C#") and not re.search(r"\b(?:class|interface|enum|record|struct|namespace)\s+\w", text):
+        return f"{_HEADS[language]}class Answer {{\n{text}\n}}\n"
+    if language in ("C", "C++") and "#include" not in text:
+        return _HEADS[language] + text
+    return text
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+_TYPE: Final = re.compile(r"\b(?:class|interface|enum|record|struct|namespace)\s+\w")
+_IMPORTS: Final = re.compile(r"^(?:import|using)\s+[\w.* =]+;[^\n]*\n", re.M)
+_GO_PACKAGES: Final = (
+    *("bufio", "bytes", "errors", "fmt", "io", "math", "math/bits", "os", "regexp", "sort", "strconv", "strings"),
+    *("sync", "time", "unicode", "unicode/utf8"),
+)
+_HEADS: Final = {
+    "Java": "import java.util.*;\nimport java.util.function.*;\nimport java.util.stream.*;\n",
+    "C#": "using System;\nusing System.Collections.Generic;\nusing System.Linq;\nusing System.Text;\n",
+    "C": "".join(
+        f"#include <{one}.h>\n" for one in ("stdbool", "stdint", "stdio", "stdlib", "string", "math", "ctype")
+    ),
+    "C++": "#include <bits/stdc++.h>\nusing namespace std;\n",
+}
+
+
 def _arguments(known: Mapping[str, Toolchain]) -> dict[str, tuple[str, ...]]:
     """Command lines made of those that build programs, up to the names of input and output."""
     go = known["Go"].compile

@@ -28,6 +28,11 @@ EVIDENCE: Final[Mapping[str, tuple[pa.Field, ...]]] = {
         pa.field("mutants_killed", MUTANTS_TYPE),
         _EXECUTED,
     ),
+    "behavior": (
+        pa.field("compiles", pa.bool_()),
+        pa.field("behaves_alike", pa.bool_()),  # as the original, for the same inputs
+        pa.field("inputs_compared", pa.int32()),
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from transforms.evaluation.problems import Problem, Verdict
 from transforms.sandbox.program import Outcome, Program, Result
 from transforms.verification.evidence import Evidence, executed, told
 from transforms.verification.mutants import Mutant
-from transforms.verification.unresolved import asks_for_more, holds
+from transforms.verification.unresolved import asks_for_more, holds, is_exhausted
 
 
 class Bench(Protocol):
@@ -142,6 +142,8 @@ class Compile:
 
 def _was_killed(outcome: Outcome) -> bool:
     """Whether a compiler had no chance to say anything about the text."""
+    if is_exhausted(outcome.stdout + outcome.stderr):
+        return True
     return outcome.exit is None or outcome.timed_out or outcome.out_of_memory or outcome.too_much_output
 
 

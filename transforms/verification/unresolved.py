@@ -27,6 +27,15 @@ _MISSING: Final[Mapping[str, re.Pattern[str]]] = {
     "Rust": re.compile(r"E0432|can't find crate|undeclared crate or module|file not found for module"),
     "TypeScript": re.compile(r"TS2307|TS7016|TS2580|TS2688|TS2792"),
 }
+_EXHAUSTED: Final = re.compile(
+    r"out of memory|memory exhausted|OutOfMemoryError|cannot allocate memory|[Kk]illed signal|signal: killed"
+    r"|memory allocation of|insufficient memory"
+)
+
+
+def is_exhausted(text: str) -> bool:
+    """Whether what a compiler said shows that it, or a process of its own, had too little memory."""
+    return _EXHAUSTED.search(text) is not None
 
 
 def asks_for_more(language: str, text: str) -> bool:
@@ -46,4 +55,6 @@ def holds(language: str, verdict: Verdict) -> bool | None:
         return None
     # A compiler that was killed has decided nothing; a program that was killed has failed.
     was_compiling = verdict.compile_s > 0 and verdict.wall_s == 0
-    return None if was_compiling and verdict.reason != "does_not_compile" else False
+    if was_compiling and (verdict.reason != "does_not_compile" or is_exhausted(f"{verdict.detail}\n{verdict.stderr}")):
+        return None
+    return False

@@ -203,3 +203,53 @@ def test_compiling_alone_runs_nothing(run: Runner, bodies: GenerateTask) -> None
     result = run(task, {"def half": ["return x * 0.5"]}, columns)
     assert result.kept.to_pylist()[0]["checks"]["compiles"] is True
     assert result.counts["targets_accepted"] == 1
+
+
+SQUARES = "def squares(numbers: list[int]) -> list[int]:\n    return [x * x for x in numbers]\n"
+GO_SQUARES = (
+    "func Squares(numbers []int) []int {\n\tvar out []int\n\tfor _, x := range numbers {\n"
+    "\t\tout = append(out, x*x)\n\t}\n\treturn out\n}"
+)
+
+
+def asked(vocabulary: str, name: str, **params: str) -> AnnotateTask:
+    return AnnotateTask(tokenizer=vocabulary, spec=load_annotation(name, params), verify="run", program_timeout_s=2.0)
+
+
+def test_a_translation_that_does_something_else_is_rejected(run: Runner, small_vocabulary: str) -> None:
+    wrong = GO_SQUARES.replace("x*x", "x+x")
+    script = {"def squares": [f"```go\n{code}\n```" for code in (GO_SQUARES, wrong, GO_SQUARES.replace("x*x", "y"))]}
+    columns = {"content": [SQUARES, SQUARES + "\n", SQUARES + "\n\n"], "language": ["Python"] * 3}
+    result = run(asked(small_vocabulary, "translate"), script, columns)
+    [row] = result.kept.to_pylist()
+    assert row["checks"]["behaves_alike"] is True and row["checks"]["inputs_compared"] >= 4
+    assert json.loads(row["lineage"]["verification"])["toolchain"].startswith("go version")
+    rejected = [one["reason"] for one in result.rejected.to_pylist() if one["target"]]
+    assert rejected == ["behaves_differently", "does_not_compile"]
+
+
+def test_the_solution_of_an_exercise_must_compile_and_is_compared(run: Runner, small_vocabulary: str) -> None:
+    def exercise(solution: str) -> str:
+        task = "Write a function that squares each number of a list, e.g. [2] gives [4]."
+        return json.dumps({"title": "Squares", "task": task, "solution": solution})
+
+    solutions = (
+        SQUARES.replace("x * x", "x ** 2"),
+        SQUARES.replace("x * x", "x"),
+        SQUARES.replace("x * x", "power(x)"),
+    )
+    columns = {"content": [SQUARES, SQUARES + "\n", SQUARES + "\n\n"], "language": ["Python"] * 3}
+    result = run(asked(small_vocabulary, "exercise"), {"def squares": list(map(exercise, solutions))}, columns)
+    assert [row["checks"]["behaves_alike"] for row in result.kept.to_pylist()] == [True, False]
+    assert [one["reason"] for one in result.rejected.to_pylist() if one["target"]] == ["does_not_compile"]
+
+
+def test_samples_are_ranked_by_what_they_do_where_that_is_known(run: Runner, bodies: GenerateTask) -> None:
+    code = 'def half(n: int) -> float:\n    """Gives half of n."""\n    return n / 2\n'
+    script = {
+        "def half": ["return n * 3 - 1 + 0", "return 0.5 * n", "result = n\n    result = result / 2\n    return result"]
+    }
+    result = run(bodies, script, {"content": [code], "language": ["Python"]}, samples=3, keep=1)
+    [row] = result.kept.to_pylist()
+    assert row["generated_code"] != "return n * 3 - 1 + 0"
+    assert row["lineage"]["behavior_agreement"] >= 0.5

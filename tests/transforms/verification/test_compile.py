@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from transforms.sandbox.program import Outcome
@@ -14,7 +16,11 @@ from transforms.verification.verifier import Verifier
 CASES = {
     "C": ("int f(int a) { return a; }\n", "int f(int a) { return b; }\n", '#include "no_such.h"\nint a;\n'),
     "C++": ("#include <vector>\nint f() { return 1; }\n", "int f() { return x; }\n", "#include <no_such.h>\n"),
-    "C#": ("class A { int F() { return 1; } }\n", "class A { int F() { return x; } }\n", "using System.Nowhere;\n"),
+    "C#": (
+        "class A { int F() { return 1; } }\n",
+        "class A { int F() { return x; } }\n",
+        "using System.Nowhere;\nclass A {}\n",
+    ),
     "Go": (
         "package p\n\nfunc f() int { return 1 }\n",
         "package p\n\nfunc f() int { return x }\n",
@@ -78,10 +84,15 @@ def test_a_compiler_that_was_killed_has_said_nothing(outcome: Outcome) -> None:
     assert _was_killed(outcome)
 
 
-def test_a_compiler_without_memory_can_not_tell(verifier: Verifier) -> None:
-    # Templates that double at each level: the compiler runs out of memory or time long before the last one.
-    text = "template<int N, int M> struct A { A<N-1, 2*M> a; A<N-1, 2*M+1> b; };\ntemplate<int M> struct A<0, M> {};\n"
-    found = verifier.submit(Compile(language="C++", text=text + "A<40, 1> a;\n")).result()
+@pytest.mark.parametrize("memory_mb", [20, 60])
+def test_a_compiler_without_memory_can_not_tell(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch, memory_mb: int
+) -> None:
+    compiler = verifier._compilers["C++"]
+    small = dataclasses.replace(compiler, limits=dataclasses.replace(compiler.limits, memory_mb=memory_mb))
+    monkeypatch.setitem(verifier._compilers, "C++", small)
+    text = f"#include <bits/stdc++.h>\nint f() {{ return std::vector<int>({memory_mb}).size(); }}\n"
+    found = verifier.submit(Compile(language="C++", text=text)).result()
     assert found.checks["compiles"] is None and found.fault is None
 
 
@@ -109,3 +120,19 @@ def test_only_names_that_the_answer_adds_count_against_it() -> None:
     same = compile_trial("Python", "def f(x):\n    return _(x) + 1\n", original)
     more = compile_trial("Python", "def f(x):\n    return _(helper(x))\n", original)
     assert (same.compiles, more.compiles) == (True, False)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("language", "part"),
+    [
+        ("Go", "func Up(s string) string { return strings.ToUpper(s) }\n"),
+        ("Java", "static List<Integer> f(int n) { return new ArrayList<>(); }\n"),
+        ("C#", "static List<int> F(int n) { return new List<int>(); }\n"),
+        ("C++", "vector<int> f(int n) { return std::vector<int>(n); }\n"),
+        ("C", "size_t f(const char *s) { return strlen(s); }\n"),
+    ],
+)
+def test_a_part_of_a_file_gets_what_a_file_has_around_it(verifier: Verifier, language: str, part: str) -> None:
+    assert verifier.submit(compile_trial(language, part, None)).result().checks["compiles"] is True
+    broken = part.replace("return ", "return nothing_such + ", 1)
+    assert verifier.submit(compile_trial(language, broken, None)).result().checks["compiles"] is False

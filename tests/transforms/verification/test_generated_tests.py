@@ -33,7 +33,7 @@ def trial_of(tests: str, content: str = CLAMP, name: str = "clamp", **more: Any)
     assert source is not None
     symbol = next(one for one in find_symbols(source) if one.name == name)
     return generated_tests_trial(
-        row, tests, start=symbol.start, end=symbol.end, name=name, settings=SETTINGS, seed=more.get("seed", 1)
+        row, tests, span=(symbol.start, symbol.end), name=name, settings=SETTINGS, seed=more.get("seed", 1)
     )
 
 
