@@ -45,6 +45,8 @@ def run_generation_job(
     work = build_work(all_options(_with_frozen_lengths(job_name, options)))
     if accelerator is not None:
         _check_fits(work.engine, accelerator)
+    if work.is_verified and not beam_args and options.run_units != "elsewhere":
+        work.check_sandbox()  # before the options are frozen: the way out is another option
     # The lengths that the work chose are frozen, so that a resumed job keeps them.
     chosen = {name: getattr(work.engine, name) for name in _LENGTHS}
     return run_job(job_name, replace(options, **chosen), beam_args, work)

@@ -157,6 +157,10 @@ class GenerationWork:
         )
         self._opened = _Opened(pool, generator, lineage, trials)
 
+    def check_sandbox(self) -> None:
+        """Makes a sandbox and ends it. Raises ConfigError if there can be none."""
+        TrialRuns.open(self.isolation).close()
+
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Generates for the rows of one unit; blocks until the last answer is validated."""
         assert self._opened is not None, "call open() first"
