@@ -20,9 +20,11 @@ from transforms.generation.stages import Answers, Judged, Tried
 from transforms.machine import available_cores
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.rejections import Rejection, stage_error
+from transforms.rows.row import Row
 from transforms.sandbox.sandbox import Isolation
 from transforms.tasks.base import Accepted, RejectedTarget
 from transforms.verification.evidence import Evidence
+from transforms.verification.repository_tests import RepositoryTests
 from transforms.verification.trials import Trial
 from transforms.verification.verifier import Verifier
 
@@ -32,19 +34,31 @@ _CHUNKS_AT_A_TIME: Final = 16  # which only wait
 
 @dataclass(frozen=True, slots=True)
 class TrialRuns:
-    """Runs the trials of rows."""
+    """Runs the trials of rows.
+
+    Args:
+        verifier: Runs them.
+        threads: Wait for them.
+        repository: Where tests of rows that bring none are looked up.
+    """
 
     verifier: Verifier
     threads: ThreadPoolExecutor
+    repository: RepositoryTests | None = None
 
     @classmethod
-    def open(cls, isolation: Isolation) -> TrialRuns:
-        """Makes the sandbox, one slot per core. Raises ConfigError if there can be none."""
+    def open(cls, isolation: Isolation, tests: str = "") -> TrialRuns:
+        """Makes the sandbox, one slot per core, and reads a corpus of tests, if one is named.
+
+        Raises:
+            ConfigError: There can be no sandbox, or there is no such corpus.
+        """
+        repository = RepositoryTests(tests) if tests else None
         try:
             verifier = Verifier(slots=available_cores(), isolation=isolation).__enter__()
         except ConfigError as error:
             raise ConfigError(f"{error}, or leave answers unverified by --verify parse") from error
-        return cls(verifier, ThreadPoolExecutor(_CHUNKS_AT_A_TIME, thread_name_prefix="trying"))
+        return cls(verifier, ThreadPoolExecutor(_CHUNKS_AT_A_TIME, thread_name_prefix="trying"), repository)
 
     def close(self) -> None:
         """Ends the sandbox."""
@@ -55,6 +69,12 @@ class TrialRuns:
     def programs_done(self) -> int:
         """How many programs have ended."""
         return self.verifier.programs_done
+
+    def tests_of(self, row: Row, brought: str | None) -> str | None:
+        """The tests of a row: those that it brings, else those of its repository."""
+        if brought is not None or self.repository is None or not row.path:
+            return brought
+        return self.repository.of(row.repo_name, row.path)
 
     def validate(self, pool: RowPool, answers: Sequence[Answers]) -> Callable[[], list[Any]]:
         """As the pool's `validate`, with what is to be run: returns what waits for the results."""

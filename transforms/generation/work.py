@@ -75,6 +75,7 @@ class GenerationWork:
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
         tokenizer: Location of the vocabulary; "": the model's own.
         isolation: What programs run in, where answers are compiled or run.
+        tests: A corpus in which the tests of rows are looked up; "" for none.
     """
 
     task: Task
@@ -92,6 +93,7 @@ class GenerationWork:
     known_text: str = ""
     tokenizer: str = ""
     isolation: Isolation = "bubblewrap"
+    tests: str = ""
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = True
@@ -132,7 +134,7 @@ class GenerationWork:
             ConfigError: The model can't be loaded, or there can be no sandbox where one is needed.
         """
         # First, since a model takes minutes to load.
-        trials = TrialRuns.open(self.isolation) if self.is_verified else None
+        trials = TrialRuns.open(self.isolation, self.tests) if self.is_verified else None
         workers = default_workers() if self.row_workers < 0 else self.row_workers
         stages = RowStages(
             task=self.task,
@@ -167,14 +169,16 @@ class GenerationWork:
         column_map = resolve_columns(table.schema, self.columns)
         filtered = filter_columns(self.content_filter, table, column_map, self._filter_names)
         table = filtered.table
-        tests = tests_of(table) if self.is_verified else {}
+        trials = self._opened.trials
+        brought = tests_of(table) if trials is not None else {}
         unreadable: dict[int, RejectedRow] = {}
         states: list[RowState] = []
         for index, item in enumerate(table_to_rows(table, unit, rows, column_map, self.limits)):
             if isinstance(item, RejectedRow):
                 unreadable[index] = item
             else:
-                states.append(RowState(index, item, tests=tests.get(index)))
+                tests = trials.tests_of(item, brought.get(index)) if trials is not None else None
+                states.append(RowState(index, item, tests=tests))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _validate(self._opened, states)
         counts.update(filtered.counts)

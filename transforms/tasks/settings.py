@@ -105,6 +105,13 @@ class GenerateSettings(VerifySettings, AnswerSettings):
     only_documented: bool = setting(True, help="Only generate bodies of documented functions.")
     max_functions: int = setting(10_000, help="Maximum function bodies per file.", minimum=1, metavar="FUNCTIONS")
     reject_copies: bool = setting(True, help="Reject code that equals the original up to whitespace.")
+    tests: str | None = setting(
+        None,
+        help="With --verify run: corpus in which the tests of a file are looked up by repository and name, for rows "
+        "without a column tests.",
+        metavar="PATH",
+        is_path=True,
+    )
     language: str = setting(
         "",
         help="With --what prompt or chat: language of the requested code; default: the row's, else the answer's.",

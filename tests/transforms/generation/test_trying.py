@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model.engine.settings import EngineSpec
@@ -22,6 +24,7 @@ from transforms.tasks.annotate import AnnotateTask
 from transforms.tasks.base import Task
 from transforms.tasks.generate import GenerateTask
 from transforms.tasks.task_file import load_annotation
+from transforms.verification.repository_tests import RepositoryTests
 from transforms.work import Unit, UnitResult
 
 SPEC = EngineSpec(model="none", max_prompt_tokens=4096, max_new_tokens=512)
@@ -253,3 +256,31 @@ def test_samples_are_ranked_by_what_they_do_where_that_is_known(run: Runner, bod
     [row] = result.kept.to_pylist()
     assert row["generated_code"] != "return n * 3 - 1 + 0"
     assert row["lineage"]["behavior_agreement"] >= 0.5
+
+
+def test_tests_are_found_in_the_rows_repository(run: Runner, bodies: GenerateTask, tmp_path: Path) -> None:
+    corpus = {
+        "path": ["src/a/half.py", "src/b/half.py", "tests/a/test_half.py", "tests/b/test_half.py", "half_test.py"],
+        "repo_name": ["own"] * 4 + ["other"],
+        "content": ["", "", "from src.a.half import half\nassert half(4) == 2\n", "assert False", "0/0"],
+    }
+    pq.write_table(pa.table(corpus), tmp_path / "corpus.parquet")
+    columns = {
+        "content": [BODY, BODY.replace("half", "third"), BODY + "\n"],
+        "language": ["Python"] * 3,
+        "path": ["src/a/half.py", "src/b/half.py", "src/c/other.py"],
+        "repo_name": ["own"] * 3,
+    }
+    script = {"def half": ["return x * 0.5"], "def third": ["return x * 0.5"]}
+    result = run(bodies, script, columns, tests=str(tmp_path))
+    found = {row["path"]: row["checks"]["tests_pass"] for row in result.kept.to_pylist()}
+    assert found == {"src/a/half.py": True, "src/c/other.py": None}
+    assert [one["reason"] for one in result.rejected.to_pylist() if one["target"]] == ["tests_fail"]
+
+
+@pytest.mark.parametrize("bad", ["nothing", "no paths"])
+def test_a_corpus_of_tests_that_is_none_is_one_line(tmp_path: Path, bad: str) -> None:
+    if bad == "no paths":
+        pq.write_table(pa.table({"content": ["x"]}), tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"^--tests "):
+        RepositoryTests(str(tmp_path))
