@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import AnswerOptions, GenerationOptions, InstructOptions, PlannedLengths, from_all_options, option
 from model.errors import ConfigError
@@ -34,6 +34,13 @@ class Options(PlannedLengths, AnnotateSettings, InstructOptions, AnswerOptions, 
         is_path=True,
     )
     set: tuple[str, ...] = option((), help="Values of the task's params, e.g. to_language=rust.", metavar="PARAM=VALUE")
+    verify: Literal["parse", "compile", "run"] = option(
+        None,
+        help="What is done with answers: parse: nothing is run; compile: their code is compiled, or type-checked; run: "
+        "it is run as the task says; default: run for unit-tests, translate, exercise and other tasks that say how, "
+        "else parse.",
+        choices=("parse", "compile", "run"),
+    )
     any_model: bool = option(False, help="Allow a base model, although it was not trained for chat prompts.")
     task_sha256: str = option(
         "",
@@ -59,6 +66,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
             f"--model {o.model} is a base model, but annotate uses chat prompts; "
             "use an instruction-tuned model (codegemma-7b-it), --instruct if it is one, or --any_model to try anyway"
         )
+    o = replace(o, verify=o.verify or ("run" if spec.verify else "parse"))
     o = with_lengths(o, answer_tokens=ANNOTATE_TOKENS[spec.answer.kind], prompt_tokens=WHOLE_PROMPT_TOKENS)
     task = AnnotateTask(tokenizer=o.vocabulary, spec=spec, job_seed=o.seed, **o.values_of(AnnotateSettings))
     return generation_work(o, task, is_chat=True, distinct=o.distinct, rejected_answers=o.rejected_answers)

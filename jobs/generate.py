@@ -37,12 +37,17 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from jobs.execution.generation import generation_work, wants_chat
     from jobs.execution.lengths import with_lengths
     from transforms.tasks.generate import GenerateTask
+    from transforms.verification.repository_tests import parquet_files
 
     o = from_all_options(Options, options)
     if o.language and o.what not in _ASKING_COLUMNS:
         raise ConfigError(
             f"--language {o.language} with --what {o.what}: code takes the language of its file; remove --language"
         )
+    if o.tests is not None:
+        if o.verify != "run":
+            raise ConfigError(f"--tests {o.tests} is of use with --verify run only; add that, or remove --tests")
+        parquet_files(o.tests)
     is_chat = o.prompt == "chat" or (o.prompt == "auto" and wants_chat(o.model, o.instruct))
     prompt_tokens = HOLE_PROMPT_TOKENS if o.what == "body" and not is_chat else WHOLE_PROMPT_TOKENS
     o = with_lengths(o, answer_tokens=GENERATE_TOKENS[o.what], prompt_tokens=prompt_tokens)

@@ -54,6 +54,8 @@ def run_generation_job(
     options, work = freeze_model_options(job_name, options, build_work)
     if accelerator is not None:
         _check_fits(work.engine, accelerator)
+    if work.is_verified and not beam_args and options.run_units != "elsewhere":
+        work.check_sandbox()  # before anything is written: the way out is another option
     return run_job(job_name, options, beam_args, work)
 
 

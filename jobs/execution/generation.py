@@ -13,6 +13,7 @@ from transforms.generation.work import GenerationWork, filter_version
 from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Task
+from transforms.tasks.settings import GenerateSettings, VerifySettings
 
 
 def generation_work(
@@ -70,6 +71,8 @@ def generation_work(
         score_original=score_original,
         known_text=options.known_text or "",
         tokenizer=options.vocabulary,
+        isolation=options.sandbox if isinstance(options, VerifySettings) else "bubblewrap",
+        tests=(options.tests or "") if isinstance(options, GenerateSettings) else "",
     )
 
 

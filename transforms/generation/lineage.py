@@ -48,6 +48,17 @@ LINEAGE_TYPE = pa.struct(
     ]
 )
 
+# Of a job that compiles or runs answers.
+_VERIFIED_FIELDS = (
+    pa.field("verification", pa.string()),  # JSON: in what, and by which tools, or what was missing
+    pa.field("behavior_agreement", pa.float32()),  # share of equal results for the same inputs; null: can't tell
+)
+
+
+def lineage_type(*, is_verified: bool) -> pa.StructType:
+    """The lineage of a row; with how it was verified, where answers are compiled or run."""
+    return pa.struct([*LINEAGE_TYPE, *_VERIFIED_FIELDS]) if is_verified else LINEAGE_TYPE
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobLineage:

@@ -40,6 +40,7 @@ class RowState:
     validated: Validated = field(default_factory=lambda: Validated((), ()))
     rejection: Rejection | None = None
     original_scores: dict[int, OriginalScore] = field(default_factory=dict)  # by request
+    tests: str | None = None  # that the row brings
 
 
 def reject_repeats(task: DistinctTask, states: Iterable[RowState]) -> None:

@@ -2,7 +2,9 @@
 
 A sample's score is its mean log-probability (nats per token, at most 0) plus its agreement, the mean edit similarity
 (0 to 1) to the other samples that passed all checks. An answer that the model repeats in different words is more
-likely to be correct than one that it gives once (self-consistency, arXiv 2203.11171). Ties go to the earlier sample.
+likely to be correct than one that it gives once (self-consistency, arXiv 2203.11171). Where code has been called with
+generated inputs, its agreement is that of what it returned instead: code in other words may do the same. Ties go to the
+earlier sample.
 
 Answers to different targets of a row are duplicates if both the code they are about and their texts are near
 duplicates. For example, "Initialize self." may be kept for many different classes, but only once for copies of one
@@ -25,19 +27,25 @@ NEAR_DUPLICATE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A sample that is kept: its position, and its agreement with the others (None for a single sample)."""
+    """A sample that is kept: its position, and its agreement with the others by text and by behavior (None for a single
+    sample, and where nothing is known about behavior).
+    """
 
     index: int
     agreement: float | None
+    behavior: float | None = None
 
 
-def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> list[Chosen]:
+def choose_samples(
+    texts: Sequence[str], scores: Sequence[float], keep: int, outputs: Sequence[tuple[str, ...] | None] = ()
+) -> list[Chosen]:
     """Chooses at most `keep` of the samples that passed, the best first.
 
     Args:
         texts: The text of each sample.
         scores: Their mean log-probabilities.
         keep: The maximum number to keep.
+        outputs: What the code of each returned for the same inputs, if that is known.
 
     >>> [chosen.index for chosen in choose_samples(["return area", "return  area", "raise b"], [-0.2, -0.3, -0.1], 2)]
     [0, 2]
@@ -46,12 +54,27 @@ def choose_samples(texts: Sequence[str], scores: Sequence[float], keep: int) -> 
         return [Chosen(0, None)]
     similar = [[edit_similarity(one, other) for other in texts] for one in texts]
     agreement = [(sum(row) - 1.0) / (len(texts) - 1) for row in similar]
-    ranked = sorted(range(len(texts)), key=lambda index: (-(scores[index] + agreement[index]), index))
+    behavior = [behavior_agreement(index, outputs) for index in range(len(texts))]
+    agreed = [by_text if by is None else by for by, by_text in zip(behavior, agreement, strict=True)]
+    ranked = sorted(range(len(texts)), key=lambda index: (-(scores[index] + agreed[index]), index))
     kept: list[int] = []
     for index in ranked:
         if len(kept) < keep and all(similar[index][other] < NEAR_DUPLICATE for other in kept):
             kept.append(index)
-    return [Chosen(index, agreement[index]) for index in kept]
+    return [Chosen(index, agreement[index], behavior[index]) for index in kept]
+
+
+def behavior_agreement(index: int, outputs: Sequence[tuple[str, ...] | None]) -> float | None:
+    """The mean share of inputs for which other samples return what sample `index` does; None: can't tell.
+
+    >>> behavior_agreement(0, [("1", "2"), ("1", "3"), None, ("1", "2")])
+    0.75
+    """
+    own = outputs[index] if index < len(outputs) else None
+    others = [one for number, one in enumerate(outputs) if number != index and one is not None]
+    if own is None or not others:
+        return None
+    return sum(sum(map(str.__eq__, own, one)) / len(own) for one in others) / len(others)
 
 
 def find_repeats(pairs: Sequence[tuple[str, str]]) -> dict[int, int]:

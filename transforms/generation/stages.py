@@ -23,7 +23,8 @@ from transforms.rows.rejections import Rejection, stage_error
 from transforms.rows.row import Row, derive_seed
 from transforms.scanning import ContentFilter
 from transforms.scanning.policy import VERBATIM_COPY
-from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest
+from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest, VerifiedTask
+from transforms.verification.trials import Trial
 
 FILTER_OUTPUT: Final = "filter_output"
 
@@ -54,16 +55,36 @@ class Answers:
     row: Row
     requests: tuple[TaskRequest, ...]
     samples: tuple[tuple[Completion | Rejection, ...], ...]
+    tests: str | None = None  # that the row brings
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts on a row's answers, per request and sample, and what is to be run for those that are accepted so far."""
+
+    verdicts: tuple[tuple[Accepted | RejectedTarget, ...], ...]
+    trials: tuple[tuple[Trial | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A row's answers with the verdicts on them after all that was to be run has been."""
+
+    answers: Answers
+    verdicts: tuple[tuple[Accepted | RejectedTarget, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One kept answer: its request and sample, the accepted result, and its agreement with the other samples."""
+    """One kept answer: its request and sample, the accepted result, and its agreement with the other samples, by text
+    and by behavior.
+    """
 
     request: int
     sample: int
     accepted: Accepted
     agreement: float | None
+    behavior: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +153,54 @@ class RowStages:
 
     @bounded.for_one_row()
     def validate(self, answers: Answers) -> Validated:
-        """Validates all answers to a row's requests, and nests them if that is enabled."""
+        """Validates all answers to a row's requests, chooses among them, and nests them if that is enabled."""
+        return self._choose_all(Tried(answers, self._judge(answers)))
+
+    @bounded.for_one_row()
+    def judge(self, answers: Answers) -> Judged:
+        """Validates all answers to a row's requests as far as nothing needs to be run, and says what is to be."""
+        verdicts = self._judge(answers)
+        trials = tuple(
+            tuple(self._trial(answers, request, verdict) for verdict in row)
+            for request, row in zip(answers.requests, verdicts, strict=True)
+        )
+        return Judged(verdicts, trials)
+
+    def choose(self, tried: Tried) -> Validated:
+        """Chooses among a row's answers, and nests them if that is enabled."""
+        verdicts = tuple(tuple(map(self._without_findings, row)) for row in tried.verdicts)
+        return self._choose_all(replace(tried, verdicts=verdicts))
+
+    def _judge(self, answers: Answers) -> tuple[tuple[Accepted | RejectedTarget, ...], ...]:
+        return tuple(
+            tuple(self._with_answer(self._verdict(answers.row, request, sample), sample) for sample in samples)
+            for request, samples in zip(answers.requests, answers.samples, strict=True)
+        )
+
+    def _trial(self, answers: Answers, request: TaskRequest, verdict: Accepted | RejectedTarget) -> Trial | None:
+        if isinstance(verdict, RejectedTarget) or not isinstance(self.task, VerifiedTask):
+            return None
+        is_compared = len(answers.samples[0]) > 1
+        return self.task.trial(answers.row, request, verdict.columns, tests=answers.tests, is_compared=is_compared)
+
+    def _without_findings(self, verdict: Accepted | RejectedTarget) -> Accepted | RejectedTarget:
+        """Drops what a program said about itself where the filter finds something in it."""
+        found = verdict.columns["checks"].get("executed") if isinstance(verdict, Accepted) else None
+        if not found or self.content_filter is None:
+            return verdict
+        findings = self.content_filter.filter_output("", found["detail"])
+        if self.content_filter.output_reason(findings) is None:
+            return verdict
+        assert isinstance(verdict, Accepted)
+        checks = {**verdict.columns["checks"], "executed": {**found, "detail": ""}}
+        return replace(verdict, columns={**verdict.columns, "checks": checks})
+
+    def _choose_all(self, tried: Tried) -> Validated:
+        answers = tried.answers
         kept: list[Kept] = []
         rejected: list[RejectedTarget] = []
         fates: Counter[str] = Counter()
-        for number, (request, samples) in enumerate(zip(answers.requests, answers.samples, strict=True)):
-            verdicts = [self._with_answer(self._verdict(answers.row, request, sample), sample) for sample in samples]
+        for number, (samples, verdicts) in enumerate(zip(answers.samples, tried.verdicts, strict=True)):
             chosen = self._choose(number, verdicts, samples)
             refused = [verdict for verdict in verdicts if isinstance(verdict, RejectedTarget)]
             kept += chosen
@@ -228,8 +291,9 @@ class RowStages:
         ]
         if not passed:
             return []
-        chosen = choose_samples([v.written[1] for _, v, _ in passed], [score for *_, score in passed], self.keep)
-        return [Kept(number, passed[c.index][0], passed[c.index][1], c.agreement) for c in chosen]
+        texts, outputs = [v.written[1] for _, v, _ in passed], [v.outputs for _, v, _ in passed]
+        chosen = choose_samples(texts, [score for *_, score in passed], self.keep, outputs)
+        return [Kept(number, passed[c.index][0], passed[c.index][1], c.agreement, c.behavior) for c in chosen]
 
     def _nested(
         self, answers: Answers, kept: list[Kept], rejected: list[RejectedTarget], fates: Mapping[str, int]

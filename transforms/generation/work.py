@@ -26,16 +26,18 @@ from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.filters.columns import Names, filter_columns
 from transforms.generation.engine import EngineSpec, acquire_engine
-from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
+from transforms.generation.lineage import JobLineage, lineage_type
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
 from transforms.generation.stages import Answers, RowStages, Validated, sample_request
+from transforms.generation.trying import TrialRuns, tests_of
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnMap, ColumnOverrides, RowLimits, resolve_columns, table_to_rows
 from transforms.rows.output import OutputRow, output_schema, output_table
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, rejected_record, rejected_table
+from transforms.sandbox.sandbox import Isolation
 from transforms.scanning import ContentFilter
-from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task
+from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task, VerifiedTask
 from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class _Opened:
     pool: RowPool
     generator: Generator
     lineage: JobLineage
+    trials: TrialRuns | None  # None: nothing is compiled or run
 
 
 @dataclass
@@ -73,6 +76,8 @@ class GenerationWork:
         rejected_answers: Whether rejected targets keep the model's answer, unless the filter finds something in it.
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
         tokenizer: Location of the vocabulary; "": the model's own.
+        isolation: What programs run in, where answers are compiled or run.
+        tests: A corpus in which the tests of rows are looked up; "" for none.
     """
 
     task: Task
@@ -90,6 +95,8 @@ class GenerationWork:
     score_original: bool = False
     known_text: str = ""
     tokenizer: str = ""
+    isolation: Isolation = "bubblewrap"
+    tests: str = ""
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = True
@@ -101,6 +108,11 @@ class GenerationWork:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether answers are compiled or run."""
+        return isinstance(self.task, VerifiedTask) and self.task.verify != "parse"
+
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """Input columns (content as redacted), the task's result columns, then `lineage`: a list of them if nested."""
         copies = pa.field("verbatim_copies", pa.list_(pa.field("item", COPY_TYPE, nullable=False)), nullable=False)
@@ -108,11 +120,12 @@ class GenerationWork:
         if self.nest:
             assert not self.score_original, "a row of several answers has no single original"
             assert isinstance(self.task, NestingTask), "nesting requires a task that supports it"
-            lineage = pa.list_(pa.field("item", LINEAGE_TYPE, nullable=False))
+            lineage = pa.list_(pa.field("item", lineage_type(is_verified=self.is_verified), nullable=False))
             added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
+            lineage = lineage_type(is_verified=self.is_verified)
             scores = SCORE_FIELDS if self.score_original else ()
-            added = [*self.task.result_schema, *extra, *scores, pa.field("lineage", LINEAGE_TYPE, nullable=False)]
+            added = [*self.task.result_schema, *extra, *scores, pa.field("lineage", lineage, nullable=False)]
         return output_schema(input_schema, resolve_columns(input_schema, self.columns), added)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
@@ -120,7 +133,13 @@ class GenerationWork:
         return list(input_schema.names)
 
     def open(self) -> None:
-        """Starts the engine and the row pool. Raises ConfigError if the model can't be loaded."""
+        """Starts the engine and the row pool.
+
+        Raises:
+            ConfigError: The model can't be loaded, or there can be no sandbox where one is needed.
+        """
+        # First, since a model takes minutes to load.
+        trials = TrialRuns.open(self.isolation, self.tests) if self.is_verified else None
         workers = default_workers() if self.row_workers < 0 else self.row_workers
         stages = RowStages(
             task=self.task,
@@ -143,7 +162,11 @@ class GenerationWork:
             engine=generator.fingerprint(),
             filter_version=filter_version(self.content_filter, self.known_text),
         )
-        self._opened = _Opened(pool, generator, lineage)
+        self._opened = _Opened(pool, generator, lineage, trials)
+
+    def check_sandbox(self) -> None:
+        """Makes a sandbox and ends it. Raises ConfigError if there can be none."""
+        TrialRuns.open(self.isolation).close()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Generates for the rows of one unit; blocks until the last answer is validated."""
@@ -151,13 +174,16 @@ class GenerationWork:
         column_map = resolve_columns(table.schema, self.columns)
         filtered = filter_columns(self.content_filter, table, column_map, self._filter_names)
         table = filtered.table
+        trials = self._opened.trials
+        brought = tests_of(table) if trials is not None else {}
         unreadable: dict[int, RejectedRow] = {}
         states: list[RowState] = []
         for index, item in enumerate(table_to_rows(table, unit, rows, column_map, self.limits)):
             if isinstance(item, RejectedRow):
                 unreadable[index] = item
             else:
-                states.append(RowState(index, item))
+                tests = trials.tests_of(item, brought.get(index)) if trials is not None else None
+                states.append(RowState(index, item, tests=tests))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _validate(self._opened, states)
         counts.update(filtered.counts)
@@ -168,15 +194,18 @@ class GenerationWork:
         return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """The engine's statistics, and the rows that the pool has done."""
+        """The engine's statistics, and the rows that the pool has done, and programs that have ended."""
         if self._opened is None:
             return {}
-        return {**self._opened.generator.stats(), "rows_done": float(self._opened.pool.rows_done)}
+        programs = self._opened.trials.programs_done if self._opened.trials is not None else 0
+        return {**self._opened.generator.stats(), "rows_done": float(self._opened.pool.rows_done + programs)}
 
     def close(self) -> None:
         """Closes the pool; the engine stays open in the process (`transforms.generation.engine.release_engines`)."""
         if self._opened is not None:
             self._opened.pool.close()
+            if self._opened.trials is not None:
+                self._opened.trials.close()
 
     def _filter_names(self, asked: Sequence[Names]) -> list[Any]:
         assert self._opened is not None, "call open() first"
@@ -233,9 +262,12 @@ class GenerationWork:
         for item in state.validated.kept:
             request, completion = state.prepared.requests[item.request], state.completions[item.request][item.sample]
             assert isinstance(completion, Completion), "a kept answer has a completion"
-            lineages.append(
-                self._opened.lineage.of(state.row, request, completion, sample=item.sample, agreement=item.agreement)
+            lineage = self._opened.lineage.of(
+                state.row, request, completion, sample=item.sample, agreement=item.agreement
             )
+            if self.is_verified:
+                lineage.update(verification=item.accepted.verification, behavior_agreement=item.behavior)
+            lineages.append(lineage)
         if state.validated.nested is not None:
             return [{**state.validated.nested, "lineage": lineages}]
         outputs: list[Mapping[str, Any]] = []
@@ -281,8 +313,11 @@ def _validate(opened: _Opened, states: Sequence[RowState]) -> Counter[str]:
         answers = []
         for state, prepared in chunk:
             state.completions = [tuple(_wait(future, counts) for future in samples) for samples in state.futures]
-            answers.append(Answers(state.row, prepared.requests, tuple(state.completions)))
-        calls.append((chunk, opened.pool.apply("validate", answers)))
+            answers.append(Answers(state.row, prepared.requests, tuple(state.completions), state.tests))
+        if opened.trials is None:
+            calls.append((chunk, opened.pool.apply("validate", answers)))
+        else:
+            calls.append((chunk, opened.trials.validate(opened.pool, answers)))
     for chunk, call in calls:
         for (state, prepared), validated in zip(chunk, call(), strict=True):
             if validated is CRASHED:

@@ -45,6 +45,9 @@ from transforms.tasks.shared import (
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import TOO_COSTLY, render
+from transforms.tasks.trials import comparison_trial, compile_trial, generated_tests_trial, language_of
+from transforms.verification.evidence import EVIDENCE, with_evidence
+from transforms.verification.trials import InTurn, Trial
 
 REASONS: Final = {
     "not_empty": "empty_answer",
@@ -119,8 +122,8 @@ class AnnotateTask(AnnotateSettings):
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The columns of one answer."""
-        return RESULT_SCHEMA
+        """The columns of one answer, with what running it showed, if it is run."""
+        return RESULT_SCHEMA if self.verify == "parse" else with_evidence(RESULT_SCHEMA, self._evidence)
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
         """Finds the row's targets and builds their prompts.
@@ -174,6 +177,39 @@ class AnnotateTask(AnnotateSettings):
                 "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
             },
         )
+
+    @property
+    def _evidence(self) -> Sequence[pa.Field]:
+        if self.verify != "run" or not self.spec.verify:
+            return EVIDENCE["compile"]
+        return EVIDENCE["tests" if self.spec.verify == "tests" else "behavior"]
+
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial | None:
+        """What is to be run for an answer, as the task file's `verify` says; without one, its code is compiled."""
+        target: AnnotateTarget = request.payload
+        code: str | None = columns["answer_code"] or self._code_in(columns["answer_json"])
+        if code is None:
+            return None
+        seed = derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "verify")
+        span, name = (target.start, target.end), target.name.split(".")[-1]
+        if self.verify == "run" and self.spec.verify == "tests":
+            return generated_tests_trial(row, code, span=span, name=name, settings=self, seed=seed)
+        own = language_of(row.language, row.path)
+        language = language_of(self._answer_language("")) or own
+        if self.spec.answer.whole:
+            data = row.content.encode()
+            text = data[: target.start].decode() + code + data[target.end :].decode()
+            return compile_trial(language, text, row.content)
+        compiling = compile_trial(language, code, None)
+        if self.verify != "run" or not self.spec.verify:
+            return compiling
+        must_agree = self.spec.verify == "translation"
+        comparing = comparison_trial(
+            row, code, language, span=span, name=target.name, settings=self, seed=seed, must_agree=must_agree
+        )
+        return compiling if comparing is None else InTurn(trials=(compiling, comparing))
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:
         """The target's own text and the answer."""
@@ -250,6 +286,12 @@ class AnnotateTask(AnnotateSettings):
             code = found.get(spec.code_field) if spec.code_field and isinstance(found, dict) else None
             return (code if isinstance(code, str) else None), found
         return None, None
+
+    def _code_in(self, answer_json: str | None) -> str | None:
+        if not (answer_json and self.spec.answer.code_field):
+            return None
+        code = json.loads(answer_json).get(self.spec.answer.code_field)
+        return code if isinstance(code, str) else None
 
     def _answer_language(self, language: str) -> str:
         written = render(self.spec.answer.language, {"language": language, **self.spec.params})

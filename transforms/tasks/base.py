@@ -16,6 +16,7 @@ import pyarrow as pa
 from model.engine.requests import Completion, Request
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row
+from transforms.verification.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +47,14 @@ class Accepted:
         columns: The task's own result columns for one output row, by name, as in `Task.result_schema`.
         written: The text before the answer in its document, the answer itself, and the text after it. The output filter
             scans the answer in this context, because a secret can span the boundary.
+        verification: How it was compiled or run, for the lineage; None: it wasn't.
+        outputs: What its code returned for generated inputs, to compare samples by; None: nothing is known.
     """
 
     columns: Mapping[str, Any]
     written: tuple[str, str, str]
+    verification: str | None = None
+    outputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +95,31 @@ class Task(Protocol):
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Parses, validates and scores one answer."""
+        ...
+
+
+@runtime_checkable
+class VerifiedTask(Protocol):
+    """A task whose answers are compiled or run, in addition to its own checks, if `verify` isn't "parse"."""
+
+    @property
+    def verify(self) -> str:
+        """`parse`, `compile` or `run`."""
+        ...
+
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial | None:
+        """Returns what is to be run for an accepted answer; None if there is nothing. Its evidence is added to the
+        struct `checks`.
+
+        Args:
+            row: The answer's source row.
+            request: The answer's request.
+            columns: The answer's result columns.
+            tests: Tests that the row brings.
+            is_compared: Whether there are other samples to compare its behavior with.
+        """
         ...
 
 

@@ -7,9 +7,10 @@
     chat     the row's content is a conversation (a column `messages`): the model's next turn; if the conversation
              ends with a model turn, that turn is removed and serves as the original
 
-Checks: the code parses (Python's own `compile` for complete files, syntax trees elsewhere; nothing is executed), a body
-stays a body (`transforms.documentation.bodies`), and the code is in the requested language, is not a copy of the
-original, not a placeholder, and not cut off. The original is kept for comparison.
+Checks: the code parses (Python's own `compile` for complete files, syntax trees elsewhere), a body stays a body
+(`transforms.documentation.bodies`), and the code is in the requested language, is not a copy of the original, not a
+placeholder, and not cut off. Nothing is executed, but where that is asked for (`verify`): then it must also compile, or
+pass the tests that its row brings. The original is kept for comparison.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ from transforms.tasks.shared import (
     rejected,
     request_of,
 )
+from transforms.tasks.trials import language_of, trial_of_code
+from transforms.verification.evidence import EVIDENCE, with_evidence
+from transforms.verification.trials import Trial
 
 # Prose without a fence around code parses in these languages.
 _PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
@@ -147,8 +151,8 @@ class GenerateTask(GenerateSettings):
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The columns of one generated piece of code."""
-        return RESULT_SCHEMA
+        """The columns of one generated piece of code, with what compiling or running it showed, if that is done."""
+        return RESULT_SCHEMA if self.verify == "parse" else with_evidence(RESULT_SCHEMA, EVIDENCE[self.verify])
 
     def requests(self, row: Row) -> Iterator[TaskRequest | RejectedTarget]:
         """Finds the row's descriptions and builds prompts for the code.
@@ -209,6 +213,33 @@ class GenerateTask(GenerateSettings):
                     "mean_logprob": completion.mean_logprob,
                 },
             },
+        )
+
+    def trial(
+        self, row: Row, request: TaskRequest, columns: Mapping[str, Any], *, tests: str | None, is_compared: bool
+    ) -> Trial:
+        """Compiles the code in its place and, with `verify` "run", runs the row's tests on it, and calls it with
+        generated inputs where samples are to be compared.
+        """
+        target: GenerateTarget = request.payload
+        code: str = columns["generated_code"]
+        text, span = code, None
+        if not self._is_free:
+            data = row.content.encode()
+            text = data[: target.start].decode() + code + data[target.end :].decode()
+        if target.symbol is not None:
+            start = byte_to_char(data, target.symbol.start)
+            span = (start, byte_to_char(data, target.start) + len(code))
+        return trial_of_code(
+            language_of(columns["generated_language"] or ""),
+            text,
+            original=None if self._is_free else row.content,
+            span=span,
+            path=row.path,
+            name=target.symbol.name if target.symbol is not None else "",
+            tests=tests,
+            settings=self,
+            seed=derive_seed(self.job_seed, row.content_sha256, request.target, "inputs") if is_compared else None,
         )
 
     def distinct_texts(self, row: Row, columns: Mapping[str, Any]) -> tuple[str, str]:

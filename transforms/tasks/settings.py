@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from model.engine.settings import GenerationSettings
-from model.settings import setting
+from model.settings import Settings, setting
 from transforms.fim.settings import SpanSettings
 
 # Tokens of an answer by task (annotate: by its answer's kind): a page of text, a long function, a short file. An answer
@@ -58,6 +58,30 @@ class AnswerSettings(GenerationSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifySettings(Settings):
+    """Settings of tasks whose answers can be compiled and run (`transforms.verification`)."""
+
+    verify: Literal["parse", "compile", "run"] = setting(
+        "parse",
+        help="What is done with answers: parse: nothing is run; compile: they are compiled, or type-checked; run: they "
+        "are run, with tests where there are any.",
+    )
+    mutants: int = setting(
+        8,
+        help="Changed versions of a target, at most, on at least one of which its generated tests must fail.",
+        minimum=1,
+        maximum=1000,
+        metavar="MUTANTS",
+    )
+    program_timeout_s: float = setting(
+        5.0, help="Seconds that a program may run; a compiler has limits of its own.", minimum=0.1, metavar="SECONDS"
+    )
+    sandbox: Literal["bubblewrap", "none"] = setting(
+        "bubblewrap", help="What programs run in: bubblewrap, or none, which isolates nothing."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DocstringSettings(AnswerSettings):
     """Settings of `transforms.tasks.docstring`."""
 
@@ -73,7 +97,7 @@ class DocstringSettings(AnswerSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateSettings(AnswerSettings):
+class GenerateSettings(VerifySettings, AnswerSettings):
     """Settings of `transforms.tasks.generate`."""
 
     what: Literal["body", "file", "prompt", "chat"] = setting(
@@ -84,6 +108,13 @@ class GenerateSettings(AnswerSettings):
     only_documented: bool = setting(True, help="Only generate bodies of documented functions.")
     max_functions: int = setting(10_000, help="Maximum function bodies per file.", minimum=1, metavar="FUNCTIONS")
     reject_copies: bool = setting(True, help="Reject code that equals the original up to whitespace.")
+    tests: str | None = setting(
+        None,
+        help="With --verify run: corpus in which the tests of a file are looked up by repository and name, for rows "
+        "without a column tests.",
+        metavar="PATH",
+        is_path=True,
+    )
     language: str = setting(
         "",
         help="With --what prompt or chat: language of the requested code; default: the row's, else the answer's.",
@@ -91,7 +122,7 @@ class GenerateSettings(AnswerSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnnotateSettings(AnswerSettings):
+class AnnotateSettings(VerifySettings, AnswerSettings):
     """Settings of `transforms.tasks.annotate`."""
 
     max_targets: int = setting(10_000, help="Maximum targets per file.", minimum=1, metavar="TARGETS")

@@ -88,11 +88,12 @@ def read_source(row: Row, languages: Sequence[str]) -> Source:
     grammar = grammar_name(row.language, row.path)
     if grammar is None or grammar not in languages:
         raise RecordError("unsupported_language", f"{row.language or 'an unknown language'} is not supported here")
-    return _parsed(row.content, grammar)
+    return parse_text(row.content, grammar)
 
 
 @functools.lru_cache(maxsize=8)  # the targets of one file follow each other
-def _parsed(content: str, grammar: str) -> Source:
+def parse_text(content: str, grammar: str) -> Source:
+    """Returns a text's syntax tree, cached. Raises RecordError: `lone_surrogate`, `unparsable`."""
     try:
         data = content.encode()
     except UnicodeEncodeError as error:

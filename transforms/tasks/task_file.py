@@ -10,6 +10,7 @@
     template: |                         # Jinja2 (`transforms.tasks.templates`)
       Explain {{ name }} ({{ depth }}):
       {{ code }}
+    verify: tests                       # optional: how answers are run (`--verify run`): tests, translation, exercise
     answer: {kind: text, min_chars: 40} # text; line (the first one); code (in a fence, must parse); json (with a
         schema)
 
@@ -68,7 +69,12 @@ class AnswerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotationSpec:
-    """One validated task file."""
+    """One validated task file; `verify` says how its answers are run, if they are.
+
+    tests        the answer is tests for the target: they must pass on it, and fail on a mutant of it
+    translation  the answer is the target in another language: both must behave alike
+    exercise     the answer's code must behave as the target, or at least run
+    """
 
     name: str
     version: str
@@ -78,6 +84,7 @@ class AnnotationSpec:
     languages: tuple[str, ...] = tuple(SPAN_NODES)
     system: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    verify: Literal["", "tests", "translation", "exercise"] = ""
     answer: AnswerSpec = field(default_factory=AnswerSpec)
 
 
@@ -117,6 +124,7 @@ _KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "languages": (list, "a list"),
     "system": (str, "text"),
     "params": (dict, "a mapping (lines of the form name: value)"),
+    "verify": (str, "text"),
     "answer": (dict, "a mapping (lines of the form key: value)"),
 }
 _ANSWER_KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
@@ -195,6 +203,7 @@ def _checked(spec: AnnotationSpec, overrides: Mapping[str, str]) -> AnnotationSp
     check_template("template", spec.template, {*FIELDS, *spec.params}, spec.params)
     check_template("answer.language", spec.answer.language, {"language", *spec.params}, spec.params)
     _check_answer(spec)
+    _check_verify(spec)
     for key in ("must_match", "must_not_match"):
         check_pattern(f"answer.{key}", getattr(spec.answer, key))
     language = _answer_language(spec)
@@ -223,6 +232,14 @@ _KEYS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
     "code": ("whole", "min_edit_similarity", "must_mention_name"),
     "json": ("schema", "code_field"),
 }
+
+
+def _check_verify(spec: AnnotationSpec) -> None:
+    """Refuses a way to run answers that answers of this kind don't have."""
+    if spec.verify not in ("", "tests", "translation", "exercise"):
+        raise ConfigError(f"verify is {shown(spec.verify)}; it must be tests, translation or exercise")
+    if spec.verify and spec.answer.kind != "code" and not spec.answer.code_field:
+        raise ConfigError(f"verify: {spec.verify} needs answers with code; this task's kind is {spec.answer.kind}")
 
 
 def _check_answer(spec: AnnotationSpec) -> None:

@@ -1,0 +1,77 @@
+"""Brings Python code and the tests for it together, so that `transforms.evaluation` can run them.
+
+Tests import what they test: by the module's name, which follows from the file's path, or by a name that a model made
+up, since a function alone doesn't say where it stands. All of these lead to the code. Test classes that aren't of
+unittest are run as pytest would.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from transforms.verification.python_context import is_standard, python_tree
+
+_PRELUDE: Final = (Path(__file__).parent / "python_prelude.py").read_text(encoding="utf-8")
+# Instances are made for each test, as pytest does.
+_CLASSES: Final = """
+
+def _run_plain_classes(found):
+    import unittest
+    for one in found:
+        if isinstance(one, type) and not issubclass(one, unittest.TestCase):
+            for name in sorted(vars(one)):
+                if name.startswith("test") and callable(vars(one)[name]):
+                    case = one()
+                    getattr(case, "setup_method", lambda: None)()
+                    getattr(case, name)()
+
+
+_run_plain_classes([{names}])
+"""
+
+
+def importable(code: str, tests: str, *, path: str, name: str) -> str:
+    """The code with what makes it importable by its tests behind it.
+
+    Args:
+        code: The module under test.
+        tests: Its tests.
+        path: The file's path, or "".
+        name: The definition that is tested, or "".
+    """
+    names = [*module_names(path), *_made_up_names(tests, name)]
+    text = f"NAMES = {sorted(dict.fromkeys(names))!r}\n{_PRELUDE}"
+    return f"{code}\n\nexec(compile({text!r}, 'prelude.py', 'exec'), {{'__name__': 'prelude'}})\n"
+
+
+def runnable(tests: str) -> str:
+    """The tests with what runs their plain classes behind them."""
+    tree = python_tree(tests)
+    names = [one.name for one in tree.body if isinstance(one, ast.ClassDef)] if tree is not None else []
+    names = [name for name in names if name.startswith("Test")]
+    return tests + _CLASSES.replace("{names}", ", ".join(names)) if names else tests
+
+
+def module_names(path: str) -> list[str]:
+    """The names by which a file may be imported, from the shortest on.
+
+    >>> module_names("src/shapes/area.py")
+    ['area', 'shapes.area', 'src.shapes.area']
+    """
+    parts = list(PurePosixPath(path).with_suffix("").parts) if path.endswith(".py") else []
+    if parts[-1:] == ["__init__"]:
+        parts.pop()
+    names = [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    return [name for name in names if all(part.isidentifier() for part in name.split("."))]
+
+
+def _made_up_names(tests: str, name: str) -> Iterator[str]:
+    tree = python_tree(tests)
+    for node in ast.walk(tree) if tree is not None and name else ():
+        if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
+            continue
+        if not is_standard(node.module.partition(".")[0]) and any(alias.name == name for alias in node.names):
+            yield node.module
