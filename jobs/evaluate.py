@@ -1,6 +1,7 @@
 """`codemill evaluate`: answers to a benchmark's problems, or to problems of one's own, tried in the sandbox.
 
     codemill evaluate --benchmark human_eval --data human_eval.parquet --model codegemma-2b/ --output scores
+    codemill evaluate --benchmark hellaswag --data hellaswag.parquet --model codegemma-2b/ --output choices
     codemill evaluate --benchmark human_eval --data human_eval.parquet --answers answers.jsonl --output scores
     codemill evaluate --benchmark mbpp --data mbpp.parquet --reference --output check
     codemill evaluate --tests problems.jsonl --output scores
@@ -11,6 +12,7 @@ Each answer is one row of the output, with `passed` and the evidence (`executed`
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +24,14 @@ from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.evaluation.asking import Questions
+    from jobs.evaluation.choices import Choices
     from jobs.evaluation.prepare import Sources
     from jobs.evaluation.standing import Standing
     from transforms.evaluation.answering import AnswerWork
+    from transforms.evaluation.choosing import ChoiceWork
     from transforms.evaluation.work import ExecuteWork
+
+_NOT_WITH_CHOICES = ("answers", "reference", "languages", "shots", "protocol", "samples", "temperature", "trained_on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +121,31 @@ class Options(PlannedLengths, ModelJobOptions):
         super().__post_init__()
 
 
+def choices_of(options: Options) -> Choices | None:
+    """What a model is to choose; None if the benchmark has no choices. Raises ConfigError if the options don't suit."""
+    from jobs.evaluation.choices import Choices
+    from transforms.evaluation.language import CHOICE_BENCHMARKS
+
+    o = options
+    if o.benchmark not in CHOICE_BENCHMARKS:
+        return None
+    if not o.model:
+        raise ConfigError(f"--benchmark {o.benchmark} needs --model: its choices are scored by a model")
+    if o.data is None:
+        raise ConfigError(f"--benchmark {o.benchmark} needs --data, its file")
+    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
+    for name in _NOT_WITH_CHOICES:
+        if getattr(o, name) != defaults[name]:
+            raise ConfigError(f"--{name} means nothing to {o.benchmark}, whose choices are scored; remove it")
+    return Choices(benchmark=CHOICE_BENCHMARKS[o.benchmark], data=o.data, shots_data=o.shots_data, limit=o.limit)
+
+
 def sources_of(options: Options) -> Sources:
     """Where problems and answers stand. Raises ConfigError if the options don't say so, or say it twice."""
     from jobs.evaluation.models import MODEL_ONLY
     from jobs.evaluation.prepare import Sources, named_languages
     from transforms.evaluation.benchmarks import BENCHMARKS
+    from transforms.evaluation.language import CHOICE_BENCHMARKS
 
     o = options
     if (o.benchmark is None) == (o.tests is None):
@@ -136,7 +162,8 @@ def sources_of(options: Options) -> Sources:
             benchmark=None, data=o.tests, answers=o.answers, reference=False, limit=o.limit, languages=languages
         )
     if o.benchmark not in BENCHMARKS:
-        raise ConfigError(f"--benchmark {o.benchmark} is not known; there are {', '.join(BENCHMARKS)}")
+        known = ", ".join((*BENCHMARKS, *CHOICE_BENCHMARKS))
+        raise ConfigError(f"--benchmark {o.benchmark} is not known; there are {known}")
     if o.data is None:
         raise ConfigError(f"--benchmark {o.benchmark} needs --data, its file")
     if (o.answers is not None) + o.reference + bool(o.model) > 1:
@@ -195,8 +222,9 @@ def standing_of(options: Options) -> Standing:
     return Standing(named, trained_problems(sources_of(options), options.trained_on, options.content_column))
 
 
-def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork:
+def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork | ChoiceWork:
     """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
+    from jobs.evaluation.choices import choice_work
     from jobs.evaluation.models import answer_work
     from transforms.evaluation.benchmarks import BENCHMARKS
     from transforms.evaluation.work import ExecuteWork
@@ -204,6 +232,8 @@ def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork:
     from transforms.sandbox.sandbox import isolation_named
 
     o = from_all_options(Options, options)
+    if (choices := choices_of(o)) is not None:
+        return choice_work(o, choices.benchmark)
     if o.model:
         return answer_work(o, questions_of(o), fim_format=o.fim_format, isolation=isolation_named(o.sandbox))
     version = BENCHMARKS[o.benchmark].version if o.benchmark else "1"
@@ -214,12 +244,15 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
     from jobs.cli import DONE
     from jobs.evaluation.asking import asked_rows
+    from jobs.evaluation.choices import choice_rows
     from jobs.evaluation.prepare import join_rows
     from jobs.evaluation.running import Prepared, run_evaluation
     from jobs.evaluation.scoring import compare_runs
     from jobs.system.signals import raise_on_signals
     from transforms.evaluation.answering import ASKED_SCHEMA
     from transforms.evaluation.benchmarks import BENCHMARKS
+    from transforms.evaluation.choosing import CHOICE_SCHEMA
+    from transforms.evaluation.language import CHOICE_BENCHMARKS
     from transforms.evaluation.work import PREPARED_SCHEMA
 
     raise_on_signals()
@@ -227,6 +260,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         for name, benchmark in BENCHMARKS.items():
             layouts = "; or ".join(", ".join(layout) for layout in benchmark.layouts)
             print_line(f"{name}: columns {layouts}; {benchmark.source}")
+        for name, scored in CHOICE_BENCHMARKS.items():
+            print_line(f"{name}: columns {', '.join(scored.columns)}; {scored.source}")
         return DONE
     if options.compare:
         if len(options.compare) != 2:
@@ -238,7 +273,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
     standing = functools.cache(lambda: standing_of(options))
     standing()  # what is wrong with it is told before anything is written
-    if options.model:
+    if (choices := choices_of(options)) is not None:
+        prepared = Prepared(choice_rows(choices), CHOICE_SCHEMA)
+    elif options.model:
         prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)

@@ -21,10 +21,12 @@ from jobs.plan.job_file import check_output
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import print_line
 from transforms.evaluation.answering import AnswerWork
+from transforms.evaluation.choosing import ChoiceWork
 from transforms.evaluation.work import ExecuteWork
 from transforms.spool import scratch_folder
 
-BuildWork = Callable[[Mapping[str, Any]], ExecuteWork | AnswerWork]
+EvaluationWork = ExecuteWork | AnswerWork | ChoiceWork
+BuildWork = Callable[[Mapping[str, Any]], EvaluationWork]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def run_evaluation(
         prepared: What the units are to read.
         standing: What stands beside the scores.
     """
-    work: ExecuteWork | AnswerWork
+    work: EvaluationWork
     if options.model:
         options, work = freeze_model_options("evaluate", options, cast("Callable[..., AnswerWork]", build_work))
     else:

@@ -115,7 +115,7 @@ def _groups(output: OutputFolder) -> dict[Key, _Group]:
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    if row["executed"] is not None:
+    if row.get("executed") is not None:
         return str(row["executed"]["reason"])
     return {True: "passed", False: "wrong", None: "not_decided"}[row["passed"]]
 
