@@ -20,6 +20,7 @@ from jobs.grouping import cutting, reading, runs
 from jobs.grouping.reading import GroupSettings
 from jobs.grouping.repositories import COLUMNS, group_by_repository
 from jobs.grouping.stages import GroupStages
+from jobs.ledger.lock import acquire
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
@@ -358,6 +359,14 @@ def test_a_missing_column_is_one_clear_line(tmp_path, rows, missing):
     corpus = write_corpus(tmp_path / "corpus", table)
     with pytest.raises(ConfigError, match="column, which grouping by repository needs; name it with --"):
         group_by_repository([corpus], JobFolder(str(tmp_path / "job")), ColumnOverrides(), spread=LOCALLY)
+
+
+def test_two_drivers_dont_group_for_one_output(tmp_path, rows, capsys):
+    corpus, job_dir = write_corpus(tmp_path / "corpus", rows), JobFolder(str(tmp_path / "out" / "_job"))
+    with acquire(job_dir):
+        assert main(["pack", "--input", corpus, "--output", str(tmp_path / "out")]) == 2
+    assert "is being written by" in capsys.readouterr().err
+    assert not os.path.exists(job_dir.join("grouped"))
 
 
 def test_retry_rejected_is_refused(tmp_path, capsys):

@@ -144,5 +144,18 @@ def test_a_service_that_doesnt_answer_leaves_open_what_became_of_the_job(left_be
     assert "can't be canceled from here (unavailable) and may still be running" in caplog.text
 
 
+def test_heartbeats_that_cant_be_read_for_a_while_dont_end_the_command(left_behind, monkeypatch):
+    answers = itertools.chain([OSError(116, "Stale file handle")] * 3, itertools.repeat(1))
+
+    def signs(job_dir):
+        if isinstance(answer := next(answers), OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(orphans, "_cancel", lambda job_id, endpoint: "CANCELLED")
+    monkeypatch.setattr(orphans, "signs_of_life", signs)
+    assert cancel_orphan(left_behind)
+
+
 def test_each_look_at_the_workers_is_shorter_than_what_ends_the_wait():
     assert orphans._QUIET_S < orphans._END_S < waiting.SILENT_S

@@ -84,7 +84,6 @@ def test_rows_that_end_their_process_or_hang_cost_one_row_each_and_no_worker_of_
         (3, 1, "timeout"),
     ]
     assert not os.path.exists(job_dir.runner_job), "the runner's job has ended"
-    assert not os.path.exists(job_dir.claims), "units are no longer claimed"
 
 
 def test_what_the_work_refuses_on_a_worker_is_the_users_one_line(tmp_path, endpoint, capsys, caplog):
@@ -172,7 +171,8 @@ def test_the_kill_of_a_child_costs_no_row_and_that_of_a_worker_puts_none_under_s
     assert [death.session for death in journal.read_deaths(job_dir)] == [first.session]
     assert json.loads(Path(job_dir.runner_job).read_text())["job_endpoint"] == endpoint
     assert uppercase.command_line([*argv, "--output", str(out), "--", *flags(endpoint)]) == 0
-    assert "which an earlier run of this command left behind" in caplog.text
+    assert "which an earlier run of this command left behind, was canceled" in caplog.text
+    assert not os.path.exists(job_dir.claims), "units are no longer claimed"
     assert uppercase.command_line([*argv, "--output", str(tmp_path / "alone")]) == 0
     assert uppercase.dataset(out) == uppercase.dataset(tmp_path / "alone")
 
