@@ -33,8 +33,8 @@ class Options(PolicyOptions, LicenseColumnOptions, CommonOptions):
     drop_vendored: bool = option(False, help="Reject files in vendored folders.")
     allow_licenses: tuple[str, ...] = option(
         (),
-        help="Allowed licenses, by SPDX identifier or usual name; `permissive` means the common permissive ones, a family "
-        "such as `BSD` all its versions; empty allows all.",
+        help="Allowed licenses, by SPDX identifier or usual name; `permissive` means the common permissive ones, a "
+        "family such as `BSD` all its versions; empty allows all.",
         metavar="SPDX",
     )
     deny_licenses: tuple[str, ...] = option(
