@@ -307,7 +307,9 @@ def _identifiers(name: str) -> tuple[str, ...]:
     if parsed is None or not hasattr(parsed, "key"):
         near = nearest_identifiers(name)
         hint = f"; did you mean {', '.join(near)}?" if near else "."
-        raise ConfigError(f"{shown(name)} is not an SPDX license identifier or a usual name{hint} See https://spdx.org/licenses/")
+        raise ConfigError(
+            f"{shown(name)} is not an SPDX license identifier or a usual name{hint} See https://spdx.org/licenses/"
+        )
     identifier = str(parsed.key)
     if identifier.endswith("-only") and "only" not in name.lower():
         return (identifier, f"{identifier.removesuffix('-only')}-or-later")  # GPLv3, GPL-3.0: that version, anyhow
