@@ -33,10 +33,13 @@ class Options(PolicyOptions, LicenseColumnOptions, OptOutOptions, CommonOptions)
     drop_vendored: bool = option(False, help="Reject files in vendored folders.")
     allow_licenses: tuple[str, ...] = option(
         (),
-        help="Allowed SPDX identifiers; `permissive` means the common permissive licenses; empty allows all.",
+        help="Allowed licenses, by SPDX identifier or usual name; `permissive` means the common permissive ones, a "
+        "family such as `BSD` all its versions; empty allows all.",
         metavar="SPDX",
     )
-    deny_licenses: tuple[str, ...] = option((), help="Denied SPDX identifiers.", metavar="SPDX")
+    deny_licenses: tuple[str, ...] = option(
+        (), help="Denied licenses, by SPDX identifier, usual name, or family (`GPL`).", metavar="SPDX"
+    )
     allow_unknown_license: bool = option(True, help="Keep files without a recognized license.")
     decontaminate: bool = option(True, help="Reject files that contain items of public code benchmarks.")
     benchmarks: tuple[str, ...] = option(

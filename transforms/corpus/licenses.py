@@ -24,13 +24,50 @@ MAX_LICENSE_BYTES = 256 * 1024  # the longest common one, GPL-3.0, has 35 KB
 
 # Each phrase must occur, in normal form (lower case, single spaces). The first match wins: narrow before wide.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("SSPL-1.0", ("server side public license", "version 1, october 16, 2018")),
+    ("BUSL-1.1", ("business source license 1.1",)),
+    ("Elastic-2.0", ("elastic license 2.0",)),
+    ("ECL-2.0", ("educational community license", "version 2.0, april 2007")),
     ("Apache-2.0", ("apache license", "version 2.0, january 2004")),
     ("AGPL-3.0-only", ("gnu affero general public license", "version 3, 19 november 2007")),
     ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
     ("LGPL-2.1-only", ("gnu lesser general public license", "version 2.1, february 1999")),
+    ("LGPL-2.0-only", ("gnu library general public license", "version 2, june 1991")),
+    ("GFDL-1.3-only", ("gnu free documentation license", "version 1.3, 3 november 2008")),
     ("GPL-3.0-only", ("gnu general public license", "version 3, 29 june 2007")),
+    ("GPL-1.0-only", ("gnu general public license", "version 1, february 1989")),
     ("GPL-2.0-only", ("gnu general public license", "version 2, june 1991")),
     ("MPL-2.0", ("mozilla public license version 2.0",)),
+    ("MPL-1.1", ("mozilla public license version 1.1",)),
+    ("EPL-1.0", ("eclipse public license - v 1.0",)),
+    ("AFL-3.0", ("licensed under the academic free license version 3.0",)),
+    ("OSL-3.0", ("licensed under the open software license version 3.0",)),
+    ("Artistic-2.0", ("the artistic license 2.0",)),
+    ("EUPL-1.2", ("european union public licence v. 1.2",)),
+    ("EUPL-1.1", ("european union public licence v. 1.1",)),
+    ("CDDL-1.0", ("common development and distribution license (cddl)", "version 1.0")),
+    ("CC-BY-NC-SA-4.0", ("creative commons attribution-noncommercial-sharealike 4.0 international",)),
+    ("CC-BY-NC-4.0", ("creative commons attribution-noncommercial 4.0 international",)),
+    ("CC-BY-SA-4.0", ("creative commons attribution-sharealike 4.0 international",)),
+    ("CC-BY-4.0", ("creative commons attribution 4.0 international",)),
+    ("MS-PL", ("microsoft public license (ms-pl)",)),
+    ("MS-RL", ("microsoft reciprocal license (ms-rl)",)),
+    ("UPL-1.0", ("the universal permissive license (upl), version 1.0",)),
+    ("WTFPL", ("do what the fuck you want to public license",)),
+    ("OFL-1.1", ("sil open font license version 1.1",)),
+    ("BlueOak-1.0.0", ("blue oak model license", "version 1.0.0")),
+    ("LPPL-1.3c", ("the latex project public license", "lppl version 1.3c")),
+    ("ODbL-1.0", ("open database license (odbl)",)),
+    ("MulanPSL-2.0", ("mulan psl v2",)),
+    ("Vim", ("no restrictions on distributing unmodified copies of vim",)),
+    ("Apache-1.1", ("apache software license", "version 1.1")),
+    ("OpenSSL", ("software developed by the openssl project for use in the openssl toolkit",)),
+    ("PostgreSQL", ("permission to use, copy, modify, and distribute this software and its documentation for any "
+                    "purpose, without fee, and without a written agreement is hereby granted",)),
+    ("curl", ("distribute this software for any purpose with or without fee", "noninfringement of third party rights")),
+    ("JSON", ("the software shall be used for good, not evil",)),
+    ("NCSA", ("to deal with the software without restriction",)),
+    ("X11", ("permission is hereby granted, free of charge, to any person", "the name of the x consortium")),
     ("EPL-2.0", ("eclipse public license - v 2.0",)),
     ("PSF-2.0", ("python software foundation license version 2",)),
     ("BSL-1.0", ("boost software license - version 1.0",)),
@@ -42,11 +79,17 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
              "the above copyright notice and this permission notice appear in all copies")),
     ("Zlib", ("this software is provided 'as-is', without any express or implied warranty",
               "altered source versions must be plainly marked")),
+    ("BSD-4-Clause", ("redistribution and use in source and binary forms",
+                      "all advertising materials mentioning features or use of this software must display")),
+    ("BSD-3-Clause-Clear", ("redistribution and use in source and binary forms",
+                            "no express or implied licenses to any party's patent rights are granted")),
     ("BSD-3-Clause", ("redistribution and use in source and binary forms", "neither the name")),
     ("BSD-3-Clause", ("redistribution and use in source and binary forms", "may not be used to endorse or promote")),
     ("BSD-2-Clause", ("redistribution and use in source and binary forms",)),
     ("MIT", ("permission is hereby granted, free of charge, to any person obtaining a copy",
              "the above copyright notice and this permission notice shall be included")),
+    ("MIT-0", ("permission is hereby granted, free of charge, to any person obtaining a copy",
+               "persons to whom the software is furnished to do so. the software is provided")),
 )  # fmt: skip
 
 
@@ -75,16 +118,30 @@ def declared_licenses(text: str) -> tuple[str, ...]:
     >>> declared_licenses("# SPDX-License-Identifier: MIT OR Apache-2.0")
     ('Apache-2.0', 'MIT')
     """
+    parsed = _declared(text)
+    return () if parsed is None else tuple(sorted({str(key) for key in _spdx().license_keys(parsed)}))
+
+
+def declared_expression(text: str) -> str | None:
+    """The expression of a file's own SPDX line, with its operators and exceptions; None as for `declared_licenses`.
+
+    >>> declared_expression("// SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR MIT")
+    'GPL-2.0-only WITH Linux-syscall-note OR MIT'
+    """
+    parsed = _declared(text)
+    return None if parsed is None else str(parsed)
+
+
+def _declared(text: str) -> Any | None:
     found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
     if found is None:
-        return ()
+        return None
     from license_expression import ExpressionError, ExpressionParseError
 
     try:
-        parsed = _spdx().parse(found.group(1).strip(), validate=True)
+        return _spdx().parse(found.group(1).strip(), validate=True)
     except (ExpressionError, ExpressionParseError):
-        return ()
-    return tuple(sorted({str(key) for key in _spdx().license_keys(parsed)}))
+        return None
 
 
 @functools.cache

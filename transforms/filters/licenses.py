@@ -2,13 +2,13 @@
 """License policy of a dataset: allow and deny lists of normalized SPDX identifiers.
 
 A file's own statement takes precedence over its repository's: first an SPDX line, then a license header, then the
-license column. Identifiers are normalized with `license-expression`. For "MIT OR GPL-3.0" one allowed license is
-enough; for "MIT AND GPL-3.0" all licenses must be allowed.
+license column. Names are normalized to SPDX expressions (`license_names.py`). For "MIT OR GPL-3.0" one allowed license
+is enough; for "MIT AND GPL-3.0" all licenses must be allowed. A license that is named but not recognized isn't the same
+as none: it is counted, and no list of allowed licenses contains it.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from model.errors import ConfigError
-from transforms.corpus.licenses import declared_licenses, license_of_text
+from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
+from transforms.corpus.licenses import declared_expression, license_of_text
+from transforms.filters.license_names import family_members, nearest_identifiers, parse_license
 from transforms.filters.stage import Stage, StageResult
 from transforms.rows.columns import CANDIDATES
 from transforms.rows.row import Row
@@ -29,7 +30,13 @@ PERMISSIVE = (
 """The licenses most common in Stack v2 that are on Blue Oak Council's list (bronze and better)."""
 NO_LICENSE = "no license found"
 """Detail of a rejection if a file has no license."""
+NO_NAMES = frozenset(("NOASSERTION", "NONE", "none", "None", "other", "Other", "unknown", "no_license", "null"))
+"""What columns say where there is no license, or no one knows."""
 _HEADER_CHARS = 4096
+_FIELD = re.compile(
+    r"^[^\w\n]{0,12}(?:@?(?:SPDX-)?licen[cs]e|__license__)[\"']?[ \t]*(?:[:=]|(?<=@license)[ \t])[ \t]*[\"']?(?P<name>[^\n<>]{2,80})",
+    re.IGNORECASE | re.MULTILINE,
+)
 _LICENSE_WORD = re.compile(r"licen[cs]e|permission is hereby|redistribution", re.IGNORECASE)
 _COMMENT_MARKS = re.compile(r"^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", re.MULTILINE)
 _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
@@ -43,38 +50,76 @@ _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         (
             "AGPL-3.0-or-later",
             "gnu affero general public license",
-            r"gnu affero general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+            r"gnu affero general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,40}later",
         ),
         (
             "LGPL-3.0-or-later",
             "gnu lesser general public license",
-            r"gnu lesser general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+            r"gnu lesser general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,40}later",
         ),
         (
             "LGPL-2.1-or-later",
+            "gnu lesser general public license",
+            r"gnu lesser general public license[^.]{0,200}version 2\.1[^.]{0,80}or[^.]{0,40}later",
+        ),
+        (
+            "LGPL-2.0-or-later",
             " general public license",
-            r"gnu (?:lesser|library) general public license[^.]{0,200}version 2(?:\.1)?[^.]{0,80}or[^.]{0,20}later",
+            r"gnu (?:lesser|library) general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,40}later",
         ),
         (
             "GPL-3.0-or-later",
             "gnu general public license",
-            r"gnu general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,20}later",
+            r"gnu general public license[^.]{0,200}version 3[^.]{0,80}or[^.]{0,40}later",
         ),
         (
             "GPL-2.0-or-later",
             "gnu general public license",
-            r"gnu general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,20}later",
+            r"gnu general public license[^.]{0,200}version 2[^.]{0,80}or[^.]{0,40}later",
         ),
         (
             "GPL-2.0-only",
             "gnu general public license ",
             r"gnu general public license (?:as published[^.]{0,80})?version 2",
         ),
+        (
+            "GPL-3.0-only",
+            "gnu general public license ",
+            r"gnu general public license (?:as published[^.]{0,80})?,? ?(?:\(gpl\) ?)?v(?:ersion|\.)? ?3(?!\.?\d)",
+        ),
+        (
+            "AGPL-3.0-only",
+            "gnu affero general public license",
+            r"gnu affero general public license (?:as published[^.]{0,80})?,? ?v(?:ersion|\.)? ?3(?!\.?\d)",
+        ),
+        (
+            "LGPL-3.0-only",
+            " general public license",
+            r"gnu lesser general public license (?:as published[^.]{0,80})?,? ?v(?:ersion|\.)? ?3(?!\.?\d)",
+        ),
+        (
+            "LGPL-2.1-only",
+            " general public license",
+            r"gnu (?:lesser|library) general public license (?:as published[^.]{0,80})?,? ?v(?:ersion|\.)? ?2\.1",
+        ),
+        (
+            "EPL-2.0",
+            "eclipse public license",
+            r"eclipse public license,? (?:- )?v(?:ersion|\.)? ?2\.0",
+        ),
+        (
+            "EPL-1.0",
+            "eclipse public license",
+            r"eclipse public license,? (?:- )?v(?:ersion|\.)? ?1\.0",
+        ),
+        ("BSL-1.0", "boost software license", r"boost software license,? (?:- )?version 1\.0"),
+        ("CDDL-1.0", "common development and distribution license", r"common development and distribution license"),
+        ("EUPL-1.2", "eupl", r"\beupl,? v(?:ersion|\.)? ?1\.2"),
         ("MPL-2.0", "mozilla public license", r"mozilla public license,? v(?:ersion|\.)? ?2\.0"),
         (
             "MIT",
-            "mit licen",
-            r"(?:licensed|released|distributed|available) under (?:the )?(?:terms of the )?mit licen[cs]e",
+            " mit",
+            r"(?:licen[cs]ed|released|distributed|available|governed) (?:under|by) (?:an? |the )?(?:terms of the )?mit(?:-style| software)? licen[cs]e",
         ),
         (
             "BSD-3-Clause",
@@ -102,9 +147,17 @@ class LicensePolicy:
     deny: tuple[str, ...] = ()
     unknown_is_allowed: bool = True
 
-    def reason(self, expressions: Sequence[str]) -> str | None:
-        """The reason to reject a file, or None: `license_denied`, `license_not_allowed`, `license_unknown`."""
-        parsed = [expression for expression in map(_parse, expressions) if expression is not None]
+    def reason(self, expressions: Sequence[str], unrecognized: Sequence[str] = ()) -> str | None:
+        """The reason to reject a file, or None: `license_denied`, `license_not_allowed`, `license_not_recognized`,
+        `license_unknown`.
+
+        Args:
+            expressions: The file's licenses, as SPDX expressions.
+            unrecognized: Names of licenses that are none of SPDX's, if the file has no others.
+        """
+        parsed = [expression for expression in map(parse_license, expressions) if expression is not None]
+        if not parsed and unrecognized and (self.allow or not self.unknown_is_allowed):
+            return "license_not_recognized"
         if not parsed:
             return None if self.unknown_is_allowed else "license_unknown"
         if any(not _is_met(expression, self._is_not_denied) for expression in parsed):
@@ -126,11 +179,12 @@ def make_policy(
     *,
     unknown_is_allowed: bool = True,
 ) -> LicensePolicy:
-    """Checks identifiers. `permissive` in `allow` means all licenses in `PERMISSIVE`. Raises ConfigError."""
+    """Checks identifiers. `permissive` in `allow` means all licenses in `PERMISSIVE`; a family such as `GPL` means all
+    its versions. Raises ConfigError."""
     allowed = [name for word in allow for name in (PERMISSIVE if word == "permissive" else (word,))]
     return LicensePolicy(
-        allow=tuple(sorted({_identifier(name) for name in allowed})),
-        deny=tuple(sorted({_identifier(name) for name in deny})),
+        allow=tuple(sorted({identifier for name in allowed for identifier in _identifiers(name)})),
+        deny=tuple(sorted({identifier for name in deny for identifier in _identifiers(name)})),
         unknown_is_allowed=unknown_is_allowed,
     )
 
@@ -142,14 +196,23 @@ def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
     >>> file_licenses("# Licensed under the Apache License, Version 2.0", ["MIT"])
     ('Apache-2.0',)
     """
-    if declared := declared_licenses(text):
-        return declared
+    if declared := declared_expression(text):
+        return (declared,)
     head = text[:_HEADER_CHARS]
     if _mentions_license(head):
         flat = " ".join(_COMMENT_MARKS.sub(" ", head).split())
-        if (found := _license_of_header(flat) or license_of_text(flat)) is not None:
+        if (found := _license_of_header(flat) or license_of_text(flat) or _license_of_field(head)) is not None:
             return (found,)
-    return tuple(str(parsed) for parsed in map(_parse, repository) if parsed is not None)
+    return tuple(str(parsed) for parsed in map(parse_license, repository) if parsed is not None)
+
+
+def _license_of_field(head: str) -> str | None:
+    """The license that a header names in a field of its own: `License: GPLv3+`, `@license MIT`."""
+    for field in _FIELD.finditer(head):
+        parsed = parse_license(field["name"].strip(" \t\"'.,;*/#"))
+        if parsed is not None:
+            return str(parsed)
+    return None
 
 
 def _mentions_license(head: str) -> bool:
@@ -201,8 +264,11 @@ class LicenseStage(Stage):
         names = (self.column,) if self.column else CANDIDATES["license"]
         repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
         found = file_licenses(row.content, repository)
-        reason = self.policy.reason(found) if self.policy is not None else None
-        return self.result({"licenses": list(found)}, reason, ", ".join(found) or NO_LICENSE)
+        unrecognized = () if found else tuple(name for name in repository if name and name not in NO_NAMES)
+        reason = self.policy.reason(found, unrecognized) if self.policy is not None else None
+        about = f"not recognized: {one_line(', '.join(unrecognized), SHOWN_CHARS)}" if unrecognized else NO_LICENSE
+        result = self.result({"licenses": list(found)}, reason, ", ".join(found) or about)
+        return result._replace(counts={"license/not_recognized": 1}) if unrecognized else result
 
 
 def _is_met(expression: Any, is_fine: Any) -> bool:
@@ -216,25 +282,18 @@ def _is_met(expression: Any, is_fine: Any) -> bool:
     return bool(is_fine(symbol.key))
 
 
-@functools.cache
-def _spdx() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
-
-
-@functools.lru_cache(maxsize=4096)
-def _parse(expression: str) -> Any | None:
-    from license_expression import ExpressionError, ExpressionParseError
-
-    try:
-        return _spdx().parse(expression, validate=True)
-    except (ExpressionError, ExpressionParseError):
-        return None
-
-
-def _identifier(name: str) -> str:
-    parsed = _parse(name)
+def _identifiers(name: str) -> tuple[str, ...]:
+    """The identifiers that a word in a policy means. Raises ConfigError if it means none."""
+    if members := family_members(name):
+        return members
+    parsed = parse_license(name)
     if parsed is None or not hasattr(parsed, "key"):
-        raise ConfigError(f"{name!r} is not an SPDX license identifier; see https://spdx.org/licenses/")
-    return str(parsed.key)
+        near = nearest_identifiers(name)
+        hint = f"; did you mean {', '.join(near)}?" if near else "."
+        raise ConfigError(
+            f"{shown(name)} is not an SPDX license identifier or a usual name{hint} See https://spdx.org/licenses/"
+        )
+    identifier = str(parsed.key)
+    if identifier.endswith("-only") and "only" not in name.lower():
+        return (identifier, f"{identifier.removesuffix('-only')}-or-later")  # GPLv3, GPL-3.0: that version, anyhow
+    return (identifier,)

@@ -35,7 +35,12 @@ _ENCODED = re.compile(
 _ENCODED_LINE_BYTES = 64
 _BASE64_FOLD = bytes.maketrans(b"BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", b"A" * 63)
 _BASE64_RUN = b"A" * 64
+_NOT_SPACE = bytes(b for b in range(256) if b not in b" \t\r\n")
 _LONG_LINES: Final[tuple[Kind, ...]] = ("markup", "prose", "plain")
+_LONG_DATA: Final = frozenset(("JSON", "XML", "Roff", "SMT"))
+"""The other languages whose long lines The Stack v2 keeps (section 3.2)."""
+_LONG_LINE_SHARE: Final = 0.1
+"""One long line below this share of a file, a table or a message, makes it neither minified nor data."""
 _DATA: Final[tuple[Kind, ...]] = ("data", "plain")
 
 
@@ -45,7 +50,7 @@ class Signals(NamedTuple):
     Args:
         num_bytes, num_lines: Size; an empty file has no lines.
         longest_line, mean_line: Line lengths.
-        alphanumeric_share: ASCII letters and digits and all non-ASCII bytes, divided by all bytes.
+        alphanumeric_share: ASCII letters and digits and all non-ASCII bytes, divided by all bytes but white space.
         encoded_share: Bytes in runs of base64, hex escapes and byte lists, divided by all bytes.
         longest_encoded: Length of the longest such run.
         repeated_line_share: Among the lines longer than two bytes, the share that repeats an earlier line.
@@ -67,7 +72,7 @@ class Signals(NamedTuple):
 class Limits:
     """Thresholds, each with its source. None disables a check."""
 
-    max_longest_line: int | None = 1000  # The Stack, StarCoder 3.1
+    max_longest_line: int | None = 1000  # The Stack, StarCoder 3.1; see also `line_too_long`
     max_mean_line: float | None = 100.0  # The Stack, StarCoder 3.1
     min_alphanumeric_share: float | None = 0.25  # The Stack, StarCoder 3.1
     max_encoded_share: float | None = 0.5  # The Stack v2 3.2
@@ -109,12 +114,18 @@ def measure(text: str, language: str = "") -> Signals:
         num_lines=len(lines),
         longest_line=longest,
         mean_line=(size - num_breaks) / len(lines),
-        alphanumeric_share=(size - len(data.translate(None, _ALPHANUMERIC))) / size,
+        alphanumeric_share=_alphanumeric_share(data),
         encoded_share=sum(encoded) / size,
         longest_encoded=max(encoded, default=0),
         repeated_line_share=1 - len(set(telling)) / len(telling) if telling else 0.0,
         comment_line_share=num_comments / filled if filled else 0.0,
     )
+
+
+def _alphanumeric_share(data: bytes) -> float:
+    num_others = len(data.translate(None, _ALPHANUMERIC))
+    num_spaces = len(data.translate(None, _NOT_SPACE))
+    return (len(data) - num_others) / max(1, len(data) - num_spaces)
 
 
 def _encoded_lengths(lines: list[bytes]) -> list[int]:
@@ -133,9 +144,11 @@ def _may_be_encoded(data: bytes) -> bool:
 
 
 def _comment_marks(language: str) -> list[bytes]:
-    """Comment markers, each preceded by a line break. An unknown language is treated as one with `//` comments."""
+    """Comment markers, each preceded by a line break. An unknown language is treated as one with `//` comments, but a
+    star is a bullet there."""
     found = find_language(language)
-    return [b"\n" + mark for mark in COMMENT_MARKS[found.comments if found is not None else "slash"]]
+    marks = COMMENT_MARKS[found.comments if found is not None else "slash"]
+    return [b"\n" + mark for mark in marks if found is not None or mark != b"* "]
 
 
 def _is_of_kind(language: str, kinds: tuple[Kind, ...]) -> bool:
@@ -143,18 +156,23 @@ def _is_of_kind(language: str, kinds: tuple[Kind, ...]) -> bool:
     return found is not None and found.kind in kinds
 
 
+def _has_long_lines(language: str) -> bool:
+    """Whether long lines are normal in a language: prose, markup, JSON."""
+    found = find_language(language)
+    return found is not None and (found.kind in _LONG_LINES or found.name in _LONG_DATA)
+
+
 def line_too_long(s: Signals, limits: Limits, language: str) -> bool:
-    """A line is longer than `max_longest_line`: the file is minified or data."""
-    return limits.max_longest_line is not None and s.longest_line > limits.max_longest_line
+    """A line is longer than `max_longest_line` and more than a tenth of the file: it is minified or data. Languages
+    whose lines are long are exempt."""
+    limit = limits.max_longest_line
+    is_long = limit is not None and s.longest_line > limit and s.longest_line > _LONG_LINE_SHARE * s.num_bytes
+    return is_long and not _has_long_lines(language)
 
 
 def lines_too_long_on_average(s: Signals, limits: Limits, language: str) -> bool:
-    """The mean line length exceeds `max_mean_line`. Prose and markup are exempt; such lines are normal there."""
-    return (
-        limits.max_mean_line is not None
-        and s.mean_line > limits.max_mean_line
-        and not _is_of_kind(language, _LONG_LINES)
-    )
+    """The mean line length exceeds `max_mean_line`. Languages whose lines are long are exempt."""
+    return limits.max_mean_line is not None and s.mean_line > limits.max_mean_line and not _has_long_lines(language)
 
 
 def too_few_alphanumeric(s: Signals, limits: Limits, language: str) -> bool:

@@ -54,7 +54,7 @@ _EXAMPLE_IPS = frozenset(
     ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
 )
 _VERSION_BEFORE = re.compile(
-    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
+    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|object_?identifier|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|->[ \t]*$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
 )
 _TEST_CARDS = frozenset(
     b"4111111111111111 4012888888881881 4242424242424242 5555555555554444 5105105105105100 378282246310005 371449635398431 378734493671000 "
@@ -143,6 +143,9 @@ def international_phone(candidate: Candidate) -> Verdict | None:
 _PHONE_WORD = re.compile(rb"(?i)phone|\btel\b|tel[:.=]|mobile|cell|\bfax\b|whatsapp|\bcall|telefon|\bsms\b|contact")
 
 
+_EPOCH = re.compile(rb"1[3-9]\d{8}(?:\d{3})?")  # seconds or milliseconds since 1970, of the years 2011 to 2033
+
+
 def national_phone(candidate: Candidate) -> Verdict | None:
     """Accepts a phone number in national notation near a word such as phone, or in the North American notations
     `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
@@ -154,6 +157,8 @@ def national_phone(candidate: Candidate) -> Verdict | None:
         or len(set(digits)) < 4
         or digits in (b"1234567890", b"0123456789", b"123456789", b"12345678", b"1234567")
     ):
+        return None
+    if digits == value and _EPOCH.fullmatch(digits):
         return None
     if re.match(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D|$)|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$", value) or (
         b"555" in digits[:6] and digits[-4:-2] == b"01"

@@ -1,0 +1,186 @@
+# ruff: noqa: E501, SIM905 - tables read best unbroken
+"""Names of licenses as people write them -> SPDX expressions.
+
+    GPLv3, gpl3, GNU General Public License v3.0     GPL-3.0-only
+    GPL-2.0+, GPLv2 or later (GPLv2+)                GPL-2.0-or-later
+    mit, The MIT License, Expat                      MIT
+    MIT/Apache-2.0                                   MIT OR Apache-2.0
+    Acme Source License 3                            None: not recognized, which isn't the same as none
+
+A name is first read as an SPDX expression. Else it is split into words and numbers, without those that carry nothing
+(`the`, `license`, `v`), and looked up. A *family* is a word for several licenses, such as `GPL`, which is for policies.
+
+Sources: the SPDX license list (through `license-expression`); the names that GitHub, PyPI, npm and Cargo show.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from typing import Any
+
+_EMPTY_WORDS = frozenset(
+    "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in by".split()
+)
+_WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)*[a-z]?(?![a-z\d])|\d+(?:\.\d+)*|\+")
+_JOINED = re.compile(r"\b(a?gpl|lgpl|mpl|epl|asl|eupl|osl|cddl|afl|apache|gfdl|bsl)v(?=\d)")
+_GNU = frozenset(
+    "gnu affero agpl lesser library lgpl general public gpl gfdl fdl documentation only or any later newer above higher at your option foundation + fsf".split()
+)
+_LATER = frozenset("later newer above higher +".split())
+_CLASSIFIER = re.compile(r"^.*::\s*")
+_ABBREVIATION = re.compile(r"\s*\([^()]{1,40}\)\s*$")
+_CHOICES = re.compile(r"\s*(?:/|\||\bor\b|,\s*or\b)\s*", re.IGNORECASE)
+_TABLE = {
+    key: identifier
+    for identifier, keys in {
+        "0BSD": "bsd zero clause|zero clause bsd|0 bsd|bsd 0 clause",
+        "AFL-3.0": "academic 3|academic|afl 3|afl",
+        "Apache-1.1": "apache 1.1",
+        "Apache-2.0": "apache 2|apache|asl 2|apache license 2|apache foundation 2",
+        "Artistic-1.0": "artistic 1",
+        "Artistic-2.0": "artistic 2",
+        "BSD-2-Clause": "bsd 2 clause|2 clause bsd|simplified bsd|bsd simplified|bsd 2|freebsd|bsd 2 clause simplified|simplified bsd 2 clause",
+        "BSD-3-Clause": "bsd 3 clause|3 clause bsd|new bsd|modified bsd|revised bsd|bsd new|bsd revised|bsd modified|bsd 3|bsd 3 clause new or revised|new or revised bsd|new bsd 3 clause",
+        "BSD-3-Clause-Clear": "bsd 3 clause clear|clear bsd",
+        "BSD-4-Clause": "bsd 4 clause|4 clause bsd|original bsd|bsd original|old bsd|bsd 4",
+        "BSL-1.0": "boost 1|boost|bsl 1",
+        "CC0-1.0": "cc 0|cc 0 1|cc 0 1 universal|creative commons zero 1 universal|creative commons zero|creative commons cc 0|creative commons 0|cc zero",
+        "CC-BY-4.0": "cc by 4|creative commons attribution 4|creative commons attribution 4 international|cc by 4 international",
+        "CC-BY-3.0": "cc by 3|creative commons attribution 3|creative commons attribution 3 unported",
+        "CC-BY-SA-4.0": "cc by sa 4|creative commons attribution share alike 4|creative commons attribution sharealike 4|creative commons attribution share alike 4 international|creative commons attribution sharealike 4 international",
+        "CC-BY-SA-3.0": "cc by sa 3|creative commons attribution share alike 3|creative commons attribution sharealike 3|creative commons attribution sharealike 3 unported",
+        "CC-BY-NC-4.0": "cc by nc 4|creative commons attribution noncommercial 4|creative commons attribution noncommercial 4 international",
+        "CC-BY-NC-SA-4.0": "cc by nc sa 4|creative commons attribution noncommercial sharealike 4|creative commons attribution noncommercial sharealike 4 international",
+        "CDDL-1.0": "cddl 1|cddl|common development distribution 1|common development distribution",
+        "CPL-1.0": "cpl 1|common public 1",
+        "ECL-2.0": "ecl 2|educational community 2",
+        "EPL-1.0": "epl 1|eclipse public 1",
+        "EPL-2.0": "epl 2|eclipse public 2",
+        "EUPL-1.1": "eupl 1.1|european union public 1.1",
+        "EUPL-1.2": "eupl 1.2|european union public 1.2",
+        "ISC": "isc|iscl",
+        "LPPL-1.3c": "lppl 1.3c|latex project public 1.3c|lppl",
+        "MIT": "mit|expat|mit expat|expat mit|mit x 11|mitl",
+        "MIT-0": "mit 0|mit no attribution",
+        "MPL-1.1": "mpl 1.1|mozilla public 1.1",
+        "MPL-2.0": "mpl 2|mozilla public 2|mpl|mozilla public",
+        "MS-PL": "ms pl|microsoft public",
+        "MS-RL": "ms rl|microsoft reciprocal",
+        "MulanPSL-2.0": "mulan psl 2|mulan permissive 2|mulanpsl 2",
+        "NCSA": "ncsa|university illinois ncsa|uiuc",
+        "ODbL-1.0": "odbl 1|odbl|open data commons open database 1",
+        "OFL-1.1": "ofl 1.1|ofl|sil font 1.1|sil ofl 1.1|sil font",
+        "OSL-3.0": "osl 3|osl 3.0",
+        "PostgreSQL": "postgresql|postgres",
+        "PSF-2.0": "psf 2|psf|python foundation 2|python foundation|psfl",
+        "Ruby": "ruby",
+        "UPL-1.0": "upl 1|universal permissive 1",
+        "Unlicense": "unlicense|un",
+        "Vim": "vim",
+        "W3C": "w 3 c",
+        "WTFPL": "wtfpl|do what the f ck you want public|do what the fuck you want public|wtfpl 2",
+        "X11": "x 11",
+        "Zlib": "zlib|zlib libpng",
+    }.items()
+    for key in keys.split("|")
+}
+_FAMILIES = {
+    "gpl": "GPL-", "lgpl": "LGPL-", "agpl": "AGPL-", "gfdl": "GFDL-", "apache": "Apache-", "bsd": "BSD-", "mpl": "MPL-", "epl": "EPL-", "cddl": "CDDL-",
+    "cc by": "CC-BY-", "cc by sa": "CC-BY-SA-", "cc by nc": "CC-BY-NC-", "cc": "CC-", "eupl": "EUPL-", "osl": "OSL-", "artistic": "Artistic-",
+}  # fmt: skip
+"""Words for all versions of a license, and how their identifiers start."""
+
+
+@functools.cache
+def _spdx() -> Any:
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
+
+
+@functools.lru_cache(maxsize=8192)
+def parse_license(name: str) -> Any | None:
+    """The SPDX expression of a license's name or of an expression, as `license-expression` parses it; None if it isn't
+    recognized.
+
+    >>> [str(parse_license(n)) for n in ("GPLv3", "mit", "GNU General Public License v3.0", "MIT/Apache-2.0", "Acme")]
+    ['GPL-3.0-only', 'MIT', 'GPL-3.0-only', 'MIT OR Apache-2.0', 'None']
+    """
+    name = name.strip()
+    if (parsed := _as_expression(name)) is not None:
+        return parsed
+    named = _CLASSIFIER.sub("", name)
+    identifier = _identifier_of(named) or _identifier_of(_ABBREVIATION.sub("", named))
+    if identifier:
+        return _as_expression(identifier)
+    parts = [part for part in _CHOICES.split(named.strip("()")) if part]
+    if 2 <= len(parts) <= 6:
+        found = [_as_expression(part) or _as_expression(_identifier_of(part) or "") for part in parts]
+        if all(part is not None for part in found):
+            return _as_expression(" OR ".join(f"({part})" if " " in str(part) else str(part) for part in found))
+    return None
+
+
+def _as_expression(text: str) -> Any | None:
+    from license_expression import ExpressionError, ExpressionParseError
+
+    try:
+        return _spdx().parse(text, validate=True) if text else None
+    except (ExpressionError, ExpressionParseError):
+        return None
+
+
+def _words_of(name: str) -> list[str]:
+    text = _JOINED.sub(r"\1 ", name.lower().replace("licence", "license"))
+    words = [word for word in _WORDS.findall(text) if word not in _EMPTY_WORDS]
+    return [re.sub(r"\.0$", "", word) for word in words]
+
+
+def _identifier_of(name: str) -> str:
+    """The identifier of one license that is named in words, or ""."""
+    words = _words_of(name)
+    known = _TABLE.get(" ".join(words))
+    return known or _gnu_identifier(words)
+
+
+def _gnu_identifier(words: list[str]) -> str:
+    versions = [word for word in words if word[0].isdigit()]
+    has = set(words).__contains__
+    if len(versions) > 1 or not words or not set(words) - set(versions) <= _GNU:
+        return ""
+    if has("affero") or has("agpl"):
+        family, oldest = "AGPL", "1"
+    elif has("lesser") or has("library") or has("lgpl"):
+        family, oldest = "LGPL", "2"
+    elif has("gpl") or (has("general") and has("public")):
+        family, oldest = "GPL", "1"
+    elif has("gfdl") or has("fdl") or has("documentation"):
+        family, oldest = "GFDL", "1.1"
+    else:
+        return ""
+    version = versions[0] if versions else oldest
+    suffix = "or-later" if _LATER & set(words) or not versions else "only"
+    identifier = f"{family}-{version if '.' in version else version + '.0'}-{suffix}"
+    return identifier if identifier in _spdx().known_symbols else ""
+
+
+def family_members(name: str) -> tuple[str, ...]:
+    """The identifiers of all licenses of a family, such as `GPL`; empty if the word names none.
+
+    >>> "GPL-2.0-only" in family_members("gpl"), "LGPL-2.1-only" in family_members("gpl"), family_members("mit")
+    (True, False, ())
+    """
+    start = _FAMILIES.get(" ".join(_words_of(name)))
+    if start is None or re.search(r"\d", name):
+        return ()
+    symbols = _spdx().known_symbols
+    return tuple(sorted(key for key, symbol in symbols.items() if key.startswith(start) and not symbol.is_exception))
+
+
+def nearest_identifiers(name: str) -> list[str]:
+    """Up to three SPDX identifiers that resemble a name, for messages."""
+    by_lower = {key.lower(): key for key in _spdx().known_symbols if not key.startswith("LicenseRef-")}
+    found = difflib.get_close_matches(name.lower().replace(" ", "-"), by_lower, n=3, cutoff=0.5)
+    return [by_lower[key] for key in found]
