@@ -181,6 +181,7 @@ def run_once(place: Place, job: str, words: Sequence[str], kill: str = "") -> Re
     """Runs a job, with a kill in its middle if one is named. Raises AssertionError if it fails."""
     output = place.folder / uuid.uuid4().hex[:8]
     command = [*words, *place.worker_flags, "--input", str(place.corpus)]
+    reap_orphans()
     before, began = processor_s(place.servers()), time.monotonic()
     driver = Command(command, output, place.beam_flags())
     with place.helpers(output):
@@ -193,6 +194,7 @@ def run_once(place: Place, job: str, words: Sequence[str], kill: str = "") -> Re
                 place.strike(kind=kill)
         assert driver.wait() == 0, driver.said
     wall_s = time.monotonic() - began
+    reap_orphans()
     used = processor_s(place.servers()) - before
     rows = rows_sha256(output)
     return Result(place.name, job, kill, commits_in(output), wall_s, used, f"{rows['data']} {rows['rejected']}")
@@ -208,11 +210,15 @@ def planned_units(driver: Command) -> int:
 
 def processor_s(servers: Sequence[int]) -> float:
     """Processor time so far of all children that have ended, with theirs, and of servers, with theirs."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:  # orphans; whatever has a `Popen` has been waited for
-            pass
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime + sum(map(_used_s, servers))
+
+
+def reap_orphans() -> None:
+    """Waits for the children that ended; whatever has a `Popen` here must have been waited for."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _used_s(pid: int) -> float:
