@@ -91,12 +91,13 @@ def sources_of(options: Options) -> Sources:
 def build_work(options: Mapping[str, Any]) -> ExecuteWork:
     """Makes the job's work from its options (`jobs.options.all_options`). Raises ConfigError."""
     from transforms.evaluation.benchmarks import BENCHMARKS
+    from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
     from transforms.evaluation.work import ExecuteWork
     from transforms.machine import available_cores
     from transforms.sandbox.sandbox import isolation_named
 
     o = from_all_options(Options, options)
-    version = BENCHMARKS[o.benchmark].version if o.benchmark else "1"
+    version = (BENCHMARKS[o.benchmark] if o.benchmark else OWN_TESTS).version
     return ExecuteWork(version, slots=o.workers or available_cores(), isolation=isolation_named(o.sandbox))
 
 

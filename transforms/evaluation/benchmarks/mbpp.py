@@ -33,7 +33,7 @@ def problem(row: Row) -> Problem | None:
 
 BENCHMARK: Final = Benchmark(
     name="mbpp",
-    version="1",
+    version="2",
     source="arXiv 2108.07732",
     layouts=(("id", "text", "testing_code", "entry_fn_name"), ("task_id", "text", "test_list", "test_setup_code")),
     problem=problem,
