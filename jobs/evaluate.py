@@ -227,6 +227,7 @@ def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork | ChoiceW
     from jobs.evaluation.choices import choice_work
     from jobs.evaluation.models import answer_work
     from transforms.evaluation.benchmarks import BENCHMARKS
+    from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
     from transforms.evaluation.work import ExecuteWork
     from transforms.machine import available_cores
     from transforms.sandbox.sandbox import isolation_named
@@ -236,7 +237,7 @@ def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork | ChoiceW
         return choice_work(o, choices.benchmark)
     if o.model:
         return answer_work(o, questions_of(o), fim_format=o.fim_format, isolation=isolation_named(o.sandbox))
-    version = BENCHMARKS[o.benchmark].version if o.benchmark else "1"
+    version = (BENCHMARKS[o.benchmark] if o.benchmark else OWN_TESTS).version
     return ExecuteWork(version, slots=o.workers or available_cores(), isolation=isolation_named(o.sandbox))
 
 

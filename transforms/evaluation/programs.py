@@ -3,7 +3,8 @@
 Answer and tests share a process, so nothing can keep a determined answer from reporting what it likes. What is done
 against lesser cheats: a new word for each run (the nonce) stands in what reports success, so that an answer can't have
 printed it before; the exit code must be 0 and success must have been reported; the source of a compiled program is
-gone when it runs (`Sandbox`). `tests/transforms/evaluation/test_cheats.py` has a list.
+gone when it runs (`Sandbox`), and answers that redefine the test's words are refused (`refusals`).
+`tests/transforms/evaluation/test_cheats.py` has a list.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def problem(row: Row) -> Problem:
 
 BENCHMARK: Final = Benchmark(
     name="human_eval",
-    version="1",
+    version="2",
     source="arXiv 2107.03374; github.com/openai/human-eval",
     layouts=(("task_id", "prompt", "entry_point", "test"),),
     problem=problem,

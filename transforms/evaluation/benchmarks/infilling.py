@@ -32,7 +32,7 @@ def problem(row: Row) -> Problem:
 BENCHMARKS: Final = tuple(
     Benchmark(
         name=f"human_eval_infilling_{kind}",
-        version="1",
+        version="2",
         source="arXiv 2207.14255; github.com/openai/human-eval-infilling",
         layouts=(("task_id", "prompt", "suffix", "entry_point", "test"),),
         problem=problem,

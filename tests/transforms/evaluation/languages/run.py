@@ -1,6 +1,6 @@
 """Tries all answers of known verdict, and prints a table; exit code 1 if a verdict isn't as it should be.
 
-python -m tests.transforms.evaluation.languages.run [--language go ...] [--slots 2]
+python -m tests.transforms.evaluation.languages.run [--language go ...] [--problem sum ...] [--slots 2]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 
-from tests.transforms.evaluation.languages import NAMES, cases_of, language_of
+from tests.transforms.evaluation.languages import NAMES, PROBLEMS, cases_of, language_of
 from transforms.evaluation.judge import Judge
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import toolchains
@@ -20,6 +20,7 @@ def main() -> int:
     """Runs and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--language", action="append", choices=NAMES)
+    parser.add_argument("--problem", action="append", choices=tuple(PROBLEMS), help="only these")
     parser.add_argument("--slots", type=int)
     given = parser.parse_args()
     bad = 0
@@ -27,13 +28,13 @@ def main() -> int:
     with Sandbox(slots=given.slots) as sandbox:
         judge = Judge(sandbox, toolchains())
         for name in given.language or NAMES:
-            bad += _run(judge, name)
+            bad += _run(judge, name, tuple(given.problem or PROBLEMS))
     return 1 if bad else 0
 
 
-def _run(judge: Judge, name: str) -> int:
+def _run(judge: Judge, name: str, problems: tuple[str, ...]) -> int:
     language, began, bad = language_of(name), time.monotonic(), 0
-    cases = list(cases_of(language))
+    cases = list(cases_of(language, problems))
     waiting = [(case, judge.submit(case.problem, case.answer)) for case in cases]
     passed, sound, reasons = Counter[bool](), Counter[bool](), Counter[str]()
     for case, pending in waiting:
