@@ -19,6 +19,8 @@ from jobs import cli
 from model.errors import ConfigError
 from transforms.sandbox.sandbox import Sandbox
 
+# Each compiles what its engine runs, which takes minutes where all cores are busy.
+pytestmark = pytest.mark.timeout(900)
 SMALL = ["--model", "embedded", "--max_prompt_tokens", "192", "--max_new_tokens", "16", "--progress", "none"]
 
 
