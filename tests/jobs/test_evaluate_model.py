@@ -19,6 +19,8 @@ from jobs import cli
 from model.errors import ConfigError
 from transforms.sandbox.sandbox import Sandbox
 
+# Each compiles what its engine runs, which takes minutes where all cores are busy.
+pytestmark = pytest.mark.timeout(900)
 SMALL = ["--model", "embedded", "--max_prompt_tokens", "192", "--max_new_tokens", "16", "--progress", "none"]
 
 
@@ -310,7 +312,10 @@ def test_each_benchmark_of_texts_runs_from_its_layout(
     assert evaluate(*words) == cli.USER_ERROR
     assert f"{name} with --shots {shots} needs --shots_data" in capsys.readouterr().err
     assert evaluate(*words, "--shots_data", train) == 0
-    assert [row["passed"] for row in rows_of(tmp_path / "out")] == [False, False]
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 2 and all(row["prompt"].endswith(":") for row in rows)
+    # Right or not: the model can copy an answer from the examples.
+    assert [row["passed"] for row in rows] == [row["measured"][0]["correct"] for row in rows]
     wrong = table(tmp_path / "wrong.parquet", [{"text": "a"}])
     words[3], words[5] = wrong, str(tmp_path / "other")
     assert evaluate(*words, "--shots_data", train) == cli.USER_ERROR

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.evaluation.texts.formulas import same_formula, value_at
+from transforms.evaluation.texts.formulas import same_formula
+from transforms.evaluation.texts.values import value_at
 
 SAME = [
     (r"\frac{1}{2}", "0.5"),

@@ -1,0 +1,104 @@
+"""Questions of every benchmark: of small ones of our own against a golden, and of the published data where it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.evaluation.asking import Questions, asked_rows
+from jobs.evaluation.prepare import Sources
+from model.errors import ConfigError
+from transforms.evaluation.asker import Asker
+from transforms.evaluation.benchmarks import BENCHMARKS
+from transforms.evaluation.protocol import protocol_of
+from transforms.evaluation.question import Question
+from transforms.evaluation.work import problem_of
+from transforms.rows.row import Row, SourceRef
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden" / "evaluation"
+SHARED = ROOT.parent / "shared" / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def golden() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_questions", GOLDEN / "make_questions.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def asked(name: str, data: Path, *, shots: int = 0, shots_data: Path | None = None) -> Questions:
+    benchmark = BENCHMARKS[name]
+    assert benchmark.asking is not None
+    return Questions(
+        sources=Sources(benchmark=benchmark, data=str(data), answers=None, reference=False, limit=None),
+        benchmark=benchmark,
+        asking=benchmark.asking,
+        protocol=protocol_of(benchmark.asking.protocol),
+        shots=shots,
+        shots_data=None if shots_data is None else str(shots_data),
+        samples=1,
+    )
+
+
+def test_every_benchmark_is_in_the_golden(golden: ModuleType) -> None:
+    assert set(golden.DATA) == set(BENCHMARKS)
+
+
+def test_models_are_asked_as_the_golden_says(golden: ModuleType) -> None:
+    """Another prompt, or another end, needs another version of the protocol, and a new golden."""
+    assert golden.all_questions() == json.loads((GOLDEN / "questions.json").read_text(encoding="utf-8"))
+
+
+def test_too_few_examples_are_told() -> None:
+    with pytest.raises(ConfigError, match="has 2 examples"):
+        asked_rows(asked("gsm8k", GOLDEN / "gsm8k.jsonl", shots=5, shots_data=GOLDEN / "gsm8k.jsonl"))
+
+
+PUBLISHED = [
+    ("human_eval", "human_eval", 164, 0),
+    ("human_eval_infilling_single_line", "human_eval_infilling_single_line", 1_033, 0),
+    ("human_eval_infilling_multi_line", "human_eval_infilling_multi_line", 5_815, 0),
+    ("human_eval_infilling_random_span", "human_eval_infilling_random_span", 1_640, 0),
+    ("mbpp", "mbpp", 500, 0),
+    ("mbpp", "mbpp", 500, 3),
+    ("babelcode_human_eval", "babelcode_human_eval", 1_288, 0),
+    ("gsm8k", "gsm8k_main_test", 1_319, 8),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "count", "shots"), PUBLISHED)
+def test_the_published_data_are_asked_whole(name: str, file: str, count: int, shots: int) -> None:
+    path = SHARED / f"{file}.parquet"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    train = SHARED / "gsm8k_main_train_first200.parquet" if name == "gsm8k" else None
+    rows = asked_rows(asked(name, path, shots=shots, shots_data=train))
+    assert len(rows) == count
+    assert len({row["task_id"] for row in rows}) == count
+    asker = Asker(tokenizer="embedded", max_prompt_tokens=4096, max_new_tokens=256)
+    for row in rows[:: max(1, count // 50)]:
+        source = Row(SourceRef(path.name, 0, 0), row["content"], "", "")
+        assert len(asker.request(source, Question.of(row["question"])).request.prompt) > 5
+
+
+@pytest.mark.parametrize("kind", ["single_line", "multi_line", "random_span"])
+def test_prompt_original_and_suffix_are_the_program_that_is_run(kind: str) -> None:
+    path = SHARED / f"human_eval_infilling_{kind}.parquet"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    name = f"human_eval_infilling_{kind}"
+    for given, row in zip(pq.read_table(path).to_pylist(), asked_rows(asked(name, path)), strict=True):
+        question, problem = Question.of(row["question"]), problem_of(row["problem"])
+        middle = given["canonical_solution"]
+        assert row["content"] + middle + question.suffix == problem.code(middle)
+        assert not question.is_line or (middle.endswith("\n") and middle.count("\n") == 1)
