@@ -102,17 +102,19 @@ class _Statement:
         )
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
+def _bound(statement: ast.AST) -> Iterator[str]:
     """The names that a statement binds at the module's level."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-        return
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from ((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
-    for child in ast.iter_child_nodes(node):
-        yield from _bound(child)
+    waiting = [statement]
+    while waiting:  # not recursive: a sum of a thousand terms is a thousand levels deep
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        waiting += ast.iter_child_nodes(node)
 
 
 def _closure(statements: list[_Statement], own: int) -> set[int]:

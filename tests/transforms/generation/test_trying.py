@@ -296,3 +296,16 @@ def test_a_corpus_of_tests_that_is_none_is_one_line(tmp_path: Path, bad: str) ->
         pq.write_table(pa.table({"content": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(ConfigError, match=r"^--tests "):
         RepositoryTests(str(tmp_path))
+
+
+def test_an_answer_for_which_no_trial_can_be_made_is_rejected(
+    run: Runner, unit_tests: AnnotateTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("transforms.tasks.annotate.generated_tests_trial", fails)
+    script = {"def plus": [fenced("def test_it():\n    assert plus(1) == 2")]}
+    result = run(unit_tests, script, {"content": [FILE.split("\n\n\n")[0]], "language": ["Python"]})
+    rejected = [(one["stage"], one["reason"]) for one in result.rejected.to_pylist() if one["target"]]
+    assert rejected == [("verify", "stage_error")]
