@@ -1,6 +1,6 @@
 """What running answers costs, and which scripted answers it accepts: rows a second, shares of accepted tests by kind.
 
-    python benchmarks/verification.py --functions 40
+    python -m benchmarks.verification --functions 40
 
 The corpus are functions of Python's own standard library that can be called with generated inputs. For each of them,
 tests of several kinds are written without a model: from what the function returns (`recorded`), the same with one

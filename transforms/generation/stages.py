@@ -159,12 +159,12 @@ class RowStages:
     @bounded.for_one_row()
     def judge(self, answers: Answers) -> Judged:
         """Validates all answers to a row's requests as far as nothing needs to be run, and says what is to be."""
-        verdicts = self._judge(answers)
-        trials = tuple(
-            tuple(self._trial(answers, request, verdict) for verdict in row)
-            for request, row in zip(answers.requests, verdicts, strict=True)
-        )
-        return Judged(verdicts, trials)
+        found = [
+            [self._with_trial(answers, request, verdict) for verdict in row]
+            for request, row in zip(answers.requests, self._judge(answers), strict=True)
+        ]
+        verdicts = tuple(tuple(verdict for verdict, _ in row) for row in found)
+        return Judged(verdicts, tuple(tuple(trial for _, trial in row) for row in found))
 
     def choose(self, tried: Tried) -> Validated:
         """Chooses among a row's answers, and nests them if that is enabled."""
@@ -177,11 +177,23 @@ class RowStages:
             for request, samples in zip(answers.requests, answers.samples, strict=True)
         )
 
-    def _trial(self, answers: Answers, request: TaskRequest, verdict: Accepted | RejectedTarget) -> Trial | None:
+    def _with_trial(
+        self, answers: Answers, request: TaskRequest, verdict: Accepted | RejectedTarget
+    ) -> tuple[Accepted | RejectedTarget, Trial | None]:
+        """An answer with what is to be run for it; one for which that can't be made is rejected."""
         if isinstance(verdict, RejectedTarget) or not isinstance(self.task, VerifiedTask):
-            return None
+            return verdict, None
         is_compared = len(answers.samples[0]) > 1
-        return self.task.trial(answers.row, request, verdict.columns, tests=answers.tests, is_compared=is_compared)
+        try:
+            return verdict, self.task.trial(
+                answers.row, request, verdict.columns, tests=answers.tests, is_compared=is_compared
+            )
+        except RecordError as error:
+            rejection = Rejection("verify", error.reason, error.detail)
+        except Exception as error:
+            words = (self.task.name, request.target, answers.row.source)
+            rejection = stage_error("verify", error, "task %s has no trial for %s of %s", *words)
+        return RejectedTarget(target=request.target, rejection=rejection), None
 
     def _without_findings(self, verdict: Accepted | RejectedTarget) -> Accepted | RejectedTarget:
         """Drops what a program said about itself where the filter finds something in it."""

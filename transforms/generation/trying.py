@@ -47,15 +47,15 @@ class TrialRuns:
     repository: RepositoryTests | None = None
 
     @classmethod
-    def open(cls, isolation: Isolation, tests: str = "") -> TrialRuns:
-        """Makes the sandbox, one slot per core, and reads a corpus of tests, if one is named.
+    def open(cls, isolation: Isolation, tests: str = "", *, slots: int | None = None) -> TrialRuns:
+        """Makes the sandbox, by default with one slot per core, and reads a corpus of tests, if one is named.
 
         Raises:
             ConfigError: There can be no sandbox, or there is no such corpus.
         """
         repository = RepositoryTests(tests) if tests else None
         try:
-            verifier = Verifier(slots=available_cores(), isolation=isolation).__enter__()
+            verifier = Verifier(slots=slots or available_cores(), isolation=isolation).__enter__()
         except ConfigError as error:
             raise ConfigError(f"{error}, or leave answers unverified by --verify parse") from error
         return cls(verifier, ThreadPoolExecutor(_CHUNKS_AT_A_TIME, thread_name_prefix="trying"), repository)

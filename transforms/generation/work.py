@@ -139,7 +139,18 @@ class GenerationWork:
             ConfigError: The model can't be loaded, or there can be no sandbox where one is needed.
         """
         # First, since a model takes minutes to load.
-        trials = TrialRuns.open(self.isolation, self.tests) if self.is_verified else None
+        trials = self._open_trials() if self.is_verified else None
+        try:
+            self._opened = self._open_engine(trials)
+        except BaseException:
+            if trials is not None:
+                trials.close()
+            raise
+
+    def _open_trials(self) -> TrialRuns:
+        return TrialRuns.open(self.isolation, self.tests, slots=self.row_workers if self.row_workers > 0 else None)
+
+    def _open_engine(self, trials: TrialRuns | None) -> _Opened:
         workers = default_workers() if self.row_workers < 0 else self.row_workers
         stages = RowStages(
             task=self.task,
@@ -162,11 +173,11 @@ class GenerationWork:
             engine=generator.fingerprint(),
             filter_version=filter_version(self.content_filter, self.known_text),
         )
-        self._opened = _Opened(pool, generator, lineage, trials)
+        return _Opened(pool, generator, lineage, trials)
 
     def check_sandbox(self) -> None:
         """Makes a sandbox and ends it. Raises ConfigError if there can be none."""
-        TrialRuns.open(self.isolation).close()
+        TrialRuns.open(self.isolation, slots=1).close()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Generates for the rows of one unit; blocks until the last answer is validated."""

@@ -16,7 +16,7 @@ pass the tests that its row brings. The original is kept for comparison.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -60,7 +60,7 @@ from transforms.tasks.shared import (
     rejected,
     request_of,
 )
-from transforms.tasks.trials import language_of, trial_of_code
+from transforms.tasks.trials import Place, language_of, trial_of_code
 from transforms.verification.evidence import EVIDENCE, with_evidence
 from transforms.verification.trials import Trial
 
@@ -222,21 +222,21 @@ class GenerateTask(GenerateSettings):
         generated inputs where samples are to be compared.
         """
         target: GenerateTarget = request.payload
-        code: str = columns["generated_code"]
-        text, span = code, None
+        place = Place(language=language_of(columns["generated_language"] or ""))
         if not self._is_free:
             data = row.content.encode()
-            text = data[: target.start].decode() + code + data[target.end :].decode()
+            place = replace(
+                place,
+                before=data[: target.start].decode(),
+                kept=data[target.start : target.end].decode(),
+                after=data[target.end :].decode(),
+            )
         if target.symbol is not None:
-            start = byte_to_char(data, target.symbol.start)
-            span = (start, byte_to_char(data, target.start) + len(code))
+            place = replace(place, start=byte_to_char(data, target.symbol.start), name=target.symbol.name)
         return trial_of_code(
-            language_of(columns["generated_language"] or ""),
-            text,
-            original=None if self._is_free else row.content,
-            span=span,
+            place,
+            columns["generated_code"],
             path=row.path,
-            name=target.symbol.name if target.symbol is not None else "",
             tests=tests,
             settings=self,
             seed=derive_seed(self.job_seed, row.content_sha256, request.target, "inputs") if is_compared else None,

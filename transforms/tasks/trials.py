@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import re
+from dataclasses import dataclass, replace
 from typing import Final
 
 from transforms.evaluation.problems import Problem
@@ -23,6 +25,7 @@ from transforms.verification.script import without_exports, without_imports
 from transforms.verification.trials import Compile, InTurn, Known, RunTests, Trial
 
 _ALL: Final = tuple(SPAN_NODES)
+_STUB: Final = "raise NotImplementedError"
 _OWN_PYTHON: Final = f"symbol tables of Python {platform.python_version()}"
 
 
@@ -111,35 +114,76 @@ def compile_trial(language: str, text: str, original: str | None) -> Known | Com
     return Known(compiles=None if names is None else not names, toolchain=_OWN_PYTHON, detail=detail)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where an answer stands.
+
+    Args:
+        language: Linguist name.
+        before, after: The text of the file around it.
+        kept: What stood there before; None: there is no file.
+        start: Where the definition begins whose body it is, in characters; None: it is no body.
+        name: The definition's name, or "".
+    """
+
+    language: str
+    before: str = ""
+    after: str = ""
+    kept: str | None = None
+    start: int | None = None
+    name: str = ""
+
+    @property
+    def original(self) -> str | None:
+        """The file as it was; None: there is none."""
+        return None if self.kept is None else self.text(self.kept)
+
+    def text(self, code: str) -> str:
+        """The file with code in this place."""
+        return self.before + code + self.after
+
+    def needed(self, code: str) -> str:
+        """What of the file with the code is run."""
+        if self.language != "Python" or self.start is None:
+            return self.text(code)
+        return needed_context(self.text(code), self.start, len(self.before) + len(code)).code
+
+    def may_be_tested(self, tests: str) -> bool:
+        """Whether tests can be about this place: in languages without a stub they must name it."""
+        return self.language == "Python" or re.search(rf"\b{re.escape(self.name)}\b", tests) is not None
+
+
 def trial_of_code(
-    language: str,
-    text: str,
+    place: Place,
+    code: str,
     *,
-    original: str | None,
-    span: tuple[int, int] | None,
     path: str,
-    name: str,
     tests: str | None,
     settings: VerifySettings,
     seed: int | None = None,
 ) -> Trial:
-    """Compiles a text with an answer in it; if the row brings tests and they are wanted, runs these as well.
+    """Compiles an answer in its place; if the row brings tests and they are wanted, runs these as well.
 
     Args:
-        language, text, original: As for `compile_trial`.
-        span: Where the answer's definition stands in the text, in characters; None: the whole text is it.
+        place: Where the answer stands.
+        code: The answer.
         path: The file's path, or "".
-        name: The definition that is tested, or "".
         tests: The row's tests.
         settings: Whether they are run, and limits.
         seed: Draws inputs with which the definition is called, to compare it with others; None: it isn't.
     """
-    trials: list[Trial] = [compile_trial(language, text, original)]
+    trials: list[Trial] = [compile_trial(place.language, place.text(code), place.original)]
     if settings.verify == "run":
-        code = needed_context(text, *span).code if language == "Python" and span is not None else text
-        if tests is not None:
-            trials.append(run_tests(language, code, tests, path=path, name=name, settings=settings))
-        if seed is not None and (called := called_function(language, code, name)) is not None:
+        whole = place.needed(code)
+        if tests is not None and place.may_be_tested(tests):
+
+            def runs(text: str) -> RunTests:
+                return run_tests(place.language, text, tests, path=path, name=place.name, settings=settings)
+
+            original = None if place.kept is None else runs(place.needed(place.kept)).code
+            stub = runs(place.needed(_STUB)).code if place.language == "Python" and place.name else None
+            trials.append(replace(runs(whole), original=original, stub=stub))
+        if seed is not None and (called := called_function(place.language, whole, place.name)) is not None:
             function, parameters = called
             inputs = draw_inputs(parameters, seed)
             trials.append(ObserveCalls(function=function, inputs=inputs, wall_s=settings.program_timeout_s))

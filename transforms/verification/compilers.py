@@ -19,7 +19,7 @@ from transforms.sandbox.program import Command, Limits, Program
 from transforms.sandbox.toolchains import Toolchain, is_there, toolchains
 
 _LIMITS: Final = Limits(wall_s=60.0, disk_mb=256)
-_OUT: Final = "/tmp/out"
+_OUT: Final = "/tmp/codemill-compiled"
 _PUBLIC_CLASS: Final = re.compile(
     r"^\s*public\s+(?:final\s+|abstract\s+|sealed\s+|static\s+)*(?:class|@?interface|enum|record)\s+(\w+)", re.M
 )

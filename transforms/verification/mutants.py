@@ -10,14 +10,14 @@ testing (DeMillo et al. 1978; PIT's defaults), on syntax trees, so that nothing 
 Which of them are taken is drawn by a seed, each kind in turn, so that a bound on their number leaves all kinds in. A
 mutant may be equivalent to the code, or not compile: neither is known here.
 
-Cost: one parse of the file, and one more per mutant that is drawn.
+Cost: one parse of the definition, or of its file if it can't stand alone, per mutant that is drawn.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import tree_sitter
@@ -121,12 +121,13 @@ def draw_mutants(source: Source, start: int, end: int, *, most: int, seed: int) 
         rng.shuffle(found)
     kinds = sorted(by_kind)
     rng.shuffle(kinds)
+    part, offset = _smallest_part(source, start, end)
     drawn: list[Mutant] = []
     while len(drawn) < most and any(by_kind.values()):
         for kind in kinds:
             if by_kind[kind] and len(drawn) < most:
                 one = by_kind[kind].pop()
-                if _still_parses(source, one):
+                if _still_parses(part, replace(one, start=one.start - offset, end=one.end - offset)):
                     drawn.append(one)
     return tuple(drawn)
 
@@ -134,20 +135,19 @@ def draw_mutants(source: Source, start: int, end: int, *, most: int, seed: int) 
 def find_mutants(source: Source, start: int, end: int) -> list[Mutant]:
     """Finds the mutants of the code between two offsets (bytes), in the order of the source; some may not parse."""
     found: list[Mutant] = []
-    waiting = [source.tree.root_node]
+    waiting: list[tuple[Node, Node | None]] = [(source.tree.root_node, None)]
     while waiting and len(found) < _MAX_FOUND:
-        node = waiting.pop()
+        node, parent = waiting.pop()
         if node.end_byte <= start or node.start_byte >= end:
             continue
         if start <= node.start_byte and node.end_byte <= end:
-            found += _mutants_of(source, node)
-        waiting += reversed(node.children)
+            found += _mutants_of(source, node, parent)
+        waiting += [(child, node) for child in reversed(node.children)]
     return found
 
 
-def _mutants_of(source: Source, node: Node) -> Iterator[Mutant]:
+def _mutants_of(source: Source, node: Node, parent: Node | None) -> Iterator[Mutant]:
     text = source.text(node) if node.child_count == 0 or not node.is_named else ""
-    parent = node.parent
     if not node.is_named and parent is not None and parent.type in _OPERATIONS:
         word = " ".join(text.split())
         if word in _FLIPPED:
@@ -190,6 +190,18 @@ def _negated(source: Source, node: Node) -> Iterator[Mutant]:
 
 def _instead(node: Node, kind: Kind, text: str) -> Mutant:
     return Mutant(kind, node.start_byte, node.end_byte, text)
+
+
+def _smallest_part(source: Source, start: int, end: int) -> tuple[Source, int]:
+    """What must be parsed again to see whether a change is sound, and where it begins: the definition, if it can stand
+    alone, since a large file can't be parsed for each mutant of each of its functions.
+    """
+    part = parse(source.data[start:end], source.grammar)
+    if part is None or not part.is_sound:
+        return source, 0
+    if source.grammar == "python" and compiles(part.data.decode()) is not True:
+        return source, 0
+    return part, start
 
 
 def _still_parses(source: Source, mutant: Mutant) -> bool:

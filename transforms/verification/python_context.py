@@ -8,6 +8,7 @@ the definitions that use it. Names are compared by spelling, so a few more state
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import warnings
@@ -29,14 +30,9 @@ class Context:
 
 def needed_context(text: str, start: int, end: int) -> Context:
     """Returns the part of a file that the definition between two offsets (characters) needs; see the module."""
-    tree = python_tree(text)
-    if tree is None or all(is_standard(name) for name in imported_roots(tree)):
+    statements = _statements(text)
+    if statements is None:
         return Context(text, start, end)
-    lines = _LINES.split(text)
-    offsets = [0]
-    for line in lines:
-        offsets.append(offsets[-1] + len(line))
-    statements = [_Statement.of(node, offsets) for node in tree.body]
     own = [number for number, one in enumerate(statements) if one.start <= start and end <= one.end]
     if not own:
         return Context(text, start, end)
@@ -49,6 +45,18 @@ def needed_context(text: str, start: int, end: int) -> Context:
         code += text[max(one.start, last) : one.end]
         last = max(one.end, last)
     return Context(code, start + moved, end + moved)
+
+
+@functools.lru_cache(maxsize=4)  # the targets of one file follow each other
+def _statements(text: str) -> list[_Statement] | None:
+    """The statements of a module; None where it is taken whole."""
+    tree = python_tree(text)
+    if tree is None or all(is_standard(name) for name in imported_roots(tree)):
+        return None
+    offsets = [0]
+    for line in _LINES.split(text):
+        offsets.append(offsets[-1] + len(line))
+    return [_Statement.of(node, offsets) for node in tree.body]
 
 
 def python_tree(text: str) -> ast.Module | None:
@@ -102,17 +110,19 @@ class _Statement:
         )
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
+def _bound(statement: ast.AST) -> Iterator[str]:
     """The names that a statement binds at the module's level."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-        return
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from ((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
-    for child in ast.iter_child_nodes(node):
-        yield from _bound(child)
+    waiting = [statement]
+    while waiting:  # not recursive: a sum of a thousand terms is a thousand levels deep
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        waiting += ast.iter_child_nodes(node)
 
 
 def _closure(statements: list[_Statement], own: int) -> set[int]:

@@ -7,6 +7,7 @@ whatever order, counts as bound.
 from __future__ import annotations
 
 import builtins
+import functools
 import symtable
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ _OF_MODULES: Final = (
 _BINDERS: Final = frozenset(("globals", "vars", "locals", "exec", "setattr"))  # may bind any name
 
 
+@functools.lru_cache(maxsize=4)  # a file is the original of all its answers
 def undefined_names(text: str) -> frozenset[str] | None:
     """The names that a module uses and doesn't bind; None: can't tell (a star import, a call that may bind
     them, or it doesn't compile).

@@ -52,18 +52,22 @@ class RunTests:
         code: What is tested.
         mutants: Changes of the code on which the tests should fail.
         must_kill: Whether tests that fail on no mutant are a fault: where the tests are the answer.
+        original: The code before the answer took its place: tests that fail on that too say nothing about the answer.
+        stub: The code with a body that only fails: tests that pass on that don't reach the answer.
     """
 
     problem: Problem
     code: str
     mutants: tuple[Mutant, ...] = ()
     must_kill: bool = False
+    original: str | None = None
+    stub: str | None = None
 
     def run(self, bench: Bench) -> Evidence:
         """Runs the tests on the code, then on each mutant."""
         language = self.problem.language
         verdict = bench.judge(self.problem, self.code)
-        passes = holds(language, verdict)
+        passes = self._about_the_answer(bench, holds(language, verdict))
         killed, tried = self._killed(bench) if passes and self.must_kill else (0, 0)
         checks = {"tests_pass": passes, "executed": executed(verdict) if verdict.was_run else None}
         if self.must_kill:
@@ -79,6 +83,13 @@ class RunTests:
         elif self.must_kill and not killed:
             fault = ("no_mutant_killed", f"the tests pass on all {tried} mutants of the code")
         return Evidence(checks=checks, fault=fault, toolchain=bench.version(language))
+
+    def _about_the_answer(self, bench: Bench, passes: bool | None) -> bool | None:
+        """The verdict; None where it would be the same whatever the answer."""
+        other = self.stub if passes else self.original
+        if passes is None or other is None:
+            return passes
+        return passes if bench.judge(self.problem, other).passed is not passes else None
 
     def _killed(self, bench: Bench) -> tuple[int, int]:
         """How many mutants the tests fail on, and how many could be tried."""

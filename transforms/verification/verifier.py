@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Final, Self
 
 from transforms.evaluation.judge import Judge
@@ -44,6 +44,7 @@ class Verifier:
         self._compiled: dict[tuple[str, bytes], Outcome] = {}
         self._versions: dict[str, str] = {}
         self._done = 0
+        self._is_closing = False
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -57,7 +58,8 @@ class Verifier:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Drops the trials that wait, and waits for the programs that run."""
+        """Drops the trials that wait, and waits for the programs that run, but for none after them."""
+        self._is_closing = True
         self._threads.shutdown(cancel_futures=True)
         self._open.close()
 
@@ -77,12 +79,14 @@ class Verifier:
 
     def judge(self, problem: Problem, answer: str) -> Verdict:
         """Tries an answer and waits."""
+        self._check_open()
         verdict = self._judge.judge(problem, answer)
         self._count()
         return verdict
 
     def run(self, program: Program) -> Result:
         """Runs a program and waits."""
+        self._check_open()
         result = self._sandbox.run(program)
         self._count()
         return result
@@ -119,6 +123,11 @@ class Verifier:
         lines = (said.stdout or said.stderr).strip().splitlines()
         with self._lock:
             return self._versions.setdefault(language, lines[0] if lines else language)
+
+    def _check_open(self) -> None:
+        """Ends a trial between two of its programs, if the verifier is closed meanwhile."""
+        if self._is_closing:
+            raise CancelledError("the verifier was closed")
 
     def _count(self) -> None:
         with self._lock:

@@ -174,18 +174,27 @@ def test_a_body_must_pass_the_tests_that_its_row_brings_and_define_what_it_uses(
         "def half": ["return x * 0.5"],
         "def third": ["return x / 4"],
         "def fifth": ["return helper(x)"],
-        "def tenth": ["return x * 0.1"],
+        "def tenth": ["return x * 0.1"],  # its tests need a package that isn't there
+        "def quarter": ["return 0"],  # its tests are about something else
+        "def double": ["return x * 2"],  # its tests don't pass on the original either
     }
-    names = ["half", "third", "fifth", "tenth"]
     columns = {
-        "content": [BODY.replace("half", name) for name in names],
-        "language": ["Python"] * 4,
-        "tests": ["assert half(4) == 2", "assert third(3) == 1", None, "import nowhere\nnowhere.check(tenth)"],
+        "content": [BODY.replace("half", word.split()[1]) for word in script],
+        "language": ["Python"] * 6,
+        "tests": [
+            "assert half(4) == 2",
+            "assert third(6) == 3",
+            None,
+            "import nowhere\nnowhere.check(tenth)",
+            "assert callable(quarter)",
+            "assert double(4) == 7",
+        ],
     }
     result = run(bodies, script, columns)
     rows = {row["symbol_name"]: row["checks"] for row in result.kept.to_pylist()}
     found = {name: (row["compiles"], row["tests_pass"]) for name, row in rows.items()}
-    assert found == {"half": (True, True), "tenth": (True, None)}
+    unknown = (True, None)
+    assert found == {"half": (True, True), "tenth": unknown, "quarter": unknown, "double": unknown}
     assert rows["half"]["executed"]["exit"] == 0
     reasons = [one["reason"] for one in result.rejected.to_pylist() if one["target"]]
     assert sorted(reasons) == ["does_not_compile", "tests_fail"]
@@ -258,11 +267,14 @@ def test_samples_are_ranked_by_what_they_do_where_that_is_known(run: Runner, bod
     assert row["lineage"]["behavior_agreement"] >= 0.5
 
 
+THIRD = "from b.half import third\nassert third(4) == 2\n"
+
+
 def test_tests_are_found_in_the_rows_repository(run: Runner, bodies: GenerateTask, tmp_path: Path) -> None:
     corpus = {
         "path": ["src/a/half.py", "src/b/half.py", "tests/a/test_half.py", "tests/b/test_half.py", "half_test.py"],
         "repo_name": ["own"] * 4 + ["other"],
-        "content": ["", "", "from src.a.half import half\nassert half(4) == 2\n", "assert False", "0/0"],
+        "content": ["", "", "from src.a.half import half\nassert half(4) == 2\n", THIRD, "0/0"],
     }
     pq.write_table(pa.table(corpus), tmp_path / "corpus.parquet")
     columns = {
@@ -271,7 +283,7 @@ def test_tests_are_found_in_the_rows_repository(run: Runner, bodies: GenerateTas
         "path": ["src/a/half.py", "src/b/half.py", "src/c/other.py"],
         "repo_name": ["own"] * 3,
     }
-    script = {"def half": ["return x * 0.5"], "def third": ["return x * 0.5"]}
+    script = {"def half": ["return x * 0.5"], "def third": ["return x * 0.7"]}
     result = run(bodies, script, columns, tests=str(tmp_path))
     found = {row["path"]: row["checks"]["tests_pass"] for row in result.kept.to_pylist()}
     assert found == {"src/a/half.py": True, "src/c/other.py": None}
@@ -284,3 +296,16 @@ def test_a_corpus_of_tests_that_is_none_is_one_line(tmp_path: Path, bad: str) ->
         pq.write_table(pa.table({"content": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(ConfigError, match=r"^--tests "):
         RepositoryTests(str(tmp_path))
+
+
+def test_an_answer_for_which_no_trial_can_be_made_is_rejected(
+    run: Runner, unit_tests: AnnotateTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("transforms.tasks.annotate.generated_tests_trial", fails)
+    script = {"def plus": [fenced("def test_it():\n    assert plus(1) == 2")]}
+    result = run(unit_tests, script, {"content": [FILE.split("\n\n\n")[0]], "language": ["Python"]})
+    rejected = [(one["stage"], one["reason"]) for one in result.rejected.to_pylist() if one["target"]]
+    assert rejected == [("verify", "stage_error")]

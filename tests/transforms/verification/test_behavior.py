@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.settings import VerifySettings
-from transforms.tasks.trials import comparison_trial, trial_of_code
+from transforms.tasks.trials import Place, comparison_trial, trial_of_code
 from transforms.verification.calls import results_of
 from transforms.verification.evidence import Evidence
 from transforms.verification.inputs import MOST_INPUTS, draw_inputs
@@ -111,18 +111,8 @@ def test_an_exercise_may_differ_from_what_inspired_it(verifier: Verifier) -> Non
 
 def test_samples_that_do_the_same_in_other_words_have_equal_outputs(verifier: Verifier) -> None:
     def outputs(body: str) -> tuple[str, ...] | None:
-        text = f"def double(n: int):\n    {body}\n"
-        trial = trial_of_code(
-            "Python",
-            text,
-            original=text,
-            span=(0, len(text)),
-            path="",
-            name="double",
-            tests=None,
-            settings=SETTINGS,
-            seed=3,
-        )
+        place = Place(language="Python", before="def double(n: int):\n    ", kept="pass", start=0, name="double")
+        trial = trial_of_code(place, body + "\n", path="", tests=None, settings=SETTINGS, seed=3)
         return verifier.submit(trial).result().outputs
 
     one, same, other = map(outputs, ("return n + n", "print(n); return 2 * n", "return n * n"))

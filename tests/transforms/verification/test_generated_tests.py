@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -185,3 +187,16 @@ def test_a_missing_toolchain_is_no_failure_and_the_lineage_names_it(
     found = verifier.submit(trial_of(GOOD)).result()
     assert reason(found) == "not_verifiable" and found.checks["tests_pass"] is None
     assert found.toolchain == "missing: no-such-python"
+
+
+def test_a_verifier_that_is_closed_ends_after_the_programs_that_run(verifier: Verifier) -> None:
+    with Verifier(slots=1) as own:
+        loop = "def test_it():\n    assert count(3) == 0\n"
+        content = "def count(n):\n    import time\n    time.sleep(0.5)\n    return n - 3\n"
+        trial = trial_of(loop, content, "count")
+        assert trial.mutants
+        started, waiting = own.submit(trial), own.submit(dataclasses.replace(trial, must_kill=False))
+        while own.programs_done == 0:
+            time.sleep(0.01)
+    assert isinstance(started.exception(), CancelledError)
+    assert own.programs_done <= 2 and waiting.cancelled()
