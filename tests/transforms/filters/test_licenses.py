@@ -60,4 +60,4 @@ def test_words_that_are_searched_for_first_change_no_license(text):
 
 @pytest.mark.parametrize(("identifier", "words", "pattern"), licenses._HEADERS)
 def test_the_words_of_a_header_are_part_of_its_pattern(identifier, words, pattern):
-    assert words in pattern.pattern and words == words.lower()
+    assert words.strip() in pattern.pattern and words == words.lower()
