@@ -66,7 +66,7 @@ def needs_of_input(files: Iterable[InputFile]) -> list[Need]:
     for file in files:
         if file.state != "good" or not storage.is_local(file.uri):
             continue
-        if _version(file.uri) == file.version:
+        if _is_same(file.uri, file.version):
             return [(_INPUT, file.uri.removeprefix("file://"), file.version)]
         if (tried := tried + 1) == _TRIED:
             break
@@ -87,10 +87,10 @@ def check_needs(needs: Iterable[Need], driver: str) -> None:
             raise ConfigError(f"{here} can't see {where}; {advice}")
         if not os.access(path, os.R_OK):
             raise ConfigError(f"{here} may not read {where}; correct its permissions, or name a gs:// path")
-        if version and (found := _version(path)) != version:
+        if version and not _is_same(path, version):
             raise ConfigError(
-                f"{here} sees another file than {where}: its size and time of change are {found}, not {version}; share "
-                "the input by a network folder, copy it with its times, or name a gs:// path"
+                f"{here} sees another file than {where}: its size or footer differ; share the input by a network "
+                "folder, copy it, or name a gs:// path"
             )
 
 
@@ -107,8 +107,8 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path.removeprefix("file://"))
 
 
-def _version(path: str) -> str | None:
+def _is_same(path: str, version: str) -> bool:
     try:
-        return storage.file_info(path)[1]
+        return storage.has_version(path, version)
     except OSError:
-        return None
+        return False
