@@ -48,7 +48,7 @@ BENCHMARKS: Final = tuple(
         source="arXiv 2302.01973; github.com/google-research/babelcode",
         layouts=(("qid", "language", "signature_with_docstring", "test_code", "test_case_ids", "entry_fn_name"),),
         problem=problem,
-        reference=lambda row: (row.get("python_solution") or "") if row["language"].lower() == "python" else "",
+        reference=lambda row: (row.get("python_solution") or None) if row["language"].lower() == "python" else None,
     )
     for name in ("human_eval", "mbpp")
 )

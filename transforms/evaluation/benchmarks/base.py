@@ -22,7 +22,7 @@ class Benchmark:
         source: Where its protocol comes from.
         layouts: The columns that its file must have, in each of the layouts that it is published in.
         problem: Makes a row's problem; None: the row isn't part of the benchmark.
-        reference: The row's own solution, "" if it has none.
+        reference: The row's own solution, which may be empty where a span was left out; None if it has none.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Benchmark:
     source: str
     layouts: tuple[tuple[str, ...], ...]
     problem: Callable[[Row], Problem | None]
-    reference: Callable[[Row], str]
+    reference: Callable[[Row], str | None]
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""

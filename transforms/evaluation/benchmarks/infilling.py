@@ -35,7 +35,7 @@ BENCHMARKS: Final = tuple(
         source="arXiv 2207.14255; github.com/openai/human-eval-infilling",
         layouts=(("task_id", "prompt", "suffix", "entry_point", "test"),),
         problem=problem,
-        reference=lambda row: row.get("canonical_solution") or "",
+        reference=lambda row: row.get("canonical_solution"),
     )
     for kind in ("single_line", "multi_line", "random_span")
 )

@@ -37,5 +37,5 @@ BENCHMARK: Final = Benchmark(
     source="arXiv 2108.07732",
     layouts=(("id", "text", "testing_code", "entry_fn_name"), ("task_id", "text", "test_list", "test_setup_code")),
     problem=problem,
-    reference=lambda row: row.get("solution") or row.get("code") or "",
+    reference=lambda row: row.get("solution") or row.get("code") or None,
 )
