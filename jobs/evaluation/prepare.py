@@ -176,7 +176,7 @@ def _own_answers(sources: Sources, row: Mapping[str, Any]) -> list[str]:
     if sources.reference:
         assert sources.benchmark is not None
         reference = sources.benchmark.reference(row)
-        return [reference] if reference else []
+        return [] if reference is None else [reference]
     if "answer" not in row:
         raise ConfigError(
             f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "

@@ -289,3 +289,12 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert evaluate("--tests", str(tmp_path / "t.jsonl.gz"), "--output", str(tmp_path / "out")) == cli.USER_ERROR
     error = capsys.readouterr().err
     assert "can't be unpacked" in error and error.count("\n") == 1
+
+
+def test_a_span_that_is_empty_has_a_solution(tmp_path: Path) -> None:
+    row = {**checked(2), "prompt": "def times2(x):\n    return 2 * x", "canonical_solution": "", "suffix": "\n"}
+    output, data = tmp_path / "out", lines(tmp_path / "d.jsonl", [row])
+    words = ["--benchmark", "human_eval_infilling_random_span", "--data", data, "--reference"]
+    assert evaluate(*words, "--output", str(output)) == 0
+    assert [row["passed"] for row in rows_of(output)] == [True]
+    assert scores_of(output)["problems_not_answered"] == 0

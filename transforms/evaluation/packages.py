@@ -27,7 +27,9 @@ def third_party(problem: Problem, modules: Callable[[], Collection[str]]) -> str
         problem: The problem; the answer's own imports are its own affair.
         modules: The names of the modules that the language's tools find; called for some languages only.
     """
-    parts = [part for part in (problem.setup, problem.prefix, problem.suffix, problem.test) if part]
+    # Where a span was left out, the prefix may end, and the suffix begin, in the middle of an import or of a text.
+    whole_lines = problem.prefix[: problem.prefix.rfind("\n") + 1]
+    parts = [part for part in (problem.setup, whole_lines, problem.test) if part]
     if (imported := _INTERPRETED.get(problem.language)) is not None:
         names = [name for part in parts for name in imported(part)]
         here = {*modules(), *_OWN[problem.language]} if names else set()

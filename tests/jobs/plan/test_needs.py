@@ -57,7 +57,9 @@ def test_another_file_of_the_same_name_is_no_input(tmp_path):
     os.utime(path, (1, 1))  # as a copy that was made without the times
     check_needs([("--input", str(path), version)], "there")
     path.write_bytes(b"ROWS")
-    with pytest.raises(ConfigError, match=rf"sees another file than --input {path} of the driver on there: its size or footer differ"):
+    with pytest.raises(
+        ConfigError, match=rf"sees another file than --input {path} of the driver on there: its size or footer differ"
+    ):
         check_needs([("--input", str(path), version)], "there")
 
 

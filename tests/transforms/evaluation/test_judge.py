@@ -54,6 +54,11 @@ def test_a_suffix_belongs_to_the_program(judge: Judge) -> None:
     assert not judge.judge(problem, "    y += 1\n").passed
 
 
+def test_an_import_that_the_hole_cuts_is_no_package(judge: Judge) -> None:
+    problem = dataclasses.replace(CHECKED, prefix="def double(x):\n    import oper", suffix="mul(x, 2)\n")
+    assert judge.judge(problem, "ator\n    return operator.").passed
+
+
 def test_objects_of_the_library_may_be_returned(judge: Judge) -> None:
     problem = dataclasses.replace(
         CHECKED, test="from collections import Counter\ndef check(c):\n    assert c('aab') == Counter('aab')\n"

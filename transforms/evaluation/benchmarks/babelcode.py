@@ -54,7 +54,7 @@ BENCHMARKS: Final = tuple(
             prompt=lambda row: row["signature_with_docstring"],
             lead=lambda row: row["signature_with_docstring"],
         ),
-        reference=lambda row: (row.get("python_solution") or "") if row["language"].lower() == "python" else "",
+        reference=lambda row: (row.get("python_solution") or None) if row["language"].lower() == "python" else None,
     )
     for name in ("human_eval", "mbpp")
 )

@@ -21,7 +21,7 @@ class Benchmark:
         source: Where its protocol comes from.
         layouts: The columns that its file must have, in each of the layouts that it is published in.
         problem: Makes a row's problem; None: the row isn't part of the benchmark.
-        reference: The row's own solution, "" if it has none.
+        reference: The row's own solution, which may be empty where a span was left out; None if it has none.
         asking: How a model is asked for an answer; None: it isn't.
         is_text: Whether answers are compared with the known one instead of being run.
     """
@@ -31,7 +31,7 @@ class Benchmark:
     source: str
     layouts: tuple[tuple[str, ...], ...]
     problem: Callable[[Row], Problem | TextProblem | None]
-    reference: Callable[[Row], str]
+    reference: Callable[[Row], str | None]
     asking: Asking | None = None
     is_text: bool = False
 

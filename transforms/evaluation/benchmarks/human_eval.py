@@ -34,6 +34,6 @@ BENCHMARK: Final = Benchmark(
     source="arXiv 2107.03374; github.com/openai/human-eval",
     layouts=(("task_id", "prompt", "entry_point", "test"),),
     problem=problem,
-    reference=lambda row: row.get("canonical_solution") or "",
+    reference=lambda row: row.get("canonical_solution") or None,
     asking=Asking(protocol="human_eval", prompt=lambda row: row["prompt"]),
 )

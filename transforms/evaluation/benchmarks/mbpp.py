@@ -43,8 +43,8 @@ def _tests(row: Row) -> str:
     return tests
 
 
-def _reference(row: Row) -> str:
-    return row.get("solution") or row.get("code") or ""
+def _reference(row: Row) -> str | None:
+    return row.get("solution") or row.get("code") or None
 
 
 def _docstring(row: Row) -> str:

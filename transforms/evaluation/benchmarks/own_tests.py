@@ -45,5 +45,5 @@ OWN_TESTS: Final = Benchmark(
     source="the user's",
     layouts=(("task_id", "language", "prompt", "test"),),
     problem=problem,
-    reference=lambda row: row.get("answer") or "",
+    reference=lambda row: row.get("answer"),
 )
