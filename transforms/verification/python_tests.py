@@ -48,11 +48,16 @@ def importable(code: str, tests: str, *, path: str, name: str) -> str:
 
 
 def runnable(tests: str) -> str:
-    """The tests with what runs their plain classes behind them."""
+    """The tests as one statement, with what runs their plain classes behind it.
+
+    So they begin with their own `from __future__`, and whoever reads them for imports of what isn't there
+    (`transforms.evaluation`) doesn't stumble over the modules that `importable` makes.
+    """
     tree = python_tree(tests)
     names = [one.name for one in tree.body if isinstance(one, ast.ClassDef)] if tree is not None else []
     names = [name for name in names if name.startswith("Test")]
-    return tests + _CLASSES.replace("{names}", ", ".join(names)) if names else tests
+    whole = f"exec(compile({tests!r}, 'test.py', 'exec'))\n"
+    return whole + _CLASSES.replace("{names}", ", ".join(names)) if names else whole
 
 
 def module_names(path: str) -> list[str]:
