@@ -107,7 +107,7 @@ def license_of_text(text: str) -> str | None:
     """The SPDX identifier of a licence's full text, or None."""
     normal = " ".join(text.lower().replace("\u2019", "'").replace("`", "'").split())
     for identifier, phrases in _TEXTS:
-        if all(phrase in normal for phrase in phrases):
+        if phrases[0] in normal and all(map(normal.__contains__, phrases[1:])):
             return identifier
     return None
 

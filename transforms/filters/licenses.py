@@ -33,6 +33,10 @@ NO_LICENSE = "no license found"
 NO_NAMES = frozenset(("NOASSERTION", "NONE", "none", "None", "other", "Other", "unknown", "no_license", "null"))
 """What columns say where there is no license, or no one knows."""
 _HEADER_CHARS = 4096
+_ASCII_LETTERS = str.maketrans("\u017f\u212a\u0130\u0131", "skii")
+"""The characters that equal an ASCII letter when case is ignored."""
+_FIELD_HINTS = ("license:", "licence:", "license :", "@license", "__license__", "license=", "license =", 'license":')
+"""One of these is in a text with a field for a license; searching for them first is much faster."""
 _FIELD = re.compile(
     r"^[^\w\n]{0,12}(?:@?(?:SPDX-)?licen[cs]e|__license__)[\"']?[ \t]*(?:[:=]|(?<=@license)[ \t])[ \t]*[\"']?(?P<name>[^\n<>]{2,80})",
     re.IGNORECASE | re.MULTILINE,
@@ -118,8 +122,18 @@ _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("MPL-2.0", "mozilla public license", r"mozilla public license,? v(?:ersion|\.)? ?2\.0"),
         (
             "MIT",
-            " mit",
-            r"(?:licen[cs]ed|released|distributed|available|governed) (?:under|by) (?:an? |the )?(?:terms of the )?mit(?:-style| software)? licen[cs]e",
+            "mit licen",
+            r"(?:licen[cs]ed|released|distributed|available|governed) (?:under|by) (?:an? |the )?(?:terms of the )?mit licen[cs]e",
+        ),
+        (
+            "MIT",
+            "mit-style licen",
+            r"(?:licen[cs]ed|released|distributed|available|governed) (?:under|by) (?:an? |the )?(?:terms of the )?mit-style licen[cs]e",
+        ),
+        (
+            "MIT",
+            "mit software licen",
+            r"(?:licen[cs]ed|released|distributed|available|governed) (?:under|by) (?:an? |the )?(?:terms of the )?mit software licen[cs]e",
         ),
         (
             "BSD-3-Clause",
@@ -129,8 +143,7 @@ _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     )
 )
 """Identifier, words that each match contains, and the pattern. Searching for words is much faster than trying a pattern
-at each position. It is done in ASCII texts only, since some other characters equal an ASCII letter when case is ignored
-(`\u017f` is an `s`)."""
+at each position."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +221,9 @@ def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
 
 def _license_of_field(head: str) -> str | None:
     """The license that a header names in a field of its own: `License: GPLv3+`, `@license MIT`."""
+    lowered = head.lower()
+    if not any(map(lowered.__contains__, _FIELD_HINTS)):
+        return None
     for field in _FIELD.finditer(head):
         parsed = parse_license(field["name"].strip(" \t\"'.,;*/#"))
         if parsed is not None:
@@ -224,9 +240,9 @@ def _mentions_license(head: str) -> bool:
 
 
 def _license_of_header(flat: str) -> str | None:
-    lowered = flat.lower() if flat.isascii() else None
+    lowered = (flat if flat.isascii() else flat.translate(_ASCII_LETTERS)).lower()
     for identifier, words, pattern in _HEADERS:
-        if (lowered is None or words in lowered) and pattern.search(flat):
+        if words in lowered and pattern.search(flat):
             return identifier
     return None
 
