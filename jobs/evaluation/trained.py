@@ -51,7 +51,7 @@ def trained_problems(sources: Sources, corpus: Sequence[str], content_column: st
 def _text_of(sources: Sources, problem: Problem | TextProblem, row: Mapping[str, Any]) -> tuple[str, str]:
     """The group that a problem is found with, and its text."""
     benchmark = sources.benchmark or OWN_TESTS
-    reference = benchmark.reference(row)
+    reference = benchmark.reference(row) or ""
     if benchmark.asking is not None:
         whole = f"{benchmark.asking.prompt(row)}{reference}{benchmark.asking.suffix(row)}"
     else:

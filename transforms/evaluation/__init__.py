@@ -1,13 +1,11 @@
-"""Problems of benchmarks, and whether an answer solves one.
+"""Questions and problems of benchmarks, and whether an answer is right.
 
-problems.py       a problem, and the verdict on an answer
-programs.py       the program that tries an answer, in each of the forms that problems have
-whole_programs.py those of setup, code and test: native_ (C++, Go, Rust), virtual_machine_ (Java, Kotlin, C#) and
-                  javascript_programs.py; layouts.py finds imports and mains in their texts
-python_trial.py   tries an answer in Python, with python_program_test.py for tests that users bring; both run in the box
-packages.py       what a test asks for that isn't there
-refusals.py       answers that aren't run, since they redefine their tests
-judge.py          runs programs in the sandbox and reads the verdict off what became of them
-scores.py         pass@k, intervals, paired differences
-benchmarks/       one module per benchmark: its columns, its protocol, its problems
+problems.py      a problem that programs are run for, and the verdict on an answer
+work.py          answers that are there already: each is tried, and kept with its verdict
+answering.py     a model is asked (asker.py, question.py, protocol.py with protocols/), its answers graded (grading.py)
+choosing.py      a model scores the choices of a question (language/)
+programs/        the programs that try an answer; judge.py and trials.py run them in the sandbox
+texts/           answers that are texts: what is extracted, and whether it is the known answer
+benchmarks/      one module per benchmark: its columns, its protocol, its problems (columns.py checks files)
+scores.py        pass@k, intervals, paired differences; published.py: figures of others
 """

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import cast
 
-from transforms.evaluation.packages import third_party
 from transforms.evaluation.problems import Problem, Reason, Verdict
-from transforms.evaluation.programs import passed_markers, program_of
-from transforms.evaluation.refusals import refused
-from transforms.evaluation.whole_programs import untested
+from transforms.evaluation.programs.building import passed_markers, program_of
+from transforms.evaluation.programs.packages import third_party
+from transforms.evaluation.programs.refusals import refused
+from transforms.evaluation.programs.whole import untested
 from transforms.sandbox.program import Command, Outcome, Program, Result
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import Toolchain

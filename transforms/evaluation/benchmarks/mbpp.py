@@ -60,7 +60,7 @@ def _marked(row: Row) -> str:
 
 
 def _example(row: Row) -> str:
-    code = _reference(row).replace("\r\n", "\n").strip()
+    code = (_reference(row) or "").replace("\r\n", "\n").strip()
     return f"{_marked(row)}{code}\n[DONE]\n\n"
 
 

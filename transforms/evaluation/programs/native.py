@@ -6,8 +6,8 @@ import dataclasses
 import re
 from typing import Final
 
-from transforms.evaluation.layouts import code_of, outer_of, replace_code, take_out
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.programs.layouts import code_of, outer_of, replace_code, take_out
 from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 

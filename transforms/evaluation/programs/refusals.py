@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from transforms.evaluation.layouts import code_of
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.programs.layouts import code_of
 
 # What defines a word, with the word as the group.
 _REDEFINES: Final[Mapping[str, re.Pattern[str]]] = {

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from transforms.evaluation.problems import CODE_BODY, ENTRY_CLASS, ENTRY_FUNCTION, Problem
-from transforms.evaluation.virtual_machine_programs import java_main_class, without_public_types
-from transforms.evaluation.whole_programs import whole_program
+from transforms.evaluation.programs.virtual_machine import java_main_class, without_public_types
+from transforms.evaluation.programs.whole import whole_program
 from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 

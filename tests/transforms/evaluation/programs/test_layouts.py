@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.evaluation.layouts import code_of, outer_of, replace_code, take_out, types_around
+from transforms.evaluation.programs.layouts import code_of, outer_of, replace_code, take_out, types_around
 
 LANGUAGES = ("C#", "C++", "Go", "Java", "Kotlin", "Rust")
 PIECES = st.sampled_from(

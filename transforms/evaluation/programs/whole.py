@@ -17,9 +17,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from transforms.evaluation import javascript_programs, native_programs, virtual_machine_programs
-from transforms.evaluation.layouts import code_of
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.programs import javascript, native, virtual_machine
+from transforms.evaluation.programs.layouts import code_of
 from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 
@@ -36,7 +36,7 @@ def untested(problem: Problem) -> str | None:
         return None
     parts = (problem.setup, problem.prefix, problem.suffix, problem.test)
     if problem.language == "JavaScript":
-        return None if javascript_programs.does_something(problem.test) else "the test calls nothing"
+        return None if javascript.does_something(problem.test) else "the test calls nothing"
     tests, what = _TESTS[problem.language]
     found = any(tests.search(code_of(part, problem.language)) for part in parts)
     return None if found else f"the test has no {what}"
@@ -52,11 +52,11 @@ _TESTS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
 }
 
 _FORMS: Final[Mapping[str, Callable[[Problem, str, Toolchain, str], Program]]] = {
-    "C#": virtual_machine_programs.csharp,
-    "C++": native_programs.cpp,
-    "Go": native_programs.go,
-    "Java": virtual_machine_programs.java,
-    "JavaScript": javascript_programs.javascript,
-    "Kotlin": virtual_machine_programs.kotlin,
-    "Rust": native_programs.rust,
+    "C#": virtual_machine.csharp,
+    "C++": native.cpp,
+    "Go": native.go,
+    "Java": virtual_machine.java,
+    "JavaScript": javascript.javascript,
+    "Kotlin": virtual_machine.kotlin,
+    "Rust": native.rust,
 }

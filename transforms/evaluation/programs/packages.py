@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
-from transforms.evaluation.layouts import code_of
-from transforms.evaluation.native_programs import go_imports
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.programs.layouts import code_of
+from transforms.evaluation.programs.native import go_imports
 from transforms.languages import syntax
 
 # What a trial itself brings: the module that holds the answer.

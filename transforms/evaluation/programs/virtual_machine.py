@@ -10,8 +10,8 @@ import dataclasses
 import re
 from typing import Final
 
-from transforms.evaluation.layouts import code_of, last_in, replace_code, take_out, types_around
 from transforms.evaluation.problems import Problem
+from transforms.evaluation.programs.layouts import code_of, last_in, replace_code, take_out, types_around
 from transforms.sandbox.program import Program
 from transforms.sandbox.toolchains import Toolchain
 
