@@ -250,6 +250,7 @@ class FlinkCluster:
         found["jobmanager"]["memory"]["process"]["size"] = "1024m"
         found["taskmanager"]["memory"]["process"]["size"] = "1024m"
         found["taskmanager"]["numberOfTaskSlots"] = 1
+        found["pekko"] = {"startup-timeout": f"{START_S:g} s"}  # 10 s are too few beside other work
         found["heartbeat"] = {"interval": 1000, "timeout": 10_000}
         # Without checkpoints Flink doesn't restart a job unless it is told so.
         found["restart-strategy"] = {"type": "fixed-delay", "fixed-delay": {"attempts": 20, "delay": "1 s"}}
