@@ -320,9 +320,7 @@ class JaxDevice:
         """Moves the generation cache's columns into the order that the next burst writes, if they aren't in it
         already.
         """
-        if is_ring == self._is_ring:
-            return
-        if self._has_decoded:
+        if self._has_decoded and is_ring != self._is_ring:
             self._generations = on_device(self._program("realign", is_ring), self._generations, self._state)
         self._is_ring, self._has_decoded = is_ring, True
 

@@ -210,6 +210,20 @@ class Alternating(DraftSwitch):
         return next(self.turns)
 
 
+def test_columns_move_into_the_ring_when_the_first_burst_of_all_has_drafted(small_model, mixed_requests, exact):
+    """As after `shrink`, which empties the caches while drafts are in use."""
+    options = replace(OPTIONS, prompt_lookup="auto", draft_tokens=3, burst_steps=2)
+    with Engine(small_model, options=options) as engine:
+        engine.start()
+        switch = Alternating("auto")
+        switch.turns = itertools.repeat(True)
+        engine._replicas._schedulers[0]._switch = switch
+        ask(engine, [replace(mixed_requests[0], max_new_tokens=1)])  # the ring's column is ahead of all slots from here
+        requests = [replace(request, max_new_tokens=12) for request in mixed_requests[:4]]
+        switch.turns = itertools.chain([True] * 4, itertools.repeat(False))
+        assert [c.tokens for c in ask(engine, requests)] == [c.tokens for c in ask(exact, requests)]
+
+
 @pytest.fixture(scope="module", params=["plain", "alternating", "stacked", "8 bits"])
 def narrowing(request, small_model: Gemma) -> Iterator[tuple[str, Engine]]:
     """Engines that decode the first 2 or 1 slots alone whenever they can, in each form of caches and steps."""
