@@ -8,6 +8,7 @@ line after `MAX_RUNS_IN_VAIN` runs in a row that committed nothing.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -41,6 +42,7 @@ from model.errors import ConfigError, one_line
 from transforms.work import Unit
 
 MAX_RUNS_IN_VAIN = 2
+_JAVA_FRAME = re.compile(r"\s*(?:at )?[\w.$/<>]+\([\w.$ ]+(?::\d+)?\)$|\s*\.\.\. \d+ (?:common frames|more)")
 _PAUSE_S = 2.0  # before a step runs again: what a runner lost may be coming back
 
 _log = logging.getLogger(__name__)
@@ -173,6 +175,6 @@ class BeamRunner:
 
 
 def _line_of(error: Exception) -> str:
-    """What a runner's error says: the last line of the traceback that it may quote."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """What a runner's error says: the last line with a message in a traceback of Python or Java."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not _JAVA_FRAME.match(line)]
     return one_line(lines[-1] if lines else type(error).__name__, 300)

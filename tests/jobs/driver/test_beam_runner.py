@@ -222,3 +222,21 @@ def test_grouping_runs_again_once_after_an_error_of_the_runners(monkeypatch, cap
     write_reason(JobFolder(str(tmp_path / "_job")), {"kind": "ConfigError", "message": "yesterday's"})
     with pytest.raises(ConfigError, match="the runner failed 2 times: lost again"):
         BeamRunner(LOCAL).group(None, folder, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ('Traceback (most recent call last):\n  File "a.py", line 1\nValueError: no room\n', "ValueError: no room"),
+        (
+            "java.lang.RuntimeException: it broke\n\tat org.apache.beam.Some$Thing.run(Thing.java:840)\n"
+            "Caused by: java.io.IOException: no space left\n\tat java.base/java.lang.Thread.run(Thread.java:840)\n"
+            "\t... 3 more\n",
+            "Caused by: java.io.IOException: no space left",
+        ),
+        ("gone\njava.base/java.lang.Thread.run(Thread.java:840)", "gone"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_a_runners_error_is_told_by_the_last_line_with_a_message(said, line):
+    assert beam_runner._line_of(RuntimeError(said)) == line
