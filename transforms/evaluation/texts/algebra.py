@@ -1,4 +1,4 @@
-"""Compares formulas with math-verify and sympy; only `transforms.bounded`'s child does, since nothing here has limits."""
+"""Compares formulas with math-verify and sympy, without any limits: only `transforms.bounded`'s child does that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 try:
     from math_verify import LatexExtractionConfig, parse, verify
     from sympy import Expr, I
-except ImportError:  # the extra codemill[math] isn't installed, which `formulas.check_comparing` tells before a job starts
+except (
+    ImportError
+):  # the extra codemill[math] isn't installed, which `formulas.check_comparing` tells before a job starts
     LatexExtractionConfig = None
 
 

@@ -5,7 +5,7 @@ r"""Whether two answers in LaTeX are the same: as texts, else by math-verify, in
     (1, 2]        (1,2]         the same interval
     \{1, 2\}      2, 1          the same set
 
-math-verify parses LaTeX and compares with sympy, which has no bound of its own: 9^{9^9} takes all time, (9!)! all memory.
+math-verify parses LaTeX and compares with sympy, which bounds neither time nor memory: 9^{9^9} takes all of both.
 So it runs in `transforms.bounded`'s child (`texts.algebra`), as the extra `codemill[math]`. An answer that exceeds the
 limits hasn't been shown to be right, as a program that runs out of time. Where the known answer can't be read, or
 exceeds them itself, the verdict is None. Cost: a second for the first formula, then about 20 ms each.
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
 from typing import Final
 
 from model.errors import ConfigError
 from transforms import bounded
 
 MAX_CHARS: Final = 1_000
+_BASE: Final = re.compile(r"\d\s*_\s*\{?\s*(\d+)")
 CPU_S: Final = 5.0
 """Processor seconds for one comparison; math-verify's own limit, in seconds of wall time, is the same."""
 
@@ -55,13 +57,19 @@ def same_formula(answer: str, gold: str) -> bool | None:
         return True
     if len(gold) > MAX_CHARS:
         return None
-    if len(answer) > MAX_CHARS or not answer.strip():
+    if len(answer) > MAX_CHARS or not answer.strip() or _are_of_other_bases(answer, gold):
         return False
     check_comparing()
     try:
         return _compared(answer, gold)
     except bounded.LimitExceeded:
         return False if _is_within_limits(gold) else None
+
+
+def _are_of_other_bases(answer: str, gold: str) -> bool:
+    """Whether both name a base and not the same; math-verify reads 101_2 and 101_3 as 101."""
+    ours, theirs = _BASE.findall(answer), _BASE.findall(gold)
+    return bool(ours and theirs) and ours != theirs
 
 
 def _is_within_limits(gold: str) -> bool:
