@@ -25,8 +25,11 @@ def same_here(answer: str, gold: str) -> bool | None:
         The verdict; None if the known answer isn't a formula that can be read, nor the same text.
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    known = _read(gold)
-    if verify(known, _read(answer), timeout_seconds=None):
+    known, found = _read(gold), _read(answer)
+    if verify(known, found, timeout_seconds=None):
+        return True
+    # It compares an unknown or a fraction by its form: 2x/2 isn't x before it is evaluated.
+    if verify(_evaluated(known), _evaluated(found), timeout_seconds=None):
         return True
     return False if any(not isinstance(one, str) for one in known) else None
 
@@ -44,6 +47,10 @@ def _read(text: str) -> list[Any]:
         parsing_timeout=None,
     )
     return [_with_imaginary_unit(one) for one in found]
+
+
+def _evaluated(found: list[Any]) -> list[Any]:
+    return [one.doit() if isinstance(one, Expr) else one for one in found]
 
 
 def _with_imaginary_unit(found: Any) -> Any:
