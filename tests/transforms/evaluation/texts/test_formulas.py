@@ -119,7 +119,7 @@ HOSTILE = [
 @pytest.fixture
 def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     check_comparing()
-    monkeypatch.setattr(formulas, "CPU_S", 0.5)
+    monkeypatch.setattr(formulas, "CPU_S", 0.3)
 
 
 @pytest.mark.parametrize(("answer", "gold"), SAME)
@@ -139,25 +139,23 @@ def test_a_known_answer_that_can_not_be_read_gives_no_verdict() -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_answer_is_wrong_and_the_next_one_gets_its_verdict(hostile: str, short_limit: None) -> None:
+def test_a_hostile_formula_is_nothing_but_itself(hostile: str, short_limit: None) -> None:
     assert same_formula(hostile, "x+1") is False
-    assert same_formula("2x", "x+x") is True
-
-
-@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_known_answer_lets_nothing_but_itself_pass(hostile: str, short_limit: None) -> None:
     assert same_formula("x+1", hostile) in (False, None)
     assert same_formula(hostile, hostile) is True
 
 
 @pytest.mark.parametrize("hostile", ["9^{9^{9^{9^9}}}", "((9!)!)!", "9" * 100_000])
-def test_what_exceeds_the_limits_is_no_verdict_if_it_is_the_known_answer(hostile: str, short_limit: None) -> None:
-    assert same_formula("7", hostile) is None
+def test_what_exceeds_the_limits_is_wrong_and_no_verdict_if_it_is_the_known_answer(
+    hostile: str, short_limit: None
+) -> None:
     assert same_formula(hostile, "7") is False
+    assert same_formula("7", hostile) is None
+    assert same_formula("2x", "x+x") is True, "the next answer gets its verdict"
 
 
 def test_a_comparison_ends_by_its_processor_time(short_limit: None) -> None:
-    with pytest.raises(bounded.LimitExceeded, match=r"more than 0\.5 s of processor time"):
+    with pytest.raises(bounded.LimitExceeded, match=r"more than 0\.3 s of processor time"):
         bounded.call("same_formula", ("9^{9^{9^{9^9}}}", "7"), cpu_s=formulas.CPU_S)
 
 
@@ -177,7 +175,7 @@ def test_an_installation_that_does_not_work_is_one_line(monkeypatch: pytest.Monk
 numbers = st.fractions(min_value=-1000, max_value=1000, max_denominator=50)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(numbers, numbers)
 def test_values_are_those_of_exact_arithmetic(a: Fraction, b: Fraction) -> None:
     def written(n: Fraction) -> str:
@@ -189,7 +187,7 @@ def test_values_are_those_of_exact_arithmetic(a: Fraction, b: Fraction) -> None:
         assert same_formula(written(a) + sign + written(b), written(result + Fraction(1, 99))) is False
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(alphabet="0123456789x+-*/^(){}[]\\fracsqrt,.=! ", max_size=60), st.text(max_size=20))
 def test_any_text_gets_a_verdict(answer: str, gold: str) -> None:
     assert same_formula(answer, gold) in (True, False, None)
