@@ -50,11 +50,14 @@ def _read(text: str) -> list[Any]:
 
 
 def _evaluated(found: list[Any]) -> list[Any]:
-    return [one.doit() if isinstance(one, Expr) else one for one in found]
+    try:
+        return [one.doit() if isinstance(one, Expr) else one for one in found]
+    except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError):
+        return found  # what sympy can't evaluate was compared as it is
 
 
 def _with_imaginary_unit(found: Any) -> Any:
     """Takes the letter i as the imaginary unit, which math-verify reads as an unknown."""
     if not isinstance(found, Expr):
         return found
-    return found.xreplace({symbol: I for symbol in found.free_symbols if symbol.name == "i"})
+    return found.xreplace({symbol: I for symbol in found.free_symbols if str(symbol) == "i"})
