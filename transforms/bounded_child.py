@@ -21,6 +21,7 @@ FUNCTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "search": ("transforms.tasks.patterns", "search_here"),
     "check_schema": ("transforms.tasks.schemas", "fault_of"),
     "is_valid": ("transforms.tasks.schemas", "is_valid_here"),
+    "same_formula": ("transforms.evaluation.texts.algebra", "same_here"),
     "check_rule_file": ("transforms.scanning.rule_check", "fault_of"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from jobs import cli
 from model.errors import ConfigError
+from transforms.evaluation.texts import formulas
 from transforms.sandbox.sandbox import Sandbox
 
 # Each compiles what its engine runs, which takes minutes where all cores are busy.
@@ -306,6 +308,8 @@ def competition(number: int) -> dict[str, Any]:
 def test_each_benchmark_of_texts_runs_from_its_layout(
     tmp_path: Path, name: str, item: Any, shots: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if name == "math":
+        pytest.importorskip("math_verify", reason="the extra codemill[math] isn't installed")
     data = table(tmp_path / "test.parquet", [item(number) for number in (21, 22)])
     train = table(tmp_path / "train.parquet", [item(number) for number in range(1, 9)])
     words = ["--benchmark", name, "--data", data, "--output", str(tmp_path / "out"), "--max_prompt_tokens", "512"]
@@ -320,6 +324,21 @@ def test_each_benchmark_of_texts_runs_from_its_layout(
     words[3], words[5] = wrong, str(tmp_path / "other")
     assert evaluate(*words, "--shots_data", train) == cli.USER_ERROR
     assert f"{name} needs the columns" in capsys.readouterr().err
+
+
+def test_mathematics_without_its_package_is_one_line_before_the_model_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    formulas.check_comparing.cache_clear()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if "math" in name else find(name, *rest))
+    data = table(tmp_path / "test.parquet", [competition(21)])
+    words = ["--benchmark", "math", "--data", data, "--output", str(tmp_path / "out"), "--shots", "0"]
+    monkeypatch.setattr("model.checkpoint.read_config", None)
+    assert evaluate(*words) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert "pip install 'codemill[math]'" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_problems_of_a_training_corpus_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

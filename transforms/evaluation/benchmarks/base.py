@@ -11,6 +11,10 @@ from transforms.evaluation.question import Asking, Row
 from transforms.evaluation.texts.problem import TextProblem
 
 
+def _needs_nothing() -> None:
+    """What most benchmarks need beside codemill itself."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Benchmark:
     """One benchmark.
@@ -24,6 +28,7 @@ class Benchmark:
         reference: The row's own solution, which may be empty where a span was left out; None if it has none.
         asking: How a model is asked for an answer; None: it isn't.
         is_text: Whether answers are compared with the known one instead of being run.
+        check_needs: Raises ConfigError if what its answers are compared with isn't installed.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Benchmark:
     reference: Callable[[Row], str | None]
     asking: Asking | None = None
     is_text: bool = False
+    check_needs: Callable[[], None] = _needs_nothing
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""

@@ -10,6 +10,7 @@ from typing import Final
 from model.errors import RecordError
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.question import Asking
+from transforms.evaluation.texts.formulas import check_comparing
 from transforms.evaluation.texts.problem import TextProblem, numbered
 from transforms.evaluation.texts.reading import last_box
 
@@ -28,7 +29,7 @@ def _question(row: Row) -> str:
 
 BENCHMARK: Final = Benchmark(
     name="math",
-    version="1",
+    version="2",
     source="arXiv 2103.03874",
     layouts=(("problem", "level", "type", "solution"),),
     problem=problem,
@@ -37,4 +38,5 @@ BENCHMARK: Final = Benchmark(
         protocol="math", prompt=_question, shot=lambda row: f"{_question(row)}\n{row['solution'].strip()}\n\n"
     ),
     is_text=True,
+    check_needs=check_comparing,
 )

@@ -1,188 +1,84 @@
-r"""Whether two answers in LaTeX are the same: as texts, part by part, or as values.
+r"""Whether two answers in LaTeX are the same: as texts, else by math-verify, in a child process with limits.
 
     \frac{1}{2}   0.5           the same value
-    x^2 - 1       (x-1)(x+1)    the same value at several points
-    (1, 2]        (1,2]         the same brackets, and the same parts
-    \{1, 2\}      2, 1          the same parts in any order
+    x^2 - 1       (x-1)(x+1)    the same expression
+    (1, 2]        (1,2]         the same interval
+    \{1, 2\}      2, 1          the same set
 
-Values come from a parser of our own (`transforms.evaluation.texts.values`), whose work is bounded. Two formulas that
-agree at all points to nine digits count as the same, which a computer algebra system might deny. Where the known answer
-can't be read, the verdict is None.
+math-verify parses LaTeX and compares with sympy, which bounds neither time nor memory: 9^{9^9} takes all of both.
+So it runs in `transforms.bounded`'s child (`texts.algebra`), as the extra `codemill[math]`. An answer that exceeds the
+limits hasn't been shown to be right, as a program that runs out of time. Where the known answer can't be read, or
+exceeds them itself, the verdict is None. Cost: a second for the first formula, then about 20 ms each.
 """
 
 from __future__ import annotations
 
-import cmath
+import functools
+import importlib.util
 import re
-from fractions import Fraction
 from typing import Final
 
-from transforms.evaluation.texts.values import BRACKETS, MAX_CHARS, MAX_DEPTH, Value, inexact, value_at
+from model.errors import ConfigError
+from transforms import bounded
 
-_CLOSE: Final = 1e-9
+MAX_CHARS: Final = 1_000
+_BASE: Final = re.compile(r"\d\s*_\s*\{?\s*(\d+)")
+CPU_S: Final = 5.0
+"""Processor seconds for one comparison; math-verify's own limit, in seconds of wall time, is the same."""
 
-# Taken out or replaced, in this order, before anything is compared.
-_REPLACED: Final = (
-    (r"\\(?:left|right|big|Big|bigg|Bigg)(?![a-zA-Z])", ""),
-    (r"(?<!\\)\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~", " "),
-    (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-    (r"\\(?:cdot|times)(?![a-zA-Z])", "*"),
-    (r"\^\s*(?:\\circ|\{\s*\\circ\s*\})(?![a-zA-Z])", ""),
-    (r"\\?%|\\?\$", ""),
-    (r"\\(?:text|mbox|textrm|textbf|mathrm)\s*\{([^{}]*)\}", r" \1 "),
-    (r"(?<=\d),(?=\d{3}(?!\d))", ""),
-)
-_UNITS: Final = re.compile(r"(?<=[\d}])\s+[a-zA-Z][a-zA-Z ]*(?:\^\s*\{?\d\}?)?\s*$")
+
+@functools.cache
+def check_comparing() -> None:
+    """Compares two formulas, to see that it can be done. Raises ConfigError if it can't."""
+    if importlib.util.find_spec("math_verify") is None:
+        raise ConfigError("comparing formulas needs math-verify, which isn't installed; pip install 'codemill[math]'")
+    try:
+        works = bounded.call("same_formula", (r"\frac{1}{2}", "0.5"), cpu_s=CPU_S) is True
+    except bounded.LimitExceeded:
+        works = False
+    if not works:
+        raise ConfigError("math-verify is installed but doesn't work; pip install --force-reinstall 'codemill[math]'")
 
 
 def same_formula(answer: str, gold: str) -> bool | None:
-    r"""Whether an answer is the known one.
+    r"""Whether an answer is the known one; None if that can't be told.
 
-    >>> same_formula(r"\dfrac12", "0.5"), same_formula("x+1", "1 + x"), same_formula("2", "3")
-    (True, True, False)
+    Args:
+        answer: In LaTeX.
+        gold: The known answer; the comparison isn't symmetric (`x = 5` is the known `5`).
+
+    Raises:
+        ConfigError: Formulas can't be compared here.
+
+    >>> same_formula("x + 1", "x+1"), same_formula("", "2")
+    (True, False)
     """
-    answer, gold = _plain(answer), _plain(gold)
-    if answer.replace(" ", "") == gold.replace(" ", ""):
+    if "".join(answer.split()) == "".join(gold.split()):
         return True
     if len(gold) > MAX_CHARS:
         return None
-    if len(answer) > MAX_CHARS or not answer:
+    if len(answer) > MAX_CHARS or not answer.strip() or _are_of_other_bases(answer, gold):
         return False
-    return _same_parts(answer, gold, MAX_DEPTH)
+    check_comparing()
+    try:
+        return _compared(answer, gold)
+    except bounded.LimitExceeded:
+        return False if _is_within_limits(gold) else None
 
 
-def _plain(text: str) -> str:
-    text = text[: 4 * MAX_CHARS].strip().rstrip(".").strip()
-    for pattern, replacement in _REPLACED:
-        text = re.sub(pattern, replacement, text)
-    text = " ".join(text.split())
-    without_unit = _UNITS.sub("", text)
-    return without_unit or text
+def _are_of_other_bases(answer: str, gold: str) -> bool:
+    """Whether both name a base and not the same; math-verify reads 101_2 and 101_3 as 101."""
+    ours, theirs = _BASE.findall(answer), _BASE.findall(gold)
+    return bool(ours and theirs) and ours != theirs
 
 
-def _same_parts(answer: str, gold: str, depth: int) -> bool | None:
-    if not depth:
-        return None
-    for opening in BRACKETS:
-        ours, theirs = _inside(answer, opening), _inside(gold, opening)
-        if opening == "\\{" and (ours is not None or theirs is not None):
-            return _same_set(ours if ours is not None else answer, theirs if theirs is not None else gold, depth)
-    if "\\begin{" in gold or "\\begin{" in answer:
-        return _same_matrix(answer, gold, depth)
-    for word in ("\\cup", "\\text{or}", " or "):
-        if word in gold or word in answer:
-            return _same_all(answer.split(word), gold.split(word), depth, in_order=False)
-    ours_interval, theirs_interval = _interval(answer), _interval(gold)
-    if theirs_interval is not None:
-        if ours_interval is None or ours_interval[0] != theirs_interval[0]:
-            return False
-        return _same_all(ours_interval[1], theirs_interval[1], depth, in_order=True)
-    if len(_split(gold)) > 1 or len(_split(answer)) > 1:
-        return _same_set(answer, gold, depth)
-    if "=" in gold or "=" in answer:
-        return _same_equation(answer, gold, depth)
-    return _same_value(answer, gold)
-
-
-def _same_set(answer: str, gold: str, depth: int) -> bool | None:
-    return _same_all(_split(answer), _split(gold), depth, in_order=False)
-
-
-def _same_all(answer: list[str], gold: list[str], depth: int, *, in_order: bool) -> bool | None:
-    if len(answer) != len(gold) or len(gold) > 20:
+def _is_within_limits(gold: str) -> bool:
+    try:
+        return _compared("0", gold) is not None
+    except bounded.LimitExceeded:
         return False
-    verdicts: list[bool | None] = []
-    left = list(answer)
-    for part in gold:
-        tries = [_same_or_equal(one, part, depth - 1) for one in (left[:1] if in_order else left)]
-        found = tries.index(True) if True in tries else 0
-        verdicts.append(True if True in tries else None if None in tries else False)
-        left.pop(found)
-    return False if False in verdicts else None if None in verdicts else True
 
 
-def _same_or_equal(answer: str, gold: str, depth: int) -> bool | None:
-    if answer.replace(" ", "") == gold.replace(" ", ""):
-        return True
-    return _same_parts(answer.strip(), gold.strip(), depth)
-
-
-def _same_matrix(answer: str, gold: str, depth: int) -> bool | None:
-    entries = []
-    for text in (answer, gold):
-        found = re.fullmatch(r"\s*\\begin\{[a-z]*matrix\}(.*)\\end\{[a-z]*matrix\}\s*", text, re.S)
-        if found is None:
-            return False if text is answer else None
-        entries.append([row.split("&") for row in found[1].strip().removesuffix("\\\\").split("\\\\")])
-    ours, theirs = entries
-    if [len(row) for row in ours] != [len(row) for row in theirs]:
-        return False
-    flat = [[cell.strip() for row in rows for cell in row] for rows in entries]
-    return _same_all(flat[0], flat[1], depth, in_order=True)
-
-
-def _same_equation(answer: str, gold: str, depth: int) -> bool | None:
-    ours, theirs = answer.split("="), gold.split("=")
-    if len(ours) == len(theirs) == 2:
-        return _same_all(ours, theirs, depth, in_order=False)
-    # One names what it has found (x = 3), the other doesn't.
-    for sides in (ours, theirs):
-        if len(sides) == 2 and re.fullmatch(r"\s*[a-zA-Z](?:\([a-z]\))?\s*", sides[0]):
-            del sides[0]
-    if len(ours) != 1 or len(theirs) != 1:
-        return False
-    return _same_or_equal(ours[0], theirs[0], depth - 1)
-
-
-def _inside(text: str, opening: str) -> str | None:
-    """What stands in a pair of brackets around the whole text; None if there is none."""
-    closing = BRACKETS[opening]
-    if not (text.startswith(opening) and text.endswith(closing)):
-        return None
-    return text[len(opening) : -len(closing)]
-
-
-def _interval(text: str) -> tuple[str, list[str]] | None:
-    """Brackets and parts of an interval, a point or a vector; None if it is none."""
-    if len(text) < 2 or text[0] not in "([" or text[-1] not in ")]":
-        return None
-    depth = 0
-    for char in text[1:-1]:
-        depth += (char in "([{") - (char in ")]}")
-        if depth < 0:  # (1,2),(3,4): the first bracket isn't the last one's
-            return None
-    parts = _split(text[1:-1])
-    return (text[0] + text[-1], parts) if len(parts) > 1 else None
-
-
-def _split(text: str) -> list[str]:
-    """The parts between commas outside of brackets."""
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(text):
-        depth += (char in "([{") - (char in ")]}")
-        if char == "," and depth <= 0:
-            parts.append(text[start:at].strip())
-            start = at + 1
-    return [*parts, text[start:].strip()]
-
-
-def _same_value(answer: str, gold: str) -> bool | None:
-    words = re.compile(r"[a-zA-Z][a-zA-Z ]+|[A-Z]|\([A-Z]\)")
-    if words.fullmatch(gold):  # a name, or one of several choices
-        return answer.replace(" ", "").strip("()").lower() == gold.replace(" ", "").strip("()").lower()
-    unknowns = sorted(set(re.findall(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])", f"{answer} {gold}")) - {"i"})
-    for number in range(3 if unknowns else 1):
-        point = {name: 0.37 + 0.83 * number + 0.29 * place for place, name in enumerate(unknowns)}
-        theirs = value_at(gold, point)
-        if theirs is None:
-            return None
-        ours = value_at(answer, point)
-        if ours is None or not _is_close(ours, theirs):
-            return False
-    return True
-
-
-def _is_close(a: Value, b: Value) -> bool:
-    if isinstance(a, Fraction) and isinstance(b, Fraction):
-        return a == b
-    return cmath.isclose(inexact(a), inexact(b), rel_tol=_CLOSE, abs_tol=_CLOSE * _CLOSE)
+def _compared(answer: str, gold: str) -> bool | None:
+    verdict: bool | None = bounded.call("same_formula", (answer, gold), cpu_s=CPU_S)
+    return verdict
