@@ -19,7 +19,7 @@ from jobs.execution.dispatch import Dispatcher
 from jobs.execution.orders import Orders
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, heartbeat, journal
-from jobs.sharing.driving import _UntilOpened
+from jobs.sharing.driving import UntilOpened
 from jobs.storage import failpoints
 from model.errors import ConfigError
 from tests.jobs import toy
@@ -160,7 +160,7 @@ def test_a_source_that_is_done_once_it_was_asked_is_not_waited_for(tmp_path):
 
     job_dir = toy.make_job(str(tmp_path), [["a"]])
     spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH)
-    supervisor.run_source(spec, Orders(job_name="tests.jobs.toy", options={}), Crew(1), _UntilOpened(), workers=1)
+    supervisor.run_source(spec, Orders(job_name="tests.jobs.toy", options={}), Crew(1), UntilOpened(), workers=1)
     assert waits == ["open", "close"]
 
 
