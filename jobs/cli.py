@@ -2,6 +2,7 @@
 
     0  success         2  an error in the command or its input: one line on stderr, nothing was started
     1  a bug           3  finished, but some of the input could not be read, or more than 1% of it met a bug
+    4  finished, but the input is another one since it was planned        5  finished with fewer rows than asked for
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
 errors respond immediately. `jobs.catalog` lists the jobs and describes what a job's module contains.
@@ -189,7 +190,8 @@ def _help() -> str:
             *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
             "codemill JOB --help lists a job's flags; codemill --completion SHELL completes them in bash and others.",
-            "Exit codes: 0 success, 1 a bug, 2 an error in the command or its input, 3 finished, but some of the input",
+            "could not be read or more than 1% of it met a bug, 4 finished, but the input is another one since it was",
+            "planned, 5 finished with fewer rows than --min_yield asks for.",
             "could not be read or more than 1% of it met a bug.",
         ]
     )
