@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 
@@ -90,12 +91,15 @@ def test_a_worker_of_another_version_is_one_line_that_names_both_and_loses_nothi
     until(lambda: not workers(mark, ""))
     before = commits_in(output)
 
-    info = place / "other-version" / "codemill-99.1.dist-info"
-    info.mkdir(parents=True)
+    # A copy of the code without what an editable install leaves beside it, which would tell the version first.
+    tree = place / "other-version"
+    for name in ("jobs", "transforms", "model", "tests"):
+        shutil.copytree(machines.ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    info = tree / "codemill-99.1.dist-info"
+    info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: codemill\nVersion: 99.1\n")
     (folder := place / "other-boot").mkdir()
-    path = {"PYTHONPATH": f"{info.parent}:{machines.ROOT}", "PYTHONSAFEPATH": "1"}
-    other = machines.write_boot(folder, **{MARK: mark, "JAX_PLATFORMS": "cpu", **path})
+    other = machines.write_boot(folder, **{MARK: mark, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tree)})
     said = command.said
     refused = Command(words, output, cluster.beam_flags(other))
     assert refused.wait() == 2, refused.said
