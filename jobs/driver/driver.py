@@ -19,7 +19,8 @@ from typing import Any
 
 from jobs import storage
 from jobs.beam.dataflow import check_paths, is_dataflow
-from jobs.cli import BUG, DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR
+from jobs.cli import BUG
+from jobs.driver.ending import Ending, check_summary_path
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
@@ -30,32 +31,20 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.summary import (
-    closing_lines,
-    kept_share,
-    memory_line,
-    stage_errors_line,
-    summary_text,
-    unread_rows,
-    yield_line,
-)
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
-from jobs.options import CommonOptions, OptOutOptions, all_options
+from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
-from jobs.plan.news import news_of
-from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out, unmatched_entries, without_opted_out
+from jobs.plan.opt_out import freeze_opt_out, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.system.signals import how_it_ended, signals_raised
-from jobs.terminal.escapes import keep_line, print_line, print_text
+from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
-from transforms.opt_out.lists import REASON
-from transforms.opt_out.work import UNKNOWN
 from transforms.spool import scratch_for_process
 from transforms.work import Unit, Work
 
@@ -91,6 +80,7 @@ def run_job(
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
     prog = f"codemill {job_name}"
+    check_summary_path(options.summary)
     options = freeze_opt_out(dataclasses.replace(options, output=_normal(options.output)))
     work = without_opted_out(work, all_options(options))
     if is_dataflow(beam_args):
@@ -341,82 +331,7 @@ class _Driver:
         return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
-        """Says how the job has ended; returns the first of its exit codes, all of which the summary lists."""
-        o = self.options
-        if o.summary != "-":
-            for line in closing_lines(summary, self.output.path):
-                (keep_line if o.quiet else print_line)(line)
-        codes = [
-            code
-            for code, is_so in (
-                (USER_ERROR, self._tell_opt_out(summary)),
-                (FAILED_UNITS, self._tell_failures(summary)),
-                (LOW_YIELD, self._tell_yield(summary)),
-                (INPUT_CHANGED, self._tell_news()),
-            )
-            if is_so
-        ]
-        if summary.get("exit_codes") != codes:
-            summary = {**summary, "exit_codes": codes}
-            storage.write_bytes(self.output.summary, summary_text(summary))
-        if o.summary == "-":
-            print_text(summary_text(summary).decode())
-        elif o.summary is not None:
-            with storage.clear_errors(o.summary):
-                storage.write_bytes(o.summary, summary_text(summary))
-        return codes[0] if codes else DONE
-
-    def _tell_failures(self, summary: dict[str, Any]) -> bool:
-        """Says what could not be read or met a bug, and what to do; returns whether there is any."""
-        unread = unread_rows(summary)
-        if any(unit["rows"] != "unknown" for unit in summary["failed_units"]):
-            self._say("run the same command with --retry_failed to retry the failed units")
-        elif unread:
-            self._say(
-                f"{counted(unread, 'row')} could not be read; run the same command with --retry_failed to retry their "
-                "units"
-            )
-        if stage_errors := stage_errors_line(summary, self.output.path):
-            self._say(stage_errors)
-        if short := memory_line(summary):
-            self._say(short)
-        return bool(summary["units"]["failed"] or unread or stage_errors)
-
-    def _tell_yield(self, summary: dict[str, Any]) -> bool:
-        """Warns of an output without rows; returns whether fewer rows were kept than `--min_yield` asks for."""
-        least, line = self.options.min_yield, yield_line(summary)
-        share = kept_share(summary)
-        if least is not None and share < least:
-            self._say(f"error: --min_yield {least:g}: {line}")
-            return True
-        if not share:
-            self._say(f"warning: {line}")
-        return False
-
-    def _tell_news(self) -> bool:
-        """Says how the input of a job that was run again differs from what it was planned from; returns whether."""
-        if not self.was_begun or self.options.input_frozen:
-            return False
-        if news := news_of(self.output.job, self.options):
-            self._say(
-                f"{news}; none of it is in this output: choose another --output to take it in, or pass --input_frozen "
-                "if that is meant"
-            )
-        return bool(news)
-
-    def _tell_opt_out(self, summary: dict[str, Any]) -> bool:
-        """Says what the opt-out lists did; returns whether entries matched nothing although all must match."""
-        o = self.options
-        if not isinstance(o, OptOutOptions) or (opt_out := read_opt_out(o.opt_out)) is None:
-            return False
-        unmatched = unmatched_entries(self.output.job, opt_out)
-        rows = sum(entry["count"] for entry in summary["rejected"] if entry["reason"] == REASON)
-        for line in opt_out_lines(opt_out, unmatched, rows, summary["counts"].get(UNKNOWN, 0)):
-            (self._say if unmatched else self._note)(line)
-        if unmatched and o.strict_opt_out:
-            self._say("error: --strict_opt_out: check these entries before the dataset is used")
-            return True
-        return False
+        return Ending(self.output, self.options, self.was_begun, self._say, self._note).tell(summary)
 
     def _note(self, line: str) -> None:
         """Says what goes as it should."""

@@ -180,6 +180,7 @@ def summarize(
         "job": job.job,
         "created": job.created,
         "finished": finished,
+        "exit_codes": [],  # the driver's, once it knows them
         "rows": {
             "planned": totals.planned_rows,
             "kept": counts["rows_kept"],

@@ -66,3 +66,32 @@ def test_the_summary_is_printed_alone_or_written_beside_the_output(corpus, capsy
     assert run(corpus, "--summary", str(corpus.parent / "told.json")) == 0
     assert json.loads((corpus.parent / "told.json").read_text()) == printed
     assert "rows: 4 = 1 kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("absent/told.json", "there is no folder"),
+        (".", "pass a file in a folder"),
+        ("gs://bucket/told.json", "is a URL"),
+        ("/proc/told.json", "No such file"),  # only seen when it is written
+    ],
+)
+def test_a_summary_that_cannot_be_written_is_one_line_with_code_2(corpus, capsys, monkeypatch, path, why):
+    monkeypatch.chdir(corpus.parent)
+    monkeypatch.setattr("jobs.cli._check_reachable", lambda options: None)
+    assert run(corpus, "--summary", path) == 2
+    told = capsys.readouterr().err
+    assert f"error: --summary {path} " in told and why in told and "Traceback" not in told
+    assert (corpus.parent / "out").exists() == path.startswith("/proc") and not (corpus.parent / "absent").exists()
+
+
+def test_a_complete_output_of_an_earlier_version_is_not_written_again(corpus):
+    assert run(corpus) == 0
+    path = corpus.parent / "out" / "summary.json"
+    summary = json.loads(path.read_text())
+    assert summary.pop("exit_codes") == []
+    path.write_text(json.dumps(summary))
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    assert run(corpus) == 0
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
