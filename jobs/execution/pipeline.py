@@ -52,8 +52,13 @@ class ReadPlan(beam.DoFn):
         return read_plan(JobFolder(job_dir))
 
 
-class ClaimUnits(beam.DoFn):
-    """Works in a slot until no unit of the job is left (`jobs.hosts.slots`)."""
+class _OnWorker(beam.DoFn):
+    """What runs on a runner's workers, each of which is checked first.
+
+    Args:
+        told: What a host needs for the job.
+        facts: What the driver sees (`jobs.hosts.checks`).
+    """
 
     def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
         self._facts = dict(facts)
@@ -63,23 +68,18 @@ class ClaimUnits(beam.DoFn):
         """Checks the worker."""
         quiet_beam()
         check_worker(self._facts)
+
+
+class ClaimUnits(_OnWorker):
+    """Works in a slot until no unit of the job is left (`jobs.hosts.slots`)."""
 
     def process(self, slot: int) -> None:
         """Claims and runs units."""
         work_in_slot(from_text(self._told))
 
 
-class OpenFirst(beam.DoFn):
+class OpenFirst(_OnWorker):
     """Opens the job's work once, on one host, so that what the first worker makes is there for all others."""
-
-    def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
-        self._facts = dict(facts)
-        self._told = to_text(told)  # another version could not read it
-
-    def setup(self) -> None:
-        """Checks the worker."""
-        quiet_beam()
-        check_worker(self._facts)
 
     def process(self, _: None) -> None:
         """Opens the work in a supervised process, and ends it."""
@@ -91,21 +91,16 @@ class OpenFirst(beam.DoFn):
             raise leave_reason(told, error) from None
 
 
-class RunUnits(beam.DoFn):
+class RunUnits(_OnWorker):
     """Runs units on this harness's host, several concurrently; `finish_bundle` waits for those of its own bundle.
 
     Counters are incremented only here, because Beam loses increments from other threads.
     """
 
-    def __init__(self, told: HostSpec, facts: Mapping[str, Any]):
-        self._facts = dict(facts)
-        self._told = to_text(told)  # another version could not read it
-
     def setup(self) -> None:
         """Checks the worker, and opens the host, once per process."""
-        quiet_beam()
+        super().setup()
         self._job_dir = JobFolder(self._facts["job_dir"])
-        check_worker(self._facts)
         self._host: Host = shared_host(from_text(self._told))
 
     def teardown(self) -> None:

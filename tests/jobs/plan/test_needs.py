@@ -39,7 +39,8 @@ def test_a_name_of_ours_is_no_path_even_where_a_file_is_called_so(tmp_path):
 
 
 def test_what_each_machine_has_of_its_own_isnt_needed(tmp_path):
-    (tmp_path / "job.log").touch()
+    for name in ("job.log", "told.json"):
+        (tmp_path / name).touch()
     assert needs_of_options(CommonOptions(input=("in",), output="out", log_file="job.log", summary="told.json")) == []
 
 
