@@ -4,19 +4,24 @@
     codemill infill ... --known_text known
 
 The index is `transforms.duplicates.known_text`. It is built under a temporary name and renamed at the end, so
-the folder at `--output` is always complete. The job runs without Beam, in several processes (`jobs.grouping.indexing`);
-the index has the same bytes for any number of them.
+the folder at `--output` is always complete. The same command again finds it complete, if options, opt-out lists and
+input are the same (`made.json` in it has them). The job runs without Beam, in several processes
+(`jobs.grouping.indexing`); the index has the same bytes for any number of them.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.options import ColumnOptions, LicenseColumnOptions, OptOutOptions, option
+from jobs.options import ColumnOptions, LicenseColumnOptions, OptOutOptions, changed_options, option, semantic_options
+from jobs.options.fields import defaults_of, internal_options
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
+
+MADE = "made.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +58,14 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs import storage
     from jobs.cli import DONE, FAILED_UNITS, USER_ERROR
     from jobs.execution.processes import workers_that_fit
-    from jobs.grouping.indexing import WORKER_MB, index_corpus
+    from jobs.grouping.indexing import LEFT_OUT, WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
-    from jobs.plan.opt_out import opt_out_lines, read_opt_out
+    from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
     from transforms.opt_out.rows import NO_REPOSITORIES
+    from transforms.opt_out.work import UNKNOWN
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 
@@ -67,8 +73,9 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     raise_on_signals()
     output = os.path.abspath(options.output.removeprefix("file://"))
+    options = freeze_opt_out(options)
     if os.path.exists(output):
-        raise ConfigError(f"--output {options.output} already exists; choose a new folder")
+        return _made_before(options, output)
     overrides = ColumnOverrides(
         content=options.content_column,
         path=options.path_column,
@@ -89,19 +96,58 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
         count, damaged, matches = index_corpus(inputs, overrides, folder, workers=workers, opt_out=opt_out)
         if not count:
             raise ConfigError(f"no text in {' '.join(options.input)}: {counted(rows, 'row')}")
+        unread = [*(file for file in inputs.files if file.state == "bad"), *damaged]
+        unmatched = [str(entry) for entry in opt_out.entries if str(entry) not in matches] if opt_out else []
+        code = USER_ERROR if unmatched and options.strict_opt_out else FAILED_UNITS if unread else DONE
+        made = {
+            "options": semantic_options(options),
+            "input": [[file.uri, file.version, file.reason] for file in inputs.files],
+            "code": code,
+        }
+        storage.write_bytes(os.path.join(folder, "index", MADE), json.dumps(made, indent=1).encode())
         os.rename(os.path.join(folder, "index"), output)
-    unread = [*(file for file in inputs.files if file.state == "bad"), *damaged]
     for file in unread:
         _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
     print_line(f"{counted(count, 'file')} of {counted(rows, 'row')} -> {options.output}")
     if opt_out is not None:
-        unmatched = [str(entry) for entry in opt_out.entries if str(entry) not in matches]
-        for line in opt_out_lines(opt_out, unmatched, matches[""], 0):
+        for line in opt_out_lines(opt_out, unmatched, matches[LEFT_OUT], matches[UNKNOWN]):
             _say(line)
-        if unmatched and options.strict_opt_out:
+        if code == USER_ERROR:
             _say("error: --strict_opt_out: check these entries before the index is used")
-            return USER_ERROR
-    return FAILED_UNITS if unread else DONE
+    return code
+
+
+def _made_before(options: Options, output: str) -> int:
+    """What the same command finds: a complete index of the same input, or a reason to choose another folder.
+
+    Raises:
+        ConfigError: The folder is no index, or one that was made with other options.
+    """
+    import os
+
+    from jobs import storage
+    from jobs.cli import DONE, INPUT_CHANGED
+    from jobs.plan.footers import InputFile
+    from jobs.plan.news import difference
+
+    try:
+        made = json.loads(storage.read_bytes(os.path.join(output, MADE)))
+    except (OSError, ValueError):
+        raise ConfigError(f"--output {options.output} already exists; choose a new folder") from None
+    now = json.loads(json.dumps(semantic_options(options)))
+    before = {**defaults_of(options, now), **made["options"]}
+    if changes := changed_options(before, now, internal_options(options)):
+        raise ConfigError(
+            f"--output {options.output} was made with other options: {'; '.join(changes)}; choose a new folder"
+        )
+    files = [InputFile(uri=uri, version=version, reason=reason) for uri, version, reason in made["input"]]
+    news = difference(files, options.input)
+    if news:
+        _say(f"{news}; none of it is in {options.output}: choose a new folder to take it in")
+    else:
+        print_line(f"{options.output} is complete already")
+    code: int = made["code"]
+    return code or (INPUT_CHANGED if news else DONE)
 
 
 def _say(line: str) -> None:

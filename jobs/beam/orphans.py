@@ -76,7 +76,8 @@ def cancel_orphan(job_dir: JobFolder) -> bool:
             "workers; end it with the runner's own tools, on Flink by PATCH /jobs/ID of its REST interface",
             *(name, endpoint, said),
         )
-    forget_job(job_dir)
+    if has_stopped:  # else the next look must find that somebody else may be writing
+        forget_job(job_dir)
     return has_stopped
 
 

@@ -66,12 +66,15 @@ def wait_for(result: PipelineResult, signs: Callable[[], Any], silent_s: float |
 def _watch(waiting: threading.Thread, signs: Callable[[], Any], silent_s: float) -> None:
     look = _Looks(signs, silent_s)
     seen, changed_at = look(), None
+    has_seen = look.failed_at is None
     while waiting.is_alive():
         waiting.join(min(_LOOK_S, silent_s / 4))
         found = look()
         now = time.monotonic()
         if look.failed_at is not None:  # it has seen nothing: the workers may be alive
             changed_at = changed_at and now
+        elif not has_seen:  # what was there before isn't known, so this is no change
+            seen, has_seen = found, True
         elif found != seen:
             seen, changed_at = found, now
         elif changed_at is not None and now - changed_at > silent_s and waiting.is_alive():

@@ -85,13 +85,19 @@ class Ending:
             )
             if applies
         ]
-        # An earlier version's summary has none: a complete output that may only be read isn't written for that.
-        if summary.get("exit_codes", []) != codes:
+        if summary.get("exit_codes", []) != codes:  # an earlier version's summary has none
             summary = {**summary, "exit_codes": codes}
-            with storage.clear_errors(self.output.summary):
-                storage.write_bytes(self.output.summary, summary_text(summary))
+            self._keep(summary)
         self._hand_out(summary)
         return codes[0] if codes else DONE
+
+    def _keep(self, summary: dict[str, Any]) -> None:
+        """Writes the summary again; a complete output may be one that can only be read."""
+        try:
+            with storage.clear_errors(self.output.summary):
+                storage.write_bytes(self.output.summary, summary_text(summary))
+        except ConfigError as error:
+            self.say(f"note: {error}; the exit codes in it are not those of this run")
 
     def _hand_out(self, summary: dict[str, Any]) -> None:
         path = self.options.summary

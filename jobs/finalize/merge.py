@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from jobs.finalize.merge_watch import MergeWatch, Shard
@@ -50,33 +50,37 @@ class _Run:
         self._spec = spec
         self._watch = MergeWatch(spec.row_timeout_s)
         self._is_over = threading.Event()
-        self._ended: queue.SimpleQueue[tuple[Shard, BaseException | None]] = queue.SimpleQueue()
+        self._attempts: Counter[Shard] = Counter()
+        self._ended: queue.SimpleQueue[tuple[Shard, int, BaseException | None]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def begin(self, shard: Shard) -> None:
         self.under_way.add(shard)
         self._watch.begin(shard)
-        thread = threading.Thread(target=self._merge, args=(shard,), name="merge", daemon=True)
+        self._attempts[shard] += 1
+        thread = threading.Thread(target=self._merge, args=(shard, self._attempts[shard]), name="merge", daemon=True)
         thread.start()
         self._threads = [*(other for other in self._threads if other.is_alive()), thread]
 
-    def _merge(self, shard: Shard) -> None:
+    def _merge(self, shard: Shard, attempt: int) -> None:
         progress = functools.partial(self._watch.progress, shard)
         try:
             merge_shard(self._spec, *shard, is_over=self._is_over.is_set, on_progress=progress)
         except BaseException as error:
-            self._ended.put((shard, error))
+            self._ended.put((shard, attempt, error))
         else:
-            self._ended.put((shard, None))
+            self._ended.put((shard, attempt, None))
 
     def wait(self) -> None:
         """Waits until a merge has ended or hangs. Raises what one has raised."""
         with contextlib.suppress(queue.Empty):
-            shard, error = self._ended.get(timeout=self._watch.period_s)
-            if error is not None:
+            shard, attempt, error = self._ended.get(timeout=self._watch.period_s)
+            if error is None:
+                self._watch.end(shard)
+                self.under_way.discard(shard)
+            elif attempt == self._attempts[shard] and shard in self.under_way:
                 raise error
-            self._watch.end(shard)
-            self.under_way.discard(shard)
+            # Else that of an attempt that was given up: the storage has remembered a request that it had forgotten.
         for shard in self._watch.hung():
             _log.warning("merging shard %s-%05d made no progress; it is begun again", *shard)
             self.begin(shard)

@@ -29,6 +29,8 @@ from jobs.storage.parquet import open_parquet
 from transforms.duplicates.known_index import BucketTask, IndexWriter, Spooled, merge_bucket, spool_files
 from transforms.duplicates.known_text import KnownFile, known_files
 from transforms.opt_out.lists import OptOut
+from transforms.opt_out.rows import RowMatcher, names_of
+from transforms.opt_out.work import UNKNOWN
 from transforms.row_pool import CRASHED, beat
 from transforms.rows.columns import ColumnOverrides
 from transforms.work import WorkBroken
@@ -36,6 +38,7 @@ from transforms.work import WorkBroken
 WORKER_MB: Final = 400
 """What a process needs: 250 MB were seen."""
 _SPOOL_MB: Final = 16
+LEFT_OUT: Final = "rows_left_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class SpoolTask:
 @dataclass(slots=True)
 class SpooledPieces:
     """What became of a task: the spool, how many files of it come from each input file, the faults of input files, and
-    how many files each entry of the opt-out lists has left out (all together under "")."""
+    how many files each entry of the opt-out lists has left out (all together as `LEFT_OUT`)."""
 
     spooled: Spooled
     counts: Counter[str] = field(default_factory=Counter)
@@ -81,11 +84,14 @@ class IndexStages:
         return SpooledPieces(spooled, counts, faults, matches)
 
     def _is_out(self, repository: str, matches: Counter[str]) -> bool:
-        if self.opt_out is None or not (numbers := self.opt_out.find(repository)):
+        if self.opt_out is None:
             return False
+        names = names_of(repository)
+        numbers = RowMatcher(self.opt_out).entries(names)
         matches.update(str(self.opt_out.entries[number]) for number in numbers)
-        matches[""] += 1
-        return True
+        matches[LEFT_OUT] += bool(numbers)
+        matches[UNKNOWN] += not names
+        return bool(numbers)
 
     def merge(self, task: BucketTask) -> int:
         """Merges a bucket."""
@@ -123,7 +129,7 @@ def index_corpus(
 
     Returns:
         The number of files in the index, the input files that could not be read to their end, and how many rows each
-        entry of the opt-out lists has left out, with the number of all rows left out under "".
+        entry of the opt-out lists has left out, with the numbers of all rows left out and of those without one.
 
     Raises:
         ConfigError: Nothing can be written.

@@ -252,7 +252,7 @@ def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = Fals
     for file in record.files.values():
         path = job_dir.join(file.path)
         try:
-            num_bytes, _ = storage.file_info(path)
+            num_bytes = storage.size_of_file(path)
             if num_bytes != file.bytes:
                 return f"{path} has {num_bytes} bytes, its commit records {file.bytes}"
             if full and storage.sha256_of(path) != file.sha256:

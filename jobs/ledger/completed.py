@@ -38,7 +38,7 @@ def missing_files(output: OutputFolder, done: Mapping[str, Any]) -> list[str]:
     sizes: Mapping[str, int] = done.get("files", {})
 
     def is_whole(path: str) -> bool:
-        return path in present and storage.file_info(output.join(path))[0] == sizes[path]
+        return path in present and storage.size_of_file(output.join(path)) == sizes[path]
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="look-up") as pool:
         whole = dict(zip(sizes, pool.map(is_whole, sizes), strict=True))

@@ -34,6 +34,9 @@ def run_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
         _say(f"step {number} of {len(chosen)}, {step.name}: codemill {step.job} -> {step.output}")
         code = run_options(step.job, step.options)
         codes.append(code)
+        if code in _GOES_ON and _state(step) != _COMPLETE:  # a training run that stops after some time
+            _say(f"stopped: step {step.name} is not complete yet; the same command goes on with it")
+            return FAILED_UNITS
         if code not in _GOES_ON:
             left = ", ".join(other.name for other in chosen[number:]) or "none"
             _say(f"stopped: step {step.name} ended with exit code {code}; left: {left}; the same command resumes")

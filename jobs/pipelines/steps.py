@@ -144,6 +144,7 @@ def _step(
         if folder is None:
             raise ConfigError(f"{file.place(node)}: step {name}: no `output`, neither here nor for the whole pipeline")
         values["output"] = storage.join(folder, name)
+    values["output"] = _located(values["output"], {})
     outputs = {step.name: step for step in earlier}
     reads: dict[str, None] = {}
     for key, value in values.items():
@@ -151,7 +152,7 @@ def _step(
             words = value if isinstance(value, tuple) else (value,)
             _refuse_later(file, name, own.get(key, node), words, names - set(outputs))
             reads.update(dict.fromkeys(word for word in words if word in outputs))
-            found = tuple(_located(word, outputs) for word in words)
+            found = tuple(_located(word, outputs, key) for word in words)
             values[key] = found if isinstance(value, tuple) else found[0]
     missing = [key for key, field in fields.items() if field.default is REQUIRED and values.get(key) in (None, ())]
     if missing:
@@ -162,9 +163,11 @@ def _step(
         raise ConfigError(f"{file.place(node)}: step {name}: {error}") from None
 
 
-def _located(word: Any, outputs: Mapping[str, Step]) -> Any:
+def _located(word: Any, outputs: Mapping[str, Step], key: str = "") -> Any:
     if word in outputs:
-        return outputs[word].output
+        step = outputs[word]
+        # The model that a run has trained stands beside its checkpoints.
+        return storage.join(step.output, "model") if (step.job, key) == ("train", "model") else step.output
     return os.path.expanduser(word) if isinstance(word, str) and "://" not in word else word
 
 
@@ -189,7 +192,8 @@ def _refuse_shared(file: _File, nodes: Mapping[str, yaml.Node], steps: Sequence[
     """Refuses two steps that write to one folder."""
     writers: dict[str, str] = {}
     for step in steps:
-        folder = os.path.abspath(step.output) if storage.is_local(step.output) else step.output.rstrip("/")
+        local = storage.is_local(step.output)
+        folder = os.path.realpath(step.output.removeprefix("file://")) if local else step.output.rstrip("/")
         if folder in writers:
             raise ConfigError(
                 f"{file.place(nodes[step.name])}: the steps {writers[folder]} and {step.name} write to one output, "

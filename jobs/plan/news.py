@@ -8,7 +8,7 @@ grows would say that it is complete for ever.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs import storage
@@ -34,14 +34,26 @@ def news_of(job_dir: JobFolder, options: CommonOptions) -> str:
     """
     if options.retry_rejected is not None:
         return ""
-    planned = {_key(file.uri): file for file in read_source_files(job_dir)}
-    if all(uri.startswith(_key(job_dir.path)) for uri in planned):
+    files = read_source_files(job_dir)
+    if all(_key(file.uri).startswith(_key(job_dir.path)) for file in files):
         return ""  # made of the input, by a job that doesn't tell from which files
+    return difference(files, options.input, is_limited=options.limit is not None)
+
+
+def difference(files: Iterable[InputFile], patterns: Iterable[str], *, is_limited: bool = False) -> str:
+    """Compares files as they were read with those that patterns match now; returns what `news_of` does.
+
+    Args:
+        files: The files then; of each its location, and its version if it could be opened.
+        patterns: Files, folders and globs.
+        is_limited: Whether files that weren't read then don't count.
+    """
+    planned = {_key(file.uri): file for file in files}
     try:
-        present = {_key(uri): uri for uri in expand(options.input)}
+        present = {_key(uri): uri for uri in expand(patterns)}
     except ConfigError:  # nothing is left
         present = {}
-    new = [] if options.limit is not None else [uri for key, uri in present.items() if key not in planned]
+    new = [] if is_limited else [uri for key, uri in present.items() if key not in planned]
     gone = [file for key, file in planned.items() if key not in present and file.reason != "name_not_utf8"]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
         changed = sum(pool.map(_has_changed, (file for key, file in planned.items() if key in present)))

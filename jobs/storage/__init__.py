@@ -30,6 +30,7 @@ from jobs.storage.objects import (
     remove_temporaries,
     remove_tree,
     sha256_of,
+    size_of_file,
     write_bytes,
 )
 from jobs.storage.remote import check_reachable
@@ -58,6 +59,7 @@ __all__ = [
     "remove_temporaries",
     "remove_tree",
     "sha256_of",
+    "size_of_file",
     "unanswered_line",
     "with_new_attempts",
     "write_bytes",

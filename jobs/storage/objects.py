@@ -285,6 +285,15 @@ def glob(patterns: str | Iterable[str]) -> list[str]:
     return sorted(found)
 
 
+def size_of_file(path: str) -> int:
+    """The file's size in bytes, which is all that is asked for. Raises FileNotFoundError."""
+    if is_local(path):
+        return os.stat(_local(path)).st_size
+    remote = _remote(path)
+    remote.invalidate_cache(path)
+    return int(remote.info(path)["size"])
+
+
 def file_info(path: str) -> tuple[int, str]:
     """The file's size in bytes and its version: generation (GCS), or size, modification time and a hash of its last
     bytes (local), which `has_version` compares. Raises FileNotFoundError.
@@ -303,7 +312,8 @@ def has_version(path: str, version: str) -> bool:
     """Whether the file still has the content that it had when `file_info` gave the version.
 
     A local file has, if size and modification time are the same, or size and the end, where Parquet's footer tells
-    places, sizes and bounds of all columns: to touch or to copy a file doesn't change it. Raises FileNotFoundError.
+    places, sizes and bounds of all columns: to touch or to copy a file doesn't change it. A change that leaves size and
+    footer as they are isn't seen (one letter for another may compress to as many bytes). Raises FileNotFoundError.
     """
     if not is_local(path):
         return file_info(path)[1] == version

@@ -27,6 +27,7 @@ from jobs.training.left_out import LeftOut
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.training_rows import PackedRow
+from transforms.opt_out.rows import is_packed
 from transforms.packing.rows import CONTEXT_LENGTH_KEY, TOKENIZER_KEY
 from transforms.rows.row import derive_seed
 
@@ -200,7 +201,12 @@ def _group(group: RowGroup, left_out: LeftOut | None) -> RowGroup:
     if left_out is None or left_out.matcher is None:
         return group
     with storage.open_input(group.uri) as handle, pq.ParquetFile(handle) as parquet:
-        table = parquet.read_row_group(group.number, columns=["parts.list.element.repo_name"])
+        if not is_packed(parquet.schema_arrow):
+            raise ConfigError(
+                f"--opt_out: {group.uri} has no parts that say which repositories its rows are from, so nobody would "
+                "be left out; pack the corpus again"
+            )
+        table = parquet.read_row_group(group.number, columns=["parts"])
     chosen = tuple(index for index, stays in enumerate(left_out.stays_packed(table)) if stays)
     return group if len(chosen) == group.rows else group._replace(rows=len(chosen), chosen=chosen)
 

@@ -135,7 +135,7 @@ def test_any_number_of_workers_gives_the_same_bytes(large, tmp_path):
     for workers in ("1", "2", "3"):
         assert index(large, tmp_path / workers, "--workers", workers) == cli.DONE
     assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
-    assert sorted(contents(tmp_path / "1")) == ["files.arrow", "hashes.npy", "index.json", "owners.npy"]
+    assert sorted(contents(tmp_path / "1")) == ["files.arrow", "hashes.npy", "index.json", "made.json", "owners.npy"]
 
 
 def test_a_damaged_file_counts_up_to_its_fault_whoever_reads_it(large, tmp_path, capsys):

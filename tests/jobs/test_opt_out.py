@@ -138,3 +138,25 @@ def test_a_list_that_is_a_pipe_or_absent_is_refused(corpus, tmp_path, capsys):
         argv = ["filter", "--input", str(corpus), "--output", str(tmp_path / "out"), "--opt_out", str(tmp_path / path)]
         assert cli.main(argv) == 2
         assert "can't be read: not a file; name a file that is there" in capsys.readouterr().err
+
+
+def test_an_index_reads_cells_of_several_repositories_as_other_jobs_do(tmp_path, capsys):
+    for number, repos in enumerate((["in/a,out/a", "in/b", None], [["in/a", "out/a"], ["in/b"], None])):
+        texts = [f"def f{i}(a):\n    return a + {i} * {i}\n" for i in range(3)]
+        pq.write_table(pa.table({"content": texts, "repo_name": repos}), tmp_path / f"{number}.parquet")
+        assert run("index", tmp_path / f"{number}.parquet", tmp_path / f"out{number}", "out\n") == 0
+        told = capsys.readouterr()
+        assert "2 files of 3 rows" in told.out and "1 row left out by 1 entry" in told.err
+        assert "1 row without a repository" in told.err
+
+
+def test_the_same_index_again_is_complete_and_another_one_is_refused(corpus, tmp_path, capsys):
+    assert run("index", corpus, tmp_path / "out", "out\nno/where\n", "--strict_opt_out") == 2
+    assert run("index", corpus, tmp_path / "out", "no/where\nout/*\n", "--strict_opt_out") == 2
+    assert "is complete already" in capsys.readouterr().out
+    assert run("index", corpus, tmp_path / "other", "out\n") == 0
+    assert run("index", corpus, tmp_path / "other", "in\n") == 2
+    assert "was made with other options: the entries of --opt_out changed" in capsys.readouterr().err
+    pq.write_table(pq.read_table(corpus).slice(1), corpus)
+    assert run("index", corpus, tmp_path / "other", "out\n") == 4
+    assert "1 has changed since this job was planned; none of it is in" in capsys.readouterr().err

@@ -210,6 +210,17 @@ def test_what_has_opted_out_is_not_trained_on(packed: Path, tmp_path: Path, monk
     assert len(list(PackedSource(groups, 64, tokenizer.pad, 3.0, 7).rows(0, 5))) == len(rows) - 5
 
 
+def test_packed_rows_that_do_not_name_repositories_are_refused_with_a_list(packed: Path, tmp_path: Path):
+    table = pq.read_table(packed / "data")
+    left_out = LeftOut(RowMatcher(parse_opt_out([("list", b"out\n")])))
+    pq.write_table(table.drop(["parts"]), tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError, match="has no parts that say which repositories"):
+        open_packed([str(tmp_path / "rows.parquet")], Tokenizer.load("embedded"), 64, left_out)
+    pq.write_table(table, tmp_path / "rows.parquet", use_compliant_nested_type=False)
+    open_packed([str(tmp_path / "rows.parquet")], Tokenizer.load("embedded"), 64, left_out)
+    assert left_out.unknown == sum(not any(p["repo_name"] for p in parts) for parts in table["parts"].to_pylist())
+
+
 def test_a_corpus_is_trained_on_without_what_has_opted_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     text = "\n".join(f"def area_{m}(width, height):\n    return width * height + {m}\n" for m in range(12))
     rows = {"content": [text] * 4, "path": ["a.py"] * 4, "repo_name": ["out/a", "in/a", None, "in/b"]}

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from model.errors import ConfigError
 from transforms.filters.licenses import NO_LICENSE, file_licenses, license_names
+from transforms.opt_out.rows import names_of
 from transforms.rows.columns import ColumnOverrides, resolve_columns
 from transforms.rows.ngrams import text_ngrams
 from transforms.rows.row import content_sha256
@@ -179,4 +180,4 @@ def known_files(
             text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
             if text:
                 found = file_licenses(text, license_names(licenses))
-                yield KnownFile(text, content_sha256(text), str(where or ""), str(repo or ""), found)
+                yield KnownFile(text, content_sha256(text), str(where or ""), ",".join(names_of(repo)), found)

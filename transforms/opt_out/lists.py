@@ -34,6 +34,7 @@ _SERVICES = frozenset(
     ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "sr.ht", "git.sr.ht", "gitee.com", "sourceforge.net",
      "huggingface.co")
 )  # fmt: skip
+_WITHOUT_SUBGROUPS = frozenset(("github.com", "bitbucket.org", "codeberg.org", "gitee.com"))
 _NAME = re.compile(r"~?[\w.+-]+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
@@ -187,7 +188,7 @@ def repository_of(text: str) -> Repository | None:
         host, parts = parts[0], parts[1:]
     host = host.lower().removeprefix("www.")
     parts = _without_place(parts, host)
-    if not parts:
+    if not parts or (not host and len(parts) == 1 and parts[0].lower().removeprefix("www.") in _SERVICES):
         return None
     parts[0] = parts[0].removeprefix("@")
     parts[-1] = parts[-1].removesuffix(".git") or parts[-1]
@@ -204,6 +205,10 @@ def _is_host(first: str, num_parts: int) -> bool:
 
 def _without_place(parts: list[str], host: str) -> list[str]:
     """Leaves out what follows a repository in an address."""
+    if host == "github.com" and parts[:1] in (["orgs"], ["users"]):
+        return parts[1:2]
+    if host in _WITHOUT_SUBGROUPS:
+        return parts[:2]
     if not host:
         return parts
     for index in range(2, len(parts)):

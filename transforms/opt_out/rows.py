@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,7 +65,7 @@ def columns_of_repositories(schema: pa.Schema, overrides: ColumnOverrides) -> Co
     """
     given = {part: name for part, name in dataclasses.asdict(overrides).items() if name in schema.names}
     columns = resolve_columns(schema, ColumnOverrides(**given))
-    if columns.repo_name is None and not _is_packed(schema):
+    if columns.repo_name is None and not is_packed(schema):
         raise ConfigError(NO_REPOSITORIES.format(", ".join(schema.names)))
     return columns
 
@@ -80,9 +80,8 @@ def repositories_of(table: pa.Table, column: str | None) -> list[list[str]]:
     found: list[list[str]] = [[] for _ in range(table.num_rows)]
     if column is not None:
         for names, cell in zip(found, _cells(table, column), strict=True):
-            # Commitpack lists repositories with commas between them.
-            names += [name for part in cell for name in part.split(",") if name.strip()]
-    if _is_packed(table.schema):
+            names += names_of(cell)
+    if is_packed(table.schema):
         parts = table.column(_PARTS).combine_chunks()
         of_parts = texts_of(pa.table({_NAME: pc.struct_field(pc.list_flatten(parts), _NAME)}), _NAME)
         for row, name in dict.fromkeys(zip(pc.list_parent_indices(parts).to_pylist(), of_parts, strict=True)):
@@ -91,14 +90,26 @@ def repositories_of(table: pa.Table, column: str | None) -> list[list[str]]:
     return found
 
 
-def _cells(table: pa.Table, name: str) -> list[list[str]]:
+def names_of(cell: str | Sequence[str | None] | None) -> list[str]:
+    """The repositories in a cell: a text, in which Commitpack puts commas between several, or a list of texts.
+
+    >>> names_of("a/b"), names_of("a/b,c/d"), names_of(["a/b", None]), names_of(None)
+    (['a/b'], ['a/b', 'c/d'], ['a/b'], [])
+    """
+    texts = [cell] if isinstance(cell, str) else cell or ()
+    return [name for text in texts for name in (text or "").split(",") if name.strip()]
+
+
+def _cells(table: pa.Table, name: str) -> list[Any]:
     kind = table.schema.field(name).type
     if is_list_type(kind) and is_text_type(kind.value_type):
-        return [[str(text) for text in cell or () if text] for cell in table.column(name).to_pylist()]
-    return [[text] if text else [] for text in texts_of(table, name)]
+        cells: list[Any] = table.column(name).to_pylist()
+        return cells
+    return list(texts_of(table, name))
 
 
-def _is_packed(schema: pa.Schema) -> bool:
+def is_packed(schema: pa.Schema) -> bool:
+    """Whether rows name the repositories of their parts."""
     if (place := schema.get_field_index(_PARTS)) < 0 or not is_list_type(kind := schema.field(place).type):
         return False
     return pa.types.is_struct(kind.value_type) and kind.value_type.get_field_index(_NAME) >= 0

@@ -131,6 +131,8 @@ def test_a_job_that_is_only_called_canceled_is_named_as_running(left_behind, mon
     monkeypatch.setattr(orphans, "_cancel", lambda job_id, endpoint: "CANCELLED")
     monkeypatch.setattr(orphans, "signs_of_life", lambda job_dir: next(beats))
     assert not cancel_orphan(left_behind)
+    assert recorded(left_behind), "the next look must find it"
+    assert not cancel_orphan(left_behind)
     assert "is still running, although there:1 was told to cancel it (it says CANCELLED)" in caplog.text
     assert "was canceled" not in caplog.text
 

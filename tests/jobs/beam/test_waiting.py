@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -33,7 +34,9 @@ class Job:
 
 
 def test_a_job_that_ends_is_waited_for():
-    wait_for(Job(is_over=True), lambda: 0)
+    job = Job(is_over=True)
+    wait_for(job, lambda: 0)
+    assert not job.was_canceled
 
 
 def test_the_error_of_a_job_is_that_of_the_wait():
@@ -52,6 +55,7 @@ def test_a_job_whose_workers_havent_started_yet_is_waited_for():
     job = Job()
     threading.Timer(1.0, job.cancel).start()
     wait_for(job, lambda: {"yesterday's": 1.0}, silent_s=0.1)
+    assert job.canceled.is_set(), "by the timer, not by the wait"
 
 
 class Signs:
@@ -94,6 +98,19 @@ def test_the_time_in_which_nothing_could_be_read_is_no_silence_of_the_workers():
         return next(seen, 2)  # the worker's heartbeat, the same before and after
 
     wait_for(job, beats, silent_s=1.0)
+    assert not job.was_canceled
+
+
+def test_heartbeats_of_an_earlier_run_that_are_seen_late_are_no_change():
+    job, count = Job(), itertools.count()
+    threading.Timer(1.5, job.end).start()
+
+    def signs() -> dict[str, float]:
+        if not next(count):
+            raise OSError(116, "Stale file handle")
+        return {"yesterday's": 1.0}
+
+    wait_for(job, signs, silent_s=0.2)
     assert not job.was_canceled
 
 

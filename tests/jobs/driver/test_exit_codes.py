@@ -95,3 +95,17 @@ def test_a_complete_output_of_an_earlier_version_is_not_written_again(corpus):
     before = path.stat().st_mtime_ns, path.read_bytes()
     assert run(corpus) == 0
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_a_complete_output_that_can_only_be_read_keeps_its_exit_code(corpus, monkeypatch, capsys):
+    assert run(corpus) == 0
+    pq.write_table(pa.table({"content": ["x = 1\n"], "repo_name": ["a/b"]}), corpus)
+
+    def refuse(path, data, **more):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("jobs.storage.write_bytes", refuse)
+    capsys.readouterr()
+    assert run(corpus, "--summary", "-") == 4
+    told = capsys.readouterr()
+    assert json.loads(told.out)["exit_codes"] == [4] and "the exit codes in it are not those of this run" in told.err

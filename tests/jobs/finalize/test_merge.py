@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import pytest
@@ -33,8 +34,8 @@ def rows(spec: MergeSpec, plan: ShardPlan) -> int:
     return sum(record.rows for record in records if record is not None)
 
 
-def hang(monkeypatch, times: int) -> None:
-    """So many row groups are never written."""
+def hang(monkeypatch, times: int, *, for_s: float | None = None) -> None:
+    """So many row groups are never written; after a while their writers are told so, if at all."""
     lock, left = threading.Lock(), [times]
 
     def failpoint_in(path: str, name: str) -> None:
@@ -44,7 +45,8 @@ def hang(monkeypatch, times: int) -> None:
             left[0] -= 1
             hangs = left[0] >= 0
         if hangs:
-            threading.Event().wait()
+            threading.Event().wait(for_s)
+            raise TimeoutError("a request that the storage had forgotten")
 
     monkeypatch.setattr(shards, "failpoint_in", failpoint_in)
 
@@ -61,6 +63,24 @@ def test_a_merge_that_hangs_is_begun_again(planned, monkeypatch, caplog):
     merge_all(spec, plan.items())
     assert rows(spec, plan) == 15
     assert caplog.text.count("made no progress; it is begun again") == 1
+
+
+def test_the_late_error_of_a_merge_that_was_given_up_is_not_that_of_the_job(planned, monkeypatch, caplog):
+    spec, plan = planned
+    monkeypatch.setattr(merge, "MERGES_AT_ONCE", 1)
+    spec = dataclasses.replace(spec, row_timeout_s=0.5)
+    hang(monkeypatch, 1, for_s=0.8)
+    done = shards.merge_shard
+
+    def slow(*given, **more):
+        result = done(*given, **more)
+        threading.Event().wait(0.3)  # so that the late error comes while others are under way
+        return result
+
+    monkeypatch.setattr(merge, "merge_shard", slow)
+    merge_all(spec, plan.items())
+    assert rows(spec, plan) == 15
+    assert "made no progress; it is begun again" in caplog.text
 
 
 def test_a_merge_that_hangs_twice_is_one_line(planned, monkeypatch):

@@ -81,6 +81,18 @@ def test_a_yield_that_is_too_low_stops_and_news_of_the_input_do_not(pipeline, ca
     assert "with their exit codes: corpus 0, clean 4, unique 0" in capsys.readouterr().err
 
 
+def test_an_index_is_found_complete_as_other_steps_are(pipeline, capsys):
+    pipeline.write_text(pipeline.read_text() + "  known: {job: index, input: unique}\n")
+    assert run(pipeline) == run(pipeline) == 0
+    assert "known is complete already" in capsys.readouterr().out
+
+
+def test_a_step_that_stops_before_its_end_ends_the_pipeline(pipeline, monkeypatch, capsys):
+    monkeypatch.setattr("jobs.pipelines.running.run_options", lambda job, options: 0)  # as train --stop_after_s
+    assert run(pipeline) == 3
+    assert "step corpus is not complete yet; the same command goes on with it" in capsys.readouterr().err
+
+
 def test_nothing_can_follow_two_dashes(pipeline, capsys):
     assert run(pipeline, "--", "--runner", "FlinkRunner") == 2
     assert "nothing can follow --" in capsys.readouterr().err

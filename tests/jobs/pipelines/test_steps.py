@@ -101,6 +101,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_steps(str(tmp_path / "absent.yaml"))
 
 
+def test_outputs_of_a_home_a_file_url_and_a_trained_model_are_found(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    steps = "output: ~/o\nsteps:\n  t: {job: train, input: x, tokenizer: embedded}\n"
+    train, infill = read_steps(written(steps + "  i: {job: infill, input: x, model: t}"))
+    assert train.output == str(tmp_path / "o" / "t")
+    assert infill.options.model == f"{train.output}/model" and infill.reads == ("t",)
+    with pytest.raises(ConfigError, match="write to one output"):
+        read_steps(written("steps:\n  filter: {input: x, output: /o}\n  dedup: {input: x, output: 'file:///o'}"))
+
+
 def test_every_job_that_writes_an_output_can_be_a_step(written):
     assert {"corpus", "filter", "dedup", "pack", "infill", "index", "evaluate", "train"} <= set(STEP_JOBS)
     assert not {"pipeline", "work", "inspect"} & set(STEP_JOBS)

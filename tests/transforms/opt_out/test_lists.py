@@ -40,6 +40,8 @@ def listed(*lines: str) -> OptOut:
         "ssh://git@github.com:22/own/repo.git",
         "git://github.com/own/repo.git",
         "git+https://github.com/own/repo.git",
+        "https://github.com/own/repo/network/members",
+        "https://github.com/own/repo/archive/main.zip",
     ],
 )
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_a_repository_is_found_however_entry_and_row_are_written(line, repositor
 
 
 @pytest.mark.parametrize(
-    "line", ["own", "@own", "own/*", "own/**", "https://github.com/own", "github.com/Own/", "own/"]
+    "line", ["own", "@own", "own/*", "own/**", "https://github.com/own", "https://github.com/orgs/own", "own/"]
 )
 def test_an_owner_means_all_repositories_of_that_owner(line):
     opt_out = listed(line)
@@ -87,6 +89,8 @@ def test_a_list_is_read_as_editors_save_it(encoding, newline):
     "line",
     [
         "two words",
+        "github.com",
+        "https://github.com/",
         "me@example.org",
         "https://",
         "own/re po",
