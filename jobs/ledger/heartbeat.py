@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 from jobs import storage
 from jobs.storage.folders import JobFolder
@@ -79,20 +80,21 @@ class HeartbeatWriter:
 
     def start(self) -> None:
         """Writes the first heartbeat before it returns, so that the worker is visible before it runs a unit."""
-        self._beat()
+        self.beat()
         self._thread.start()
 
     def stop(self) -> None:
         """Writes a last heartbeat and ends the thread."""
         self._stopped.set()
         self._thread.join()
-        self._beat()
+        self.beat()
 
     def _beat_until_stopped(self) -> None:
         while not self._stopped.wait(self._period_s):
-            self._beat()
+            self.beat()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Writes a heartbeat, or logs why it can't."""
         try:
             done, in_flight = self._units()
             beat = Heartbeat(
@@ -115,14 +117,60 @@ class HeartbeatWriter:
 
 @contextlib.contextmanager
 def signs_of_life(job_dir: JobFolder) -> Iterator[None]:
-    """Writes heartbeats of this process while the block runs, for steps that have no worker session."""
-    session = f"{socket.gethostname()}-{os.getpid()}-{_this_process}"
-    writer = HeartbeatWriter(job_dir, session, lambda: (0, 0), dict)
-    writer.start()
+    """Writes heartbeats of this process while the block runs, for steps that have no worker session.
+
+    Blocks may be many, short, and in several threads: together they write one heartbeat a period.
+    """
+    signs = _Signs.of(job_dir)
     try:
         yield
     finally:
-        writer.stop()
+        signs.leave()
+
+
+class _Signs:
+    """This process's heartbeats for a job, written while any block of it runs; the writer ends some periods after."""
+
+    _lock: ClassVar = threading.Lock()
+    _by_job: ClassVar[dict[str, _Signs]] = {}
+    _IDLE_PERIODS: ClassVar = 5
+
+    def __init__(self, job_dir: JobFolder):
+        session = f"{socket.gethostname()}-{os.getpid()}-{_this_process}"
+        self._job = job_dir.path
+        self._writer = HeartbeatWriter(job_dir, session, lambda: (0, 0), dict)
+        self._users = self._idle = 0
+        self._was_used = False  # since the last look
+        threading.Thread(target=self._write, name="signs of life", daemon=True).start()
+
+    @classmethod
+    def of(cls, job_dir: JobFolder) -> _Signs:
+        """The job's, with one more user; the first one finds a heartbeat written."""
+        with cls._lock:
+            signs = cls._by_job.get(job_dir.path)
+            if signs is None:
+                signs = cls._by_job[job_dir.path] = cls(job_dir)
+                signs._writer.beat()
+            signs._users += 1
+            signs._was_used = True
+            return signs
+
+    def leave(self) -> None:
+        """Ends a use."""
+        with self._lock:
+            self._users -= 1
+
+    def _write(self) -> None:
+        while True:
+            time.sleep(PERIOD_S)
+            with self._lock:
+                is_used, self._was_used = self._was_used or self._users > 0, False
+                self._idle = 0 if is_used else self._idle + 1
+                if self._idle > self._IDLE_PERIODS:
+                    del self._by_job[self._job]
+                    return
+            if is_used:
+                self._writer.beat()
 
 
 def read_heartbeats(job_dir: JobFolder) -> list[Heartbeat]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import aiohttp
 import pytest
 
 from jobs import storage
+from jobs.ledger import heartbeat
 from jobs.ledger.heartbeat import HeartbeatWriter
-from jobs.storage.folders import JobFolder
+from jobs.storage.folders import JobFolder, OutputFolder
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,28 @@ def test_a_heartbeat_that_the_storage_does_not_take_is_one_line(tmp_path, monkey
     writer.stop()
     assert "can't write the heartbeat" in caplog.text
     assert sum(record.exc_info is not None for record in caplog.records) == 2 * tracebacks
+
+
+def test_many_short_steps_of_a_process_write_one_heartbeat_a_period(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)
+    job_dir = OutputFolder(str(tmp_path)).job
+    writes, write = [], storage.write_bytes
+
+    def counted(path, data, **more):
+        writes.append(time.monotonic())
+        write(path, data, **more)
+
+    monkeypatch.setattr(storage, "write_bytes", counted)
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:
+        with heartbeat.signs_of_life(job_dir):
+            assert heartbeat.read_heartbeats(job_dir)
+    assert 3 <= len(writes) <= 1 + (time.monotonic() - began) / 0.2
+    with heartbeat.signs_of_life(job_dir):  # and a long one isn't silent
+        before = len(writes)
+        time.sleep(0.6)
+        assert len(writes) > before
+    until = time.monotonic() + 10
+    while heartbeat._Signs._by_job and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not heartbeat._Signs._by_job, "the writer ends some time after the last step"
