@@ -279,6 +279,7 @@ class ClaimedUnits:
         with self._lock:
             gone = self._dispatcher.withdraw(ids)
             self._waiting -= set(positions)
+            self._claimed = [position for position in self._claimed if position not in set(positions)]
         _log.info("%d units of this host were taken over by others", len(gone))
 
     def _tell_claims(self) -> None:
