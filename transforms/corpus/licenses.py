@@ -22,21 +22,24 @@ _IDENTIFIER = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() \t-]{1,200})")
 _IDENTIFIER_HEAD_CHARS = 4096
 MAX_LICENSE_BYTES = 256 * 1024  # the longest common one, GPL-3.0, has 35 KB
 
+_MARKUP = re.compile(r"[#*_=]+|-{3,}")  # headings and emphasis, which may stand within a title of two lines
 # Each phrase must occur, in normal form (lower case, single spaces). The first match wins: narrow before wide.
+# The title of a GNU license is one phrase, since the texts of GPL-2.0 and GPL-3.0 name the LGPL at their ends.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("SSPL-1.0", ("server side public license", "version 1, october 16, 2018")),
     ("BUSL-1.1", ("business source license 1.1",)),
     ("Elastic-2.0", ("elastic license 2.0",)),
     ("ECL-2.0", ("educational community license", "version 2.0, april 2007")),
     ("Apache-2.0", ("apache license", "version 2.0, january 2004")),
-    ("AGPL-3.0-only", ("gnu affero general public license", "version 3, 19 november 2007")),
-    ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
-    ("LGPL-2.1-only", ("gnu lesser general public license", "version 2.1, february 1999")),
-    ("LGPL-2.0-only", ("gnu library general public license", "version 2, june 1991")),
-    ("GFDL-1.3-only", ("gnu free documentation license", "version 1.3, 3 november 2008")),
-    ("GPL-3.0-only", ("gnu general public license", "version 3, 29 june 2007")),
-    ("GPL-1.0-only", ("gnu general public license", "version 1, february 1989")),
-    ("GPL-2.0-only", ("gnu general public license", "version 2, june 1991")),
+    ("AGPL-3.0-only", ("gnu affero general public license version 3, 19 november 2007",)),
+    ("LGPL-3.0-only", ("gnu lesser general public license version 3, 29 june 2007",)),
+    ("LGPL-2.1-only", ("gnu lesser general public license version 2.1, february 1999",)),
+    ("LGPL-2.0-only", ("gnu library general public license version 2, june 1991",)),
+    ("GFDL-1.3-only", ("gnu free documentation license version 1.3, 3 november 2008",)),
+    ("GFDL-1.2-only", ("gnu free documentation license version 1.2, november 2002",)),
+    ("GPL-3.0-only", ("gnu general public license version 3, 29 june 2007",)),
+    ("GPL-1.0-only", ("gnu general public license version 1, february 1989",)),
+    ("GPL-2.0-only", ("gnu general public license version 2, june 1991",)),
     ("MPL-2.0", ("mozilla public license version 2.0",)),
     ("MPL-1.1", ("mozilla public license version 1.1",)),
     ("EPL-1.0", ("eclipse public license - v 1.0",)),
@@ -105,7 +108,8 @@ def is_license_file(path: str) -> bool:
 
 def license_of_text(text: str) -> str | None:
     """The SPDX identifier of a licence's full text, or None."""
-    normal = " ".join(text.lower().replace("\u2019", "'").replace("`", "'").split())
+    plain = text.lower().replace("\u2019", "'").replace("`", "'")
+    normal = " ".join(_MARKUP.sub(" ", plain).split())
     for identifier, phrases in _TEXTS:
         if phrases[0] in normal and all(map(normal.__contains__, phrases[1:])):
             return identifier

@@ -37,6 +37,27 @@ def test_a_licence_is_known_by_its_own_phrases(text, identifier):
     assert license_of_text(text) == identifier
 
 
+GNU_TITLES = {
+    "GPL-1.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 1, February 1989"),
+    "GPL-2.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 2, June 1991"),
+    "GPL-3.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"),
+    "LGPL-2.0-only": ("GNU LIBRARY GENERAL PUBLIC LICENSE", "Version 2, June 1991"),
+    "LGPL-2.1-only": ("GNU LESSER GENERAL PUBLIC LICENSE", "Version 2.1, February 1999"),
+    "LGPL-3.0-only": ("GNU LESSER GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"),
+    "AGPL-3.0-only": ("GNU AFFERO GENERAL PUBLIC LICENSE", "Version 3, 19 November 2007"),
+    "GFDL-1.2-only": ("GNU Free Documentation License", "Version 1.2, November 2002"),
+    "GFDL-1.3-only": ("GNU Free Documentation License", "Version 1.3, 3 November 2008"),
+}
+
+
+@pytest.mark.parametrize("identifier", GNU_TITLES)
+@pytest.mark.parametrize("form", ["{}\n  {}\n", "# {}\n\n## {}\n", "{}\n=====\n**{}**\n", "{}\n------\n\n_{}_\n"])
+def test_a_gnu_license_is_known_by_its_title_whatever_others_its_text_names(identifier, form):
+    others = sorted({title.title() for title, _ in GNU_TITLES.values()})
+    tail = "".join(f"Use the {title} instead of this License, or the Apache License.\n" for title in others)
+    assert license_of_text(form.format(*GNU_TITLES[identifier]) + tail) == identifier
+
+
 def test_this_projects_own_licence_is_recognised():
     text = (Path(__file__).parents[3] / "LICENSE").read_text(encoding="utf-8")
     assert license_of_text(text) == "Apache-2.0"
