@@ -123,7 +123,7 @@ def declared_licenses(text: str) -> tuple[str, ...]:
     ('Apache-2.0', 'MIT')
     """
     parsed = _declared(text)
-    return () if parsed is None else tuple(sorted({str(key) for key in _spdx().license_keys(parsed)}))
+    return () if parsed is None else tuple(sorted({str(key) for key in spdx().license_keys(parsed)}))
 
 
 def declared_expression(text: str) -> str | None:
@@ -138,18 +138,28 @@ def declared_expression(text: str) -> str | None:
 
 def _declared(text: str) -> Any | None:
     found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
-    if found is None:
-        return None
+    return None if found is None else parse_expression(found.group(1))
+
+
+def parse_expression(text: str) -> Any | None:
+    """An SPDX expression as `license-expression` parses it; None if it isn't valid or names no known license.
+
+    >>> [str(parse_expression(text)) for text in ("mit or ISC", "MIT AND ()", "Acme", "")]
+    ['MIT OR ISC', 'None', 'None', 'None']
+    """
     from license_expression import ExpressionError, ExpressionParseError
 
     try:
-        return _spdx().parse(found.group(1).strip(), validate=True)
+        return spdx().parse(text.strip(), validate=True)
     except (ExpressionError, ExpressionParseError):
+        return None
+    except (AssertionError, IndexError):  # what the library raises on empty parentheses and misplaced operators
         return None
 
 
 @functools.cache
-def _spdx() -> Any:
+def spdx() -> Any:
+    """SPDX's list of licenses and exceptions."""
     from license_expression import get_spdx_licensing
 
     return get_spdx_licensing()

@@ -20,6 +20,8 @@ import functools
 import re
 from typing import Any
 
+from transforms.corpus.licenses import parse_expression, spdx
+
 _EMPTY_WORDS = frozenset(
     "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in by".split()
 )
@@ -93,13 +95,6 @@ _FAMILIES = {
 """Words for all versions of a license, and how their identifiers start."""
 
 
-@functools.cache
-def _spdx() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
-
-
 @functools.lru_cache(maxsize=8192)
 def parse_license(name: str) -> Any | None:
     """The SPDX expression of a license's name or of an expression, as `license-expression` parses it; None if it isn't
@@ -109,27 +104,18 @@ def parse_license(name: str) -> Any | None:
     ['GPL-3.0-only', 'MIT', 'GPL-3.0-only', 'MIT OR Apache-2.0', 'None']
     """
     name = name.strip()
-    if (parsed := _as_expression(name)) is not None:
+    if (parsed := parse_expression(name)) is not None:
         return parsed
     named = _CLASSIFIER.sub("", name)
     identifier = _identifier_of(named) or _identifier_of(_ABBREVIATION.sub("", named))
     if identifier:
-        return _as_expression(identifier)
+        return parse_expression(identifier)
     parts = [part for part in _CHOICES.split(named.strip("()")) if part]
     if 2 <= len(parts) <= 6:
-        found = [_as_expression(part) or _as_expression(_identifier_of(part) or "") for part in parts]
+        found = [parse_expression(part) or parse_expression(_identifier_of(part) or "") for part in parts]
         if all(part is not None for part in found):
-            return _as_expression(" OR ".join(f"({part})" if " " in str(part) else str(part) for part in found))
+            return parse_expression(" OR ".join(f"({part})" if " " in str(part) else str(part) for part in found))
     return None
-
-
-def _as_expression(text: str) -> Any | None:
-    from license_expression import ExpressionError, ExpressionParseError
-
-    try:
-        return _spdx().parse(text, validate=True) if text else None
-    except (ExpressionError, ExpressionParseError):
-        return None
 
 
 def _words_of(name: str) -> list[str]:
@@ -163,7 +149,7 @@ def _gnu_identifier(words: list[str]) -> str:
     version = versions[0] if versions else oldest
     suffix = "or-later" if _LATER & set(words) or not versions else "only"
     identifier = f"{family}-{version if '.' in version else version + '.0'}-{suffix}"
-    return identifier if identifier in _spdx().known_symbols else ""
+    return identifier if identifier in spdx().known_symbols else ""
 
 
 def family_members(name: str) -> tuple[str, ...]:
@@ -175,12 +161,12 @@ def family_members(name: str) -> tuple[str, ...]:
     start = _FAMILIES.get(" ".join(_words_of(name)))
     if start is None or re.search(r"\d", name):
         return ()
-    symbols = _spdx().known_symbols
+    symbols = spdx().known_symbols
     return tuple(sorted(key for key, symbol in symbols.items() if key.startswith(start) and not symbol.is_exception))
 
 
 def nearest_identifiers(name: str) -> list[str]:
     """Up to three SPDX identifiers that resemble a name, for messages."""
-    by_lower = {key.lower(): key for key in _spdx().known_symbols if not key.startswith("LicenseRef-")}
+    by_lower = {key.lower(): key for key in spdx().known_symbols if not key.startswith("LicenseRef-")}
     found = difflib.get_close_matches(name.lower().replace(" ", "-"), by_lower, n=3, cutoff=0.5)
     return [by_lower[key] for key in found]

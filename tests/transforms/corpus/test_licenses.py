@@ -3,13 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from transforms.corpus.licenses import (
+    declared_expression,
     declared_licenses,
     is_license_file,
     license_of_text,
     licenses_by_folder,
     licenses_of,
+    parse_expression,
 )
 
 MIT = (
@@ -80,6 +84,19 @@ def test_licence_files_are_told_from_sources_of_that_name():
 )
 def test_a_files_own_line_is_parsed_against_the_spdx_list(text, identifiers):
     assert declared_licenses(text) == identifiers
+
+
+TOKENS = ["MIT", "GPL-2.0-only", "Classpath-exception-2.0", "Acme", "AND", "OR", "WITH", "or", "(", ")", "+", ""]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=8).map(" ".join))
+@example("()")
+@example("MIT AND ()")
+@example("( OR MIT")
+def test_any_row_of_license_tokens_is_an_expression_or_none(text):
+    parsed = parse_expression(text)
+    assert parsed is None or str(parse_expression(str(parsed))) == str(parsed)
+    assert declared_expression(f"# SPDX-License-Identifier: {text}\n") in (None, str(parsed))
 
 
 def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
