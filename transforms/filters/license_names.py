@@ -23,7 +23,7 @@ from typing import Any
 from transforms.corpus.licenses import parse_expression, spdx
 
 _EMPTY_WORDS = frozenset(
-    "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in by".split()
+    "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in".split()
 )
 _WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)*[a-z]?(?![a-z\d])|\d+(?:\.\d+)*|\+")
 _JOINED = re.compile(r"\b(a?gpl|lgpl|mpl|epl|asl|eupl|osl|cddl|afl|apache|gfdl|bsl)v(?=\d)")
@@ -34,7 +34,7 @@ _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
 _ABBREVIATION = re.compile(r"\s*\([^()]{1,40}\)\s*$")
 _CHOICES = re.compile(r"\s*(?:/|\||\bor\b|,\s*or\b)\s*", re.IGNORECASE)
-_TABLE = {
+_NAMES = {
     key: identifier
     for identifier, keys in {
         "0BSD": "bsd zero clause|zero clause bsd|0 bsd|bsd 0 clause",
@@ -90,9 +90,12 @@ _TABLE = {
 }
 _FAMILIES = {
     "gpl": "GPL-", "lgpl": "LGPL-", "agpl": "AGPL-", "gfdl": "GFDL-", "apache": "Apache-", "bsd": "BSD-", "mpl": "MPL-", "epl": "EPL-", "cddl": "CDDL-",
-    "cc by": "CC-BY-", "cc by sa": "CC-BY-SA-", "cc by nc": "CC-BY-NC-", "cc": "CC-", "eupl": "EUPL-", "osl": "OSL-", "artistic": "Artistic-",
+    "cc by": "CC-BY-", "cc by sa": "CC-BY-SA-", "cc by nc": "CC-BY-NC-", "cc by nd": "CC-BY-ND-", "cc by nc sa": "CC-BY-NC-SA-",
+    "cc by nc nd": "CC-BY-NC-ND-", "cc": "CC-", "eupl": "EUPL-", "osl": "OSL-", "artistic": "Artistic-",
 }  # fmt: skip
-"""Words for all versions of a license, and how their identifiers start."""
+"""Words for all versions of a license, and how their identifiers start, before the version. `cc` means all licenses of
+Creative Commons: its identifiers have other words behind the start."""
+_GROUP = "cc"
 
 
 @functools.lru_cache(maxsize=8192)
@@ -122,6 +125,9 @@ def _words_of(name: str) -> list[str]:
     text = _JOINED.sub(r"\1 ", name.lower().replace("licence", "license"))
     words = [word for word in _WORDS.findall(text) if word not in _EMPTY_WORDS]
     return [re.sub(r"\.0$", "", word) for word in words]
+
+
+_TABLE = {" ".join(_words_of(key)): identifier for key, identifier in _NAMES.items()}
 
 
 def _identifier_of(name: str) -> str:
@@ -158,11 +164,13 @@ def family_members(name: str) -> tuple[str, ...]:
     >>> "GPL-2.0-only" in family_members("gpl"), "LGPL-2.1-only" in family_members("gpl"), family_members("mit")
     (True, False, ())
     """
-    start = _FAMILIES.get(" ".join(_words_of(name)))
+    word = " ".join(_words_of(name))
+    start = _FAMILIES.get(word)
     if start is None or re.search(r"\d", name):
         return ()
+    member = re.compile(re.escape(start) + (".*" if word == _GROUP else r"\d.*"))
     symbols = spdx().known_symbols
-    return tuple(sorted(key for key, symbol in symbols.items() if key.startswith(start) and not symbol.is_exception))
+    return tuple(sorted(key for key, symbol in symbols.items() if member.fullmatch(key) and not symbol.is_exception))
 
 
 def nearest_identifiers(name: str) -> list[str]:

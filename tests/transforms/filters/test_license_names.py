@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ConfigError
-from transforms.filters.license_names import family_members, nearest_identifiers, parse_license
+from transforms.filters.license_names import (
+    _FAMILIES,
+    _NAMES,
+    _TABLE,
+    _words_of,
+    family_members,
+    nearest_identifiers,
+    parse_license,
+)
 from transforms.filters.licenses import LicenseStage, file_licenses, make_policy
 from transforms.rows.row import Row, SourceRef
 
@@ -125,6 +133,26 @@ def test_a_word_that_denies_nothing_is_refused_with_the_nearest_identifiers(name
 
 def test_families_have_members_and_versions_are_no_family():
     assert {"Apache-1.1", "Apache-2.0"} <= set(family_members("Apache")) and family_members("GPL-3.0") == ()
+
+
+@pytest.mark.parametrize("key", _NAMES)
+def test_every_name_of_the_table_is_its_identifier(key):
+    assert str(parse_license(key)) == _TABLE[" ".join(_words_of(key))] == _NAMES[key]
+
+
+@pytest.mark.parametrize("word", _FAMILIES)
+def test_every_family_has_members_that_are_versions_of_it_alone(word):
+    members = family_members(word)
+    assert members and members == family_members(word.upper().replace(" ", "-"))
+    if word != "cc":
+        assert all(member.removeprefix(_FAMILIES[word])[0].isdigit() for member in members)
+
+
+def test_allowing_attribution_allows_no_noncommercial_and_no_underivable_work():
+    names = ["CC-BY-4.0", "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-ND-4.0", "CC-BY-NC-ND-3.0", "CC0-1.0"]
+    assert kept(names, allow=["CC-BY"]) == names[:2]
+    assert kept(names, allow=["CC BY-NC"]) == ["CC-BY-NC-4.0"]
+    assert kept(names, deny=["CC"]) == ["CC0-1.0"]
 
 
 FSF = (
