@@ -30,10 +30,21 @@ _JOINED = re.compile(r"\b(a?gpl|lgpl|mpl|epl|asl|eupl|osl|cddl|afl|apache|gfdl|b
 _GNU = frozenset(
     "gnu affero agpl lesser library lgpl general public gpl gfdl fdl documentation only or any later newer above higher at your option foundation + fsf".split()
 )
+_GNU_TITLE = re.compile(
+    r"\b(?:(?P<AGPL>agpl|affero(?: gnu)?(?: gpl| general public)?)"
+    r"|(?P<LGPL>lgpl|(?:lesser|library)(?: or (?:lesser|library))?(?: gnu)?(?: gpl| general public)?)"
+    r"|(?P<GFDL>g?fdl|documentation)|(?P<GPL>gpl|general public))\b"
+)
+_OLDEST_VERSIONS = {"LGPL": "2", "GFDL": "1.1"}
+_MAX_PARTS = 6
 _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
-_ABBREVIATION = re.compile(r"\s*\([^()]{1,40}\)\s*$")
-_CHOICES = re.compile(r"\s*(?:/|\||\bor\b|,\s*or\b)\s*", re.IGNORECASE)
+_ABBREVIATED = re.compile(r"(?P<name>.*?)\s*\((?P<abbreviation>[^()]{1,40})\)\s*")
+_JOINS = {
+    " OR ": re.compile(r"\s*(?:/|\||,\s*or\b|\bor\b)\s*", re.IGNORECASE),
+    " AND ": re.compile(r"\s*(?:&|,\s*and\b|\band\b)\s*", re.IGNORECASE),
+}
+"""How names of several licenses are joined, by the operator that it means."""
 _NAMES = {
     key: identifier
     for identifier, keys in {
@@ -106,19 +117,36 @@ def parse_license(name: str) -> Any | None:
     >>> [str(parse_license(n)) for n in ("GPLv3", "mit", "GNU General Public License v3.0", "MIT/Apache-2.0", "Acme")]
     ['GPL-3.0-only', 'MIT', 'GPL-3.0-only', 'MIT OR Apache-2.0', 'None']
     """
-    name = name.strip()
+    name = " ".join(name.split())
     if (parsed := parse_expression(name)) is not None:
         return parsed
     named = _CLASSIFIER.sub("", name)
-    identifier = _identifier_of(named) or _identifier_of(_ABBREVIATION.sub("", named))
-    if identifier:
+    if identifier := _identifier_of(named) or _abbreviated(named):
         return parse_expression(identifier)
-    parts = [part for part in _CHOICES.split(named.strip("()")) if part]
-    if 2 <= len(parts) <= 6:
-        found = [parse_expression(part) or parse_expression(_identifier_of(part) or "") for part in parts]
-        if all(part is not None for part in found):
-            return parse_expression(" OR ".join(f"({part})" if " " in str(part) else str(part) for part in found))
+    for operator, join in _JOINS.items():
+        parts = [part for part in join.split(named.strip("()")) if part]
+        if 2 <= len(parts) <= _MAX_PARTS:
+            found = [parse_expression(part) or parse_expression(_identifier_of(part)) for part in parts]
+            if all(part is not None for part in found):
+                return parse_expression(operator.join(f"({part})" for part in found))
     return None
+
+
+def _abbreviated(name: str) -> str:
+    """The identifier of a name with an abbreviation of the same license in parentheses, or "". Other parentheses may
+    restrict the license: `MIT (non-commercial use only)`."""
+    found = _ABBREVIATED.fullmatch(name)
+    identifier = _identifier_of(found["name"]) if found else ""
+    if not found or not identifier:
+        return ""
+    abbreviation = found["abbreviation"].strip()
+    initials = "".join(word[0] for word in re.findall(r"[a-z]+", found["name"].lower()))
+    is_same = (
+        identifier in (_identifier_of(abbreviation), str(parse_expression(abbreviation)))
+        or identifier in family_members(abbreviation)
+        or abbreviation.lower() == initials
+    )
+    return identifier if is_same else ""
 
 
 def _words_of(name: str) -> list[str]:
@@ -139,19 +167,11 @@ def _identifier_of(name: str) -> str:
 
 def _gnu_identifier(words: list[str]) -> str:
     versions = [word for word in words if word[0].isdigit()]
-    has = set(words).__contains__
-    if len(versions) > 1 or not words or not set(words) - set(versions) <= _GNU:
+    families = {title.lastgroup for title in _GNU_TITLE.finditer(" ".join(words))}
+    if len(versions) > 1 or len(families) != 1 or not set(words) - set(versions) <= _GNU:
         return ""
-    if has("affero") or has("agpl"):
-        family, oldest = "AGPL", "1"
-    elif has("lesser") or has("library") or has("lgpl"):
-        family, oldest = "LGPL", "2"
-    elif has("gpl") or (has("general") and has("public")):
-        family, oldest = "GPL", "1"
-    elif has("gfdl") or has("fdl") or has("documentation"):
-        family, oldest = "GFDL", "1.1"
-    else:
-        return ""
+    family = str(families.pop())
+    oldest = _OLDEST_VERSIONS.get(family, "1")
     version = versions[0] if versions else oldest
     suffix = "or-later" if _LATER & set(words) or not versions else "only"
     identifier = f"{family}-{version if '.' in version else version + '.0'}-{suffix}"

@@ -26,15 +26,16 @@ SPELLINGS = {
                          "License :: OSI Approved :: GNU General Public License v3 or later (GPLv3+)"],
     "GPL-2.0-only": ["GPLv2", "gpl-2.0", "GNU General Public License v2.0"],
     "GPL-1.0-or-later": ["GPL", "GNU GPL", "GNU General Public License"],
+    "LGPL-2.0-or-later": ["GNU Library or Lesser General Public License (LGPL)", "GNU Lesser GPL", "LGPL"],
     "LGPL-2.1-only": ["LGPL-2.1", "LGPLv2.1", "GNU Lesser General Public License v2.1"],
-    "AGPL-3.0-only": ["AGPL3", "GNU Affero General Public License v3.0"],
+    "AGPL-3.0-only": ["AGPL3", "GNU Affero General Public License v3.0", "Affero GPL v3"],
     "MIT": ["mit", "MIT License", "The MIT License", "Expat", "License :: OSI Approved :: MIT License", "MIT licence"],
     "Apache-2.0": ["apache-2.0", "Apache 2", "Apache License 2.0", "Apache License, Version 2.0", "Apache Software License",
-                   "ASL 2.0", "Apache2"],
+                   "ASL 2.0", "Apache2", "Apache License 2.0 (Apache)"],
     "BSD-3-Clause": ["bsd-3-clause", "New BSD", "BSD 3-Clause", '"New" or "Revised" BSD License',
                      'BSD 3-Clause "New" or "Revised" License', "3-clause BSD"],
     "BSD-2-Clause": ["Simplified BSD", 'BSD 2-Clause "Simplified" License'],
-    "MPL-2.0": ["MPLv2", "Mozilla Public License 2.0", "Mozilla Public License 2.0 (MPL 2.0)"],
+    "MPL-2.0": ["MPLv2", "Mozilla Public License 2.0", "Mozilla Public License 2.0 (MPL 2.0)", "Mozilla Public License 2.0 (MPL)"],
     "CC0-1.0": ["CC0", "Creative Commons Zero v1.0 Universal"],
     "CC-BY-SA-4.0": ["Creative Commons Attribution Share Alike 4.0 International"],
     "BSL-1.0": ["Boost Software License 1.0"],
@@ -42,6 +43,9 @@ SPELLINGS = {
     "ISC": ["ISC License", "ISC License (ISCL)"],
     "EPL-2.0": ["Eclipse Public License 2.0"],
     "MIT OR Apache-2.0": ["MIT/Apache-2.0", "MIT or Apache 2.0", "(MIT OR Apache-2.0)"],
+    "GPL-1.0-or-later OR LGPL-2.0-or-later": ["GPL/LGPL", "GPL or LGPL"],
+    "GPL-1.0-or-later AND LGPL-2.0-or-later": ["GPL and LGPL", "GNU GPL & GNU Lesser GPL"],
+    "GPL-2.0-only AND LGPL-2.1-only": ["GPLv2 and LGPLv2.1"],
     "GPL-2.0-only WITH Classpath-exception-2.0": ["GPL-2.0 WITH Classpath-exception-2.0"],
 }  # fmt: skip
 UNKNOWN = [
@@ -54,6 +58,12 @@ UNKNOWN = [
     "",
     "MIT and friends",
     "Creative",
+    "MIT (non-commercial use only)",
+    "Apache 2.0 (with Commons Clause)",
+    "ISC (MIT)",
+    "GPLv2 (LGPL)",
+    "GPL LGPL",
+    "GNU GPL, AGPL",
 ]
 
 
