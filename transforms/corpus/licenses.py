@@ -20,6 +20,7 @@ _LICENSE_FILE = re.compile(r"^(?:un)?(?:licen[cs]e|copying|copyright|mit-license
 _NOT_LICENSE_FILE = re.compile(r"\.(?:py|pyi|js|ts|c|h|go|rs|java|rb|json|html)$", re.I)
 _IDENTIFIER = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() \t-]{1,200})")
 _IDENTIFIER_HEAD_CHARS = 4096
+_NOTHING_DECLARED = ("NOASSERTION", "NONE")
 MAX_LICENSE_BYTES = 256 * 1024  # the longest common one, GPL-3.0, has 35 KB
 
 _MARKUP = re.compile(r"[#*_=]+|-{3,}")  # headings and emphasis, which may stand within a title of two lines
@@ -116,6 +117,20 @@ def license_of_text(text: str) -> str | None:
     return None
 
 
+def declared_name(text: str) -> str:
+    """What a file's own SPDX line says, be it a valid expression or not; "" where there is no such line, or where it
+    says that nothing is known.
+
+    >>> declared_name("<!-- SPDX-License-Identifier: MIT -->"), declared_name("// SPDX-License-Identifier: NOASSERTION")
+    ('MIT', '')
+    """
+    found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
+    name = found.group(1).strip(" \t-") if found else ""
+    while name.endswith(")") and name.count(")") > name.count("("):  # the sentence's own
+        name = name[:-1].rstrip()
+    return "" if name in _NOTHING_DECLARED else name
+
+
 def declared_licenses(text: str) -> tuple[str, ...]:
     """The licences that a file's own SPDX line names, sorted; none where there is no such line or it isn't valid.
 
@@ -137,8 +152,7 @@ def declared_expression(text: str) -> str | None:
 
 
 def _declared(text: str) -> Any | None:
-    found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
-    return None if found is None else parse_expression(found.group(1))
+    return parse_expression(declared_name(text))
 
 
 def parse_expression(text: str) -> Any | None:
@@ -188,9 +202,10 @@ def licenses_by_folder(license_texts: Iterable[tuple[str, str]]) -> dict[str, tu
 
 
 def licenses_of(path: str, text: str, by_folder: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The licences of one file: its own SPDX line's, else the nearest folder's above it."""
-    if declared := declared_licenses(text):
-        return declared
+    """The licences of one file: its own SPDX line's, even if that names none of SPDX's; else the nearest folder's above
+    it."""
+    if declared_name(text):
+        return declared_licenses(text)
     folder = path.rpartition("/")[0]
     while True:
         if folder in by_folder:

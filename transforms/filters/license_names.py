@@ -40,6 +40,8 @@ _MAX_PARTS = 6
 _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
 _ABBREVIATED = re.compile(r"(?P<name>.*?)\s*\((?P<abbreviation>[^()]{1,40})\)\s*")
+_DANGLING = re.compile(r"(?:^|\()\s*(?:(?:and|or|with)\b|\))|\b(?:and|or|with)\s*(?:$|\))", re.IGNORECASE)
+"""An operator without a license on one side: what is missing is unknown."""
 _JOINS = {
     " OR ": re.compile(r"\s*(?:/|\||,\s*or\b|\bor\b)\s*", re.IGNORECASE),
     " AND ": re.compile(r"\s*(?:&|,\s*and\b|\band\b)\s*", re.IGNORECASE),
@@ -120,6 +122,8 @@ def parse_license(name: str) -> Any | None:
     name = " ".join(name.split())
     if (parsed := parse_expression(name)) is not None:
         return parsed
+    if _DANGLING.search(name):
+        return None
     named = _CLASSIFIER.sub("", name)
     if identifier := _identifier_of(named) or _abbreviated(named):
         return parse_expression(identifier)

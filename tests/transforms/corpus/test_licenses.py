@@ -96,7 +96,8 @@ TOKENS = ["MIT", "GPL-2.0-only", "Classpath-exception-2.0", "Acme", "AND", "OR",
 def test_any_row_of_license_tokens_is_an_expression_or_none(text):
     parsed = parse_expression(text)
     assert parsed is None or str(parse_expression(str(parsed))) == str(parsed)
-    assert declared_expression(f"# SPDX-License-Identifier: {text}\n") in (None, str(parsed))
+    declared = declared_expression(f"# SPDX-License-Identifier: {text}\n")
+    assert declared is None or str(parse_expression(declared)) == declared
 
 
 def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
@@ -106,6 +107,8 @@ def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
     assert licenses_of("lib/xx/a.py", "", by_folder) == ("MIT",)
     assert licenses_of("lib/y/a.py", "", by_folder) == ("MIT",)
     assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: ISC", by_folder) == ("ISC",)
+    assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: LicenseRef-Acme", by_folder) == ()
+    assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: NOASSERTION", by_folder) == ("BSD-3-Clause",)
 
 
 def test_two_licences_of_one_folder_both_count():

@@ -62,6 +62,9 @@ UNKNOWN = [
     "Apache 2.0 (with Commons Clause)",
     "ISC (MIT)",
     "GPLv2 (LGPL)",
+    "MIT AND",
+    "MIT AND ()",
+    "(or MIT)",
     "GPL LGPL",
     "GNU GPL, AGPL",
 ]
@@ -123,6 +126,36 @@ def test_an_unrecognized_license_is_not_among_the_allowed_ones_and_none_is():
     result = stage.examine(Row(SourceRef("in.parquet", 0, 0), "x = 1\n", "", "", columns={"license": "Acme 3"}))
     assert (result.rejection.reason, result.rejection.detail) == ("license_not_recognized", "not recognized: Acme 3")
     assert result.counts == {"license/not_recognized": 1}
+
+
+def reason(text: str, column: list[str], **policy: list[str]) -> tuple[str, str] | None:
+    stage = LicenseStage(policy=make_policy(**policy), column="license")
+    rejection = stage.examine(Row(SourceRef("in.parquet", 0, 0), text, "", "", columns={"license": column})).rejection
+    return None if rejection is None else (rejection.reason, rejection.detail)
+
+
+def test_one_recognized_license_does_not_hide_one_that_is_not():
+    rejected = ("license_not_recognized", "MIT, not recognized: Acme Proprietary")
+    assert reason("x = 1\n", ["MIT", "Acme Proprietary"], allow=["MIT"]) == rejected
+    assert reason("x = 1\n", ["MIT", "NOASSERTION"], allow=["MIT"]) is None
+    assert reason("x = 1\n", ["MIT", "Acme Proprietary"], deny=["GPL"]) is None
+    assert reason("x = 1\n", ["GPLv2", "Acme Proprietary"], deny=["GPL"])[0] == "license_denied"
+
+
+def test_a_files_own_line_holds_even_if_it_names_no_known_license():
+    for name in ("LicenseRef-Acme", "MIT AND", "Acme Proprietary"):
+        rejected = ("license_not_recognized", f"not recognized: {name}")
+        assert reason(f"# SPDX-License-Identifier: {name}\n", ["MIT"], allow=["MIT"]) == rejected
+    for line in ("# SPDX-License-Identifier: NOASSERTION\n", "<!-- SPDX-License-Identifier: MIT -->\n"):
+        assert reason(line, ["MIT"], allow=["MIT"]) is None
+    assert reason("(SPDX-License-Identifier: ISC)\n", ["MIT"], allow=["MIT"]) == ("license_not_allowed", "ISC")
+
+
+def test_a_family_in_the_column_is_denied_or_allowed_if_all_its_members_are():
+    assert reason("x = 1\n", ["BSD"], deny=["BSD"]) == ("license_denied", "not recognized: BSD")
+    assert reason("x = 1\n", ["BSD"], deny=["BSD-4-Clause"]) is None
+    assert reason("x = 1\n", ["BSD"], allow=["BSD"]) is None
+    assert reason("x = 1\n", ["BSD"], allow=["permissive"]) == ("license_not_recognized", "not recognized: BSD")
 
 
 def test_one_side_of_an_or_is_enough_and_an_exception_is_kept():
