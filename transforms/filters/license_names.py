@@ -40,7 +40,7 @@ _MAX_PARTS = 6
 _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
 _ABBREVIATED = re.compile(r"(?P<name>.*?)\s*\((?P<abbreviation>[^()]{1,40})\)\s*")
-_DANGLING = re.compile(r"(?:^|\()\s*(?:(?:and|or|with)\b|\))|\b(?:and|or|with)\s*(?:$|\))", re.IGNORECASE)
+_DANGLING = re.compile(r"^[\s(]*(?:and|or|with)\b|\b(?:and|or|with)[\s)]*$|\(\s*\)", re.IGNORECASE)
 """An operator without a license on one side: what is missing is unknown."""
 _JOINS = {
     " OR ": re.compile(r"\s*(?:/|\||,\s*or\b|\bor\b)\s*", re.IGNORECASE),

@@ -311,8 +311,8 @@ class LicenseStage(Stage):
         repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
         found, unrecognized = read_licenses(row.content, repository)
         reason = self.policy.reason(found, unrecognized) if self.policy is not None else None
-        names = [*found, *(f"not recognized: {name}" for name in unrecognized)]
-        detail = one_line(", ".join(names), SHOWN_CHARS) if names else NO_LICENSE
+        stated = [*found, *(f"not recognized: {name}" for name in unrecognized)]
+        detail = one_line(", ".join(stated), SHOWN_CHARS) if stated else NO_LICENSE
         result = self.result({"licenses": list(found)}, reason, detail)
         return result._replace(counts={"license/not_recognized": 1}) if unrecognized else result
 

@@ -24,6 +24,7 @@ SPELLINGS = {
                      "GNU General Public License, version 3"],
     "GPL-3.0-or-later": ["GPL-3.0+", "GPLv3+", "GNU General Public License v3 or later (GPLv3+)",
                          "License :: OSI Approved :: GNU General Public License v3 or later (GPLv3+)"],
+    "GPL-2.0-or-later": ["GPL v2 (or later)", "GPLv2+"],
     "GPL-2.0-only": ["GPLv2", "gpl-2.0", "GNU General Public License v2.0"],
     "GPL-1.0-or-later": ["GPL", "GNU GPL", "GNU General Public License"],
     "LGPL-2.0-or-later": ["GNU Library or Lesser General Public License (LGPL)", "GNU Lesser GPL", "LGPL"],
