@@ -37,6 +37,7 @@ _GNU_TITLE = re.compile(
 )
 _OLDEST_VERSIONS = {"LGPL": "2", "GFDL": "1.1"}
 _MAX_PARTS = 6
+_PARTS = re.compile(r"[()&,;]|\band\b", re.IGNORECASE)
 _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
 _ABBREVIATED = re.compile(r"(?P<name>.*?)\s*\((?P<abbreviation>[^()]{1,40})\)\s*")
@@ -195,6 +196,15 @@ def family_members(name: str) -> tuple[str, ...]:
     member = re.compile(re.escape(start) + (".*" if word == _GROUP else r"\d.*"))
     symbols = spdx().known_symbols
     return tuple(sorted(key for key, symbol in symbols.items() if member.fullmatch(key) and not symbol.is_exception))
+
+
+def named_parts(name: str) -> list[str]:
+    """The parts of a name, of which each may name a license that holds: a recognized one beside words that aren't.
+
+    >>> named_parts("GPLv2 (linking allowed) and Acme")
+    ['GPLv2', 'linking allowed', 'Acme']
+    """
+    return [part.strip() for part in _PARTS.split(name) if part.strip()]
 
 
 def nearest_identifiers(name: str) -> list[str]:

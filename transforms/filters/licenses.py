@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
 from transforms.corpus.licenses import declared_name, license_of_text
-from transforms.filters.license_names import family_members, nearest_identifiers, parse_license
+from transforms.filters.license_names import family_members, named_parts, nearest_identifiers, parse_license
 from transforms.filters.stage import Stage, StageResult
 from transforms.rows.columns import CANDIDATES
 from transforms.rows.row import Row
@@ -168,23 +168,23 @@ class LicensePolicy:
         Args:
             expressions: The file's licenses, as SPDX expressions.
             unrecognized: The file's other licenses, by names that are none of SPDX's. One that names a family, such as
-                `BSD`, is denied or allowed if all its members are.
+                `BSD`, is denied or allowed if all its members are; one that names a denied license among others is
+                denied.
         """
         parsed = [expression for expression in map(parse_license, expressions) if expression is not None]
-        families = {name: family_members(name) for name in unrecognized}
-        if any(not _is_met(expression, self._is_not_denied) for expression in parsed) or any(
-            members and set(members) <= set(self.deny) for members in families.values()
-        ):
+        stated = [*parsed, *(part for name in unrecognized for part in _known_parts(name))]
+        if self.deny and any(not _is_met(expression, self._is_not_denied) for expression in stated):
             return "license_denied"
         if self.allow and any(not _is_met(expression, self._is_allowed) for expression in parsed):
             return "license_not_allowed"
         is_strict = bool(self.allow) or not self.unknown_is_allowed
-        if is_strict and any(not members or not self._allows_all(members) for members in families.values()):
+        if is_strict and not all(map(self._allows_family, unrecognized)):
             return "license_not_recognized"
         return None if parsed or unrecognized or self.unknown_is_allowed else "license_unknown"
 
-    def _allows_all(self, identifiers: Iterable[str]) -> bool:
-        return not self.allow or all(map(self._is_allowed, identifiers))
+    def _allows_family(self, name: str) -> bool:
+        members = family_members(name)
+        return bool(members) and (not self.allow or all(map(self._is_allowed, members)))
 
     def _is_not_denied(self, identifier: str) -> bool:
         return identifier not in self.deny
@@ -326,6 +326,12 @@ def _is_met(expression: Any, is_fine: Any) -> bool:
         return all(_is_met(part, is_fine) for part in expression.args)
     symbol = getattr(expression, "license_symbol", expression)
     return bool(is_fine(symbol.key))
+
+
+def _known_parts(name: str) -> list[Any]:
+    """The licenses and families that a name contains, as expressions; of a family, one member is enough."""
+    parts = [" OR ".join(family_members(part)) or part for part in named_parts(name)]
+    return [expression for expression in map(parse_license, parts) if expression is not None]
 
 
 def _identifiers(name: str) -> tuple[str, ...]:

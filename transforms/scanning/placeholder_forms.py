@@ -19,7 +19,6 @@ _WITH_TAGS = frozenset(("javascript", "typescript", "tsx", "jsx", "php"))
 _SQL = frozenset(("SQL", "PLSQL", "PLpgSQL", "TSQL"))
 _SNIFFED_CHARS = 200
 _NEAR_CHARS = 200
-_ESCAPE = re.compile(r"\\.")
 _HERE_DOCUMENT = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>[\"']?)\\?(?P<word>[A-Za-z_]\w*)(?P=quote)")
 _SETTINGS = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(?:ENV|ARG|LABEL|MAINTAINER)\b", re.IGNORECASE)
 """The instructions of a Dockerfile that set values, and aren't run by a shell."""
@@ -65,6 +64,8 @@ class PlaceholderForms:
     @cached_property
     def _lexical(self) -> Lexical:
         data = self._text.encode("utf-8", "surrogatepass")
+        if self._kind == "json":  # its strings are JavaScript's; as data it would count entirely as text
+            return Lexical(data, "javascript")
         return Lexical(data, self._language or ("bash" if self._kind == "shell" else "javascript"))
 
     @cached_property
@@ -120,12 +121,9 @@ class PlaceholderForms:
         """The placeholder, in quotes where it stands for a bare word of a shell or a number of code."""
         if not placeholder.startswith("<") or self._kind in ("", "markup"):
             return placeholder
-        line = self._text[self._text.rfind("\n", 0, start) + 1 : start]
         if self._kind == "batch":
+            line = self._text[self._text.rfind("\n", 0, start) + 1 : start]
             return placeholder if line.count('"') % 2 else f'"{placeholder}"'
-        if self._kind == "json":
-            is_bare = value.isdigit() and _ESCAPE.sub("", line).count('"') % 2 == 0
-            return f'"{placeholder}"' if is_bare else placeholder
         if self._kind == "shell":
             is_bare = not self._lexical.is_text(byte_start) and self._redirects(start)
             return f"'{placeholder}'" if is_bare else placeholder

@@ -159,6 +159,12 @@ def test_a_family_in_the_column_is_denied_or_allowed_if_all_its_members_are():
     assert reason("x = 1\n", ["BSD"], allow=["permissive"]) == ("license_not_recognized", "not recognized: BSD")
 
 
+@pytest.mark.parametrize("name", ["BSD and GPL", "GPLv2 (LGPL)", "GPL-3.0 (linking allowed)", "Acme, GPL"])
+def test_a_denied_license_beside_words_that_are_none_is_denied(name):
+    assert kept([name], deny=["GPL"]) == [] and kept([name], allow=["permissive"]) == []
+    assert kept([name], deny=["AGPL"]) == [name]
+
+
 def test_one_side_of_an_or_is_enough_and_an_exception_is_kept():
     assert file_licenses("// SPDX-License-Identifier: MIT OR GPL-3.0-only\n") == ("MIT OR GPL-3.0-only",)
     assert make_policy(deny=["GPL"]).reason(["MIT OR GPL-3.0-only"]) is None
