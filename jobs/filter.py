@@ -47,7 +47,8 @@ class Options(PolicyOptions, LicenseColumnOptions, OptOutOptions, CommonOptions)
     )
     min_ngrams: int = option(
         3,
-        help="Number of 12-grams shared with one benchmark item at which a file is rejected.",
+        help="Number of different 12-grams shared with one benchmark item at which a file is rejected; of an item "
+        "that has fewer, all of them. An item of 8 to 11 tokens is one n-gram.",
         minimum=1,
         metavar="COUNT",
     )

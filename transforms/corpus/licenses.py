@@ -20,23 +20,27 @@ _LICENSE_FILE = re.compile(r"^(?:un)?(?:licen[cs]e|copying|copyright|mit-license
 _NOT_LICENSE_FILE = re.compile(r"\.(?:py|pyi|js|ts|c|h|go|rs|java|rb|json|html)$", re.I)
 _IDENTIFIER = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() \t-]{1,200})")
 _IDENTIFIER_HEAD_CHARS = 4096
+_NOTHING_DECLARED = ("NOASSERTION", "NONE")
 MAX_LICENSE_BYTES = 256 * 1024  # the longest common one, GPL-3.0, has 35 KB
 
+_MARKUP = re.compile(r"[#*_=]+|-{3,}")  # headings and emphasis, which may stand within a title of two lines
 # Each phrase must occur, in normal form (lower case, single spaces). The first match wins: narrow before wide.
+# The title of a GNU license is one phrase, since the texts of GPL-2.0 and GPL-3.0 name the LGPL at their ends.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("SSPL-1.0", ("server side public license", "version 1, october 16, 2018")),
     ("BUSL-1.1", ("business source license 1.1",)),
     ("Elastic-2.0", ("elastic license 2.0",)),
     ("ECL-2.0", ("educational community license", "version 2.0, april 2007")),
     ("Apache-2.0", ("apache license", "version 2.0, january 2004")),
-    ("AGPL-3.0-only", ("gnu affero general public license", "version 3, 19 november 2007")),
-    ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
-    ("LGPL-2.1-only", ("gnu lesser general public license", "version 2.1, february 1999")),
-    ("LGPL-2.0-only", ("gnu library general public license", "version 2, june 1991")),
-    ("GFDL-1.3-only", ("gnu free documentation license", "version 1.3, 3 november 2008")),
-    ("GPL-3.0-only", ("gnu general public license", "version 3, 29 june 2007")),
-    ("GPL-1.0-only", ("gnu general public license", "version 1, february 1989")),
-    ("GPL-2.0-only", ("gnu general public license", "version 2, june 1991")),
+    ("AGPL-3.0-only", ("gnu affero general public license version 3, 19 november 2007",)),
+    ("LGPL-3.0-only", ("gnu lesser general public license version 3, 29 june 2007",)),
+    ("LGPL-2.1-only", ("gnu lesser general public license version 2.1, february 1999",)),
+    ("LGPL-2.0-only", ("gnu library general public license version 2, june 1991",)),
+    ("GFDL-1.3-only", ("gnu free documentation license version 1.3, 3 november 2008",)),
+    ("GFDL-1.2-only", ("gnu free documentation license version 1.2, november 2002",)),
+    ("GPL-3.0-only", ("gnu general public license version 3, 29 june 2007",)),
+    ("GPL-1.0-only", ("gnu general public license version 1, february 1989",)),
+    ("GPL-2.0-only", ("gnu general public license version 2, june 1991",)),
     ("MPL-2.0", ("mozilla public license version 2.0",)),
     ("MPL-1.1", ("mozilla public license version 1.1",)),
     ("EPL-1.0", ("eclipse public license - v 1.0",)),
@@ -105,11 +109,26 @@ def is_license_file(path: str) -> bool:
 
 def license_of_text(text: str) -> str | None:
     """The SPDX identifier of a licence's full text, or None."""
-    normal = " ".join(text.lower().replace("\u2019", "'").replace("`", "'").split())
+    plain = text.lower().replace("\u2019", "'").replace("`", "'")
+    normal = " ".join(_MARKUP.sub(" ", plain).split())
     for identifier, phrases in _TEXTS:
         if phrases[0] in normal and all(map(normal.__contains__, phrases[1:])):
             return identifier
     return None
+
+
+def declared_name(text: str) -> str:
+    """What a file's own SPDX line says, be it a valid expression or not; "" where there is no such line, or where it
+    says that nothing is known.
+
+    >>> declared_name("<!-- SPDX-License-Identifier: MIT -->"), declared_name("// SPDX-License-Identifier: NOASSERTION")
+    ('MIT', '')
+    """
+    found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
+    name = found.group(1).strip(" \t-") if found else ""
+    while name.endswith(")") and name.count(")") > name.count("("):  # the sentence's own
+        name = name[:-1].rstrip()
+    return "" if name in _NOTHING_DECLARED else name
 
 
 def declared_licenses(text: str) -> tuple[str, ...]:
@@ -119,7 +138,7 @@ def declared_licenses(text: str) -> tuple[str, ...]:
     ('Apache-2.0', 'MIT')
     """
     parsed = _declared(text)
-    return () if parsed is None else tuple(sorted({str(key) for key in _spdx().license_keys(parsed)}))
+    return () if parsed is None else tuple(sorted({str(key) for key in spdx().license_keys(parsed)}))
 
 
 def declared_expression(text: str) -> str | None:
@@ -133,19 +152,28 @@ def declared_expression(text: str) -> str | None:
 
 
 def _declared(text: str) -> Any | None:
-    found = _IDENTIFIER.search(text[:_IDENTIFIER_HEAD_CHARS])
-    if found is None:
-        return None
+    return parse_expression(declared_name(text))
+
+
+def parse_expression(text: str) -> Any | None:
+    """An SPDX expression as `license-expression` parses it; None if it isn't valid or names no known license.
+
+    >>> [str(parse_expression(text)) for text in ("mit or ISC", "MIT AND ()", "Acme", "")]
+    ['MIT OR ISC', 'None', 'None', 'None']
+    """
     from license_expression import ExpressionError, ExpressionParseError
 
     try:
-        return _spdx().parse(found.group(1).strip(), validate=True)
+        return spdx().parse(text.strip(), validate=True)
     except (ExpressionError, ExpressionParseError):
+        return None
+    except (AssertionError, IndexError):  # what the library raises on empty parentheses and misplaced operators
         return None
 
 
 @functools.cache
-def _spdx() -> Any:
+def spdx() -> Any:
+    """SPDX's list of licenses and exceptions."""
     from license_expression import get_spdx_licensing
 
     return get_spdx_licensing()
@@ -174,9 +202,10 @@ def licenses_by_folder(license_texts: Iterable[tuple[str, str]]) -> dict[str, tu
 
 
 def licenses_of(path: str, text: str, by_folder: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The licences of one file: its own SPDX line's, else the nearest folder's above it."""
-    if declared := declared_licenses(text):
-        return declared
+    """The licences of one file: its own SPDX line's, even if that names none of SPDX's; else the nearest folder's above
+    it."""
+    if declared_name(text):
+        return declared_licenses(text)
     folder = path.rpartition("/")[0]
     while True:
         if folder in by_folder:

@@ -82,9 +82,9 @@ def digest(data: Any) -> bytes:
 
 
 def normal_digest(tokens: Hashes, data: bytes) -> bytes:
-    """The digest by which texts that differ in layout alone are known: of their tokens; of all bytes except white space
-    if there are too few tokens to compare 5-grams, since symbols are then most of the text (Brainfuck, APL); of the
-    bytes unchanged if white space is all there is.
+    """The digest by which texts that differ in layout alone are known: of their tokens; of these and
+    of all bytes except white space if there are too few tokens to compare 5-grams, since symbols are then most of the
+    text (Brainfuck, APL), and since `12 3` isn't `1 23`; of the bytes unchanged if white space is all there is.
 
     Args:
         tokens: The text's token hashes.
@@ -92,7 +92,7 @@ def normal_digest(tokens: Hashes, data: bytes) -> bytes:
     """
     if len(tokens) >= NGRAM_TOKENS:
         return digest(tokens.tobytes())
-    return digest(b"".join(data.lower().split()) or data)
+    return digest(tokens.tobytes() + (b"".join(data.lower().split()) or data))
 
 
 def minhash(grams: Hashes, counts: Sequence[int] | npt.NDArray[np.int64]) -> Hashes:

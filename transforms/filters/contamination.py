@@ -39,7 +39,6 @@ from transforms.rows.row import Row
 NGRAM_TOKENS = 12
 MIN_ITEM_TOKENS = 8
 BOILERPLATE_ITEMS = 3
-SHORT_ITEM_NGRAMS = 2  # of such an item, all n-grams are enough
 MIN_DISTINCT_TOKENS = 7  # sequences such as "0, 1, 2, 3, 0, 1, ..." are not specific to a problem
 MIN_WORDS, MIN_DISTINCT_WORDS = 4, 3  # neither are lists of primes, of letters, or of one word with many numbers
 _WORD = re.compile(r"(?![0-9a-f]{2}\Z|0x)(?=.*[^\W\d_])..+")  # no letter, number or two hexadecimal digits
@@ -60,7 +59,7 @@ class Contamination:
 
     Args:
         benchmark, item: Their names, e.g. `HumanEval`, `HumanEval/12`.
-        num_ngrams: Number of n-grams of the text that belong to the item.
+        num_ngrams: Number of different n-grams of the text that belong to the item.
         first_token: Index of the first matching token in the text's normalized tokens.
     """
 
@@ -71,21 +70,21 @@ class Contamination:
 
 
 class _Tally:
-    """The n-grams of one text that belong to items, by item."""
+    """The different n-grams of one text that belong to items, by item."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._grams: dict[int, set[int]] = {}
         self._first: dict[int, int] = {}
 
-    def add(self, owner: int, position: int) -> None:
-        self._counts[owner] = self._counts.get(owner, 0) + 1
+    def add(self, owner: int, gram: int, position: int) -> None:
+        self._grams.setdefault(owner, set()).add(gram)
         self._first[owner] = min(self._first.get(owner, position), position)
 
     def items(self, index: BenchmarkIndex, min_ngrams: int) -> list[Contamination]:
         found = [
-            Contamination(*index.items[i], n, self._first[i])
-            for i, n in self._counts.items()
-            if n >= _needed(int(index.sizes[i]), min_ngrams)
+            Contamination(*index.items[i], len(grams), self._first[i])
+            for i, grams in self._grams.items()
+            if len(grams) >= _needed(int(index.sizes[i]), min_ngrams)
         ]
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
@@ -127,11 +126,11 @@ class BenchmarkIndex:
         return dict(zip(self.items, self.sizes.tolist(), strict=True))
 
     def is_enough(self, found: Contamination, min_ngrams: int) -> bool:
-        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has only one or two."""
+        """Whether a text contains `min_ngrams` n-grams of an item, or all of an item that has fewer."""
         return found.num_ngrams >= _needed(self._size_by_name[found.benchmark, found.item], min_ngrams)
 
     def find(self, text: str, *, min_ngrams: int = 1) -> list[Contamination]:
-        """Items of which a text contains at least `min_ngrams` n-grams, or all if there are only one or two, in
+        """Items of which a text contains at least `min_ngrams` different n-grams, or all if it has fewer, in
         descending order of that number."""
         return self.find_all([text], min_ngrams=min_ngrams)[0]
 
@@ -141,16 +140,16 @@ class BenchmarkIndex:
         for hashes, bounds in token_batches(texts):
             tallies: dict[int, _Tally] = {}
             for n, grams in ngram_hashes_by_length(hashes, self.by_length):
-                for position, owner in self._known(n, grams):
+                for position, owner, gram in self._known(n, grams):
                     text = bisect.bisect_right(bounds, position) - 1
                     if position + n <= bounds[text + 1]:  # not across two texts
-                        tallies.setdefault(text, _Tally()).add(owner, position - bounds[text])
+                        tallies.setdefault(text, _Tally()).add(owner, gram, position - bounds[text])
             for text in range(len(bounds) - 1):
                 found.append(tallies[text].items(self, min_ngrams) if text in tallies else [])
         return found
 
-    def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int]]:
-        """Yields position and owner of the n-grams that are in the index, in order of position."""
+    def _known(self, n: int, grams: Hashes) -> Iterator[tuple[int, int, int]]:
+        """Yields position, owner and hash of the n-grams that are in the index, in order of position."""
         known, owners = self.by_length[n]
         shift, may_be_known = self._may_be_known[n]
         positions = np.flatnonzero(may_be_known.take((grams >> shift).view(np.int64)))
@@ -160,7 +159,8 @@ class BenchmarkIndex:
         at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
         is_known = known.take(at) == asked
         if is_known.any():
-            yield from zip(positions[is_known].tolist(), owners[at[is_known]].tolist(), strict=True)
+            hits = (positions[is_known], owners[at[is_known]], asked[is_known])
+            yield from zip(*(column.tolist() for column in hits), strict=True)
 
     def save(self, path: Path) -> None:
         """Writes the index, which contains only hashes and names."""
@@ -171,7 +171,7 @@ class BenchmarkIndex:
 
 def _needed(size: int, min_ngrams: int) -> int:
     """How many n-grams of an item with `size` of them are enough."""
-    return size if size <= SHORT_ITEM_NGRAMS else min_ngrams
+    return min(size, min_ngrams)
 
 
 def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
@@ -275,7 +275,8 @@ class ContaminationStage(Stage):
     Args:
         is_on: Whether the stage searches at all.
         folders: Folders of the user's own benchmarks, in addition to the public ones.
-        min_ngrams: Minimum number of n-grams of one item that rejects a row; of an item with one or two, all of them.
+        min_ngrams: Minimum number of different n-grams of one item that rejects a row; of an item with fewer, all of
+            them.
     """
 
     name: ClassVar[str] = "contamination"

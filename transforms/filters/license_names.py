@@ -20,19 +20,35 @@ import functools
 import re
 from typing import Any
 
+from transforms.corpus.licenses import parse_expression, spdx
+
 _EMPTY_WORDS = frozenset(
-    "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in by".split()
+    "the license licenses licensed v version software free open source under terms of to and a is this file project all osi approved see in".split()
 )
 _WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)*[a-z]?(?![a-z\d])|\d+(?:\.\d+)*|\+")
 _JOINED = re.compile(r"\b(a?gpl|lgpl|mpl|epl|asl|eupl|osl|cddl|afl|apache|gfdl|bsl)v(?=\d)")
 _GNU = frozenset(
     "gnu affero agpl lesser library lgpl general public gpl gfdl fdl documentation only or any later newer above higher at your option foundation + fsf".split()
 )
+_GNU_TITLE = re.compile(
+    r"\b(?:(?P<AGPL>agpl|affero(?: gnu)?(?: gpl| general public)?)"
+    r"|(?P<LGPL>lgpl|(?:lesser|library)(?: or (?:lesser|library))?(?: gnu)?(?: gpl| general public)?)"
+    r"|(?P<GFDL>g?fdl|documentation)|(?P<GPL>gpl|general public))\b"
+)
+_OLDEST_VERSIONS = {"LGPL": "2", "GFDL": "1.1"}
+_MAX_PARTS = 6
+_PARTS = re.compile(r"[()&,;]|\band\b", re.IGNORECASE)
 _LATER = frozenset("later newer above higher +".split())
 _CLASSIFIER = re.compile(r"^.*::\s*")
-_ABBREVIATION = re.compile(r"\s*\([^()]{1,40}\)\s*$")
-_CHOICES = re.compile(r"\s*(?:/|\||\bor\b|,\s*or\b)\s*", re.IGNORECASE)
-_TABLE = {
+_ABBREVIATED = re.compile(r"(?P<name>.*?)\s*\((?P<abbreviation>[^()]{1,40})\)\s*")
+_DANGLING = re.compile(r"^[\s(]*(?:and|or|with)\b|\b(?:and|or|with)[\s)]*$|\(\s*\)", re.IGNORECASE)
+"""An operator without a license on one side: what is missing is unknown."""
+_JOINS = {
+    " OR ": re.compile(r"\s*(?:/|\||,\s*or\b|\bor\b)\s*", re.IGNORECASE),
+    " AND ": re.compile(r"\s*(?:&|,\s*and\b|\band\b)\s*", re.IGNORECASE),
+}
+"""How names of several licenses are joined, by the operator that it means."""
+_NAMES = {
     key: identifier
     for identifier, keys in {
         "0BSD": "bsd zero clause|zero clause bsd|0 bsd|bsd 0 clause",
@@ -88,16 +104,12 @@ _TABLE = {
 }
 _FAMILIES = {
     "gpl": "GPL-", "lgpl": "LGPL-", "agpl": "AGPL-", "gfdl": "GFDL-", "apache": "Apache-", "bsd": "BSD-", "mpl": "MPL-", "epl": "EPL-", "cddl": "CDDL-",
-    "cc by": "CC-BY-", "cc by sa": "CC-BY-SA-", "cc by nc": "CC-BY-NC-", "cc": "CC-", "eupl": "EUPL-", "osl": "OSL-", "artistic": "Artistic-",
+    "cc by": "CC-BY-", "cc by sa": "CC-BY-SA-", "cc by nc": "CC-BY-NC-", "cc by nd": "CC-BY-ND-", "cc by nc sa": "CC-BY-NC-SA-",
+    "cc by nc nd": "CC-BY-NC-ND-", "cc": "CC-", "eupl": "EUPL-", "osl": "OSL-", "artistic": "Artistic-",
 }  # fmt: skip
-"""Words for all versions of a license, and how their identifiers start."""
-
-
-@functools.cache
-def _spdx() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
+"""Words for all versions of a license, and how their identifiers start, before the version. `cc` means all licenses of
+Creative Commons: its identifiers have other words behind the start."""
+_GROUP = "cc"
 
 
 @functools.lru_cache(maxsize=8192)
@@ -108,34 +120,47 @@ def parse_license(name: str) -> Any | None:
     >>> [str(parse_license(n)) for n in ("GPLv3", "mit", "GNU General Public License v3.0", "MIT/Apache-2.0", "Acme")]
     ['GPL-3.0-only', 'MIT', 'GPL-3.0-only', 'MIT OR Apache-2.0', 'None']
     """
-    name = name.strip()
-    if (parsed := _as_expression(name)) is not None:
+    name = " ".join(name.split())
+    if (parsed := parse_expression(name)) is not None:
         return parsed
+    if _DANGLING.search(name):
+        return None
     named = _CLASSIFIER.sub("", name)
-    identifier = _identifier_of(named) or _identifier_of(_ABBREVIATION.sub("", named))
-    if identifier:
-        return _as_expression(identifier)
-    parts = [part for part in _CHOICES.split(named.strip("()")) if part]
-    if 2 <= len(parts) <= 6:
-        found = [_as_expression(part) or _as_expression(_identifier_of(part) or "") for part in parts]
-        if all(part is not None for part in found):
-            return _as_expression(" OR ".join(f"({part})" if " " in str(part) else str(part) for part in found))
+    if identifier := _identifier_of(named) or _abbreviated(named):
+        return parse_expression(identifier)
+    for operator, join in _JOINS.items():
+        parts = [part for part in join.split(named.strip("()")) if part]
+        if 2 <= len(parts) <= _MAX_PARTS:
+            found = [parse_expression(part) or parse_expression(_identifier_of(part)) for part in parts]
+            if all(part is not None for part in found):
+                return parse_expression(operator.join(f"({part})" for part in found))
     return None
 
 
-def _as_expression(text: str) -> Any | None:
-    from license_expression import ExpressionError, ExpressionParseError
-
-    try:
-        return _spdx().parse(text, validate=True) if text else None
-    except (ExpressionError, ExpressionParseError):
-        return None
+def _abbreviated(name: str) -> str:
+    """The identifier of a name with an abbreviation of the same license in parentheses, or "". Other parentheses may
+    restrict the license: `MIT (non-commercial use only)`."""
+    found = _ABBREVIATED.fullmatch(name)
+    identifier = _identifier_of(found["name"]) if found else ""
+    if not found or not identifier:
+        return ""
+    abbreviation = found["abbreviation"].strip()
+    initials = "".join(word[0] for word in re.findall(r"[a-z]+", found["name"].lower()))
+    is_same = (
+        identifier in (_identifier_of(abbreviation), str(parse_expression(abbreviation)))
+        or identifier in family_members(abbreviation)
+        or abbreviation.lower() == initials
+    )
+    return identifier if is_same else ""
 
 
 def _words_of(name: str) -> list[str]:
     text = _JOINED.sub(r"\1 ", name.lower().replace("licence", "license"))
     words = [word for word in _WORDS.findall(text) if word not in _EMPTY_WORDS]
     return [re.sub(r"\.0$", "", word) for word in words]
+
+
+_TABLE = {" ".join(_words_of(key)): identifier for key, identifier in _NAMES.items()}
 
 
 def _identifier_of(name: str) -> str:
@@ -147,23 +172,15 @@ def _identifier_of(name: str) -> str:
 
 def _gnu_identifier(words: list[str]) -> str:
     versions = [word for word in words if word[0].isdigit()]
-    has = set(words).__contains__
-    if len(versions) > 1 or not words or not set(words) - set(versions) <= _GNU:
+    families = {title.lastgroup for title in _GNU_TITLE.finditer(" ".join(words))}
+    if len(versions) > 1 or len(families) != 1 or not set(words) - set(versions) <= _GNU:
         return ""
-    if has("affero") or has("agpl"):
-        family, oldest = "AGPL", "1"
-    elif has("lesser") or has("library") or has("lgpl"):
-        family, oldest = "LGPL", "2"
-    elif has("gpl") or (has("general") and has("public")):
-        family, oldest = "GPL", "1"
-    elif has("gfdl") or has("fdl") or has("documentation"):
-        family, oldest = "GFDL", "1.1"
-    else:
-        return ""
+    family = str(families.pop())
+    oldest = _OLDEST_VERSIONS.get(family, "1")
     version = versions[0] if versions else oldest
     suffix = "or-later" if _LATER & set(words) or not versions else "only"
     identifier = f"{family}-{version if '.' in version else version + '.0'}-{suffix}"
-    return identifier if identifier in _spdx().known_symbols else ""
+    return identifier if identifier in spdx().known_symbols else ""
 
 
 def family_members(name: str) -> tuple[str, ...]:
@@ -172,15 +189,26 @@ def family_members(name: str) -> tuple[str, ...]:
     >>> "GPL-2.0-only" in family_members("gpl"), "LGPL-2.1-only" in family_members("gpl"), family_members("mit")
     (True, False, ())
     """
-    start = _FAMILIES.get(" ".join(_words_of(name)))
+    word = " ".join(_words_of(name))
+    start = _FAMILIES.get(word)
     if start is None or re.search(r"\d", name):
         return ()
-    symbols = _spdx().known_symbols
-    return tuple(sorted(key for key, symbol in symbols.items() if key.startswith(start) and not symbol.is_exception))
+    member = re.compile(re.escape(start) + (".*" if word == _GROUP else r"\d.*"))
+    symbols = spdx().known_symbols
+    return tuple(sorted(key for key, symbol in symbols.items() if member.fullmatch(key) and not symbol.is_exception))
+
+
+def named_parts(name: str) -> list[str]:
+    """The parts of a name, of which each may name a license that holds: a recognized one beside words that aren't.
+
+    >>> named_parts("GPLv2 (linking allowed) and Acme")
+    ['GPLv2', 'linking allowed', 'Acme']
+    """
+    return [part.strip() for part in _PARTS.split(name) if part.strip()]
 
 
 def nearest_identifiers(name: str) -> list[str]:
     """Up to three SPDX identifiers that resemble a name, for messages."""
-    by_lower = {key.lower(): key for key in _spdx().known_symbols if not key.startswith("LicenseRef-")}
+    by_lower = {key.lower(): key for key in spdx().known_symbols if not key.startswith("LicenseRef-")}
     found = difflib.get_close_matches(name.lower().replace(" ", "-"), by_lower, n=3, cutoff=0.5)
     return [by_lower[key] for key in found]

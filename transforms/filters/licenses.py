@@ -4,7 +4,8 @@
 A file's own statement takes precedence over its repository's: first an SPDX line, then a license header, then the
 license column. Names are normalized to SPDX expressions (`license_names.py`). For "MIT OR GPL-3.0" one allowed license
 is enough; for "MIT AND GPL-3.0" all licenses must be allowed. A license that is named but not recognized isn't the same
-as none: it is counted, and no list of allowed licenses contains it.
+as none: it is counted, no list of allowed licenses contains it, and where a file's SPDX line names it, the repository's
+license doesn't count.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
 from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
-from transforms.corpus.licenses import declared_expression, license_of_text
-from transforms.filters.license_names import family_members, nearest_identifiers, parse_license
+from transforms.corpus.licenses import declared_name, license_of_text
+from transforms.filters.license_names import family_members, named_parts, nearest_identifiers, parse_license
 from transforms.filters.stage import Stage, StageResult
 from transforms.rows.columns import CANDIDATES
 from transforms.rows.row import Row
@@ -166,18 +167,24 @@ class LicensePolicy:
 
         Args:
             expressions: The file's licenses, as SPDX expressions.
-            unrecognized: Names of licenses that are none of SPDX's, if the file has no others.
+            unrecognized: The file's other licenses, by names that are none of SPDX's. One that names a family, such as
+                `BSD`, is denied or allowed if all its members are; one that names a denied license among others is
+                denied.
         """
         parsed = [expression for expression in map(parse_license, expressions) if expression is not None]
-        if not parsed and unrecognized and (self.allow or not self.unknown_is_allowed):
-            return "license_not_recognized"
-        if not parsed:
-            return None if self.unknown_is_allowed else "license_unknown"
-        if any(not _is_met(expression, self._is_not_denied) for expression in parsed):
+        stated = [*parsed, *(part for name in unrecognized for part in _known_parts(name))]
+        if self.deny and any(not _is_met(expression, self._is_not_denied) for expression in stated):
             return "license_denied"
         if self.allow and any(not _is_met(expression, self._is_allowed) for expression in parsed):
             return "license_not_allowed"
-        return None
+        is_strict = bool(self.allow) or not self.unknown_is_allowed
+        if is_strict and not all(map(self._allows_family, unrecognized)):
+            return "license_not_recognized"
+        return None if parsed or unrecognized or self.unknown_is_allowed else "license_unknown"
+
+    def _allows_family(self, name: str) -> bool:
+        members = family_members(name)
+        return bool(members) and (not self.allow or all(map(self._is_allowed, members)))
 
     def _is_not_denied(self, identifier: str) -> bool:
         return identifier not in self.deny
@@ -202,21 +209,44 @@ def make_policy(
     )
 
 
+class FileLicenses(NamedTuple):
+    """A file's licenses: those that are recognized, as SPDX expressions, and the names of the others."""
+
+    expressions: tuple[str, ...] = ()
+    unrecognized: tuple[str, ...] = ()
+
+
 def file_licenses(text: str, repository: Sequence[str] = ()) -> tuple[str, ...]:
-    """The licenses of a file: those of its SPDX line, else of its header, else of its repository (normalized; unknown
-    licenses are omitted).
+    """The recognized licenses of `read_licenses`.
 
     >>> file_licenses("# Licensed under the Apache License, Version 2.0", ["MIT"])
     ('Apache-2.0',)
     """
-    if declared := declared_expression(text):
-        return (declared,)
+    return read_licenses(text, repository).expressions
+
+
+def read_licenses(text: str, repository: Sequence[str] = ()) -> FileLicenses:
+    """The licenses of a file: those of its SPDX line, else of its header, else of its repository.
+
+    >>> read_licenses("# SPDX-License-Identifier: LicenseRef-Acme", ["MIT"])
+    FileLicenses(expressions=(), unrecognized=('LicenseRef-Acme',))
+    """
+    if declared := declared_name(text):
+        return _read_names([declared])
     head = text[:_HEADER_CHARS]
     if _mentions_license(head):
         flat = " ".join(_COMMENT_MARKS.sub(" ", head).split())
         if (found := _license_of_header(flat) or license_of_text(flat) or _license_of_field(head)) is not None:
-            return (found,)
-    return tuple(str(parsed) for parsed in map(parse_license, repository) if parsed is not None)
+            return FileLicenses((found,))
+    return _read_names(repository)
+
+
+def _read_names(names: Iterable[str]) -> FileLicenses:
+    parsed = [(name, parse_license(name)) for name in names if name and name not in NO_NAMES]
+    return FileLicenses(
+        tuple(str(expression) for _, expression in parsed if expression is not None),
+        tuple(name for name, expression in parsed if expression is None),
+    )
 
 
 def _license_of_field(head: str) -> str | None:
@@ -279,11 +309,11 @@ class LicenseStage(Stage):
         """Reasons: those of `LicensePolicy.reason`."""
         names = (self.column,) if self.column else CANDIDATES["license"]
         repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
-        found = file_licenses(row.content, repository)
-        unrecognized = () if found else tuple(name for name in repository if name and name not in NO_NAMES)
+        found, unrecognized = read_licenses(row.content, repository)
         reason = self.policy.reason(found, unrecognized) if self.policy is not None else None
-        about = f"not recognized: {one_line(', '.join(unrecognized), SHOWN_CHARS)}" if unrecognized else NO_LICENSE
-        result = self.result({"licenses": list(found)}, reason, ", ".join(found) or about)
+        stated = [*found, *(f"not recognized: {name}" for name in unrecognized)]
+        detail = one_line(", ".join(stated), SHOWN_CHARS) if stated else NO_LICENSE
+        result = self.result({"licenses": list(found)}, reason, detail)
         return result._replace(counts={"license/not_recognized": 1}) if unrecognized else result
 
 
@@ -296,6 +326,12 @@ def _is_met(expression: Any, is_fine: Any) -> bool:
         return all(_is_met(part, is_fine) for part in expression.args)
     symbol = getattr(expression, "license_symbol", expression)
     return bool(is_fine(symbol.key))
+
+
+def _known_parts(name: str) -> list[Any]:
+    """The licenses and families that a name contains, as expressions; of a family, one member is enough."""
+    parts = [" OR ".join(family_members(part)) or part for part in named_parts(name)]
+    return [expression for expression in map(parse_license, parts) if expression is not None]
 
 
 def _identifiers(name: str) -> tuple[str, ...]:

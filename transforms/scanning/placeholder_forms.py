@@ -2,12 +2,13 @@
 
 <password>[SECRET_1]</password>         markup, also in JSX: angle brackets would open a tag
 export DB_PASSWORD='<SECRET_1>'         a shell's bare word: they would redirect
-{"card": "<CARD_1>"}                    a number outside strings
+{"card": "<CARD_1>"}                    a number outside strings; in SQL, in single quotes
 password: "<SECRET_1>"                  anywhere else
 """
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 from transforms.languages.lookup import find_language
@@ -15,7 +16,15 @@ from transforms.scanning.lexical import Lexical
 
 _SHELLS = frozenset(("Shell", "Dockerfile", "Tcsh", "fish", "Makefile"))
 _WITH_TAGS = frozenset(("javascript", "typescript", "tsx", "jsx", "php"))
+_SQL = frozenset(("SQL", "PLSQL", "PLpgSQL", "TSQL"))
 _SNIFFED_CHARS = 200
+_NEAR_CHARS = 200
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>[\"']?)\\?(?P<word>[A-Za-z_]\w*)(?P=quote)")
+_SETTINGS = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(?:ENV|ARG|LABEL|MAINTAINER)\b", re.IGNORECASE)
+"""The instructions of a Dockerfile that set values, and aren't run by a shell."""
+_ELEMENT_BEFORE = re.compile(r"(?<![=-])>[^<>{}=;]*\Z")
+_ELEMENT_AFTER = re.compile(r"[^<>{};]*[<{]")
+"""Around the text of an element, which may stand in the midst of code."""
 
 
 class PlaceholderForms:
@@ -32,7 +41,7 @@ class PlaceholderForms:
 
     @cached_property
     def _kind(self) -> str:
-        """The kind of text: markup, shell, batch, json, tags (code that may contain markup), code, or ""."""
+        """The kind of text: markup, shell, batch, json, sql, tags (code that may contain markup), code, or ""."""
         found = find_language(self._language, self._path, self._text)
         if found is None:
             return "markup" if self._text[:_SNIFFED_CHARS].lstrip("\ufeff \t\r\n").startswith("<") else ""
@@ -40,21 +49,72 @@ class PlaceholderForms:
             return "" if found.kind == "prose" else "markup"
         if found.name in _SHELLS:
             return "shell"
+        if found.name in _SQL:
+            return "sql"
         by_name = {"Batchfile": "batch", "JSON": "json"}
         return by_name.get(found.name) or (
             "tags" if found.grammar in _WITH_TAGS else "code" if found.kind == "code" else ""
         )
 
     @cached_property
+    def _is_dockerfile(self) -> bool:
+        found = find_language(self._language, self._path, self._text)
+        return found is not None and found.name == "Dockerfile"
+
+    @cached_property
     def _lexical(self) -> Lexical:
         data = self._text.encode("utf-8", "surrogatepass")
+        if self._kind == "json":  # its strings are JavaScript's; as data it would count entirely as text
+            return Lexical(data, "javascript")
         return Lexical(data, self._language or ("bash" if self._kind == "shell" else "javascript"))
 
-    def bracketed(self, placeholder: str, byte_start: int) -> str:
+    @cached_property
+    def _here_documents(self) -> list[tuple[int, int]]:
+        """The spans of the bodies of here-documents, in characters."""
+        spans: list[tuple[int, int]] = []
+        last = 0  # the end of the last one's closing line
+        for opened in _HERE_DOCUMENT.finditer(self._text):
+            if spans and spans[-1][0] <= opened.start() < last:
+                continue
+            start = max(self._text.find("\n", opened.end()) + 1, last)
+            closing = re.compile(rf"^\t*{re.escape(opened['word'])}\r?$\n?", re.M).search(self._text, start)
+            if start > opened.end() and closing is not None:  # else a shift in an expression
+                spans.append((start, closing.start()))
+                last = closing.end()
+        return spans
+
+    def _redirects(self, start: int) -> bool:
+        """Whether `<` would redirect in a shell's text outside strings: not in a here-document, nor in an instruction
+        of a Dockerfile that sets a value."""
+        if any(first <= start < end for first, end in self._here_documents):
+            return False
+        return not self._is_dockerfile or _SETTINGS.match(self._instruction_at(start)) is None
+
+    def _instruction_at(self, start: int) -> str:
+        """The first line of a Dockerfile's instruction, which a backslash continues."""
+        first = self._text.rfind("\n", 0, start) + 1
+        while first and self._text[:first].rstrip().endswith("\\"):
+            first = self._text.rfind("\n", 0, first - 1) + 1
+        return self._text[first:start]
+
+    def _is_number(self, start: int, byte_start: int, value: str) -> bool:
+        """Whether digits are a number of code, not within a comment, a string or the text of an element."""
+        if not value.isdigit() or self._lexical.is_text(byte_start):
+            return False
+        before = self._text[max(0, start - _NEAR_CHARS) : start]
+        after = self._text[start + len(value) : start + len(value) + _NEAR_CHARS]
+        is_element_text = _ELEMENT_BEFORE.search(before) is not None and _ELEMENT_AFTER.match(after) is not None
+        return self._kind != "tags" or not is_element_text
+
+    def bracketed(self, placeholder: str, start: int, byte_start: int, value: str) -> str:
         """The placeholder, in square brackets where angle brackets would be a tag."""
         if not placeholder.startswith("<"):
             return placeholder
-        is_tag = self._kind == "markup" or (self._kind == "tags" and not self._lexical.is_text(byte_start))
+        is_tag = self._kind == "markup" or (
+            self._kind == "tags"
+            and not self._lexical.is_text(byte_start)
+            and not self._is_number(start, byte_start, value)
+        )
         return f"[{placeholder[1:-1]}]" if is_tag else placeholder
 
     def quoted(self, placeholder: str, start: int, byte_start: int, value: str) -> str:
@@ -64,10 +124,8 @@ class PlaceholderForms:
         if self._kind == "batch":
             line = self._text[self._text.rfind("\n", 0, start) + 1 : start]
             return placeholder if line.count('"') % 2 else f'"{placeholder}"'
-        is_number = value.isdigit()
-        if self._kind == "json":
-            line = self._text[self._text.rfind("\n", 0, start) + 1 : start]
-            return f'"{placeholder}"' if is_number and line.replace('\\"', "").count('"') % 2 == 0 else placeholder
-        if (self._kind == "shell" or is_number) and not self._lexical.is_text(byte_start):
-            return f"'{placeholder}'" if self._kind == "shell" else f'"{placeholder}"'
-        return placeholder
+        if self._kind == "shell":
+            is_bare = not self._lexical.is_text(byte_start) and self._redirects(start)
+            return f"'{placeholder}'" if is_bare else placeholder
+        quote = "'" if self._kind == "sql" else '"'
+        return f"{quote}{placeholder}{quote}" if self._is_number(start, byte_start, value) else placeholder

@@ -141,8 +141,9 @@ def redact(
         if finding.action != "redact":
             out.append(finding)
             continue
-        placeholder = numbering.placeholder(finding, text[finding.start : finding.end])
-        placeholder = forms.bracketed(placeholder, finding.byte_start)
+        value = text[finding.start : finding.end]
+        placeholder = numbering.placeholder(finding, value)
+        placeholder = forms.bracketed(placeholder, finding.start, finding.byte_start, value)
         out.append(finding._replace(placeholder=placeholder))
         start, end = literals.safe_span(finding)
         if start < at:

@@ -3,13 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from transforms.corpus.licenses import (
+    declared_expression,
     declared_licenses,
     is_license_file,
     license_of_text,
     licenses_by_folder,
     licenses_of,
+    parse_expression,
 )
 
 MIT = (
@@ -37,6 +41,27 @@ def test_a_licence_is_known_by_its_own_phrases(text, identifier):
     assert license_of_text(text) == identifier
 
 
+GNU_TITLES = {
+    "GPL-1.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 1, February 1989"),
+    "GPL-2.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 2, June 1991"),
+    "GPL-3.0-only": ("GNU GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"),
+    "LGPL-2.0-only": ("GNU LIBRARY GENERAL PUBLIC LICENSE", "Version 2, June 1991"),
+    "LGPL-2.1-only": ("GNU LESSER GENERAL PUBLIC LICENSE", "Version 2.1, February 1999"),
+    "LGPL-3.0-only": ("GNU LESSER GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"),
+    "AGPL-3.0-only": ("GNU AFFERO GENERAL PUBLIC LICENSE", "Version 3, 19 November 2007"),
+    "GFDL-1.2-only": ("GNU Free Documentation License", "Version 1.2, November 2002"),
+    "GFDL-1.3-only": ("GNU Free Documentation License", "Version 1.3, 3 November 2008"),
+}
+
+
+@pytest.mark.parametrize("identifier", GNU_TITLES)
+@pytest.mark.parametrize("form", ["{}\n  {}\n", "# {}\n\n## {}\n", "{}\n=====\n**{}**\n", "{}\n------\n\n_{}_\n"])
+def test_a_gnu_license_is_known_by_its_title_whatever_others_its_text_names(identifier, form):
+    others = sorted({title.title() for title, _ in GNU_TITLES.values()})
+    tail = "".join(f"Use the {title} instead of this License, or the Apache License.\n" for title in others)
+    assert license_of_text(form.format(*GNU_TITLES[identifier]) + tail) == identifier
+
+
 def test_this_projects_own_licence_is_recognised():
     text = (Path(__file__).parents[3] / "LICENSE").read_text(encoding="utf-8")
     assert license_of_text(text) == "Apache-2.0"
@@ -61,6 +86,20 @@ def test_a_files_own_line_is_parsed_against_the_spdx_list(text, identifiers):
     assert declared_licenses(text) == identifiers
 
 
+TOKENS = ["MIT", "GPL-2.0-only", "Classpath-exception-2.0", "Acme", "AND", "OR", "WITH", "or", "(", ")", "+", ""]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=8).map(" ".join))
+@example("()")
+@example("MIT AND ()")
+@example("( OR MIT")
+def test_any_row_of_license_tokens_is_an_expression_or_none(text):
+    parsed = parse_expression(text)
+    assert parsed is None or str(parse_expression(str(parsed))) == str(parsed)
+    declared = declared_expression(f"# SPDX-License-Identifier: {text}\n")
+    assert declared is None or str(parse_expression(declared)) == declared
+
+
 def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
     by_folder = licenses_by_folder([("LICENSE", MIT), ("lib/x/COPYING", BSD_3), ("lib/y/LICENSE", "unknown words")])
     assert licenses_of("a.py", "", by_folder) == ("MIT",)
@@ -68,6 +107,8 @@ def test_the_nearest_licence_above_a_file_holds_unless_the_file_names_its_own():
     assert licenses_of("lib/xx/a.py", "", by_folder) == ("MIT",)
     assert licenses_of("lib/y/a.py", "", by_folder) == ("MIT",)
     assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: ISC", by_folder) == ("ISC",)
+    assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: LicenseRef-Acme", by_folder) == ()
+    assert licenses_of("lib/x/a.py", "# SPDX-License-Identifier: NOASSERTION", by_folder) == ("BSD-3-Clause",)
 
 
 def test_two_licences_of_one_folder_both_count():

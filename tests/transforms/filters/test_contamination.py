@@ -28,7 +28,7 @@ TEXTS = st.lists(PIECES.map("\n".join), max_size=6)
 
 
 def found_by_hand(text: str) -> dict[str, tuple[int, int]]:
-    """The number of an item's n-grams in a text, and where the first one is."""
+    """The number of an item's different n-grams in a text, and where the first one is."""
     tokens, found = tokens_of(text), {}
     for _, name, item in ITEMS:
         words = tokens_of(item)
@@ -36,7 +36,7 @@ def found_by_hand(text: str) -> dict[str, tuple[int, int]]:
         grams = [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
         at = [i for i in range(len(tokens) - n + 1) if tuple(tokens[i : i + n]) in grams]
         if at:
-            found[name] = (len(at), at[0])
+            found[name] = (len({tuple(tokens[i : i + n]) for i in at}), at[0])
     return found
 
 
@@ -44,6 +44,21 @@ def found_by_hand(text: str) -> dict[str, tuple[int, int]]:
 def test_texts_searched_together_have_the_items_that_counting_finds(texts):
     found = [{c.item: (c.num_ngrams, c.first_token) for c in items} for items in INDEX.find_all(texts)]
     assert found == [found_by_hand(text) for text in texts]
+
+
+@pytest.mark.parametrize("min_ngrams", [1, 3, 9, 10, 50])
+def test_as_many_ngrams_as_asked_for_are_enough_or_all_of_an_item_with_fewer(min_ngrams):
+    whole, needed = ITEMS[0][2], min(min_ngrams, 9)  # 20 words are nine 12-grams
+    assert [found.item for found in INDEX.find(whole, min_ngrams=min_ngrams)] == ["long"]
+    enough = " ".join(WORDS[: 11 + needed])
+    assert [found.num_ngrams for found in INDEX.find(enough, min_ngrams=min_ngrams)] == [needed]
+    assert INDEX.find(" ".join(WORDS[: 10 + needed]), min_ngrams=min_ngrams) == []
+
+
+def test_an_ngram_that_is_repeated_counts_once():
+    again = "\n".join([" ".join(WORDS[:12])] * 5)
+    assert [(found.item, found.num_ngrams) for found in INDEX.find(again)] == [("long", 1)]
+    assert INDEX.find(again, min_ngrams=3) == []
 
 
 @pytest.mark.parametrize("at", range(1, 8))

@@ -107,8 +107,9 @@ def test_the_contamination_stage_names_item_and_evidence(tmp_path):
         "contamination", "holds_a_benchmark_item", "own 1: 19 shared n-grams from token 0"
     )
     assert result.columns["contamination"] == [{"benchmark": "own", "item": "1", "num_ngrams": 19, "first_token": 0}]
-    lenient = ContaminationStage(folders=(str(tmp_path),), min_ngrams=20).examine(row(ITEM))
-    assert lenient.rejection is None and lenient.columns == result.columns
+    most = ITEM.rpartition(" ")[0]
+    lenient = ContaminationStage(folders=(str(tmp_path),), min_ngrams=20).examine(row(most))
+    assert lenient.rejection is None and lenient.columns["contamination"][0]["num_ngrams"] < 19
     assert ContaminationStage(is_on=False).examine(row(ITEM)) == StageResult({"contamination": []})
 
 

@@ -125,6 +125,34 @@ def test_a_credential_is_found_in_the_form_and_covered_whole(scanner, path, form
             assert covered or any(value.startswith(text[f.start : f.end]) for f in findings), (text, findings)
 
 
+MANY_USERS = [
+    "chpasswd <<EOF\nroot:PW\nweb-1:KEY\n\napp:MADEUP\nEOF\nrm x:y\n",
+    "chpasswd <<-'END'\n\troot:$PW\n\tapp:<yours>\n\tweb:KEY\nEND\n",
+    "chpasswd <<< 'root:PW\nweb:KEY'\nmake:all\n",
+    "chpasswd <<< $'root:PW\\nweb:KEY\\n'\n",
+    "chpasswd <<< root:PW\nmake:marigold1\n",
+    "chpasswd:\n  expire: false\n  list: |\n    root:PW\n    web:KEY\n    app:MADEUP\nother:\n  a: b\n",
+    "chpasswd:\n  list:\n    - 'root:PW'\n    - 'web:KEY'\n",
+    "echo -e 'root:PW\\nweb:KEY\\n' | sudo chpasswd\n",
+    "printf '%s\\n' 'root:PW' \"web:KEY\" | chpasswd\n",
+    'printf "root:PW\\n" | chpasswd\n',
+    'echo "root:PW\nweb:KEY" | chpasswd\n',
+]
+
+
+@pytest.mark.parametrize("form", MANY_USERS)
+def test_each_user_of_a_list_of_passwords_loses_the_password_and_nothing_else(form):
+    rules = [rule for rule in load_rules().rules if rule.id in ("chpasswd-lines", "piped-user-password")]
+    for seed in range(3):
+        text, values = filled(form.replace("$PW", "$VARIABLE"), seed)
+        found = [text[f.start : f.end] for f in Scanner(RuleSet(tuple(rules))).scan(text, path="setup.sh")]
+        assert sorted(found) == sorted(values)
+
+
+def test_a_pipe_of_another_line_makes_no_password():
+    assert Scanner(load_rules()).scan("echo host:portname\nls\ncat users.txt | chpasswd\n", path="a.sh") == []
+
+
 @pytest.mark.parametrize(("path", "form"), [(path, form) for path, forms in SAME.items() for form in forms])
 def test_a_placeholder_for_a_credential_is_not_reported(scanner, path, form):
     text, _ = filled(form, 5)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 
+from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.scanning import ContentFilter
 from transforms.scanning.findings import HASH_KEY_VARIABLE
@@ -44,14 +46,45 @@ def content_filter() -> ContentFilter:
 
 @pytest.mark.parametrize(("path", "text"), [(path, text) for path, texts in FORMS.items() for text in texts])
 def test_a_placeholder_is_legal_where_it_stands(content_filter, path, text):
-    import random
-
     text = text.replace("CARD", fill("{card}", random.Random(4)))
     assert parses(text, "", path) is True
     outcome = content_filter.filter_input(text, path=path)
     assert outcome.dropped is None and parses(outcome.text, "", path) is True
     assert re.search(r"[<\[][A-Z_]+_1[>\]]", outcome.text) and PW not in outcome.text and NAME not in outcome.text
     assert content_filter.filter_input(outcome.text, path=path).text == outcome.text
+
+
+EXACT = {
+    "Dockerfile": [
+        (f"FROM a\nENV A=b \\\n  DB_PASSWORD={PW}\n", "FROM a\nENV A=b \\\n  DB_PASSWORD=<SECRET_1>\n"),
+        (f"FROM a\nARG API_PASSWORD={PW}\n", "FROM a\nARG API_PASSWORD=<SECRET_1>\n"),
+        (f"FROM a\nLABEL maintainer={MAIL}\n", "FROM a\nLABEL maintainer=<EMAIL_1>\n"),
+        (f"FROM a\nMAINTAINER Ann <{MAIL}>\n", "FROM a\nMAINTAINER Ann <<EMAIL_1>>\n"),
+        (f"FROM a\nRUN ls && \\\n  # why\n  mysql -p{PW} app\n", "FROM a\nRUN ls && \\\n  # why\n  mysql -p'<PASSWORD_1>' app\n"),
+    ],
+    "a.sql": [("SELECT * FROM card WHERE card = CARD;\n", "SELECT * FROM card WHERE card = '<CARD_1>';\n"),
+              ("SELECT * FROM card WHERE card = 'CARD';\n", "SELECT * FROM card WHERE card = '<CARD_1>';\n")],
+    "a.ts": [("const card: Array<number> = [CARD];\n", 'const card: Array<number> = ["<CARD_1>"];\n')],
+    "a.php": [("<?php\n$a->card = CARD;\n", '<?php\n$a->card = "<CARD_1>";\n')],
+    "a.jsx": [("const card = CARD;\nconst a = <p>card: CARD</p>;\n", 'const card = "<CARD_1>";\nconst a = <p>card: [CARD_1]</p>;\n')],
+    "a.json": [('{"a": "c:\\\\", "card": CARD}\n', '{"a": "c:\\\\", "card": "<CARD_1>"}\n'),
+               ('{"a": "c:\\\\", "b": "card: CARD"}\n', '{"a": "c:\\\\", "b": "card: <CARD_1>"}\n'),
+               ('{"a": "\\" card: CARD"}\n', '{"a": "\\" card: <CARD_1>"}\n')],
+    "a.sh": [
+        (f"cat <<A; cat <<-'B'\nDB_PASSWORD={PW}\nA\nmail {MAIL}\n\tB\nexport DB_PASSWORD={PW}\n",
+         "cat <<A; cat <<-'B'\nDB_PASSWORD=<SECRET_1>\nA\nmail <EMAIL_1>\n\tB\nexport DB_PASSWORD='<SECRET_1>'\n"),
+        (f"x=$((1 << y))\nexport DB_PASSWORD={PW}\n", "x=$((1 << y))\nexport DB_PASSWORD='<SECRET_1>'\n"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "pair"), [(path, pair) for path, pairs in EXACT.items() for pair in pairs])
+def test_a_placeholder_has_quotes_only_where_its_language_needs_them(content_filter, path, pair):
+    text, expected = pair[0].replace("CARD", fill("{card}", random.Random(4))), pair[1]
+    for language in ("", (find_language("", path) or pytest.fail(path)).name):
+        outcome = content_filter.filter_input(text, language, path=path)
+        assert (outcome.dropped, outcome.text) == (None, expected)
+    assert content_filter.filter_input(expected, path=path).text == expected
 
 
 def test_a_comment_keeps_its_sign_when_its_key_is_replaced(content_filter):

@@ -34,6 +34,16 @@ _ITS_OWN_NAME = re.compile(
 )
 _KEY_PATH = re.compile(r"(?i)(?:\.(?:key|token|secret|passw(?:or)?d|pass)|(?:^|/)(?:token|secret|password|api_?key))$")
 _DEFAULTS = frozenset((b"foobared", b"public", b"private", b"prompt", b"stdin"))
+_USER_PASSWORD = re.compile(rb"[\w.-]{1,32}:(?P<v>(?:(?!\\n)[^\s\"'`|]){1,100})")
+_NEXT_USER = re.compile(
+    rb"(?:(?:\\n|[ \t\r\n]){1,40}|[\"'][ \t]{1,8}\$?[\"']?|[\"']\r?\n[ \t]{1,40}(?=-))"
+    rb"(?:-[ \t]{1,4})?[\"']?(?=[\w.-]{1,32}:[^\s\"'`|])"
+)
+"""Between two users: a line break, be it an escape, or the end of an argument or of a list's entry."""
+_HERE_STRING = re.compile(rb"<<<[ \t]*\Z")
+_NO_LITERAL = re.compile(rb"[$<>]")
+_PIPE = re.compile(rb"[^\n|]{0,40}\|")
+_MAX_USERS = 1000
 _IDENTIFIER = re.compile(rb"[a-z]+(?:[_-][a-z0-9]+)+")
 
 
@@ -47,6 +57,27 @@ def credential_argument(candidate: Candidate) -> Verdict | None:
         if literal.start() > first_comma and _looks_chosen(literal.group(2))
     ]
     return replace(found[0], more=tuple(found[1:])) if found else None
+
+
+def user_passwords(candidate: Candidate) -> Verdict | None:
+    """Accepts the password of each `user:password` that chpasswd reads, from the first one on."""
+    data, at, found = candidate.data, candidate.span[0], []
+    is_piped = candidate.match.end() > candidate.span[1]
+    is_bare = _HERE_STRING.search(candidate.before(16)) is not None
+    for _ in range(_MAX_USERS):
+        pair = _USER_PASSWORD.match(data, at)
+        if pair is None:
+            break
+        at = pair.end()
+        if len(pair["v"]) >= 3 and not _NO_LITERAL.search(pair["v"]) and not is_placeholder(pair["v"]):
+            found.append(Verdict(*pair.span("v")))
+        after = None if is_bare else _NEXT_USER.match(data, at)
+        if after is None:
+            break
+        at = after.end()
+    if not found or (is_piped and not _PIPE.match(data, at)):
+        return None
+    return replace(found[0], more=tuple(found[1:]))
 
 
 def argument_password(candidate: Candidate) -> Verdict | None:

@@ -32,6 +32,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         credential_places.argument_password,
         credential_places.credential_argument,
         credential_places.key_file,
+        credential_places.user_passwords,
         secret_values.basic_credentials,
         secret_values.bech32_key,
         secret_values.crc32_tail,
@@ -79,5 +80,6 @@ LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
     "directive_secret": assignments.looks_until,
     "spoken_secret": assignments.looks_until,
     "kubernetes_secret": None,
+    "user_passwords": None,
 }
 """Validators that examine more text; None for those that examine the entire document."""
