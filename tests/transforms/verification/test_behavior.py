@@ -127,6 +127,41 @@ def test_what_a_program_prints_itself_is_not_taken_for_a_result() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("15511210043330985984000000", "1.5511210043330986e+25", True),  # 25!, in Python and in JavaScript
+        ("1.152921504606847e+18", "1152921504606847000", True),
+        ("3.0000000000000004", "3", True),
+        ("999999999999999", "999999999999998", False),
+        ("1e+25", "2e+25", False),
+        ("true", "1", False),
+    ],
+)
+def test_a_number_is_the_same_in_whatever_form_a_language_prints_it(one: str, other: str, is_same: bool) -> None:
+    left, right = (results_of(f"nonce 0 {text}\n", "nonce", 1)[0] for text in (one, other))
+    assert None not in (left, right) and (left == right) is is_same
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        ("def f(x: float):\n    return x * 2.0 ** 60\n", "function f(x) { return x * 2 ** 60; }"),
+        (
+            "def f(x: float):\n    return [x / 3, float('inf'), -float('inf'), float('nan')]\n",
+            "function f(x) { return [x / 3, Infinity, -Infinity, NaN]; }",
+        ),
+    ],
+)
+def test_large_and_infinite_results_are_the_same_in_python_and_javascript(
+    verifier: Verifier, content: str, answer: str
+) -> None:
+    found = compare(verifier, content, answer, "JavaScript")
+    assert found is not None and found.checks["behaves_alike"] is True
+    found = compare(verifier, content, answer.replace("return", "x += 1; return"), "JavaScript")
+    assert found is not None and found.checks["behaves_alike"] is False
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
