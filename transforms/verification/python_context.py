@@ -1,8 +1,9 @@
 """The part of a Python file that one of its definitions needs, so that it can be run where the rest can't.
 
 A file that imports only the standard library is taken whole. Of another one, the statements at its top level are taken
-that bind a name which the definition uses, directly or through others, or fill its value (`TABLE["a"] = 1`,
-`ITEMS.append(2)`); so an import that isn't there matters only to the definitions that use it. Names are compared by spelling, so a few more statements may be taken than are needed.
+that bind a name which the definition uses, directly or through others, or that fill its value (`TABLE["a"] = 1`,
+`ITEMS.append(2)`); so an import that isn't there matters only to the definitions that use it. Names are compared by
+spelling, so a few more statements may be taken than are needed.
 """
 
 from __future__ import annotations
