@@ -44,7 +44,7 @@ def generated_tests_trial(
         row: The file.
         tests: The tests.
         span: The definition that they test, in bytes of the file.
-        name: Its name; "" for a file.
+        name: Its qualified name; "" for a file.
         settings: Limits.
         seed: Draws the mutants.
     """

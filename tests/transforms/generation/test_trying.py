@@ -105,6 +105,16 @@ def test_only_tests_that_can_fail_become_rows_and_the_ledgers_balance(
     assert said["sandbox"].startswith("bubblewrap") and said["toolchain"].startswith("Python 3")
 
 
+def test_tests_of_a_method_may_import_its_class_from_a_module_of_their_own(
+    run: Runner, unit_tests: AnnotateTask
+) -> None:
+    code = "class Shape:\n    def area(self):\n        return 2\n"
+    script = {"def area": [fenced("from geometry import Shape\n\ndef test_it():\n    assert Shape().area() == 2")]}
+    task = dataclasses.replace(unit_tests, spec=dataclasses.replace(unit_tests.spec, targets=("method",)))
+    result = run(task, script, {"content": [code], "path": ["a.py"], "language": ["Python"]})
+    assert fates(result)["Shape.area"] == "accepted"
+
+
 def test_rows_are_the_same_twice_but_for_their_times(run: Runner, unit_tests: AnnotateTask) -> None:
     script = {"def plus": [fenced("def test_it():\n    assert plus(1) == 2\n    assert plus(-1) == 0")]}
     columns = {"content": [FILE.split("\n\n\n")[0] + "\n"], "language": ["Python"]}
