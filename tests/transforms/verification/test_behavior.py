@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.settings import VerifySettings
 from transforms.tasks.trials import Place, comparison_trial, trial_of_code
-from transforms.verification.calls import results_of
+from transforms.verification.behavior import CompareCalls
+from transforms.verification.calls import Function, results_of
 from transforms.verification.evidence import Evidence
 from transforms.verification.inputs import MOST_INPUTS, draw_inputs
 from transforms.verification.verifier import Verifier
@@ -97,6 +98,27 @@ def test_what_can_not_be_compared_is_no_fault(verifier: Verifier, content: str) 
     found = compare(verifier, content, "def f(n):\n    return n\n", "Python")
     if found is not None:
         assert found.checks["behaves_alike"] is None and found.fault is None
+
+
+@pytest.mark.parametrize(("count", "differs"), [(3, None), (4, False)])
+def test_fewer_than_four_inputs_tell_nothing_even_where_they_differ(
+    verifier: Verifier, count: int, differs: bool | None
+) -> None:
+    original = Function(language="Python", code="def f(n):\n    return n\n", name="f")
+    answer = Function(language="Python", code="def f(n):\n    return n * n\n", name="f")
+    inputs = tuple(f"[{number}]" for number in range(1, count + 1))
+    trial = CompareCalls(original=original, answer=answer, inputs=inputs, wall_s=2.0)
+    found = verifier.submit(trial).result()
+    assert found.checks["behaves_alike"] is differs and (found.fault is None) is (differs is None)
+
+
+def test_results_that_the_answer_does_not_give_are_not_compared(verifier: Verifier) -> None:
+    original = Function(language="Python", code="def f(n):\n    return n\n", name="f")
+    code = "def f(n):\n    return object() if n > 2 else -n\n"
+    inputs = tuple(f"[{number}]" for number in range(9))
+    answer = Function(language="Python", code=code, name="f")
+    found = verifier.submit(CompareCalls(original=original, answer=answer, inputs=inputs, wall_s=2.0)).result()
+    assert found.checks == {"behaves_alike": None, "inputs_compared": 3} and found.fault is None
 
 
 def test_functions_that_can_not_be_called_by_themselves_are_left_alone(verifier: Verifier) -> None:
