@@ -15,6 +15,7 @@ from transforms.verification.behavior import CompareCalls
 from transforms.verification.calls import Function, results_of
 from transforms.verification.evidence import Evidence
 from transforms.verification.inputs import MOST_INPUTS, draw_inputs
+from transforms.verification.trials import Trial
 from transforms.verification.verifier import Verifier
 
 SETTINGS = VerifySettings(verify="run", program_timeout_s=2.0)
@@ -119,6 +120,33 @@ def test_results_that_the_answer_does_not_give_are_not_compared(verifier: Verifi
     answer = Function(language="Python", code=code, name="f")
     found = verifier.submit(CompareCalls(original=original, answer=answer, inputs=inputs, wall_s=2.0)).result()
     assert found.checks == {"behaves_alike": None, "inputs_compared": 3} and found.fault is None
+
+
+def test_what_all_samples_share_is_run_once(verifier: Verifier) -> None:
+    place = Place(language="Python", before="def double(n: int):\n    ", kept="return 2 * n", start=0, name="double")
+
+    def programs(trial: Trial | None) -> int:
+        before = verifier.programs_done
+        assert trial is not None and verifier.submit(trial).result().fault is None
+        return verifier.programs_done - before
+
+    def tested(body: str) -> Trial:
+        return trial_of_code(place, body + "\n", path="", tests="assert double(4) == 8\n", settings=SETTINGS)
+
+    def compared(body: str) -> Trial:
+        original = Function(language="Python", code="def f(n):\n    return 3 * n\n", name="f")
+        answer = Function(language="Python", code=f"def f(n):\n    {body}\n", name="f")
+        return CompareCalls(original=original, answer=answer, inputs=("[1]", "[2]", "[3]", "[4]"), wall_s=2.0)
+
+    assert list(map(programs, map(tested, ("return n + n", "return n * 2", "return n - -n")))) == [2, 1, 1]
+    assert list(map(programs, map(compared, ("return n + n + n", "return n * 3")))) == [2, 1]
+
+
+def test_only_the_last_results_are_kept(verifier: Verifier) -> None:
+    found = [verifier.once(("test", number), lambda number=number: [number]) for number in range(600)]
+    assert verifier.once(("test", 599), list) is found[599]
+    assert verifier.once(("test", 0), list) == []
+    assert len(verifier._kept) <= 256
 
 
 def test_functions_that_can_not_be_called_by_themselves_are_left_alone(verifier: Verifier) -> None:
