@@ -13,7 +13,8 @@ from transforms.generation.work import GenerationWork, filter_version
 from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import Task
-from transforms.tasks.settings import GenerateSettings, VerifySettings
+from transforms.tasks.settings import VerifySettings
+from transforms.verification.repository_tests import Corpus
 
 
 def generation_work(
@@ -25,6 +26,7 @@ def generation_work(
     distinct: bool = False,
     rejected_answers: bool = False,
     score_original: bool = False,
+    tests: Corpus | None = None,
 ) -> GenerationWork:
     """Builds the work that runs `task` over a corpus.
 
@@ -36,6 +38,7 @@ def generation_work(
         distinct: Whether near-duplicate answers of a row are kept only once.
         rejected_answers: Whether the records of rejected targets include the generated text.
         score_original: Whether each row has the log-probability of its original text.
+        tests: A corpus in which the tests of rows are looked up.
 
     Raises:
         ConfigError: The model or its vocabulary can't be found or don't match, a request could be longer than its
@@ -71,8 +74,8 @@ def generation_work(
         score_original=score_original,
         known_text=options.known_text or "",
         tokenizer=options.vocabulary,
+        tests=tests,
         isolation=options.sandbox if isinstance(options, VerifySettings) else "bubblewrap",
-        tests=(options.tests or "") if isinstance(options, GenerateSettings) else "",
     )
 
 

@@ -45,7 +45,7 @@ def choose_samples(
         texts: The text of each sample.
         scores: Their mean log-probabilities.
         keep: The maximum number to keep.
-        outputs: What the code of each returned for the same inputs, if that is known.
+        outputs: What the code of each returned for the same inputs, if that is known; "" for a result that isn't.
 
     >>> [chosen.index for chosen in choose_samples(["return area", "return  area", "raise b"], [-0.2, -0.3, -0.1], 2)]
     [0, 2]
@@ -67,14 +67,20 @@ def choose_samples(
 def behavior_agreement(index: int, outputs: Sequence[tuple[str, ...] | None]) -> float | None:
     """The mean share of inputs for which other samples return what sample `index` does; None: can't tell.
 
-    >>> behavior_agreement(0, [("1", "2"), ("1", "3"), None, ("1", "2")])
+    Only inputs count for which both results are known ("" is none).
+
+    >>> behavior_agreement(0, [("1", "2", "3"), ("1", "3", ""), None, ("1", "2", "3")])
     0.75
     """
     own = outputs[index] if index < len(outputs) else None
     others = [one for number, one in enumerate(outputs) if number != index and one is not None]
-    if own is None or not others:
+    if own is None:
         return None
-    return sum(sum(map(str.__eq__, own, one)) / len(own) for one in others) / len(others)
+    shares = []
+    for one in others:
+        same = [mine == other for mine, other in zip(own, one, strict=True) if mine and other]
+        shares += [sum(same) / len(same)] if same else []
+    return sum(shares) / len(shares) if shares else None
 
 
 def find_repeats(pairs: Sequence[tuple[str, str]]) -> dict[int, int]:

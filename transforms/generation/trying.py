@@ -24,7 +24,7 @@ from transforms.rows.row import Row
 from transforms.sandbox.sandbox import Isolation
 from transforms.tasks.base import Accepted, RejectedTarget
 from transforms.verification.evidence import Evidence
-from transforms.verification.repository_tests import RepositoryTests
+from transforms.verification.repository_tests import Corpus, RepositoryTests
 from transforms.verification.trials import Trial
 from transforms.verification.verifier import Verifier
 
@@ -47,13 +47,13 @@ class TrialRuns:
     repository: RepositoryTests | None = None
 
     @classmethod
-    def open(cls, isolation: Isolation, tests: str = "", *, slots: int | None = None) -> TrialRuns:
+    def open(cls, isolation: Isolation, tests: Corpus | None = None, *, slots: int | None = None) -> TrialRuns:
         """Makes the sandbox, by default with one slot per core, and reads a corpus of tests, if one is named.
 
         Raises:
-            ConfigError: There can be no sandbox, or there is no such corpus.
+            ConfigError: There can be no sandbox, or the corpus can't be read.
         """
-        repository = RepositoryTests(tests) if tests else None
+        repository = RepositoryTests(tests) if tests is not None else None
         try:
             verifier = Verifier(slots=slots or available_cores(), isolation=isolation).__enter__()
         except ConfigError as error:

@@ -38,6 +38,7 @@ from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, 
 from transforms.sandbox.sandbox import Isolation
 from transforms.scanning import ContentFilter
 from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task, VerifiedTask
+from transforms.verification.repository_tests import Corpus
 from transforms.work import Unit, UnitResult, WorkBroken
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class GenerationWork:
         known_text: Folder of an index of known text; "" for none. With one, rows have a column `verbatim_copies`.
         tokenizer: Location of the vocabulary; "": the model's own.
         isolation: What programs run in, where answers are compiled or run.
-        tests: A corpus in which the tests of rows are looked up; "" for none.
+        tests: A corpus in which the tests of rows are looked up; None for none.
     """
 
     task: Task
@@ -96,7 +97,7 @@ class GenerationWork:
     known_text: str = ""
     tokenizer: str = ""
     isolation: Isolation = "bubblewrap"
-    tests: str = ""
+    tests: Corpus | None = None
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = True

@@ -193,9 +193,9 @@ class AnnotateTask(AnnotateSettings):
         if code is None:
             return None
         seed = derive_seed(self.job_seed, row.content_sha256, self.name, request.target, "verify")
-        span, name = (target.start, target.end), target.name.split(".")[-1]
+        span = (target.start, target.end)
         if self.verify == "run" and self.spec.verify == "tests":
-            return generated_tests_trial(row, code, span=span, name=name, settings=self, seed=seed)
+            return generated_tests_trial(row, code, span=span, name=target.name, settings=self, seed=seed)
         own = language_of(row.language, row.path)
         language = language_of(self._answer_language("")) or own
         if self.spec.answer.whole:

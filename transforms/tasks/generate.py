@@ -232,7 +232,7 @@ class GenerateTask(GenerateSettings):
                 after=data[target.end :].decode(),
             )
         if target.symbol is not None:
-            place = replace(place, start=byte_to_char(data, target.symbol.start), name=target.symbol.name)
+            place = replace(place, start=byte_to_char(data, target.symbol.start), name=target.symbol.qualified_name)
         return trial_of_code(
             place,
             columns["generated_code"],

@@ -110,8 +110,8 @@ class GenerateSettings(VerifySettings, AnswerSettings):
     reject_copies: bool = setting(True, help="Reject code that equals the original up to whitespace.")
     tests: str | None = setting(
         None,
-        help="With --verify run: corpus in which the tests of a file are looked up by repository and name, for rows "
-        "without a column tests.",
+        help="With --verify run: Parquet file, folder or glob in which the tests of a file are looked up by repository "
+        "and name, for rows without a column tests.",
         metavar="PATH",
         is_path=True,
     )

@@ -44,7 +44,7 @@ def generated_tests_trial(
         row: The file.
         tests: The tests.
         span: The definition that they test, in bytes of the file.
-        name: Its name; "" for a file.
+        name: Its qualified name; "" for a file.
         settings: Limits.
         seed: Draws the mutants.
     """
@@ -77,7 +77,7 @@ def run_tests(
         code: The code.
         tests: The tests.
         path: The file's path, or "".
-        name: The definition that is tested, or "".
+        name: The definition that is tested, by its qualified name, or "".
         settings: Limits.
         mutants: Changes of the code on which generated tests should fail; None: the tests aren't generated.
     """
@@ -123,7 +123,7 @@ class Place:
         before, after: The text of the file around it.
         kept: What stood there before; None: there is no file.
         start: Where the definition begins whose body it is, in characters; None: it is no body.
-        name: The definition's name, or "".
+        name: The definition's qualified name, or "": only by that is it told from others of its name.
     """
 
     language: str
@@ -150,7 +150,8 @@ class Place:
 
     def may_be_tested(self, tests: str) -> bool:
         """Whether tests can be about this place: in languages without a stub they must name it."""
-        return self.language == "Python" or re.search(rf"\b{re.escape(self.name)}\b", tests) is not None
+        own_name = self.name.rpartition(".")[2]
+        return self.language == "Python" or re.search(rf"\b{re.escape(own_name)}\b", tests) is not None
 
 
 def trial_of_code(

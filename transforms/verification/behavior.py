@@ -63,26 +63,34 @@ class CompareCalls:
     def _compared(self, bench: Bench) -> tuple[bool | None, int]:
         if self.answer is None:
             return None, 0
-        wanted = call_all(bench, self.original, self.inputs, self.wall_s)
+        wanted = bench.once(
+            (self.original, self.inputs, self.wall_s),
+            lambda: call_all(bench, self.original, self.inputs, self.wall_s),
+        )
         pairs = [
             (given, one) for given, one in zip(self.inputs, wanted or (), strict=False) if one not in (None, FAILED)
         ]
-        if len({one for _, one in pairs}) < _LEAST_RESULTS:  # a constant result shows too little
-            return None, 0
+        if len(pairs) < _LEAST_COMPARED or len({one for _, one in pairs}) < _LEAST_RESULTS:
+            return None, 0  # a constant result shows too little
         inputs = [given for given, _ in pairs][:_MOST_COMPARED]
         found = call_all(bench, self.answer, inputs, self.wall_s)
         if found is None:
             return None, 0
         same = [_same(one, other) for (_, one), other in zip(pairs, found, strict=False) if other is not None]
-        if not all(same):
-            return False, len(same)
-        return (None if len(same) < _LEAST_COMPARED else True), len(same)
+        enough = len(same) >= _LEAST_COMPARED or _ended_early(found)
+        return (all(same) if enough else None), len(same)
 
 
 _LEAST_RESULTS: Final = 2
 _LEAST_COMPARED: Final = 4
 _MOST_COMPARED: Final = 24
 _DIED: Final = ("timed_out", "exited_early", "crashed", "out_of_memory", "too_much_output")
+
+
+def _ended_early(found: Sequence[str | None]) -> bool:
+    """Whether the answer didn't return from a call, so that it shows nothing about those after it."""
+    known = [one for one in found if one is not None]
+    return known[-1:] == [FAILED] and found[-1] is None
 
 
 def _same(one: str, other: str) -> bool:

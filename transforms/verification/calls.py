@@ -1,14 +1,13 @@
 """Programs that call a function with given arguments and print what it returns, in Python, JavaScript and Go.
 
 Each call prints a line `NONCE NUMBER JSON`, or `NONCE NUMBER !` where it fails; results that JSON can't hold print
-nothing. They are printed as they come, so that a call that never ends costs only those after it. Numbers are compared
-to nine digits, since languages print and divide them differently.
+nothing. They are printed as they come, so that a call that never ends costs only those after it. Integers below 1e15
+are compared exactly, other numbers to nine digits, since languages print and divide them differently.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from transforms.evaluation.problems import Problem
 from transforms.verification.script import without_exports
 
 _MAX_RESULT: Final = 300  # characters
+_EXACT: Final = 1e15  # integers from here on have more digits than a double is printed with
 FAILED: Final = "!"
 
 
@@ -46,13 +46,14 @@ def _codemill_calls():
     import copy, io, json, math, os, sys
     real = os.dup(1)
     sys.stdout = io.StringIO()
+    spelled = {"inf": "Infinity", "-inf": "-Infinity"}  # as JavaScript does
     def plain(value, depth=0):
         if depth > 20:
             raise TypeError
         if value is None or type(value) in (bool, int, str):
             return value
         if type(value) is float:
-            return value if math.isfinite(value) else {"$": str(value)}
+            return value if math.isfinite(value) else {"$": spelled.get(str(value), "NaN")}
         if type(value) in (list, tuple):
             return [plain(one, depth + 1) for one in value]
         if type(value) is dict and all(type(key) is str for key in value):
@@ -157,13 +158,13 @@ def results_of(stdout: str, nonce: str, count: int) -> tuple[str | None, ...]:
 def _canonical(text: str) -> str | None:
     try:
         return json.dumps(_plain(json.loads(text)), sort_keys=True)
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         return None
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e15 else _rounded(value)
+    if type(value) in (int, float):
+        return _number(value)
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if isinstance(value, Mapping):
@@ -171,8 +172,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.9g}") if math.isfinite(value) else value
+def _number(value: float) -> float:
+    """One form of a number, whether its language has it as an integer or not: exact only below `_EXACT`."""
+    if not _is_exact(value):
+        value = float(f"{value:.9g}")
+    return int(value) if _is_exact(value) else value
+
+
+def _is_exact(value: float) -> bool:
+    return abs(value) < _EXACT and value == int(value)
 
 
 # --- Go ----------------------------------------------------------------------------------------------

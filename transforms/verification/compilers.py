@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -80,19 +81,32 @@ def as_file(language: str, text: str) -> str:
         return "".join(
             ["package main\n", *([] if has_imports else (f'import "{path}"\n' for path in names)), "\n", text]
         )
-    if language in ("Java", "C#") and not re.search(r"\b(?:class|interface|enum|record|struct|namespace)\s+\w", text):
-        return f"{_HEADS[language]}class Answer {{\n{text}\n}}\n"
+    if language in _TYPES and not _TYPES[language].search(textwrap.dedent(text)):
+        imports = _IMPORTS.match(text)
+        own = imports[0] if imports is not None else ""
+        return f"{own}{_HEADS[language]}class Answer {{\n{text[len(own) :]}\n}}\n"
     if language in ("C", "C++") and "#include" not in text:
         return _HEADS[language] + text
     return text
 
 
-def _last(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-_TYPE: Final = re.compile(r"\b(?:class|interface|enum|record|struct|namespace)\s+\w")
-_IMPORTS: Final = re.compile(r"^(?:import|using)\s+[\w.* =]+;[^\n]*\n", re.M)
+_BEFORE_TYPE: Final = r"^(?:@\w+(?:\([^)\n]*\))?\s+|\[[^\]\n]*\]\s*)*"  # annotations, attributes
+# A type at the top of its file; one with other modifiers is a member of another.
+_TYPES: Final = {
+    "Java": re.compile(
+        _BEFORE_TYPE
+        + r"(?:(?:public|abstract|final|sealed|non-sealed|strictfp)\s+)*(?:class|@?interface|enum|record)\s+\w",
+        re.M,
+    ),
+    "C#": re.compile(
+        _BEFORE_TYPE + r"(?:(?:public|internal|abstract|sealed|static|partial|unsafe|readonly|ref)\s+)*"
+        r"(?:class|interface|enum|record|struct|namespace)\s+\w",
+        re.M,
+    ),
+}
+_IMPORTS: Final = re.compile(
+    r"(?:(?:\s|//[^\n]*\n|(?>/\*.*?\*/))*+(?:package|import|using)\s[\w \t.*=<>,]+;[^\S\n]*\n?)+", re.S
+)
 _GO_PACKAGES: Final = (
     *("bufio", "bytes", "errors", "fmt", "io", "math", "math/bits", "os", "regexp", "sort", "strconv", "strings"),
     *("sync", "time", "unicode", "unicode/utf8"),

@@ -1,8 +1,9 @@
 """The part of a Python file that one of its definitions needs, so that it can be run where the rest can't.
 
 A file that imports only the standard library is taken whole. Of another one, the statements at its top level are taken
-that bind a name which the definition uses, directly or through others; so an import that isn't there matters only to
-the definitions that use it. Names are compared by spelling, so a few more statements may be taken than are needed.
+that bind a name which the definition uses, directly or through others, or that fill its value (`TABLE["a"] = 1`,
+`ITEMS.append(2)`); so an import that isn't there matters only to the definitions that use it. Names are compared by
+spelling, so a few more statements may be taken than are needed.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ class _Statement:
     start: int
     end: int
     binds: frozenset[str]
+    fills: frozenset[str]
     uses: frozenset[str]
     is_always_needed: bool
 
@@ -105,6 +107,7 @@ class _Statement:
             start=offsets[first - 1],
             end=offsets[min(node.end_lineno or node.lineno, len(offsets) - 1)],
             binds=frozenset(_bound(node)),
+            fills=frozenset(_filled(node)),
             uses=frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name)),
             is_always_needed=is_future or has_star,
         )
@@ -112,24 +115,60 @@ class _Statement:
 
 def _bound(statement: ast.AST) -> Iterator[str]:
     """The names that a statement binds at the module's level."""
-    waiting = [statement]
-    while waiting:  # not recursive: a sum of a thousand terms is a thousand levels deep
-        node = waiting.pop()
+    for node in _at_module_level(statement):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
-            continue
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
-        waiting += ast.iter_child_nodes(node)
+
+
+def _filled(statement: ast.AST) -> Iterator[str]:
+    """The names of the values that a statement changes at the module's level: in a part, or by a method."""
+    if isinstance(statement, ast.If) and any(
+        isinstance(one, ast.Name) and one.id == "__name__" for one in ast.walk(statement.test)
+    ):
+        return  # what only a main program does
+    for node in _at_module_level(statement):
+        match node:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                root = _root(node)
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
+                root = _root(method)
+            case _:
+                continue
+        if root is not None:
+            yield root
+
+
+def _root(node: ast.AST) -> str | None:
+    """The name with which an expression of parts and calls begins."""
+    while not isinstance(node, ast.Name):
+        match node:
+            case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Call(func=inner):
+                node = inner
+            case _:
+                return None
+    return node.id
+
+
+def _at_module_level(statement: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a statement, without those inside of definitions."""
+    waiting = [statement]
+    while waiting:  # not recursive: a sum of a thousand terms is a thousand levels deep
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def _closure(statements: list[_Statement], own: int) -> set[int]:
     kept = {number for number, one in enumerate(statements) if one.is_always_needed} | {own}
     while True:
         uses = frozenset().union(*(statements[number].uses for number in kept))
-        more = {number for number, one in enumerate(statements) if one.binds & uses} - kept
+        filled = uses | statements[own].binds  # a function has attributes without telling so
+        more = {n for n, one in enumerate(statements) if one.binds & uses or one.fills & filled} - kept
         if not more:
             return kept
         kept |= more

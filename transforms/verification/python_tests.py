@@ -40,7 +40,7 @@ def importable(code: str, tests: str, *, path: str, name: str) -> str:
         code: The module under test.
         tests: Its tests.
         path: The file's path, or "".
-        name: The definition that is tested, or "".
+        name: The definition that is tested, by its qualified name, or "".
     """
     names = [*module_names(path), *_made_up_names(tests, name)]
     text = f"NAMES = {sorted(dict.fromkeys(names))!r}\n{_PRELUDE}"
@@ -74,9 +74,11 @@ def module_names(path: str) -> list[str]:
 
 
 def _made_up_names(tests: str, name: str) -> Iterator[str]:
+    """The modules from which tests import the definition, or one that it stands in."""
     tree = python_tree(tests)
+    parts = name.split(".")
     for node in ast.walk(tree) if tree is not None and name else ():
         if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
             continue
-        if not is_standard(node.module.partition(".")[0]) and any(alias.name == name for alias in node.names):
+        if not is_standard(node.module.partition(".")[0]) and any(alias.name in parts for alias in node.names):
             yield node.module

@@ -5,8 +5,9 @@ A trial runs at most a fixed number of programs, each within its limits, so that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from transforms.evaluation.problems import Problem, Verdict
 from transforms.sandbox.program import Outcome, Program, Result
@@ -14,9 +15,15 @@ from transforms.verification.evidence import Evidence, executed, told
 from transforms.verification.mutants import Mutant
 from transforms.verification.unresolved import asks_for_more, holds, is_exhausted
 
+T = TypeVar("T")
+
 
 class Bench(Protocol):
     """What runs programs (`transforms.verification.verifier`)."""
+
+    def once(self, key: object, find: Callable[[], T]) -> T:
+        """What `find` returns, or returned for an equal key: for programs that many answers share."""
+        ...
 
     def judge(self, problem: Problem, answer: str) -> Verdict:
         """Tries an answer and waits."""
@@ -89,7 +96,8 @@ class RunTests:
         other = self.stub if passes else self.original
         if passes is None or other is None:
             return passes
-        return passes if bench.judge(self.problem, other).passed is not passes else None
+        verdict = bench.once((self.problem, other), lambda: bench.judge(self.problem, other))
+        return passes if verdict.passed is not passes else None
 
     def _killed(self, bench: Bench) -> tuple[int, int]:
         """How many mutants the tests fail on, and how many could be tried."""

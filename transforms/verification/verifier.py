@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from transforms.evaluation.judge import Judge
 from transforms.evaluation.problems import Problem, Verdict
@@ -23,8 +24,10 @@ from transforms.verification.compilers import Compiler, compilers
 from transforms.verification.evidence import Evidence
 from transforms.verification.trials import Trial
 
-_KEPT_OUTCOMES: Final = 256
+_MOST_KEPT: Final = 256  # outcomes, verdicts and results of calls
 _VERSION_LIMITS: Final = Limits(wall_s=20.0, processes=128)
+
+T = TypeVar("T")
 
 
 class Verifier:
@@ -41,7 +44,7 @@ class Verifier:
         self._known = toolchains()
         self._lock = threading.Lock()
         self._compilers = compilers()
-        self._compiled: dict[tuple[str, bytes], Outcome] = {}
+        self._kept: dict[bytes, Any] = {}
         self._versions: dict[str, str] = {}
         self._done = 0
         self._is_closing = False
@@ -92,22 +95,25 @@ class Verifier:
         return result
 
     def compile(self, language: str, text: str) -> Outcome | None:
-        """Compiles a text and waits; None: there is no compiler. The last outcomes are kept, since many answers
-        stand in the same file.
-        """
+        """Compiles a text and waits; None: there is no compiler. Many answers stand in the same file."""
         compiler = self._compilers.get(language)
         if compiler is None or compiler.missing:
             return None
-        key = (language, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+        return self.once(("compile", language, text), lambda: self.run(compiler.program(text)).last)
+
+    def once(self, key: object, find: Callable[[], T]) -> T:
+        """What `find` returns, or returned lately for a key of the same repr."""
+        digest = hashlib.sha256(repr(key).encode()).digest()  # not the key itself, which holds whole files
         with self._lock:
-            known = self._compiled.get(key)
-        if known is None:
-            known = self.run(compiler.program(text)).last
-            with self._lock:
-                if len(self._compiled) >= _KEPT_OUTCOMES:
-                    del self._compiled[next(iter(self._compiled))]
-                self._compiled[key] = known
-        return known
+            if digest in self._kept:
+                found: T = self._kept[digest]
+                return found
+        found = find()
+        with self._lock:
+            if len(self._kept) >= _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[digest] = found
+        return found
 
     def version(self, language: str) -> str:
         """What a language's tools call themselves, or what is missing."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.generation.selection import choose_samples, find_repeats
+from transforms.generation.selection import behavior_agreement, choose_samples, find_repeats
 
 
 def test_a_single_sample_is_kept_and_has_no_agreement():
@@ -45,3 +45,10 @@ def test_what_stays_is_the_first_of_each_and_stays_itself(pairs):
     assert {pairs[position] for position in range(len(pairs)) if position not in found} == set(pairs)
     assert all(stays < position and stays not in found for position, stays in found.items())
     assert len(found) == len(pairs) - len(set(pairs))
+
+
+def test_results_that_nobody_knows_are_no_agreement():
+    assert behavior_agreement(0, [("1", "", ""), ("2", "", "")]) == 0.0
+    assert behavior_agreement(0, [("1", "", "3"), ("", "", "3"), ("1", "2", "")]) == 1.0
+    assert behavior_agreement(0, [("1", ""), ("", "2")]) is None
+    assert behavior_agreement(0, [("1", "2"), None]) is None

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,7 @@ from transforms.tasks.annotate import AnnotateTask
 from transforms.tasks.base import Task
 from transforms.tasks.generate import GenerateTask
 from transforms.tasks.task_file import load_annotation
-from transforms.verification.repository_tests import RepositoryTests
+from transforms.verification.repository_tests import Corpus, RepositoryTests
 from transforms.work import Unit, UnitResult
 
 SPEC = EngineSpec(model="none", max_prompt_tokens=4096, max_new_tokens=512)
@@ -103,6 +103,16 @@ def test_only_tests_that_can_fail_become_rows_and_the_ledgers_balance(
     assert row["checks"]["executed"]["reason"] == "passed"
     said = json.loads(row["lineage"]["verification"])
     assert said["sandbox"].startswith("bubblewrap") and said["toolchain"].startswith("Python 3")
+
+
+def test_tests_of_a_method_may_import_its_class_from_a_module_of_their_own(
+    run: Runner, unit_tests: AnnotateTask
+) -> None:
+    code = "class Shape:\n    def area(self):\n        return 2\n"
+    script = {"def area": [fenced("from geometry import Shape\n\ndef test_it():\n    assert Shape().area() == 2")]}
+    task = dataclasses.replace(unit_tests, spec=dataclasses.replace(unit_tests.spec, targets=("method",)))
+    result = run(task, script, {"content": [code], "path": ["a.py"], "language": ["Python"]})
+    assert fates(result)["Shape.area"] == "accepted"
 
 
 def test_rows_are_the_same_twice_but_for_their_times(run: Runner, unit_tests: AnnotateTask) -> None:
@@ -267,6 +277,14 @@ def test_samples_are_ranked_by_what_they_do_where_that_is_known(run: Runner, bod
     assert row["lineage"]["behavior_agreement"] >= 0.5
 
 
+def corpus_at(path: Path) -> Corpus:
+    return Corpus("here", (str(path),), open_corpus)
+
+
+def open_corpus(path: str) -> IO[bytes]:
+    return open(path, "rb")
+
+
 THIRD = "from b.half import third\nassert third(4) == 2\n"
 
 
@@ -284,18 +302,28 @@ def test_tests_are_found_in_the_rows_repository(run: Runner, bodies: GenerateTas
         "repo_name": ["own"] * 3,
     }
     script = {"def half": ["return x * 0.5"], "def third": ["return x * 0.7"]}
-    result = run(bodies, script, columns, tests=str(tmp_path))
+    result = run(bodies, script, columns, tests=corpus_at(tmp_path / "corpus.parquet"))
     found = {row["path"]: row["checks"]["tests_pass"] for row in result.kept.to_pylist()}
     assert found == {"src/a/half.py": True, "src/c/other.py": None}
     assert [one["reason"] for one in result.rejected.to_pylist() if one["target"]] == ["tests_fail"]
 
 
-@pytest.mark.parametrize("bad", ["nothing", "no paths"])
+@pytest.mark.parametrize("bad", ["nothing", "no paths", "no contents", "no Parquet file"])
 def test_a_corpus_of_tests_that_is_none_is_one_line(tmp_path: Path, bad: str) -> None:
-    if bad == "no paths":
-        pq.write_table(pa.table({"content": ["x"]}), tmp_path / "a.parquet")
-    with pytest.raises(ConfigError, match=r"^--tests "):
-        RepositoryTests(str(tmp_path))
+    path = tmp_path / "a.parquet"
+    if bad == "no Parquet file":
+        path.write_text("junk")
+    elif bad != "nothing":
+        pq.write_table(pa.table({"content" if bad == "no paths" else "path": ["x"]}), path)
+    with pytest.raises(ConfigError, match=r"^--tests [^\n]+$"):
+        RepositoryTests(corpus_at(path))
+
+
+def test_tests_may_be_bytes_and_those_that_are_no_text_are_none(tmp_path: Path) -> None:
+    columns = {"path": ["a.py", "test_a.py", "b.py", "test_b.py"], "content": [b"", b"assert 1", b"", b"\xff"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    tests = RepositoryTests(corpus_at(tmp_path / "a.parquet"))
+    assert (tests.of("", "a.py"), tests.of("", "b.py")) == ("assert 1", None)
 
 
 def test_an_answer_for_which_no_trial_can_be_made_is_rejected(

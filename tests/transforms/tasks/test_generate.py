@@ -13,6 +13,8 @@ from transforms.documentation.bodies import is_placeholder
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget
 from transforms.tasks.generate import RESULT_SCHEMA, GenerateTask
+from transforms.verification.behavior import ObserveCalls
+from transforms.verification.trials import InTurn
 
 PYTHON = '''\
 """Sizes of shapes."""
@@ -385,3 +387,24 @@ UNDECIDABLE = "#if A\nint f( {\n#else\nint f() {\n#endif\n  return 1;\n}\n"  # t
 def test_code_of_which_no_parser_can_tell_is_rejected_as_not_verifiable(task, answer):
     asked = replace(task, what="prompt", language="c")
     assert reason(answer(asked, row_of("Write f", language=""), UNDECIDABLE)) == "not_verifiable"
+
+
+LOADER = """class Loader:
+    def load(self, x: int):
+        \"\"\"Loads it.\"\"\"
+        return x + 1
+
+def load(x: int):
+    \"\"\"Loads another.\"\"\"
+    return x * 3
+"""
+
+
+@pytest.mark.parametrize(("number", "is_called"), [(0, False), (1, True)])
+def test_a_method_is_not_compared_by_a_function_of_its_name(number, is_called, task, answer):
+    asked, row = replace(task, verify="run"), row_of(LOADER)
+    accepted = answer(asked, row, "return x - 1", number=number)
+    request = list(asked.requests(row))[number]
+    trial = asked.trial(row, request, accepted.columns, tests=None, is_compared=True)
+    trials = trial.trials if isinstance(trial, InTurn) else (trial,)
+    assert any(isinstance(one, ObserveCalls) for one in trials) is is_called

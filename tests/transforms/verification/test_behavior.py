@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.settings import VerifySettings
 from transforms.tasks.trials import Place, comparison_trial, trial_of_code
-from transforms.verification.calls import results_of
+from transforms.verification.behavior import CompareCalls
+from transforms.verification.calls import Function, results_of
 from transforms.verification.evidence import Evidence
 from transforms.verification.inputs import MOST_INPUTS, draw_inputs
+from transforms.verification.trials import Trial
 from transforms.verification.verifier import Verifier
 
 SETTINGS = VerifySettings(verify="run", program_timeout_s=2.0)
@@ -99,6 +101,54 @@ def test_what_can_not_be_compared_is_no_fault(verifier: Verifier, content: str) 
         assert found.checks["behaves_alike"] is None and found.fault is None
 
 
+@pytest.mark.parametrize(("count", "differs"), [(3, None), (4, False)])
+def test_fewer_than_four_inputs_tell_nothing_even_where_they_differ(
+    verifier: Verifier, count: int, differs: bool | None
+) -> None:
+    original = Function(language="Python", code="def f(n):\n    return n\n", name="f")
+    answer = Function(language="Python", code="def f(n):\n    return n * n\n", name="f")
+    inputs = tuple(f"[{number}]" for number in range(1, count + 1))
+    trial = CompareCalls(original=original, answer=answer, inputs=inputs, wall_s=2.0)
+    found = verifier.submit(trial).result()
+    assert found.checks["behaves_alike"] is differs and (found.fault is None) is (differs is None)
+
+
+def test_results_that_the_answer_does_not_give_are_not_compared(verifier: Verifier) -> None:
+    original = Function(language="Python", code="def f(n):\n    return n\n", name="f")
+    code = "def f(n):\n    return object() if n > 2 else -n\n"
+    inputs = tuple(f"[{number}]" for number in range(9))
+    answer = Function(language="Python", code=code, name="f")
+    found = verifier.submit(CompareCalls(original=original, answer=answer, inputs=inputs, wall_s=2.0)).result()
+    assert found.checks == {"behaves_alike": None, "inputs_compared": 3} and found.fault is None
+
+
+def test_what_all_samples_share_is_run_once(verifier: Verifier) -> None:
+    place = Place(language="Python", before="def double(n: int):\n    ", kept="return 2 * n", start=0, name="double")
+
+    def programs(trial: Trial | None) -> int:
+        before = verifier.programs_done
+        assert trial is not None and verifier.submit(trial).result().fault is None
+        return verifier.programs_done - before
+
+    def tested(body: str) -> Trial:
+        return trial_of_code(place, body + "\n", path="", tests="assert double(4) == 8\n", settings=SETTINGS)
+
+    def compared(body: str) -> Trial:
+        original = Function(language="Python", code="def f(n):\n    return 3 * n\n", name="f")
+        answer = Function(language="Python", code=f"def f(n):\n    {body}\n", name="f")
+        return CompareCalls(original=original, answer=answer, inputs=("[1]", "[2]", "[3]", "[4]"), wall_s=2.0)
+
+    assert list(map(programs, map(tested, ("return n + n", "return n * 2", "return n - -n")))) == [2, 1, 1]
+    assert list(map(programs, map(compared, ("return n + n + n", "return n * 3")))) == [2, 1]
+
+
+def test_only_the_last_results_are_kept(verifier: Verifier) -> None:
+    found = [verifier.once(("test", number), lambda number=number: [number]) for number in range(600)]
+    assert verifier.once(("test", 599), list) is found[599]
+    assert verifier.once(("test", 0), list) == []
+    assert len(verifier._kept) <= 256
+
+
 def test_functions_that_can_not_be_called_by_themselves_are_left_alone(verifier: Verifier) -> None:
     for content in ("def f(*numbers):\n    return 1\n", "def f(n):\n    yield n\n", "async def f(n):\n    return n\n"):
         assert compare(verifier, content, "def f(n):\n    return n\n", "Python") is None
@@ -125,6 +175,41 @@ def test_what_a_program_prints_itself_is_not_taken_for_a_result() -> None:
         "[1, 0.1]",
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("15511210043330985984000000", "1.5511210043330986e+25", True),  # 25!, in Python and in JavaScript
+        ("1.152921504606847e+18", "1152921504606847000", True),
+        ("3.0000000000000004", "3", True),
+        ("999999999999999", "999999999999998", False),
+        ("1e+25", "2e+25", False),
+        ("true", "1", False),
+    ],
+)
+def test_a_number_is_the_same_in_whatever_form_a_language_prints_it(one: str, other: str, is_same: bool) -> None:
+    left, right = (results_of(f"nonce 0 {text}\n", "nonce", 1)[0] for text in (one, other))
+    assert None not in (left, right) and (left == right) is is_same
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        ("def f(x: float):\n    return x * 2.0 ** 60\n", "function f(x) { return x * 2 ** 60; }"),
+        (
+            "def f(x: float):\n    return [x / 3, float('inf'), -float('inf'), float('nan')]\n",
+            "function f(x) { return [x / 3, Infinity, -Infinity, NaN]; }",
+        ),
+    ],
+)
+def test_large_and_infinite_results_are_the_same_in_python_and_javascript(
+    verifier: Verifier, content: str, answer: str
+) -> None:
+    found = compare(verifier, content, answer, "JavaScript")
+    assert found is not None and found.checks["behaves_alike"] is True
+    found = compare(verifier, content, answer.replace("return", "x += 1; return"), "JavaScript")
+    assert found is not None and found.checks["behaves_alike"] is False
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,6 +8,7 @@ import pytest
 
 from transforms.sandbox.program import Outcome
 from transforms.tasks.trials import compile_trial
+from transforms.verification.compilers import as_file
 from transforms.verification.python_names import undefined_names
 from transforms.verification.trials import Compile, _was_killed
 from transforms.verification.verifier import Verifier
@@ -136,3 +137,38 @@ def test_a_part_of_a_file_gets_what_a_file_has_around_it(verifier: Verifier, lan
     assert verifier.submit(compile_trial(language, part, None)).result().checks["compiles"] is True
     broken = part.replace("return ", "return nothing_such + ", 1)
     assert verifier.submit(compile_trial(language, broken, None)).result().checks["compiles"] is False
+
+
+METHOD = "static int F(int x) { return x; }\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("Java", "import java.util.List;\n\nstatic int f(List<Integer> x) { return x.size(); }"),
+        ("Java", "/* its import */ import static java.lang.Math.max;\nint f(int x) { return max(x, 1); }\n"),
+        ("Java", "package a;\n// a list\nimport java.util.List;\nint f(List<Integer> x) { return x.size(); }\n"),
+        ("Java", "// the class of numbers\n" + METHOD),
+        ("Java", "int f() {\n    class Inner { int x = 1; }\n    return new Inner().x;\n}\n"),
+        ("Java", "static class Node { int x; }\nstatic int f(Node node) { return node.x; }\n"),
+        ("Java", "import java.util.List;\n\n@Deprecated\npublic final class Own { List<Integer> x; }\n"),
+        ("Java", "    enum Own {\n        A\n    }\n"),
+        ("C#", "using System;\n" + METHOD),
+        ("C#", "using System;\nusing Text = System.Text;\nText.StringBuilder f() { return null; }\n"),
+        ("C#", "// a struct of numbers\n" + METHOD),
+        ("C#", "using System;\n[Serializable]\npublic static class Own { " + METHOD + "}\n"),
+        ("C#", "namespace Own {\n    class Part { }\n}\n"),
+    ],
+)
+def test_parts_of_files_compile_with_imports_in_front_and_words_in_comments(
+    verifier: Verifier, language: str, text: str
+) -> None:
+    found = verifier.submit(compile_trial(language, text, None)).result()
+    assert found.checks["compiles"] is True, as_file(language, text)
+    assert ("class Answer" in as_file(language, text)) is ("Own" not in text)
+
+
+@pytest.mark.parametrize("start", ["import a;\n", "// a\n", "/* a */", "/*", "import ", " "])
+def test_the_look_for_imports_takes_no_longer_on_long_texts_without_any(start: str) -> None:
+    text = start * 20_000 + METHOD
+    assert METHOD in as_file("Java", text)

@@ -179,6 +179,24 @@ def test_tests_in_other_languages_are_run_with_mutants(verifier: Verifier, gramm
     assert reason(bad) == "tests_fail"
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        'import assert, { strictEqual } from "assert";\nimport { clamp } from "./clamp.js";\n',
+        'import assert, * as all from "node:assert";\nconst { strictEqual } = all;\n',
+        'import {\n  strictEqual,\n  equal as same,\n} from "node:assert";\nimport {\n  clamp,\n} from "./clamp.js";\n',
+        'import{strictEqual}from"assert"\nimport "./setup.js";\nimport "node:fs"\n',
+        'const {\n  strictEqual,\n} = require("assert");\nconst {\n  clamp,\n} = require("./clamp.js");\n',
+    ],
+)
+def test_each_form_of_javascript_imports_is_run(verifier: Verifier, head: str) -> None:
+    content, _, path = OTHERS["javascript"]
+    for expected, passes in ((4, True), (5, False)):
+        tests = f"{head}strictEqual(clamp(9, 2, 4), {expected});\n"
+        found = verifier.submit(trial_of(tests, content, language="javascript", path=path)).result()
+        assert found.checks["tests_pass"] is passes
+
+
 def test_a_missing_toolchain_is_no_failure_and_the_lineage_names_it(
     verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,3 +58,22 @@ def test_deep_expressions_and_broken_files_do_no_harm() -> None:
     context = needed_context(deep, deep.index("def f"), len(deep) - 1)
     assert context.code.startswith("x = ")
     assert needed_context("def (:\n", 0, 3).code == "def (:\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "dropped"),
+    [
+        ("T['a'] = 1\n", "U['a'] = 1\n"),
+        ("T.append(2)\n", "U.append(T)\n"),
+        ("T.setdefault('a', []).append(1)\n", "print(T)\n"),
+        ("T.a.b += 1\n", "U.a.b += 1\n"),
+        ("for one in range(3):\n    T[one] = 1\n", "if __name__ == '__main__':\n    T.main(nowhere)\n"),
+        ("del T['a']\n", "def other():\n    T['a'] = nowhere\n"),
+        ("f.limit = 3\n", "other.limit = nowhere\n"),
+    ],
+)
+def test_what_fills_a_needed_value_is_taken_and_nothing_else(kept: str, dropped: str) -> None:
+    head = "import nowhere\nT = {}\nU = []\ndef f():\n    return T\n"
+    text = head + kept + dropped
+    code = needed_context(text, text.index("def f"), len(head) - 1).code
+    assert code == head.replace("import nowhere\n", "").replace("U = []\n", "") + kept
