@@ -86,13 +86,18 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder, schema: pa
             )
         return job_dir.join(written["folder"])
     not_answered = [row for row in rows if row["content"] is None]
-    rows = [row for row in rows if row["content"] is not None]
+    rows = answered(rows)
     # A folder of its own per attempt: files of an interrupted one are never read.
     name = storage.join("problems", secrets.token_hex(6))
     write_table(rows, job_dir.join(name, "problems.parquet"), schema)
     written = {"folder": name, "sha256": digest, "rows": len(rows), "not_answered": _counted_groups(not_answered)}
     storage.write_bytes(job_dir.problems_manifest, json.dumps(written).encode())
     return job_dir.join(name)
+
+
+def answered(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows that have an answer, which are those that units read."""
+    return [row for row in rows if row["content"] is not None]
 
 
 def _counted_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

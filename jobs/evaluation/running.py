@@ -13,7 +13,7 @@ import pyarrow as pa
 from jobs import storage
 from jobs.driver.driver import run_job
 from jobs.driver.generation import freeze_model_options
-from jobs.evaluation.prepare import write_rows, write_table
+from jobs.evaluation.prepare import answered, write_rows, write_table
 from jobs.evaluation.scoring import score_lines, write_scores
 from jobs.evaluation.standing import Standing
 from jobs.options import ModelJobOptions, all_options
@@ -62,7 +62,7 @@ def run_evaluation(
     options = dataclasses.replace(options, limit=None)
     if options.dry_run:
         with scratch_folder() as folder:
-            write_table(prepared.rows, os.path.join(folder, "problems.parquet"), prepared.schema)
+            write_table(answered(prepared.rows), os.path.join(folder, "problems.parquet"), prepared.schema)
             return run_job("evaluate", dataclasses.replace(options, input=(folder,)), beam_args, work)
     local = storage.is_local(options.output)
     output = OutputFolder(os.path.abspath(options.output) if local else options.output)

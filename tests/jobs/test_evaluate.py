@@ -298,3 +298,12 @@ def test_a_span_that_is_empty_has_a_solution(tmp_path: Path) -> None:
     assert evaluate(*words, "--output", str(output)) == 0
     assert [row["passed"] for row in rows_of(output)] == [True]
     assert scores_of(output)["problems_not_answered"] == 0
+
+
+def test_a_dry_run_leaves_out_problems_without_an_answer(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = lines(tmp_path / "a.jsonl", [{"task_id": "Own/2", "answer": "    return 2 * x\n"}])
+    words = ["--benchmark", "human_eval", "--data", items, "--answers", answers, "--dry_run"]
+    assert evaluate(*words, "--output", str(tmp_path / "out")) == 0
+    assert "rows     1" in capsys.readouterr().out
