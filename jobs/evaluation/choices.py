@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.evaluation.tables import read_rows
+from jobs.evaluation.tables import checked_rows
 from jobs.execution.lengths import check_lengths, with_lengths
 from jobs.execution.vocabulary import check_vocabulary
 from jobs.options import ModelJobOptions
 from model.checkpoint import checkpoint_hash, read_config
 from model.engine.settings import EngineSpec
-from model.errors import ConfigError, RecordError
+from model.errors import ConfigError
 from transforms.evaluation.choosing import ChoiceWork, question_text
+from transforms.evaluation.columns import reading_row
 from transforms.evaluation.language.base import ChoiceBenchmark
 
 _CHOICE_TOKENS: Final = 128  # of a continuation, at most, that the default leaves room for
@@ -60,16 +61,12 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
         raise ConfigError(f"{choices.data}: {benchmark.name} has no question there")
     shots = None
     if choices.shots_data is not None:
-        shots = benchmark.examples(_rows(benchmark, choices.shots_data, "--shots_data"), rows)
+        where = (f"--shots_data {choices.shots_data}", f"--data {choices.data}")
+        shots = benchmark.examples(_rows(benchmark, choices.shots_data, "--shots_data"), rows, where)
     found: list[dict[str, Any]] = []
-    for number, row in enumerate(rows):
-        try:
+    for number, row in enumerate(rows, start=1):
+        with reading_row(f"--data {choices.data}, row {number}", f"question of {benchmark.name}"):
             question = benchmark.ask(row, shots)
-        except (RecordError, TypeError, ValueError, AttributeError, KeyError) as error:
-            said = f"{error.reason}: {error.detail}" if isinstance(error, RecordError) else type(error).__name__
-            raise ConfigError(
-                f"--data {choices.data}, row {number + 1}: it is no question of {benchmark.name} ({said})"
-            ) from error
         found.append(
             {
                 "content": question.choices[0].prompt,
@@ -91,9 +88,7 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
 
 def _rows(benchmark: ChoiceBenchmark, path: str, flag: str, limit: int | None = None) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    for row in read_rows(path, flag):
-        if not rows:
-            benchmark.check_columns(list(row))
+    for _, row in checked_rows(path, flag, benchmark.check_columns):
         rows.append(row)
         if len(rows) == limit:
             break
