@@ -69,7 +69,7 @@ def _example(row: Row) -> str:
 
 BENCHMARK: Final = Benchmark(
     name="mbpp",
-    version="2",
+    version="3",
     source="arXiv 2108.07732",
     layouts=(("id", "text", "testing_code", "entry_fn_name"), ("task_id", "text", "test_list", "test_setup_code")),
     problem=problem,
