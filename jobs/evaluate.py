@@ -201,23 +201,30 @@ def questions_of(options: Options) -> Questions:
     )
 
 
-def standing_of(options: Options) -> Standing:
-    """What stands beside the scores.
-
-    Raises:
-        ConfigError: There are no figures of the model that is named, or the training corpus can't be read.
-    """
+def published_of(options: Options) -> str | None:
+    """The model whose published figures stand beside ours. Raises ConfigError if the one named has none."""
     import os
 
-    from jobs.evaluation.standing import Standing
-    from jobs.evaluation.trained import trained_problems
     from transforms.evaluation.published import published_models, recognized
 
     named = options.published
     if named is None and options.model:
-        named = recognized(os.path.basename(os.path.normpath(options.model)))
-    elif named is not None and named not in published_models():
+        return recognized(os.path.basename(os.path.normpath(options.model)))
+    if named is not None and named not in published_models():
         raise ConfigError(f"--published {named} is not known; there are {', '.join(published_models())}")
+    return named
+
+
+def standing_of(options: Options) -> Standing:
+    """What stands beside the scores; reads the whole training corpus.
+
+    Raises:
+        ConfigError: As `published_of`, or the training corpus can't be read.
+    """
+    from jobs.evaluation.standing import Standing
+    from jobs.evaluation.trained import trained_problems
+
+    named = published_of(options)
     if not options.trained_on:
         return Standing(named)
     return Standing(named, trained_problems(sources_of(options), options.trained_on, options.content_column))
@@ -273,12 +280,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         return DONE
     if not options.output:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
-    standing = functools.cache(lambda: standing_of(options))
-    standing()  # what is wrong with it is told before anything is written
+    published_of(options)  # told before anything else is read
     if (choices := choices_of(options)) is not None:
         prepared = Prepared(choice_rows(choices), CHOICE_SCHEMA)
     elif options.model:
         prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
-    return run_evaluation(options, beam_args, build_work, prepared, standing)
+    return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))

@@ -51,7 +51,7 @@ def run_evaluation(
         beam_args: Beam's own flags.
         build_work: Makes the work from all options.
         prepared: What the units are to read.
-        standing: What stands beside the scores.
+        standing: What stands beside the scores; it may take long, and is asked for again when they are reckoned.
     """
     work: EvaluationWork
     if options.model:
@@ -67,6 +67,7 @@ def run_evaluation(
     local = storage.is_local(options.output)
     output = OutputFolder(os.path.abspath(options.output) if local else options.output)
     check_output(output, "evaluate")
+    standing()  # what is wrong with it is told before anything is written
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     folder = write_rows(prepared.rows, output.job, prepared.schema)
 

@@ -114,6 +114,8 @@ def test_examples_come_from_the_dev_split_of_the_same_subject(words, tmp_path, c
     ("more", "line"),
     [
         (["--samples", "2", "--temperature", "1"], "--samples means nothing to arc_challenge"),
+        (["--trained_on", "nowhere"], "--trained_on means nothing to arc_challenge"),
+        (["--published", "nobody"], "--published nobody is not known"),
         (["--reference"], "--reference means nothing to arc_challenge"),
         (["--shots", "3"], "--shots means nothing to arc_challenge"),
         (["--shots_data", "{data}"], "arc_challenge is asked without examples; remove --shots_data"),
