@@ -106,6 +106,10 @@ def _examples(questions: Questions) -> Iterator[str]:
     """The examples' texts, as many as are asked for."""
     wanted, asking = questions.shots, questions.asking
     if not wanted:
+        if questions.shots_data is not None:
+            raise ConfigError(
+                "--shots_data: with 0 shots no example is shown; give their number by --shots, or remove it"
+            )
         return
     if asking.shot is None:
         raise ConfigError(f"--shots {wanted}: {questions.benchmark.name} is asked without examples; remove --shots")

@@ -117,6 +117,7 @@ def test_examples_come_from_the_dev_split_of_the_same_subject(words, tmp_path, c
         (["--trained_on", "nowhere"], "--trained_on means nothing to arc_challenge"),
         (["--published", "nobody"], "--published nobody is not known"),
         (["--reference"], "--reference means nothing to arc_challenge"),
+        (["--fim_format", "spm"], "--fim_format means nothing to arc_challenge"),
         (["--shots", "3"], "--shots means nothing to arc_challenge"),
         (["--shots_data", "{data}"], "arc_challenge is asked without examples; remove --shots_data"),
         (["--model", ""], "arc_challenge needs --model"),
