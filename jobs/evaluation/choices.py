@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ from model.errors import ConfigError
 from transforms.evaluation.choosing import ChoiceWork, question_text
 from transforms.evaluation.columns import reading_row
 from transforms.evaluation.language.base import ChoiceBenchmark
+from transforms.evaluation.texts.problem import distinct_ids
 
 _CHOICE_TOKENS: Final = 128  # of a continuation, at most, that the default leaves room for
 _PROMPT_TOKENS: Final = 4096  # holds five examples of all of MMLU's subjects but those with long texts
@@ -77,13 +77,9 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
                 "question": question_text(question),
             }
         )
-    ids = Counter(row["task_id"] for row in found)
-    for number, row in enumerate(found):
-        if not row["task_id"]:
-            row["task_id"] = str(number)
-        elif ids[row["task_id"]] > 1:  # HellaSwag's are of texts, each of which has several questions
-            row["task_id"] += f"/{number}"
-    return found
+    # HellaSwag's ids are of texts, each of which has several questions.
+    ids = distinct_ids([row["task_id"] for row in found])
+    return [{**row, "task_id": one} for row, one in zip(found, ids, strict=True)]
 
 
 def _rows(benchmark: ChoiceBenchmark, path: str, flag: str, limit: int | None = None) -> list[Mapping[str, Any]]:

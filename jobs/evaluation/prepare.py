@@ -9,7 +9,9 @@ The rows are written once, in `_job/problems`; a resumed job reads the same ones
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
 import json
 import secrets
 from collections import Counter, defaultdict
@@ -31,7 +33,7 @@ from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.columns import reading_row
 from transforms.evaluation.problems import Problem
-from transforms.evaluation.texts.problem import TextProblem
+from transforms.evaluation.texts.problem import TextProblem, distinct_ids
 from transforms.evaluation.work import PREPARED_SCHEMA, problem_text
 from transforms.sandbox.toolchains import require, toolchain_of
 
@@ -168,24 +170,30 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         answers.check_all_used(sources)
 
 
-def read_problems(sources: Sources) -> Iterator[Found]:
-    """Yields the problems of a benchmark, or the user's own.
+def read_problems(sources: Sources) -> list[Found]:
+    """The problems of a benchmark, or the user's own; equal questions of texts have different ids.
 
     Raises:
         ConfigError: The file can't be read, has another layout, or has a row that is no problem.
     """
+    found = list(itertools.islice(_read_problems(sources), sources.limit))
+    ids = distinct_ids([one.problem.problem_id for one in found])
+    return [
+        dataclasses.replace(one, problem=dataclasses.replace(one.problem, problem_id=name))
+        if isinstance(one.problem, TextProblem)
+        else one
+        for one, name in zip(found, ids, strict=True)
+    ]
+
+
+def _read_problems(sources: Sources) -> Iterator[Found]:
     benchmark = sources.benchmark or OWN_TESTS
-    number = 0
     for where, row in checked_rows(sources.data, sources.flag, benchmark.check_columns):
         with reading_row(where, what := f"problem of {benchmark.name}"):
             problem = benchmark.problem(row)
             _check_texts(problem)
-        if problem is None or (sources.languages and problem.language not in sources.languages):
-            continue
-        number += 1
-        yield Found(problem, row, where, what)
-        if number == sources.limit:
-            return
+        if problem is not None and (not sources.languages or problem.language in sources.languages):
+            yield Found(problem, row, where, what)
 
 
 def _check_texts(problem: Problem | TextProblem | None) -> None:

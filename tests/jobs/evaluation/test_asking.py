@@ -20,6 +20,7 @@ from transforms.evaluation.asker import Asker
 from transforms.evaluation.benchmarks import BENCHMARKS
 from transforms.evaluation.protocol import protocol_of
 from transforms.evaluation.question import Question
+from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import problem_of
 from transforms.rows.row import Row, SourceRef
 
@@ -145,6 +146,17 @@ def test_a_search_for_a_problem_without_its_text_is_one_line(tmp_path: Path) -> 
     path = changed(tmp_path, "mbpp", 3, text=None)
     with pytest.raises(ConfigError, match="row 4: it is no problem of mbpp"):
         trained_problems(asked("mbpp", path).sources, ["nowhere.parquet"], None)
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math"])
+def test_equal_questions_are_two_problems(tmp_path: Path, name: str) -> None:
+    text = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
+    path = tmp_path / "data.jsonl"
+    path.write_text(text + text.splitlines()[0] + "\n", encoding="utf-8")
+    alone = [row["task_id"] for row in asked_rows(asked(name, GOLDEN / f"{name}.jsonl"))]
+    rows = asked_rows(asked(name, path))
+    assert [row["task_id"] for row in rows] == [f"{alone[0]}/0", alone[1], f"{alone[0]}/2"]
+    assert [TextProblem.of(row["problem"]).problem_id for row in rows] == [row["task_id"] for row in rows]
 
 
 PUBLISHED = [
