@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from transforms.evaluation.choosing import ChoiceWork
     from transforms.evaluation.work import ExecuteWork
 
-_NOT_WITH_CHOICES = ("answers", "reference", "languages", "shots", "protocol", "samples", "temperature", "trained_on")
+_OF_ANSWERS = ("samples", "temperature", "top_k", "top_p", "fim_format")
+_NOT_WITH_CHOICES = ("answers", "reference", "languages", "shots", "protocol", *_OF_ANSWERS, "trained_on")
+_MODEL_ONLY = ("shots", "shots_data", "protocol", "tokenizer", *_OF_ANSWERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class Options(PlannedLengths, ModelJobOptions):
     )
     shots: int | None = option(
         None,
-        help="With --model: examples in front of each question; default: the protocol's first number.",
+        help="With --model: examples in front of each question; default: the protocol's number.",
         minimum=0,
         metavar="N",
     )
@@ -121,6 +123,12 @@ class Options(PlannedLengths, ModelJobOptions):
         super().__post_init__()
 
 
+def _given(options: Options, names: Sequence[str]) -> list[str]:
+    """Those of the options that have another value than their default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
+    return [name for name in names if getattr(options, name) != defaults[name]]
+
+
 def choices_of(options: Options) -> Choices | None:
     """What a model is to choose; None if the benchmark has no choices. Raises ConfigError if the options don't suit."""
     from jobs.evaluation.choices import Choices
@@ -133,16 +141,13 @@ def choices_of(options: Options) -> Choices | None:
         raise ConfigError(f"--benchmark {o.benchmark} needs --model: its choices are scored by a model")
     if o.data is None:
         raise ConfigError(f"--benchmark {o.benchmark} needs --data, its file")
-    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
-    for name in _NOT_WITH_CHOICES:
-        if getattr(o, name) != defaults[name]:
-            raise ConfigError(f"--{name} means nothing to {o.benchmark}, whose choices are scored; remove it")
+    if given := _given(o, _NOT_WITH_CHOICES):
+        raise ConfigError(f"--{given[0]} means nothing to {o.benchmark}, whose choices are scored; remove it")
     return Choices(benchmark=CHOICE_BENCHMARKS[o.benchmark], data=o.data, shots_data=o.shots_data, limit=o.limit)
 
 
 def sources_of(options: Options) -> Sources:
     """Where problems and answers stand. Raises ConfigError if the options don't say so, or say it twice."""
-    from jobs.evaluation.models import MODEL_ONLY
     from jobs.evaluation.prepare import Sources, named_languages
     from transforms.evaluation.benchmarks import BENCHMARKS
     from transforms.evaluation.language import CHOICE_BENCHMARKS
@@ -150,7 +155,7 @@ def sources_of(options: Options) -> Sources:
     o = options
     if (o.benchmark is None) == (o.tests is None):
         raise ConfigError("give either --benchmark with --data, or --tests with problems of your own")
-    if not o.model and (given := [name for name in MODEL_ONLY if getattr(o, name) is not None]):
+    if not o.model and (given := _given(o, _MODEL_ONLY)):
         raise ConfigError(f"--{given[0]} says how a model is asked; give --model, or remove it")
     languages = named_languages(o.languages)
     if o.tests is not None:
@@ -195,29 +200,36 @@ def questions_of(options: Options) -> Questions:
         benchmark=sources.benchmark,
         asking=asking,
         protocol=protocol,
-        shots=protocol.shots[0] if options.shots is None else options.shots,
+        shots=protocol.shots if options.shots is None else options.shots,
         shots_data=options.shots_data,
         samples=options.samples,
     )
 
 
-def standing_of(options: Options) -> Standing:
-    """What stands beside the scores.
-
-    Raises:
-        ConfigError: There are no figures of the model that is named, or the training corpus can't be read.
-    """
+def published_of(options: Options) -> str | None:
+    """The model whose published figures stand beside ours. Raises ConfigError if the one named has none."""
     import os
 
-    from jobs.evaluation.standing import Standing
-    from jobs.evaluation.trained import trained_problems
     from transforms.evaluation.published import published_models, recognized
 
     named = options.published
     if named is None and options.model:
-        named = recognized(os.path.basename(os.path.normpath(options.model)))
-    elif named is not None and named not in published_models():
+        return recognized(os.path.basename(os.path.normpath(options.model)))
+    if named is not None and named not in published_models():
         raise ConfigError(f"--published {named} is not known; there are {', '.join(published_models())}")
+    return named
+
+
+def standing_of(options: Options) -> Standing:
+    """What stands beside the scores; reads the whole training corpus.
+
+    Raises:
+        ConfigError: As `published_of`, or the training corpus can't be read.
+    """
+    from jobs.evaluation.standing import Standing
+    from jobs.evaluation.trained import trained_problems
+
+    named = published_of(options)
     if not options.trained_on:
         return Standing(named)
     return Standing(named, trained_problems(sources_of(options), options.trained_on, options.content_column))
@@ -273,12 +285,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         return DONE
     if not options.output:
         raise ConfigError("missing --output: the folder for the verdicts and scores")
-    standing = functools.cache(lambda: standing_of(options))
-    standing()  # what is wrong with it is told before anything is written
+    published_of(options)  # told before anything else is read
     if (choices := choices_of(options)) is not None:
         prepared = Prepared(choice_rows(choices), CHOICE_SCHEMA)
     elif options.model:
         prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
-    return run_evaluation(options, beam_args, build_work, prepared, standing)
+    return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))

@@ -6,15 +6,15 @@ Examples are rows of the benchmark's own file that aren't scored (MBPP), or the 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.evaluation.prepare import Sources, read_problems
-from jobs.evaluation.tables import read_rows
+from jobs.evaluation.tables import checked_rows
 from model.errors import ConfigError
 from transforms.evaluation.benchmarks.base import Benchmark
+from transforms.evaluation.columns import reading_row
 from transforms.evaluation.protocol import Protocol, Stops
 from transforms.evaluation.question import Asking, Question
 from transforms.evaluation.texts.problem import TextProblem
@@ -64,20 +64,13 @@ def asked_rows(questions: Questions) -> list[dict[str, Any]]:
 
 
 def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
-    asking, shots = questions.asking, questions.shots
-    prompt_of = asking.shot_prompt if shots and asking.shot_prompt is not None else asking.prompt
-    for problem, row in read_problems(questions.sources):
-        question = Question(
-            form=questions.protocol.form,
-            protocol=questions.version,
-            suffix=asking.suffix(row),
-            is_line=asking.is_line,
-            lead=asking.lead(row),
-            ending=_ending(questions, problem.language),
-        )
+    for one in read_problems(questions.sources):
+        problem = one.problem
+        with one.reading():
+            content, question = _question(questions, one.row, problem.language)
         for sample in range(questions.samples):
             yield {
-                "content": examples + prompt_of(row),
+                "content": examples + content,
                 "task_id": problem.problem_id,
                 "sample": sample,
                 "language": problem.language,
@@ -85,6 +78,24 @@ def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
                 "question": question.text(),
                 "problem": problem.text() if isinstance(problem, TextProblem) else problem_text(problem),
             }
+
+
+def _question(questions: Questions, row: Mapping[str, Any], language: str) -> tuple[str, Question]:
+    """A row's own prompt, and the rest of its question."""
+    asking, shots = questions.asking, questions.shots
+    prompt_of = asking.shot_prompt if shots and asking.shot_prompt is not None else asking.prompt
+    question = Question(
+        form=questions.protocol.form,
+        protocol=questions.version,
+        suffix=asking.suffix(row),
+        is_line=asking.is_line,
+        lead=asking.lead(row),
+        ending=_ending(questions, language),
+    )
+    prompt = prompt_of(row)
+    if not isinstance(prompt, str):
+        raise TypeError(f"the prompt must be text, is {type(prompt).__name__}")
+    return prompt, question
 
 
 def _ending(questions: Questions, language: str) -> Stops:
@@ -95,29 +106,34 @@ def _examples(questions: Questions) -> Iterator[str]:
     """The examples' texts, as many as are asked for."""
     wanted, asking = questions.shots, questions.asking
     if not wanted:
+        if questions.shots_data is not None:
+            raise ConfigError(
+                "--shots_data: with 0 shots no example is shown; give their number by --shots, or remove it"
+            )
         return
     if asking.shot is None:
         raise ConfigError(f"--shots {wanted}: {questions.benchmark.name} is asked without examples; remove --shots")
-    rows: Iterator[Mapping[str, Any]]
+    is_shot: Callable[[Mapping[str, Any]], bool] = _always
     if questions.shots_data is not None:
-        where = f"--shots_data {questions.shots_data}"
-        rows = _checked(questions, read_rows(questions.shots_data, "--shots_data"))
+        path, flag = questions.shots_data, "--shots_data"
     elif asking.is_shot is not None:
-        where = f"--data {questions.sources.data}"
-        rows = filter(asking.is_shot, read_rows(questions.sources.data, "--data"))
+        path, flag, is_shot = questions.sources.data, "--data", asking.is_shot
     else:
         raise ConfigError(
             f"{questions.benchmark.name} with --shots {wanted} needs --shots_data, a file of its layout whose first "
             "rows are the examples (rows that aren't scored, such as those of its train split)"
         )
-    found = [asking.shot(row) for row in itertools.islice(rows, wanted)]
+    found: list[str] = []
+    for where, row in checked_rows(path, flag, questions.benchmark.check_columns):
+        with reading_row(where, f"example of {questions.benchmark.name}"):
+            if is_shot(row):
+                found.append(asking.shot(row))
+        if len(found) == wanted:
+            break
     if len(found) < wanted:
-        raise ConfigError(f"--shots {wanted}: {where} has {len(found)} examples")
+        raise ConfigError(f"--shots {wanted}: {flag} {path} has {len(found)} examples")
     yield from found
 
 
-def _checked(questions: Questions, rows: Iterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for number, row in enumerate(rows):
-        if not number:
-            questions.benchmark.check_columns(list(row))
-        yield row
+def _always(row: Mapping[str, Any]) -> bool:
+    return True

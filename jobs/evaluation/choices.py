@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.evaluation.tables import read_rows
+from jobs.evaluation.tables import checked_rows
 from jobs.execution.lengths import check_lengths, with_lengths
 from jobs.execution.vocabulary import check_vocabulary
 from jobs.options import ModelJobOptions
 from model.checkpoint import checkpoint_hash, read_config
 from model.engine.settings import EngineSpec
-from model.errors import ConfigError, RecordError
+from model.errors import ConfigError
 from transforms.evaluation.choosing import ChoiceWork, question_text
+from transforms.evaluation.columns import reading_row
 from transforms.evaluation.language.base import ChoiceBenchmark
+from transforms.evaluation.texts.problem import distinct_ids
 
 _CHOICE_TOKENS: Final = 128  # of a continuation, at most, that the default leaves room for
 _PROMPT_TOKENS: Final = 4096  # holds five examples of all of MMLU's subjects but those with long texts
@@ -60,16 +61,12 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
         raise ConfigError(f"{choices.data}: {benchmark.name} has no question there")
     shots = None
     if choices.shots_data is not None:
-        shots = benchmark.examples(_rows(benchmark, choices.shots_data, "--shots_data"), rows)
+        where = (f"--shots_data {choices.shots_data}", f"--data {choices.data}")
+        shots = benchmark.examples(_rows(benchmark, choices.shots_data, "--shots_data"), rows, where)
     found: list[dict[str, Any]] = []
-    for number, row in enumerate(rows):
-        try:
+    for number, row in enumerate(rows, start=1):
+        with reading_row(f"--data {choices.data}, row {number}", f"question of {benchmark.name}"):
             question = benchmark.ask(row, shots)
-        except (RecordError, TypeError, ValueError, AttributeError, KeyError) as error:
-            said = f"{error.reason}: {error.detail}" if isinstance(error, RecordError) else type(error).__name__
-            raise ConfigError(
-                f"--data {choices.data}, row {number + 1}: it is no question of {benchmark.name} ({said})"
-            ) from error
         found.append(
             {
                 "content": question.choices[0].prompt,
@@ -80,20 +77,14 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
                 "question": question_text(question),
             }
         )
-    ids = Counter(row["task_id"] for row in found)
-    for number, row in enumerate(found):
-        if not row["task_id"]:
-            row["task_id"] = str(number)
-        elif ids[row["task_id"]] > 1:  # HellaSwag's are of texts, each of which has several questions
-            row["task_id"] += f"/{number}"
-    return found
+    # HellaSwag's ids are of texts, each of which has several questions.
+    ids = distinct_ids([row["task_id"] for row in found])
+    return [{**row, "task_id": one} for row, one in zip(found, ids, strict=True)]
 
 
 def _rows(benchmark: ChoiceBenchmark, path: str, flag: str, limit: int | None = None) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    for row in read_rows(path, flag):
-        if not rows:
-            benchmark.check_columns(list(row))
+    for _, row in checked_rows(path, flag, benchmark.check_columns):
         rows.append(row)
         if len(rows) == limit:
             break

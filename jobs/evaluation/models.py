@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jobs.evaluation.asking import Questions
 from jobs.execution.lengths import check_lengths, with_lengths
 from jobs.execution.vocabulary import check_vocabulary
@@ -15,9 +13,6 @@ from transforms.evaluation.asker import Asker
 from transforms.fim.formats import FimMode
 from transforms.row_pool import default_workers
 from transforms.sandbox.sandbox import Isolation
-
-MODEL_ONLY: Final = ("shots", "shots_data", "protocol", "tokenizer")
-"""Options that say something of a model's questions, and nothing without a model."""
 
 
 def answer_work(

@@ -9,11 +9,14 @@ The rows are written once, in `_job/problems`; a resumed job reads the same ones
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
 import json
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,15 +24,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.evaluation.tables import read_rows
+from jobs.evaluation.tables import checked_rows, read_rows
 from jobs.storage.folders import JobFolder
 from jobs.terminal.escapes import print_line
 from jobs.terminal.wording import counted
-from model.errors import ConfigError, RecordError, one_line
+from model.errors import ConfigError
 from transforms.evaluation.benchmarks.base import Benchmark
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
+from transforms.evaluation.columns import reading_row
 from transforms.evaluation.problems import Problem
-from transforms.evaluation.texts.problem import TextProblem
+from transforms.evaluation.texts.problem import TextProblem, distinct_ids
 from transforms.evaluation.work import PREPARED_SCHEMA, problem_text
 from transforms.sandbox.toolchains import require, toolchain_of
 
@@ -57,6 +61,31 @@ class Sources:
     reference: bool
     limit: int | None
     languages: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The option that names the file, for messages."""
+        return "--data" if self.benchmark else "--tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A problem with its row.
+
+    Args:
+        problem: The problem.
+        row: What it was read from.
+        where, what: For messages, as in `reading_row`.
+    """
+
+    problem: Problem | TextProblem
+    row: Mapping[str, Any]
+    where: str
+    what: str
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turns what the row's other values cause into one line; see `reading_row`."""
+        return reading_row(self.where, self.what)
 
 
 def join_rows(sources: Sources) -> list[dict[str, Any]]:
@@ -86,13 +115,18 @@ def write_rows(rows: Sequence[Mapping[str, Any]], job_dir: JobFolder, schema: pa
             )
         return job_dir.join(written["folder"])
     not_answered = [row for row in rows if row["content"] is None]
-    rows = [row for row in rows if row["content"] is not None]
+    rows = answered(rows)
     # A folder of its own per attempt: files of an interrupted one are never read.
     name = storage.join("problems", secrets.token_hex(6))
     write_table(rows, job_dir.join(name, "problems.parquet"), schema)
     written = {"folder": name, "sha256": digest, "rows": len(rows), "not_answered": _counted_groups(not_answered)}
     storage.write_bytes(job_dir.problems_manifest, json.dumps(written).encode())
     return job_dir.join(name)
+
+
+def answered(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows that have an answer, which are those that units read."""
+    return [row for row in rows if row["content"] is not None]
 
 
 def _counted_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -118,10 +152,11 @@ def write_table(rows: Sequence[Mapping[str, Any]], uri: str, schema: pa.Schema) 
 def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     name = sources.benchmark.name if sources.benchmark else "tests"
     answers = _Answers.read(sources.answers) if sources.answers else None
-    for problem, row in read_problems(sources):
+    for one in read_problems(sources):
+        problem = one.problem
         if isinstance(problem, TextProblem):
             raise ConfigError(f"--benchmark {name} is answered by --model alone")
-        found = _own_answers(sources, row) if answers is None else answers.of(problem, row)
+        found = _own_answers(sources, one) if answers is None else answers.of(problem, one.row)
         for sample, answer in enumerate(found or [None]):
             yield {
                 "content": answer,
@@ -135,55 +170,58 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         answers.check_all_used(sources)
 
 
-def read_problems(sources: Sources) -> Iterator[tuple[Problem | TextProblem, Mapping[str, Any]]]:
-    """Yields the problems of a benchmark, or the user's own, each with its row.
+def read_problems(sources: Sources) -> list[Found]:
+    """The problems of a benchmark, or the user's own; equal questions of texts have different ids.
 
     Raises:
         ConfigError: The file can't be read, has another layout, or has a row that is no problem.
     """
+    found = list(itertools.islice(_read_problems(sources), sources.limit))
+    ids = distinct_ids([one.problem.problem_id for one in found])
+    return [
+        dataclasses.replace(one, problem=dataclasses.replace(one.problem, problem_id=name))
+        if isinstance(one.problem, TextProblem)
+        else one
+        for one, name in zip(found, ids, strict=True)
+    ]
+
+
+def _read_problems(sources: Sources) -> Iterator[Found]:
     benchmark = sources.benchmark or OWN_TESTS
-    flag = "--data" if sources.benchmark else "--tests"
-    number = 0
-    for row in read_rows(sources.data, flag):
-        if not number:
-            benchmark.check_columns(list(row))
-        try:
+    for where, row in checked_rows(sources.data, sources.flag, benchmark.check_columns):
+        with reading_row(where, what := f"problem of {benchmark.name}"):
             problem = benchmark.problem(row)
             _check_texts(problem)
-        except RecordError as error:
-            raise ConfigError(f"{flag} {sources.data}, row {number + 1}: {error.reason}: {error.detail}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            said = f"{type(error).__name__}: {one_line(str(error))}"
-            raise ConfigError(
-                f"{flag} {sources.data}, row {number + 1}: it is no problem of {benchmark.name} ({said})"
-            ) from error
-        if problem is None or (sources.languages and problem.language not in sources.languages):
-            continue
-        number += 1
-        yield problem, row
-        if number == sources.limit:
-            return
+        if problem is not None and (not sources.languages or problem.language in sources.languages):
+            yield Found(problem, row, where, what)
 
 
 def _check_texts(problem: Problem | TextProblem | None) -> None:
     """Raises TypeError if what must be text isn't: JSON has numbers and nulls as well."""
-    for name in ("problem_id", "test", "setup", "prefix", "suffix", "entry_point", "entry_class"):
-        if isinstance(problem, Problem) and not isinstance(value := getattr(problem, name), str):
+    if isinstance(problem, TextProblem):
+        texts = [("problem_id", problem.problem_id), *(("answer", gold) for gold in problem.gold)]
+    else:
+        names = ("problem_id", "test", "setup", "prefix", "suffix", "entry_point", "entry_class")
+        texts = [(name, getattr(problem, name)) for name in names if problem is not None]
+    for name, value in texts:
+        if not isinstance(value, str):
             raise TypeError(f"{name} must be text, is {type(value).__name__}")
 
 
-def _own_answers(sources: Sources, row: Mapping[str, Any]) -> list[str]:
+def _own_answers(sources: Sources, one: Found) -> list[str]:
     if sources.reference:
         assert sources.benchmark is not None
-        reference = sources.benchmark.reference(row)
-        return [] if reference is None else [reference]
+        with one.reading():
+            reference = sources.benchmark.reference(one.row)
+        return [] if reference is None else [_text(reference, one.where)]
+    row = one.row
     if "answer" not in row:
         raise ConfigError(
             f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
             "solutions"
         )
     answer = row["answer"]
-    return [] if answer is None else [_text(answer, f"{sources.data}, task {row.get('task_id')}")]
+    return [] if answer is None else [_text(answer, one.where)]
 
 
 def _text(answer: Any, where: str) -> str:
@@ -231,7 +269,7 @@ class _Answers:
         if not (left := sorted(self.by_id.keys() - self.used)):
             return
         # Problems beyond --limit, and those that aren't part of the benchmark, as MBPP's below id 11.
-        rows = read_rows(sources.data, "--data" if sources.benchmark else "--tests")
+        rows = read_rows(sources.data, sources.flag)
         known = {str(row[name]) for row in rows for name in (*_IDS, "title") if row.get(name) is not None}
         left_out = [key for key in left if known & {key[0], key[0].rpartition("/")[2]}]
         if left_out:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from jobs import storage
 from jobs.driver.driver import run_job
 from jobs.driver.generation import freeze_model_options
-from jobs.evaluation.prepare import write_rows, write_table
+from jobs.evaluation.prepare import answered, write_rows, write_table
 from jobs.evaluation.scoring import score_lines, write_scores
 from jobs.evaluation.standing import Standing
 from jobs.options import ModelJobOptions, all_options
@@ -51,7 +51,7 @@ def run_evaluation(
         beam_args: Beam's own flags.
         build_work: Makes the work from all options.
         prepared: What the units are to read.
-        standing: What stands beside the scores.
+        standing: What stands beside the scores; it may take long, and is asked for again when they are reckoned.
     """
     work: EvaluationWork
     if options.model:
@@ -62,11 +62,12 @@ def run_evaluation(
     options = dataclasses.replace(options, limit=None)
     if options.dry_run:
         with scratch_folder() as folder:
-            write_table(prepared.rows, os.path.join(folder, "problems.parquet"), prepared.schema)
+            write_table(answered(prepared.rows), os.path.join(folder, "problems.parquet"), prepared.schema)
             return run_job("evaluate", dataclasses.replace(options, input=(folder,)), beam_args, work)
     local = storage.is_local(options.output)
     output = OutputFolder(os.path.abspath(options.output) if local else options.output)
     check_output(output, "evaluate")
+    standing()  # what is wrong with it is told before anything is written
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     folder = write_rows(prepared.rows, output.job, prepared.schema)
 

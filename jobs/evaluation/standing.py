@@ -48,9 +48,9 @@ class Readings:
 
 def _metric(by_task: Mapping[str, Sequence[tuple[str | None, bool | None]]]) -> dict[str, Any]:
     found = {"mean": _score([_counted(readings) for _, readings in sorted(by_task.items())])}
-    samples = min(map(len, by_task.values()))
+    samples = min(map(len, by_task.values()))  # what every problem has; where one has more, the first of them vote
     if samples > 1:
-        voted = [_counted([majority(readings)]) for _, readings in sorted(by_task.items())]
+        voted = [_counted([majority(readings[:samples])]) for _, readings in sorted(by_task.items())]
         found[f"maj@{samples}"] = _score(voted)
     return found
 

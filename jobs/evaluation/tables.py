@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -33,6 +33,20 @@ def read_rows(pattern: str, flag: str) -> Iterator[dict[str, Any]]:
     """
     for uri in _files(pattern, flag):
         yield from _read_json(uri, flag) if uri.endswith(_JSON) else _read_parquet(uri, flag)
+
+
+def checked_rows(
+    path: str, flag: str, check_columns: Callable[[Sequence[str]], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields rows as `read_rows` does, each after where it stands: option, file and number, from 1.
+
+    Raises:
+        ConfigError: As `read_rows`, or the first row has other columns.
+    """
+    for number, row in enumerate(read_rows(path, flag), start=1):
+        if number == 1:
+            check_columns(list(row))
+        yield f"{flag} {path}, row {number}", row
 
 
 def _files(pattern: str, flag: str) -> list[str]:

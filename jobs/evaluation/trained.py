@@ -40,10 +40,11 @@ def trained_problems(sources: Sources, corpus: Sequence[str], content_column: st
     """
     members: dict[str, list[str]] = defaultdict(list)
     texts = []
-    for problem, row in read_problems(sources):
-        group, whole = _text_of(sources, problem, row)
-        members[group].append(problem.problem_id)
-        texts.append(("", f"{group}#{problem.problem_id}", whole))
+    for one in read_problems(sources):
+        with one.reading():
+            group, whole = _text_of(sources, one.problem, one.row)
+        members[group].append(one.problem.problem_id)
+        texts.append(("", f"{group}#{one.problem.problem_id}", whole))
     found = _search(build_index(texts), corpus, content_column)
     return frozenset(name for group in found for name in members[group])
 

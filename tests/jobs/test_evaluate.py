@@ -298,3 +298,50 @@ def test_a_span_that_is_empty_has_a_solution(tmp_path: Path) -> None:
     assert evaluate(*words, "--output", str(output)) == 0
     assert [row["passed"] for row in rows_of(output)] == [True]
     assert scores_of(output)["problems_not_answered"] == 0
+
+
+def test_a_dry_run_leaves_out_problems_without_an_answer(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = lines(tmp_path / "a.jsonl", [{"task_id": "Own/2", "answer": "    return 2 * x\n"}])
+    words = ["--benchmark", "human_eval", "--data", items, "--answers", answers, "--dry_run"]
+    assert evaluate(*words, "--output", str(tmp_path / "out")) == 0
+    assert "rows     1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--dry_run"], 0, "rows     6"),
+        (["--limit", "0"], cli.USER_ERROR, "--limit"),
+        (["--sandbox", "box"], cli.USER_ERROR, "--sandbox"),
+        (["--languages", "Rust"], cli.USER_ERROR, "no problem"),
+        (["--published", "nobody"], cli.USER_ERROR, "--published nobody is not known"),
+    ],
+)
+def test_a_training_corpus_is_not_read_before_the_rest_is_known_to_run(
+    items: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    def never(*given: object) -> None:
+        raise AssertionError("the corpus was read")
+
+    monkeypatch.setattr("jobs.evaluation.trained.trained_problems", never)
+    given = ["--benchmark", "human_eval", "--data", items, "--reference", "--trained_on", "corpus"]
+    assert evaluate(*given, *words, "--output", str(tmp_path / "out")) == code
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+
+
+def test_a_training_corpus_that_can_not_be_read_is_told_before_anything_is_written(
+    items: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--benchmark", "human_eval", "--data", items, "--reference", "--trained_on", str(tmp_path / "nowhere")]
+    assert evaluate(*given, "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

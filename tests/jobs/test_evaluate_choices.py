@@ -13,9 +13,12 @@ import pytest
 
 import model
 from jobs import cli
+from jobs.evaluation.choices import Choices, choice_rows
 from model.engine import Engine, EngineOptions
 from model.engine.requests import ScoreRequest
+from model.errors import ConfigError
 from model.tokenizer import Tokenizer
+from transforms.evaluation.language import CHOICE_BENCHMARKS
 from transforms.evaluation.language.questions import Choice
 from transforms.evaluation.language.tokens import encode_choice
 
@@ -111,7 +114,10 @@ def test_examples_come_from_the_dev_split_of_the_same_subject(words, tmp_path, c
     ("more", "line"),
     [
         (["--samples", "2", "--temperature", "1"], "--samples means nothing to arc_challenge"),
+        (["--trained_on", "nowhere"], "--trained_on means nothing to arc_challenge"),
+        (["--published", "nobody"], "--published nobody is not known"),
         (["--reference"], "--reference means nothing to arc_challenge"),
+        (["--fim_format", "spm"], "--fim_format means nothing to arc_challenge"),
         (["--shots", "3"], "--shots means nothing to arc_challenge"),
         (["--shots_data", "{data}"], "arc_challenge is asked without examples; remove --shots_data"),
         (["--model", ""], "arc_challenge needs --model"),
@@ -131,6 +137,64 @@ def test_other_columns_and_rows_that_are_no_questions_are_named(words, tmp_path,
     assert told in capsys.readouterr().err
     assert cli.main([*run, table(tmp_path / "b.parquet", [asked(1), {**asked(2), "answerKey": "D"}])]) == 2
     assert "row 2: it is no question of arc_challenge (no_gold: " in capsys.readouterr().err
+
+
+def choices_of(tmp_path: Path, name: str, rows: list[dict[str, Any]], shots: list[dict[str, Any]] | None) -> Choices:
+    for file, written in (("data", rows), ("shots", shots or [])):
+        (tmp_path / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in written), encoding="utf-8")
+    return Choices(
+        benchmark=CHOICE_BENCHMARKS[name],
+        data=str(tmp_path / "data.jsonl"),
+        shots_data=None if shots is None else str(tmp_path / "shots.jsonl"),
+        limit=None,
+    )
+
+
+SUBJECT = [multiple(number, "sums") for number in range(10, 15)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"choices": None}, "missing_value: column choices is null"),
+        ({"choices": ["a"]}, "wrong_number_of_choices"),
+        ({"choices": [1, 2, 3, 4]}, "TypeError"),
+        ({"question": 5}, "AttributeError"),
+    ],
+)
+def test_a_row_that_is_no_example_is_named(tmp_path, bad, said):
+    shots = [SUBJECT[0], {**SUBJECT[1], **bad}, *SUBJECT[2:]]
+    with pytest.raises(ConfigError, match=r"--shots_data .*, row 2: it is no example of mmlu") as raised:
+        choice_rows(choices_of(tmp_path, "mmlu", [multiple(1, "sums")], shots))
+    assert said in str(raised.value)
+
+
+def test_a_row_without_the_column_that_its_examples_go_by_is_named(tmp_path):
+    rows = [multiple(1, "sums"), {name: value for name, value in multiple(2, "").items() if name != "subject"}]
+    with pytest.raises(ConfigError, match=r"--data .*, row 2: it is no question of mmlu \(KeyError: 'subject'\)"):
+        choice_rows(choices_of(tmp_path, "mmlu", rows, SUBJECT))
+
+
+ENDINGS = {"activity_label": "Own", "ctx_a": "A", "ctx_b": "b", "endings": ["c", "d"], "label": "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "bad", "reason"),
+    [
+        ("hellaswag", ENDINGS, {"endings": ["one"]}, "wrong_number_of_choices"),
+        ("hellaswag", ENDINGS, {"endings": "two"}, "TypeError"),
+        ("arc_challenge", asked(0), {"choices": {"text": ["a"], "label": ["A"]}}, "wrong_number_of_choices"),
+        (
+            "arc_challenge",
+            asked(0),
+            {"choices": {"text": ["a", "b"], "label": ["B", "C", "A"]}},
+            "wrong_number_of_choices",
+        ),
+    ],
+)
+def test_a_row_with_another_number_of_choices_is_named(tmp_path, name, row, bad, reason):
+    with pytest.raises(ConfigError, match=rf"row 2: it is no question of {name} \({reason}: "):
+        choice_rows(choices_of(tmp_path, name, [row, {**row, **bad}], None))
 
 
 def test_a_question_that_is_too_long_is_rejected_and_the_others_are_not(words, tmp_path, capsys):

@@ -236,6 +236,10 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--max_prompt_tokens", "2000"], "context length is 1024"),
         (["--protocol", "nowhere.toml"], "--protocol nowhere.toml can't be read"),
         (["--model", "", "--shots", "2"], "--shots says how a model is asked"),
+        (["--model", "", "--reference", "--temperature", "1"], "--temperature says how a model is asked"),
+        (["--model", "", "--reference", "--temperature", "1", "--samples", "2"], "--samples says how a model is asked"),
+        (["--model", "", "--reference", "--fim_format", "spm"], "--fim_format says how a model is asked"),
+        (["--shots_data", "DATA"], "--shots_data: with 0 shots no example is shown"),
     ],
 )
 def test_what_does_not_suit_is_one_line(
@@ -243,6 +247,7 @@ def test_what_does_not_suit_is_one_line(
 ) -> None:
     data = table(tmp_path / "items.parquet", [checked(2)])
     given = ["--benchmark", "human_eval", "--data", data, "--output", str(tmp_path / "out")]
+    words = [data if word == "DATA" else word for word in words]
     assert cli.main(["evaluate", *SMALL, *given, *words]) == cli.USER_ERROR
     error = capsys.readouterr().err
     assert said in error
@@ -254,7 +259,7 @@ def test_a_protocol_that_has_changed_is_refused(tmp_path: Path, capsys: pytest.C
     data = table(tmp_path / "items.parquet", [checked(2)])
     own = tmp_path / "own.toml"
     text = 'version = "1"\nsource = "mine"\nform = "continue"\nanswer_tokens = 9\nprompt_tokens = 90\n'
-    text += 'shots = [0]\nstops = ["x"]\n'
+    text += 'shots = 0\nstops = ["x"]\n'
     own.write_text(text)
     words = ["--benchmark", "human_eval", "--data", data, "--output", str(tmp_path / "out"), "--protocol", str(own)]
     assert evaluate(*words) == 0

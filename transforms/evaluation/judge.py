@@ -28,6 +28,10 @@ _ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\bpanic(?:ked)?\b")
 _MODULES_BYTES = 1_000_000
 
 
+class _NotListed(Exception):
+    """An interpreter didn't tell its modules, as on a machine without memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Tries answers.
@@ -49,7 +53,11 @@ class Judge:
             return _not_run(problem, f"the sandbox runs no {problem.language}")
         if missing := toolchain.missing:
             return _not_run(problem, f"{problem.language}: {', '.join(missing)} missing")
-        if (package := third_party(problem, lambda: self._modules(toolchain))) is not None:
+        try:
+            package = third_party(problem, lambda: self._modules(toolchain))
+        except _NotListed:
+            return _not_run(problem, f"{problem.language}: the modules that the tests could import can't be listed")
+        if package is not None:
             return _not_run(problem, f"{problem.language}: the tests need {package}")
         if (why := untested(problem)) is not None:
             return Pending(problem, "", Verdict(reason="no_test_ran", detail=f"{problem.language}: {why}"))
@@ -59,10 +67,13 @@ class Judge:
         return Pending(problem, nonce, self.sandbox.submit(program_of(problem, answer, toolchain, nonce)))
 
     def _modules(self, toolchain: Toolchain) -> frozenset[str]:
-        """The modules that an interpreter finds in the box; asked once."""
+        """The modules that an interpreter finds in the box; asked until it has told them once."""
         if (found := self.modules.get(toolchain.language)) is None:
             asked = Program(files={}, run=Command(toolchain.modules, toolchain.run_limits, keep_bytes=_MODULES_BYTES))
-            found = self.modules[toolchain.language] = frozenset(self.sandbox.run(asked).last.stdout.split())
+            told = self.sandbox.run(asked).last
+            if not told.is_success:
+                raise _NotListed
+            found = self.modules[toolchain.language] = frozenset(told.stdout.split())
         return found
 
     def judge(self, problem: Problem, answer: str) -> Verdict:

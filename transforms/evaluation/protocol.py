@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from model.errors import ConfigError, one_line
+from model.errors import ConfigError, one_line, shown
+from transforms.sandbox.toolchains import toolchain_of
 
 Form = Literal["continue", "fill"]
 """`continue`: the answer goes on where the prompt ends; `fill`: it stands between prompt and suffix."""
@@ -64,7 +65,7 @@ class Protocol:
         source: Where its facts come from.
         form: Where the answer stands.
         answer_tokens, prompt_tokens: What answers and prompts take at most, where the model's context has room.
-        shots: How many examples may stand in front of the question; the first number is the default.
+        shots: How many examples stand in front of the question, where `--shots` gives no other number.
         ending: Where an answer ends.
         shot_ending: Where it ends with examples in front of it; None: as without.
         languages: Where it ends in languages of their own.
@@ -75,7 +76,7 @@ class Protocol:
     form: Form
     answer_tokens: int
     prompt_tokens: int
-    shots: tuple[int, ...]
+    shots: int
     ending: Stops
     shot_ending: Stops | None = None
     languages: Mapping[str, Stops] = field(default_factory=dict)
@@ -114,14 +115,16 @@ def _read(data: bytes, name: str, version: str = "") -> Protocol:
         languages = table.pop("languages", {})
         if table.get("form") not in get_args(Form):
             raise ValueError(f"form is {table.get('form')!r}; it can be {' or '.join(get_args(Form))}")
-        table["shots"] = tuple(table["shots"])
-        if not table["shots"] or not all(isinstance(one, int) and one >= 0 for one in table["shots"]):
-            raise ValueError("shots is a list of numbers")
+        for fact, least in (("answer_tokens", 1), ("prompt_tokens", 1), ("shots", 0)):
+            if type(table[fact]) is not int or table[fact] < least:
+                raise ValueError(f"{fact} is a whole number from {least}, got {shown(table[fact])}")
+        for fact in ("version", "source"):
+            _check(table, fact, str, "a text")
         return Protocol(
             **{**table, "version": version or table["version"]},
             ending=_stops(ending),
-            shot_ending=None if shot_ending is None else _stops(shot_ending),
-            languages={language: _stops(one) for language, one in languages.items()},
+            shot_ending=None if shot_ending is None else _stops(_as_table(shot_ending, "shot_stops")),
+            languages=_languages(_as_table(languages, "languages")),
         )
     except KeyError as error:
         raise ConfigError(f"{name}: {error.args[0]} is missing") from error
@@ -133,8 +136,32 @@ def _names(kind: type) -> list[str]:
     return [one.name for one in fields(kind)]
 
 
+def _check(table: Mapping[str, Any], fact: str, kind: type, called: str) -> None:
+    if fact in table and not isinstance(table[fact], kind):
+        raise ValueError(f"{fact} is {called}, got {shown(table[fact])}")
+
+
+def _as_table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is a table, got {shown(value)}")
+    return value
+
+
+def _languages(table: Mapping[str, Any]) -> dict[str, Stops]:
+    found: dict[str, Stops] = {}
+    for name, one in table.items():
+        if (toolchain := toolchain_of(name)) is None:
+            raise ValueError(f"languages: the sandbox runs no {name}")
+        if toolchain.language in found:
+            raise ValueError(f"languages: {toolchain.language} stands there twice")
+        found[toolchain.language] = _stops(_as_table(one, f"languages.{name}"))
+    return found
+
+
 def _stops(table: Mapping[str, Any]) -> Stops:
     texts = table.get("stops", [])
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
         raise ValueError("stops is a list of texts, none of them empty")
+    _check(table, "keeps_stop", bool, "true or false")
+    _check(table, "closing", str, "a text")
     return Stops(**{**table, "stops": tuple(texts)})

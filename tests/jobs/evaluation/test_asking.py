@@ -7,17 +7,20 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.evaluation.asking import Questions, asked_rows
 from jobs.evaluation.prepare import Sources
+from jobs.evaluation.trained import trained_problems
 from model.errors import ConfigError
 from transforms.evaluation.asker import Asker
 from transforms.evaluation.benchmarks import BENCHMARKS
 from transforms.evaluation.protocol import protocol_of
 from transforms.evaluation.question import Question
+from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import problem_of
 from transforms.rows.row import Row, SourceRef
 
@@ -62,6 +65,98 @@ def test_models_are_asked_as_the_golden_says(golden: ModuleType) -> None:
 def test_too_few_examples_are_told() -> None:
     with pytest.raises(ConfigError, match="has 2 examples"):
         asked_rows(asked("gsm8k", GOLDEN / "gsm8k.jsonl", shots=5, shots_data=GOLDEN / "gsm8k.jsonl"))
+
+
+def changed(tmp_path: Path, name: str, number: int, **values: Any) -> Path:
+    """A golden's rows with values of one of them changed."""
+    rows = [json.loads(line) for line in (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows[number].update(values)
+    path = tmp_path / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+BAD_CELLS: list[tuple[str, dict[str, Any], str]] = [
+    ("mbpp", {"text": None}, "problem of mbpp"),  # id 11, the prompt
+    ("babelcode_mbpp", {"signature_with_docstring": None}, "problem of babelcode_mbpp"),
+    ("babelcode_mbpp", {"signature_with_docstring": 5}, "problem of babelcode_mbpp"),
+    ("gsm8k", {"question": 5}, "problem of gsm8k"),
+    ("trivia_qa", {"question": None}, "problem of trivia_qa"),
+    ("trivia_qa", {"answer": {"value": 5}}, "problem of trivia_qa"),
+    ("human_eval", {"prompt": None}, "problem of human_eval"),
+    ("human_eval_infilling_multi_line", {"suffix": None}, "problem of human_eval_infilling_multi_line"),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "what"), BAD_CELLS)
+def test_a_value_that_makes_no_question_is_one_line(
+    tmp_path: Path, name: str, values: dict[str, Any], what: str
+) -> None:
+    number = 3 if name == "mbpp" else 1
+    path = changed(tmp_path, name, number, **values)
+    with pytest.raises(ConfigError) as raised:
+        asked_rows(asked(name, path))
+    assert str(raised.value).startswith(f"--data {path}, row {number + 1}: it is no {what} (")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("mbpp", {"id": None}),
+        ("mbpp", {"text": None}),
+        ("mbpp", {"solution": None}),
+        ("gsm8k", {"answer": None}),
+        ("trivia_qa", {"answer": None}),
+        ("trivia_qa", {"answer": {"value": None}}),
+    ],
+)
+def test_a_value_that_makes_no_example_is_one_line(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
+    path = changed(tmp_path, name, 1, **values)
+    own = name == "mbpp"
+    questions = asked(
+        name, path if own else GOLDEN / f"{name}.jsonl", shots=3 if own else 2, shots_data=None if own else path
+    )
+    with pytest.raises(ConfigError) as raised:
+        asked_rows(questions)
+    flag = "--data" if own else "--shots_data"
+    assert str(raised.value).startswith(f"{flag} {path}, row 2: it is no example of {name} (")
+
+
+def test_examples_of_another_layout_are_one_line() -> None:
+    with pytest.raises(ConfigError, match="mbpp needs the columns"):
+        asked_rows(asked("mbpp", GOLDEN / "gsm8k.jsonl", shots=3))
+
+
+def test_rows_are_numbered_as_they_were_read(tmp_path: Path) -> None:
+    # The first three of its rows aren't scored.
+    with pytest.raises(ConfigError, match="row 5: it is no problem of mbpp"):
+        asked_rows(asked("mbpp", changed(tmp_path, "mbpp", 4, testing_code=5)))
+
+
+def test_only_the_first_row_is_held_to_the_layout(tmp_path: Path) -> None:
+    path = changed(tmp_path, "mbpp", 1)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    del rows[1]["entry_fn_name"]  # of a row that isn't scored
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert len(asked_rows(asked("mbpp", path))) == 2
+
+
+def test_a_search_for_a_problem_without_its_text_is_one_line(tmp_path: Path) -> None:
+    path = changed(tmp_path, "mbpp", 3, text=None)
+    with pytest.raises(ConfigError, match="row 4: it is no problem of mbpp"):
+        trained_problems(asked("mbpp", path).sources, ["nowhere.parquet"], None)
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math"])
+def test_equal_questions_are_two_problems(tmp_path: Path, name: str) -> None:
+    text = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
+    path = tmp_path / "data.jsonl"
+    path.write_text(text + text.splitlines()[0] + "\n", encoding="utf-8")
+    alone = [row["task_id"] for row in asked_rows(asked(name, GOLDEN / f"{name}.jsonl"))]
+    rows = asked_rows(asked(name, path))
+    assert [row["task_id"] for row in rows] == [f"{alone[0]}/0", alone[1], f"{alone[0]}/2"]
+    assert [TextProblem.of(row["problem"]).problem_id for row in rows] == [row["task_id"] for row in rows]
 
 
 PUBLISHED = [

@@ -9,6 +9,7 @@ import pytest
 
 from tests.transforms.evaluation.test_whole_programs import MAINS, RIGHT, WRONG, of
 from transforms.evaluation.judge import Judge
+from transforms.evaluation.programs.refusals import refused
 
 # Tests whose failure a main that just returns would hide: (language, test).
 HIDDEN: Final = {
@@ -221,6 +222,31 @@ def test_an_answer_can_not_switch_assertions_off(judge: Judge, case: str, answer
         pytest.skip(verdict.detail)
     assert not verdict.passed
     assert verdict.reason in ("wrong", "exception"), verdict
+
+
+READS: Final = {
+    "asm": 'asm(".incbin \\"/box/main.cpp\\"");',
+    "embed": "#embed </box/main.cpp>",
+    "embed with blanks": "  #  /* a */ embed </box/main.cpp>",
+    "embed as a digraph": "%:embed </box/main.cpp>",
+    "embed over two lines": "#\\\nembed </box/main.cpp>",
+    "embed behind a comment": "/* a */ #embed </box/main.cpp>",
+    "an include": '#include "main.cpp"',
+    "an include without a blank": "#include<main.cpp>",
+    "an include of the file itself": "#include __FILE__",
+}
+
+
+@pytest.mark.parametrize("case", READS)
+def test_an_answer_that_reads_files_in_cpp_is_refused(case: str) -> None:
+    assert refused(of("cpp: main"), f"  return 0;\n}}\n{READS[case]}\n") is not None
+
+
+@pytest.mark.parametrize(
+    "comment", ["// see #embed", "//#embed", "/*\n#embed <a>\n*/", "// not .incbin", '/*\n#include "main.cpp"\n*/']
+)
+def test_a_comment_reads_no_files(comment: str) -> None:
+    assert refused(of("cpp: main"), f"  return 2 * x;\n}}\n{comment}\n") is None
 
 
 def test_a_macro_of_the_answers_own_is_no_cheat(judge: Judge) -> None:

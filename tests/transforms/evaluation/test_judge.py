@@ -72,6 +72,17 @@ def test_a_missing_toolchain_is_not_a_failure(judge: Judge) -> None:
     assert not verdict.was_run
 
 
+def test_modules_that_could_not_be_listed_are_asked_for_again(judge: Judge) -> None:
+    fresh = dataclasses.replace(judge, modules={})
+    python = fresh.toolchains["Python"]
+    broken = {"Python": dataclasses.replace(python, modules=("python3", "-c", "raise SystemExit(1)"))}
+    problem = dataclasses.replace(CHECKED, test="import math\n" + CHECKED.test)
+    verdict = dataclasses.replace(fresh, toolchains=broken).judge(problem, "    return 2 * x\n")
+    assert verdict.reason == "no_toolchain" and "can't be listed" in verdict.detail
+    assert fresh.modules == {}
+    assert fresh.judge(problem, "    return 2 * x\n").passed
+
+
 def test_a_verdict_is_the_same_in_every_run(judge: Judge) -> None:
     first, second = (judge.judge(CHECKED, "    print('said'); return x\n") for _ in range(2))
     assert dataclasses.replace(first, wall_s=0) == dataclasses.replace(second, wall_s=0)

@@ -59,7 +59,7 @@ source = "mine"
 form = "continue"
 answer_tokens = 9
 prompt_tokens = 9
-shots = [0]
+shots = 0
 stops = ["x"]
 """
 
@@ -79,7 +79,22 @@ def test_a_protocol_of_ones_own_is_named_by_its_hash(tmp_path: Path) -> None:
         (('"continue"', '"goon"'), "it can be continue or fill"),
         (('["x"]', '"x"'), "stops is a list of texts"),
         (('["x"]', '[""]'), "none of them empty"),
-        (("[0]", "[]"), "shots is a list of numbers"),
+        (("shots = 0", "shots = [5, 8]"), r"shots is a whole number from 0, got \[5, 8\]"),
+        (("shots = 0", "shots = -1"), "shots is a whole number from 0, got -1"),
+        (("shots = 0", "shots = true"), "shots is a whole number from 0, got True"),
+        (("answer_tokens = 9", "answer_tokens = 0"), "answer_tokens is a whole number from 1, got 0"),
+        (("answer_tokens = 9", 'answer_tokens = "9"'), "answer_tokens is a whole number from 1, got '9'"),
+        (("\nprompt_tokens = 9", "\nprompt_tokens = 9.5"), "prompt_tokens is a whole number from 1, got 9.5"),
+        (("prompt_tokens = 9\n", ""), "prompt_tokens is missing"),
+        (('source = "mine"', "source = 1"), "source is a text, got 1"),
+        (('version = "1"', "version = 1"), "version is a text, got 1"),
+        (('["x"]', '["x"]\nkeeps_stop = "no"'), "keeps_stop is true or false, got 'no'"),
+        (('["x"]', '["x"]\nclosing = 1'), "closing is a text, got 1"),
+        (('["x"]', '["x"]\nshot_stops = ["y"]'), r"shot_stops is a table, got \['y'\]"),
+        (('["x"]', '["x"]\nlanguages = 5'), "languages is a table, got 5"),
+        (('["x"]', '["x"]\n[languages]\nGo = "y"'), "languages.Go is a table, got 'y'"),
+        (('["x"]', '["x"]\n[languages.Cobol]\nstops = ["y"]'), "languages: the sandbox runs no Cobol"),
+        (('["x"]', '["x"]\n[languages.Go]\n[languages.golang]'), "languages: Go stands there twice"),
         (('source = "mine"\n', ""), "source"),
         (("stops", "ztops"), "ztops"),
         (("= 9", "= "), "line 4"),
@@ -91,3 +106,10 @@ def test_a_protocol_that_is_wrong_is_told_in_one_line(tmp_path: Path, change: tu
     with pytest.raises(ConfigError, match=said) as raised:
         read_protocol(str(path))
     assert "\n" not in str(raised.value)
+
+
+def test_a_protocols_languages_go_by_any_of_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN + '[languages.js]\nstops = ["y"]\n')
+    protocol = read_protocol(str(path))
+    assert protocol.ending_of("JavaScript", 0).stops == ("y",) and protocol.ending_of("Go", 0).stops == ("x",)

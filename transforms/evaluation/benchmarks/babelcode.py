@@ -45,7 +45,7 @@ def problem(row: Row) -> Problem:
 BENCHMARKS: Final = tuple(
     Benchmark(
         name=f"babelcode_{name}",
-        version="2",
+        version="3",
         source="arXiv 2302.01973; github.com/google-research/babelcode",
         layouts=(("qid", "language", "signature_with_docstring", "test_code", "test_case_ids", "entry_fn_name"),),
         problem=problem,

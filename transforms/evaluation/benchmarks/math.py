@@ -29,7 +29,7 @@ def _question(row: Row) -> str:
 
 BENCHMARK: Final = Benchmark(
     name="math",
-    version="2",
+    version="3",
     source="arXiv 2103.03874",
     layouts=(("problem", "level", "type", "solution"),),
     problem=problem,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from model.errors import RecordError
 from transforms.evaluation.benchmarks.base import Benchmark, Row
 from transforms.evaluation.problems import Problem
 from transforms.evaluation.question import Asking
@@ -60,13 +61,15 @@ def _marked(row: Row) -> str:
 
 
 def _example(row: Row) -> str:
-    code = (_reference(row) or "").replace("\r\n", "\n").strip()
+    if (code := _reference(row)) is None:
+        raise RecordError("no_solution", f"task {_number(row)} has no solution")
+    code = code.replace("\r\n", "\n").strip()
     return f"{_marked(row)}{code}\n[DONE]\n\n"
 
 
 BENCHMARK: Final = Benchmark(
     name="mbpp",
-    version="2",
+    version="3",
     source="arXiv 2108.07732",
     layouts=(("id", "text", "testing_code", "entry_fn_name"), ("task_id", "text", "test_list", "test_setup_code")),
     problem=problem,

@@ -41,7 +41,7 @@ def problem(row: Row) -> Problem:
 
 OWN_TESTS: Final = Benchmark(
     name="tests",
-    version="2",
+    version="3",
     source="the user's",
     layouts=(("task_id", "language", "prompt", "test"),),
     problem=problem,

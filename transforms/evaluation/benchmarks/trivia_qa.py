@@ -37,7 +37,7 @@ BENCHMARK: Final = Benchmark(
     asking=Asking(
         protocol="trivia_qa",
         prompt=_question,
-        shot=lambda row: f"{_question(row)} {row['answer']['value']}\n\n",
+        shot=lambda row: f"{_question(row)} " + row["answer"]["value"] + "\n\n",  # a null is no text
     ),
     is_text=True,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from model.errors import RecordError
-from transforms.evaluation.language.base import ChoiceBenchmark, Row
+from transforms.evaluation.language.base import ChoiceBenchmark, Row, checked_texts
 from transforms.evaluation.language.questions import Choice, Question
 
 PROMPT: Final = "Question: {question}\nAnswer:"
@@ -18,7 +18,9 @@ PROMPT: Final = "Question: {question}\nAnswer:"
 def question(row: Row) -> Question:
     """The question of a row."""
     prompt = PROMPT.format(question=row["question"])
-    texts, labels = row["choices"]["text"], row["choices"]["label"]
+    texts, labels = checked_texts(row["choices"]["text"]), row["choices"]["label"]
+    if len(labels) != len(texts):
+        raise RecordError("wrong_number_of_choices", f"there are {len(texts)} choices and {len(labels)} labels")
     if row["answerKey"] not in labels:
         raise RecordError("no_gold", f"the right answer is {row['answerKey']!r}, the choices are {', '.join(labels)}")
     choices = tuple(Choice(prompt, f" {text}") for text in texts)

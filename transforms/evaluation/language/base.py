@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import ConfigError, RecordError
-from transforms.evaluation.columns import check_layout
+from transforms.evaluation.columns import check_layout, reading_row
 from transforms.evaluation.language.questions import Question
 
 Row = Mapping[str, Any]
@@ -60,24 +60,28 @@ class ChoiceBenchmark:
         before = [example.solved + _BETWEEN for example in examples]
         return self._question(row).after(self.introduction(row) + "".join(before))
 
-    def examples(self, rows: Sequence[Row], rows_asked: Sequence[Row] = ()) -> dict[str, list[Question]]:
+    def examples(
+        self, rows: Sequence[Row], rows_asked: Sequence[Row] = (), where: tuple[str, str] = ("the examples", "the data")
+    ) -> dict[str, list[Question]]:
         """The first rows of `shots_split` for each value of `shots_by`, as examples.
 
         Args:
             rows: The split's rows.
             rows_asked: The rows that will be asked; each must find its examples.
+            where: The files of both, for messages.
 
         Raises:
-            ConfigError: There aren't enough rows for a value, or one has no answer.
+            ConfigError: There aren't enough rows for a value, or one is no question.
         """
-        found: dict[str, list[Question]] = {self._key(row): [] for row in (*rows_asked, *rows)}
-        for number, row in enumerate(rows):
-            same = found[self._key(row)]
-            if len(same) < self.shots:
-                try:
+        found: dict[str, list[Question]] = {}
+        for number, row in enumerate(rows_asked, start=1):
+            with reading_row(f"{where[1]}, row {number}", f"question of {self.name}"):
+                found.setdefault(self._key(row), [])
+        for number, row in enumerate(rows, start=1):
+            with reading_row(f"{where[0]}, row {number}", f"example of {self.name}"):
+                same = found.setdefault(self._key(row), [])
+                if len(same) < self.shots:
                     same.append(self._question(row))
-                except RecordError as error:
-                    raise ConfigError(f"row {number} of {self.name}'s examples can't be one: {error}") from error
         for key, same in found.items():
             if len(same) < self.shots:
                 of = f" with {self.shots_by} {key}" if self.shots_by else ""
@@ -95,6 +99,20 @@ class ChoiceBenchmark:
 
     def _key(self, row: Row) -> str:
         return str(row[self.shots_by]) if self.shots_by else ""
+
+
+def checked_texts(texts: Any, least: int = 2) -> list[str]:
+    """The texts of a row's choices.
+
+    Raises:
+        TypeError: They aren't a list of texts.
+        RecordError: `wrong_number_of_choices`: there are fewer than `least`.
+    """
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("choices must be a list of texts")
+    if len(texts) < least:
+        raise RecordError("wrong_number_of_choices", f"there are {len(texts)}, at least {least} are needed")
+    return texts
 
 
 def gold_index(gold: Any, count: int) -> int:

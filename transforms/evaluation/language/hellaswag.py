@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from transforms.evaluation.language.base import ChoiceBenchmark, Row, gold_index
+from transforms.evaluation.language.base import ChoiceBenchmark, Row, checked_texts, gold_index
 from transforms.evaluation.language.questions import Choice, Question
 
 PROMPT: Final = "{activity_label}: {ctx_a} {ctx_b}"
@@ -21,7 +21,7 @@ def question(row: Row) -> Question:
     """The question of a row."""
     second = row["ctx_b"].capitalize()
     prompt = _clean(PROMPT.format(activity_label=row["activity_label"], ctx_a=row["ctx_a"], ctx_b=second))
-    choices = tuple(Choice(prompt, f" {_clean(ending)}") for ending in row["endings"])
+    choices = tuple(Choice(prompt, f" {_clean(ending)}") for ending in checked_texts(row["endings"]))
     return Question(
         choices=choices, gold=gold_index(row["label"], len(choices)), question_id=str(row.get("source_id") or "")
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from model.errors import RecordError
-from transforms.evaluation.language.base import ChoiceBenchmark, Row, gold_index
+from transforms.evaluation.language.base import ChoiceBenchmark, Row, checked_texts, gold_index
 from transforms.evaluation.language.questions import Choice, Question
 
 INTRODUCTION: Final = "The following are multiple choice questions (with answers) about {subject}.\n\n"
@@ -20,7 +20,7 @@ SHOTS: Final = 5
 
 def question(row: Row) -> Question:
     """The question of a row, without examples."""
-    texts = row["choices"]
+    texts = checked_texts(row["choices"])
     if len(texts) != len(LETTERS):
         raise RecordError("wrong_number_of_choices", f"there are {len(texts)}, not {len(LETTERS)}")
     listed = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=True))

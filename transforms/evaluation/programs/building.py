@@ -54,6 +54,7 @@ def _program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str)
 
 def _python_trial(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     given = {
+        "before": problem.setup + problem.prefix,
         "code": problem.setup + problem.code(answer),
         "test": problem.test,
         "entry_point": problem.entry_point,

@@ -50,6 +50,16 @@ def code_of(text: str, language: str) -> str:
     return _hidden(language).sub(hide, text)
 
 
+def without_comments(text: str, language: str) -> str:
+    """The text with comments as blanks; a place in one is the same place in the other.
+
+    >>> without_comments('f("a{b") // c', "Go")
+    'f("a{b")     '
+    """
+    pairs = zip(text, code_of(text, language), strict=True)
+    return "".join(hidden if hidden == " " else char for char, hidden in pairs)
+
+
 def outer_of(code: str) -> str:
     """The code outside of all braces; what stands in them is blank.
 

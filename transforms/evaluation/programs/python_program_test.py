@@ -120,7 +120,7 @@ class ProgramTest:
         """The function that is tested, as the only argument."""
         if self.entry not in self.space:
             raise NameError(f"name {self.entry!r} is not defined")
-        return (self.guarded(self.space[self.entry], self.restore),)
+        return (self.guarded(self.space[self.entry]),)
 
     def check(self, check):
         """Calls a `check(candidate)` that the test defines and doesn't call."""

@@ -1,8 +1,9 @@
 """Tries an answer in Python. This file runs inside the box; it uses the standard library only.
 
-Standard input is a JSON object: `code` (the answer in its place), `test`, `entry_point`, `form`, and `nonce`. The
-tests lie in no file, and what ends the trial is kept before the answer's first line runs. The last line of
-standard output is `NONCE REASON DETAIL`. A program that doesn't get there has failed, whatever its exit code.
+Standard input is a JSON object: `before` (the problem's text in front of the answer), `code` (the whole text), `test`,
+`entry_point`, `form`, and `nonce`. The tests lie in no file, and what ends the trial is kept before the answer's first
+line runs. The last line of standard output is `NONCE REASON DETAIL`. A program that doesn't get there has failed,
+whatever its exit code.
 
 A test of the form "program" is run by `python_program_test`.
 
@@ -14,6 +15,7 @@ memory.
 
 import builtins
 import collections
+import functools
 import importlib
 import json
 import math
@@ -33,6 +35,7 @@ DECISIONS = {
     )
     for name in names.split()
 }
+FUNCTION, SLOT, ATTRIBUTE = types.FunctionType, types.MemberDescriptorType, types.GetSetDescriptorType
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE (object.h): a class that was made while the program ran
 ITEMS = (dict, list, tuple, set, frozenset, collections.deque)
 
@@ -41,14 +44,93 @@ class Cheat(BaseException):
     """The answer returned something that decides by itself what it is equal to."""
 
 
-def decides_equality(value):
+class OwnClasses:
+    """The classes that the problem's text makes, which may compare as they like while the answer leaves them alone.
+
+    Each is kept when it has just been made. The answer's first line runs later, so it can't put a class among them.
+
+    Args:
+        before: The problem's text in front of the answer.
+        code: The whole text.
+        space: The names of the module that it runs in.
+    """
+
+    def __init__(self, before, code, space):
+        self.before, self.code, self.space = before, code, space
+        self.kept = {}  # by id: the class itself (so that its id stays its own), its values, its functions' code
+
+    def compiled(self):
+        """The whole text with a decorator outside of all others for each of the classes. Raises SyntaxError."""
+        if "class" not in self.before:
+            return compile(self.code, ANSWER, "exec")
+        ast = importlib.import_module("ast")  # most trials need not wait for it
+        tree = ast.parse(self.code, ANSWER)
+        lines = self.before.count("\n")  # a last line without its end is the answer's as well
+        for number, node in enumerate(tree.body):
+            if isinstance(node, ast.ClassDef) and node.end_lineno <= lines:
+                name = f"__class_{number}__"
+                self.space[name] = functools.partial(self.keep, name)
+                node.decorator_list.insert(0, ast.copy_location(ast.Name(name, ast.Load()), node))
+        return compile(tree, ANSWER, "exec")
+
+    def keep(self, name, kind):
+        """Keeps a class that has just been made, and takes its decorator away."""
+        del self.space[name]
+        if isinstance(kind, type):
+            values = dict(vars(kind))
+            self.kept[id(kind)] = (kind, values, {key: code_of(one) for key, one in values.items()})
+        return kind
+
+    def items_of(self, one):
+        """What an object of such a class holds; None: it is of another class, or its class was changed."""
+        kind = type(one)
+        if id(kind) not in self.kept or any(self.is_changed(base) for base in kind.__mro__):
+            return None
+        held = []
+        for base in kind.__mro__:
+            for name, value in vars(base).items():
+                if isinstance(value, SLOT) and base.__flags__ & HEAP_TYPE:  # of __slots__
+                    try:
+                        held.append(value.__get__(one))
+                    except AttributeError:
+                        pass
+                elif isinstance(value, ATTRIBUTE) and name == "__dict__":
+                    held.append(value.__get__(one))
+        return held
+
+    def is_changed(self, kind):
+        """Whether a class that was made here has other functions than the problem gave it, or items of its own."""
+        if id(kind) not in self.kept:
+            return decides(kind)
+        _, values, codes = self.kept[id(kind)]
+        now = vars(kind)
+        names = {name for name in now.keys() | values.keys() if now.get(name) is not values.get(name)}
+        other = [one[name] for name in names for one in (now, values) if name in one]
+        return (
+            not DECISIONS.isdisjoint(names)
+            or any(hasattr(type(one), "__get__") or type(one).__flags__ & HEAP_TYPE for one in other)
+            or any(code_of(now.get(name)) is not code for name, code in codes.items())
+        )
+
+
+def code_of(function):
+    """The code of a function, None of what has none."""
+    return getattr(function, "__code__", None) if isinstance(function, FUNCTION) else None
+
+
+def decides_equality(value, own):
     """Whether a result's class, or that of one of its items, compares or reckons in a way of the answer's own."""
     waiting, seen = [value], set()
     while waiting:
         one = waiting.pop()
-        if any(decides(kind) for kind in type(one).__mro__):
+        if id(one) in seen:
+            continue
+        if (held := own.items_of(one)) is not None:
+            seen.add(id(one))
+            waiting.extend(held)
+        elif any(decides(kind) for kind in type(one).__mro__):
             return True
-        if isinstance(one, ITEMS) and id(one) not in seen:
+        if isinstance(one, ITEMS):
             seen.add(id(one))
             # By the built-in class's own iterator: the answer's may hide some.
             iterate = next(vars(kind)["__iter__"] for kind in ITEMS if isinstance(one, kind))
@@ -69,7 +151,7 @@ def decides(kind):
     return any(vars(kind)[name] is not None for name in DECISIONS & set(vars(kind)))
 
 
-def guarded(function, restore):
+def guarded(function, restore, own):
     """The function, but that a result which decides its own equality is a cheat."""
 
     def call(*args, **keywords):
@@ -77,7 +159,7 @@ def guarded(function, restore):
             result = function(*args, **keywords)
         finally:
             restore()
-        if decides_equality(result):
+        if decides_equality(result, own):
             raise Cheat("the result decides by itself what it is equal to")
         return result
 
@@ -113,8 +195,10 @@ def try_answer(given):
     sys.modules["solution"] = module
     space = module.__dict__
     restore = keeper(*(program_test.KEPT if form == "program" else ()))
+    own = OwnClasses(given["before"], given["code"], space)
+    guard = functools.partial(guarded, restore=restore, own=own)
     try:
-        exec(compile(given["code"], ANSWER, "exec"), space)
+        exec(own.compiled(), space)
     except SystemExit as error:
         return "exited_early", f"exit code {error.code!r} before the tests"
     except SyntaxError as error:
@@ -126,10 +210,10 @@ def try_answer(given):
     if form == "program":
         sys.modules["__main__"] = module
         space["__name__"] = "__main__"
-        return program_test.ProgramTest(given["test"], TEST, space, entry, restore, guarded).run()
+        return program_test.ProgramTest(given["test"], TEST, space, entry, restore, guard).run()
     tests = dict(space)
     if entry in tests:
-        tests[entry] = guarded(tests[entry], restore)
+        tests[entry] = guard(tests[entry])
     exec(compile(given["test"], TEST, "exec"), tests)
     if form == "check":
         if entry not in tests:

@@ -8,11 +8,11 @@ uses of it change. What is built from pieces (`##`, `concat!`) isn't found; see 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from transforms.evaluation.problems import Problem
-from transforms.evaluation.programs.layouts import code_of
+from transforms.evaluation.programs.layouts import code_of, without_comments
 
 # What defines a word, with the word as the group.
 _REDEFINES: Final[Mapping[str, re.Pattern[str]]] = {
@@ -27,11 +27,18 @@ _REDEFINES: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "Rust": re.compile(r"\bmacro_rules!\s*(\w+)"),
 }
-# What puts a file's text into a program while it is compiled.
-_READS_FILES: Final[Mapping[str, tuple[re.Pattern[str], bool]]] = {
-    "C++": (re.compile(r"\.incbin\b|#\s*embed\b|\binclude\s+__FILE__|#\s*include\s*[<\"](?:/|main\b|\.)"), False),
-    "Go": (re.compile(r"^//go:embed\b", re.M), False),
-    "Rust": (re.compile(r"\binclude(?:_str|_bytes)?!"), True),
+_GAP: Final = r"(?:[^\S\n]|\\\n)*"
+# What puts a file's text into a program while it is compiled, and the view of the answer that it is looked for in.
+# Go's is a comment; C++'s may stand in the string of an `asm`.
+_READS_FILES: Final[Mapping[str, tuple[re.Pattern[str], Callable[[str, str], str]]]] = {
+    "C++": (
+        re.compile(
+            rf"\.incbin\b|^{_GAP}(?:\#|%:){_GAP}(?:embed\b|include{_GAP}(?:__FILE__|[<\"](?:/|main\b|\.)))", re.M
+        ),
+        without_comments,
+    ),
+    "Go": (re.compile(r"^//go:embed\b", re.M), lambda text, language: text),
+    "Rust": (re.compile(r"\binclude(?:_str|_bytes)?!"), code_of),
 }
 
 
@@ -44,7 +51,9 @@ def refused(problem: Problem, answer: str) -> str | None:
         for found in pattern.finditer(code_of(answer, language)):
             if found[1] not in given and re.search(rf"\b{found[1]}\b", tests):
                 return f"the answer redefines {found[1]}, which the test uses"
-    reads, only_code = _READS_FILES.get(language, (None, False))
-    if reads is not None and reads.search(code_of(answer, language) if only_code else answer):
+    if language not in _READS_FILES:
+        return None
+    reads, view = _READS_FILES[language]
+    if reads.search(view(answer, language)):
         return "the answer reads files while it is compiled"
     return None

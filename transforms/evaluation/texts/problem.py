@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -36,6 +38,16 @@ class TextProblem:
         """Reads what `text` wrote."""
         values: dict[str, Any] = json.loads(text)
         return cls(**{**values, "gold": tuple(values["gold"])})
+
+
+def distinct_ids(ids: Sequence[str]) -> list[str]:
+    """Ids of which none stands twice: one that several rows have, or none, is followed by the row's number.
+
+    >>> distinct_ids(["a", "b", "a", ""])
+    ['a/0', 'b', 'a/2', '3']
+    """
+    counts = Counter(ids)
+    return [str(at) if not one else f"{one}/{at}" if counts[one] > 1 else one for at, one in enumerate(ids)]
 
 
 def numbered(benchmark: str, question: str) -> str:

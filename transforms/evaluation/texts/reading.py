@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import string
+from collections import deque
 from fractions import Fraction
 from typing import Final
 
 _NUMBER: Final = re.compile(r"-?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 _STRICT: Final = re.compile(r"#### (-?[0-9.,]+)")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
-_BOXES: Final = ("\\boxed{", "\\fbox{")
+_TOKEN: Final = r"-?\d+(?:[.,]\d+)*|[a-zA-Z](?![a-zA-Z])|\\[a-zA-Z]+(?![a-zA-Z{])"
+_BOX: Final = re.compile(rf"\\(?:boxed|fbox)(?![a-zA-Z])\s*(?:\{{|(?P<token>{_TOKEN}))")
 MAX_DIGITS: Final = 400
 
 
@@ -62,13 +64,19 @@ def value_of(number: str) -> Fraction | None:
 def last_box(text: str) -> str | None:
     r"""What stands in the last box; None if there is no box, or it isn't closed.
 
+    A box without braces, as MATH's own solutions have some, holds the number, letter or command behind it.
+
     >>> last_box(r"so \boxed{1} or \boxed{\frac{1}{2}}.")
     '\\frac{1}{2}'
+    >>> last_box(r"it is $\boxed 2$.")
+    '2'
     """
-    start, mark = max((text.rfind(mark), mark) for mark in _BOXES)
-    if start < 0:
+    found = next(iter(deque(_BOX.finditer(text), maxlen=1)), None)
+    if found is None:
         return None
-    depth, begin = 1, start + len(mark)
+    if found["token"] is not None:
+        return found["token"]
+    depth, begin = 1, found.end()
     for at in range(begin, len(text)):
         if text[at] == "{":
             depth += 1

@@ -39,6 +39,26 @@ def test_the_last_box_counts() -> None:
     assert verdicts(problem, r"\boxed{0.5") == verdicts(problem, "0.5") == {"equivalent": False}
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r"so $\boxed 2$.", "2"),
+        (r"$\boxed -12.5$", "-12.5"),
+        (r"\boxed 1,200 of them", "1,200"),
+        (r"\boxed x", "x"),
+        (r"$\fbox \pi$", r"\pi"),
+        (r"\boxed{1} and \boxed 3", "3"),
+        (r"\boxed 3 and \boxed {1}", "1"),
+        (r"\boxed{1} is the \boxed answer", "1"),
+        (r"\boxed{1} is a \boxedtext{2}, see \boxed.", "1"),
+        (r"\boxed{1} and \boxed \frac{1}{2}", "1"),
+        (r"\boxed{1} and \boxed{2", None),
+    ],
+)
+def test_a_box_may_lack_its_braces(text: str, found: str | None) -> None:
+    assert last_box(text) == found
+
+
 def test_the_first_metric_is_what_passes() -> None:
     problem = TextProblem(problem_id="a", kind="number", gold=("7",))
     graded = TextGrader().submit(problem.text(), "7")()
@@ -60,7 +80,15 @@ def test_numbers_of_no_sense_are_none() -> None:
 
 
 def test_reading_long_texts_is_linear() -> None:
-    for text in ("{" * 200_000, r"\boxed{" * 30_000, "1," * 200_000, "#### " * 50_000, "-$" * 200_000):
+    for text in (
+        "{" * 200_000,
+        r"\boxed{" * 30_000,
+        r"\boxed" * 30_000,
+        "\\boxed" + " " * 200_000,
+        "1," * 200_000,
+        "#### " * 50_000,
+        "-$" * 200_000,
+    ):
         last_box(text), last_number(text), strict_number(text), short_form(text)
 
 
