@@ -105,7 +105,7 @@ _TYPES: Final = {
     ),
 }
 _IMPORTS: Final = re.compile(
-    r"(?:(?:\s|//[^\n]*\n|(?>/\*.*?\*/))*+(?:package|import|using)\s[\w \t.*=<>,]+;[^\S\n]*\n?)+", re.S
+    r"(?:(?:\s|//[^\n]*\n|(?>/\*.*?\*/)|(?!))*+(?:package|import|using)\s[\w \t.*=<>,]+;[^\S\n]*\n?)+", re.S
 )
 _GO_PACKAGES: Final = (
     *("bufio", "bytes", "errors", "fmt", "io", "math", "math/bits", "os", "regexp", "sort", "strconv", "strings"),
