@@ -239,6 +239,11 @@ class JaxDevice:
         saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._full_step_s * steps_left
         return saved_s > compile_s
 
+    def release(self, slot: int) -> None:
+        """Makes a slot idle."""
+        self._state = on_device(self._program("release"), self._state, np.int32(slot))
+        self._tickets[slot], self._reach[slot] = -1, 0
+
     def move(self, source: int, target: int) -> None:
         """Copies a slot's caches and state to another slot; the first one is idle from then on."""
         arrays = on_device(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
+from model.engine.abstract_device import BurstReport, Generated, OutOfMemory
 from model.engine.backlog import Backlog, Job
 from model.engine.replicas import Replicas
 from model.engine.requests import EngineStopped, Request
@@ -65,7 +65,7 @@ class SlowDevice:
             busy += tokens < request.max_new_tokens
             self.lines[slot] = (ticket, request, min(tokens + 1, request.max_new_tokens))
         ended = [
-            Ended(ticket, tuple(request.prompt[0] + i + 1 for i in range(tokens)), None, -1.0)
+            Generated(ticket, tuple(request.prompt[0] + i + 1 for i in range(tokens)), [-1.0] * tokens)
             for ticket, request, tokens in self.lines.values()
             if tokens == request.max_new_tokens
         ]
