@@ -200,9 +200,7 @@ class Letters:
         {"determinism": "fast", "prompt_lookup": "always"},
     ],
 )
-def test_stop_texts_cut_completions_and_change_no_token(
-    small_model, mixed_requests, exact, exact_completions, changes
-):
+def test_stop_texts_cut_completions_and_change_no_token(small_model, mixed_requests, exact, exact_completions, changes):
     requests = [replace(request, stop_texts=StopTexts(("ab", "fce", "d"), Letters())) for request in mixed_requests]
     options = replace(OPTIONS, **changes)
     with Engine(small_model, options=options) as engine:

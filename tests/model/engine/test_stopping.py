@@ -28,7 +28,9 @@ class Pieces:
 
 # Pieces of several characters, parts of one character (of two and of four bytes), bytes that are none, and control
 # tokens, which stand for nothing.
-PIECES = Pieces([b"", b"a", b"b", b"ab", b"ba", b"\n", b"\nd", b"c\n", b"\xc3", b"\xa9", b"\xf0\x9f", b"\x98\x80", b"\xff"])
+PIECES = Pieces(
+    [b"", b"a", b"b", b"ab", b"ba", b"\n", b"\nd", b"c\n", b"\xc3", b"\xa9", b"\xf0\x9f", b"\x98\x80", b"\xff"]
+)
 TEXTS = st.text("ab\ncd\u00e9\U0001f600\ufffd", min_size=1, max_size=4)
 
 
