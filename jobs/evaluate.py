@@ -312,6 +312,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         questions = questions_of(options)
         options = dataclasses.replace(options, prompt="chat" if questions.is_chat else "base")  # for plan and report
         prepared = Prepared(asked_rows(questions), ASKED_SCHEMA)
+        print_line(f"codemill evaluate: the model is asked in {options.prompt} form, protocol {questions.version}")
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
     return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))

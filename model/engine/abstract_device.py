@@ -99,13 +99,15 @@ class Device(Protocol):
         """Moves a slot's request to another slot, which is free."""
         ...
 
-    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> Any:
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> Any:
         """Starts a burst and returns without waiting for it.
 
         Args:
             leave_after: The burst ends early once this many requests have ended in it.
             drafts: Whether its steps verify drafted tokens.
             width: Decode the first so many slots: all, or what `width_for` returned.
+            is_watched: Whether its report is looked through for stop texts: the burst should then be short, since a
+                request goes on to its end.
         """
         ...
 

@@ -129,7 +129,12 @@ class Scheduler:
         if self._running:
             self._release_stopped()
             width = self._gather()
-            burst = self._device.dispatch(self._leave_after(width), drafts=self._switch.drafts, width=width)
+            burst = self._device.dispatch(
+                self._leave_after(width),
+                drafts=self._switch.drafts,
+                width=width,
+                is_watched=any(job.watch is not None for job in self._running.values()),
+            )
             self._unread.append((burst, width))
         if len(self._unread) > (1 if self._pipeline and self._running else 0):
             burst, width = self._unread.popleft()

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 
 class Decoder(Protocol):
     """The part of a vocabulary that is needed here (`model.tokenizer.Tokenizer`)."""
@@ -52,7 +54,7 @@ class StopWatch:
         self._first: int | None = None  # where the first stop found begins in the tail
         self._seen = 0
 
-    def end(self, tokens: Sequence[int]) -> int | None:
+    def end(self, tokens: Sequence[int] | np.ndarray) -> int | None:
         """How many of the tokens the completion keeps; None if it goes on.
 
         Args:

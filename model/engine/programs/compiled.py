@@ -274,6 +274,7 @@ class EnginePrograms:
             generations: Caches,
             slots: Slots,
             leave_after: Int[Array, ""],
+            max_steps: Int[Array, ""],
         ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
             narrow_generations, narrow_slots, report = decode.burst(
                 weights,
@@ -281,18 +282,18 @@ class EnginePrograms:
                 first_slots(generations, width),
                 slots.first(width),
                 leave_after,
+                max_steps,
                 self.config,
                 self._dtype,
                 attend_slots=slot_attention(self.platform),
                 multiply=linear if self._is_exact else few_rows_matmul(self.platform),
-                max_steps=self.options.burst_steps,
                 is_ring=self.writes_ring(drafts=drafts),
                 num_drafts=self.options.draft_tokens if drafts else 0,
             )
             return with_first_slots(generations, narrow_generations), slots.with_first(narrow_slots), report
 
         prompts, generations, slots = self.shapes()
-        args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers())
+        args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers(), self._numbers())
         return Program(burst, args, out=(*shardings_of((generations, slots)), self.placement.whole), donated=(2, 3))
 
     def _move(self) -> Program:

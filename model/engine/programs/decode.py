@@ -200,12 +200,12 @@ def burst(
     generations: Caches,
     slots: Slots,
     leave_after: Int[Array, ""],
+    max_steps: Int[Array, ""],
     config: GemmaConfig,
     dtype: Any,
     *,
     attend_slots: SlotAttention = attention,
     multiply: Multiply = linear,
-    max_steps: int,
     is_ring: bool,
     num_drafts: int = 0,
 ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:

@@ -54,7 +54,7 @@ class SlowDevice:
     def move(self, source: int, target: int) -> None:
         raise AssertionError("nothing is narrow here")
 
-    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> BurstReport:
         assert self.gate.wait(10)
         self.steps += 1
         if self.fails_at is not None and self.steps >= self.fails_at:
@@ -192,7 +192,7 @@ def test_when_the_last_device_fails_all_futures_fail_with_its_error():
 
 def test_a_device_out_of_memory_that_cannot_shrink_is_replaced_by_the_others():
     class Full(SlowDevice):
-        def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> BurstReport:
+        def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> BurstReport:
             raise OutOfMemory("no room")
 
     replicas = Replicas([Full(), SlowDevice()])

@@ -89,12 +89,13 @@ class FakeDevice:
         assert target not in self.lines or self.lines[target].is_over(), "a slot that decodes was overwritten"
         self.lines[target] = self.lines.pop(source)
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int, is_watched: bool) -> BurstReport:
         assert all(slot < width for slot, line in self.lines.items() if line.is_active), "a busy slot was left out"
         self.unread += 1
         self.max_unread = max(self.max_unread, self.unread)
         steps = tokens = busy = num_ended = 0
-        while steps < self.burst_steps and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
+        limit = max(1, self.burst_steps // 4) if is_watched else self.burst_steps
+        while steps < limit and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
             active = [line for line in self.lines.values() if line.is_active]
             self.busy.append(len(active))
             self.decoded.append(width)
@@ -314,9 +315,9 @@ class Forgetful(FakeDevice):
         self._maybe_fail("insert")
         super().insert(slot, staged, request, ticket)
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int, is_watched: bool) -> BurstReport:
         self._maybe_fail("dispatch")
-        return super().dispatch(leave_after, drafts=drafts, width=width)
+        return super().dispatch(leave_after, drafts=drafts, width=width, is_watched=is_watched)
 
     def read(self, burst: BurstReport) -> BurstReport:
         self._maybe_fail("read")
@@ -507,7 +508,7 @@ def test_a_stop_text_ends_a_request_with_its_token_whatever_the_bursts(
 
 
 def test_a_slot_is_free_once_a_stop_text_was_found():
-    device = FakeDevice(2, burst_steps=4)
+    device = FakeDevice(2, burst_steps=16)
     scheduler = run_on(device)
     for future in scheduler.submit([stopping(1000 * i, 100, "3") for i in range(20)]):
         assert len(future.result(10).tokens) == 3
@@ -517,7 +518,7 @@ def test_a_slot_is_free_once_a_stop_text_was_found():
 
 
 def test_a_slot_that_nobody_takes_is_released_so_that_it_decodes_no_more():
-    device = FakeDevice(3, burst_steps=4)
+    device = FakeDevice(3, burst_steps=16)
     scheduler = run_on(device)
     futures = scheduler.submit([stopping(0, 90, "3"), stopping(1000, 90, "3"), ask(2000, 90)])
     assert [len(future.result(10).tokens) for future in futures] == [3, 3, 90]
