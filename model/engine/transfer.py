@@ -22,7 +22,8 @@ def read_report(report: np.ndarray, *, drafted: bool = False, seconds: float | N
     """Parses the report of `decode.burst` (see there for its layout); the caller passes the remaining fields."""
     lines, last = report[:-1], report[-1]
     ids_at = len(REPORT_COLUMNS)
-    ended, running = [], []
+    ended: list[Generated] = []
+    running: list[Generated] = []
     for line in lines[lines[:, 2] > 0]:
         ticket, is_active, count, stopped_by = line[:ids_at].tolist()
         ids, logprob_bits = line[ids_at:].reshape(2, -1)

@@ -230,7 +230,7 @@ class InfillTask(InfillSettings):
                 return text.split("\n", 1)[0], "newline"
             if completion.stop_id in newline_ids(self.tokenizer):
                 return text, "newline"
-        return text, completion.finish_reason
+        return text, "length" if completion.finish_reason == "length" else "stop"
 
     def _recipe(self) -> Recipe:
         return Recipe.of(self)
