@@ -69,7 +69,6 @@ def asked_rows(questions: Questions) -> list[dict[str, Any]]:
 
 def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
     for one in read_problems(questions.sources):
-        problem = one.problem
         with one.reading():
             content, question, problem = _question(questions, one, examples)
         for sample in range(questions.samples):
