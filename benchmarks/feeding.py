@@ -43,6 +43,7 @@ from model.engine.placement import Placement
 from model.engine.prefill_rows import PrefixGroupWindow
 from model.engine.programs.attention import path_for
 from model.engine.programs.compiled import EnginePrograms
+from model.engine.programs.decode import REPORT_COLUMNS
 from model.engine.replicas import Replicas
 from model.engine.requests import Completion, Request
 from transforms.generation.engine import use_engine
@@ -54,6 +55,7 @@ from transforms.work import Unit
 
 ROOT = Path(__file__).resolve().parents[1]
 UNIT_ROWS, UNITS_IN_FLIGHT = 256, 4  # the job's defaults
+_IDS_AT = len(REPORT_COLUMNS)  # in a report's line
 
 Answers = Mapping[tuple[int, ...], tuple[int, ...]]
 
@@ -106,7 +108,7 @@ class FixedLatencyDevice(JaxDevice):
         self._tickets, self._reach = [-1] * self.slots, [0] * self.slots
         self._left = np.zeros(self.slots, np.int64)
         self._lengths = np.zeros(self.slots, np.int64)
-        width = 5 + options.max_new_tokens
+        width = _IDS_AT + 2 * options.max_new_tokens
         self._lines = np.zeros((self.slots + 1, width), np.int32)
 
     def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
@@ -115,8 +117,8 @@ class FixedLatencyDevice(JaxDevice):
         tokens = (*answer[: request.max_new_tokens - 1], min(request.stop_ids))
         self._left[slot] = self._lengths[slot] = len(tokens)
         line = self._lines[slot]
-        line[:5] = ticket, 1, 0, -1, 0
-        line[5 : 5 + len(tokens)] = tokens  # its cost isn't measured: some clocks take longer to read
+        line[:_IDS_AT] = ticket, 1, 0, -1
+        line[_IDS_AT : _IDS_AT + len(tokens)] = tokens  # its cost isn't measured: some clocks take longer to read
 
     def width_for(self, active: int, steps_left: int, *, drafts: bool) -> int:
         return self.slots
@@ -135,21 +137,21 @@ class FixedLatencyDevice(JaxDevice):
         if kind == "insert":
             return lambda chunks, *_: (chunks, None)
         if kind == "burst":
-            return lambda weights, chunks, generations, state, leave_after: (None, None, self._burst(int(leave_after)))
+            return lambda weights, chunks, generations, state, *steps: (None, None, self._burst(*map(int, steps)))
         return lambda generations, state: generations
 
-    def _burst(self, leave_after: int) -> _Pending:
+    def _burst(self, leave_after: int, max_steps: int) -> _Pending:
         began = time.thread_time()
         active = self._left > 0
         ends = np.sort(self._left[active])
-        steps = int(min(self._options.burst_steps, ends[min(leave_after, len(ends)) - 1])) if len(ends) else 0
+        steps = int(min(max_steps, ends[min(leave_after, len(ends)) - 1])) if len(ends) else 0
         made = np.minimum(self._left, steps)
         self._left -= made
         lines = self._lines.copy()
         lines[:-1, 2] = self._lengths - self._left
         lines[:-1, 1] = self._left > 0
         ended = (self._left == 0) & (self._lengths > 0)
-        lines[:-1, 3] = np.where(ended, lines[np.arange(self.slots), 4 + self._lengths], -1)
+        lines[:-1, 3] = np.where(ended, lines[np.arange(self.slots), _IDS_AT - 1 + self._lengths], -1)
         lines[-1, :3] = steps, made.sum(), made.sum()
         self.thread_cpu_s = time.thread_time()
         self.fake_cpu_s += self.thread_cpu_s - began

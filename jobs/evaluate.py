@@ -5,6 +5,7 @@
     codemill evaluate --benchmark human_eval --data human_eval.parquet --answers answers.jsonl --output scores
     codemill evaluate --benchmark mbpp --data mbpp.parquet --reference --output check
     codemill evaluate --tests problems.jsonl --output scores
+    codemill evaluate --tests conversations.jsonl --model codegemma-7b-it/ --output scores
     codemill evaluate --compare first second
 
 Each answer is one row of the output, with `passed` and the evidence (`executed`). Scores are in `scores.json`.
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from jobs.evaluation.standing import Standing
     from transforms.evaluation.answering import AnswerWork
     from transforms.evaluation.choosing import ChoiceWork
+    from transforms.evaluation.protocol import Protocol
     from transforms.evaluation.work import ExecuteWork
 
-_OF_ANSWERS = ("samples", "temperature", "top_k", "top_p", "fim_format")
+_OF_ANSWERS = ("samples", "temperature", "top_k", "top_p", "fim_format", "prompt")
 _NOT_WITH_CHOICES = ("answers", "reference", "languages", "shots", "protocol", *_OF_ANSWERS, "trained_on")
 _MODEL_ONLY = ("shots", "shots_data", "protocol", "tokenizer", *_OF_ANSWERS)
 
@@ -49,7 +51,7 @@ class Options(PlannedLengths, ModelJobOptions):
     tests: str | None = option(
         None,
         help="Problems of your own: Parquet or JSON lines with task_id, language, prompt, test, and optionally setup, "
-        "suffix, answer.",
+        "suffix, answer; or conversations, with messages.",
         metavar="FILE",
         is_path=True,
     )
@@ -86,6 +88,11 @@ class Options(PlannedLengths, ModelJobOptions):
         help="With --model: a file of your own instead of the benchmark's protocol (docs/evaluation.md).",
         metavar="FILE",
         is_path=True,
+    )
+    prompt: Literal["auto", "base", "chat"] = option(
+        "auto",
+        help="With --model: base: a prompt is gone on with; chat: it is a turn of the user's; auto: chat for "
+        "instruction-tuned models. What is filled in is asked in FIM form either way.",
     )
     fim_format: Literal["psm", "spm", "spm_v2"] = option(
         "psm", help="With --model: FIM prompt format of benchmarks that fill in."
@@ -161,8 +168,8 @@ def sources_of(options: Options) -> Sources:
     if o.tests is not None:
         if o.data is not None or o.reference:
             raise ConfigError("--tests has its problems and answers itself; remove --data and --reference")
-        if o.model:
-            raise ConfigError("--model answers the benchmarks' questions; answers to --tests come from --answers")
+        if o.model and o.answers is not None:
+            raise ConfigError("answers to --tests come from --model or from --answers: give one of them")
         return Sources(
             benchmark=None, data=o.tests, answers=o.answers, reference=False, limit=o.limit, languages=languages
         )
@@ -186,24 +193,37 @@ def sources_of(options: Options) -> Sources:
 def questions_of(options: Options) -> Questions:
     """What the model is asked. Raises ConfigError if the options don't suit the benchmark, or it needs a package."""
     from jobs.evaluation.asking import Questions
+    from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
     from transforms.evaluation.protocol import protocol_of, read_protocol
 
     sources = sources_of(options)
-    assert sources.benchmark is not None, "checked with the sources"
-    asking = sources.benchmark.asking
+    benchmark = sources.benchmark or OWN_TESTS
+    asking = benchmark.asking
     if asking is None:
         raise ConfigError(f"--benchmark {options.benchmark} has no questions for --model")
-    sources.benchmark.check_needs()
+    benchmark.check_needs()
     protocol = protocol_of(asking.protocol) if options.protocol is None else read_protocol(options.protocol)
     return Questions(
+        is_chat=_is_chat(options, protocol),
         sources=sources,
-        benchmark=sources.benchmark,
+        benchmark=benchmark,
         asking=asking,
         protocol=protocol,
         shots=protocol.shots if options.shots is None else options.shots,
         shots_data=options.shots_data,
         samples=options.samples,
     )
+
+
+def _is_chat(options: Options, protocol: Protocol) -> bool:
+    """Whether the model is asked in chat form. Raises ConfigError if what is asked has none."""
+    from jobs.execution.generation import wants_chat
+
+    if protocol.form == "fill":
+        if options.prompt == "chat":
+            raise ConfigError(f"--prompt chat: {options.benchmark} is filled in, which has no chat form; remove it")
+        return False
+    return options.prompt == "chat" or (options.prompt == "auto" and wants_chat(options.model))
 
 
 def published_of(options: Options) -> str | None:
@@ -289,7 +309,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     if (choices := choices_of(options)) is not None:
         prepared = Prepared(choice_rows(choices), CHOICE_SCHEMA)
     elif options.model:
-        prepared = Prepared(asked_rows(questions_of(options)), ASKED_SCHEMA)
+        questions = questions_of(options)
+        options = dataclasses.replace(options, prompt="chat" if questions.is_chat else "base")  # for plan and report
+        prepared = Prepared(asked_rows(questions), ASKED_SCHEMA)
+        print_line(f"codemill evaluate: the model is asked in {options.prompt} form, protocol {questions.version}")
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
     return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))

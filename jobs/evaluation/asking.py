@@ -7,15 +7,17 @@ Examples are rows of the benchmark's own file that aren't scored (MBPP), or the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from jobs.evaluation.prepare import Sources, read_problems
+from jobs.evaluation.prepare import Found, Sources, read_problems
 from jobs.evaluation.tables import checked_rows
 from model.errors import ConfigError
 from transforms.evaluation.benchmarks.base import Benchmark
+from transforms.evaluation.chat import with_lead
 from transforms.evaluation.columns import reading_row
-from transforms.evaluation.protocol import Protocol, Stops
+from transforms.evaluation.problems import Problem
+from transforms.evaluation.protocol import Protocol
 from transforms.evaluation.question import Asking, Question
 from transforms.evaluation.texts.problem import TextProblem
 from transforms.evaluation.work import problem_text
@@ -33,6 +35,7 @@ class Questions:
         shots: Examples in front of each question.
         shots_data: The file that they come from; None: the benchmark's own.
         samples: Answers to each.
+        is_chat: Whether the model is asked in chat form, as instruction-tuned ones are.
     """
 
     sources: Sources
@@ -42,11 +45,12 @@ class Questions:
     shots: int
     shots_data: str | None
     samples: int
+    is_chat: bool = False
 
     @property
     def version(self) -> str:
-        """Protocol and examples in one word, for the lineage."""
-        return f"{self.protocol.version}/shots-{self.shots}"
+        """Protocol, examples and form in one word, for the lineage."""
+        return f"{self.protocol.version}/shots-{self.shots}" + ("/chat" if self.is_chat else "")
 
 
 def asked_rows(questions: Questions) -> list[dict[str, Any]]:
@@ -65,12 +69,11 @@ def asked_rows(questions: Questions) -> list[dict[str, Any]]:
 
 def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
     for one in read_problems(questions.sources):
-        problem = one.problem
         with one.reading():
-            content, question = _question(questions, one.row, problem.language)
+            content, question, problem = _question(questions, one, examples)
         for sample in range(questions.samples):
             yield {
-                "content": examples + content,
+                "content": content,
                 "task_id": problem.problem_id,
                 "sample": sample,
                 "language": problem.language,
@@ -80,26 +83,48 @@ def _asked(questions: Questions, examples: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def _question(questions: Questions, row: Mapping[str, Any], language: str) -> tuple[str, Question]:
-    """A row's own prompt, and the rest of its question."""
-    asking, shots = questions.asking, questions.shots
-    prompt_of = asking.shot_prompt if shots and asking.shot_prompt is not None else asking.prompt
+def _question(questions: Questions, one: Found, examples: str) -> tuple[str, Question, Problem | TextProblem]:
+    """What a row's model is sent, the rest of its question, and the problem that its answer is tried by."""
+    asking, row, problem = questions.asking, one.row, one.problem
+    if (conversation := asking.conversation(row)) is not None:
+        if not questions.is_chat:
+            raise ConfigError(
+                f"{one.where}: conversations need an instruction-tuned model (codegemma-7b-it); or use --prompt chat "
+                "to try anyway"
+            )
+        return conversation, Question(form="conversation", protocol=questions.version, answer="code"), problem
+    prompt_of = asking.shot_prompt if questions.shots and asking.shot_prompt is not None else asking.prompt
+    prompt = prompt_of(row)
+    if not isinstance(prompt, str):
+        raise TypeError(f"the prompt must be text, is {type(prompt).__name__}")
     question = Question(
-        form=questions.protocol.form,
+        form="fill" if asking.suffix(row) else questions.protocol.form,  # a model can't be told of it otherwise
         protocol=questions.version,
         suffix=asking.suffix(row),
         is_line=asking.is_line,
         lead=asking.lead(row),
-        ending=_ending(questions, language),
+        ending=questions.protocol.ending_of(problem.language, questions.shots),
     )
-    prompt = prompt_of(row)
-    if not isinstance(prompt, str):
-        raise TypeError(f"the prompt must be text, is {type(prompt).__name__}")
-    return prompt, question
+    if questions.is_chat and question.form == "continue":
+        return _turn(questions, examples + prompt, question, problem)
+    return examples + prompt, question, problem
 
 
-def _ending(questions: Questions, language: str) -> Stops:
-    return questions.protocol.ending_of(language, questions.shots)
+def _turn(
+    questions: Questions, prompt: str, question: Question, problem: Problem | TextProblem
+) -> tuple[str, Question, Problem | TextProblem]:
+    """A question in chat form."""
+    chat = questions.protocol.chat
+    if chat is None:
+        raise ConfigError(
+            "the protocol has no table chat, which says how an instruction-tuned model is asked; add it, or use "
+            "--prompt base"
+        )
+    lead = question.lead
+    if chat.answer == "code" and isinstance(problem, Problem):
+        problem, lead = with_lead(problem, lead)
+    question = replace(question, form="turn", answer=chat.answer, lead=lead)
+    return chat.turn(prompt, problem.language), question, problem
 
 
 def _examples(questions: Questions) -> Iterator[str]:

@@ -33,7 +33,10 @@ def answer_work(
     protocol = questions.protocol
     options = with_lengths(options, answer_tokens=protocol.answer_tokens, prompt_tokens=protocol.prompt_tokens)
     config = read_config(options.model)
-    check_vocabulary(options, config, is_chat=False)
+    if not questions.is_chat or protocol.form == "fill":
+        check_vocabulary(options, config, is_chat=False)
+    if questions.is_chat:
+        check_vocabulary(options, config, is_chat=True)
     check_lengths(options, config)
     asker = Asker(
         tokenizer=options.vocabulary,

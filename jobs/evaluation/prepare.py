@@ -150,7 +150,8 @@ def write_table(rows: Sequence[Mapping[str, Any]], uri: str, schema: pa.Schema) 
 
 
 def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
-    name = sources.benchmark.name if sources.benchmark else "tests"
+    benchmark = sources.benchmark or OWN_TESTS
+    name = benchmark.name
     answers = _Answers.read(sources.answers) if sources.answers else None
     for one in read_problems(sources):
         problem = one.problem
@@ -159,7 +160,7 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
         found = _own_answers(sources, one) if answers is None else answers.of(problem, one.row)
         for sample, answer in enumerate(found or [None]):
             yield {
-                "content": answer,
+                "content": None if answer is None else benchmark.code(answer, one.row),
                 "task_id": problem.problem_id,
                 "sample": sample,
                 "language": problem.language,
@@ -215,12 +216,12 @@ def _own_answers(sources: Sources, one: Found) -> list[str]:
             reference = sources.benchmark.reference(one.row)
         return [] if reference is None else [_text(reference, one.where)]
     row = one.row
-    if "answer" not in row:
+    if "answer" not in row and "messages" not in row:
         raise ConfigError(
             f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
             "solutions"
         )
-    answer = row["answer"]
+    answer = row.get("answer") if sources.benchmark else OWN_TESTS.reference(row)
     return [] if answer is None else [_text(answer, one.where)]
 
 

@@ -23,6 +23,7 @@ from transforms.evaluation.problems import Problem
 from transforms.evaluation.texts.problem import TextProblem
 from transforms.filters.contamination import BenchmarkIndex, ContaminationStage, build_index
 from transforms.rows.columns import ColumnOverrides
+from transforms.tasks.chat import read_turns
 
 _BATCH_ROWS = 256
 
@@ -53,7 +54,9 @@ def _text_of(sources: Sources, problem: Problem | TextProblem, row: Mapping[str,
     """The group that a problem is found with, and its text."""
     benchmark = sources.benchmark or OWN_TESTS
     reference = benchmark.reference(row) or ""
-    if benchmark.asking is not None:
+    if benchmark.asking is not None and (conversation := benchmark.asking.conversation(row)) is not None:
+        whole = "\n".join([*(turn.text for turn in read_turns(conversation)), reference])
+    elif benchmark.asking is not None:
         whole = f"{benchmark.asking.prompt(row)}{reference}{benchmark.asking.suffix(row)}"
     else:
         assert isinstance(problem, Problem), "texts have questions"

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from model.engine.requests import Request
 
 
@@ -17,20 +19,20 @@ class OutOfMemory(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The end of one request, as the device reports it.
+class Generated:
+    """What one request has generated so far, as the device reports it.
 
     Args:
         ticket: The ticket under which it was inserted.
         tokens: Generated ids, including the stop id.
+        logprobs: The tokens' natural-log probabilities, as many, float32.
         stop_id: The stop id that ended it, or None.
-        logprob_sum: Sum of the tokens' natural-log probabilities.
     """
 
     ticket: int
-    tokens: tuple[int, ...]
-    stop_id: int | None
-    logprob_sum: float
+    tokens: Sequence[int] | np.ndarray
+    logprobs: Sequence[float] | np.ndarray
+    stop_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class BurstReport:
         tokens: Tokens generated.
         busy: Slots that decoded, summed over the steps.
         ended: Requests that have ended; a device repeats them until their slot is filled again.
+        running: Those that go on.
         drafted: Whether its steps verified drafts.
         seconds: Its duration; None if the device did other things during that time as well, so that the duration is not
             a measure of its steps.
@@ -50,7 +53,8 @@ class BurstReport:
     steps: int
     tokens: int
     busy: int
-    ended: Sequence[Ended]
+    ended: Sequence[Generated]
+    running: Sequence[Generated] = ()
     drafted: bool = False
     seconds: float | None = None
 
@@ -87,17 +91,23 @@ class Device(Protocol):
         """
         ...
 
+    def release(self, slot: int) -> None:
+        """Ends what a slot decodes; it is free."""
+        ...
+
     def move(self, source: int, target: int) -> None:
         """Moves a slot's request to another slot, which is free."""
         ...
 
-    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> Any:
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> Any:
         """Starts a burst and returns without waiting for it.
 
         Args:
             leave_after: The burst ends early once this many requests have ended in it.
             drafts: Whether its steps verify drafted tokens.
             width: Decode the first so many slots: all, or what `width_for` returned.
+            is_watched: Whether its report is looked through for stop texts: the burst should then be short, since a
+                request goes on to its end.
         """
         ...
 

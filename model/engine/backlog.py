@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from model.engine.requests import EngineStopped
+from model.engine.stopping import StopWatch
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Job(Generic[Asked, Result]):
         staged: Its prefilled prompt while it waits for a slot.
         times_passed: How often others were preferred to it while it was the oldest.
         first_step: The replica's decode steps when it got its slot.
+        watch: What looks for its stop texts; None if it has none.
     """
 
     request: Asked
@@ -55,6 +57,7 @@ class Job(Generic[Asked, Result]):
     staged: Any = None
     times_passed: int = 0
     first_step: int = 0
+    watch: StopWatch | None = None
 
 
 class Backlog(Generic[Asked, Result]):

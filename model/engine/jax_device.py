@@ -35,6 +35,9 @@ from model.layers import GemmaWeights
 _NARROW_SAVES = 0.5
 
 
+# Bursts that are looked through for stop texts are so many times shorter: a request decodes on to its burst's end.
+_WATCHED_PART = 4
+
 # A job starts narrow with at most this part of the slots: 16 rows, which are prepared together, usually have more.
 _FEW = 4
 
@@ -239,6 +242,11 @@ class JaxDevice:
         saved_s = _NARROW_SAVES * (1 - width / self.slots) * self._full_step_s * steps_left
         return saved_s > compile_s
 
+    def release(self, slot: int) -> None:
+        """Makes a slot idle."""
+        self._state = on_device(self._program("release"), self._state, np.int32(slot))
+        self._tickets[slot], self._reach[slot] = -1, 0
+
     def move(self, source: int, target: int) -> None:
         """Copies a slot's caches and state to another slot; the first one is idle from then on."""
         arrays = on_device(
@@ -248,7 +256,7 @@ class JaxDevice:
         self._tickets[target], self._tickets[source] = self._tickets[source], -1
         self._reach[target], self._reach[source] = self._reach[source], 0
 
-    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> _Burst:
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> _Burst:
         """Starts a burst that reads the prompt cache as far as the longest prompt in a slot. Its report is copied to
         the host as soon as it is available.
         """
@@ -267,6 +275,7 @@ class JaxDevice:
             self._generations,
             self._state,
             np.int32(leave_after),
+            np.int32(max(1, self._options.burst_steps // _WATCHED_PART) if is_watched else self._options.burst_steps),
         )
         report.copy_to_host_async()
         return _Burst(report, drafts, width, started, is_clean)

@@ -15,8 +15,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from model.engine.settings import SamplingSettings
+from model.engine.stopping import StopTexts
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "stop_text", "length"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +45,15 @@ class Request:
         max_new_tokens: Maximum number of generated tokens, including the stop token.
         stop_ids: Generation ends with the first of these ids.
         sampling: How tokens are sampled.
+        stop_texts: Texts that end generation as well; None: none do. The completion is then cut behind the first token
+            with which such a text is complete, so that it holds the text, and depends on the request alone.
     """
 
     prompt: tuple[int, ...]
     max_new_tokens: int
     stop_ids: frozenset[int]
     sampling: Sampling = field(default_factory=Sampling)
+    stop_texts: StopTexts | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +62,8 @@ class Completion:
 
     Args:
         tokens: The generated ids, without the stop id that ended them.
-        finish_reason: `stop` (a stop id was generated) or `length` (max_new_tokens was reached).
+        finish_reason: `stop` (a stop id was generated), `stop_text` (a text of the request's) or `length`
+            (max_new_tokens was reached).
         stop_id: The stop id that ended it, or None.
         mean_logprob: Mean natural-log probability of all generated tokens (including the stop id)
             under the model's own distribution: temperature 1, no top-k or top-p.

@@ -11,6 +11,9 @@ can be refilled. With `pipeline`, the next burst is dispatched before the previo
 request that ended in burst n then still appears in the report of burst n + 1, so reports are
 matched to requests by ticket, not by slot.
 
+Texts that end a request are found on the host, between bursts: its slot is free from then on, whatever the device still
+decodes in it, and is released before the next burst if no other request takes it.
+
 When no requests wait any more, the running ones are moved into the first slots, and bursts decode
 only those, as far as the device has a program for it or finds that compiling one pays.
 
@@ -29,10 +32,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-from model.engine.abstract_device import BurstReport, Device, Ended, OutOfMemory
+import numpy as np
+
+from model.engine.abstract_device import BurstReport, Device, Generated, OutOfMemory
 from model.engine.backlog import Backlog, Job
 from model.engine.metrics import SCHEDULER_SUMS
-from model.engine.requests import Completion, Request
+from model.engine.requests import Completion, FinishReason, Request
 from model.engine.settings import PromptLookup
 from model.engine.switching import DraftSwitch
 
@@ -61,6 +66,7 @@ class Scheduler:
         self._prefilling: list[Job] = []
         self._staged: deque[Job] = deque()
         self._slots: list[Job | None] = []
+        self._stopped: set[int] = set()  # free slots that the device still decodes
         self._running: dict[int, Job] = {}
         self._unread: deque[tuple[Any, int]] = deque()  # bursts, and how many slots each decodes
         self._next_ticket = 0
@@ -121,8 +127,14 @@ class Scheduler:
         """One iteration: fill slots, dispatch a burst, read one."""
         self._fill_slots()
         if self._running:
+            self._release_stopped()
             width = self._gather()
-            burst = self._device.dispatch(self._leave_after(width), drafts=self._switch.drafts, width=width)
+            burst = self._device.dispatch(
+                self._leave_after(width),
+                drafts=self._switch.drafts,
+                width=width,
+                is_watched=any(job.watch is not None for job in self._running.values()),
+            )
             self._unread.append((burst, width))
         if len(self._unread) > (1 if self._pipeline and self._running else 0):
             burst, width = self._unread.popleft()
@@ -158,6 +170,11 @@ class Scheduler:
                 self._slots[source], self._slots[target] = None, job
         return width
 
+    def _release_stopped(self) -> None:
+        for slot in sorted(self._stopped):
+            self._device.release(slot)
+        self._stopped.clear()
+
     def _fill_slots(self) -> None:
         """Inserts staged prompts into free slots, prefilling until all slots are full and one group is staged."""
         free = deque(slot for slot, job in enumerate(self._slots) if job is None)
@@ -166,6 +183,8 @@ class Scheduler:
                 job = self._staged.popleft()
                 slot = free.popleft()
                 self._slots[slot] = self._running[job.ticket] = job
+                self._stopped.discard(slot)
+                job.watch = job.request.stop_texts.watch() if job.request.stop_texts else None
                 staged, job.staged = job.staged, None
                 job.first_step = self._steps
                 self._device.insert(slot, staged, job.request, job.ticket)
@@ -213,13 +232,7 @@ class Scheduler:
         if width == self._device.slots:  # a narrow burst's speed doesn't compare with that of others
             self._switch.observe(report)
         self._steps += report.steps
-        done: list[tuple[Job, Completion]] = []
-        for ended in report.ended:
-            job = self._running.pop(ended.ticket, None)
-            if job is None:
-                continue  # reported before: its slot had not been refilled when this burst started
-            self._slots[self._slots.index(job)] = None
-            done.append((job, _completion(job.request, ended)))
+        done = self._done(report)
         with self._lock:
             self._counts.update(
                 steps=report.steps,
@@ -236,6 +249,26 @@ class Scheduler:
         for job, completion in done:
             job.future.set_result(completion)  # a running future can't be cancelled
 
+    def _done(self, report: BurstReport) -> list[tuple[Job, Completion]]:
+        """The requests that have ended, by themselves or by a stop text; their slots are free."""
+        done: list[tuple[Job, Completion]] = []
+        for generated, has_ended in [*((one, True) for one in report.ended), *((one, False) for one in report.running)]:
+            job = self._running.get(generated.ticket)
+            if job is None:
+                continue  # reported before: its slot had not been refilled when this burst started
+            end = None
+            if job.watch is not None:
+                end = job.watch.end(generated.tokens[: len(generated.tokens) - (generated.stop_id is not None)])
+            if not has_ended and end is None:
+                continue
+            slot = self._slots.index(job)
+            self._slots[slot] = None
+            if not has_ended:
+                self._stopped.add(slot)
+            del self._running[generated.ticket]
+            done.append((job, _completion(job.request, generated, end)))
+        return done
+
     def _restart_smaller(self, error: OutOfMemory) -> None:
         """Gives every request in flight back, in order, and starts with fewer slots."""
         before, again = self._device.slots, self._unfinished()
@@ -247,6 +280,7 @@ class Scheduler:
         self._staged.clear()
         self._running, self._prefilling = {}, []
         self._slots = [None] * self._device.slots
+        self._stopped.clear()
         self._backlog.give_back(self, again)
         with self._lock:
             self._counts["shrinks"] += 1
@@ -264,13 +298,18 @@ class Scheduler:
         return [jobs[ticket] for ticket in sorted(jobs) if not jobs[ticket].future.done()]
 
 
-def _completion(request: Request, ended: Ended) -> Completion:
-    tokens = ended.tokens
-    is_stopped = ended.stop_id is not None
+def _completion(request: Request, generated: Generated, end: int | None) -> Completion:
+    """The completion of what was generated, or of its first `end` tokens, with which a stop text was complete."""
+    count = len(generated.tokens) if end is None else end
+    tokens = tuple(int(id_) for id_ in generated.tokens[:count])
+    stop_id = generated.stop_id if end is None else None
+    by_itself: FinishReason = "length" if stop_id is None else "stop"
+    # One after the other, in the device's own precision, whatever the number of steps in which they came.
+    logprob_sum = float(np.cumsum(np.asarray(generated.logprobs[:count], np.float32))[-1])
     return Completion(
-        tokens=tokens[:-1] if is_stopped else tokens,
-        finish_reason="stop" if is_stopped else "length",
-        stop_id=ended.stop_id,
-        mean_logprob=ended.logprob_sum / len(tokens),
+        tokens=tokens if stop_id is None else tokens[:-1],
+        finish_reason=by_itself if end is None else "stop_text",
+        stop_id=stop_id,
+        mean_logprob=logprob_sum / count,
         prompt_tokens=len(request.prompt),
     )

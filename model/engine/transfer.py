@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model.engine.abstract_device import BurstReport, Ended
+from model.engine.abstract_device import BurstReport, Generated
 from model.engine.options import ResolvedOptions
 from model.engine.prefill_rows import Layout
 from model.engine.programs.decode import REPORT_COLUMNS
@@ -21,20 +21,24 @@ from model.engine.requests import Request
 def read_report(report: np.ndarray, *, drafted: bool = False, seconds: float | None = None) -> BurstReport:
     """Parses the report of `decode.burst` (see there for its layout); the caller passes the remaining fields."""
     lines, last = report[:-1], report[-1]
-    first_id = len(REPORT_COLUMNS)
-    ended = []
-    for line in lines[(lines[:, 1] == 0) & (lines[:, 2] > 0)]:
-        ticket, _, generated, stopped_by, logprob_bits = line[:first_id]
-        ended.append(
-            Ended(
-                ticket=int(ticket),
-                tokens=tuple(line[first_id : first_id + generated].tolist()),
-                stop_id=None if stopped_by < 0 else int(stopped_by),
-                logprob_sum=float(np.int32(logprob_bits).view(np.float32)),
+    ids_at = len(REPORT_COLUMNS)
+    ended: list[Generated] = []
+    running: list[Generated] = []
+    for line in lines[lines[:, 2] > 0]:
+        ticket, is_active, count, stopped_by = line[:ids_at].tolist()
+        ids, logprob_bits = line[ids_at:].reshape(2, -1)
+        (running if is_active else ended).append(
+            Generated(
+                ticket=ticket,
+                tokens=ids[:count],
+                logprobs=logprob_bits[:count].view(np.float32),
+                stop_id=None if stopped_by < 0 else stopped_by,
             )
         )
     steps, tokens, busy = (int(count) for count in last[:3])
-    return BurstReport(steps=steps, tokens=tokens, busy=busy, ended=ended, drafted=drafted, seconds=seconds)
+    return BurstReport(
+        steps=steps, tokens=tokens, busy=busy, ended=ended, running=running, drafted=drafted, seconds=seconds
+    )
 
 
 def request_line(request: Request, ticket: int, options: ResolvedOptions) -> Slots:
@@ -82,8 +86,8 @@ def _new_line(max_stop_ids: int, max_new_tokens: int, history_length: int) -> Sl
         limit=full(0, 1),
         stop_ids=full(-1, 1, max_stop_ids),
         stopped_by=full(-1, 1),
-        logprob_sum=full(0.0, 1, dtype=np.float32),
         tokens=full(0, 1, max_new_tokens),
+        logprobs=full(0.0, 1, max_new_tokens, dtype=np.float32),
         history=full(0, 1, history_length),
         sampling=SlotSampling(
             seed=full(0, 1, dtype=np.uint32),

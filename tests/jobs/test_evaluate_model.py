@@ -115,6 +115,19 @@ def test_samples_of_a_problem_are_rows_with_seeds_of_their_own(tmp_path: Path) -
     assert set(scores["pass_at"]) == {"1", "3"}
 
 
+def kill_after_two_commits(words: list[str], output: Path) -> None:
+    """Starts an evaluation and kills it once two units are committed."""
+    command = [sys.executable, "-m", "jobs", "evaluate", *SMALL, *words]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 240
+    while process.poll() is None and len(list((output / "_job" / "commits").glob("[0-9]*.json"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def test_a_killed_evaluation_goes_on_to_the_same_rows(tmp_path: Path) -> None:
     data = table(tmp_path / "items.parquet", [filled(number) for number in range(2, 14)])
     words = [
@@ -129,16 +142,8 @@ def test_a_killed_evaluation_goes_on_to_the_same_rows(tmp_path: Path) -> None:
     ]
     words += ["--max_units_in_flight", "1"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    command = [sys.executable, "-m", "jobs", "evaluate", *words, *SMALL, "--output", str(killed)]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     commits = killed / "_job" / "commits"
-    until = time.monotonic() + 240
-    while process.poll() is None and len(list(commits.glob("[0-9]*.json"))) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    assert process.poll() is None, "it ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_after_two_commits([*words, "--output", str(killed)], killed)
     before = {path.name: path.read_bytes() for path in commits.glob("[0-9]*.json")}
     assert 0 < len(before) < 6 and not (killed / "COMPLETED").exists()
     assert evaluate(*words, "--output", str(killed)) == 0
@@ -146,6 +151,92 @@ def test_a_killed_evaluation_goes_on_to_the_same_rows(tmp_path: Path) -> None:
     assert evaluate(*words, "--output", str(whole)) == 0
     assert told(killed) == told(whole)
     assert (killed / "scores.json").read_bytes() == (whole / "scores.json").read_bytes()
+
+
+def own(number: int) -> dict[str, Any]:
+    """A problem of one's own."""
+    return {
+        "task_id": f"own/{number}",
+        "language": "python",
+        "prompt": f"def times{number}(x):\n    ",
+        "test": f"assert times{number}(7) == {7 * number}\n",
+    }
+
+
+def test_problems_of_ones_own_are_asked_of_a_model_and_filled_in_where_they_have_a_suffix(tmp_path: Path) -> None:
+    hole = {**own(3), "prompt": "def times3(x):\n    product = 3 * x\n", "suffix": "    return product\n"}
+    answered = {**own(4), "answer": "return 4 * x\n"}
+    data = table(
+        tmp_path / "own.parquet", [{"suffix": None, "answer": None, **one} for one in (own(2), hole, answered)]
+    )
+    output = tmp_path / "out"
+    assert evaluate("--tests", data, "--output", str(output)) == 0
+    rows = rows_of(output)
+    assert [row["lineage"]["prompt_format"] for row in rows] == ["plain", "psm", "plain"]
+    assert [row["prompt"] for row in rows] == [own(2)["prompt"], hole["prompt"], own(4)["prompt"]]
+    assert rows[1]["suffix"] == hole["suffix"] and rows[2]["answer"] != "return 4 * x\n"
+    assert all(row["lineage"]["protocol_version"] == "1/shots-0" and row["benchmark"] == "tests" for row in rows)
+    assert all(row["passed"] == (row["executed"]["reason"] == "passed") for row in rows)
+
+
+def spoken(number: int, **more: Any) -> dict[str, Any]:
+    """A conversation of two turns of the user's; without a test it asks for a correction."""
+    faulty = f"def times{number}(x)\n    return {number} * x\n"
+    turns = [
+        {"role": "user", "content": f"Multiply by {number}."},
+        {"role": "assistant", "content": f"```python\n{faulty}```"},
+        {"role": "user", "content": "Correct the code."},
+    ]
+    return {"task_id": f"talk/{number}", "language": "python", "messages": json.dumps(turns), "test": None, **more}
+
+
+def test_a_killed_evaluation_of_conversations_goes_on_to_the_same_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = {"test": "assert times2(7) == 14\n"}
+    data = table(tmp_path / "talks.parquet", [spoken(2, **tested), *(spoken(number) for number in range(3, 9))])
+    words = ["--tests", data, "--prompt", "chat", "--determinism", "exact", "--unit_rows", "1"]
+    words += ["--max_units_in_flight", "1"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    kill_after_two_commits([*words, "--output", str(killed)], killed)
+    assert evaluate(*words, "--output", str(killed)) == 0
+    assert evaluate(*words, "--output", str(whole)) == 0
+    assert told(killed) == told(whole)
+    assert (killed / "scores.json").read_bytes() == (whole / "scores.json").read_bytes()
+    rows = rows_of(whole)
+    assert [row["lineage"]["prompt_format"] for row in rows] == ["chat"] * 7
+    assert {row["lineage"]["protocol_version"] for row in rows} == {"1/shots-0/chat"}
+    assert all(row["executed"]["reason"] in ("does_not_compile", "wrong", "passed", "exception") for row in rows)
+    assert [json.loads(row["prompt"])[-1]["content"] for row in rows] == ["Correct the code."] * 7
+    assert "tests, Python: pass@1" in capsys.readouterr().out
+
+
+def test_a_base_model_is_asked_for_no_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = table(tmp_path / "talks.parquet", [spoken(2)])
+    assert evaluate("--tests", data, "--output", str(tmp_path / "out")) == cli.USER_ERROR
+    error = capsys.readouterr().err
+    assert "row 1: conversations need an instruction-tuned model" in error and "--prompt chat" in error
+    assert error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_an_instruction_tuned_model_is_asked_in_turns_and_the_form_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = table(tmp_path / "items.parquet", [checked(2)])
+    words = ["--benchmark", "human_eval", "--data", data]
+    monkeypatch.setattr("jobs.execution.generation.wants_chat", lambda model: True)
+    assert evaluate(*words, "--output", str(tmp_path / "chat")) == 0
+    assert evaluate(*words, "--output", str(tmp_path / "base"), "--prompt", "base") == 0
+    (chat,), (base,) = rows_of(tmp_path / "chat"), rows_of(tmp_path / "base")
+    assert chat["prompt"].startswith("Complete the following Python function")
+    assert chat["prompt"].endswith("```python\ndef times2(x):\n```")
+    assert (chat["lineage"]["prompt_format"], chat["lineage"]["protocol_version"]) == ("chat", "1/shots-0/chat")
+    assert (base["prompt"], base["lineage"]["prompt_format"]) == (checked(2)["prompt"], "plain")
+    said = capsys.readouterr().out
+    for name, version in (("chat", "1/shots-0/chat"), ("base", "1/shots-0")):
+        assert f"the model is asked in {name} form, protocol {version}\n" in said
+        assert json.loads((tmp_path / name / "_job" / "job.json").read_text())["options"]["prompt"] == name
+        assert f"| `--prompt` | {name} |" in (tmp_path / name / "README.md").read_text()
 
 
 def test_a_prompt_that_does_not_fit_is_rejected_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,6 +319,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     ("words", "said"),
     [
         (["--reference"], "give one of them"),
+        (["--model", "", "--reference", "--prompt", "chat"], "--prompt says how a model is asked"),
         (["--shots", "3"], "human_eval is asked without examples"),
         (["--model", "nowhere"], "nowhere"),
         (["--languages", "cobol"], "the sandbox runs no cobol"),

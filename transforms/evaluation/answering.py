@@ -239,5 +239,5 @@ def _result(graded: Graded) -> str:
 def _asked(unit: Unit, row: int, values: dict[str, Any]) -> _Asked:
     content = values["content"]
     digest = content_sha256(content)
-    source = Row(SourceRef(*unit.place(row)), content, digest, digest)
+    source = Row(SourceRef(*unit.place(row)), content, digest, digest, language=values["language"])
     return _Asked(source, Question.of(values["question"]), values["sample"], values)

@@ -2,24 +2,28 @@
 
     fill      the infill task's own prompt, stops and parsing, with a span of no characters as the hole
     continue  beginning of sequence and text, as `generate --what prompt` asks a base model; the protocol's stops are
-              searched in the text, since they may begin or end inside a token
+              searched in the text, since they may begin or end inside a token; the engine ends at them
+    turn, conversation    a chat prompt, as `generate --what prompt` and `chat` ask an instruction-tuned model
 
 Pure, like a task: no I/O, no engine.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 from model.engine.requests import Completion
 from model.engine.settings import GenerationSettings
+from model.engine.stopping import StopTexts
 from model.errors import RecordError
+from transforms.evaluation.chat import code_of_turn, whole_code
 from transforms.evaluation.question import Question
 from transforms.fim.formats import FimMode, fim_stop_ids, strip_final_separator
 from transforms.fim.spans import Span
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import RejectedTarget, TaskRequest
+from transforms.tasks.generate import GenerateTask
 from transforms.tasks.infill import InfillTask
 from transforms.tasks.shared import continuation_prompt, open_tokenizer, request_of
 
@@ -56,7 +60,7 @@ class Asker(GenerationSettings):
     job_seed: int = 0
 
     name = "evaluate"
-    template_version = "evaluate-1"
+    template_version = "evaluate-2"
 
     def request(self, row: Row, question: Question) -> TaskRequest:
         """The request for a prompt.
@@ -74,6 +78,8 @@ class Asker(GenerationSettings):
             if isinstance(found, RejectedTarget):
                 raise RecordError(found.rejection.reason, found.rejection.detail)
             return found
+        if question.form != "continue":
+            return self._in_chat(row, question)
         tokenizer = open_tokenizer(self.tokenizer)
         prompt = continuation_prompt(tokenizer, row.content)
         if len(prompt) > self.max_prompt_tokens:
@@ -84,8 +90,24 @@ class Asker(GenerationSettings):
             )
         seed = derive_seed(self.job_seed, row.content_sha256, self.name, TARGET)
         stop_ids = fim_stop_ids(tokenizer)
-        request = request_of(self, prompt, stop_ids=stop_ids, seed=seed)
+        request = request_of(self, prompt, stop_ids=stop_ids, seed=seed, stop_texts=self._stop_texts(question))
         return TaskRequest(target=TARGET, request=request, prompt_format="plain")
+
+    def _in_chat(self, row: Row, question: Question) -> TaskRequest:
+        task = GenerateTask(
+            what="chat" if question.form == "conversation" else "prompt",
+            is_chat=True,
+            tokenizer=self.tokenizer,
+            job_seed=self.job_seed,
+            **self._settings(),
+        )
+        (found,) = task.requests(row)
+        if isinstance(found, RejectedTarget):
+            raise RecordError(found.rejection.reason, found.rejection.detail)
+        return replace(found, target=TARGET, request=replace(found.request, stop_texts=self._stop_texts(question)))
+
+    def _stop_texts(self, question: Question) -> StopTexts | None:
+        return StopTexts(question.stop_texts, open_tokenizer(self.tokenizer)) if question.stop_texts else None
 
     def answer(self, row: Row, question: Question, completion: Completion) -> Answer:
         """The answer in a completion."""
@@ -95,21 +117,23 @@ class Asker(GenerationSettings):
         if question.form == "fill":
             middle, ended_by = self._infill().middle_of(_hole(row, question), ids, completion)
             return Answer(middle + "\n" if question.is_line else middle, written, ended_by)
+        ended_by = "length" if completion.finish_reason == "length" else "stop"
+        if question.answer == "code":
+            return Answer(whole_code(code_of_turn(written, row.language), question.lead), written, ended_by)
         text = question.ending.cut(written, is_complete=completion.finish_reason == "stop")
-        ended_by = "stop" if text != written else completion.finish_reason
-        return Answer(question.lead + text, written, ended_by)
+        return Answer(question.lead + text, written, "stop" if text != written else ended_by)
 
     def _infill(self) -> InfillTask:
         return InfillTask(
             tokenizer=self.tokenizer,
             job_seed=self.job_seed,
             fim_format=self.fim_format,
-            max_prompt_tokens=self.max_prompt_tokens,
-            max_new_tokens=self.max_new_tokens,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
+            **self._settings(),
         )
+
+    def _settings(self) -> dict[str, Any]:
+        """How tokens are sampled, and the lengths."""
+        return {one.name: getattr(self, one.name) for one in fields(GenerationSettings)}
 
 
 def _hole(row: Row, question: Question) -> Span:

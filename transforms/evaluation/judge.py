@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import cast
 
+from transforms.evaluation.conversations import corrected
 from transforms.evaluation.problems import Problem, Reason, Verdict
 from transforms.evaluation.programs.building import passed_markers, program_of
 from transforms.evaluation.programs.packages import third_party
@@ -48,6 +49,8 @@ class Judge:
 
     def submit(self, problem: Problem, answer: str) -> Pending:
         """Has an answer tried when a slot is free; `Pending.verdict` waits for it."""
+        if problem.form == "correction":
+            return Pending(problem, "", corrected(problem, answer))
         toolchain = self.toolchains.get(problem.language)
         if toolchain is None:
             return _not_run(problem, f"the sandbox runs no {problem.language}")
@@ -131,6 +134,8 @@ def _reason(problem: Problem, result: Result, nonce: str) -> tuple[Reason, str]:
         return killed
     if problem.form == "markers":
         return _by_markers(problem, last, nonce)
+    if problem.form == "run":
+        return ("passed", "") if last.exit == 0 else _ended(last)
     if problem.language == "Python":
         return _told(last, nonce)
     if last.exit == 0 and nonce in last.stdout_end:

@@ -7,13 +7,15 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-Form = Literal["check", "asserts", "markers", "program"]
+Form = Literal["check", "asserts", "markers", "program", "run", "correction"]
 """How a problem's tests are run.
 
-check    Python: `test` defines `check(candidate)`, which is called with the function `entry_point`
-asserts  Python: `test` is statements that raise where the answer is wrong
-markers  `test` is a whole program with a place for the code; it prints a line for each of `markers` that has passed
-program  setup, code and `test` are one program, or one test of the language's own test tool
+check       Python: `test` defines `check(candidate)`, which is called with the function `entry_point`
+asserts     Python: `test` is statements that raise where the answer is wrong
+markers     `test` is a whole program with a place for the code; it prints a line for each of `markers` that has passed
+program     setup, code and `test` are one program, or one test of the language's own test tool
+run         setup and code are a program that must end with exit code 0; `test` is empty
+correction  nothing is run: the code must parse and differ from `test`, the code that it corrects
 """
 
 CODE_BODY: Final = "PLACEHOLDER_CODE_BODY"

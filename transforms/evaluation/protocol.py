@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from model.errors import ConfigError, one_line, shown
+from transforms.languages.grammars import grammar_name
 from transforms.sandbox.toolchains import toolchain_of
 
 Form = Literal["continue", "fill"]
 """`continue`: the answer goes on where the prompt ends; `fill`: it stands between prompt and suffix."""
+Answer = Literal["text", "code"]
+"""What of a chat model's turn is the answer: its text, up to a stop, or the code in its first code block."""
 
 _FOLDER: Final = Path(__file__).parent / "protocols"
 
@@ -57,6 +60,31 @@ class Stops:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Chat:
+    """How an instruction-tuned model is asked: in one turn.
+
+    Args:
+        ask: The turn's text. `{prompt}` stands for the examples and the prompt that a base model gets, `{language}` for
+            the language's name, `{fence}` for its name on a code block.
+        answer: What of the model's turn is the answer. Stops apply to a text alone.
+    """
+
+    ask: str
+    answer: Answer
+
+    def turn(self, prompt: str, language: str) -> str:
+        """The turn's text for a prompt.
+
+        >>> Chat(ask="Go on in {language}: {prompt}", answer="text").turn("x = {language}", "Go")
+        'Go on in Go: x = {language}'
+        """
+        fence = grammar_name(language) or language.lower()
+        before, _, after = self.ask.partition("{prompt}")
+        named = [part.replace("{language}", language).replace("{fence}", fence) for part in (before, after)]
+        return prompt.rstrip().join(named)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
     """How a benchmark's model is asked.
 
@@ -69,6 +97,7 @@ class Protocol:
         ending: Where an answer ends.
         shot_ending: Where it ends with examples in front of it; None: as without.
         languages: Where it ends in languages of their own.
+        chat: How an instruction-tuned model is asked; None: as a base model is.
     """
 
     version: str
@@ -80,6 +109,7 @@ class Protocol:
     ending: Stops
     shot_ending: Stops | None = None
     languages: Mapping[str, Stops] = field(default_factory=dict)
+    chat: Chat | None = None
 
     def ending_of(self, language: str, shots: int) -> Stops:
         """Where an answer in a language ends."""
@@ -113,6 +143,7 @@ def _read(data: bytes, name: str, version: str = "") -> Protocol:
         ending = {key: table.pop(key) for key in _names(Stops) if key in table}
         shot_ending = table.pop("shot_stops", None)
         languages = table.pop("languages", {})
+        chat = table.pop("chat", None)
         if table.get("form") not in get_args(Form):
             raise ValueError(f"form is {table.get('form')!r}; it can be {' or '.join(get_args(Form))}")
         for fact, least in (("answer_tokens", 1), ("prompt_tokens", 1), ("shots", 0)):
@@ -125,6 +156,7 @@ def _read(data: bytes, name: str, version: str = "") -> Protocol:
             ending=_stops(ending),
             shot_ending=None if shot_ending is None else _stops(_as_table(shot_ending, "shot_stops")),
             languages=_languages(_as_table(languages, "languages")),
+            chat=None if chat is None else _chat(_as_table(chat, "chat"), table["form"]),
         )
     except KeyError as error:
         raise ConfigError(f"{name}: {error.args[0]} is missing") from error
@@ -156,6 +188,17 @@ def _languages(table: Mapping[str, Any]) -> dict[str, Stops]:
             raise ValueError(f"languages: {toolchain.language} stands there twice")
         found[toolchain.language] = _stops(_as_table(one, f"languages.{name}"))
     return found
+
+
+def _chat(table: Mapping[str, Any], form: Form) -> Chat:
+    if form != "continue":
+        raise ValueError(f"chat: a turn can't ask for what the form {form} asks; remove the table")
+    _check(table, "ask", str, "a text")
+    if table["ask"].count("{prompt}") != 1:
+        raise ValueError("chat: ask must have {prompt} once")
+    if table.get("answer") not in get_args(Answer):
+        raise ValueError(f"chat: answer is {shown(table.get('answer'))}; it can be {' or '.join(get_args(Answer))}")
+    return Chat(**table)
 
 
 def _stops(table: Mapping[str, Any]) -> Stops:

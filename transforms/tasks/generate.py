@@ -65,7 +65,7 @@ from transforms.verification.evidence import EVIDENCE, with_evidence
 from transforms.verification.trials import Trial
 
 # Prose without a fence around code parses in these languages.
-_PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
+PROSE_PARSES: Final = ("bash", "php", "ruby", "sql")
 
 # verdict -> reason, in the order in which they are checked
 REASONS: Final = {
@@ -366,7 +366,7 @@ class GenerateTask(GenerateSettings):
         if not self.is_chat:
             return written if self.what != "body" else written.rstrip()
         code = code_of_answer(written, grammar, joined=target.symbol is not None)
-        if code is None and (grammar in _PROSE_PARSES or is_chatter(written)):
+        if code is None and (grammar in PROSE_PARSES or is_chatter(written)):
             raise RecordError("no_code", "the answer has no fenced code block, so code can't be told apart from prose")
         if code is None and not grammar and written.strip():
             raise RecordError(

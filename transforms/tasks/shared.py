@@ -8,6 +8,7 @@ from typing import Final
 
 from model.engine.requests import Request, Sampling
 from model.engine.settings import GenerationSettings
+from model.engine.stopping import StopTexts
 from model.errors import RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -45,9 +46,17 @@ def _control_names(path: str) -> tuple[str, ...]:
     return tuple(sorted(tokenizer.piece(id_) for id_ in tokenizer.control_ids))
 
 
-def request_of(settings: GenerationSettings, prompt: Sequence[int], stop_ids: frozenset[int], seed: int) -> Request:
+def request_of(
+    settings: GenerationSettings,
+    prompt: Sequence[int],
+    stop_ids: frozenset[int],
+    seed: int,
+    *,
+    stop_texts: StopTexts | None = None,
+) -> Request:
     """Builds the engine request for a prompt, with the task's limits and sampling and the target's own seed."""
     return Request(
+        stop_texts=stop_texts,
         prompt=tuple(prompt),
         max_new_tokens=settings.max_new_tokens,
         stop_ids=stop_ids,

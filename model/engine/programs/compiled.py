@@ -6,6 +6,7 @@
     ("burst", window, drafts, width)  decode steps of the first `width` slots, which     generation cache, slots
                                       read prompts up to the window
     ("move",)                         moves a request from one slot to another           all caches, slots
+    ("release",)                      ends what a slot decodes                           slots
     ("realign", to_ring)              moves the generation cache's columns               nothing
     ("hidden", length)                hidden states of one row of sequences to score     nothing
     ("logprobs",)                     log-probabilities of some of a row's tokens        nothing
@@ -47,7 +48,7 @@ from model.engine.programs.caches import (
 )
 from model.engine.programs.matmul import few_rows_matmul
 from model.engine.programs.rows import PromptRow
-from model.engine.programs.slots import Slots, empty_slots, insert_request, move_request
+from model.engine.programs.slots import Slots, empty_slots, insert_request, move_request, release_slot
 from model.layers import BlockWeights, GemmaWeights, linear
 
 ProgramKey = tuple[Any, ...]
@@ -131,6 +132,7 @@ class EnginePrograms:
             found["move",] = None
         if len(drafting) > 1:  # bursts of both kinds alternate
             found |= dict.fromkeys([("realign", True), ("realign", False)])
+        found["release",] = None
         return [*found, *(("prefill", length) for length in self.options.row_lengths())]
 
     def scoring_keys(self) -> list[ProgramKey]:
@@ -144,6 +146,7 @@ class EnginePrograms:
             "insert": self._insert,
             "burst": self._burst,
             "move": self._move,
+            "release": self._release,
             "realign": self._realign,
             "hidden": self._hidden,
             "logprobs": self._logprobs,
@@ -271,6 +274,7 @@ class EnginePrograms:
             generations: Caches,
             slots: Slots,
             leave_after: Int[Array, ""],
+            max_steps: Int[Array, ""],
         ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
             narrow_generations, narrow_slots, report = decode.burst(
                 weights,
@@ -278,18 +282,18 @@ class EnginePrograms:
                 first_slots(generations, width),
                 slots.first(width),
                 leave_after,
+                max_steps,
                 self.config,
                 self._dtype,
                 attend_slots=slot_attention(self.platform),
                 multiply=linear if self._is_exact else few_rows_matmul(self.platform),
-                max_steps=self.options.burst_steps,
                 is_ring=self.writes_ring(drafts=drafts),
                 num_drafts=self.options.draft_tokens if drafts else 0,
             )
             return with_first_slots(generations, narrow_generations), slots.with_first(narrow_slots), report
 
         prompts, generations, slots = self.shapes()
-        args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers())
+        args = (self.weights, self.chunks(prompts, window), generations, slots, self._numbers(), self._numbers())
         return Program(burst, args, out=(*shardings_of((generations, slots)), self.placement.whole), donated=(2, 3))
 
     def _move(self) -> Program:
@@ -309,6 +313,10 @@ class EnginePrograms:
         arrays = self.shapes()
         args = (*arrays, self._numbers(), self._numbers())
         return Program(move, args, out=shardings_of(arrays), donated=(0, 1, 2))
+
+    def _release(self) -> Program:
+        _, _, slots = self.shapes()
+        return Program(release_slot, (slots, self._numbers()), out=shardings_of(slots), donated=(0,))
 
     def _realign(self, to_ring: bool) -> Program:
         def move(generations: Caches, slots: Slots) -> Caches:

@@ -161,16 +161,16 @@ def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array
     is_stop = jnp.any(token[:, None] == slots.stop_ids, axis=-1)
     generated = slots.generated + moves
 
-    def record(line: Array, at: Array) -> Array:
+    def record(line: Array, at: Array, value: Array) -> Array:
         here = moves[:, None] & (jnp.arange(line.shape[1]) == at[:, None])
-        return jnp.where(here, token[:, None], line)
+        return jnp.where(here, value[:, None], line)
 
     return replace(
         slots,
         token=jnp.where(moves, token, slots.token),
-        tokens=record(slots.tokens, slots.generated),
-        history=record(slots.history, slots.prompt_length + 1 + slots.generated),
-        logprob_sum=slots.logprob_sum + jnp.where(moves, logprob, 0.0),
+        tokens=record(slots.tokens, slots.generated, token),
+        logprobs=record(slots.logprobs, slots.generated, logprob),
+        history=record(slots.history, slots.prompt_length + 1 + slots.generated, token),
         stopped_by=jnp.where(moves & is_stop, token, slots.stopped_by),
         generated=generated,
         is_active=slots.is_active & ~(moves & (is_stop | (generated >= slots.limit))),
@@ -200,12 +200,12 @@ def burst(
     generations: Caches,
     slots: Slots,
     leave_after: Int[Array, ""],
+    max_steps: Int[Array, ""],
     config: GemmaConfig,
     dtype: Any,
     *,
     attend_slots: SlotAttention = attention,
     multiply: Multiply = linear,
-    max_steps: int,
     is_ring: bool,
     num_drafts: int = 0,
 ) -> tuple[Caches, Slots, Int[Array, "slots_and_one report"]]:
@@ -245,13 +245,13 @@ def burst(
     return generations, slots, _report(slots, counts)
 
 
-REPORT_COLUMNS = ("ticket", "is_active", "generated", "stopped_by", "logprob_bits")
+REPORT_COLUMNS = ("ticket", "is_active", "generated", "stopped_by")
 
 
 def _report(slots: Slots, counts: Int[Array, " 3"]) -> Int[Array, "slots_and_one report"]:
     """Everything that the host needs in one int32 array, for a single copy: one line per slot, then the burst's counts.
 
-    ticket | is_active | generated | stopped_by | logprob_sum's bits | generated ids ...
+    ticket | is_active | generated | stopped_by | generated ids ... | the bits of their log probabilities ...
     steps  | tokens    | busy slot steps | 0 ...
     """
     columns = [
@@ -259,8 +259,8 @@ def _report(slots: Slots, counts: Int[Array, " 3"]) -> Int[Array, "slots_and_one
         slots.is_active.astype(jnp.int32),
         slots.generated,
         slots.stopped_by,
-        jax.lax.bitcast_convert_type(slots.logprob_sum, jnp.int32),
     ]
-    lines = jnp.concatenate([jnp.stack(columns, axis=1), slots.tokens], axis=1)
+    logprob_bits = jax.lax.bitcast_convert_type(slots.logprobs, jnp.int32)
+    lines = jnp.concatenate([jnp.stack(columns, axis=1), slots.tokens, logprob_bits], axis=1)
     last = jnp.zeros((1, lines.shape[1]), jnp.int32).at[0, : counts.shape[0]].set(counts)
     return jnp.concatenate([lines, last])

@@ -25,8 +25,8 @@ class Slots:
         limit: Maximum tokens to generate.
         stop_ids: Ids that end it; padded with -1.
         stopped_by: The stop id that ended it, or -1.
-        logprob_sum: Sum of the generated tokens' log probabilities.
         tokens: The generated ids, including the stop id.
+        logprobs: Their log probabilities.
         history: Prompt and generated ids, for drafts; no columns if there are none.
         sampling: Sampling parameters.
         column: Steps taken by all slots: the ring's next column, before wrapping around.
@@ -40,8 +40,8 @@ class Slots:
     limit: Int[Array, " slots"]
     stop_ids: Int[Array, "slots max_stop_ids"]
     stopped_by: Int[Array, " slots"]
-    logprob_sum: Float[Array, " slots"]
     tokens: Int[Array, "slots max_new_tokens"]
+    logprobs: Float[Array, "slots max_new_tokens"]
     history: Int[Array, "slots history"]
     sampling: SlotSampling
     column: Int[Array, ""]
@@ -74,8 +74,8 @@ def empty_slots(slots: int, max_new_tokens: int, max_stop_ids: int, history: int
         limit=zeros(),
         stop_ids=jnp.full((slots, max_stop_ids), -1, jnp.int32),
         stopped_by=jnp.full(slots, -1, jnp.int32),
-        logprob_sum=jnp.zeros(slots, jnp.float32),
         tokens=jnp.zeros((slots, max_new_tokens), jnp.int32),
+        logprobs=jnp.zeros((slots, max_new_tokens), jnp.float32),
         history=jnp.zeros((slots, history), jnp.int32),
         sampling=SlotSampling(
             seed=jnp.zeros(slots, jnp.uint32),
@@ -102,9 +102,13 @@ def move_request(slots: Slots, source: Int[Array, ""], target: Int[Array, ""]) -
     line = jax.tree.map(
         lambda whole: jax.lax.dynamic_slice_in_dim(whole, source, 1, axis=0) if whole.ndim else whole, slots
     )
-    moved = insert_request(slots, line, target)
+    return release_slot(insert_request(slots, line, target), source)
+
+
+def release_slot(slots: Slots, slot: Int[Array, ""]) -> Slots:
+    """Ends what a slot decodes. It is idle from then on and reports nothing."""
     return replace(
-        moved,
-        is_active=moved.is_active.at[source].set(False),
-        generated=moved.generated.at[source].set(0),
+        slots,
+        is_active=slots.is_active.at[slot].set(False),
+        generated=slots.generated.at[slot].set(0),
     )

@@ -14,6 +14,7 @@ from typing import Any
 from jobs.evaluation.asking import Questions, asked_rows
 from jobs.evaluation.prepare import Sources
 from transforms.evaluation.benchmarks import BENCHMARKS
+from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.protocol import protocol_of
 
 HERE = Path(__file__).parent
@@ -84,6 +85,11 @@ def _formula(number: int) -> dict[str, Any]:
     return {"problem": f"What is half of {number}?", "level": "Level 1", "type": "Algebra", "solution": solution}
 
 
+def _own(number: int) -> dict[str, Any]:
+    text = _checked(number)
+    return {"task_id": f"own/{number}", "language": "python", "prompt": text["prompt"], "test": text["test"]}
+
+
 DATA: dict[str, list[dict[str, Any]]] = {
     "human_eval": [_checked(2), _checked(3)],
     **{f"human_eval_infilling_{kind}": [_filled(2, 0), _filled(2, 1)] for kind in ("single_line", "multi_line")},
@@ -93,12 +99,13 @@ DATA: dict[str, list[dict[str, Any]]] = {
     "trivia_qa": [_trivia(1), _trivia(2)],
     "gsm8k": [_sum(1), _sum(2)],
     "math": [_formula(1), _formula(3)],
+    "tests": [_own(2), {**_own(3), "suffix": "\n"}],
 }
 
 
-def questions(name: str, shots: int) -> list[dict[str, Any]]:
+def questions(name: str, shots: int, *, is_chat: bool = False) -> list[dict[str, Any]]:
     """The questions of one of these benchmarks; its own rows serve as examples where it has none of its own."""
-    benchmark = BENCHMARKS[name]
+    benchmark = OWN_TESTS if name == "tests" else BENCHMARKS[name]
     assert benchmark.asking is not None
     path = str(HERE / f"{name}.jsonl")
     sources = Sources(benchmark=benchmark, data=path, answers=None, reference=False, limit=None)
@@ -111,15 +118,23 @@ def questions(name: str, shots: int) -> list[dict[str, Any]]:
             shots=shots,
             shots_data=path if benchmark.is_text and shots else None,
             samples=1,
+            is_chat=is_chat,
         )
     )
     return [{key: row[key] for key in ("task_id", "language", "content")} | json.loads(row["question"]) for row in rows]
 
 
 def all_questions() -> dict[str, Any]:
-    """The questions of all benchmarks, without and with examples."""
-    shots = {name: [0, 3] if name == "mbpp" else [0, 2] if BENCHMARKS[name].is_text else [0] for name in DATA}
-    return {f"{name}/{count}": questions(name, count) for name, counts in shots.items() for count in counts}
+    """The questions of all benchmarks, without and with examples, and in chat form."""
+    texts = {name for name, benchmark in BENCHMARKS.items() if benchmark.is_text}
+    shots = {name: [0, 3] if name == "mbpp" else [0, 2] if name in texts else [0] for name in DATA}
+    asked = {f"{name}/{count}": questions(name, count) for name, counts in shots.items() for count in counts}
+    chat = {
+        f"{name}/{counts[-1]}/chat": questions(name, counts[-1], is_chat=True)
+        for name, counts in shots.items()
+        if "infilling" not in name
+    }
+    return {**asked, **chat}
 
 
 def main() -> None:

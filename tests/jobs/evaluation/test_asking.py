@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -54,7 +55,7 @@ def asked(name: str, data: Path, *, shots: int = 0, shots_data: Path | None = No
 
 
 def test_every_benchmark_is_in_the_golden(golden: ModuleType) -> None:
-    assert set(golden.DATA) == set(BENCHMARKS)
+    assert set(golden.DATA) == {*BENCHMARKS, "tests"}
 
 
 def test_models_are_asked_as_the_golden_says(golden: ModuleType) -> None:
@@ -197,3 +198,19 @@ def test_prompt_original_and_suffix_are_the_program_that_is_run(kind: str) -> No
         middle = given["canonical_solution"]
         assert row["content"] + middle + question.suffix == problem.code(middle)
         assert not question.is_line or (middle.endswith("\n") and middle.count("\n") == 1)
+
+
+def test_a_conversation_is_looked_for_in_a_corpus_by_the_texts_of_its_turns(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(40)]
+    turns = [
+        {"role": "user", "content": f"Say {' '.join(words[:20])}\n{' '.join(words[20:])}"},
+        {"role": "model", "content": "```python\nx = 1\n```"},
+        {"role": "user", "content": "Correct it."},
+    ]
+    row = {"task_id": "a", "language": "python", "messages": turns}
+    data = tmp_path / "talks.jsonl"
+    data.write_text(json.dumps(row) + "\n" + json.dumps({**row, "task_id": "b", "messages": turns[2:]}) + "\n")
+    corpus = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table({"content": [" ".join(words)]}), corpus)
+    sources = Sources(benchmark=None, data=str(data), answers=None, reference=False, limit=None)
+    assert trained_problems(sources, [str(corpus)], None) == {"a"}

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from model.engine import Completion, Engine, EngineOptions, EngineStopped, Request, Sampling
 from model.engine.jax_device import JaxDevice
 from model.engine.programs.attention import slot_attention
+from model.engine.stopping import StopTexts
 from model.engine.switching import DraftSwitch
 from model.errors import RecordError
 from model.gemma import Gemma
@@ -183,6 +184,42 @@ def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exac
 
 
 @pytest.mark.parametrize("is_stacked", [False, True])
+class Letters:
+    """A vocabulary of six letters."""
+
+    def decode_bytes(self, ids, *, keep_control=False):
+        return bytes(97 + id_ % 6 for id_ in ids)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"determinism": "exact"},
+        {"determinism": "exact", "pipeline_bursts": True, "burst_steps": 3},
+        {"determinism": "fast"},
+        {"determinism": "fast", "prompt_lookup": "always"},
+    ],
+)
+def test_stop_texts_cut_completions_and_change_no_token(small_model, mixed_requests, exact, exact_completions, changes):
+    requests = [replace(request, stop_texts=StopTexts(("ab", "fce", "d"), Letters())) for request in mixed_requests]
+    options = replace(OPTIONS, **changes)
+    with Engine(small_model, options=options) as engine:
+        completions = ask(engine, requests)
+        alone = [ask(engine, [request])[0] for request in requests[:6]] if options.determinism == "exact" else None
+    assert alone is None or alone == completions[:6], "the number of tokens and their log-probability are the request's"
+    stopped = 0
+    for request, whole, completion in zip(requests, exact_completions, completions, strict=True):
+        end = request.stop_texts.watch().end(whole.tokens)
+        if end is None:
+            assert (completion.tokens, completion.finish_reason) == (whole.tokens, whole.finish_reason)
+            continue
+        stopped += 1
+        assert (completion.tokens, completion.finish_reason) == (whole.tokens[:end], "stop_text")
+        (same,) = ask(exact, [replace(request, stop_texts=None, max_new_tokens=end, stop_ids=frozenset())])
+        assert completion.mean_logprob == pytest.approx(same.mean_logprob, abs=1e-5)
+    assert 3 < stopped < len(requests)
+
+
 def test_switching_between_plain_steps_and_drafts_changes_no_token(
     small_model, mixed_requests, exact_completions, monkeypatch, is_stacked
 ):

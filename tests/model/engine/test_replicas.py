@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
+from model.engine.abstract_device import BurstReport, Generated, OutOfMemory
 from model.engine.backlog import Backlog, Job
 from model.engine.replicas import Replicas
 from model.engine.requests import EngineStopped, Request
@@ -54,7 +54,7 @@ class SlowDevice:
     def move(self, source: int, target: int) -> None:
         raise AssertionError("nothing is narrow here")
 
-    def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> BurstReport:
         assert self.gate.wait(10)
         self.steps += 1
         if self.fails_at is not None and self.steps >= self.fails_at:
@@ -65,7 +65,7 @@ class SlowDevice:
             busy += tokens < request.max_new_tokens
             self.lines[slot] = (ticket, request, min(tokens + 1, request.max_new_tokens))
         ended = [
-            Ended(ticket, tuple(request.prompt[0] + i + 1 for i in range(tokens)), None, -1.0)
+            Generated(ticket, tuple(request.prompt[0] + i + 1 for i in range(tokens)), [-1.0] * tokens)
             for ticket, request, tokens in self.lines.values()
             if tokens == request.max_new_tokens
         ]
@@ -192,7 +192,7 @@ def test_when_the_last_device_fails_all_futures_fail_with_its_error():
 
 def test_a_device_out_of_memory_that_cannot_shrink_is_replaced_by_the_others():
     class Full(SlowDevice):
-        def dispatch(self, leave_after: int, *, drafts: bool, width: int) -> BurstReport:
+        def dispatch(self, leave_after: int, *, drafts: bool, width: int, is_watched: bool) -> BurstReport:
             raise OutOfMemory("no room")
 
     replicas = Replicas([Full(), SlowDevice()])

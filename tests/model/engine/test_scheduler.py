@@ -9,16 +9,17 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine.abstract_device import BurstReport, Ended, OutOfMemory
+from model.engine.abstract_device import BurstReport, Generated, OutOfMemory
 from model.engine.backlog import PATIENCE
 from model.engine.replicas import Replicas
 from model.engine.requests import EngineStopped, Request
+from model.engine.stopping import StopTexts
 from model.errors import RecordError
 
 
@@ -33,6 +34,11 @@ class FakeSlot:
     tokens: list[int] = field(default_factory=list)
     stop_id: int | None = None
     is_active: bool = True
+
+    def is_over(self) -> bool:
+        """Whether nobody waits for more of it."""
+        stops = self.request.stop_texts
+        return not self.is_active or (stops is not None and stops.watch().end(self.tokens) is not None)
 
 
 class FakeDevice:
@@ -56,6 +62,7 @@ class FakeDevice:
         self.admitted: list[int] = []
         self.max_unread = 0
         self.unread = 0
+        self.released: list[int] = []
 
     def check(self, request: Request) -> None:
         if len(request.prompt) > 4:
@@ -70,7 +77,7 @@ class FakeDevice:
 
     def insert(self, slot: int, staged: tuple[int, ...], request: Request, ticket: int) -> None:
         assert staged == request.prompt
-        assert slot not in self.lines or not self.lines[slot].is_active, "a slot that decodes was overwritten"
+        assert slot not in self.lines or self.lines[slot].is_over(), "a slot that decodes was overwritten"
         self.lines[slot] = FakeSlot(ticket, request)
         self.admitted.append(request.prompt[0])
 
@@ -79,15 +86,16 @@ class FakeDevice:
         return next((width for width in self.widths if width >= active), self.slots)
 
     def move(self, source: int, target: int) -> None:
-        assert target not in self.lines or not self.lines[target].is_active, "a slot that decodes was overwritten"
+        assert target not in self.lines or self.lines[target].is_over(), "a slot that decodes was overwritten"
         self.lines[target] = self.lines.pop(source)
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int, is_watched: bool) -> BurstReport:
         assert all(slot < width for slot, line in self.lines.items() if line.is_active), "a busy slot was left out"
         self.unread += 1
         self.max_unread = max(self.max_unread, self.unread)
         steps = tokens = busy = num_ended = 0
-        while steps < self.burst_steps and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
+        limit = max(1, self.burst_steps // 4) if is_watched else self.burst_steps
+        while steps < limit and num_ended < leave_after and any(s.is_active for s in self.lines.values()):
             active = [line for line in self.lines.values() if line.is_active]
             self.busy.append(len(active))
             self.decoded.append(width)
@@ -102,8 +110,19 @@ class FakeDevice:
         self.clock += steps
         seconds = steps * (self.drafted_s if drafts else 1.0)
         self.seconds[drafts] += seconds
-        ended = [Ended(s.ticket, tuple(s.tokens), s.stop_id, -1.0) for s in self.lines.values() if not s.is_active]
-        return BurstReport(steps=steps, tokens=tokens, busy=busy, ended=ended, drafted=drafts, seconds=seconds)
+        ended = [self._report(line) for line in self.lines.values() if not line.is_active]
+        running = [self._report(line) for line in self.lines.values() if line.is_active]
+        return BurstReport(
+            steps=steps, tokens=tokens, busy=busy, ended=ended, running=running, drafted=drafts, seconds=seconds
+        )
+
+    def _report(self, line: FakeSlot) -> Generated:
+        tokens = list(line.tokens)
+        return Generated(line.ticket, tokens, [-1.0 - i for i in range(len(tokens))], line.stop_id)
+
+    def release(self, slot: int) -> None:
+        self.released.append(slot)
+        del self.lines[slot]
 
     def _step(self, line: FakeSlot) -> None:
         token = line.request.prompt[0] + len(line.tokens) + 1
@@ -153,7 +172,7 @@ def test_a_stop_id_ends_a_request_and_is_not_among_its_tokens():
     scheduler.close()
     assert completion.tokens == (11, 12)
     assert (completion.finish_reason, completion.stop_id) == ("stop", 13)
-    assert completion.mean_logprob == pytest.approx(-1.0 / 3)
+    assert completion.mean_logprob == pytest.approx(-2.0)
 
 
 def test_slots_are_full_at_every_step_while_requests_wait():
@@ -296,9 +315,9 @@ class Forgetful(FakeDevice):
         self._maybe_fail("insert")
         super().insert(slot, staged, request, ticket)
 
-    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int) -> BurstReport:
+    def dispatch(self, leave_after: int, *, drafts: bool = False, width: int, is_watched: bool) -> BurstReport:
         self._maybe_fail("dispatch")
-        return super().dispatch(leave_after, drafts=drafts, width=width)
+        return super().dispatch(leave_after, drafts=drafts, width=width, is_watched=is_watched)
 
     def read(self, burst: BurstReport) -> BurstReport:
         self._maybe_fail("read")
@@ -449,3 +468,68 @@ def test_drafts_are_never_or_always_used_if_the_option_says_so(mode, share):
     scheduler.close()
     stats = scheduler.stats()
     assert stats["steps_drafted"] == share * stats["steps"]
+
+
+class Numbers:
+    """A vocabulary in which a token is its last digit."""
+
+    def decode_bytes(self, ids, *, keep_control=False):
+        return b"".join(b"%d" % (id_ % 10) for id_ in ids)
+
+
+def stopping(first: int, count: int, *texts: str, stop: int | None = None) -> Request:
+    return replace(ask(first, count, stop=stop), stop_texts=StopTexts(texts, Numbers()))
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@given(
+    asked=st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["5", "67", "123456", "x"])), min_size=1, max_size=30),
+    slots=st.integers(1, 5),
+    burst_steps=st.integers(1, 9),
+    accepted=st.integers(1, 4),
+    widths=st.sets(st.integers(1, 5), max_size=3),
+)
+def test_a_stop_text_ends_a_request_with_its_token_whatever_the_bursts(
+    pipeline, asked, slots, burst_steps, accepted, widths
+):
+    device = FakeDevice(slots, burst_steps=burst_steps, accepted=accepted)
+    device.widths = tuple(sorted(width for width in widths if width < slots))
+    scheduler = run_on(device, pipeline=pipeline, prompt_lookup="always")
+    requests = [stopping(1000 * i, count, text) for i, (count, text) in enumerate(asked)]
+    for request, (count, text), future in zip(requests, asked, scheduler.submit(requests), strict=True):
+        completion = future.result(10)
+        digits = "".join(str((i + 1) % 10) for i in range(count))
+        at = digits.find(text)
+        length = count if at < 0 else at + len(text)
+        assert completion.tokens == tuple(request.prompt[0] + i + 1 for i in range(length))
+        assert (completion.finish_reason, completion.stop_id) == ("length" if at < 0 else "stop_text", None)
+        assert completion.mean_logprob == pytest.approx(-(length + 1) / 2), "of its own tokens, none of those after"
+    scheduler.close()
+
+
+def test_a_slot_is_free_once_a_stop_text_was_found():
+    device = FakeDevice(2, burst_steps=16)
+    scheduler = run_on(device)
+    for future in scheduler.submit([stopping(1000 * i, 100, "3") for i in range(20)]):
+        assert len(future.result(10).tokens) == 3
+    scheduler.close()
+    assert device.clock == 4 * 10, "a burst each, not 100 steps"
+    assert scheduler.stats()["tokens_out"] == 60
+
+
+def test_a_slot_that_nobody_takes_is_released_so_that_it_decodes_no_more():
+    device = FakeDevice(3, burst_steps=16)
+    scheduler = run_on(device)
+    futures = scheduler.submit([stopping(0, 90, "3"), stopping(1000, 90, "3"), ask(2000, 90)])
+    assert [len(future.result(10).tokens) for future in futures] == [3, 3, 90]
+    scheduler.close()
+    assert device.released == [0, 1]
+    assert device.busy == [3] * 4 + [1] * 86
+
+
+def test_a_stop_text_before_the_stop_id_counts_though_both_come_in_one_burst():
+    scheduler = run_on(FakeDevice(1, burst_steps=16))
+    first, second = scheduler.submit([stopping(0, 20, "3", stop=6), stopping(0, 20, "9", stop=6)])
+    assert (first.result(10).tokens, first.result(10).finish_reason) == ((1, 2, 3), "stop_text")
+    assert (second.result(10).tokens, second.result(10).stop_id) == ((1, 2, 3, 4, 5), 6)
+    scheduler.close()

@@ -6,6 +6,7 @@ import pytest
 
 from model.errors import ConfigError
 from transforms.evaluation.benchmarks import BENCHMARKS
+from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.protocol import Stops, protocol_of, read_protocol
 from transforms.sandbox.toolchains import toolchains
 
@@ -15,6 +16,21 @@ def test_every_benchmark_that_is_asked_has_a_protocol_with_its_source() -> None:
         if benchmark.asking is not None:
             protocol = protocol_of(benchmark.asking.protocol)
             assert protocol.version and protocol.source
+
+
+def test_only_what_is_filled_in_has_no_chat_form() -> None:
+    for benchmark in (*BENCHMARKS.values(), OWN_TESTS):
+        assert benchmark.asking is not None
+        protocol = protocol_of(benchmark.asking.protocol)
+        assert (protocol.chat is None) == (protocol.form == "fill")
+        assert protocol.chat is None or protocol.chat.answer == ("text" if benchmark.is_text else "code")
+
+
+def test_a_turn_has_the_prompt_as_it_is_and_the_languages_names() -> None:
+    chat = protocol_of("babelcode").chat
+    assert chat is not None
+    turn = chat.turn("int f() { // {prompt} {fence}\n", "C++")
+    assert turn.startswith("Write the C++ code") and turn.endswith("```cpp\nint f() { // {prompt} {fence}\n```")
 
 
 def test_babelcode_says_where_an_answer_ends_in_each_language_that_is_run() -> None:
@@ -95,6 +111,12 @@ def test_a_protocol_of_ones_own_is_named_by_its_hash(tmp_path: Path) -> None:
         (('["x"]', '["x"]\n[languages]\nGo = "y"'), "languages.Go is a table, got 'y'"),
         (('["x"]', '["x"]\n[languages.Cobol]\nstops = ["y"]'), "languages: the sandbox runs no Cobol"),
         (('["x"]', '["x"]\n[languages.Go]\n[languages.golang]'), "languages: Go stands there twice"),
+        (('["x"]', '["x"]\nchat = 1'), "chat is a table, got 1"),
+        (('["x"]', '["x"]\n[chat]\nanswer = "code"'), "ask is missing"),
+        (('["x"]', '["x"]\n[chat]\nanswer = "code"\nask = "Hello"'), r"ask must have \{prompt\} once"),
+        (('["x"]', '["x"]\n[chat]\nanswer = "all"\nask = "{prompt}"'), "it can be text or code"),
+        (('["x"]', '["x"]\n[chat]\nanswer = "text"\nask = "{prompt}"\nsystem = "x"'), "system"),
+        (('"continue"', '"fill"\nchat = {answer = "text", ask = "{prompt}"}'), "can't ask for what the form fill asks"),
         (('source = "mine"\n', ""), "source"),
         (("stops", "ztops"), "ztops"),
         (("= 9", "= "), "line 4"),

@@ -10,6 +10,7 @@ import pytest
 
 from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
+from model.tokenizer import Tokenizer
 from transforms.fim.formats import fim_prompt
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
@@ -142,6 +143,14 @@ def test_other_kinds_and_the_option_off_do_not_stop_at_a_line_break(task, small_
     assert newline not in one_of_kind(off, "single_line")[1].request.stop_ids
     verdict = answer(off, small_tokenizer, "import os\nimport sys", kind="multi_line")
     assert verdict.columns["ended_by"] == "stop" and "\n" in verdict.columns["generated_middle"]
+
+
+def test_a_line_break_inside_a_token_ends_a_line_in_the_engine_where_a_vocabulary_has_such_tokens(task, monkeypatch):
+    assert one_of_kind(task, "single_line")[1].request.stop_texts is None, "stop ids will do"
+    monkeypatch.setattr(Tokenizer, "splits_at_newlines", False)
+    stops = one_of_kind(task, "single_line")[1].request.stop_texts
+    assert stops is not None and stops.texts == ("\n",)
+    assert one_of_kind(task, "statement")[1].request.stop_texts is None
 
 
 def test_final_separators_are_stripped(task, small_tokenizer):

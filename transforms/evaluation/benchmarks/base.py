@@ -11,6 +11,11 @@ from transforms.evaluation.question import Asking, Row
 from transforms.evaluation.texts.problem import TextProblem
 
 
+def _whole(answer: str, row: Row) -> str:
+    """Of most benchmarks' answers, everything."""
+    return answer
+
+
 def _needs_nothing() -> None:
     """What most benchmarks need beside codemill itself."""
 
@@ -28,6 +33,7 @@ class Benchmark:
         reference: The row's own solution, which may be empty where a span was left out; None if it has none.
         asking: How a model is asked for an answer; None: it isn't.
         is_text: Whether answers are compared with the known one instead of being run.
+        code: What is tried of a given answer, with its row.
         check_needs: Raises ConfigError if what its answers are compared with isn't installed.
     """
 
@@ -39,6 +45,7 @@ class Benchmark:
     reference: Callable[[Row], str | None]
     asking: Asking | None = None
     is_text: bool = False
+    code: Callable[[str, Row], str] = _whole
     check_needs: Callable[[], None] = _needs_nothing
 
     def check_columns(self, found: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 from transforms.evaluation.problems import CODE_BODY, ENTRY_CLASS, ENTRY_FUNCTION, Problem
 from transforms.evaluation.programs.virtual_machine import java_main_class, without_public_types
 from transforms.evaluation.programs.whole import whole_program
-from transforms.sandbox.program import Program
+from transforms.sandbox.program import HEAD_BYTES, Program
 from transforms.sandbox.toolchains import Toolchain
 
 _HERE: Final = Path(__file__).parent
@@ -47,6 +47,8 @@ def program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) 
 def _program_of(problem: Problem, answer: str, toolchain: Toolchain, nonce: str) -> Program:
     if problem.form == "markers":
         return _marked_program(problem, answer, toolchain, nonce)
+    if problem.form == "run":
+        return _run_program(problem, answer, toolchain)
     if problem.language == "Python":
         return _python_trial(problem, answer, toolchain, nonce)
     return whole_program(problem, answer, toolchain, nonce)
@@ -77,9 +79,20 @@ def _marked_program(problem: Problem, answer: str, toolchain: Toolchain, nonce: 
     source = problem.setup + before + problem.code(answer) + after
     if problem.language != "Java":
         return toolchain.program(source, keep_bytes=_MARKED_BYTES)
+    return _java_program(source, toolchain, before, after, keep_bytes=_MARKED_BYTES)
+
+
+def _run_program(problem: Problem, answer: str, toolchain: Toolchain) -> Program:
+    """The code as it stands; whether it ends by itself is all that is asked."""
+    source = problem.setup + problem.code(answer)
+    return _java_program(source, toolchain, source) if problem.language == "Java" else toolchain.program(source)
+
+
+def _java_program(source: str, toolchain: Toolchain, *mains: str, keep_bytes: int = HEAD_BYTES) -> Program:
+    """A file of any types, whose main is that of the first of the texts that has one."""
     # `java FILE` runs the file's first class, whatever it is called, and lets any of them be public.
-    program = toolchain.program(without_public_types(source), keep_bytes=_MARKED_BYTES)
-    main = java_main_class(before) or java_main_class(after) or "Main"
+    program = toolchain.program(without_public_types(source), keep_bytes=keep_bytes)
+    main = next(filter(None, map(java_main_class, mains)), "Main")
     return dataclasses.replace(program, run=dataclasses.replace(program.run, argv=(*program.run.argv[:-1], main)))
 
 
