@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ class Usage:
         peak_rss_mb: The maximum sum of resident memory over its processes; pages shared by several of them count in
             each.
         peak_private_mb: The same without pages of files (libraries, mapped data), which the kernel can drop.
+        peak_pss_mb: The maximum sum of proportional set sizes: pages that several processes share count once.
+        largest_rss_mb: The maximum of resident memory of one process.
         processes: The maximum number of processes at one time.
         processor_s: Processor time of all its processes.
         leader_processor_s: Processor time of the command's own process, as of the last sample.
@@ -29,6 +32,8 @@ class Usage:
     seconds: float
     peak_rss_mb: float
     peak_private_mb: float
+    peak_pss_mb: float
+    largest_rss_mb: float
     processes: int
     processor_s: float
     leader_processor_s: float
@@ -38,7 +43,7 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
     """Runs a command in a separate session; its output goes to stderr. Raises CalledProcessError."""
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, stdout=sys.stderr, start_new_session=True)
-    peaks = {"rss": 0, "private": 0, "processes": 0}
+    peaks: Counter[str] = Counter()
     ended = threading.Event()
     cpu_s: dict[int, float] = {}
 
@@ -47,8 +52,9 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
             pids = _session(process.pid)
             cpu_s.update((pid, used) for pid in pids if (used := _processor_s(pid)))
             found = [memory for memory in map(_memory, pids) if memory is not None]
-            now = {"rss": sum(rss for rss, _ in found), "private": sum(anon for _, anon in found)}
-            for name, value in {**now, "processes": len(found)}.items():
+            now = {name: sum(memory[name] for memory in found) for name in ("rss", "private", "pss")}
+            now |= {"processes": len(found), "largest": max((memory["rss"] for memory in found), default=0)}
+            for name, value in now.items():
                 peaks[name] = max(peaks[name], value)
 
     thread = threading.Thread(target=sample, name="memory", daemon=True)
@@ -64,6 +70,8 @@ def watch(command: Sequence[str], *, every_s: float = 0.05, cwd: str | Path | No
         seconds,
         peaks["rss"] / 1024,
         peaks["private"] / 1024,
+        peaks["pss"] / 1024,
+        peaks["largest"] / 1024,
         peaks["processes"],
         # Of a process for which its parent waits, all time is known; of one that a fork server started, what was seen.
         max(used.ru_utime + used.ru_stime, sum(cpu_s.values())),
@@ -93,14 +101,14 @@ def _session(leader: int) -> list[int]:
     return found
 
 
-def _memory(pid: int) -> tuple[int, int] | None:
-    """Resident and anonymous memory of a process in KiB, None if it has ended."""
+def _memory(pid: int) -> dict[str, int] | None:
+    """Resident, anonymous and proportional memory of a process in KiB, None if it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     except OSError:
         return None
-    values = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines) if rest.split()}
-    return (int(values["VmRSS"]), int(values["RssAnon"])) if "VmRSS" in values else None
+    values = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return {"rss": values["Rss"], "private": values["Anonymous"], "pss": values["Pss"]} if "Rss" in values else None
 
 
 def with_environment(setting: str) -> dict[int, str]:

@@ -14,6 +14,10 @@ _signal.pthread_sigmask(_signal.SIG_SETMASK, _before)  # one that came meanwhile
 
 import sys  # noqa: E402
 
+from jobs.system.allocator import choose_allocator  # noqa: E402
+
+choose_allocator()
+
 from jobs.cli import main  # noqa: E402
 
 

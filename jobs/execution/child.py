@@ -16,13 +16,12 @@ from __future__ import annotations
 import os
 import sys
 
+from jobs.system.allocator import choose_allocator
 from jobs.system.child_process import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[2]))
-if sys.platform == "linux":
-    # Read by Arrow when it is imported. Its default, mimalloc, keeps as much memory again as tables take (docs/log.md).
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+choose_allocator()
 
 # These take a while to import, in which the parent may die already.
 import faulthandler
