@@ -37,7 +37,7 @@ class Compiler:
         tools: What must be there.
         limits: What it may use.
         version: The command line that tells its version.
-        folders: Folders outside of /usr that the tools lie in.
+        toolchain: What else it shares with the language's toolchain: a compiler that stays, a prepared header.
     """
 
     file: str
@@ -45,6 +45,7 @@ class Compiler:
     tools: tuple[str, ...]
     limits: Limits
     version: tuple[str, ...]
+    toolchain: Toolchain | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -54,7 +55,12 @@ class Compiler:
     def program(self, text: str) -> Program:
         """The program that compiles a text."""
         file = _file_of(self.file, text)
-        return Program(files={file: text}, run=Command((*self.argv, file), self.limits))
+        command = Command((*self.argv, file), self.limits)
+        if self.toolchain is not None:
+            command = self.toolchain.compiling(command.argv, text)
+        if command.server is None:
+            return Program(files={file: text}, run=command)
+        return Program(files={file: text}, compile=command, run=Command(("/usr/bin/true",)))
 
 
 def compilers() -> dict[str, Compiler]:
@@ -123,10 +129,11 @@ _HEADS: Final = {
 
 def _arguments(known: Mapping[str, Toolchain]) -> dict[str, tuple[str, ...]]:
     """Command lines made of those that build programs, up to the names of input and output."""
+    cpp = known["C++"].compile
     go = known["Go"].compile
     kotlin = known["Kotlin"].compile
     return {
-        "C++": ("g++", "-std=c++17", "-fsyntax-only", "-w"),
+        "C++": (*cpp[: cpp.index("-o")], "-fsyntax-only"),
         "C#": ("mcs", "-target:library", "-warn:0", "-r:System.Web.Extensions.dll", f"-out:{_OUT}.dll"),
         "Go": (*go[: go.index("build")], "vet"),
         "Java": (*known["Java"].compile[:-1], "-proc:none", "-d", _OUT),
@@ -141,7 +148,9 @@ def _arguments(known: Mapping[str, Toolchain]) -> dict[str, tuple[str, ...]]:
 
 def _of(toolchain: Toolchain, argv: tuple[str, ...]) -> Compiler:
     limits = toolchain.compile_limits if toolchain.compile else _LIMITS
-    return Compiler(toolchain.file, argv, toolchain.tools, limits, toolchain.version)
+    return Compiler(
+        toolchain.file, argv, toolchain.tools, limits, toolchain.version, toolchain if toolchain.compile else None
+    )
 
 
 def _file_of(file: str, text: str) -> str:
