@@ -32,12 +32,12 @@ $(READY): setup.py pyproject.toml constraints.txt
 tpu-aot: setup                 ## libtpu's compiler (213 MB), so that the tests compile for TPUs that aren't there
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpu-aot]'
 
-toolchains:                    ## Debian's packages, and npm's Kotlin, of what the sandbox runs; as root
+toolchains:                    ## Debian's packages, and npm's Kotlin and TypeScript, of what the sandbox runs; as root
 	apt-get update --quiet
 	apt-get install --yes --no-install-recommends bubblewrap g++ mono-mcs mono-runtime \
 	  libmono-system-web-extensions4.0-cil golang-go rustc python3 default-jdk-headless
 	command -v node || apt-get install --yes --no-install-recommends nodejs npm
-	npm install --global --no-audit --no-fund kotlin-compiler@2.4.20
+	npm install --global --no-audit --no-fund kotlin-compiler@2.4.20 typescript@7.0.2
 	$(BIN)/codemill sandbox --check
 
 demo: setup clean-demo         ## the main job over part of Python's standard library, with the embedded model

@@ -25,7 +25,8 @@ def test_the_check_tells_each_language_and_its_version(capsys: pytest.CaptureFix
     assert cli.main(["sandbox", "--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("sandbox: bubblewrap")
-    assert [line.split()[0] for line in lines[1:]] == list(toolchains())
+    assert [line.split()[0] for line in lines[1:]] == sorted({*toolchains(), "C", "TypeScript"})
+    assert "isn't run" in next(line for line in lines if line.startswith("C "))
     assert any("Python 3" in line for line in lines)
 
 
@@ -37,6 +38,15 @@ def test_a_missing_tool_is_told_with_what_to_install(
     assert cli.main(["sandbox", "--check", "--language", "rust"]) == cli.USER_ERROR
     said = capsys.readouterr()
     assert "missing: rustc; install rustc" in said.out
+
+
+@pytest.mark.usefixtures("boxes")
+def test_a_compiler_that_is_missing_is_told_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.verification.compilers.is_there", lambda tool: tool != "tsc")
+    assert cli.main(["sandbox", "--check", "--language", "ts"]) == cli.USER_ERROR
+    assert "missing: tsc; install nodejs, and npm install -g typescript" in capsys.readouterr().out
 
 
 def test_without_bubblewrap_one_line_says_what_to_install(

@@ -20,7 +20,7 @@ from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import Toolchain
 
 _MAX_DETAIL = 300
-_ASSERTION = re.compile(
+ASSERTION = re.compile(
     r"Assertion\b.*\bfailed|AssertionError|\bassertion (?:`.*` )?failed|\bDebug\.Assert\b|console\.assert:"
 )
 # What node says of a text that it can't read; a program's own SyntaxError comes from elsewhere.
@@ -177,7 +177,7 @@ def _by_markers(problem: Problem, last: Outcome, nonce: str) -> tuple[Reason, st
 
 def _ended(last: Outcome) -> tuple[Reason, str]:
     # A failed assertion ends a program in C++ by a signal, and elsewhere by an exception of that name.
-    if asserted := next(filter(_ASSERTION.search, reversed(last.stderr.splitlines())), ""):
+    if asserted := next(filter(ASSERTION.search, reversed(last.stderr.splitlines())), ""):
         return "wrong", asserted.strip()
     if syntax := _SYNTAX.search(last.stderr):
         return "does_not_compile", syntax[1]

@@ -28,6 +28,7 @@ from model.errors import ConfigError, one_line
 from transforms.sandbox.program import MB, Limits
 
 WORK: Final = "/box"
+PREPARED: Final = "/prepared"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/usr/local/go/bin"
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # What dynamic linking and the tools of Debian's languages read; no names, hosts, users or keys.
@@ -93,6 +94,7 @@ class Bubblewrap:
         status: int,
         may_write: bool = False,
         folders: Sequence[str] = (),
+        prepared: str | None = None,
     ) -> list[str]:
         """The command line that runs `argv` in a box.
 
@@ -105,6 +107,7 @@ class Bubblewrap:
             status: Descriptor for bubblewrap's reports.
             may_write: Whether `/box` can be written.
             folders: Further folders outside /usr that are seen under their own path, read-only.
+            prepared: The folder that is `/prepared` inside, read-only.
         """
         return [
             *_as_user(slot),
@@ -113,6 +116,7 @@ class Bubblewrap:
             *_ISOLATED,
             *_system(),
             *(one for folder in folders for one in ("--ro-bind", folder, folder)),
+            *(("--ro-bind", prepared, PREPARED) if prepared is not None else ()),
             *("--proc", "/proc", "--dev", "/dev"),
             *("--size", str(_SHARED_MB * MB), "--tmpfs", "/dev/shm"),
             *("--size", str(limits.disk_mb * MB), "--tmpfs", "/tmp"),

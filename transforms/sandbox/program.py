@@ -37,13 +37,55 @@ class Limits:
                 raise ValueError(f"{one.name} must be positive, is {getattr(self, one.name)}")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """A compiler that stays in a box of its own and compiles the programs of a slot one after another.
+
+    It reads an empty line for each program, compiles what lies in `/box/program`, and answers with a line of the exit
+    code and the number of bytes that follow, and these bytes: what it says of the program.
+
+    Args:
+        files: Its own source, contents by name; it lies in `/box`.
+        argv: Its command line.
+        limits: What it may use, while it stays.
+        trusted: The exit codes that its answers count with; else the program is compiled by itself.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    argv: tuple[str, ...]
+    limits: Limits
+    trusted: tuple[int, ...] = (0, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What programs share read-only, made once in a box of its own and without a word of theirs.
+
+    Args:
+        files: What it is made of, contents by name.
+        argv: The command line that makes it, in a folder that holds the files; the folder is `/prepared` afterward.
+        limits: What making it may use.
+        arguments: What is added to a command line that uses it.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    argv: tuple[str, ...]
+    limits: Limits
+    arguments: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, with paths as they are inside the box, its limits, and how much of its output is kept."""
+    """A command line, with paths as they are inside the box, its limits, and how much of its output is kept.
+
+    `server` and `prepared` make the same of the same files, sooner; where they can't, the command line runs by itself.
+    """
 
     argv: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     keep_bytes: int = HEAD_BYTES
+    server: Server | None = None
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

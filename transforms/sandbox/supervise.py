@@ -74,12 +74,35 @@ def run_boxed(
     stdin: bytes = b"",
     may_write: bool = False,
     folders: Sequence[str] = (),
+    prepared: str | None = None,
 ) -> Outcome:
     """Runs a command in a box and returns when all its processes are gone. See `Bubblewrap.command`.
 
     Raises:
         ConfigError: The box could not be made.
     """
+    process, status = start_boxed(
+        box, wanted, work=work, slot=slot, may_write=may_write, folders=folders, prepared=prepared
+    )
+    with status:
+        run = _Run(process, status, wanted, stdin)
+        outcome = run.outcome()
+    if not run.has_started and not run.was_killed:
+        raise box.explain(outcome.stderr)
+    return outcome
+
+
+def start_boxed(
+    box: Bubblewrap,
+    wanted: Command,
+    *,
+    work: str,
+    slot: int,
+    may_write: bool,
+    folders: Sequence[str],
+    prepared: str | None = None,
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """Starts a command in a box; returns bubblewrap and what it reports. See `Bubblewrap.command`."""
     reading, writing = os.pipe()
     seccomp = _memory_file(filter_program())
     try:
@@ -92,6 +115,7 @@ def run_boxed(
             status=writing,
             may_write=may_write,
             folders=folders,
+            prepared=prepared,
         )
         process = _start(command, (writing, seccomp))
     except BaseException:
@@ -100,12 +124,7 @@ def run_boxed(
     finally:
         os.close(writing)
         os.close(seccomp)
-    with open(reading, "rb", buffering=0) as status:
-        run = _Run(process, status, wanted, stdin)
-        outcome = run.outcome()
-    if not run.has_started and not run.was_killed:
-        raise box.explain(outcome.stderr)
-    return outcome
+    return process, open(reading, "rb", buffering=0)
 
 
 def run_bare(wanted: Command, *, work: str, stdin: bytes = b"") -> Outcome:

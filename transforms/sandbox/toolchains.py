@@ -9,22 +9,18 @@ Names of languages are those of `transforms.languages`, by all their aliases.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from model.errors import ConfigError
 from transforms.languages.lookup import find_language
-from transforms.sandbox.bubblewrap import PATH, WORK
-from transforms.sandbox.program import HEAD_BYTES, Command, Limits, Program
+from transforms.sandbox.bubblewrap import PATH, PREPARED, WORK
+from transforms.sandbox.kotlin import COMPILER, FILE, SETTINGS, kotlin_folder, kotlin_server
+from transforms.sandbox.program import HEAD_BYTES, Command, Limits, Prepared, Program, Server
 
-KOTLIN_FOLDER_VARIABLE: Final = "KOTLIN_HOME"
-_KOTLIN_FOLDERS: Final = (
-    "/usr/lib/node_modules/kotlin-compiler",
-    "/usr/local/lib/node_modules/kotlin-compiler",
-    "/opt/kotlinc",
-)
 # One core a program: a slot is one, and a virtual machine would start threads for all that it sees.
 _JAVA: Final = (
     *("java", "-XX:ActiveProcessorCount=1", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
@@ -60,6 +56,9 @@ class Toolchain:
         compile_limits, run_limits: What the two may use.
         folders: Folders outside of /usr that the tools lie in.
         modules: The command line that prints the names of the modules that can be imported; () where none can tell.
+        server: Its compiler as one that stays.
+        prepared: What its programs share, for those of which `shares` holds.
+        shares: Whether a source text is compiled the same with `prepared`.
     """
 
     language: str
@@ -74,6 +73,9 @@ class Toolchain:
     run_limits: Limits = _RUN
     folders: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    server: Server | None = None
+    prepared: Prepared | None = None
+    shares: Callable[[str], bool] = bool
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -100,10 +102,15 @@ class Toolchain:
         """
         return Program(
             files={**(files or {}), self.file: source},
-            compile=Command(self.compile, self.compile_limits) if self.compile else None,
+            compile=self.compiling(self.compile, source) if self.compile else None,
             run=Command(self.run, run_limits or self.run_limits, keep_bytes),
             stdin=stdin,
         )
+
+    def compiling(self, argv: tuple[str, ...], source: str) -> Command:
+        """The command that compiles a source text by a command line, with what is shared where that changes nothing."""
+        prepared = self.prepared if self.shares(source) else None
+        return Command(argv, self.compile_limits, server=self.server, prepared=prepared)
 
 
 def is_there(tool: str) -> bool:
@@ -111,23 +118,17 @@ def is_there(tool: str) -> bool:
     return os.path.exists(tool) if os.path.isabs(tool) else shutil.which(tool, path=PATH) is not None
 
 
-def kotlin_folder() -> str:
-    """Where Kotlin's compiler is: KOTLIN_HOME, else where npm and its archive put it."""
-    named = os.environ.get(KOTLIN_FOLDER_VARIABLE)
-    found = [folder for folder in _KOTLIN_FOLDERS if os.path.exists(f"{folder}/lib/kotlin-compiler.jar")]
-    return named or next(iter(found), _KOTLIN_FOLDERS[0])
-
-
 def _kotlin() -> Toolchain:
     folder = kotlin_folder()
     jar = f"{folder}/lib/kotlin-compiler.jar"
     # The compiler's script would look for Java and for its own folder; this starts the same class.
-    compiler = (*_JAVA, f"-Dkotlin.home={folder}", "-cp", jar, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler")
+    compiler = (*_JAVA, f"-Dkotlin.home={folder}", "-cp", jar, COMPILER)
     library = f"{folder}/lib/kotlin-stdlib.jar"
     return Toolchain(
         language="Kotlin",
-        file="main.kt",
-        compile=(*compiler, "-no-reflect", "-nowarn", "-d", f"{WORK}/out", "main.kt"),
+        file=FILE,
+        compile=(*compiler, *SETTINGS, "-d", f"{WORK}/out", FILE),
+        server=kotlin_server(_JAVA, folder),
         run=(*_JAVA, "-cp", f"{WORK}/out:{library}", "MainKt"),
         version=(*compiler, "-version"),
         hello='fun main() { println("hello") }\n',
@@ -139,13 +140,44 @@ def _kotlin() -> Toolchain:
     )
 
 
+def begins_with_all_headers(source: str) -> bool:
+    """Whether a text in C++ includes all of the standard library before anything that could change its meaning.
+
+    >>> begins_with_all_headers("#include <map>\\n#include <bits/stdc++.h>\\nint x;")
+    True
+    >>> begins_with_all_headers("#define int long\\n#include <bits/stdc++.h>\\n")
+    False
+    """
+    for line in source.splitlines():
+        words = line.strip()
+        if not words or (words.startswith("//") and not words.endswith(("\\", "??/"))):
+            continue
+        included = _INCLUDE.fullmatch(words)
+        if included is None or included[1] == _ALL_HEADERS:
+            return included is not None
+    return False
+
+
+_ALL_HEADERS: Final = "bits/stdc++.h"
+_INCLUDE: Final = re.compile(r"#\s*include\s*<([\w./+-]+)>")
+_CPP: Final = ("g++", "-std=c++17", "-O1", "-w")
+_CPP_PREPARED: Final = Prepared(
+    files=(("all.h", f"#include <{_ALL_HEADERS}>\n"),),
+    argv=(*_CPP, "-x", "c++-header", "-o", "all.h.gch", "all.h"),
+    limits=_COMPILE,
+    arguments=("-include", f"{PREPARED}/all.h"),
+)
+
+
 def toolchains() -> dict[str, Toolchain]:
     """All toolchains by their language's Linguist name, whether their tools are there or not."""
     known = [
         Toolchain(
             language="C++",
             file="main.cpp",
-            compile=("g++", "-std=c++17", "-O1", "-w", "-o", "main", "main.cpp"),
+            compile=(*_CPP, "-o", "main", "main.cpp"),
+            prepared=_CPP_PREPARED,
+            shares=begins_with_all_headers,
             run=(f"{WORK}/main",),
             version=("g++", "--version"),
             hello='#include <iostream>\nint main() { std::cout << "hello" << std::endl; }\n',

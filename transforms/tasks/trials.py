@@ -81,6 +81,7 @@ def run_tests(
         settings: Limits.
         mutants: Changes of the code on which generated tests should fail; None: the tests aren't generated.
     """
+    written = tests
     if language == "Python":
         code, tests = importable(code, tests, path=path, name=name), runnable(tests)
     elif language == "JavaScript":
@@ -92,6 +93,7 @@ def run_tests(
         code=code,
         mutants=mutants or (),
         must_kill=mutants is not None,
+        written=written,
     )
 
 

@@ -37,7 +37,9 @@ class Compiler:
         tools: What must be there.
         limits: What it may use.
         version: The command line that tells its version.
-        folders: Folders outside of /usr that the tools lie in.
+        hello: A text that compiles.
+        packages: What brings the tools.
+        toolchain: What else it shares with the language's toolchain: a compiler that stays, a prepared header.
     """
 
     file: str
@@ -45,6 +47,9 @@ class Compiler:
     tools: tuple[str, ...]
     limits: Limits
     version: tuple[str, ...]
+    hello: str
+    packages: str
+    toolchain: Toolchain | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -54,7 +59,12 @@ class Compiler:
     def program(self, text: str) -> Program:
         """The program that compiles a text."""
         file = _file_of(self.file, text)
-        return Program(files={file: text}, run=Command((*self.argv, file), self.limits))
+        command = Command((*self.argv, file), self.limits)
+        if self.toolchain is not None:
+            command = dataclasses.replace(self.toolchain.compiling(command.argv, text), limits=self.limits)
+        if command.server is None:
+            return Program(files={file: text}, run=command)
+        return Program(files={file: text}, compile=command, run=Command(("/usr/bin/true",)))
 
 
 def compilers() -> dict[str, Compiler]:
@@ -62,10 +72,17 @@ def compilers() -> dict[str, Compiler]:
     known = toolchains()
     found = {language: _of(known[language], argv) for language, argv in _arguments(known).items()}
     c = ("gcc", "-std=gnu11", "-fsyntax-only", "-w")
-    found["C"] = Compiler("main.c", c, ("gcc",), _LIMITS, ("gcc", "--version"))
-    tsc = ("tsc", "--noEmit", "--skipLibCheck", "--target", "es2022", "--moduleResolution", "node", "--strict", "false")
+    found["C"] = Compiler("main.c", c, ("gcc",), _LIMITS, ("gcc", "--version"), "int hello;\n", "gcc")
+    # A file by itself is a module: a script would share its names with those of all browsers' windows.
+    tsc = (
+        *("tsc", "--noEmit", "--skipLibCheck", "--target", "es2022", "--strict", "false"),
+        *("--module", "esnext", "--moduleResolution", "bundler", "--moduleDetection", "force"),
+    )
     memory = dataclasses.replace(_LIMITS, processes=128)
-    found["TypeScript"] = Compiler("main.ts", tsc, ("tsc", "node"), memory, ("tsc", "--version"))
+    found["TypeScript"] = Compiler(
+        *("main.ts", tsc, ("tsc", "node"), memory, ("tsc", "--version"), 'export const hello: string = "hello";\n'),
+        "nodejs, and npm install -g typescript",
+    )
     return found
 
 
@@ -123,10 +140,11 @@ _HEADS: Final = {
 
 def _arguments(known: Mapping[str, Toolchain]) -> dict[str, tuple[str, ...]]:
     """Command lines made of those that build programs, up to the names of input and output."""
+    cpp = known["C++"].compile
     go = known["Go"].compile
     kotlin = known["Kotlin"].compile
     return {
-        "C++": ("g++", "-std=c++17", "-fsyntax-only", "-w"),
+        "C++": (*cpp[: cpp.index("-o")], "-fsyntax-only"),
         "C#": ("mcs", "-target:library", "-warn:0", "-r:System.Web.Extensions.dll", f"-out:{_OUT}.dll"),
         "Go": (*go[: go.index("build")], "vet"),
         "Java": (*known["Java"].compile[:-1], "-proc:none", "-d", _OUT),
@@ -141,7 +159,10 @@ def _arguments(known: Mapping[str, Toolchain]) -> dict[str, tuple[str, ...]]:
 
 def _of(toolchain: Toolchain, argv: tuple[str, ...]) -> Compiler:
     limits = toolchain.compile_limits if toolchain.compile else _LIMITS
-    return Compiler(toolchain.file, argv, toolchain.tools, limits, toolchain.version)
+    return Compiler(
+        *(toolchain.file, argv, toolchain.tools, limits, toolchain.version, toolchain.hello, toolchain.packages),
+        toolchain if toolchain.compile else None,
+    )
 
 
 def _file_of(file: str, text: str) -> str:

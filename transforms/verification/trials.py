@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from transforms.evaluation.problems import Problem, Verdict
 from transforms.sandbox.program import Outcome, Program, Result
+from transforms.verification.assertions import can_fail, have_failed
 from transforms.verification.evidence import Evidence, executed, told
 from transforms.verification.mutants import Mutant
 from transforms.verification.unresolved import asks_for_more, holds, is_exhausted
@@ -61,6 +62,7 @@ class RunTests:
         must_kill: Whether tests that fail on no mutant are a fault: where the tests are the answer.
         original: The code before the answer took its place: tests that fail on that too say nothing about the answer.
         stub: The code with a body that only fails: tests that pass on that don't reach the answer.
+        written: The tests as they were written, where that isn't the problem's text; "" otherwise.
     """
 
     problem: Problem
@@ -69,10 +71,13 @@ class RunTests:
     must_kill: bool = False
     original: str | None = None
     stub: str | None = None
+    written: str = ""
 
     def run(self, bench: Bench) -> Evidence:
         """Runs the tests on the code, then on each mutant."""
         language = self.problem.language
+        if self.must_kill and not can_fail(language, self._written):
+            return Evidence(fault=("asserts_nothing", "the tests only call the code"))
         verdict = bench.judge(self.problem, self.code)
         passes = self._about_the_answer(bench, holds(language, verdict))
         killed, tried = self._killed(bench) if passes and self.must_kill else (0, 0)
@@ -88,8 +93,12 @@ class RunTests:
         elif self.must_kill and not tried:
             fault = ("not_verifiable", "the code has no mutant that compiles")
         elif self.must_kill and not killed:
-            fault = ("no_mutant_killed", f"the tests pass on all {tried} mutants of the code")
+            fault = ("no_mutant_killed", f"the tests notice none of {tried} mutants of the code")
         return Evidence(checks=checks, fault=fault, toolchain=bench.version(language))
+
+    @property
+    def _written(self) -> str:
+        return self.written or self.problem.test
 
     def _about_the_answer(self, bench: Bench, passes: bool | None) -> bool | None:
         """The verdict; None where it would be the same whatever the answer."""
@@ -100,7 +109,7 @@ class RunTests:
         return passes if verdict.passed is not passes else None
 
     def _killed(self, bench: Bench) -> tuple[int, int]:
-        """How many mutants the tests fail on, and how many could be tried."""
+        """How many mutants the tests notice, and how many could be tried."""
         killed = tried = 0
         data = self.code.encode()
         for mutant in self.mutants:
@@ -108,7 +117,7 @@ class RunTests:
             if verdict.reason == "does_not_compile" or holds(self.problem.language, verdict) is None:
                 continue
             tried += 1
-            killed += not verdict.passed
+            killed += have_failed(self.problem.language, self._written, verdict)
         return killed, tried
 
 

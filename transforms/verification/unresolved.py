@@ -25,11 +25,11 @@ _MISSING: Final[Mapping[str, re.Pattern[str]]] = {
     "Kotlin": re.compile(r"unresolved reference:? '?(?:junit|org|com|io|kotlinx|androidx?)\b"),
     "Python": re.compile(r"^(?:ModuleNotFoundError|ImportError)\b"),
     "Rust": re.compile(r"E0432|can't find crate|undeclared crate or module|file not found for module"),
-    "TypeScript": re.compile(r"TS2307|TS7016|TS2580|TS2688|TS2792"),
+    "TypeScript": re.compile(r"TS2307|TS7016|TS2688|TS2792|TS2882|Do you need to (?:install type|change your target) "),
 }
 _EXHAUSTED: Final = re.compile(
     r"out of memory|memory exhausted|OutOfMemoryError|cannot allocate memory|[Kk]illed signal|signal: killed"
-    r"|memory allocation of|insufficient memory"
+    r"|memory allocation of|insufficient memory|PCH allocation failure"
 )
 
 

@@ -38,12 +38,19 @@ CASES = {
         'pub fn f() -> i32 { "x" }\n',
         "use serde::Serialize;\n#[derive(Serialize)]\npub struct A;\n",
     ),
+    "TypeScript": (
+        "interface A { b?: number }\nconst name = 'of a module';\nexport const c: A = {}; let d: number = c.b;\n",
+        "let x: number = 'a';\n",
+        "import * as fs from 'fs';\nlet x: number = fs.nowhere;\n",
+    ),
     "Python": ("import nowhere\nx = nowhere.y\n", "def f(x):\n    return y\n", "from nowhere import *\nprint(z)\n"),
 }
 
 
 @pytest.mark.parametrize("language", sorted(CASES))
 def test_a_text_that_stands_alone_compiles_or_not_or_can_not_be_told(verifier: Verifier, language: str) -> None:
+    if (version := verifier.version(language)).startswith("missing"):
+        pytest.skip(f"{language}: {version}")
     good, bad, unknown = CASES[language]
     verdicts = [verifier.submit(compile_trial(language, text, None)).result() for text in (good, bad)]
     assert [one.checks["compiles"] for one in verdicts] == [True, False]

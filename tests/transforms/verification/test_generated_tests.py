@@ -58,11 +58,13 @@ def test_tests_that_pass_and_kill_mutants_are_accepted_with_their_evidence(verif
     [
         ("from clamps import clamp\n\ndef test_it():\n    assert clamp(1, 2, 3) == 1\n", "tests_fail"),
         ("from clamps import clamp\n\ndef test_it():\n    assert callable(clamp)\n", "no_mutant_killed"),
-        ("def test_it():\n    clamp\n", "no_mutant_killed"),
-        ("import numpy_of_nowhere\n\ndef test_it():\n    clamp(1, 2, 3)\n", "not_verifiable"),
-        ("def test_it():\n    while True:\n        clamp(1, 2, 3)\n", "tests_fail"),
-        ("def test_it():\n    while True:\n        print('x' * 99999)\n", "tests_fail"),
-        ("def test_it():\n    x = bytearray(10 ** 11)\n", "tests_fail"),
+        ("def test_it():\n    clamp\n", "asserts_nothing"),
+        ("def test_it():\n    clamp(1, 2, 3)  # assert that it works\n    print('assert')\n", "asserts_nothing"),
+        ("def test_it():\n    assert clamp(1, 2, 3) is not None\n", "no_mutant_killed"),
+        ("import numpy_of_nowhere\n\ndef test_it():\n    assert clamp(1, 2, 3)\n", "not_verifiable"),
+        ("def test_it():\n    while True:\n        assert clamp(1, 2, 3)\n", "tests_fail"),
+        ("def test_it():\n    while True:\n        assert print('x' * 99999) is None\n", "tests_fail"),
+        ("def test_it():\n    assert bytearray(10 ** 11)\n", "tests_fail"),
         ("import os\nos._exit(0)\n", "tests_fail"),
         ("import sys\n\ndef test_it():\n    sys.exit(0)\n", "tests_fail"),
     ],
@@ -107,7 +109,7 @@ def test_what_pytest_raises_is_checked(verifier: Verifier) -> None:
     assert verifier.submit(trial_of(tests.format("TypeError", "not supported"))).result().checks["tests_pass"]
     for wrong in (("KeyError", ""), ("TypeError", "nothing of it")):
         assert reason(verifier.submit(trial_of(tests.format(*wrong))).result()) == "tests_fail"
-    unknown = "import pytest\n\n@pytest.fixture\ndef x():\n    return 1\n"
+    unknown = "import pytest\n\n@pytest.fixture\ndef x():\n    assert 1\n"
     assert reason(verifier.submit(trial_of(unknown)).result()) == "not_verifiable"
 
 
@@ -122,7 +124,9 @@ def test_an_import_that_is_not_there_matters_only_to_what_uses_it(verifier: Veri
     assert reason(verifier.submit(trial_of(tests.format("uses"), content, "uses")).result()) == "not_verifiable"
 
 
-def test_a_mutant_that_never_ends_is_killed_and_code_without_mutants_can_not_be_verified(verifier: Verifier) -> None:
+def test_a_mutant_that_never_ends_ends_no_trial_and_code_without_mutants_can_not_be_verified(
+    verifier: Verifier,
+) -> None:
     content = "def count(n):\n    while n > 0:\n        n -= 1\n    return n\n"
     found = verifier.submit(trial_of("def test_it():\n    assert count(3) == 0\n", content, "count")).result()
     assert found.fault is None and found.checks["mutants_killed"]["killed"] >= 1
