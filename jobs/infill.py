@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GenerationOptions, PlannedLengths, from_all_options
+from jobs.options import GenerationOptions, PlannedLengths, RejectedAnswerOptions, from_all_options
 from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, InfillSettings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PlannedLengths, InfillSettings, GenerationOptions):
+class Options(PlannedLengths, InfillSettings, RejectedAnswerOptions, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
 
@@ -38,7 +38,9 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     o = from_all_options(Options, options)
     o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
-    return generation_work(o, task, is_chat=False, score_original=o.score_original)
+    return generation_work(
+        o, task, is_chat=False, score_original=o.score_original, rejected_answers=o.rejected_answers
+    )
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
