@@ -38,9 +38,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     o = from_all_options(Options, options)
     o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
-    return generation_work(
-        o, task, is_chat=False, score_original=o.score_original, rejected_answers=o.rejected_answers
-    )
+    return generation_work(o, task, is_chat=False, score_original=o.score_original, rejected_answers=o.rejected_answers)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

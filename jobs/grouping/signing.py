@@ -100,9 +100,7 @@ class SigningStages(Comparing):
         paths: Gives the rows' paths, which are kept in the folder (`jobs.grouping.row_paths`).
     """
 
-    def __init__(
-        self, folder: str, schema: pa.Schema, texts: Texts, min_tokens: int = 0, paths: Paths = no_paths
-    ):
+    def __init__(self, folder: str, schema: pa.Schema, texts: Texts, min_tokens: int = 0, paths: Paths = no_paths):
         self._folder = folder
         self._schema = schema
         self._texts = texts
