@@ -3,7 +3,7 @@
     codemill NAME ...    is the module jobs.NAME, which has
         Options          its options, an `OptionSet`
         run              run(options, beam_args) -> exit code
-        layout           layout() -> how `codemill inspect` shows its rows; only for jobs with a custom layout
+        layouts          layouts() -> how its rows are shown to people; only for jobs with custom layouts
 
 README, help and `inspect` derive from this list. This module imports no job: it looks up a job's module on request.
 """
@@ -52,5 +52,6 @@ def options_of(job: str) -> type[OptionSet]:
 
 
 def layouts() -> list[Any]:
-    """Returns the `jobs.terminal.layout.Layout` of each job that declares one."""
-    return [module.layout() for module in map(module_of, JOBS) if hasattr(module, "layout")]
+    """Returns the `jobs.viewing.layout.Layout`s of all jobs that declare some."""
+    modules = [module_of(job) for job in JOBS]
+    return [layout for module in modules if hasattr(module, "layouts") for layout in module.layouts()]

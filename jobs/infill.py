@@ -16,7 +16,7 @@ from jobs.options import GenerationOptions, PlannedLengths, RejectedAnswerOption
 from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, InfillSettings
 
 if TYPE_CHECKING:
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
@@ -48,9 +48,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     return run_generation_job("infill", options, beam_args, build_work)
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout, checks, facts
-    from jobs.terminal.middle import middle_in_place
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout, checks, facts
+    from jobs.viewing.middle import middle_in_place
 
-    return Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)
+    return [Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)]
