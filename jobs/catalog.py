@@ -34,6 +34,7 @@ JOBS: dict[str, str] = {
     "evaluate": "a model's or given answers to a benchmark's problems -> verdicts, scores",
     "sandbox": "check that programs can be run in isolation, and in which languages",
     "inspect": "show rows of a dataset in the terminal",
+    "browse": "search and filter the rows of a dataset in a browser, on a page of this machine alone",
 }
 
 # Commands that a runner calls on its machines, and their modules, which have the same form; they are no jobs.

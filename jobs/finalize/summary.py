@@ -19,6 +19,7 @@ from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, UNREADABLE, EveryRowFailed, In
 from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
 from jobs.finalize.tallies import merged
+from jobs.finalize.timeline import Timeline
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -55,6 +56,7 @@ class Totals:
     session: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
 
     def add(self, unit: Unit, commit: CommitRecord, *, is_new: bool = True) -> None:
         """Counts one unit. Raises LedgerBroken if the commit doesn't cover all rows of the unit."""
@@ -82,6 +84,7 @@ class Totals:
                 )
             return
         self.counts.update(commit.counts)
+        self.timeline.add(commit.ended, rows, int(commit.counts.get("tokens_out", 0)))
         if is_new:
             self.session.update(commit.counts)
         for name, file in commit.files.items():
@@ -219,6 +222,7 @@ def summarize(
             "tokens_out": totals.session["tokens_out"],
             "tokens_per_s": round(totals.session["tokens_out"] / session_s, 1) if session_s else 0.0,
         },
+        "timeline": totals.timeline.summary(),
         "shards": {
             folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
             for folder, group in _by_folder(shards).items()

@@ -33,8 +33,8 @@ class InspectOptions(OptionSet):
     )
     sort: str = option(
         "",
-        help="Sort by a column or field, the largest first, with --sort=-NAME the smallest; score: mean log-probability "
-        "and agreement with other samples.",
+        help="Sort by a column or field, the largest first, with --sort=-NAME the smallest; score: mean "
+        "log-probability and agreement with other samples.",
         metavar="NAME",
     )
     content_column: str | None = option(None, help="With --rejected: the source's content column.", metavar="NAME")

@@ -98,6 +98,17 @@ def reasons_in(rows: Rows, mark: Mark = no_mark) -> Counter[tuple[str, ...]] | N
     return counts
 
 
+def first_of_each(rows: Rows, columns: Sequence[str]) -> dict[tuple[str, ...], int]:
+    """The number of the first row with each combination of values of some columns of text."""
+    found: dict[tuple[str, ...], int] = {}
+    for first, table in tables_of(rows, lambda schema: columns):
+        numbered = table.append_column("", pa.array(range(first, first + table.num_rows), pa.int64()))
+        for group in numbered.group_by(list(columns)).aggregate([("", "min")]).to_pylist():
+            key = tuple(str(group[name]) for name in columns)
+            found[key] = min(group["_min"], found.get(key, group["_min"]))
+    return found
+
+
 def check_reason(counts: Counter[tuple[str, ...]] | None, reason: str) -> None:
     """Raises ConfigError if no record was rejected for a reason."""
     known = sorted({key[-1] for key in counts or ()})

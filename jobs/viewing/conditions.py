@@ -102,10 +102,10 @@ def find_term(schema: pa.Schema, name: str) -> Term:
     """Finds what a name stands for. Raises ConfigError, which names what there is, if it stands for nothing."""
     parts = tuple(name.split("."))
     for path in ((name,), parts, *((struct, *parts) for struct in _STRUCTS)):
-        if (kind := _type_at(schema, path)) is not None and not pa.types.is_nested(kind):
+        if (kind := type_at(schema, path)) is not None and not pa.types.is_nested(kind):
             return Term((path,), kind)
-    if name == SCORE and _type_at(schema, _MEAN_LOGPROB) is not None:
-        known = [path for path in _AGREEMENTS if _type_at(schema, path) is not None]
+    if name == SCORE and type_at(schema, _MEAN_LOGPROB) is not None:
+        known = [path for path in _AGREEMENTS if type_at(schema, path) is not None]
         return Term((_MEAN_LOGPROB, *known), pa.float64())
     raise ConfigError(f"no column or field {name}; there are {', '.join(names_in(schema)) or 'none'}")
 
@@ -122,7 +122,8 @@ def names_in(schema: pa.Schema) -> list[str]:
     return found
 
 
-def _type_at(schema: pa.Schema, path: Path) -> pa.DataType | None:
+def type_at(schema: pa.Schema, path: Path) -> pa.DataType | None:
+    """The type of a column or field; None if there is none."""
     index = schema.get_field_index(path[0])
     kind: pa.DataType | None = schema.field(index).type if index >= 0 else None
     for name in path[1:]:
@@ -134,14 +135,15 @@ def _type_at(schema: pa.Schema, path: Path) -> pa.DataType | None:
 
 def values_of(table: pa.Table, term: Term) -> Any:
     """The term's value for each row of a table that has the term's columns."""
-    first, *more = [_column(table, path) for path in term.paths]
+    first, *more = [value_at(table, path) for path in term.paths]
     if not term.is_score:
         return first
     agreement = pc.coalesce(*more, pa.scalar(0.0, pa.float32())) if more else 0.0
     return pc.add(pc.cast(first, pa.float64()), agreement)
 
 
-def _column(table: pa.Table, path: Path) -> Any:
+def value_at(table: pa.Table, path: Path) -> Any:
+    """The values of a column or field."""
     column: Any = table.column(path[0])
     for name in path[1:]:
         column = pc.struct_field(column, name)

@@ -85,11 +85,18 @@ def _committed(output: OutputFolder, rejected: bool) -> tuple[list[str], int] | 
     return [job_dir.join(record.files[kind].path) for record in records if kind in record.files], len(units)
 
 
+def shards_in(folder: str, mark: Mark = no_mark) -> Rows:
+    """The rows of the Parquet files directly in a folder."""
+    return Rows([(path, count_rows(path, mark)) for path in _parquet_in(folder)])
+
+
+def _parquet_in(folder: str) -> list[str]:
+    return [storage.join(folder, name) for name in storage.list_names(folder) if name.endswith(".parquet")]
+
+
 def _candidates(path: str, rejected: bool) -> list[str]:
     output = OutputFolder(path)
-    folder = output.rejected if rejected else output.data
-    names = storage.list_names(folder)
-    if found := [storage.join(folder, name) for name in names if name.endswith(".parquet")]:
+    if found := _parquet_in(output.rejected if rejected else output.data):
         return found
     if storage.exists(output.completed):
         return []
@@ -107,17 +114,28 @@ def count_rows(path: str, mark: Mark = no_mark) -> int:
         return int(footer.num_rows)
 
 
-def rows_at(rows: Rows, numbers: Sequence[int], mark: Mark = no_mark) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows with these numbers (ascending), each with its number; reads only their row groups."""
+def rows_at(
+    rows: Rows, numbers: Sequence[int], mark: Mark = no_mark, *, columns: Sequence[str] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the rows with these numbers (ascending), each with its number; reads only their row groups.
+
+    Args:
+        rows: The dataset.
+        numbers: Which rows.
+        mark: Gets each file before it is read.
+        columns: The columns to read; None reads all.
+    """
     first = 0
     for path, count in rows.files:
         inside = [number - first for number in numbers if first <= number < first + count]
-        for offset, row in _rows_in(path, inside, mark):
+        for offset, row in _rows_in(path, inside, mark, columns):
             yield first + offset, row
         first += count
 
 
-def _rows_in(path: str, offsets: Sequence[int], mark: Mark) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows_in(
+    path: str, offsets: Sequence[int], mark: Mark, names: Sequence[str] | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     if not offsets:
         return
     mark(path)
@@ -128,7 +146,7 @@ def _rows_in(path: str, offsets: Sequence[int], mark: Mark) -> Iterator[tuple[in
             inside = [offset for offset in offsets if first <= offset < first + count]
             if inside:
                 mark(path)  # showing the row before may have read another file
-                table = parquet.read_row_group(group)
+                table = parquet.read_row_group(group, columns=None if names is None else list(names))
                 for offset in inside:
                     columns = zip(table.column_names, table.columns, strict=True)
                     yield offset, {name: cell_value(column[offset - first]) for name, column in columns}
