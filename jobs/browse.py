@@ -34,9 +34,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.browsing.server import serve
     from jobs.browsing.store import Store
     from jobs.terminal.escapes import print_line
+    from transforms.spool import scratch_folder
 
     if beam_args:
         raise ConfigError(f"browse does not use Beam and takes no options after --; got {' '.join(beam_args)}")
-    store = Store(options.path, options.memory_mb)
-    serve(store, options.port, lambda address: print_line(f"browse: {address}  (Ctrl-C ends it)"))
+    with scratch_folder() as links:
+        store = Store(options.path, options.memory_mb, links)
+        serve(store, options.port, lambda address: print_line(f"browse: {address}  (Ctrl-C ends it)"))
     return 0

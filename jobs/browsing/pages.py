@@ -11,7 +11,7 @@ from jobs.browsing.request import ROWS_PER_PAGE, TABLES, Asked, Table
 from jobs.browsing.store import Page, Store
 from jobs.catalog import layouts
 from jobs.terminal.escapes import html
-from jobs.viewing.blocks import CONTEXT, GENERATED, Lines
+from jobs.viewing.blocks import CONTEXT, GENERATED, Block, Lines
 from jobs.viewing.conditions import NULL, names_in
 from jobs.viewing.layout import blocks_of, title_of
 from jobs.viewing.markup import STYLE, drawn
@@ -67,9 +67,9 @@ def list_page(store: Store, asked: Asked, page: Page | None, error: str = "") ->
 def row_page(store: Store, table: Table, number: int, row: Mapping[str, Any]) -> str:
     """The page with one row: as its job shows it, then column by column."""
     title = f"{table} row {number:,}"
-    shown = [Lines([(GENERATED, line) for line in str(row["answer"]).split("\n")])] if row.get("answer") else []
-    if table == "kept":
-        shown = blocks_of(row, _ROW_LINES, layouts())
+    shown: list[Block] = blocks_of(row, _ROW_LINES, layouts()) if table == "kept" else []
+    if table == "rejected" and row.get("answer"):
+        shown = [Lines([(GENERATED, line) for line in str(row["answer"]).split("\n")])]
     neighbors = [
         f'<a href="{html(_row_link(table, other))}">{name}</a>'
         for name, other in (("previous", number - 1), ("next", number + 1))

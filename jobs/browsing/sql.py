@@ -24,15 +24,30 @@ class Query:
     parameters: list[Any] = field(default_factory=list)
 
 
-def matching(schema: pa.Schema, asked: Asked, searched: Sequence[Path]) -> Query:
+@dataclass(frozen=True)
+class Source:
+    """What is searched: a FROM with its parameters, and the columns in it."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    schema: pa.Schema
+
+
+def files_source(files: Sequence[str], schema: pa.Schema) -> Source:
+    """Parquet files, of which DuckDB tells each row's file and number."""
+    sql = f"FROM read_parquet(?, filename = '{FILE}', {_ROW} = true)"
+    return Source(sql, (list(files),), schema)
+
+
+def matching(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
     """The part after SELECT: FROM and WHERE. Raises ConfigError if a condition makes no sense.
 
     Args:
-        schema: The table's columns.
+        source: What is searched.
         asked: What is asked for.
         searched: The columns in which its text is searched.
     """
-    query = Query(f"FROM {asked.table}")
+    query, schema = Query(source.sql, [*source.parameters]), source.schema
     parts = [_condition(query, one, find_term(schema, one.name)) for one in asked.conditions]
     if asked.text and searched:
         found = [f"contains(lower(CAST({name_of(path)} AS VARCHAR)), lower(?))" for path in searched]
@@ -56,29 +71,31 @@ def _condition(query: Query, condition: Condition, term: Term) -> str:
     return f"{expression} {_OPERATORS[condition.operator]} ?"
 
 
-def places(schema: pa.Schema, asked: Asked, searched: Sequence[Path], limit: int) -> Query:
+def places(source: Source, asked: Asked, searched: Sequence[Path], limit: int) -> Query:
     """Selects the files and rows of one page: (file, row in it), in order."""
-    query = matching(schema, asked, searched)
+    query = matching(source, asked, searched)
     order = f'{_quoted(FILE)}, "{_ROW}"'
     if asked.sort:
         direction = "ASC" if asked.sort[:1] == "-" else "DESC"
-        order = f"{expression_of(find_term(schema, asked.sort.removeprefix('-')))} {direction} NULLS LAST, {order}"
+        order = (
+            f"{expression_of(find_term(source.schema, asked.sort.removeprefix('-')))} {direction} NULLS LAST, {order}"
+        )
         query.sql += f" ORDER BY {order}"
     query.sql = f'SELECT {_quoted(FILE)}, "{_ROW}" {query.sql} LIMIT ? OFFSET ?'
     query.parameters += [limit, asked.start]
     return query
 
 
-def count(schema: pa.Schema, asked: Asked, searched: Sequence[Path]) -> Query:
+def count(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
     """Counts the rows that are asked for."""
-    query = matching(schema, asked, searched)
+    query = matching(source, asked, searched)
     query.sql = f"SELECT count(*) {query.sql}"
     return query
 
 
-def facet(schema: pa.Schema, asked: Asked, searched: Sequence[Path], path: Path, limit: int) -> Query:
+def facet(source: Source, asked: Asked, searched: Sequence[Path], path: Path, limit: int) -> Query:
     """Counts the rows that are asked for by the value of a column: (value, count), the most frequent first."""
-    query = matching(schema, asked, searched)
+    query = matching(source, asked, searched)
     query.sql = f"SELECT {name_of(path)}, count(*) {query.sql} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
     query.parameters.append(limit)
     return query

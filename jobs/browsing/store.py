@@ -4,11 +4,13 @@
 
 DuckDB never sees more than the columns of the conditions, and a page reads the row groups of its rows, so neither cost
 nor memory grows with the dataset but where a text is searched. DuckDB may read these files and nothing else: access to
-others, extensions and changes of its settings are off. Without conditions it isn't asked at all.
+others, extensions and changes of its settings are off. It takes every name for a glob, so it gets links with plain
+names. Without conditions it isn't asked at all.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +22,9 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.browsing import sql
-from jobs.browsing.request import ROWS_PER_PAGE, TABLES, Asked, Table
+from jobs.browsing.request import ROWS_PER_PAGE, Asked, Table
 from jobs.storage.folders import OutputFolder
-from jobs.viewing.conditions import Path, find_term, type_at
+from jobs.viewing.conditions import Path, type_at
 from jobs.viewing.places import Rows, find_rows, rows_at
 from model.errors import ConfigError
 from transforms.rows.types import is_text_type
@@ -64,12 +66,13 @@ class Store:
     Args:
         path: A job's output on this machine, finished or unfinished; or a Parquet file, folder or glob.
         memory_mb: The most memory that DuckDB uses.
+        links: An empty folder for links to the files.
 
     Raises:
         ConfigError: There are no rows, or the extra is not installed.
     """
 
-    def __init__(self, path: str, memory_mb: int):
+    def __init__(self, path: str, memory_mb: int, links: str):
         if duckdb is None:
             raise ConfigError("browse needs DuckDB; install codemill's extra: pip install 'codemill[browse]'")
         if not storage.is_local(path):
@@ -79,19 +82,18 @@ class Store:
         if not any(rows.files for rows in self.tables.values()):
             raise ConfigError(f"{path} has no rows")
         self.schemas = {table: _schema_of(rows) for table, rows in self.tables.items()}
-        self._first = {table: _firsts(rows) for table, rows in self.tables.items()}
+        linked = {table: _linked(rows, table, links) for table, rows in self.tables.items()}
+        self._first = {table: dict(found) for table, found in linked.items()}
+        self._sources = {
+            table: sql.files_source([link for link, _ in found], self.schemas[table]) for table, found in linked.items()
+        }
         self._running: set[Any] = set()
         self._lock = threading.Lock()
         self._db = self._open(memory_mb)
 
     def _open(self, memory_mb: int) -> Any:
         db = duckdb.connect(":memory:", config={"memory_limit": f"{memory_mb}MB", "temp_directory": ""})
-        files = [file for rows in self.tables.values() for file, _ in rows.files]
-        for table in TABLES:
-            if names := [file for file, _ in self.tables[table].files]:
-                found = db.read_parquet([_literal(name) for name in names], filename=sql.FILE, file_row_number=True)
-                found.create_view(table)
-        db.execute("SET allowed_paths = ?", [files])
+        db.execute("SET allowed_paths = ?", [[link for firsts in self._first.values() for link in firsts]])
         for setting in ("enable_external_access = false", "autoinstall_known_extensions = false"):
             db.execute(f"SET {setting}")
         db.execute("SET lock_configuration = true")
@@ -99,7 +101,7 @@ class Store:
 
     def page(self, asked: Asked) -> Page:
         """Finds a page of rows. Raises ConfigError if a condition makes no sense or the search takes too long."""
-        rows, schema = self.tables[asked.table], self.schemas[asked.table]
+        rows, source = self.tables[asked.table], self._sources[asked.table]
         if not rows.files:
             return Page([], False, 0)
         searched = self.searched(asked.table) if asked.text else []
@@ -107,14 +109,14 @@ class Store:
             numbers = list(range(asked.start, min(rows.total, asked.start + ROWS_PER_PAGE)))
             has_more = asked.start + ROWS_PER_PAGE < rows.total
             return Page(self._short_rows(asked.table, numbers), has_more, rows.total, self._facets(asked, searched))
-        found = self._run(sql.places(schema, asked, searched, ROWS_PER_PAGE + 1), _PAGE_TIMEOUT_S)
+        found = self._run(sql.places(source, asked, searched, ROWS_PER_PAGE + 1), _PAGE_TIMEOUT_S)
         if found is None:
             raise ConfigError(f"the search took longer than {_PAGE_TIMEOUT_S:g} s; search fewer columns or rows")
         numbers = [self._first[asked.table][file] + row for file, row in found]
         shown = self._short_rows(asked.table, numbers[:ROWS_PER_PAGE])
         if asked.text:  # each further query would search all texts again
             return Page(shown, len(numbers) > ROWS_PER_PAGE, None)
-        total = self._run(sql.count(schema, asked, searched), _COUNT_TIMEOUT_S)
+        total = self._run(sql.count(source, asked, searched), _COUNT_TIMEOUT_S)
         return Page(shown, len(numbers) > ROWS_PER_PAGE, total[0][0] if total else None, self._facets(asked, searched))
 
     def row(self, table: Table, number: int) -> dict[str, Any]:
@@ -148,13 +150,6 @@ class Store:
             paths += [("checks", one.name) for one in fields if pa.types.is_boolean(one.type)]
         return paths[:_MAX_FACETS]
 
-    def check(self, asked: Asked) -> None:
-        """Raises ConfigError if a condition or the order makes no sense."""
-        schema = self.schemas[asked.table]
-        sql.matching(schema, asked, [])
-        if asked.sort:
-            find_term(schema, asked.sort.removeprefix("-"))
-
     def interrupt(self) -> None:
         """Ends the searches that are running."""
         with self._lock:
@@ -162,9 +157,9 @@ class Store:
                 cursor.interrupt()
 
     def _facets(self, asked: Asked, searched: Sequence[Path]) -> dict[str, list[tuple[Any, int]]]:
-        schema, facets = self.schemas[asked.table], {}
+        source, facets = self._sources[asked.table], {}
         for path in self.facet_paths(asked.table):
-            found = self._run(sql.facet(schema, asked, searched, path, _FACET_VALUES), _COUNT_TIMEOUT_S)
+            found = self._run(sql.facet(source, asked, searched, path, _FACET_VALUES), _COUNT_TIMEOUT_S)
             if found is None:
                 break  # the others take as long
             if len(found) > 1:
@@ -222,15 +217,12 @@ def _schema_of(rows: Rows) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _firsts(rows: Rows) -> dict[str, int]:
-    """The number of each file's first row."""
-    first, found = 0, {}
-    for path, count in rows.files:
-        found[path] = first
+def _linked(rows: Rows, table: Table, folder: str) -> list[tuple[str, int]]:
+    """Links the files into a folder; returns each link with the number of the file's first row."""
+    found, first = [], 0
+    for index, (path, count) in enumerate(rows.files):
+        link = os.path.join(folder, f"{table}-{index:06d}.parquet")
+        os.symlink(os.path.abspath(path.removeprefix("file://")), link)
+        found.append((link, first))
         first += count
     return found
-
-
-def _literal(path: str) -> str:
-    """A path for DuckDB, which takes any name for a glob."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)

@@ -29,8 +29,14 @@ _FORM: Final = re.compile(r"([^=!<>~]+?)\s*(!=|<=|>=|=|<|>|~)\s*(.*)", re.DOTALL
 _STRUCTS: Final = ("checks", "lineage")  # whose fields may be named alone
 _MEAN_LOGPROB: Final = ("lineage", "mean_logprob")
 _AGREEMENTS: Final = (("lineage", "behavior_agreement"), ("lineage", "agreement"))  # the first that is known counts
-_COMPARE: Final = {"=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater}
-_COMPARE |= {">=": pc.greater_equal}
+_COMPARE: Final = {
+    "=": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
 _TRUTH: Final = {"true": True, "false": False}
 
 Path: TypeAlias = tuple[str, ...]  # a column, and the fields down from there

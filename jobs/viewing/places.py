@@ -63,8 +63,8 @@ def find_rows(path: str, *, rejected: bool = False, mark: Mark = no_mark) -> Row
     """
     output = OutputFolder(path)
     if not storage.exists(output.completed) and (found := _committed(output, rejected)) is not None:
-        files, units = found
-        return Rows([(file, count_rows(file, mark)) for file in files], units)
+        committed, units = found
+        return Rows([(file, count_rows(file, mark)) for file in committed], units)
     files = [(file, count_rows(file, mark)) for file in _candidates(path, rejected)]
     if not files and not storage.exists(output.completed):  # an output may have no rows at all
         kind = "rejected rows" if rejected else "rows"
