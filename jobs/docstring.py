@@ -17,7 +17,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import DOCSTRING_TOKENS, HOLE_PROMPT_TOKENS, WHOLE_PROMPT_TOKENS, DocstringSettings
 
 if TYPE_CHECKING:
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
@@ -64,14 +64,18 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     return run_generation_job("docstring", options, beam_args, build_work)
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout, checks, diff, facts, text
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout, checks, diff, each, facts, file_diff, text
 
-    return Layout(
+    of_symbol = Layout(
         ("code_documented",),
         facts("symbol_kind", "symbol_name", "form"),
         diff("code", "code_documented"),
         text("original_documentation", "original"),
         checks,
     )
+    of_file = Layout(
+        ("content_documented", "documented"), file_diff("content_documented"), each("documented", "symbol_name")
+    )
+    return [of_symbol, of_file]

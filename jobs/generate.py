@@ -19,7 +19,7 @@ from model.errors import ConfigError
 from transforms.tasks.settings import GENERATE_TOKENS, HOLE_PROMPT_TOKENS, WHOLE_PROMPT_TOKENS, GenerateSettings
 
 if TYPE_CHECKING:
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.generation.work import GenerationWork
     from transforms.verification.repository_tests import Corpus
 
@@ -104,14 +104,16 @@ def _check_corpus(tests: str) -> None:
             check_columns(footer.schema, tests)
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout, checks, diff, facts, text
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout, checks, diff, facts, text
 
-    return Layout(
-        ("generated_code",),
-        facts("symbol_name", "generated_language"),
-        text("description", "end"),
-        diff("original_code", "generated_code"),
-        checks,
-    )
+    return [
+        Layout(
+            ("generated_code",),
+            facts("symbol_name", "generated_language"),
+            text("description", "end"),
+            diff("original_code", "generated_code"),
+            checks,
+        )
+    ]

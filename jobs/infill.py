@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import GenerationOptions, PlannedLengths, from_all_options
+from jobs.options import GenerationOptions, PlannedLengths, RejectedAnswerOptions, from_all_options
 from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, InfillSettings
 
 if TYPE_CHECKING:
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.generation.work import GenerationWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PlannedLengths, InfillSettings, GenerationOptions):
+class Options(PlannedLengths, InfillSettings, RejectedAnswerOptions, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
 
@@ -38,7 +38,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     o = from_all_options(Options, options)
     o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
-    return generation_work(o, task, is_chat=False, score_original=o.score_original)
+    return generation_work(o, task, is_chat=False, score_original=o.score_original, rejected_answers=o.rejected_answers)
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
@@ -48,9 +48,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     return run_generation_job("infill", options, beam_args, build_work)
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout, checks, facts
-    from jobs.terminal.middle import middle_in_place
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout, checks, facts
+    from jobs.viewing.middle import middle_in_place
 
-    return Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)
+    return [Layout(("prefix", "generated_middle", "suffix"), facts("span_kind", "fim_mode"), middle_in_place, checks)]

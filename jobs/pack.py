@@ -21,7 +21,7 @@ from transforms.fim.settings import SpanSettings
 
 if TYPE_CHECKING:
     from jobs.driver.runners import Runner
-    from jobs.terminal.layout import Layout
+    from jobs.viewing.layout import Layout
     from transforms.packing.work import PackWork
 
 
@@ -167,9 +167,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     return FAILED_UNITS if code in (DONE, INPUT_CHANGED) and bad_files else code
 
 
-def layout() -> Layout:
-    """Returns the layout in which `codemill inspect` shows a row."""
-    from jobs.terminal.layout import Layout
-    from jobs.terminal.packed import COLUMNS, packed_row
+def layouts() -> list[Layout]:
+    """Returns the layouts in which rows are shown."""
+    from jobs.viewing.layout import Layout
+    from jobs.viewing.packed import COLUMNS, packed_row
 
-    return Layout(COLUMNS, packed_row)
+    return [Layout(COLUMNS, packed_row)]

@@ -23,6 +23,7 @@ from typing import Any
 from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
+from jobs.finalize.figures import figures_of
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import (
     KINDS,
@@ -38,6 +39,7 @@ from jobs.finalize.shards import (
 from jobs.finalize.summary import Totals, engine_figures, summarize, summary_text, walk_commits
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
+from jobs.pipelines.belonging import current_pipeline
 from jobs.plan.job_file import JobFile, utc_now
 from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files
@@ -123,6 +125,8 @@ def finalize(
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    if (pipeline := current_pipeline()) is not None:
+        summary["pipeline"] = pipeline
     write_matches(job_dir, totals.counts)
     if results is not None:
         summary["results"] = results()
@@ -200,7 +204,8 @@ def _write_pages(output: OutputFolder, job: JobFile, summary: Mapping[str, Any],
     card = dataset_card(summary, job.final_schema, options)
     storage.write_bytes(output.card, card.encode())
     failpoint(AFTER_CARD)
-    storage.write_bytes(output.report, html_report(summary).encode())
+    has_answers = bool(options.get("rejected_answers"))
+    storage.write_bytes(output.report, html_report(summary, figures_of(output, has_answers=has_answers)).encode())
 
 
 # --- collect ---------------------------------------------------------------------------------------

@@ -1,54 +1,56 @@
-"""`report.html`: the outcome of all rows as a page. One file, without scripts or anything from another host.
+"""`report.html`: the outcome of a job as a page: what became of all rows, with plots and samples.
 
-Bars are plain boxes whose widths are shares, in colors that follow the reader's light or dark setting.
+One file, without scripts or anything from another host, in colors that follow the reader's light or dark setting. Plots
+are inline SVG (`jobs.finalize.plots`), samples are drawn as `codemill inspect` shows them (`jobs.viewing`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
+from jobs.finalize import plots
+from jobs.finalize.figures import Figures
 from jobs.finalize.publishing import public_options
 from jobs.terminal.escapes import html
 from jobs.terminal.wording import counted
+from jobs.viewing.markup import STYLE, drawn
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5b6168; --line: #d9dde2;
-  --kept: #2f7d4f; --rejected: #b7791f; --failed: #b3372f; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --paper: #16181b; --soft: #9aa2ab; --line: #33383e;
-  --kept: #4fae78; --rejected: #d9a441; --failed: #e0665d; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem 1.2rem .3rem 0;
-  border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { overflow-wrap: normal; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-table.pairs td:first-child { width: 38%; color: var(--soft); }
-.soft { color: var(--soft); } .scroll { overflow-x: auto; }
-.bar { display: flex; height: 1.1rem; background: var(--line); border-radius: 3px; overflow: hidden; }
-.kept { background: var(--kept); } .rejected { background: var(--rejected); } .failed { background: var(--failed); }
-.key::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: 2px;
-  background: currentColor; } .key.kept, .key.rejected, .key.failed { background: none; }
-.key.kept { color: var(--kept); } .key.rejected { color: var(--rejected); } .key.failed { color: var(--failed); }
-"""
+_MAX_LANGUAGES: Final = 12
+_MAX_REASONS: Final = 6
+_MAX_EXAMPLES: Final = 12
+_LONG_S: Final = 300
+_LEAST_VALUES: Final = 2  # of a distribution
 
 
-def html_report(summary: Mapping[str, Any]) -> str:
-    """Returns the page. All text from the data is escaped, because file names may contain anything."""
+def html_report(summary: Mapping[str, Any], figures: Figures | None = None) -> str:
+    """Returns the page. All text from the data is escaped, because file names may contain anything.
+
+    Args:
+        summary: The content of `summary.json`.
+        figures: What was read from the rows; None shows nothing of them.
+    """
+    figures = figures or Figures()
     options = public_options(summary["job"], summary["options"])
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>codemill {html(summary['job'])}</title><style>{_STYLE}</style></head><body>",
+        f"<title>codemill {html(summary['job'])}</title><style>{STYLE}</style></head><body>",
         f"<h1>codemill {html(summary['job'])}</h1>",
         f'<p class="soft">started {html(summary["created"])}, finished {html(summary["finished"])}, '
         f"configuration {html(summary['config_hash'])}</p>",
+        *_pipeline(summary),
         *_results(summary),
         *_funnels(summary),
         *_reasons(summary["rejected"]),
+        *_breakdown("Rejected, by language", "language", "languages", summary["rejected"]),
+        *_breakdown("Rejected, by kind of target", "kind of target", "target_kinds", summary["rejected"]),
+        *_distributions(summary, figures),
+        *_kept_samples(figures),
+        *_rejected_samples(summary["rejected"], figures),
         *_failures(summary),
         *_timings(summary),
         *_pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
@@ -58,11 +60,25 @@ def html_report(summary: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _pipeline(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the steps of the pipeline that the job is a step of, this one in bold."""
+    if not (pipeline := summary.get("pipeline")):
+        return
+    steps = []
+    for step in pipeline["steps"]:
+        name = html(step["name"]) + (f" ({html(step['job'])})" if step["name"] != step["job"] else "")
+        steps.append(f"<strong>{name}</strong>" if step["name"] == pipeline["step"] else name)
+    yield f'<p class="pipeline">Step of a pipeline: {" → ".join(steps)}</p>'
+
+
 def _results(summary: Mapping[str, Any]) -> Iterator[str]:
     if lines := summary.get("results"):
         yield "<h2>Results</h2><ul>"
         yield from (f"<li>{html(line)}</li>" for line in lines)
         yield "</ul>"
+
+
+# --- what became of the rows -------------------------------------------------------------------------
 
 
 def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -78,7 +94,6 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     if targets["chosen"]:
         yield '<p class="soft">A source row is kept when at least one of its targets was accepted.</p>'
-    if targets["chosen"]:
         yield "<h2>Targets</h2>"
         yield from _bar(
             targets["chosen"],
@@ -119,6 +134,91 @@ def _reasons(rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f'style="width:{entry["count"] / of_kind[entry["kind"]]:.2%}"></div></div></td></tr>'
         )
     yield "</table></div>"
+
+
+def _breakdown(title: str, noun: str, key: str, rejected: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields a table of rejections by language or kind of target, and their most frequent reasons."""
+    totals: Counter[str] = Counter()
+    cells: Counter[tuple[str, str]] = Counter()
+    reasons: Counter[str] = Counter()
+    for entry in rejected:
+        for name, count in entry.get(key, {}).items():
+            totals[name] += count
+            cells[name, entry["reason"]] += count
+            reasons[entry["reason"]] += count
+    if len(totals) < 2:
+        return
+    names = [name for name, _ in totals.most_common(_MAX_LANGUAGES)]
+    shown = [reason for reason, _ in reasons.most_common(_MAX_REASONS)]
+    yield f"<h2>{html(title)}</h2>"
+    yield plots.bars(f"rejected rows and targets, by {noun}", {name: totals[name] for name in names}, of="rejected")
+    yield f'<div class="scroll"><table><tr><th>{html(noun)}</th>'
+    yield "".join(f'<th class="number">{html(reason)}</th>' for reason in [*shown, "all"]) + "</tr>"
+    for name in names:
+        numbers = [*(cells[name, reason] for reason in shown), totals[name]]
+        yield f"<tr><td>{html(name)}</td>" + "".join(f'<td class="number">{number:,}</td>' for number in numbers)
+        yield "</tr>"
+    yield "</table></div>"
+    if left := len(totals) - len(names):
+        yield f'<p class="soft">and {left:,} more, in summary.json</p>'
+
+
+# --- plots and samples -------------------------------------------------------------------------------
+
+
+def _distributions(summary: Mapping[str, Any], figures: Figures) -> Iterator[str]:
+    found = [plots.bars("languages", dict(figures.languages.most_common(_MAX_LANGUAGES)))] if figures.languages else []
+    found += [
+        plots.columns(title, plots.histogram(values))
+        for title, values in figures.distributions.items()
+        if len(values) >= _LEAST_VALUES
+    ]
+    if found:
+        read = figures.rows_read
+        of = "all" if read == figures.rows_all else f"{read:,} of"
+        yield f'<h2>Kept rows</h2><p class="soft">Of {of} {counted(figures.rows_all, "row")}.</p>'
+        yield from ('<div class="plots">', *found, "</div>")
+    timeline = summary.get("timeline") or {}
+    if len(timeline.get("rows", ())) > 1:
+        yield "<h2>Throughput</h2>"
+        width = timeline["bin_s"]
+        unit, unit_s = ("minutes", 60.0) if width * len(timeline["rows"]) > _LONG_S else ("seconds", 1.0)
+        yield f'<p class="soft">By the time at which units were committed, in {unit} from the first one on.</p>'
+        yield '<div class="plots">'
+        for title, key in (("source rows per second", "rows"), ("tokens generated per second", "tokens_out")):
+            if any(timeline[key]):
+                yield plots.line(title, [(n * width / unit_s, value / width) for n, value in enumerate(timeline[key])])
+        yield "</div>"
+
+
+def _kept_samples(figures: Figures) -> Iterator[str]:
+    if not figures.kept:
+        return
+    yield "<h2>Samples of kept rows</h2>"
+    yield '<p class="soft">The first row of each combination of verdicts.</p>'
+    for sample in figures.kept:
+        yield f'<div class="sample"><h3>{html(sample.title)}</h3>{"".join(drawn(sample.blocks))}</div>'
+
+
+def _rejected_samples(rejected: Sequence[Mapping[str, Any]], figures: Figures) -> Iterator[str]:
+    """Yields an example of each reason: where it is, why, and the answer if it is kept; never the row's text."""
+    shown = [entry for entry in rejected if entry.get("example")]
+    if not shown:
+        return
+    yield "<h2>An example of each reason</h2>"
+    for entry in islice(shown, _MAX_EXAMPLES):
+        example = entry["example"]
+        where = example.get("path") or f"{example['uri']} group {example['row_group']} row {example['row']}"
+        yield f'<div class="sample"><h3>{html(entry["stage"])}/{html(entry["reason"])}</h3>'
+        target = f" {html(example['target'])}" if example.get("target") else ""
+        yield f"<div>{html(where)}{target}</div>"
+        yield f'<div class="soft">{html(example.get("detail", ""))}</div>'
+        if answer := figures.answers.get(f"{entry['kind']}/{entry['stage']}/{entry['reason']}"):
+            yield from drawn([answer])
+        yield "</div>"
+
+
+# --- figures -----------------------------------------------------------------------------------------
 
 
 def _failures(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -23,17 +23,17 @@ import io
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.errors import DamagedAttempt, MergeCanceled
+from jobs.finalize.tallies import RejectedTally
 from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
@@ -163,7 +163,7 @@ class ShardRecord:
     """The committed merge of a shard.
 
     `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
-    `kind/stage/reason`.
+    `kind/stage/reason`, and the last three say more of each such key (`jobs.finalize.tallies`).
     """
 
     kind: Kind
@@ -173,6 +173,9 @@ class ShardRecord:
     bytes: int
     sha256: str
     tally: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    languages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    target_kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +243,7 @@ def _merge_attempt(
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
     path = spec.job_dir.join(relative)
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
-    tally: Counter[str] = Counter()
+    tally = RejectedTally()
     rows = 0
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
@@ -251,12 +254,21 @@ def _merge_attempt(
             merged.append(_encoded(part) if isinstance(part, pa.Table) else part)
             rows += part.num_rows
             if kind == "rejected" and isinstance(part, pa.Table):
-                tally.update(_tally(part))
+                tally.add(part)
             failpoint_in(path, INSIDE_SHARD)
         merged.close()
     failpoint(AFTER_SHARD)
     record = ShardRecord(
-        kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
+        kind=kind,
+        index=index,
+        path=relative,
+        rows=rows,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        tally=dict(tally.counts),
+        examples=tally.examples,
+        languages=tally.languages,
+        target_kinds=tally.target_kinds,
     )
     record_path = spec.job_dir.shard(spec.plan_id, f"{name}.json")
     if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):
@@ -362,11 +374,3 @@ def _tables(data: bytes, source: Mapping[str, object], schema: pa.Schema) -> Ite
                 continue
             for batch in parquet.iter_batches(_BLOCK_ROWS, row_groups=[group], use_threads=False):
                 yield fit_table(pa.Table.from_batches([batch]), schema)
-
-
-def _tally(table: pa.Table) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    grouped = table.group_by(["kind", "stage", "reason"]).aggregate([([], "count_all")])
-    for record in grouped.to_pylist():
-        counts[f"{record['kind']}/{record['stage']}/{record['reason']}"] += record["count_all"]
-    return counts

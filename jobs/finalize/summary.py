@@ -18,6 +18,8 @@ from typing import Any
 from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
 from jobs.finalize.shards import FOLDERS, ShardRecord
+from jobs.finalize.tallies import merged
+from jobs.finalize.timeline import Timeline
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -54,6 +56,7 @@ class Totals:
     session: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
 
     def add(self, unit: Unit, commit: CommitRecord, *, is_new: bool = True) -> None:
         """Counts one unit. Raises LedgerBroken if the commit doesn't cover all rows of the unit."""
@@ -81,6 +84,7 @@ class Totals:
                 )
             return
         self.counts.update(commit.counts)
+        self.timeline.add(commit.ended, rows, int(commit.counts.get("tokens_out", 0)))
         if is_new:
             self.session.update(commit.counts)
         for name, file in commit.files.items():
@@ -156,12 +160,23 @@ def walk_commits(job_dir: JobFolder) -> Iterator[tuple[Unit, CommitRecord]]:
 
 
 def rejection_table(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
-    """The number of rows and targets that each stage rejected, per reason, the most frequent first."""
+    """The number of rows and targets that each stage rejected, per reason, the most frequent first.
+
+    Each has an example, the first such record of the output, and counts per language and kind of target.
+    """
+    rejected = [shard for shard in shards if shard.tally]
     tally: Counter[str] = Counter()
-    for shard in shards:
+    for shard in rejected:
         tally.update(shard.tally)
     ordered = sorted(tally.items(), key=lambda item: (item[0].split("/")[0], -item[1], item[0]))
-    return [dict(zip(("kind", "stage", "reason"), key.split("/"), strict=True), count=count) for key, count in ordered]
+    table = []
+    for key, count in ordered:
+        entry: dict[str, Any] = dict(zip(("kind", "stage", "reason"), key.split("/"), strict=True), count=count)
+        entry["example"] = next((dict(shard.examples[key]) for shard in rejected if key in shard.examples), {})
+        entry["languages"] = merged((shard.languages for shard in rejected), key)
+        entry["target_kinds"] = merged((shard.target_kinds for shard in rejected), key)
+        table.append({name: value for name, value in entry.items() if value != {}})
+    return table
 
 
 def summarize(
@@ -207,6 +222,7 @@ def summarize(
             "tokens_out": totals.session["tokens_out"],
             "tokens_per_s": round(totals.session["tokens_out"] / session_s, 1) if session_s else 0.0,
         },
+        "timeline": totals.timeline.summary(),
         "shards": {
             folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
             for folder, group in _by_folder(shards).items()
@@ -306,6 +322,8 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
         top = [f"{entry['reason']} {entry['count']:,}" for entry in summary["rejected"] if entry["kind"] == kind][:5]
         if top:
             lines.append(f"rejected {kind}s: {', '.join(top)}")
+    if redacted := redaction_line(summary):
+        lines.append(redacted)
     session = summary["last_session"]
     if session["tokens_out"]:
         seconds = summary["seconds"]["last_session"]
@@ -318,9 +336,25 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary["failures"].items())
         lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
         lines += [f"  {unit['uri']}: {unit['reason']}: {unit['detail']}" for unit in summary["failed_units"][:5]]
+    if summary["rejected"]:
+        top_entry = max(summary["rejected"], key=lambda entry: (entry["reason"] not in _BY_TARGETS, entry["count"]))
+        reason = top_entry["reason"]
+        lines.append(f"to look at what was rejected: codemill inspect {output} --rejected --reason {reason}")
     data = summary["shards"]["data"]
     lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
     return lines
+
+
+def redaction_line(summary: Mapping[str, Any]) -> str | None:
+    """What was redacted in the rows that were kept, by type of finding; None if nothing was."""
+    counts = summary["counts"]
+    found = Counter({name.removeprefix("redacted/"): n for name, n in counts.items() if name.startswith("redacted/")})
+    if not found:
+        return None
+    types = ", ".join(
+        f"{count:,} {name}" for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    )
+    return f"redacted: {counted(counts['rows_with_redactions'], 'row')}: {types}"
 
 
 def stage_errors_line(summary: Mapping[str, Any], output: str) -> str | None:

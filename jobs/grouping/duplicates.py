@@ -34,7 +34,8 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.execution.cursors import close_cursors
-from jobs.grouping.signing import SigningStages, SigningTask, Texts, Unsigned, sign_rows
+from jobs.grouping.row_paths import PathsReader, create_row_paths
+from jobs.grouping.signing import Paths, SigningStages, SigningTask, Texts, Unsigned, no_paths, sign_rows
 from jobs.grouping.team import Team
 from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
@@ -57,10 +58,12 @@ SCHEMA: Final = pa.schema(
         pa.field("similarity", pa.float64(), nullable=False),
         pa.field("cluster_size", pa.int64(), nullable=False),
         pa.field("detail", pa.string()),
+        pa.field("kept_path", pa.string()),
     ]
 )
 """One row per cluster member, and per row that could not be signed: `kind` is the reason then, with its `detail`.
-`number` is the row's position among all rows of the plan."""
+`number` is the row's position among all rows of the plan. `kept_path` is that of the row kept instead, null if it has
+none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Entry:
     similarity: float
     cluster_size: int
     detail: str | None = None
+    kept_path: str | None = None
 
 
 class PlannedRows:
@@ -164,6 +168,7 @@ def find_or_make(
     keep: KeepRule,
     min_tokens: int = 0,
     processes: int = 1,
+    paths: Paths = no_paths,
 ) -> Duplicates:
     """Opens the job's table of clusters, and creates it first if there is none.
 
@@ -176,16 +181,21 @@ def find_or_make(
         keep: Which row of a cluster is kept.
         min_tokens: Rows with fewer tokens are in no cluster.
         processes: How many processes may sign at once, this one included.
+        paths: Gives the rows' paths.
     """
     path = job_dir.join(FILE)
     if not storage.exists(path):
         with scratch_folder() as folder, _signing(job_dir) as is_first:
-            stages = SigningStages(folder, schema, texts, min_tokens)
+            create_row_paths(folder, len(planned))
+            stages = SigningStages(folder, schema, texts, min_tokens, paths)
             num_mb = sum(unit.num_bytes for unit in planned.units) / 1e6
             processes = min(processes, 1 + int(num_mb / MB_PER_PROCESS))
             team = Team(stages, others=processes - 1 if is_first else processes, here=is_first)
             with contextlib.closing(team), contextlib.closing(stages):
-                _make(job_dir, planned, Clusters(folder, len(planned)), team, threshold=threshold, keep=keep)
+                known = PathsReader(folder)
+                with contextlib.closing(known):
+                    clusters = Clusters(folder, len(planned))
+                    _make(job_dir, planned, clusters, known, team, threshold=threshold, keep=keep)
             close_cursors()
         give_back_memory()
     return Duplicates(path)
@@ -204,21 +214,30 @@ def _signing(job_dir: JobFolder) -> Iterator[bool]:
 
 
 def _make(
-    job_dir: JobFolder, planned: PlannedRows, clusters: Clusters, team: Team, *, threshold: float, keep: KeepRule
+    job_dir: JobFolder,
+    planned: PlannedRows,
+    clusters: Clusters,
+    paths: PathsReader,
+    team: Team,
+    *,
+    threshold: float,
+    keep: KeepRule,
 ) -> None:
     tasks = (SigningTask(unit, planned.first(position)) for position, unit in enumerate(planned.units))
     unsigned = sign_rows(team, tasks, clusters)
 
     def write() -> None:
         members = clusters.members(threshold=threshold, keep=keep, spread=team.spread)
-        rows = heapq.merge(map(_of_member, members), map(_of_unsigned, unsigned), key=lambda entry: entry.number)
+        found = (_of_member(member, paths) for member in members)
+        rows = heapq.merge(found, map(_of_unsigned, unsigned), key=lambda entry: entry.number)
         _write(job_dir, rows)
 
     storage.with_new_attempts(write)
 
 
-def _of_member(member: Member) -> Entry:
-    return Entry(member.number, member.kept, member.kind, member.similarity, member.cluster_size)
+def _of_member(member: Member, paths: PathsReader) -> Entry:
+    path = None if member.kind == "kept" else paths.path(member.kept) or None
+    return Entry(member.number, member.kept, member.kind, member.similarity, member.cluster_size, kept_path=path)
 
 
 def _of_unsigned(row: Unsigned) -> Entry:

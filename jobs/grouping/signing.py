@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from jobs.execution.cursors import expect_units
 from jobs.execution.pieces import UnitReader
+from jobs.grouping.row_paths import PathsWriter
 from jobs.grouping.team import Team
 from model.errors import ConfigError, RecordError
 from transforms.duplicates.batches import GramsFile, SignedTexts, sign_texts
@@ -42,6 +43,13 @@ PIECE_MB: Final = 16
 
 Texts = Callable[[pa.Table], Sequence[bytes | None]]
 """`texts(table)`: the text to compare for each row, in UTF-8; None excludes the row. Picklable."""
+Paths = Callable[[pa.Table], Sequence[str]]
+"""`paths(table)`: the path of each row, "" for one without. Picklable."""
+
+
+def no_paths(table: pa.Table) -> Sequence[str]:
+    """The paths of rows that have none."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +97,29 @@ class SigningStages(Comparing):
         schema: The columns to read.
         texts: Chooses the texts.
         min_tokens: Texts with fewer tokens are in no cluster.
+        paths: Gives the rows' paths, which are kept in the folder (`jobs.grouping.row_paths`).
     """
 
-    def __init__(self, folder: str, schema: pa.Schema, texts: Texts, min_tokens: int = 0):
+    def __init__(self, folder: str, schema: pa.Schema, texts: Texts, min_tokens: int = 0, paths: Paths = no_paths):
         self._folder = folder
         self._schema = schema
         self._texts = texts
         self._min_tokens = min_tokens
+        self._paths = paths
         self._grams = GramsFile(folder)
+        self._paths_file = PathsWriter(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:  # each process has a file of its own
-        return SigningStages, (self._folder, self._schema, self._texts, self._min_tokens)
+        return SigningStages, (self._folder, self._schema, self._texts, self._min_tokens, self._paths)
 
     def open(self) -> None:
         """Opens nothing: the file is opened when something is written."""
         expect_units(1)
 
     def close(self) -> None:
-        """Closes this process's file."""
+        """Closes this process's files."""
         self._grams.close()
+        self._paths_file.close()
 
     def read(self, task: SigningTask) -> None:
         """Reads a unit for nothing but to see whether that crashes the process."""
@@ -119,6 +131,7 @@ class SigningStages(Comparing):
         parts = []
         try:
             for done, table in self._pieces(task.unit):
+                self._paths_file.write(task.first + done, self._paths(table))
                 parts.append(self._sign(task.first + done, table))
         except RecordError:
             return Signed()  # running the unit reports it

@@ -79,6 +79,7 @@ class CommitRecord:
         wall_s: Duration of the winning attempt in seconds.
         attempts: Number of the unit's starts up to this one, including those that ended in a worker's death; from 1.
         is_final: Whether its rows are written as they are to be published, so that merges may copy them.
+        ended: When the attempt ended, in seconds since 1970 by its host's clock; 0: unknown.
     """
 
     unit_id: str
@@ -93,6 +94,7 @@ class CommitRecord:
     wall_s: float = 0.0
     attempts: int = 1
     is_final: bool = False
+    ended: float = 0.0
 
     def to_json(self) -> bytes:
         """The commit object's content."""
@@ -157,6 +159,7 @@ def commit_unit(
         wall_s=round(wall_s() if callable(wall_s) else wall_s, 3),
         attempts=attempts,
         is_final=is_final,
+        ended=round(time.time(), 1),
     )
     return commit_record(job_dir, record, store=store)
 

@@ -34,6 +34,7 @@ from jobs.options.shared import (
     PlannedLengths,
     PolicyOptions,
     PromptOptions,
+    RejectedAnswerOptions,
     ReportOptions,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
     "PlannedLengths",
     "PolicyOptions",
     "PromptOptions",
+    "RejectedAnswerOptions",
     "ReportOptions",
     "all_options",
     "changed_options",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.options.fields import OptionSet, option
+from model.errors import ConfigError
 
 _LOCATED_ROWS = 1 << 20  # enough for any terminal
 
@@ -24,6 +25,18 @@ class InspectOptions(OptionSet):
         False, help="Show rejected records, counted by reason and with their source location, instead of kept rows."
     )
     reason: str | None = option(None, help="With --rejected: only records with this reason.")
+    only: tuple[str, ...] = option(
+        (),
+        help="Only rows that meet these conditions, such as exact_match=false, edit_similarity>=0.8 or path~tests/; "
+        "a column, or a field of checks or lineage.",
+        metavar="CONDITION",
+    )
+    sort: str = option(
+        "",
+        help="Sort by a column or field, the largest first, with --sort=-NAME the smallest; score: mean "
+        "log-probability and agreement with other samples.",
+        metavar="NAME",
+    )
     content_column: str | None = option(None, help="With --rejected: the source's content column.", metavar="NAME")
     context_lines: int = option(
         6,
@@ -34,3 +47,10 @@ class InspectOptions(OptionSet):
     color: Literal["auto", "always", "never"] = option(
         "auto", help="Use colors; auto: in a terminal, unless NO_COLOR is set."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sort and self.seed is not None:
+            raise ConfigError(
+                f"--seed {self.seed} draws rows and --sort {self.sort} puts them in order; pass one of them"
+            )

@@ -322,16 +322,22 @@ class PlannedLengths(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerOptions(OptionSet):
+class RejectedAnswerOptions(OptionSet):
+    """What stays of rejected answers; an option of every generation job."""
+
+    rejected_answers: bool = option(
+        False, help="Keep the text of rejected answers with their reasons, except answers with filter findings."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions(RejectedAnswerOptions):
     """Options of jobs whose answers are more than a middle."""
 
     distinct: bool = option(
         True,
         help="Deduplicate: within a source file, keep one of near-duplicate answers about near-duplicate code; "
         "codemill dedup compares files.",
-    )
-    rejected_answers: bool = option(
-        False, help="Keep the text of rejected answers with their reasons, except answers with filter findings."
     )
 
 

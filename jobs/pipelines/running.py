@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from jobs import storage
 from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED, run_options
 from jobs.options.fields import fields_of
+from jobs.pipelines.belonging import running
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import print_line
@@ -32,7 +33,8 @@ def run_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     codes: list[int] = []
     for number, step in enumerate(chosen, start=1):
         _say(f"step {number} of {len(chosen)}, {step.name}: codemill {step.job} -> {step.output}")
-        code = run_options(step.job, step.options)
+        with running(step, steps):
+            code = run_options(step.job, step.options)
         codes.append(code)
         if code in _GOES_ON and _state(step) != _COMPLETE:  # a training run that stops after some time
             _say(f"stopped: step {step.name} is not complete yet; the same command goes on with it")

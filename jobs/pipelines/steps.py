@@ -28,7 +28,7 @@ from model.errors import SHOWN_CHARS, ConfigError, one_line
 from transforms.user_files import compose, construct, read_text
 
 _TOP = ("output", "common", "steps")
-_NO_STEPS = frozenset(("pipeline", "work", "inspect", "estimate", "sandbox"))
+_NO_STEPS = frozenset(("pipeline", "work", "inspect", "browse", "estimate", "sandbox"))
 STEP_JOBS = tuple(name for name in JOBS if name not in _NO_STEPS)
 """The jobs that can be steps: those that write an output folder."""
 

@@ -1,24 +1,29 @@
-"""Shows a row in a terminal: in the layout that its job declares (`layout` of its module), or column by column."""
+"""Draws the blocks of a row (`jobs.viewing.blocks`) in a terminal."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from rich.console import RenderableType
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from jobs.terminal.escapes import one_line, visible
-from jobs.terminal.layout import Layout
-from jobs.terminal.text import CONTEXT, FAINT
+from jobs.terminal.escapes import one_line
+from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked_lines, styled_lines
+from jobs.viewing import blocks
+from jobs.viewing.blocks import Block, Lines, Value, Verdicts
+from jobs.viewing.layout import Layout, blocks_of, title_of
 
-# What a layout raises where a file by someone else has columns of a job's names with values of other types.
-NOT_OF_THE_KIND = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-
-_MAX_VALUE_CHARS = 100_000  # per value, before it is split into lines
+_STYLES: Final = {
+    blocks.GENERATED: GENERATED,
+    blocks.ORIGINAL: ORIGINAL,
+    blocks.PLACE: FAINT,
+    blocks.HEADING: "bold",
+    blocks.FAINT: FAINT,
+}
+_SHOWN_MARKS: Final = (blocks.GENERATED, blocks.ORIGINAL)  # the others are told by their style alone
 
 
 def shown_row(
@@ -32,33 +37,47 @@ def shown_row(
         context_lines: Lines shown around generated text, and of any other long text.
         layouts: The layouts of all jobs.
     """
-    title = one_line(" ".join(str(row[name]) for name in ("repo_name", "path") if row.get(name)))
     # Text, since a string would be markup.
-    heading = Rule(Text(f"row {number:,}  {title}", style="rule.text"), align="left", style=FAINT, characters="-")
-    layout = next((one for one in layouts if one.fits(row)), None)
-    if layout is not None:
-        with contextlib.suppress(*NOT_OF_THE_KIND):
-            return [heading, *layout.show(row, context_lines)]
-    return [heading, *_any_row(row, context_lines)]
+    title = Text(f"row {number:,}  {one_line(title_of(row))}", style="rule.text")
+    heading = Rule(title, align="left", style=FAINT, characters="-")
+    return [heading, *drawn(blocks_of(row, context_lines, layouts))]
 
 
-def _any_row(row: Mapping[str, Any], max_lines: int) -> Iterator[RenderableType]:
+def drawn(found: Iterable[Block]) -> Iterable[RenderableType]:
+    """Yields what is printed for blocks; values that follow each other stand in one table."""
+    values: Table | None = None
+    for block in found:
+        if isinstance(block, Value):
+            values = values or _value_table()
+            values.add_row(Text(one_line(block.name)), styled_lines(block.lines, _STYLES))
+            continue
+        if values is not None:
+            yield values
+            values = None
+        yield _verdicts(block) if isinstance(block, Verdicts) else _lines(block)
+    if values is not None:
+        yield values
+
+
+def _value_table() -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style=FAINT, overflow="fold", max_width=24)
     grid.add_column(overflow="fold")
-    for name, value in _flat(row):
-        shown = "null" if value is None else str(value)
-        lines = visible(shown[:_MAX_VALUE_CHARS]).split("\n")
-        text = Text("\n".join(lines[:max_lines]), style=FAINT if value is None else CONTEXT)
-        if (left := shown.count("\n") + 1 - max_lines) > 0:
-            text.append(f"\n({left:,} more lines)", style=FAINT)
-        grid.add_row(Text(one_line(name)), text)
-    yield grid
+    return grid
 
 
-def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in row.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+def _lines(block: Lines) -> RenderableType:
+    if all(mark in (blocks.FAINT, blocks.HEADING) for mark, _ in block.lines[:1]) and len(block.lines) == 1:
+        ((mark, line),) = block.lines
+        return Text(one_line(line), style=_STYLES[mark])
+    return marked_lines(block.lines, _STYLES, _SHOWN_MARKS)
+
+
+def _verdicts(block: Verdicts) -> Text:
+    text = Text(one_line(f"{block.title}  ") if block.title else "")
+    for name, value in block.items:
+        if isinstance(value, bool):
+            text.append(("ok " if value else "NO ") + one_line(name), style="green" if value else "red").append("  ")
         else:
-            yield prefix + name, value
+            text.append(one_line(f"{name} {value}"), style=FAINT).append("  ")
+    return text

@@ -6,7 +6,7 @@ Generated lines start with `+`, original lines with `-`, so that no color is nee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -19,23 +19,33 @@ GENERATED, ORIGINAL, FAINT, CONTEXT = "bold green", "red", "bright_black", "defa
 
 def marked(mark: str, text: str, style: str) -> RenderableType:
     """A text with a mark before each line."""
-    return marked_lines([(mark, line) for line in shown_lines(text)], {mark: style})
+    return marked_lines([(mark, line) for line in shown_lines(text)], {mark: style}, (mark,))
 
 
-def marked_lines(lines: Sequence[tuple[str, str]], styles: Mapping[str, str]) -> RenderableType:
-    """Lines with their marks; the mark, or `@@` at the start of a line, determines the style."""
-    grid = two_columns()
-    for mark, line in lines:
-        style = styles.get(mark if line[:2] != "@@" else "@", CONTEXT)
-        text = Text(visible(line), style=style)
-        text.expand_tabs(4)
-        grid.add_row(Text(mark, style=style), text)
-    return grid
+def marked_lines(
+    lines: Sequence[tuple[str, str]], styles: Mapping[str, str], shown_marks: Collection[str]
+) -> RenderableType:
+    """Lines with their marks, which determine the style.
 
-
-def two_columns() -> Table:
-    """A grid with a column of marks and a column of wrapping lines."""
+    Args:
+        lines: Marks and lines.
+        styles: The style of each mark; `CONTEXT` for any other.
+        shown_marks: The marks that are printed; two blanks stand for any other.
+    """
     grid = Table.grid(padding=0)
     grid.add_column(width=2)
     grid.add_column(overflow="fold")
+    for mark, line in lines:
+        style = styles.get(mark, CONTEXT)
+        text = Text(visible(line), style=style)
+        text.expand_tabs(4)
+        grid.add_row(Text(mark if mark in shown_marks else " ", style=style), text)
     return grid
+
+
+def styled_lines(lines: Sequence[tuple[str, str]], styles: Mapping[str, str]) -> Text:
+    """Lines without their marks, which determine the style."""
+    text = Text()
+    for number, (mark, line) in enumerate(lines):
+        text.append("\n" if number else "").append(visible(line), style=styles.get(mark, CONTEXT))
+    return text

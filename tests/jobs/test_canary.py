@@ -181,7 +181,7 @@ def test_a_corpus_holds_text_in_its_rows_only(tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        "infill --max_new_tokens 16",
+        "infill --max_new_tokens 16 --rejected_answers",
         "docstring --max_new_tokens 32 --rejected_answers",
         "generate --what body --max_new_tokens 32 --rejected_answers",
         "annotate --task explain --any_model --max_new_tokens 32 --rejected_answers",

@@ -66,6 +66,18 @@ def test_one_row_of_each_cluster_stays_and_the_others_name_it(tmp_path):
     assert all("of row 0 in row group 0 of " in row["detail"] for row in rejected)
 
 
+def test_a_duplicate_names_the_path_and_the_similarity_of_its_twin_in_another_unit(tmp_path):
+    table = pa.table({"content": [text(), "x = 1\n", text(10), text()], "path": ["lib/one.py", "x.py", "two.py", None]})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=1)
+    words = ["dedup", "--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--unit_rows", "1"]
+    assert cli.main([*words, "--progress", "none"]) == 0
+    near, exact = uppercase.dataset(tmp_path / "out")["rejected"]
+    assert near["detail"].startswith("of lib/one.py, row 0 in row group 0 of ")
+    assert 0.7 < float(near["detail"].rpartition("similarity ")[2]) < 1
+    assert exact["detail"].startswith("of lib/one.py, row 0 ") and exact["detail"].endswith(": similarity 1.0")
+    assert (near["path"], exact["path"]) == ("two.py", None)
+
+
 def test_the_longest_row_stays_where_that_is_asked_for(tmp_path):
     kept, _ = dedup(tmp_path, [text(), text() + "\nand more"], "--keep", "longest")
     assert [row["content"] for row in kept] == [text() + "\nand more"]

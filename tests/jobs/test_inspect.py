@@ -53,22 +53,22 @@ def shown(capsys, path: Path, **options) -> str:
     return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
-def test_a_generated_middle_is_shown_in_place_above_the_original(tmp_path, capsys):
+def test_a_generated_middle_is_a_diff_in_its_place(tmp_path, capsys):
     lines = shown(capsys, dataset(tmp_path, [FIM_ROW])).splitlines()
     assert lines[0].startswith("row 0  tool lib/[red]x.py ---")
     assert lines[1] == "single_line  psm"
-    assert lines[2:11] == [
+    assert lines[2:12] == [
         "  import os",
         "",
         "",
         "  def area(a, b):",
+        "-     return a * b  # metres",
         "+     return a + b  # metres",
         "",
         "",
         "  def next():",
         "      pass",
     ]
-    assert lines[11] == "-     return a * b  # metres"
     assert lines[12] == "ok parses  NO exact_match  edit_similarity 0.60"
     assert lines[-1] == "1 of 1 rows in 1 file"
 
@@ -76,7 +76,7 @@ def test_a_generated_middle_is_shown_in_place_above_the_original(tmp_path, capsy
 def test_a_middle_of_several_lines_is_marked_at_each(tmp_path, capsys):
     row = FIM_ROW | {"prefix": "def f():\n", "generated_middle": "    a\n    b\n", "suffix": "# end\n"}
     lines = shown(capsys, dataset(tmp_path, [row | {"original_middle": "    c\n"}])).splitlines()
-    assert lines[2:7] == ["  def f():", "+     a", "+     b", "  # end", "-     c"]
+    assert lines[2:7] == ["  def f():", "-     c", "+     a", "+     b", "  # end"]
 
 
 def test_an_exact_match_is_not_shown_twice(tmp_path, capsys):

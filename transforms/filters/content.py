@@ -87,6 +87,21 @@ def with_findings(columns: Mapping[str, Any], more: Iterable[Finding]) -> Mappin
     return {**columns, "findings": [*columns["findings"], *added]} if added else columns
 
 
+def redactions(findings: Iterable[tuple[str, str]]) -> Counter[str]:
+    """Counts what was redacted in one kept row, as `redacted/TYPE`, and the row itself, as `rows_with_redactions`.
+
+    Args:
+        findings: Type and action of each finding of the row, in its content and its other columns.
+
+    >>> sorted(redactions([("email", "redact"), ("secret", "keep")]).items())
+    [('redacted/email', 1), ('rows_with_redactions', 1)]
+    """
+    found = Counter(f"redacted/{type_}" for type_, action in findings if action == "redact")
+    if found:
+        found["rows_with_redactions"] = 1
+    return found
+
+
 def by_rules(findings: Iterable[Finding], actions: tuple[str, ...]) -> str:
     """The detail of a rejection: the rules whose findings have one of these actions; "" if there are none."""
     rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in actions}))

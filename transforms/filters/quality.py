@@ -23,6 +23,7 @@ from typing import ClassVar, Final, NamedTuple
 import pyarrow as pa
 
 from transforms.filters.stage import Stage, StageResult, struct_reader
+from transforms.languages.faults import first_fault
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.languages.table import COMMENT_MARKS, Kind
@@ -260,5 +261,7 @@ class QualityStage(Stage):
         reason = fault(signals, self.limits, row.language) if self.limits is not None else None
         if reason is None and self.require_syntax and parses(row.content, row.language, row.path) is False:
             reason = "does_not_parse"
+            if where := first_fault(row.content, row.language, row.path):
+                return self.result({}, reason, where)
         detail = f"{signals.num_lines} lines, {signals.num_bytes} bytes"
         return self.result({"checks": _checks(signals)}, reason, detail)

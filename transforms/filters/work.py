@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import pyarrow as pa
 
 from transforms.filters.columns import Filtered, Names, filter_columns, filter_names
-from transforms.filters.content import ContentStage, with_findings
+from transforms.filters.content import ContentStage, redactions, with_findings
 from transforms.filters.stage import NOTHING, Stage, StageResult
 from transforms.row_pool import beats
 from transforms.rows.columns import ColumnOverrides, RowLimits, resolve_columns, table_to_rows
@@ -211,6 +211,7 @@ class FilterWork:
                 continue
             lineage = source_lineage(item) | {"redacted_sha256": result.redacted_sha256, "filter_version": version}
             columns = with_findings(result.columns, filtered.findings.get(index, ()))
+            counts.update(redactions((found["type"], found["action"]) for found in columns.get("findings", ())))
             kept.append(OutputRow(index, result.content, {**columns, "lineage": lineage}))
             counts["bytes_kept"] += len(result.content.encode())
             counts["rows_redacted"] += result.redacted_sha256 != item.content_sha256

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
@@ -25,11 +25,12 @@ from model.engine.requests import Completion, Generator
 from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.filters.columns import Names, filter_columns
+from transforms.filters.content import redactions
 from transforms.generation.engine import EngineSpec, acquire_engine
 from transforms.generation.lineage import JobLineage, lineage_type
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
-from transforms.generation.stages import Answers, RowStages, Validated, sample_request
+from transforms.generation.stages import Answers, Prepared, RowStages, Validated, sample_request
 from transforms.generation.trying import TrialRuns, tests_of
 from transforms.row_pool import CRASHED, RowPool, default_workers
 from transforms.rows.columns import ColumnMap, ColumnOverrides, RowLimits, resolve_columns, table_to_rows
@@ -37,6 +38,7 @@ from transforms.rows.output import OutputRow, output_schema, output_table
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, rejected_record, rejected_table
 from transforms.sandbox.sandbox import Isolation
 from transforms.scanning import ContentFilter
+from transforms.scanning.findings import Finding
 from transforms.tasks.base import DistinctTask, NestingTask, RejectedTarget, Task, VerifiedTask
 from transforms.verification.repository_tests import Corpus
 from transforms.work import Unit, UnitResult, WorkBroken
@@ -203,6 +205,9 @@ class GenerationWork:
             reject_repeats(self.task, states)
         if self.score_original:
             counts.update(score_originals(self._opened.generator, states))
+        for state in states:
+            if state.validated.kept and state.prepared is not None:
+                counts.update(_redactions(state.prepared, filtered.findings.get(state.index, ())))
         return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
@@ -293,6 +298,15 @@ def filter_version(content_filter: ContentFilter | None, known_text: str) -> str
     """Policy, rules and known text as one word, for the lineage. Raises ConfigError if the index can't be read."""
     version = content_filter.version if content_filter is not None else "none"
     return f"{version}/known-{open_known_text(known_text).version}" if known_text else version
+
+
+def _redactions(prepared: Prepared, in_columns: Iterable[Finding]) -> Counter[str]:
+    """What was redacted in a kept row: in its content, of which only counts are known, and in its other columns."""
+    found = [(finding.type, finding.action) for finding in in_columns]
+    for name, count in prepared.counts.items():
+        _, type_, action = name.split("/")
+        found += [(type_, action)] * count
+    return redactions(found)
 
 
 def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: int) -> None:

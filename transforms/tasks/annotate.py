@@ -21,6 +21,7 @@ from transforms import checks
 from transforms.documentation.bodies import is_placeholder
 from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
+from transforms.languages.faults import first_fault
 from transforms.languages.grammars import grammar_name
 from transforms.languages.parsing import compiles, parses
 from transforms.languages.syntax import Source
@@ -42,6 +43,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
     request_of,
+    with_fault,
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import TOO_COSTLY, render
@@ -157,7 +159,10 @@ class AnnotateTask(AnnotateSettings):
             return rejected(request, error.reason, error.detail)
         if failed := failed_check(verdicts, REASONS, self._required(code)):
             reason, detail = failed
-            return rejected(request, reason, detail or f"{len(completion.tokens)} tokens were generated")
+            detail = detail or f"{len(completion.tokens)} tokens were generated"
+            if reason == REASONS["parses"]:
+                detail = with_fault(first_fault(code or "", self._answer_language(language)), detail)
+            return rejected(request, reason, detail)
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)

@@ -37,6 +37,7 @@ from transforms.documentation.bodies import (
 )
 from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
+from transforms.languages.faults import first_fault
 from transforms.languages.grammars import SPAN_NODES, grammar_name
 from transforms.languages.parsing import parses
 from transforms.languages.syntax import Source
@@ -59,6 +60,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
     request_of,
+    with_fault,
 )
 from transforms.tasks.trials import Place, language_of, trial_of_code
 from transforms.verification.evidence import EVIDENCE, with_evidence
@@ -191,7 +193,10 @@ class GenerateTask(GenerateSettings):
         verdicts = self._verdicts(row, data, target, code, original, grammar, completion)
         if failed := failed_check(verdicts, REASONS, self._required(target, original)):
             reason, detail = failed
-            return rejected(request, reason, detail or f"{len(completion.tokens)} tokens were generated")
+            detail = detail or f"{len(completion.tokens)} tokens were generated"
+            if reason == REASONS["parses"]:
+                detail = with_fault(self._fault(row, data, target, code, grammar), detail)
+            return rejected(request, reason, detail)
         if completion.mean_logprob < self.min_score:
             detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
             return rejected(request, "unlikely", detail)
@@ -410,6 +415,14 @@ class GenerateTask(GenerateSettings):
         elif grammar:
             verdicts["parses"] = parses(data[: target.start].decode() + code, grammar)
         return verdicts
+
+    def _fault(self, row: Row, data: bytes, target: GenerateTarget, code: str, grammar: str) -> str:
+        before = data[: target.start].decode()
+        if target.symbol is None:
+            return first_fault(before + code, grammar)
+        hole = len(before), len(before) + len(data[target.start : target.end].decode())
+        changed = before + code + row.content[hole[1] :]
+        return first_fault(changed, row.language, row.path, original=row.content, hole=hole)
 
     def _required(self, target: GenerateTarget, original: str | None) -> list[str]:
         """The checks that this answer must pass: all, except those that have nothing to compare it with."""

@@ -33,12 +33,20 @@ from transforms.fim.formats import (
 )
 from transforms.fim.spans import RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
+from transforms.languages.faults import first_fault
 from transforms.languages.parsing import can_parse, parses_as_before
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.settings import InfillSettings
-from transforms.tasks.shared import NOT_VERIFIABLE, failed_check, newline_ids, open_tokenizer, request_of
+from transforms.tasks.shared import (
+    NOT_VERIFIABLE,
+    failed_check,
+    newline_ids,
+    open_tokenizer,
+    request_of,
+    with_fault,
+)
 
 # The checks that can reject a middle, each with its rejection reason, in the order in which they run.
 # A verdict of None (undecidable) rejects as `not_verifiable` if the check is required.
@@ -166,6 +174,8 @@ class InfillTask(InfillSettings):
             verdicts[check] = verdict()
             if check in self.require and (failed := failed_check(verdicts, REJECTION_REASONS, [check])):
                 detail = failed[1] or f"{len(ids)} tokens were generated, ended by {ended_by}"
+                if check == "parses" and verdicts[check] is False:
+                    detail = with_fault(self._fault(row, target.span, middle), detail)
                 return RejectedTarget(target=request.target, rejection=Rejection("judge", failed[0], detail))
         start, end = target.span.start, target.span.end
         return Accepted(
@@ -187,6 +197,11 @@ class InfillTask(InfillSettings):
                 "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
             },
         )
+
+    def _fault(self, row: Row, span: Span, middle: str) -> str:
+        changed = row.content[: span.start] + middle + row.content[span.end :]
+        hole = (span.start, span.end)
+        return first_fault(changed, row.language, row.path, original=row.content, hole=hole)
 
     def request_for(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
         """Builds the prompt for one span of the row's content."""

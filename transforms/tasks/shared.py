@@ -139,6 +139,15 @@ def failed_check(
     return None
 
 
+def with_fault(fault: str, detail: str) -> str:
+    """The detail of an answer that doesn't parse: where it is at fault, if that can be told, and what is said of any.
+
+    >>> with_fault("line 1, column 6: '(' was never closed", "9 tokens were generated")
+    "line 1, column 6: '(' was never closed; 9 tokens were generated"
+    """
+    return f"{fault}; {detail}" if fault else detail
+
+
 # Grammars that parse each other's code well enough that the name on a fence can't distinguish them.
 _KIN: Final = (frozenset({"c", "cpp"}), frozenset({"javascript", "typescript", "tsx"}))
 

@@ -1,0 +1,56 @@
+"""`codemill browse` and the report in a real browser, headless Chromium, which runs what a page could run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.jobs.browsing.conftest import MARKUP
+from tests.jobs.terminal.test_escapes import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    pytest.mark.timeout(600),
+]
+pytest.importorskip("duckdb", reason="the extra browse is not installed")
+
+
+def shown(url: str, folder: Path) -> Page:
+    """The page as the browser has it after all of it was loaded."""
+    assert CHROMIUM is not None
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}", "--dump-dom", url]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
+    return Page(done.stdout)
+
+
+def test_a_reader_opens_the_printed_address_and_follows_a_shared_filter(address, tmp_path):
+    first = shown(address, tmp_path)
+    assert "60 rows; 1 to 25 shown" in first.text and "src/file_0.py" in first.text
+    shared = shown(f"{address}&table=rejected&where=reason%3Ddoes_not_parse", tmp_path)
+    assert "10 rows; 1 to 10 shown" in shared.text and "reason=does_not_parse ×" in shared.text
+    row = shown(f"{address.partition('?')[0]}row?table=kept&number=7", tmp_path)  # the cookie is there by now
+    assert "kept row 7" in row.text and "7 + 1" in row.text and "lineage.mean_logprob" in row.text
+
+
+def test_markup_in_rows_and_addresses_is_text(address, tmp_path):
+    hostile = quote(MARKUP)
+    for query in ("&where=exact_match%3Dtrue", f"&q={hostile}", f"&where=path~{hostile}", f"&sort={hostile}"):
+        page = shown(address + query, tmp_path)
+        assert not {"script", "img"} & set(page.tags)
+        assert MARKUP in page.text or "q=" in query  # an input's value is no text of the page
+    assert MARKUP in shown(f"{address}&table=rejected", tmp_path).text
+
+
+def test_the_style_sheet_is_applied(address, tmp_path):
+    assert CHROMIUM is not None
+    png = tmp_path / "page.png"
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += ["--window-size=1000,600", "--blink-settings=preferredColorScheme=0", f"--screenshot={png}", address]
+    subprocess.run(words, capture_output=True, timeout=300, check=True)
+    assert re.match(rb"\x89PNG", png.read_bytes()) and png.stat().st_size > 10_000

@@ -1,0 +1,100 @@
+"""Searching a dataset: pages, counts and facets."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import pytest
+
+from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
+from jobs.browsing.store import Store
+from model.errors import ConfigError
+
+duckdb = pytest.importorskip("duckdb", reason="the extra browse is not installed")
+
+
+@pytest.fixture(scope="module")
+def store(dataset, tmp_path_factory) -> Store:
+    return Store(str(dataset), 256, str(tmp_path_factory.mktemp("links")))
+
+
+def numbers(page) -> list[int]:
+    return [number for number, _ in page.rows]
+
+
+def test_pages_follow_each_other_through_all_files(store):
+    found, start = [], 0
+    while True:
+        page = store.page(Asked(start=start))
+        found += numbers(page)
+        start += ROWS_PER_PAGE
+        if not page.has_more:
+            break
+    assert found == list(range(60)) and page.count == 60
+
+
+def test_conditions_text_and_order_choose_rows(store):
+    page = store.page(Asked(where=("exact_match=true", "language=Go")))
+    assert numbers(page) == [0, 10, 20, 30, 40, 50] and page.count == 6
+    assert numbers(store.page(Asked(where=("exact_match=true",), sort="score")))[:3] == [0, 5, 10]
+    assert numbers(store.page(Asked(where=("exact_match=true",), sort="-score")))[:3] == [55, 50, 45]
+    assert numbers(store.page(Asked(text="FILE_17.py"))) == [17]
+    assert numbers(store.page(Asked(text="17 + 1"))) == [17]
+    assert numbers(store.page(Asked(text="%"))) == []
+
+
+def test_facets_count_what_meets_the_conditions(store):
+    facets = store.page(Asked(where=("exact_match=true",))).facets
+    assert facets == {"language": [("Go", 6), ("Python", 6)]}
+    assert store.page(Asked(table="rejected")).facets["reason"] == [("cut_off", 30), ("does_not_parse", 10)]
+
+
+def test_rows_are_read_whole_by_their_number(store):
+    assert store.row("kept", 31)["path"] == "src/file_31.py"
+    assert store.row("rejected", 3)["answer"].startswith("x = ")
+    with pytest.raises(ConfigError, match="no row 60; kept has 60 rows"):
+        store.row("kept", 60)
+
+
+def test_duckdb_reads_these_files_and_nothing_else(store, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    for statement in (
+        f"SELECT * FROM read_csv('{other}')",
+        f"COPY (SELECT 1) TO '{tmp_path}/written.csv'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        f"ATTACH '{tmp_path}/a.db'",
+    ):
+        with pytest.raises(duckdb.Error):
+            store._db.cursor().execute(statement)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.csv"]
+
+
+def test_a_search_that_takes_too_long_is_one_line(store, monkeypatch):
+    monkeypatch.setattr("jobs.browsing.store._PAGE_TIMEOUT_S", 0.5)
+    endless = "(SELECT count(*) FROM range(1000000000000) AS t(i) WHERE i % 7 = 3)"
+    monkeypatch.setattr("jobs.browsing.sql.name_of", lambda path: endless)
+    with pytest.raises(ConfigError, match="the search took longer than 0.5 s; search fewer columns or rows"):
+        store.page(Asked(text="x"))
+
+
+def test_a_file_alone_has_no_rejected_rows(dataset, tmp_path):
+    store = Store(str(next((dataset / "data").iterdir())).replace("[", "[[]").replace("*", "[*]"), 256, str(tmp_path))
+    assert store.tables["kept"].total == 30 and store.tables["rejected"].total == 0
+    assert store.page(Asked(table="rejected")).rows == []
+
+
+def test_nothing_to_show_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="no rows at"):
+        Store(str(tmp_path / "nowhere"), 256, str(tmp_path))
+    with pytest.raises(ConfigError, match="browse reads local files; copy gs://bucket/out to this machine first"):
+        Store("gs://bucket/out", 256, str(tmp_path))
+
+
+def test_an_address_says_what_is_asked_for_and_nothing_else():
+    asked = Asked(table="rejected", where=("a=b&c", "path~é "), text="x y", sort="-row", start=50)
+    assert read_asked(parse_qs(asked.query)) == asked
+    for values in ({"table": ["pg_catalog"]}, {"start": ["-1"]}, {"start": ["9" * 30]}, {"q": ["\0"]}):
+        with pytest.raises(ConfigError):
+            read_asked(values)

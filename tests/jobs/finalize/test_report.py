@@ -1,0 +1,125 @@
+"""The report: what it shows of the rows, and that nothing in it is more than text."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.finalize import plots
+from jobs.finalize.figures import Figures, read_figures
+from jobs.finalize.report import html_report
+from jobs.viewing.places import shards_in
+from tests.jobs.finalize.test_summary import some_summary
+from transforms.rows.rejections import REJECTED_SCHEMA
+
+MARKUP = "<script>alert(1)</script>\u202e"
+
+
+class Parts(HTMLParser):
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def row(number: int, **more) -> dict:
+    return {
+        "path": f"a{number}.py",
+        "prefix": "x = ",
+        "generated_middle": f"{number} {MARKUP}",
+        "original_middle": "0",
+        "suffix": "\n",
+        "content": "x = 0\n",
+        "checks": {"parses": True, "exact_match": number % 2 == 0, "edit_similarity": number / 10},
+        "lineage": {"mean_logprob": -number / 10, "completion_tokens": number},
+    } | more
+
+
+@pytest.fixture
+def figures(tmp_path) -> Figures:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "rejected").mkdir()
+    pq.write_table(pa.Table.from_pylist([row(n) for n in range(10)]), tmp_path / "data/a.parquet", row_group_size=4)
+    base = {"kind": "target", "uri": "u", "row_group": 0, "stage": "judge", "reason": "does_not_parse", "detail": ""}
+    records = [base | {"row": 1, "answer": f"no {MARKUP}"}, base | {"row": 2, "answer": "second"}]
+    pq.write_table(pa.Table.from_pylist(records, REJECTED_SCHEMA), tmp_path / "rejected/a.parquet")
+    return read_figures(shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "rejected")), has_answers=True)
+
+
+def reported(figures: Figures | None = None, **changes) -> str:
+    summary = some_summary(**changes)
+    example = {"path": f"b{MARKUP}.py", "uri": "u", "row_group": 0, "row": 1, "target": "block:1:2", "detail": MARKUP}
+    for entry in summary["rejected"]:
+        entry |= {"example": example, "languages": {"Go": 2, MARKUP: 1}, "target_kinds": {"block": 2, "line": 1}}
+    return html_report(summary, figures)
+
+
+def test_a_sample_of_each_combination_of_verdicts_is_a_diff_in_place(figures):
+    assert [sample.title for sample in figures.kept] == ["a0.py", "a1.py"]
+    page = reported(figures)
+    assert '<div class="minus">x = 0</div><div class="plus">x = 1 &lt;script&gt;' in page
+    assert "ok exact_match" in page and "NO exact_match" in page
+
+
+def test_an_example_of_each_reason_tells_its_place_and_shows_the_answer_that_was_kept(figures):
+    page = reported(figures)
+    assert "judge/does_not_parse" in page and "block:1:2" in page
+    assert "no &lt;script&gt;" in page and "second" not in page
+
+
+def test_lengths_scores_and_languages_are_plotted_as_svg(figures):
+    page = reported(figures)
+    for caption in ("tokens generated", "mean log-probability", "edit similarity to the original", "languages"):
+        assert f"<figcaption>{caption}</figcaption><svg" in page
+    assert figures.languages == {"Python": 10} and len(figures.distributions["tokens generated"]) == 10
+    assert "Of all 10 rows." in page
+
+
+def test_rejections_are_broken_down_by_language_and_kind_of_target():
+    page = reported()
+    assert "Rejected, by language" in page and "Rejected, by kind of target" in page and "<td>Go</td>" in page
+
+
+def test_throughput_is_plotted_where_more_than_one_moment_is_known():
+    timeline = {"bin_s": 2.0, "rows": [4, 0, 8], "tokens_out": [0, 0, 0]}
+    page = reported(timeline=timeline)
+    assert "source rows per second" in page and "tokens generated per second" not in page
+    assert "Throughput" not in reported(timeline=timeline | {"rows": [4]})
+
+
+def test_the_pipeline_is_named_with_this_step_in_bold():
+    steps = [{"name": "clean", "job": "filter", "reads": []}, {"name": "infill", "job": "infill", "reads": ["clean"]}]
+    page = reported(pipeline={"step": "infill", "steps": steps})
+    assert "clean (filter) → <strong>infill</strong>" in page
+
+
+def test_nothing_in_the_page_runs_or_loads(figures):
+    page = reported(figures, pipeline={"step": MARKUP, "steps": [{"name": MARKUP, "job": "filter", "reads": []}]})
+    found = Parts(page)
+    assert not {"script", "img", "iframe", "link", "object", "foreignobject"} & set(found.tags)
+    assert not {name for name in found.attributes if name.startswith("on") or name in ("href", "src", "xlink:href")}
+    assert "\u202e" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_same_figures_give_the_same_page(figures):
+    assert reported(figures) == reported(figures)
+
+
+def test_a_plot_follows_the_pages_width_and_escapes_labels():
+    svg = plots.bars("<b>", {MARKUP: 3, "Go": 1}, of="rejected")
+    assert '<svg viewBox="0 0 480 ' in svg and "<script>" not in svg and "&lt;b&gt;" in svg
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5], [1, 1, 1], [-3.5, 2.25, 0.0], list(range(1000)), [5, 10**7]])
+def test_a_histogram_counts_every_value_in_few_bins_with_labels_of_their_own(values):
+    found = plots.histogram(values)
+    assert sum(count for _, count in found) == len(values) and len(found) <= 8
+    assert len({label for label, _ in found}) == len(found)
