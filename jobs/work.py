@@ -20,8 +20,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import BUG, DONE
     from jobs.errors import ReportedBug
+    from jobs.exit_codes import BUG, DONE
     from jobs.options.shared import HostOptions
     from jobs.sharing.joining import run_claimed_units
     from jobs.storage.folders import OutputFolder

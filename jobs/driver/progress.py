@@ -11,6 +11,7 @@ most a tenth of the time.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import threading
@@ -137,7 +138,13 @@ class Watcher:
 
 @contextmanager
 def follow_job(
-    job_dir: JobFolder, *, units_total: int, rows_total: int, mode: Mode = "auto", stream: IO[str] | None = None
+    job_dir: JobFolder,
+    *,
+    units_total: int,
+    rows_total: int,
+    mode: Mode = "auto",
+    stream: IO[str] | None = None,
+    tell: Callable[..., None] | None = None,
 ) -> Iterator[None]:
     """Shows a job's progress from a separate thread while the block runs.
 
@@ -147,9 +154,11 @@ def follow_job(
         rows_total: Source rows of the plan.
         mode: What to show; `auto` is a bar if `stream` is a terminal, else lines.
         stream: Where to show it; standard error if None.
+        tell: Is called with each state's fields, by name.
     """
     watcher = Watcher(job_dir, units_total=units_total, rows_total=rows_total)
     display = open_display(mode, stream or sys.stderr)
+    is_followed = mode != "none" or tell is not None
     stopped = threading.Event()
 
     def show() -> None:
@@ -160,7 +169,10 @@ def follow_job(
             # raises.
             _log.debug("can't read progress: %s", error)
             return
-        display.show(metrics(snapshot), snapshot.rows_done / rows_total if rows_total else None)
+        facts = dataclasses.asdict(snapshot)
+        display.show(metrics(snapshot), snapshot.rows_done / rows_total if rows_total else None, facts)
+        if tell is not None:
+            tell(**facts)
 
     def watch() -> None:
         pause_s = 0.0
@@ -170,13 +182,13 @@ def follow_job(
             pause_s = max(_POLL_S, _POLL_SHARE * (time.monotonic() - began))
 
     thread = threading.Thread(target=watch, name="progress", daemon=True)
-    if mode != "none":
+    if is_followed:
         thread.start()
     try:
         yield
     finally:
         stopped.set()
-        if mode != "none":
+        if is_followed:
             thread.join()
             show()
         display.close()

@@ -51,6 +51,7 @@ class RunSpec:
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
         session: Id of the worker session, which the supervisor assigns.
         decoding_threads: Threads that Arrow decodes with; None: one per core.
+        run_id: Name of the run, for the heartbeats.
     """
 
     job_dir: JobFolder
@@ -60,6 +61,7 @@ class RunSpec:
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     session: str | None = None
     decoding_threads: int | None = None
+    run_id: str = ""
 
 
 class Admission:
@@ -125,7 +127,11 @@ class Worker:
         self._admission = Admission(spec.max_units_in_flight, spec.max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(spec.max_units_in_flight, thread_name_prefix="unit")
         self._heartbeat = heartbeat.HeartbeatWriter(
-            spec.job_dir, self.session, lambda: (self._units_done, self._admission.units), work.heartbeat
+            spec.job_dir,
+            self.session,
+            lambda: (self._units_done, self._admission.units),
+            work.heartbeat,
+            run_id=spec.run_id,
         )
 
     def open(self) -> None:

@@ -19,6 +19,7 @@ from jobs.options.fields import (
     option,
     semantic_options,
 )
+from jobs.options.report import ReportOptions, RerunOptions
 from jobs.options.shared import (
     AnswerOptions,
     ColumnOptions,
@@ -34,7 +35,6 @@ from jobs.options.shared import (
     PlannedLengths,
     PolicyOptions,
     PromptOptions,
-    ReportOptions,
 )
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "PolicyOptions",
     "PromptOptions",
     "ReportOptions",
+    "RerunOptions",
     "all_options",
     "changed_options",
     "from_all_options",

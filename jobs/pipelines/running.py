@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from jobs import storage
-from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED, run_options
+from jobs.cli import run_options
+from jobs.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.options.fields import fields_of
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder

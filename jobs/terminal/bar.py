@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
 
 from rich.columns import Columns
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from jobs.terminal.display import fit
+from jobs.terminal.display import NO_FACTS, fit
 from jobs.terminal.escapes import one_line
 
 _BAR_WIDTH = 24  # maximum columns; no bar is shown below a third of it
@@ -25,7 +25,7 @@ class Bar:
         self._live = Live(console=self._console, refresh_per_second=4, transient=False)
         self._live.start()
 
-    def show(self, words: Sequence[str], share: float | None) -> None:
+    def show(self, words: Sequence[str], share: float | None, facts: Mapping[str, Any] = NO_FACTS) -> None:
         line = fit([one_line(word) for word in words], self._console.width - 1)
         left = self._console.width - len(line) - 2
         if share is None or left < _BAR_WIDTH // 3:

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.collecting.output import AFTER_CLEANING, AFTER_COMPLETED, BEFORE_CLEANING
-from jobs.corpus import UNREAD, Options, run
+from jobs.corpus import Options, run
+from jobs.exit_codes import FAILED_UNITS
 from jobs.storage.failpoints import VARIABLE
 from tests.transforms.corpus.hostile_archives import hostile
 
@@ -41,7 +42,7 @@ def test_no_hostile_archive_loses_another_source(tmp_path, capfd):
         sources.append(tmp_path / f"h{index}{suffix}")
         sources[-1].write_bytes(build())
     sources.append(tree(tmp_path / "last", {"a.py": b"last"}))
-    assert made(tmp_path / "out", *sources) == UNREAD
+    assert made(tmp_path / "out", *sources) == FAILED_UNITS
     kept = rows(tmp_path / "out")
     assert [row["content"] for row in kept if row["repo_name"] in ("first", "last")] == ["first", "last"]
     summary = json.loads((tmp_path / "out/summary.json").read_text())
@@ -56,7 +57,7 @@ def test_no_hostile_archive_loses_another_source(tmp_path, capfd):
 def test_what_could_not_be_read_is_exit_code_3_also_when_it_is_asked_again(tmp_path, capfd):
     source = tree(tmp_path / "tool", {"a.py": b"a"})
     (source / "gone.py").symlink_to("../blobs/0123")
-    assert made(tmp_path / "out", source) == UNREAD == made(tmp_path / "out", source)
+    assert made(tmp_path / "out", source) == FAILED_UNITS == made(tmp_path / "out", source)
     assert capfd.readouterr().err.count("1 dangling_link") == 2
 
 
@@ -74,7 +75,7 @@ def test_a_bare_clone_in_a_folder_is_one_rejected_row_and_its_password_is_nowher
         subprocess.run(["git", "-C", str(source / "work"), *words], check=True)
     subprocess.run(["git", "clone", "--quiet", "--mirror", str(source / "work"), str(source / "copy")], check=True)
     (source / "copy/config").write_text("[core]\n\tbare = true\n[remote]\n\turl = https://me:canary@git.example.com/\n")
-    assert made(tmp_path / "out", source) == UNREAD
+    assert made(tmp_path / "out", source) == FAILED_UNITS
     (rejected,) = rows(tmp_path / "out", "rejected")
     assert (rejected["path"], rejected["reason"]) == ("copy/", "bare_repository")
     assert {row["path"] for row in rows(tmp_path / "out")} == {"a.py", "work/b.py"}

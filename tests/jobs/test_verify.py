@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli import USER_ERROR, main
+from jobs.cli import main
+from jobs.exit_codes import USER_ERROR
 from jobs.generate import _corpus
 from model.errors import ConfigError
 from transforms.sandbox.bubblewrap import Bubblewrap

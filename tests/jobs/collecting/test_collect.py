@@ -16,7 +16,8 @@ import pytest
 
 from jobs.collecting import chunks, here
 from jobs.collecting.collect import Collection
-from jobs.corpus import UNREAD, Options, run
+from jobs.corpus import Options, run
+from jobs.exit_codes import FAILED_UNITS
 from transforms.corpus.sources import open_source
 
 LICENSE = Path(__file__).parents[3] / "LICENSE"
@@ -81,7 +82,7 @@ def rows_of(files: dict[str, bytes]) -> list[pa.Table]:
 def made(output: Path, sources: list[Path], **options) -> dict[str, bytes]:
     cut = {"group_rows": 7, "group_mb": 0.05, "shard_mb": 1}
     options = {"source": tuple(map(str, sources)), "output": str(output), "progress": "none", **cut, **options}
-    assert run(Options(**options)) == UNREAD
+    assert run(Options(**options)) == FAILED_UNITS
     return published(output)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli import FAILED_UNITS
+from jobs.exit_codes import FAILED_UNITS
 from jobs.ledger import journal
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.ledger.lock import acquire
