@@ -152,3 +152,62 @@ def test_halves_of_files_that_a_killed_run_was_writing_are_taken_away(tmp_path):
     tree(tmp_path / "out", dict.fromkeys(halves, b"half"))
     assert made(tmp_path / "out", source) == 0
     assert not [name for name in halves if (tmp_path / "out" / name).exists()]
+
+
+def told(output: Path) -> dict:
+    return json.loads((output / "summary.json").read_text())
+
+
+def test_a_complete_corpus_tells_new_changed_and_missing_files_by_content(tmp_path, capfd):
+    source = tree(tmp_path / "tool", {"a.py": b"a", "b.py": b"b", "c.py": b"c", "image": b"\x00\xff\x00"})
+    output = tmp_path / "out"
+    assert made(output, source) == 0
+    os.utime(source / "a.py", (1, 1))
+    assert made(output, source) == 0 and told(output)["exit_codes"] == []
+    tree(source, {"b.py": b"other", "new.py": b"n", "also_new": b"\x00\xfe\x00", "image": b"\x00\xfe\xfe"})
+    (source / "c.py").unlink()
+    capfd.readouterr()
+    assert made(output, source) == 4 and told(output)["exit_codes"] == [4]
+    err = capfd.readouterr().err
+    assert "2 files are new, 2 have changed, 1 is gone since this corpus was made; none of it is in this output" in err
+    assert made(output, source, input_frozen=True) == 0 and told(output)["exit_codes"] == []
+
+
+def test_news_of_an_archive_and_what_cannot_be_read_come_in_order_in_the_summary(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    (source / "gone.py").symlink_to("../blobs/0123")
+    output, opted_out = tmp_path / "out", tmp_path / "list.txt"
+    opted_out.write_text("no/where\n")
+    lists = {"opt_out": (str(opted_out),)}
+    assert made(output, source, **lists) == 3
+    (source / "a.py").write_bytes(b"other")
+    assert made(output, source, **lists) == 3 and told(output)["exit_codes"] == [3, 4]
+    assert made(output, source, **lists, strict_opt_out=True) == 2 and told(output)["exit_codes"] == [2, 3, 4]
+
+
+def test_files_of_a_source_that_is_opted_out_are_no_news(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    opted_out = tmp_path / "list.txt"
+    opted_out.write_text("acme/tool\n")
+    more = {"opt_out": (str(opted_out),), "repo_name": "acme/tool"}
+    assert made(tmp_path / "out", source, **more) == 0
+    tree(source, {"b.py": b"b"})
+    assert made(tmp_path / "out", source, **more) == 0
+
+
+def test_a_corpus_that_fails_says_so_in_its_summary_and_is_made_again(tmp_path, monkeypatch):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+
+    def broken(*args):
+        raise ValueError
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError):
+        patch.setattr("jobs.collecting.output.CorpusFiles.publish", broken)
+        made(tmp_path / "out", source)
+    assert (told(tmp_path / "out")["state"], told(tmp_path / "out")["exit_codes"]) == ("failed", [1])
+    assert made(tmp_path / "out", source) == 0 and told(tmp_path / "out")["state"] == "complete"
+
+
+def test_a_corpus_without_rows_warns(tmp_path, capfd):
+    assert made(tmp_path / "out", tree(tmp_path / "tool", {"image": b"\x00\xff\x00"})) == 0
+    assert "warning: no row was kept of 1 files" in capfd.readouterr().err
