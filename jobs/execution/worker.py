@@ -37,6 +37,7 @@ _PIECE_BYTES = 4_000_000
 # Rows are thousands of small objects and hardly a cycle: with Python's own thresholds (700, 10, 10) looking for some
 # takes 7% of the time of `codemill filter`.
 _GC_THRESHOLDS = (50_000, 20, 50)
+_LOADING, _STARTING = "loading the model", "starting"  # phases
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +122,7 @@ class Worker:
         self.session = spec.session or journal.new_session(supervised=True)
         self._work = work
         self._units_done = 0
+        self._phase = _LOADING if work.checkpoint_sha256 else _STARTING
         self._lock = threading.Lock()
         # Each unit may decode up to this share, whatever its footer says, so that the total stays within the bound.
         self._share = spec.max_bytes_in_flight // spec.max_units_in_flight
@@ -132,17 +134,23 @@ class Worker:
             lambda: (self._units_done, self._admission.units),
             work.heartbeat,
             run_id=spec.run_id,
+            phase=lambda: self._phase,
         )
 
     def open(self) -> None:
-        """Opens the work, starts the heartbeat, and reads the recorded deaths."""
+        """Starts the heartbeat, opens the work, and reads the recorded deaths."""
         if self.spec.decoding_threads is not None:
             pa.set_cpu_count(self.spec.decoding_threads)
         expect_units(self.spec.max_units_in_flight)
-        self._work.open()
+        self._heartbeat.start()
+        try:
+            self._work.open()
+        except BaseException:
+            self._heartbeat.stop()
+            raise
+        self._phase = ""
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        self._heartbeat.start()
         job_dir = self.spec.job_dir
         self._runner = UnitRunner(
             job_dir=job_dir,

@@ -42,6 +42,7 @@ class Heartbeat:
         units_in_flight: Units that it is working on.
         figures: The metrics that `Work.heartbeat` returned.
         run_id: Name of the run that the worker belongs to; "" if it has none.
+        phase: What it does before it can run a unit, such as `loading the model`; "" once it can.
     """
 
     session: str
@@ -53,6 +54,7 @@ class Heartbeat:
     units_in_flight: int
     figures: Mapping[str, float] = field(default_factory=dict)
     run_id: str = ""
+    phase: str = ""
 
 
 class HeartbeatWriter:
@@ -62,6 +64,7 @@ class HeartbeatWriter:
         units: Returns `(units_done, units_in_flight)`.
         metrics: Returns the work's own metrics.
         run_id: Name of the run.
+        phase: Returns the worker's phase.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class HeartbeatWriter:
         metrics: Callable[[], Mapping[str, float]],
         period_s: float = PERIOD_S,
         run_id: str = "",
+        phase: Callable[[], str] = lambda: "",
     ):
         self._path = job_dir.heartbeat(session)
         self._session = session
@@ -79,6 +83,7 @@ class HeartbeatWriter:
         self._metrics = metrics
         self._period_s = period_s
         self._run_id = run_id
+        self._phase = phase
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
@@ -111,6 +116,7 @@ class HeartbeatWriter:
                 units_in_flight=in_flight,
                 figures=dict(self._metrics()),
                 run_id=self._run_id,
+                phase=self._phase(),
             )
             storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
         except Exception as error:
