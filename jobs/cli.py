@@ -1,5 +1,5 @@
 """The command `codemill JOB ...`: finds the job, parses its options, runs it, and returns an exit code
-(`jobs.exit_codes`).
+(`jobs.system.exit_codes`).
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
 errors respond immediately. `jobs.catalog` lists the jobs and describes what a job's module contains.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.catalog import INTERNAL, JOBS, module_of, options_of
-from jobs.exit_codes import BUG, DONE, READER_GONE, USER_ERROR, code_of
+from jobs.system.exit_codes import BUG, DONE, READER_GONE, USER_ERROR, code_of
 from jobs.system.signals import handlers_restored, how_it_ended
 from jobs.terminal.escapes import print_line, print_text, visible
 from model.errors import ConfigError

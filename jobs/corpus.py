@@ -152,9 +152,9 @@ def _tell_complete(
 def _end(options: Options, collection: Collection, summary: dict[str, Any], run: Run, *, is_news: bool = False) -> int:
     """Says what there is to say of each exit code, puts them into the summary, and returns the one that counts."""
     from jobs import storage
-    from jobs.exit_codes import FAILED_UNITS, INPUT_CHANGED, USER_ERROR, in_order
     from jobs.monitoring.summaries import summary_text
     from jobs.storage.folders import OutputFolder
+    from jobs.system.exit_codes import FAILED_UNITS, INPUT_CHANGED, USER_ERROR, in_order
 
     told = (
         (USER_ERROR, _tell_opt_out(options, collection, summary)),

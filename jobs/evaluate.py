@@ -261,7 +261,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.evaluation.prepare import join_rows
     from jobs.evaluation.running import Prepared, run_evaluation
     from jobs.evaluation.scoring import compare_runs
-    from jobs.exit_codes import DONE
+    from jobs.system.exit_codes import DONE
     from jobs.system.signals import raise_on_signals
     from transforms.evaluation.answering import ASKED_SCHEMA
     from transforms.evaluation.benchmarks import BENCHMARKS

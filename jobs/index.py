@@ -65,11 +65,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
     from jobs import storage
     from jobs.execution.processes import workers_that_fit
-    from jobs.exit_codes import DONE, FAILED_UNITS, USER_ERROR
     from jobs.grouping.indexing import LEFT_OUT, WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
     from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out
+    from jobs.system.exit_codes import DONE, FAILED_UNITS, USER_ERROR
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
     from transforms.opt_out.rows import NO_REPOSITORIES
@@ -134,9 +134,9 @@ def _made_before(options: Options, output: str) -> int:
     import os
 
     from jobs import storage
-    from jobs.exit_codes import DONE, INPUT_CHANGED
     from jobs.plan.footers import InputFile
     from jobs.plan.news import difference
+    from jobs.system.exit_codes import DONE, INPUT_CHANGED
 
     try:
         made = json.loads(storage.read_bytes(os.path.join(output, MADE)))

@@ -21,10 +21,10 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
     from jobs import storage
     from jobs.errors import ReportedBug
-    from jobs.exit_codes import BUG, DONE
     from jobs.options.shared import HostOptions
     from jobs.sharing.joining import run_claimed_units
     from jobs.storage.folders import OutputFolder
+    from jobs.system.exit_codes import BUG, DONE
     from jobs.system.signals import how_it_ended, signals_raised
     from jobs.terminal.escapes import print_line
     from transforms.spool import scratch_for_process

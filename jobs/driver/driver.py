@@ -29,7 +29,6 @@ from jobs.execution.processes import processes_of
 from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
-from jobs.exit_codes import BUG
 from jobs.finalize.finalize import finalize, sweep
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
@@ -43,6 +42,7 @@ from jobs.plan.opt_out import freeze_opt_out, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import BUG
 from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import storage
-from jobs.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR, in_order
 from jobs.finalize.summary import (
     closing_lines,
     kept_share,
@@ -26,6 +25,7 @@ from jobs.options import CommonOptions, OptOutOptions
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
 from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR, in_order
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from jobs.errors import ReportedBug
-from jobs.exit_codes import code_of
 from jobs.monitoring.summaries import SummaryCopy, check_summary_path
 from jobs.options.report import ReportOptions
 from jobs.system.clock import utc_now
+from jobs.system.exit_codes import code_of
 from jobs.terminal.escapes import is_formatted, print_line
 from model.errors import ConfigError, one_line
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from jobs import storage
 from jobs.cli import run_options
-from jobs.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.options.fields import fields_of
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.terminal.escapes import print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError

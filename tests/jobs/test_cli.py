@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from jobs import cli, exit_codes
+from jobs import cli
 from jobs.options import OptionSet, option
+from jobs.system import exit_codes
 from jobs.system.signals import SIGNALS, raise_on_signals
 from model.errors import ConfigError
 

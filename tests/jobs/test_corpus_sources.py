@@ -14,8 +14,8 @@ import pytest
 
 from jobs.collecting.output import AFTER_CLEANING, AFTER_COMPLETED, BEFORE_CLEANING
 from jobs.corpus import Options, run
-from jobs.exit_codes import FAILED_UNITS
 from jobs.storage.failpoints import VARIABLE
+from jobs.system.exit_codes import FAILED_UNITS
 from tests.transforms.corpus.hostile_archives import hostile
 
 GERMAN = "// Überprüft, ob die Länge größer als das Maximum ist\n"

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import cli, exit_codes
+from jobs import cli
 from jobs.grouping.indexing import IndexStages, SpoolTask, _add_all
 from jobs.grouping.reading import batched, pieces
 from jobs.plan.inputs import read_inputs
+from jobs.system import exit_codes
 from transforms.duplicates.known_index import IndexWriter
 from transforms.duplicates.known_text import KnownText
 from transforms.row_pool import CRASHED

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli import main
-from jobs.exit_codes import USER_ERROR
 from jobs.generate import _corpus
+from jobs.system.exit_codes import USER_ERROR
 from model.errors import ConfigError
 from transforms.sandbox.bubblewrap import Bubblewrap
 from transforms.verification.repository_tests import RepositoryTests

@@ -15,7 +15,7 @@ from jobs.collecting.chunks import Chunk, OpenSource
 from jobs.collecting.collect import Collection
 from jobs.collecting.workers import MAX_FAILED_STARTS
 from jobs.corpus import Options, run
-from jobs.exit_codes import FAILED_UNITS
+from jobs.system.exit_codes import FAILED_UNITS
 from model.errors import ConfigError
 from tests.jobs.uppercase import ROOT
 from transforms.corpus.origin import Origin
