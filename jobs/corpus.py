@@ -22,16 +22,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import OptOutOptions, ReportOptions, option
+from jobs.options import OptOutOptions, ReportOptions, RerunOptions, option
 from jobs.terminal.escapes import keep_line, print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.collecting.collect import Collection, RowWork
+    from jobs.monitoring.run import Run
+    from jobs.storage.folders import OutputFolder
     from transforms.corpus.sources import Source
     from transforms.opt_out.lists import OptOut
-
-UNREAD = 3  # the exit code where the sources held more than could be read
 
 # Why something that was asked for could not be read. Other reasons are rules: a link, a binary file, one too large.
 UNREAD_REASONS = frozenset(
@@ -43,7 +43,7 @@ WORKER_MB = 160  # what a worker needs: 141 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptOutOptions, ReportOptions):
+class Options(OptOutOptions, ReportOptions, RerunOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     source: tuple[str, ...] = option(
@@ -92,43 +92,91 @@ class Options(OptOutOptions, ReportOptions):
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Makes the corpus. Raises ConfigError for what the user can mend."""
     from jobs import storage
-    from jobs.collecting.card import counts_line
     from jobs.collecting.claim import claim_output
     from jobs.ledger.lock import acquire
+    from jobs.monitoring.run import monitored, with_run_id
+    from jobs.monitoring.summaries import keep_failure
     from jobs.storage.folders import OutputFolder
     from jobs.system.signals import raise_on_signals
 
     if beam_args:
         raise ConfigError(f"corpus runs without Beam, so nothing can follow --; got {' '.join(beam_args)}")
     raise_on_signals()
+    options = with_run_id(options)
     if options.opt_out:
         from jobs.plan.opt_out import freeze_opt_out
 
         options = freeze_opt_out(options)
     output = OutputFolder(options.output)
-    with _collection(options, _open_sources(options)) as collection:
+    with monitored("corpus", options) as run, _collection(options, _open_sources(options)) as collection:
         finished = claim_output(output, options, shared=options.share_job_folder)
         if finished is None:
-            with acquire(output.job, break_lock=options.break_lock):
+            with acquire(output.job, break_lock=options.break_lock) as lock:
                 # Another run may have ended since.
                 finished = claim_output(output, options, shared=options.share_job_folder)
                 if finished is None:
-                    summary = storage.with_new_attempts(lambda: _make(options, collection))
-                    return _tell_opt_out(options, collection, summary) or _exit_code(summary, options.output)
+                    try:
+                        summary = storage.with_new_attempts(lambda: _make(options, collection, run))
+                    except BaseException as error:
+                        if lock.still_held():
+                            keep_failure(output, run.failure(error))
+                        raise
+                    return _end(options, collection, summary, run)
+        return _tell_complete(options, output, collection, finished, run)
+
+
+def _tell_complete(
+    options: Options, output: OutputFolder, collection: Collection, finished: dict[str, Any], run: Run
+) -> int:
+    """Says that the corpus was made before, and how its sources differ since."""
+    from jobs.collecting.card import counts_line
     from jobs.collecting.output import sweep
 
     sweep(output)
     say = keep_line if options.quiet else print_line
-    say(f"{options.output} is complete already: {counts_line(finished)}; the sources were not read again")
-    return _tell_opt_out(options, collection, finished) or _exit_code(finished, options.output)
+    say(f"{options.output} is complete already: {counts_line(finished)}")
+    news = ""
+    if not options.input_frozen:
+        from jobs.collecting.news import news_of_sources
+
+        news = news_of_sources(output, [each for each in collection.sources if not collection.entries_of(each[0])])
+    if news:
+        print_line(
+            f"codemill corpus: {news}; none of it is in this output: choose another --output to take it in, or pass "
+            "--input_frozen if that is meant",
+            sys.stderr,
+        )
+    return _end(options, collection, finished, run, is_news=bool(news))
 
 
-def _tell_opt_out(options: Options, collection: Collection, summary: Mapping[str, Any]) -> int:
-    """Says what the opt-out lists did; returns 2 if entries matched nothing although all must match, else 0."""
-    from jobs.cli import DONE, USER_ERROR
+def _end(options: Options, collection: Collection, summary: dict[str, Any], run: Run, *, is_news: bool = False) -> int:
+    """Says what there is to say of each exit code, puts them into the summary, and returns the one that counts."""
+    from jobs import storage
+    from jobs.monitoring.summaries import summary_text
+    from jobs.storage.folders import OutputFolder
+    from jobs.system.exit_codes import FAILED_UNITS, INPUT_CHANGED, USER_ERROR, in_order
 
+    told = (
+        (USER_ERROR, _tell_opt_out(options, collection, summary)),
+        (FAILED_UNITS, _tell_unread(summary, options.output)),
+        (INPUT_CHANGED, is_news),
+    )
+    if not summary["rows_kept"]:
+        print_line(f"codemill corpus: warning: no row was kept of {summary['files_seen']:,} files", sys.stderr)
+    codes = in_order([code for code, applies in told if applies])
+    if summary.get("exit_codes", []) != codes:
+        summary = {**summary, "run_id": run.facts.run_id, "exit_codes": codes}
+        path = OutputFolder(options.output).summary
+        with storage.clear_errors(path):
+            storage.write_bytes(path, summary_text(summary))
+    run.complete({**summary, "run_id": run.facts.run_id, "state": "complete"})
+    return codes[0] if codes else 0
+
+
+def _tell_opt_out(options: Options, collection: Collection, summary: Mapping[str, Any]) -> bool:
+    """Says what the opt-out lists did; returns whether entries matched nothing although all must match."""
     if not options.opt_out:
-        return DONE
+        return False
     from jobs.plan.opt_out import opt_out_lines, read_opt_out
     from transforms.opt_out.lists import REASON
 
@@ -141,21 +189,20 @@ def _tell_opt_out(options: Options, collection: Collection, summary: Mapping[str
             print_line(f"codemill corpus: {line}", sys.stderr)
     if unmatched and options.strict_opt_out:
         print_line("codemill corpus: error: --strict_opt_out: check these entries before it is used", sys.stderr)
-        return USER_ERROR
-    return DONE
+        return True
+    return False
 
 
-def _exit_code(summary: Mapping[str, Any], output: str) -> int:
-    """3, with a line that says why, where something that belongs to the sources could not be read."""
+def _tell_unread(summary: Mapping[str, Any], output: str) -> bool:
+    """Says what belongs to the sources and could not be read; returns whether there is any."""
     from jobs import storage
 
     unread = {reason: count for reason, count in summary["rejected"].items() if reason in UNREAD_REASONS}
-    if not unread:
-        return 0
-    shown = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
-    where = storage.join(output, "rejected")
-    print_line(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", sys.stderr)
-    return UNREAD
+    if unread:
+        shown = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
+        where = storage.join(output, "rejected")
+        print_line(f"codemill corpus: not all of the sources could be read: {shown}; {where} names each", sys.stderr)
+    return bool(unread)
 
 
 def _collection(options: Options, sources: Sequence[Source]) -> Collection:
@@ -189,7 +236,7 @@ def _row_work() -> RowWork:
     return here
 
 
-def _make(options: Options, collection: Collection) -> dict[str, Any]:
+def _make(options: Options, collection: Collection, run: Run) -> dict[str, Any]:
     from jobs.collecting.card import counts_line
     from jobs.terminal.display import count_line
 
@@ -206,10 +253,11 @@ def _make(options: Options, collection: Collection) -> dict[str, Any]:
         for repo_name, part in itertools.chain(first, parts):
             files.add(part)
             line.update(files.counts["seen"], f"{files.counts['rejected']} rejected, {repo_name}")
+            run.progress(files_seen=files.counts["seen"], rejected=files.counts["rejected"])
     if files.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
-    summary = files.publish()
-    say = keep_line if options.quiet else print_line
+    summary = files.publish(run.facts.run_id)
+    say = keep_line if options.quiet or options.summary == "-" else print_line
     say(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
     return summary
 

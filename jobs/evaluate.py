@@ -276,12 +276,12 @@ def build_work(options: Mapping[str, Any]) -> ExecuteWork | AnswerWork | ChoiceW
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.cli import DONE
     from jobs.evaluation.asking import asked_rows
     from jobs.evaluation.choices import choice_rows
     from jobs.evaluation.prepare import join_rows
     from jobs.evaluation.running import Prepared, run_evaluation
     from jobs.evaluation.scoring import compare_runs
+    from jobs.system.exit_codes import DONE
     from jobs.system.signals import raise_on_signals
     from transforms.evaluation.answering import ASKED_SCHEMA
     from transforms.evaluation.benchmarks import BENCHMARKS

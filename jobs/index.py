@@ -16,7 +16,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.options import ColumnOptions, LicenseColumnOptions, OptOutOptions, changed_options, option, semantic_options
+from jobs.options import (
+    ColumnOptions,
+    LicenseColumnOptions,
+    OptOutOptions,
+    RerunOptions,
+    changed_options,
+    option,
+    semantic_options,
+)
 from jobs.options.fields import defaults_of, internal_options
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
@@ -25,7 +33,7 @@ MADE = "made.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions):
+class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions):
     """Index the text of a corpus, so that generation jobs can detect text copied from it (--known_text)."""
 
     input: tuple[str, ...] = option(
@@ -56,12 +64,12 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import DONE, FAILED_UNITS, USER_ERROR
     from jobs.execution.processes import workers_that_fit
     from jobs.grouping.indexing import LEFT_OUT, WORKER_MB, index_corpus
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
     from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out
+    from jobs.system.exit_codes import DONE, FAILED_UNITS, USER_ERROR
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
     from transforms.opt_out.rows import NO_REPOSITORIES
@@ -126,9 +134,9 @@ def _made_before(options: Options, output: str) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import DONE, INPUT_CHANGED
     from jobs.plan.footers import InputFile
     from jobs.plan.news import difference
+    from jobs.system.exit_codes import DONE, INPUT_CHANGED
 
     try:
         made = json.loads(storage.read_bytes(os.path.join(output, MADE)))
@@ -141,9 +149,12 @@ def _made_before(options: Options, output: str) -> int:
             f"--output {options.output} was made with other options: {'; '.join(changes)}; choose a new folder"
         )
     files = [InputFile(uri=uri, version=version, reason=reason) for uri, version, reason in made["input"]]
-    news = difference(files, options.input)
+    news = "" if options.input_frozen else difference(files, options.input)
     if news:
-        _say(f"{news}; none of it is in {options.output}: choose a new folder to take it in")
+        _say(
+            f"{news}; none of it is in {options.output}: choose a new folder to take it in, or pass --input_frozen if "
+            "that is meant"
+        )
     else:
         print_line(f"{options.output} is complete already")
     code: int = made["code"]

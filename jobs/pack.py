@@ -93,7 +93,6 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
     from jobs import storage
     from jobs.beam.dataflow import check_paths, is_dataflow
-    from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
     from jobs.grouping.reading import GroupSettings, Outcome
@@ -103,6 +102,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.options import all_options
     from jobs.plan.job_file import check_output
     from jobs.storage.folders import OutputFolder
+    from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.system.signals import raise_on_signals
     from model.tokenizer import Tokenizer
     from transforms.rows.columns import ColumnOverrides

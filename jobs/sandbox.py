@@ -47,7 +47,7 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Prints a line per language; returns the exit code, 2 if a language that was named can't be run."""
-    from jobs.cli import DONE, USER_ERROR
+    from jobs.system.exit_codes import DONE, USER_ERROR
     from transforms.sandbox.sandbox import Sandbox, isolation_named
     from transforms.sandbox.toolchains import toolchains
     from transforms.verification.compilers import compilers

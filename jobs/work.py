@@ -20,11 +20,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     import os
 
     from jobs import storage
-    from jobs.cli import BUG, DONE
     from jobs.errors import ReportedBug
     from jobs.options.shared import HostOptions
     from jobs.sharing.joining import run_claimed_units
     from jobs.storage.folders import OutputFolder
+    from jobs.system.exit_codes import BUG, DONE
     from jobs.system.signals import how_it_ended, signals_raised
     from jobs.terminal.escapes import print_line
     from transforms.spool import scratch_for_process

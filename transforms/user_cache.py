@@ -58,6 +58,23 @@ def write_entry(name: str, data: bytes) -> None:
             _remove_old(folder)
 
 
+def own_folder(name: str) -> str | None:
+    """A subfolder of the cache that only this user may write, made if need be; None if there can be none.
+
+    For files that others (such as JAX) read and write themselves; entries beside it are none of its business.
+    """
+    with contextlib.suppress(OSError), _folder(create=True) as folder:
+        if folder is None:
+            return None
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=folder)
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        parent = _location()
+        if parent is not None and stat.S_ISDIR(about.st_mode) and _is_own(about):
+            return str(parent / _FOLDER / name)
+    return None
+
+
 def _location() -> Path | None:
     given = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(given):  # the specification: relative paths are ignored
@@ -125,6 +142,8 @@ def _remove_old(folder: int) -> None:
     for name in os.listdir(folder):
         with contextlib.suppress(OSError):
             about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(about.st_mode):  # `own_folder`
+                continue
             if not name.endswith(_UNFINISHED):
                 entries.append((about.st_mtime, about.st_size, name))
             elif now - about.st_mtime > _ABANDONED_S:

@@ -56,6 +56,8 @@ def _whole_summary(output: OutputFolder) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         lost = "summary.json"
     else:
+        if "shards" not in summary:  # of a run that failed
+            return None
         if len(shards) >= summary["shards"]:
             return summary
         lost = f"{summary['shards'] - len(shards)} of {summary['shards']} files in data/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,9 +14,11 @@ import pyarrow.compute as pc
 from jobs import storage
 from jobs.collecting.card import card
 from jobs.finalize.shards import remove_stale
+from jobs.monitoring.summaries import summary_text
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import OutputFolder
 from jobs.storage.row_files import RowFiles
+from jobs.system.clock import utc_now
 from transforms.corpus.origin import GroupLimits
 from transforms.corpus.rows import CORPUS_SCHEMA, Part
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -69,7 +70,7 @@ class CorpusFiles:
         self.counts += part.counts
         self.counts["seen"] += part.num_files
 
-    def publish(self) -> dict[str, Any]:
+    def publish(self, run_id: str) -> dict[str, Any]:
         """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
@@ -82,6 +83,10 @@ class CorpusFiles:
         remove_stale(self._output, published)
         summary = {
             "job": "corpus",
+            "run_id": run_id,
+            "state": "complete",
+            "finished": utc_now(),
+            "exit_codes": [],  # the job's, once it knows them
             "files_seen": counts["seen"],
             "rows_kept": counts["kept"],
             "rows_rejected": counts["rejected"],
@@ -92,7 +97,7 @@ class CorpusFiles:
             "rejected": _by_count(counts, "reason/"),
         }
         storage.write_bytes(self._output.card, card(summary).encode())
-        storage.write_bytes(self._output.summary, json.dumps(summary, indent=2).encode())
+        storage.write_bytes(self._output.summary, summary_text(summary))
         failpoint(BEFORE_CLEANING)
         # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
         sweep(self._output)

@@ -19,8 +19,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.beam.dataflow import check_paths, is_dataflow
-from jobs.cli import BUG
-from jobs.driver.ending import Ending, check_summary_path
+from jobs.driver.ending import Ending
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
@@ -34,6 +33,8 @@ from jobs.finalize.finalize import finalize, sweep
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
+from jobs.monitoring.run import Run, monitored, with_run_id
+from jobs.monitoring.summaries import keep_failure
 from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
 from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
@@ -41,6 +42,7 @@ from jobs.plan.opt_out import freeze_opt_out, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import BUG
 from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
@@ -79,25 +81,30 @@ def run_job(
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
-    prog = f"codemill {job_name}"
-    check_summary_path(options.summary)
-    options = freeze_opt_out(dataclasses.replace(options, output=_normal(options.output)))
+    options = with_run_id(freeze_opt_out(dataclasses.replace(options, output=_normal(options.output))))
     work = without_opted_out(work, all_options(options))
     if is_dataflow(beam_args):
         check_paths(options)
-    driver = _Driver(job_name, options, list(beam_args), work, reads, restore, results)
+    with monitored(job_name, options) as run:
+        return _run(run, _Driver(run, job_name, options, list(beam_args), work, reads, restore, results))
+
+
+def _run(run: Run, driver: _Driver) -> int:
+    prog = f"codemill {driver.job_name}"
     try:
         with signals_raised(), scratch_for_process():
             try:
-                return driver.dry_run() if options.dry_run else driver.run()
+                return driver.dry_run() if driver.options.dry_run else driver.run()
             finally:
                 driver.runner.close()
     except KeyboardInterrupt as interrupt:
+        run.failed(interrupt)
         how, code = how_it_ended(interrupt)
         print_line(f"{prog}: {how}; committed work is kept; run the same command to resume", sys.stderr)
         return code
     except ReportedBug as error:
-        print_line(f"{prog}: {error.headline}: {error}", sys.stderr)
+        run.failed(error)
+        print_line(f"{prog}: {error.headline}: {error}", sys.stderr, level="error")
         return BUG
     except Exception as error:
         if not storage.is_unanswered(error):
@@ -115,6 +122,7 @@ class _Driver:
 
     def __init__(
         self,
+        run: Run,
         job_name: str,
         options: CommonOptions,
         beam_args: list[str],
@@ -123,6 +131,7 @@ class _Driver:
         restore: Callable[[Runner], None] | None,
         results: Callable[[], list[str]] | None,
     ):
+        self.monitor = run
         self.job_name = job_name
         self.options = options
         self.beam_args = beam_args
@@ -161,21 +170,33 @@ class _Driver:
         storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
         with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
-            if self.runner.end_orphan(self.output.job):  # nobody else is writing
-                sweep(self.output)
-            job = self._found()
-            if missing:
-                self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")
-                reopen(self.output, missing)
-            earlier: set[str] = set()
-            if job is None:
-                job = self._begin(planned or self.plan())
-            else:
-                earlier = self._take_stock(job)
-            self._fail_bad_files(job)
-            session_s = self._run_units(job)
-            summary = self._finalize(job, earlier, session_s, lock.still_held)
+            try:
+                summary = self._run_locked(planned, missing, lock.still_held)
+            except BaseException as error:
+                if lock.still_held():
+                    keep_failure(self.output, self.monitor.failure(error))
+                raise
         return self._close(summary)
+
+    def _run_locked(
+        self, planned: PlannedJob | None, missing: list[str], still_held: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """Does all that needs the output's lock; returns the summary."""
+        if self.runner.end_orphan(self.output.job):  # nobody else is writing
+            sweep(self.output)
+        job = self._found()
+        if missing:
+            self._say(f"{self.output} was complete but is now missing {', '.join(missing)}: rebuilding it")
+            reopen(self.output, missing)
+        earlier: set[str] = set()
+        if job is None:
+            job = self._begin(planned or self.plan())
+        else:
+            earlier = self._take_stock(job)
+        self.monitor.planned(**job.totals, units_committed=len(earlier))
+        self._fail_bad_files(job)
+        session_s = self._run_units(job)
+        return self._finalize(job, earlier, session_s, still_held)
 
     def dry_run(self) -> int:
         """Prints the plan and an estimate from a sample; returns the exit code."""
@@ -287,6 +308,7 @@ class _Driver:
             schema=job.read_schema,
             max_units_in_flight=self.processes.max_units_in_flight,
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
+            run_id=self.monitor.facts.run_id,
         )
         if self.restore is not None and uncommitted(spec):
             self.restore(self.runner)
@@ -296,6 +318,7 @@ class _Driver:
             units_total=job.totals["units"],
             rows_total=job.totals["rows"],
             mode=self.options.shown_progress,
+            tell=self.monitor.progress,
         ):
             self.runner.run_units(spec, self._orders())
         return time.monotonic() - began
@@ -312,6 +335,7 @@ class _Driver:
                 merge=self.runner.merge,
                 earlier=earlier,
                 session_s=session_s,
+                run_id=self.monitor.facts.run_id,
                 still_held=still_held,
                 results=self.results,
             )
@@ -331,7 +355,7 @@ class _Driver:
         return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
-        return Ending(self.output, self.options, self.was_begun, self._say, self._note).tell(summary)
+        return Ending(self.output, self.options, self.was_begun, self._say, self._note).tell(summary, self.monitor)
 
     def _note(self, line: str) -> None:
         """Says what goes as it should."""

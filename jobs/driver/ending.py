@@ -6,50 +6,31 @@ apply is the job's; `summary.json` lists all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jobs import storage
-from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR
 from jobs.finalize.summary import (
     closing_lines,
     kept_share,
     memory_line,
     stage_errors_line,
-    summary_text,
     unread_rows,
     yield_line,
 )
+from jobs.monitoring.run import Run
+from jobs.monitoring.summaries import PRINTED, summary_text
 from jobs.options import CommonOptions, OptOutOptions
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
 from jobs.storage.folders import OutputFolder
-from jobs.terminal.escapes import keep_line, print_line, print_text
+from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR, in_order
+from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
-from model.errors import ConfigError, one_line
+from model.errors import ConfigError
 from transforms.opt_out.lists import REASON
 from transforms.opt_out.work import UNKNOWN
-
-_PRINTED = "-"
-
-
-def check_summary_path(path: str | None) -> None:
-    """Raises ConfigError if a copy of the summary can't be written there: now, not when the job has ended."""
-    if path in (None, _PRINTED):
-        return
-    assert path is not None
-    folder = os.path.dirname(os.path.abspath(path))
-    if "://" in path:
-        why = "is a URL; pass a local path"
-    elif not os.path.isdir(folder):
-        why = f"can't be written: there is no folder {one_line(folder)}"
-    elif os.path.isdir(path) or not os.access(folder, os.W_OK):
-        why = "can't be written; pass a file in a folder that this user may write"
-    else:
-        return
-    raise ConfigError(f"--summary {one_line(path)} {why}")
 
 
 @dataclass(frozen=True)
@@ -70,25 +51,32 @@ class Ending:
     say: Callable[[str], None]
     note: Callable[[str], None]
 
-    def tell(self, summary: dict[str, Any]) -> int:
-        """Says everything and returns the exit code. Raises ConfigError if `--summary` can't be written."""
-        if self.options.summary != _PRINTED:
+    def tell(self, summary: dict[str, Any], run: Run) -> int:
+        """Says everything, also to the run's observers, and returns the exit code.
+
+        Raises:
+            ConfigError: `--summary` can't be written.
+        """
+        if self.options.summary != PRINTED:
             for line in closing_lines(summary, self.output.path):
                 (keep_line if self.options.quiet else print_line)(line)
-        codes = [
-            code
-            for code, applies in (
-                (USER_ERROR, self._tell_opt_out(summary)),
-                (FAILED_UNITS, self._tell_failures(summary)),
-                (LOW_YIELD, self._tell_yield(summary)),
-                (INPUT_CHANGED, self._tell_news()),
-            )
-            if applies
-        ]
-        if summary.get("exit_codes", []) != codes:  # an earlier version's summary has none
-            summary = {**summary, "exit_codes": codes}
+        codes = in_order(
+            [
+                code
+                for code, applies in (
+                    (USER_ERROR, self._tell_opt_out(summary)),
+                    (FAILED_UNITS, self._tell_failures(summary)),
+                    (LOW_YIELD, self._tell_yield(summary)),
+                    (INPUT_CHANGED, self._tell_news()),
+                )
+                if applies
+            ]
+        )
+        # An earlier version's summary has none of these.
+        if summary.get("exit_codes", []) != codes:
+            summary = {**summary, "run_id": run.facts.run_id, "exit_codes": codes}
             self._keep(summary)
-        self._hand_out(summary)
+        run.complete({**summary, "run_id": run.facts.run_id, "state": "complete"})
         return codes[0] if codes else DONE
 
     def _keep(self, summary: dict[str, Any]) -> None:
@@ -98,16 +86,6 @@ class Ending:
                 storage.write_bytes(self.output.summary, summary_text(summary))
         except ConfigError as error:
             self.say(f"note: {error}; the exit codes in it are not those of this run")
-
-    def _hand_out(self, summary: dict[str, Any]) -> None:
-        path = self.options.summary
-        if path == _PRINTED:
-            print_text(summary_text(summary).decode())
-        elif path is not None:
-            try:
-                storage.write_bytes(path, summary_text(summary))
-            except OSError as error:
-                raise ConfigError(f"--summary {one_line(path)} can't be written: {error.strerror}") from None
 
     def _tell_failures(self, summary: dict[str, Any]) -> bool:
         """Says what could not be read or met a bug, and what to do; returns whether there is any."""

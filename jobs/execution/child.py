@@ -21,7 +21,7 @@ from jobs.system.child_process import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[2]))
-choose_allocator()
+    choose_allocator()
 
 # These take a while to import, in which the parent may die already.
 import faulthandler

@@ -38,6 +38,7 @@ _PIECE_BYTES = 4_000_000
 # Rows are thousands of small objects and hardly a cycle: with Python's own thresholds (700, 10, 10) looking for some
 # takes 7% of the time of `codemill filter`.
 _GC_THRESHOLDS = (50_000, 20, 50)
+_LOADING, _STARTING = "loading the model", "starting"  # phases
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +53,7 @@ class RunSpec:
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
         session: Id of the worker session, which the supervisor assigns.
         decoding_threads: Threads that Arrow decodes with; None: one per core.
+        run_id: Name of the run, for the heartbeats.
     """
 
     job_dir: JobFolder
@@ -61,6 +63,7 @@ class RunSpec:
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     session: str | None = None
     decoding_threads: int | None = None
+    run_id: str = ""
 
 
 class Admission:
@@ -120,24 +123,35 @@ class Worker:
         self.session = spec.session or journal.new_session(supervised=True)
         self._work = work
         self._units_done = 0
+        self._phase = _LOADING if work.checkpoint_sha256 else _STARTING
         self._lock = threading.Lock()
         # Each unit may decode up to this share, whatever its footer says, so that the total stays within the bound.
         self._share = spec.max_bytes_in_flight // spec.max_units_in_flight
         self._admission = Admission(spec.max_units_in_flight, spec.max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(spec.max_units_in_flight, thread_name_prefix="unit")
         self._heartbeat = heartbeat.HeartbeatWriter(
-            spec.job_dir, self.session, lambda: (self._units_done, self._admission.units), work.heartbeat
+            spec.job_dir,
+            self.session,
+            lambda: (self._units_done, self._admission.units),
+            work.heartbeat,
+            run_id=spec.run_id,
+            phase=lambda: self._phase,
         )
 
     def open(self) -> None:
-        """Opens the work, starts the heartbeat, and reads the recorded deaths."""
+        """Starts the heartbeat, opens the work, and reads the recorded deaths."""
         if self.spec.decoding_threads is not None:
             pa.set_cpu_count(self.spec.decoding_threads)
         expect_units(self.spec.max_units_in_flight)
-        self._work.open()
+        self._heartbeat.start()
+        try:
+            self._work.open()
+        except BaseException:
+            self._heartbeat.stop()
+            raise
+        self._phase = ""
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        self._heartbeat.start()
         job_dir = self.spec.job_dir
         self._runner = UnitRunner(
             job_dir=job_dir,

@@ -36,15 +36,17 @@ from jobs.finalize.shards import (
     read_shard_record,
     remove_stale,
 )
-from jobs.finalize.summary import Totals, engine_figures, summarize, summary_text, walk_commits
+from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commits
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
+from jobs.monitoring.summaries import summary_text
 from jobs.pipelines.belonging import current_pipeline
-from jobs.plan.job_file import JobFile, utc_now
+from jobs.plan.job_file import JobFile
 from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
+from jobs.system.clock import utc_now
 from model.errors import ConfigError
 
 AFTER_PLAN = register("finalize.after_plan")
@@ -72,6 +74,7 @@ def finalize(
     merge: Merge,
     earlier: Collection[str] = (),
     session_s: float = 0.0,
+    run_id: str = "",
     still_held: Callable[[], bool] = lambda: True,
     results: Callable[[], list[str]] | None = None,
 ) -> dict[str, Any]:
@@ -85,6 +88,7 @@ def finalize(
         merge: Merges the given shards, and returns when all are committed.
         earlier: Units that were committed before this run, excluded from its rates.
         session_s: Duration of this run's units together, in seconds.
+        run_id: Name of this run.
         still_held: Whether this driver still holds the output's lock.
         results: Reckons what the published rows say, for the summary, the card and the report; one line each.
 
@@ -123,6 +127,7 @@ def finalize(
         read_input_files(job_dir),
         finished=utc_now(),
         session_s=session_s,
+        run_id=run_id,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
     if (pipeline := current_pipeline()) is not None:

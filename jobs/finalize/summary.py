@@ -9,7 +9,6 @@ Both equations must hold over all commits, and the counts of the output files mu
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -187,12 +186,15 @@ def summarize(
     *,
     finished: str,
     session_s: float,
+    run_id: str = "",
     engine: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Returns the content of `summary.json`; `engine` is the result of `engine_figures`."""
     counts = totals.counts
     return {
         "job": job.job,
+        "run_id": run_id,
+        "state": "complete",
         "created": job.created,
         "finished": finished,
         "exit_codes": [],  # the driver's, once it knows them
@@ -279,11 +281,6 @@ def unread_rows(summary: Mapping[str, Any]) -> int:
 def has_unread_rows(commit: CommitRecord) -> bool:
     """Whether the commit rejects rows because they could not be read."""
     return any(commit.counts.get(f"rejected_row/{READ_STAGE}/{reason}") for reason in UNREADABLE)
-
-
-def summary_text(summary: Mapping[str, Any]) -> bytes:
-    """The content of `summary.json`."""
-    return json.dumps(summary, indent=1, ensure_ascii=False).encode()
 
 
 def kept_share(summary: Mapping[str, Any]) -> float:

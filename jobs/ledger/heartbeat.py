@@ -3,8 +3,7 @@
     _job/heartbeats/<session>.json   {"session", "at", "rss_mb", "units_done", "units_in_flight", "figures", ...}
 
 Workers write heartbeats, and the progress line reads them together with the commits, from any machine and on every
-runner. If a heartbeat can't be
-written, the error is logged and the next one is tried: it never fails a unit.
+runner. If a heartbeat can't be written, the error is logged and the next one is tried: it never fails a unit.
 """
 
 from __future__ import annotations
@@ -42,6 +41,8 @@ class Heartbeat:
         units_done: Units that it has finished since it started.
         units_in_flight: Units that it is working on.
         figures: The metrics that `Work.heartbeat` returned.
+        run_id: Name of the run that the worker belongs to; "" if it has none.
+        phase: What it does before it can run a unit, such as `loading the model`; "" once it can.
     """
 
     session: str
@@ -52,6 +53,8 @@ class Heartbeat:
     units_done: int
     units_in_flight: int
     figures: Mapping[str, float] = field(default_factory=dict)
+    run_id: str = ""
+    phase: str = ""
 
 
 class HeartbeatWriter:
@@ -60,6 +63,8 @@ class HeartbeatWriter:
     Args:
         units: Returns `(units_done, units_in_flight)`.
         metrics: Returns the work's own metrics.
+        run_id: Name of the run.
+        phase: Returns the worker's phase.
     """
 
     def __init__(
@@ -69,12 +74,16 @@ class HeartbeatWriter:
         units: Callable[[], tuple[int, int]],
         metrics: Callable[[], Mapping[str, float]],
         period_s: float = PERIOD_S,
+        run_id: str = "",
+        phase: Callable[[], str] = lambda: "",
     ):
         self._path = job_dir.heartbeat(session)
         self._session = session
         self._units = units
         self._metrics = metrics
         self._period_s = period_s
+        self._run_id = run_id
+        self._phase = phase
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
@@ -106,6 +115,8 @@ class HeartbeatWriter:
                 units_done=done,
                 units_in_flight=in_flight,
                 figures=dict(self._metrics()),
+                run_id=self._run_id,
+                phase=self._phase(),
             )
             storage.write_bytes(self._path, json.dumps(asdict(beat)).encode(), durable=False)
         except Exception as error:

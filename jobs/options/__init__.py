@@ -19,6 +19,7 @@ from jobs.options.fields import (
     option,
     semantic_options,
 )
+from jobs.options.report import ReportOptions, RerunOptions
 from jobs.options.shared import (
     AnswerOptions,
     ColumnOptions,
@@ -35,7 +36,6 @@ from jobs.options.shared import (
     PolicyOptions,
     PromptOptions,
     RejectedAnswerOptions,
-    ReportOptions,
 )
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "PromptOptions",
     "RejectedAnswerOptions",
     "ReportOptions",
+    "RerunOptions",
     "all_options",
     "changed_options",
     "from_all_options",

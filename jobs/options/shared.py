@@ -10,10 +10,9 @@ from typing import Literal
 
 from jobs.beam.accelerators import ACCELERATORS
 from jobs.options.fields import OptionSet, option
+from jobs.options.report import ReportOptions, RerunOptions
 from model.engine.settings import EngineSpec, GenerationSettings
 from model.errors import ConfigError
-
-Progress = Literal["auto", "bar", "lines", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,33 +62,7 @@ class HostOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(OptionSet):
-    """What a job prints, and where that is kept."""
-
-    progress: Progress = option(  # noqa: RUF009 - a field, as the others
-        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
-    )
-    quiet: bool = option(
-        False,
-        help="Print nothing but errors and what could not be read; summary.json has the counts.",
-        operational=True,
-    )
-    log_file: str | None = option(
-        None,
-        help="Also append what is printed to this file, with times.",
-        operational=True,
-        metavar="FILE",
-        is_path=True,
-    )
-
-    @property
-    def shown_progress(self) -> Progress:
-        """The kind of progress display: none if the job is quiet."""
-        return "none" if self.quiet else self.progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
+class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
     """Options of every job that reads and writes Parquet."""
 
     input: tuple[str, ...] = option(
@@ -121,18 +94,6 @@ class CommonOptions(ReportOptions, ColumnOptions, HostOptions):
         minimum=0,
         maximum=1,
         metavar="SHARE",
-    )
-    summary: str | None = option(
-        None,
-        help="Also write summary.json, with the exit codes, to this local file; - prints it instead of the last lines.",
-        operational=True,
-        metavar="FILE",
-        is_path=True,
-    )
-    input_frozen: bool = option(
-        False,
-        help="Don't compare the input with what the job was planned from when it is run again (exit code 4).",
-        operational=True,
     )
     retry_failed: bool = option(
         False,

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from jobs import storage
-from jobs.cli import DONE, FAILED_UNITS, INPUT_CHANGED, run_options
+from jobs.cli import run_options
 from jobs.options.fields import fields_of
 from jobs.pipelines.belonging import running
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.terminal.escapes import print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError

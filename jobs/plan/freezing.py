@@ -21,12 +21,13 @@ from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.footers import bad
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
-from jobs.plan.job_file import JobFile, hash_config, installed_versions, read_job, utc_now
+from jobs.plan.job_file import JobFile, hash_config, installed_versions, read_job
 from jobs.plan.reader import ReadFooters
 from jobs.plan.schemas import fit_table, schema_to_text, written_schema
 from jobs.plan.units import Plan, inputs_to_parquet, plan_to_parquet, rejected_rows
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
+from jobs.system.clock import utc_now
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnOverrides

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import platform
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -131,11 +130,6 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def utc_now() -> str:
-    """Returns the current time in UTC as text, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def check_output(output: OutputFolder, job: str) -> JobFile | None:

@@ -22,7 +22,7 @@ from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, one_line
 
 # A folder of each worker, and files of the driver.
-OF_ONE_MACHINE: Final = frozenset({"compile_cache", "log_file", "summary"})
+OF_ONE_MACHINE: Final = frozenset({"compile_cache", "log_file", "metrics", "summary"})
 # The input is in the plan, file by file; the output is probed; what was rejected earlier is in the plan.
 _OF_THE_PLAN: Final = frozenset({"input", "output", "retry_rejected"})
 _INPUT: Final = "--input"

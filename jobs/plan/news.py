@@ -57,14 +57,26 @@ def difference(files: Iterable[InputFile], patterns: Iterable[str], *, is_limite
     gone = [file for key, file in planned.items() if key not in present and file.reason != "name_not_utf8"]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
         changed = sum(pool.map(_has_changed, (file for key, file in planned.items() if key in present)))
+    return difference_line(len(new), changed, len(gone), new_rows=_rows(new))
+
+
+def difference_line(
+    new: int, changed: int, gone: int, *, new_rows: int | None = None, since: str = "this job was planned"
+) -> str:
+    """How many files are new, changed and gone since then; "" if none is.
+
+    >>> difference_line(2, 1, 0, new_rows=30)
+    '2 files are new (30 rows), 1 has changed since this job was planned'
+    """
     told = []
     if new:
-        told.append(f"{counted(len(new), 'file')} {_are(len(new))} new ({counted(_rows(new), 'row')})")
+        rows = "" if new_rows is None else f" ({counted(new_rows, 'row')})"
+        told.append(f"{counted(new, 'file')} {_are(new)} new{rows}")
     if changed:
         told.append(f"{changed:,} {'has' if changed == 1 else 'have'} changed")
     if gone:
-        told.append(f"{len(gone):,} {_are(len(gone))} gone")
-    return f"{', '.join(told)} since this job was planned" if told else ""
+        told.append(f"{gone:,} {_are(gone)} gone")
+    return f"{', '.join(told)} since {since}" if told else ""
 
 
 def _key(uri: str) -> str:
@@ -81,6 +93,8 @@ def _has_changed(file: InputFile) -> bool:
 
 
 def _rows(uris: Sequence[str]) -> int:
+    if not uris:
+        return 0
     with open_reader() as read:
         return sum(file.rows for file, _ in read(list(zip(uris, public_names(uris), strict=True))))
 

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from jobs.terminal.escapes import visible
+from jobs.terminal.escapes import is_formatted, print_unkept, visible
 
 CHILD_MODULE = "jobs.execution.child"
 _LAST_LINES = 3  # of what a child printed, for the message about one that can't start
@@ -164,7 +164,11 @@ class ChildProcess:
             # Tracebacks, logs and messages of libraries may quote names and texts from data.
             text = visible(line.decode("utf-8", "replace"))
             self._printed.append(text)
-            if not self._is_quiet:
+            if self._is_quiet:
+                continue
+            if is_formatted():
+                print_unkept(text.rstrip("\n"), sys.stderr, event="worker_output")
+            else:
                 sys.stderr.write(text)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Literal, Protocol
+from types import MappingProxyType
+from typing import IO, Any, Literal, Protocol
 
-from jobs.terminal.escapes import print_line
+from jobs.terminal.escapes import is_formatted, print_line
 
 Mode = Literal["auto", "bar", "lines", "none"]
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 _LINE_S = 30.0  # between plain lines
 _SEPARATOR = " \N{MIDDLE DOT} "
@@ -50,13 +52,15 @@ def clock(seconds: float) -> str:
 class Display(Protocol):
     """Shows items in one line, and the overall progress (0 to 1) if it is known."""
 
-    def show(self, words: Sequence[str], share: float | None) -> None: ...
+    def show(self, words: Sequence[str], share: float | None, facts: Mapping[str, Any] = NO_FACTS) -> None:
+        """Shows the items; `facts` say the same for programs."""
+        ...
 
     def close(self) -> None: ...
 
 
 class _Nothing:
-    def show(self, words: Sequence[str], share: float | None) -> None:
+    def show(self, words: Sequence[str], share: float | None, facts: Mapping[str, Any] = NO_FACTS) -> None:
         """Shows nothing."""
 
     def close(self) -> None:
@@ -71,9 +75,10 @@ class _Lines:
         self._now = now
         self._began = self._last_at = now()
         self._pending: str | None = None
+        self._facts = NO_FACTS
 
-    def show(self, words: Sequence[str], share: float | None) -> None:
-        self._pending = _SEPARATOR.join(words)
+    def show(self, words: Sequence[str], share: float | None, facts: Mapping[str, Any] = NO_FACTS) -> None:
+        self._pending, self._facts = _SEPARATOR.join(words), facts
         if self._now() - self._last_at >= _LINE_S:
             self._write()
 
@@ -82,16 +87,18 @@ class _Lines:
 
     def _write(self) -> None:
         if self._pending is not None:
-            print_line(f"[{clock(self._now() - self._began)}] {self._pending}", self._stream)
+            elapsed_s = self._now() - self._began
+            told = {**self._facts, "event": "progress", "elapsed_s": round(elapsed_s, 1)}
+            print_line(f"[{clock(elapsed_s)}] {self._pending}", self._stream, **told)
             self._pending = None
             self._last_at = self._now()
 
 
 def open_display(mode: Mode, stream: IO[str]) -> Display:
-    """Returns the display for a mode; `auto` is a bar if `stream` is a terminal, otherwise lines."""
+    """Returns the display for a mode; `auto` is a bar if `stream` is a terminal that people read, otherwise lines."""
     if mode == "none":
         return _Nothing()
-    if mode == "bar" or (mode == "auto" and stream.isatty()):
+    if mode == "bar" or (mode == "auto" and stream.isatty() and not is_formatted()):
         bar: Display = importlib.import_module("jobs.terminal.bar").Bar(stream)  # imports rich, which takes a while
         return bar
     return _Lines(stream)
@@ -105,17 +112,18 @@ class CountLine:
         self._noun = noun
         self._shown_at = 0.0
         self._last: list[str] | None = None
+        self._facts = NO_FACTS
 
     def update(self, done: int, *words: str) -> None:
         """Shows the count, at most ten times a second, so that it may be called per file."""
-        self._last = [f"{done:,} {self._noun}", *words]
+        self._last, self._facts = [f"{done:,} {self._noun}", *words], {f"{self._noun}_done": done}
         if time.monotonic() - self._shown_at >= 0.1:
             self.flush()
 
     def flush(self) -> None:
         """Shows the last count."""
         if self._last is not None:
-            self._display.show(self._last, None)
+            self._display.show(self._last, None, self._facts)
             self._shown_at = time.monotonic()
 
 

@@ -4,7 +4,8 @@ A file name, a column or an option's value may hold anything: codes that rewrite
 characters that reverse or hide what stands beside them, markup. Each is shown as Python writes it in a string, such as
 `\x1b` or `\u202e`. Backslashes stay as they are, so escaping twice is the same as once.
 
-All lines that `codemill` prints go through `print_line`, which a test holds.
+All lines that `codemill` prints go through `print_line`, which a test holds; `jobs.terminal.json_lines` makes them
+objects.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import html as html_escapes
 import logging
 import re
 import sys
-from typing import IO
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 # Gets a copy of each printed line; `jobs.terminal.log_file` keeps them. No other handler shall print a line twice.
 PRINTED = logging.getLogger("codemill.printed")
@@ -95,18 +97,60 @@ def markdown(text: object) -> str:
     return shown if _PLAIN_MARKDOWN.fullmatch(shown) else markdown_code(shown)
 
 
-def print_line(text: object, file: IO[str] | None = None) -> None:
-    """Prints a message as one line, escaped; to standard output if `file` is None."""
-    print(one_line(text), file=sys.stdout if file is None else file, flush=True)
-    keep_line(text)
+Format = Callable[[str, Mapping[str, Any]], str]
+_format: Format | None = None
 
 
-def keep_line(text: object) -> None:
+def set_format(new: Format | None) -> Format | None:
+    """Has lines printed in another form, to standard error whatever the file; returns the format until now.
+
+    Args:
+        new: Makes one line of a message and its facts; None: lines are printed as they are.
+    """
+    global _format
+    before, _format = _format, new
+    return before
+
+
+def is_formatted() -> bool:
+    """Whether lines are printed in another form."""
+    return _format is not None
+
+
+def print_line(text: object, file: IO[str] | None = None, **facts: Any) -> None:
+    """Prints a message as one line, escaped, and keeps it in the log file, if there is one.
+
+    Args:
+        text: The message.
+        file: Where to; standard output if None.
+        facts: JSON values that say the same for programs; shown where lines are printed in another form.
+    """
+    print_unkept(text, file, **facts)
+    keep_line(text, **facts)
+
+
+def print_unkept(text: object, file: IO[str] | None = None, **facts: Any) -> None:
+    """As `print_line`, but keeps nothing."""
+    shown = one_line(text) if _format is None else _format(str(text), facts)
+    stream = (sys.stdout if file is None else file) if _format is None else sys.stderr
+    print(f"{shown}\n", end="", file=stream, flush=True)  # at once, as other threads print too
+
+
+def keep_line(text: object, **facts: Any) -> None:
     """Puts a message into the log file, if there is one, without printing it."""
-    PRINTED.info("%s", one_line(text))
+    PRINTED.info("%s", one_line(text) if _format is None else _format(str(text), facts))
 
 
 def print_text(text: str, file: IO[str] | None = None) -> None:
-    """Prints a text of several lines, such as a traceback, each escaped; to standard output if `file` is None."""
+    """Prints a text of several lines, such as a traceback, each escaped; to standard output if `file` is None.
+
+    Where lines are printed in another form, a text for standard error is one message; what was asked for, on standard
+    output, stays as it is.
+    """
+    if _format is not None and file is sys.stderr:
+        print_line(text.rstrip("\n"), file)
+        return
     for line in shown_lines(text):
-        print_line(line.expandtabs(), file)
+        print(f"{line.expandtabs()}\n", end="", file=sys.stdout if file is None else file, flush=True)
+        if _format is None:
+            keep_line(line.expandtabs())

@@ -1,7 +1,8 @@
 """`--log_file`: keeps what a command prints, and what is logged, in a file with times.
 
 Lines are appended, so a resumed job goes on in the same file. The bar of a terminal isn't kept; with `--progress lines`
-its lines are. What worker processes print themselves goes to the terminal only.
+its lines are. What worker processes print themselves goes to the terminal only. With `--log_format json` the lines are
+those objects, which have their times themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from jobs.terminal.escapes import PRINTED, visible
+from jobs.terminal.escapes import PRINTED, is_formatted, visible
 from model.errors import ConfigError, one_line
 
 
@@ -31,6 +32,8 @@ def log_kept(path: str | None) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"--log_file {one_line(path)} can't be written: {error.strerror}") from None
     handler.setFormatter(_Lines("%(asctime)s %(message)s"))
+    # What is logged is printed in the other form, and so kept already.
+    handler.addFilter(lambda record: record.name == PRINTED.name or not is_formatted())
     loggers = (PRINTED, logging.getLogger())
     for logger in loggers:
         logger.addHandler(handler)
@@ -46,5 +49,7 @@ class _Lines(logging.Formatter):
     """One line per printed line; a logged record also has its level and origin."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if is_formatted():
+            return record.getMessage()
         text = super().format(record)
         return visible(text if record.name == PRINTED.name else f"{text} ({record.levelname}, {record.name})")

@@ -19,6 +19,7 @@ class CompiledPrograms:
         count: Number of programs compiled.
         seconds: Time of those for which requests waited.
         last_s: Time of the last one of each kind.
+        began: When the one that is being compiled was begun, by `time.perf_counter`; None if none is.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class CompiledPrograms:
         self.count = 0
         self.seconds = 0.0
         self.last_s: dict[str, float] = {}
+        self.began: float | None = None
 
     def __contains__(self, key: ProgramKey) -> bool:
         return key in self._compiled
@@ -40,12 +42,21 @@ class CompiledPrograms:
         """
         program = self._compiled.get(key)
         if program is None:
-            began = time.perf_counter()
-            program = self._compiled[key] = on_device(programs.program(key).lower().compile)
+            began = self.began = time.perf_counter()
+            try:
+                program = self._compiled[key] = on_device(programs.program(key).lower().compile)
+            finally:
+                self.began = None
             self.count += 1
             self.last_s[key[0]] = time.perf_counter() - began
             self.seconds += self.last_s[key[0]]
         return program
+
+    @property
+    def compiling_s(self) -> float:
+        """Seconds for which a program is being compiled already; 0 if none is. May be read in any thread."""
+        began = self.began
+        return 0.0 if began is None else time.perf_counter() - began
 
     def keep_only(self, kind: str) -> None:
         """Forgets all programs of other kinds."""

@@ -311,12 +311,13 @@ class JaxDevice:
         return False
 
     def stats(self) -> dict[str, float]:
-        """Number of compiled programs and the seconds of those for which requests waited; tokens prefilled and
-        positions computed for them; prompt tokens saved by shared prefixes; slots.
+        """Number of compiled programs, the seconds of those for which requests waited, and those of one that is being
+        compiled; tokens prefilled and positions computed for them; prompt tokens saved by shared prefixes; slots.
         """
         return {
             "compiles": float(self._compiled.count),
             "compile_s": self._compiled.seconds,
+            "compiling_s": self._compiled.compiling_s,
             "prefill_tokens": float(self._prefilled_tokens),
             "prefill_positions": float(self._prefilled_positions),
             "prefill_tokens_shared": float(self._shared_tokens),

@@ -48,7 +48,7 @@ class EngineSettings(Settings):
     )
     compile_cache: str | None = setting(
         None,
-        help="Folder for XLA's persistent compilation cache.",
+        help="Folder for XLA's persistent compilation cache; default: one in this user's cache folder; none: no cache.",
         operational=True,
         metavar="DIR",
         is_path=True,

@@ -12,6 +12,7 @@ import pytest
 
 from jobs import cli
 from jobs.options import OptionSet, option
+from jobs.system import exit_codes
 from jobs.system.signals import SIGNALS, raise_on_signals
 from model.errors import ConfigError
 
@@ -45,8 +46,8 @@ def raising(error):
 
 def test_a_job_gets_its_options_and_beams_and_gives_the_exit_code(fake_job):
     seen = []
-    fake_job.run = lambda options, beam_args: seen.append((options, beam_args)) or cli.FAILED_UNITS
-    assert cli.main(["fake", "--size", "3", "--", "--runner", "X"]) == cli.FAILED_UNITS
+    fake_job.run = lambda options, beam_args: seen.append((options, beam_args)) or exit_codes.FAILED_UNITS
+    assert cli.main(["fake", "--size", "3", "--", "--runner", "X"]) == exit_codes.FAILED_UNITS
     assert seen == [(FakeOptions(size=3), ["--runner", "X"])]
 
 

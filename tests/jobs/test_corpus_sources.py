@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.collecting.output import AFTER_CLEANING, AFTER_COMPLETED, BEFORE_CLEANING
-from jobs.corpus import UNREAD, Options, run
+from jobs.corpus import Options, run
 from jobs.storage.failpoints import VARIABLE
+from jobs.system.exit_codes import FAILED_UNITS
 from tests.transforms.corpus.hostile_archives import hostile
 
 GERMAN = "// Überprüft, ob die Länge größer als das Maximum ist\n"
@@ -41,7 +42,7 @@ def test_no_hostile_archive_loses_another_source(tmp_path, capfd):
         sources.append(tmp_path / f"h{index}{suffix}")
         sources[-1].write_bytes(build())
     sources.append(tree(tmp_path / "last", {"a.py": b"last"}))
-    assert made(tmp_path / "out", *sources) == UNREAD
+    assert made(tmp_path / "out", *sources) == FAILED_UNITS
     kept = rows(tmp_path / "out")
     assert [row["content"] for row in kept if row["repo_name"] in ("first", "last")] == ["first", "last"]
     summary = json.loads((tmp_path / "out/summary.json").read_text())
@@ -56,7 +57,7 @@ def test_no_hostile_archive_loses_another_source(tmp_path, capfd):
 def test_what_could_not_be_read_is_exit_code_3_also_when_it_is_asked_again(tmp_path, capfd):
     source = tree(tmp_path / "tool", {"a.py": b"a"})
     (source / "gone.py").symlink_to("../blobs/0123")
-    assert made(tmp_path / "out", source) == UNREAD == made(tmp_path / "out", source)
+    assert made(tmp_path / "out", source) == FAILED_UNITS == made(tmp_path / "out", source)
     assert capfd.readouterr().err.count("1 dangling_link") == 2
 
 
@@ -74,7 +75,7 @@ def test_a_bare_clone_in_a_folder_is_one_rejected_row_and_its_password_is_nowher
         subprocess.run(["git", "-C", str(source / "work"), *words], check=True)
     subprocess.run(["git", "clone", "--quiet", "--mirror", str(source / "work"), str(source / "copy")], check=True)
     (source / "copy/config").write_text("[core]\n\tbare = true\n[remote]\n\turl = https://me:canary@git.example.com/\n")
-    assert made(tmp_path / "out", source) == UNREAD
+    assert made(tmp_path / "out", source) == FAILED_UNITS
     (rejected,) = rows(tmp_path / "out", "rejected")
     assert (rejected["path"], rejected["reason"]) == ("copy/", "bare_repository")
     assert {row["path"] for row in rows(tmp_path / "out")} == {"a.py", "work/b.py"}
@@ -151,3 +152,62 @@ def test_halves_of_files_that_a_killed_run_was_writing_are_taken_away(tmp_path):
     tree(tmp_path / "out", dict.fromkeys(halves, b"half"))
     assert made(tmp_path / "out", source) == 0
     assert not [name for name in halves if (tmp_path / "out" / name).exists()]
+
+
+def told(output: Path) -> dict:
+    return json.loads((output / "summary.json").read_text())
+
+
+def test_a_complete_corpus_tells_new_changed_and_missing_files_by_content(tmp_path, capfd):
+    source = tree(tmp_path / "tool", {"a.py": b"a", "b.py": b"b", "c.py": b"c", "image": b"\x00\xff\x00"})
+    output = tmp_path / "out"
+    assert made(output, source) == 0
+    os.utime(source / "a.py", (1, 1))
+    assert made(output, source) == 0 and told(output)["exit_codes"] == []
+    tree(source, {"b.py": b"other", "new.py": b"n", "also_new": b"\x00\xfe\x00", "image": b"\x00\xfe\xfe"})
+    (source / "c.py").unlink()
+    capfd.readouterr()
+    assert made(output, source) == 4 and told(output)["exit_codes"] == [4]
+    err = capfd.readouterr().err
+    assert "2 files are new, 2 have changed, 1 is gone since this corpus was made; none of it is in this output" in err
+    assert made(output, source, input_frozen=True) == 0 and told(output)["exit_codes"] == []
+
+
+def test_news_of_an_archive_and_what_cannot_be_read_come_in_order_in_the_summary(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    (source / "gone.py").symlink_to("../blobs/0123")
+    output, opted_out = tmp_path / "out", tmp_path / "list.txt"
+    opted_out.write_text("no/where\n")
+    lists = {"opt_out": (str(opted_out),)}
+    assert made(output, source, **lists) == 3
+    (source / "a.py").write_bytes(b"other")
+    assert made(output, source, **lists) == 3 and told(output)["exit_codes"] == [3, 4]
+    assert made(output, source, **lists, strict_opt_out=True) == 2 and told(output)["exit_codes"] == [2, 3, 4]
+
+
+def test_files_of_a_source_that_is_opted_out_are_no_news(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    opted_out = tmp_path / "list.txt"
+    opted_out.write_text("acme/tool\n")
+    more = {"opt_out": (str(opted_out),), "repo_name": "acme/tool"}
+    assert made(tmp_path / "out", source, **more) == 0
+    tree(source, {"b.py": b"b"})
+    assert made(tmp_path / "out", source, **more) == 0
+
+
+def test_a_corpus_that_fails_says_so_in_its_summary_and_is_made_again(tmp_path, monkeypatch):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+
+    def broken(*args):
+        raise ValueError
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError):
+        patch.setattr("jobs.collecting.output.CorpusFiles.publish", broken)
+        made(tmp_path / "out", source)
+    assert (told(tmp_path / "out")["state"], told(tmp_path / "out")["exit_codes"]) == ("failed", [1])
+    assert made(tmp_path / "out", source) == 0 and told(tmp_path / "out")["state"] == "complete"
+
+
+def test_a_corpus_without_rows_warns(tmp_path, capfd):
+    assert made(tmp_path / "out", tree(tmp_path / "tool", {"image": b"\x00\xff\x00"})) == 0
+    assert "warning: no row was kept of 1 files" in capfd.readouterr().err

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import USER_ERROR, main
+from jobs.cli import main
+from jobs.system.exit_codes import USER_ERROR
 from tests.jobs.hostile_files.configs import CONFIGS
 from tests.jobs.hostile_files.policies import POLICIES, RULES
 from tests.jobs.hostile_files.tasks import TASKS

@@ -12,6 +12,7 @@ from jobs import cli
 from jobs.grouping.indexing import IndexStages, SpoolTask, _add_all
 from jobs.grouping.reading import batched, pieces
 from jobs.plan.inputs import read_inputs
+from jobs.system import exit_codes
 from transforms.duplicates.known_index import IndexWriter
 from transforms.duplicates.known_text import KnownText
 from transforms.row_pool import CRASHED
@@ -59,7 +60,7 @@ def test_the_same_corpus_gives_the_same_index(corpus, tmp_path):
 
 def test_a_bad_file_is_named_and_the_others_are_indexed(corpus, tmp_path, capsys):
     (corpus / "zero.parquet").write_bytes(b"")
-    assert index(corpus, tmp_path / "known") == cli.FAILED_UNITS
+    assert index(corpus, tmp_path / "known") == exit_codes.FAILED_UNITS
     said = capsys.readouterr()
     assert "2 files of 3 rows" in said.out
     assert "zero.parquet: zero_bytes: the file is empty" in said.err
@@ -71,7 +72,7 @@ def test_a_file_that_breaks_off_while_it_is_read_is_a_bad_one(corpus, tmp_path, 
     data = bytearray(path.read_bytes())
     data[column.dictionary_page_offset : column.dictionary_page_offset + 20] = b"\xff" * 20
     (corpus / "broken.parquet").write_bytes(data)
-    assert index(corpus, tmp_path / "known") == cli.FAILED_UNITS
+    assert index(corpus, tmp_path / "known") == exit_codes.FAILED_UNITS
     assert "broken.parquet: damaged_input: " in capsys.readouterr().err
 
 
@@ -145,7 +146,7 @@ def test_a_damaged_file_counts_up_to_its_fault_whoever_reads_it(large, tmp_path,
     data[start : start + 20] = b"\xff" * 20
     path.write_bytes(data)
     for workers in ("1", "2"):
-        assert index(large, tmp_path / workers, "--workers", workers) == cli.FAILED_UNITS
+        assert index(large, tmp_path / workers, "--workers", workers) == exit_codes.FAILED_UNITS
         told = capsys.readouterr()
         assert "100 files of 123 rows" in told.out  # 40, 20 and 40: the second file's first four row groups
         assert "1.parquet: damaged_input: " in told.err

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli import USER_ERROR, main
+from jobs.cli import main
 from jobs.generate import _corpus
+from jobs.system.exit_codes import USER_ERROR
 from model.errors import ConfigError
 from transforms.sandbox.bubblewrap import Bubblewrap
 from transforms.verification.repository_tests import RepositoryTests

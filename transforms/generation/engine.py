@@ -7,13 +7,17 @@ several accelerators, the one engine runs on all of them (`model.sharding.host_m
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 from model.engine.requests import Generator
 from model.engine.settings import EngineSpec
+from transforms.compile_cache import CompileCache
 
+NO_CACHE = "none"
 _lock = threading.Lock()
 _engines: dict[EngineSpec, Generator] = {}
+_cache: CompileCache | None = None  # this process's, from its first engine on
 
 
 def acquire_engine(spec: EngineSpec) -> Generator:
@@ -40,6 +44,24 @@ def release_engines() -> None:
         for engine in _engines.values():
             engine.close()
         _engines.clear()
+        if _cache is not None:
+            _cache.publish()
+
+
+def keep_compiled() -> None:
+    """Keeps what this process has compiled for later ones, in the user's cache; before it ends."""
+    if _cache is not None:
+        _cache.publish()
+
+
+def _cache_folder(chosen: str | None) -> str | None:
+    """The folder of compiled programs: the chosen one, or this process's; None if there is to be none."""
+    global _cache
+    if chosen is not None:
+        return None if chosen == NO_CACHE else chosen
+    if _cache is None:
+        _cache = CompileCache.open()
+    return None if _cache is None else _cache.folder
 
 
 def _make_engine(spec: EngineSpec) -> Generator:
@@ -50,6 +72,7 @@ def _make_engine(spec: EngineSpec) -> Generator:
     from model.fixed_prompt import score_fixed_prompt
     from model.sharding import host_mesh
 
+    spec = dataclasses.replace(spec, compile_cache=_cache_folder(spec.compile_cache))
     use_compile_cache(spec.compile_cache)  # before the model is scored
     config = read_config(spec.model)
     quantize = None if spec.weights == "auto" else spec.weights

@@ -13,10 +13,11 @@ Cost: the engine's time; everything else runs in parallel with it.
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.filters.columns import Names, filter_columns
 from transforms.filters.content import redactions
-from transforms.generation.engine import EngineSpec, acquire_engine
+from transforms.generation.engine import EngineSpec, acquire_engine, keep_compiled
 from transforms.generation.lineage import JobLineage, lineage_type
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
@@ -48,6 +49,29 @@ T = TypeVar("T")
 ROWS_PER_CHUNK = 16  # rows sent to the pool together: enough to hide pickling, few enough to start the engine early
 
 
+class TargetCounts:
+    """How far the rows and targets of this process are. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, **counts: int) -> None:
+        """Adds to counts."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def figures(self, samples: int) -> dict[str, float]:
+        """Rows whose targets are chosen, targets that the engine has got, and those with all of their samples."""
+        with self._lock:
+            rows, asked, answers = (self._counts[name] for name in ("rows", "asked", "answers"))
+        return {
+            "rows_prepared": float(rows),
+            "targets_asked": float(asked),
+            "targets_done": float(answers // samples),
+        }
+
+
 @dataclass(frozen=True)
 class _Opened:
     """The resources that `open` creates."""
@@ -56,6 +80,7 @@ class _Opened:
     generator: Generator
     lineage: JobLineage
     trials: TrialRuns | None  # None: nothing is compiled or run
+    counts: TargetCounts = field(default_factory=TargetCounts)
 
 
 @dataclass
@@ -211,15 +236,20 @@ class GenerationWork:
         return self._result(table, column_map, states, unreadable, counts)
 
     def heartbeat(self) -> dict[str, float]:
-        """The engine's statistics, and the rows that the pool has done, and programs that have ended."""
+        """The engine's statistics, rows that the pool has done and programs that have ended, and targets so far."""
         if self._opened is None:
             return {}
         programs = self._opened.trials.programs_done if self._opened.trials is not None else 0
-        return {**self._opened.generator.stats(), "rows_done": float(self._opened.pool.rows_done + programs)}
+        return {
+            **self._opened.generator.stats(),
+            "rows_done": float(self._opened.pool.rows_done + programs),
+            **self._opened.counts.figures(self.samples),
+        }
 
     def close(self) -> None:
         """Closes the pool; the engine stays open in the process (`transforms.generation.engine.release_engines`)."""
         if self._opened is not None:
+            keep_compiled()
             self._opened.pool.close()
             if self._opened.trials is not None:
                 self._opened.trials.close()
@@ -320,6 +350,7 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: in
         for state, prepared in zip(chunk, call(), strict=True):
             if prepared is CRASHED:
                 state.rejection = Rejection("targets", "crashed_worker", "parsing the row crashed its process")
+                opened.counts.add(rows=1)
                 continue
             state.prepared, state.row, state.rejection = prepared, prepared.row or state.row, prepared.rejection
             requests = [sample_request(r.request, sample) for r in prepared.requests for sample in range(samples)]
@@ -327,6 +358,9 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: in
                 futures = opened.generator.submit(requests)
             except RuntimeError as error:
                 raise WorkBroken(f"the engine no longer accepts prompts: {error}") from error
+            opened.counts.add(rows=1, asked=len(prepared.requests))
+            for future in futures:
+                future.add_done_callback(lambda _: opened.counts.add(answers=1))
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]
 
 

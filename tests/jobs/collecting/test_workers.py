@@ -14,7 +14,8 @@ from jobs.collecting import collect, here, worker, workers
 from jobs.collecting.chunks import Chunk, OpenSource
 from jobs.collecting.collect import Collection
 from jobs.collecting.workers import MAX_FAILED_STARTS
-from jobs.corpus import UNREAD, Options, run
+from jobs.corpus import Options, run
+from jobs.system.exit_codes import FAILED_UNITS
 from model.errors import ConfigError
 from tests.jobs.uppercase import ROOT
 from transforms.corpus.origin import Origin
@@ -95,7 +96,7 @@ def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_chunks
     in_workers(CRASH)
     folder = folder_of(tmp_path, {5: b"CRASH\n"})
     options = Options(source=(str(folder),), output=str(tmp_path / "out"), workers=2, progress="none")
-    assert run(options) == UNREAD
+    assert run(options) == FAILED_UNITS
     told = capfd.readouterr()
     assert f"{NUM_FILES} files seen = {NUM_FILES - 1} kept + 1 rejected (1 crashed_worker)" in told.out
     assert told.err.count("\n") == 1 and "1 crashed_worker" in told.err

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli import FAILED_UNITS
 from jobs.ledger import journal
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import SCHEMA_VERSION
 from jobs.storage.folders import JobFolder
+from jobs.system.exit_codes import FAILED_UNITS
 from tests.jobs import uppercase
 
 ROOT = Path(__file__).parents[3]

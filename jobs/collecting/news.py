@@ -1,0 +1,91 @@
+"""What has become of a corpus's sources since it was made: new, changed and missing files, by blob id.
+
+The sources are listed and read again, and each file's git blob id is compared with its row's; a rejected file is
+compared by the hash in its record. So neither a `touch` nor a new clone of the same commit is news.
+
+Cost: reading and hashing the sources, a small part of making the corpus. Memory: about 200 bytes a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.plan.news import difference_line
+from jobs.storage.folders import OutputFolder
+from transforms.corpus.entries import File
+from transforms.corpus.rows import git_blob_id
+from transforms.corpus.sources import Source
+from transforms.opt_out.lists import REASON
+
+_Key = tuple[str, str]  # of a kept file its repository and path, of a rejected one its source and path
+_UNKNOWN = ""  # hash of a file that could not be read
+
+
+class _Known:
+    """The files of a corpus, with the hashes that tell whether one has changed."""
+
+    def __init__(self, output: OutputFolder):
+        self.kept: dict[_Key, set[str]] = defaultdict(set)
+        self.rejected: dict[_Key, set[str]] = defaultdict(set)
+        for repo_name, path, blob_id in _rows(output.data, "train-", ("repo_name", "path", "blob_id")):
+            self.kept[repo_name, path].add(blob_id)
+        for uri, path, sha256, reason in _rows(
+            output.rejected, "rejected-", ("uri", "path", "content_sha256", "reason")
+        ):
+            if reason != REASON:
+                self.rejected[uri, path or ""].add(sha256 or _UNKNOWN)
+
+
+def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]]) -> str:
+    """Compares sources with the corpus that was made of them.
+
+    Args:
+        output: The complete corpus.
+        sources: Each source with its public name, except those that an opt-out list leaves out.
+
+    Returns:
+        What differs, as a part of a sentence; "" if nothing does.
+    """
+    known = _Known(output)
+    seen_kept: set[_Key] = set()
+    seen_rejected: set[_Key] = set()
+    new = changed = 0
+    for source, name in sources:
+        for entry in source.read():
+            kept, rejected = (source.repo_name, entry.path), (name, entry.path)
+            was_kept, was_rejected = kept in known.kept, rejected in known.rejected
+            seen_kept.add(kept)
+            seen_rejected.add(rejected)
+            if not (was_kept or was_rejected):
+                new += 1
+            elif isinstance(entry, File):
+                is_same = was_kept and git_blob_id(entry.data) in known.kept[kept]
+                is_same = is_same or (was_rejected and _sha256(entry.data) in known.rejected[rejected])
+                changed += not is_same
+            else:
+                changed += not was_rejected
+    gone = _missing(known.kept, seen_kept) + _missing(known.rejected, seen_rejected)
+    return difference_line(new, changed, gone, since="this corpus was made")
+
+
+def _missing(known: Iterable[_Key], seen: set[_Key]) -> int:
+    return sum(key not in seen for key in known)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _rows(folder: str, prefix: str, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The values of some columns in all files of a folder whose names begin like this."""
+    for name in storage.list_names(folder):
+        if not name.startswith(prefix):
+            continue
+        with storage.open_input(storage.join(folder, name)) as file, pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(columns=list(columns), use_threads=False):
+                yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)

@@ -1,0 +1,185 @@
+"""`--openlineage`: events of a run for a catalog of datasets: START, then COMPLETE, FAIL or ABORT.
+
+    job       OPENLINEAGE_NAMESPACE, else `codemill`; `filter.clean` for `codemill filter --output /data/clean`
+    run       the run id if it is a UUID, else a UUID made of it; OPENLINEAGE_PARENT_ID names the run that started it
+    inputs    each --input as it was named, up to a first `*`
+    outputs   the output's `data/`, with rows, bytes and files once it is complete
+
+The client chooses where events go by its own configuration: `OPENLINEAGE_URL`, `OPENLINEAGE__TRANSPORT__...`, or
+`openlineage.yml`. An event that can't be sent is logged, and no others are sent.
+
+Source: https://openlineage.io/docs/spec/naming
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from jobs import storage
+from jobs.storage.folders import DATA
+from model.errors import ConfigError
+
+try:
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+    from openlineage.client.facet_v2 import (
+        RunFacet,
+        error_message_run,
+        output_statistics_output_dataset,
+        parent_run,
+    )
+except ImportError:
+    OpenLineageClient = None
+
+_PRODUCER: Final = "https://pypi.org/project/codemill"
+_NAMESPACE: Final = "OPENLINEAGE_NAMESPACE"
+_PARENT: Final = "OPENLINEAGE_PARENT_ID"
+_ENDS: Final = {"complete": "COMPLETE", "failed": "FAIL", "stopped": "ABORT"}
+_GLOB: Final = re.compile(r"/[^/]*[*?\[].*", re.S)
+_MOST_INPUTS: Final = 16
+_log = logging.getLogger(__name__)
+
+
+class Facts(Protocol):
+    """What stays the same during a run (`jobs.monitoring.run.RunFacts`)."""
+
+    @property
+    def job(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def output(self) -> str: ...
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+
+def dataset_name(path: str) -> tuple[str, str]:
+    """Namespace and name of the dataset at a path, which may be a glob.
+
+    >>> dataset_name("gs://bucket/corpus/data/*.parquet"), dataset_name("file:///data/corpus/")
+    (('gs://bucket', 'corpus/data'), ('file', '/data/corpus'))
+    """
+    folder = _GLOB.sub("", path)
+    if storage.is_local(folder):
+        return "file", os.path.abspath(folder.removeprefix("file://"))
+    scheme, _, rest = folder.partition("://")
+    bucket, _, name = rest.partition("/")
+    return f"{scheme}://{bucket}", name.rstrip("/") or "/"
+
+
+def input_datasets(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """The datasets at these paths; of many, as a shell makes them of a `*`, their folders.
+
+    >>> input_datasets([f"/data/{number}.parquet" for number in range(20)])
+    [('file', '/data')]
+    """
+    if len(paths) > _MOST_INPUTS:
+        paths = [os.path.dirname(path.rstrip("/")) or "." for path in paths]
+    return list(dict.fromkeys(map(dataset_name, paths)))
+
+
+def run_uuid(run_id: str) -> str:
+    """The run's id as a UUID: itself, or one made of it.
+
+    >>> run_uuid("nightly-7") == run_uuid("nightly-7"), run_uuid("00000000-0000-0000-0000-000000000001")
+    (True, '00000000-0000-0000-0000-000000000001')
+    """
+    try:
+        return str(uuid.UUID(run_id))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"codemill:{run_id}"))
+
+
+class LineageEvents:
+    """Sends the events; an observer of a run.
+
+    Args:
+        facts: What stays the same during the run.
+
+    Raises:
+        ConfigError: The client isn't installed, or its configuration is at fault.
+    """
+
+    def __init__(self, facts: Facts):
+        if OpenLineageClient is None:
+            raise ConfigError(
+                "--openlineage needs the client of OpenLineage, which isn't installed: pip install "
+                "'codemill[openlineage]'"
+            )
+        self._facts = facts
+        try:
+            self._client = OpenLineageClient()
+        except (ValueError, TypeError, KeyError, RuntimeError, ImportError, OSError) as error:
+            raise ConfigError(f"--openlineage: the client's configuration is at fault: {error}") from None
+
+    def begin(self) -> None:
+        self._send("START", {}, {})
+
+    def planned(self, totals: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+    def progress(self, facts: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+    def end(self, state: str, summary: Mapping[str, Any]) -> None:
+        run_facets: dict[str, Any] = {}
+        output_facets: dict[str, Any] = {}
+        if state == "complete":
+            rows, files, num_bytes = _written(summary)
+            output_facets["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+                rowCount=rows, fileCount=files, size=num_bytes
+            )
+        else:
+            run_facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(
+                message=summary["error"], programmingLanguage="Python"
+            )
+        try:
+            self._send(_ENDS[state], run_facets, output_facets)
+        finally:
+            self._client.close()
+
+    def _send(self, state: str, run_facets: dict[str, Any], output_facets: dict[str, Any]) -> None:
+        f = self._facts
+        if (parent := os.environ.get(_PARENT)) is not None:
+            run_facets = {**run_facets, **_parent_facet(parent)}
+        output = storage.join(f.output, DATA)
+        event = RunEvent(
+            eventType=RunState[state],
+            eventTime=datetime.now(UTC).isoformat(),
+            producer=_PRODUCER,
+            run=Run(runId=run_uuid(f.run_id), facets=run_facets),
+            job=Job(namespace=os.environ.get(_NAMESPACE, "codemill"), name=_job_name(f)),
+            inputs=[InputDataset(*name) for name in input_datasets(f.inputs)],
+            outputs=[OutputDataset(*dataset_name(output), outputFacets=output_facets)],
+        )
+        self._client.emit(event)
+
+
+def _job_name(facts: Facts) -> str:
+    folder = facts.output.rstrip("/").rpartition("/")[2]
+    return f"{facts.job}.{folder}" if folder else facts.job
+
+
+def _parent_facet(parent: str) -> dict[str, RunFacet]:
+    """The run that started this one, from `namespace/job name/run id` as Airflow and others give it."""
+    head, _, run_id = parent.rpartition("/")
+    namespace, _, name = head.partition("/")
+    if not (namespace and name and run_id):
+        _log.warning("%s is %r instead of namespace/job/run id", _PARENT, parent)
+        return {}
+    facet = parent_run.ParentRunFacet(run=parent_run.Run(runId=run_id), job=parent_run.Job(namespace, name))
+    return {"parent": facet}
+
+
+def _written(summary: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Rows, files and bytes of `data/`."""
+    if "rows" in summary:
+        data = summary["shards"]["data"]
+        return data["rows"], data["files"], data["bytes"]
+    return summary["rows_kept"], summary["shards"], summary["bytes_kept"]
