@@ -6,7 +6,7 @@ Bars are plain boxes whose widths are shares, in colors that follow the reader's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs.finalize.publishing import public_options
@@ -38,24 +38,33 @@ table.pairs td:first-child { width: 38%; color: var(--soft); }
 def html_report(summary: Mapping[str, Any]) -> str:
     """Returns the page. All text from the data is escaped, because file names may contain anything."""
     options = public_options(summary["job"], summary["options"])
-    parts = [
+    when = f"started {summary['created']}, finished {summary['finished']}, configuration {summary['config_hash']}"
+    return page(
+        f"codemill {summary['job']}",
+        when,
+        [
+            *_results(summary),
+            *_funnels(summary),
+            *_reasons(summary["rejected"]),
+            *_failures(summary),
+            *_timings(summary),
+            *pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
+            *pairs("Versions", summary["versions"]),
+        ],
+    )
+
+
+def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
+    """A page with this title, a line below it, and these parts, which are HTML."""
+    head = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>codemill {html(summary['job'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>codemill {html(summary['job'])}</h1>",
-        f'<p class="soft">started {html(summary["created"])}, finished {html(summary["finished"])}, '
-        f"configuration {html(summary['config_hash'])}</p>",
-        *_results(summary),
-        *_funnels(summary),
-        *_reasons(summary["rejected"]),
-        *_failures(summary),
-        *_timings(summary),
-        *_pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
-        *_pairs("Versions", summary["versions"]),
-        "</body></html>",
+        f"<title>{html(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{html(title)}</h1>",
+        f'<p class="soft">{html(subtitle)}</p>',
     ]
-    return "\n".join(parts)
+    return "\n".join([*head, *parts, "</body></html>"])
 
 
 def _results(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -68,7 +77,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[str]:
 def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
     rows, targets = summary["rows"], summary["targets"]
     yield "<h2>Source rows</h2>"
-    yield from _bar(
+    yield from bar(
         rows["planned"],
         [
             ("kept", "kept", rows["kept"]),
@@ -80,13 +89,13 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
         yield '<p class="soft">A source row is kept when at least one of its targets was accepted.</p>'
     if targets["chosen"]:
         yield "<h2>Targets</h2>"
-        yield from _bar(
+        yield from bar(
             targets["chosen"],
             [("kept", "accepted", targets["accepted"]), ("rejected", "rejected", targets["rejected"])],
         )
 
 
-def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
+def bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
     """Yields a bar of `shares`: color class, label, count."""
     if not total:
         yield "<p>none</p>"
@@ -148,17 +157,18 @@ def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["last_session"]["tokens_out"]:
         figures["tokens/s in the last session"] = f"{summary['last_session']['tokens_per_s']:,.1f}"
     figures |= {name: f"{value:,}" for name, value in counts.items()}
-    yield from _pairs("Timings and counts", figures)
+    yield from pairs("Timings and counts", figures)
     shards = {
         folder: f"{counted(s['files'], 'file')}, {counted(s['rows'], 'row')}, {_size(s['bytes'])}"
         for folder, s in summary["shards"].items()
     }
-    yield from _pairs("Output files", shards)
+    yield from pairs("Output files", shards)
 
 
-def _pairs(heading: str, pairs: Mapping[str, Any]) -> Iterator[str]:
+def pairs(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a heading and a table of names and values."""
     yield f'<h2>{html(heading)}</h2><div class="scroll"><table class="pairs">'
-    for name, value in pairs.items():
+    for name, value in values.items():
         yield f"<tr><td>{html(name)}</td><td>{html(_shown(value))}</td></tr>"
     yield "</table></div>"
 

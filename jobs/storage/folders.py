@@ -2,6 +2,7 @@
 
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
+    OUT/NOTICE.parquet                                 repositories, their licenses and copyright lines
     OUT/COMPLETED                                      written last, with the size of every shard
     OUT/_job/                                          the job's internal records (`JobFolder`)
 
@@ -19,6 +20,7 @@ DATA, REJECTED = "data", "rejected"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
+NOTICE = "NOTICE.parquet"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -244,6 +246,11 @@ class OutputFolder(_Folder):
     def scores(self) -> str:
         """The scores of an evaluation, as JSON."""
         return self.join(SCORES)
+
+    @property
+    def notice(self) -> str:
+        """The NOTICE table (`transforms.corpus.notice`)."""
+        return self.join(NOTICE)
 
     @property
     def completed(self) -> str:

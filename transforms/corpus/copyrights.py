@@ -23,14 +23,16 @@ MAX_LINE_CHARS: Final = 200
 
 _WORDS = ("opyright", "OPYRIGHT", "©", "(c)", "(C)")  # one of them is in every notice
 _NOTICE = re.compile(
-    r"(?:SPDX-FileCopyrightText:[ \t]*(?=\S)"
+    # At the start of a line, but for the marks of a comment: elsewhere it is mostly code or prose about notices.
+    r"^(?:[^\w\n(©]|\((?!c\))){0,16}(?:dnl |rem )?(?:@|portions )?"
+    r"(?P<notice>(?:SPDX-FileCopyrightText:[ \t]*(?=\S)"
     r"|copyright[ \t:,]*(?:\(c\)|©|\(©\)|(?=(?:19|20)\d\d\b))"
-    r"|(?:\(c\)|©)[ \t]*(?:copyright\b|(?=(?:19|20)\d\d\b)))[^\n]*",
-    re.IGNORECASE,
+    r"|(?:\(c\)|©)[ \t]*(?:copyright\b|(?=(?:19|20)\d\d\b)))(?:(?!\*/|-->)[^\n])*)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _EMAIL = re.compile(r"[ \t]*[<(\[]?[\w.+%-]+@[\w-]+(?:\.[\w-]+)+[>)\]]?")
 _PLACEHOLDER = re.compile(r"\byyyy\b|[<\[{](?:year|name|fullname|copyright)|\bname of (?:copyright owner|author)", re.I)
-_COMMENT_END = re.compile(r"[\s*/#;\"'`>\\-]+$|-->$")
+_COMMENT_END = re.compile(r"[\s*/#;\"'`\\-]+$")
 _GNU_HOLDER = re.compile(r"free software foundation", re.IGNORECASE)
 
 
@@ -46,7 +48,7 @@ def copyright_lines(path: str, text: str) -> list[str]:
     head = text[: MAX_LICENSE_BYTES if is_license else _HEAD_CHARS]
     if not any(word in head for word in _WORDS):
         return []
-    found = dict.fromkeys(_plain(match.group()) for match in _NOTICE.finditer(head))
+    found = dict.fromkeys(_plain(match["notice"]) for match in _NOTICE.finditer(head))
     return [line for line in found if _names_someone(line) and not (is_license and _GNU_HOLDER.search(line))]
 
 

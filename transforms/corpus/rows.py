@@ -141,9 +141,7 @@ class _Rows:
         num_files = len(self.kept) + len(self.rejected)
         kept = pa.Table.from_arrays(arrays, schema=CORPUS_SCHEMA)
         rejected = rejected_table(self.rejected)
-        return Part(
-            encode_group(kept) if is_encoded else kept, rejected, self.counts, num_files, self.attribution
-        )
+        return Part(encode_group(kept) if is_encoded else kept, rejected, self.counts, num_files, self.attribution)
 
 
 def _new_rows(origin: Origin) -> _Rows:
