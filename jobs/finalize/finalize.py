@@ -23,6 +23,8 @@ from typing import Any
 from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
+from jobs.finalize.notice import carry_notice
+from jobs.finalize.origins import input_datasets, origins_of
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import (
     KINDS,
@@ -40,7 +42,7 @@ from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.plan.job_file import JobFile, utc_now
 from jobs.plan.opt_out import write_matches
-from jobs.plan.units import read_input_files
+from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
@@ -123,6 +125,9 @@ def finalize(
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    datasets = input_datasets(read_source_files(job_dir))
+    summary |= origins_of(job, datasets)
+    carry_notice(output, job, datasets)
     write_matches(job_dir, totals.counts)
     if results is not None:
         summary["results"] = results()
