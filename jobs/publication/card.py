@@ -23,6 +23,7 @@ from jobs.publication.dataset import Dataset
 from jobs.publication.facts import Facts, all_models
 from jobs.storage.folders import NOTICE
 from jobs.terminal.escapes import markdown, visible
+from jobs.terminal.wording import counted
 
 _MOST_LICENSES: Final = 10
 _MOST_TABLE_ROWS: Final = 40
@@ -168,8 +169,8 @@ def _attribution(facts: Facts) -> Iterator[str]:
     yield from ("## Attribution", "")
     yield (
         f"Most licenses ask that copies keep the notice of who holds the copyright. `{NOTICE}` lists "
-        f"{len(repositories):,} repositories with the licenses of their rows; copyright lines were found in {named:,} "
-        "of them. Pass it on with the rows."
+        f"{counted(len(repositories), 'repository', 'repositories')} with the licenses of their rows; copyright lines "
+        f"were found in {named:,} of them. Pass it on with the rows."
     )
     yield ""
 
