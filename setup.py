@@ -61,6 +61,11 @@ OPENLINEAGE_REQUIRES = [
     "openlineage-python>=1.54,<2",
 ]
 
+# Publishes to the Hugging Face Hub (`codemill publish`).
+HUB_REQUIRES = [
+    "huggingface_hub>=2,<3",
+]
+
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
     "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
@@ -122,7 +127,8 @@ setup(
         "math": MATH_REQUIRES,
         "browse": BROWSE_REQUIRES,
         "openlineage": OPENLINEAGE_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES + OPENLINEAGE_REQUIRES,
+        "hub": HUB_REQUIRES,
+        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES + OPENLINEAGE_REQUIRES + HUB_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import OptOutOptions, ReportOptions, RerunOptions, option
@@ -57,6 +58,12 @@ class Options(OptOutOptions, ReportOptions, RerunOptions):
     repo_name: str | None = option(
         None, help="For the column repo_name; by default git's owner/name, else the name of the folder or archive."
     )
+    retrieved_at: str | None = option(
+        None,
+        help="When the sources were retrieved, such as 2026-05-31 or 2026-05-31T08:00:00+02:00, for the column "
+        "retrieved_at; by default the last fetch or clone of a git work tree, and the time of an archive's file.",
+        metavar="TIME",
+    )
     untracked: bool = option(False, help="In a git work tree take all files, not only the tracked ones.")
     max_content_mb: float = option(10.0, help="Reject a file that has more megabytes.", minimum=0.001, metavar="MB")
     keep_uncertain_encoding: bool = option(
@@ -87,6 +94,22 @@ class Options(OptOutOptions, ReportOptions, RerunOptions):
         False, help="Take over an output that another run, known to be dead, has locked.", operational=True
     )
     share_job_folder: bool = option(False, help="Let other users open the output's _job folder.", operational=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.retrieved_ms()
+
+    def retrieved_ms(self) -> int | None:
+        """`retrieved_at` in milliseconds since 1970, without a zone in UTC; raises ConfigError if it is no time."""
+        if self.retrieved_at is None:
+            return None
+        try:
+            time_ = datetime.fromisoformat(self.retrieved_at)
+        except ValueError:
+            raise ConfigError(
+                f"--retrieved_at {self.retrieved_at}: not a time; give it as 2026-05-31 or 2026-05-31T08:00:00+02:00"
+            ) from None
+        return int((time_ if time_.tzinfo else time_.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
@@ -244,6 +267,8 @@ def _make(options: Options, collection: Collection, run: Run) -> dict[str, Any]:
     parts = collection.parts()
     first = list(itertools.islice(parts, 1))  # before what writes is imported, so that workers have something to do
     from jobs.collecting.output import CorpusFiles
+    from jobs.finalize.publishing import public_options
+    from jobs.options import semantic_options
     from jobs.storage.folders import OutputFolder
 
     files = CorpusFiles(
@@ -256,7 +281,8 @@ def _make(options: Options, collection: Collection, run: Run) -> dict[str, Any]:
             run.progress(files_seen=files.counts["seen"], rejected=files.counts["rejected"])
     if files.counts["seen"] == 0:
         raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
-    summary = files.publish(run.facts.run_id)
+    public = public_options("corpus", semantic_options(options))
+    summary = files.publish(public, run.facts.run_id, time.monotonic() - started)
     say = keep_line if options.quiet or options.summary == "-" else print_line
     say(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
     return summary
@@ -275,6 +301,13 @@ def _open_sources(options: Options) -> list[Source]:
     )
     selection = Selection(include=options.include, exclude=options.exclude)
     return [
-        open_source(path, repo_name=options.repo_name, untracked=options.untracked, limits=limits, selection=selection)
+        open_source(
+            path,
+            repo_name=options.repo_name,
+            untracked=options.untracked,
+            limits=limits,
+            selection=selection,
+            retrieved_at=options.retrieved_ms(),
+        )
         for path in options.source
     ]

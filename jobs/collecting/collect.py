@@ -126,7 +126,7 @@ class Collection:
         listing = source.listing()
         licenses = workers.take_licenses(source) if workers.is_surveyed(source) else source.licenses(listing)
         entry = next(iter(self.entries_of(source)), "")
-        origin = Origin(source.repo_name, name, licenses, self._keep_uncertain, entry)
+        origin = Origin(source.repo_name, name, licenses, self._keep_uncertain, entry, source.provenance)
         opened = OpenSource(number, source, origin, self.limits)
         here: Here | None = None
         with source.open_files() as files:

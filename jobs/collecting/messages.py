@@ -30,6 +30,7 @@ from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Source
 
 if TYPE_CHECKING:  # importing it takes a while
+    from transforms.corpus.notice import Attribution
     from transforms.rows.footers import Entry
 
 
@@ -83,7 +84,7 @@ class PartDone:
         chunk, slot: Which.
         places: Offset and size of kept and of rejected rows in the slot.
         group: Number of rows and entry in a footer, where the kept rows are an encoded row group; None: a table.
-        counts, num_files: The part's.
+        counts, num_files, attribution: The part's.
     """
 
     chunk: int
@@ -92,6 +93,7 @@ class PartDone:
     group: tuple[int, Entry] | None
     counts: Counter[str]
     num_files: int
+    attribution: Attribution
 
 
 @dataclass(frozen=True, slots=True)

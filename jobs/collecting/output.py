@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -13,12 +13,16 @@ import pyarrow.compute as pc
 
 from jobs import storage
 from jobs.collecting.card import card
+from jobs.collecting.report import corpus_report
+from jobs.finalize.notice import write_notice
 from jobs.finalize.shards import remove_stale
 from jobs.monitoring.summaries import summary_text
+from jobs.plan.job_file import installed_versions
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import OutputFolder
 from jobs.storage.row_files import RowFiles
 from jobs.system.clock import utc_now
+from transforms.corpus.notice import Notice
 from transforms.corpus.origin import GroupLimits
 from transforms.corpus.rows import CORPUS_SCHEMA, Part
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -45,6 +49,7 @@ class CorpusFiles:
             return RowFiles(prefix, schema, file_bytes=file_bytes, group_rows=limits.rows, group_bytes=limits.num_bytes)
 
         self.counts: Counter[str] = Counter()
+        self._notice = Notice()
         self._output = output
         self._kept = files("kept", CORPUS_SCHEMA)
         self._rejected = files("rejected", REJECTED_SCHEMA)
@@ -69,9 +74,17 @@ class CorpusFiles:
         self._rejected.add(part.rejected, _text_sizes(part.rejected, ["path", "detail"]))
         self.counts += part.counts
         self.counts["seen"] += part.num_files
+        if part.attribution.rows:
+            self._notice.add(part.attribution)
 
-    def publish(self, run_id: str) -> dict[str, Any]:
-        """Gives the files their final names, then writes card, summary and `COMPLETED`, in this order."""
+    def publish(self, options: Mapping[str, Any], run_id: str, seconds: float) -> dict[str, Any]:
+        """Gives the files their final names, then writes the pages and `COMPLETED`, in this order.
+
+        Args:
+            options: As they may be published.
+            run_id: The run's id.
+            seconds: What it took to make the corpus.
+        """
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
         published = set()
@@ -81,23 +94,16 @@ class CorpusFiles:
                 storage.publish(path, self._output.join(final))
                 published.add(final)
         remove_stale(self._output, published)
-        summary = {
-            "job": "corpus",
+        summary = self._summary() | {
             "run_id": run_id,
             "state": "complete",
-            "finished": utc_now(),
             "exit_codes": [],  # the job's, once it knows them
-            "files_seen": counts["seen"],
-            "rows_kept": counts["kept"],
-            "rows_rejected": counts["rejected"],
-            "bytes_kept": counts["bytes"],
-            "shards": len(self._kept.paths),
-            "languages": _by_count(counts, "language/"),
-            "src_encoding_confidence": _by_count(counts, "confidence/"),
-            "rejected": _by_count(counts, "reason/"),
+            "options": dict(options),
+            "versions": installed_versions(),
+            "finished": utc_now(),
+            "seconds": round(seconds, 3),
         }
-        storage.write_bytes(self._output.card, card(summary).encode())
-        storage.write_bytes(self._output.summary, summary_text(summary))
+        self._write_pages(summary)
         failpoint(BEFORE_CLEANING)
         # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
         sweep(self._output)
@@ -105,6 +111,30 @@ class CorpusFiles:
         storage.write_bytes(self._output.completed, b"")
         failpoint(AFTER_COMPLETED)
         return summary
+
+    def _summary(self) -> dict[str, Any]:
+        counts, licenses = self.counts, Counter[str]()
+        for repository in self._notice.repositories.values():
+            licenses.update({f"license/{name}": count for name, count in repository.licenses.items()})
+        return {
+            "job": "corpus",
+            "files_seen": counts["seen"],
+            "rows_kept": counts["kept"],
+            "rows_rejected": counts["rejected"],
+            "bytes_kept": counts["bytes"],
+            "shards": len(self._kept.paths),
+            "repositories": len(self._notice.repositories),
+            "languages": _by_count(counts, "language/"),
+            "licenses": _by_count(licenses, "license/"),
+            "src_encoding_confidence": _by_count(counts, "confidence/"),
+            "rejected": _by_count(counts, "reason/"),
+        }
+
+    def _write_pages(self, summary: Mapping[str, Any]) -> None:
+        write_notice(self._output, self._notice)
+        storage.write_bytes(self._output.card, card(summary).encode())
+        storage.write_bytes(self._output.report, corpus_report(summary).encode())
+        storage.write_bytes(self._output.summary, summary_text(summary))
 
 
 def sweep(output: OutputFolder) -> None:

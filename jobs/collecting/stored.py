@@ -24,7 +24,8 @@ def store(part: Part, chunk: int, number: int, slot: Slot) -> PartDone:
         data, group = kept.data, (kept.num_rows, kept.entry)
     else:
         data = _as_bytes(kept)
-    return PartDone(chunk, number, slot.write([data, _as_bytes(part.rejected)]), group, part.counts, part.num_files)
+    places = slot.write([data, _as_bytes(part.rejected)])
+    return PartDone(chunk, number, places, group, part.counts, part.num_files, part.attribution)
 
 
 def restore(origin: Origin, found: StoredPart | LostFile) -> Part:
@@ -33,7 +34,7 @@ def restore(origin: Origin, found: StoredPart | LostFile) -> Part:
         return rejected_part(origin, found.index, found.path, Rejection("decode", found.reason, found.detail))
     told = found.told
     kept = _as_table(found.kept) if told.group is None else EncodedGroup(told.group[0], found.kept, told.group[1])
-    return Part(kept, _as_table(found.rejected), told.counts, told.num_files)
+    return Part(kept, _as_table(found.rejected), told.counts, told.num_files, told.attribution)
 
 
 def _as_bytes(table: pa.Table) -> bytes:

@@ -24,6 +24,8 @@ from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
 from jobs.finalize.figures import figures_of
+from jobs.finalize.notice import carry_notice
+from jobs.finalize.origins import input_datasets, origins_of
 from jobs.finalize.report import html_report
 from jobs.finalize.shards import (
     KINDS,
@@ -43,7 +45,7 @@ from jobs.monitoring.summaries import summary_text
 from jobs.pipelines.belonging import current_pipeline
 from jobs.plan.job_file import JobFile
 from jobs.plan.opt_out import write_matches
-from jobs.plan.units import read_input_files
+from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
 from jobs.system.clock import utc_now
@@ -132,6 +134,9 @@ def finalize(
     )
     if (pipeline := current_pipeline()) is not None:
         summary["pipeline"] = pipeline
+    datasets = input_datasets(read_source_files(job_dir))
+    summary |= origins_of(job, datasets)
+    carry_notice(output, job, datasets)
     write_matches(job_dir, totals.counts)
     if results is not None:
         summary["results"] = results()

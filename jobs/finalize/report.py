@@ -7,7 +7,7 @@ are inline SVG (`jobs.finalize.plots`), samples are drawn as `codemill inspect` 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -34,30 +34,39 @@ def html_report(summary: Mapping[str, Any], figures: Figures | None = None) -> s
     """
     figures = figures or Figures()
     options = public_options(summary["job"], summary["options"])
-    parts = [
+    when = f"started {summary['created']}, finished {summary['finished']}, configuration {summary['config_hash']}"
+    return page(
+        f"codemill {summary['job']}",
+        when,
+        [
+            *_pipeline(summary),
+            *_results(summary),
+            *_funnels(summary),
+            *_reasons(summary["rejected"]),
+            *_breakdown("Rejected, by language", "language", "languages", summary["rejected"]),
+            *_breakdown("Rejected, by kind of target", "kind of target", "target_kinds", summary["rejected"]),
+            *_distributions(summary, figures),
+            *_kept_samples(figures),
+            *_rejected_samples(summary["rejected"], figures),
+            *_failures(summary),
+            *_timings(summary),
+            *pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
+            *pairs("Versions", summary["versions"]),
+        ],
+    )
+
+
+def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
+    """A page with this title, a line below it, and these parts, which are HTML."""
+    head = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>codemill {html(summary['job'])}</title><style>{STYLE}</style></head><body>",
-        f"<h1>codemill {html(summary['job'])}</h1>",
-        f'<p class="soft">started {html(summary["created"])}, finished {html(summary["finished"])}, '
-        f"configuration {html(summary['config_hash'])}</p>",
-        *_pipeline(summary),
-        *_results(summary),
-        *_funnels(summary),
-        *_reasons(summary["rejected"]),
-        *_breakdown("Rejected, by language", "language", "languages", summary["rejected"]),
-        *_breakdown("Rejected, by kind of target", "kind of target", "target_kinds", summary["rejected"]),
-        *_distributions(summary, figures),
-        *_kept_samples(figures),
-        *_rejected_samples(summary["rejected"], figures),
-        *_failures(summary),
-        *_timings(summary),
-        *_pairs("Options", {name: value for name, value in options.items() if value not in (None, [], "")}),
-        *_pairs("Versions", summary["versions"]),
-        "</body></html>",
+        f"<title>{html(title)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{html(title)}</h1>",
+        f'<p class="soft">{html(subtitle)}</p>',
     ]
-    return "\n".join(parts)
+    return "\n".join([*head, *parts, "</body></html>"])
 
 
 def _pipeline(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -84,7 +93,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[str]:
 def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
     rows, targets = summary["rows"], summary["targets"]
     yield "<h2>Source rows</h2>"
-    yield from _bar(
+    yield from bar(
         rows["planned"],
         [
             ("kept", "kept", rows["kept"]),
@@ -95,13 +104,13 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
     if targets["chosen"]:
         yield '<p class="soft">A source row is kept when at least one of its targets was accepted.</p>'
         yield "<h2>Targets</h2>"
-        yield from _bar(
+        yield from bar(
             targets["chosen"],
             [("kept", "accepted", targets["accepted"]), ("rejected", "rejected", targets["rejected"])],
         )
 
 
-def _bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
+def bar(total: int, shares: Sequence[tuple[str, str, int]]) -> Iterator[str]:
     """Yields a bar of `shares`: color class, label, count."""
     if not total:
         yield "<p>none</p>"
@@ -248,17 +257,18 @@ def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["last_session"]["tokens_out"]:
         figures["tokens/s in the last session"] = f"{summary['last_session']['tokens_per_s']:,.1f}"
     figures |= {name: f"{value:,}" for name, value in counts.items()}
-    yield from _pairs("Timings and counts", figures)
+    yield from pairs("Timings and counts", figures)
     shards = {
         folder: f"{counted(s['files'], 'file')}, {counted(s['rows'], 'row')}, {_size(s['bytes'])}"
         for folder, s in summary["shards"].items()
     }
-    yield from _pairs("Output files", shards)
+    yield from pairs("Output files", shards)
 
 
-def _pairs(heading: str, pairs: Mapping[str, Any]) -> Iterator[str]:
+def pairs(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a heading and a table of names and values."""
     yield f'<h2>{html(heading)}</h2><div class="scroll"><table class="pairs">'
-    for name, value in pairs.items():
+    for name, value in values.items():
         yield f"<tr><td>{html(name)}</td><td>{html(_shown(value))}</td></tr>"
     yield "</table></div>"
 

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobs import storage
 from jobs.plan.local_files import find_files
-from jobs.storage.folders import COMPLETED, JOB_FOLDER, PAGES, REJECTED, OutputFolder
+from jobs.storage.folders import COMPLETED, JOB_FOLDER, NOTICE, PAGES, PUBLISHED, REJECTED, OutputFolder
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")  # in any case
 _JOB_FOLDERS = (JOB_FOLDER, REJECTED)
-_JOB_PAGES = (*PAGES, COMPLETED)
+_JOB_PAGES = (*PAGES, COMPLETED, NOTICE, PUBLISHED)
 _SHOWN_NAMES = 3
 
 
@@ -178,7 +178,7 @@ def _known_output(folder: str, known: dict[str, bool]) -> bool:
 
 def _is_output(folder: str) -> bool:
     output = OutputFolder(folder)
-    return storage.exists(output.job.job_file) or storage.exists(output.completed)
+    return any(map(storage.exists, (output.job.job_file, output.completed, output.published)))
 
 
 def _is_folder(path: str) -> bool:

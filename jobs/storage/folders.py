@@ -2,7 +2,9 @@
 
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
+    OUT/NOTICE.parquet                                 repositories, their licenses and copyright lines
     OUT/COMPLETED                                      written last, with the size of every shard
+    OUT/PUBLISHED.json                                 of a published copy, which has neither COMPLETED nor _job
     OUT/_job/                                          the job's internal records (`JobFolder`)
 
 Published files use public names; local paths are never published. `_job` contains paths unchanged.
@@ -19,6 +21,8 @@ DATA, REJECTED = "data", "rejected"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
+NOTICE = "NOTICE.parquet"
+PUBLISHED = "PUBLISHED.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -244,6 +248,16 @@ class OutputFolder(_Folder):
     def scores(self) -> str:
         """The scores of an evaluation, as JSON."""
         return self.join(SCORES)
+
+    @property
+    def notice(self) -> str:
+        """The NOTICE table (`transforms.corpus.notice`)."""
+        return self.join(NOTICE)
+
+    @property
+    def published(self) -> str:
+        """Which files a published copy has, with their sizes and hashes."""
+        return self.join(PUBLISHED)
 
     @property
     def completed(self) -> str:

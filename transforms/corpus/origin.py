@@ -6,10 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-SCHEMA_VERSION: Final = "2"
-"""Of a corpus's rows (`transforms.corpus.rows`)."""
+SCHEMA_VERSION: Final = "3"
+"""Of a corpus's rows (`transforms.corpus.rows`). 3: `revision_id`, `repo_url` and `retrieved_at`."""
 
 _SMALL_GROUPS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a source came from; None: can't tell.
+
+    Args:
+        revision_id: The commit that is checked out.
+        repo_url: The repository's page.
+        retrieved_ms: When it was retrieved, in milliseconds since 1970.
+    """
+
+    revision_id: str | None = None
+    repo_url: str | None = None
+    retrieved_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,7 @@ class Origin:
         licenses: The licenses by folder (`Source.licenses`).
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
         opted_out: The entry of an opt-out list that leaves all of its files out; "" if none does.
+        provenance: Where they came from, and when.
     """
 
     repo_name: str
@@ -29,6 +45,7 @@ class Origin:
     licenses: Mapping[str, tuple[str, ...]]
     keep_uncertain: bool = False
     opted_out: str = ""
+    provenance: Provenance = Provenance()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from model.errors import RecordError
+from transforms.corpus.copyrights import copyright_lines
 from transforms.corpus.encoding import decode
 from transforms.corpus.entries import File, Refused
 from transforms.corpus.licenses import licenses_of
+from transforms.corpus.notice import Attribution
 from transforms.corpus.origin import SCHEMA_VERSION, GroupLimits, Origin
 from transforms.languages.files import extension_of, is_generated, is_vendor, language_of
 from transforms.opt_out.lists import REASON, STAGE
@@ -35,6 +37,9 @@ CORPUS_SCHEMA: Final = pa.schema(
         pa.field("blob_id", pa.string(), nullable=False),  # as `git hash-object` computes it
         pa.field("path", pa.large_string(), nullable=False),
         pa.field("repo_name", pa.string(), nullable=False),
+        pa.field("repo_url", pa.string()),  # the repository's page; null where unknown
+        pa.field("revision_id", pa.string()),  # the commit that was checked out; null without git
+        pa.field("retrieved_at", pa.timestamp("ms", tz="UTC")),  # of the source; null where unknown
         pa.field("language", pa.string()),  # Linguist's name; null where unknown
         pa.field("extension", pa.string(), nullable=False),
         pa.field("length_bytes", pa.int64(), nullable=False),  # of the file as it was found
@@ -54,12 +59,14 @@ class Part:
     """What became of some files that follow each other: `num_files` = rows of `kept` + rows of `rejected`.
 
     The kept rows are no more than a row group holds; encoded they are one, as a table they are too few for one.
+    `attribution` is that of the kept rows.
     """
 
     kept: pa.Table | EncodedGroup
     rejected: pa.Table
     counts: Counter[str]
     num_files: int
+    attribution: Attribution
 
 
 def git_blob_id(data: bytes) -> str:
@@ -84,6 +91,9 @@ def corpus_row(file: File, origin: Origin, neighbors: Callable[[], Collection[st
         git_blob_id(file.data),
         file.path,
         origin.repo_name,
+        origin.provenance.repo_url,
+        origin.provenance.revision_id,
+        origin.provenance.retrieved_ms,
         language_of(file.path, decoded.text),
         extension_of(file.path),
         len(file.data),
@@ -96,8 +106,9 @@ def corpus_row(file: File, origin: Origin, neighbors: Callable[[], Collection[st
     )
 
 
-_LANGUAGE, _LENGTH, _CONFIDENCE = map(
-    CORPUS_SCHEMA.names.index, ("language", "length_bytes", "src_encoding_confidence")
+_LANGUAGE, _LENGTH, _CONFIDENCE, _LICENSES, _PATH, _CONTENT = map(
+    CORPUS_SCHEMA.names.index,
+    ("language", "length_bytes", "src_encoding_confidence", "detected_licenses", "path", "content"),
 )
 
 
@@ -105,6 +116,7 @@ _LANGUAGE, _LENGTH, _CONFIDENCE = map(
 class _Rows:
     """Rows and rejected records on their way into a part."""
 
+    attribution: Attribution
     kept: list[tuple[Any, ...]] = field(default_factory=list)
     rejected: list[Mapping[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -116,6 +128,7 @@ class _Rows:
         self.counts["bytes"] += row[_LENGTH]
         self.counts[f"confidence/{row[_CONFIDENCE]}"] += 1
         self.counts[f"language/{row[_LANGUAGE] or 'unknown'}"] += 1
+        self.attribution.note(row[_LICENSES], copyright_lines(row[_PATH], row[_CONTENT]))
 
     def reject(self, record: Mapping[str, Any]) -> None:
         self.rejected.append(record)
@@ -128,7 +141,12 @@ class _Rows:
         num_files = len(self.kept) + len(self.rejected)
         kept = pa.Table.from_arrays(arrays, schema=CORPUS_SCHEMA)
         rejected = rejected_table(self.rejected)
-        return Part(encode_group(kept) if is_encoded else kept, rejected, self.counts, num_files)
+        return Part(encode_group(kept) if is_encoded else kept, rejected, self.counts, num_files, self.attribution)
+
+
+def _new_rows(origin: Origin) -> _Rows:
+    revision = origin.provenance.revision_id
+    return _Rows(Attribution(origin.repo_name, origin.provenance.repo_url, Counter([revision] if revision else ())))
 
 
 def parts_of(
@@ -147,7 +165,7 @@ def parts_of(
         neighbors: Called with a path where it matters, names the encodings of other files (`Neighbors.of`).
         limits: What a row group holds. Where all of these files would be a small one, they stay a table.
     """
-    rows, is_first = _Rows(), True
+    rows, is_first = _new_rows(origin), True
     for index, entry in enumerate(entries, first_index):
         if origin.opted_out:
             rejection = Rejection(STAGE, REASON, f"by the entry {origin.opted_out}")
@@ -162,7 +180,7 @@ def parts_of(
                 continue
             if rows.kept and (len(rows.kept) == limits.rows or rows.num_bytes + row[_LENGTH] > limits.num_bytes):
                 yield rows.part(is_encoded=True)
-                rows, is_first = _Rows(), False
+                rows, is_first = _new_rows(origin), False
             rows.keep(row)
         else:
             rows.reject(rejected_file(origin, index, entry.path, Rejection("read", entry.reason, entry.detail)))
@@ -181,6 +199,6 @@ def rejected_file(
 
 def rejected_part(origin: Origin, index: int, path: str, rejection: Rejection) -> Part:
     """A part of one file, which was not read."""
-    rows = _Rows()
+    rows = _new_rows(origin)
     rows.reject(rejected_file(origin, index, path, rejection))
     return rows.part()

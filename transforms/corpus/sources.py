@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import TracebackType
 
@@ -23,10 +21,11 @@ from model.errors import ConfigError, RecordError
 from transforms.corpus.archives import archive_stem, is_archive, read_archive
 from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
 from transforms.corpus.folders import BARE_HINT, Folders, is_bare_repository, shown, walk
+from transforms.corpus.git import owner_and_name, provenance_of, remote_address, tracked_files
 from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
+from transforms.corpus.origin import Provenance
 
 _LISTED_PATHS = 200_000  # of a folder, held in memory: some 20 MB
-_OWNER_AND_NAME = re.compile(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,7 @@ class Source:
         tracked: The only files that are taken, as git names them; None: all.
         limits: What one file and an archive may cost.
         selection: Which files are seen.
+        provenance: Where it came from, and when.
     """
 
     path: str
@@ -62,6 +62,7 @@ class Source:
     tracked: tuple[str, ...] | None = None
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     selection: Selection = field(default_factory=Selection)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def read(self) -> Iterator[File | Refused]:
         """Every file that the selection takes, or its refusal, in a fixed order."""
@@ -139,6 +140,7 @@ def open_source(
     untracked: bool = False,
     limits: ArchiveLimits = ArchiveLimits(),
     selection: Selection = Selection(),
+    retrieved_at: int | None = None,
 ) -> Source:
     """Looks at what `path` is.
 
@@ -148,6 +150,7 @@ def open_source(
         untracked: Takes all files of a git work tree, not only the tracked ones.
         limits: What one file and an archive may cost.
         selection: Which files are seen.
+        retrieved_at: When it was retrieved, in milliseconds since 1970; None: as git or the archive's file tell.
 
     Raises:
         ConfigError: There is nothing to read at `path`, or git can't say which files are tracked.
@@ -160,10 +163,26 @@ def open_source(
     if (bare := _bare_repository(real)) is not None:
         raise ConfigError(f"{path}: {bare} is a bare or mirror clone of git, which has no files to read; {BARE_HINT}")
     is_git = os.path.isdir(real) and os.path.exists(os.path.join(real, ".git"))
-    if repo_name is None:
-        repo_name = (_origin(real) if is_git else None) or archive_stem(real)
-    tracked = _tracked(real) if is_git and not untracked else None
-    return Source(path=real, repo_name=repo_name, tracked=tracked, limits=limits, selection=selection)
+    address = remote_address(real) if is_git else ""
+    tracked = tracked_files(real) if is_git and not untracked else None
+    return Source(
+        path=real,
+        repo_name=repo_name or owner_and_name(address) or archive_stem(real),
+        tracked=tracked,
+        limits=limits,
+        selection=selection,
+        provenance=_provenance(real, address, is_tracked=tracked is not None, retrieved_at=retrieved_at),
+    )
+
+
+def _provenance(path: str, address: str, *, is_tracked: bool, retrieved_at: int | None) -> Provenance:
+    """Of a work tree what git knows, of an archive the time of its last change; of all files in a folder nothing."""
+    found = Provenance()
+    if is_tracked:
+        found = provenance_of(path, address)
+    elif os.path.isfile(path) and is_archive(path):
+        found = Provenance(retrieved_ms=int(os.stat(path).st_mtime) * 1000)
+    return found if retrieved_at is None else replace(found, retrieved_ms=retrieved_at)
 
 
 # --- folders -----------------------------------------------------------------------------------------
@@ -244,35 +263,3 @@ def _bare_repository(path: str) -> str | None:
             return os.path.basename(path)
         path = os.path.dirname(path)
     return None
-
-
-# --- git ---------------------------------------------------------------------------------------------
-
-
-def _tracked(folder: str) -> tuple[str, ...]:
-    listing = _git(folder, "ls-files", "-z", "--cached", "--recurse-submodules")
-    return tuple(sorted({os.fsdecode(name) for name in listing.split(b"\0") if name}))
-
-
-def _origin(folder: str) -> str | None:
-    """`owner/name` of the remote `origin`. Never more of its address, which may hold a password."""
-    try:
-        address = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
-    except ConfigError:
-        return None
-    found = _OWNER_AND_NAME.search(address) if "://" in address or "@" in address else None
-    return found.group(1) if found else None
-
-
-def _git(folder: str, *words: str) -> bytes:
-    # A repository's own configuration may name a program as its file-system monitor: it is not run.
-    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", *words]
-    try:
-        return subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
-    except FileNotFoundError:
-        why = "git is not installed"
-    except subprocess.CalledProcessError as error:
-        why = (error.stderr.decode("utf-8", "replace").strip().splitlines() or [f"git exited with {error.returncode}"])[
-            0
-        ]
-    raise ConfigError(f"{folder}: can't list the tracked files: {why}; --untracked takes all files without asking git")

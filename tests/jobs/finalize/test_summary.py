@@ -157,7 +157,7 @@ def card_of(options: dict, output_rows: int = 6, **changes) -> str:
 
 
 def test_the_cards_head_is_yaml_that_tells_where_the_rows_are():
-    head = yaml.safe_load(card_of({"model": "codegemma-2b"}).split("---")[1])
+    head = yaml.safe_load(card_of({}, models=[{"name": "a", "checkpoint_sha256": "b"}]).split("---")[1])
     assert head["configs"] == [
         {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
     ]
@@ -171,14 +171,15 @@ def test_a_card_without_rows_names_no_file_and_says_so():
 
 
 def test_a_gemma_models_card_carries_the_terms():
-    card = card_of({"model": "models/codegemma-7b/"})
+    models = [{"name": "codegemma-7b", "checkpoint_sha256": "ab"}]
+    card = card_of({"model": "models/codegemma-7b/"}, models=models)
     assert "`codegemma-7b`" in card
     assert "https://ai.google.dev/gemma/terms" in card and "prohibited_use_policy" in card
     assert "Model Derivative" in card
 
 
 def test_the_embedded_models_card_names_its_own_terms():
-    card = card_of({"model": "embedded"})
+    card = card_of({"model": "embedded"}, models=[{"name": "embedded", "checkpoint_sha256": "ab"}])
     assert "model/embedded/README.md" in card and "ai.google.dev" not in card
 
 

@@ -1,0 +1,113 @@
+"""The NOTICE table of a dataset, `NOTICE.parquet`: written, read, and carried on to the datasets that are made of it.
+
+A dataset made of others that have a table gets what theirs say of the repositories that are still in its rows; only
+the rows' column of repositories is read. Secrets and addresses in copyright lines are redacted, as in rows.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.finalize.terms import is_packed
+from jobs.plan.job_file import JobFile
+from jobs.storage.folders import OutputFolder
+from transforms.corpus.notice import NOTICE_SCHEMA, Notice, attribution_of
+from transforms.rows.types import is_text_type
+from transforms.scanning import ContentFilter
+
+_BATCH_ROWS: Final = 8192
+
+
+def write_notice(output: OutputFolder, notice: Notice, redact: Callable[[str], str] = lambda line: line) -> None:
+    """Writes the table; a file without rows can't be loaded with `datasets`, so none is left where there are none."""
+    if not notice.repositories:
+        storage.remove(output.notice)
+        return
+    sink = io.BytesIO()
+    pq.write_table(notice.table(redact), sink, compression="zstd")
+    storage.write_bytes(output.notice, sink.getvalue())
+
+
+def carry_notice(output: OutputFolder, job: JobFile, datasets: Sequence[OutputFolder]) -> None:
+    """Writes the table of a finished dataset from those of the datasets that it was made of, if they have any."""
+    tables = [found for found in map(read_notice, datasets) if found is not None]
+    column = repository_column(job.final_schema, job.columns.get("repo_name"))
+    if not tables or column is None:
+        storage.remove(output.notice)
+        return
+    known = Notice()
+    for found in tables:
+        for attribution in found.repositories.values():
+            known.add(attribution)
+    kept = Notice()
+    for repo_name, rows in _rows_of_repositories(output, column).items():
+        if repo_name in known.repositories:
+            known.of(repo_name).rows = rows
+            kept.add(known.of(repo_name))
+    write_notice(output, kept, redact_line())
+
+
+def repository_column(schema: pa.Schema, mapped: str | None) -> str | None:
+    """The path of the column that names rows' repositories, as Parquet files are read by; None if there is none.
+
+    Args:
+        schema: Schema of the rows.
+        mapped: The input column with that role, which may have been renamed.
+    """
+    if is_packed(schema):
+        return "parts.list.element.repo_name"  # Parquet's own name of an item
+    names = [f"input_{mapped}", mapped] if mapped else []
+    return next((name for name in names if name in schema.names), None)
+
+
+def redact_line() -> Callable[[str], str]:
+    """A function that redacts a copyright line by the default policy."""
+    content_filter = ContentFilter("default")
+    content_filter.open()
+    return lambda line: content_filter.filter_name(line, "redact")[0]
+
+
+def _rows_of_repositories(output: OutputFolder, column: str) -> Counter[str]:
+    """How many rows name each repository; a packed row may name several."""
+    counts: Counter[str] = Counter()
+    for name in storage.list_names(output.data):
+        with storage.open_input(storage.join(output.data, name)) as file, pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=[column]):
+                counts.update(repositories_of(batch.column(0)))
+    return counts
+
+
+def repositories_of(column: pa.Array) -> Counter[str]:
+    """How many rows name each repository, from a column of names or of packed parts."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        rows = pc.list_parent_indices(column)
+        names = pc.list_flatten(column).field("repo_name")
+        return Counter(name for _, name in set(zip(rows.to_pylist(), names.to_pylist(), strict=True)) if name)
+    if not is_text_type(column.type):
+        return Counter()
+    counted = pc.value_counts(column)
+    return Counter(
+        {str(name): rows for name, rows in zip(*(part.to_pylist() for part in counted.flatten()), strict=True) if name}
+    )
+
+
+def read_notice(output: OutputFolder) -> Notice | None:
+    """The table of a dataset; None if it has none, or another file of that name."""
+    try:
+        table = pq.read_table(io.BytesIO(storage.read_bytes(output.notice)))
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    if table.schema.names != NOTICE_SCHEMA.names:
+        return None
+    notice = Notice()
+    for record in table.to_pylist():
+        notice.add(attribution_of(record))
+    return notice

@@ -1,0 +1,91 @@
+"""Publishes to a bucket: files first, the manifest `PUBLISHED.json` last; while it is missing, a copy isn't whole.
+
+A marker for each file that is there, named by its hash, lets a repeated command go on where one was killed. A copy that
+is replaced loses its manifest first.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Sequence
+from typing import Final
+
+from jobs import storage
+from jobs.publication.folder import check_target, is_published
+from jobs.publication.items import Item
+from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
+
+BUCKET_FIRST = register("publish.bucket_first")
+BEFORE_MANIFEST = register("publish.before_manifest")
+
+_MARKERS: Final = "_publishing"
+_MANIFEST_MARKER: Final = "begun"
+
+
+def publish_to_bucket(items: Sequence[Item], target: str) -> bool:
+    """Publishes files; returns False if they are published already.
+
+    Args:
+        items: The files, the manifest last.
+        target: A URL that fsspec supports.
+
+    Raises:
+        ConfigError: The target has other files.
+    """
+    markers = storage.join(target, _MARKERS)
+    if is_published(items, target):
+        _remove_markers(markers)
+        return False
+    if not storage.exists(storage.join(markers, _MANIFEST_MARKER)):
+        check_target(target)
+        storage.create_if_absent(storage.join(markers, _MANIFEST_MARKER), b"1")
+    storage.remove(OutputFolder(target).published)
+    *files, manifest = items
+    for item in files:
+        marker = storage.join(markers, item.sha256)
+        final = storage.join(target, item.name)
+        if not (storage.exists(marker) and _has_size(final, item.num_bytes)):
+            _put(item, final)
+            storage.create_if_absent(marker, b"1")
+        failpoint(BUCKET_FIRST)
+    _remove_others(target, {item.name for item in items})
+    failpoint(BEFORE_MANIFEST)
+    _put(manifest, storage.join(target, manifest.name))
+    _remove_markers(markers)
+    return True
+
+
+def _has_size(path: str, num_bytes: int) -> bool:
+    try:
+        return storage.size_of_file(path) == num_bytes
+    except FileNotFoundError:
+        return False
+
+
+def _put(item: Item, final: str) -> None:
+    if not storage.is_local(item.path):
+        storage.publish(item.path, final)  # within the service
+        return
+    storage.with_new_attempts(functools.partial(_upload, item.path, final))
+
+
+def _upload(path: str, final: str) -> None:
+    with storage.open_input(path) as file, storage.open_output(final) as copy:
+        shutil.copyfileobj(file, copy, 8 << 20)
+
+
+def _remove_others(target: str, names: set[str]) -> None:
+    """Removes files of an earlier copy that this one doesn't have."""
+    below = [
+        f"{folder}/{name}" for folder in (DATA, REJECTED) for name in storage.list_names(storage.join(target, folder))
+    ]
+    here = [name for name in storage.list_names(target) if "." in name]
+    for name in {*below, *here} - names:
+        storage.remove(storage.join(target, name))
+
+
+def _remove_markers(markers: str) -> None:
+    for name in storage.list_names(markers):
+        storage.remove(storage.join(markers, name))

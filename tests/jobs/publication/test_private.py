@@ -1,0 +1,48 @@
+"""Paths and hosts are taken out of texts, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.publication.private import Scrubber
+
+SCRUBBER = Scrubber(["builder-7.example.net", "builder-7"])
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("can't read /home/me/in/a.parquet", "can't read a.parquet"),
+        ("'/tmp/x/y.py': gone", "'y.py': gone"),
+        ("(see /a/b/c)", "(see c)"),
+        ("file:///home/me/a.parquet", "a.parquet"),
+        ("~/data/a.parquet was read", "a.parquet was read"),
+        ("killed on builder-7 and builder-7.example.net.", "killed on a host and a host."),
+    ],
+)
+def test_a_path_leaves_its_last_part_and_a_host_its_kind(text, left):
+    assert SCRUBBER.text(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ai.google.dev/gemma/terms",
+        "gs://bucket/out/a.parquet",
+        "a/part.parquet",
+        "1/2 and/or 3/4",
+        "/one",
+        "x = a / b / c",
+        "rebuilder-70",
+    ],
+)
+def test_addresses_public_names_and_arithmetic_stay(text):
+    assert SCRUBBER.text(text) == text
+
+
+@given(st.recursive(st.text(max_size=20) | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3)))
+def test_scrubbing_twice_is_scrubbing_once(value):
+    once = SCRUBBER.value(value)
+    assert SCRUBBER.value(once) == once

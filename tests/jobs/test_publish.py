@@ -1,0 +1,302 @@
+"""`codemill publish`: what is published, what is refused, and that a kill at any point costs nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import signal
+import socket
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.cli import DONE, USER_ERROR, main
+from jobs.publication import bucket, folder, hub
+from jobs.publish import Options
+from jobs.storage.failpoints import names
+from tests.jobs import uppercase
+from tests.jobs.publication import made
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch):
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)
+    monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
+
+
+@pytest.fixture
+def only_pyarrow(monkeypatch):
+    """As if `datasets` weren't installed, whose start takes seconds."""
+    monkeypatch.setattr("jobs.publication.loading.check_with_datasets", lambda folder: None)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return made.make_corpus(tmp_path_factory.mktemp("made"))
+
+
+def one_line(capfd) -> str:
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "Traceback" not in said, said
+    return said
+
+
+# --- what is published -----------------------------------------------------------------------------
+
+
+def test_a_published_folder_has_rows_pages_and_notice_and_no_job_folder(corpus, tmp_path, only_pyarrow):
+    assert made.publish(corpus, tmp_path / "out") == DONE
+    assert set(made.hashes(tmp_path / "out")) == {
+        "data/train-00000-of-00001.parquet",
+        "rejected/rejected-00000-of-00001.parquet",
+        "NOTICE.parquet",
+        "PUBLISHED.json",
+        "README.md",
+        "report.html",
+        "summary.json",
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    files = json.loads((tmp_path / "out" / "PUBLISHED.json").read_text())["files"]
+    found = made.hashes(tmp_path / "out")
+    assert {name: file["sha256"] for name, file in files.items()} == {
+        name: sha256 for name, sha256 in found.items() if name != "PUBLISHED.json"
+    }
+
+
+def test_the_notice_names_licenses_and_holders_of_each_repository(corpus, tmp_path, only_pyarrow):
+    made.publish(corpus, tmp_path / "out")
+    rows = {row["repo_name"]: row for row in pq.read_table(tmp_path / "out" / "NOTICE.parquet").to_pylist()}
+    assert rows["tool"]["licenses"] == ["MIT"] and rows["tool"]["rows"] == 4
+    assert rows["tool"]["copyright_lines"] == ["Copyright (c) 2019 Example Authors"]
+    assert rows["other"]["copyright_lines"] == ["Copyright 2020 Acme GmbH"] and rows["other"]["licenses"] == []
+
+
+def test_the_card_counts_languages_and_licenses_and_shows_three_rows(corpus, tmp_path, only_pyarrow):
+    made.publish(corpus, tmp_path / "my-code", "--pretty_name", "My code")
+    _, head, body = (tmp_path / "my-code" / "README.md").read_text().split("---\n", 2)
+    fields = yaml.safe_load(head)
+    assert (fields["license"], fields["language"], fields["pretty_name"]) == ("other", ["code"], "My code")
+    assert fields["source_datasets"] == ["original"]
+    assert [config["config_name"] for config in fields["configs"]] == ["default", "rejected", "notice"]
+    assert "| Python | 6 |" in body and "| MIT | 4 |" in body and "| none recognized | 4 |" in body
+    assert body.count("```json") == 3 and "licenses weren't" not in body
+
+
+def test_rows_under_one_license_make_it_that_of_the_card(tmp_path, only_pyarrow):
+    tool, _ = made.make_sources(tmp_path / "src")
+    assert main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet"]) == DONE
+    made.publish(tmp_path / "c", tmp_path / "out")
+    assert yaml.safe_load((tmp_path / "out" / "README.md").read_text().split("---\n")[1])["license"] == "mit"
+
+
+def test_a_filtered_corpus_keeps_the_notice_of_the_repositories_that_are_left(corpus, tmp_path, only_pyarrow):
+    words = ["--input", str(corpus), "--output", str(tmp_path / "clean"), "--quiet", "--workers", "1"]
+    assert main(["filter", *words, "--allow_licenses", "MIT", "--allow_unknown_license", "false"]) == DONE
+    (row,) = pq.read_table(tmp_path / "clean" / "NOTICE.parquet").to_pylist()
+    assert (row["repo_name"], row["copyright_lines"]) == ("tool", ["Copyright (c) 2019 Example Authors"])
+    summary = json.loads((tmp_path / "clean" / "summary.json").read_text())
+    assert summary["sources"] == [{"name": "corpus", "job": "corpus"}] and summary["models"] == []
+    made.publish(tmp_path / "clean", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Rows under other licenses than `MIT` were rejected." in card
+    assert "Rows without a recognized license were rejected." in card
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == "mit"
+    assert pq.read_table(tmp_path / "out" / "NOTICE.parquet")["repo_name"].to_pylist() == ["tool"]
+
+
+def test_a_published_copy_is_read_as_the_output_is(corpus, tmp_path, only_pyarrow):
+    made.publish(corpus, tmp_path / "copy")
+    for name in (corpus, tmp_path / "copy"):
+        words = ["--input", str(name), "--output", str(tmp_path / f"of-{name.name}"), "--quiet", "--workers", "1"]
+        assert main(["filter", *words]) == DONE
+    rows = [pq.read_table(tmp_path / f"of-{name}" / "data").num_rows for name in ("corpus", "copy")]
+    assert rows[0] == rows[1] > 0
+
+
+def test_paths_and_hosts_in_messages_are_not_published(tmp_path, only_pyarrow):
+    output = made.make_corpus(tmp_path)
+    host = socket.gethostname()
+    where = output / "rejected" / "rejected-00000-of-00001.parquet"
+    table = pq.read_table(where)
+    details = [f"can't open /home/secretive/in/a.parquet on {host}"] * table.num_rows
+    at = table.schema.get_field_index("detail")
+    changed = table.set_column(at, table.schema.field(at), pa.array(details, pa.large_string()))
+    pq.write_table(changed, where)
+    summary = json.loads((output / "summary.json").read_text())
+    summary["options"]["exclude"] = [f"read /home/secretive/in/b.parquet at {host}"]
+    (output / "summary.json").write_text(json.dumps(summary))
+    assert made.publish(output, tmp_path / "out") == DONE
+    found = pq.read_table(tmp_path / "out" / "rejected")
+    assert set(found["detail"].to_pylist()) == {"can't open a.parquet on a host"}
+    assert found.drop(["detail"]).equals(table.drop(["detail"]))
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            if path.suffix == ".parquet":
+                data = repr(pq.read_table(path).to_pylist()).encode()
+            assert b"secretive" not in data and str(tmp_path).encode() not in data, path
+            assert host.encode() not in data or len(host) < 5, path
+
+
+@pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="`datasets` isn't installed")
+def test_each_configuration_loads_with_datasets(corpus, tmp_path):
+    from jobs.publication.loading import check_with_datasets
+
+    assert made.publish(corpus, tmp_path / "out") == DONE
+    assert check_with_datasets(str(tmp_path / "out")) == ["default", "rejected", "notice"]
+
+
+# --- what is refused -------------------------------------------------------------------------------
+
+
+def test_an_output_that_is_not_finished_is_refused(corpus, tmp_path, capfd):
+    shutil.copytree(corpus, tmp_path / "half")
+    (tmp_path / "half" / "COMPLETED").unlink()
+    assert made.publish(tmp_path / "half", tmp_path / "out") == USER_ERROR
+    assert "isn't finished; run the command that makes it again" in one_line(capfd)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_without_rows_is_refused(tmp_path, capfd):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "x.bin").write_bytes(b"\0")
+    main(["corpus", str(tmp_path / "src"), "--output", str(tmp_path / "empty"), "--quiet"])
+    capfd.readouterr()
+    assert made.publish(tmp_path / "empty", tmp_path / "out") == USER_ERROR
+    assert "has no rows, so there is nothing to publish" in one_line(capfd)
+
+
+def test_a_damaged_file_is_refused_before_anything_is_published(tmp_path, capfd):
+    output = made.make_corpus(tmp_path)
+    shard = output / "data" / "train-00000-of-00001.parquet"
+    data = bytearray(shard.read_bytes())
+    data[40:140] = bytes(100)
+    shard.write_bytes(data)
+    capfd.readouterr()
+    assert made.publish(output, tmp_path / "out") == USER_ERROR
+    assert "can't be read" in one_line(capfd) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("corpus/inside", "are in each other"),
+        ("other", "is not empty and no published dataset (it has a.txt)"),
+        ("file", "is a file; name a folder"),
+        ("hf://datasets/only-a-name", "expected hf://datasets/OWNER/NAME"),
+        ("hf://me/code", "expected hf://datasets/OWNER/NAME"),
+    ],
+)
+def test_a_place_that_can_not_be_published_to_is_refused(corpus, tmp_path, capfd, to, why):
+    shutil.copytree(corpus, tmp_path / "corpus")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    assert made.publish(tmp_path / "corpus", to if "://" in to else tmp_path / to) == USER_ERROR
+    assert why in one_line(capfd)
+    assert (tmp_path / "other" / "a.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_is_no_output_or_a_copy_is_refused(corpus, tmp_path, capfd, only_pyarrow):
+    assert made.publish(tmp_path, tmp_path.parent / "out") == USER_ERROR
+    assert "is no output of a codemill job" in one_line(capfd)
+    made.publish(corpus, tmp_path / "copy")
+    capfd.readouterr()
+    assert made.publish(tmp_path / "copy", tmp_path / "again") == USER_ERROR
+    assert "is a published copy" in one_line(capfd)
+
+
+def test_a_dataset_that_does_not_load_is_not_published(corpus, tmp_path, monkeypatch):
+    from model.errors import ConfigError
+
+    def refuse(place: str) -> None:
+        raise ConfigError("can't load it")
+
+    monkeypatch.setattr("jobs.publication.loading.check_with_datasets", refuse)
+    assert made.publish(corpus, tmp_path / "out") == USER_ERROR
+    assert not (tmp_path / "out").exists()
+
+
+# --- again, and killed -----------------------------------------------------------------------------
+
+
+def test_the_same_command_again_finds_nothing_to_do(corpus, tmp_path, capfd, only_pyarrow):
+    made.publish(corpus, tmp_path / "out")
+    before = made.hashes(tmp_path / "out")
+    capfd.readouterr()
+    assert made.publish(corpus, tmp_path / "out") == DONE
+    assert "nothing to do" in capfd.readouterr().out and made.hashes(tmp_path / "out") == before
+
+
+def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only_pyarrow):
+    tool, _ = made.make_sources(tmp_path / "src", files=9)
+    main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet", "--shard_mb", "1"])
+    made.publish(corpus, tmp_path / "out")
+    assert made.publish(tmp_path / "c", tmp_path / "out") == DONE
+    assert pq.read_table(tmp_path / "out" / "data").num_rows == 10
+    assert not (tmp_path / "out" / "rejected").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"src", "c", "out"}
+
+
+def test_without_an_exchange_the_old_copy_is_moved_aside(corpus, tmp_path, only_pyarrow, monkeypatch):
+    monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
+    test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, None)
+
+
+@pytest.mark.parametrize("name", [folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH])
+def test_killed_while_it_publishes_to_a_folder_the_next_one_is_whole(corpus, tmp_path, only_pyarrow, name):
+    out = tmp_path / "out"
+    made.publish(corpus, tmp_path / "whole" / "out")
+    assert made.publish_apart(corpus, out, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
+    assert out.exists() == (name == folder.AFTER_SWITCH)
+    assert made.publish(corpus, out) == DONE
+    assert made.hashes(out) == made.hashes(tmp_path / "whole" / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "out"}
+
+
+@pytest.mark.parametrize("name", [f"{bucket.BUCKET_FIRST}:3", bucket.BEFORE_MANIFEST])
+def test_killed_while_it_publishes_to_a_bucket_the_next_one_goes_on(corpus, gcs_root, tmp_path, only_pyarrow, name):
+    from jobs import storage
+
+    to = f"{gcs_root}/out"
+    made.publish(corpus, tmp_path / "out")
+    assert made.publish_apart(corpus, to, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
+    assert not storage.exists(f"{to}/PUBLISHED.json")
+    assert made.publish(corpus, to) == DONE
+    for path, sha256 in made.hashes(tmp_path / "out").items():
+        assert storage.sha256_of(f"{to}/{path}") == sha256
+    assert "_publishing" not in storage.list_names(to)
+
+
+@pytest.mark.parametrize("name", [hub.BEFORE_COMMIT, hub.AFTER_COMMIT])
+def test_killed_while_it_publishes_to_the_hub_the_next_one_is_whole(corpus, tmp_path, name):
+    variables = made.use_fake_hub(tmp_path)
+    to, head = "hf://datasets/me/code", tmp_path / "hub" / "me" / "code" / "main"
+    assert made.publish_apart(corpus, to, **variables, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
+    assert (head / "PUBLISHED.json").exists() == (name == hub.AFTER_COMMIT)
+    assert made.publish_apart(corpus, to, **variables) == DONE
+    files = json.loads((head / "PUBLISHED.json").read_text())["files"]
+    found = made.hashes(head)
+    assert {path: file["sha256"] for path, file in files.items()} == {
+        path: found[path] for path in found if path not in ("PUBLISHED.json", ".gitattributes")
+    }
+
+
+def test_every_step_has_a_failpoint_that_is_tried():
+    tried = {folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH, bucket.BUCKET_FIRST, bucket.BEFORE_MANIFEST}
+    assert set(names("publish.")) == tried | {hub.BEFORE_COMMIT, hub.AFTER_COMMIT}
+
+
+def test_without_the_extra_the_hub_is_refused_with_what_to_install(corpus, capfd, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    assert made.publish(corpus, "hf://datasets/me/code") == USER_ERROR
+    assert "pip install 'codemill[hub]'" in one_line(capfd)
+
+
+def test_options_after_two_dashes_are_refused(corpus, tmp_path, capfd):
+    assert made.publish(corpus, tmp_path / "out", "--", "--runner", "X") == USER_ERROR
+    assert "does not use Beam" in one_line(capfd)
+    assert Options(path="a", to="b").private is False
