@@ -23,8 +23,8 @@ from jobs.collecting.card import card as corpus_card
 from jobs.collecting.report import corpus_report
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
-from jobs.monitoring.summaries import summary_text
 from jobs.ledger.heartbeat import read_heartbeats
+from jobs.monitoring.summaries import summary_text
 from jobs.publication.card import Wording, published_card
 from jobs.publication.dataset import Dataset
 from jobs.publication.facts import Facts, all_models, notice_table, survey

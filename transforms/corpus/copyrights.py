@@ -3,7 +3,7 @@
 Permissive licenses allow copies that keep the copyright notice. Found are lines that state one, not those that speak of
 one ("the above copyright notice"):
 
-    Copyright (c) 2019 Example Authors        (c) 2019-2021 Acme GmbH        SPDX-FileCopyrightText: 2019 Example Authors
+    Copyright (c) 2019 Example Authors        (c) 2019-2021 Acme GmbH        SPDX-FileCopyrightText: 2019 Authors
 
 A license file is searched as a whole, another file at its start. E-mail addresses are left out, since a notice names
 its holder without them. Of the GNU licenses' texts, the line of the Free Software Foundation is that of the license.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from transforms.evaluation.conversations import corrected
-from transforms.evaluation.problems import Problem, Reason, Verdict
+from transforms.evaluation.problems import ASSERTION, Problem, Reason, Verdict
 from transforms.evaluation.programs.building import passed_markers, program_of
 from transforms.evaluation.programs.packages import third_party
 from transforms.evaluation.programs.refusals import refused
@@ -20,9 +20,6 @@ from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import Toolchain
 
 _MAX_DETAIL = 300
-ASSERTION = re.compile(
-    r"Assertion\b.*\bfailed|AssertionError|\bassertion (?:`.*` )?failed|\bDebug\.Assert\b|console\.assert:"
-)
 # What node says of a text that it can't read; a program's own SyntaxError comes from elsewhere.
 _SYNTAX = re.compile(r"^(SyntaxError: .*)\n\s+at (?:wrapSafe|compileSourceTextModule|.*\bModule(?:Loader|Wrap))", re.M)
 _ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\bpanic(?:ked)?\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,6 +19,10 @@ run         setup and code are a program that must end with exit code 0; `test` 
 correction  nothing is run: the code must parse and differ from `test`, the code that it corrects
 """
 
+ASSERTION: Final = re.compile(
+    r"Assertion\b.*\bfailed|AssertionError|\bassertion (?:`.*` )?failed|\bDebug\.Assert\b|console\.assert:"
+)
+"""How languages say that an assertion has failed."""
 CODE_BODY: Final = "PLACEHOLDER_CODE_BODY"
 ENTRY_FUNCTION: Final = "PLACEHOLDER_FN_NAME"
 ENTRY_CLASS: Final = "PLACEHOLDER_CLS_NAME"

@@ -18,8 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from transforms.evaluation.judge import ASSERTION
-from transforms.evaluation.problems import Verdict
+from transforms.evaluation.problems import ASSERTION, Verdict
 from transforms.evaluation.programs.layouts import code_of
 from transforms.verification.python_context import python_tree
 
