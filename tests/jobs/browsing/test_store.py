@@ -75,7 +75,7 @@ def test_a_search_that_takes_too_long_is_one_line(store, monkeypatch):
     monkeypatch.setattr("jobs.browsing.store._PAGE_TIMEOUT_S", 0.5)
     endless = "(SELECT count(*) FROM range(1000000000000) AS t(i) WHERE i % 7 = 3)"
     monkeypatch.setattr("jobs.browsing.sql.name_of", lambda path: endless)
-    with pytest.raises(ConfigError, match="the search took longer than 0.5 s; search fewer columns or rows"):
+    with pytest.raises(ConfigError, match=r"the search took longer than 0\.5 s; search fewer columns or rows"):
         store.page(Asked(text="x"))
 
 
