@@ -23,17 +23,18 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.catalog import layouts
 from jobs.storage.folders import OutputFolder
-from jobs.viewing.blocks import GENERATED, Block, Lines
+from jobs.viewing.blocks import GENERATED, Block, Lines, texts_in
 from jobs.viewing.choosing import first_of_each
 from jobs.viewing.conditions import Path, type_at, value_at
 from jobs.viewing.layout import blocks_of, title_of
 from jobs.viewing.places import Rows, rows_at, shards_in
+from transforms.filters.showing import may_be_shown
 from transforms.languages.lookup import find_language
 from transforms.rows.columns import ColumnOverrides, resolve_columns
 
 MAX_GROUPS: Final = 64
 _MAX_TEXT_GROUPS: Final = 8
-_MAX_SAMPLES: Final = 4
+_MAX_SAMPLES: Final = 4  # of kept rows; fewer where the filters find something in one
 _CONTEXT_LINES: Final = 4
 _OTHER: Final = "other"
 # Title and places of what is shown; of several places the first that the rows have.
@@ -96,7 +97,9 @@ def read_figures(kept: Rows, rejected: Rows, *, has_answers: bool) -> Figures:
     chosen = sorted(verdicts.values())[:_MAX_SAMPLES]
     known = layouts()
     for _, row in rows_at(kept, chosen):
-        figures.kept.append(Sample(title_of(row), blocks_of(row, _CONTEXT_LINES, known)))
+        sample = Sample(title_of(row), blocks_of(row, _CONTEXT_LINES, known))
+        if may_be_shown("\n".join([sample.title, *(line for block in sample.blocks for line in texts_in(block))])):
+            figures.kept.append(sample)
     if has_answers:
         numbers = first_of_each(rejected, ["kind", "stage", "reason"])
         for _, row in rows_at(rejected, sorted(numbers.values())):
@@ -156,7 +159,7 @@ def _languages(parquet: pq.ParquetFile, group: int, language: str | None, path: 
     for value, count in Counter(parquet.read_row_group(group, columns=[name]).column(name).to_pylist()).items():
         if language is not None:
             found = find_language(str(value or ""))
-            counts[found.name if found else str(value or _OTHER)] += count
+            counts[found.name if found else _OTHER] += count
         else:
             counts[_by_extension(str(value or "").rpartition(".")[2])] += count
     return counts

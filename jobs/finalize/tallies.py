@@ -1,7 +1,8 @@
 """Counts of rejected records by reason, with an example of each, while they are merged into a shard.
 
 Per stage and reason: how many, the first record in the order of the output, and how many per language and per kind of
-target. An example tells where its row is and why it was rejected. Like the record, it never quotes the row.
+target. An example tells where its row is and why it was rejected. Like the record, it never quotes the row; a path or
+detail in which the filters find something isn't in it.
 
 Cost: a group-by over the records' short columns; Python sees one value per group.
 """
@@ -17,6 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.filters.showing import may_be_shown
 from transforms.languages.lookup import find_language
 
 OTHER: Final = "other"
@@ -83,7 +85,12 @@ def _example(record: pa.Table) -> dict[str, Any]:
     (values,) = record.select(list(_EXAMPLE)).to_pylist()
     if len(values["detail"]) > _MAX_DETAIL_CHARS:
         values["detail"] = values["detail"][:_MAX_DETAIL_CHARS] + "..."
-    return {name: value for name, value in values.items() if value not in (None, "")}
+    return {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+
+
+def _may_be_shown(value: Any) -> bool:
+    """Whether a value may leave the records: a path may hold what no answer may."""
+    return not isinstance(value, str) or may_be_shown(value)
 
 
 def merged(counts: Iterable[Mapping[str, Mapping[str, int]]], key: str) -> dict[str, int]:

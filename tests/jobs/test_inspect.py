@@ -402,7 +402,7 @@ def test_rows_come_in_the_order_of_a_value(tmp_path, capsys):
         ({"only": ("colour=1",)}, "no column or field colour; there are repo_name, "),
         ({"only": ("exact_match",)}, "is no condition; write NAME=VALUE"),
         ({"sort": "colour"}, "no column or field colour"),
-        ({"sort": "score", "seed": 1}, "--seed 1 draws rows, and --sort score orders them"),
+        ({"sort": "score", "seed": 1}, "--seed 1 draws rows and --sort score puts them in order; pass one of them"),
     ],
 )
 def test_a_choice_that_makes_no_sense_is_one_line(tmp_path, options, why):

@@ -123,3 +123,12 @@ def test_a_histogram_counts_every_value_in_few_bins_with_labels_of_their_own(val
     found = plots.histogram(values)
     assert sum(count for _, count in found) == len(values) and len(found) <= 8
     assert len({label for label, _ in found}) == len(found)
+
+
+def test_a_row_in_which_the_default_policy_finds_something_is_no_sample(tmp_path):
+    (tmp_path / "data").mkdir()
+    address = "jane.roe" + "@" + "corp-mail.dev"
+    rows = [row(0, suffix=f"  # ask {address}\n"), row(1), row(3, path=f"{address}/a.py")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data/a.parquet")
+    found = read_figures(shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "none")), has_answers=False)
+    assert [sample.title for sample in found.kept] == ["a1.py"]
