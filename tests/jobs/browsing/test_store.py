@@ -41,6 +41,8 @@ def test_conditions_text_and_order_choose_rows(store):
     assert numbers(store.page(Asked(text="FILE_17.py"))) == [17]
     assert numbers(store.page(Asked(text="17 + 1"))) == [17]
     assert numbers(store.page(Asked(text="%"))) == []
+    assert numbers(store.page(Asked(table="rejected", text="x = <script"))) == [3]
+    assert numbers(store.page(Asked(table="rejected", text="alert(1)"))) == list(range(25))
 
 
 def test_facets_count_what_meets_the_conditions(store):
