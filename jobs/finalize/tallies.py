@@ -49,7 +49,7 @@ class RejectedTally:
         """Counts the records of a table, which follow those counted so far."""
         keys = [table.column(name) for name in _KEY]
         number = pa.chunked_array([pa.array(range(table.num_rows), pa.int64())])
-        extensions, kinds = _found(table.column("path"), _EXTENSION), _found(table.column("target"), _TARGET_KIND)
+        extensions, kinds = extensions_of(table.column("path")), _found(table.column("target"), _TARGET_KIND)
         columns = [*keys, extensions, kinds, number]
         grouped = pa.table(columns, [*_KEY, "extension", "target_kind", "number"]).group_by(
             [*_KEY, "extension", "target_kind"]
@@ -61,7 +61,7 @@ class RejectedTally:
             self.counts[key] += count
             if key not in self.examples:
                 self.examples[key] = _example(table.slice(group["number_min"], 1))
-            _count(self.languages, key, _language(group["extension"]), count)
+            _count(self.languages, key, language_of(group["extension"]), count)
             if group["kind"] == "target":
                 _count(self.target_kinds, key, group["target_kind"] or OTHER, count)
 
@@ -75,8 +75,14 @@ def _count(counts: dict[str, dict[str, int]], key: str, name: str, count: int) -
     of_key[name] = of_key.get(name, 0) + count
 
 
+def extensions_of(paths: Any) -> Any:
+    """The extension of each path, null for one without."""
+    return _found(paths, _EXTENSION)
+
+
 @functools.cache
-def _language(extension: str | None) -> str:
+def language_of(extension: str | None) -> str:
+    """The name of the language whose files have an extension; `OTHER` if there is none."""
     found = find_language("", f"x.{extension}") if extension else None
     return OTHER if found is None else found.name
 
