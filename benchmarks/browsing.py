@@ -33,7 +33,7 @@ PAGES = {
     "sorted by score": "/?table=kept&sort=score",
     "rejects of a reason": "/?table=rejected&where=reason%3Dcut_off",
     "a path": "/?table=kept&where=path~file_777777",
-    "a rare text": "/?table=kept&q=needle_in_row_999999",
+    "a rare text": "/?table=kept&where=content~needle_in_row_999999",
 }
 
 

@@ -18,7 +18,8 @@ from jobs.viewing.markup import STYLE, drawn
 
 _SNIPPET_LINES: Final = 3
 _SNIPPET_CHARS: Final = 240
-_ROW_LINES: Final = 40
+_CONTEXT_LINES: Final = 12
+_VALUE_LINES: Final = 40
 
 BROWSE_STYLE: Final = (
     STYLE
@@ -67,7 +68,7 @@ def list_page(store: Store, asked: Asked, page: Page | None, error: str = "") ->
 def row_page(store: Store, table: Table, number: int, row: Mapping[str, Any]) -> str:
     """The page with one row: as its job shows it, then column by column."""
     title = f"{table} row {number:,}"
-    shown: list[Block] = blocks_of(row, _ROW_LINES, layouts()) if table == "kept" else []
+    shown: list[Block] = blocks_of(row, _CONTEXT_LINES, layouts()) if table == "kept" else []
     if table == "rejected" and row.get("answer"):
         shown = [Lines([(GENERATED, line) for line in str(row["answer"]).split("\n")])]
     neighbors = [
@@ -82,7 +83,7 @@ def row_page(store: Store, table: Table, number: int, row: Mapping[str, Any]) ->
         f'<p class="pager">{" ".join(neighbors)}</p>',
         f'<div class="sample">{"".join(drawn(shown))}</div>' if shown else "",
         "<h2>All columns</h2>",
-        *drawn(blocks_of(row, _ROW_LINES, ())),
+        *drawn(blocks_of(row, _VALUE_LINES, ())),
         "</body></html>",
     ]
     return "\n".join(parts)
@@ -164,8 +165,8 @@ def _entry(store: Store, table: Table, number: int, row: Mapping[str, Any]) -> s
     verdicts = row.get("checks")
     if isinstance(verdicts, Mapping):
         facts += [f"{'ok' if value else 'NO'} {name}" for name, value in verdicts.items() if isinstance(value, bool)]
-    text = str(row.get(store.main_text(table)) or "")[:_SNIPPET_CHARS]
-    lines = text.split("\n")[:_SNIPPET_LINES]
+    texts = [str(row[name])[:_SNIPPET_CHARS] for name in store.texts(table) if row.get(name)]
+    lines = [line for text in texts for line in text.split("\n")[:_SNIPPET_LINES]]
     return (
         f'<div class="sample"><h3><a href="{html(_row_link(table, number))}">{number:,}</a> '
         f'{html("  ".join(titles))}</h3><div class="soft">{html("  ".join(facts))}</div>'

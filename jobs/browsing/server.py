@@ -21,6 +21,7 @@ from model.errors import ConfigError
 _THREADS: Final = 2
 _MAX_QUERY_CHARS: Final = 16_000
 _MAX_FIELDS: Final = 60
+_ROW: Final = "/row"
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -69,7 +70,7 @@ def application(store: Store, access: Access, pool: ThreadPoolExecutor) -> web.A
     pages = _Pages(store, pool)
     app = web.Application(middlewares=[_guard(access)], client_max_size=1)
     app.router.add_get("/", pages.list)
-    app.router.add_get("/row", pages.row)
+    app.router.add_get(_ROW, pages.row)
     app.router.add_get("/style.css", pages.style)
     return app
 
@@ -91,7 +92,8 @@ async def _guarded(access: Access, request: web.Request, handler: Handler) -> we
         return _answer(message_page("Refused", "the address is too long"), 414)
     if access.has_token(request.query.get(TOKEN)):
         left = [(name, value) for name, value in request.query.items() if name != TOKEN]
-        response: web.StreamResponse = web.Response(status=303, headers={"Location": f"/?{urlencode(left)}"})
+        place = _ROW if request.path == _ROW else "/"
+        response: web.StreamResponse = web.Response(status=303, headers={"Location": f"{place}?{urlencode(left)}"})
         response.set_cookie(access.cookie, access.token, httponly=True, samesite="Lax", path="/")
         return response
     if not access.has_token(request.cookies.get(access.cookie)):

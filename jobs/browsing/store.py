@@ -39,7 +39,8 @@ _COUNT_TIMEOUT_S: Final = 2.0  # counts are shown if they are there by then
 _FACET_VALUES: Final = 12
 _MAX_FACETS: Final = 8
 _FACETS: Final = ("kind", "stage", "reason", "language", "lang", "span_kind", "symbol_kind", "target_kind", "ended_by")
-_TEXTS: Final = ("generated_middle", "documentation", "answer", "generated_code", "detail", "content", "code", "text")
+_TEXTS: Final = ("generated_middle", "documentation", "answer", "generated_code", "content", "code", "text")
+_REJECTED_TEXTS: Final = ("detail", "answer")
 _TITLES: Final = ("repo_name", "path", "target", "symbol_name")
 
 
@@ -127,14 +128,15 @@ class Store:
         return row
 
     def searched(self, table: Table) -> list[Path]:
-        """The columns in which a text is searched: the path and the main text."""
-        schema = self.schemas[table]
-        return [(name,) for name in ("path", self.main_text(table)) if name and name in schema.names]
+        """The columns in which a text is searched: the path and the main texts."""
+        return [(name,) for name in ("path", *self.texts(table)) if name in self.schemas[table].names]
 
-    def main_text(self, table: Table) -> str:
-        """The column with the text that a row is about; "" if there is none."""
+    def texts(self, table: Table) -> list[str]:
+        """The columns with the texts that a row is about: one of a kept row, detail and answer of a rejected record."""
         schema = self.schemas[table]
-        return next((name for name in _TEXTS if name in schema.names and is_text_type(schema.field(name).type)), "")
+        names = _TEXTS if table == "kept" else _REJECTED_TEXTS
+        found = [name for name in names if name in schema.names and is_text_type(schema.field(name).type)]
+        return found[:1] if table == "kept" else found
 
     def titles(self, table: Table) -> list[str]:
         """The columns that name a row."""
@@ -167,8 +169,8 @@ class Store:
         return facets
 
     def _short_rows(self, table: Table, numbers: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
-        names = [*self.titles(table), *{path[0] for path in self.facet_paths(table)}, self.main_text(table)]
-        columns = list(dict.fromkeys(name for name in names if name))
+        names = [*self.titles(table), *(path[0] for path in self.facet_paths(table)), *self.texts(table)]
+        columns = list(dict.fromkeys(names))
         found = dict(rows_at(self.tables[table], sorted(numbers), columns=columns))
         return [(number, found[number]) for number in numbers]
 

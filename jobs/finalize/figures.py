@@ -5,12 +5,11 @@
     distributions    of lengths and scores
 
 At most `MAX_GROUPS` row groups are read, spread evenly over the shards, and of each only short columns; the content's
-length is measured in `_MAX_TEXT_GROUPS` of them. So the cost doesn't grow with the output: a second or two.
+length is measured in `_MAX_TEXT_GROUPS` of them. So the cost doesn't grow with the output: a second or two on a disk.
 """
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,20 +21,22 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.catalog import layouts
-from jobs.storage.folders import OutputFolder
-from jobs.viewing.blocks import GENERATED, Block, Lines
+from jobs.finalize.tallies import OTHER, extensions_of, language_of
+from jobs.storage.parquet import open_parquet
+from jobs.viewing.blocks import GENERATED, Block, Lines, texts_in
 from jobs.viewing.choosing import first_of_each
 from jobs.viewing.conditions import Path, type_at, value_at
 from jobs.viewing.layout import blocks_of, title_of
-from jobs.viewing.places import Rows, rows_at, shards_in
+from jobs.viewing.places import Rows, rows_at
+from transforms.filters.showing import may_be_shown
 from transforms.languages.lookup import find_language
-from transforms.rows.columns import ColumnOverrides, resolve_columns
 
 MAX_GROUPS: Final = 64
 _MAX_TEXT_GROUPS: Final = 8
-_MAX_SAMPLES: Final = 4
+_MAX_SAMPLES: Final = 4  # of kept rows; fewer where the filters find something in one
+_MAX_VALUES: Final = 4_096  # of a row group, in a distribution
+_MAX_REJECTED_FILES: Final = 16  # in which answers of examples are looked for
 _CONTEXT_LINES: Final = 4
-_OTHER: Final = "other"
 # Title and places of what is shown; of several places the first that the rows have.
 _DISTRIBUTIONS: Final[Mapping[str, tuple[Path, ...]]] = {
     "tokens generated": (("lineage", "completion_tokens"),),
@@ -75,54 +76,58 @@ class Figures:
     rows_all: int = 0
 
 
-def figures_of(output: OutputFolder, *, has_answers: bool) -> Figures:
-    """Reads what the report shows of an output whose shards are published."""
-    return read_figures(shards_in(output.data), shards_in(output.rejected), has_answers=has_answers)
-
-
-def read_figures(kept: Rows, rejected: Rows, *, has_answers: bool) -> Figures:
+def read_figures(kept: Rows, rejected: Rows, columns: Mapping[str, str | None], *, has_answers: bool) -> Figures:
     """Reads what the report shows.
 
     Args:
         kept, rejected: The published shards.
+        columns: The column of each role (`transforms.rows.columns.ColumnMap`).
         has_answers: Whether rejected records keep answers.
     """
     figures = Figures(rows_all=kept.total)
     verdicts: dict[tuple[Any, ...], int] = {}
     for number, (first, parquet, group) in enumerate(_groups(kept)):
-        _read_group(figures, parquet, group, has_text=number < _MAX_TEXT_GROUPS)
-        for place, key in _verdicts(parquet, group):
+        _read_group(figures, parquet, group, columns, has_text=number < _MAX_TEXT_GROUPS)
+        for key, place in _verdicts(parquet, group).items():
             verdicts.setdefault(key, first + place)
-    chosen = sorted(verdicts.values())[:_MAX_SAMPLES]
     known = layouts()
-    for _, row in rows_at(kept, chosen):
-        figures.kept.append(Sample(title_of(row), blocks_of(row, _CONTEXT_LINES, known)))
+    for _, row in rows_at(kept, sorted(verdicts.values())[:_MAX_SAMPLES]):
+        sample = Sample(title_of(row), blocks_of(row, _CONTEXT_LINES, known))
+        if may_be_shown("\n".join([sample.title, *(line for block in sample.blocks for line in texts_in(block))])):
+            figures.kept.append(sample)
     if has_answers:
-        numbers = first_of_each(rejected, ["kind", "stage", "reason"])
-        for _, row in rows_at(rejected, sorted(numbers.values())):
-            if row["answer"] is not None:
-                lines = [(GENERATED, line) for line in str(row["answer"]).split("\n")[: 4 * _CONTEXT_LINES]]
-                figures.answers[f"{row['kind']}/{row['stage']}/{row['reason']}"] = Lines(lines)
+        figures.answers = _answers(Rows(rejected.files[:_MAX_REJECTED_FILES]))
     return figures
 
 
+def _answers(rejected: Rows) -> dict[str, Lines]:
+    """The answer of the first record of each kind, stage and reason, where it is kept."""
+    numbers = first_of_each(rejected, ["kind", "stage", "reason"])
+    found = {}
+    for _, row in rows_at(rejected, sorted(numbers.values())):
+        if row["answer"] is not None:
+            lines = str(row["answer"]).split("\n")[: 4 * _CONTEXT_LINES]
+            found[f"{row['kind']}/{row['stage']}/{row['reason']}"] = Lines([(GENERATED, line) for line in lines])
+    return found
+
+
 def _groups(rows: Rows) -> Iterator[tuple[int, pq.ParquetFile, int]]:
-    """Yields row groups spread evenly over all: number of the first row, file and group."""
-    groups: list[tuple[int, str, int]] = []
+    """Yields row groups spread evenly over the files, and these over all: number of the first row, file and group."""
+    step = max(1, -(-len(rows.files) // MAX_GROUPS))
+    each = max(1, MAX_GROUPS // max(1, len(rows.files)))
     first = 0
-    for path, _ in rows.files:
-        with storage.open_input(path) as file:
-            footer = pq.read_metadata(file)
-        for group in range(footer.num_row_groups):
-            groups.append((first, path, group))
-            first += footer.row_group(group).num_rows
-    step = max(1, -(-len(groups) // MAX_GROUPS))
-    for first, path, group in groups[::step]:
-        with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
-            yield first, parquet, group
+    for number, (path, count) in enumerate(rows.files):
+        if number % step == 0:
+            with storage.open_input(path) as file, open_parquet(file) as parquet:
+                sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+                for group in range(0, len(sizes), max(1, -(-len(sizes) // each))):
+                    yield first + sum(sizes[:group]), parquet, group
+        first += count
 
 
-def _read_group(figures: Figures, parquet: pq.ParquetFile, group: int, *, has_text: bool) -> None:
+def _read_group(
+    figures: Figures, parquet: pq.ParquetFile, group: int, columns: Mapping[str, str | None], *, has_text: bool
+) -> None:
     schema = parquet.schema_arrow
     figures.rows_read += parquet.metadata.row_group(group).num_rows
     places = {
@@ -132,56 +137,59 @@ def _read_group(figures: Figures, parquet: pq.ParquetFile, group: int, *, has_te
     }
     table = parquet.read_row_group(group, columns=[".".join(path) for path in places.values()])
     for title, path in places.items():
-        values = value_at(table, path).drop_null().to_pylist()
-        figures.distributions.setdefault(title, []).extend(values)
-    columns = resolve_columns(schema, ColumnOverrides())
-    figures.languages.update(_languages(parquet, group, columns.language, columns.path))
-    if has_text and not places:
-        texts = parquet.read_row_group(group, columns=[columns.content]).column(columns.content)
-        if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
-            found = figures.distributions.setdefault("bytes of text", [])
-            found.extend(pc.binary_length(texts).drop_null().to_pylist())
+        figures.distributions.setdefault(title, []).extend(_finite(value_at(table, path)))
+    figures.languages.update(_languages(parquet, group, columns))
+    content = columns.get("content")
+    if has_text and not places and content and _is_text(schema, content):
+        texts = parquet.read_row_group(group, columns=[content]).column(content)
+        figures.distributions.setdefault("bytes of text", []).extend(_finite(pc.binary_length(texts)))
+
+
+def _finite(values: Any) -> list[float]:
+    """Some of the values that are numbers, spread evenly."""
+    values = pc.cast(values.drop_null(), pa.float64(), safe=False)
+    values = values.filter(pc.is_finite(values))
+    step = max(1, -(-len(values) // _MAX_VALUES))
+    found: list[float] = values.to_numpy()[::step].tolist()
+    return found
 
 
 def _is_number(kind: pa.DataType | None) -> bool:
     return kind is not None and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _languages(parquet: pq.ParquetFile, group: int, language: str | None, path: str | None) -> Counter[str]:
+def _is_text(schema: pa.Schema, name: str) -> bool:
+    kind = type_at(schema, (name,))
+    return kind is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _languages(parquet: pq.ParquetFile, group: int, columns: Mapping[str, str | None]) -> Counter[str]:
     """Counts a group's rows by language, as the corpus names it, else by the path's extension."""
-    name = language or path
-    if name is None:
-        return Counter()
     counts: Counter[str] = Counter()
-    for value, count in Counter(parquet.read_row_group(group, columns=[name]).column(name).to_pylist()).items():
-        if language is not None:
-            found = find_language(str(value or ""))
-            counts[found.name if found else str(value or _OTHER)] += count
-        else:
-            counts[_by_extension(str(value or "").rpartition(".")[2])] += count
+    for role in ("language", "path"):
+        name = columns.get(role)
+        if name is None or not _is_text(parquet.schema_arrow, name):
+            continue
+        texts = parquet.read_row_group(group, columns=[name]).column(name)
+        for entry in pc.value_counts(texts if role == "language" else extensions_of(texts)).to_pylist():
+            found = find_language(entry["values"] or "") if role == "language" else None
+            language = language_of(entry["values"]) if role == "path" else found.name if found else OTHER
+            counts[language] += entry["counts"]
+        break
     return counts
 
 
-@functools.cache
-def _by_extension(extension: str) -> str:
-    found = find_language("", f"x.{extension}")
-    return found.name if found else _OTHER
-
-
-def _verdicts(parquet: pq.ParquetFile, group: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Yields the first row of each combination of verdicts in a group; its first row if rows have no verdicts."""
+def _verdicts(parquet: pq.ParquetFile, group: int) -> dict[tuple[Any, ...], int]:
+    """The first row of each combination of verdicts in a group; its first row if rows have no verdicts."""
     kind = type_at(parquet.schema_arrow, ("checks",))
     names = []
     if kind is not None and pa.types.is_struct(kind):
         fields = (kind.field(index) for index in range(kind.num_fields))
         names = [field.name for field in fields if pa.types.is_boolean(field.type)]
     if not names:
-        yield 0, ()
-        return
+        return {(): 0} if parquet.metadata.row_group(group).num_rows else {}
     table = parquet.read_row_group(group, columns=[f"checks.{name}" for name in names])
-    columns = [value_at(table, ("checks", name)).to_pylist() for name in names]
-    seen = set()
-    for place, key in enumerate(zip(*columns, strict=True)):
-        if key not in seen:
-            seen.add(key)
-            yield place, key
+    columns = [value_at(table, ("checks", name)) for name in names]
+    numbered = pa.table([*columns, pa.array(range(table.num_rows), pa.int64())], [*names, ""])
+    found = numbered.group_by(names).aggregate([("", "min")]).to_pylist()
+    return {tuple(entry[name] for name in names): entry["_min"] for entry in found}

@@ -23,7 +23,7 @@ from typing import Any
 from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
-from jobs.finalize.figures import figures_of
+from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.notice import carry_notice
 from jobs.finalize.origins import input_datasets, origins_of
 from jobs.finalize.report import html_report
@@ -49,6 +49,7 @@ from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
 from jobs.system.clock import utc_now
+from jobs.viewing.places import Rows
 from model.errors import ConfigError
 
 AFTER_PLAN = register("finalize.after_plan")
@@ -140,7 +141,7 @@ def finalize(
     write_matches(job_dir, totals.counts)
     if results is not None:
         summary["results"] = results()
-    _write_pages(output, job, summary, options)
+    _write_pages(output, job, summary, options, _report_figures(output, plan, shards, summary, options))
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
     for folder in (job_dir.grouped, *job_dir.only_while_units_run):
@@ -208,14 +209,30 @@ def _publish(output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Seq
         list(pool.map(publish_one, shards))
 
 
-def _write_pages(output: OutputFolder, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def _report_figures(
+    output: OutputFolder,
+    plan: ShardPlan,
+    shards: Sequence[ShardRecord],
+    summary: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Figures:
+    """What the report shows of the published rows."""
+    kept, rejected = (
+        Rows([(output.join(plan.final_path(kind, shard.index)), shard.rows) for shard in shards if shard.kind == kind])
+        for kind in KINDS
+    )
+    return read_figures(kept, rejected, summary["columns"], has_answers=bool(options.get("rejected_answers")))
+
+
+def _write_pages(
+    output: OutputFolder, job: JobFile, summary: Mapping[str, Any], options: Mapping[str, Any], figures: Figures
+) -> None:
     storage.write_bytes(output.summary, summary_text(summary))
     failpoint(AFTER_SUMMARY)
     card = dataset_card(summary, job.final_schema, options)
     storage.write_bytes(output.card, card.encode())
     failpoint(AFTER_CARD)
-    has_answers = bool(options.get("rejected_answers"))
-    storage.write_bytes(output.report, html_report(summary, figures_of(output, has_answers=has_answers)).encode())
+    storage.write_bytes(output.report, html_report(summary, figures).encode())
 
 
 # --- collect ---------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ def _kept_samples(figures: Figures) -> Iterator[str]:
     if not figures.kept:
         return
     yield "<h2>Samples of kept rows</h2>"
-    yield '<p class="soft">The first row of each combination of verdicts.</p>'
+    yield '<p class="soft">The first row of each combination of verdicts, if the filters find nothing in it.</p>'
     for sample in figures.kept:
         yield f'<div class="sample"><h3>{html(sample.title)}</h3>{"".join(drawn(sample.blocks))}</div>'
 
@@ -217,7 +217,7 @@ def _rejected_samples(rejected: Sequence[Mapping[str, Any]], figures: Figures) -
     yield "<h2>An example of each reason</h2>"
     for entry in islice(shown, _MAX_EXAMPLES):
         example = entry["example"]
-        where = example.get("path") or f"{example['uri']} group {example['row_group']} row {example['row']}"
+        where = example.get("path") or f"{example.get('uri', '')} group {example['row_group']} row {example['row']}"
         yield f'<div class="sample"><h3>{html(entry["stage"])}/{html(entry["reason"])}</h3>'
         target = f" {html(example['target'])}" if example.get("target") else ""
         yield f"<div>{html(where)}{target}</div>"

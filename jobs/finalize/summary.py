@@ -298,10 +298,15 @@ def yield_line(summary: Mapping[str, Any]) -> str:
     if not row_reasons:
         return line
     top = row_reasons[0]
-    if f"{top['stage']}/{top['reason']}" == _BY_TARGETS and targets:
+    if _is_by_targets(top) and targets:
         top = targets[0]
     kind = "row" if top["kind"] == "row" else "target"
     return f"{line}; most often {top['reason']} ({counted(top['count'], kind)})"
+
+
+def _is_by_targets(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of the table of rejections tells of rows without a fault of their own."""
+    return f"{entry['stage']}/{entry['reason']}" == _BY_TARGETS
 
 
 def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
@@ -334,8 +339,8 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
         lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
         lines += [f"  {unit['uri']}: {unit['reason']}: {unit['detail']}" for unit in summary["failed_units"][:5]]
     if summary["rejected"]:
-        top_entry = max(summary["rejected"], key=lambda entry: (entry["reason"] not in _BY_TARGETS, entry["count"]))
-        reason = top_entry["reason"]
+        told = {entry["reason"]: entry["count"] for entry in summary["rejected"] if not _is_by_targets(entry)}
+        reason = max(told, key=lambda name: told[name]) if told else summary["rejected"][0]["reason"]
         lines.append(f"to look at what was rejected: codemill inspect {output} --rejected --reason {reason}")
     data = summary["shards"]["data"]
     lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")

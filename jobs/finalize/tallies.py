@@ -1,7 +1,8 @@
 """Counts of rejected records by reason, with an example of each, while they are merged into a shard.
 
 Per stage and reason: how many, the first record in the order of the output, and how many per language and per kind of
-target. An example tells where its row is and why it was rejected. Like the record, it never quotes the row.
+target. An example tells where its row is and why it was rejected. Like the record, it never quotes the row; a path or
+detail in which the filters find something isn't in it.
 
 Cost: a group-by over the records' short columns; Python sees one value per group.
 """
@@ -17,6 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.filters.showing import may_be_shown
 from transforms.languages.lookup import find_language
 
 OTHER: Final = "other"
@@ -47,7 +49,7 @@ class RejectedTally:
         """Counts the records of a table, which follow those counted so far."""
         keys = [table.column(name) for name in _KEY]
         number = pa.chunked_array([pa.array(range(table.num_rows), pa.int64())])
-        extensions, kinds = _found(table.column("path"), _EXTENSION), _found(table.column("target"), _TARGET_KIND)
+        extensions, kinds = extensions_of(table.column("path")), _found(table.column("target"), _TARGET_KIND)
         columns = [*keys, extensions, kinds, number]
         grouped = pa.table(columns, [*_KEY, "extension", "target_kind", "number"]).group_by(
             [*_KEY, "extension", "target_kind"]
@@ -59,7 +61,7 @@ class RejectedTally:
             self.counts[key] += count
             if key not in self.examples:
                 self.examples[key] = _example(table.slice(group["number_min"], 1))
-            _count(self.languages, key, _language(group["extension"]), count)
+            _count(self.languages, key, language_of(group["extension"]), count)
             if group["kind"] == "target":
                 _count(self.target_kinds, key, group["target_kind"] or OTHER, count)
 
@@ -73,8 +75,14 @@ def _count(counts: dict[str, dict[str, int]], key: str, name: str, count: int) -
     of_key[name] = of_key.get(name, 0) + count
 
 
+def extensions_of(paths: Any) -> Any:
+    """The extension of each path, null for one without."""
+    return _found(paths, _EXTENSION)
+
+
 @functools.cache
-def _language(extension: str | None) -> str:
+def language_of(extension: str | None) -> str:
+    """The name of the language whose files have an extension; `OTHER` if there is none."""
     found = find_language("", f"x.{extension}") if extension else None
     return OTHER if found is None else found.name
 
@@ -83,7 +91,12 @@ def _example(record: pa.Table) -> dict[str, Any]:
     (values,) = record.select(list(_EXAMPLE)).to_pylist()
     if len(values["detail"]) > _MAX_DETAIL_CHARS:
         values["detail"] = values["detail"][:_MAX_DETAIL_CHARS] + "..."
-    return {name: value for name, value in values.items() if value not in (None, "")}
+    return {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+
+
+def _may_be_shown(value: Any) -> bool:
+    """Whether a value may leave the records: a path may hold what no answer may."""
+    return not isinstance(value, str) or may_be_shown(value)
 
 
 def merged(counts: Iterable[Mapping[str, Mapping[str, int]]], key: str) -> dict[str, int]:

@@ -41,6 +41,7 @@ from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.folders import JobFolder
 from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
+from transforms.filters.showing import may_be_shown
 from transforms.freeing import give_back_memory
 from transforms.spool import scratch_folder
 from transforms.work import Unit
@@ -62,8 +63,8 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """One row per cluster member, and per row that could not be signed: `kind` is the reason then, with its `detail`.
-`number` is the row's position among all rows of the plan. `kept_path` is that of the row kept instead, null if it has
-none."""
+`number` is the row's position among all rows of the plan. `kept_path` is that of the row kept instead; null if it has
+none, or one that is not to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,8 @@ def _make(
 
 def _of_member(member: Member, paths: PathsReader) -> Entry:
     path = None if member.kind == "kept" else paths.path(member.kept) or None
+    if path is not None and not may_be_shown(path):
+        path = None
     return Entry(member.number, member.kept, member.kind, member.similarity, member.cluster_size, kept_path=path)
 
 

@@ -10,7 +10,7 @@ Texts are as they are in the row: whoever draws a block escapes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -48,3 +48,14 @@ Block: TypeAlias = Lines | Verdicts | Value
 def note(text: str) -> Lines:
     """One unimportant line."""
     return Lines([(FAINT, text)])
+
+
+def texts_in(block: Block) -> Iterator[str]:
+    """All text that a block shows."""
+    if isinstance(block, Verdicts):
+        yield block.title
+        yield from (f"{name} {value}" for name, value in block.items)
+        return
+    if isinstance(block, Value):
+        yield block.name
+    yield from (line for _, line in block.lines)

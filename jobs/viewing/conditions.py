@@ -144,8 +144,8 @@ def values_of(table: pa.Table, term: Term) -> Any:
     first, *more = [value_at(table, path) for path in term.paths]
     if not term.is_score:
         return first
-    agreement = pc.coalesce(*more, pa.scalar(0.0, pa.float32())) if more else 0.0
-    return pc.add(pc.cast(first, pa.float64()), agreement)
+    logprob, *agreements = [pc.cast(column, pa.float64()) for column in (first, *more)]
+    return pc.add(logprob, pc.coalesce(*agreements, pa.scalar(0.0, pa.float64())))
 
 
 def value_at(table: pa.Table, path: Path) -> Any:

@@ -362,3 +362,82 @@ def test_an_output_without_rows_is_shown_as_one(tmp_path, capfd):
     (tmp_path / "COMPLETED").write_text("{}")
     assert run(Options(path=str(tmp_path)), []) == 0
     assert "0 of 0 rows in 0 files" in capfd.readouterr().out
+
+
+# --- conditions, order, unfinished outputs ----------------------------------------------------------
+
+
+def many(folder: Path) -> Path:
+    rows = [
+        FIM_ROW
+        | {"path": f"{n}.py", "checks": {"exact_match": n % 3 == 0, "parses": True, "edit_similarity": n / 10}}
+        | {"lineage": {"mean_logprob": -abs(n - 4) / 10, "agreement": None}}
+        for n in range(10)
+    ]
+    return dataset(folder, rows, row_group_size=3)
+
+
+def titles(text: str) -> list[str]:
+    return [line.split("  tool ")[1].split(" -")[0] for line in text.splitlines() if line.startswith("row ")]
+
+
+def test_conditions_choose_rows_and_the_last_line_counts_them(tmp_path, capsys):
+    text = shown(capsys, many(tmp_path), only=("exact_match=false", "edit_similarity>=0.5"), rows=2)
+    assert titles(text) == ["5.py", "7.py"]
+    assert text.splitlines()[-1] == "2 of 3 that meet the conditions, of 10 rows in 1 file"
+
+
+def test_rows_come_in_the_order_of_a_value(tmp_path, capsys):
+    assert titles(shown(capsys, many(tmp_path), sort="score", rows=3)) == ["4.py", "3.py", "5.py"]
+    assert titles(shown(capsys, tmp_path, sort="-score", rows=2)) == ["9.py", "0.py"]
+    assert titles(shown(capsys, tmp_path, sort="edit_similarity", only=("exact_match=true",), rows=2)) == [
+        "9.py",
+        "6.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"only": ("colour=1",)}, "no column or field colour; there are repo_name, "),
+        ({"only": ("exact_match",)}, "is no condition; write NAME=VALUE"),
+        ({"sort": "colour"}, "no column or field colour"),
+        ({"sort": "score", "seed": 1}, "--seed 1 draws rows and --sort score puts them in order; pass one of them"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_one_line(tmp_path, options, why):
+    with pytest.raises(ConfigError, match=why):
+        print_rows(Options(path=str(many(tmp_path)), **options))
+
+
+def test_a_file_of_several_documented_symbols_is_shown_as_its_diff(tmp_path, capsys):
+    row = {
+        "path": "a.py",
+        "content": "def f():\n    pass\n\n\ndef g():\n    pass\n",
+        "content_documented": 'def f():\n    """Do."""\n    pass\n\n\ndef g():\n    pass\n',
+        "documented": [{"symbol_name": "f", "checks": {"code_unchanged": True}}],
+    }
+    lines = lines_of(row, capsys, tmp_path)
+    assert '+     """Do."""' in [line.rstrip() for line in lines]
+    assert any(line.startswith("f  ok code_unchanged") for line in lines)
+
+
+def test_a_job_without_a_commit_is_one_line_for_rows_and_rejected(tmp_path):
+    pq.write_table(pa.table({"unit_id": ["a"]}), dataset(tmp_path, [{"a": 1}], "_job/plan.parquet") / "_job/x.parquet")
+    for rejected in (False, True):
+        with pytest.raises(
+            ConfigError, match=r"nothing of .* is committed yet; look again when its first unit is done"
+        ):
+            print_rows(Options(path=str(tmp_path), rejected=rejected))
+
+
+def test_an_unfinished_output_is_read_from_its_commits_and_not_from_older_shards(tmp_path, capsys):
+    from jobs.ledger.commits import commit_unit, new_attempt_id
+    from transforms.work import Unit, UnitResult
+
+    dataset(tmp_path, [FIM_ROW | {"path": "stale.py"}])
+    unit = Unit(unit_id="000000-a", uri="u", version="v", row_group=0, row_start=0, row_count=1, num_bytes=1)
+    result = UnitResult(kept=pa.Table.from_pylist([FIM_ROW]), rejected=REJECTED_SCHEMA.empty_table())
+    commit_unit(JobFolder(str(tmp_path / "_job")), unit, new_attempt_id(), result, config_hash="h")
+    text = shown(capsys, tmp_path)
+    assert "stale" not in text and text.endswith("1 of 1 rows in 1 file, of the 1 unit committed so far")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from model.engine.requests import Completion
+from transforms.checks import edit_similarity
 from transforms.generation.selection import find_repeats
 from transforms.generation.stages import Prepared, Validated
 from transforms.rows.rejections import Rejection
@@ -47,11 +48,16 @@ def reject_repeats(task: DistinctTask, states: Iterable[RowState]) -> None:
     """Rejects answers that repeat an earlier one of their row: near duplicates in both question and answer."""
     for state in states:
         kept = state.validated.kept
-        repeats = find_repeats([task.distinct_texts(state.row, item.accepted.columns) for item in kept])
+        pairs = [task.distinct_texts(state.row, item.accepted.columns) for item in kept]
+        repeats = find_repeats(pairs)
         if repeats:
             assert state.prepared is not None
             targets = [state.prepared.requests[item.request].target for item in kept]
-            gone = {offset: f"of {targets[stays]}, which is kept" for offset, stays in repeats.items()}
+            gone = {
+                offset: f"of {targets[stays]}, which is kept: edit similarity "
+                f"{edit_similarity(pairs[offset][1], pairs[stays][1]):.2f}"
+                for offset, stays in repeats.items()
+            }
             state.validated = _without_repeats(state, gone)
 
 

@@ -34,7 +34,7 @@ def test_a_reader_opens_the_printed_address_and_follows_a_shared_filter(address,
     assert "60 rows; 1 to 25 shown" in first.text and "src/file_0.py" in first.text
     shared = shown(f"{address}&table=rejected&where=reason%3Ddoes_not_parse", tmp_path)
     assert "10 rows; 1 to 10 shown" in shared.text and "reason=does_not_parse ×" in shared.text
-    row = shown(f"{address.partition('?')[0]}row?table=kept&number=7", tmp_path)  # the cookie is there by now
+    row = shown(f"{address.replace('/?', '/row?')}&table=kept&number=7", tmp_path)
     assert "kept row 7" in row.text and "7 + 1" in row.text and "lineage.mean_logprob" in row.text
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
+import pyarrow as pa
 import pytest
 
+from jobs.browsing.pages import list_page
 from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
 from jobs.browsing.store import Store
+from jobs.ledger.commits import commit_unit, new_attempt_id
+from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+from transforms.rows.rejections import REJECTED_SCHEMA
+from transforms.work import Unit, UnitResult
 
 duckdb = pytest.importorskip("duckdb", reason="the extra browse is not installed")
 
@@ -41,6 +47,8 @@ def test_conditions_text_and_order_choose_rows(store):
     assert numbers(store.page(Asked(text="FILE_17.py"))) == [17]
     assert numbers(store.page(Asked(text="17 + 1"))) == [17]
     assert numbers(store.page(Asked(text="%"))) == []
+    assert numbers(store.page(Asked(table="rejected", text="x = <script"))) == [3]
+    assert numbers(store.page(Asked(table="rejected", text="alert(1)"))) == list(range(25))
 
 
 def test_facets_count_what_meets_the_conditions(store):
@@ -98,3 +106,16 @@ def test_an_address_says_what_is_asked_for_and_nothing_else():
     for values in ({"table": ["pg_catalog"]}, {"start": ["-1"]}, {"start": ["9" * 30]}, {"q": ["\0"]}):
         with pytest.raises(ConfigError):
             read_asked(values)
+
+
+def test_an_unfinished_output_is_browsed_as_far_as_it_is_committed(tmp_path):
+    output = OutputFolder(str(tmp_path / "out"))
+    for number in range(2):
+        unit = Unit(unit_id=f"{number}-a", uri="u", version="v", row_group=0, row_start=0, row_count=1, num_bytes=1)
+        result = UnitResult(kept=pa.table({"path": [f"{number}.py"]}), rejected=REJECTED_SCHEMA.empty_table())
+        commit_unit(output.job, unit, new_attempt_id(), result, config_hash="h")
+    (tmp_path / "links").mkdir()
+    store = Store(output.path, 256, str(tmp_path / "links"))
+    assert store.tables["kept"].units == 2 and store.tables["rejected"].files == []
+    assert numbers(store.page(Asked(where=("path=1.py",)))) == [1]
+    assert "unfinished: 2 units committed" in list_page(store, Asked(), store.page(Asked()))

@@ -289,7 +289,8 @@ def test_a_damaged_row_group_among_good_ones_makes_the_exit_code_that_of_failed_
     assert uppercase.command_line(["--input", str(path), "--output", str(output), "--progress", "none"]) == 3
     told = uppercase.summary(output)
     assert (told["rows"]["kept"], told["rows"]["rejected"], told["units"]["failed"]) == (30, 10, 0)
-    assert told["rejected"] == [{"kind": "row", "stage": "read", "reason": "damaged_input", "count": 10}]
+    (reason,) = told["rejected"]
+    assert {"kind": "row", "stage": "read", "reason": "damaged_input", "count": 10}.items() <= reason.items()
 
 
 def test_completed_tells_the_size_of_each_shard(home):

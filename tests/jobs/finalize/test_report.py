@@ -11,10 +11,11 @@ import pytest
 from jobs.finalize import plots
 from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.report import html_report
-from jobs.viewing.places import shards_in
+from jobs.viewing.places import Rows, shards_in
 from tests.jobs.finalize.test_summary import some_summary
 from transforms.rows.rejections import REJECTED_SCHEMA
 
+COLUMNS = {"content": "content", "path": "path", "language": None}
 MARKUP = "<script>alert(1)</script>\u202e"
 
 
@@ -51,7 +52,8 @@ def figures(tmp_path) -> Figures:
     base = {"kind": "target", "uri": "u", "row_group": 0, "stage": "judge", "reason": "does_not_parse", "detail": ""}
     records = [base | {"row": 1, "answer": f"no {MARKUP}"}, base | {"row": 2, "answer": "second"}]
     pq.write_table(pa.Table.from_pylist(records, REJECTED_SCHEMA), tmp_path / "rejected/a.parquet")
-    return read_figures(shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "rejected")), has_answers=True)
+    kept, rejected = shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "rejected"))
+    return read_figures(kept, rejected, COLUMNS, has_answers=True)
 
 
 def reported(figures: Figures | None = None, **changes) -> str:
@@ -123,3 +125,46 @@ def test_a_histogram_counts_every_value_in_few_bins_with_labels_of_their_own(val
     found = plots.histogram(values)
     assert sum(count for _, count in found) == len(values) and len(found) <= 8
     assert len({label for label, _ in found}) == len(found)
+
+
+def test_a_row_in_which_the_default_policy_finds_something_is_no_sample(tmp_path):
+    (tmp_path / "data").mkdir()
+    address = "jane.roe" + "@" + "corp-mail.dev"
+    rows = [row(0, suffix=f"  # ask {address}\n"), row(1), row(3, path=f"{address}/a.py")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data/a.parquet")
+    found = read_figures(
+        shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "none")), COLUMNS, has_answers=False
+    )
+    assert [sample.title for sample in found.kept] == ["a1.py"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"content": "body", "path": "langs", "language": "langs"},
+        {"content": None, "path": "gone", "language": "body"},
+        {},
+    ],
+)
+def test_columns_of_any_type_and_name_are_no_obstacle(tmp_path, columns):
+    (tmp_path / "data").mkdir()
+    rows = [
+        {"body": f"x{n}", "langs": ["C"], "checks": [1], "lineage": {"mean_logprob": float("nan")}} for n in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data/a.parquet", row_group_size=2)
+    found = read_figures(
+        shards_in(str(tmp_path / "data")), shards_in(str(tmp_path / "none")), columns, has_answers=True
+    )
+    assert found.rows_read == 5 and len(found.kept) == 1
+    assert "Samples of kept rows" in html_report(some_summary(), found)
+
+
+def test_what_is_read_is_bounded_and_spread_over_all_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.finalize.figures.MAX_GROUPS", 4)
+    (tmp_path / "data").mkdir()
+    for number in range(9):
+        table = pa.Table.from_pylist([row(number), row(number)])
+        pq.write_table(table, tmp_path / f"data/{number}.parquet", row_group_size=1)
+    rows = shards_in(str(tmp_path / "data"))
+    found = read_figures(rows, Rows([]), COLUMNS, has_answers=False)
+    assert found.distributions["tokens generated"] == [0, 3, 6] and (found.rows_read, found.rows_all) == (3, 18)

@@ -397,3 +397,12 @@ def test_a_job_all_of_whose_rows_end_in_the_same_stage_error_is_not_published(co
 def test_a_job_whose_rows_are_rejected_for_their_own_faults_is_published(counts):
     totals_of(counts).check_some_row_ran()
     Totals().check_some_row_ran()
+
+
+def test_the_last_lines_say_what_was_redacted_and_how_to_look_at_the_rejected():
+    summary = some_summary()
+    assert not [line for line in closing_lines(summary, "out") if line.startswith("redacted")]
+    summary["counts"] |= {"redacted/email": 26, "redacted/secret": 4, "rows_with_redactions": 15}
+    lines = closing_lines(summary, "out")
+    assert "redacted: 15 rows: 26 email, 4 secret" in lines
+    assert "to look at what was rejected: codemill inspect out --rejected --reason does_not_parse" in lines

@@ -83,3 +83,16 @@ def test_the_summary_sums_shards_and_takes_the_first_ones_example():
         "languages": {"C": 2, "Go": 1},
     }
     assert "example" not in second
+
+
+def test_an_example_leaves_out_a_path_that_is_not_to_be_shown():
+    tally, address = RejectedTally(), "jane.roe" + "@" + "corp-mail.dev"
+    record = dict.fromkeys(REJECTED_SCHEMA.names) | {"kind": "row", "uri": "u", "row_group": 0, "row": 4}
+    record |= {"stage": "read", "reason": "not_utf8", "detail": "byte 3 is not valid UTF-8"}
+    tally.add(pa.Table.from_pylist([record | {"path": f"mail/{address}.py"}], REJECTED_SCHEMA))
+    assert tally.examples["row/read/not_utf8"] == {
+        "uri": "u",
+        "row_group": 0,
+        "row": 4,
+        "detail": "byte 3 is not valid UTF-8",
+    }
