@@ -19,7 +19,6 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from model.engine.requests import Completion
-from model.engine.stopping import StopTexts
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -223,7 +222,6 @@ class InfillTask(InfillSettings):
                 self,
                 prompt,
                 stop_ids=self._stop_ids(tokenizer, span),
-                stop_texts=self._stop_texts(tokenizer, span),
                 seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
             ),
             payload=_target(span, mode, window, has_path_line=bool(path_line)),
@@ -270,11 +268,6 @@ class InfillTask(InfillSettings):
     def _stop_ids(self, tokenizer: Tokenizer, span: Span) -> frozenset[int]:
         newlines = newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
         return fim_stop_ids(tokenizer) | newlines
-
-    def _stop_texts(self, tokenizer: Tokenizer, span: Span) -> StopTexts | None:
-        """The line break, where a token may have one behind other text, so that no stop id is it; Gemma's don't."""
-        is_inside = self._stops_at_newline(span) and not tokenizer.splits_at_newlines
-        return StopTexts(("\n",), tokenizer) if is_inside else None
 
     def _checks(
         self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy

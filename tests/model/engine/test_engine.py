@@ -183,7 +183,6 @@ def test_drafts_change_no_token_and_save_steps(small_model, mixed_requests, exac
     assert stats["slot_occupancy"] <= 1
 
 
-@pytest.mark.parametrize("is_stacked", [False, True])
 class Letters:
     """A vocabulary of six letters."""
 
@@ -220,6 +219,7 @@ def test_stop_texts_cut_completions_and_change_no_token(small_model, mixed_reque
     assert 3 < stopped < len(requests)
 
 
+@pytest.mark.parametrize("is_stacked", [False, True])
 def test_switching_between_plain_steps_and_drafts_changes_no_token(
     small_model, mixed_requests, exact_completions, monkeypatch, is_stacked
 ):

@@ -145,12 +145,9 @@ def test_other_kinds_and_the_option_off_do_not_stop_at_a_line_break(task, small_
     assert verdict.columns["ended_by"] == "stop" and "\n" in verdict.columns["generated_middle"]
 
 
-def test_a_line_break_inside_a_token_ends_a_line_in_the_engine_where_a_vocabulary_has_such_tokens(task, monkeypatch):
-    assert one_of_kind(task, "single_line")[1].request.stop_texts is None, "stop ids will do"
-    monkeypatch.setattr(Tokenizer, "splits_at_newlines", False)
-    stops = one_of_kind(task, "single_line")[1].request.stop_texts
-    assert stops is not None and stops.texts == ("\n",)
-    assert one_of_kind(task, "statement")[1].request.stop_texts is None
+def test_every_line_break_of_the_shipped_vocabulary_is_a_token_that_begins_with_it():
+    tokenizer = Tokenizer.load("embedded")
+    assert tokenizer.splits_at_newlines, "so a line ends in the engine by stop ids alone"
 
 
 def test_final_separators_are_stripped(task, small_tokenizer):
