@@ -114,6 +114,7 @@ setup(
         "transforms.filters": ["*.npz"],
         "transforms.scanning": ["policies/*", "rules/*"],
         "transforms.tasks": ["annotations/*"],
+        "transforms.verification.typed": ["*.txt"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require={

@@ -1,5 +1,7 @@
 """Programs that call a function with given arguments and print what it returns, in Python, JavaScript and Go.
 
+Those of the languages whose types must be known to write any value at all are made in `transforms.verification.typed`.
+
 Each call prints a line `NONCE NUMBER JSON`, or `NONCE NUMBER !` where it fails; results that JSON can't hold print
 nothing. They are printed as they come, so that a call that never ends costs only those after it. Integers below 1e15
 are compared exactly, other numbers to nine digits, since languages print and divide them differently.
@@ -15,6 +17,7 @@ from typing import Any, Final
 
 from transforms.evaluation.problems import Problem
 from transforms.verification.script import without_exports
+from transforms.verification.typed.programs import calling_main, without_main
 
 _MAX_RESULT: Final = 300  # characters
 _EXACT: Final = 1e15  # integers from here on have more digits than a double is printed with
@@ -31,6 +34,7 @@ class Function:
         name: Its name.
         types: The types of its parameters, where the language wants them.
         results: How many values it returns, of which the last may be an error (`has_error`).
+        call: The expression that calls it, where that isn't its name.
     """
 
     language: str
@@ -39,6 +43,7 @@ class Function:
     types: tuple[str, ...] = ()
     results: int = 1
     has_error: bool = False
+    call: str = ""
 
 
 _PYTHON: Final = """
@@ -128,7 +133,8 @@ def calls_problem(function: Function, inputs: Sequence[str], *, nonce: str, wall
         given = repr(whole) if function.language == "Python" else json.dumps(whole)
         test = _filled(template, name=function.name, inputs=given, most=str(_MAX_RESULT), nonce=nonce)
     else:
-        test = None
+        call = function.call or function.name
+        test = calling_main(function.language, call, function.types, inputs, nonce=nonce, most=_MAX_RESULT)
     if test is None:
         return None
     return Problem(problem_id="calls", language=function.language, form="program", test=test, wall_s=wall_s)
@@ -138,7 +144,9 @@ def code_of(function: Function) -> str:
     """The function's text, as a program has it."""
     if function.language == "Go":
         return re.sub(r"^func main\(\)", "func mainOfTheAnswer()", function.code, flags=re.M)
-    return without_exports(function.code) if function.language == "JavaScript" else function.code
+    if function.language == "JavaScript":
+        return without_exports(function.code)
+    return without_main(function.language, function.code)
 
 
 def _filled(template: str, **values: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import tree_sitter
@@ -13,15 +14,17 @@ from transforms.languages.syntax import Source, parse
 from transforms.symbols import Symbol, find_symbols
 from transforms.verification.calls import Function
 from transforms.verification.python_context import python_tree
+from transforms.verification.typed.signature import TYPED, signature_of
+from transforms.verification.typed.types import type_of
 
-_CALLED: Final = ("Python", "JavaScript", "Go")
+_CALLED: Final = ("Python", "JavaScript", "Go", *TYPED)
 
 
 def called_function(language: str, code: str, name: str) -> tuple[Function, list[tuple[str, str]]] | None:
     """A function with the names and annotations of its parameters; None if it can't be called by itself.
 
     Args:
-        language: Linguist name; inputs can be drawn for Python and JavaScript.
+        language: Linguist name.
         code: The text that it stands in.
         name: Its qualified name; "" for none.
     """
@@ -33,7 +36,39 @@ def called_function(language: str, code: str, name: str) -> tuple[Function, list
         if found and all(one.name for one in found[0].parameters):
             parameters = [(one.name, "") for one in found[0].parameters]
             return Function(language=language, code=code, name=name), parameters
+    if language in (*TYPED, "Go") and name:
+        return _typed_function(language, code, name)
     return None
+
+
+def _typed_function(language: str, code: str, name: str) -> tuple[Function, list[tuple[str, str]]] | None:
+    """A function whose types say what it takes."""
+    source, symbols = _symbols(language, code)
+    found = [one for one in symbols if one.qualified_name == name]
+    if source is None or len(found) != 1:
+        return None
+    if language == "Go":
+        function = _go_function(source, code, found[0], len(found[0].parameters))
+    else:
+        function = _of_signature(language, code, source, found[0], symbols)
+    if function is None:
+        return None
+    kinds = [type_of(language, text) for text in function.types]
+    annotations = [kind.annotation if kind is not None else None for kind in kinds]
+    if None in annotations:
+        return None
+    names = [one.name for one in found[0].parameters]
+    return function, list(zip(names, map(str, annotations), strict=True))
+
+
+def _of_signature(
+    language: str, code: str, source: Source, symbol: Symbol, symbols: Sequence[Symbol]
+) -> Function | None:
+    """A function whose parameters' types are known; None: it can't be called with plain values."""
+    signature = signature_of(language, source, symbol, symbols)
+    if signature is None or any(type_of(language, text) is None for text in signature[0]):
+        return None
+    return Function(language=language, code=code, name=symbol.name, types=signature[0], call=signature[1])
 
 
 def function_like(language: str, code: str, name: str, arity: int) -> Function | None:
@@ -48,12 +83,15 @@ def function_like(language: str, code: str, name: str, arity: int) -> Function |
     if language not in _CALLED:
         return None
     source, functions = _functions(language, code)
-    named = [one for one in functions if _plain(one.name) == _plain(name)]
+    named = [one for one in functions if _plain(one.name) == _plain(name.rpartition(".")[2])]
     found = named[0] if named else functions[0] if len(functions) == 1 else None
     if found is None or source is None:
         return None
     if language == "Go":
         return _go_function(source, code, found, arity)
+    if language in TYPED:
+        function = _of_signature(language, code, source, found, _symbols(language, code)[1])
+        return function if function is not None and len(function.types) == arity and len(named) < 2 else None
     if len(found.parameters) != arity:
         return None
     return Function(language=language, code=code, name=found.name)
@@ -64,10 +102,16 @@ def _plain(name: str) -> str:
 
 
 def _functions(language: str, code: str) -> tuple[Source | None, list[Symbol]]:
+    source, symbols = _symbols(language, code)
+    if language in ("C#", "Java"):
+        return source, [one for one in symbols if one.kind == "method" and one.name not in ("main", "Main")]
+    return source, [one for one in symbols if one.kind == "function" and one.qualified_name == one.name]
+
+
+def _symbols(language: str, code: str) -> tuple[Source | None, list[Symbol]]:
     grammar = grammar_name(language)
     source = parse(code.encode("utf-8", "replace"), grammar) if grammar else None
-    symbols = find_symbols(source) if source is not None else []
-    return source, [one for one in symbols if one.kind == "function" and one.qualified_name == one.name]
+    return source, find_symbols(source) if source is not None else []
 
 
 def _python_parameters(code: str, name: str) -> list[tuple[str, str]] | None:
