@@ -16,7 +16,8 @@ import sys  # noqa: E402
 
 from jobs.system.allocator import choose_allocator  # noqa: E402
 
-choose_allocator()
+if sys.platform == "linux":
+    choose_allocator()  # before Arrow is imported
 
 from jobs.cli import main  # noqa: E402
 

@@ -21,7 +21,8 @@ from jobs.system.child_process import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[2]))
-    choose_allocator()
+if sys.platform == "linux":
+    choose_allocator()  # before Arrow is imported
 
 # These take a while to import, in which the parent may die already.
 import faulthandler

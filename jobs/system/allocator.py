@@ -10,13 +10,11 @@ Arrow reads these variables when it is imported, in this process and in all that
 from __future__ import annotations
 
 import os
-import sys
 
 _SETTINGS = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "JE_ARROW_MALLOC_CONF": "narenas:2"}
 
 
 def choose_allocator() -> None:
-    """Sets what isn't set in the environment yet; before Arrow is imported."""
-    if sys.platform == "linux":
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
+    """Sets what isn't set in the environment yet; for Linux, before Arrow is imported."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)

@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +43,9 @@ MAX_OPEN_ANGLES: Final = 1_000
 # About 30 ms a query, and 1.5 s where every node is asked for its parent.
 MAX_SEARCH_STEPS: Final = 20_000_000
 MAX_DEPTH_SAMPLES: Final = 512
+
+_PART_BYTES: Final = 1 << 16  # at least those of one character
+_parts = threading.local()
 
 _STATEMENT_END: Final = re.compile(rb"[;{}]")
 _BLANK: Final = b" \t\r\n\f\v"
@@ -104,16 +109,30 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_sea
         calls_left -= 1
         return calls_left < 0 or time.monotonic() > deadline_s
 
-    view = memoryview(data)
     try:
-        tree = tree_sitter.Parser(_language(grammar)).parse(
-            lambda offset, _point: view[offset:], progress_callback=is_over
-        )
+        tree = tree_sitter.Parser(_language(grammar)).parse(_reader(data), progress_callback=is_over)
     except ValueError:  # py-tree-sitter raises this for a canceled parse
         return None
     if is_searched and search_steps(tree) > MAX_SEARCH_STEPS:
         return None
     return Source(data, grammar, tree)
+
+
+def _reader(data: bytes) -> Callable[[int, object], bytearray]:
+    """What tree-sitter reads a file with.
+
+    The binding (0.26.1) never releases what a read returns, which would be the file. So it is always the same object,
+    into which a part of the file is copied; tree-sitter doesn't look at an earlier part any more.
+    """
+    if not hasattr(_parts, "part"):
+        _parts.part = bytearray()
+    part: bytearray = _parts.part
+
+    def read(offset: int, _point: object) -> bytearray:
+        part[:] = data[offset : offset + _PART_BYTES]
+        return part
+
+    return read
 
 
 def _num_open_angles(data: bytes) -> int:

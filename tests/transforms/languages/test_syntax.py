@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,3 +128,35 @@ def test_an_exception_called_thousands_of_times_is_named_without_recursion():
 def test_a_use_tree_that_nests_too_deeply_names_no_file():
     assert len(read_facts("a.rs", "use " + "a::{" * 20 + "b" + "}" * 20 + ";").imports) == 1
     assert read_facts("a.rs", "use " + "a::{" * 2_000 + "b" + "}" * 2_000 + ";").imports == ()
+
+
+def test_a_file_that_was_parsed_is_not_kept_in_memory():
+    data = b"def f(x):\n    return x\n" * 100
+    before = sys.getrefcount(data)
+    for _ in range(5):
+        assert syntax.parse(data, "python") is not None
+    gc.collect()
+    assert sys.getrefcount(data) == before
+
+
+def test_parsing_leaves_no_objects_behind():
+    data = "def f(x):\n    return 'é'\n".encode() * 100
+    syntax.parse(data, "python")
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(200):
+        syntax.parse(data, "python")
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 200
+
+
+@given(text=st.text(alphabet="ab =()'\n\u00e9\u20ac\U0001f600", max_size=80), size=st.integers(4, 9))
+def test_a_file_read_in_parts_has_the_tree_of_the_whole_file(text, size):
+    data = text.encode()
+    whole = syntax.tree_sitter.Parser(syntax._language("python")).parse(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(syntax, "_PART_BYTES", size)
+        source = syntax.parse(data, "python")
+    assert source is not None
+    assert str(source.tree.root_node) == str(whole.root_node)
+    assert source.tree.root_node.end_byte == whole.root_node.end_byte
