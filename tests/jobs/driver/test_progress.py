@@ -179,6 +179,14 @@ def test_what_all_workers_wait_for_is_a_phase_with_its_time(job):
     assert watcher.poll().phase is None, "one of them works"
 
 
+def test_once_all_units_are_committed_their_targets_are_those_of_the_ledger(job):
+    watcher = job.watcher(units=1, rows=40)
+    watcher.poll()
+    job.beat("one", rows_prepared=38, targets_asked=50, targets_done=44)
+    job.commit("000000-a", 40, targets=52)
+    assert metrics(watcher.poll())[0] == "52/52 targets"
+
+
 def test_the_time_goes_on_in_a_bar_that_nothing_new_is_told(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
