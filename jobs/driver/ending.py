@@ -58,7 +58,7 @@ class Ending:
             ConfigError: `--summary` can't be written.
         """
         if self.options.summary != PRINTED:
-            for line in closing_lines(summary, self.output.path):
+            for line in closing_lines(summary, self.output.path, getattr(self.options, "compile_cache", None)):
                 (keep_line if self.options.quiet else print_line)(line)
         codes = in_order(
             [

@@ -145,7 +145,10 @@ class Watcher:
         asked, done, prepared = told.sum("targets_asked"), told.sum("targets_done"), told.sum("rows_prepared")
         targets = None if done is None else int(done) + self._before[1]
         total = self._targets_total(asked, prepared)
-        rows, tokens, answered, passed = self._passed(now, told.tokens, targets or 0)
+        if targets is not None and len(self._known) == self._units_total:  # heartbeats may be late
+            targets = total = self._targets
+            prepared = self._rows_total - self._before[0]
+        rows, tokens, answered, passed = self._passed(now, told.tokens, int(done or 0))
         left, rate = (self._rows_total - self._rows, rows) if total is None else (total - (targets or 0), answered)
         phase = told.phase(now)
         compiles = told.sum("compiles")

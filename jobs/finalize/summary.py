@@ -27,6 +27,7 @@ from jobs.plan.units import planned_rows, read_plan
 from jobs.storage.folders import JobFolder
 from jobs.terminal.wording import counted
 from model.engine.metrics import SUMS, ratios
+from model.engine.settings import NO_COMPILE_CACHE
 from transforms.opt_out.work import MATCHED
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR
@@ -35,6 +36,7 @@ from transforms.work import Unit
 MOST_STAGE_ERRORS = 0.01  # of all rows, and of all targets: more of them are a failure of the job, not of its rows
 MAX_LISTED = 100  # failed units and bad files named in the summary; `_job` lists all of them
 _CHUNK_UNITS = 1024
+LEAST_COMPILE_S = 1.0  # of which one line tells
 _BY_TARGETS = "judge/no_target_accepted"  # of a row without a fault of its own
 _LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
 
@@ -309,8 +311,8 @@ def _is_by_targets(entry: Mapping[str, Any]) -> bool:
     return f"{entry['stage']}/{entry['reason']}" == _BY_TARGETS
 
 
-def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
-    """The closing lines that a finished job prints."""
+def closing_lines(summary: Mapping[str, Any], output: str, compile_cache: str | None = None) -> list[str]:
+    """The closing lines that a finished job prints; `compile_cache` is the option of this name."""
     rows, targets, units = summary["rows"], summary["targets"], summary["units"]
     lines = [
         f"rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected"
@@ -334,6 +336,8 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
         )
     if engine := summary.get("engine"):
         lines.append(f"engine: {', '.join(_engine_words(engine))}")
+        if compiled := compile_line(engine, compile_cache):
+            lines.append(compiled)
     if units["failed"]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary["failures"].items())
         lines.append(f"FAILED UNITS: {units['failed']:,} of {units['all']:,} ({reasons})")
@@ -407,3 +411,24 @@ def _engine_words(engine: Mapping[str, float]) -> list[str]:
         words.append(f"{engine['floor_share']:.0%} of the device's speed at its floor")
     words.append(f"{counted(int(engine.get('compiles', 0)), 'program')} compiled")
     return words
+
+
+def compile_line(engine: Mapping[str, float], compile_cache: str | None) -> str | None:
+    """How long requests waited for compilation, and what keeps it for other runs; None if they hardly did.
+
+    Args:
+        engine: The engine's figures.
+        compile_cache: The option of this name.
+
+    >>> compile_line({"compile_s": 30.0, "busy_s": 40.0, "compiles": 7}, "none")
+    'compilation: 30.0 s of the engine\'s 40.0 s (75%); without --compile_cache none, the next run would be spared it'
+    """
+    compile_s, busy_s = engine.get("compile_s", 0.0), engine.get("busy_s", 0.0)
+    if compile_s < LEAST_COMPILE_S:
+        return None
+    line = f"compilation: {compile_s:,.1f} s"
+    if busy_s > compile_s:
+        line += f" of the engine's {busy_s:,.1f} s ({compile_s / busy_s:.0%})"
+    if compile_cache == NO_COMPILE_CACHE:
+        return f"{line}; without --compile_cache none, the next run would be spared it"
+    return f"{line}; the programs are kept for the next run with this model and these lengths"

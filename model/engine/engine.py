@@ -32,6 +32,9 @@ def use_compile_cache(folder: str | None) -> None:
     """Keeps compiled programs of this process in a folder, from now on; None changes nothing."""
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", folder)
+        # Else the folder's path is an option of the compiler, and so a part of each entry's key: entries would be found
+        # under the same path only.
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # small ones add up at each start
 
 

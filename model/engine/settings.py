@@ -20,6 +20,8 @@ from model.settings import Settings, setting
 
 Determinism = Literal["fast", "exact"]
 PromptLookup = Literal["auto", "off", "always"]
+NO_COMPILE_CACHE = "none"
+"""The value of `compile_cache` for a process that keeps no compiled programs."""
 
 
 @dataclass(frozen=True, kw_only=True)

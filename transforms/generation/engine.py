@@ -11,10 +11,9 @@ import dataclasses
 import threading
 
 from model.engine.requests import Generator
-from model.engine.settings import EngineSpec
+from model.engine.settings import NO_COMPILE_CACHE, EngineSpec
 from transforms.compile_cache import CompileCache
 
-NO_CACHE = "none"
 _lock = threading.Lock()
 _engines: dict[EngineSpec, Generator] = {}
 _cache: CompileCache | None = None  # this process's, from its first engine on
@@ -58,7 +57,7 @@ def _cache_folder(chosen: str | None) -> str | None:
     """The folder of compiled programs: the chosen one, or this process's; None if there is to be none."""
     global _cache
     if chosen is not None:
-        return None if chosen == NO_CACHE else chosen
+        return None if chosen == NO_COMPILE_CACHE else chosen
     if _cache is None:
         _cache = CompileCache.open()
     return None if _cache is None else _cache.folder

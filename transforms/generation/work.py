@@ -62,7 +62,7 @@ class TargetCounts:
             self._counts.update(counts)
 
     def figures(self, samples: int) -> dict[str, float]:
-        """Rows whose targets are chosen, targets that the engine has got, and those with all of their samples."""
+        """Rows whose targets are chosen, these targets, and those whose samples are all there or that get none."""
         with self._lock:
             rows, asked, answers = (self._counts[name] for name in ("rows", "asked", "answers"))
         return {
@@ -223,6 +223,7 @@ class GenerationWork:
             else:
                 tests = trials.tests_of(item, brought.get(index)) if trials is not None else None
                 states.append(RowState(index, item, tests=tests))
+        self._opened.counts.add(rows=len(unreadable))
         _prepare_and_submit(self._opened, states, self.samples)
         counts = _validate(self._opened, states)
         counts.update(filtered.counts)
@@ -358,7 +359,8 @@ def _prepare_and_submit(opened: _Opened, states: Sequence[RowState], samples: in
                 futures = opened.generator.submit(requests)
             except RuntimeError as error:
                 raise WorkBroken(f"the engine no longer accepts prompts: {error}") from error
-            opened.counts.add(rows=1, asked=len(prepared.requests))
+            refused = len(prepared.rejected_targets)
+            opened.counts.add(rows=1, asked=len(prepared.requests) + refused, answers=refused * samples)
             for future in futures:
                 future.add_done_callback(lambda _: opened.counts.add(answers=1))
             state.futures = [futures[start : start + samples] for start in range(0, len(futures), samples)]

@@ -30,20 +30,28 @@ class Job:
     def now(self) -> float:
         return self.time
 
-    def commit(self, unit_id: str, rows: int, rejected: int = 0, status: str = "done") -> None:
+    def commit(self, unit_id: str, rows: int, rejected: int = 0, status: str = "done", targets: int = 0) -> None:
         record = CommitRecord(
             unit_id=unit_id,
             attempt_id="a",
             status=status,
             rows_in=rows,
             config_hash="h",
-            counts={"rows_in": rows, "rows_rejected": rejected},
+            counts={"rows_in": rows, "rows_rejected": rejected, "targets": targets},
         )
         Path(JobFolder(str(self.job_dir)).commit(unit_id)).write_bytes(record.to_json())
 
-    def beat(self, session: str, **figures: float) -> None:
+    def beat(self, session: str, phase: str = "", **figures: float) -> None:
         beat = Heartbeat(
-            session=session, host="h", pid=1, at=self.time, rss_mb=1.0, units_done=0, units_in_flight=1, figures=figures
+            session=session,
+            host="h",
+            pid=1,
+            at=self.time,
+            rss_mb=1.0,
+            units_done=0,
+            units_in_flight=1,
+            figures=figures,
+            phase=phase,
         )
         data = {name: getattr(beat, name) for name in Heartbeat.__dataclass_fields__}
         (self.job_dir / "heartbeats" / f"{session}.json").write_text(json.dumps(data))
@@ -119,6 +127,76 @@ def test_a_heartbeat_of_a_work_without_engine_is_fine(job):
     assert job.watcher().poll().slot_occupancy is None
 
 
+def test_targets_count_before_their_unit_is_committed_and_the_time_left_follows_from_them(job):
+    watcher = job.watcher(units=1, rows=40)
+    watcher.poll()
+    job.time += 10
+    job.beat("one", rows_prepared=10, targets_asked=20, targets_done=0)
+    snapshot = watcher.poll()
+    assert (snapshot.targets_done, snapshot.targets_total, snapshot.eta_s) == (0, 80, None)
+    job.time += 10
+    job.beat("one", rows_prepared=40, targets_asked=60, targets_done=15)
+    snapshot = watcher.poll()
+    assert (snapshot.targets_done, snapshot.targets_total, snapshot.share) == (15, 60, 0.25)
+    assert snapshot.eta_s == pytest.approx(45 / (15 / 10))
+    assert metrics(snapshot)[0] == "15/60 targets"
+
+
+def test_targets_of_an_earlier_run_count_but_not_in_the_rate(job):
+    job.commit("000000-a", 20, targets=50)
+    watcher = job.watcher(units=2, rows=40)
+    watcher.poll()
+    job.time += 10
+    job.beat("one", rows_prepared=20, targets_asked=30, targets_done=15)
+    snapshot = watcher.poll()
+    assert (snapshot.targets_done, snapshot.targets_total, snapshot.rows_prepared) == (65, 80, 40)
+    assert snapshot.eta_s == pytest.approx(15 / (15 / 10))
+
+
+def test_time_in_which_nothing_is_done_yet_does_not_slow_the_rate(job):
+    watcher = job.watcher(units=1, rows=40)
+    for _ in range(100):
+        job.time += 1
+        job.beat("one", phase="loading the model")
+        watcher.poll()
+    job.time += 10
+    job.beat("one", rows_prepared=40, targets_asked=40, targets_done=10)
+    assert watcher.poll().eta_s == pytest.approx(30)
+
+
+def test_what_all_workers_wait_for_is_a_phase_with_its_time(job):
+    watcher = job.watcher()
+    job.beat("one", phase="loading the model")
+    watcher.poll()
+    job.time += 12
+    job.beat("one", phase="loading the model")
+    assert metrics(watcher.poll())[0] == "loading the model 00:12"
+    job.beat("one", compiles=3, compiling_s=38.0, targets_asked=90, targets_done=0, rows_prepared=20)
+    assert metrics(watcher.poll())[:2] == ["0/~180 targets", "compiling 4th program 00:38"]
+    job.time += 5
+    assert metrics(watcher.poll())[1] == "compiling 4th program 00:43"
+    job.beat("two", compiles=3, compiling_s=0.0)
+    assert watcher.poll().phase is None, "one of them works"
+
+
+def test_once_all_units_are_committed_their_targets_are_those_of_the_ledger(job):
+    watcher = job.watcher(units=1, rows=40)
+    watcher.poll()
+    job.beat("one", rows_prepared=38, targets_asked=50, targets_done=44)
+    job.commit("000000-a", 40, targets=52)
+    assert metrics(watcher.poll())[0] == "52/52 targets"
+
+
+def test_the_time_goes_on_in_a_bar_that_nothing_new_is_told(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    bar = display.open_display("bar", stream := Terminal())
+    monkeypatch.setattr("jobs.terminal.bar.time.monotonic", lambda began=time.monotonic(): began + 65)
+    bar.show(["0/1 units"], None)
+    bar.close()
+    assert "01:05 · 0/1 units" in stream.getvalue()
+
+
 def test_all_metrics_are_in_the_line():
     snapshot = Snapshot(
         units_done=41,
@@ -190,11 +268,11 @@ def test_a_terminal_gets_a_bar_with_the_metrics(job, monkeypatch):
 
 def test_a_narrow_terminal_gets_what_fits(job, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "28")
+    monkeypatch.setenv("COLUMNS", "36")
     stream = Terminal()
     with follow_job(JobFolder(str(job.job_dir)), units_total=2, rows_total=40, stream=stream):
         pass
-    assert "0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
+    assert "00:00 · 0/2 units · 0/40 rows" in stream.getvalue() and "rejected" not in stream.getvalue()
 
 
 def test_rounding_does_not_make_a_slow_engine_look_dead():

@@ -17,6 +17,7 @@ from jobs.execution.worker import Admission, RunSpec, Worker
 from jobs.ledger import commits, heartbeat, journal
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
+from model.errors import ConfigError
 from tests.jobs import toy
 
 
@@ -202,3 +203,25 @@ def test_suspects_never_share_the_process(tmp_path):
 def test_a_spec_survives_the_way_to_the_child():
     spec = spec_for(JobFolder("gs://b/out/_job"), session="x")
     assert from_text(to_text(spec)) == spec
+
+
+@pytest.mark.parametrize(("weights", "phase"), [("c0ffee", "loading the model"), ("", "starting")])
+def test_a_worker_tells_what_it_does_while_its_work_opens(tmp_path, weights, phase):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    seen = []
+
+    class Opening(toy.ToyWork):
+        def open(self):
+            seen.extend(heartbeat.read_heartbeats(job_dir))
+
+    run_all(spec_for(job_dir, run_id="night-1"), Opening({"weights": weights}))
+    assert [(beat.phase, beat.run_id) for beat in seen] == [(phase, "night-1")]
+    assert [beat.phase for beat in heartbeat.read_heartbeats(job_dir)] == [""]
+
+
+def test_a_work_that_cannot_be_opened_ends_its_heartbeat(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]])
+    worker = Worker(spec_for(job_dir), toy.ToyWork({"refuse_on_open": True}))
+    with pytest.raises(ConfigError):
+        worker.open()
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]

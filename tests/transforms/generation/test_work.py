@@ -193,6 +193,14 @@ def test_rows_that_cannot_be_read_or_asked_about_are_rejected_with_their_reason(
     assert "secret" not in str(result.rejected.to_pylist())
 
 
+def test_heartbeats_count_the_rows_and_targets_that_the_ledger_will_have(work):
+    assert work.heartbeat()["targets_asked"] == 0
+    result = run(work, [None, "nothing", "refused", "bug", "ab toolong odd", "be by"])
+    beat = work.heartbeat()
+    assert beat["rows_prepared"] == result.counts["rows_in"] == 6
+    assert beat["targets_asked"] == beat["targets_done"] == result.counts["targets"] == 5
+
+
 def test_a_row_whose_parser_kills_its_process_is_rejected_and_the_others_come_out():
     use_engine(SPEC, EchoEngine())
     work = GenerationWork(
