@@ -1,7 +1,7 @@
 """Finds renamed copies of benchmark solutions, by n-grams of their structure (`transforms.filters.structure`).
 
 A copy whose names, comments and strings were replaced shares no text with its item, but its structure is the same. A
-whole solution of 16 tokens or more is one n-gram, and so is each part of 40 tokens of a longer one; any one of them is
+whole solution of 18 tokens or more is one n-gram, and so is each part of 40 tokens of a longer one; any one of them is
 enough. Each solution in Python is also known as `ast.unparse` writes it, with annotations and without.
 
 Limits: not found are a shorter solution, one in a text of more than a million characters, one that was rewritten
@@ -28,7 +28,7 @@ from transforms.languages.lookup import find_language
 from transforms.languages.table import BY_NAME, fold
 from transforms.rows.ngrams import Hashes, ngram_hashes, ngram_hashes_by_length, tokens_of
 
-LENGTHS: Final = (16, 18, 20, 24, 28, 32, 36, 40)
+LENGTHS: Final = (18, 20, 24, 28, 32, 36, 40)
 """Lengths of n-grams in tokens: of a solution, the largest that it has."""
 MIN_DISTINCT_TOKENS: Final = 8
 MAX_SEARCHED_CHARS: Final = 1_000_000
