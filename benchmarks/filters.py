@@ -175,7 +175,7 @@ def bench_equality() -> None:
 
 def bench_stages(others: str | None) -> None:
     from transforms.duplicates.signatures import sign
-    from transforms.filters.contamination import load_index
+    from transforms.filters.benchmark_index import load_index
     from transforms.filters.licenses import file_licenses
     from transforms.filters.quality import Limits, fault, measure
     from transforms.languages.files import language_of

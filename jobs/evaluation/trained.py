@@ -21,7 +21,8 @@ from jobs.plan.inputs import read_inputs
 from transforms.evaluation.benchmarks.own_tests import OWN_TESTS
 from transforms.evaluation.problems import Problem
 from transforms.evaluation.texts.problem import TextProblem
-from transforms.filters.contamination import BenchmarkIndex, ContaminationStage, build_index
+from transforms.filters.benchmark_index import BenchmarkIndex, build_index
+from transforms.filters.contamination import ContaminationStage
 from transforms.rows.columns import ColumnOverrides
 from transforms.tasks.chat import read_turns
 

@@ -1,25 +1,38 @@
 """Builds `benchmark_ngrams.npz` from a folder of benchmarks in Parquet: `python -m
-transforms.filters.contamination_index FOLDER [OUT]`.
+transforms.filters.contamination_index BENCHMARKS OUT [PYTHON_FOLDER...]`.
 
-The file contains hashes and item names, but none of the texts.
+The Python files below the other folders are no one's solutions: what they share with one is idiom and left out. The
+file contains hashes and item names, but none of the texts.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from transforms.filters.benchmarks import benchmark_texts
-from transforms.filters.contamination import PUBLIC_INDEX, BenchmarkIndex, build_index
+import numpy as np
+
+from transforms.filters.benchmark_index import build_index
+from transforms.filters.benchmarks import benchmark_programs, benchmark_texts
+from transforms.filters.renamed import build_renamed
 
 
-def main(folder: str, out: str = str(PUBLIC_INDEX)) -> BenchmarkIndex:
+def main(folder: str, out: str, background: Sequence[str] = ()) -> None:
     """Builds and writes the index."""
     index = build_index(list(benchmark_texts(Path(folder))))
-    index.save(Path(out))
-    return index
+    renamed = build_renamed(benchmark_programs(Path(folder)), _python_files(background))
+    np.savez_compressed(out, **index.arrays(), **renamed.arrays())
+    print({n: len(hashes) for n, (hashes, _) in index.by_length.items()}, len(index.items), "items")
+    for language, tables in renamed.tables.items():
+        print(language, {n: len(table.known) for n, table in tables.items()}, len(renamed.items), "solutions")
+
+
+def _python_files(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*.py")):
+            yield path.read_text(encoding="utf-8", errors="replace"), "Python"
 
 
 if __name__ == "__main__":
-    made = main(*sys.argv[1:])
-    print({n: len(hashes) for n, (hashes, _) in made.by_length.items()}, len(made.items), "items")
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -90,6 +90,17 @@ def _language(grammar: str) -> tree_sitter.Language:
     return tree_sitter_language_pack.get_language(grammar)  # type: ignore[arg-type]
 
 
+def keywords(grammar: str) -> list[str]:
+    """The words that a grammar gives a meaning of their own, in alphabetic order."""
+    language = _language(grammar)
+    kinds = {
+        str(language.node_kind_for_id(number))
+        for number in range(language.node_kind_count)
+        if not language.node_kind_is_named(number)
+    }
+    return sorted(kind for kind in kinds if kind.isidentifier())
+
+
 def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_searched: bool = True) -> Source | None:
     """Parses a file's UTF-8 bytes; None if it is too large, too hard to parse or to search, or contains NUL bytes.
 

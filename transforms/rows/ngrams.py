@@ -35,9 +35,9 @@ bytes it is over."""
 _MAX_SUMMED_TOKENS = 1 << 16
 """Longer texts would need larger tables of powers in every process."""
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
-_IS_WORD = np.zeros(256, dtype=bool)
-_IS_WORD[list(_WORD_BYTES)] = True
-_WORD_TABLE = _IS_WORD.tobytes()
+IS_WORD = np.zeros(256, dtype=bool)
+IS_WORD[list(_WORD_BYTES)] = True
+_WORD_TABLE = IS_WORD.tobytes()
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def tokens_of(text: str) -> list[str]:
     ['def', 'f', 'x', 'return', 'x', '1']
     """
     data = text.encode("utf-8", "surrogatepass").lower()
-    spaced = data.translate(bytes(byte if _IS_WORD[byte] else 32 for byte in range(256)))
+    spaced = data.translate(bytes(byte if IS_WORD[byte] else 32 for byte in range(256)))
     return [token.decode("utf-8", "surrogatepass") for token in spaced.split()]
 
 
@@ -103,17 +103,17 @@ def _normalized(text: str | bytes) -> bytes:
 
 
 def _hashes_of_bytes(data: bytes) -> Hashes:
-    parts = [_block_hashes(block)[0] for block in _blocks(data)]
+    parts = [hash_tokens(block)[0] for block in blocks_of(data)]
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
 
 def _token_batch(texts: list[bytes]) -> TokenBatch:
-    hashes, starts = _block_hashes(b"\n".join(texts))  # a line break ends a token
+    hashes, starts = hash_tokens(b"\n".join(texts))  # a line break ends a token
     offsets = np.cumsum([0, *(len(text) + 1 for text in texts)])
     return TokenBatch(hashes, np.searchsorted(starts, offsets).tolist())
 
 
-def _blocks(data: bytes) -> list[bytes]:
+def blocks_of(data: bytes) -> list[bytes]:
     """Splits bytes into blocks of at most `_BLOCK_BYTES`, each ending after its last byte that is not part of a token,
     if there is one."""
     blocks, start = [], 0
@@ -125,8 +125,8 @@ def _blocks(data: bytes) -> list[bytes]:
     return [*blocks, data[start:] if start else data]
 
 
-def _block_hashes(block: bytes) -> tuple[Hashes, npt.NDArray[np.intp]]:
-    """The hash of each token of a block, and the offset at which it starts."""
+def hash_tokens(block: bytes) -> tuple[Hashes, npt.NDArray[np.intp]]:
+    """The hash of each token of a block of at most 64 KiB in lower case, and the offset at which it starts."""
     values, forth, back = _tables()
     is_word = np.frombuffer(b"\0" + block.translate(_WORD_TABLE) + b"\0", dtype=np.bool_)
     edges = np.flatnonzero(is_word[1:] != is_word[:-1])

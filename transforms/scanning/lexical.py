@@ -9,6 +9,7 @@ import bisect
 import re
 
 from transforms.languages.lookup import find_language
+from transforms.languages.table import Language
 
 _TEXT_KINDS = ("markup", "prose", "plain", "data")
 _TRIPLE = rb"QQQ[^Q\\]*+(?:(?:\\.|Q(?!QQ))[^Q\\]*+|(?!))*+(?:QQQ|\Z)"
@@ -28,6 +29,12 @@ _HASH = re.compile(_STRINGS + rb"|#[^\n]*+", re.DOTALL)
 _SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
 
 
+def text_spans(data: bytes, language: Language | None) -> list[tuple[int, int]]:
+    """Where the comments and strings of a program are, in order, with their marks and quotes."""
+    pattern = _HASH if language is not None and language.comments == "hash" else _SLASH
+    return [match.span() for match in pattern.finditer(data)]
+
+
 class Lexical:
     """Spans of comments and strings. Prose, markup, data and texts without a language name count entirely as text; an
     unknown language name is treated as code."""
@@ -35,8 +42,7 @@ class Lexical:
     def __init__(self, data: bytes, language: str):
         found = find_language(language)
         self._everything = not language.strip() if found is None else found.kind in _TEXT_KINDS
-        pattern = _HASH if found is not None and found.comments == "hash" else _SLASH
-        self._spans = [] if self._everything else [match.span() for match in pattern.finditer(data)]
+        self._spans = [] if self._everything else text_spans(data, found)
 
     def is_text(self, offset: int) -> bool:
         """Whether the byte at `offset` is in a comment or a string."""

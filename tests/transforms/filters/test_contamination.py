@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.filters.contamination import (
-    BenchmarkIndex,
-    ContaminationStage,
-    build_index,
-    merge_indexes,
-    open_index,
-)
+from transforms.filters.benchmark_index import BenchmarkIndex, build_index, merge_indexes
+from transforms.filters.contamination import ContaminationStage, open_index
 from transforms.rows.ngrams import tokens_of
 from transforms.rows.row import Row, SourceRef
 

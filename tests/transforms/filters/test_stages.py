@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model.errors import ConfigError
 from transforms.duplicates.signatures import find_duplicates, jaccard, sign
-from transforms.filters.contamination import build_index, load_index, merge_indexes
+from transforms.filters.benchmark_index import build_index, load_index, merge_indexes
 from transforms.filters.licenses import file_licenses, make_policy
 from transforms.filters.quality import FAULTS, Limits, fault, measure
 from transforms.scanning.findings import Finding, resolve_overlaps
