@@ -421,7 +421,7 @@ def compile_line(engine: Mapping[str, float], compile_cache: str | None) -> str 
         compile_cache: The option of this name.
 
     >>> compile_line({"compile_s": 30.0, "busy_s": 40.0, "compiles": 7}, "none")
-    'compilation: 30.0 s of the engine\'s 40.0 s (75%); without --compile_cache none, the next run would be spared it'
+    "compilation: 30.0 s of the engine's 40.0 s (75%); without --compile_cache none, the next run would be spared it"
     """
     compile_s, busy_s = engine.get("compile_s", 0.0), engine.get("busy_s", 0.0)
     if compile_s < LEAST_COMPILE_S:
