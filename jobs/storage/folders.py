@@ -3,6 +3,7 @@
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
     OUT/COMPLETED                                      written last, with the size of every shard
+    OUT/_editions/0002/                                what an edition of a grown dataset consists of
     OUT/_job/                                          the job's internal records (`JobFolder`)
 
 Published files use public names; local paths are never published. `_job` contains paths unchanged.
@@ -16,6 +17,7 @@ from jobs.storage.objects import join
 
 JOB_FOLDER, GROUPED = "_job", "grouped"
 DATA, REJECTED = "data", "rejected"
+EDITIONS = "editions"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
@@ -192,6 +194,39 @@ class JobFolder(_Folder):
         return self.join("shards", plan_id, *name)
 
     @property
+    def rows(self) -> str:
+        """The identities of the rows that committed units read: one file per attempt (`jobs.growth.rows`)."""
+        return self.join("rows")
+
+    def rows_of(self, unit_id: str, attempt_id: str) -> str:
+        """The identities of the rows that one attempt read."""
+        return self.join("rows", f"{unit_id}.{attempt_id}.parquet")
+
+    @property
+    def live(self) -> str:
+        """The rows of earlier editions that are in this one as well."""
+        return self.join("live.parquet")
+
+    @property
+    def dead(self) -> str:
+        """The rows of earlier editions that are not in this one."""
+        return self.join("dead.parquet")
+
+    @property
+    def removed(self) -> str:
+        """The identities of rows that were removed for good; in the first edition's folder."""
+        return self.join("removed.parquet")
+
+    @property
+    def before(self) -> str:
+        """`COMPLETED` and the summary of the edition that this one grows from."""
+        return self.join("before.json")
+
+    def rewritten(self, *name: str) -> str:
+        """Shards of earlier editions that are written again without some of their rows."""
+        return self.join("rewritten", *name)
+
+    @property
     def grouping(self) -> str:
         """The manifest of grouping: its input and its result (`jobs.grouping`)."""
         return self.join("grouped.json")
@@ -204,16 +239,50 @@ class JobFolder(_Folder):
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder(_Folder):
-    """A job's output folder. `path` is local, or a URL that fsspec supports.
+    """A job's output folder. `path` is local, or a URL that fsspec supports; `edition` is the one that is meant.
 
     >>> OutputFolder("gs://bucket/out").job.commit("000007-ab")
     'gs://bucket/out/_job/commits/000007-ab.json'
+    >>> OutputFolder("out", 2).job.plan
+    'out/_job/editions/0002/plan.parquet'
     """
+
+    edition: int = 1
 
     @property
     def job(self) -> JobFolder:
-        """The job's internal records."""
+        """The edition's internal records."""
+        first = self.first_job
+        return first if self.edition == 1 else JobFolder(first.join(EDITIONS, f"{self.edition:04d}"))
+
+    @property
+    def first_job(self) -> JobFolder:
+        """The internal records of the first edition, which have the lock of all."""
         return JobFolder(self.join(JOB_FOLDER))
+
+    @property
+    def job_editions(self) -> str:
+        """The internal records of later editions: one folder per edition."""
+        return self.first_job.join(EDITIONS)
+
+    def of_edition(self, edition: int) -> OutputFolder:
+        """The same folder, with another edition meant."""
+        return OutputFolder(self.path, edition)
+
+    @property
+    def earlier(self) -> str:
+        """Of each edition its manifest, and the shards that only earlier editions have: one folder per edition."""
+        return self.join(f"_{EDITIONS}")
+
+    @property
+    def manifest(self) -> str:
+        """The files that the edition consists of."""
+        return self.join(f"_{EDITIONS}", f"{self.edition:04d}", "manifest.json")
+
+    @property
+    def own_summary(self) -> str:
+        """The edition's own copy of the summary."""
+        return self.join(f"_{EDITIONS}", f"{self.edition:04d}", SUMMARY)
 
     @property
     def data(self) -> str:
