@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.beam.dataflow import check_paths, is_dataflow
-from jobs.cli import BUG
+from jobs.cli import BUG, DONE
 from jobs.driver.ending import Ending, check_summary_path
 from jobs.driver.progress import follow_job
 from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
@@ -31,12 +31,14 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
+from jobs.growth.editions import is_of_edition, newest
+from jobs.growth.planning import MAY_CHANGE, Growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
-from jobs.options import CommonOptions, all_options
+from jobs.options import CommonOptions, GrowOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
-from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume, read_job
 from jobs.plan.opt_out import freeze_opt_out, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
@@ -45,6 +47,7 @@ from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.rows.columns import ColumnMap
 from transforms.spool import scratch_for_process
 from transforms.work import Unit, Work
 
@@ -133,12 +136,21 @@ class _Driver:
         self.reads: str | None = None
         self.is_prepared = False
         self.was_begun = False
+        self.was_complete = False
         self.restore = restore
         self.results = results
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
-        """Plans or resumes the job, runs its units, and finalizes the output."""
+        """Plans or resumes the job, runs its units, and finalizes the output; with `--grow`, once more for what is new."""
+        summary, is_planned = self._complete()
+        grown = self._grow() if self.grows and not is_planned else None
+        if grown is None and self.was_complete:
+            self._note(f"{self.output} has been complete since {summary['finished']}; nothing to do")
+        return self._close(grown or summary)
+
+    def _complete(self) -> tuple[dict[str, Any], bool]:
+        """Completes the newest edition; returns the summary, and whether all of it was planned just now."""
         planned = None
         missing: list[str] = []
         if self.prepare_input is not None:
@@ -151,15 +163,20 @@ class _Driver:
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
         else:
+            self.output = newest(self.output)
+            found = read_job(self.output) or found
             done = read_completed(self.output)
+            if not is_of_edition(done, self.output):
+                done = None  # of the edition before, which stays as it is until this one is published
             missing = [] if done is None else missing_files(self.output, done)
             is_finished = done is not None and not missing and self._is_as_asked(done)
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
-                return self._already_finished()
+                self.was_complete = True
+                return json.loads(storage.read_bytes(self.output.summary)), False
             self._prepare_runner()
-        storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
-        with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
+        storage.make_job_folder(self.output.first_job.path, shared=self.options.share_job_folder)
+        with acquire(self.output.first_job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
             if self.runner.end_orphan(self.output.job):  # nobody else is writing
                 sweep(self.output)
@@ -172,15 +189,47 @@ class _Driver:
                 job = self._begin(planned or self.plan())
             else:
                 earlier = self._take_stock(job)
-            self._fail_bad_files(job)
-            session_s = self._run_units(job)
-            summary = self._finalize(job, earlier, session_s, lock.still_held)
-        return self._close(summary)
+            return self._run_job(job, earlier, lock.still_held), found is None
+
+    def _run_job(self, job: JobFile, earlier: set[str], still_held: Callable[[], bool]) -> dict[str, Any]:
+        """Runs the units that are left, and finalizes the output; returns the summary."""
+        self._fail_bad_files(job)
+        session_s = self._run_units(job)
+        return self._finalize(job, earlier, session_s, still_held)
+
+    @property
+    def grows(self) -> bool:
+        """Whether what is new in the input is to be taken in."""
+        return isinstance(self.options, GrowOptions) and self.options.grow
+
+    def _grow(self) -> dict[str, Any] | None:
+        """Makes the edition that follows a complete one; returns its summary, or None if nothing is new."""
+        base = self.output
+        with acquire(base.first_job, break_lock=self.options.break_lock) as lock:
+            job = read_job(base)
+            if job is None or newest(base) != base or not is_of_edition(read_completed(base), base):
+                raise ConfigError(f"another driver has changed {base} in the meantime; run the same command again")
+            growth = self._plan_growth(base, job)
+            if growth is None:
+                return None
+            self._prepare_runner()
+            self.output = growth.output
+            job = freeze_growth(growth, self.job_name, self.options, self.work.checkpoint_sha256)
+            self._note(f"edition {self.output.edition}: {growth_line(growth.news)}")
+            return self._run_job(job, set(), lock.still_held)
+
+    def _plan_growth(self, base: OutputFolder, job: JobFile) -> Growth | None:
+        return plan_growth(
+            base, job, self.options, all_options(self.options), self.work, self._say, self.runner.read_footers
+        )
 
     def dry_run(self) -> int:
         """Prints the plan and an estimate from a sample; returns the exit code."""
         self.runner.prepare(self._orders())
-        planned = self.plan()
+        planned = self._planned_growth() if self.grows else self.plan()
+        if planned is None:
+            self._note(f"{self.output} has all that is in the input; nothing to do")
+            return DONE
 
         def sample(units: Sequence[Unit]) -> Sample:
             return self.runner.sample(self._orders(), units, planned.read_schema)
@@ -203,6 +252,20 @@ class _Driver:
             opens_first=self.work.opens_first,
         )
 
+    def _planned_growth(self) -> PlannedJob | None:
+        """What a further edition would make; of an output that isn't complete, what is planned anyway."""
+        base = newest(self.output)
+        job = None if check_output(self.output, self.job_name) is None else read_job(base)
+        if job is None or not is_of_edition(read_completed(base), base):
+            return self.plan()
+        self.output = base
+        self._check_resume(job, is_finished=True)
+        growth = self._plan_growth(base, job)
+        if growth is None:
+            return None
+        self._note(f"edition {growth.output.edition}: {growth_line(growth.news)}")
+        return growth.planned
+
     def _found(self) -> JobFile | None:
         """Returns the job to resume, if any.
 
@@ -210,13 +273,20 @@ class _Driver:
             ConfigError: The output belongs to another job, or this job was started with another schema version or with
                 other values of options that affect the output.
         """
-        found = check_output(self.output, self.job_name)
+        found = check_output(self.output, self.job_name) and read_job(newest(self.output))
         if found is not None:
             self._check_resume(found)
         return found
 
     def _check_resume(self, found: JobFile, *, is_finished: bool = False) -> None:
-        check_resume(found, self.output, self.options, self.work.checkpoint_sha256, is_finished=is_finished)
+        check_resume(
+            found,
+            self.output,
+            self.options,
+            self.work.checkpoint_sha256,
+            is_finished=is_finished,
+            may_change=MAY_CHANGE if self.grows and is_finished else (),
+        )
 
     def _is_as_asked(self, done: Mapping[str, Any]) -> bool:
         """Whether a complete output has the requested shard size, and no failed units must be retried."""
@@ -285,6 +355,7 @@ class _Driver:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
+            identified_by=ColumnMap(**job.columns) if isinstance(self.options, GrowOptions) else None,
             max_units_in_flight=self.processes.max_units_in_flight,
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
         )
@@ -324,11 +395,6 @@ class _Driver:
         return once()
 
     # --- messages --------------------------------------------------------------------------------
-
-    def _already_finished(self) -> int:
-        summary = json.loads(storage.read_bytes(self.output.summary))
-        self._note(f"{self.output} has been complete since {summary['finished']}; nothing to do")
-        return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
         return Ending(self.output, self.options, self.was_begun, self._say, self._note).tell(summary)

@@ -22,7 +22,7 @@ from jobs.finalize.summary import (
     unread_rows,
     yield_line,
 )
-from jobs.options import CommonOptions, OptOutOptions
+from jobs.options import CommonOptions, GrowOptions, OptOutOptions
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
 from jobs.storage.folders import OutputFolder
@@ -138,13 +138,12 @@ class Ending:
 
     def _tell_news(self) -> bool:
         """Says how the input of a job that was run again differs from what it was planned from; returns whether."""
-        if not self.was_begun or self.options.input_frozen:
+        can_grow = isinstance(self.options, GrowOptions)
+        if not self.was_begun or self.options.input_frozen or (can_grow and self.options.grow):
             return False
         if news := news_of(self.output.job, self.options):
-            self.say(
-                f"{news}; none of it is in this output: choose another --output to take it in, or pass --input_frozen "
-                "if that is meant"
-            )
+            how = "--grow takes it in" if can_grow else "choose another --output to take it in"
+            self.say(f"{news}; none of it is in this output: {how}, or pass --input_frozen if that is meant")
         return bool(news)
 
     def _tell_opt_out(self, summary: dict[str, Any]) -> bool:

@@ -36,11 +36,12 @@ from jobs.finalize.shards import (
     remove_stale,
 )
 from jobs.finalize.summary import Totals, engine_figures, summarize, summary_text, walk_commits
+from jobs.growth.publishing import carry_over
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.plan.job_file import JobFile, utc_now
 from jobs.plan.opt_out import write_matches
-from jobs.plan.units import read_input_files
+from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
@@ -100,29 +101,36 @@ def finalize(
         planner.add(commit)
     totals.check()
     totals.check_some_row_ran()
-    plan = planner.write(job_dir)
+    plan = planner.write(job_dir, output.edition)
     failpoint(AFTER_PLAN)
     timeout_s = float(options.get("row_timeout_s", math.inf))
     spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, row_timeout_s=timeout_s)
     shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
+    carried = carry_over(output, job)
     failpoint(AFTER_MERGE)
     if not still_held():
         raise ConfigError(f"another driver took over {output} (--break_lock); this one stops without losing any work")
     storage.remove(output.completed)
     _publish(output, spec, plan, shards)
+    files = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
+    if carried is not None:
+        carried.publish()
     failpoint(AFTER_PUBLISH)
-    remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
+    remove_stale(output, files)
     failpoint(AFTER_STALE)
     summary = summarize(
         job,
         totals,
         shards,
-        read_input_files(job_dir),
+        read_input_files(job_dir) if carried is None else read_source_files(job_dir),
         finished=utc_now(),
         session_s=session_s,
         engine=engine_figures(read_heartbeats(job_dir)),
     )
+    if carried is not None:
+        files |= carried.files
+        summary = carried.summary(summary, files)
     write_matches(job_dir, totals.counts)
     if results is not None:
         summary["results"] = results()
@@ -133,9 +141,11 @@ def finalize(
         storage.remove_tree(folder)
     _collect(job_dir, plan)
     sweep(output)
+    if carried is not None:
+        carried.finish(summary["finished"], files)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
-    done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
+    done |= {"files": files, "edition": output.edition}
     storage.write_bytes(output.completed, json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
     return summary
@@ -211,11 +221,14 @@ def _collect(job_dir: JobFolder, plan: ShardPlan) -> None:
 
     Files that commits name stay, so that shards of another size can be written later.
     """
+    rows: set[str] = set()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
         for unit, commit in walk_commits(job_dir):
+            rows.add(job_dir.rows_of(commit.unit_id, commit.attempt_id).rpartition("/")[2])
             named = {file.path.rpartition("/")[2] for file in commit.files.values()}
             pool.submit(_remove_others, job_dir.attempts_of(unit.unit_id), named)
     failpoint(INSIDE_COLLECT)
+    _remove_others(job_dir.rows, rows)
     for session in storage.list_names(job_dir.open_starts):
         _remove_others(job_dir.open_starts_of(session), set())
     for plan_id in storage.list_names(job_dir.shards):

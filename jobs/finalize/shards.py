@@ -56,7 +56,7 @@ ROW_GROUP_BYTES = 16 << 20  # in memory, twice while shards are merged; most rea
 COPIED_BYTES = 2 << 20  # before compression
 _BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
 
-_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
+_SHARD_NAME = r"(train|rejected)-{}\d{{5,}}-of-\d{{5,}}\.parquet"
 
 SHARD_PLAN_SCHEMA = pa.schema(
     [
@@ -106,10 +106,11 @@ class _KindPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan:
-    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes."""
+    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes, `edition` the one they add."""
 
     plan_id: str
     shards: Mapping[Kind, int]
+    edition: int = 1
 
     def items(self) -> list[tuple[Kind, int]]:
         """All shards: kind and number."""
@@ -117,7 +118,12 @@ class ShardPlan:
 
     def final_path(self, kind: Kind, index: int) -> str:
         """The published path of a shard, relative to the output."""
-        return f"{FOLDERS[kind]}/{kind}-{index:05d}-of-{self.shards[kind]:05d}.parquet"
+        return f"{FOLDERS[kind]}/{kind}-{_mark(self.edition)}{index:05d}-of-{self.shards[kind]:05d}.parquet"
+
+
+def _mark(edition: int) -> str:
+    """What tells the shards that an edition adds from those of the others."""
+    return "" if edition == 1 else f"e{edition:04d}-"
 
 
 class ShardPlanner:
@@ -137,11 +143,11 @@ class ShardPlanner:
             if (file := commit.files.get(_FILES_KEY[kind])) is not None:
                 self._plans[kind].add(commit.unit_id, file, is_final=commit.is_final)
 
-    def write(self, job_dir: JobFolder) -> ShardPlan:
-        """Writes the plan under its hash; the same commits and shard size produce the same plan."""
+    def write(self, job_dir: JobFolder, edition: int = 1) -> ShardPlan:
+        """Writes the plan of an edition under its hash; the same commits and shard size produce the same plan."""
         finished = {kind: plan.finish() for kind, plan in self._plans.items()}
         digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
-        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
+        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()}, edition=edition)
         for kind, (data, _) in finished.items():
             storage.create_if_absent(job_dir.shard(plan.plan_id, f"{kind}.parquet"), data)
         return plan
@@ -150,11 +156,12 @@ class ShardPlanner:
 def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
     """Removes published shards that aren't in `current` (paths relative to `output`): they are from another plan.
 
-    Files with any other name are left alone.
+    Files with any other name are left alone, and so are shards that other editions added.
     """
+    shard_name = re.compile(_SHARD_NAME.format(_mark(output.edition)))
     for folder in FOLDERS.values():
         for name in storage.list_names(output.join(folder)):
-            if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
+            if shard_name.fullmatch(name) and f"{folder}/{name}" not in current:
                 storage.remove(output.join(folder, name))
 
 

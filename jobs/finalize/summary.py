@@ -296,7 +296,7 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
     rows, targets, units = summary["rows"], summary["targets"], summary["units"]
     lines = [
         f"rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected"
-        f" + {rows['in_failed_units']:,} in failed units"
+        f" + {rows['in_failed_units']:,} in failed units" + removed_words(rows)
     ]
     if targets["chosen"]:
         lines.append(
@@ -321,6 +321,11 @@ def closing_lines(summary: Mapping[str, Any], output: str) -> list[str]:
     data = summary["shards"]["data"]
     lines.append(f"{counted(data['rows'], 'row')} in {counted(data['files'], 'file')}: {output}/data")
     return lines
+
+
+def removed_words(rows: Mapping[str, int]) -> str:
+    """The ledger's term for rows that left a grown dataset; "" if none did."""
+    return f" + {rows['removed']:,} removed" if rows.get("removed") else ""
 
 
 def stage_errors_line(summary: Mapping[str, Any], output: str) -> str | None:

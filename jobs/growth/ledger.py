@@ -1,0 +1,108 @@
+"""The summary of a grown dataset: that of the edition before, what the new edition adds, and what left the dataset.
+
+    rows planned, over all editions = kept + rejected + in failed units + removed
+
+Removed are rows that were replaced, are gone (`--drop_gone`) or have opted out. Targets and other counts are those of
+all that was ever made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from jobs.errors import LedgerBroken
+from jobs.growth.rewriting import Rewritten
+from jobs.storage.folders import DATA, REJECTED
+
+MAX_LISTED: Final = 100
+
+
+def check_dead(dead: int, rewritten: Sequence[Rewritten]) -> None:
+    """Checks that each row that leaves a dataset was found once, kept or rejected. Raises LedgerBroken."""
+    found = sum(one.sources for one in rewritten)
+    if found != dead:
+        raise LedgerBroken(f"{dead} rows leave the dataset, but {found} were found in its shards")
+
+
+def grown_summary(
+    before: Mapping[str, Any],
+    own: Mapping[str, Any],
+    *,
+    edition: int,
+    dead: int,
+    rewritten: Sequence[Rewritten],
+    files: Mapping[str, int],
+    news: Mapping[str, int],
+) -> dict[str, Any]:
+    """Returns the content of `summary.json`.
+
+    Args:
+        before: The summary of the edition before.
+        own: That of the new edition's units alone.
+        edition: The new edition.
+        dead: How many rows left the dataset.
+        rewritten: The shards of the edition before that were written again.
+        files: All shards of the dataset with their sizes.
+        news: What was new when the edition was planned.
+
+    Raises:
+        LedgerBroken: The sums differ.
+    """
+    dropped = {folder: [one for one in rewritten if one.old.startswith(f"{folder}/")] for folder in (DATA, REJECTED)}
+    summary = {**before, **own, "created": before["created"]}
+    rows = _sum(before["rows"], own["rows"])
+    rows["kept"] -= sum(one.sources for one in dropped[DATA])
+    rows["rejected"] -= sum(one.sources for one in dropped[REJECTED])
+    rows["output"] -= sum(one.dropped for one in dropped[DATA])
+    rows["removed"] = rows.get("removed", 0) + dead
+    summary["rows"] = rows
+    accounted = rows["kept"] + rows["rejected"] + rows["in_failed_units"] + rows["removed"]
+    if rows["planned"] != accounted:
+        raise LedgerBroken(
+            f"{rows['planned']} rows planned in {edition} editions, but {rows['kept']} kept + {rows['rejected']} "
+            f"rejected + {rows['in_failed_units']} in failed units + {rows['removed']} removed = {accounted}"
+        )
+    for name in ("targets", "units", "failures", "counts"):
+        summary[name] = _sum(before[name], own[name])
+    summary["failed_units"] = [*before["failed_units"], *own["failed_units"]][:MAX_LISTED]
+    summary["rejected"] = _rejections(before["rejected"], own["rejected"], dropped[REJECTED])
+    summary["seconds"] = {**own["seconds"], "units": round(before["seconds"]["units"] + own["seconds"]["units"], 3)}
+    summary["shards"] = {folder: _shards(folder, before, own, dropped[folder], files) for folder in (DATA, REJECTED)}
+    first = {"edition": 1, "finished": before["finished"], "rows_new": before["rows"]["planned"]}
+    told = {"edition": edition, "finished": own["finished"], **news, "rows_output": rows["output"]}
+    summary["editions"] = [*before.get("editions", [first]), told]
+    return summary
+
+
+def _sum(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total)
+
+
+def _rejections(
+    before: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]], dropped: Sequence[Rewritten]
+) -> list[dict[str, Any]]:
+    tally: Counter[tuple[str, ...]] = Counter()
+    for entry in (*before, *own):
+        tally[entry["kind"], entry["stage"], entry["reason"]] += entry["count"]
+    for one in dropped:
+        for key, count in one.tally.items():
+            tally[tuple(key.split("/"))] -= count
+    ordered = sorted((item for item in tally.items() if item[1]), key=lambda item: (item[0][0], -item[1], item[0]))
+    return [dict(zip(("kind", "stage", "reason"), key, strict=True), count=count) for key, count in ordered]
+
+
+def _shards(
+    folder: str,
+    before: Mapping[str, Any],
+    own: Mapping[str, Any],
+    dropped: Sequence[Rewritten],
+    files: Mapping[str, int],
+) -> dict[str, int]:
+    sizes = [size for path, size in files.items() if path.startswith(f"{folder}/")]
+    rows = before["shards"][folder]["rows"] + own["shards"][folder]["rows"] - sum(one.dropped for one in dropped)
+    return {"files": len(sizes), "rows": rows, "bytes": sum(sizes)}
