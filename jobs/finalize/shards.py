@@ -106,7 +106,7 @@ class _KindPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan:
-    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes, `edition` the one they add."""
+    """The number of shards of each kind that an edition adds. `plan_id` is the hash of their contents' hashes."""
 
     plan_id: str
     shards: Mapping[Kind, int]

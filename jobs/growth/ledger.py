@@ -21,7 +21,7 @@ MAX_LISTED: Final = 100
 
 def check_dead(dead: int, rewritten: Sequence[Rewritten]) -> None:
     """Checks that each row that leaves a dataset was found once, kept or rejected. Raises LedgerBroken."""
-    found = sum(one.sources for one in rewritten)
+    found = sum(one.sources - one.unread for one in rewritten)
     if found != dead:
         raise LedgerBroken(f"{dead} rows leave the dataset, but {found} were found in its shards")
 
@@ -35,6 +35,7 @@ def grown_summary(
     rewritten: Sequence[Rewritten],
     files: Mapping[str, int],
     news: Mapping[str, int],
+    over: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns the content of `summary.json`.
 
@@ -46,6 +47,7 @@ def grown_summary(
         rewritten: The shards of the edition before that were written again.
         files: All shards of the dataset with their sizes.
         news: What was new when the edition was planned.
+        over: Which failures of earlier editions are over (`jobs.growth.failures`).
 
     Raises:
         LedgerBroken: The sums differ.
@@ -56,7 +58,8 @@ def grown_summary(
     rows["kept"] -= sum(one.sources for one in dropped[DATA])
     rows["rejected"] -= sum(one.sources for one in dropped[REJECTED])
     rows["output"] -= sum(one.dropped for one in dropped[DATA])
-    rows["removed"] = rows.get("removed", 0) + dead
+    rows["in_failed_units"] -= over["rows"]
+    rows["removed"] = rows.get("removed", 0) + dead + over["rows"] + sum(one.unread for one in rewritten)
     summary["rows"] = rows
     accounted = rows["kept"] + rows["rejected"] + rows["in_failed_units"] + rows["removed"]
     if rows["planned"] != accounted:
@@ -66,7 +69,10 @@ def grown_summary(
         )
     for name in ("targets", "units", "failures", "counts"):
         summary[name] = _sum(before[name], own[name])
-    summary["failed_units"] = [*before["failed_units"], *own["failed_units"]][:MAX_LISTED]
+    summary["units"]["failed"] -= sum(over["reasons"].values())
+    summary["failures"] = dict(Counter(summary["failures"]) - Counter(over["reasons"]))
+    still_failed = [unit for unit in before["failed_units"] if unit["unit"] not in over["units"]]
+    summary["failed_units"] = [*still_failed, *own["failed_units"]][:MAX_LISTED]
     summary["rejected"] = _rejections(before["rejected"], own["rejected"], dropped[REJECTED])
     summary["seconds"] = {**own["seconds"], "units": round(before["seconds"]["units"] + own["seconds"]["units"], 3)}
     summary["shards"] = {folder: _shards(folder, before, own, dropped[folder], files) for folder in (DATA, REJECTED)}

@@ -26,6 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.finalize.summary import unread_rows
+from jobs.growth.failures import failures_over
 from jobs.growth.present import Present, Removed, read_present, read_removed, rows_to_read
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, live_rows
 from jobs.options import CommonOptions, semantic_options
@@ -78,6 +80,7 @@ class Growth:
         planned: The units for its new rows.
         sources: All files of the input now.
         same: The names of those that haven't changed.
+        differing: The names of files of the edition before that have, or are gone.
         opted_out: Finds rows that have opted out since the edition before; None if the lists are the same.
         held: The rows of the other files.
         news: What is new, in numbers, for the summary.
@@ -87,6 +90,7 @@ class Growth:
     planned: PlannedJob
     sources: Sequence[InputFile]
     same: frozenset[str]
+    differing: frozenset[str]
     opted_out: RowMatcher | None
     held: _Held
     news: Mapping[str, int]
@@ -152,7 +156,8 @@ def plan_growth(
     }
     read_now = {file.uri: file for file in (*inputs.files, *found.same)}
     sources = [read_now[uri] for uri in present if uri in read_now]
-    return Growth(base, planned, sources, same, opted_out, held_after, news)
+    differing = frozenset(file.public_name for file in (*found.changed, *found.gone))
+    return Growth(base, planned, sources, same, differing, opted_out, held_after, news)
 
 
 def _read_differing(
@@ -267,9 +272,12 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
     storage.write_bytes(job_dir.dead, _parquet(_dead(growth)))
     failpoint(AFTER_LIVE)
     storage.write_bytes(job_dir.sources, inputs_to_parquet(growth.sources, job_dir))
+    summary = json.loads(storage.read_bytes(growth.base.summary))
     before = {
         "completed": json.loads(storage.read_bytes(growth.base.completed)),
-        "summary": json.loads(storage.read_bytes(growth.base.summary)),
+        "summary": summary,
+        "differing": sorted(growth.differing) if unread_rows(summary) else [],
+        "over": failures_over(growth.base, summary, growth.differing),
         "news": dict(growth.news),
     }
     storage.write_bytes(job_dir.before, json.dumps(before).encode())

@@ -104,4 +104,3 @@ def read_removed(output: OutputFolder) -> Removed:
     except FileNotFoundError:
         return Removed(REMOVED_SCHEMA.empty_table())
     return Removed(pq.read_table(io.BytesIO(data)))
-

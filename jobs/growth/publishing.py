@@ -84,6 +84,7 @@ class Carried:
             rewritten=self.rewritten,
             files=files,
             news=self.before["news"],
+            over=self.before["over"],
         )
 
     def finish(self, finished: str, files: Mapping[str, int]) -> None:
@@ -101,7 +102,7 @@ class Carried:
         if not storage.exists(written):
             if storage.exists(final) and storage.sha256_of(final) == one.sha256:
                 return  # published by an earlier run
-            dead = self.dead.are_in(one.old)
+            dead = self.dead.find_in(one.old)
             write_again(self.output, one.old, dead, self.job.final_schema, anyway=self.is_other_schema)
         storage.publish(written, final)
 
@@ -137,17 +138,17 @@ def carry_over(output: OutputFolder, job: JobFile) -> Carried | None:
     before = json.loads(storage.read_bytes(output.job.before))
     base = read_job(output.of_edition(output.edition - 1))
     is_other = base is None or base.output_schema != job.output_schema
-    dead = DeadRows(dead_rows(output.job))
+    dead = DeadRows(dead_rows(output.job), before["differing"])
     sizes: Mapping[str, int] = before["completed"]["files"]
 
     def one(path: str) -> Rewritten | None:
-        found = rewrite_shard(output, path, dead.are_in(path), job.final_schema, anyway=is_other)
+        found = rewrite_shard(output, path, dead.find_in(path), job.final_schema, anyway=is_other)
         if found is None and storage.size_of_file(where_is(output, path)) != sizes[path]:
             raise ConfigError(f"{output.join(path)} has another size than when it was published; restore it")
         return found
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="look-up") as pool:
-        unchanged = not dead.count and not is_other
+        unchanged = not dead and not is_other
         rewritten = tuple(filter(None, pool.map(one, sizes) if unchanged else map(one, sizes)))
     check_dead(dead.count, rewritten)
     return Carried(output, job, before, dead, rewritten, is_other)

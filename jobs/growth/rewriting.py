@@ -23,12 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.errors import UNREADABLE
 from jobs.growth.editions import edition_of_shard, rewritten_path
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import REJECTED, OutputFolder
 from jobs.storage.parquet import WRITING
 from model.errors import ConfigError
+from transforms.rows.cells import READ_STAGE
 from transforms.rows.output import SOURCE_FIELDS
 from transforms.rows.rejections import REJECTED_SCHEMA
 
@@ -36,6 +38,7 @@ INSIDE_REWRITTEN = register("growth.inside_rewritten")
 AFTER_REWRITTEN = register("growth.after_rewritten")
 
 _PLACE: Final = ("uri", "row_group", "row")
+_WHY: Final = ("kind", "stage", "reason")
 _LINEAGE: Final = "lineage"
 _IN_LINEAGE: Final = tuple(f"{_LINEAGE}.{field.name}" for field in SOURCE_FIELDS[:3])
 
@@ -53,6 +56,7 @@ class Rewritten:
         bytes, sha256: Of the new file.
         dropped: Rows that are not.
         sources: The source rows of those that are not: of rejected records, only of rejected rows.
+        unread: Those of them that could not be read.
         tally: Dropped rejected records as `kind/stage/reason`.
     """
 
@@ -63,6 +67,7 @@ class Rewritten:
     sha256: str
     dropped: int
     sources: int
+    unread: int = 0
     tally: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -71,30 +76,46 @@ class DeadRows:
 
     Args:
         table: Rows of `jobs.growth.rows.DEAD_SCHEMA`.
+        read_again: Names of files whose rows, where they could not be read, are no longer rejected for that: they are
+            read again.
     """
 
-    def __init__(self, table: pa.Table):
+    def __init__(self, table: pa.Table, read_again: Iterable[str] = ()):
         self.count = table.num_rows
+        self.read_again = frozenset(read_again)
         self._places: dict[int, set[Place]] = {}
         columns = (table[name].to_pylist() for name in ("edition", "name", "row_group", "row"))
         for edition, *place in zip(*columns, strict=True):
             self._places.setdefault(edition, set()).add(tuple(place))  # type: ignore[arg-type]
 
-    def are_in(self, path: str) -> set[Place]:
-        """The places of those that the shard of this name may have."""
+    def __bool__(self) -> bool:
+        return bool(self.count or self.read_again)
+
+    def find_in(self, path: str) -> Dead:
+        """Those that the shard of this name may have."""
         edition = edition_of_shard(path)
-        return set() if edition is None else self._places.get(edition, set())
+        places = set() if edition is None else self._places.get(edition, set())
+        return Dead(places, self.read_again if path.startswith(f"{REJECTED}/") else frozenset())
 
 
-def rewrite_shard(
-    output: OutputFolder, path: str, dead: set[Place], schema: pa.Schema, *, anyway: bool
-) -> Rewritten | None:
+@dataclass(frozen=True)
+class Dead:
+    """Rows to drop from a shard: by their places, and of these files those that could not be read."""
+
+    places: set[Place]
+    read_again: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.places or self.read_again)
+
+
+def rewrite_shard(output: OutputFolder, path: str, dead: Dead, schema: pa.Schema, *, anyway: bool) -> Rewritten | None:
     """Writes one shard again; returns None if it stays as it is. May be repeated.
 
     Args:
         output: The edition that is being made.
         path: The shard, relative to the output.
-        dead: The places of rows to drop.
+        dead: The rows to drop.
         schema: Of the dataset, with its metadata.
         anyway: Whether it is written again even if it has none of the rows.
 
@@ -108,9 +129,7 @@ def rewrite_shard(
     return write_again(output, path, dead, schema, anyway=anyway)
 
 
-def write_again(
-    output: OutputFolder, path: str, dead: set[Place], schema: pa.Schema, *, anyway: bool
-) -> Rewritten | None:
+def write_again(output: OutputFolder, path: str, dead: Dead, schema: pa.Schema, *, anyway: bool) -> Rewritten | None:
     """The same as `rewrite_shard`, whether it was done before or not."""
     new = rewritten_path(path, output.edition)
     is_rejected = path.startswith(f"{REJECTED}/")
@@ -123,7 +142,7 @@ def write_again(
         dropped = sum(pc.sum(mask).as_py() or 0 for mask, _ in drops)
         if not dropped and not (anyway and not is_rejected):
             return None
-        sources = len(set().union(*(places for _, places in drops)))
+        sources = set().union(*(places for _, places in drops))
         left = parquet.metadata.num_rows - dropped
         tally = _tally(parquet, [mask for mask, _ in drops]) if is_rejected else {}
         num_bytes, sha256 = 0, ""
@@ -138,7 +157,8 @@ def write_again(
         bytes=num_bytes,
         sha256=sha256,
         dropped=dropped,
-        sources=sources,
+        sources=len(sources),
+        unread=len(sources - dead.places),
         tally=tally,
     )
     storage.write_bytes(output.job.rewritten(f"{new}.json"), json.dumps(asdict(record)).encode())
@@ -164,29 +184,36 @@ def moved_to(output: OutputFolder, path: str) -> str:
     return storage.join(output.earlier[len(output.path) + 1 :], f"{output.edition - 1:04d}", path)
 
 
-def _drops(parquet: pq.ParquetFile, group: int, dead: set[Place], is_rejected: bool) -> tuple[Any, set[Place]]:
+def _drops(parquet: pq.ParquetFile, group: int, dead: Dead, is_rejected: bool) -> tuple[Any, set[Place]]:
     """Which rows of a row group are dropped, and the source rows that are dropped as a whole."""
-    names = [*_PLACE, "kind"] if is_rejected else list(_IN_LINEAGE)
+    names = [*_PLACE, *_WHY] if is_rejected else list(_IN_LINEAGE)
     table = parquet.read_row_group(group, columns=names, use_threads=False)
     if not is_rejected:
-        table = pa.table({name: pc.struct_field(table[_LINEAGE], of) for name, of in _lineage_fields()})
-    places = list(zip(*(table[name].to_pylist() for name in _PLACE), strict=True)) if dead else []
-    mask = [place in dead for place in places] if dead else [False] * table.num_rows
-    kinds: Iterable[str] = table["kind"].to_pylist() if is_rejected else ["row"] * table.num_rows
-    whole = {place for place, is_out, kind in zip(places, mask, kinds, strict=False) if is_out and kind == "row"}
+        fields = zip(_PLACE, SOURCE_FIELDS[:3], strict=True)
+        table = pa.table({name: pc.struct_field(table[_LINEAGE], field.name) for name, field in fields})
+    places = list(zip(*(table[name].to_pylist() for name in _PLACE), strict=True))
+    mask = [place in dead.places for place in places]
+    if not is_rejected:
+        return pa.array(mask, pa.bool_()), {place for place, is_out in zip(places, mask, strict=True) if is_out}
+    why = list(zip(*(table[name].to_pylist() for name in _WHY), strict=True))
+    if dead.read_again:
+        unread = [
+            _is_unread(*reason) and place[0] in dead.read_again for place, reason in zip(places, why, strict=True)
+        ]
+        mask = [one or other for one, other in zip(mask, unread, strict=True)]
+    whole = {place for place, is_out, (kind, *_) in zip(places, mask, why, strict=True) if is_out and kind == "row"}
     return pa.array(mask, pa.bool_()), whole
 
 
-def _lineage_fields() -> list[tuple[str, str]]:
-    return [(name, field.name) for name, field in zip(_PLACE, SOURCE_FIELDS, strict=False)]
+def _is_unread(kind: str, stage: str, reason: str) -> bool:
+    return kind == "row" and stage == READ_STAGE and reason in UNREADABLE
 
 
 def _tally(parquet: pq.ParquetFile, masks: Sequence[Any]) -> dict[str, int]:
-    names = ("kind", "stage", "reason")
     found: Counter[str] = Counter()
     for group, mask in enumerate(masks):
-        table = parquet.read_row_group(group, columns=list(names), use_threads=False).filter(mask)
-        found.update("/".join(words) for words in zip(*(table[name].to_pylist() for name in names), strict=True))
+        table = parquet.read_row_group(group, columns=list(_WHY), use_threads=False).filter(mask)
+        found.update("/".join(words) for words in zip(*(table[name].to_pylist() for name in _WHY), strict=True))
     return dict(found)
 
 

@@ -14,7 +14,9 @@ from transforms.growth.matching import GONE, REPLACED, match_rows
 
 def rows(*identities: str) -> pa.Table:
     """Rows of a letter for the key (`-`: none) and one for the content."""
-    table = [{"key": None if key == "-" else key.encode() * 16, "content": text.encode() * 16} for key, text in identities]
+    table = [
+        {"key": None if key == "-" else key.encode() * 16, "content": text.encode() * 16} for key, text in identities
+    ]
     return pa.Table.from_pylist(table, schema=pa.schema([ROWS_SCHEMA.field("key"), ROWS_SCHEMA.field("content")]))
 
 
