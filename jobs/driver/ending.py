@@ -153,6 +153,7 @@ class Ending:
             return False
         unmatched = unmatched_entries(self.output.job, opt_out)
         rows = sum(entry["count"] for entry in summary["rejected"] if entry["reason"] == REASON)
+        rows += sum(edition.get("rows_opted_out", 0) for edition in summary.get("editions", ()))
         for line in opt_out_lines(opt_out, unmatched, rows, summary["counts"].get(UNKNOWN, 0)):
             (self.say if unmatched else self.note)(line)
         if unmatched and o.strict_opt_out:

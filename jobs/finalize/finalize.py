@@ -131,7 +131,7 @@ def finalize(
     if carried is not None:
         files |= carried.files
         summary = carried.summary(summary, files)
-    write_matches(job_dir, totals.counts)
+    write_matches(job_dir, totals.counts if carried is None else carried.matched(totals.counts))
     if results is not None:
         summary["results"] = results()
     _write_pages(output, job, summary, options)

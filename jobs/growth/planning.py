@@ -37,7 +37,7 @@ from jobs.plan.input_paths import expand, names_beside
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.job_file import JobFile
 from jobs.plan.news import Differences, compare
-from jobs.plan.opt_out import matcher_of
+from jobs.plan.opt_out import matcher_of, read_matches
 from jobs.plan.reader import ReadFooters
 from jobs.plan.schemas import schema_from_text
 from jobs.plan.units import inputs_to_parquet, read_source_files
@@ -265,11 +265,13 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
         ConfigError: Another driver, whose lock was broken, has planned it in the meantime.
     """
     job_dir = growth.output.job
+    storage.remove_tree(job_dir.path)  # what a run left that was ended before it had written all of the plan
     with storage.open_output(job_dir.live) as file, pq.ParquetWriter(file, LIVE_SCHEMA, compression="zstd") as writer:
         for table in _live(growth):
             if table.num_rows:
                 writer.write_table(table)
-    storage.write_bytes(job_dir.dead, _parquet(_dead(growth)))
+    dead = _dead(growth)
+    storage.write_bytes(job_dir.dead, _parquet(dead))
     failpoint(AFTER_LIVE)
     storage.write_bytes(job_dir.sources, inputs_to_parquet(growth.sources, job_dir))
     summary = json.loads(storage.read_bytes(growth.base.summary))
@@ -279,6 +281,7 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
         "differing": sorted(growth.differing) if unread_rows(summary) else [],
         "over": failures_over(growth.base, summary, growth.differing),
         "news": dict(growth.news),
+        "matched": _matched_entries(growth, dead),
     }
     storage.write_bytes(job_dir.before, json.dumps(before).encode())
     failpoint(AFTER_BEFORE)
@@ -305,6 +308,16 @@ def _dead(growth: Growth) -> pa.Table:
             told = pa.array([OPTED_OUT] * gone.num_rows, pa.string())
             tables.append(gone.append_column(DEAD_SCHEMA.field("reason"), told))
     return pa.concat_tables([DEAD_SCHEMA.empty_table(), *tables])
+
+
+def _matched_entries(growth: Growth, dead: pa.Table) -> dict[str, int]:
+    """How many rows each entry of the opt-out lists has matched in earlier editions, or in rows of theirs now."""
+    found: Counter[str] = Counter(read_matches(growth.base.job))
+    if growth.opted_out is not None:
+        entries = growth.opted_out.opt_out.entries
+        for names in dead.filter(pc.equal(dead["reason"], OPTED_OUT))["repositories"].to_pylist():
+            found.update(str(entries[number]) for number in growth.opted_out.entries(names))
+    return dict(found)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -12,6 +12,7 @@ edition before stays readable by its manifest throughout.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from jobs.plan.job_file import JobFile, read_job
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+from transforms.opt_out.work import MATCHED
 
 AFTER_FIRST_REWRITTEN = register("growth.after_first_rewritten_published")
 AFTER_LINKED = register("growth.after_linked")
@@ -86,6 +88,12 @@ class Carried:
             news=self.before["news"],
             over=self.before["over"],
         )
+
+    def matched(self, own: Mapping[str, int]) -> Counter[str]:
+        """How many rows each entry of the opt-out lists has matched; `own` are the counts of the edition's units."""
+        found = Counter({f"{MATCHED}{entry}": rows for entry, rows in self.before["matched"].items()})
+        found.update({name: rows for name, rows in own.items() if name.startswith(MATCHED)})
+        return found
 
     def finish(self, finished: str, files: Mapping[str, int]) -> None:
         """Writes the manifest, and removes what is published; before `COMPLETED` is written."""

@@ -147,6 +147,7 @@ def write_again(output: OutputFolder, path: str, dead: Dead, schema: pa.Schema, 
         tally = _tally(parquet, [mask for mask, _ in drops]) if is_rejected else {}
         num_bytes, sha256 = 0, ""
         if left:
+            storage.remove(output.job.rewritten(new))  # of a run that was ended
             with storage.open_output(output.job.rewritten(new)) as file:
                 _write(file, parquet, [mask for mask, _ in drops], schema)
             num_bytes, sha256 = file.bytes, file.sha256

@@ -19,7 +19,7 @@ SIGKILL = 9
 
 # Reads cases as JSON lines, runs each in a fork of its own, and says how it ended.
 _FORKER = """
-import json, os, sys
+import json, os, sys, traceback
 import jobs.driver.driver, jobs.filter, jobs.finalize.merge, transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
@@ -33,10 +33,16 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         os.environ["CODEMILL_FAILPOINT"] = case["failpoint"]
-        log = os.open(case["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1), os.dup2(log, 2)
-        os._exit(cli.main(case["argv"]))
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        code = 99
+        try:
+            log = os.open(case["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1), os.dup2(log, 2)
+            code = cli.main(case["argv"])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    print(case["number"], os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 Row = tuple[str, str, str]
@@ -47,6 +53,7 @@ class Nights:
     """Runs jobs over the corpus `folder/in`."""
 
     def __init__(self) -> None:
+        self._number = 0
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _FORKER],
             stdin=subprocess.PIPE,
@@ -60,11 +67,15 @@ class Nights:
         """The exit code of a run, -9 if it was killed."""
         argv = ["filter", "--policy", "none", "--no-decontaminate", "--no-quality", "--input", str(folder / "in")]
         argv += ["--output", str(folder / output), "--progress", "none", "--unit_rows", "3", *more]
-        case = {"argv": argv, "failpoint": failpoint, "log": str(folder / "log")}
+        self._number += 1
+        case = {"argv": argv, "failpoint": failpoint, "log": str(folder / "log"), "number": self._number}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(case) + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        while True:  # an answer to a run that a test didn't wait for is skipped
+            number, code = map(int, self._process.stdout.readline().split())
+            if number == self._number:
+                return code
 
     def close(self) -> None:
         assert self._process.stdin is not None

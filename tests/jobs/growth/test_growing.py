@@ -155,6 +155,8 @@ def test_rows_of_a_repository_that_opts_out_leave_the_newest_edition(folder):
     assert not any(row.startswith("bad/") for row in rows(folder))
     assert rows(folder)["good/one:q.py=six"] == 1
     assert run(folder, "--opt_out", str(folder / "list")) == 0
+    write(folder / "in" / "e.parquet", "good/one:s.py=eight")
+    grown(folder, "--opt_out", str(folder / "list"), "--strict_opt_out")  # the entry has matched rows in an edition
 
 
 def test_an_earlier_edition_can_be_read_by_its_manifest(folder):

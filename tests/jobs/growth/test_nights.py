@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -47,7 +48,12 @@ def grow(nights: Nights, folder: Path, *more: str, kill: str | None = None) -> N
     assert nights.run(folder, "--grow", *more) == 0, (folder / "log").read_text()
 
 
-@hypothesis.settings(max_examples=6, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(
+    max_examples=int(os.environ.get("CODEMILL_NIGHTS", "4")),
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
+)
 @hypothesis.given(st.lists(night, min_size=2, max_size=4), corpus)
 def test_nights_give_the_rows_of_one_run(nights, sequence, last):
     with tempfile.TemporaryDirectory() as name:
