@@ -31,8 +31,8 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.growth.editions import is_of_edition, newest
-from jobs.growth.planning import MAY_CHANGE, Growth, freeze_growth, growth_line, plan_growth
+from jobs.growth.editions import discard, is_of_edition, newest
+from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.ledger.lock import acquire
@@ -142,7 +142,7 @@ class _Driver:
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
-        """Plans or resumes the job, runs its units, and finalizes the output; with `--grow`, once more for what is new."""
+        """Plans or resumes the job, runs its units, and finalizes the output; with `--grow`, again for what is new."""
         summary, is_planned = self._complete()
         grown = self._grow() if self.grows and not is_planned else None
         if grown is None and self.was_complete:
@@ -165,6 +165,9 @@ class _Driver:
         else:
             self.output = newest(self.output)
             found = read_job(self.output) or found
+            if self.grows and self._discards(found):
+                self.output = self.output.of_edition(self.output.edition - 1)
+                found = read_job(self.output) or found
             done = read_completed(self.output)
             if not is_of_edition(done, self.output):
                 done = None  # of the edition before, which stays as it is until this one is published
@@ -217,6 +220,17 @@ class _Driver:
             job = freeze_growth(growth, self.job_name, self.options, self.work.checkpoint_sha256)
             self._note(f"edition {self.output.edition}: {growth_line(growth.news)}")
             return self._run_job(job, set(), lock.still_held)
+
+    def _discards(self, job: JobFile) -> bool:
+        """Discards an edition that was planned with another input or other opt-outs, and isn't published yet."""
+        base = self.output.of_edition(self.output.edition - 1)
+        if not (changed_for_growth(job, self.options) and is_of_edition(read_completed(base), base)):
+            return False
+        with acquire(base.first_job, break_lock=self.options.break_lock):
+            if is_discarded := newest(base) == self.output and is_of_edition(read_completed(base), base):
+                self._say(f"edition {self.output.edition} was planned with another input or other opt-outs: anew")
+                discard(self.output)
+        return is_discarded
 
     def _plan_growth(self, base: OutputFolder, job: JobFile) -> Growth | None:
         return plan_growth(

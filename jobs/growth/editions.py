@@ -33,6 +33,12 @@ def newest(output: OutputFolder) -> OutputFolder:
     return output.of_edition(1)
 
 
+def discard(output: OutputFolder) -> None:
+    """Removes an edition of which nothing is published; only under the output's lock."""
+    storage.remove(output.job.job_file)  # first: without it there is no such edition
+    storage.remove_tree(output.job.path)
+
+
 def is_of_edition(done: Mapping[str, Any] | None, output: OutputFolder) -> bool:
     """Whether the content of `COMPLETED` is that of this edition."""
     return done is not None and int(done.get("edition", 1)) == output.edition

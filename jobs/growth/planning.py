@@ -128,8 +128,7 @@ def plan_growth(
     before = read_source_files(base.job)
     found = compare(before, present := expand(options.input, say))
     drops_gone = bool(all_of_them.get("drop_gone"))
-    now = json.loads(json.dumps(semantic_options(options)))
-    changed = [name for name in MAY_CHANGE if name in now and now[name] != job.options.get(name)]
+    changed = changed_for_growth(job, options)
     if not (found.new or found.changed or found.gone or changed or drops_gone):
         return None
     inputs = _read_differing(found, before, job, options, read)
@@ -158,6 +157,12 @@ def plan_growth(
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*found.changed, *found.gone))
     return Growth(base, planned, sources, same, differing, opted_out, held_after, news)
+
+
+def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
+    """The names of options that may be others in a further edition, and are."""
+    now = json.loads(json.dumps(semantic_options(options)))
+    return [name for name in MAY_CHANGE if name in now and now[name] != job.options.get(name)]
 
 
 def _read_differing(

@@ -81,6 +81,18 @@ def test_nights_give_the_rows_of_one_run(nights, sequence, last):
                 (folder / "once").rmdir()
 
 
+def test_an_edition_that_was_planned_with_other_opt_outs_is_planned_anew(nights, tmp_path):
+    write_corpus(tmp_path, {"one": [("a/one", "p.py", CONTENTS[0])]})
+    grow(nights, tmp_path)
+    write_corpus(tmp_path, {"one": [("a/one", "p.py", CONTENTS[0])], "two": [("b/two", "q.py", CONTENTS[1])]})
+    assert nights.run(tmp_path, "--grow", failpoint="finalize.after_merge=kill") == -9
+    (tmp_path / "list").write_text("b/two\n")
+    assert nights.run(tmp_path, "--grow", "--opt_out", str(tmp_path / "list")) == 0
+    assert "edition 2 was planned with another input or other opt-outs: anew" in (tmp_path / "log").read_text()
+    assert nights.run(tmp_path, "--opt_out", str(tmp_path / "list"), output="once") == 0
+    assert dataset(tmp_path / "out") == dataset(tmp_path / "once")
+
+
 @pytest.mark.parametrize("point", [name for name in POINTS if name.startswith("growth.")])
 def test_a_growth_that_is_killed_goes_on_with_the_same_command(nights, tmp_path, point):
     rows = [("a/one", f"{number}.py", CONTENTS[0]) for number in range(5)]
