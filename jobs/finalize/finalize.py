@@ -24,17 +24,8 @@ from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
-from jobs.finalize.shards import (
-    KINDS,
-    Kind,
-    MergeSpec,
-    ShardPlan,
-    ShardPlanner,
-    ShardRecord,
-    merge_shard,
-    read_shard_record,
-    remove_stale,
-)
+from jobs.finalize.shard_plan import KINDS, Kind, ShardPlan, ShardPlanner, ShardRecord, remove_stale
+from jobs.finalize.shards import MergeSpec, merge_shard, read_shard_record
 from jobs.finalize.summary import Totals, engine_figures, summarize, summary_text, walk_commits
 from jobs.ledger.commits import verify_commit
 from jobs.ledger.heartbeat import read_heartbeats

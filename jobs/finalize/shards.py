@@ -1,18 +1,15 @@
-"""Output shards: assigns committed units to shards, and merges one shard.
+"""Output shards: merges one shard of a shard plan (`jobs.finalize.shard_plan`).
 
-    _job/shards/<id>/train.parquet              the shard plan: row group i lists the files of shard i
     _job/shards/<id>/train-00003.<attempt>.parquet    a merge, under a name unique to its attempt
     _job/shards/<id>/train-00003.json           the shard's commit, created if absent: names the merge that counts
     data/train-00003-of-00012.parquet           published: the same file under its final name
 
-The shard plan depends only on the plan's order and the committed sizes, so every driver computes the same one. <id> is
-its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
-commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
-depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
-is one row group anyway, and attempts are written as they are to be published (`CommitRecord.is_final`), row groups of
-`COPIED_BYTES` or more are copied as they stand (`transforms.rows.row_groups`). A thread reads and decodes what comes
-next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
-row groups, whatever the size of a shard.
+A merge reads one unit's file at a time, checks its SHA-256 against the commit, and writes a row group whenever it has
+collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not depend on how an attempt was cut into pieces, so a
+shard's bytes depend on the plan and its rows alone. Where each unit is one row group anyway, and attempts are written
+as they are to be published (`CommitRecord.is_final`), row groups of `COPIED_BYTES` or more are copied as they stand
+(`transforms.rows.row_groups`). A thread reads and decodes what comes next while this is encoded, which both leave the
+interpreter lock alone. Memory is bounded by two units' files and two row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -22,22 +19,22 @@ import hashlib
 import io
 import json
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.errors import DamagedAttempt, MergeCanceled
-from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
+from jobs.finalize.shard_plan import Kind, ShardRecord, read_record
+from jobs.ledger.commits import failpoint_in, new_attempt_id
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
-from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
+from jobs.storage.folders import JobFolder
 from jobs.storage.parquet import WRITING
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.rows.row_groups import EncodedGroups, GroupFile, read_groups
@@ -47,132 +44,9 @@ INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")
 AFTER_SHARD_COMMIT = register("finalize.after_shard_commit")
 
-Kind = Literal["train", "rejected"]
-KINDS: tuple[Kind, ...] = ("train", "rejected")
-FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
-_FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
-
 ROW_GROUP_BYTES = 16 << 20  # in memory, twice while shards are merged; most readers prefer groups under 100 MB
 COPIED_BYTES = 2 << 20  # before compression
 _BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
-
-_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
-
-SHARD_PLAN_SCHEMA = pa.schema(
-    [
-        pa.field("unit_id", pa.string()),
-        pa.field("path", pa.large_string()),
-        pa.field("rows", pa.int64()),
-        pa.field("bytes", pa.int64()),
-        pa.field("sha256", pa.string()),
-        pa.field("is_final", pa.bool_()),  # as in its commit
-    ]
-)
-
-
-class _KindPlan:
-    """Builds the shard plan of one kind: closes a shard if the next file would exceed the shard size."""
-
-    def __init__(self, shard_bytes: int):
-        self._shard_bytes = shard_bytes
-        self._sink = io.BytesIO()
-        self._writer = pq.ParquetWriter(self._sink, SHARD_PLAN_SCHEMA, compression="zstd")
-        self._open: list[dict[str, object]] = []
-        self._bytes = 0
-        self._shards = 0
-
-    def add(self, unit_id: str, file: FileRecord, *, is_final: bool) -> None:
-        if self._open and self._bytes + file.bytes > self._shard_bytes:
-            self._close_shard()
-        self._open.append({"unit_id": unit_id, **asdict(file), "is_final": is_final})
-        self._bytes += file.bytes
-
-    def finish(self) -> tuple[bytes, int]:
-        """The plan's bytes and the number of shards: none if there are no rows.
-
-        No form of a file without rows can be loaded with `datasets`, so there is none.
-        """
-        if self._open:
-            self._close_shard()
-        self._writer.close()
-        return self._sink.getvalue(), self._shards
-
-    def _close_shard(self) -> None:
-        table = pa.Table.from_pylist(self._open, schema=SHARD_PLAN_SCHEMA)
-        self._writer.write_table(table, row_group_size=len(self._open))
-        self._open, self._bytes = [], 0
-        self._shards += 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardPlan:
-    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes."""
-
-    plan_id: str
-    shards: Mapping[Kind, int]
-
-    def items(self) -> list[tuple[Kind, int]]:
-        """All shards: kind and number."""
-        return [(kind, index) for kind in KINDS for index in range(self.shards[kind])]
-
-    def final_path(self, kind: Kind, index: int) -> str:
-        """The published path of a shard, relative to the output."""
-        return f"{FOLDERS[kind]}/{kind}-{index:05d}-of-{self.shards[kind]:05d}.parquet"
-
-
-class ShardPlanner:
-    """Takes commits in plan order and yields the shard plan.
-
-    Args:
-        shard_bytes: Maximum size of a shard, in bytes; a single unit's file may be larger.
-    """
-
-    def __init__(self, shard_bytes: int):
-        self._shard_bytes = shard_bytes
-        self._plans = {kind: _KindPlan(shard_bytes) for kind in KINDS}
-
-    def add(self, commit: CommitRecord) -> None:
-        """Adds the unit's files to the shards being filled."""
-        for kind in KINDS:
-            if (file := commit.files.get(_FILES_KEY[kind])) is not None:
-                self._plans[kind].add(commit.unit_id, file, is_final=commit.is_final)
-
-    def write(self, job_dir: JobFolder) -> ShardPlan:
-        """Writes the plan under its hash; the same commits and shard size produce the same plan."""
-        finished = {kind: plan.finish() for kind, plan in self._plans.items()}
-        digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
-        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
-        for kind, (data, _) in finished.items():
-            storage.create_if_absent(job_dir.shard(plan.plan_id, f"{kind}.parquet"), data)
-        return plan
-
-
-def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
-    """Removes published shards that aren't in `current` (paths relative to `output`): they are from another plan.
-
-    Files with any other name are left alone.
-    """
-    for folder in FOLDERS.values():
-        for name in storage.list_names(output.join(folder)):
-            if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
-                storage.remove(output.join(folder, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardRecord:
-    """The committed merge of a shard.
-
-    `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
-    `kind/stage/reason`.
-    """
-
-    kind: Kind
-    index: int
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
-    tally: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +68,7 @@ class MergeSpec:
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
     """The shard's commit, or None."""
-    try:
-        data = storage.read_bytes(spec.job_dir.shard(spec.plan_id, f"{kind}-{index:05d}.json"))
-    except FileNotFoundError:
-        return None
-    return ShardRecord(**json.loads(data))
+    return read_record(spec.job_dir, spec.plan_id, kind, index)
 
 
 def unmerged(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> list[tuple[Kind, int]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
-from jobs.finalize.shards import FOLDERS, ShardRecord
+from jobs.finalize.shard_plan import FOLDERS, ShardRecord
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile

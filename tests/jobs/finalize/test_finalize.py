@@ -24,7 +24,8 @@ import jobs.finalize.shards
 import jobs.plan.freezing
 from jobs.errors import DamagedAttempt, IncompleteJob, LedgerBroken
 from jobs.finalize.finalize import finalize
-from jobs.finalize.shards import MergeSpec, ShardPlanner, merge_shard, read_shard_record
+from jobs.finalize.shard_plan import ShardPlanner
+from jobs.finalize.shards import MergeSpec, merge_shard, read_shard_record
 from jobs.ledger.commits import CommitRecord, FileRecord, read_commits
 from jobs.plan.job_file import SCHEMA_VERSION, read_job
 from jobs.storage import failpoints
