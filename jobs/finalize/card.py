@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.finalize.publishing import public_options
+from jobs.finalize.summary import removed_words
 from jobs.terminal.escapes import markdown, markdown_code
 from jobs.terminal.wording import counted
 
@@ -121,12 +122,13 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## Kept and rejected rows", "")
     yield (
         f"Source rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected + "
-        f"{rows['in_failed_units']:,} in failed units."
+        f"{rows['in_failed_units']:,} in failed units{removed_words(rows)}."
     )
     if targets["chosen"]:
         yield (
             f"Targets chosen in them: {targets['chosen']:,} = {targets['accepted']:,} accepted + "
-            f"{targets['rejected']:,} rejected. A source row is kept when at least one of its targets was accepted."
+            f"{targets['rejected']:,} rejected{removed_words(targets)}. A source row is kept when at least one "
+            "of its targets was accepted."
         )
     if summary["units"]["failed"]:
         yield f"Failed units, listed in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."

@@ -13,9 +13,9 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,7 +50,7 @@ class _KindPlan:
         self._shard_bytes = shard_bytes
         self._sink = io.BytesIO()
         self._writer = pq.ParquetWriter(self._sink, SHARD_PLAN_SCHEMA, compression="zstd")
-        self._open: list[dict[str, object]] = []
+        self._open: list[dict[str, Any]] = []
         self._bytes = 0
         self._shards = 0
 
@@ -59,6 +59,11 @@ class _KindPlan:
             self._close_shard()
         self._open.append({"unit_id": unit_id, **asdict(file), "is_final": is_final})
         self._bytes += file.bytes
+
+    def add_shard(self, sources: list[dict[str, Any]]) -> None:
+        """Adds a whole shard."""
+        self._open = list(sources)
+        self._close_shard()
 
     def finish(self) -> tuple[bytes, int]:
         """The plan's bytes and the number of shards: none if there are no rows.
@@ -113,11 +118,45 @@ class ShardPlanner:
     def write(self, job_dir: JobFolder) -> ShardPlan:
         """Writes the plan under its hash; the same commits and shard size produce the same plan."""
         finished = {kind: plan.finish() for kind, plan in self._plans.items()}
-        digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
-        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
+        plan_id = _plan_id(data for data, _ in finished.values())
+        plan = ShardPlan(plan_id=plan_id, shards={kind: count for kind, (_, count) in finished.items()})
         for kind, (data, _) in finished.items():
             storage.create_if_absent(job_dir.shard(plan.plan_id, f"{kind}.parquet"), data)
         return plan
+
+
+def plan_with_rows(
+    job_dir: JobFolder, plan: ShardPlan, rows_of: Callable[[str, Kind, int], int]
+) -> tuple[ShardPlan, dict[str, bytes]]:
+    """A plan of the same shards whose files have other numbers of rows.
+
+    Args:
+        job_dir: The job's folder.
+        plan: The plan.
+        rows_of: Called with a unit, a kind and its rows in the plan; returns how many it has now.
+
+    Returns:
+        The new plan, which is what `ShardPlanner` makes of commits with these numbers, and the files that describe it,
+        by their names in its folder.
+    """
+    files = {}
+    for kind in KINDS:
+        planner = _KindPlan(0)
+        for sources in read_sources(job_dir, plan.plan_id, kind):
+            planner.add_shard([{**each, "rows": rows_of(each["unit_id"], kind, each["rows"])} for each in sources])
+        files[f"{kind}.parquet"], _ = planner.finish()
+    return ShardPlan(plan_id=_plan_id(files.values()), shards=plan.shards), files
+
+
+def _plan_id(files: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"".join(files)).hexdigest()[:16]
+
+
+def read_sources(job_dir: JobFolder, plan_id: str, kind: Kind) -> Iterator[list[dict[str, Any]]]:
+    """Yields the files of each shard of a plan."""
+    with storage.open_input(job_dir.shard(plan_id, f"{kind}.parquet")) as file, pq.ParquetFile(file) as parquet:
+        for index in range(parquet.num_row_groups):
+            yield parquet.read_row_group(index).to_pylist()
 
 
 def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
@@ -135,7 +174,8 @@ def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
 class ShardRecord:
     """The committed merge of a shard.
 
-    `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
+    `path` is relative to the job's folder, so that an output can be moved, and "" if there is no merge beside the
+    published shard; a shard whose rows have all been removed has no file at all. `tally` counts rejected rows as
     `kind/stage/reason`.
     """
 

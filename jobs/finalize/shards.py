@@ -8,8 +8,9 @@ A merge reads one unit's file at a time, checks its SHA-256 against the commit, 
 collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not depend on how an attempt was cut into pieces, so a
 shard's bytes depend on the plan and its rows alone. Where each unit is one row group anyway, and attempts are written
 as they are to be published (`CommitRecord.is_final`), row groups of `COPIED_BYTES` or more are copied as they stand
-(`transforms.rows.row_groups`). A thread reads and decodes what comes next while this is encoded, which both leave the
-interpreter lock alone. Memory is bounded by two units' files and two row groups, whatever the size of a shard.
+(`transforms.rows.row_groups`). Once attempts are gone, since their rows are published, rows come from the published
+shards. A thread reads and decodes what comes next while this is encoded, which both leave the interpreter lock alone.
+Memory is bounded by two units' files and two row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.errors import DamagedAttempt, MergeCanceled
 from jobs.finalize.shard_plan import Kind, ShardRecord, read_record
+from jobs.finalize.stored_rows import StoredRows
 from jobs.ledger.commits import failpoint_in, new_attempt_id
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
@@ -100,10 +102,36 @@ def merge_shard(
     on_progress()
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
-    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over, on_progress))
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, is_over, on_progress))
+    failpoint(AFTER_SHARD)
+    if not storage.create_if_absent(_record_path(spec, kind, index), _record_text(record)):
+        found = read_shard_record(spec, kind, index)
+        assert found is not None
+        return found
+    failpoint(AFTER_SHARD_COMMIT)
+    return record
 
 
-def _merge_attempt(
+def merge_again(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
+    """Merges a shard whose merge is gone, from what is left; its commit stands until there is another.
+
+    Raises:
+        DamagedAttempt, ConfigError: Not all of its rows are left.
+    """
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, lambda: False, lambda: None))
+    storage.write_bytes(_record_path(spec, kind, index), _record_text(record))
+    return record
+
+
+def _record_path(spec: MergeSpec, kind: Kind, index: int) -> str:
+    return spec.job_dir.shard(spec.plan_id, f"{kind}-{index:05d}.json")
+
+
+def _record_text(record: ShardRecord) -> bytes:
+    return json.dumps(asdict(record), sort_keys=True, indent=1).encode()
+
+
+def _write_shard(
     spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool], on_progress: Callable[[], None]
 ) -> ShardRecord:
     name = f"{kind}-{index:05d}"
@@ -112,6 +140,8 @@ def _merge_attempt(
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
     tally: Counter[str] = Counter()
     rows = 0
+    if not any(source["rows"] for source in _sources(spec, kind, index)):  # all have been removed
+        return ShardRecord(kind=kind, index=index, path="", rows=0, bytes=0, sha256="")
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
         for part in _ahead(_parts(spec, kind, index, schema, on_progress)):
@@ -124,17 +154,9 @@ def _merge_attempt(
                 tally.update(_tally(part))
             failpoint_in(path, INSIDE_SHARD)
         merged.close()
-    failpoint(AFTER_SHARD)
-    record = ShardRecord(
+    return ShardRecord(
         kind=kind, index=index, path=relative, rows=rows, bytes=file.bytes, sha256=file.sha256, tally=dict(tally)
     )
-    record_path = spec.job_dir.shard(spec.plan_id, f"{name}.json")
-    if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):
-        found = read_shard_record(spec, kind, index)
-        assert found is not None
-        return found
-    failpoint(AFTER_SHARD_COMMIT)
-    return record
 
 
 def _encoded(table: pa.Table) -> EncodedGroups:
@@ -164,17 +186,14 @@ def _parts(
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     blocks: list[pa.Table] = []
     num_bytes = 0
-    for source in _sources(spec, kind, index):
-        data = _unit_file(spec.job_dir, source)
-        on_progress()
-        copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if source["is_final"] and kind == "train" else None
-        if copied is not None:
+    for part in _unit_parts(spec, kind, index, schema, on_progress):
+        if isinstance(part, EncodedGroups):
             if blocks:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
-            yield copied
+            yield part
             continue
-        for block in _blocks(_tables(data, source, schema)):
+        for block in _blocks(part):
             blocks.append(block)
             num_bytes += size_of(block)
             if num_bytes >= ROW_GROUP_BYTES:
@@ -182,6 +201,41 @@ def _parts(
                 blocks, num_bytes = [], 0
     if blocks:
         yield pa.concat_tables(blocks)
+
+
+def _unit_parts(
+    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, on_progress: Callable[[], None]
+) -> Iterator[EncodedGroups | Iterator[pa.Table]]:
+    """Yields each unit's rows: as they can be copied, or as tables."""
+    stored: StoredRows | None = None
+    sources = [source for source in _sources(spec, kind, index) if source["rows"]]
+    try:
+        for source in sources:
+            data = _unit_file(spec.job_dir, source)
+            on_progress()
+            if data is None:
+                stored = stored or StoredRows(spec.job_dir, {str(each["path"]) for each in sources})
+                yield _stored_tables(stored, spec.job_dir, source, schema)
+                continue
+            is_copied = source["is_final"] and kind == "train"
+            copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if is_copied else None
+            yield copied or _tables(data, source, schema)
+    finally:
+        if stored is not None:
+            stored.close()
+
+
+def _stored_tables(
+    stored: StoredRows, job_dir: JobFolder, source: Mapping[str, Any], schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows of a unit whose attempt was deleted when they were published."""
+    try:
+        for table in stored.tables(source["path"], source["rows"]):
+            assert table.schema.names == schema.names, f"{source['path']}: columns {table.schema.names}"
+            yield fit_table(table, schema)
+    except FileNotFoundError:
+        path = job_dir.join(source["path"])
+        raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
 
 
 def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -205,18 +259,19 @@ def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield left
 
 
-def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
+def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, Any]]:
     path = spec.job_dir.shard(spec.plan_id, f"{kind}.parquet")
     with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
         return parquet.read_row_group(index).to_pylist() if index < parquet.num_row_groups else []
 
 
-def _unit_file(job_dir: JobFolder, source: Mapping[str, object]) -> bytes:
+def _unit_file(job_dir: JobFolder, source: Mapping[str, object]) -> bytes | None:
+    """The attempt's file; None if it is gone, as it is once the shards are published."""
     path = job_dir.join(str(source["path"]))
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:
-        raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
+        return None
     if hashlib.sha256(data).hexdigest() != source["sha256"]:
         raise DamagedAttempt(f"{path} differs from what unit {source['unit_id']} committed (SHA-256)")
     return data

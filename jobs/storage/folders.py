@@ -2,6 +2,7 @@
 
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
+    OUT/REMOVALS.json                                  what was removed since, as hashes
     OUT/COMPLETED                                      written last, with the size of every shard
     OUT/_job/                                          the job's internal records (`JobFolder`)
 
@@ -19,6 +20,7 @@ DATA, REJECTED = "data", "rejected"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
+REMOVALS = "REMOVALS.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -40,6 +42,11 @@ class _Folder:
 @dataclass(frozen=True, slots=True)
 class JobFolder(_Folder):
     """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
+
+    @property
+    def output(self) -> OutputFolder:
+        """The output folder that this one is in."""
+        return OutputFolder(self.path.rpartition(f"/{JOB_FOLDER}")[0])
 
     @property
     def job_file(self) -> str:
@@ -65,6 +72,11 @@ class JobFolder(_Folder):
     def opt_out(self) -> str:
         """How many rows each entry of the opt-out lists matched."""
         return self.join("opt_out.json")
+
+    @property
+    def forgotten(self) -> str:
+        """What was forgotten and must not come back (`jobs.forgetting`)."""
+        return self.join("forgotten.json")
 
     @property
     def commits(self) -> str:
@@ -239,6 +251,11 @@ class OutputFolder(_Folder):
     def report(self) -> str:
         """The report, as HTML."""
         return self.join(REPORT)
+
+    @property
+    def removals(self) -> str:
+        """What was removed from the dataset after it was published: hashed names, dates, numbers of rows."""
+        return self.join(REMOVALS)
 
     @property
     def scores(self) -> str:
