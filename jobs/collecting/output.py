@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from jobs import storage
 from jobs.collecting.card import card
-from jobs.finalize.shards import remove_stale
+from jobs.finalize.shard_plan import remove_stale
 from jobs.storage.failpoints import failpoint
 from jobs.storage.folders import OutputFolder
 from jobs.storage.row_files import RowFiles

@@ -317,7 +317,7 @@ def _concat(results: Sequence[UnitResult]) -> UnitResult:
 
 def _check_ledger(unit: Unit, counts: Mapping[str, int], num_rows: int) -> None:
     """Checks that every row and every target has ended in exactly one state. Raises LedgerBroken."""
-    rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"])
+    rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"] + counts.get("rows_removed", 0))
     targets = (counts["targets"], counts["targets_accepted"] + counts["targets_rejected"])
     if rows != (num_rows, num_rows) or targets[0] != targets[1]:
         raise LedgerBroken(

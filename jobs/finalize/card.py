@@ -128,7 +128,8 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     if targets["chosen"]:
         yield (
             f"Targets chosen in them: {targets['chosen']:,} = {targets['accepted']:,} accepted + "
-            f"{targets['rejected']:,} rejected. A source row is kept when at least one of its targets was accepted."
+            f"{targets['rejected']:,} rejected{removed_words(targets)}. A source row is kept when at least one "
+            "of its targets was accepted."
         )
     if summary["units"]["failed"]:
         yield f"Failed units, listed in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."

@@ -29,9 +29,11 @@ table.pairs td:first-child { width: 38%; color: var(--soft); }
 .soft { color: var(--soft); } .scroll { overflow-x: auto; }
 .bar { display: flex; height: 1.1rem; background: var(--line); border-radius: 3px; overflow: hidden; }
 .kept { background: var(--kept); } .rejected { background: var(--rejected); } .failed { background: var(--failed); }
+.removed { background: var(--soft); }
 .key::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: 2px;
-  background: currentColor; } .key.kept, .key.rejected, .key.failed { background: none; }
+  background: currentColor; } .key.kept, .key.rejected, .key.failed, .key.removed { background: none; }
 .key.kept { color: var(--kept); } .key.rejected { color: var(--rejected); } .key.failed { color: var(--failed); }
+.key.removed { color: var(--soft); }
 """
 
 
@@ -74,6 +76,7 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
             ("kept", "kept", rows["kept"]),
             ("rejected", "rejected", rows["rejected"]),
             ("failed", "in failed units", rows["in_failed_units"]),
+            *([("removed", "removed", rows["removed"])] if rows.get("removed") else []),
         ],
     )
     if targets["chosen"]:
@@ -82,7 +85,11 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "<h2>Targets</h2>"
         yield from _bar(
             targets["chosen"],
-            [("kept", "accepted", targets["accepted"]), ("rejected", "rejected", targets["rejected"])],
+            [
+                ("kept", "accepted", targets["accepted"]),
+                ("rejected", "rejected", targets["rejected"]),
+                *([("removed", "removed", targets["removed"])] if targets.get("removed") else []),
+            ],
         )
 
 

@@ -2,6 +2,7 @@
 
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
+    OUT/REMOVALS.json                                  what was removed since, as hashes
     OUT/COMPLETED                                      written last, with the size of every shard
     OUT/_editions/0002/                                what an edition of a grown dataset consists of
     OUT/_job/                                          the job's internal records (`JobFolder`)
@@ -11,6 +12,7 @@ Published files use public names; local paths are never published. `_job` contai
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from jobs.storage.objects import join
@@ -21,6 +23,7 @@ EDITIONS = "editions"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
+REMOVALS = "REMOVALS.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -42,6 +45,21 @@ class _Folder:
 @dataclass(frozen=True, slots=True)
 class JobFolder(_Folder):
     """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
+
+    @property
+    def output(self) -> OutputFolder:
+        """The output folder that this one is in, with its edition."""
+        return OutputFolder(self.path.rpartition(f"/{JOB_FOLDER}")[0], self.edition)
+
+    @property
+    def edition(self) -> int:
+        """The edition whose records these are.
+
+        >>> OutputFolder("out", 2).job.edition, OutputFolder("out").job.edition
+        (2, 1)
+        """
+        found = re.search(rf"/{JOB_FOLDER}/{EDITIONS}/(\d+)$", self.path)
+        return int(found[1]) if found else 1
 
     @property
     def job_file(self) -> str:
@@ -67,6 +85,11 @@ class JobFolder(_Folder):
     def opt_out(self) -> str:
         """How many rows each entry of the opt-out lists matched."""
         return self.join("opt_out.json")
+
+    @property
+    def forgotten(self) -> str:
+        """What was forgotten and must not come back (`jobs.forgetting`)."""
+        return self.join("forgotten.json")
 
     @property
     def commits(self) -> str:
@@ -308,6 +331,11 @@ class OutputFolder(_Folder):
     def report(self) -> str:
         """The report, as HTML."""
         return self.join(REPORT)
+
+    @property
+    def removals(self) -> str:
+        """What was removed from the dataset after it was published: hashed names, dates, numbers of rows."""
+        return self.join(REMOVALS)
 
     @property
     def scores(self) -> str:
