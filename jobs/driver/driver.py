@@ -176,7 +176,8 @@ class _Driver:
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
                 self.was_complete = True
-                return json.loads(storage.read_bytes(self.output.summary)), False
+                kept: dict[str, Any] = json.loads(storage.read_bytes(self.output.summary))
+                return kept, False
             self._prepare_runner()
         storage.make_job_folder(self.output.first_job.path, shared=self.options.share_job_folder)
         with acquire(self.output.first_job, break_lock=self.options.break_lock) as lock:

@@ -86,7 +86,7 @@ class DeadRows:
         self._places: dict[int, set[Place]] = {}
         columns = (table[name].to_pylist() for name in ("edition", "name", "row_group", "row"))
         for edition, *place in zip(*columns, strict=True):
-            self._places.setdefault(edition, set()).add(tuple(place))  # type: ignore[arg-type]
+            self._places.setdefault(edition, set()).add(tuple(place))
 
     def __bool__(self) -> bool:
         return bool(self.count or self.read_again)
