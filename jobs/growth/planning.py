@@ -45,7 +45,7 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
 from transforms.growth.matching import GONE, OPTED_OUT, Matches, match_rows
-from transforms.opt_out.rows import RowMatcher
+from transforms.opt_out.hashed import HashedOptOut
 from transforms.rows.columns import ColumnMap
 from transforms.work import Work
 
@@ -91,7 +91,7 @@ class Growth:
     sources: Sequence[InputFile]
     same: frozenset[str]
     differing: frozenset[str]
-    opted_out: RowMatcher | None
+    opted_out: HashedOptOut | None
     held: _Held
     news: Mapping[str, int]
 
@@ -135,7 +135,7 @@ def plan_growth(
     columns = ColumnMap(**job.columns)
     if inputs.columns != columns:
         raise ConfigError(_other_columns(columns, inputs.columns))
-    opted_out = matcher_of(all_of_them) if "opt_out_sha256" in changed else None
+    opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
     same = frozenset(file.public_name for file in found.same)
     stays, held, out = _split(base, same, opted_out)
     retry, held_after, known = _matched(base, inputs, held, drops_gone)
@@ -163,6 +163,11 @@ def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
     """The names of options that may be others in a further edition, and are."""
     now = json.loads(json.dumps(semantic_options(options)))
     return [name for name in MAY_CHANGE if name in now and now[name] != job.options.get(name)]
+
+
+def _entries_of(options: Mapping[str, Any]) -> HashedOptOut | None:
+    matcher = matcher_of(options)
+    return None if matcher is None else HashedOptOut(matcher.opt_out)
 
 
 def _read_differing(
@@ -194,7 +199,7 @@ def _other_columns(before: ColumnMap, now: ColumnMap) -> str:
     )
 
 
-def _split(base: OutputFolder, same: frozenset[str], opted_out: RowMatcher | None) -> tuple[int, pa.Table, int]:
+def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None) -> tuple[int, pa.Table, int]:
     """How many rows are in files that haven't changed, the rows that aren't, and how many have opted out."""
     stays = out = 0
     held = [LIVE_SCHEMA.empty_table()]
@@ -207,11 +212,11 @@ def _split(base: OutputFolder, same: frozenset[str], opted_out: RowMatcher | Non
     return stays, pa.concat_tables(held), out
 
 
-def _without(table: pa.Table, opted_out: RowMatcher | None) -> tuple[pa.Table, pa.Table]:
+def _without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table, pa.Table]:
     """The rows that haven't opted out, and those that have."""
     if opted_out is None:
         return table, table.slice(0, 0)
-    has = pa.array([bool(opted_out.entries(names)) for names in table["repositories"].to_pylist()], pa.bool_())
+    has = pa.array([any(map(opted_out.find, found)) for found in table["repositories"].to_pylist()], pa.bool_())
     return table.filter(pc.invert(has)), table.filter(has)
 
 
@@ -319,9 +324,9 @@ def _matched_entries(growth: Growth, dead: pa.Table) -> dict[str, int]:
     """How many rows each entry of the opt-out lists has matched in earlier editions, or in rows of theirs now."""
     found: Counter[str] = Counter(read_matches(growth.base.job))
     if growth.opted_out is not None:
-        entries = growth.opted_out.opt_out.entries
-        for names in dead.filter(pc.equal(dead["reason"], OPTED_OUT))["repositories"].to_pylist():
-            found.update(str(entries[number]) for number in growth.opted_out.entries(names))
+        for repositories in dead.filter(pc.equal(dead["reason"], OPTED_OUT))["repositories"].to_pylist():
+            numbers = {number for one in repositories for number in growth.opted_out.find(one)}
+            found.update(str(growth.opted_out.entries[number]) for number in numbers)
     return dict(found)
 
 

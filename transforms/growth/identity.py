@@ -15,6 +15,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from transforms.opt_out.hashed import hashed_repository
 from transforms.opt_out.rows import repositories_of
 from transforms.rows.cells import as_binary, texts_of
 from transforms.rows.columns import ColumnMap
@@ -30,7 +31,7 @@ ROWS_SCHEMA: Final = pa.schema(
         pa.field("row", pa.int64(), nullable=False),
         pa.field("key", _HASH),
         pa.field("content", _HASH),
-        pa.field("repositories", pa.list_(pa.large_string()), nullable=False),
+        pa.field("repositories", pa.list_(pa.binary()), nullable=False),  # as hashes: names may hold secrets
     ]
 )
 """Rows of a corpus with their identities, and the repositories that opt-out lists are compared with."""
@@ -72,7 +73,7 @@ def identities(table: pa.Table, sources: Sequence[SourceRef], columns: ColumnMap
         "row": [source.row for source in sources],
         "key": [row_key(*where) for where in zip(repositories, paths, strict=True)],
         "content": list(contents),
-        "repositories": repositories,
+        "repositories": [list(map(hashed_repository, names)) for names in repositories],
     }
     return pa.table([pa.array(values[field.name], field.type) for field in ROWS_SCHEMA], schema=ROWS_SCHEMA)
 

@@ -7,6 +7,7 @@ import hashlib
 import pyarrow as pa
 
 from transforms.growth.identity import identities, identity_columns, row_key
+from transforms.opt_out.hashed import hashed_repository
 from transforms.rows.columns import resolve_columns
 from transforms.rows.row import SourceRef
 
@@ -37,7 +38,7 @@ def test_the_content_is_known_by_the_start_of_the_hash_in_every_lineage():
 
 def test_without_a_path_a_row_has_no_key_and_without_a_content_no_hash():
     (row,) = identified(content=pa.array([None], pa.string()), repo_name=["a/b"])
-    assert row["key"] is None and row["content"] is None and row["repositories"] == ["a/b"]
+    assert row["key"] is None and row["content"] is None and row["repositories"] == [hashed_repository("a/b")]
 
 
 def test_neither_path_nor_repository_can_pass_for_the_other():
@@ -48,5 +49,5 @@ def test_packed_rows_have_the_repositories_of_their_parts():
     table = pa.table({"text": ["x"], "parts": [[{"repo_name": "a/b"}, {"repo_name": "c/d"}]]})
     columns = resolve_columns(table.schema)
     (row,) = identities(table, [SourceRef("a", 0, 0)], columns).to_pylist()
-    assert row["repositories"] == ["a/b", "c/d"]
+    assert row["repositories"] == [hashed_repository("a/b"), hashed_repository("c/d")]
     assert identity_columns(table.schema, columns) == ["text", "parts"]
