@@ -19,11 +19,21 @@ from jobs.storage.folders import DATA, REJECTED
 MAX_LISTED: Final = 100
 
 
-def check_dead(dead: int, rewritten: Sequence[Rewritten]) -> None:
-    """Checks that each row that leaves a dataset was found once, kept or rejected. Raises LedgerBroken."""
+def dead_in(rewritten: Sequence[Rewritten], dead: int, *, may_lack: bool) -> int:
+    """How many rows leave the dataset: each is found once, kept or rejected.
+
+    Args:
+        rewritten: The shards that lose rows.
+        dead: The rows that are to leave.
+        may_lack: Whether some may have left before: rows that were forgotten.
+
+    Raises:
+        LedgerBroken: It is another number.
+    """
     found = sum(one.sources - one.unread for one in rewritten)
-    if found != dead:
+    if found > dead or (found < dead and not may_lack):
         raise LedgerBroken(f"{dead} rows leave the dataset, but {found} were found in its shards")
+    return found
 
 
 def grown_summary(

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.finalize.summary import unread_rows
 from jobs.growth.failures import failures_over
-from jobs.growth.present import Present, Removed, read_present, read_removed, rows_to_read
+from jobs.growth.present import read_present, rows_to_read
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, live_rows
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
@@ -138,7 +138,7 @@ def plan_growth(
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
     same = frozenset(file.public_name for file in found.same)
     stays, held, out = _split(base, same, opted_out)
-    retry, held_after, known = _matched(base, inputs, held, drops_gone)
+    retry, held_after, known = _matched(inputs, held, drops_gone)
     if not (found.new or found.changed or found.gone or changed or any(held_after.reasons)):
         return None
     planned = plan_inputs(inputs, options, work, retry)
@@ -225,30 +225,22 @@ def _are_in(table: pa.Table, files: frozenset[str]) -> Any:
 
 
 def _matched(
-    base: OutputFolder, inputs: Inputs, held: pa.Table, drops_gone: bool
+    inputs: Inputs, held: pa.Table, drops_gone: bool
 ) -> tuple[dict[tuple[str, int], list[int]] | None, _Held, int]:
     """Matches rows of the dataset with those of files that differ.
 
     Returns:
         The rows to plan, None for all; what becomes of the held rows; how many rows the dataset has already.
     """
-    removed = read_removed(base)
-    if not held.num_rows and not removed:
+    if not held.num_rows:
         return None, _Held(held, (), ()), 0
-    present = _not_removed(read_present(inputs), removed)
+    present = read_present(inputs)
     found: Matches = match_rows(held, present.identified)
     names = present.identified["name"].to_pylist()
     files = [None if partner is None else names[partner] for partner in found.partners]
     reasons = [reason if reason != GONE or drops_gone else "" for reason in found.reasons]
     known = len(found.is_new) - sum(found.is_new)
     return rows_to_read(present, list(found.is_new)), _Held(held, files, reasons), known
-
-
-def _not_removed(present: Present, removed: Removed) -> Present:
-    if not removed:
-        return present
-    is_out = pa.array(removed.has(present.identified), pa.bool_())
-    return Present(present.identified.filter(pc.invert(is_out)), present.others)
 
 
 def growth_line(news: Mapping[str, int]) -> str:

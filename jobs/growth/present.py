@@ -1,4 +1,4 @@
-"""Which rows new and changed files have, and which of them a dataset must not take in.
+"""Which rows new and changed files have.
 
 The rows are read for their identities alone, before anything is planned. What can't be read counts as new, and the unit
 that is to read it says why it can't.
@@ -8,28 +8,23 @@ Cost: reading content, path and repository of these files, and one SHA-256 of ea
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from jobs import storage
 from jobs.execution.cursors import close_cursors
 from jobs.execution.reading import read_unit
 from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.inputs import Inputs
 from jobs.plan.units import NO_ROW_GROUP
-from jobs.storage.folders import OutputFolder
 from model.errors import RecordError
-from transforms.growth.identity import HASH_BYTES, ROWS_SCHEMA, identities, identity_columns
+from transforms.growth.identity import ROWS_SCHEMA, identities, identity_columns
 from transforms.rows.row import SourceRef
 
 Rows = dict[tuple[str, int], list[int]]
 """Rows by file (its public name) and row group."""
 _BOUNDS = UnitBounds(rows=8192, bytes=16_000_000)
-REMOVED_SCHEMA = pa.schema([pa.field("key", pa.binary(HASH_BYTES)), pa.field("content", pa.binary(HASH_BYTES))])
 
 
 @dataclass(frozen=True)
@@ -71,36 +66,3 @@ def rows_to_read(present: Present, is_new: list[bool]) -> Rows:
     for place, rows in present.others.items():
         found[place] += rows
     return {place: sorted(rows) for place, rows in found.items()}
-
-
-class Removed:
-    """The rows that were removed from a dataset for good.
-
-    Args:
-        table: Of `REMOVED_SCHEMA`: a row is removed if it has both hashes, of which one may be null.
-    """
-
-    def __init__(self, table: pa.Table):
-        pairs = set(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True))
-        self._keys = {key for key, content in pairs if content is None}
-        self._contents = {content for key, content in pairs if key is None}
-        self._pairs = pairs
-
-    def __bool__(self) -> bool:
-        return bool(self._pairs)
-
-    def has(self, rows: pa.Table) -> list[bool]:
-        """Whether each of these rows, with their identities, was removed."""
-        return [
-            (key, content) in self._pairs or key in self._keys or content in self._contents
-            for key, content in zip(rows["key"].to_pylist(), rows["content"].to_pylist(), strict=True)
-        ]
-
-
-def read_removed(output: OutputFolder) -> Removed:
-    """The rows that were removed from a dataset for good; none if nothing was."""
-    try:
-        data = storage.read_bytes(output.first_job.removed)
-    except FileNotFoundError:
-        return Removed(REMOVED_SCHEMA.empty_table())
-    return Removed(pq.read_table(io.BytesIO(data)))

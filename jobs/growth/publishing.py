@@ -20,7 +20,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.growth.editions import editions_with_manifests, read_manifest, write_manifest
-from jobs.growth.ledger import check_dead, grown_summary
+from jobs.growth.ledger import dead_in, grown_summary
 from jobs.growth.rewriting import DeadRows, Rewritten, moved_to, rewrite_shard, where_is, write_again
 from jobs.growth.rows import dead_rows
 from jobs.plan.job_file import JobFile, read_job
@@ -47,13 +47,16 @@ class Carried:
         job: Its job.
         before: The content of `before.json`.
         dead: The rows that it leaves out.
+        found: How many of them the edition before had.
         rewritten: The shards that are written again without them.
+        is_other_schema: Whether it has other columns than the edition before.
     """
 
     output: OutputFolder
     job: JobFile
     before: Mapping[str, Any]
     dead: DeadRows
+    found: int
     rewritten: tuple[Rewritten, ...]
     is_other_schema: bool
 
@@ -82,7 +85,7 @@ class Carried:
             self.before["summary"],
             own,
             edition=self.output.edition,
-            dead=self.dead.count,
+            dead=self.found,
             rewritten=self.rewritten,
             files=files,
             news=self.before["news"],
@@ -158,5 +161,5 @@ def carry_over(output: OutputFolder, job: JobFile) -> Carried | None:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="look-up") as pool:
         unchanged = not dead and not is_other
         rewritten = tuple(filter(None, pool.map(one, sizes) if unchanged else map(one, sizes)))
-    check_dead(dead.count, rewritten)
-    return Carried(output, job, before, dead, rewritten, is_other)
+    found = dead_in(rewritten, dead.count, may_lack=storage.exists(output.job.forgotten))
+    return Carried(output, job, before, dead, found, rewritten, is_other)

@@ -88,8 +88,8 @@ class JobFolder(_Folder):
 
     @property
     def forgotten(self) -> str:
-        """What was forgotten and must not come back (`jobs.forgetting`)."""
-        return self.join("forgotten.json")
+        """What was forgotten and must not come back (`jobs.forgetting`), in any edition."""
+        return self.output.first_job.join("forgotten.json")
 
     @property
     def commits(self) -> str:
@@ -234,11 +234,6 @@ class JobFolder(_Folder):
     def dead(self) -> str:
         """The rows of earlier editions that are not in this one."""
         return self.join("dead.parquet")
-
-    @property
-    def removed(self) -> str:
-        """The identities of rows that were removed for good; in the first edition's folder."""
-        return self.join("removed.parquet")
 
     @property
     def before(self) -> str:

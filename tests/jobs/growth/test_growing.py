@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 
@@ -241,19 +242,26 @@ def test_an_output_of_an_earlier_version_is_refused_in_one_line(folder, capsys):
     assert "can't grow: nothing says which rows it was made of" in capsys.readouterr().err
 
 
-def test_rows_that_were_removed_for_good_do_not_come_back(folder):
+def test_a_forgotten_row_that_is_replaced_has_left_once(folder):
+    """Its shard was written without it, and `removed` counts it."""
     grown(folder)
-    from transforms.growth.identity import row_key
-
-    removed = pa.table({"key": [row_key(["own/repo"], "w.py")], "content": pa.array([None], pa.binary(16))})
-    pq.write_table(
-        removed.cast(pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])),
-        folder / "out" / "_job" / "removed.parquet",
+    (folder / "out" / "_job" / "forgotten.json").write_text(
+        json.dumps({"repositories": [], "paths": ["y.py"], "blobs": [], "content_hashes": []})
     )
-    write(folder / "in" / "c.parquet", "w.py=five", "u.py=six")
-    grown(folder)
-    assert rows(folder)["own/repo:u.py=six"] == 1
-    assert rows(folder)["own/repo:w.py=five"] == 0
+    out = folder / "out"
+    shard = out / "data" / "train-00000-of-00001.parquet"
+    table = pq.read_table(shard)
+    pq.write_table(table.filter(pa.compute.not_equal(table["path"], "y.py")), shard)
+    done, told = (json.loads((out / name).read_text()) for name in ("COMPLETED", "summary.json"))
+    done["files"]["data/train-00000-of-00001.parquet"] = shard.stat().st_size
+    told["rows"] |= {"kept": 3, "output": 3, "removed": 1}
+    told["shards"]["data"] |= {"rows": 3}
+    (out / "COMPLETED").write_text(json.dumps(done))
+    (out / "summary.json").write_text(json.dumps(told))
+    write(folder / "in" / "a.parquet", "x.py=other", "y.py=again", "z.py=three")
+    assert run(folder, "--grow") == 0
+    ledger = summary(folder)["rows"]
+    assert (ledger["kept"] + ledger["removed"], ledger["planned"]) == (6, 6)
 
 
 def test_a_dry_run_tells_what_would_be_taken_in_and_writes_nothing(folder, capsys):
