@@ -139,7 +139,8 @@ class Ending:
     def _tell_news(self) -> bool:
         """Says how the input of a job that was run again differs from what it was planned from; returns whether."""
         can_grow = isinstance(self.options, GrowOptions)
-        if not self.was_begun or self.options.input_frozen or (can_grow and self.options.grow):
+        has_grown = isinstance(self.options, GrowOptions) and self.options.grow
+        if not self.was_begun or self.options.input_frozen or has_grown:
             return False
         if news := news_of(self.output.job, self.options):
             how = "--grow takes it in" if can_grow else "choose another --output to take it in"
