@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import CommonOptions, LicenseColumnOptions, OptOutOptions, PolicyOptions, from_all_options, option
+from jobs.options import (
+    CommonOptions,
+    GrowOptions,
+    LicenseColumnOptions,
+    OptOutOptions,
+    PolicyOptions,
+    from_all_options,
+    option,
+)
 
 if TYPE_CHECKING:
     from transforms.filters.stage import Stage
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PolicyOptions, LicenseColumnOptions, OptOutOptions, CommonOptions):
+class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, CommonOptions):
     """Filter a corpus: redact secrets and personal data, and reject unsuitable files, each with its reason."""
 
     quality: bool = option(

@@ -40,6 +40,11 @@ class Options(OptionSet):
     )
     from_step: str | None = option(None, help="Leave out the steps before this one.", operational=True, metavar="STEP")
     only: tuple[str, ...] = option((), help="Run only these steps.", operational=True, metavar="STEP")
+    grow: bool = option(
+        False,
+        help="Let every step that can grow take in what is new in its input (docs/growing.md).",
+        operational=True,
+    )
     dry_run: bool = option(
         False,
         help="Print the steps and their state, and the plan of each whose input is there already, then exit.",
@@ -50,11 +55,13 @@ class Options(OptionSet):
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the steps; returns the exit code. Raises ConfigError."""
     from jobs.pipelines.running import run_steps, show_steps
-    from jobs.pipelines.steps import read_steps
+    from jobs.pipelines.steps import growing, read_steps
 
     if beam_args:
         raise ConfigError(f"a pipeline runs on this machine, so nothing can follow --; got {' '.join(beam_args)}")
     steps = read_steps(options.file, options.output)
+    if options.grow:
+        steps = growing(steps)
     chosen = _chosen(steps, options)
     return show_steps(steps, chosen) if options.dry_run else run_steps(steps, chosen)
 

@@ -15,7 +15,7 @@ from jobs import storage
 from jobs.collecting.card import card
 from jobs.collecting.report import corpus_report
 from jobs.finalize.notice import write_notice
-from jobs.finalize.shards import remove_stale
+from jobs.finalize.shard_plan import remove_stale
 from jobs.monitoring.summaries import summary_text
 from jobs.plan.job_file import installed_versions
 from jobs.storage.failpoints import failpoint

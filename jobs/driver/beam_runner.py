@@ -26,7 +26,8 @@ from jobs.execution.sample import Sample, sample_in
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.merge_on_beam import merge_on_beam
-from jobs.finalize.shards import Kind, MergeSpec, unmerged
+from jobs.finalize.shard_plan import Kind
+from jobs.finalize.shards import MergeSpec, unmerged
 from jobs.grouping.by_beam import group_on_runner, job_dir_of
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.hosts.machine import HostSpec

@@ -8,13 +8,14 @@ Ctrl-C), running the same command again resumes from the committed units.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs import storage
@@ -30,19 +31,21 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
+from jobs.growth.editions import discard, is_of_edition, newest
+from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.ledger.completed import missing_files, read_completed
-from jobs.ledger.lock import acquire
+from jobs.ledger.lock import Lock, acquire
 from jobs.monitoring.run import Run, monitored, with_run_id
 from jobs.monitoring.summaries import keep_failure
-from jobs.options import CommonOptions, all_options
+from jobs.options import CommonOptions, GrowOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job
-from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume
+from jobs.plan.job_file import JobFile, changed_versions, check_output, check_resume, read_job
 from jobs.plan.opt_out import freeze_opt_out, without_opted_out
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
-from jobs.system.exit_codes import BUG
+from jobs.system.exit_codes import BUG, DONE
 from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
@@ -142,12 +145,21 @@ class _Driver:
         self.reads: str | None = None
         self.is_prepared = False
         self.was_begun = False
+        self.was_complete = False
         self.restore = restore
         self.results = results
         self.output = OutputFolder(options.output)
 
     def run(self) -> int:
-        """Plans or resumes the job, runs its units, and finalizes the output."""
+        """Plans or resumes the job, runs its units, and finalizes the output; with `--grow`, again for what is new."""
+        summary, is_planned = self._complete()
+        grown = self._grow() if self.grows and not is_planned else None
+        if grown is None and self.was_complete:
+            self._note(f"{self.output} has been complete since {summary['finished']}; nothing to do")
+        return self._close(grown or summary)
+
+    def _complete(self) -> tuple[dict[str, Any], bool]:
+        """Completes the newest edition; returns the summary, and whether all of it was planned just now."""
         planned = None
         missing: list[str] = []
         if self.prepare_input is not None:
@@ -160,23 +172,74 @@ class _Driver:
             # Before the lock: a plan that is refused leaves nothing behind.
             planned = self.plan()
         else:
+            self.output = newest(self.output)
+            found = read_job(self.output) or found
+            if self.grows and self._discards(found):
+                self.output = self.output.of_edition(self.output.edition - 1)
+                found = read_job(self.output) or found
             done = read_completed(self.output)
+            if not is_of_edition(done, self.output):
+                done = None  # of the edition before, which stays as it is until this one is published
             missing = [] if done is None else missing_files(self.output, done)
             is_finished = done is not None and not missing and self._is_as_asked(done)
             self._check_resume(found, is_finished=is_finished)
             if is_finished:
-                return self._already_finished()
+                self.was_complete = True
+                kept: dict[str, Any] = json.loads(storage.read_bytes(self.output.summary))
+                return kept, False
             self._prepare_runner()
-        storage.make_job_folder(self.output.job.path, shared=self.options.share_job_folder)
-        with acquire(self.output.job, break_lock=self.options.break_lock) as lock:
+        storage.make_job_folder(self.output.first_job.path, shared=self.options.share_job_folder)
+        with acquire(self.output.first_job, break_lock=self.options.break_lock) as lock:
             failpoint(AFTER_LOCK)
-            try:
-                summary = self._run_locked(planned, missing, lock.still_held)
-            except BaseException as error:
-                if lock.still_held():
-                    keep_failure(self.output, self.monitor.failure(error))
-                raise
-        return self._close(summary)
+            with self._failures_kept(lock):
+                return self._run_locked(planned, missing, lock.still_held), found is None
+
+    @contextlib.contextmanager
+    def _failures_kept(self, lock: Lock) -> Iterator[None]:
+        """Leaves the summary of a run that fails."""
+        try:
+            yield
+        except BaseException as error:
+            if lock.still_held():
+                keep_failure(self.output, self.monitor.failure(error))
+            raise
+
+    @property
+    def grows(self) -> bool:
+        """Whether what is new in the input is to be taken in."""
+        return isinstance(self.options, GrowOptions) and self.options.grow
+
+    def _grow(self) -> dict[str, Any] | None:
+        """Makes the edition that follows a complete one; returns its summary, or None if nothing is new."""
+        base = self.output
+        with acquire(base.first_job, break_lock=self.options.break_lock) as lock:
+            job = read_job(base)
+            if job is None or newest(base) != base or not is_of_edition(read_completed(base), base):
+                raise ConfigError(f"another driver has changed {base} in the meantime; run the same command again")
+            growth = self._plan_growth(base, job)
+            if growth is None:
+                return None
+            self._prepare_runner()
+            self.output = growth.output
+            job = freeze_growth(growth, self.job_name, self.options, self.work.checkpoint_sha256)
+            self._note(f"edition {self.output.edition}: {growth_line(growth.news)}")
+            return self._run_job(job, set(), lock.still_held)
+
+    def _discards(self, job: JobFile) -> bool:
+        """Discards an edition that was planned with another input or other opt-outs, and isn't published yet."""
+        base = self.output.of_edition(self.output.edition - 1)
+        if not (changed_for_growth(job, self.options) and is_of_edition(read_completed(base), base)):
+            return False
+        with acquire(base.first_job, break_lock=self.options.break_lock):
+            if is_discarded := newest(base) == self.output and is_of_edition(read_completed(base), base):
+                self._say(f"edition {self.output.edition} was planned with another input or other opt-outs: anew")
+                discard(self.output)
+        return is_discarded
+
+    def _plan_growth(self, base: OutputFolder, job: JobFile) -> Growth | None:
+        return plan_growth(
+            base, job, self.options, all_options(self.options), self.work, self._say, self.runner.read_footers
+        )
 
     def _run_locked(
         self, planned: PlannedJob | None, missing: list[str], still_held: Callable[[], bool]
@@ -193,6 +256,10 @@ class _Driver:
             job = self._begin(planned or self.plan())
         else:
             earlier = self._take_stock(job)
+        return self._run_job(job, earlier, still_held)
+
+    def _run_job(self, job: JobFile, earlier: set[str], still_held: Callable[[], bool]) -> dict[str, Any]:
+        """Runs the units that are left, and finalizes the output; returns the summary."""
         self.monitor.planned(**job.totals, units_committed=len(earlier))
         self._fail_bad_files(job)
         session_s = self._run_units(job)
@@ -201,7 +268,10 @@ class _Driver:
     def dry_run(self) -> int:
         """Prints the plan and an estimate from a sample; returns the exit code."""
         self.runner.prepare(self._orders())
-        planned = self.plan()
+        planned = self._planned_growth() if self.grows else self.plan()
+        if planned is None:
+            self._note(f"{self.output} has all that is in the input; nothing to do")
+            return DONE
 
         def sample(units: Sequence[Unit]) -> Sample:
             return self.runner.sample(self._orders(), units, planned.read_schema)
@@ -224,6 +294,20 @@ class _Driver:
             opens_first=self.work.opens_first,
         )
 
+    def _planned_growth(self) -> PlannedJob | None:
+        """What a further edition would make; of an output that isn't complete, what is planned anyway."""
+        base = newest(self.output)
+        job = None if check_output(self.output, self.job_name) is None else read_job(base)
+        if job is None or not is_of_edition(read_completed(base), base):
+            return self.plan()
+        self.output = base
+        self._check_resume(job, is_finished=True)
+        growth = self._plan_growth(base, job)
+        if growth is None:
+            return None
+        self._note(f"edition {growth.output.edition}: {growth_line(growth.news)}")
+        return growth.planned
+
     def _found(self) -> JobFile | None:
         """Returns the job to resume, if any.
 
@@ -231,13 +315,20 @@ class _Driver:
             ConfigError: The output belongs to another job, or this job was started with another schema version or with
                 other values of options that affect the output.
         """
-        found = check_output(self.output, self.job_name)
+        found = check_output(self.output, self.job_name) and read_job(newest(self.output))
         if found is not None:
             self._check_resume(found)
         return found
 
     def _check_resume(self, found: JobFile, *, is_finished: bool = False) -> None:
-        check_resume(found, self.output, self.options, self.work.checkpoint_sha256, is_finished=is_finished)
+        check_resume(
+            found,
+            self.output,
+            self.options,
+            self.work.checkpoint_sha256,
+            is_finished=is_finished,
+            may_change=MAY_CHANGE if self.grows and is_finished else (),
+        )
 
     def _is_as_asked(self, done: Mapping[str, Any]) -> bool:
         """Whether a complete output has the requested shard size, and no failed units must be retried."""
@@ -306,6 +397,7 @@ class _Driver:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
+            identified_by=job.column_map if isinstance(self.options, GrowOptions) else None,
             max_units_in_flight=self.processes.max_units_in_flight,
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
             run_id=self.monitor.facts.run_id,
@@ -348,11 +440,6 @@ class _Driver:
         return once()
 
     # --- messages --------------------------------------------------------------------------------
-
-    def _already_finished(self) -> int:
-        summary = json.loads(storage.read_bytes(self.output.summary))
-        self._note(f"{self.output} has been complete since {summary['finished']}; nothing to do")
-        return self._close(summary)
 
     def _close(self, summary: dict[str, Any]) -> int:
         return Ending(self.output, self.options, self.was_begun, self._say, self._note).tell(summary, self.monitor)

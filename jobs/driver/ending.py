@@ -21,7 +21,7 @@ from jobs.finalize.summary import (
 )
 from jobs.monitoring.run import Run
 from jobs.monitoring.summaries import PRINTED, summary_text
-from jobs.options import CommonOptions, OptOutOptions
+from jobs.options import CommonOptions, GrowOptions, OptOutOptions
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
 from jobs.storage.folders import OutputFolder
@@ -116,13 +116,13 @@ class Ending:
 
     def _tell_news(self) -> bool:
         """Says how the input of a job that was run again differs from what it was planned from; returns whether."""
-        if not self.was_begun or self.options.input_frozen:
+        can_grow = isinstance(self.options, GrowOptions)
+        has_grown = isinstance(self.options, GrowOptions) and self.options.grow
+        if not self.was_begun or self.options.input_frozen or has_grown:
             return False
         if news := news_of(self.output.job, self.options):
-            self.say(
-                f"{news}; none of it is in this output: choose another --output to take it in, or pass --input_frozen "
-                "if that is meant"
-            )
+            how = "--grow takes it in" if can_grow else "choose another --output to take it in"
+            self.say(f"{news}; none of it is in this output: {how}, or pass --input_frozen if that is meant")
         return bool(news)
 
     def _tell_opt_out(self, summary: dict[str, Any]) -> bool:
@@ -132,6 +132,7 @@ class Ending:
             return False
         unmatched = unmatched_entries(self.output.job, opt_out)
         rows = sum(entry["count"] for entry in summary["rejected"] if entry["reason"] == REASON)
+        rows += sum(edition.get("rows_opted_out", 0) for edition in summary.get("editions", ()))
         for line in opt_out_lines(opt_out, unmatched, rows, summary["counts"].get(UNKNOWN, 0)):
             (self.say if unmatched else self.note)(line)
         if unmatched and o.strict_opt_out:

@@ -1,7 +1,8 @@
 """Checks of a resumed job: its plan must be unchanged, and the files of its commits must exist.
 
-A commit is voided, and its unit runs again, if one of its files is missing or has another size. The files' hashes are
-compared later, when the merge reads the files anyway. A finished dataset is never touched.
+A commit is voided, and its unit runs again, if its rows are gone: one of its files is missing or has another size, and
+no shard has them (`jobs.finalize.stored_rows`). Hashes are compared later, when the merge reads the files anyway. A
+finished dataset is never touched.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs import storage
+from jobs.finalize.stored_rows import StoredRows
 from jobs.finalize.summary import has_unread_rows, walk_commits
-from jobs.ledger.commits import CommitRecord, list_commits, read_commits, verify_commit, void_commit
+from jobs.ledger.commits import CommitRecord, list_commits, read_commits, void_commit
 from jobs.ledger.journal import forgive
 from jobs.plan.job_file import JobFile
 from jobs.plan.units import NO_ROW_GROUP, read_plan
@@ -45,8 +47,10 @@ def take_stock(output: OutputFolder, job: JobFile, say: Callable[[str], None]) -
     if storage.sha256_of(job_dir.plan) != job.plan_sha256:
         raise ConfigError(f"{job_dir.plan} is not the plan that this job was started with; choose another --output")
 
+    stored = StoredRows(job_dir)
+
     def check(record: CommitRecord) -> tuple[CommitRecord, str | None]:
-        return record, verify_commit(job_dir, record)
+        return record, stored.fault(record)
 
     committed = list_commits(job_dir)
     records = read_commits(job_dir, sorted(committed))
@@ -67,15 +71,16 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
     """Marks a complete output as incomplete because files are `missing`, so that it is rebuilt from its commits.
 
     Raises:
-        ConfigError: Committed files that it would be rebuilt from are missing as well.
+        ConfigError: They have rows of which there is no other copy.
     """
     job_dir = output.job
-    lost = [fault for record in read_commits(job_dir) if (fault := verify_commit(job_dir, record))]
+    stored = StoredRows(job_dir)
+    lost = sum(stored.fault(record) is not None for record in read_commits(job_dir))
     if lost:
         raise ConfigError(
-            f"{output} is missing {', '.join(missing[:_SHOWN])} and committed files of {counted(len(lost), 'unit')} "
-            f"({lost[0]}); restore them, or remove {output.completed} and run the same command to "
-            "rerun those units, whose rows may then differ"
+            f"{output} is missing {', '.join(missing[:_SHOWN])}, and with it the rows of {counted(lost, 'unit')}, of "
+            f"which there is no other copy; restore it, or remove {output.completed} and run the same command to rerun "
+            "those units, whose rows may then differ"
         )
     storage.remove(output.completed)
 
@@ -135,9 +140,8 @@ def _reopen_if(output: OutputFolder, prepare: Callable[[], None] | None) -> None
 def void_damaged(output: OutputFolder, say: Callable[[str], None]) -> set[str]:
     """Reads all committed files, voids the commits of damaged ones, and returns the ids of their units."""
     job_dir = output.job
-    damaged = [
-        (commit, fault) for _, commit in walk_commits(job_dir) if (fault := verify_commit(job_dir, commit, full=True))
-    ]
+    stored = StoredRows(job_dir)
+    damaged = [(commit, fault) for _, commit in walk_commits(job_dir) if (fault := stored.fault(commit, full=True))]
     for commit, fault in damaged:
         _void(output, commit, fault, say)
     return {commit.unit_id for commit, _ in damaged}

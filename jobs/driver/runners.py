@@ -25,7 +25,8 @@ from jobs.execution.processes import PerHost, Processes
 from jobs.execution.sample import Sample, sample_in
 from jobs.execution.worker import RunSpec
 from jobs.finalize import merge
-from jobs.finalize.shards import Kind, MergeSpec
+from jobs.finalize.shard_plan import Kind
+from jobs.finalize.shards import MergeSpec
 from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.ledger.claimants import STALE_S
 from jobs.options import CommonOptions

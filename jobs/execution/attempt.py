@@ -36,11 +36,14 @@ import pyarrow as pa
 from jobs import storage
 from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, LedgerBroken, OutOfMemory
 from jobs.execution.pieces import UnitReader
+from jobs.growth.rows import write_identities
 from jobs.ledger import commits
 from jobs.ledger.journal import Journal, Piece, Start, Suspect
 from jobs.plan.units import planned_rows
 from jobs.storage.folders import JobFolder
 from model.errors import ConfigError, RecordError
+from transforms.growth.identity import identities
+from transforms.rows.columns import ColumnMap
 from transforms.rows.rejections import (
     REJECTED_SCHEMA,
     STAGE_ERROR,
@@ -96,6 +99,7 @@ class UnitRunner:
         max_bytes: Maximum of decoded bytes in one piece of a unit, beside those of its last batch.
         suspects: The units that were in flight in earlier deaths (`journal.diagnose`).
         streak: Stops the job if the work itself is broken.
+        identified_by: The columns that identify rows, in a job that can grow; else None.
     """
 
     job_dir: JobFolder
@@ -106,6 +110,7 @@ class UnitRunner:
     max_bytes: float = float("inf")
     suspects: Mapping[str, Suspect] = dataclasses.field(default_factory=dict)
     streak: FaultStreak = dataclasses.field(default_factory=FaultStreak)
+    identified_by: ColumnMap | None = None
 
     def must_run_alone(self, unit: Unit) -> bool:
         """Whether the unit was in flight when a worker died."""
@@ -152,8 +157,12 @@ class UnitRunner:
             )
 
     def _results(self, unit: Unit, attempt_id: str, suspect: Suspect) -> Iterator[UnitResult]:
-        """Reads and runs the unit piece by piece, in source order; checks the unit's ledger at the end."""
+        """Reads and runs the unit piece by piece, in source order; checks the unit's ledger at the end.
+
+        What identifies the rows is written last, before there is a commit.
+        """
         counts: Counter[str] = Counter()
+        read: list[pa.Table] = []
         done = 0
         reader = UnitReader(
             unit=unit,
@@ -168,10 +177,15 @@ class UnitRunner:
                 result = _rejected(unit, rows, table)
             else:
                 result = _Rows(self, unit, attempt_id, suspect, table, rows, done).run()
+                if self.identified_by is not None:
+                    sources = [SourceRef(*unit.place(row)) for row in rows]
+                    read.append(identities(table, sources, self.identified_by))
             counts.update(result.counts)
             done += len(rows)
             yield result
         _check_ledger(unit, counts, planned_rows(unit))
+        if read:
+            write_identities(self.job_dir, unit.unit_id, attempt_id, read)
 
     def start_of(self, unit: Unit, attempt_id: str, begin: int, end: int) -> Start:
         """Returns the start record for running a range of the unit's rows."""
@@ -303,7 +317,7 @@ def _concat(results: Sequence[UnitResult]) -> UnitResult:
 
 def _check_ledger(unit: Unit, counts: Mapping[str, int], num_rows: int) -> None:
     """Checks that every row and every target has ended in exactly one state. Raises LedgerBroken."""
-    rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"])
+    rows = (counts["rows_in"], counts["rows_kept"] + counts["rows_rejected"] + counts.get("rows_removed", 0))
     targets = (counts["targets"], counts["targets_accepted"] + counts["targets_rejected"])
     if rows != (num_rows, num_rows) or targets[0] != targets[1]:
         raise LedgerBroken(

@@ -25,6 +25,7 @@ from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import JobFolder
 from transforms.freeing import give_back_memory
+from transforms.rows.columns import ColumnMap
 from transforms.work import Unit, Work
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class RunSpec:
         max_bytes_in_flight: Maximum of their total bytes; a single unit may be larger.
         session: Id of the worker session, which the supervisor assigns.
         decoding_threads: Threads that Arrow decodes with; None: one per core.
+        identified_by: The columns that identify rows, in a job that can grow; else None.
         run_id: Name of the run, for the heartbeats.
     """
 
@@ -63,6 +65,7 @@ class RunSpec:
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     session: str | None = None
     decoding_threads: int | None = None
+    identified_by: ColumnMap | None = None
     run_id: str = ""
 
 
@@ -161,6 +164,7 @@ class Worker:
             journal=journal.Journal(job_dir, self.session),
             max_bytes=self._piece_bytes(),
             suspects=journal.diagnose(journal.read_deaths(job_dir)),
+            identified_by=self.spec.identified_by,
         )
 
     def submit(self, unit: Unit, suspect: journal.Suspect | None = None) -> Future[CommitRecord]:

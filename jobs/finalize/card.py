@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.finalize.publishing import public_options
+from jobs.finalize.summary import removed_words
 from jobs.finalize.terms import terms_of
 from jobs.terminal.escapes import markdown, markdown_code
 from jobs.terminal.wording import counted
@@ -33,6 +34,7 @@ def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping
         _results(summary),
         _columns(schema),
         _counts(summary),
+        _editions(summary),
         _terms(terms_of(summary, schema, options)),
         _again(summary),
     ]
@@ -111,12 +113,13 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## Kept and rejected rows", "")
     yield (
         f"Source rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected + "
-        f"{rows['in_failed_units']:,} in failed units."
+        f"{rows['in_failed_units']:,} in failed units{removed_words(rows)}."
     )
     if targets["chosen"]:
         yield (
             f"Targets chosen in them: {targets['chosen']:,} = {targets['accepted']:,} accepted + "
-            f"{targets['rejected']:,} rejected. A source row is kept when at least one of its targets was accepted."
+            f"{targets['rejected']:,} rejected{removed_words(targets)}. A source row is kept when at least one "
+            "of its targets was accepted."
         )
     if summary["units"]["failed"]:
         yield f"Failed units, listed in `summary.json`, whose rows are missing here: {summary['units']['failed']:,}."
@@ -127,6 +130,16 @@ def _counts(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {kind} | {stage} | {reason} | {entry['count']:,} |"
         yield ""
         yield "`rejected/` identifies each of them by file, row group and row, without its content."
+
+
+def _editions(summary: Mapping[str, Any]) -> Iterator[str]:
+    if not (editions := summary.get("editions")):
+        return
+    yield from ("## Editions", "", "| edition | finished | new rows | replaced | gone | opted out |")
+    yield "|--:|---|--:|--:|--:|--:|"
+    for one in editions:
+        left = " | ".join(f"{one.get(f'rows_{what}', 0):,}" for what in ("replaced", "gone", "opted_out"))
+        yield f"| {one['edition']} | {one['finished']} | {one['rows_new']:,} | {left} |"
 
 
 def _terms(paragraphs: Sequence[str]) -> Iterator[str]:

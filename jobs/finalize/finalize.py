@@ -3,7 +3,7 @@
     1  sum the commits, check the two ledgers       7  remove shards of an earlier shard size
     2  write the shard plan under its hash          8  summary.json, README.md, report.html
     3  merge the shards on the runner               9  remove the grouped copy of the input, and claims
-    4  check the merged shards against the commits 10  delete files that no commit names
+    4  check the merged shards against the commits 10  delete attempts, whose rows the shards have
     5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
 
@@ -27,19 +27,11 @@ from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.notice import carry_notice
 from jobs.finalize.origins import input_datasets, origins_of
 from jobs.finalize.report import html_report
-from jobs.finalize.shards import (
-    KINDS,
-    Kind,
-    MergeSpec,
-    ShardPlan,
-    ShardPlanner,
-    ShardRecord,
-    merge_shard,
-    read_shard_record,
-    remove_stale,
-)
+from jobs.finalize.shard_plan import KINDS, Kind, ShardPlan, ShardPlanner, ShardRecord, remove_stale
+from jobs.finalize.shards import MergeSpec, merge_again, read_shard_record
+from jobs.finalize.stored_rows import StoredRows
 from jobs.finalize.summary import Totals, engine_figures, summarize, walk_commits
-from jobs.ledger.commits import verify_commit
+from jobs.growth.publishing import carry_over
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.monitoring.summaries import summary_text
 from jobs.pipelines.belonging import current_pipeline
@@ -115,19 +107,24 @@ def finalize(
     spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, row_timeout_s=timeout_s)
     shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
+    carried = carry_over(output, job)
     failpoint(AFTER_MERGE)
     if not still_held():
         raise ConfigError(f"another driver took over {output} (--break_lock); this one stops without losing any work")
+    shards, waiting = _with_files(output, spec, plan, shards)
     storage.remove(output.completed)
-    _publish(output, spec, plan, shards)
+    _publish(output, plan, waiting)
+    files = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards if shard.rows}
+    if carried is not None:
+        carried.publish()
     failpoint(AFTER_PUBLISH)
-    remove_stale(output, {plan.final_path(kind, index) for kind, index in plan.items()})
+    remove_stale(output, files)
     failpoint(AFTER_STALE)
     summary = summarize(
         job,
         totals,
         shards,
-        read_input_files(job_dir),
+        read_input_files(job_dir) if carried is None else read_source_files(job_dir),
         finished=utc_now(),
         session_s=session_s,
         run_id=run_id,
@@ -138,7 +135,10 @@ def finalize(
     datasets = input_datasets(read_source_files(job_dir))
     summary |= origins_of(job, datasets)
     carry_notice(output, job, datasets)
-    write_matches(job_dir, totals.counts)
+    if carried is not None:
+        files |= carried.files
+        summary = carried.summary(summary, files)
+    write_matches(job_dir, totals.counts if carried is None else carried.matched(totals.counts))
     if results is not None:
         summary["results"] = results()
     _write_pages(output, job, summary, options, _report_figures(output, plan, shards, summary, options))
@@ -148,9 +148,11 @@ def finalize(
         storage.remove_tree(folder)
     _collect(job_dir, plan)
     sweep(output)
+    if carried is not None:
+        carried.finish(summary["finished"], files)
     failpoint(BEFORE_COMPLETED)
     done = {"finished": summary["finished"], "plan_id": plan.plan_id, "shard_mb": shard_mb, "shards": plan.shards}
-    done["files"] = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards}
+    done |= {"files": files, "edition": output.edition}
     storage.write_bytes(output.completed, json.dumps({**done, "config_hash": job.config_hash}).encode())
     failpoint(AFTER_COMPLETED)
     return summary
@@ -188,21 +190,36 @@ def _merge(spec: MergeSpec, plan: ShardPlan, merge: Merge) -> list[ShardRecord]:
 
 
 def _check_attempts(spec: MergeSpec) -> None:
-    """Raises DamagedAttempt for the first committed file that differs from its commit."""
+    """Raises DamagedAttempt for the first unit whose rows aren't those that it committed."""
+    stored = StoredRows(spec.job_dir)
     for _, commit in walk_commits(spec.job_dir):
-        if fault := verify_commit(spec.job_dir, commit, full=True):
+        if fault := stored.fault(commit, full=True):
             raise DamagedAttempt(fault)
 
 
-def _publish(output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
-    def publish_one(record: ShardRecord) -> None:
+def _with_files(
+    output: OutputFolder, spec: MergeSpec, plan: ShardPlan, shards: Sequence[ShardRecord]
+) -> tuple[list[ShardRecord], list[ShardRecord]]:
+    """Returns all shards, and those that wait to be published. A merge that is gone, unpublished, is made again."""
+
+    def look(record: ShardRecord) -> tuple[ShardRecord, bool]:
+        if not record.rows:
+            return record, False
+        if record.path and storage.exists(spec.job_dir.join(record.path)):
+            return record, True
         final = output.join(plan.final_path(record.kind, record.index))
-        if not storage.exists(spec.job_dir.join(record.path)):
-            if storage.exists(final) and storage.sha256_of(final) == record.sha256:
-                return  # published by an earlier finalizer, which has deleted its own files
-            storage.remove(spec.job_dir.shard(spec.plan_id, f"{record.kind}-{record.index:05d}.json"))
-            record = merge_shard(spec, record.kind, record.index)
-        storage.publish(spec.job_dir.join(record.path), final)
+        if storage.exists(final) and storage.sha256_of(final) == record.sha256:
+            return record, False  # published by an earlier finalizer, which has deleted its own files
+        return merge_again(spec, record.kind, record.index), True
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="look-at-shards") as pool:
+        found = list(pool.map(look, shards))
+    return [record for record, _ in found], [record for record, waits in found if waits]
+
+
+def _publish(output: OutputFolder, plan: ShardPlan, shards: Sequence[ShardRecord]) -> None:
+    def publish_one(record: ShardRecord) -> None:
+        storage.publish(output.job.join(record.path), output.join(plan.final_path(record.kind, record.index)))
         failpoint(AFTER_FIRST_PUBLISHED)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="publish") as pool:
@@ -239,15 +256,16 @@ def _write_pages(
 
 
 def _collect(job_dir: JobFolder, plan: ShardPlan) -> None:
-    """Deletes uncommitted attempts, published merges, plans of other shard sizes, and start records of killed workers.
+    """Deletes all attempts, published merges, plans of other shard sizes, and start records of killed workers.
 
-    Files that commits name stay, so that shards of another size can be written later.
+    The current plan stays with its shards' commits: by them the rows of a unit are found in the published shards
+    (`StoredRows`).
     """
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
-        for unit, commit in walk_commits(job_dir):
-            named = {file.path.rpartition("/")[2] for file in commit.files.values()}
-            pool.submit(_remove_others, job_dir.attempts_of(unit.unit_id), named)
+    commits = (commit for _, commit in walk_commits(job_dir))
+    rows = {job_dir.rows_of(commit.unit_id, commit.attempt_id).rpartition("/")[2] for commit in commits}
+    storage.remove_tree(job_dir.attempts)
     failpoint(INSIDE_COLLECT)
+    _remove_others(job_dir.rows, rows)
     for session in storage.list_names(job_dir.open_starts):
         _remove_others(job_dir.open_starts_of(session), set())
     for plan_id in storage.list_names(job_dir.shards):

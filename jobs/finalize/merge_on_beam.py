@@ -13,7 +13,8 @@ from jobs.beam.running import run_to_end
 from jobs.execution.crew import Crew
 from jobs.execution.orders import failure_of, from_text, to_text
 from jobs.finalize.merge import MERGES_AT_ONCE
-from jobs.finalize.shards import Kind, MergeSpec
+from jobs.finalize.shard_plan import Kind
+from jobs.finalize.shards import MergeSpec
 from jobs.hosts.checks import check_worker, driver_facts
 from jobs.hosts.stopping import write_reason
 from jobs.ledger.heartbeat import signs_of_life

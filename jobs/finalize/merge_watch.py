@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from jobs.finalize.shards import Kind
+from jobs.finalize.shard_plan import Kind
 from model.errors import ConfigError
 
 MAX_HANGS = 2

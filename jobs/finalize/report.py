@@ -99,6 +99,7 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
             ("kept", "kept", rows["kept"]),
             ("rejected", "rejected", rows["rejected"]),
             ("failed", "in failed units", rows["in_failed_units"]),
+            *([("removed", "removed", rows["removed"])] if rows.get("removed") else []),
         ],
     )
     if targets["chosen"]:
@@ -106,7 +107,11 @@ def _funnels(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "<h2>Targets</h2>"
         yield from bar(
             targets["chosen"],
-            [("kept", "accepted", targets["accepted"]), ("rejected", "rejected", targets["rejected"])],
+            [
+                ("kept", "accepted", targets["accepted"]),
+                ("rejected", "rejected", targets["rejected"]),
+                *([("removed", "removed", targets["removed"])] if targets.get("removed") else []),
+            ],
         )
 
 

@@ -1,18 +1,16 @@
-"""Output shards: assigns committed units to shards, and merges one shard.
+"""Output shards: merges one shard of a shard plan (`jobs.finalize.shard_plan`).
 
-    _job/shards/<id>/train.parquet              the shard plan: row group i lists the files of shard i
     _job/shards/<id>/train-00003.<attempt>.parquet    a merge, under a name unique to its attempt
     _job/shards/<id>/train-00003.json           the shard's commit, created if absent: names the merge that counts
     data/train-00003-of-00012.parquet           published: the same file under its final name
 
-The shard plan depends only on the plan's order and the committed sizes, so every driver computes the same one. <id> is
-its hash, so shards of two sizes never mix. A merge reads one unit's file at a time, checks its SHA-256 against the
-commit, and writes a row group whenever it has collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not
-depend on how an attempt was cut into pieces, so a shard's bytes depend on the plan and its rows alone. Where each unit
-is one row group anyway, and attempts are written as they are to be published (`CommitRecord.is_final`), row groups of
-`COPIED_BYTES` or more are copied as they stand (`transforms.rows.row_groups`). A thread reads and decodes what comes
-next while this is encoded, which both leave the interpreter lock alone. Memory is bounded by two units' files and two
-row groups, whatever the size of a shard.
+A merge reads one unit's file at a time, checks its SHA-256 against the commit, and writes a row group whenever it has
+collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not depend on how an attempt was cut into pieces, so a
+shard's bytes depend on the plan and its rows alone. Where each unit is one row group anyway, and attempts are written
+as they are to be published (`CommitRecord.is_final`), row groups of `COPIED_BYTES` or more are copied as they stand
+(`transforms.rows.row_groups`). Once attempts are gone, since their rows are published, rows come from the published
+shards. A thread reads and decodes what comes next while this is encoded, which both leave the interpreter lock alone.
+Memory is bounded by two units' files and two row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -22,22 +20,23 @@ import hashlib
 import io
 import json
 import math
-import re
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.errors import DamagedAttempt, MergeCanceled
+from jobs.finalize.shard_plan import Kind, ShardRecord, read_record
+from jobs.finalize.stored_rows import StoredRows
 from jobs.finalize.tallies import RejectedTally
-from jobs.ledger.commits import CommitRecord, FileRecord, failpoint_in, new_attempt_id
+from jobs.ledger.commits import failpoint_in, new_attempt_id
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
-from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
+from jobs.storage.folders import JobFolder
 from jobs.storage.parquet import WRITING
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.rows.row_groups import EncodedGroups, GroupFile, read_groups
@@ -47,135 +46,9 @@ INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")
 AFTER_SHARD_COMMIT = register("finalize.after_shard_commit")
 
-Kind = Literal["train", "rejected"]
-KINDS: tuple[Kind, ...] = ("train", "rejected")
-FOLDERS: Mapping[Kind, str] = {"train": DATA, "rejected": REJECTED}
-_FILES_KEY: Mapping[Kind, str] = {"train": "kept", "rejected": "rejected"}
-
 ROW_GROUP_BYTES = 16 << 20  # in memory, twice while shards are merged; most readers prefer groups under 100 MB
 COPIED_BYTES = 2 << 20  # before compression
 _BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
-
-_SHARD_NAME = re.compile(r"(train|rejected)-\d{5,}-of-\d{5,}\.parquet")
-
-SHARD_PLAN_SCHEMA = pa.schema(
-    [
-        pa.field("unit_id", pa.string()),
-        pa.field("path", pa.large_string()),
-        pa.field("rows", pa.int64()),
-        pa.field("bytes", pa.int64()),
-        pa.field("sha256", pa.string()),
-        pa.field("is_final", pa.bool_()),  # as in its commit
-    ]
-)
-
-
-class _KindPlan:
-    """Builds the shard plan of one kind: closes a shard if the next file would exceed the shard size."""
-
-    def __init__(self, shard_bytes: int):
-        self._shard_bytes = shard_bytes
-        self._sink = io.BytesIO()
-        self._writer = pq.ParquetWriter(self._sink, SHARD_PLAN_SCHEMA, compression="zstd")
-        self._open: list[dict[str, object]] = []
-        self._bytes = 0
-        self._shards = 0
-
-    def add(self, unit_id: str, file: FileRecord, *, is_final: bool) -> None:
-        if self._open and self._bytes + file.bytes > self._shard_bytes:
-            self._close_shard()
-        self._open.append({"unit_id": unit_id, **asdict(file), "is_final": is_final})
-        self._bytes += file.bytes
-
-    def finish(self) -> tuple[bytes, int]:
-        """The plan's bytes and the number of shards: none if there are no rows.
-
-        No form of a file without rows can be loaded with `datasets`, so there is none.
-        """
-        if self._open:
-            self._close_shard()
-        self._writer.close()
-        return self._sink.getvalue(), self._shards
-
-    def _close_shard(self) -> None:
-        table = pa.Table.from_pylist(self._open, schema=SHARD_PLAN_SCHEMA)
-        self._writer.write_table(table, row_group_size=len(self._open))
-        self._open, self._bytes = [], 0
-        self._shards += 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardPlan:
-    """The number of shards of each kind. `plan_id` is the hash of their contents' hashes."""
-
-    plan_id: str
-    shards: Mapping[Kind, int]
-
-    def items(self) -> list[tuple[Kind, int]]:
-        """All shards: kind and number."""
-        return [(kind, index) for kind in KINDS for index in range(self.shards[kind])]
-
-    def final_path(self, kind: Kind, index: int) -> str:
-        """The published path of a shard, relative to the output."""
-        return f"{FOLDERS[kind]}/{kind}-{index:05d}-of-{self.shards[kind]:05d}.parquet"
-
-
-class ShardPlanner:
-    """Takes commits in plan order and yields the shard plan.
-
-    Args:
-        shard_bytes: Maximum size of a shard, in bytes; a single unit's file may be larger.
-    """
-
-    def __init__(self, shard_bytes: int):
-        self._shard_bytes = shard_bytes
-        self._plans = {kind: _KindPlan(shard_bytes) for kind in KINDS}
-
-    def add(self, commit: CommitRecord) -> None:
-        """Adds the unit's files to the shards being filled."""
-        for kind in KINDS:
-            if (file := commit.files.get(_FILES_KEY[kind])) is not None:
-                self._plans[kind].add(commit.unit_id, file, is_final=commit.is_final)
-
-    def write(self, job_dir: JobFolder) -> ShardPlan:
-        """Writes the plan under its hash; the same commits and shard size produce the same plan."""
-        finished = {kind: plan.finish() for kind, plan in self._plans.items()}
-        digest = hashlib.sha256(b"".join(data for data, _ in finished.values())).hexdigest()[:16]
-        plan = ShardPlan(plan_id=digest, shards={kind: count for kind, (_, count) in finished.items()})
-        for kind, (data, _) in finished.items():
-            storage.create_if_absent(job_dir.shard(plan.plan_id, f"{kind}.parquet"), data)
-        return plan
-
-
-def remove_stale(output: OutputFolder, current: Collection[str]) -> None:
-    """Removes published shards that aren't in `current` (paths relative to `output`): they are from another plan.
-
-    Files with any other name are left alone.
-    """
-    for folder in FOLDERS.values():
-        for name in storage.list_names(output.join(folder)):
-            if _SHARD_NAME.fullmatch(name) and f"{folder}/{name}" not in current:
-                storage.remove(output.join(folder, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardRecord:
-    """The committed merge of a shard.
-
-    `path` is relative to the job's folder, so that an output can be moved; `tally` counts rejected rows as
-    `kind/stage/reason`, and the last three say more of each such key (`jobs.finalize.tallies`).
-    """
-
-    kind: Kind
-    index: int
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
-    tally: Mapping[str, int] = field(default_factory=dict)
-    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    languages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    target_kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,11 +70,7 @@ class MergeSpec:
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
     """The shard's commit, or None."""
-    try:
-        data = storage.read_bytes(spec.job_dir.shard(spec.plan_id, f"{kind}-{index:05d}.json"))
-    except FileNotFoundError:
-        return None
-    return ShardRecord(**json.loads(data))
+    return read_record(spec.job_dir, spec.plan_id, kind, index)
 
 
 def unmerged(spec: MergeSpec, shards: Sequence[tuple[Kind, int]]) -> list[tuple[Kind, int]]:
@@ -233,10 +102,36 @@ def merge_shard(
     on_progress()
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
-    return storage.with_new_attempts(lambda: _merge_attempt(spec, kind, index, is_over, on_progress))
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, is_over, on_progress))
+    failpoint(AFTER_SHARD)
+    if not storage.create_if_absent(_record_path(spec, kind, index), _record_text(record)):
+        found = read_shard_record(spec, kind, index)
+        assert found is not None
+        return found
+    failpoint(AFTER_SHARD_COMMIT)
+    return record
 
 
-def _merge_attempt(
+def merge_again(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
+    """Merges a shard whose merge is gone, from what is left; its commit stands until there is another.
+
+    Raises:
+        DamagedAttempt, ConfigError: Not all of its rows are left.
+    """
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, lambda: False, lambda: None))
+    storage.write_bytes(_record_path(spec, kind, index), _record_text(record))
+    return record
+
+
+def _record_path(spec: MergeSpec, kind: Kind, index: int) -> str:
+    return spec.job_dir.shard(spec.plan_id, f"{kind}-{index:05d}.json")
+
+
+def _record_text(record: ShardRecord) -> bytes:
+    return json.dumps(asdict(record), sort_keys=True, indent=1).encode()
+
+
+def _write_shard(
     spec: MergeSpec, kind: Kind, index: int, is_over: Callable[[], bool], on_progress: Callable[[], None]
 ) -> ShardRecord:
     name = f"{kind}-{index:05d}"
@@ -245,6 +140,8 @@ def _merge_attempt(
     schema = spec.schema if kind == "train" else REJECTED_SCHEMA.with_metadata(spec.schema.metadata)
     tally = RejectedTally()
     rows = 0
+    if not any(source["rows"] for source in _sources(spec, kind, index)):  # all have been removed
+        return ShardRecord(kind=kind, index=index, path="", rows=0, bytes=0, sha256="")
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
         for part in _ahead(_parts(spec, kind, index, schema, on_progress)):
@@ -257,8 +154,7 @@ def _merge_attempt(
                 tally.add(part)
             failpoint_in(path, INSIDE_SHARD)
         merged.close()
-    failpoint(AFTER_SHARD)
-    record = ShardRecord(
+    return ShardRecord(
         kind=kind,
         index=index,
         path=relative,
@@ -270,13 +166,6 @@ def _merge_attempt(
         languages=tally.languages,
         target_kinds=tally.target_kinds,
     )
-    record_path = spec.job_dir.shard(spec.plan_id, f"{name}.json")
-    if not storage.create_if_absent(record_path, json.dumps(asdict(record), sort_keys=True, indent=1).encode()):
-        found = read_shard_record(spec, kind, index)
-        assert found is not None
-        return found
-    failpoint(AFTER_SHARD_COMMIT)
-    return record
 
 
 def _encoded(table: pa.Table) -> EncodedGroups:
@@ -306,17 +195,14 @@ def _parts(
     """Yields the shard's rows in plan order: files that can be copied, and tables of about `ROW_GROUP_BYTES`."""
     blocks: list[pa.Table] = []
     num_bytes = 0
-    for source in _sources(spec, kind, index):
-        data = _unit_file(spec.job_dir, source)
-        on_progress()
-        copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if source["is_final"] and kind == "train" else None
-        if copied is not None:
+    for part in _unit_parts(spec, kind, index, schema, on_progress):
+        if isinstance(part, EncodedGroups):
             if blocks:
                 yield pa.concat_tables(blocks)
                 blocks, num_bytes = [], 0
-            yield copied
+            yield part
             continue
-        for block in _blocks(_tables(data, source, schema)):
+        for block in _blocks(part):
             blocks.append(block)
             num_bytes += size_of(block)
             if num_bytes >= ROW_GROUP_BYTES:
@@ -324,6 +210,41 @@ def _parts(
                 blocks, num_bytes = [], 0
     if blocks:
         yield pa.concat_tables(blocks)
+
+
+def _unit_parts(
+    spec: MergeSpec, kind: Kind, index: int, schema: pa.Schema, on_progress: Callable[[], None]
+) -> Iterator[EncodedGroups | Iterator[pa.Table]]:
+    """Yields each unit's rows: as they can be copied, or as tables."""
+    stored: StoredRows | None = None
+    sources = [source for source in _sources(spec, kind, index) if source["rows"]]
+    try:
+        for source in sources:
+            data = _unit_file(spec.job_dir, source)
+            on_progress()
+            if data is None:
+                stored = stored or StoredRows(spec.job_dir, {str(each["path"]) for each in sources})
+                yield _stored_tables(stored, spec.job_dir, source, schema)
+                continue
+            is_copied = source["is_final"] and kind == "train"
+            copied = read_groups(data, schema, least_bytes=COPIED_BYTES) if is_copied else None
+            yield copied or _tables(data, source, schema)
+    finally:
+        if stored is not None:
+            stored.close()
+
+
+def _stored_tables(
+    stored: StoredRows, job_dir: JobFolder, source: Mapping[str, Any], schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows of a unit whose attempt was deleted when they were published."""
+    try:
+        for table in stored.tables(source["path"], source["rows"]):
+            assert table.schema.names == schema.names, f"{source['path']}: columns {table.schema.names}"
+            yield fit_table(table, schema)
+    except FileNotFoundError:
+        path = job_dir.join(source["path"])
+        raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
 
 
 def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -347,18 +268,19 @@ def _blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield left
 
 
-def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, object]]:
+def _sources(spec: MergeSpec, kind: Kind, index: int) -> list[dict[str, Any]]:
     path = spec.job_dir.shard(spec.plan_id, f"{kind}.parquet")
     with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
         return parquet.read_row_group(index).to_pylist() if index < parquet.num_row_groups else []
 
 
-def _unit_file(job_dir: JobFolder, source: Mapping[str, object]) -> bytes:
+def _unit_file(job_dir: JobFolder, source: Mapping[str, object]) -> bytes | None:
+    """The attempt's file; None if it is gone, as it is once the shards are published."""
     path = job_dir.join(str(source["path"]))
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:
-        raise DamagedAttempt(f"{path} is missing although unit {source['unit_id']} is committed") from None
+        return None
     if hashlib.sha256(data).hexdigest() != source["sha256"]:
         raise DamagedAttempt(f"{path} differs from what unit {source['unit_id']} committed (SHA-256)")
     return data

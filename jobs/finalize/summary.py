@@ -1,7 +1,7 @@
 """The summary: sums over the commits, the two ledgers, and `summary.json`.
 
-    rows planned   =  kept + rejected + in failed units
-    targets chosen =  accepted + rejected
+    rows planned   =  kept + rejected + in failed units + removed
+    targets chosen =  accepted + rejected + removed
 
 Both equations must hold over all commits, and the counts of the output files must equal those of the commits.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from jobs.errors import OUT_OF_MEMORY, RUN_STAGE, UNREADABLE, EveryRowFailed, IncompleteJob, LedgerBroken
 from jobs.finalize.publishing import public_options
-from jobs.finalize.shards import FOLDERS, ShardRecord
+from jobs.finalize.shard_plan import FOLDERS, ShardRecord
 from jobs.finalize.tallies import merged
 from jobs.finalize.timeline import Timeline
 from jobs.ledger.commits import CommitRecord, read_commits
@@ -38,7 +38,10 @@ MAX_LISTED = 100  # failed units and bad files named in the summary; `_job` list
 _CHUNK_UNITS = 1024
 LEAST_COMPILE_S = 1.0  # of which one line tells
 _BY_TARGETS = "judge/no_target_accepted"  # of a row without a fault of its own
-_LEDGER = ("rows_in", "rows_kept", "rows_rejected", "targets", "targets_accepted", "targets_rejected")
+_LEDGER = (
+    *("rows_in", "rows_kept", "rows_rejected", "rows_removed"),
+    *("targets", "targets_accepted", "targets_rejected", "targets_removed"),
+)
 
 
 @dataclass
@@ -97,17 +100,19 @@ class Totals:
     def check(self) -> None:
         """Checks both ledgers. Raises LedgerBroken with both sums."""
         counts = self.counts
-        kept, rejected = counts["rows_kept"], counts["rows_rejected"]
-        if self.planned_rows != kept + rejected + self.failed_rows:
+        kept, rejected, removed = counts["rows_kept"], counts["rows_rejected"], counts["rows_removed"]
+        total = kept + rejected + self.failed_rows + removed
+        if self.planned_rows != total:
             raise LedgerBroken(
                 f"{self.planned_rows} rows planned, but {kept} kept + {rejected} rejected + {self.failed_rows} in "
-                f"failed units = {kept + rejected + self.failed_rows}"
+                f"failed units{removed_words({'removed': removed})} = {total}"
             )
         accepted, refused = counts["targets_accepted"], counts["targets_rejected"]
-        if counts["targets"] != accepted + refused:
+        removed = counts["targets_removed"]
+        if counts["targets"] != accepted + refused + removed:
             raise LedgerBroken(
-                f"{counts['targets']} targets chosen, but {accepted} accepted + {refused} rejected "
-                f"= {accepted + refused}"
+                f"{counts['targets']} targets chosen, but {accepted} accepted + {refused} rejected"
+                f"{removed_words({'removed': removed})} = {accepted + refused + removed}"
             )
 
     def check_some_row_ran(self) -> None:
@@ -206,8 +211,9 @@ def summarize(
             "rejected": counts["rows_rejected"],
             "in_failed_units": totals.failed_rows,
             "output": totals.output_rows,
+            **({"removed": counts["rows_removed"]} if counts["rows_removed"] else {}),
         },
-        "targets": {name: counts[key] for name, key in _TARGETS.items()},
+        "targets": {name: counts[key] for name, key in _TARGETS.items() if key in _ALWAYS_TOLD or counts[key]},
         "units": {"all": totals.units, "failed": totals.failed_units, "restarted": totals.restarted_units},
         "files": dict(Counter(file.state for file in files)),
         "bad_files": [
@@ -228,7 +234,11 @@ def summarize(
         },
         "timeline": totals.timeline.summary(),
         "shards": {
-            folder: {"files": len(group), "rows": sum(s.rows for s in group), "bytes": sum(s.bytes for s in group)}
+            folder: {
+                "files": sum(bool(s.rows) for s in group),
+                "rows": sum(s.rows for s in group),
+                "bytes": sum(s.bytes for s in group),
+            }
             for folder, group in _by_folder(shards).items()
         },
         "options": public_options(job.job, job.options),
@@ -261,7 +271,9 @@ _TARGETS: Mapping[str, str] = {
     "chosen": "targets",
     "accepted": "targets_accepted",
     "rejected": "targets_rejected",
+    "removed": "targets_removed",
 }
+_ALWAYS_TOLD = ("targets", "targets_accepted", "targets_rejected")
 
 
 def _by_folder(shards: Iterable[ShardRecord]) -> dict[str, list[ShardRecord]]:
@@ -316,11 +328,12 @@ def closing_lines(summary: Mapping[str, Any], output: str, compile_cache: str | 
     rows, targets, units = summary["rows"], summary["targets"], summary["units"]
     lines = [
         f"rows: {rows['planned']:,} = {rows['kept']:,} kept + {rows['rejected']:,} rejected"
-        f" + {rows['in_failed_units']:,} in failed units"
+        f" + {rows['in_failed_units']:,} in failed units" + removed_words(rows)
     ]
     if targets["chosen"]:
         lines.append(
             f"targets: {targets['chosen']:,} = {targets['accepted']:,} accepted + {targets['rejected']:,} rejected"
+            + removed_words(targets)
         )
     for kind in ("row", "target"):
         top = [f"{entry['reason']} {entry['count']:,}" for entry in summary["rejected"] if entry["kind"] == kind][:5]
@@ -361,6 +374,11 @@ def redaction_line(summary: Mapping[str, Any]) -> str | None:
         f"{count:,} {name}" for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
     )
     return f"redacted: {counted(counts['rows_with_redactions'], 'row')}: {types}"
+
+
+def removed_words(rows: Mapping[str, int]) -> str:
+    """The ledger's term for rows that left the dataset; "" if none did."""
+    return f" + {rows['removed']:,} removed" if rows.get("removed") else ""
 
 
 def stage_errors_line(summary: Mapping[str, Any], output: str) -> str | None:

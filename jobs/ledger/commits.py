@@ -73,7 +73,7 @@ class CommitRecord:
         reason: Why a failed unit failed, in snake_case; else "".
         detail: One human-readable line about that reason; else "".
         rows_in: The unit's source rows.
-        counts: As in `UnitResult`; only `rows_in` if the unit failed.
+        counts: As in `UnitResult`; only `rows_in` if the unit failed. What was removed afterward is counted as such.
         files: `kept` and `rejected`; a key is missing if there are no such rows.
         config_hash: The job's configuration hash.
         wall_s: Duration of the winning attempt in seconds.
@@ -252,16 +252,20 @@ def verify_commit(job_dir: JobFolder, record: CommitRecord, *, full: bool = Fals
     Args:
         full: Also read the files and compare their SHA-256; otherwise only check presence and size, which is cheap.
     """
-    for file in record.files.values():
-        path = job_dir.join(file.path)
-        try:
-            num_bytes = storage.size_of_file(path)
-            if num_bytes != file.bytes:
-                return f"{path} has {num_bytes} bytes, its commit records {file.bytes}"
-            if full and storage.sha256_of(path) != file.sha256:
-                return f"{path} differs from what was committed (SHA-256)"
-        except FileNotFoundError:
-            return f"{path} is missing"
+    return next((fault for file in record.files.values() if (fault := verify_file(job_dir, file, full=full))), None)
+
+
+def verify_file(job_dir: JobFolder, file: FileRecord, *, full: bool = False) -> str | None:
+    """Does the same for one file of a commit."""
+    path = job_dir.join(file.path)
+    try:
+        num_bytes = storage.size_of_file(path)
+        if num_bytes != file.bytes:
+            return f"{path} has {num_bytes} bytes, its commit records {file.bytes}"
+        if full and storage.sha256_of(path) != file.sha256:
+            return f"{path} differs from what was committed (SHA-256)"
+    except FileNotFoundError:
+        return f"{path} is missing"
     return None
 
 

@@ -154,6 +154,31 @@ class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrowOptions(OptionSet):
+    """A dataset that takes in what is new in its input; of jobs that make each row of one source row."""
+
+    grow: bool = option(
+        False,
+        help="Take in what is new or changed in the input, as a further edition of the dataset; rows that are made "
+        "already stay as they are. Without an earlier edition, make the first.",
+        operational=True,
+    )
+    drop_gone: bool = option(
+        False,
+        help="With --grow: leave out the rows that are no longer in the input; they stay otherwise.",
+        operational=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.drop_gone and not self.grow:
+            raise ConfigError("--drop_gone belongs to --grow; add it, or remove --drop_gone")
+        for name in ("limit", "retry_rejected"):
+            if self.grow and getattr(self, name, None) is not None:
+                raise ConfigError(f"--grow takes in all of the input; remove --{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptOutOptions(OptionSet):
     """Repositories that are left out because their owners want it; of every job that reads a corpus."""
 
@@ -237,7 +262,7 @@ class ModelJobOptions(ModelOptions, CommonOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ModelJobOptions, FrozenPolicyOptions, OptOutOptions):
+class GenerationOptions(GrowOptions, ModelJobOptions, FrozenPolicyOptions, OptOutOptions):
     """Options of every generation job: a model run over a corpus."""
 
     known_text: str | None = option(

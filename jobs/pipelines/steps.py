@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
 from jobs import storage
 from jobs.catalog import JOBS, options_of
+from jobs.options import GrowOptions
 from jobs.options.command_line import option_values
 from jobs.options.fields import REQUIRED, OptionSet, fields_of
 from model.errors import SHOWN_CHARS, ConfigError, one_line
@@ -53,6 +54,14 @@ class Step:
     def output(self) -> str:
         """The step's output folder."""
         return str(self.options.output)  # type: ignore[attr-defined]
+
+
+def growing(steps: Iterable[Step]) -> list[Step]:
+    """The same steps; those that can grow take in what is new."""
+    return [
+        replace(step, options=replace(step.options, grow=True)) if isinstance(step.options, GrowOptions) else step
+        for step in steps
+    ]
 
 
 def read_steps(path: str, output: str | None = None) -> list[Step]:

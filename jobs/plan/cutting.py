@@ -140,7 +140,7 @@ def _cut_file(
                 continue
             rows = wanted[bisect_left(wanted, start) : bisect_left(wanted, start + count)]
             if rows:
-                yield _Cut(_narrowed(unit, rows), whole)
+                yield _Cut(unit if len(rows) == count else _narrowed(unit, rows), whole)
 
 
 def _join_files(cut: Iterable[_Cut], bounds: UnitBounds) -> Iterator[Unit]:
@@ -188,7 +188,7 @@ def _joined(cut: Sequence[_Cut]) -> Unit:
         group_rows=files[0].group_rows,
         more=tuple(files[1:]),
     )
-    return _narrowed(joined, rows, retry=first.retry_rows is not None)
+    return _narrowed(joined, rows, retry=any(one.unit.retry_rows is not None for one in cut))
 
 
 def _runs(groups: Sequence[RowGroup], columns: Sequence[str], content: str, bounds: UnitBounds) -> Iterator[_Run]:

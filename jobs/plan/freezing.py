@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -78,17 +78,35 @@ def plan_job(
         ConfigError: An input pattern matches no file, no file can be read, there are no rows, or the columns don't suit
             the job.
     """
-    overrides = ColumnOverrides(
-        content=options.content_column,
-        path=options.path_column,
-        repo_name=options.repo_column,
-        language=options.language_column,
-    )
+    overrides = column_overrides(options)
     retry = None
     if options.retry_rejected is None:
         inputs = read_inputs(expand(options.input, say), overrides, limit=options.limit, read=read)
     else:
         inputs, retry = _inputs_to_retry(options.retry_rejected, overrides, read)
+    planned = plan_inputs(inputs, options, work, retry)
+    if not planned.plan.units:
+        raise ConfigError(f"the input has no rows in {counted(len(inputs.files), 'file')}")
+    return planned
+
+
+def plan_inputs(
+    inputs: Inputs,
+    options: CommonOptions,
+    work: Work,
+    retry: Mapping[tuple[str, int], Sequence[int]] | None = None,
+) -> PlannedJob:
+    """Determines the schemas for files, and splits them into units; writes nothing.
+
+    Args:
+        inputs: The files with their footers.
+        options: The job's options.
+        work: As in `plan_job`.
+        retry: As in `jobs.plan.cutting.make_plan`.
+
+    Raises:
+        ConfigError: The columns don't suit the job.
+    """
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
     _check_writable(output_schema)
@@ -96,9 +114,17 @@ def plan_job(
     if work.whole_row_groups:
         bounds = UnitBounds.row_groups()
     plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
-    if not plan.units:
-        raise ConfigError(f"the input has no rows in {counted(len(inputs.files), 'file')}")
     return PlannedJob(plan, inputs, projected, output_schema)
+
+
+def column_overrides(options: CommonOptions) -> ColumnOverrides:
+    """The columns that the user named."""
+    return ColumnOverrides(
+        content=options.content_column,
+        path=options.path_column,
+        repo_name=options.repo_column,
+        language=options.language_column,
+    )
 
 
 def _check_writable(schema: pa.Schema) -> None:
@@ -137,13 +163,16 @@ def _inputs_to_retry(
     return replace(inputs, files=files), rows
 
 
-def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str) -> JobFile:
-    """Writes the plan and then the job file; only under the output's lock.
+def freeze(
+    planned: PlannedJob, job_name: str, options: CommonOptions, checkpoint_sha256: str, edition: int = 1
+) -> JobFile:
+    """Writes the plan of an edition and then its job file; only under the output's lock.
 
     Raises:
         ConfigError: Another driver, whose lock was broken, has written a different job file in the meantime.
     """
-    job_dir = OutputFolder(options.output).job
+    output = OutputFolder(options.output, edition)
+    job_dir = output.job
     plan_bytes = plan_to_parquet(planned.plan.units, job_dir)
     job = _job_file(planned, job_name, options, checkpoint_sha256, hashlib.sha256(plan_bytes).hexdigest())
     storage.write_bytes(job_dir.plan, plan_bytes)
@@ -151,7 +180,7 @@ def freeze(planned: PlannedJob, job_name: str, options: CommonOptions, checkpoin
     storage.write_bytes(job_dir.inputs, inputs_to_parquet(planned.plan.files, job_dir))
     failpoint(AFTER_INPUTS_FILE)
     if not storage.create_if_absent(job_dir.job_file, job.to_json()):
-        found = read_job(OutputFolder(options.output))
+        found = read_job(output)
         # Unless it is our own job file: the create succeeded, but its response was lost.
         if found is None or found.plan_sha256 != job.plan_sha256:
             raise ConfigError(f"another driver started {options.output} at the same time; run the same command again")

@@ -74,6 +74,23 @@ def public_names(paths: Sequence[str]) -> list[str]:
     return ["/".join(local[path][-depth:]) if path in local else path for path in paths]
 
 
+def names_beside(taken: Iterable[str], paths: Sequence[str]) -> list[str]:
+    """Returns public names of files that join others, whose names stay: where one is taken, a longer one.
+
+    >>> names_beside(["x.parquet"], ["/home/me/b/x.parquet", "/home/me/b/y.parquet"])
+    ['b/x.parquet', 'y.parquet']
+    """
+    known = set(taken)
+    names = []
+    for path in paths:
+        parts = path.strip("/").split("/") if storage.is_local(path) else [path]
+        ends = ("/".join(parts[-depth:]) for depth in range(1, len(parts) + 1))
+        name = next((end for end in ends if end not in known), path)
+        known.add(name)
+        names.append(name)
+    return names
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name from the operating system is valid UTF-8; if not, it contains surrogates."""
     try:

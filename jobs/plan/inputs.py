@@ -46,6 +46,7 @@ def read_inputs(
     limit: int | None = None,
     names: Sequence[str] | None = None,
     read: ReadFooters | None = None,
+    base: pa.Schema | None = None,
 ) -> Inputs:
     """Reads the footers and determines the common schema.
 
@@ -55,9 +56,11 @@ def read_inputs(
         limit: Return only as many files as needed for this many good rows.
         names: The files' public names; determined here if None.
         read: Reads footers, in order; None uses a separate child process.
+        base: The schema that earlier files have been read in, which these are to be read in as well.
 
     Raises:
-        ConfigError: All files are bad; the message states the fault of the first.
+        ConfigError: All files are bad, and there is no `base`; the message states the fault of the first. Or a file's
+            types conflict with those of `base`.
     """
     called = list(zip(uris, public_names(uris) if names is None else names, strict=True))
     files: list[InputFile] = []
@@ -72,7 +75,7 @@ def read_inputs(
                     footers[file.uri] = footer
             if limit is not None and (inputs := _first_rows(files, before, footers, overrides, limit)):
                 return inputs
-    return settle(files, footers, overrides)
+    return settle(files, footers, overrides, base)
 
 
 def _read_utf8_names(
@@ -114,11 +117,20 @@ def _first_rows(
 # --- one schema ------------------------------------------------------------------------------------
 
 
-def settle(files: Sequence[InputFile], footers: Mapping[str, Footer], overrides: ColumnOverrides) -> Inputs:
+def settle(
+    files: Sequence[InputFile],
+    footers: Mapping[str, Footer],
+    overrides: ColumnOverrides,
+    base: pa.Schema | None = None,
+) -> Inputs:
     """Determines the schema in which all good files are read; files that don't fit it become bad.
 
+    Args:
+        files, footers, overrides: The files, their footers, and the columns that the user named.
+        base: As in `read_inputs`.
+
     Raises:
-        ConfigError: All files are bad, or no file has a column that the user named.
+        ConfigError: All files are bad, or no file has a column that the user named; or as in `read_inputs`.
     """
     faults: dict[str, tuple[str, str]] = {}
     by_schema: dict[pa.Schema, list[InputFile]] = defaultdict(list)
@@ -129,7 +141,7 @@ def settle(files: Sequence[InputFile], footers: Mapping[str, Footer], overrides:
             by_schema[footers[file.uri].schema].append(file)
     # Most rows first, so that a single deviating file can't make all others bad; sorting is stable.
     ordered = sorted(by_schema.items(), key=lambda item: -sum(file.rows for file in item[1]))
-    unified: pa.Schema | None = None
+    unified = base
     for schema, group in ordered:
         fault = None
         try:
@@ -138,6 +150,11 @@ def settle(files: Sequence[InputFile], footers: Mapping[str, Footer], overrides:
         except ConfigError as error:
             fault = ("missing_column", str(error))
         except SchemaMismatch as error:
+            if base is not None:
+                raise ConfigError(
+                    f"{group[0].uri} can't be taken in: {error}; change its types or remove it, or choose another "
+                    "--output"
+                ) from None
             fault = ("schema_mismatch", str(error))
         if fault:
             faults |= {file.uri: fault for file in group}
@@ -151,7 +168,7 @@ def settle(files: Sequence[InputFile], footers: Mapping[str, Footer], overrides:
                 f"content column {columns.content} is missing; the file has {', '.join(footers[file.uri].schema.names)}"
             )
             settled[index] = bad(file, "missing_column", detail)
-    if all(file.state == "bad" for file in settled):
+    if base is None and all(file.state == "bad" for file in settled):
         raise _all_bad(settled)
     good = {file.uri: footers[file.uri] for file in settled if file.state == "good"}
     return Inputs(tuple(settled), good, unified, columns)

@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -27,6 +27,7 @@ from jobs.options.fields import OptionSet, changed_options, defaults_of, interna
 from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
+from transforms.rows.columns import ColumnMap
 
 SCHEMA_VERSION = "4"
 """Version of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
@@ -74,6 +75,11 @@ class JobFile:
         """The columns that are read, in the job's types."""
         schema = schema_from_text(self.input_schema)
         return pa.schema([schema.field(name) for name in self.projected])
+
+    @property
+    def column_map(self) -> ColumnMap:
+        """The column layout of the input."""
+        return ColumnMap(**cast("dict[str, str]", self.columns))
 
     @property
     def final_schema(self) -> pa.Schema:
@@ -166,7 +172,13 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
 
 
 def check_resume(
-    found: JobFile, output: OutputFolder, options: OptionSet, checkpoint_sha256: str, *, is_finished: bool = False
+    found: JobFile,
+    output: OutputFolder,
+    options: OptionSet,
+    checkpoint_sha256: str,
+    *,
+    is_finished: bool = False,
+    may_change: Collection[str] = (),
 ) -> None:
     """Checks that a resumed job has the options and weights that it was started with.
 
@@ -176,6 +188,7 @@ def check_resume(
         options: The current options.
         checkpoint_sha256: The hash of the current weights.
         is_finished: Whether the job is complete; then any schema version is accepted.
+        may_change: Options that may differ.
 
     Raises:
         ConfigError: The schema version, the model's weights, or options that affect the output differ. The message
@@ -188,7 +201,9 @@ def check_resume(
         )
     now = json.loads(json.dumps(semantic_options(options)))
     # An option that a later version of codemill added counts as having had its default value.
-    changes = changed_options({**defaults_of(options, now), **found.options}, now, internal_options(options))
+    then = {**defaults_of(options, now), **found.options}
+    then.update({name: now[name] for name in may_change if name in now})
+    changes = changed_options(then, now, internal_options(options))
     if not changes and checkpoint_sha256 != found.checkpoint_sha256:
         changes = [f"the model's weights were {found.checkpoint_sha256[:12]}, are now {checkpoint_sha256[:12]}"]
     if changes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from jobs import storage
 from jobs.options import CommonOptions
@@ -48,16 +49,13 @@ def difference(files: Iterable[InputFile], patterns: Iterable[str], *, is_limite
         patterns: Files, folders and globs.
         is_limited: Whether files that weren't read then don't count.
     """
-    planned = {_key(file.uri): file for file in files}
     try:
-        present = {_key(uri): uri for uri in expand(patterns)}
+        present = expand(patterns)
     except ConfigError:  # nothing is left
-        present = {}
-    new = [] if is_limited else [uri for key, uri in present.items() if key not in planned]
-    gone = [file for key, file in planned.items() if key not in present and file.reason != "name_not_utf8"]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
-        changed = sum(pool.map(_has_changed, (file for key, file in planned.items() if key in present)))
-    return difference_line(len(new), changed, len(gone), new_rows=_rows(new))
+        present = []
+    found = compare(files, present)
+    new = [] if is_limited else found.new
+    return difference_line(len(new), len(found.changed), len(found.gone), new_rows=_rows(new))
 
 
 def difference_line(
@@ -77,6 +75,31 @@ def difference_line(
     if gone:
         told.append(f"{gone:,} {_are(gone)} gone")
     return f"{', '.join(told)} since {since}" if told else ""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How files differ from what they were: locations of new ones, and the others with their locations now."""
+
+    new: list[str]
+    changed: list[InputFile]
+    gone: list[InputFile]
+    same: list[InputFile]
+
+
+def compare(files: Iterable[InputFile], present: Iterable[str]) -> Differences:
+    """Compares files as they were read with those that are there now, by their content."""
+    planned = {_key(file.uri): file for file in files}
+    now = {_key(uri): uri for uri in present}
+    there = [replace(file, uri=now[key]) for key, file in planned.items() if key in now]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
+        has_changed = list(pool.map(_has_changed, there))
+    return Differences(
+        new=[uri for key, uri in now.items() if key not in planned],
+        changed=[file for file, is_other in zip(there, has_changed, strict=True) if is_other],
+        gone=[file for key, file in planned.items() if key not in now and file.reason != "name_not_utf8"],
+        same=[file for file, is_other in zip(there, has_changed, strict=True) if not is_other],
+    )
 
 
 def _key(uri: str) -> str:

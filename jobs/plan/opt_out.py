@@ -100,9 +100,17 @@ def write_matches(job_dir: JobFolder, counts: Mapping[str, int]) -> None:
     storage.write_bytes(job_dir.opt_out, json.dumps(matches, sort_keys=True, indent=1).encode())
 
 
+def read_matches(job_dir: JobFolder) -> dict[str, int]:
+    """What `write_matches` wrote: the rows that each entry has matched."""
+    matches: dict[str, int] = {}
+    if storage.exists(job_dir.opt_out):
+        matches = json.loads(storage.read_bytes(job_dir.opt_out))
+    return matches
+
+
 def unmatched_entries(job_dir: JobFolder, opt_out: OptOut) -> list[str]:
     """The entries that matched no row, by what `write_matches` wrote."""
-    matches = json.loads(storage.read_bytes(job_dir.opt_out)) if storage.exists(job_dir.opt_out) else {}
+    matches = read_matches(job_dir)
     return [str(entry) for entry in opt_out.entries if str(entry) not in matches]
 
 

@@ -17,13 +17,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs import storage
-from jobs.catalog import module_of
+from jobs.catalog import module_of, options_of
 from jobs.execution.orders import Orders
 from jobs.execution.processes import Processes, processes_of
 from jobs.execution.supervisor import Crew, uncommitted
 from jobs.execution.worker import RunSpec
+from jobs.growth.editions import is_of_edition, newest
 from jobs.ledger.claimants import new_claimant
-from jobs.options import from_all_options
+from jobs.ledger.completed import read_completed
+from jobs.options import GrowOptions, from_all_options
 from jobs.plan.job_file import read_job
 from jobs.plan.needs import check_needs
 from jobs.sharing.claimed import run_claimed
@@ -72,6 +74,7 @@ def run_claimed_units(
     invitation = _wait_for_invitation(output, wait_s, say)
     if invitation is None:
         return 0
+    output = newest(output)
     for line in other_versions(invitation):
         say(f"note: {line}; rows may differ")
     check_needs(invitation.needs, invitation.driver)
@@ -86,7 +89,7 @@ def run_claimed_units(
     try:
         with _last_lines() as lines:
             done += run_claimed(spec, orders, crew, me, stale_s=invitation.stale_s, last_lines=lines)
-            while stay and not storage.exists(output.completed):
+            while stay and not is_of_edition(read_completed(output), output):
                 time.sleep(_STAY_POLL_S)
                 if uncommitted(spec):
                     me = new_claimant(name)
@@ -109,7 +112,8 @@ def _wait_for_invitation(output: OutputFolder, wait_s: float, say: Say) -> Invit
     deadline = time.monotonic() + wait_s
     is_told = False
     while True:
-        if storage.exists(output.completed):
+        output = newest(output)
+        if is_of_edition(read_completed(output), output):
             say(f"{output} is complete; nothing to do")
             return None
         if (found := read_invitation(output.job)) is not None:
@@ -156,6 +160,7 @@ def _spec_of(output: OutputFolder, processes: Processes) -> RunSpec:
         job_dir=output.job,
         config_hash=job.config_hash,
         schema=job.read_schema,
+        identified_by=job.column_map if issubclass(options_of(job.job), GrowOptions) else None,
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
     )

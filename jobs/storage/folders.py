@@ -3,8 +3,10 @@
     OUT/data/ OUT/rejected/                            shards, published
     OUT/README.md OUT/report.html OUT/summary.json     pages about the dataset
     OUT/NOTICE.parquet                                 repositories, their licenses and copyright lines
+    OUT/REMOVALS.json                                  what was removed since, as hashes
     OUT/COMPLETED                                      written last, with the size of every shard
     OUT/PUBLISHED.json                                 of a published copy, which has neither COMPLETED nor _job
+    OUT/_editions/0002/                                what an edition of a grown dataset consists of
     OUT/_job/                                          the job's internal records (`JobFolder`)
 
 Published files use public names; local paths are never published. `_job` contains paths unchanged.
@@ -12,17 +14,20 @@ Published files use public names; local paths are never published. `_job` contai
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from jobs.storage.objects import join
 
 JOB_FOLDER, GROUPED = "_job", "grouped"
 DATA, REJECTED = "data", "rejected"
+EDITIONS = "editions"
 COMPLETED = "COMPLETED"
 SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
 NOTICE = "NOTICE.parquet"
 PUBLISHED = "PUBLISHED.json"
+REMOVALS = "REMOVALS.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
 
@@ -44,6 +49,21 @@ class _Folder:
 @dataclass(frozen=True, slots=True)
 class JobFolder(_Folder):
     """`OUT/_job`: plan, commits, attempts, journal, heartbeats and lock. Paths in its records are relative to it."""
+
+    @property
+    def output(self) -> OutputFolder:
+        """The output folder that this one is in, with its edition."""
+        return OutputFolder(self.path.rpartition(f"/{JOB_FOLDER}")[0], self.edition)
+
+    @property
+    def edition(self) -> int:
+        """The edition whose records these are.
+
+        >>> OutputFolder("out", 2).job.edition, OutputFolder("out").job.edition
+        (2, 1)
+        """
+        found = re.search(rf"/{JOB_FOLDER}/{EDITIONS}/(\d+)$", self.path)
+        return int(found[1]) if found else 1
 
     @property
     def job_file(self) -> str:
@@ -69,6 +89,11 @@ class JobFolder(_Folder):
     def opt_out(self) -> str:
         """How many rows each entry of the opt-out lists matched."""
         return self.join("opt_out.json")
+
+    @property
+    def forgotten(self) -> str:
+        """What was forgotten and must not come back (`jobs.forgetting`), in any edition."""
+        return self.output.first_job.join("forgotten.json")
 
     @property
     def commits(self) -> str:
@@ -196,6 +221,34 @@ class JobFolder(_Folder):
         return self.join("shards", plan_id, *name)
 
     @property
+    def rows(self) -> str:
+        """The identities of the rows that committed units read: one file per attempt (`jobs.growth.rows`)."""
+        return self.join("rows")
+
+    def rows_of(self, unit_id: str, attempt_id: str) -> str:
+        """The identities of the rows that one attempt read."""
+        return self.join("rows", f"{unit_id}.{attempt_id}.parquet")
+
+    @property
+    def live(self) -> str:
+        """The rows of earlier editions that are in this one as well."""
+        return self.join("live.parquet")
+
+    @property
+    def dead(self) -> str:
+        """The rows of earlier editions that are not in this one."""
+        return self.join("dead.parquet")
+
+    @property
+    def before(self) -> str:
+        """`COMPLETED` and the summary of the edition that this one grows from."""
+        return self.join("before.json")
+
+    def rewritten(self, *name: str) -> str:
+        """Shards of earlier editions that are written again without some of their rows."""
+        return self.join("rewritten", *name)
+
+    @property
     def grouping(self) -> str:
         """The manifest of grouping: its input and its result (`jobs.grouping`)."""
         return self.join("grouped.json")
@@ -208,16 +261,50 @@ class JobFolder(_Folder):
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder(_Folder):
-    """A job's output folder. `path` is local, or a URL that fsspec supports.
+    """A job's output folder. `path` is local, or a URL that fsspec supports; `edition` is the one that is meant.
 
     >>> OutputFolder("gs://bucket/out").job.commit("000007-ab")
     'gs://bucket/out/_job/commits/000007-ab.json'
+    >>> OutputFolder("out", 2).job.plan
+    'out/_job/editions/0002/plan.parquet'
     """
+
+    edition: int = 1
 
     @property
     def job(self) -> JobFolder:
-        """The job's internal records."""
+        """The edition's internal records."""
+        first = self.first_job
+        return first if self.edition == 1 else JobFolder(first.join(EDITIONS, f"{self.edition:04d}"))
+
+    @property
+    def first_job(self) -> JobFolder:
+        """The internal records of the first edition, which have the lock of all."""
         return JobFolder(self.join(JOB_FOLDER))
+
+    @property
+    def job_editions(self) -> str:
+        """The internal records of later editions: one folder per edition."""
+        return self.first_job.join(EDITIONS)
+
+    def of_edition(self, edition: int) -> OutputFolder:
+        """The same folder, with another edition meant."""
+        return OutputFolder(self.path, edition)
+
+    @property
+    def earlier(self) -> str:
+        """Of each edition its manifest, and the shards that only earlier editions have: one folder per edition."""
+        return self.join(f"_{EDITIONS}")
+
+    @property
+    def manifest(self) -> str:
+        """The files that the edition consists of."""
+        return self.join(f"_{EDITIONS}", f"{self.edition:04d}", "manifest.json")
+
+    @property
+    def own_summary(self) -> str:
+        """The edition's own copy of the summary."""
+        return self.join(f"_{EDITIONS}", f"{self.edition:04d}", SUMMARY)
 
     @property
     def data(self) -> str:
@@ -243,6 +330,11 @@ class OutputFolder(_Folder):
     def report(self) -> str:
         """The report, as HTML."""
         return self.join(REPORT)
+
+    @property
+    def removals(self) -> str:
+        """What was removed from the dataset after it was published: hashed names, dates, numbers of rows."""
+        return self.join(REMOVALS)
 
     @property
     def scores(self) -> str:

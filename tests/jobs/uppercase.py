@@ -169,6 +169,7 @@ def _run_inline(spec: RunSpec, work: Any) -> None:
         schema=spec.schema,
         config_hash=spec.config_hash,
         journal=journal.Journal(spec.job_dir, journal.new_session(supervised=True)),
+        identified_by=spec.identified_by,
     )
     committed = commits.list_commits(spec.job_dir)
     for unit in read_plan(spec.job_dir):

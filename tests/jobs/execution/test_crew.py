@@ -17,7 +17,8 @@ from jobs.execution.sample import sample_in
 from jobs.execution.supervisor import run_units
 from jobs.execution.worker import RunSpec
 from jobs.finalize import shards
-from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record
+from jobs.finalize.shard_plan import ShardPlan, ShardPlanner
+from jobs.finalize.shards import MergeSpec, read_shard_record
 from jobs.ledger import commits
 from jobs.plan.reader import FooterReader
 from jobs.plan.units import read_plan

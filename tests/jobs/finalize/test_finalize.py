@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,8 @@ import jobs.finalize.shards
 import jobs.plan.freezing
 from jobs.errors import DamagedAttempt, IncompleteJob, LedgerBroken
 from jobs.finalize.finalize import finalize
-from jobs.finalize.shards import MergeSpec, ShardPlanner, merge_shard, read_shard_record
+from jobs.finalize.shard_plan import ShardPlanner
+from jobs.finalize.shards import MergeSpec, merge_shard, read_shard_record
 from jobs.ledger.commits import CommitRecord, FileRecord, read_commits
 from jobs.plan.job_file import SCHEMA_VERSION, read_job
 from jobs.storage import failpoints
@@ -169,11 +171,75 @@ def test_finalizing_twice_changes_nothing_but_the_time(finished):
     assert {k: v for k, v in told.items() if k not in of_a_run} == {k: v for k, v in after.items() if k not in of_a_run}
 
 
-def test_a_lost_shard_is_merged_again(finished):
+def test_a_complete_output_has_no_second_copy_of_its_rows(finished):
+    assert not list(finished.glob("_job/attempts/*")) and not list(finished.glob("_job/shards/*/*-0*.parquet"))
+
+
+def test_a_lost_shard_is_refused_by_name_and_its_units_run_again_where_that_is_wanted(finished, corpus, capfd):
     before = hashes(finished)
     shutil.rmtree(finished / "data")
-    finalize_again(finished)
+    assert uppercase.command_line(flags(corpus, finished)) == 2
+    said = capfd.readouterr().err
+    assert "is missing data/train-00000-of-00001.parquet, and with it the rows of 14 units" in said
+    assert f"or remove {finished}/COMPLETED and run the same command" in said
+    (finished / "COMPLETED").unlink()
+    assert uppercase.command_line(flags(corpus, finished)) == 3
     assert hashes(finished) == before
+
+
+def test_only_the_units_of_a_lost_shard_run_again(finished, corpus, monkeypatch, capfd):
+    before = uppercase.dataset(finished)
+    monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
+    assert uppercase.command_line(flags(corpus, finished, "--shard_mb", "1")) == 3
+    shards = sorted((finished / "data").iterdir())
+    shards[0].unlink()
+    (finished / "COMPLETED").unlink()
+    capfd.readouterr()
+    assert uppercase.command_line(flags(corpus, finished, "--shard_mb", "1")) == 3
+    assert 0 < capfd.readouterr().err.count("rerunning its unit") < 13
+    assert uppercase.dataset(finished) == before
+
+
+def test_a_damaged_shard_is_refused_and_nothing_is_published(finished, corpus, monkeypatch, capfd):
+    (shard,) = (finished / "data").iterdir()
+    flip_a_byte(shard)
+    left = shard.read_bytes()
+    monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
+    assert uppercase.command_line(flags(corpus, finished, "--shard_mb", "1")) == 2
+    said = capfd.readouterr().err
+    assert f"{shard} is not what was published (SHA-256), and nothing else has the rows of its 14 units" in said
+    assert (finished / "COMPLETED").exists() and shard.read_bytes() == left
+    shard.unlink()
+    (finished / "COMPLETED").unlink()
+    assert uppercase.command_line(flags(corpus, finished, "--shard_mb", "1")) == 3
+
+
+@pytest.mark.parametrize("name", ["finalize.after_merge", "finalize.after_first_published", "finalize.after_stale",
+                                  "finalize.inside_collect", "finalize.before_completed"])  # fmt: skip
+@pytest.mark.parametrize("then", ["1", "256"])
+def test_killed_while_it_is_cut_to_other_shards_it_has_all_rows_whatever_size_comes_next(
+    name, then, corpus, uninterrupted, finished, forker, monkeypatch
+):
+    small = lambda size: ShardPlanner(9_000 if size == 1_000_000 else size)
+    monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", small)
+    monkeypatch.setenv(failpoints.VARIABLE, f"{name}=raise")
+    monkeypatch.setattr("jobs.storage.failpoints._hits", Counter())
+    with pytest.raises(failpoints.InjectedFault):
+        uppercase.command_line(flags(corpus, finished, "--shard_mb", "1"))
+    monkeypatch.delenv(failpoints.VARIABLE)
+    assert uppercase.command_line(flags(corpus, finished, "--shard_mb", then)) == 3
+    assert uppercase.dataset(finished) == uppercase.dataset(uninterrupted)
+    if then == "256":
+        assert hashes(finished) == hashes(uninterrupted)
+
+
+def test_killed_while_attempts_are_deleted_it_is_finished_from_what_is_left(corpus, uninterrupted, forker, tmp_path):
+    output = tmp_path / "out"
+    forker.run(flags(corpus, output), "finalize.after_card=kill")
+    for unit in sorted((output / "_job" / "attempts").iterdir())[::2]:
+        shutil.rmtree(unit)
+    assert os.waitstatus_to_exitcode(forker.run(flags(corpus, output))) == 3
+    assert hashes(output) == hashes(uninterrupted)
 
 
 def test_a_job_that_kept_nothing_has_no_file_and_says_so(tmp_path, inline, capfd):
@@ -188,13 +254,12 @@ def test_a_job_that_kept_nothing_has_no_file_and_says_so(tmp_path, inline, capfd
     assert [row["reason"] for row in uppercase.dataset(output)["rejected"]] == ["null_content", "null_content"]
 
 
-def test_attempts_that_no_commit_names_are_collected_and_no_others(finished):
-    attempts = finished / "_job" / "attempts"
-    before = sorted(path.relative_to(attempts) for path in attempts.rglob("*.parquet"))
-    unit = next(attempts.iterdir())
-    (unit / "0123456789abcdef.kept.parquet").write_bytes(b"of a worker that was slower")
+def test_attempts_of_workers_that_were_slower_are_collected(finished):
+    late = finished / "_job" / "attempts" / "000000-ab" / "0123456789abcdef.kept.parquet"
+    late.parent.mkdir(parents=True)
+    late.write_bytes(b"of a worker that was slower")
     finalize_again(finished)
-    assert sorted(path.relative_to(attempts) for path in attempts.rglob("*.parquet")) == before
+    assert not late.exists()
 
 
 def test_what_killed_writers_left_is_swept_up(finished):
@@ -392,25 +457,32 @@ def flip_a_byte(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.fixture
+def unmerged(corpus, tmp_path, forker) -> Path:
+    """An output whose units are all committed and of which no shard is merged."""
+    output = tmp_path / "out"
+    forker.run(flags(corpus, output), "finalize.after_plan=kill")
+    return output
+
+
 def damage(output: Path) -> Path:
-    """Damages a unit's file after the fact, its size unchanged, and makes the shards be merged again."""
+    """Damages a unit's file after the fact, its size unchanged."""
     record = next(r for r in read_commits(JobFolder(str(output / "_job"))) if "kept" in r.files)
     path = output / "_job" / record.files["kept"].path
     flip_a_byte(path)
-    (output / "COMPLETED").unlink()
-    shutil.rmtree(output / "_job" / "shards")
     return path
 
 
-def test_a_damaged_attempt_is_found_by_its_hash(finished):
-    path = damage(finished)
+def test_a_damaged_attempt_is_found_by_its_hash(unmerged, inline):
+    path = damage(unmerged)
     with pytest.raises(DamagedAttempt, match=str(path)):
-        finalize_again(finished)
+        finalize_again(unmerged)
 
 
-def test_a_unit_whose_file_was_damaged_runs_again_and_the_dataset_is_whole(finished, corpus, capfd):
-    before = hashes(finished)
-    damage(finished)
-    assert uppercase.command_line(flags(corpus, finished)) == 3
+def test_a_unit_whose_file_was_damaged_runs_again_and_the_dataset_is_whole(
+    unmerged, uninterrupted, inline, corpus, capfd
+):
+    damage(unmerged)
+    assert uppercase.command_line(flags(corpus, unmerged)) == 3
     assert "rerunning its unit" in capfd.readouterr().err
-    assert hashes(finished) == before
+    assert hashes(unmerged) == hashes(uninterrupted)

@@ -10,7 +10,8 @@ import pytest
 from jobs.finalize import merge, shards
 from jobs.finalize.merge import merge_all
 from jobs.finalize.merge_watch import MergeWatch
-from jobs.finalize.shards import MergeSpec, ShardPlan, ShardPlanner, read_shard_record
+from jobs.finalize.shard_plan import ShardPlan, ShardPlanner
+from jobs.finalize.shards import MergeSpec, read_shard_record
 from jobs.ledger import commits
 from jobs.storage import failpoints
 from model.errors import ConfigError

@@ -136,14 +136,12 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        ("data/train-00000-of-00001.parquet", "deleted"),
-        ("data/train-00000-of-00001.parquet", "cut short"),
-        ("rejected/rejected-00000-of-00001.parquet", "deleted"),
         ("summary.json", "deleted"),
         ("README.md", "deleted"),
+        ("report.html", "deleted"),
     ],
 )
-def test_a_part_of_a_finished_output_that_is_lost_is_named_and_made_again(home, capfd, name, how):
+def test_a_page_of_a_finished_output_that_is_lost_is_named_and_made_again(home, capfd, name, how):
     assert run(home) == 3
     path = home / "out" / name
     before = uppercase.dataset(home / "out")
@@ -156,26 +154,26 @@ def test_a_part_of_a_finished_output_that_is_lost_is_named_and_made_again(home, 
     assert "has been complete since" in capfd.readouterr().err
 
 
-def test_what_cant_be_made_again_is_left_as_it_is_and_said(home, capfd):
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("data/train-00000-of-00001.parquet", "deleted"),
+        ("data/train-00000-of-00001.parquet", "cut short"),
+        ("rejected/rejected-00000-of-00001.parquet", "deleted"),
+    ],
+)
+def test_rows_that_cant_be_made_again_are_named_and_run_again_only_where_that_is_wanted(home, capfd, name, how):
     assert run(home) == 3
-    (home / "out" / "data" / "train-00000-of-00001.parquet").unlink()
-    shutil.rmtree(home / "out" / "_job" / "attempts")
+    before = uppercase.dataset(home / "out")
+    spoil(home / "out" / name, how)
     capfd.readouterr()
     assert run(home) == 2
     said = capfd.readouterr().err.splitlines()[-1]
-    assert "is missing data/train-00000-of-00001.parquet and committed files of 14 units" in said
+    assert f"is missing {name}, and with it the rows of" in said
     assert f"remove {home}/out/COMPLETED and run the same command" in said
     (home / "out" / "COMPLETED").unlink()
     assert run(home) == 3
-    assert len(uppercase.dataset(home / "out")["data"]) == 60
-
-
-def test_a_complete_output_whose_attempts_were_deleted_is_still_complete(home, capfd):
-    assert run(home) == 3
-    shutil.rmtree(home / "out" / "_job" / "attempts")
-    capfd.readouterr()
-    assert run(home) == 3
-    assert "has been complete since" in capfd.readouterr().err
+    assert uppercase.dataset(home / "out") == before
 
 
 @pytest.mark.parametrize("name", ["plan.parquet", "inputs.parquet"])

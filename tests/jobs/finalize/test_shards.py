@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
-from jobs.finalize.shards import _BLOCK_ROWS, MergeSpec, ShardPlanner, _blocks, merge_shard
+from jobs.finalize.shard_plan import ShardPlanner
+from jobs.finalize.shards import _BLOCK_ROWS, MergeSpec, _blocks, merge_shard
 from jobs.ledger import commits
 from jobs.ledger.commits import CommitRecord, FileRecord
 from jobs.plan.units import read_plan

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobs.errors import EveryRowFailed, LedgerBroken
 from jobs.finalize.card import dataset_card
 from jobs.finalize.report import html_report
-from jobs.finalize.shards import ShardRecord
+from jobs.finalize.shard_plan import ShardRecord
 from jobs.finalize.summary import Totals, closing_lines, engine_figures, memory_line, stage_errors_line, summarize
 from jobs.ledger.commits import CommitRecord
 from jobs.ledger.heartbeat import Heartbeat

@@ -1,0 +1,1 @@
+"""Removing rows from complete outputs, and from all that `_job` keeps of them: `codemill forget`."""

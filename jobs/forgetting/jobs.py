@@ -1,0 +1,203 @@
+"""Forgets rows of the complete output of a job that has units and commits: all jobs but `corpus` and `index`.
+
+    search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
+
+Nothing but the shards with such rows is written again. Everything else that may hold text of them goes: attempts,
+voided commits, the journal, last lines of hosts, and the grouped input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from jobs import storage
+from jobs.finalize.card import dataset_card
+from jobs.finalize.report import html_report
+from jobs.finalize.rewriting import Rewriting, Rewritten
+from jobs.finalize.shard_plan import (
+    FOLDERS,
+    KINDS,
+    Kind,
+    ShardPlan,
+    ShardRecord,
+    plan_with_rows,
+    read_record,
+    read_sources,
+)
+from jobs.finalize.summary import Totals, summarize, walk_commits
+from jobs.forgetting.ledger import Removed
+from jobs.forgetting.lists import Asked, read_forgotten, removals
+from jobs.forgetting.searching import Found, search_data, search_rejected
+from jobs.ledger.completed import read_completed
+from jobs.monitoring.summaries import summary_text
+from jobs.plan.job_file import JobFile, read_job
+from jobs.plan.units import read_input_files, read_source_files
+from jobs.storage.folders import DATA, JOB_FOLDER, REJECTED, OutputFolder
+from jobs.system.clock import utc_now
+from model.errors import ConfigError
+from transforms.opt_out.selection import FileColumns, Selection
+
+_OF_THE_RUN = ("finished", "exit_codes", "engine", "seconds", "last_session", "results")
+_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped")
+_GROWN = "editions"
+
+
+@dataclass(frozen=True)
+class JobOutput:
+    """The complete output of a job.
+
+    Args:
+        output: Its folder.
+        job: Its job file.
+        done: The content of COMPLETED.
+    """
+
+    output: OutputFolder
+    job: JobFile
+    done: Mapping[str, Any]
+
+    @property
+    def plan(self) -> ShardPlan:
+        """The plan of its shards."""
+        return ShardPlan(
+            plan_id=self.done["plan_id"], shards=self.done["shards"], edition=int(self.done.get("edition", 1))
+        )
+
+    def search(self, selection: Selection) -> Found:
+        """Finds what is to be forgotten. Raises ConfigError as `search_data` does."""
+        columns = self._columns()
+        found = search_data(self.output, self._shards(DATA), columns, selection)
+        inputs = read_source_files(self.output.job)
+        repository = self.job.columns.get("repo_name")
+        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, repository)
+        return found
+
+    def forget(self, found: Found, asked: Asked) -> dict[str, Any]:
+        """Removes what was found; returns the new summary. Requires the lock.
+
+        Raises:
+            StorageFull: There is no space left. Nothing has changed.
+        """
+        with Rewriting(self.output) as change:
+            records, removed = self._rewrite_shards(change, found)
+            commits = {unit.unit_id: removed.applied(commit) for unit, commit in walk_commits(self.output.job)
+                       if unit.unit_id in removed.counts}  # fmt: skip
+            for unit_id, commit in commits.items():
+                change.write(f"{JOB_FOLDER}/commits/{unit_id}.json", commit.to_json())
+            plan = self._write_plan(change, records, removed)
+            summary = self._summary(removed, records)
+            self._write_pages(change, summary)
+            self._write_lists(change, found, asked)
+            for name in _PURGED:
+                change.remove(f"{JOB_FOLDER}/{name}/")
+            if plan.plan_id != self.plan.plan_id:
+                change.remove(f"{JOB_FOLDER}/shards/{self.plan.plan_id}/")
+            files = {plan.final_path(each.kind, each.index): each.bytes for each in records if each.rows}
+            change.decide({**self.done, "plan_id": plan.plan_id, "files": files})
+        return summary
+
+    def _columns(self) -> FileColumns:
+        """The output's columns: those of the input, some of which have another name in the output."""
+        names = self.job.final_schema.names
+
+        def kept(role: str) -> str | None:
+            name = self.job.columns.get(role)
+            if name is None:
+                return None
+            return next((one for one in (f"input_{name}", name) if one in names), None)
+
+        is_raw = "lineage" not in names and "parts" not in names
+        return FileColumns(kept("path"), kept("repo_name"), kept("content"), is_raw=is_raw)
+
+    def _shards(self, folder: str) -> list[str]:
+        return sorted(path for path in self.done["files"] if path.startswith(f"{folder}/"))
+
+    def _rewrite_shards(self, change: Rewriting, found: Found) -> tuple[list[ShardRecord], Removed]:
+        removed, records = Removed(), []
+        for kind in KINDS:
+            for index, sources in enumerate(read_sources(self.output.job, self.plan.plan_id, kind)):
+                record = read_record(self.output.job, self.plan.plan_id, kind, index)
+                if record is None:
+                    raise ConfigError(f"{self.output} lacks the record of a shard; run its own command again first")
+                path = self.plan.final_path(kind, index)
+                if (gone := found.gone.get(path)) is not None:
+                    before = Counter(removed.records)
+                    removed.add(self.output, kind, path, gone, sources)
+                    written = change.write_shard(path, gone)
+                    record = _without(record, written, removed.records - before)
+                records.append(replace(record, path=""))
+        return records, removed
+
+    def _write_plan(self, change: Rewriting, records: list[ShardRecord], removed: Removed) -> ShardPlan:
+        def rows_of(unit: str, kind: Kind, rows: int) -> int:
+            return rows - removed.file_rows[unit][kind] if unit in removed.file_rows else rows
+
+        plan, files = plan_with_rows(self.output.job, self.plan, rows_of)
+        folder = f"{JOB_FOLDER}/shards/{plan.plan_id}"
+        for name, data in files.items():
+            change.write(f"{folder}/{name}", data)
+        for record in records:
+            text = json.dumps(asdict(record), sort_keys=True, indent=1)
+            change.write(f"{folder}/{record.kind}-{record.index:05d}.json", text.encode())
+        return plan
+
+    def _summary(self, removed: Removed, records: list[ShardRecord]) -> dict[str, Any]:
+        """The summary of what is left; what tells of the run stays."""
+        totals = Totals()
+        for unit, commit in walk_commits(self.output.job):
+            totals.add(unit, removed.applied(commit))
+        totals.check()
+        totals.check_shards(records)
+        files = read_input_files(self.output.job)
+        summary = summarize(self.job, totals, records, files, finished="", session_s=0.0)
+        before = json.loads(storage.read_bytes(self.output.summary))
+        return {**summary, **{name: before[name] for name in _OF_THE_RUN if name in before}}
+
+    def _write_pages(self, change: Rewriting, summary: Mapping[str, Any]) -> None:
+        change.write("summary.json", summary_text(summary))
+        change.write("README.md", dataset_card(summary, self.job.final_schema, self.job.options).encode())
+        change.write("report.html", html_report(summary).encode())
+
+    def _write_lists(self, change: Rewriting, found: Found, asked: Asked) -> None:
+        change.write(f"{JOB_FOLDER}/forgotten.json", (read_forgotten(self.output.job) + asked).to_json())
+        rows = {FOLDERS[kind]: found.rows(FOLDERS[kind]) for kind in KINDS}
+        change.write("REMOVALS.json", removals(self.output, {"date": utc_now(), "rows": rows, "asked": asked.hashed()}))
+
+
+def open_job_output(output: OutputFolder) -> JobOutput:
+    """Opens a complete output.
+
+    Raises:
+        ConfigError: It isn't one, or has several editions.
+    """
+    job, done = read_job(output), read_completed(output)
+    if job is None or done is None or "plan_id" not in done:
+        raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
+    if storage.list_names(output.job.join(_GROWN)):
+        raise ConfigError(f"{output} has several editions, in which rows can't be forgotten yet")
+    return JobOutput(output, job, done)
+
+
+def _without(record: ShardRecord, written: Rewritten, gone: Counter[str]) -> ShardRecord:
+    tally = Counter(record.tally)
+    tally.subtract(gone)
+    left = {key: count for key, count in tally.items() if count}
+    # A removed record may be the example of its reason, and nothing says whose the counts by language were.
+    return replace(
+        record,
+        rows=written.rows,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        tally=left,
+        examples=_other(record.examples, gone),
+        languages=_other(record.languages, gone),
+        target_kinds=_other(record.target_kinds, gone),
+    )
+
+
+def _other(found: Mapping[str, Mapping[str, Any]], gone: Counter[str]) -> dict[str, Mapping[str, Any]]:
+    return {key: value for key, value in found.items() if key not in gone}

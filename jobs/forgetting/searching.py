@@ -1,0 +1,183 @@
+"""Finds the rows of published shards that are to be forgotten.
+
+Cost: reads the columns that tell where rows come from, of all shards; the texts too where a hash is looked for and
+nothing else has it. Memory: a byte a row of the shard, and one batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.plan.footers import InputFile
+from jobs.storage.folders import OutputFolder
+from jobs.storage.parquet import open_parquet
+from model.errors import ConfigError
+from transforms.opt_out.rows import NO_REPOSITORIES, is_packed, repositories_of
+from transforms.opt_out.selection import File, FileColumns, Selection, files_of
+
+_BATCH_ROWS = 1024
+Place = tuple[str, int, int]
+"""A source row: the public name of its file, row group, row."""
+_PLACE_FIELDS = ("source_uri", "source_row_group", "source_row")
+_GROUPS_KEPT = 64
+
+
+@dataclass
+class Found:
+    """What a search has found.
+
+    Args:
+        gone: For each shard with rows to be forgotten, whether each of its rows goes.
+        places: The sources of kept rows that go.
+        files: The files that these rows come from, by which derived datasets are searched.
+        unknown: Rejected records whose repository nobody can tell.
+    """
+
+    gone: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    places: set[Place] = field(default_factory=set)
+    files: set[File] = field(default_factory=set)
+    unknown: int = 0
+
+    def rows(self, folder: str) -> int:
+        """How many rows go from the shards of a folder."""
+        return sum(int(gone.sum()) for path, gone in self.gone.items() if path.startswith(f"{folder}/"))
+
+
+def search_data(output: OutputFolder, shards: Sequence[str], columns: FileColumns, selection: Selection) -> Found:
+    """Finds output rows.
+
+    Args:
+        output: The output.
+        shards: Its shards of output rows, relative to it.
+        columns: Where the rows tell what they come from.
+        selection: What is to be forgotten.
+
+    Raises:
+        ConfigError: Repositories are to be forgotten, and no column names any.
+    """
+    found = Found()
+    for path in shards:
+        with storage.open_input(output.join(path)) as file, pq.ParquetFile(file) as parquet:
+            schema = parquet.schema_arrow
+            if len(selection.opt_out) and columns.repository not in schema.names and not is_packed(schema):
+                raise ConfigError(NO_REPOSITORIES.format(", ".join(schema.names)))
+            parts = [np.zeros(0, dtype=bool)]
+            for table in _batches(parquet, columns.read(schema, with_content=True)):
+                parts.append(_search_table(table, columns, selection, found))
+        gone = np.concatenate(parts)
+        if gone.any():
+            found.gone[path] = gone
+    return found
+
+
+def search_rejected(
+    output: OutputFolder,
+    shards: Sequence[str],
+    selection: Selection,
+    found: Found,
+    inputs: Sequence[InputFile],
+    repository: str | None,
+) -> None:
+    """Finds rejected records, and adds them to what was found of the output rows.
+
+    A record has no repository, so that is looked up in the input.
+
+    Args:
+        output: The output.
+        shards: Its shards of rejected records.
+        selection: What is to be forgotten.
+        found: What was found of the output rows; targets of their sources go with them.
+        inputs: The files of the job's input.
+        repository: The input's column of repositories.
+    """
+    lookup = _Repositories(inputs, repository) if len(selection.opt_out) else None
+    columns = FileColumns(path="path")
+    for path in shards:
+        parts = [np.zeros(0, dtype=bool)]
+        with storage.open_input(output.join(path)) as file, pq.ParquetFile(file) as parquet:
+            for table in _batches(parquet, ["uri", "row_group", "row", "content_sha256", "path"]):
+                parts.append(_search_records(table, columns, selection, found, lookup))
+        gone = np.concatenate(parts)
+        if gone.any():
+            found.gone[path] = gone
+
+
+def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Table]:
+    if not columns:
+        columns = parquet.schema_arrow.names[:1]
+    for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False):
+        yield pa.Table.from_batches([batch])
+
+
+def _search_table(table: pa.Table, columns: FileColumns, selection: Selection, found: Found) -> npt.NDArray[np.bool_]:
+    gone = np.zeros(table.num_rows, dtype=bool)
+    for row, files in enumerate(files_of(table, columns)):
+        if hit := [file for file in files if selection.names(file)]:
+            gone[row] = True
+            # The row's own file whichever part names it: what derives from the row goes with it.
+            found.files.update(file for file in (*files[:2], *hit) if file.sha256)
+    if gone.any():
+        found.places.update(place for place in places_of(table.filter(pa.array(gone))) if place is not None)
+    return gone
+
+
+def places_of(table: pa.Table) -> list[Place | None]:
+    """The source of each row by its lineage; None where there is none."""
+    lineage = table.schema.field("lineage").type if "lineage" in table.column_names else None
+    if lineage is None or not pa.types.is_struct(lineage) or lineage.get_field_index(_PLACE_FIELDS[0]) < 0:
+        return [None] * table.num_rows
+    fields = (pc.struct_field(table.column("lineage"), name).to_pylist() for name in _PLACE_FIELDS)
+    return list(zip(*fields, strict=True))
+
+
+def _search_records(
+    table: pa.Table, columns: FileColumns, selection: Selection, found: Found, lookup: _Repositories | None
+) -> npt.NDArray[np.bool_]:
+    gone = np.zeros(table.num_rows, dtype=bool)
+    places = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
+    for row, ((file, *_), place) in enumerate(zip(files_of(table, columns), places, strict=True)):
+        gone[row] = place in found.places or selection.names(file)
+        if not gone[row] and lookup is not None:
+            repositories = lookup.of(place)
+            found.unknown += repositories is None
+            gone[row] = selection.names(File(tuple(repositories or ())))
+    return gone
+
+
+class _Repositories:
+    """The repositories of rows of the input."""
+
+    def __init__(self, inputs: Sequence[InputFile], column: str | None):
+        self._inputs: Mapping[str, InputFile] = {file.public_name: file for file in inputs if file.version}
+        self._column = column
+        self._group = functools.lru_cache(maxsize=_GROUPS_KEPT)(self._read)
+
+    def of(self, place: Place) -> list[str] | None:
+        """The repositories of a row; None if the input is gone, or another one since."""
+        uri, group, row = place
+        rows = self._group(uri, group)
+        return None if rows is None or row >= len(rows) else rows[row]
+
+    def _read(self, name: str, group: int) -> list[list[str]] | None:
+        file = self._inputs.get(name)
+        try:
+            if file is None or not storage.has_version(file.uri, file.version):
+                return None
+            with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
+                if group >= parquet.num_row_groups:
+                    return None
+                names = [name for name in (self._column, "parts") if name in parquet.schema_arrow.names]
+                if not names:
+                    return None
+                return repositories_of(parquet.read_row_group(group, columns=names, use_threads=False), self._column)
+        except (OSError, pa.ArrowException):
+            return None
