@@ -133,13 +133,13 @@ class Rewriting:
         """Prepares the removal of a file, or of a folder, whose path ends with a slash, with all in it."""
         self._removed.append(path)
 
-    def decide(self, completed: Mapping[str, object]) -> None:
+    def decide(self, completed: bytes) -> None:
         """Decides the change and applies it.
 
         Args:
             completed: The new content of COMPLETED.
         """
-        self.write(COMPLETED, json.dumps(completed).encode())
+        self.write(COMPLETED, completed)
         last = self._files.pop(COMPLETED)
         failpoint(BEFORE_INTENT)
         intent = Intent(self._files, self._removed, last)

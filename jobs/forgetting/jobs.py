@@ -1,4 +1,4 @@
-"""Forgets rows of the complete output of a job that has units and commits: all jobs but `corpus` and `index`.
+"""Forgets rows of the complete output of a job with units and commits: any but `corpus`, `train`, `index`.
 
     search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
 
@@ -72,8 +72,12 @@ class JobOutput:
         search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, repository)
         return found
 
-    def forget(self, found: Found, asked: Asked) -> dict[str, Any]:
-        """Removes what was found; returns the new summary. Requires the lock.
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(record.rows for record in self._records("train"))
+
+    def forget(self, found: Found, asked: Asked) -> None:
+        """Removes what was found. Requires the lock.
 
         Raises:
             StorageFull: There is no space left. Nothing has changed.
@@ -93,8 +97,7 @@ class JobOutput:
             if plan.plan_id != self.plan.plan_id:
                 change.remove(f"{JOB_FOLDER}/shards/{self.plan.plan_id}/")
             files = {plan.final_path(each.kind, each.index): each.bytes for each in records if each.rows}
-            change.decide({**self.done, "plan_id": plan.plan_id, "files": files})
-        return summary
+            change.decide(json.dumps({**self.done, "plan_id": plan.plan_id, "files": files}).encode())
 
     def _columns(self) -> FileColumns:
         """The output's columns: those of the input, some of which have another name in the output."""
@@ -115,11 +118,9 @@ class JobOutput:
     def _rewrite_shards(self, change: Rewriting, found: Found) -> tuple[list[ShardRecord], Removed]:
         removed, records = Removed(), []
         for kind in KINDS:
-            for index, sources in enumerate(read_sources(self.output.job, self.plan.plan_id, kind)):
-                record = read_record(self.output.job, self.plan.plan_id, kind, index)
-                if record is None:
-                    raise ConfigError(f"{self.output} lacks the record of a shard; run its own command again first")
-                path = self.plan.final_path(kind, index)
+            listed = read_sources(self.output.job, self.plan.plan_id, kind)
+            for record, sources in zip(self._records(kind), listed, strict=True):
+                path = self.plan.final_path(kind, record.index)
                 if (gone := found.gone.get(path)) is not None:
                     before = Counter(removed.records)
                     removed.add(self.output, kind, path, gone, sources)
@@ -127,6 +128,13 @@ class JobOutput:
                     record = _without(record, written, removed.records - before)
                 records.append(replace(record, path=""))
         return records, removed
+
+    def _records(self, kind: Kind) -> list[ShardRecord]:
+        found = [read_record(self.output.job, self.plan.plan_id, kind, i) for i in range(self.plan.shards[kind])]
+        records = [record for record in found if record is not None]
+        if len(records) < len(found):
+            raise ConfigError(f"{self.output} lacks the record of a shard; run its own command again first")
+        return records
 
     def _write_plan(self, change: Rewriting, records: list[ShardRecord], removed: Removed) -> ShardPlan:
         def rows_of(unit: str, kind: Kind, rows: int) -> int:
