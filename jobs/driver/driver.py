@@ -31,9 +31,9 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
-from jobs.finalize.rewriting import finish_pending, has_pending
+from jobs.finalize.rewriting import finish_pending
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
-from jobs.ledger.completed import missing_files, read_completed
+from jobs.ledger.completed import has_pending, missing_files, read_completed
 from jobs.ledger.lock import acquire
 from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze, plan_job

@@ -18,13 +18,14 @@ from typing import Protocol
 
 from jobs import storage
 from jobs.cli import DONE, FAILED_UNITS
-from jobs.finalize.rewriting import finish_pending, has_pending
+from jobs.finalize.rewriting import finish_pending
 from jobs.forgetting.corpora import open_corpus
 from jobs.forgetting.families import family
 from jobs.forgetting.indexes import finish_index, is_index, open_index
 from jobs.forgetting.jobs import open_job_output
 from jobs.forgetting.lists import Asked
 from jobs.forgetting.searching import Found
+from jobs.ledger.completed import has_pending
 from jobs.ledger.lock import acquire
 from jobs.plan.job_file import read_name
 from jobs.storage.folders import OutputFolder

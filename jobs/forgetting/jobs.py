@@ -182,7 +182,10 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     if job is None or done is None or "plan_id" not in done:
         raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
     if storage.list_names(output.job.join(_GROWN)):
-        raise ConfigError(f"{output} has several editions, in which rows can't be forgotten yet")
+        raise ConfigError(
+            f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
+            "--grow and --opt_out, then drop the others with codemill retain --editions 1"
+        )
     return JobOutput(output, job, done)
 
 
