@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 
@@ -61,11 +60,5 @@ def _inputs(path: str) -> list[str]:
         try:
             uris = [file.uri for file in read_source_files(OutputFolder(path).job)]
         except FileNotFoundError:
-            uris = _inputs_of_options(OutputFolder(path))
+            uris = []  # a corpus, which is made of no dataset, or a model
     return [os.path.abspath(uri.removeprefix("file://")) if storage.is_local(uri) else uri for uri in uris]
-
-
-def _inputs_of_options(output: OutputFolder) -> list[str]:
-    """Of a job without a plan, such as `train`."""
-    options = json.loads(storage.read_bytes(output.job.job_file)).get("options", {})
-    return [str(value) for value in options.get("input", ())]

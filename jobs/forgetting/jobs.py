@@ -159,7 +159,7 @@ class JobOutput:
         files = read_input_files(self.output.job)
         summary = summarize(self.job, totals, records, files, finished="", session_s=0.0)
         before = json.loads(storage.read_bytes(self.output.summary))
-        return {**summary, **{name: before[name] for name in _OF_THE_RUN if name in before}}
+        return {**before, **{name: value for name, value in summary.items() if name not in _OF_THE_RUN}}
 
     def _write_pages(self, change: Rewriting, summary: Mapping[str, Any]) -> None:
         change.write("summary.json", summary_text(summary))
