@@ -78,7 +78,7 @@ def test_the_table_of_files_has_batches_of_one_size(tmp_path, monkeypatch):
 
 
 def test_how_many_files_are_added_at_once_does_not_show_in_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(known_index, "_BATCH_FILES", 50)
+    monkeypatch.setattr(known_index, "BATCH_FILES", 50)
     found = [KnownFile("", str(number), f"{'p' * (number % 37)}.py", "r" * number, ("MIT",)) for number in range(190)]
     build(tmp_path / "whole", found)
     with IndexWriter(tmp_path / "cut", tmp_path) as writer:
