@@ -29,6 +29,8 @@ JOBS: dict[str, str] = {
     "dedup": "a corpus -> one file of each cluster of exact and near duplicates",
     "index": "a corpus -> an index of its text, used to detect verbatim copies in answers",
     "publish": "a finished dataset -> a folder, a bucket or the Hugging Face Hub, ready to load",
+    "forget": "a dataset -> the same without rows that are named, and so its derived datasets and indexes",
+    "retain": "a grown dataset -> the same without its old editions",
     "pipeline": "a file of named jobs -> their outputs, in order, each from those of earlier ones",
     "work": "help with a job that another machine has planned, until none of its units is left",
     "estimate": "lower bounds for generating over a corpus, per device: hours, cost",

@@ -12,9 +12,11 @@ from jobs.terminal.wording import counted
 def counts_line(summary: Mapping[str, Any]) -> str:
     """Files seen, kept and rejected, as one line."""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary["rejected"].items())
+    removed = summary.get("rows_removed", 0)
     return (
         f"{counted(summary['files_seen'], 'file')} seen = {summary['rows_kept']:,} kept + "
-        f"{summary['rows_rejected']:,} rejected{f' ({reasons})' if reasons else ''}; "
+        f"{summary['rows_rejected']:,} rejected{f' ({reasons})' if reasons else ''}"
+        f"{f' + {removed:,} removed' if removed else ''}; "
         f"{summary['bytes_kept'] / 1e6:,.1f} MB in {counted(summary['shards'], 'shard')}"
     )
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from jobs import storage
+from jobs.ledger.completed import has_pending
 from jobs.options.fields import OptionSet, changed_options, defaults_of, semantic_options
 from jobs.storage.folders import JOB_FOLDER, OutputFolder
 from jobs.terminal.escapes import print_line
@@ -39,7 +40,14 @@ def claim_output(output: OutputFolder, options: OptionSet, *, shared: bool) -> d
     now = json.loads(json.dumps(semantic_options(options)))
     if changes := changed_options({**defaults_of(options, now), **found["options"]}, now):
         raise ConfigError(f"{output} was started with other options: {'; '.join(changes)}; choose another --output")
+    if has_pending(output):
+        raise ConfigError(f"{output} has a removal that was interrupted; run the same codemill forget again first")
     whole = _whole_summary(output) if storage.exists(output.completed) else None
+    if whole is None and storage.exists(output.job.forgotten):
+        raise ConfigError(
+            f"{output} isn't complete anymore, and made again it would have rows that were forgotten "
+            f"({output.removals}); choose another --output, with --opt_out or --exclude for those"
+        )
     if whole is None and (version := found.get("schema_version")) != SCHEMA_VERSION:
         raise ConfigError(
             f"{output} was started with schema version {version}, this codemill writes version "

@@ -31,10 +31,11 @@ from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize, sweep
+from jobs.finalize.rewriting import finish_pending
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
-from jobs.ledger.completed import missing_files, read_completed
+from jobs.ledger.completed import has_pending, missing_files, read_completed
 from jobs.ledger.lock import Lock, acquire
 from jobs.monitoring.run import Run, monitored, with_run_id
 from jobs.monitoring.summaries import keep_failure
@@ -167,6 +168,10 @@ class _Driver:
             self.reads = self.prepare_input(self.runner)
         found = check_output(self.output, self.job_name)
         self.was_begun = found is not None
+        if has_pending(self.output):
+            with acquire(self.output.job, break_lock=self.options.break_lock):
+                finish_pending(self.output)
+            self._say(f"{self.output}: finished a removal that was interrupted (codemill forget)")
         if found is None:
             self._prepare_runner()
             # Before the lock: a plan that is refused leaves nothing behind.

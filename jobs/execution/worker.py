@@ -21,6 +21,7 @@ import pyarrow as pa
 from jobs.errors import OutOfMemory
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.cursors import close_cursors, expect_units
+from jobs.forgetting.returning import without_forgotten
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import JobFolder
@@ -158,7 +159,7 @@ class Worker:
         job_dir = self.spec.job_dir
         self._runner = UnitRunner(
             job_dir=job_dir,
-            work=self._work,
+            work=without_forgotten(self._work, job_dir),
             schema=self.spec.schema,
             config_hash=self.spec.config_hash,
             journal=journal.Journal(job_dir, self.session),

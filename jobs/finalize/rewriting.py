@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.ledger.commits import failpoint_in
+from jobs.ledger.completed import INTENT_ENDING
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import COMPLETED, OutputFolder
 from jobs.storage.parquet import WRITING
@@ -43,8 +44,6 @@ AFTER_REMOVED = register("rewrite.after_removed")
 AFTER_COMPLETED = register("rewrite.after_completed")
 AFTER_ENDED = register("rewrite.after_ended")
 
-_REWRITES = "rewrites"
-_ENDING = ".json"
 _BATCH_ROWS = 64
 
 
@@ -97,7 +96,7 @@ class Rewriting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Removes what was prepared, unless it was decided: then it is still needed."""
-        if not storage.exists(_path(self._output, self._id + _ENDING)):
+        if not storage.exists(_path(self._output, self._id + INTENT_ENDING)):
             storage.remove_tree(_path(self._output, self._id))
 
     def write(self, path: str, data: bytes) -> None:
@@ -133,27 +132,22 @@ class Rewriting:
         """Prepares the removal of a file, or of a folder, whose path ends with a slash, with all in it."""
         self._removed.append(path)
 
-    def decide(self, completed: Mapping[str, object]) -> None:
+    def decide(self, completed: bytes) -> None:
         """Decides the change and applies it.
 
         Args:
             completed: The new content of COMPLETED.
         """
-        self.write(COMPLETED, json.dumps(completed).encode())
+        self.write(COMPLETED, completed)
         last = self._files.pop(COMPLETED)
         failpoint(BEFORE_INTENT)
         intent = Intent(self._files, self._removed, last)
-        storage.create_if_absent(_path(self._output, self._id + _ENDING), json.dumps(asdict(intent)).encode())
+        storage.create_if_absent(_path(self._output, self._id + INTENT_ENDING), json.dumps(asdict(intent)).encode())
         failpoint(AFTER_INTENT)
         _apply(self._output, self._id, intent)
 
     def _new(self, path: str) -> str:
-        return storage.join("_job", _REWRITES, self._id, path)
-
-
-def has_pending(output: OutputFolder) -> bool:
-    """Whether a change has been decided and isn't done."""
-    return any(name.endswith(_ENDING) for name in storage.list_names(_path(output)))
+        return _path(self._output, self._id, path)[len(self._output.join("")) :]
 
 
 def finish_pending(output: OutputFolder) -> bool:
@@ -163,9 +157,9 @@ def finish_pending(output: OutputFolder) -> bool:
         Whether there was a decided change.
     """
     names = storage.list_names(_path(output))
-    decided = [name.removesuffix(_ENDING) for name in names if name.endswith(_ENDING)]
+    decided = [name.removesuffix(INTENT_ENDING) for name in names if name.endswith(INTENT_ENDING)]
     for one in decided:
-        intent = Intent(**json.loads(storage.read_bytes(_path(output, one + _ENDING))))
+        intent = Intent(**json.loads(storage.read_bytes(_path(output, one + INTENT_ENDING))))
         _apply(output, one, intent)
     storage.remove_tree(_path(output))
     return bool(decided)
@@ -184,7 +178,7 @@ def _apply(output: OutputFolder, one: str, intent: Intent) -> None:
     if intent.completed is not None:
         storage.publish(output.join(intent.completed), output.completed)
     failpoint(AFTER_COMPLETED)
-    storage.remove(_path(output, one + _ENDING))
+    storage.remove(_path(output, one + INTENT_ENDING))
     failpoint(AFTER_ENDED)
     storage.remove_tree(_path(output, one))
 
@@ -194,7 +188,7 @@ def _remove(path: str) -> None:
 
 
 def _path(output: OutputFolder, *name: str) -> str:
-    return output.job.join(_REWRITES, *name)
+    return storage.join(output.job.rewrites, *name)
 
 
 def _copy_left(source: str, target: Any, gone: npt.NDArray[np.bool_], path: str) -> None:

@@ -1,4 +1,4 @@
-"""Forgets rows of the complete output of a job that has units and commits: all jobs but `corpus` and `index`.
+"""Forgets rows of the complete output of a job with units and commits: any but `corpus`, `train`, `index`.
 
     search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
 
@@ -76,8 +76,12 @@ class JobOutput:
         search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, repository)
         return found
 
-    def forget(self, found: Found, asked: Asked) -> dict[str, Any]:
-        """Removes what was found; returns the new summary. Requires the lock.
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(record.rows for record in self._records("train"))
+
+    def forget(self, found: Found, asked: Asked) -> None:
+        """Removes what was found. Requires the lock.
 
         Raises:
             StorageFull: There is no space left. Nothing has changed.
@@ -97,8 +101,7 @@ class JobOutput:
             if plan.plan_id != self.plan.plan_id:
                 change.remove(f"{JOB_FOLDER}/shards/{self.plan.plan_id}/")
             files = {plan.final_path(each.kind, each.index): each.bytes for each in records if each.rows}
-            change.decide({**self.done, "plan_id": plan.plan_id, "files": files})
-        return summary
+            change.decide(json.dumps({**self.done, "plan_id": plan.plan_id, "files": files}).encode())
 
     def _columns(self) -> FileColumns:
         """The output's columns: those of the input, some of which have another name in the output."""
@@ -119,11 +122,9 @@ class JobOutput:
     def _rewrite_shards(self, change: Rewriting, found: Found) -> tuple[list[ShardRecord], Removed]:
         removed, records = Removed(), []
         for kind in KINDS:
-            for index, sources in enumerate(read_sources(self.output.job, self.plan.plan_id, kind)):
-                record = read_record(self.output.job, self.plan.plan_id, kind, index)
-                if record is None:
-                    raise ConfigError(f"{self.output} lacks the record of a shard; run its own command again first")
-                path = self.plan.final_path(kind, index)
+            listed = read_sources(self.output.job, self.plan.plan_id, kind)
+            for record, sources in zip(self._records(kind), listed, strict=True):
+                path = self.plan.final_path(kind, record.index)
                 if (gone := found.gone.get(path)) is not None:
                     before = Counter(removed.records)
                     removed.add(self.output, kind, path, gone, sources)
@@ -131,6 +132,13 @@ class JobOutput:
                     record = _without(record, written, removed.records - before)
                 records.append(replace(record, path=""))
         return records, removed
+
+    def _records(self, kind: Kind) -> list[ShardRecord]:
+        found = [read_record(self.output.job, self.plan.plan_id, kind, i) for i in range(self.plan.shards[kind])]
+        records = [record for record in found if record is not None]
+        if len(records) < len(found):
+            raise ConfigError(f"{self.output} lacks the record of a shard; run its own command again first")
+        return records
 
     def _write_plan(self, change: Rewriting, records: list[ShardRecord], removed: Removed) -> ShardPlan:
         def rows_of(unit: str, kind: Kind, rows: int) -> int:
@@ -155,7 +163,7 @@ class JobOutput:
         files = read_input_files(self.output.job)
         summary = summarize(self.job, totals, records, files, finished="", session_s=0.0)
         before = json.loads(storage.read_bytes(self.output.summary))
-        return {**summary, **{name: before[name] for name in _OF_THE_RUN if name in before}}
+        return {**before, **{name: value for name, value in summary.items() if name not in _OF_THE_RUN}}
 
     def _write_pages(self, change: Rewriting, summary: Mapping[str, Any]) -> None:
         change.write("summary.json", summary_text(summary))
@@ -178,7 +186,10 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     if job is None or done is None or "plan_id" not in done:
         raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
     if storage.list_names(output.job.join(_GROWN)):
-        raise ConfigError(f"{output} has several editions, in which rows can't be forgotten yet")
+        raise ConfigError(
+            f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
+            "--grow and --opt_out, then drop the others with codemill retain --editions 1"
+        )
     return JobOutput(output, job, done)
 
 

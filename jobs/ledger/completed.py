@@ -14,6 +14,7 @@ from typing import Any
 from jobs import storage
 from jobs.storage.folders import DATA, PAGES, REJECTED, OutputFolder
 
+INTENT_ENDING = ".json"
 _THREADS = 16
 
 
@@ -24,6 +25,11 @@ def read_completed(output: OutputFolder) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return done if isinstance(done, dict) else None
+
+
+def has_pending(output: OutputFolder) -> bool:
+    """Whether a change of a complete output has been decided and isn't done (`jobs.finalize.rewriting`)."""
+    return any(name.endswith(INTENT_ENDING) for name in storage.list_names(output.job.rewrites))
 
 
 def missing_files(output: OutputFolder, done: Mapping[str, Any]) -> list[str]:

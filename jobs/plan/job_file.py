@@ -111,7 +111,7 @@ def read_job(output: OutputFolder) -> JobFile | None:
         raise ConfigError(f"{path} is not a job file of this version of codemill ({error})") from None
 
 
-def _job_name(output: OutputFolder) -> str | None:
+def read_name(output: OutputFolder) -> str | None:
     """Returns the job's name from a job file of any kind: those of corpus and train have fewer fields."""
     try:
         fields = json.loads(storage.read_bytes(output.job.job_file))
@@ -147,7 +147,7 @@ def check_output(output: OutputFolder, job: str) -> JobFile | None:
     """
     if storage.is_local(output.path) and os.path.isfile(output):
         raise ConfigError(f"--output {output} is a file; pass a folder")
-    if (other := _job_name(output)) not in (None, job):
+    if (other := read_name(output)) not in (None, job):
         raise ConfigError(f"{output} is the output of `codemill {other}`; choose another --output")
     found = read_job(output)
     if found is not None:

@@ -91,6 +91,11 @@ class JobFolder(_Folder):
         return self.join("opt_out.json")
 
     @property
+    def rewrites(self) -> str:
+        """Changes of a complete output: what is prepared, and what is decided (`jobs.finalize.rewriting`)."""
+        return self.join("rewrites")
+
+    @property
     def forgotten(self) -> str:
         """What was forgotten and must not come back (`jobs.forgetting`), in any edition."""
         return self.output.first_job.join("forgotten.json")

@@ -27,6 +27,7 @@ from jobs.execution.attempt import UnitRunner
 from jobs.execution.orders import Orders
 from jobs.execution.sample import Sample, measure
 from jobs.execution.worker import RunSpec
+from jobs.forgetting.returning import without_forgotten
 from jobs.ledger import commits, journal
 from jobs.options import CommonOptions, all_options, from_all_options, option, parse
 from jobs.plan.footers import read_footer
@@ -165,7 +166,7 @@ def inline_units_of_any_job(spec: RunSpec, orders: Orders, crew: Any = None) -> 
 def _run_inline(spec: RunSpec, work: Any) -> None:
     runner = UnitRunner(
         job_dir=spec.job_dir,
-        work=work,
+        work=without_forgotten(work, spec.job_dir),
         schema=spec.schema,
         config_hash=spec.config_hash,
         journal=journal.Journal(spec.job_dir, journal.new_session(supervised=True)),

@@ -29,10 +29,10 @@ from transforms.rows.ngrams import Hashes, distinct, ngram_hashes, token_batches
 
 NUM_BUCKETS: Final = 256
 _BUCKET_BITS: Final = np.uint64(56)
-_ENTRY: Final = np.dtype([("hash", "<u8"), ("owner", "<u4")])
+ENTRY: Final = np.dtype([("hash", "<u8"), ("owner", "<u4")])
 _SEGMENT_ENTRIES: Final = 1 << 20
 _FILES_AT_ONCE: Final = 256
-_BATCH_FILES: Final = 4096  # in a record batch of files.arrow
+BATCH_FILES: Final = 4096  # in a record batch of files.arrow
 
 
 class Segment(NamedTuple):
@@ -112,7 +112,7 @@ def _by_bucket(grams: Sequence[Hashes], first: int) -> tuple[npt.NDArray[Any], l
     owners = np.repeat(np.arange(first, first + len(grams), dtype=np.uint32), [len(each) for each in grams])
     buckets = (hashes >> _BUCKET_BITS).astype(np.uint8)
     order = np.argsort(buckets, kind="stable")
-    entries = np.empty(len(hashes), dtype=_ENTRY)
+    entries = np.empty(len(hashes), dtype=ENTRY)
     entries["hash"], entries["owner"] = hashes[order], owners[order]
     return entries, [0, *np.cumsum(np.bincount(buckets, minlength=NUM_BUCKETS)).tolist()]
 
@@ -121,12 +121,12 @@ def merge_bucket(task: BucketTask) -> int:
     """Writes a bucket's entries, sorted, with at most `MAX_OWNERS` files a hash. Returns how many there are."""
     found = []
     for piece in task.slices:
-        entries = np.fromfile(piece.path, _ENTRY, piece.end - piece.start, offset=piece.start * _ENTRY.itemsize)
+        entries = np.fromfile(piece.path, ENTRY, piece.end - piece.start, offset=piece.start * ENTRY.itemsize)
         if piece.skip:
             entries = entries[entries["owner"] >= piece.skip]
         entries["owner"] = entries["owner"].astype(np.int64) + piece.shift
         found.append(entries)
-    entries = np.concatenate([*found, np.empty(0, _ENTRY)])
+    entries = np.concatenate([*found, np.empty(0, ENTRY)])
     # In the order of owners already, and a stable sort leaves the entries of each hash so.
     entries = entries[np.argsort(entries["hash"], kind="stable")]
     same = entries["hash"][MAX_OWNERS:] == entries["hash"][:-MAX_OWNERS]
@@ -170,7 +170,7 @@ class IndexWriter:
         self._segments += [(segment, skip, self.num_files - skip) for segment in spooled.segments]
         self.num_files += files.num_rows
         self._pending.append(files)
-        if sum(table.num_rows for table in self._pending) >= _BATCH_FILES:
+        if sum(table.num_rows for table in self._pending) >= BATCH_FILES:
             self._write_files()
 
     def bucket_tasks(self) -> Iterator[BucketTask]:
@@ -191,7 +191,7 @@ class IndexWriter:
         hashes = np.lib.format.open_memmap(self._folder / "hashes.npy", "w+", "<u8", (total,))
         owners = np.lib.format.open_memmap(self._folder / "owners.npy", "w+", "<u4", (total,))
         for bucket, count in enumerate(counts):
-            entries = np.fromfile(self._bucket(bucket), _ENTRY)
+            entries = np.fromfile(self._bucket(bucket), ENTRY)
             assert len(entries) == count
             digest.update(entries.tobytes())
             hashes[at : at + count], owners[at : at + count] = entries["hash"], entries["owner"]
@@ -220,12 +220,12 @@ class IndexWriter:
         """Writes full batches, and at the end what is left: batches don't depend on the tables that were added."""
         assert self._files is not None
         table = pa.concat_tables([*self._pending, FILES_SCHEMA.empty_table()])
-        while table.num_rows >= _BATCH_FILES or is_end:
+        while table.num_rows >= BATCH_FILES or is_end:
             # With buffers of its own: those of a slice may be longer, which would show in the file.
-            batch = pa.Table.from_pylist(table.slice(0, _BATCH_FILES).to_pylist(), FILES_SCHEMA)
+            batch = pa.Table.from_pylist(table.slice(0, BATCH_FILES).to_pylist(), FILES_SCHEMA)
             self._files.write_table(batch)
-            is_end = is_end and table.num_rows >= _BATCH_FILES
-            table = table.slice(_BATCH_FILES)
+            is_end = is_end and table.num_rows >= BATCH_FILES
+            table = table.slice(BATCH_FILES)
         self._pending = [table]
 
 

@@ -77,6 +77,14 @@ def uninterrupted(corpus, forker, tmp_path_factory) -> Path:
     return output
 
 
+@pytest.fixture
+def unmerged(corpus, tmp_path, forker) -> Path:
+    """An output whose units are all committed and of which no shard is merged."""
+    output = tmp_path / "out"
+    forker.run(flags(corpus, output), "finalize.after_plan=kill")
+    return output
+
+
 def hashes(output: Path) -> dict[str, str]:
     return {
         path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -180,7 +188,7 @@ def test_a_lost_shard_is_refused_by_name_and_its_units_run_again_where_that_is_w
     shutil.rmtree(finished / "data")
     assert uppercase.command_line(flags(corpus, finished)) == 2
     said = capfd.readouterr().err
-    assert "is missing data/train-00000-of-00001.parquet, and with it the rows of 14 units" in said
+    assert "is missing data/train-00000-of-00001.parquet, and with it the rows of 18 units" in said
     assert f"or remove {finished}/COMPLETED and run the same command" in said
     (finished / "COMPLETED").unlink()
     assert uppercase.command_line(flags(corpus, finished)) == 3
@@ -207,7 +215,7 @@ def test_a_damaged_shard_is_refused_and_nothing_is_published(finished, corpus, m
     monkeypatch.setattr("jobs.finalize.finalize.ShardPlanner", lambda size: ShardPlanner(9_000))
     assert uppercase.command_line(flags(corpus, finished, "--shard_mb", "1")) == 2
     said = capfd.readouterr().err
-    assert f"{shard} is not what was published (SHA-256), and nothing else has the rows of its 14 units" in said
+    assert f"{shard} is not what was published (SHA-256), and nothing else has the rows of its 18 units" in said
     assert (finished / "COMPLETED").exists() and shard.read_bytes() == left
     shard.unlink()
     (finished / "COMPLETED").unlink()
@@ -379,15 +387,14 @@ def write_fake_job(job_dir: Path, units: int, text: str, rows: int, *, is_final:
     return MergeSpec(job_dir=JobFolder(str(job_dir)), plan_id=plan.plan_id, schema=schema)
 
 
-def test_merges_are_told_when_they_count_as_hung(finished):
-    shutil.rmtree(finished / "_job" / "shards")
+def test_merges_are_told_when_they_count_as_hung(unmerged):
     told = []
 
     def merge(spec: MergeSpec, shards: list) -> None:
         told.append(spec.row_timeout_s)
         uppercase.inline_merges(spec, shards)
 
-    output = OutputFolder(str(finished))
+    output = OutputFolder(str(unmerged))
     finalize(output, read_job(output), shard_mb=256, options={"row_timeout_s": 7}, merge=merge)
     assert told == [7.0]
 
@@ -406,17 +413,16 @@ def spoil_commit(output: Path, change) -> None:
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
-    (output / "COMPLETED").unlink()
+    (output / "COMPLETED").unlink(missing_ok=True)
 
 
-def test_a_row_that_got_lost_fails_the_job_with_both_sums(finished, corpus, capfd):
-    spoil_commit(finished, lambda record: record["counts"].update(rows_kept=record["counts"]["rows_kept"] - 1))
-    shutil.rmtree(finished / "data")
-    assert uppercase.command_line(flags(corpus, finished)) == 1
+def test_a_row_that_got_lost_fails_the_job_with_both_sums(unmerged, inline, corpus, capfd):
+    spoil_commit(unmerged, lambda record: record["counts"].update(rows_kept=record["counts"]["rows_kept"] - 1))
+    assert uppercase.command_line(flags(corpus, unmerged)) == 1
     said = capfd.readouterr().err
     assert "90 rows planned, but 77 kept + 12 rejected + 0 in failed units = 89" in said
     assert "Traceback" not in said
-    assert not (finished / "COMPLETED").exists() and not (finished / "data").exists()
+    assert not (unmerged / "COMPLETED").exists() and not (unmerged / "data").exists()
 
 
 def test_a_target_that_got_lost_fails_the_job_with_both_sums(finished):
@@ -455,14 +461,6 @@ def flip_a_byte(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-
-
-@pytest.fixture
-def unmerged(corpus, tmp_path, forker) -> Path:
-    """An output whose units are all committed and of which no shard is merged."""
-    output = tmp_path / "out"
-    forker.run(flags(corpus, output), "finalize.after_plan=kill")
-    return output
 
 
 def damage(output: Path) -> Path:

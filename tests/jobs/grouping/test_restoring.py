@@ -47,9 +47,9 @@ def rows_of(output):
     return [pq.read_table(path).to_pylist() for path in sorted((output / "data").glob("*.parquet"))]
 
 
-def lose_an_attempt(output):
-    """Damages a committed file, as a disk may, so that its unit must run again."""
-    path = next((output / "_job" / "attempts").rglob("*kept*"))
+def lose_a_shard(output):
+    """Damages a shard, as a disk may, so that its units must run again."""
+    path = next((output / "data").iterdir())
     path.write_bytes(path.read_bytes()[:-9])
     (output / "COMPLETED").unlink()
 
@@ -91,7 +91,7 @@ def test_a_unit_that_must_run_again_gets_its_grouped_files_back(corpus, tmp_path
     out = tmp_path / "out"
     assert pack(corpus, out) == 0
     before = rows_of(out)
-    lose_an_attempt(out)
+    lose_a_shard(out)
     assert pack(corpus, out) == 0
     assert rows_of(out) == before and not (out / "_job" / "grouped").exists()
 
@@ -131,7 +131,7 @@ def test_restored_files_have_their_names_content_and_times(flags, corpus, tmp_pa
 def test_an_input_that_changed_is_not_grouped_again(corpus, tmp_path, capsys):
     out = tmp_path / "out"
     assert pack(corpus, out) == 0
-    lose_an_attempt(out)
+    lose_a_shard(out)
     pq.write_table(pa.Table.from_pylist([{**row, "content": "x = 1\n" * 9} for row in ROWS]), corpus / "0.parquet")
     assert pack(corpus, out) == 2
     assert "the input has changed since" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_what_can_not_be_grouped_again_is_refused_before_anything_is_voided(
 def test_an_output_of_a_version_that_kept_no_hashes_says_what_to_do(corpus, tmp_path, capsys):
     out = tmp_path / "out"
     assert pack(corpus, out) == 0
-    lose_an_attempt(out)
+    lose_a_shard(out)
     manifest = json.loads((out / "_job" / "grouped.json").read_text())
     del manifest["files"]
     (out / "_job" / "grouped.json").write_text(json.dumps(manifest))

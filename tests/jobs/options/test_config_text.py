@@ -75,6 +75,8 @@ def test_a_config_file_is_part_of_what_is_printed_and_flags_override_it(tmp_path
 WORDS = {
     "inspect": ["out"],
     "browse": ["out"],
+    "forget": ["out"],
+    "retain": ["out", "--editions", "1"],
     "estimate": ["out"],
     "corpus": ["source", "--output", "o"],
     "train": ["--input", "i", "--output", "o", "--tokenizer", "t"],

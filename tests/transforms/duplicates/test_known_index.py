@@ -71,14 +71,14 @@ def test_segments_and_batches_of_any_size_give_the_same_index(tmp_path, monkeypa
 
 
 def test_the_table_of_files_has_batches_of_one_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(known_index, "_BATCH_FILES", 4)
+    monkeypatch.setattr(known_index, "BATCH_FILES", 4)
     build(tmp_path / "index", [KnownFile("", "", f"{number}.py") for number in range(8)])
     table = pa.ipc.open_file(tmp_path / "index/files.arrow")
     assert [table.get_batch(number).num_rows for number in range(table.num_record_batches)] == [4, 4]
 
 
 def test_how_many_files_are_added_at_once_does_not_show_in_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(known_index, "_BATCH_FILES", 50)
+    monkeypatch.setattr(known_index, "BATCH_FILES", 50)
     found = [KnownFile("", str(number), f"{'p' * (number % 37)}.py", "r" * number, ("MIT",)) for number in range(190)]
     build(tmp_path / "whole", found)
     with IndexWriter(tmp_path / "cut", tmp_path) as writer:

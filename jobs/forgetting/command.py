@@ -1,0 +1,139 @@
+"""Forgets in a dataset and in those that derive from it: all are searched, and refused or not, before one is changed.
+
+    dataset -> rows found -> the files that they come from
+                             -> dataset made of it: the same search, and these files -> ...
+
+A derived dataset is one whose input lies in the folder of another (`_job` tells). Files are told by repository, path
+and hash of content together, so a copy of the same content in another repository stays. The last to be derived is
+changed first: if the command is killed, the same one still finds in the first dataset what the others lack.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from jobs import storage
+from jobs.finalize.rewriting import finish_pending
+from jobs.forgetting.corpora import open_corpus
+from jobs.forgetting.families import family
+from jobs.forgetting.indexes import finish_index, is_index, open_index
+from jobs.forgetting.jobs import open_job_output
+from jobs.forgetting.lists import Asked
+from jobs.forgetting.searching import Found
+from jobs.ledger.completed import has_pending
+from jobs.ledger.lock import acquire
+from jobs.plan.job_file import read_name
+from jobs.storage.folders import OutputFolder
+from jobs.system.exit_codes import DONE, FAILED_UNITS
+from jobs.terminal.wording import counted
+from model.errors import ConfigError
+from transforms.opt_out.selection import File, Selection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to be done.
+
+    Args:
+        asked: What is to be forgotten.
+        dry_run: Only say it.
+        break_lock: Take locks of processes that seem alive.
+    """
+
+    asked: Asked
+    dry_run: bool = False
+    break_lock: bool = False
+
+
+class Dataset(Protocol):
+    """A complete dataset in which rows can be forgotten."""
+
+    def search(self, selection: Selection) -> Found:
+        """Finds what is to be forgotten."""
+
+    def rows(self) -> int:
+        """How many rows it has."""
+
+    def forget(self, found: Found, asked: Asked) -> None:
+        """Removes what was found."""
+
+
+def forget(path: str, cascade: Sequence[str], wish: Wish, say: Callable[[str], None]) -> int:
+    """Forgets in a dataset and those that derive from it; returns the exit code."""
+    paths = [_normal(path), *family(_normal(path), [_normal(one) for one in cascade])]
+    for one in paths:
+        _refuse_absent(one)
+    with contextlib.ExitStack() as locks:
+        if not wish.dry_run:
+            for one in paths:
+                if not is_index(one):
+                    locks.enter_context(acquire(OutputFolder(one).job, break_lock=wish.break_lock))
+        for one in paths:
+            _finish(one, wish, say)
+        return _forget_all(paths, wish, say)
+
+
+def _forget_all(paths: Sequence[str], wish: Wish, say: Callable[[str], None]) -> int:
+    selection = wish.asked.selection()
+    files: set[File] = set()
+    found = []
+    for path in paths:
+        dataset = _open(path)
+        hits = dataset.search(replace(selection, files=frozenset(files)))
+        files |= hits.files
+        _refuse_empty(path, dataset, hits)
+        found.append((path, dataset, hits))
+    for path, dataset, hits in reversed(found):
+        rows, records = hits.rows("data"), hits.rows("rejected")
+        told = f"{counted(rows, 'row')} and {counted(records, 'rejected record')} in {counted(len(hits.gone), 'file')}"
+        if wish.dry_run:
+            say(f"{path}: would remove {told}")
+        elif hits.gone:
+            dataset.forget(hits, wish.asked)
+            say(f"{path}: removed {told}")
+        else:
+            say(f"{path}: nothing matches")
+        if hits.unknown:
+            say(
+                f"{path}: {counted(hits.unknown, 'rejected record')} can't be compared with the list, since their "
+                "input is gone or another one; they hold a path, a hash and a reason, no content"
+            )
+    return FAILED_UNITS if any(hits.unknown for _, _, hits in found) else DONE
+
+
+def _open(path: str) -> Dataset:
+    if is_index(path):
+        return open_index(path)
+    output = OutputFolder(path)
+    return open_corpus(output) if read_name(output) == "corpus" else open_job_output(output)
+
+
+def _finish(path: str, wish: Wish, say: Callable[[str], None]) -> None:
+    output = OutputFolder(path)
+    if wish.dry_run:
+        if not is_index(path) and has_pending(output):
+            raise ConfigError(f"{path} has a removal that was interrupted; finish it first, without --dry_run")
+    elif finish_index(path) if is_index(path) else finish_pending(output):
+        say(f"{path}: finished a removal that was interrupted")
+
+
+def _refuse_absent(path: str) -> None:
+    if not is_index(path) and not storage.exists(OutputFolder(path).job.job_file):
+        raise ConfigError(f"{path} is no output of codemill; pass a job's output folder, or an index")
+
+
+def _refuse_empty(path: str, dataset: Dataset, hits: Found) -> None:
+    rows = hits.rows("data")
+    if rows and rows == dataset.rows():
+        raise ConfigError(
+            f"{path}: all of its {counted(rows, 'row')} would be removed, and a dataset without rows can't be loaded; "
+            "delete the folder instead"
+        )
+
+
+def _normal(path: str) -> str:
+    return os.path.abspath(path.removeprefix("file://")) if storage.is_local(path) else path.rstrip("/")

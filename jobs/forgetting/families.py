@@ -1,0 +1,64 @@
+"""Which datasets were made of which: by the files that their plans name as input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from jobs import storage
+from jobs.forgetting.indexes import inputs_of_index, is_index
+from jobs.plan.units import read_source_files
+from jobs.storage.folders import OutputFolder
+from model.errors import ConfigError
+
+
+def family(origin: str, folders: Sequence[str]) -> list[str]:
+    """Returns the datasets that were made of one, directly or by others of them, each after those it was made of.
+
+    Args:
+        origin: The dataset.
+        folders: Outputs, and folders of outputs.
+
+    Raises:
+        ConfigError: A folder has no output.
+    """
+    inputs = {path: _inputs(path) for path in _outputs(folders) if path != origin}
+    found = [origin]
+    while grown := [path for path, uris in inputs.items() if path not in found and _is_made_of(uris, found)]:
+        found += grown
+    return _in_order(found[1:], inputs)
+
+
+def _in_order(paths: list[str], inputs: dict[str, list[str]]) -> list[str]:
+    """Each after all that it was made of."""
+    ordered: list[str] = []
+    while left := [path for path in paths if path not in ordered]:
+        free = [path for path in left if not _is_made_of(inputs[path], [one for one in left if one != path])]
+        ordered += free or left  # no dataset is made of itself
+    return ordered
+
+
+def _is_made_of(uris: Iterable[str], outputs: Sequence[str]) -> bool:
+    return any(uri.startswith(f"{output}/") for uri in uris for output in outputs)
+
+
+def _outputs(folders: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for folder in folders:
+        below = [storage.join(folder, name) for name in storage.list_names(folder)]
+        here = [path for path in (folder, *below) if is_index(path) or storage.exists(OutputFolder(path).job.job_file)]
+        if not here:
+            raise ConfigError(f"--cascade {folder}: neither it nor a folder in it is an output of codemill")
+        found += here
+    return list(dict.fromkeys(found))
+
+
+def _inputs(path: str) -> list[str]:
+    if is_index(path):
+        uris = inputs_of_index(path)
+    else:
+        try:
+            uris = [file.uri for file in read_source_files(OutputFolder(path).job)]
+        except FileNotFoundError:
+            uris = []  # a corpus, which is made of no dataset, or a model
+    return [os.path.abspath(uri.removeprefix("file://")) if storage.is_local(uri) else uri for uri in uris]

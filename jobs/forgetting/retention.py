@@ -1,0 +1,104 @@
+"""Drops old editions of a grown dataset: their manifests, and the files that only they have.
+
+    _editions/0001/manifest.json    names the files of edition 1, wherever they are
+    _editions/0001/data/...         shards that no later edition has
+
+Manifests go first, from the oldest on, so an edition is never named of which a file is gone. Then files below
+`_editions` that no manifest names: if the command is killed, the same one removes what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from jobs import storage
+from jobs.ledger.completed import read_completed
+from jobs.ledger.lock import acquire
+from jobs.storage.failpoints import failpoint, register
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
+from model.errors import ConfigError
+
+BEFORE_MANIFEST = register("retain.before_manifest")
+AFTER_MANIFEST = register("retain.after_manifest")
+AFTER_FILE = register("retain.after_file")
+
+_EDITIONS, _MANIFEST = "_editions", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What was dropped: editions, files and bytes."""
+
+    editions: tuple[int, ...]
+    files: int
+    bytes: int
+
+
+def retain(path: str, editions: int, *, dry_run: bool = False, break_lock: bool = False) -> Dropped:
+    """Keeps the newest editions of a dataset and drops the others.
+
+    Args:
+        path: The dataset.
+        editions: How many stay, the newest included.
+        dry_run: Change nothing.
+        break_lock: Take the lock of a process that seems alive.
+
+    Raises:
+        ConfigError: It isn't complete, or somebody writes to it.
+    """
+    local = storage.is_local(path)
+    output = OutputFolder(os.path.abspath(path.removeprefix("file://")) if local else path.rstrip("/"))
+    if read_completed(output) is None:
+        raise ConfigError(f"{output} is not a complete output of codemill; run the job's own command again first")
+    if dry_run:
+        return _retain(output, editions, dry_run=True)
+    with acquire(output.job, break_lock=break_lock):
+        return _retain(output, editions, dry_run=False)
+
+
+def _retain(output: OutputFolder, editions: int, *, dry_run: bool) -> Dropped:
+    manifests = _manifests(output)
+    old = sorted(manifests)[: max(0, len(manifests) - editions)]
+    kept = {path for number, files in manifests.items() if number not in old for path in files}
+    if not dry_run:
+        for number in old:
+            failpoint(BEFORE_MANIFEST)
+            storage.remove(_path(output, number, _MANIFEST))
+            failpoint(AFTER_MANIFEST)
+    sizes = [(path, storage.size_of_file(output.join(path))) for path in _files_of_editions(output) if path not in kept]
+    if not dry_run:
+        for path, _ in sizes:
+            storage.remove(output.join(path))
+            failpoint(AFTER_FILE)
+        for number in _numbers(output):
+            if number not in manifests or number in old:
+                storage.remove_tree(_path(output, number))
+    return Dropped(tuple(old), len(sizes), sum(size for _, size in sizes))
+
+
+def _manifests(output: OutputFolder) -> dict[int, set[str]]:
+    found = {}
+    for number in _numbers(output):
+        path = _path(output, number, _MANIFEST)
+        if storage.exists(path):
+            found[number] = set(json.loads(storage.read_bytes(path))["files"])
+    return found
+
+
+def _files_of_editions(output: OutputFolder) -> list[str]:
+    return [
+        storage.join(_EDITIONS, f"{number:04d}", folder, name)
+        for number in _numbers(output)
+        for folder in (DATA, REJECTED)
+        for name in storage.list_names(_path(output, number, folder))
+    ]
+
+
+def _numbers(output: OutputFolder) -> list[int]:
+    return [int(name) for name in storage.list_names(output.join(_EDITIONS)) if name.isdigit()]
+
+
+def _path(output: OutputFolder, number: int, *name: str) -> str:
+    return output.join(_EDITIONS, f"{number:04d}", *name)
