@@ -15,12 +15,15 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.forgetting.lists import read_forgotten
 from jobs.plan.news import difference_line
 from jobs.storage.folders import OutputFolder
-from transforms.corpus.entries import File
+from transforms.corpus.entries import File, Refused
 from transforms.corpus.rows import git_blob_id
 from transforms.corpus.sources import Source
 from transforms.opt_out.lists import REASON
+from transforms.opt_out.selection import File as SourceFile
+from transforms.opt_out.selection import Selection
 
 _Key = tuple[str, str]  # of a kept file its repository and path, of a rejected one its source and path
 _UNKNOWN = ""  # hash of a file that could not be read
@@ -52,6 +55,7 @@ def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]])
         What differs, as a part of a sentence; "" if nothing does.
     """
     known = _Known(output)
+    forgotten = read_forgotten(output.job).selection()
     seen_kept: set[_Key] = set()
     seen_rejected: set[_Key] = set()
     new = changed = 0
@@ -62,7 +66,7 @@ def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]])
             seen_kept.add(kept)
             seen_rejected.add(rejected)
             if not (was_kept or was_rejected):
-                new += 1
+                new += not _names(forgotten, source.repo_name, entry)
             elif isinstance(entry, File):
                 is_same = was_kept and git_blob_id(entry.data) in known.kept[kept]
                 is_same = is_same or (was_rejected and _sha256(entry.data) in known.rejected[rejected])
@@ -71,6 +75,21 @@ def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]])
                 changed += not was_rejected
     gone = _missing(known.kept, seen_kept) + _missing(known.rejected, seen_rejected)
     return difference_line(new, changed, gone, since="this corpus was made")
+
+
+def _names(forgotten: Selection, repo_name: str, entry: File | Refused) -> bool:
+    """Whether a file isn't in the corpus because it was to be forgotten."""
+    if not forgotten:
+        return False
+    data = entry.data if isinstance(entry, File) else None
+    return forgotten.names(
+        SourceFile(
+            repositories=(repo_name,),
+            path=entry.path,
+            sha256="" if data is None else _sha256(data),
+            blob="" if data is None else git_blob_id(data),
+        )
+    )
 
 
 def _missing(known: Iterable[_Key], seen: set[_Key]) -> int:

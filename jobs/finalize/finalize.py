@@ -235,7 +235,13 @@ def _report_figures(
 ) -> Figures:
     """What the report shows of the published rows."""
     kept, rejected = (
-        Rows([(output.join(plan.final_path(kind, shard.index)), shard.rows) for shard in shards if shard.kind == kind])
+        Rows(
+            [
+                (output.join(plan.final_path(kind, shard.index)), shard.rows)
+                for shard in shards
+                if shard.kind == kind and shard.rows  # one whose rows have all been removed has no file
+            ]
+        )
         for kind in KINDS
     )
     return read_figures(kept, rejected, summary["columns"], has_answers=bool(options.get("rejected_answers")))

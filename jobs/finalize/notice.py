@@ -31,9 +31,14 @@ def write_notice(output: OutputFolder, notice: Notice, redact: Callable[[str], s
     if not notice.repositories:
         storage.remove(output.notice)
         return
+    storage.write_bytes(output.notice, notice_bytes(notice, redact))
+
+
+def notice_bytes(notice: Notice, redact: Callable[[str], str] = lambda line: line) -> bytes:
+    """The table as a Parquet file; `redact` is applied to each copyright line."""
     sink = io.BytesIO()
     pq.write_table(notice.table(redact), sink, compression="zstd")
-    storage.write_bytes(output.notice, sink.getvalue())
+    return sink.getvalue()
 
 
 def carry_notice(output: OutputFolder, job: JobFile, datasets: Sequence[OutputFolder]) -> None:

@@ -15,16 +15,19 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.collecting.card import card
+from jobs.collecting.report import corpus_report
 from jobs.finalize.rewriting import Rewriting
 from jobs.forgetting.lists import Asked, read_forgotten, removals
+from jobs.forgetting.notices import renew_notice
 from jobs.forgetting.searching import Found, search_data, search_rejected
+from jobs.monitoring.summaries import summary_text
 from jobs.storage.folders import DATA, JOB_FOLDER, REJECTED, OutputFolder
 from jobs.system.clock import utc_now
 from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
 _COLUMNS = FileColumns("path", "repo_name", "content", is_raw=True)
-_COUNTED = ("language", "src_encoding_confidence", "length_bytes")
+_COUNTED = ("language", "src_encoding_confidence", "length_bytes", "detected_licenses")
 _BATCH_ROWS = 1024
 
 
@@ -50,8 +53,12 @@ class Corpus:
             for path, gone in found.gone.items():
                 change.write_shard(path, gone)
             summary = self._summary(found)
-            change.write("summary.json", json.dumps(summary, indent=2).encode())
+            notice = renew_notice(change, self.output, found, "repo_name")
+            if notice is not None:
+                summary["repositories"] = len(notice.repositories)
+            change.write("summary.json", summary_text(summary))
             change.write("README.md", card(summary).encode())
+            change.write("report.html", corpus_report(summary).encode())
             change.write(f"{JOB_FOLDER}/forgotten.json", (read_forgotten(self.output.job) + asked).to_json())
             rows = {folder: found.rows(folder) for folder in (DATA, REJECTED)}
             entry = {"date": utc_now(), "rows": rows, "asked": asked.hashed()}
@@ -61,7 +68,7 @@ class Corpus:
 
     def _summary(self, found: Found) -> dict[str, Any]:
         summary = self._read_summary()
-        less: dict[str, Counter[str]] = {name: Counter() for name in ("language", "confidence", "reason")}
+        less: dict[str, Counter[str]] = {name: Counter() for name in ("language", "license", "confidence", "reason")}
         num_bytes = 0
         for path, gone in found.gone.items():
             for row in self._gone_rows(path, gone):
@@ -70,6 +77,7 @@ class Corpus:
                     continue
                 less["language"][row["language"] or "unknown"] += 1
                 less["confidence"][row["src_encoding_confidence"]] += 1
+                less["license"].update(row["detected_licenses"])
                 num_bytes += row["length_bytes"]
         kept, rejected = found.rows(DATA), found.rows(REJECTED)
         return {
@@ -80,6 +88,7 @@ class Corpus:
             "bytes_kept": summary["bytes_kept"] - num_bytes,
             "shards": len(set(self._shards(DATA)) - {path for path, gone in found.gone.items() if gone.all()}),
             "languages": _less(summary["languages"], less["language"]),
+            "licenses": _less(summary["licenses"], less["license"]),
             "src_encoding_confidence": _less(summary["src_encoding_confidence"], less["confidence"]),
             "rejected": _less(summary["rejected"], less["reason"]),
         }

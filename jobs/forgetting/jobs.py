@@ -16,6 +16,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.finalize.card import dataset_card
+from jobs.finalize.notice import repository_column
 from jobs.finalize.report import html_report
 from jobs.finalize.rewriting import Rewriting, Rewritten
 from jobs.finalize.shard_plan import (
@@ -31,6 +32,7 @@ from jobs.finalize.shard_plan import (
 from jobs.finalize.summary import Totals, summarize, walk_commits
 from jobs.forgetting.ledger import Removed
 from jobs.forgetting.lists import Asked, read_forgotten, removals
+from jobs.forgetting.notices import renew_notice
 from jobs.forgetting.searching import Found, search_data, search_rejected
 from jobs.ledger.completed import read_completed
 from jobs.monitoring.summaries import summary_text
@@ -95,6 +97,8 @@ class JobOutput:
             plan = self._write_plan(change, records, removed)
             summary = self._summary(removed, records)
             self._write_pages(change, summary)
+            repository = repository_column(self.job.final_schema, self.job.columns.get("repo_name"))
+            renew_notice(change, self.output, found, repository)
             self._write_lists(change, found, asked)
             for name in _PURGED:
                 change.remove(f"{JOB_FOLDER}/{name}/")

@@ -318,3 +318,21 @@ def test_a_full_disk_in_the_middle_changes_nothing_and_the_same_command_goes_on(
     assert not list((output / "_job" / "rewrites").rglob("*.parquet"))
     assert cli.main(words) == 0
     assert uppercase.dataset(output) == uppercase.dataset(after)
+
+
+def test_the_notice_names_no_repository_of_which_no_row_is_left(tmp_path):
+    for name in ("kept", "gone"):
+        (tmp_path / "src" / name).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "src" / name / f"{number}.py").write_text(f"# Copyright 2020 {name} authors\nx = {number}\n")
+    corpus, clean = tmp_path / "corpus", tmp_path / "clean"
+    sources = [str(tmp_path / "src" / name) for name in ("kept", "gone")]
+    assert cli.main(["corpus", *sources, "--output", str(corpus), "--progress", "none"]) == 0
+    assert run("filter", corpus / "data", clean, "--no-quality") == 0
+    for output in (corpus, clean):
+        assert pq.read_table(output / "NOTICE.parquet")["repo_name"].to_pylist() == ["gone", "kept"]
+        assert forget(output, "--opt_out", listed(tmp_path, "gone")) == 0
+        notice = pq.read_table(output / "NOTICE.parquet").to_pylist()
+        assert [(row["repo_name"], row["rows"]) for row in notice] == [("kept", 3)]
+        assert holds(output, "gone authors") == []
+    assert json.loads((corpus / "summary.json").read_text())["repositories"] == 1
