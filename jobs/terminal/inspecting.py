@@ -104,7 +104,8 @@ def _candidates(options: Options) -> list[str]:
     job_dir = output.job
     if storage.exists(job_dir.commits):  # unfinished: the units committed so far
         kind = "rejected" if options.rejected else "kept"
-        return [job_dir.join(c.files[kind].path) for c in read_commits(job_dir) if kind in c.files]
+        files = (commit.files[kind] for commit in read_commits(job_dir) if kind in commit.files)
+        return [job_dir.join(file.path) for file in files if file.rows]  # else all of them have been removed
     return storage.glob([options.path, storage.join(options.path, "**", "*.parquet")])
 
 
