@@ -82,7 +82,8 @@ def _committed(output: OutputFolder, rejected: bool) -> tuple[list[str], int] | 
         return None
     kind = "rejected" if rejected else "kept"
     records = read_commits(job_dir, units)
-    return [job_dir.join(record.files[kind].path) for record in records if kind in record.files], len(units)
+    files = [record.files[kind] for record in records if kind in record.files]
+    return [job_dir.join(file.path) for file in files if file.rows], len(units)  # else all of them have been removed
 
 
 def shards_in(folder: str, mark: Mark = no_mark) -> Rows:
