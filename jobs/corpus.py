@@ -174,10 +174,10 @@ def _tell_complete(
 
 def _end(options: Options, collection: Collection, summary: dict[str, Any], run: Run, *, is_news: bool = False) -> int:
     """Says what there is to say of each exit code, puts them into the summary, and returns the one that counts."""
-    from jobs import storage
-    from jobs.monitoring.summaries import summary_text
+    from jobs.monitoring.summaries import keep_codes
     from jobs.storage.folders import OutputFolder
     from jobs.system.exit_codes import FAILED_UNITS, INPUT_CHANGED, USER_ERROR, in_order
+    from jobs.terminal.wording import counted
 
     told = (
         (USER_ERROR, _tell_opt_out(options, collection, summary)),
@@ -185,14 +185,14 @@ def _end(options: Options, collection: Collection, summary: dict[str, Any], run:
         (INPUT_CHANGED, is_news),
     )
     if not summary["rows_kept"]:
-        print_line(f"codemill corpus: warning: no row was kept of {summary['files_seen']:,} files", sys.stderr)
+        print_line(f"codemill corpus: warning: 0 of {counted(summary['files_seen'], 'file')} kept", sys.stderr)
     codes = in_order([code for code, applies in told if applies])
     if summary.get("exit_codes", []) != codes:
         summary = {**summary, "run_id": run.facts.run_id, "exit_codes": codes}
-        path = OutputFolder(options.output).summary
-        with storage.clear_errors(path):
-            storage.write_bytes(path, summary_text(summary))
-    run.complete({**summary, "run_id": run.facts.run_id, "state": "complete"})
+        keep_codes(
+            OutputFolder(options.output), summary, lambda line: print_line(f"codemill corpus: {line}", sys.stderr)
+        )
+    run.complete({**summary, "run_id": run.facts.run_id, "state": "complete", "exit_codes": codes})
     return codes[0] if codes else 0
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import storage
 from jobs.finalize.summary import (
     closing_lines,
     kept_share,
@@ -20,7 +19,7 @@ from jobs.finalize.summary import (
     yield_line,
 )
 from jobs.monitoring.run import Run
-from jobs.monitoring.summaries import PRINTED, summary_text
+from jobs.monitoring.summaries import PRINTED, keep_codes
 from jobs.options import CommonOptions, GrowOptions, OptOutOptions
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
@@ -28,7 +27,6 @@ from jobs.storage.folders import OutputFolder
 from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED, LOW_YIELD, USER_ERROR, in_order
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
-from model.errors import ConfigError
 from transforms.opt_out.lists import REASON
 from transforms.opt_out.work import UNKNOWN
 
@@ -72,20 +70,11 @@ class Ending:
                 if applies
             ]
         )
-        # An earlier version's summary has none of these.
-        if summary.get("exit_codes", []) != codes:
+        if summary.get("exit_codes", []) != codes:  # an earlier version's summary has none
             summary = {**summary, "run_id": run.facts.run_id, "exit_codes": codes}
-            self._keep(summary)
-        run.complete({**summary, "run_id": run.facts.run_id, "state": "complete"})
+            keep_codes(self.output, summary, self.say)
+        run.complete({**summary, "run_id": run.facts.run_id, "state": "complete", "exit_codes": codes})
         return codes[0] if codes else DONE
-
-    def _keep(self, summary: dict[str, Any]) -> None:
-        """Writes the summary again; a complete output may be one that can only be read."""
-        try:
-            with storage.clear_errors(self.output.summary):
-                storage.write_bytes(self.output.summary, summary_text(summary))
-        except ConfigError as error:
-            self.say(f"note: {error}; the exit codes in it are not those of this run")
 
     def _tell_failures(self, summary: dict[str, Any]) -> bool:
         """Says what could not be read or met a bug, and what to do; returns whether there is any."""

@@ -177,6 +177,8 @@ def _open_run(job: str, options: ReportOptions) -> Run:
         started=utc_now(),
     )
     check_summary_path(options.summary)
+    if getattr(options, "dry_run", False):  # nothing runs
+        return Run(facts, [])
     observers: list[Observer] = [_LogEvents(facts)] if is_formatted() else []
     if options.summary is not None:
         observers.append(SummaryCopy(options.summary))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from jobs import storage
@@ -72,6 +72,15 @@ class SummaryCopy:
             if state == "complete":
                 raise ConfigError(f"--summary {one_line(self._path)} can't be written: {error.strerror}") from None
             raise
+
+
+def keep_codes(output: OutputFolder, summary: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Writes the summary again with the exit codes of this run; a complete output may be one that can only be read."""
+    try:
+        with storage.clear_errors(output.summary):
+            storage.write_bytes(output.summary, summary_text(summary))
+    except ConfigError as error:
+        say(f"note: {error}; the exit codes in it are not those of this run")
 
 
 def keep_failure(output: OutputFolder, summary: Mapping[str, Any]) -> None:

@@ -83,7 +83,10 @@ def _committed(output: OutputFolder, rejected: bool) -> tuple[list[str], int] | 
     kind = "rejected" if rejected else "kept"
     records = read_commits(job_dir, units)
     files = [record.files[kind] for record in records if kind in record.files]
-    return [job_dir.join(file.path) for file in files if file.rows], len(units)  # else all of them have been removed
+    paths = [job_dir.join(file.path) for file in files if file.rows]  # else all of them have been removed
+    if not all(map(storage.exists, paths)):
+        return None  # published before: the rows are in the shards
+    return paths, len(units)
 
 
 def shards_in(folder: str, mark: Mark = no_mark) -> Rows:

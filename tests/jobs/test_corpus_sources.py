@@ -210,4 +210,16 @@ def test_a_corpus_that_fails_says_so_in_its_summary_and_is_made_again(tmp_path, 
 
 def test_a_corpus_without_rows_warns(tmp_path, capfd):
     assert made(tmp_path / "out", tree(tmp_path / "tool", {"image": b"\x00\xff\x00"})) == 0
-    assert "warning: no row was kept of 1 files" in capfd.readouterr().err
+    assert "warning: 0 of 1 file kept" in capfd.readouterr().err
+
+
+def test_a_corpus_of_an_earlier_version_whose_summary_has_no_exit_codes_is_complete(tmp_path):
+    source = tree(tmp_path / "tool", {"a.py": b"a"})
+    assert made(tmp_path / "out", source) == 0
+    old = {
+        name: value for name, value in told(tmp_path / "out").items() if name not in ("exit_codes", "run_id", "state")
+    }
+    (tmp_path / "out" / "summary.json").write_text(json.dumps(old))
+    copy = tmp_path / "told.json"
+    assert made(tmp_path / "out", source, summary=str(copy), metrics=str(tmp_path / "a.prom")) == 0
+    assert json.loads(copy.read_text())["exit_codes"] == [] and told(tmp_path / "out") == old

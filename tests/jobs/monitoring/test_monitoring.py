@@ -248,6 +248,12 @@ def test_a_run_is_two_events_with_its_datasets_and_what_it_wrote(corpus, tmp_pat
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 1
 
 
+def test_a_dry_run_sends_and_writes_nothing(corpus, tmp_path, events):
+    path = tmp_path / "codemill.prom"
+    assert run(corpus, "--openlineage", "--metrics", str(path), "--dry_run") == 0
+    assert not path.exists() and not (tmp_path / "events.json").exists()
+
+
 def test_a_failed_run_ends_with_fail_and_its_message(corpus, events):
     assert run(corpus, "--openlineage", "--policy", "missing.toml") == cli.USER_ERROR
     assert [event["eventType"] for event in events()] == ["START", "FAIL"]
