@@ -14,9 +14,8 @@ from transforms.evaluation.texts.formulas import check_comparing
 from transforms.evaluation.texts.problem import TextProblem, numbered
 from transforms.evaluation.texts.reading import last_box
 
-
-# The hub's copies, from memory: hendrycks/competition_math (withdrawn) and EleutherAI/hendrycks_math, one configuration a
-# subject, have the first; HuggingFaceH4/MATH-500 the second, with the answer beside the solution that it is the box of.
+# The hub's copies, from memory: hendrycks/competition_math (withdrawn) and EleutherAI/hendrycks_math (a configuration
+# a subject) have the first; HuggingFaceH4/MATH-500 the second, with the answer beside the solution whose box it is.
 _LAYOUTS: Final = (("problem", "level", "type", "solution"), ("problem", "solution", "answer", "subject", "level"))
 
 
