@@ -176,7 +176,7 @@ def test_what_can_not_be_called_with_plain_values_is_not_called(language: str, c
             "static int f(const std::vector<double> &x, unsigned int y = 3) { return 1; }",
             "f",
             "list[float] int",
-            0,
+            1,
         ),
         ("Rust", "pub fn f<'a>(x: &'a str, mut y: Vec<bool>) -> i32 { 1 }", "f", None, 1),
         ("Rust", "pub fn f(x: &str, mut y: &mut Vec<bool>) -> i32 { 1 }", "f", "str list[bool]", 1),

@@ -14,6 +14,10 @@ from transforms.evaluation.texts.formulas import check_comparing
 from transforms.evaluation.texts.problem import TextProblem, numbered
 from transforms.evaluation.texts.reading import last_box
 
+# The hub's copies, from memory: hendrycks/competition_math (withdrawn) and EleutherAI/hendrycks_math (a configuration
+# a subject) have the first; HuggingFaceH4/MATH-500 the second, with the answer beside the solution whose box it is.
+_LAYOUTS: Final = (("problem", "level", "type", "solution"), ("problem", "solution", "answer", "subject", "level"))
+
 
 def problem(row: Row) -> TextProblem:
     """The problem of a row. Raises RecordError if its solution has no box."""
@@ -29,9 +33,9 @@ def _question(row: Row) -> str:
 
 BENCHMARK: Final = Benchmark(
     name="math",
-    version="3",
+    version="4",
     source="arXiv 2103.03874",
-    layouts=(("problem", "level", "type", "solution"),),
+    layouts=_LAYOUTS,
     problem=problem,
     reference=lambda row: row["solution"],
     asking=Asking(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 try:
     from math_verify import LatexExtractionConfig, parse, verify
@@ -12,6 +12,10 @@ except (
     ImportError
 ):  # the extra codemill[math] isn't installed, which `formulas.check_comparing` tells before a job starts
     LatexExtractionConfig = None
+
+
+# Math-verify's own 6 take 0.333333 for a third; sympy evaluates to 15.
+_FLOAT_DIGITS: Final = 12
 
 
 def same_here(answer: str, gold: str) -> bool | None:
@@ -26,10 +30,10 @@ def same_here(answer: str, gold: str) -> bool | None:
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     known, found = _read(gold), _read(answer)
-    if verify(known, found, timeout_seconds=None):
+    if verify(known, found, float_rounding=_FLOAT_DIGITS, timeout_seconds=None):
         return True
     # It compares an unknown or a fraction by its form: 2x/2 isn't x before it is evaluated.
-    if verify(_evaluated(known), _evaluated(found), timeout_seconds=None):
+    if verify(_evaluated(known), _evaluated(found), float_rounding=_FLOAT_DIGITS, timeout_seconds=None):
         return True
     return False if any(not isinstance(one, str) for one in known) else None
 

@@ -6,6 +6,9 @@ r"""Whether two answers in LaTeX are the same: as texts, else by math-verify, in
     \{1, 2\}      2, 1          the same set
 
 math-verify parses LaTeX and compares with sympy, which bounds neither time nor memory: 9^{9^9} takes all of both.
+It also takes some answers for the same that aren't: without their brackets, with elements repeated, without their base.
+No option of it changes that (`strict`, its strictest, is on), so these are told from the texts before it is asked.
+
 So it runs in `transforms.bounded`'s child (`texts.algebra`), as the extra `codemill[math]`. An answer that exceeds the
 limits hasn't been shown to be right, as a program that runs out of time. Where the known answer can't be read, or
 exceeds them itself, the verdict is None. Cost: a second for the first formula, then about 20 ms each.
@@ -23,6 +26,9 @@ from transforms import bounded
 
 MAX_CHARS: Final = 1_000
 _BASE: Final = re.compile(r"\d\s*_\s*\{?\s*(\d+)")
+_DECIMAL: Final = "10"
+# A pair or interval at the beginning or behind a comma, a sign of equality or an operator of sets; no argument list.
+_TUPLE: Final = re.compile(r"(?:^|[,=]|\\cup|\\cap|\\in)\s*(?:\\left)?\s*[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
 CPU_S: Final = 5.0
 """Processor seconds for one comparison; math-verify's own limit, in seconds of wall time, is the same."""
 
@@ -57,7 +63,7 @@ def same_formula(answer: str, gold: str) -> bool | None:
         return True
     if len(gold) > MAX_CHARS:
         return None
-    if len(answer) > MAX_CHARS or not answer.strip() or _are_of_other_bases(answer, gold):
+    if len(answer) > MAX_CHARS or not answer.strip() or _are_of_other_forms(answer, gold):
         return False
     check_comparing()
     try:
@@ -66,10 +72,40 @@ def same_formula(answer: str, gold: str) -> bool | None:
         return False if _is_within_limits(gold) else None
 
 
-def _are_of_other_bases(answer: str, gold: str) -> bool:
-    """Whether both name a base and not the same; math-verify reads 101_2 and 101_3 as 101."""
-    ours, theirs = _BASE.findall(answer), _BASE.findall(gold)
-    return bool(ours and theirs) and ours != theirs
+def _are_of_other_forms(answer: str, gold: str) -> bool:
+    """Whether the texts differ in what math-verify passes over: 101 and 101_2, 1,2 and (1,2), 1,1 and 1.
+
+    >>> _are_of_other_forms("1,2", "(1,2)"), _are_of_other_forms("2, 1", "1,2")
+    (True, False)
+    """
+    if _bases(answer) != _bases(gold):
+        return True
+    forms = [_TUPLE.search(text) is not None for text in (answer, gold)]
+    if forms[0] != forms[1] and "," in answer and "," in gold:
+        return True
+    return _repeated(answer) != _repeated(gold)
+
+
+def _bases(text: str) -> list[str]:
+    return [base for base in _BASE.findall(text) if base != _DECIMAL]
+
+
+def _repeated(text: str) -> int:
+    """How many elements of a list are written twice."""
+    parts = ["".join(part.split()) for part in _elements(text)]
+    return len(parts) - len(set(parts))
+
+
+def _elements(text: str) -> list[str]:
+    """The text at its commas outside of brackets; sets without their braces."""
+    text = text.strip().removeprefix("\\{").removesuffix("\\}")
+    parts, depth, begin = [], 0, 0
+    for place, char in enumerate(text):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth <= 0:
+            parts.append(text[begin:place])
+            begin = place + 1
+    return [*parts, text[begin:]]
 
 
 def _is_within_limits(gold: str) -> bool:

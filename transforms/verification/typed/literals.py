@@ -10,7 +10,7 @@ from transforms.verification.typed.types import Type
 
 _INT_ENDS: Final[Mapping[str, Mapping[str, str]]] = {
     "C++": {"longlong": "LL", "longlongint": "LL", "int64_t": "LL", "uint64_t": "ULL", "unsignedlonglong": "ULL"},
-    "C#": {"long": "L", "Int64": "L", "ulong": "UL"},
+    "C#": {"long": "L", "Int64": "L", "uint": "U", "ulong": "UL"},
     "Java": {"long": "L", "Long": "L"},
     "Kotlin": {"Long": "L"},
 }

@@ -71,9 +71,12 @@ def _line(language: str, call: str, number: int, arguments: Sequence[tuple[Type,
     """A call, with arguments of its own for each time that it is made."""
     if language == "Kotlin":
         return f"call({number}) {{ {call}({', '.join(text for _, text in arguments)}) }}"
-    if language in ("C#", "Java"):
-        arrow = "=>" if language == "C#" else "->"
-        return f"call({number}, () {arrow} {call}({', '.join(text for _, text in arguments)}));"
+    if language == "Java":
+        return f"call({number}, () -> {call}({', '.join(text for _, text in arguments)}));"
+    if language == "C#":
+        owner, _, name = call.removeprefix("new ").replace("()", "").rpartition(".")
+        given = ", ".join(text for _, text in arguments)
+        return f'call({number}, () => Invoke(typeof({owner}), "{name}", new object[] {{ {given} }}));'
     names = [f"a{place}" for place in range(len(arguments))]
     if language == "C++":
         made = " ".join(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from model.errors import ConfigError
 from transforms.evaluation.benchmarks import BENCHMARKS
 from transforms.evaluation.texts.comparing import TextGrader, measure
 from transforms.evaluation.texts.problem import TextProblem
@@ -112,3 +113,34 @@ def test_the_datas_own_answers_are_right(name: str, file: str, rows: int) -> Non
         assert not any(one.correct for one in measure(problem, "qqq"))
         count += 1
     assert count == rows
+
+
+SOLUTION = r"Half of it is $\boxed{\frac{7}{2}}$."
+# The hub's copies as remembered, with values as they have them: a level may be a text, a number or unknown.
+MATH_ROWS = (
+    {"problem": "Halve 7.", "level": "Level 5", "type": "Prealgebra", "solution": SOLUTION},
+    {"problem": "Halve 7.", "level": "Level ?", "type": "Counting & Probability", "solution": SOLUTION},
+    {
+        "problem": "Halve 7.",
+        "solution": SOLUTION,
+        "answer": r"\frac{7}{2}",
+        "subject": "Algebra",
+        "level": 1,
+        "unique_id": "test/algebra/1.json",
+    },
+)
+
+
+@pytest.mark.parametrize("row", MATH_ROWS, ids=["level", "unknown level", "answer beside"])
+def test_math_is_read_from_each_of_its_layouts(row: dict[str, object]) -> None:
+    benchmark = BENCHMARKS["math"]
+    benchmark.check_columns(list(row))
+    problem = benchmark.problem(row)
+    assert isinstance(problem, TextProblem) and problem.gold == (r"\frac{7}{2}",)
+    assert benchmark.reference(row) == SOLUTION
+    assert benchmark.asking is not None and benchmark.asking.prompt(row) == "Problem:\nHalve 7.\n\nSolution:"
+
+
+def test_another_layout_of_math_is_one_line_with_both() -> None:
+    with pytest.raises(ConfigError, match=r"problem, level, type, solution; or problem, solution, answer, subject, le"):
+        BENCHMARKS["math"].check_columns(["question", "answer"])
