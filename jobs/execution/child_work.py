@@ -13,6 +13,7 @@ the parent then ends this process.
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from jobs.execution.orders import Orders, failure_of, from_text, to_text
 from jobs.execution.sample import measure
 from jobs.execution.worker import Worker
 from jobs.finalize.shards import merge_shard
+from transforms.freeing import give_back_memory
 from transforms.work import Work
 
 Say = Callable[[Mapping[str, Any]], None]
@@ -99,6 +101,9 @@ class Tasks:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
+        del worker
+        gc.collect()
+        give_back_memory()  # the merges that follow need another's
         self._say({"closed": True})
 
     def _merge(self, spec: Any, kind: Any, index: int) -> None:

@@ -25,7 +25,6 @@ from jobs.forgetting.returning import without_forgotten
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import JobFolder
-from transforms.freeing import give_back_memory
 from transforms.rows.columns import ColumnMap
 from transforms.work import Unit, Work
 
@@ -195,7 +194,7 @@ class Worker:
         self._heartbeat.stop()
         self._work.close()
         close_cursors()
-        give_back_memory()  # merges follow, which need another's
+        gc.unfreeze()
 
     def _piece_bytes(self) -> float:
         """Maximum of decoded bytes in a piece of a unit. An engine needs many rows at a time to keep its slots busy."""

@@ -31,6 +31,7 @@ from jobs.grouping.reading import GroupSettings, Reading, damage
 from jobs.grouping.runs import RunWriter, entries_of, read_table, write_table
 from jobs.grouping.suspects import Suspects
 from jobs.plan.footers import InputFile
+from transforms.freeing import give_back_memory
 from transforms.packing.facts import FileFacts, read_facts
 from transforms.row_pool import beat
 from transforms.rows.cells import texts_of
@@ -131,7 +132,10 @@ class GroupStages:
             placed = place(entries.name, entries.paths, facts, entries.text)
             write_table(taken(entries.table, placed), item.output)
         sizes = entries.sizes
-        return array("q", (sizes[row] for row, *_ in placed))
+        counts = array("q", (sizes[row] for row, *_ in placed))
+        del shared, facts, entries, placed, sizes
+        give_back_memory()  # this was a large repository's, and what follows is a few files at a time
+        return counts
 
     def write(self, item: WriteItem) -> int:
         """Writes one grouped file; returns the number of files whose imports were left out."""

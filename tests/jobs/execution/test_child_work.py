@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 
 import pyarrow as pa
 import pytest
@@ -43,8 +44,37 @@ def test_what_is_wrong_with_the_work_is_told_when_it_is_opened():
 
 @pytest.mark.skipif("jemalloc" not in pa.supported_memory_backends(), reason="this Arrow has no jemalloc")
 @pytest.mark.skipif(sys.platform != "linux", reason="set on Linux only")
-def test_a_childs_tables_are_in_the_allocator_that_gives_memory_back():
+@pytest.mark.parametrize("module", ["jobs.execution.child", "jobs.__main__"])
+def test_tables_are_in_the_allocator_that_gives_memory_back(module):
+    assert _said_after(module, "print(pyarrow.default_memory_pool().backend_name)") == "jemalloc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="set on Linux only")
+def test_a_users_allocator_is_left_alone(monkeypatch):
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
     code = "import jobs.execution.child, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
-    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["system"]
+
+
+def _said_after(module: str, rest: str) -> str:
+    """What a new interpreter prints after it has imported a module, without settings of an allocator."""
+    settings = ("ARROW_DEFAULT_MEMORY_POOL", "JE_ARROW_MALLOC_CONF")
+    environment = {name: value for name, value in os.environ.items() if name not in settings}
+    code = f"import {module}, pyarrow\n{rest}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["jemalloc"]
+    return done.stdout.strip()
+
+
+def test_a_closed_worker_leaves_nothing_of_its_work_in_memory():
+    class _Closed:
+        def close(self):
+            pass
+
+    said = []
+    tasks = child_work.Tasks(said.append)
+    tasks._worker = _Closed()
+    work = weakref.ref(tasks._worker)
+    tasks._close()
+    assert work() is None
+    assert said == [{"closed": True}]

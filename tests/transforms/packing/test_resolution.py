@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from transforms.packing.facts import Import, read_facts
@@ -99,3 +102,26 @@ def test_imports_in_functions_and_type_checking_blocks_are_nested():
 )
 def test_facts_of_odd_files_are_read_without_a_fault(text):
     assert read_facts("x.py", text).path == "x.py"
+
+
+def test_a_repository_that_was_ordered_is_not_kept_in_memory():
+    texts = {
+        "go.mod": "module example.org/a\n",
+        "Cargo.toml": '[package]\nname = "a"\n',
+        "package.json": '{"name": "a"}',
+        "tsconfig.json": '{"compilerOptions": {"baseUrl": "."}}',
+        "a.go": 'package a\nimport "example.org/a/b"\n',
+        "a.rs": "use b::c;\n",
+        "a.ts": 'import "b";\n',
+        "a.py": "import b\n",
+        "b.py": "",
+    }
+    facts = [read_facts(path, text) for path, text in texts.items()]
+    configs = {path: text for path, text in texts.items() if path in CONFIG_NAMES}
+    index = RepositoryIndex(facts, "owner/a", configs)
+    assert dependency_edges(index) == {"a.py": {"b.py": 1.0}}
+    assert index.made, "something was made for the index"
+    ended = weakref.ref(index)
+    del index
+    gc.collect()
+    assert ended() is None

@@ -8,10 +8,9 @@ Source: The Go Modules Reference, "Resolving a package to a module".
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex
+from transforms.packing.resolution.index import RepositoryIndex, once_an_index
 
 
 def resolve_go(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
@@ -35,7 +34,7 @@ def _package(folder: str, index: RepositoryIndex) -> list[str]:
     return [p for p in index.by_folder.get(folder, ()) if p.endswith(".go") and not p.endswith("_test.go")]
 
 
-@lru_cache(maxsize=2)
+@once_an_index
 def _modules(index: RepositoryIndex) -> list[tuple[str, str]]:
     """Module path and folder of each `go.mod`, longest path first."""
     found = []

@@ -6,14 +6,19 @@ path. Nothing here depends on the input order of the files.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from transforms.packing.facts import FileFacts
 
 # Files that affect resolution although they are not source: their contents go to `RepositoryIndex(configs=...)`.
 CONFIG_NAMES = frozenset({"go.mod", "tsconfig.json", "jsconfig.json", "package.json", "Cargo.toml"})
+
+
+T = TypeVar("T")
 
 
 class RepositoryIndex:
@@ -30,6 +35,7 @@ class RepositoryIndex:
         self.configs = dict(configs or {})
         self.facts = {fact.path: fact for fact in sorted(facts, key=lambda fact: fact.path)}
         self.roots: dict[tuple[str, str], list[str]] = {}  # found so far, by first name and folder of the importer
+        self.made: dict[object, Any] = {}  # by `once_an_index`
         self._by_end: dict[str, list[str]] = defaultdict(list)
         self.by_folder: dict[str, list[str]] = defaultdict(list)
         self.by_package: dict[str, list[str]] = defaultdict(list)
@@ -65,6 +71,19 @@ class RepositoryIndex:
         """Folder and text of each configuration file of that name, deepest folder first."""
         found = [(posixpath.dirname(path), text) for path, text in self.configs.items() if is_named(path, name)]
         return sorted(found, key=lambda item: (-item[0].count("/") - bool(item[0]), item[0]))
+
+
+def once_an_index(make: Callable[[RepositoryIndex], T]) -> Callable[[RepositoryIndex], T]:
+    """Calls a function once for each index, which holds the result: a cache would hold the index."""
+
+    @functools.wraps(make)
+    def made(index: RepositoryIndex) -> T:
+        if make not in index.made:
+            index.made[make] = make(index)
+        found: T = index.made[make]
+        return found
+
+    return made
 
 
 def is_named(path: str, name: str) -> bool:

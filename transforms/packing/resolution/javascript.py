@@ -12,11 +12,10 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex, is_within, joined
+from transforms.packing.resolution.index import RepositoryIndex, is_within, joined, once_an_index
 
 _EXTENSIONS = (".ts", ".tsx", ".d.ts", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
 _COMPILED = {".js": (".ts", ".tsx", ".d.ts", ".jsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
@@ -65,7 +64,7 @@ def _aliases(target: str, importer: str, index: RepositoryIndex) -> Iterator[str
             yield from (joined(folder, rest), joined(folder, f"src/{rest}"))
 
 
-@lru_cache(maxsize=2)
+@once_an_index
 def _compiler_options(index: RepositoryIndex) -> list[tuple[str, str, bool, dict[str, list[str]]]]:
     """For each tsconfig, deepest first: folder, base folder of its paths, whether that is a `baseUrl`, paths."""
     found = []
@@ -98,7 +97,7 @@ def _extended(text: str, folder: str, index: RepositoryIndex, depth: int) -> tup
     return options, folder
 
 
-@lru_cache(maxsize=2)
+@once_an_index
 def _workspace(index: RepositoryIndex) -> list[tuple[str, str, str]]:
     """Name, folder and main file of each package, longest name first."""
     found = []

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import posixpath
 import sys
-from functools import lru_cache
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex, is_within, shared_folders
+from transforms.packing.resolution.index import RepositoryIndex, is_within, once_an_index, shared_folders
 
 _EXTENSIONS = (".py", ".pyi")
 _PACKAGES = tuple(f"/__init__{extension}" for extension in _EXTENSIONS)
@@ -93,7 +92,7 @@ def _is_package(folder: str, index: RepositoryIndex) -> bool:
     return bool(folder) and any(f"{folder}{ending}" in index.facts for ending in _PACKAGES)
 
 
-@lru_cache(maxsize=2)  # the index of the current repository
+@once_an_index
 def _tops(index: RepositoryIndex) -> dict[str, dict[str, bool]]:
     """For each first name of an import, the folders that contain it, and whether as a module or regular package."""
     tops: dict[str, dict[str, bool]] = {}

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from functools import lru_cache
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex, joined
+from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
 
 _ROOT_FILES = ("lib.rs", "main.rs")
 
@@ -78,7 +77,7 @@ def _crate_root(importer: str, index: RepositoryIndex) -> str | None:
         folder = posixpath.dirname(folder)
 
 
-@lru_cache(maxsize=2)
+@once_an_index
 def _crates(index: RepositoryIndex) -> dict[str, str]:
     """The source folder of each crate of the repository, by its name in `use`."""
     crates = {}
