@@ -65,7 +65,7 @@ def histogram(values: Sequence[float], num_bins: int = 8) -> list[tuple[str, flo
     """Counts values in bins of equal width; each bin is labeled with its lower edge.
 
     >>> histogram([0, 1, 1, 4], 2)
-    [('0', 3), ('2', 1)]
+    [('0', 3), ('3', 1)]
     """
     low, high = min(values), max(values)
     is_whole = all(float(value).is_integer() for value in values)

@@ -115,11 +115,11 @@ def find_term(schema: pa.Schema, name: str) -> Term:
     if name == SCORE and type_at(schema, _MEAN_LOGPROB) is not None:
         known = [path for path in _AGREEMENTS if type_at(schema, path) is not None]
         return Term((_MEAN_LOGPROB, *known), pa.float64())
-    known = names_in(schema)
-    near = difflib.get_close_matches(name, [*known, *(one.rpartition(".")[2] for one in known)], n=1)
+    names = names_in(schema)
+    near = difflib.get_close_matches(name, [*names, *(one.rpartition(".")[2] for one in names)], n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    more = f" and {len(known) - _MAX_NAMES:,} more" if len(known) > _MAX_NAMES else ""
-    raise ConfigError(f"no column or field {name}; {hint}there are {', '.join(known[:_MAX_NAMES]) or 'none'}{more}")
+    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    raise ConfigError(f"no column or field {name}; {hint}there are {', '.join(names[:_MAX_NAMES]) or 'none'}{more}")
 
 
 def names_in(schema: pa.Schema) -> list[str]:
