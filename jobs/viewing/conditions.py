@@ -11,6 +11,7 @@ any. A condition without a value for a row doesn't hold for it.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _COMPARE: Final = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
+_MAX_NAMES: Final = 20  # in a message
 _TRUTH: Final = {"true": True, "false": False}
 
 Path: TypeAlias = tuple[str, ...]  # a column, and the fields down from there
@@ -113,7 +115,11 @@ def find_term(schema: pa.Schema, name: str) -> Term:
     if name == SCORE and type_at(schema, _MEAN_LOGPROB) is not None:
         known = [path for path in _AGREEMENTS if type_at(schema, path) is not None]
         return Term((_MEAN_LOGPROB, *known), pa.float64())
-    raise ConfigError(f"no column or field {name}; there are {', '.join(names_in(schema)) or 'none'}")
+    names = names_in(schema)
+    near = difflib.get_close_matches(name, [*names, *(one.rpartition(".")[2] for one in names)], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    raise ConfigError(f"no column or field {name}; {hint}there are {', '.join(names[:_MAX_NAMES]) or 'none'}{more}")
 
 
 def names_in(schema: pa.Schema) -> list[str]:

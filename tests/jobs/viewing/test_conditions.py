@@ -96,6 +96,7 @@ def test_a_field_of_checks_is_named_alone_and_the_score_is_a_sum():
         ("size=big", "is a number"),
         ("size~1", "is a number"),
         ("colour=red", "no column or field colour; there are path, "),
+        ("exact_math=true", r"no column or field exact_math; did you mean exact_match\? there are path, "),
     ],
 )
 def test_a_condition_that_makes_no_sense_is_one_line(written, why):
