@@ -47,6 +47,7 @@ from jobs.system.signals import how_it_ended, signals_raised
 from jobs.terminal.escapes import keep_line, print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.rows.columns import ColumnMap
 from transforms.spool import scratch_for_process
 from transforms.work import Unit, Work
 
@@ -369,7 +370,7 @@ class _Driver:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
-            identified_by=job.column_map if isinstance(self.options, GrowOptions) else None,
+            identified_by=ColumnMap(**job.columns) if isinstance(self.options, GrowOptions) else None,
             max_units_in_flight=self.processes.max_units_in_flight,
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
         )

@@ -132,7 +132,7 @@ def plan_growth(
     if not (found.new or found.changed or found.gone or changed or drops_gone):
         return None
     inputs = _read_differing(found, before, job, options, read)
-    columns = job.column_map
+    columns = ColumnMap(**job.columns)
     if inputs.columns != columns:
         raise ConfigError(_other_columns(columns, inputs.columns))
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
@@ -181,7 +181,7 @@ def _read_differing(
     schema = schema_from_text(job.input_schema)
     uris = [*(file.uri for file in found.changed), *found.new]
     if not uris:
-        return Inputs((), {}, schema, job.column_map)
+        return Inputs((), {}, schema, ColumnMap(**job.columns))
     names = [file.public_name for file in found.changed]
     names += names_beside((file.public_name for file in before), found.new)
     return read_inputs(uris, column_overrides(options), names=names, read=read, base=schema)

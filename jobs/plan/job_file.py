@@ -28,7 +28,6 @@ from jobs.options.fields import OptionSet, changed_options, defaults_of, interna
 from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import COMPLETED, JOB_FOLDER, OutputFolder
 from model.errors import ConfigError
-from transforms.rows.columns import ColumnMap
 
 SCHEMA_VERSION = "4"
 """Version of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
@@ -76,12 +75,6 @@ class JobFile:
         """The columns that are read, in the job's types."""
         schema = schema_from_text(self.input_schema)
         return pa.schema([schema.field(name) for name in self.projected])
-
-    @property
-    def column_map(self) -> ColumnMap:
-        """The column layout of the input."""
-        columns: dict[str, Any] = dict(self.columns)
-        return ColumnMap(**columns)
 
     @property
     def final_schema(self) -> pa.Schema:

@@ -34,6 +34,7 @@ from jobs.sharing.last_lines import LastLines
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.rows.columns import ColumnMap
 from transforms.work import Work
 
 _POLL_S = 2.0
@@ -160,7 +161,7 @@ def _spec_of(output: OutputFolder, processes: Processes) -> RunSpec:
         job_dir=output.job,
         config_hash=job.config_hash,
         schema=job.read_schema,
-        identified_by=job.column_map if issubclass(options_of(job.job), GrowOptions) else None,
+        identified_by=ColumnMap(**job.columns) if issubclass(options_of(job.job), GrowOptions) else None,
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
     )
