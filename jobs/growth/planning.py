@@ -203,10 +203,11 @@ def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | N
     """How many rows are in files that haven't changed, the rows that aren't, and how many have opted out."""
     stays = out = 0
     held = [LIVE_SCHEMA.empty_table()]
+    names = pa.array(same, pa.large_string())
     for table in live_rows(base):
         table, gone = _without(table, opted_out)
         out += gone.num_rows
-        is_same = _are_in(table, same)
+        is_same = _are_in(table, names)
         stays += pc.sum(is_same).as_py() or 0
         held.append(table.filter(pc.invert(is_same)))
     return stays, pa.concat_tables(held), out
@@ -220,8 +221,8 @@ def _without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table,
     return table.filter(pc.invert(has)), table.filter(has)
 
 
-def _are_in(table: pa.Table, files: frozenset[str]) -> Any:
-    return pc.is_in(table["file"], pa.array(sorted(files), pa.large_string()), skip_nulls=True)
+def _are_in(table: pa.Table, files: Any) -> Any:
+    return pc.is_in(table["file"], files, skip_nulls=True)
 
 
 def _matched(
@@ -291,9 +292,10 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
 
 
 def _live(growth: Growth) -> Iterator[pa.Table]:
+    names = pa.array(growth.same, pa.large_string())
     for table in live_rows(growth.base):
         stays, _ = _without(table, growth.opted_out)
-        yield stays.filter(_are_in(stays, growth.same))
+        yield stays.filter(_are_in(stays, names))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")

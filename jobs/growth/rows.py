@@ -50,6 +50,18 @@ def live_rows(output: OutputFolder) -> Iterator[pa.Table]:
     Raises:
         ConfigError: The edition has no such files.
     """
+    waiting: list[pa.Table] = []
+    for table in _live_rows(output):
+        waiting.append(table)
+        if sum(one.num_rows for one in waiting) >= _BATCH_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _live_rows(output: OutputFolder) -> Iterator[pa.Table]:
+    """The same in parts as they are stored: most are of one unit."""
     job_dir = output.job
     if output.edition > 1:
         yield from _read(job_dir.live)

@@ -117,15 +117,15 @@ def _each_file_once(names: Iterable[str]) -> list[str]:
     folders: dict[str, str] = {}
     shortest: dict[str, str] = {}
     names = list(names)
-    real_of = {name: _real(name, folders) if storage.is_local(name) else name for name in names}
+    real_of = {name: real_path(name, folders) if storage.is_local(name) else name for name in names}
     for name, real in real_of.items():
         if real not in shortest or len(name) < len(shortest[real]):
             shortest[real] = name
     return [name for name in names if shortest[real_of[name]] == name]
 
 
-def _real(name: str, folders: dict[str, str]) -> str:
-    """Returns `os.path.realpath`, but resolves each folder only once."""
+def real_path(name: str, folders: dict[str, str]) -> str:
+    """Returns `os.path.realpath`, but resolves each folder only once, which `folders` remembers."""
     if os.path.islink(name):
         return os.path.realpath(name)
     folder, base = os.path.split(name)

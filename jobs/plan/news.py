@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from jobs import storage
 from jobs.options import CommonOptions
 from jobs.plan.footers import InputFile, place_fault
-from jobs.plan.input_paths import expand, public_names
+from jobs.plan.input_paths import expand, public_names, real_path
 from jobs.plan.reader import open_reader
 from jobs.plan.units import read_source_files
 from jobs.storage.folders import JobFolder
@@ -23,6 +23,7 @@ from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
 _THREADS = 16
+_SLICE = 64  # files of a task: most take a look at one file on a disk
 
 
 def news_of(job_dir: JobFolder, options: CommonOptions) -> str:
@@ -36,7 +37,9 @@ def news_of(job_dir: JobFolder, options: CommonOptions) -> str:
     if options.retry_rejected is not None:
         return ""
     files = read_source_files(job_dir)
-    if all(_key(file.uri).startswith(_key(job_dir.path)) for file in files):
+    folders: dict[str, str] = {}
+    own = os.path.realpath(job_dir.path) if storage.is_local(job_dir.path) else job_dir.path
+    if all(_key(file.uri, folders).startswith(own) for file in files):
         return ""  # made of the input, by a job that doesn't tell from which files
     return difference(files, options.input, is_limited=options.limit is not None)
 
@@ -89,11 +92,17 @@ class Differences:
 
 def compare(files: Iterable[InputFile], present: Iterable[str]) -> Differences:
     """Compares files as they were read with those that are there now, by their content."""
-    planned = {_key(file.uri): file for file in files}
-    now = {_key(uri): uri for uri in present}
-    there = [replace(file, uri=now[key]) for key, file in planned.items() if key in now]
+    folders: dict[str, str] = {}
+    present = list(present)
+    uris = set(present)
+    planned = {file.uri if file.uri in uris else _key(file.uri, folders): file for file in files}
+    now = {uri if uri in planned else _key(uri, folders): uri for uri in present}
+    there = [
+        file if file.uri == now[key] else replace(file, uri=now[key]) for key, file in planned.items() if key in now
+    ]
+    slices = [there[start : start + _SLICE] for start in range(0, len(there), _SLICE)]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare-inputs") as pool:
-        has_changed = list(pool.map(_has_changed, there))
+        has_changed = [is_other for some in pool.map(_have_changed, slices) for is_other in some]
     return Differences(
         new=[uri for key, uri in now.items() if key not in planned],
         changed=[file for file, is_other in zip(there, has_changed, strict=True) if is_other],
@@ -102,8 +111,12 @@ def compare(files: Iterable[InputFile], present: Iterable[str]) -> Differences:
     )
 
 
-def _key(uri: str) -> str:
-    return os.path.realpath(uri.removeprefix("file://")) if storage.is_local(uri) else uri
+def _key(uri: str, folders: dict[str, str]) -> str:
+    return real_path(uri.removeprefix("file://"), folders) if storage.is_local(uri) else uri
+
+
+def _have_changed(files: Sequence[InputFile]) -> list[bool]:
+    return [_has_changed(file) for file in files]
 
 
 def _has_changed(file: InputFile) -> bool:

@@ -111,7 +111,8 @@ def plan_to_parquet(units: Iterable[Unit], job_dir: JobFolder | None = None) -> 
 
 def inputs_to_parquet(files: Iterable[InputFile], job_dir: JobFolder | None = None) -> bytes:
     """Returns the list of input files as the bytes of a Parquet file."""
-    records = [_stored(asdict(file), job_dir) for file in files]
+    names = INPUTS_SCHEMA.names  # `asdict` takes ten times as long, and there may be many files
+    records = [_stored({name: getattr(file, name) for name in names}, job_dir) for file in files]
     return _parquet_bytes(pa.Table.from_pylist(records, schema=INPUTS_SCHEMA))
 
 

@@ -48,8 +48,9 @@ def grow(nights: Nights, folder: Path, *more: str, kill: str | None = None) -> N
     assert nights.run(folder, "--grow", *more) == 0, (folder / "log").read_text()
 
 
+@pytest.mark.timeout(1800)  # on a busy machine a night may take ten seconds
 @hypothesis.settings(
-    max_examples=int(os.environ.get("CODEMILL_NIGHTS", "4")),
+    max_examples=int(os.environ.get("CODEMILL_NIGHTS", "3")),
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],

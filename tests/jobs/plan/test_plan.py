@@ -350,9 +350,9 @@ def test_a_retry_plan_contains_the_rejected_rows_and_no_others(groups, max_rows,
     for uri, group, row in wanted:
         retry.setdefault((uri, group), []).append(row)
     plan = make_plan(fake_inputs(groups), columns=["content"], bounds=UnitBounds(rows=max_rows), retry=retry)
-    assert [u.place(row) for u in plan.units for row in u.retry_rows or ()] == wanted
+    assert [u.place(row) for u in plan.units for row in u.rows] == wanted
     for unit in plan.units:
-        assert unit.retry_rows[0] == unit.row_start and unit.retry_rows[-1] == unit.row_start + unit.row_count - 1
+        assert unit.rows[0] == unit.row_start and unit.rows[-1] == unit.row_start + unit.row_count - 1
 
 
 def test_small_row_groups_share_a_unit_up_to_its_bounds_and_big_ones_keep_their_own():
