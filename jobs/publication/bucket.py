@@ -73,7 +73,7 @@ def _put(item: Item, final: str) -> None:
 
 def _upload(path: str, final: str) -> None:
     with storage.open_input(path) as file, storage.open_output(final) as copy:
-        shutil.copyfileobj(file, copy, 8 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(file, copy, 8 << 20)
 
 
 def _remove_others(target: str, names: set[str]) -> None:

@@ -111,7 +111,7 @@ def _place(item: Item, path: str) -> None:
     part = f"{path}.part"
     storage.remove(part)
     with storage.open_input(item.path) as file, storage.open_output(part) as copy:
-        shutil.copyfileobj(file, copy, 8 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(file, copy, 8 << 20)
     os.replace(part, path)
 
 
