@@ -1,0 +1,54 @@
+"""The user's own stages of `codemill filter` (`--stages`): loaded, given their values, checked and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from model.errors import ConfigError
+from transforms.filters.stage import Stage
+from transforms.own_code import FILTERS, code_sha256, load_class, make_own
+
+_STAGES, _VALUES = "--stages", "--stage_values"
+_TAKEN: Final = frozenset(("lineage", "checks", "licenses", "findings", "contamination"))
+"""Columns of the stages that codemill ships."""
+
+
+def make_stages(names: Sequence[str], values: Sequence[str]) -> tuple[tuple[Stage, ...], str]:
+    """Makes the stages, in order.
+
+    Args:
+        names: As `load_class` takes them.
+        values: `CLASS.FIELD=VALUE`.
+
+    Returns:
+        The stages, and a hash of their code.
+
+    Raises:
+        ConfigError: A class or field doesn't exist, or a stage has no name or a column that another one has.
+    """
+    kinds = [load_class(name, Stage, group=FILTERS, flag=_STAGES) for name in names]
+    by_class: dict[str, list[str]] = {kind.__name__: [] for kind in kinds}
+    for word in values:
+        class_name, dot, rest = word.partition(".")
+        if not dot or class_name not in by_class:
+            known = ", ".join(by_class) or "none"
+            raise ConfigError(f"{_VALUES} {word}: expected CLASS.FIELD=VALUE; the classes of --stages are {known}")
+        by_class[class_name].append(rest)
+    stages = tuple(make_own(kind, by_class[kind.__name__], flag=_VALUES) for kind in kinds)
+    _check(stages)
+    code = "".join(code_sha256(kind) for kind in kinds)
+    return stages, hashlib.sha256(code.encode()).hexdigest()
+
+
+def _check(stages: Sequence[Stage]) -> None:
+    seen = set(_TAKEN)
+    for stage in stages:
+        kind = type(stage).__name__
+        if not isinstance(getattr(stage, "name", None), str) or not stage.name or "/" in stage.name:
+            raise ConfigError(f"{_STAGES}: {kind} needs a name, a text without /")
+        for field in stage.fields:
+            if field.name in seen:
+                raise ConfigError(f"{_STAGES}: {kind} gives the column {field.name}, which another stage gives")
+            seen.add(field.name)
