@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from model.errors import ConfigError
 from transforms.filters.stage import Stage
@@ -28,7 +28,8 @@ def make_stages(names: Sequence[str], values: Sequence[str]) -> tuple[tuple[Stag
     Raises:
         ConfigError: A class or field doesn't exist, or a stage has no name or a column that another one has.
     """
-    kinds = [load_class(name, Stage, group=FILTERS, flag=_STAGES) for name in names]
+    base: type[Any] = Stage  # mypy takes no abstract class for a type[T]
+    kinds: list[type[Stage]] = [load_class(name, base, group=FILTERS, flag=_STAGES) for name in names]
     by_class: dict[str, list[str]] = {kind.__name__: [] for kind in kinds}
     for word in values:
         class_name, dot, rest = word.partition(".")
