@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs import storage
-from jobs.catalog import JOBS, options_of
-from jobs.cli import start_job
+from jobs.catalog import JOBS, module_of, options_of
 from jobs.options.fields import OptionSet, fields_of
 from jobs.storage.folders import OutputFolder
+from jobs.system.signals import handlers_restored
 from model.errors import ConfigError
 
 
@@ -64,15 +64,24 @@ def run(job: str, /, **options: Any) -> Summary:
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
         raise ConfigError(f"unknown job {job}; {hint}")
     parsed = _parsed(job, options)
-    exit_code = start_job(job, parsed, [])
     output = getattr(parsed, "output", None)
+    if isinstance(output, str):
+        storage.check_output_path(output)
+    with handlers_restored():
+        exit_code = module_of(job).run(parsed, [])
     return Summary(job, exit_code, output, _facts(output))
+
+
+_OF_COMMANDS = ("log_file", "log_format")
+"""Options of the command line alone, where what is printed is the process's own."""
 
 
 def _parsed(job: str, options: Mapping[str, Any]) -> OptionSet:
     kind = options_of(job)
     fields = {field.name: field for field in fields_of(kind)}
     for name in options:
+        if name in _OF_COMMANDS:
+            raise ConfigError(f"{name} is an option of the command; in Python, configure `logging`")
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""

@@ -105,7 +105,7 @@ def _run_parsed(name: str, argv: Sequence[str], prog: str, ends: contextlib.Exit
     def start() -> int:
         options, beam_args = parse(options_of(INTERNAL.get(name, name)), argv, prog=prog)
         ends.enter_context(log_kept(getattr(options, "log_file", None)))
-        return start_job(INTERNAL.get(name, name), options, beam_args)
+        return _start(INTERNAL.get(name, name), options, beam_args)
 
     return _outcome(prog, start)
 
@@ -116,13 +116,12 @@ def run_options(name: str, options: OptionSet) -> int:
 
     def start() -> int:
         with log_kept(getattr(options, "log_file", None)):
-            return start_job(name, options, [])
+            return _start(name, options, [])
 
     return _outcome(f"codemill {name}", start)
 
 
-def start_job(name: str, options: OptionSet, beam_args: list[str]) -> int:
-    """Runs a job; returns its exit code, or raises what ended it: ConfigError for a mistake of the user."""
+def _start(name: str, options: OptionSet, beam_args: list[str]) -> int:
     _check_reachable(options)
     if isinstance(output := getattr(options, "output", None), str):
         from jobs.storage import check_output_path

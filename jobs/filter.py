@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import CommonOptions, LicenseColumnOptions, OptOutOptions, PolicyOptions, from_all_options, option
-from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from transforms.filters.stage import Stage
@@ -110,10 +109,7 @@ def own_stages(o: Options) -> tuple[Stage, ...]:
     """The user's stages, with their values. Raises ConfigError."""
     from transforms.filters.own import make_stages
 
-    stages, sha256 = make_stages(o.stages, o.stage_values)
-    if o.stages_sha256 and o.stages_sha256 != sha256:
-        raise ConfigError("the code of --stages changed during the job; restore it, or start a new --output")
-    return stages
+    return make_stages(o.stages, o.stage_values, o.stages_sha256)[0]
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:

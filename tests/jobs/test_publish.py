@@ -63,7 +63,7 @@ def test_the_notice_names_licenses_and_holders_of_each_repository(corpus, tmp_pa
     made.publish(corpus, tmp_path / "out")
     rows = {row["repo_name"]: row for row in pq.read_table(tmp_path / "out" / "NOTICE.parquet").to_pylist()}
     assert rows["tool"]["licenses"] == ["MIT"] and rows["tool"]["rows"] == 4
-    assert rows["tool"]["copyright_lines"] == ["Copyright (c) 2019 Jane Doe"]
+    assert rows["tool"]["copyright_lines"] == ["Copyright (c) 2019 Example Authors"]
     assert rows["other"]["copyright_lines"] == ["Copyright 2020 Acme GmbH"] and rows["other"]["licenses"] == []
 
 
@@ -89,7 +89,7 @@ def test_a_filtered_corpus_keeps_the_notice_of_the_repositories_that_are_left(co
     words = ["--input", str(corpus), "--output", str(tmp_path / "clean"), "--quiet", "--workers", "1"]
     assert main(["filter", *words, "--allow_licenses", "MIT", "--no-allow_unknown_license"]) == DONE
     (row,) = pq.read_table(tmp_path / "clean" / "NOTICE.parquet").to_pylist()
-    assert (row["repo_name"], row["copyright_lines"]) == ("tool", ["Copyright (c) 2019 Jane Doe"])
+    assert (row["repo_name"], row["copyright_lines"]) == ("tool", ["Copyright (c) 2019 Example Authors"])
     summary = json.loads((tmp_path / "clean" / "summary.json").read_text())
     assert summary["sources"] == [{"name": "corpus", "job": "corpus"}] and summary["models"] == []
     made.publish(tmp_path / "clean", tmp_path / "out")

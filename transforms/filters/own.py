@@ -15,18 +15,20 @@ _TAKEN: Final = frozenset(("lineage", "checks", "licenses", "findings", "contami
 """Columns of the stages that codemill ships."""
 
 
-def make_stages(names: Sequence[str], values: Sequence[str]) -> tuple[tuple[Stage, ...], str]:
+def make_stages(names: Sequence[str], values: Sequence[str], frozen: str = "") -> tuple[tuple[Stage, ...], str]:
     """Makes the stages, in order.
 
     Args:
         names: As `load_class` takes them.
         values: `CLASS.FIELD=VALUE`.
+        frozen: The hash of the code that the job was started with, if it was.
 
     Returns:
         The stages, and a hash of their code.
 
     Raises:
-        ConfigError: A class or field doesn't exist, or a stage has no name or a column that another one has.
+        ConfigError: A class or field doesn't exist, a stage has no name or a column that another one has, or the code
+            has changed.
     """
     base: type[Any] = Stage  # mypy takes no abstract class for a type[T]
     kinds: list[type[Stage]] = [load_class(name, base, group=FILTERS, flag=_STAGES) for name in names]
@@ -39,8 +41,10 @@ def make_stages(names: Sequence[str], values: Sequence[str]) -> tuple[tuple[Stag
         by_class[class_name].append(rest)
     stages = tuple(make_own(kind, by_class[kind.__name__], flag=_VALUES) for kind in kinds)
     _check(stages)
-    code = "".join(code_sha256(kind) for kind in kinds)
-    return stages, hashlib.sha256(code.encode()).hexdigest()
+    sha256 = hashlib.sha256("".join(map(code_sha256, kinds)).encode()).hexdigest()
+    if frozen not in ("", sha256):
+        raise ConfigError(f"the code of {_STAGES} changed during the job; restore it, or start a new --output")
+    return stages, sha256
 
 
 def _check(stages: Sequence[Stage]) -> None:

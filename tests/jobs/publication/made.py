@@ -14,7 +14,7 @@ from jobs.cli import main
 
 ROOT = Path(__file__).parents[3]
 MIT = (
-    "Copyright (c) 2019 Jane Doe <jane@mail.example.org>\n\n"
+    "Copyright (c) 2019 Example Authors <authors@mail.example.org>\n\n"
     "Permission is hereby granted, free of charge, to any person obtaining a copy. "
     "The above copyright notice and this permission notice shall be included in all copies.\n"
 )
