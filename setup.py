@@ -1,4 +1,4 @@
-"""The distribution `codemill`: three packages and the command of the same name.
+"""The distribution `codemill`: the packages and the command of the same name.
 
 Beam's `--setup_file` wants a `./setup.py`, so that workers on a cluster install the same code.
 """
@@ -6,6 +6,8 @@ Beam's `--setup_file` wants a `./setup.py`, so that workers on a cluster install
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+PACKAGES = ("codemill", "jobs", "transforms", "model")
 
 INSTALL_REQUIRES = [
     "aiohttp>=3.11,<4",
@@ -105,7 +107,9 @@ setup(
         "Topic :: Software Development",
     ],
     python_requires=">=3.11",
-    packages=find_packages(include=["jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]),
+    packages=find_packages(
+        include=["codemill", "codemill.*", "jobs", "jobs.*", "transforms", "transforms.*", "model", "model.*"]
+    ),
     package_data={
         "model": ["embedded/*"],
         "transforms.corpus": ["*.json"],

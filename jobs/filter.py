@@ -9,7 +9,7 @@ plan, units, commits and shards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import (
@@ -60,6 +60,20 @@ class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, C
         minimum=1,
         metavar="COUNT",
     )
+    stages: tuple[str, ...] = option(
+        (),
+        help="Stages of your own, as MODULE:CLASS, FILE.py:CLASS or the name of an entry point (codemill.filters); "
+        "they run before secrets and personal data are looked for.",
+        metavar="STAGE",
+    )
+    stage_values: tuple[str, ...] = option(
+        (), help="Values of your stages' fields: CLASS.FIELD=VALUE.", metavar="CLASS.FIELD=VALUE"
+    )
+    stages_sha256: str = option(
+        "",
+        help="Internal: hash of the stages' code, so that a resumed job refuses changed stages.",
+        internal="the code of --stages",
+    )
 
 
 def build_work(options: Mapping[str, Any]) -> FilterWork:
@@ -76,7 +90,7 @@ def build_work(options: Mapping[str, Any]) -> FilterWork:
         license=o.license_column,
     )
     limits = RowLimits(max_content_bytes=int(o.max_content_mb * 1e6))
-    return FilterWork(FilterStages(stages_of(o)), columns, limits)
+    return FilterWork(FilterStages(stages_of(o), o.stages_sha256), columns, limits)
 
 
 def stages_of(o: Options) -> tuple[Stage, ...]:
@@ -94,8 +108,16 @@ def stages_of(o: Options) -> tuple[Stage, ...]:
         GeneratedStage(drop_generated=o.drop_generated, drop_vendored=o.drop_vendored),
         QualityStage(limits=Limits() if o.quality else None, require_syntax=o.require_syntax),
         ContaminationStage(is_on=o.decontaminate, folders=o.benchmarks, min_ngrams=o.min_ngrams),
+        *own_stages(o),
         ContentStage(None if o.policy == "none" else ContentFilter(o.policy)),
     )
+
+
+def own_stages(o: Options) -> tuple[Stage, ...]:
+    """The user's stages, with their values. Raises ConfigError."""
+    from transforms.filters.own import make_stages
+
+    return make_stages(o.stages, o.stage_values, o.stages_sha256)[0]
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
@@ -103,4 +125,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.driver.driver import run_job
     from jobs.options import all_options
 
+    if options.stages or options.stage_values:
+        from transforms.filters.own import make_stages
+
+        options = replace(options, stages_sha256=make_stages(options.stages, options.stage_values)[1])
     return run_job("filter", options, beam_args, build_work(all_options(options)))

@@ -6,6 +6,7 @@ the rows' column of repositories is read. Secrets and addresses in copyright lin
 
 from __future__ import annotations
 
+import functools
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def carry_notice(output: OutputFolder, job: JobFile, datasets: Sequence[OutputFo
         if repo_name in known.repositories:
             known.of(repo_name).rows = rows
             kept.add(known.of(repo_name))
-    write_notice(output, kept, redact_line())
+    write_notice(output, kept, redact_line)
 
 
 def repository_column(schema: pa.Schema, mapped: str | None) -> str | None:
@@ -73,11 +74,16 @@ def repository_column(schema: pa.Schema, mapped: str | None) -> str | None:
     return next((name for name in names if name in schema.names), None)
 
 
-def redact_line() -> Callable[[str], str]:
-    """A function that redacts a copyright line by the default policy."""
+def redact_line(line: str) -> str:
+    """A copyright line, redacted by the default policy."""
+    return _opened_filter().filter_name(line, "redact")[0]
+
+
+@functools.cache
+def _opened_filter() -> ContentFilter:
     content_filter = ContentFilter("default")
     content_filter.open()
-    return lambda line: content_filter.filter_name(line, "redact")[0]
+    return content_filter
 
 
 def _rows_of_repositories(output: OutputFolder, column: str) -> Counter[str]:

@@ -104,17 +104,25 @@ def head_fields(dataset: Dataset, facts: Facts, wording: Wording, name: str) -> 
 
 
 def hub_licenses(facts: Facts, *, has_gemma: bool) -> list[str]:
-    """The rows' licenses as the Hub names them, the most frequent first.
+    """The licenses as the Hub names them, the most frequent first.
 
     `other` if a row has none or one that the Hub doesn't know, or if there are more than ten; `unknown` if no row
-    has any.
+    has any. Where rows have no such column, as packed ones, their repositories stand for them.
     """
-    if not set(facts.licenses) - {None}:
+    counts = facts.licenses or _of_repositories(facts)
+    if not set(counts) - {None}:
         return ["other"] if has_gemma else ["unknown"]
-    found = [_hub_license(name) for name, _ in facts.licenses.most_common()]
+    found = [_hub_license(name) for name, _ in counts.most_common()]
     if None in found or len(set(found)) > _MOST_LICENSES:
         return ["other"]
     return list(dict.fromkeys([name for name in found if name] + (["gemma"] if has_gemma else [])))
+
+
+def _of_repositories(facts: Facts) -> Counter[str | None]:
+    counts: Counter[str | None] = Counter()
+    for repository in facts.notice.repositories.values():
+        counts.update(dict.fromkeys(repository.licenses or (None,), repository.rows))
+    return counts
 
 
 def _hub_license(name: str | None) -> str | None:

@@ -6,7 +6,6 @@ NOTICE table.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -174,14 +173,9 @@ def _check_lineage(batch: pa.RecordBatch, scrubber: Scrubber, facts: Facts) -> N
             facts.models.update((model, sha256) for model, sha256 in set(pairs) if model)
 
 
-@functools.cache
-def _redact() -> Callable[[str], str]:
-    return redact_line()
-
-
 def notice_table(facts: Facts, *, is_redacted: bool) -> pa.Table:
     """The NOTICE table; of a corpus, whose rows are as they were found, so are the lines."""
-    return facts.notice.table(_redact() if is_redacted else lambda line: line)
+    return facts.notice.table(redact_line if is_redacted else lambda line: line)
 
 
 def all_models(summary: Mapping[str, Any], facts: Facts) -> list[dict[str, str]]:

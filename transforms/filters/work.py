@@ -69,9 +69,10 @@ class FilteredRow(NamedTuple):
 
 @dataclass(frozen=True)
 class FilterStages:
-    """Applies all stages to one row, in order."""
+    """Applies all stages to one row, in order; `own_code` is the hash of the code of the user's own ones."""
 
     stages: Sequence[Stage]
+    own_code: str = ""
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]
@@ -85,8 +86,9 @@ class FilterStages:
 
     @property
     def version(self) -> str:
-        """The lineage's `filter_version`: the versions of all stages."""
-        return "/".join(version for stage in self.stages if (version := stage.version)) or "none"
+        """The lineage's `filter_version`: the versions of all stages, and the user's own code."""
+        versions = [version for stage in self.stages if (version := stage.version)]
+        return "/".join([*versions, *([f"stages-{self.own_code[:16]}"] if self.own_code else [])]) or "none"
 
     def open(self) -> None:
         """Opens all stages. Raises ConfigError."""

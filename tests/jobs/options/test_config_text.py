@@ -82,6 +82,7 @@ WORDS = {
     "train": ["--input", "i", "--output", "o", "--tokenizer", "t"],
     "work": ["out"],
     "pipeline": ["p.yaml"],
+    "publish": ["out", "to"],
     "evaluate": ["--tests", "t.jsonl", "--output", "o"],
     "sandbox": ["--check"],
     "annotate": ["--task", "task.yaml", "--input", "i", "--output", "o"],

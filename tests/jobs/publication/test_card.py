@@ -30,10 +30,6 @@ def dataset(**summary) -> Dataset:
     )
 
 
-def facts(**licenses: int) -> Facts:
-    return Facts(licenses=Counter({name.replace("_", "-") or None: rows for name, rows in licenses.items()}))
-
-
 @pytest.mark.parametrize(
     ("licenses", "has_gemma", "expected"),
     [
@@ -50,6 +46,14 @@ def facts(**licenses: int) -> Facts:
 )
 def test_the_license_is_that_of_the_rows_where_the_hub_knows_it(licenses, has_gemma, expected):
     assert hub_licenses(Facts(licenses=Counter(licenses)), has_gemma=has_gemma) == expected
+
+
+def test_rows_without_a_column_are_under_the_licenses_of_their_repositories():
+    found = Facts()
+    found.notice.add(Attribution("a", licenses=Counter({"MIT": 2}), rows=2))
+    assert hub_licenses(found, has_gemma=False) == ["mit"]
+    found.notice.add(Attribution("b", rows=1))
+    assert hub_licenses(found, has_gemma=False) == ["other"]
 
 
 def test_many_licenses_are_other():
