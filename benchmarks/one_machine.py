@@ -3,13 +3,15 @@
     python -m benchmarks.one_machine --corpus CORPUS --mb 90 --jobs filter dedup pack --workers 1 2 --rounds 3
     python -m benchmarks.one_machine --corpus CORPUS --mb 30 90 293 --share 0.9 --jobs pack --workers 2 --rounds 1
     python -m benchmarks.one_machine --corpus CORPUS --mb 30 90 293 --same_files --jobs filter    memory by size alone
+    python -m benchmarks.one_machine --corpus CORPUS --mb 30 90 293 --sampled --rounds 1    memory, composition alike
     python -m benchmarks.one_machine --corpus CORPUS --mb 90 --jobs filter --others PYTHON     datatrove beside it
 
 The corpus is one that `codemill corpus` has made; of it, the given megabytes of text are taken, repeated in other
 repositories if there is less, with `--share` of them in a single repository. With `--same_files` every size has the
-same files, those of the smallest size, drawn at random with the largest file among them, and repeated. Settings take
-turns within each round, and the table shows medians. `--others` names an interpreter in which datatrove is installed:
-it reads the same rows through its own quality and repetition filters, with as many tasks as there are workers.
+same files, those of the smallest size, drawn at random with the largest file among them, and repeated; with `--sampled`
+each size has files of its own, drawn in the same way, so that all are composed alike. Settings take turns within each
+round, and the table shows medians. `--others` names an interpreter in which datatrove is installed: it reads the same
+rows through its own quality and repetition filters, with as many tasks as there are workers.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ SEED = 14
 DATATROVE = Path(__file__).parent / "contenders" / "datatrove_filters.py"
 HEAD = (
     "| job | MB of text | workers | wall s | speed-up | MB/s | processor s | s a MB | driver s a MB | peak MB | "
-    "private MB |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "private MB | PSS, MB | largest, MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--mb", type=int, nargs="+", default=[90])
     parser.add_argument("--share", type=float, default=0.0)
     parser.add_argument("--same_files", action="store_true")
+    parser.add_argument("--sampled", action="store_true")
     parser.add_argument("--jobs", nargs="+", default=["filter", "dedup", "pack"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
@@ -54,8 +57,12 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="one-machine-") as folder:
         results: dict[tuple[str, int, int], list[Usage]] = defaultdict(list)
-        files = sample(asked.corpus, min(asked.mb), Path(folder, "sample")) if asked.same_files else asked.corpus
-        inputs = {mb: make_input(files, Path(folder, f"{mb}.parquet"), mb, asked.share) for mb in asked.mb}
+        files = dict.fromkeys(asked.mb, asked.corpus)
+        if asked.same_files:
+            files = dict.fromkeys(asked.mb, sample(asked.corpus, min(asked.mb), Path(folder, "sample")))
+        elif asked.sampled:
+            files = {mb: sample(asked.corpus, mb, Path(folder, f"sample-{mb}")) for mb in asked.mb}
+        inputs = {mb: make_input(files[mb], Path(folder, f"{mb}.parquet"), mb, asked.share) for mb in asked.mb}
         jobs = [*asked.jobs, *(["datatrove filters"] if asked.others else [])]
         for _ in range(asked.rounds):
             for job, mb, workers in itertools.product(jobs, asked.mb, asked.workers):
@@ -144,6 +151,7 @@ def line(job: str, mb: int, workers: int, usages: list[Usage], first: list[Usage
         *(job, str(mb), str(workers), f"{wall:.1f}", f"{middle('seconds', first) / wall:.2f}", f"{mb / wall:.1f}"),
         *(f"{processor:.1f}", f"{processor / mb:.3f}", f"{middle('leader_processor_s') / mb:.4f}"),
         *(f"{middle('peak_rss_mb'):,.0f}", f"{middle('peak_private_mb'):,.0f}"),
+        *(f"{middle('peak_pss_mb'):,.0f}", f"{middle('largest_rss_mb'):,.0f}"),
     ]
     return f"| {' | '.join(values)} |"
 

@@ -33,7 +33,11 @@ class Options(OptionSet):
         (), help="Opt-out lists of the repositories to be forgotten.", operational=True, metavar="FILE", is_path=True
     )
     path: tuple[str, ...] = option(
-        (), help="Paths to be forgotten, as in the dataset, in every repository.", operational=True, metavar="PATH"
+        (),
+        help="Paths to be forgotten, as in the dataset, in every repository.",
+        operational=True,
+        metavar="PATH",
+        is_path=True,
     )
     blob: tuple[str, ...] = option(
         (), help="Git's SHA-1 of files to be forgotten (blob_id).", operational=True, metavar="SHA1"

@@ -175,7 +175,7 @@ def test_finalizing_twice_changes_nothing_but_the_time(finished):
     finalize_again(finished)
     after = uppercase.summary(finished)
     assert hashes(finished) == before
-    of_a_run = ("finished", "seconds", "last_session", "exit_codes")
+    of_a_run = ("finished", "seconds", "last_session", "exit_codes", "run_id")
     assert {k: v for k, v in told.items() if k not in of_a_run} == {k: v for k, v in after.items() if k not in of_a_run}
 
 
