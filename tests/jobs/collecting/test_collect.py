@@ -70,7 +70,7 @@ def sources(tmp_path) -> list[Path]:
 
 
 def published(output: Path) -> dict[str, bytes]:
-    """The bytes of all published files; of the summary without what is different in each run, which the report tells."""
+    """The bytes of all published files but the report; of the summary without what differs between runs."""
     names = [path.relative_to(output) for path in output.rglob("*") if path.is_file()]
     found = {str(name): (output / name).read_bytes() for name in names if name.parts[0] != "_job"}
     found["summary.json"] = re.sub(
