@@ -43,7 +43,7 @@ from jobs.system.clock import utc_now
 from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
-_OF_THE_RUN = ("finished", "exit_codes", "engine", "seconds", "last_session", "results")
+_OF_THE_RUN = ("run_id", "finished", "exit_codes", "engine", "seconds", "last_session", "results")
 _PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped")
 _GROWN = "editions"
 
