@@ -131,9 +131,9 @@ def print_line(text: object, file: IO[str] | None = None, **facts: Any) -> None:
 
 def print_unkept(text: object, file: IO[str] | None = None, **facts: Any) -> None:
     """As `print_line`, but keeps nothing."""
-    shown = one_line(text) if _format is None else _format(str(text), facts)
+    line = (one_line(text) if _format is None else _format(str(text), facts)) + "\n"
     stream = (sys.stdout if file is None else file) if _format is None else sys.stderr
-    print(f"{shown}\n", end="", file=stream, flush=True)  # at once, as other threads print too
+    print(line, end="", file=stream, flush=True)  # in one piece, as other threads print too
 
 
 def keep_line(text: object, **facts: Any) -> None:
@@ -150,7 +150,8 @@ def print_text(text: str, file: IO[str] | None = None) -> None:
     if _format is not None and file is sys.stderr:
         print_line(text.rstrip("\n"), file)
         return
-    for line in shown_lines(text):
-        print(f"{line.expandtabs()}\n", end="", file=sys.stdout if file is None else file, flush=True)
+    for shown in shown_lines(text):
+        line = shown.expandtabs() + "\n"
+        print(line, end="", file=sys.stdout if file is None else file, flush=True)
         if _format is None:
-            keep_line(line.expandtabs())
+            keep_line(shown.expandtabs())
