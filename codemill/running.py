@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import numbers
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs import storage
 from jobs.catalog import JOBS, module_of, options_of
-from jobs.options.fields import OptionSet, fields_of
+from jobs.options.fields import NOUNS, Kind, OptionSet, fields_of
 from jobs.storage.folders import OutputFolder
 from jobs.system.signals import handlers_restored
 from model.errors import ConfigError
@@ -60,7 +61,7 @@ def run(job: str, /, **options: Any) -> Summary:
         ConfigError: What the command would say in one line with exit code 2.
     """
     if job not in JOBS:
-        near = difflib.get_close_matches(job, JOBS, n=1)
+        near = difflib.get_close_matches(str(job), JOBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
         raise ConfigError(f"unknown job {job}; {hint}")
     parsed = _parsed(job, options)
@@ -86,7 +87,7 @@ def _parsed(job: str, options: Mapping[str, Any]) -> OptionSet:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigError(f"{job} has no option {name}{hint}")
-    values = {name: _value(value, is_list=fields[name].kind.is_list) for name, value in options.items()}
+    values = {name: _value(name, value, fields[name].kind) for name, value in options.items()}
     if "quiet" in fields:
         values.setdefault("quiet", True)
     missing = [
@@ -99,12 +100,21 @@ def _parsed(job: str, options: Mapping[str, Any]) -> OptionSet:
     return kind(**values)
 
 
-def _value(value: Any, *, is_list: bool) -> Any:
-    """A value in the option's form: one value may stand for a list of one."""
-    if is_list:
+def _value(name: str, value: Any, kind: Kind) -> Any:
+    """A value in the option's form: one value may stand for a list of one. Raises ConfigError for another type."""
+    if value is None and kind.is_optional:
+        return None
+    if kind.is_list:
         several = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(_value(one, is_list=False) for one in several)
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+        return tuple(_value(name, one, Kind(kind.scalar, False, False)) for one in several)
+    if kind.scalar is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, _ACCEPTED[kind.scalar]) or (isinstance(value, bool) and kind.scalar is not bool):
+        raise ConfigError(f"{name} is {value!r}, expected {NOUNS[kind.scalar]}")
+    return kind.scalar(value)
+
+
+_ACCEPTED: dict[type, type] = {str: str, bool: bool, int: numbers.Integral, float: numbers.Real}
 
 
 def _facts(output: Any) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     wording = Wording(
         pretty_name=options.pretty_name or "", licenses=options.license, source_datasets=options.source_datasets
     )
-    name = posixpath.basename(options.to.rstrip("/").partition("@")[0])
+    place = options.to.partition("@")[0] if options.to.startswith(PREFIX) else options.to
+    name = posixpath.basename(place.rstrip("/"))
     with scratch_folder() as folder:
         items = items_of(dataset, wording, name, folder)
         is_new = _publish(options, items, folder)

@@ -69,4 +69,4 @@ class Access:
 
     def has_token(self, token: str | None) -> bool:
         """Whether a reader has the token."""
-        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+        return token is not None and hmac.compare_digest(token.encode(errors="replace"), self.token.encode())

@@ -21,6 +21,7 @@ ROWS_PER_PAGE: Final = 25
 _MAX_CONDITIONS: Final = 20
 _MAX_CHARS: Final = 1_000  # of one value
 _MAX_START: Final = 1 << 40
+_MAX_DIGITS: Final = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +92,8 @@ def read_table(values: Mapping[str, Sequence[str]]) -> Table:
 def read_number(values: Mapping[str, Sequence[str]], name: str) -> int:
     """A number that is asked for; 0 by default. Raises ConfigError."""
     text = _one(values, name) or "0"
-    if not (text.isascii() and text.isdecimal()) or int(text) > _MAX_START:
-        raise ConfigError(f"{name}={text} is no row number")
+    if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_DIGITS or int(text) > _MAX_START:
+        raise ConfigError(f"{name}={text[:_MAX_DIGITS]} is no row number")
     return int(text)
 
 

@@ -52,7 +52,9 @@ async def _serve(store: Store, port: int, on_ready: Callable[[str], None]) -> No
         await server.wait_closed()
     access = Access(port)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="browse") as pool:
-        runner = web.AppRunner(application(store, access, pool), access_log=None, handle_signals=False)
+        logger = logging.getLogger(f"{__name__}.requests")
+        logger.setLevel(logging.CRITICAL)  # who sends what is no request gets 400, and no place in this terminal
+        runner = web.AppRunner(application(store, access, pool), access_log=None, handle_signals=False, logger=logger)
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, port).start()
@@ -61,6 +63,7 @@ async def _serve(store: Store, port: int, on_ready: Callable[[str], None]) -> No
             raise ConfigError(f"--port {port} can't be used ({error.strerror}); pass another") from None
         on_ready(access.address)
         await ended.wait()
+        store.interrupt()  # first, as the cleanup waits for the answers
         await runner.cleanup()
         store.interrupt()
 

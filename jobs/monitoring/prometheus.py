@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from jobs.monitoring.summaries import check_local_file
+from jobs.terminal.escapes import visible
 
 _LABELS: Final = ("job", "output")
 _PERIOD_S: Final = 0.5  # between two writes while the job runs
@@ -108,7 +109,7 @@ class _Metrics(Collector):
 
     def __init__(self, facts: Facts):
         self._facts = facts
-        self._labels = (facts.job, facts.output)
+        self._labels = (facts.job, visible(facts.output))
         self._state = "running"
         self._began = time.time()
         self._ended: float | None = None
@@ -121,7 +122,7 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("codemill_run_info", "The run.", labels=[*_LABELS, "run_id"])
-        info.add_metric([*self._labels, self._facts.run_id], 1)
+        info.add_metric([*self._labels, visible(self._facts.run_id)], 1)
         yield info
         state = GaugeMetricFamily(
             "codemill_run_state", "1 for the state that the run is in.", labels=[*_LABELS, "state"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 def summary_text(summary: Mapping[str, Any]) -> bytes:
-    """The content of `summary.json`."""
-    return json.dumps(summary, indent=1, ensure_ascii=False).encode()
+    """The content of `summary.json`; of a name that is no UTF-8, its bytes are JSON's escapes."""
+    return json.dumps(summary, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def check_summary_path(path: str | None) -> None:
@@ -31,12 +32,17 @@ def check_summary_path(path: str | None) -> None:
 def check_local_file(flag: str, path: str) -> None:
     """Raises ConfigError if the file that a flag names can't be written."""
     folder = os.path.dirname(os.path.abspath(path))
+    if not path:
+        raise ConfigError(f"{flag} is empty; pass a file")
     if "://" in path:
         why = "is a URL; pass a local path"
     elif not os.path.isdir(folder):
         why = f"can't be written: there is no folder {one_line(folder)}"
     elif os.path.isdir(path) or not os.access(folder, os.W_OK):
         why = "can't be written; pass a file in a folder that this user may write"
+    elif os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        # The file is replaced as a whole; root would replace /dev/null.
+        why = "is a device, link or pipe, which would be replaced; pass a file"
     else:
         return
     raise ConfigError(f"{flag} {one_line(path)} {why}")

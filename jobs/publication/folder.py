@@ -42,7 +42,7 @@ def publish_to_folder(items: Sequence[Item], target: str, check: Callable[[str],
     Raises:
         ConfigError: The folder has other files.
     """
-    target = os.path.abspath(target.removeprefix("file://"))
+    target = os.path.realpath(target.removeprefix("file://"))  # of a link, the folder that it names
     parent, name = os.path.split(target)
     staging, old = (os.path.join(parent, f".{name}.codemill-{what}") for what in ("publish", "replaced"))
     if is_published(items, target):

@@ -69,8 +69,15 @@ def publish_to_hub(items: Sequence[Item], target: HubTarget, *, is_private: bool
     hub = load_hub()
     try:
         return _publish(hub, items, target, is_private=is_private)
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError | hub.errors.HfHubHTTPError) and not _is_of_client(error):
+            raise
         raise ConfigError(f"can't publish to {PREFIX}datasets/{target.repo_id}: {one_line(str(error))}") from error
+
+
+def _is_of_client(error: Exception) -> bool:
+    """Whether the Hub's HTTP client raised it, as where no connection is made; its classes have no base in Python's."""
+    return type(error).__module__.partition(".")[0].startswith("httpx")
 
 
 def _publish(hub: Any, items: Sequence[Item], target: HubTarget, *, is_private: bool) -> bool:

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 _LEAST_HOST_CHARS: Final = 3
+_START: Final = r"(?<![\w/.~<\\-])(?<!:(?=//))(?:file://)?"  # not within a word or the address of a page
+_HOME: Final = re.compile(_START + r"/(?:home|Users)/[^\s/\"'<>|:,;()`]+/?(?=[\s\"'<>|:,;()`]|$)")
 _PATH: Final = re.compile(
-    r"(?<![\w:/.~<\\-])(?:file://)?(?:/|~/)(?:[^\s/\"'<>|:,;()`]+/)+([^\s/\"'<>|:,;()`]+)|(?<!\w)file://\S*/([^\s/]+)"
+    _START + r"(?:/|~/)(?:[^\s/\"'<>|:,;()`]+/)+([^\s/\"'<>|:,;()`]+)|(?<!\w)file://\S*/([^\s/]+)"
 )
 
 
@@ -35,6 +37,7 @@ class Scrubber:
         >>> Scrubber().text("can't read /home/me/in/a.parquet: gone; see https://example.org/a/b")
         "can't read a.parquet: gone; see https://example.org/a/b"
         """
+        text = _HOME.sub("a home folder", text)  # its last part is a user's name
         text = _PATH.sub(lambda found: found[1] or found[2], text)
         return self._hosts.sub("a host", text) if self._hosts else text
 

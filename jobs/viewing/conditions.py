@@ -83,6 +83,8 @@ class Condition:
         Condition(name='checks.edit_similarity', operator='>=', value='0.8')
         """
         found = _FORM.fullmatch(text.strip())
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise ConfigError(f"{text!r} is not UTF-8, as all columns are")
         if found is None:
             raise ConfigError(f"{text!r} is no condition; write NAME=VALUE, or != < <= > >= ~ (contains) for =")
         return cls(found[1].strip(), found[2], found[3])  # type: ignore[arg-type]

@@ -69,6 +69,15 @@ def test_other_names_are_not():
         ("filter", {"inptu": "x"}, "filter has no option inptu; did you mean input"),
         ("corpus", {"source": "x"}, "corpus needs output"),
         ("corpus", {"source": "/no/such", "output": "out"}, "no such file or folder"),
+        (5, {}, "unknown job 5"),
+        ("filter", {"input": 5, "output": "out"}, "input is 5, expected text"),
+        ("filter", {"input": b"in", "output": "out"}, "input is b'in', expected text"),
+        ("filter", {"input": ["in", None], "output": "out"}, "input is None, expected text"),
+        ("filter", {"input": "in", "output": None}, "output is None, expected text"),
+        ("filter", {"input": "in", "output": "out", "workers": "two"}, "workers is 'two', expected an integer"),
+        ("filter", {"input": "in", "output": "out", "workers": 1.5}, "workers is 1.5, expected an integer"),
+        ("filter", {"input": "in", "output": "out", "quiet": "no"}, "quiet is 'no', expected true or false"),
+        ("filter", {"input": "in", "output": "out", "seed": True}, "seed is True, expected an integer"),
     ],
 )
 def test_a_mistake_is_a_config_error(folder, job, options, why):

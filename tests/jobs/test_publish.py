@@ -234,6 +234,19 @@ def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only
     assert {path.name for path in tmp_path.iterdir()} == {"src", "c", "out"}
 
 
+def test_a_link_to_a_published_copy_stays_a_link_and_its_folder_is_replaced(corpus, tmp_path, only_pyarrow):
+    made.publish(corpus, tmp_path / "v1")
+    (tmp_path / "latest").symlink_to("v1")
+    assert made.publish(corpus, tmp_path / "latest", "--pretty_name", "Latest") == DONE
+    assert (tmp_path / "latest").is_symlink() and "Latest" in (tmp_path / "v1" / "README.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"v1", "latest"}
+
+
+def test_the_name_is_the_last_part_of_a_folder_with_an_at_sign_above(corpus, tmp_path, only_pyarrow):
+    assert made.publish(corpus, tmp_path / "user@node" / "code") == DONE
+    assert "pretty_name: code\n" in (tmp_path / "user@node" / "code" / "README.md").read_text()
+
+
 def test_without_an_exchange_the_old_copy_is_moved_aside(corpus, tmp_path, only_pyarrow, monkeypatch):
     monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
     test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, None)

@@ -55,10 +55,19 @@ def dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(dataset) -> Iterator[str]:
+def server_errors(tmp_path_factory) -> Path:
+    """The file with the server's standard error."""
+    return tmp_path_factory.mktemp("server") / "stderr"
+
+
+@pytest.fixture(scope="session")
+def address(dataset, server_errors) -> Iterator[str]:
     """The address that the command prints, with the token."""
     words = [sys.executable, "-m", "jobs", "browse", str(dataset), "--port", "0"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+    with (
+        server_errors.open("w") as errors,
+        subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+    ):
         try:
             yield re.search(r"http\S+", server.stdout.readline())[0]
         finally:

@@ -91,5 +91,22 @@ def test_an_address_that_makes_no_sense_is_an_answer_with_one_line(address, path
     assert status == 400 and 'role="alert"' in text and "Traceback" not in text
 
 
+def test_a_number_of_thousands_of_digits_is_no_row_number(address):
+    status, _, text = ask(address, f"/row?number={'1' * 5000}")
+    assert status == 404 and "is no row number" in text
+
+
+def test_bytes_that_are_no_text_in_the_cookie_are_a_wrong_token(address):
+    cookie = f"codemill_browse_{urlsplit(address).port}=\xff\xfe"  # sent as Latin-1
+    assert ask(address, Cookie=cookie)[0] == 403
+
+
+def test_what_is_no_request_leaves_nothing_in_the_terminal(address, server_errors):
+    with socket.create_connection(("127.0.0.1", urlsplit(address).port), timeout=60) as client:
+        client.sendall(b"GET /?\xff HTTP/1.1\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.") and ask(address)[0] == 200
+    assert server_errors.read_text() == ""
+
+
 def test_each_server_has_a_token_of_its_own():
     assert Access(1).token != Access(1).token and not Access(1).has_token(None) and not Access(1).has_token("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import uuid
@@ -219,6 +220,31 @@ def test_metrics_tell_a_failure_and_are_never_half_a_file(corpus, tmp_path, monk
 def test_a_metrics_file_that_cannot_be_written_is_refused_before_anything_is_done(corpus, tmp_path, capsys):
     assert run(corpus, "--metrics", str(tmp_path / "missing" / "a.prom")) == cli.USER_ERROR
     assert "--metrics" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["--metrics", "--summary"])
+def test_a_device_link_or_pipe_is_not_replaced_by_a_file(corpus, tmp_path, capsys, flag):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "elsewhere")
+    for path in (pipe, link):
+        assert run(corpus, flag, str(path)) == cli.USER_ERROR
+        assert f"{flag} {path} is a device, link or pipe" in capsys.readouterr().err
+    assert pipe.is_fifo() and link.is_symlink() and not (tmp_path / "out").exists()
+    assert run(corpus, flag, "") == cli.USER_ERROR
+    assert f"{flag} is empty" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_utf_8_is_in_summary_and_metrics_all_the_same(corpus, tmp_path):
+    run_id, metrics, copy = os.fsdecode(b"night \xff"), tmp_path / "a.prom", tmp_path / "copy.json"
+    more = ("--run_id", run_id, "--metrics", str(metrics), "--summary", str(copy))
+    assert run(corpus, *more) == 0
+    for path in (tmp_path / "out" / "summary.json", copy):
+        assert json.loads(path.read_bytes())["run_id"] == run_id
+    assert 'run_id="night \\\\udcff"' in metrics.read_text()
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd \xff")
+    assert cli.main(["filter", "--input", str(corpus), "--output", odd, "--metrics", str(metrics)]) == 0
+    assert "codemill_exit_code{" in metrics.read_text() and "odd " in metrics.read_text()
 
 
 # --- lineage -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from jobs.cli import DONE, USER_ERROR
-from jobs.publication.hub import HubTarget, hub_target
+from jobs.publication.hub import HubTarget, hub_target, load_hub
 from model.errors import ConfigError
 from tests.jobs.publication import made
 
@@ -85,6 +85,17 @@ def test_what_the_hub_refuses_is_one_line(corpus, hub, capfd):
     assert made.publish(corpus, "hf://datasets/nobody/code") == USER_ERROR
     said = [line for line in capfd.readouterr().err.splitlines() if "isn't installed" not in line]
     assert len(said) == 1 and "can't publish to hf://datasets/nobody/code: 403 Forbidden" in said[0]
+
+
+def test_a_hub_that_takes_no_connection_is_one_line(corpus, hub, capfd, monkeypatch):
+    refused = type("ConnectError", (Exception,), {"__module__": "httpx"})("[Errno 111] Connection refused")
+
+    def create_repo(*words, **more):
+        raise refused
+
+    monkeypatch.setattr(load_hub().HfApi, "create_repo", create_repo)
+    assert made.publish(corpus, "hf://datasets/me/code") == USER_ERROR
+    assert "can't publish to hf://datasets/me/code: [Errno 111] Connection refused" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(importlib.util.find_spec("huggingface_hub") is None, reason="huggingface_hub isn't installed")

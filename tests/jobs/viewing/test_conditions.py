@@ -95,6 +95,7 @@ def test_a_field_of_checks_is_named_alone_and_the_score_is_a_sum():
         ("exact_match>true", "is true, false or null"),
         ("size=big", "is a number"),
         ("size~1", "is a number"),
+        ("path=\udcff", "is not UTF-8"),
         ("colour=red", "no column or field colour; there are path, "),
         ("exact_math=true", r"no column or field exact_math; did you mean exact_match\? there are path, "),
     ],
