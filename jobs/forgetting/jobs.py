@@ -3,7 +3,7 @@
     search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
 
 Nothing but the shards with such rows is written again. Everything else that may hold text of them goes: attempts,
-voided commits, the journal, last lines of hosts, and the grouped input.
+voided commits, the journal, last lines of hosts, the grouped input, and an evaluation's joined problems and answers.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from jobs.finalize.summary import Totals, summarize, walk_commits
 from jobs.forgetting.ledger import Removed
 from jobs.forgetting.lists import Asked, read_forgotten, removals
 from jobs.forgetting.notices import renew_notice
+from jobs.forgetting.returning import input_columns
 from jobs.forgetting.searching import Found, search_data, search_rejected
 from jobs.ledger.completed import read_completed
 from jobs.monitoring.summaries import summary_text
@@ -44,7 +45,7 @@ from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
 _OF_THE_RUN = ("finished", "exit_codes", "engine", "seconds", "last_session", "results")
-_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped")
+_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
 _GROWN = "editions"
 
 
@@ -74,8 +75,7 @@ class JobOutput:
         columns = self._columns()
         found = search_data(self.output, self._shards(DATA), columns, selection)
         inputs = read_source_files(self.output.job)
-        repository = self.job.columns.get("repo_name")
-        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, repository)
+        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, input_columns(self.job))
         return found
 
     def rows(self) -> int:
