@@ -113,7 +113,7 @@ class Corpus:
 
 def open_corpus(output: OutputFolder) -> Corpus:
     """Opens a corpus. Raises ConfigError if it isn't complete."""
-    if not storage.exists(output.completed):
+    if not (storage.exists(output.completed) and storage.exists(output.summary)):
         raise ConfigError(f"{output} is not complete; run codemill corpus again first")
     return Corpus(output)
 

@@ -35,7 +35,7 @@ from jobs.forgetting.lists import Asked, read_forgotten, removals
 from jobs.forgetting.notices import renew_notice
 from jobs.forgetting.returning import input_columns
 from jobs.forgetting.searching import Found, search_data, search_rejected
-from jobs.ledger.completed import read_completed
+from jobs.ledger.completed import missing_files, read_completed
 from jobs.monitoring.summaries import summary_text
 from jobs.plan.job_file import JobFile, read_job
 from jobs.plan.units import read_input_files, read_source_files
@@ -47,6 +47,7 @@ from transforms.opt_out.selection import FileColumns, Selection
 _OF_THE_RUN = ("finished", "exit_codes", "engine", "seconds", "last_session", "results")
 _PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
 _GROWN = "editions"
+_SHOWN = 3  # names in a message
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     """Opens a complete output.
 
     Raises:
-        ConfigError: It isn't one, or has several editions.
+        ConfigError: It isn't one, lacks a file, or has several editions.
     """
     job, done = read_job(output), read_completed(output)
     if job is None or done is None or "plan_id" not in done:
@@ -194,6 +195,8 @@ def open_job_output(output: OutputFolder) -> JobOutput:
             f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
             "--grow and --opt_out, then drop the others with codemill retain --editions 1"
         )
+    if missing := missing_files(output, done):
+        raise ConfigError(f"{output} lacks {', '.join(missing[:_SHOWN])}; run the job's own command again first")
     return JobOutput(output, job, done)
 
 

@@ -221,6 +221,15 @@ def test_an_output_that_is_locked_incomplete_or_none_is_refused(output, tmp_path
     assert "is no output of codemill" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["summary.json", "data/train-00000-of-00001.parquet"])
+def test_an_output_that_lacks_a_file_is_refused(name, output, capsys):
+    (output / name).unlink()
+    before = bytes_of(output / "data")
+    assert forget(output, "--path", "src/1.py") == 2
+    assert f"lacks {name}; run the job's own command again first" in capsys.readouterr().err
+    assert bytes_of(output / "data") == before and (output / "COMPLETED").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

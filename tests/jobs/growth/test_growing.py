@@ -205,6 +205,29 @@ def test_what_a_later_edition_was_made_of_is_found_by_a_cascade_too(folder, caps
     assert rows(folder / "other") == before
 
 
+def test_a_lost_shard_of_an_earlier_edition_leaves_the_dataset_marked_as_complete(folder, capsys):
+    grown(folder)
+    write(folder / "in" / "c.parquet", "w.py=five")
+    grown(folder)
+    (shard := folder / "out" / "data" / "train-00000-of-00001.parquet").rename(folder / "kept")
+    assert run(folder, "--grow") == 2
+    assert "of whose rows there is no other copy; restore it" in capsys.readouterr().err
+    assert (folder / "out" / "COMPLETED").exists()
+    (folder / "kept").rename(shard)
+    assert run(folder, "--grow") == 0
+
+
+def test_a_lost_shard_that_was_written_again_is_made_of_the_earlier_one(folder):
+    grown(folder)
+    write(folder / "in" / "a.parquet", "x.py=changed")
+    grown(folder, "--drop_gone")
+    before = rows(folder)
+    (shard,) = (folder / "out" / "data").glob("*-r0002.parquet")
+    shard.unlink()
+    assert run(folder, "--grow", "--drop_gone") == 0
+    assert rows(folder) == before and shard.exists()
+
+
 def test_options_that_change_rows_are_refused_with_the_list(folder, capsys):
     grown(folder)
     write(folder / "in" / "c.parquet", "w.py=five")
