@@ -19,6 +19,7 @@ import jobs.forgetting.command  # noqa: F401 - registers the failpoints
 from jobs import cli
 from jobs.finalize.shard_plan import ShardPlanner
 from jobs.forgetting.searching import Found, search_rejected
+from jobs.ledger.completed import has_pending
 from jobs.ledger.lock import acquire
 from jobs.storage import failpoints
 from jobs.storage.folders import OutputFolder
@@ -265,6 +266,24 @@ def test_units_that_run_again_bring_nothing_back(output, tmp_path):
     assert run("filter", tmp_path / "in", output, "--no-quality") == 0
     assert uppercase.dataset(output) == before
     assert uppercase.summary(output)["rows"]["removed"] == 11
+
+
+@pytest.mark.parametrize("more", [("--shard_mb", "7"), ("--grow",)])
+def test_a_removal_that_is_killed_while_a_job_waits_for_the_lock_is_not_undone(
+    more, output, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("jobs.finalize.rewriting._apply", lambda *args: None)
+    assert forget(output, "--path", "src/1.py") == 0  # decided, and as if killed then
+    monkeypatch.undo()
+    write_input(tmp_path / "in" / "b.parquet", rows=1)
+    answers = iter([False])  # the job looks before it is decided
+    monkeypatch.setattr("jobs.driver.driver.has_pending", lambda folder: next(answers, True) and has_pending(folder))
+    command = ("filter", tmp_path / "in", output, "--no-quality", "--grow", *more)
+    assert run(*command) == 2
+    assert "codemill forget was interrupted" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(*command) == 0
+    assert "src/1.py" not in [row["path"] for row in rows_of(output)]
 
 
 def test_forgetting_twice_is_forgetting_both_at_once(output, tmp_path):
