@@ -187,11 +187,10 @@ class _Sources:
             with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
                 if group >= parquet.num_row_groups:
                     return None
-                there = set(parquet.schema_arrow.names)
-                names = [name for name in (self._columns.repository, *PARTS) if name in there]
-                if self._with_content:
-                    names = self._columns.read(parquet.schema_arrow, with_content=True)
-                elif not names:
+                names = self._columns.read(parquet.schema_arrow, with_content=True)
+                if not self._with_content:
+                    names = [name for name in names if name in (self._columns.repository, *PARTS)]
+                if not names:
                     return None
                 return list(files_of(parquet.read_row_group(group, columns=names, use_threads=False), self._columns))
         except (OSError, pa.ArrowException):
