@@ -218,6 +218,7 @@ class _Driver:
         """Makes the edition that follows a complete one; returns its summary, or None if nothing is new."""
         base = self.output
         with acquire(base.first_job, break_lock=self.options.break_lock) as lock:
+            self._refuse_pending()
             job = read_job(base)
             if job is None or newest(base) != base or not is_of_edition(read_completed(base), base):
                 raise ConfigError(f"another driver has changed {base} in the meantime; run the same command again")
@@ -229,6 +230,11 @@ class _Driver:
             job = freeze_growth(growth, self.job_name, self.options, self.work.checkpoint_sha256)
             self._note(f"edition {self.output.edition}: {growth_line(growth.news)}")
             return self._run_job(job, set(), lock.still_held)
+
+    def _refuse_pending(self) -> None:
+        """Refuses an output whose change was decided since this run looked at it, by a process that has ended."""
+        if has_pending(self.output.of_edition(1)):
+            raise ConfigError(f"codemill forget was interrupted in {self.output}; run the same command again")
 
     def _discards(self, job: JobFile) -> bool:
         """Discards an edition that was planned with another input or other opt-outs, and isn't published yet."""
@@ -250,6 +256,7 @@ class _Driver:
         self, planned: PlannedJob | None, missing: list[str], still_held: Callable[[], bool]
     ) -> dict[str, Any]:
         """Does all that needs the output's lock; returns the summary."""
+        self._refuse_pending()
         if self.runner.end_orphan(self.output.job):  # nobody else is writing
             sweep(self.output)
         job = self._found()

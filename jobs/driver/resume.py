@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from jobs import storage
 from jobs.finalize.stored_rows import StoredRows
 from jobs.finalize.summary import has_unread_rows, walk_commits
+from jobs.growth.rewriting import lost_for_good
 from jobs.ledger.commits import CommitRecord, list_commits, read_commits, void_commit
 from jobs.ledger.journal import forgive
 from jobs.plan.job_file import JobFile
@@ -74,6 +75,11 @@ def reopen(output: OutputFolder, missing: Sequence[str]) -> None:
         ConfigError: They have rows of which there is no other copy.
     """
     job_dir = output.job
+    if earlier := lost_for_good(output, missing):
+        raise ConfigError(
+            f"{output} is missing {', '.join(earlier[:_SHOWN])} of an earlier edition, of whose rows there is no other "
+            "copy; restore it"
+        )
     stored = StoredRows(job_dir)
     lost = sum(stored.fault(record) is not None for record in read_commits(job_dir))
     if lost:

@@ -33,6 +33,11 @@ from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.opt_out.selection import File, Selection
 
+_NO_BLOBS = (
+    "the rows of {0} don't tell blobs (blob_id), so --blob can't find any; pass --path or --content_hash, or forget in "
+    "the dataset that it was made of, with --cascade {0}"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
@@ -84,6 +89,8 @@ def _forget_all(paths: Sequence[str], wish: Wish, say: Callable[[str], None]) ->
     for path in paths:
         dataset = _open(path)
         hits = dataset.search(replace(selection, files=frozenset(files)))
+        if path == paths[0] and hits.lacks_blobs:  # those that derive from it are searched for its files
+            raise ConfigError(_NO_BLOBS.format(path))
         files |= hits.files
         _refuse_empty(path, dataset, hits)
         found.append((path, dataset, hits))
@@ -98,9 +105,10 @@ def _forget_all(paths: Sequence[str], wish: Wish, say: Callable[[str], None]) ->
         else:
             say(f"{path}: nothing matches")
         if hits.unknown:
+            has = f"{counted(hits.unknown_answers, 'answer')} of a model" if hits.unknown_answers else "no content"
             say(
                 f"{path}: {counted(hits.unknown, 'rejected record')} can't be compared with the list, since their "
-                "input is gone or another one; they hold a path, a hash and a reason, no content"
+                f"input is gone or another one; they hold a path, a hash and a reason, {has}"
             )
     return FAILED_UNITS if any(hits.unknown for _, _, hits in found) else DONE
 

@@ -40,7 +40,7 @@ class Corpus:
     def search(self, selection: Selection) -> Found:
         """Finds what is to be forgotten. A rejected record's repository isn't known."""
         found = search_data(self.output, self._shards(DATA), _COLUMNS, selection)
-        search_rejected(self.output, self._shards(REJECTED), selection, found, (), None)
+        search_rejected(self.output, self._shards(REJECTED), selection, found, (), _COLUMNS)
         return found
 
     def rows(self) -> int:
@@ -113,7 +113,7 @@ class Corpus:
 
 def open_corpus(output: OutputFolder) -> Corpus:
     """Opens a corpus. Raises ConfigError if it isn't complete."""
-    if not storage.exists(output.completed):
+    if not (storage.exists(output.completed) and storage.exists(output.summary)):
         raise ConfigError(f"{output} is not complete; run codemill corpus again first")
     return Corpus(output)
 

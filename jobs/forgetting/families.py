@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 
 from jobs import storage
 from jobs.forgetting.indexes import inputs_of_index, is_index
+from jobs.growth.editions import newest
 from jobs.plan.units import read_source_files
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
@@ -54,11 +56,14 @@ def _outputs(folders: Sequence[str]) -> list[str]:
 
 
 def _inputs(path: str) -> list[str]:
-    if is_index(path):
-        uris = inputs_of_index(path)
-    else:
-        try:
-            uris = [file.uri for file in read_source_files(OutputFolder(path).job)]
-        except FileNotFoundError:
-            uris = []  # a corpus, which is made of no dataset, or a model
+    uris = inputs_of_index(path) if is_index(path) else _inputs_of_editions(OutputFolder(path))
     return [os.path.abspath(uri.removeprefix("file://")) if storage.is_local(uri) else uri for uri in uris]
+
+
+def _inputs_of_editions(output: OutputFolder) -> list[str]:
+    """Those of every edition: a later one may have others, and rows of inputs that are gone stay."""
+    uris: list[str] = []
+    for edition in range(1, newest(output).edition + 1):
+        with contextlib.suppress(FileNotFoundError):  # a corpus, which is made of no dataset, or a model
+            uris += [file.uri for file in read_source_files(output.of_edition(edition).job)]
+    return uris

@@ -3,7 +3,7 @@
     search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
 
 Nothing but the shards with such rows is written again. Everything else that may hold text of them goes: attempts,
-voided commits, the journal, last lines of hosts, and the grouped input.
+voided commits, the journal, last lines of hosts, the grouped input, and an evaluation's joined problems and answers.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ from jobs.finalize.summary import Totals, summarize, walk_commits
 from jobs.forgetting.ledger import Removed
 from jobs.forgetting.lists import Asked, read_forgotten, removals
 from jobs.forgetting.notices import renew_notice
+from jobs.forgetting.returning import input_columns
 from jobs.forgetting.searching import Found, search_data, search_rejected
-from jobs.ledger.completed import read_completed
+from jobs.ledger.completed import missing_files, read_completed
 from jobs.monitoring.summaries import summary_text
 from jobs.plan.job_file import JobFile, read_job
 from jobs.plan.units import read_input_files, read_source_files
@@ -44,8 +45,9 @@ from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
 _OF_THE_RUN = ("run_id", "finished", "exit_codes", "engine", "seconds", "last_session", "results")
-_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped")
+_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
 _GROWN = "editions"
+_SHOWN = 3  # names in a message
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,7 @@ class JobOutput:
         columns = self._columns()
         found = search_data(self.output, self._shards(DATA), columns, selection)
         inputs = read_source_files(self.output.job)
-        repository = self.job.columns.get("repo_name")
-        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, repository)
+        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, input_columns(self.job))
         return found
 
     def rows(self) -> int:
@@ -184,7 +185,7 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     """Opens a complete output.
 
     Raises:
-        ConfigError: It isn't one, or has several editions.
+        ConfigError: It isn't one, lacks a file, or has several editions.
     """
     job, done = read_job(output), read_completed(output)
     if job is None or done is None or "plan_id" not in done:
@@ -194,6 +195,8 @@ def open_job_output(output: OutputFolder) -> JobOutput:
             f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
             "--grow and --opt_out, then drop the others with codemill retain --editions 1"
         )
+    if missing := missing_files(output, done):
+        raise ConfigError(f"{output} lacks {', '.join(missing[:_SHOWN])}; run the job's own command again first")
     return JobOutput(output, job, done)
 
 

@@ -69,15 +69,19 @@ class Carried:
 
     def publish(self) -> None:
         """Publishes the shards that are written again, and moves those that they replace."""
+        if not storage.exists(self.output.manifest):  # once published, the edition before may have been dropped
+            self._keep_before()
+        for one in self.rewritten:
+            self._publish_one(one)
+            failpoint(AFTER_FIRST_REWRITTEN)
+        self._move([one.old for one in self.rewritten])
+
+    def _keep_before(self) -> None:
         base = self.output.of_edition(self.output.edition - 1)
         done = self.before["completed"]
         if not storage.exists(base.manifest):
             write_manifest(base, done["finished"], done["config_hash"], done["files"])
         storage.write_bytes(base.own_summary, json.dumps(self.before["summary"], indent=1).encode())
-        for one in self.rewritten:
-            self._publish_one(one)
-            failpoint(AFTER_FIRST_REWRITTEN)
-        self._move([one.old for one in self.rewritten])
 
     def summary(self, own: Mapping[str, Any], files: Mapping[str, int]) -> dict[str, Any]:
         """The summary of the whole dataset; `own` is that of the edition's units, `files` all its shards."""

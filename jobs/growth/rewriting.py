@@ -185,6 +185,20 @@ def moved_to(output: OutputFolder, path: str) -> str:
     return storage.join(output.earlier[len(output.path) + 1 :], f"{output.edition - 1:04d}", path)
 
 
+def lost_for_good(output: OutputFolder, missing: Iterable[str]) -> list[str]:
+    """Those of the missing files that are shards of earlier editions which this one can't write again."""
+    earlier = [path for path in missing if edition_of_shard(path) not in (None, output.edition)]
+    return [path for path in earlier if not _can_write_again(output, path)]
+
+
+def _can_write_again(output: OutputFolder, new: str) -> bool:
+    record = output.job.rewritten(f"{new}.json")
+    if not storage.exists(record):
+        return False
+    old = json.loads(storage.read_bytes(record))["old"]
+    return any(storage.exists(output.join(place)) for place in (old, moved_to(output, old)))
+
+
 def _drops(parquet: pq.ParquetFile, group: int, dead: Dead, is_rejected: bool) -> tuple[Any, set[Place]]:
     """Which rows of a row group are dropped, and the source rows that are dropped as a whole."""
     names = [*_PLACE, *_WHY] if is_rejected else list(_IN_LINEAGE)

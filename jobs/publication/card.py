@@ -24,6 +24,7 @@ from jobs.publication.facts import Facts, all_models
 from jobs.storage.folders import NOTICE
 from jobs.terminal.escapes import markdown, visible
 from jobs.terminal.wording import counted
+from transforms.filters.showing import may_be_shown
 
 _MOST_LICENSES: Final = 10
 _MOST_TABLE_ROWS: Final = 40
@@ -184,11 +185,26 @@ def _attribution(facts: Facts) -> Iterator[str]:
 
 
 def _samples(facts: Facts) -> Iterator[str]:
+    """Yields some rows, except those in which the filters find something: a card is copied to other places."""
+    shown = [row for row in facts.samples if all(map(may_be_shown, _texts(row)))]
+    if not shown:
+        return
     yield from ("## Sample rows", "", "Long texts and lists are cut.", "")
-    for row in facts.samples:
+    for row in shown:
         text = visible(json.dumps(_shortened(row), indent=1, ensure_ascii=False, default=str))
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         yield from (f"{fence}json", text, fence, "")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def _shortened(value: Any) -> Any:

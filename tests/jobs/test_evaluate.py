@@ -69,6 +69,17 @@ def test_a_benchmarks_own_solutions_pass(items: str, tmp_path: Path, capsys: pyt
     assert "human_eval, Python: pass@1 100.0%" in capsys.readouterr().out
 
 
+def test_a_forgotten_answer_leaves_the_joined_problems_too(items: str, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    command = ["--benchmark", "human_eval", "--data", items, "--reference", "--output", str(output)]
+    assert evaluate(*command) == 0
+    assert list((output / "_job" / "problems").rglob("*.parquet"))
+    assert cli.main(["forget", str(output), "--content_hash", rows_of(output)[0]["lineage"]["content_sha256"]]) == 0
+    assert evaluate(*command) == evaluate(*command, "--shard_mb", "7") == 0  # neither of which joins them again
+    assert len(rows_of(output)) == 5
+    assert not list((output / "_job").rglob("problems.parquet"))
+
+
 def test_several_answers_of_a_problem_are_samples(items: str, tmp_path: Path) -> None:
     given = [
         {"task_id": f"Own/{number}", "answer": f"    return {number if good else 0} * x\n"}

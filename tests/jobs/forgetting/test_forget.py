@@ -18,11 +18,15 @@ import pytest
 import jobs.forgetting.command  # noqa: F401 - registers the failpoints
 from jobs import cli
 from jobs.finalize.shard_plan import ShardPlanner
+from jobs.forgetting.searching import Found, search_rejected
+from jobs.ledger.completed import has_pending
 from jobs.ledger.lock import acquire
 from jobs.storage import failpoints
 from jobs.storage.folders import OutputFolder
 from tests.jobs import uppercase
 from transforms.corpus.rows import git_blob_id
+from transforms.opt_out.lists import parse_opt_out
+from transforms.opt_out.selection import FileColumns, Selection
 
 REPOS = ["in/a", "out/a", "in/b", "Out/b"]
 SECRET = "zqxjkv"  # in every text that is to be forgotten
@@ -175,6 +179,38 @@ def test_records_whose_input_is_gone_are_counted_and_the_exit_code_is_3(output, 
     assert "6 rejected records can't be compared with the list" in told
 
 
+def test_a_rejected_record_goes_by_the_blob_of_its_source(tmp_path):
+    content = [text(number, "in/a") for number in range(3)] + [f"# {SECRET}\x00" * 9]
+    blobs = [git_blob_id(one.encode()) for one in content]
+    columns = {"content": content, "path": ["a.py", "b.py", "c.py", "d.py"], "repo_name": ["in/a"] * 4}
+    columns["blob_id"] = blobs
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "in" / "a.parquet")
+    output = tmp_path / "out"
+    assert run("filter", tmp_path / "in", output) == 0
+    assert [row["path"] for row in uppercase.dataset(output)["rejected"]] == ["d.py"]
+    assert forget(output, "--blob", blobs[3], blobs[0]) == 0
+    assert not uppercase.dataset(output)["rejected"]
+    assert uppercase.summary(output)["rows"]["removed"] == 2
+
+
+def test_a_blob_that_no_row_could_tell_is_refused(output, capsys):
+    before = bytes_of(output)
+    assert forget(output, "--blob", git_blob_id(text(1, "out/a").encode())) == 2
+    assert "don't tell blobs (blob_id)" in capsys.readouterr().err
+    assert bytes_of(output / "data") == {n.removeprefix("data/"): b for n, b in before.items() if n.startswith("data/")}
+
+
+def test_answers_in_records_that_can_not_be_compared_are_told(tmp_path):
+    record = {"uri": ["gone"], "row_group": [0], "row": [0], "content_sha256": [""], "path": ["a.py"], "answer": ["x"]}
+    (tmp_path / "rejected").mkdir()
+    pq.write_table(pa.table(record), tmp_path / "rejected" / "r.parquet")
+    found = Found()
+    selection = Selection(blobs=frozenset(["0" * 40]), opt_out=parse_opt_out([("list", b"out")]))
+    search_rejected(OutputFolder(str(tmp_path)), ["rejected/r.parquet"], selection, found, (), FileColumns())
+    assert (found.unknown, found.unknown_answers) == (1, 1)
+
+
 def test_an_output_that_is_locked_incomplete_or_none_is_refused(output, tmp_path, capsys):
     with acquire(OutputFolder(str(output)).job):
         assert forget(output, "--path", "src/1.py") == 2
@@ -184,6 +220,15 @@ def test_an_output_that_is_locked_incomplete_or_none_is_refused(output, tmp_path
     assert "is not the complete output of a job" in capsys.readouterr().err
     assert forget(tmp_path / "in", "--path", "src/1.py") == 2
     assert "is no output of codemill" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["summary.json", "data/train-00000-of-00001.parquet"])
+def test_an_output_that_lacks_a_file_is_refused(name, output, capsys):
+    (output / name).unlink()
+    before = bytes_of(output / "data")
+    assert forget(output, "--path", "src/1.py") == 2
+    assert f"lacks {name}; run the job's own command again first" in capsys.readouterr().err
+    assert bytes_of(output / "data") == before and (output / "COMPLETED").exists()
 
 
 @pytest.mark.parametrize(
@@ -221,6 +266,24 @@ def test_units_that_run_again_bring_nothing_back(output, tmp_path):
     assert run("filter", tmp_path / "in", output, "--no-quality") == 0
     assert uppercase.dataset(output) == before
     assert uppercase.summary(output)["rows"]["removed"] == 11
+
+
+@pytest.mark.parametrize("more", [("--shard_mb", "7"), ("--grow",)])
+def test_a_removal_that_is_killed_while_a_job_waits_for_the_lock_is_not_undone(
+    more, output, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("jobs.finalize.rewriting._apply", lambda *args: None)
+    assert forget(output, "--path", "src/1.py") == 0  # decided, and as if killed then
+    monkeypatch.undo()
+    write_input(tmp_path / "in" / "b.parquet", rows=1)
+    answers = iter([False])  # the job looks before it is decided
+    monkeypatch.setattr("jobs.driver.driver.has_pending", lambda folder: next(answers, True) and has_pending(folder))
+    command = ("filter", tmp_path / "in", output, "--no-quality", "--grow", *more)
+    assert run(*command) == 2
+    assert "codemill forget was interrupted" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(*command) == 0
+    assert "src/1.py" not in [row["path"] for row in rows_of(output)]
 
 
 def test_forgetting_twice_is_forgetting_both_at_once(output, tmp_path):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli
+from jobs.forgetting.families import family
 from tests.jobs import uppercase
 
 
@@ -178,6 +179,53 @@ def test_an_earlier_edition_can_be_read_by_its_manifest(folder):
     newest = json.loads((folder / "out" / "_editions" / "0003" / "manifest.json").read_text())["files"]
     there = {f"{name}/{path.name}" for name in ("data", "rejected") for path in (folder / "out" / name).glob("*")}
     assert set(newest) == there
+
+
+def test_an_edition_that_was_dropped_stays_dropped_when_the_newest_is_published_again(folder):
+    grown(folder)
+    write(folder / "in" / "a.parquet", "x.py=changed")
+    grown(folder, "--drop_gone")
+    assert cli.main(["retain", str(folder / "out"), "--editions", "1"]) == 0
+    assert run(folder, "--grow", "--drop_gone", "--shard_mb", "7") == 0
+    editions = folder / "out" / "_editions"
+    assert [path.relative_to(editions).as_posix() for path in editions.rglob("*.json")] == ["0002/manifest.json"]
+    assert rows(folder) == of("x.py=changed", "v.py=four")
+
+
+def test_what_a_later_edition_was_made_of_is_found_by_a_cascade_too(folder, capsys):
+    grown(folder)
+    write(folder / "other" / "in" / "c.parquet", "bad/one:p.py=five", "w.py=six")
+    assert run(folder / "other", "--grow") == 0
+    grown(folder, "--input", str(folder / "in"), str(folder / "other" / "out"))
+    grown(folder)  # without it again: its rows stay
+    before = rows(folder / "other")
+    assert family(str(folder / "other" / "out"), [str(folder / "out")]) == [str(folder / "out")]
+    assert cli.main(["forget", str(folder / "other" / "out"), "--path", "p.py", "--cascade", str(folder / "out")]) == 2
+    assert f"{folder / 'out'} has several editions" in capsys.readouterr().err
+    assert rows(folder / "other") == before
+
+
+def test_a_lost_shard_of_an_earlier_edition_leaves_the_dataset_marked_as_complete(folder, capsys):
+    grown(folder)
+    write(folder / "in" / "c.parquet", "w.py=five")
+    grown(folder)
+    (shard := folder / "out" / "data" / "train-00000-of-00001.parquet").rename(folder / "kept")
+    assert run(folder, "--grow") == 2
+    assert "of whose rows there is no other copy; restore it" in capsys.readouterr().err
+    assert (folder / "out" / "COMPLETED").exists()
+    (folder / "kept").rename(shard)
+    assert run(folder, "--grow") == 0
+
+
+def test_a_lost_shard_that_was_written_again_is_made_of_the_earlier_one(folder):
+    grown(folder)
+    write(folder / "in" / "a.parquet", "x.py=changed")
+    grown(folder, "--drop_gone")
+    before = rows(folder)
+    (shard,) = (folder / "out" / "data").glob("*-r0002.parquet")
+    shard.unlink()
+    assert run(folder, "--grow", "--drop_gone") == 0
+    assert rows(folder) == before and shard.exists()
 
 
 def test_options_that_change_rows_are_refused_with_the_list(folder, capsys):
