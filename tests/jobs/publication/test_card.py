@@ -104,3 +104,11 @@ def test_names_from_data_are_no_markup_and_long_texts_are_cut():
 def test_a_long_table_sums_the_rest():
     found = Facts(languages=Counter({f"L{number:02}": 1 for number in range(50)}))
     assert "| 10 others | 10 |" in published_card("---\n---\n", dataset(), found, Wording(), "out")
+
+
+def test_a_row_in_which_the_filters_find_something_is_no_sample():
+    key = "AKIA" + "QYLPMN5HGT3KRZVW"
+    facts = Facts(samples=[{"content": "x = 1"}, {"parts": [{"text": f"aws_access_key_id = {key}"}]}])
+    shown = "\n".join(card._samples(facts))
+    assert "x = 1" in shown and key not in shown and shown.count("json") == 1
+    assert list(card._samples(Facts(samples=facts.samples[1:]))) == []
