@@ -108,7 +108,7 @@ def test_the_example_of_a_stage_runs_and_its_rejects_are_as_all_others(folder):
 
 def annotate(*more: str) -> list[str]:
     """The example's words, with the embedded model and few tokens."""
-    words = TASK_COMMAND.split()[1:]
+    words = TASK_COMMAND.replace("\\\n", "").split()[1:]
     words[words.index("--model") + 1] = "embedded"
     small = ["--any_model", "--slots", "2", "--max_prompt_tokens", "128", "--max_new_tokens", "24"]
     return [*words, *small, "--workers", "1", "--quiet", *more]

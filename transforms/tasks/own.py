@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import abc
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -197,7 +197,8 @@ def is_own_task(name: str) -> bool:
     """Whether a task's name is that of a class or an entry point, not of a task file or a shipped task."""
     if name.endswith(".py"):
         return True  # its class is missing, which `load_task` says
-    if (SHIPPED / f"{name}.yaml").exists() or Path(name).exists():
+    # `os.path.exists` takes names that no file can have.
+    if os.path.exists(SHIPPED / f"{name}.yaml") or os.path.exists(name):
         return False
     return name.rpartition(":")[2].isidentifier() if ":" in name else name in entry_points(TASKS)
 
