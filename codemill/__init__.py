@@ -1,4 +1,4 @@
-"""codemill in Python: run jobs, and write filter stages of your own.
+"""codemill in Python: run jobs, and write filter stages and tasks of your own.
 
     import codemill
 
@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from codemill.running import Summary, run
-from model.errors import ConfigError
+from model.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from model.checkpoint import load as load_model
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from transforms.filters.stage import StageResult
     from transforms.generation.beam_handler import JaxModelHandler
     from transforms.rows.row import Row
-    from transforms.tasks.base import Task
+    from transforms.tasks.own import OwnTask as Task
+    from transforms.tasks.own import Prompt
 
 __all__ = [
     "ConfigError",
     "FilterStage",
     "JaxModelHandler",
+    "Prompt",
+    "RecordError",
     "Row",
     "StageResult",
     "Summary",
@@ -39,9 +42,10 @@ __all__ = [
 _LATER = {
     "FilterStage": ("transforms.filters.stage", "Stage"),
     "JaxModelHandler": ("transforms.generation.beam_handler", "JaxModelHandler"),
+    "Prompt": ("transforms.tasks.own", "Prompt"),
     "Row": ("transforms.rows.row", "Row"),
     "StageResult": ("transforms.filters.stage", "StageResult"),
-    "Task": ("transforms.tasks.base", "Task"),
+    "Task": ("transforms.tasks.own", "OwnTask"),
     "load_model": ("model.checkpoint", "load"),
 }
 

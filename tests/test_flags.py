@@ -36,7 +36,7 @@ def test_the_model_layer_names_no_flag(path):
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
 def test_a_task_names_only_flags_of_its_own_job_and_what_tasks_share_those_of_every_one(path):
     generating = {name: options_of(name) for name in JOBS if issubclass(options_of(name), GenerationOptions)}
-    name = "annotate" if path.stem == "task_file" else path.stem
+    name = "annotate" if path.stem in ("task_file", "own") else path.stem
     jobs = [name] if name in generating else [] if path.stem == "settings" else list(generating)
     for flag in named_flags(path):
         for job in jobs:

@@ -17,7 +17,7 @@ import importlib.util
 import os
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Final, TypeVar
@@ -26,11 +26,15 @@ from model.errors import ConfigError, one_line
 
 FILTERS: Final = "codemill.filters"
 """The group of entry points of filter stages."""
+TASKS: Final = "codemill.tasks"
+"""The group of entry points of tasks."""
 
 T = TypeVar("T")
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 
-def load_class(name: str, base: type[T], *, group: str, flag: str) -> type[T]:
+
+def load_class(name: str, base: type[T], *, group: str, flag: str, called: str) -> type[T]:
     """The class of this name.
 
     Args:
@@ -38,6 +42,7 @@ def load_class(name: str, base: type[T], *, group: str, flag: str) -> type[T]:
         base: What the class must be derived from.
         group: The group of entry points.
         flag: The option that named it, for messages.
+        called: The base class's public name, for messages.
 
     Raises:
         ConfigError: There is no such class, its module raises, or it is derived from something else.
@@ -49,24 +54,25 @@ def load_class(name: str, base: type[T], *, group: str, flag: str) -> type[T]:
     if not isinstance(found, type):
         raise ConfigError(f"{flag} {name}: {module_name} has no class {class_name}")
     if not issubclass(found, base):
-        raise ConfigError(f"{flag} {name}: {class_name} isn't derived from {base.__name__}")
+        raise ConfigError(f"{flag} {name}: {class_name} isn't derived from {called}")
     return found
 
 
-def make_own(kind: type[T], values: Sequence[str], *, flag: str) -> T:
+def make_own(kind: type[T], values: Sequence[str], *, flag: str, given: Mapping[str, Any] = _NOTHING) -> T:
     """Makes an object of a dataclass, or of a class without parameters.
 
     Args:
         kind: The class.
         values: `NAME=VALUE` for fields of type str, int, float or bool; the others keep their defaults.
         flag: The option that gave the values, for messages.
+        given: The values of fields that the job gives, which `values` can't.
 
     Raises:
         ConfigError: A field doesn't exist, a value is of another type or none was given, or the class raises so.
     """
     types = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
-    fields = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-    given: dict[str, Any] = {}
+    fields = [name for name in _names(kind) if name not in given]
+    found = dict(given)
     for word in values:
         name, separator, text = word.partition("=")
         if not separator:
@@ -75,9 +81,9 @@ def make_own(kind: type[T], values: Sequence[str], *, flag: str) -> T:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"{kind.__name__} has {', '.join(fields) or 'none'}"
             raise ConfigError(f"{flag} {word}: no field {name}; {hint}")
-        given[name] = _value(text, types[name], f"{flag} {word}")
+        found[name] = _value(text, types[name], f"{flag} {word}")
     try:
-        return kind(**given)
+        return kind(**found)
     except TypeError as error:
         raise ConfigError(f"{kind.__name__}: {one_line(str(error))}; give its fields with {flag}") from None
 
@@ -88,8 +94,39 @@ def code_sha256(kind: type) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def check_unchanged(sha256: str, frozen: str, *, flag: str) -> None:
+    """Raises ConfigError if a job was started with other code; a hash of "" is none."""
+    if frozen not in ("", sha256):
+        raise ConfigError(f"the code of {flag} changed during the job; restore it, or start a new --output")
+
+
+def check_names(own: Any, taken: set[str], *, flag: str, other: str) -> None:
+    """Checks the `name` and the `fields` of a user's class or object, and adds its columns to those that are taken.
+
+    Raises:
+        ConfigError: It has no name, or a column that `other` gives.
+    """
+    kind = (own if isinstance(own, type) else type(own)).__name__
+    name = getattr(own, "name", None)
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ConfigError(f"{flag}: {kind} needs a name, a text without /")
+    for field in own.fields:
+        if field.name in taken:
+            raise ConfigError(f"{flag}: {kind} gives the column {field.name}, which {other} gives")
+        taken.add(field.name)
+
+
+def entry_points(group: str) -> dict[str, metadata.EntryPoint]:
+    """What installed packages declare in a group of entry points, by name."""
+    return {point.name: point for point in metadata.entry_points(group=group)}
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
 def _entry_point(name: str, group: str, flag: str) -> tuple[str, str]:
-    points = {point.name: point for point in metadata.entry_points(group=group)}
+    points = entry_points(group)
     if name not in points:
         known = f"; installed packages declare {', '.join(sorted(points))}" if points else ""
         raise ConfigError(f"{flag} {name}: expected MODULE:CLASS, FILE.py:CLASS or the name of an entry point{known}")

@@ -1,7 +1,8 @@
-"""The Python face: it is light, its examples run, and a stage of one's own is treated as a shipped one."""
+"""The Python face: it is light, its examples run, and stages and tasks of one's own are treated as shipped ones."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,8 +18,8 @@ from jobs.cli import DONE, USER_ERROR, main
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-JOBS, STAGE, PIPELINE = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
-(COMMAND,) = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
+JOBS, STAGE, TASK, PIPELINE = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
+COMMAND, TASK_COMMAND = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
 CODE = "def function(items, limit):\n    total = 0\n    for item in items[:limit]:\n        total += item\n"
 
 
@@ -114,6 +115,36 @@ def test_the_example_of_a_stage_runs_and_its_rejects_are_as_all_others(folder):
     assert rejected["detail"] == "fewer than 40 characters"
 
 
+def annotate(*more: str) -> list[str]:
+    """The example's words, with the embedded model and few tokens."""
+    words = TASK_COMMAND.replace("\\\n", "").split()[1:]
+    words[words.index("--model") + 1] = "embedded"
+    small = ["--any_model", "--slots", "2", "--max_prompt_tokens", "128", "--max_new_tokens", "24"]
+    return [*words, *small, "--workers", "1", "--quiet", *more]
+
+
+@pytest.mark.timeout(600)
+def test_the_example_of_a_task_runs_in_row_processes_and_a_changed_one_is_not_resumed(folder, capfd):
+    (folder / "sentence.py").write_text(TASK)
+    corpus(folder)
+    assert main(annotate()) == DONE
+    rows = pq.read_table(folder / "sentences" / "data").to_pylist()
+    rejected = pq.read_table(folder / "sentences" / "rejected").to_pylist()
+    asked = [row for row in rejected if row["target"]]
+    assert rows and len(rows) + len(asked) == 2, asked
+    assert {row["path"] for row in rows} <= {"long.py", "short.py"}
+    version = f"sentence-{hashlib.sha256(TASK.encode()).hexdigest()[:16]}"
+    for row in rows:
+        assert row["num_words"] == len(row["answer"].split()) and "\n" not in row["answer"]
+        assert (row["lineage"]["task"], row["lineage"]["template_version"]) == ("sentence", version)
+        assert row["prompt_text"].startswith("Say in one sentence") and row["checks"]["not_empty"]
+    assert main(annotate()) == DONE
+    (folder / "sentence.py").write_text(TASK + "\n# changed\n")
+    capfd.readouterr()
+    assert main(annotate()) == USER_ERROR
+    assert "the code of --task" in one_line(capfd)
+
+
 @pytest.mark.timeout(600)
 def test_the_example_of_a_pipeline_runs(folder):
     (folder / "pipeline_example.py").write_text(PIPELINE)
@@ -167,7 +198,7 @@ def test_a_module_of_the_current_folder_is_found_and_so_is_an_entry_point(folder
         ("nothing.py:Short", [], "no such file nothing.py"),
         ("nothing_here:Short", [], "can't import nothing_here"),
         ("unknown-name", [], "expected MODULE:CLASS, FILE.py:CLASS or the name of an entry point"),
-        ("json:JSONDecoder", [], "JSONDecoder isn't derived from Stage"),
+        ("json:JSONDecoder", [], "JSONDecoder isn't derived from codemill.FilterStage"),
         ("broken.py:Short", [], "can't be imported: ZeroDivisionError"),
         ("short.py:Short", ["Short.min_char=3"], "no field min_char; did you mean min_chars"),
         ("short.py:Short", ["Short.min_chars=few"], "expected a whole number"),
@@ -188,3 +219,40 @@ def test_a_mistake_in_a_stage_is_one_line(folder, capfd, stages, values, why):
     assert main(["filter", "--input", "corpus", "--output", "clean", "--stages", stages, *given]) == USER_ERROR
     assert why in one_line(capfd)
     assert not (folder / "clean").exists()
+
+
+# --- tasks of one's own ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "why"),
+    [
+        ("sentence.py:Sentense", [], "has no class Sentense"),
+        ("sentence.py", [], "expected MODULE:CLASS, FILE.py:CLASS or the name of an entry point"),
+        ("nothing.py:Sentence", [], "no such file nothing.py"),
+        ("nothing_here:Sentence", [], "can't import nothing_here"),
+        ("unknown-name", [], "built-in tasks are"),
+        ("json:JSONDecoder", [], "JSONDecoder isn't derived from codemill.Task"),
+        ("broken.py:Sentence", [], "can't be imported: ZeroDivisionError"),
+        ("sentence.py:Sentence", ["--set", "max_word=3"], "no field max_word; did you mean max_words"),
+        ("sentence.py:Sentence", ["--set", "max_words=few"], "expected a whole number"),
+        ("sentence.py:Sentence", ["--set", "max_words"], "expected NAME=VALUE"),
+        ("sentence.py:Sentence", ["--set", "temperature=1"], "no field temperature; Sentence has max_words, max_chars"),
+        ("sentence.py:Sentence", ["--verify", "run"], "--verify run is of task files"),
+        ("taken.py:Sentence", [], "gives the column answer, which codemill gives"),
+        ("nameless.py:Sentence", [], "Sentence needs a name"),
+        ("half.py:Sentence", [], "abstract"),
+    ],
+)
+def test_a_mistake_in_a_task_is_one_line(folder, capfd, task, more, why):
+    (folder / "sentence.py").write_text(TASK)
+    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "taken.py").write_text(TASK.replace('"num_words", pa', '"answer", pa'))
+    (folder / "nameless.py").write_text(TASK.replace('name = "sentence"', 'name = ""'))
+    (folder / "half.py").write_text(TASK.replace("def read(", "def reed("))
+    corpus(folder)
+    capfd.readouterr()
+    words = ["annotate", "--task", task, "--input", "corpus", "--output", "out", "--model", "embedded", "--any_model"]
+    assert main([*words, *more]) == USER_ERROR
+    assert why in one_line(capfd)
+    assert not (folder / "out").exists()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from model.errors import ConfigError
 from transforms.filters.stage import Stage
-from transforms.own_code import FILTERS, code_sha256, load_class, make_own
+from transforms.own_code import FILTERS, check_names, check_unchanged, code_sha256, load_class, make_own
 
 _STAGES, _VALUES = "--stages", "--stage_values"
 _TAKEN: Final = frozenset(("lineage", "checks", "licenses", "findings", "contamination"))
@@ -31,7 +31,9 @@ def make_stages(names: Sequence[str], values: Sequence[str], frozen: str = "") -
             has changed.
     """
     base: type[Any] = Stage  # mypy takes no abstract class for a type[T]
-    kinds: list[type[Stage]] = [load_class(name, base, group=FILTERS, flag=_STAGES) for name in names]
+    kinds: list[type[Stage]] = [
+        load_class(name, base, group=FILTERS, flag=_STAGES, called="codemill.FilterStage") for name in names
+    ]
     by_class: dict[str, list[str]] = {kind.__name__: [] for kind in kinds}
     for word in values:
         class_name, dot, rest = word.partition(".")
@@ -40,20 +42,9 @@ def make_stages(names: Sequence[str], values: Sequence[str], frozen: str = "") -
             raise ConfigError(f"{_VALUES} {word}: expected CLASS.FIELD=VALUE; the classes of --stages are {known}")
         by_class[class_name].append(rest)
     stages = tuple(make_own(kind, by_class[kind.__name__], flag=_VALUES) for kind in kinds)
-    _check(stages)
-    sha256 = hashlib.sha256("".join(map(code_sha256, kinds)).encode()).hexdigest()
-    if frozen not in ("", sha256):
-        raise ConfigError(f"the code of {_STAGES} changed during the job; restore it, or start a new --output")
-    return stages, sha256
-
-
-def _check(stages: Sequence[Stage]) -> None:
-    seen = set(_TAKEN)
+    taken = set(_TAKEN)
     for stage in stages:
-        kind = type(stage).__name__
-        if not isinstance(getattr(stage, "name", None), str) or not stage.name or "/" in stage.name:
-            raise ConfigError(f"{_STAGES}: {kind} needs a name, a text without /")
-        for field in stage.fields:
-            if field.name in seen:
-                raise ConfigError(f"{_STAGES}: {kind} gives the column {field.name}, which another stage gives")
-            seen.add(field.name)
+        check_names(stage, taken, flag=_STAGES, other="another stage")
+    sha256 = hashlib.sha256("".join(map(code_sha256, kinds)).encode()).hexdigest()
+    check_unchanged(sha256, frozen, flag=_STAGES)
+    return stages, sha256

@@ -43,6 +43,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
     request_of,
+    unlikely,
     with_fault,
 )
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
@@ -163,9 +164,8 @@ class AnnotateTask(AnnotateSettings):
             if reason == REASONS["parses"]:
                 detail = with_fault(first_fault(code or "", self._answer_language(language)), detail)
             return rejected(request, reason, detail)
-        if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
-            return rejected(request, "unlikely", detail)
+        if refused := unlikely(request, completion, self.min_score):
+            return refused
         data = row.content.encode()
         return Accepted(
             written=("", answer, ""),

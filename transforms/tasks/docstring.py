@@ -55,6 +55,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
     request_of,
+    unlikely,
 )
 
 SYMBOL_KINDS: Final = ("module", "class", "function", "method")
@@ -188,9 +189,8 @@ class DocstringTask(DocstringSettings):
                 length = f"{len(completion.tokens)} tokens were generated, ended by {ended_by}"
                 return rejected(request, reason, f"{why}; {length}" if why else length)
         assert None not in [verdicts[check] for check in REQUIRED], "a required check is always decided"
-        if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
-            return rejected(request, "unlikely", detail)
+        if refused := unlikely(request, completion, self.min_score):
+            return refused
         if not is_code_unchanged(source, symbol, hole, answer):
             return rejected(request, "code_changed", "inserting this answer changes the file's code")
         original = source.data[slice(*symbol.doc)].decode() if symbol.doc is not None else None

@@ -60,6 +60,7 @@ from transforms.tasks.shared import (
     read_source,
     rejected,
     request_of,
+    unlikely,
     with_fault,
 )
 from transforms.tasks.trials import Place, language_of, trial_of_code
@@ -197,9 +198,8 @@ class GenerateTask(GenerateSettings):
             if reason == REASONS["parses"]:
                 detail = with_fault(self._fault(row, data, target, code, grammar), detail)
             return rejected(request, reason, detail)
-        if completion.mean_logprob < self.min_score:
-            detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {self.min_score}"
-            return rejected(request, "unlikely", detail)
+        if refused := unlikely(request, completion, self.min_score):
+            return refused
         before, after = ("", "") if self._is_free else (data[: target.start].decode(), data[target.end :].decode())
         return Accepted(
             written=(before, code, after),

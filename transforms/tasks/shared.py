@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from model.engine.requests import Request, Sampling
+from model.engine.requests import Completion, Request, Sampling
 from model.engine.settings import GenerationSettings
 from model.engine.stopping import StopTexts
 from model.errors import RecordError
@@ -117,6 +117,14 @@ def parse_text(content: str, grammar: str) -> Source:
 def rejected(request: TaskRequest, reason: str, detail: str = "") -> RejectedTarget:
     """The rejection of an answer that failed validation."""
     return RejectedTarget(target=request.target, rejection=Rejection("judge", reason, detail))
+
+
+def unlikely(request: TaskRequest, completion: Completion, min_score: float) -> RejectedTarget | None:
+    """The rejection of an answer whose mean log-probability is below the minimum; None for another one."""
+    if completion.mean_logprob < min_score:
+        detail = f"mean log-probability is {completion.mean_logprob:.3f}, the minimum is {min_score}"
+        return rejected(request, "unlikely", detail)
+    return None
 
 
 def failed_check(
