@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.options import OptOutOptions, RunOptions, all_options, changed_options, option, semantic_options
 from jobs.options.fields import defaults_of, internal_options
@@ -145,7 +145,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     options = with_run_id(freeze_opt_out(options))
     with monitored("train", options) as monitor:
         is_done = _train(options, monitor)
-        summary = {
+        summary: dict[str, Any] = {
             "job": "train",
             "run_id": options.run_id,
             "state": "complete" if is_done else "stopped",
