@@ -109,9 +109,9 @@ def _start(name: str, options: OptionSet, beam_args: list[str], ends: contextlib
         beam_args: What followed `--`.
         ends: Ends what lasts until the error of a job that fails has been printed: the log and its form.
     """
-    from jobs.options.report import ReportOptions
+    from jobs.options.report import RunOptions
 
-    if not isinstance(options, ReportOptions):
+    if not isinstance(options, RunOptions):
         return _run_module(name, options, beam_args)
     from jobs.monitoring.run import monitored, with_run_id
     from jobs.terminal.json_lines import json_lines

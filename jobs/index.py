@@ -15,17 +15,20 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.options import (
     ColumnOptions,
     LicenseColumnOptions,
     OptOutOptions,
     RerunOptions,
+    RunOptions,
     changed_options,
     option,
     semantic_options,
 )
 from jobs.options.fields import defaults_of, internal_options
+from jobs.system.clock import utc_now
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
@@ -33,7 +36,7 @@ MADE = "made.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions):
+class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions, RunOptions):
     """Index the text of a corpus, so that generation jobs can detect text copied from it (--known_text)."""
 
     input: tuple[str, ...] = option(
@@ -61,6 +64,31 @@ class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions):
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
+    from jobs.monitoring.run import monitored, with_run_id
+    from jobs.system.signals import raise_on_signals
+
+    if beam_args:
+        raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    raise_on_signals()
+    options = with_run_id(options)
+    with monitored("index", options) as monitor:
+        code, counts = _index(options)
+        monitor.complete(
+            {
+                "job": "index",
+                "run_id": options.run_id,
+                "state": "complete",
+                "started": monitor.facts.started,
+                "finished": utc_now(),
+                "exit_codes": [code] if code else [],
+                **counts,
+            }
+        )
+    return code
+
+
+def _index(options: Options) -> tuple[int, dict[str, Any]]:
+    """Builds the index; returns the exit code, and what to say of it in the summary."""
     import os
 
     from jobs import storage
@@ -70,20 +98,16 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     from jobs.plan.inputs import read_inputs
     from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out
     from jobs.system.exit_codes import DONE, FAILED_UNITS, USER_ERROR
-    from jobs.system.signals import raise_on_signals
     from jobs.terminal.wording import counted
     from transforms.opt_out.rows import NO_REPOSITORIES
     from transforms.opt_out.work import UNKNOWN
     from transforms.rows.columns import ColumnOverrides
     from transforms.spool import scratch_folder
 
-    if beam_args:
-        raise ConfigError(f"index does not use Beam and takes no options after --; got {' '.join(beam_args)}")
-    raise_on_signals()
     output = os.path.abspath(options.output.removeprefix("file://"))
     options = freeze_opt_out(options)
     if os.path.exists(output):
-        return _made_before(options, output)
+        return _made_before(options, output), {}
     overrides = ColumnOverrides(
         content=options.content_column,
         path=options.path_column,
@@ -122,7 +146,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
             _say(line)
         if code == USER_ERROR:
             _say("error: --strict_opt_out: check these entries before the index is used")
-    return code
+    bad_files = [{"uri": file.uri, "reason": file.reason} for file in unread]
+    return code, {"files": len(inputs.files), "rows": rows, "texts": count, "bad_files": bad_files}
 
 
 def _made_before(options: Options, output: str) -> int:

@@ -23,14 +23,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import OptOutOptions, all_options, changed_options, option, semantic_options
+from jobs.options import OptOutOptions, RunOptions, all_options, changed_options, option, semantic_options
 from jobs.options.fields import defaults_of, internal_options
+from jobs.system.clock import utc_now
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from jobs.monitoring.run import Run
     from jobs.training.data import Place, Source
     from model.config import GemmaConfig
     from model.tokenizer import Tokenizer
@@ -42,7 +44,7 @@ _CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptOutOptions):
+class Options(OptOutOptions, RunOptions):
     """Train a Gemma model on fill-in-the-middle over source files."""
 
     input: tuple[str, ...] = option(
@@ -135,33 +137,55 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Trains, or resumes; returns the exit code."""
     if beam_args:
         raise ConfigError(f"train does not use Beam and takes no options after --; got {' '.join(beam_args)}")
+    from jobs.monitoring.run import monitored, with_run_id
     from jobs.plan.opt_out import freeze_opt_out
-    from jobs.storage.folders import COMPLETED
     from jobs.system.signals import raise_on_signals
+
+    raise_on_signals()
+    options = with_run_id(freeze_opt_out(options))
+    with monitored("train", options) as monitor:
+        is_done = _train(options, monitor)
+        summary: dict[str, Any] = {
+            "job": "train",
+            "run_id": options.run_id,
+            "state": "complete" if is_done else "stopped",
+            "started": monitor.facts.started,
+            "finished": utc_now(),
+            "exit_codes": [],
+            "steps": options.num_steps if is_done else None,
+        }
+        if is_done:
+            monitor.complete(summary)
+        else:
+            monitor.stopped(summary)
+    return 0
+
+
+def _train(options: Options, monitor: Run) -> bool:
+    """Trains, or resumes; returns whether the run is complete."""
+    from jobs.storage.folders import COMPLETED
     from jobs.training.data import batches
     from jobs.training.loop import LoopSettings, train
     from model.tokenizer import Tokenizer
 
-    raise_on_signals()
-    options = freeze_opt_out(options)
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():
         print_line(f"{options.output} is complete; the model is in {folder / 'model'}")
-        return 0
+        return True
     tokenizer = Tokenizer.load(options.tokenizer)
     source = open_source(options, tokenizer)
     _freeze(options, folder)
     state, place, config = _start(options, tokenizer, folder)
     ready = batches(source, options.batch_rows, place)
     settings = LoopSettings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(LoopSettings)})
-    done = train(settings, config, training_config(options), state, ready, folder)
+    done = train(settings, config, training_config(options), state, ready, folder, tell=monitor.progress)
     if done is None:
         print_line(f"stopped; the same command resumes from {folder / 'checkpoints'}", sys.stderr)
-        return 0
+        return False
     _publish(done, config, tokenizer, folder)
     print_line(f"the model is in {folder / 'model'}")
-    return 0
+    return True
 
 
 def _run_folder(options: Options) -> Path:

@@ -26,7 +26,7 @@ from jobs.driver.resume import reopen, retry_failed, take_stock, void_damaged
 from jobs.driver.runners import Runner, runner_for
 from jobs.errors import DamagedAttempt, ReportedBug
 from jobs.execution.orders import Orders
-from jobs.execution.processes import processes_of
+from jobs.execution.processes import processes_of, units_in_flight
 from jobs.execution.sample import Sample
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
@@ -410,7 +410,14 @@ class _Driver:
             config_hash=job.config_hash,
             schema=job.read_schema,
             identified_by=job.column_map if isinstance(self.options, GrowOptions) else None,
-            max_units_in_flight=self.processes.max_units_in_flight,
+            max_units_in_flight=units_in_flight(
+                self.options,
+                self.work,
+                self.processes,
+                units=job.totals["units"],
+                num_bytes=job.totals["bytes"],
+                is_shared=bool(self.beam_args) or self.options.run_units != "here",
+            ),
             max_bytes_in_flight=self.processes.max_bytes_in_flight,
             run_id=self.monitor.facts.run_id,
         )

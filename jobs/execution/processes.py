@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # it imports Arrow
 BASE_MB = 250
 UNIT_COPIES = 5
 _UNITS_IN_FLIGHT = 4  # of a work that keeps others busy: one is read, one written, two are worked on
+_SMALL_UNITS_IN_FLIGHT = 8  # of a plan of few rows, cut into small units (`jobs.plan.cutting`)
+_FEW_UNITS = 2 * _SMALL_UNITS_IN_FLIGHT
 _MB_A_UNIT = 128.0
 
 
@@ -81,6 +83,29 @@ def processes_of(options: CommonOptions, work: Work, *, is_here: bool = True) ->
     fitting = workers_that_fit(options.workers, need_mb, "more with a lower --unit_mb") if is_here else 1
     per_host = PerHost(1 if work.spreads_rows else options.workers, need_mb)
     return Processes(1 if work.spreads_rows else fitting, units, int(mb * 1_000_000), per_host)
+
+
+def units_in_flight(
+    options: CommonOptions, work: Work, processes: Processes, *, units: int, num_bytes: int, is_shared: bool
+) -> int:
+    """Returns the maximum of units in flight in one process of a planned job.
+
+    A plan of few rows has small units, and the rows of four of them may be fewer than an engine has slots for. So more
+    of them are in flight, if all units together have no more text than those otherwise in flight may have.
+
+    Args:
+        options: The job's options.
+        work: Its work.
+        processes: Its processes.
+        units: The plan's units.
+        num_bytes: Bytes of all of them.
+        is_shared: Whether several hosts share the units; then none takes more of the few that there are.
+    """
+    usual = processes.max_units_in_flight
+    is_given = options.max_units_in_flight is not None or options.unit_rows is not None
+    if is_shared or is_given or not work.spreads_rows or units > _FEW_UNITS:
+        return usual
+    return usual if num_bytes > usual * options.unit_mb * 1_000_000 else max(usual, _SMALL_UNITS_IN_FLIGHT)
 
 
 def workers_that_fit(asked: int | None, need_mb: int, advice: str = "") -> int:

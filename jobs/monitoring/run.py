@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 
 from jobs.errors import ReportedBug
 from jobs.monitoring.summaries import SummaryCopy, check_summary_path
-from jobs.options.report import ReportOptions
+from jobs.options.report import RunOptions
 from jobs.system.clock import utc_now
 from jobs.system.exit_codes import code_of
 from jobs.terminal.escapes import is_formatted, print_line
@@ -37,7 +37,7 @@ _OBSERVERS: Final = "jobs.monitoring"
 _SHOWN_INPUTS: Final = 16
 _log = logging.getLogger(__name__)
 _current: ContextVar[Run | None] = ContextVar("run", default=None)
-Opt = TypeVar("Opt", bound=ReportOptions)
+Opt = TypeVar("Opt", bound=RunOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,10 @@ class Run:
         """The output is complete; the summary's exit codes are those of this run."""
         self._end("complete", summary)
 
+    def stopped(self, summary: Mapping[str, Any]) -> None:
+        """The run has stopped where it was told to; the same command resumes it."""
+        self._end("stopped", {**summary, "progress": self._progress})
+
     def failed(self, error: BaseException) -> None:
         """An exception has ended the run; nothing happens if it had ended already."""
         self._end(_state_of(error), self.failure(error))
@@ -144,7 +148,7 @@ def with_run_id(options: Opt) -> Opt:
 
 
 @contextlib.contextmanager
-def monitored(job: str, options: ReportOptions) -> Iterator[Run]:
+def monitored(job: str, options: RunOptions) -> Iterator[Run]:
     """A run that lasts as long as the block; an inner block of the same run id is part of the outer one's run.
 
     Raises:
@@ -166,7 +170,7 @@ def monitored(job: str, options: ReportOptions) -> Iterator[Run]:
         _current.reset(token)
 
 
-def _open_run(job: str, options: ReportOptions) -> Run:
+def _open_run(job: str, options: RunOptions) -> Run:
     assert options.run_id is not None
     inputs: tuple[str, ...] = getattr(options, "input", None) or getattr(options, "source", None) or ()
     facts = RunFacts(
@@ -185,7 +189,7 @@ def _open_run(job: str, options: ReportOptions) -> Run:
     # What most runs don't need takes a while to import.
     if options.metrics is not None:
         observers.append(importlib.import_module(f"{_OBSERVERS}.prometheus").MetricsFile(options.metrics, facts))
-    if options.openlineage:
+    if getattr(options, "openlineage", False):
         observers.append(importlib.import_module(f"{_OBSERVERS}.lineage_events").LineageEvents(facts))
     return Run(facts, observers)
 
@@ -208,7 +212,7 @@ class _LogEvents:
 
     def end(self, state: State, summary: Mapping[str, Any]) -> None:
         told = {name: summary[name] for name in _TOLD if name in summary}
-        level = "info" if state == "complete" and not summary["exit_codes"] else "error"
+        level = "error" if summary["exit_codes"] else "info"
         code = next(iter(summary["exit_codes"]), 0)
         self._print(f"the run ends: {state}", event="end", level=level, state=state, exit_code=code, **told)
 
@@ -216,7 +220,18 @@ class _LogEvents:
         print_line(text, **facts)
 
 
-_TOLD: Final = ("exit_codes", "rows", "targets", "units", "seconds", "shards", "error", "progress", "files_seen")
+_TOLD: Final = (
+    "exit_codes",
+    "rows",
+    "targets",
+    "units",
+    "seconds",
+    "shards",
+    "error",
+    "progress",
+    "files_seen",
+    "steps",
+)
 
 
 def _state_of(error: BaseException) -> State:

@@ -19,7 +19,7 @@ from jobs.options.fields import (
     option,
     semantic_options,
 )
-from jobs.options.report import ReportOptions, RerunOptions
+from jobs.options.report import ReportOptions, RerunOptions, RunOptions
 from jobs.options.shared import (
     AnswerOptions,
     ColumnOptions,
@@ -59,6 +59,7 @@ __all__ = [
     "RejectedAnswerOptions",
     "ReportOptions",
     "RerunOptions",
+    "RunOptions",
     "all_options",
     "changed_options",
     "from_all_options",

@@ -14,17 +14,9 @@ Progress = Literal["auto", "bar", "lines", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(OptionSet):
-    """What a job prints, and where that is kept."""
+class RunOptions(OptionSet):
+    """What schedulers and monitors get from any job that takes long."""
 
-    progress: Progress = option(  # noqa: RUF009 - a field, as the others
-        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
-    )
-    quiet: bool = option(
-        False,
-        help="Print nothing but errors and what could not be read; summary.json has the counts.",
-        operational=True,
-    )
     log_file: str | None = option(
         None,
         help="Also append what is printed to this file, with times.",
@@ -57,6 +49,20 @@ class ReportOptions(OptionSet):
         operational=True,
         metavar="FILE.prom",
         is_path=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(RunOptions):
+    """What a job prints, and where that is kept."""
+
+    progress: Progress = option(  # noqa: RUF009 - a field, as the others
+        "auto", help="Progress bar, plain lines or nothing; auto: a bar in a terminal.", operational=True
+    )
+    quiet: bool = option(
+        False,
+        help="Print nothing but errors and what could not be read; summary.json has the counts.",
+        operational=True,
     )
     openlineage: bool = option(
         False,

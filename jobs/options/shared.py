@@ -105,8 +105,13 @@ class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
     shard_mb: int = option(
         256, help="Maximum size of an output file, in megabytes.", operational=True, minimum=1, metavar="MB"
     )
-    unit_rows: int = option(
-        256, help="Maximum rows per unit of work; fixed when the plan is made.", operational=True, minimum=1
+    unit_rows: int | None = option(
+        None,
+        help="Maximum rows per unit of work; default: 256, or fewer for a model's job whose rows would be only a few "
+        "such units; fixed when the plan is made.",
+        operational=True,
+        minimum=1,
+        metavar="ROWS",
     )
     unit_mb: float = option(
         16.0,

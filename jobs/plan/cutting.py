@@ -8,6 +8,9 @@ split into even parts; consecutive small row groups of a file are combined up to
 files that would be one unit each, since a unit costs two synchronized writes. A bad file is a unit as well, with no
 rows and a failed commit from the start.
 
+A job commits nothing before its first unit is done. Where rows take seconds each (`few_rows_in_several_units`), a plan
+of fewer than `FEW_UNITS` units is cut again, into about that many.
+
 Which rows share a unit doesn't affect what becomes of them (but see `docs/design.md` for faults of a whole unit).
 
 Cost: linear in row groups.
@@ -26,6 +29,8 @@ from jobs.plan.units import BYTES_PER_TOKEN, NO_ROW_GROUP, Plan, planned_rows
 from transforms.work import Unit, UnitFile
 
 MAX_UNIT_TOKENS = 4_000_000
+FEW_UNITS = 8
+MIN_ROWS_CUT_AGAIN = 4  # with fewer, writing a unit's files and scoring its answers in batches cost more than they show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +87,9 @@ def make_plan(
     bounds: UnitBounds,
     limit: int | None = None,
     retry: Mapping[tuple[str, int], Sequence[int]] | None = None,
+    few_rows_in_several_units: bool = False,
 ) -> Plan:
-    """Splits the inputs into units.
+    """Splits the inputs into units. The same arguments make the same plan.
 
     Args:
         inputs: The files with their footers.
@@ -91,19 +97,37 @@ def make_plan(
         bounds: The maximum size of a unit.
         limit: Take only the first `limit` rows; files after them are not examined.
         retry: Take only these rows, by file (its public name) and row group.
+        few_rows_in_several_units: Whether to cut the rows into smaller units if they would be fewer than `FEW_UNITS`.
     """
+    plan = _cut_to(bounds, inputs, columns, limit, retry)
+    num_units = sum(1 for unit in plan.units if unit.row_group != NO_ROW_GROUP)
+    if not few_rows_in_several_units or not 0 < num_units < FEW_UNITS:
+        return plan
+    rows = max(MIN_ROWS_CUT_AGAIN, -(-plan.rows // FEW_UNITS))
+    return _cut_to(replace(bounds, rows=min(bounds.rows, rows)), inputs, columns, limit, retry)
+
+
+def _cut_to(
+    bounds: UnitBounds,
+    inputs: Inputs,
+    columns: Sequence[str],
+    limit: int | None,
+    retry: Mapping[tuple[str, int], Sequence[int]] | None,
+) -> Plan:
     cut: list[_Cut] = []
     files: list[InputFile] = []
     left = limit
     for file in inputs.files:
         if left == 0:
             break
-        found = list(_cut_file(file, inputs, columns, bounds, retry))
-        if left is not None:
-            found = list(_take_rows(found, left))
-            left -= sum(planned_rows(one.unit) for one in found)
+        found = _cut_file(file, inputs, columns, bounds, retry)
+        if left is None:
+            cut += found
+        else:
+            taken = list(_take_rows(found, left))
+            left -= sum(planned_rows(one.unit) for one in taken)
+            cut += taken
         files.append(file)
-        cut += found
     return Plan(tuple(_named(list(_join_files(cut, bounds)))), tuple(files))
 
 
@@ -250,7 +274,9 @@ def _take_rows(cut: Iterable[_Cut], limit: int) -> Iterator[_Cut]:
         elif limit > 0:
             num_bytes = unit.num_bytes * limit // unit.row_count
             yield replace(one, unit=replace(unit, row_count=limit, num_bytes=num_bytes))
-        limit = max(0, limit - rows)
+        limit -= rows
+        if limit <= 0:  # the units after these needn't be cut: a row group may have millions
+            return
 
 
 def _named(units: Sequence[Unit]) -> Iterator[Unit]:

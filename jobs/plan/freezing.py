@@ -110,10 +110,18 @@ def plan_inputs(
     projected = work.input_columns(inputs.schema)
     output_schema = work.output_schema(inputs.schema)
     _check_writable(output_schema)
-    bounds = UnitBounds(rows=options.unit_rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
+    rows = options.unit_rows or UnitBounds.rows
+    bounds = UnitBounds(rows=rows, bytes=max(1, int(options.unit_mb * 1_000_000)))
     if work.whole_row_groups:
         bounds = UnitBounds.row_groups()
-    plan = make_plan(inputs, columns=projected, bounds=bounds, limit=options.limit, retry=retry)
+    plan = make_plan(
+        inputs,
+        columns=projected,
+        bounds=bounds,
+        limit=options.limit,
+        retry=retry,
+        few_rows_in_several_units=options.unit_rows is None and work.spreads_rows and not work.whole_row_groups,
+    )
     return PlannedJob(plan, inputs, projected, output_schema)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ def train(
     state: TrainState,
     batches: Iterator[tuple[Rows, Place]],
     folder: Path,
+    tell: Callable[..., None] = lambda **facts: None,
 ) -> TrainState | None:
     """Trains until the last step.
 
@@ -52,6 +53,7 @@ def train(
         state: The state to start from.
         batches: The batches from that state on, each with the place after it; closed at the end.
         folder: The run's folder, which gets `log.jsonl` and `checkpoints/`.
+        tell: Is told the facts of each log line (`jobs.monitoring.run.Run.progress`).
 
     Returns:
         The last state; None if the run stopped before the last step.
@@ -62,7 +64,7 @@ def train(
         partial(train_step, model=config, training=training, micro_batches=settings.micro_batches, dtype=dtype),
         donate_argnums=0,
     )
-    log = _Log(settings, config, folder / "log.jsonl", first_step=int(state.step))
+    log = _Log(settings, config, folder / "log.jsonl", int(state.step), tell)
     began = saved = time.monotonic()
     # The loss is read one step late, so that the device never waits for the host.
     for step in range(int(state.step), settings.num_steps):
@@ -85,9 +87,12 @@ def train(
 class _Log:
     """Writes means over the last `log_every` steps to log.jsonl, and to stderr with the remaining time."""
 
-    def __init__(self, settings: LoopSettings, config: GemmaConfig, path: Path, first_step: int):
+    def __init__(
+        self, settings: LoopSettings, config: GemmaConfig, path: Path, first_step: int, tell: Callable[..., None]
+    ):
         self.settings = settings
         self.first_step = first_step
+        self.tell = tell
         self.path = path
         self.began = self.since = time.monotonic()
         self.waiting: list[tuple[int, Any, int]] = []
@@ -118,9 +123,19 @@ class _Log:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         left = (now - self.began) / (step - self.first_step) * (self.settings.num_steps - step)
+        facts = {
+            "steps_done": step,
+            "steps_total": self.settings.num_steps,
+            "tokens_per_s": line["tokens_per_s"],
+            "eta_s": round(left, 1),
+        }
+        self.tell(**facts)
         print_line(
             f"step {step}/{self.settings.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
             f"{left / 60:.1f} min left",
             sys.stderr,
+            event="progress",
+            loss=line["loss"],
+            **facts,
         )
         self.waiting, self.since = [], now

@@ -65,6 +65,23 @@ def test_the_log_tells_loss_and_speed_of_every_step(trained: Path):
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
+def test_schedulers_see_how_far_a_run_is_and_whether_it_is_complete(corpus: str, tmp_path: Path, capfd):
+    files = ["--summary", str(tmp_path / "s.json"), "--metrics", str(tmp_path / "m.prom")]
+    words = [*files, "--run_id", "night-3", "--log_format", "json"]
+    assert train(corpus, tmp_path / "run", "--stop_after_s", "0", *words) == 0
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {(line["run_id"], line["job"]) for line in lines} == {("night-3", "train")}
+    (progress,) = [line for line in lines if line["event"] == "progress"]
+    assert (progress["steps_done"], progress["steps_total"]) == (1, 6) and progress["loss"] > 0
+    assert (lines[-1]["event"], lines[-1]["state"], lines[-1]["level"]) == ("end", "stopped", "info")
+    assert json.loads((tmp_path / "s.json").read_text())["progress"]["steps_done"] == 1
+    assert 'state="stopped"} 1.0' in (tmp_path / "m.prom").read_text()
+    assert train(corpus, tmp_path / "run", *files) == 0
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["state"], summary["steps"], summary["exit_codes"]) == ("complete", 6, [])
+    assert f'codemill_steps_done_total{{job="train",output="{tmp_path}/run"}} 6.0' in (tmp_path / "m.prom").read_text()
+
+
 def test_a_run_stopped_after_each_step_and_resumed_gives_the_same_weights(corpus: str, trained: Path, tmp_path: Path):
     output = tmp_path / "run"
     for _ in range(7):

@@ -136,6 +136,7 @@ cuts = st.fixed_dictionaries(
     {
         "bounds": st.builds(UnitBounds, rows=st.integers(1, 40), bytes=st.integers(1, 5000) | st.just(16_000_000)),
         "max_bytes": st.sampled_from([1, 100, WHOLE]),
+        "few": st.booleans(),
     }
 )
 SCHEMA = pa.schema([("content", pa.large_string()), ("path", pa.string()), ("license", pa.string())])
@@ -151,11 +152,13 @@ def write(folder: Path, corpus) -> list[str]:
     return paths
 
 
-def outcome(folder: Path, paths: list[str], work, bounds: UnitBounds, max_bytes: float, limit: int | None = None):
+def outcome(
+    folder: Path, paths: list[str], work, bounds: UnitBounds, max_bytes: float, limit: int | None = None, few=False
+):
     """The rows, the rejected records and the counts of the job, in plan order."""
     inputs = read_inputs(paths, ColumnOverrides(), read=read_here)
     job_dir = OutputFolder(str(folder)).job
-    plan = make_plan(inputs, columns=SCHEMA.names, bounds=bounds, limit=limit)
+    plan = make_plan(inputs, columns=SCHEMA.names, bounds=bounds, limit=limit, few_rows_in_several_units=few)
     planned = PlannedRows(plan.units)
     if isinstance(work, DedupWork):
         work._planned = planned

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.execution import processes
-from jobs.execution.processes import processes_of
+from jobs.execution.processes import processes_of, units_in_flight
 from model.errors import ConfigError
 from tests.jobs.toy import ToyWork
 from tests.jobs.uppercase import Options
@@ -68,3 +68,23 @@ def test_units_in_flight_follow_the_work_unless_they_are_given(machine) -> None:
     assert processes_of(options(), Spreading({})).max_bytes_in_flight == 512_000_000
     given = processes_of(options(max_units_in_flight=7, max_mb_in_flight=50), ToyWork({}))
     assert (given.max_units_in_flight, given.max_bytes_in_flight) == (7, 50_000_000)
+
+
+def in_flight(work=Spreading, *, units=8, num_bytes=1_000, is_shared=False, **given: object) -> int:
+    found = options(**given)
+    return units_in_flight(
+        found, work({}), processes_of(found, work({})), units=units, num_bytes=num_bytes, is_shared=is_shared
+    )
+
+
+def test_small_units_of_a_small_plan_are_in_flight_together_so_that_slots_stay_full(machine) -> None:
+    machine(2, 10_000)
+    assert in_flight() == in_flight(units=16, num_bytes=64_000_000) == 8
+    assert in_flight(units=17) == in_flight(num_bytes=64_000_001) == in_flight(unit_mb=1, num_bytes=4_000_001) == 4
+
+
+def test_units_in_flight_are_as_ever_where_units_are_given_shared_or_quick(machine) -> None:
+    machine(2, 10_000)
+    assert in_flight(unit_rows=10) == in_flight(is_shared=True) == 4
+    assert in_flight(max_units_in_flight=2) == 2
+    assert in_flight(ToyWork) == 1

@@ -299,3 +299,23 @@ def test_without_the_client_the_option_is_refused_in_one_line(monkeypatch):
     monkeypatch.setattr("jobs.monitoring.lineage_events.OpenLineageClient", None)
     with pytest.raises(cli.ConfigError, match="pip install 'codemill"):
         LineageEvents(FACTS)
+
+
+def test_an_index_tells_monitors_what_it_is_made_of_and_how_it_ended(corpus, tmp_path, capfd):
+    words = ["index", "--input", str(corpus), "--output", str(tmp_path / "known"), "--run_id", "night-2"]
+    words += ["--log_format", "json", "--summary", str(tmp_path / "s.json"), "--metrics", str(tmp_path / "m.prom")]
+    assert cli.main(words) == 0
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["run_id"], summary["state"], summary["exit_codes"]) == ("night-2", "complete", [])
+    assert (summary["files"], summary["rows"], summary["texts"], summary["bad_files"]) == (1, 4, 1, [])
+    events = [(line["event"], line["run_id"], line["job"]) for line in objects(capfd.readouterr().err)]
+    assert events[0] == ("start", "night-2", "index") and events[-1] == ("end", "night-2", "index")
+    assert 'codemill_run_state{job="index"' in (tmp_path / "m.prom").read_text()
+
+
+def test_an_index_of_a_file_that_cannot_be_read_names_it_in_its_summary(corpus, tmp_path):
+    (tmp_path / "bad.parquet").write_bytes(b"no Parquet")
+    words = ["index", "--input", str(corpus), str(tmp_path / "bad.parquet"), "--output", str(tmp_path / "known")]
+    assert cli.main([*words, "--summary", str(tmp_path / "s.json")]) == 3
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["exit_codes"] == [3] and [bad["uri"][-11:] for bad in summary["bad_files"]] == ["bad.parquet"]

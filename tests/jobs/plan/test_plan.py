@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
-from jobs.plan.cutting import UnitBounds, make_plan
+from jobs.plan import cutting
+from jobs.plan.cutting import FEW_UNITS, UnitBounds, make_plan
 from jobs.plan.footers import Footer, InputFile, RowGroup, read_footer
+from jobs.plan.freezing import plan_job
 from jobs.plan.input_paths import expand, public_names
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.units import (
@@ -25,6 +27,8 @@ from jobs.plan.units import (
 )
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
+from tests.jobs.toy import ToyWork
+from tests.jobs.uppercase import Options
 from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import UnitFile
@@ -429,6 +433,83 @@ def test_a_unit_split_by_file_has_the_same_rows(groups, max_rows, data):
 def test_a_unit_is_bounded_by_tokens_too():
     plan = make_plan(fake_inputs([[8]], bytes_per_row=340), columns=["content"], bounds=UnitBounds(tokens=200))
     assert [unit.row_count for unit in plan.units] == [2, 2, 2, 2]
+
+
+def rows_of(plan):
+    return [unit.place(row) for unit in plan.units for row in unit.rows]
+
+
+def plan_few(inputs, bounds=UnitBounds(), **more):
+    return make_plan(inputs, columns=["content"], bounds=bounds, few_rows_in_several_units=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("groups", "counts"),
+    [
+        ([[82]], [10, 10, 10, 11, 10, 10, 10, 11]),
+        ([[7]], [3, 4]),
+        ([[3]], [3]),
+        ([[6]] * 10, [6] * 10),  # no two of these files fit into 8 rows
+        ([[2] * 40], [10] * 8),
+        ([[600], [600]], [150] * 8),
+        ([[2048]], [256] * 8),
+    ],
+)
+def test_few_rows_are_cut_into_about_eight_units(groups, counts):
+    plan = plan_few(fake_inputs(groups))
+    assert [unit.row_count for unit in plan.units] == counts
+    assert rows_of(plan) == rows_of(make_plan(fake_inputs(groups), columns=["content"], bounds=UnitBounds()))
+
+
+@given(corpora, st.integers(1, 50), st.none() | st.integers(1, 80), st.booleans())
+@settings(deadline=None)
+def test_cutting_few_rows_again_keeps_each_row_and_makes_the_same_plan_each_time(groups, max_rows, limit, retries):
+    retry = None
+    if retries:
+        retry = {
+            (f"f{n}", g): list(range(0, rows, 3)) for n, counts in enumerate(groups) for g, rows in enumerate(counts)
+        }
+    more = {"bounds": UnitBounds(rows=max_rows, bytes=200), "limit": limit, "retry": retry}
+    once = make_plan(fake_inputs(groups), columns=["content"], **more)
+    again = plan_few(fake_inputs(groups), **more)
+    assert again == plan_few(fake_inputs(groups), **more)
+    assert rows_of(again) == rows_of(once) and again.files == once.files
+    assert len(again.units) >= len(once.units)
+    if len(once.units) >= FEW_UNITS:
+        assert again == once
+
+
+def test_bad_files_dont_make_a_plan_of_few_rows_one_of_many_units():
+    inputs = fake_inputs([[16], *[[1]] * FEW_UNITS])
+    files = (inputs.files[0], *(replace(file, state="bad") for file in inputs.files[1:]))
+    plan = plan_few(replace(inputs, files=files))
+    assert [unit.row_count for unit in plan.units] == [4] * 4 + [0] * FEW_UNITS
+
+
+def test_rows_beyond_the_limit_are_not_cut(monkeypatch):
+    made = []
+    monkeypatch.setattr(cutting, "_unit", lambda *what, make=cutting._unit: made.append(what) or make(*what))
+    assert plan_few(fake_inputs([[10_000_000]], bytes_per_row=1), limit=10).rows == 10
+    assert len(made) <= 4
+
+
+def test_only_a_job_with_slow_rows_and_no_unit_rows_of_its_own_cuts_few_rows_again(tmp_path):
+    class Slow(ToyWork):
+        spreads_rows = True
+
+    class SlowWhole(Slow):
+        whole_row_groups = True
+
+    path = write(tmp_path / "a.parquet", 40)
+    options = Options(input=(str(path),), output=str(tmp_path / "out"))
+
+    def counts(work, **given):
+        planned = plan_job(replace(options, **given), work({}))
+        return [unit.row_count for unit in planned.plan.units]
+
+    assert counts(Slow) == [5] * 8
+    assert counts(Slow, unit_rows=256) == counts(ToyWork) == counts(SlowWhole) == [40]
+    assert counts(Slow, unit_rows=20) == [20, 20]
 
 
 def test_the_plan_survives_its_file_and_has_the_same_bytes_each_time(tmp_path):
