@@ -37,7 +37,7 @@ try:
 except ImportError:
     OpenLineageClient = None
 
-_PRODUCER: Final = "https://pypi.org/project/codemill"
+_PRODUCER: Final = "urn:codemill"
 _NAMESPACE: Final = "OPENLINEAGE_NAMESPACE"
 _PARENT: Final = "OPENLINEAGE_PARENT_ID"
 _ENDS: Final = {"complete": "COMPLETE", "failed": "FAIL", "stopped": "ABORT"}
