@@ -198,10 +198,12 @@ def command_line(argv: list[str]) -> int:
 
 # --- drivers for tests that kill them -----------------------------------------------------------------
 
-# Reads cases as JSON lines, runs each in a separate fork, and returns how it ended.
+# Reads cases as JSON lines, runs each in a separate fork, and returns how it ended. Tests don't fork themselves: they
+# have JAX's and Arrow's threads, which a fork doesn't, and their locks, which it does.
 FORKER = """
 import json, os, sys
-import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor
+import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor, jobs.forgetting.command
+from jobs import cli
 from tests.jobs import uppercase
 uppercase.stay_here()
 for line in sys.stdin:
@@ -211,7 +213,7 @@ for line in sys.stdin:
         os.environ["CODEMILL_FAILPOINT"] = case["failpoint"]
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1), os.dup2(devnull, 2)
-        os._exit(uppercase.command_line(case["argv"]))
+        os._exit(cli.main(case["argv"]) if case["is_command"] else uppercase.command_line(case["argv"]))
     print(os.waitpid(pid, 0)[1], flush=True)
 """
 
@@ -229,10 +231,10 @@ class Forker:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
 
-    def run(self, argv: list[str], failpoint: str = "none=raise") -> int:
-        """The wait status of a driver in a separate process."""
+    def run(self, argv: list[str], failpoint: str = "none=raise", *, is_command: bool = False) -> int:
+        """The wait status of a driver in a separate process; `is_command`: of `codemill` with these words."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"argv": argv, "failpoint": failpoint}) + "\n")
+        self._process.stdin.write(json.dumps({"argv": argv, "failpoint": failpoint, "is_command": is_command}) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 

@@ -179,29 +179,21 @@ def test_an_index_without_some_files_has_the_bytes_of_one_that_was_made_without_
 
 
 @pytest.mark.parametrize("name", failpoints.names("forget."))
-def test_an_index_is_whole_wherever_its_removal_is_killed(out, name):
+def test_an_index_is_whole_wherever_its_removal_is_killed(out, name, forker):
     words = ["forget", str(out / "known"), "--path", "f2.py"]
-    pid = os.fork()
-    if pid == 0:
-        os.environ[failpoints.VARIABLE] = f"{name}=kill"
-        os._exit(cli.main(words))
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
     assert cli.main(words) == 0
     assert len(known(out / "known")) == 8 and KnownText(out / "known").copies_of(code("plain", 1))
     assert not [entry for entry in os.listdir(out) if entry.startswith(".")]
 
 
-def test_killed_between_two_datasets_the_same_command_finds_the_rest(out, tmp_path):
+def test_killed_between_two_datasets_the_same_command_finds_the_rest(out, forker):
     (row,) = [
         row for row in uppercase.dataset(out / "corpus")["data"] if (row["repo_name"], row["path"]) == ("gone", "f1.py")
     ]
     words = ["forget", str(out / "corpus"), "--blob", row["blob_id"], "--cascade", str(out)]
     for name in ("rewrite.after_ended", "rewrite.after_ended:2"):
-        pid = os.fork()
-        if pid == 0:
-            os.environ[failpoints.VARIABLE] = f"{name}=kill"
-            os._exit(cli.main(words))
-        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
     assert cli.main(words) == 0
     assert ("gone", "f1.py") not in parts(out / "packed")
     for name in ("corpus", "clean"):

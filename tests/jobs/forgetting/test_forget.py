@@ -335,26 +335,14 @@ def whole(tmp_path_factory) -> Iterator[tuple[Path, Path]]:
     yield folder / "out", folder / "after"
 
 
-def in_child(words: list[str], setting: str) -> int:
-    """The wait status of the command in a fork of this process, with a failpoint."""
-    pid = os.fork()
-    if pid == 0:
-        os.environ[failpoints.VARIABLE] = setting
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, 1)
-        os.dup2(devnull, 2)
-        os._exit(cli.main(words))
-    return os.waitpid(pid, 0)[1]
-
-
 @pytest.mark.parametrize("by", ["forget", "filter"])
 @pytest.mark.parametrize("name", KILLED)
-def test_killed_anywhere_the_removal_is_done_or_not_begun(name, by, whole, tmp_path):
+def test_killed_anywhere_the_removal_is_done_or_not_begun(name, by, whole, tmp_path, forker):
     before, after = whole
     output = tmp_path / "out"
     shutil.copytree(before, output)
     words = ["forget", str(output), "--opt_out", str(listed(tmp_path, "out"))]
-    assert os.WTERMSIG(in_child(words, f"{name}=kill")) == signal.SIGKILL
+    assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
     shards = [uppercase.dataset(folder)["data"] for folder in (before, output, after)]
     assert shards[1] in (shards[0], shards[2])
     if by == "forget":
@@ -370,13 +358,13 @@ def test_killed_anywhere_the_removal_is_done_or_not_begun(name, by, whole, tmp_p
 
 
 @pytest.mark.parametrize("name", ["rewrite.inside_shard", "rewrite.inside_shard:2"])
-def test_a_full_disk_in_the_middle_changes_nothing_and_the_same_command_goes_on(name, whole, tmp_path, capsys):
+def test_a_full_disk_in_the_middle_changes_nothing_and_the_same_command_goes_on(name, whole, tmp_path, forker):
     before, after = whole
     output = tmp_path / "out"
     shutil.copytree(before, output)
     words = ["forget", str(output), "--opt_out", str(listed(tmp_path, "out"))]
     shards = bytes_of(output / "data")
-    assert os.waitstatus_to_exitcode(in_child(words, f"{name}=enospc")) == 2
+    assert os.waitstatus_to_exitcode(forker.run(words, f"{name}=enospc", is_command=True)) == 2
     assert bytes_of(output / "data") == shards and (output / "COMPLETED").exists()
     assert not list((output / "_job" / "rewrites").rglob("*.parquet"))
     assert cli.main(words) == 0

@@ -91,12 +91,9 @@ def test_an_output_that_is_locked_or_incomplete_is_refused(output, capsys):
 
 
 @pytest.mark.parametrize("name", [*failpoints.names("retain."), "retain.after_manifest:2", "retain.after_file:2"])
-def test_killed_anywhere_no_edition_is_half_there_and_the_same_command_ends_it(output, name):
-    pid = os.fork()
-    if pid == 0:
-        os.environ[failpoints.VARIABLE] = f"{name}=kill"
-        os._exit(retain(output, 1))
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+def test_killed_anywhere_no_edition_is_half_there_and_the_same_command_ends_it(output, name, forker):
+    words = ["retain", str(output), "--editions", "1"]
+    assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
     assert readable(output)[-1] == 3
     assert retain(output, 1) == 0
     assert readable(output) == [3] and present(output) == set(FILES[3])
