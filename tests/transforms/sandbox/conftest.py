@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from model.errors import ConfigError
+from tests.transforms.sandbox.processes import remember
 from transforms.sandbox.sandbox import Sandbox
 
 
@@ -16,3 +17,9 @@ def sandbox() -> Iterator[Sandbox]:
         pytest.skip(f"programs can't be boxed here: {error}")
     with opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    """Tests ask what they leave behind; what ran before them isn't theirs."""
+    remember()

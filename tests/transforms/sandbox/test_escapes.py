@@ -7,14 +7,13 @@ import platform
 import re
 import secrets
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.transforms.sandbox.attacks import ATTACKS, attack, is_by_number
-from transforms.sandbox.bubblewrap import user_of
+from tests.transforms.sandbox.processes import running
 from transforms.sandbox.program import Command, Limits, Program
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.supervise import run_bare
@@ -72,7 +71,7 @@ def test_no_attack_gets_out(sandbox: Sandbox, places: dict[str, object], name: s
     assert not result.last.timed_out
     # An attack that is broken attacks nothing.
     assert not re.search(r"(?:Syntax|Name|Type|Attribute|Value|Index|Key|Import)\w*Error", result.last.stderr)
-    assert _left_behind() == []
+    assert running() == []
     assert sandbox.run(PYTHON.program(PYTHON.hello)).passed
 
 
@@ -135,12 +134,3 @@ def test_slots_do_not_see_each_other(sandbox: Sandbox) -> None:
     )
     results = [future.result() for future in (sandbox.submit(look), sandbox.submit(look))]
     assert [result.last.stdout for result in results] == ["['mine'] 2\n"] * 2
-
-
-def _left_behind() -> list[str]:
-    """Processes of this process's slots."""
-    if user_of(0) is not None:
-        who = ["-u", f"{user_of(0)},{user_of(1)}"]
-        return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
-    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True)
-    return [line for line in children.stdout.splitlines() if "bwrap" in line]

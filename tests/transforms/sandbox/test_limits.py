@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from transforms.sandbox.bubblewrap import user_of
+from tests.transforms.sandbox.processes import running
 from transforms.sandbox.program import Command, Limits, Outcome, Program
 from transforms.sandbox.sandbox import Sandbox
 from transforms.sandbox.toolchains import toolchains
@@ -45,7 +44,7 @@ def test_a_program_that_never_ends_is_ended(sandbox: Sandbox) -> None:
 )
 def test_none_of_the_ways_to_go_on_helps(sandbox: Sandbox, source: str) -> None:
     assert run(sandbox, source, wall_s=1).timed_out
-    assert not _running()
+    assert not running()
 
 
 def test_a_program_that_leaves_a_daemon_behind_takes_it_along(sandbox: Sandbox) -> None:
@@ -55,7 +54,7 @@ def test_a_program_that_leaves_a_daemon_behind_takes_it_along(sandbox: Sandbox) 
         "print('gone')"
     )
     assert run(sandbox, source).stdout == "gone\n"
-    assert not _running()
+    assert not running()
 
 
 def test_processor_time_of_all_processes_counts(sandbox: Sandbox) -> None:
@@ -77,7 +76,7 @@ def test_processor_time_of_all_processes_counts(sandbox: Sandbox) -> None:
 )
 def test_a_bomb_of_processes_or_threads_fizzles(sandbox: Sandbox, source: str, why: str) -> None:
     assert not run(sandbox, source, wall_s=2).is_success, why
-    assert not _running()
+    assert not running()
 
 
 def test_one_process_can_not_have_more_memory(sandbox: Sandbox) -> None:
@@ -200,12 +199,3 @@ def test_standard_input_that_is_closed_costs_nothing(sandbox: Sandbox) -> None:
     result = sandbox.run(PYTHON.program("import os, time\nos.close(0)\ntime.sleep(1.5)", stdin="x" * 300_000))
     assert result.passed
     assert time.process_time() - before < 0.5
-
-
-def _running() -> list[str]:
-    """Processes of this process's slots."""
-    if user_of(0) is not None:
-        who = ["-u", f"{user_of(0)},{user_of(1)}"]
-        return subprocess.run(["ps", *who, "-o", "args="], capture_output=True, text=True).stdout.splitlines()
-    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True)
-    return [line for line in children.stdout.splitlines() if "bwrap" in line]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transforms.sandbox.test_limits import _running
+from tests.transforms.sandbox.processes import running
 from transforms.sandbox import servers
 from transforms.sandbox.program import Command, Limits, Prepared, Program, Result, Server
 from transforms.sandbox.sandbox import Sandbox
@@ -67,7 +67,7 @@ def one(sandbox: Sandbox) -> Iterator[Sandbox]:
 def is_gone() -> bool:
     """Whether nothing runs any more; on a loaded machine, what was killed takes a moment to go."""
     for _ in range(100):
-        if not _running():
+        if not running():
             return True
         time.sleep(0.05)
     return False
@@ -106,7 +106,7 @@ def test_a_server_is_replaced_after_some_programs(one: Sandbox, monkeypatch: pyt
 
 def test_a_server_without_work_is_ended(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     one.run(fake("a"))
-    assert _running()
+    assert running()
     monkeypatch.setattr(servers, "_IDLE_S", 0.0)
     assert said(one.run(Program(files={}, run=Command(("echo", "no compiler"))))) == "no compiler"
     assert is_gone()
