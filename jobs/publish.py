@@ -13,17 +13,21 @@ left to do.
 from __future__ import annotations
 
 import posixpath
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jobs.options import OptionSet, option
 from jobs.terminal.escapes import print_line
-from model.errors import ConfigError
+from model.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
     from jobs.publication.items import Item
+
+
+_LICENSE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,11 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     if beam_args:
         raise ConfigError(f"publish does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     raise_on_signals()
+    for name in options.license:
+        if not _LICENSE.fullmatch(name):
+            raise ConfigError(
+                f"--license {one_line(name) or repr(name)} is no identifier as the Hub has, like apache-2.0"
+            )
     if options.to.startswith(PREFIX):  # refused before all rows are read
         hub_target(options.to)
         load_hub()

@@ -193,6 +193,12 @@ def test_a_place_that_can_not_be_published_to_is_refused(corpus, tmp_path, capfd
     assert (tmp_path / "other" / "a.txt").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["", "two words", "mit\nlicense: other", "-mit"])
+def test_what_is_no_license_of_the_hub_is_refused(corpus, tmp_path, capfd, name):
+    assert made.publish(corpus, tmp_path / "out", f"--license={name}") == USER_ERROR
+    assert "is no identifier as the Hub has, like apache-2.0" in one_line(capfd)
+
+
 def test_what_is_no_output_or_a_copy_is_refused(corpus, tmp_path, capfd, only_pyarrow):
     assert made.publish(tmp_path, tmp_path.parent / "out") == USER_ERROR
     assert "is no output of a codemill job" in one_line(capfd)
