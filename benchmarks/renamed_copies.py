@@ -93,6 +93,8 @@ def files_below(folders: Sequence[str]) -> Iterator[tuple[Path, str]]:
 def search_others(index: RenamedIndex, folders: Sequence[str]) -> None:
     """Lists what is found in files that hold no copies."""
     files = list(files_below(folders))
+    if not files:
+        raise SystemExit(f"no Python files below {' '.join(folders)}")
     began, wrong = time.process_time(), 0
     for start in range(0, len(files), _BATCH_FILES):
         some = files[start : start + _BATCH_FILES]
