@@ -20,7 +20,7 @@ from jobs import storage
 from jobs.finalize.rewriting import finish_pending
 from jobs.forgetting.corpora import open_corpus
 from jobs.forgetting.families import family
-from jobs.forgetting.indexes import finish_index, is_index, open_index
+from jobs.forgetting.indexes import finish_index, has_pending_index, is_index, open_index
 from jobs.forgetting.jobs import open_job_output
 from jobs.forgetting.lists import Asked
 from jobs.forgetting.searching import Found
@@ -123,7 +123,7 @@ def _open(path: str) -> Dataset:
 def _finish(path: str, wish: Wish, say: Callable[[str], None]) -> None:
     output = OutputFolder(path)
     if wish.dry_run:
-        if not is_index(path) and has_pending(output):
+        if has_pending_index(path) if is_index(path) else has_pending(output):
             raise ConfigError(f"{path} has a removal that was interrupted; finish it first, without --dry_run")
     elif finish_index(path) if is_index(path) else finish_pending(output):
         say(f"{path}: finished a removal that was interrupted")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from jobs import storage
-from jobs.forgetting.indexes import inputs_of_index, is_index
+from jobs.forgetting.indexes import inputs_of_index, is_index, pending_indexes
 from jobs.growth.editions import newest
 from jobs.plan.units import read_source_files
 from jobs.storage.folders import OutputFolder
@@ -47,7 +47,7 @@ def _is_made_of(uris: Iterable[str], outputs: Sequence[str]) -> bool:
 def _outputs(folders: Sequence[str]) -> list[str]:
     found: list[str] = []
     for folder in folders:
-        below = [storage.join(folder, name) for name in storage.list_names(folder)]
+        below = [storage.join(folder, name) for name in storage.list_names(folder)] + pending_indexes(folder)
         here = [path for path in (folder, *below) if is_index(path) or storage.exists(OutputFolder(path).job.job_file)]
         if not here:
             raise ConfigError(f"--cascade {folder}: neither it nor a folder in it is an output of codemill")

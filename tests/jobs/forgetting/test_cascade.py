@@ -187,6 +187,24 @@ def test_an_index_is_whole_wherever_its_removal_is_killed(out, name, forker):
     assert not [entry for entry in os.listdir(out) if entry.startswith(".")]
 
 
+@pytest.mark.parametrize("name", failpoints.names("forget."))
+def test_an_index_in_a_cascade_is_whole_wherever_its_removal_is_killed(out, name, forker):
+    shutil.rmtree(out / "clean")
+    shutil.rmtree(out / "packed")
+    words = ["forget", str(out / "corpus"), "--path", "f2.py", "--cascade", str(out)]
+    assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
+    assert cli.main(words) == 0
+    assert "f2.py" not in {row["path"] for row in (*known(out / "known"), *uppercase.dataset(out / "corpus")["data"])}
+    assert not [entry for entry in os.listdir(out) if entry.startswith(".")]
+
+
+def test_a_dry_run_asks_to_finish_the_removal_in_an_index_first(out, forker, capsys):
+    words = ["forget", str(out / "known"), "--path", "f2.py"]
+    assert os.WTERMSIG(forker.run(words, "forget.between_indexes=kill", is_command=True)) == signal.SIGKILL
+    assert cli.main([*words, "--dry_run"]) == 2
+    assert "has a removal that was interrupted; finish it first" in capsys.readouterr().err
+
+
 def test_killed_between_two_datasets_the_same_command_finds_the_rest(out, forker):
     (row,) = [
         row for row in uppercase.dataset(out / "corpus")["data"] if (row["repo_name"], row["path"]) == ("gone", "f1.py")
