@@ -115,6 +115,14 @@ def test_files_that_were_merged_anew_have_nothing_new(folder):
     assert grown(folder, "--drop_gone")["edition"] == 2  # the rows are in the merged file: nothing is gone
 
 
+def test_the_report_is_about_the_rows_of_all_editions(folder):
+    grown(folder)
+    write(folder / "in" / "a.parquet", "x.py=one", "y.js=other", "z.py=three")
+    grown(folder)
+    report = (folder / "out" / "report.html").read_text()
+    assert "Of all 5 rows." in report and all(f">{name}<" in report for name in ("JavaScript", "Python"))
+
+
 def test_rows_of_files_that_are_gone_stay_unless_drop_gone_is_given(folder):
     grown(folder)
     (folder / "in" / "b.parquet").unlink()
