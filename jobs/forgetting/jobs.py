@@ -46,7 +46,6 @@ from transforms.opt_out.selection import FileColumns, Selection
 
 _OF_THE_RUN = ("run_id", "finished", "exit_codes", "engine", "seconds", "last_session", "results")
 _PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
-_GROWN = "editions"
 _SHOWN = 3  # names in a message
 
 
@@ -190,7 +189,7 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     job, done = read_job(output), read_completed(output)
     if job is None or done is None or "plan_id" not in done:
         raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
-    if storage.list_names(output.job.join(_GROWN)):
+    if storage.list_names(output.job_editions):
         raise ConfigError(
             f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
             "--grow and --opt_out, then drop the others with codemill retain --editions 1"

@@ -15,10 +15,9 @@ from typing import Any, Final
 
 from jobs.errors import LedgerBroken
 from jobs.finalize.origins import each_once
+from jobs.finalize.summary import MAX_LISTED
 from jobs.growth.rewriting import Rewritten
 from jobs.storage.folders import DATA, REJECTED
-
-MAX_LISTED: Final = 100
 
 _KEY: Final = ("kind", "stage", "reason")
 _BREAKDOWNS: Final = ("languages", "target_kinds")
