@@ -109,6 +109,18 @@ def test_datasets_are_found_by_what_they_were_made_of_each_after_its_origin(out)
     assert family(str(out / "packed"), [str(out)]) == []
 
 
+def test_datasets_are_found_where_links_lead(out, tmp_path):
+    (tmp_path / "link").symlink_to(out)
+    assert family(f"{tmp_path}/link/clean", [str(tmp_path / "link")]) == [f"{tmp_path}/link/packed"]
+
+
+def test_a_named_dataset_that_was_made_of_others_is_left_and_told(out, capsys):
+    assert forget(out / "clean", "--path", "f1.py", "--cascade", out / "known", out / "packed", "--dry_run") == 0
+    told = capsys.readouterr().err
+    assert f"{out / 'known'}: left as it is, since its input isn't in {out / 'clean'}" in told
+    assert f"{out / 'packed'}: would remove" in told and f"{out / 'packed'}: left" not in told
+
+
 def test_a_repository_leaves_all_that_was_made_of_its_corpus_and_its_twins_stay(out, tmp_path, capsys):
     assert forget(out / "corpus", "--opt_out", listed(tmp_path, "gone"), "--cascade", out) in (0, 3)
     told = capsys.readouterr().err
