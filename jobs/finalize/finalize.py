@@ -7,8 +7,10 @@
     5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
 
+A further edition of a dataset keeps shards of earlier ones, some without rows that left it (`jobs.growth.publishing`).
+
 A repeated step writes the same bytes (except for times in the summary), so running the same command again recovers from
-a kill between any two steps. A file is removed only after its replacement exists, and only the finalizer removes files.
+a kill between any two steps. A shard is removed only after its replacement exists.
 Memory is bounded by one unit's file and one row group, times the number of concurrent merges.
 """
 
