@@ -209,7 +209,8 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     if storage.list_names(output.job_editions):
         raise ConfigError(
             f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
-            "--grow and --opt_out, then drop the others with codemill retain --editions 1"
+            "--grow and --opt_out, or remove them from its input and pass --grow --drop_gone; then drop the others "
+            "with codemill retain --editions 1"
         )
     if missing := missing_files(output, done):
         raise ConfigError(f"{output} lacks {', '.join(missing[:_SHOWN])}; run the job's own command again first")

@@ -215,6 +215,23 @@ def test_what_a_later_edition_was_made_of_is_found_by_a_cascade_too(folder, caps
     assert rows(folder / "other") == before
 
 
+def test_rows_that_are_forgotten_in_the_input_leave_the_next_edition(folder):
+    write(folder / "other" / "in" / "c.parquet", "p.py=five", "w.py=six")
+    write(folder / "other" / "in" / "d.parquet", "v.py=four")
+    assert run(folder / "other") == 0
+    inputs = ("--input", str(folder / "in"), str(folder / "other" / "out"))
+    for number in range(2):
+        grown(folder, *inputs)
+        write(folder / "in" / f"{number}.parquet", f"n{number}.py=more")
+    assert rows(folder)["own/repo:p.py=five"] == 1
+    assert cli.main(["forget", str(folder / "other" / "out"), "--path", "p.py"]) == 0
+    assert grown(folder, *inputs, "--drop_gone")["rows_gone"] == 1
+    assert rows(folder)["own/repo:p.py=five"] == 0 and rows(folder)["own/repo:w.py=six"] == 1
+    assert cli.main(["retain", str(folder / "out"), "--editions", "1"]) == 0
+    shards = [repr(pq.read_table(path).to_pylist()) for path in (folder / "out").rglob("*.parquet")]
+    assert any("six" in shard for shard in shards) and not any("five" in shard for shard in shards)
+
+
 def test_rows_of_a_dataset_that_left_the_input_keep_its_notice_and_models(folder):
     grown(folder)
     write(folder / "other" / "in" / "c.parquet", "bad/one:p.py=five", "bad/one:w.py=six")
