@@ -30,8 +30,8 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Drops old editions; returns the exit code. Raises ConfigError."""
-    from jobs.cli import DONE
     from jobs.forgetting.retention import retain
+    from jobs.system.exit_codes import DONE
     from jobs.system.signals import raise_on_signals
     from jobs.terminal.escapes import print_line
     from jobs.terminal.wording import counted

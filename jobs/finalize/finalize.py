@@ -7,8 +7,10 @@
     5  remove COMPLETED, if it exists              11  COMPLETED
     6  publish the shards under their final names
 
+A further edition of a dataset keeps shards of earlier ones, some without rows that left it (`jobs.growth.publishing`).
+
 A repeated step writes the same bytes (except for times in the summary), so running the same command again recovers from
-a kill between any two steps. A file is removed only after its replacement exists, and only the finalizer removes files.
+a kill between any two steps. A shard is removed only after its replacement exists.
 Memory is bounded by one unit's file and one row group, times the number of concurrent merges.
 """
 
@@ -39,9 +41,9 @@ from jobs.plan.job_file import JobFile
 from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.failpoints import failpoint, register
-from jobs.storage.folders import JobFolder, OutputFolder
+from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 from jobs.system.clock import utc_now
-from jobs.viewing.places import Rows
+from jobs.viewing.places import Rows, count_rows
 from model.errors import ConfigError
 
 AFTER_PLAN = register("finalize.after_plan")
@@ -114,7 +116,8 @@ def finalize(
     shards, waiting = _with_files(output, spec, plan, shards)
     storage.remove(output.completed)
     _publish(output, plan, waiting)
-    files = {plan.final_path(shard.kind, shard.index): shard.bytes for shard in shards if shard.rows}
+    made = {plan.final_path(shard.kind, shard.index): shard for shard in shards if shard.rows}
+    files = {path: shard.bytes for path, shard in made.items()}
     if carried is not None:
         carried.publish()
     failpoint(AFTER_PUBLISH)
@@ -141,7 +144,7 @@ def finalize(
     write_matches(job_dir, totals.counts if carried is None else carried.matched(totals.counts))
     if results is not None:
         summary["results"] = results()
-    _write_pages(output, job, summary, options, _report_figures(output, plan, shards, summary, options))
+    _write_pages(output, job, summary, options, _report_figures(output, files, made, summary, options))
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
     for folder in (job_dir.grouped, *job_dir.only_while_units_run):
@@ -228,23 +231,24 @@ def _publish(output: OutputFolder, plan: ShardPlan, shards: Sequence[ShardRecord
 
 def _report_figures(
     output: OutputFolder,
-    plan: ShardPlan,
-    shards: Sequence[ShardRecord],
+    files: Collection[str],
+    made: Mapping[str, ShardRecord],
     summary: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> Figures:
-    """What the report shows of the published rows."""
-    kept, rejected = (
-        Rows(
-            [
-                (output.join(plan.final_path(kind, shard.index)), shard.rows)
-                for shard in shards
-                if shard.kind == kind and shard.rows  # one whose rows have all been removed has no file
-            ]
-        )
-        for kind in KINDS
-    )
-    return read_figures(kept, rejected, summary["columns"], has_answers=bool(options.get("rejected_answers")))
+    """What the report shows of the rows of all shards; those that this edition didn't make are looked up."""
+
+    def rows_of(path: str) -> tuple[str, int]:
+        where = output.join(path)
+        return where, made[path].rows if path in made else count_rows(where)
+
+    def rows_in(folder: str) -> Rows:
+        return Rows(list(pool.map(rows_of, sorted(path for path in files if path.startswith(f"{folder}/")))))
+
+    has_answers = bool(options.get("rejected_answers"))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="look-up") as pool:
+        kept, rejected = rows_in(DATA), rows_in(REJECTED) if has_answers else Rows([])
+    return read_figures(kept, rejected, summary["columns"], has_answers=has_answers)
 
 
 def _write_pages(

@@ -43,22 +43,40 @@ def notice_bytes(notice: Notice, redact: Callable[[str], str] = lambda line: lin
 
 
 def carry_notice(output: OutputFolder, job: JobFile, datasets: Sequence[OutputFolder]) -> None:
-    """Writes the table of a finished dataset from those of the datasets that it was made of, if they have any."""
+    """Writes the table of a finished dataset from those of the datasets that it was made of, if they have any.
+
+    Rows of a dataset that grew may be from datasets that are no longer in its input, of which its own table tells.
+    """
     tables = [found for found in map(read_notice, datasets) if found is not None]
+    earlier = read_notice(output) if output.edition > 1 else None
     column = repository_column(job.final_schema, job.columns.get("repo_name"))
-    if not tables or column is None:
+    if not (tables or earlier) or column is None:
         storage.remove(output.notice)
         return
     known = Notice()
     for found in tables:
         for attribution in found.repositories.values():
             known.add(attribution)
+    if earlier is not None:
+        _add_missing(known, earlier)
     kept = Notice()
     for repo_name, rows in _rows_of_repositories(output, column).items():
         if repo_name in known.repositories:
             known.of(repo_name).rows = rows
             kept.add(known.of(repo_name))
     write_notice(output, kept, redact_line)
+
+
+def _add_missing(known: Notice, other: Notice) -> None:
+    """Adds what only the other table has, behind the rest: to do it again changes nothing."""
+    for name, attribution in other.repositories.items():
+        if name not in known.repositories:
+            known.add(attribution)
+            continue
+        for part in ("licenses", "copyright_lines"):
+            texts: Counter[str] = getattr(known.of(name), part)
+            for text in getattr(attribution, part):
+                texts.setdefault(text, 0)
 
 
 def repository_column(schema: pa.Schema, mapped: str | None) -> str | None:

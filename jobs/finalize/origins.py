@@ -45,7 +45,7 @@ def origins_of(job: JobFile, datasets: Iterable[OutputFolder]) -> dict[str, Any]
     if job.checkpoint_sha256:
         name = public_options(job.job, job.options).get("model") or "unknown"
         models.append({"name": name, "checkpoint_sha256": job.checkpoint_sha256})
-    return {"sources": _each_once(sources), "models": _each_once(models)}
+    return {"sources": each_once(sources), "models": each_once(models)}
 
 
 def read_summary(dataset: OutputFolder) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def read_summary(dataset: OutputFolder) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _each_once(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def each_once(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Records without repetitions, sorted."""
     unique = {json.dumps(record, sort_keys=True): dict(record) for record in records}
     return [unique[key] for key in sorted(unique)]

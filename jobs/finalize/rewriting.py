@@ -128,6 +128,10 @@ class Rewriting:
         self._files[path] = new
         return Rewritten(rows=rows, bytes=file.bytes, sha256=file.sha256)
 
+    def place_of(self, path: str) -> str:
+        """Where the content is that a file will have."""
+        return self._output.join(self._files.get(path, path))
+
     def remove(self, path: str) -> None:
         """Prepares the removal of a file, or of a folder, whose path ends with a slash, with all in it."""
         self._removed.append(path)

@@ -19,8 +19,8 @@ from typing import Protocol
 from jobs import storage
 from jobs.finalize.rewriting import finish_pending
 from jobs.forgetting.corpora import open_corpus
-from jobs.forgetting.families import family
-from jobs.forgetting.indexes import finish_index, is_index, open_index
+from jobs.forgetting.families import family, is_output
+from jobs.forgetting.indexes import finish_index, has_pending_index, is_index, open_index
 from jobs.forgetting.jobs import open_job_output
 from jobs.forgetting.lists import Asked
 from jobs.forgetting.searching import Found
@@ -69,9 +69,12 @@ class Dataset(Protocol):
 
 def forget(path: str, cascade: Sequence[str], wish: Wish, say: Callable[[str], None]) -> int:
     """Forgets in a dataset and those that derive from it; returns the exit code."""
-    paths = [_normal(path), *family(_normal(path), [_normal(one) for one in cascade])]
-    for one in paths:
-        _refuse_absent(one)
+    named = [_normal(one) for one in cascade]
+    paths = [_normal(path), *family(_normal(path), named)]
+    _refuse_absent(paths[0])
+    for one in named:
+        if one not in paths and is_output(one):
+            say(f"{one}: left as it is, since its input isn't in {paths[0]}, nor in what was made of that")
     with contextlib.ExitStack() as locks:
         if not wish.dry_run:
             for one in paths:
@@ -123,14 +126,14 @@ def _open(path: str) -> Dataset:
 def _finish(path: str, wish: Wish, say: Callable[[str], None]) -> None:
     output = OutputFolder(path)
     if wish.dry_run:
-        if not is_index(path) and has_pending(output):
+        if has_pending_index(path) if is_index(path) else has_pending(output):
             raise ConfigError(f"{path} has a removal that was interrupted; finish it first, without --dry_run")
     elif finish_index(path) if is_index(path) else finish_pending(output):
         say(f"{path}: finished a removal that was interrupted")
 
 
 def _refuse_absent(path: str) -> None:
-    if not is_index(path) and not storage.exists(OutputFolder(path).job.job_file):
+    if not is_output(path):
         raise ConfigError(f"{path} is no output of codemill; pass a job's output folder, or an index")
 
 

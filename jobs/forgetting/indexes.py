@@ -5,7 +5,8 @@
     .<name>.codemill-forgotten         the old one, while the new one takes its place
 
 The new folder takes the place of the old one in two renames. A kill between them leaves a moment's absence for longer,
-which the same command ends. What has the old one open, keeps it.
+which the same command ends, also where the index is one of those named by `--cascade`. What has the old one open,
+keeps it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ BEFORE_INDEX = register("forget.before_index")
 BETWEEN_INDEXES = register("forget.between_indexes")
 AFTER_INDEX = register("forget.after_index")
 
+_NEW, _OLD = ".codemill-forget", ".codemill-forgotten"
 _ABOUT, _FILES = "index.json", "data/files.arrow"
 
 
@@ -64,7 +66,7 @@ class Index:
 
     def forget(self, found: Found, asked: Asked) -> None:
         """Writes it without these files."""
-        new = _beside(self.folder, "forget")
+        new = _beside(self.folder, _NEW)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         write_without(self.folder, new, found.gone[_FILES])
@@ -74,7 +76,7 @@ class Index:
         made["removals"] = [*made.get("removals", []), removal]
         (new / MADE).write_text(json.dumps(made, indent=1))
         failpoint(BEFORE_INDEX)
-        os.rename(self.folder, _beside(self.folder, "forgotten"))
+        os.rename(self.folder, _beside(self.folder, _OLD))
         failpoint(BETWEEN_INDEXES)
         finish_index(str(self.folder))
         failpoint(AFTER_INDEX)
@@ -82,7 +84,18 @@ class Index:
 
 def is_index(path: str) -> bool:
     """Whether an index is there, or was until a removal was interrupted."""
-    return is_local(path) and ((Path(path) / _ABOUT).exists() or _beside(Path(path), "forgotten").exists())
+    return is_local(path) and ((Path(path) / _ABOUT).exists() or has_pending_index(path))
+
+
+def pending_indexes(folder: str) -> list[str]:
+    """The indexes in a folder with a removal that was interrupted once it was decided, when some have no folder."""
+    left = Path(folder).glob(f".*{_OLD}") if is_local(folder) else ()
+    return sorted(str(path.with_name(path.name[1:].removesuffix(_OLD))) for path in left)
+
+
+def has_pending_index(path: str) -> bool:
+    """Whether a removal has been decided and isn't done."""
+    return _beside(Path(path), _OLD).exists()
 
 
 def open_index(path: str) -> Index:
@@ -97,8 +110,8 @@ def finish_index(path: str) -> bool:
         Whether there was a decided one.
     """
     folder = Path(path)
-    new, old = _beside(folder, "forget"), _beside(folder, "forgotten")
-    is_decided = old.exists()
+    new, old = _beside(folder, _NEW), _beside(folder, _OLD)
+    is_decided = has_pending_index(path)
     if is_decided and not folder.exists():
         os.rename(new, folder)
     for left in (new, old):
@@ -108,12 +121,15 @@ def finish_index(path: str) -> bool:
 
 def inputs_of_index(path: str) -> list[str]:
     """The files that it was made of; none if an earlier version made it."""
+    folder = Path(path)
+    if not folder.exists():  # a removal was ended between its renames
+        folder = _beside(folder, _OLD)
     try:
-        made = json.loads((Path(path) / MADE).read_text())
+        made = json.loads((folder / MADE).read_text())
     except FileNotFoundError:
         return []
     return [uri for uri, *_ in made.get("input", [])]
 
 
 def _beside(folder: Path, what: str) -> Path:
-    return folder.parent / f".{folder.name}.codemill-{what}"
+    return folder.parent / f".{folder.name}{what}"

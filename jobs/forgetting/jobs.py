@@ -16,6 +16,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.finalize.card import dataset_card
+from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.notice import repository_column
 from jobs.finalize.report import html_report
 from jobs.finalize.rewriting import Rewriting, Rewritten
@@ -41,12 +42,12 @@ from jobs.plan.job_file import JobFile, read_job
 from jobs.plan.units import read_input_files, read_source_files
 from jobs.storage.folders import DATA, JOB_FOLDER, REJECTED, OutputFolder
 from jobs.system.clock import utc_now
+from jobs.viewing.places import Rows
 from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
 _OF_THE_RUN = ("run_id", "finished", "exit_codes", "engine", "seconds", "last_session", "results")
 _PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
-_GROWN = "editions"
 _SHOWN = 3  # names in a message
 
 
@@ -97,7 +98,7 @@ class JobOutput:
                 change.write(f"{JOB_FOLDER}/commits/{unit_id}.json", commit.to_json())
             plan = self._write_plan(change, records, removed)
             summary = self._summary(removed, records)
-            self._write_pages(change, summary)
+            self._write_pages(change, summary, self._figures(change, records))
             repository = repository_column(self.job.final_schema, self.job.columns.get("repo_name"))
             renew_notice(change, self.output, found, repository)
             self._write_lists(change, found, asked)
@@ -170,10 +171,25 @@ class JobOutput:
         before = json.loads(storage.read_bytes(self.output.summary))
         return {**before, **{name: value for name, value in summary.items() if name not in _OF_THE_RUN}}
 
-    def _write_pages(self, change: Rewriting, summary: Mapping[str, Any]) -> None:
+    def _figures(self, change: Rewriting, records: list[ShardRecord]) -> Figures:
+        """What the report shows of the rows that are left."""
+        kept, rejected = (
+            Rows(
+                [
+                    (change.place_of(self.plan.final_path(kind, record.index)), record.rows)
+                    for record in records
+                    if record.kind == kind and record.rows
+                ]
+            )
+            for kind in KINDS
+        )
+        has_answers = bool(self.job.options.get("rejected_answers"))
+        return read_figures(kept, rejected, self.job.columns, has_answers=has_answers)
+
+    def _write_pages(self, change: Rewriting, summary: Mapping[str, Any], figures: Figures) -> None:
         change.write("summary.json", summary_text(summary))
         change.write("README.md", dataset_card(summary, self.job.final_schema, self.job.options).encode())
-        change.write("report.html", html_report(summary).encode())
+        change.write("report.html", html_report(summary, figures).encode())
 
     def _write_lists(self, change: Rewriting, found: Found, asked: Asked) -> None:
         change.write(f"{JOB_FOLDER}/forgotten.json", (read_forgotten(self.output.job) + asked).to_json())
@@ -190,10 +206,11 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     job, done = read_job(output), read_completed(output)
     if job is None or done is None or "plan_id" not in done:
         raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
-    if storage.list_names(output.job.join(_GROWN)):
+    if storage.list_names(output.job_editions):
         raise ConfigError(
             f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
-            "--grow and --opt_out, then drop the others with codemill retain --editions 1"
+            "--grow and --opt_out, or remove them from its input and pass --grow --drop_gone; then drop the others "
+            "with codemill retain --editions 1"
         )
     if missing := missing_files(output, done):
         raise ConfigError(f"{output} lacks {', '.join(missing[:_SHOWN])}; run the job's own command again first")

@@ -9,11 +9,12 @@ Manifests go first, from the oldest on, so an edition is never named of which a 
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs import storage
+from jobs.growth.editions import editions_with_manifests, read_manifest
 from jobs.ledger.completed import read_completed
 from jobs.ledger.lock import acquire
 from jobs.storage.failpoints import failpoint, register
@@ -23,8 +24,6 @@ from model.errors import ConfigError
 BEFORE_MANIFEST = register("retain.before_manifest")
 AFTER_MANIFEST = register("retain.after_manifest")
 AFTER_FILE = register("retain.after_file")
-
-_EDITIONS, _MANIFEST = "_editions", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -59,46 +58,32 @@ def retain(path: str, editions: int, *, dry_run: bool = False, break_lock: bool 
 
 
 def _retain(output: OutputFolder, editions: int, *, dry_run: bool) -> Dropped:
-    manifests = _manifests(output)
+    manifests = {one.edition: read_manifest(one)["files"] for one in editions_with_manifests(output)}
     old = sorted(manifests)[: max(0, len(manifests) - editions)]
-    kept = {path for number, files in manifests.items() if number not in old for path in files}
+    kept = {output.join(path) for number, files in manifests.items() if number not in old for path in files}
     if not dry_run:
         for number in old:
             failpoint(BEFORE_MANIFEST)
-            storage.remove(_path(output, number, _MANIFEST))
+            storage.remove(output.of_edition(number).manifest)
             failpoint(AFTER_MANIFEST)
-    sizes = [(path, storage.size_of_file(output.join(path))) for path in _files_of_editions(output) if path not in kept]
+    folders = _folders(output)
+    sizes = [(path, storage.size_of_file(path)) for path in _shards(folders.values()) if path not in kept]
     if not dry_run:
         for path, _ in sizes:
-            storage.remove(output.join(path))
+            storage.remove(path)
             failpoint(AFTER_FILE)
-        for number in _numbers(output):
+        for number, folder in folders.items():
             if number not in manifests or number in old:
-                storage.remove_tree(_path(output, number))
+                storage.remove_tree(folder)
     return Dropped(tuple(old), len(sizes), sum(size for _, size in sizes))
 
 
-def _manifests(output: OutputFolder) -> dict[int, set[str]]:
-    found = {}
-    for number in _numbers(output):
-        path = _path(output, number, _MANIFEST)
-        if storage.exists(path):
-            found[number] = set(json.loads(storage.read_bytes(path))["files"])
-    return found
+def _folders(output: OutputFolder) -> dict[int, str]:
+    """The folders of editions, with or without a manifest."""
+    names = storage.list_names(output.earlier)
+    return {int(name): storage.join(output.earlier, name) for name in names if name.isdigit()}
 
 
-def _files_of_editions(output: OutputFolder) -> list[str]:
-    return [
-        storage.join(_EDITIONS, f"{number:04d}", folder, name)
-        for number in _numbers(output)
-        for folder in (DATA, REJECTED)
-        for name in storage.list_names(_path(output, number, folder))
-    ]
-
-
-def _numbers(output: OutputFolder) -> list[int]:
-    return [int(name) for name in storage.list_names(output.join(_EDITIONS)) if name.isdigit()]
-
-
-def _path(output: OutputFolder, number: int, *name: str) -> str:
-    return output.join(_EDITIONS, f"{number:04d}", *name)
+def _shards(folders: Iterable[str]) -> list[str]:
+    below = [storage.join(folder, name) for folder in folders for name in (DATA, REJECTED)]
+    return [storage.join(folder, name) for folder in below for name in storage.list_names(folder)]

@@ -1,7 +1,7 @@
 """Finds the rows of published shards that are to be forgotten.
 
-Cost: reads the columns that tell where rows come from, of all shards; the texts too where a hash is looked for and
-nothing else has it. Memory: a byte a row of the shard, and one batch.
+Cost: reads the columns that tell where rows come from, of all shards; of a corpus and of other outputs without lineage
+the texts too, by whose hashes derived datasets are searched. Memory: a byte a row of the shard, and one batch.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def search_data(output: OutputFolder, shards: Sequence[str], columns: FileColumn
                 raise ConfigError(NO_REPOSITORIES.format(", ".join(schema.names)))
             found.lacks_blobs |= bool(selection.blobs) and not (columns.is_raw or "blob_id" in schema.names)
             parts = [np.zeros(0, dtype=bool)]
-            for table in _batches(parquet, columns.read(schema, with_content=True)):
+            for table in _batches(parquet, columns.read(schema)):
                 parts.append(_search_table(table, columns, selection, found))
         gone = np.concatenate(parts)
         if gone.any():
@@ -187,7 +187,7 @@ class _Sources:
             with storage.open_input(file.uri) as opened, open_parquet(opened) as parquet:
                 if group >= parquet.num_row_groups:
                     return None
-                names = self._columns.read(parquet.schema_arrow, with_content=True)
+                names = self._columns.read(parquet.schema_arrow)
                 if not self._with_content:
                     names = [name for name in names if name in (self._columns.repository, *PARTS)]
                 if not names:

@@ -3,7 +3,8 @@
     rows planned, over all editions = kept + rejected + in failed units + removed
 
 Removed are rows that were replaced, are gone (`--drop_gone`) or have opted out. Targets and other counts are those of
-all that was ever made.
+all that was ever made; so are the datasets that rows are from and the models that wrote any of their text. The engine's
+figures and the timeline are those of the new edition's units.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from jobs.errors import LedgerBroken
+from jobs.finalize.origins import each_once
+from jobs.finalize.summary import MAX_LISTED
 from jobs.growth.rewriting import Rewritten
 from jobs.storage.folders import DATA, REJECTED
-
-MAX_LISTED: Final = 100
 
 _KEY: Final = ("kind", "stage", "reason")
 _BREAKDOWNS: Final = ("languages", "target_kinds")
@@ -84,6 +85,8 @@ def grown_summary(
         summary[name] = _sum(before[name], own[name])
     summary["units"]["failed"] -= sum(over["reasons"].values())
     summary["failures"] = dict(Counter(summary["failures"]) - Counter(over["reasons"]))
+    for name in ("sources", "models"):
+        summary[name] = each_once([*before.get(name, ()), *own.get(name, ())])
     still_failed = [unit for unit in before["failed_units"] if unit["unit"] not in over["units"]]
     summary["failed_units"] = [*still_failed, *own["failed_units"]][:MAX_LISTED]
     summary["rejected"] = _rejections(before["rejected"], own["rejected"], dropped[REJECTED])

@@ -51,11 +51,13 @@ def live_rows(output: OutputFolder) -> Iterator[pa.Table]:
         ConfigError: The edition has no such files.
     """
     waiting: list[pa.Table] = []
+    num_rows = 0
     for table in _live_rows(output):
         waiting.append(table)
-        if sum(one.num_rows for one in waiting) >= _BATCH_ROWS:
+        num_rows += table.num_rows
+        if num_rows >= _BATCH_ROWS:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, num_rows = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 

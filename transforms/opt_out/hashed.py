@@ -2,8 +2,8 @@
 
     hash of the host (zeros: none) | hash of the owner | hash of owner/name | ... (deeper with subgroups)
 
-Each is 8 bytes of BLAKE2b. Entries are compared as in `transforms.opt_out.lists`: an owner with the first of the paths,
-a repository with the last one, hosts only where both sides name one.
+Each is 8 bytes of BLAKE2b. Entries are compared as in `transforms.opt_out.lists`: an owner or a group with any of the
+paths, a repository with the last one, hosts only where both sides name one.
 """
 
 from __future__ import annotations

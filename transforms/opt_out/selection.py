@@ -105,10 +105,10 @@ class FileColumns:
     content: str | None = None
     is_raw: bool = False
 
-    def read(self, schema: pa.Schema, *, with_content: bool) -> list[str]:
+    def read(self, schema: pa.Schema) -> list[str]:
         """The columns that `files_of` needs."""
         wanted = [self.path, self.repository, "content_sha256", "blob_id", "lineage", *PARTS]
-        if with_content and self.is_raw:
+        if self.is_raw:
             wanted.append(self.content)
         return [name for name in dict.fromkeys(wanted) if name is not None and name in schema.names]
 

@@ -23,7 +23,8 @@ from transforms.rows.cells import as_binary, texts_of
 from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, rejected_table
 from transforms.rows.row import SourceRef
 from transforms.rows.sources import sources_of
-from transforms.work import Unit, UnitResult, Work
+from transforms.work import Unit, UnitResult
+from transforms.wrapped_work import WrappedWork
 
 MATCHED: Final = "opted_out/"
 """What the names of counts by entry begin with."""
@@ -32,45 +33,19 @@ UNKNOWN: Final = "rows_without_repository"
 
 
 @dataclasses.dataclass
-class OptOutWork:
-    """A job's work, given only rows of repositories that have not opted out; see `transforms.work.Work`.
+class OptOutWork(WrappedWork):
+    """A job's work, given only rows of repositories that have not opted out.
 
     Args:
-        inner: The job's work.
         matcher: Finds their rows.
     """
 
-    inner: Work
     matcher: RowMatcher
-
-    @property
-    def whole_row_groups(self) -> bool:
-        """The work's own, as are the other properties."""
-        return self.inner.whole_row_groups
-
-    @property
-    def spreads_rows(self) -> bool:
-        return self.inner.spreads_rows
-
-    @property
-    def opens_first(self) -> bool:
-        return self.inner.opens_first
-
-    @property
-    def checkpoint_sha256(self) -> str:
-        return self.inner.checkpoint_sha256
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The work's own. Raises ConfigError if nothing in the input says which repository a row is from."""
         columns_of_repositories(input_schema, self.matcher.columns)
         return self.inner.output_schema(input_schema)
-
-    def input_columns(self, input_schema: pa.Schema) -> list[str]:
-        """The work's own, which include the repository's."""
-        return self.inner.input_columns(input_schema)
-
-    def open(self) -> None:
-        self.inner.open()
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Rejects the rows of repositories that have opted out, and runs the work on the others."""
@@ -92,12 +67,6 @@ class OptOutWork:
         counts.update(rejected_counts(records))
         rejected = _in_order(result.rejected, rejected_table(records), sources)
         return UnitResult(result.kept, rejected, _sum(result.counts, counts))
-
-    def heartbeat(self) -> dict[str, float]:
-        return self.inner.heartbeat()
-
-    def close(self) -> None:
-        self.inner.close()
 
     def _records(
         self, table: pa.Table, sources: Sequence[SourceRef], found: Sequence[Sequence[int]]

@@ -109,6 +109,18 @@ def test_datasets_are_found_by_what_they_were_made_of_each_after_its_origin(out)
     assert family(str(out / "packed"), [str(out)]) == []
 
 
+def test_datasets_are_found_where_links_lead(out, tmp_path):
+    (tmp_path / "link").symlink_to(out)
+    assert family(f"{tmp_path}/link/clean", [str(tmp_path / "link")]) == [f"{tmp_path}/link/packed"]
+
+
+def test_a_named_dataset_that_was_made_of_others_is_left_and_told(out, capsys):
+    assert forget(out / "clean", "--path", "f1.py", "--cascade", out / "known", out / "packed", "--dry_run") == 0
+    told = capsys.readouterr().err
+    assert f"{out / 'known'}: left as it is, since its input isn't in {out / 'clean'}" in told
+    assert f"{out / 'packed'}: would remove" in told and f"{out / 'packed'}: left" not in told
+
+
 def test_a_repository_leaves_all_that_was_made_of_its_corpus_and_its_twins_stay(out, tmp_path, capsys):
     assert forget(out / "corpus", "--opt_out", listed(tmp_path, "gone"), "--cascade", out) in (0, 3)
     told = capsys.readouterr().err
@@ -185,6 +197,24 @@ def test_an_index_is_whole_wherever_its_removal_is_killed(out, name, forker):
     assert cli.main(words) == 0
     assert len(known(out / "known")) == 8 and KnownText(out / "known").copies_of(code("plain", 1))
     assert not [entry for entry in os.listdir(out) if entry.startswith(".")]
+
+
+@pytest.mark.parametrize("name", failpoints.names("forget."))
+def test_an_index_in_a_cascade_is_whole_wherever_its_removal_is_killed(out, name, forker):
+    shutil.rmtree(out / "clean")
+    shutil.rmtree(out / "packed")
+    words = ["forget", str(out / "corpus"), "--path", "f2.py", "--cascade", str(out)]
+    assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
+    assert cli.main(words) == 0
+    assert "f2.py" not in {row["path"] for row in (*known(out / "known"), *uppercase.dataset(out / "corpus")["data"])}
+    assert not [entry for entry in os.listdir(out) if entry.startswith(".")]
+
+
+def test_a_dry_run_asks_to_finish_the_removal_in_an_index_first(out, forker, capsys):
+    words = ["forget", str(out / "known"), "--path", "f2.py"]
+    assert os.WTERMSIG(forker.run(words, "forget.between_indexes=kill", is_command=True)) == signal.SIGKILL
+    assert cli.main([*words, "--dry_run"]) == 2
+    assert "has a removal that was interrupted; finish it first" in capsys.readouterr().err
 
 
 def test_killed_between_two_datasets_the_same_command_finds_the_rest(out, forker):

@@ -110,7 +110,8 @@ def test_rows_of_a_listed_repository_are_gone_and_nothing_of_them_is_left(output
         "planned": 40, "kept": 17, "rejected": 3, "in_failed_units": 0, "output": 17, "removed": 20
     }  # fmt: skip
     assert "40 = 17 kept + 3 rejected + 0 in failed units + 20 removed" in (output / "README.md").read_text()
-    assert "20 removed" in (output / "report.html").read_text()
+    report = (output / "report.html").read_text()
+    assert "20 removed" in report and "Of all 17 rows." in report and "Samples of kept rows" in report
 
 
 def test_removals_are_told_by_hash_only(output, tmp_path):

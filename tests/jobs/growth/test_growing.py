@@ -7,13 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli
+from jobs.finalize.notice import read_notice, write_notice
 from jobs.forgetting.families import family
+from jobs.storage.folders import OutputFolder
 from tests.jobs import uppercase
+from transforms.corpus.notice import Notice
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +117,14 @@ def test_files_that_were_merged_anew_have_nothing_new(folder):
     assert grown(folder, "--drop_gone")["edition"] == 2  # the rows are in the merged file: nothing is gone
 
 
+def test_the_report_is_about_the_rows_of_all_editions(folder):
+    grown(folder)
+    write(folder / "in" / "a.parquet", "x.py=one", "y.js=other", "z.py=three")
+    grown(folder)
+    report = (folder / "out" / "report.html").read_text()
+    assert "Of all 5 rows." in report and all(f">{name}<" in report for name in ("JavaScript", "Python"))
+
+
 def test_rows_of_files_that_are_gone_stay_unless_drop_gone_is_given(folder):
     grown(folder)
     (folder / "in" / "b.parquet").unlink()
@@ -205,6 +215,43 @@ def test_what_a_later_edition_was_made_of_is_found_by_a_cascade_too(folder, caps
     assert rows(folder / "other") == before
 
 
+def test_rows_that_are_forgotten_in_the_input_leave_the_next_edition(folder):
+    write(folder / "other" / "in" / "c.parquet", "p.py=five", "w.py=six")
+    write(folder / "other" / "in" / "d.parquet", "v.py=four")
+    assert run(folder / "other") == 0
+    inputs = ("--input", str(folder / "in"), str(folder / "other" / "out"))
+    for number in range(2):
+        grown(folder, *inputs)
+        write(folder / "in" / f"{number}.parquet", f"n{number}.py=more")
+    assert rows(folder)["own/repo:p.py=five"] == 1
+    assert cli.main(["forget", str(folder / "other" / "out"), "--path", "p.py"]) == 0
+    assert grown(folder, *inputs, "--drop_gone")["rows_gone"] == 1
+    assert rows(folder)["own/repo:p.py=five"] == 0 and rows(folder)["own/repo:w.py=six"] == 1
+    assert cli.main(["retain", str(folder / "out"), "--editions", "1"]) == 0
+    shards = [repr(pq.read_table(path).to_pylist()) for path in (folder / "out").rglob("*.parquet")]
+    assert any("six" in shard for shard in shards) and not any("five" in shard for shard in shards)
+
+
+def test_rows_of_a_dataset_that_left_the_input_keep_its_notice_and_models(folder):
+    grown(folder)
+    write(folder / "other" / "in" / "c.parquet", "bad/one:p.py=five", "bad/one:w.py=six")
+    assert run(folder / "other") == 0
+    other, notice = OutputFolder(str(folder / "other" / "out")), Notice()
+    notice.of("bad/one").note(["MIT"], ["Copyright 2020 One"])
+    write_notice(other, notice)
+    models = [{"name": "writer", "checkpoint_sha256": "0" * 64}]
+    told = json.loads((folder / "other" / "out" / "summary.json").read_text())
+    (folder / "other" / "out" / "summary.json").write_text(json.dumps({**told, "models": models}))
+    grown(folder, "--input", str(folder / "in"), other.path)
+    for more in ([], ["--shard_mb", "7"]):  # the second time it is published again
+        assert run(folder, "--grow", *more) == 0
+        found = read_notice(OutputFolder(str(folder / "out")))
+        assert found is not None and list(found.repositories) == ["bad/one"]
+        assert list(found.of("bad/one").copyright_lines) == ["Copyright 2020 One"] and found.of("bad/one").rows == 2
+        assert summary(folder)["models"] == models
+        assert {source["name"] for source in summary(folder)["sources"]} == {"in", "out"}
+
+
 def test_a_lost_shard_of_an_earlier_edition_leaves_the_dataset_marked_as_complete(folder, capsys):
     grown(folder)
     write(folder / "in" / "c.parquet", "w.py=five")
@@ -293,19 +340,7 @@ def test_an_output_of_an_earlier_version_is_refused_in_one_line(folder, capsys):
 def test_a_forgotten_row_that_is_replaced_has_left_once(folder):
     """Its shard was written without it, and `removed` counts it."""
     grown(folder)
-    (folder / "out" / "_job" / "forgotten.json").write_text(
-        json.dumps({"repositories": [], "paths": ["y.py"], "blobs": [], "content_hashes": []})
-    )
-    out = folder / "out"
-    shard = out / "data" / "train-00000-of-00001.parquet"
-    table = pq.read_table(shard)
-    pq.write_table(table.filter(pa.compute.not_equal(table["path"], "y.py")), shard)
-    done, told = (json.loads((out / name).read_text()) for name in ("COMPLETED", "summary.json"))
-    done["files"]["data/train-00000-of-00001.parquet"] = shard.stat().st_size
-    told["rows"] |= {"kept": 3, "output": 3, "removed": 1}
-    told["shards"]["data"] |= {"rows": 3}
-    (out / "COMPLETED").write_text(json.dumps(done))
-    (out / "summary.json").write_text(json.dumps(told))
+    assert cli.main(["forget", str(folder / "out"), "--path", "y.py"]) == 0
     write(folder / "in" / "a.parquet", "x.py=other", "y.py=again", "z.py=three")
     assert run(folder, "--grow") == 0
     ledger = summary(folder)["rows"]

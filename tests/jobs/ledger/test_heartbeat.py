@@ -39,15 +39,19 @@ def test_many_short_steps_of_a_process_write_one_heartbeat_a_period(tmp_path, mo
 
     monkeypatch.setattr(storage, "write_bytes", counted)
     began = time.monotonic()
-    while time.monotonic() - began < 1.0:
+    while len(writes) < 4 and time.monotonic() < began + 60:
         with heartbeat.signs_of_life(job_dir):
             assert heartbeat.read_heartbeats(job_dir)
-    assert 3 <= len(writes) <= 1 + (time.monotonic() - began) / 0.2
+    assert len(writes) >= 4 and writes[3] - writes[1] >= 2 * 0.2
+    before = len(writes)
     with heartbeat.signs_of_life(job_dir):  # and a long one isn't silent
-        before = len(writes)
-        time.sleep(0.6)
-        assert len(writes) > before
-    until = time.monotonic() + 10
-    while heartbeat._Signs._by_job and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not heartbeat._Signs._by_job, "the writer ends some time after the last step"
+        assert holds(lambda: len(writes) > before)
+    assert holds(lambda: job_dir.path not in heartbeat._Signs._by_job), "the writer ends some time after the last step"
+
+
+def holds(what) -> bool:
+    """Whether something holds within a minute."""
+    until = time.monotonic() + 60
+    while not what() and time.monotonic() < until:
+        time.sleep(0.02)
+    return what()

@@ -18,6 +18,7 @@ NAMES = [
     "https://gitlab.com/own/sub/repo",
     "own/*",
     "gitlab.com/own/*",
+    "gitlab.com/own/sub/*",
     "not a repository",
 ]
 
