@@ -230,7 +230,7 @@ def test_the_same_command_again_finds_nothing_to_do(corpus, tmp_path, capfd, onl
     assert "nothing to do" in capfd.readouterr().out and made.hashes(tmp_path / "out") == before
 
 
-def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only_pyarrow):
+def check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path):
     tool, _ = made.make_sources(tmp_path / "src", files=9)
     main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet", "--shard_mb", "1"])
     made.publish(corpus, tmp_path / "out")
@@ -238,6 +238,10 @@ def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only
     assert pq.read_table(tmp_path / "out" / "data").num_rows == 10
     assert not (tmp_path / "out" / "rejected").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"src", "c", "out"}
+
+
+def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only_pyarrow):
+    check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path)
 
 
 def test_a_link_to_a_published_copy_stays_a_link_and_its_folder_is_replaced(corpus, tmp_path, only_pyarrow):
@@ -255,7 +259,7 @@ def test_the_name_is_the_last_part_of_a_folder_with_an_at_sign_above(corpus, tmp
 
 def test_without_an_exchange_the_old_copy_is_moved_aside(corpus, tmp_path, only_pyarrow, monkeypatch):
     monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
-    test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, None)
+    check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path)
 
 
 @pytest.mark.parametrize("name", [folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH])
@@ -281,6 +285,18 @@ def test_killed_while_it_publishes_to_a_bucket_the_next_one_goes_on(corpus, gcs_
     for path, sha256 in made.hashes(tmp_path / "out").items():
         assert storage.sha256_of(f"{to}/{path}") == sha256
     assert "_publishing" not in storage.list_names(to)
+
+
+def test_what_another_interrupted_command_has_put_into_a_bucket_is_not_taken_for_ones_own(
+    corpus, gcs_root, tmp_path, only_pyarrow
+):
+    from jobs import storage
+
+    to, killed = f"{gcs_root}/out", {"CODEMILL_FAILPOINT": f"{bucket.BEFORE_MANIFEST}=kill"}
+    for name in ("Aaa", "Bbb"):  # cards of one size
+        assert made.publish_apart(corpus, to, "--pretty_name", name, **killed) == -signal.SIGKILL
+    assert made.publish(corpus, to, "--pretty_name", "Aaa") == DONE
+    assert b"pretty_name: Aaa" in storage.read_bytes(f"{to}/README.md")
 
 
 @pytest.mark.parametrize("name", [hub.BEFORE_COMMIT, hub.AFTER_COMMIT])
