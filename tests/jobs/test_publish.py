@@ -100,6 +100,29 @@ def test_a_filtered_corpus_keeps_the_notice_of_the_repositories_that_are_left(co
     assert pq.read_table(tmp_path / "out" / "NOTICE.parquet")["repo_name"].to_pylist() == ["tool"]
 
 
+def test_a_row_of_another_dataset_is_named_beside_those_that_have_a_notice(corpus, tmp_path, only_pyarrow):
+    (tmp_path / "more" / "data").mkdir(parents=True)
+    rows = pq.read_table(corpus / "data")
+    content = pa.array(["# Copyright 2021 New Authors\nx = 1\n"] * rows.num_rows, pa.large_string())
+    at = rows.schema.names.index("content")
+    named = rows.set_column(at, "content", content).drop(["repo_name"])
+    named = named.append_column("repo_name", pa.array(["new"] * rows.num_rows))
+    pq.write_table(named.select(rows.schema.names), tmp_path / "more" / "data" / "train-0.parquet")
+    words = ["--output", str(tmp_path / "both"), "--quiet", "--workers", "1", "--no-quality"]
+    assert main(["filter", "--input", str(corpus), str(tmp_path / "more"), *words]) == DONE
+    made.publish(tmp_path / "both", tmp_path / "out")
+    told = {row["repo_name"]: row for row in pq.read_table(tmp_path / "out" / "NOTICE.parquet").to_pylist()}
+    assert told["new"]["copyright_lines"] == ["Copyright 2021 New Authors"]
+    assert told["tool"]["copyright_lines"] == ["Copyright (c) 2019 Example Authors"]
+
+
+def test_the_samples_of_three_rows_are_all_of_them(tmp_path, only_pyarrow):
+    tool, _ = made.make_sources(tmp_path / "src", files=2)
+    assert main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet"]) == DONE
+    made.publish(tmp_path / "c", tmp_path / "out")
+    assert (tmp_path / "out" / "README.md").read_text().count("```json") == 3
+
+
 def test_a_published_copy_is_read_as_the_output_is(corpus, tmp_path, only_pyarrow):
     made.publish(corpus, tmp_path / "copy")
     for name in (corpus, tmp_path / "copy"):
