@@ -94,10 +94,16 @@ def _written(folder: str, name: str, data: bytes) -> str:
 def _pages(dataset: Dataset, facts: Facts, wording: Wording, name: str, scrubber: Scrubber) -> dict[str, bytes]:
     """Card, report, summary and NOTICE, made again of a summary without what is private."""
     told = scrubber.value(dict(dataset.summary)) | {"models": all_models(dataset.summary, facts)}
-    if dataset.job == "corpus":
-        base, report = corpus_card(told), corpus_report(told)
-    else:
-        base, report = dataset_card(told, dataset.schema, told["options"]), html_report(told)
+    try:
+        if dataset.job == "corpus":
+            base, report = corpus_card(told), corpus_report(told)
+        else:
+            base, report = dataset_card(told, dataset.schema, told["options"]), html_report(told)
+    except KeyError as error:
+        raise ConfigError(
+            f"{dataset.output}: summary.json has no {error}, so an earlier codemill made it; run the command that makes "
+            "it again with another --output, then publish that"
+        ) from error
     pages = {
         SUMMARY: summary_text(told),
         CARD: published_card(base, dataset, facts, wording, name).encode(),
@@ -105,7 +111,8 @@ def _pages(dataset: Dataset, facts: Facts, wording: Wording, name: str, scrubber
     }
     if facts.notice.repositories:
         # Rows of a corpus are as they were found, and so are its lines.
-        pages[NOTICE] = notice_bytes(facts.notice) if dataset.job == "corpus" else notice_bytes(facts.notice, redact_line)
+        more = () if dataset.job == "corpus" else (redact_line,)
+        pages[NOTICE] = notice_bytes(facts.notice, *more)
     return pages
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -196,6 +197,15 @@ def test_a_damaged_file_is_refused_before_anything_is_published(tmp_path, capfd)
     assert "can't be read" in one_line(capfd) and not (tmp_path / "out").exists()
 
 
+def test_an_output_of_an_earlier_version_is_refused(tmp_path, capfd):
+    output = made.make_corpus(tmp_path)
+    told = json.loads((output / "summary.json").read_text())
+    (output / "summary.json").write_text(json.dumps({key: told[key] for key in told if key != "repositories"}))
+    capfd.readouterr()
+    assert made.publish(output, tmp_path / "out") == USER_ERROR
+    assert "summary.json has no 'repositories', so an earlier codemill made it" in one_line(capfd)
+
+
 @pytest.mark.parametrize(
     ("to", "why"),
     [
@@ -320,6 +330,21 @@ def test_what_another_interrupted_command_has_put_into_a_bucket_is_not_taken_for
         assert made.publish_apart(corpus, to, "--pretty_name", name, **killed) == -signal.SIGKILL
     assert made.publish(corpus, to, "--pretty_name", "Aaa") == DONE
     assert b"pretty_name: Aaa" in storage.read_bytes(f"{to}/README.md")
+
+
+def test_no_file_is_copied_before_it_goes_to_a_bucket(corpus, gcs_root, monkeypatch):
+    from jobs import storage
+
+    checked = []
+
+    def copy(source: str, target: str) -> None:
+        raise AssertionError(f"{source} is copied to {target}")
+
+    monkeypatch.setattr(storage, "publish", copy)
+    monkeypatch.setattr("jobs.publish._check_loads", lambda place: checked.append(made.hashes(Path(place))))
+    assert made.publish(corpus, f"{gcs_root}/out") == DONE
+    (found,) = checked
+    assert {name: storage.sha256_of(f"{gcs_root}/out/{name}") for name in found} == found and len(found) == 7
 
 
 @pytest.mark.parametrize("name", [hub.BEFORE_COMMIT, hub.AFTER_COMMIT])
