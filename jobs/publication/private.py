@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from jobs.catalog import JOBS
+from jobs.finalize.publishing import HOME
 from jobs.storage.folders import DATA, REJECTED
 
 _LEAST_HOST_CHARS: Final = 3
@@ -25,16 +26,15 @@ _PART: Final = r"[^\s/\"'<>|:,;()`]+"
 _WINDOWS_PART: Final = r"[^\s\\/\"'<>|:,;()`*?]+"
 _QUOTED_PART: Final = r"[^\"'\n/]+"  # in quotes, blanks belong to the path
 _QUOTED_WINDOWS_PART: Final = r"[^\"'\n\\]+"
-_AT_HOME: Final = "a home folder"  # its last part is a user's name
 _REPLACEMENTS: Final = tuple(
     (re.compile(pattern), left)
     for pattern, left in (
-        (rf"(?<=[\"'])(?:file://)?/(?:home|Users)/{_QUOTED_PART}/?(?=[\"'])", _AT_HOME),
-        (rf"(?<=[\"'])[A-Za-z]:\\+Users\\+{_QUOTED_WINDOWS_PART}\\*(?=[\"'])", _AT_HOME),
+        (rf"(?<=[\"'])(?:file://)?/(?:home|Users)/{_QUOTED_PART}/?(?=[\"'])", HOME),
+        (rf"(?<=[\"'])[A-Za-z]:\\+Users\\+{_QUOTED_WINDOWS_PART}\\*(?=[\"'])", HOME),
         (rf"(?<=[\"'])(?:file://)?~?/(?:{_QUOTED_PART}/)+({_QUOTED_PART})(?=[\"'])", r"\1"),
         (rf"(?<=[\"'])[A-Za-z]:\\+(?:{_QUOTED_WINDOWS_PART}\\+)+({_QUOTED_WINDOWS_PART})(?=[\"'])", r"\1"),
-        (rf"{_START}/(?:home|Users)/{_PART}/?{_END}", _AT_HOME),
-        (rf"{_DRIVE}Users\\+{_WINDOWS_PART}\\*{_END}", _AT_HOME),
+        (rf"{_START}/(?:home|Users)/{_PART}/?{_END}", HOME),
+        (rf"{_DRIVE}Users\\+{_WINDOWS_PART}\\*{_END}", HOME),
         (rf"{_START}(?:/|~/)(?:{_PART}/)+({_PART})", r"\1"),
         (r"(?<!\w)file://\S*/([^\s/]+)", r"\1"),
         (rf"{_DRIVE}(?:{_WINDOWS_PART}\\+)+({_WINDOWS_PART})", r"\1"),
