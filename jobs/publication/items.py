@@ -101,8 +101,8 @@ def _pages(dataset: Dataset, facts: Facts, wording: Wording, name: str, scrubber
             base, report = dataset_card(told, dataset.schema, told["options"]), html_report(told)
     except KeyError as error:
         raise ConfigError(
-            f"{dataset.output}: summary.json has no {error}, so an earlier codemill made it; make it again with another "
-            "--output, then publish that"
+            f"{dataset.output}: summary.json has no {error}, so an earlier codemill made it; make it again with "
+            "another --output, then publish that"
         ) from error
     pages = {
         SUMMARY: summary_text(told),
