@@ -197,6 +197,21 @@ def test_a_damaged_file_is_refused_before_anything_is_published(tmp_path, capfd)
     assert "can't be read" in one_line(capfd) and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("part", [slice(0, -20), slice(40, None)])
+def test_a_damaged_notice_is_refused(tmp_path, capfd, part):
+    output = made.make_corpus(tmp_path)
+    notice = output / "NOTICE.parquet"
+    notice.write_bytes(notice.read_bytes()[part])
+    capfd.readouterr()
+    assert made.publish(output, tmp_path / "out") == USER_ERROR
+    assert "NOTICE.parquet can't be read" in one_line(capfd)
+    words = ["--input", str(output), "--output", str(tmp_path / "clean"), "--quiet", "--workers", "1", "--no-quality"]
+    assert main(["filter", *words]) == USER_ERROR
+    assert "restore it, or remove it" in capfd.readouterr().err
+    notice.unlink()
+    assert main(["filter", *words]) == DONE
+
+
 def test_an_output_of_an_earlier_version_is_refused(tmp_path, capfd):
     output = made.make_corpus(tmp_path)
     told = json.loads((output / "summary.json").read_text())
