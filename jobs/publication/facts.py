@@ -38,6 +38,7 @@ class Facts:
         licenses: Rows by license; a row may have several. None as a key: none.
         models: Name and hash of each model that a row's lineage names.
         notice: Who is to be named.
+        unnamed: Rows, of packed ones parts, that name no repository.
         samples: Some rows from start, middle and end.
     """
 
@@ -45,6 +46,7 @@ class Facts:
     licenses: Counter[str | None] = field(default_factory=Counter)
     models: set[tuple[str, str]] = field(default_factory=set)
     notice: Notice = field(default_factory=Notice)
+    unnamed: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -62,7 +64,7 @@ def survey(dataset: Dataset, scrubber: Scrubber) -> Facts:
         licenses = _licenses(batch, columns.license)
         for names in licenses:
             facts.licenses.update(names or (None,))
-        _note(facts.notice, batch, columns, licenses, told=carried.repositories if carried else ())
+        _note(facts, batch, columns, licenses, told=carried.repositories if carried else ())
         for row in sorted(place - rows for place in wanted if rows <= place < rows + batch.num_rows):
             facts.samples.append(batch.slice(row, 1).to_pylist()[0])
         rows += batch.num_rows
@@ -125,7 +127,7 @@ def _licenses(batch: pa.RecordBatch, column: str | None) -> list[list[str]]:
 
 
 def _note(
-    notice: Notice, batch: pa.RecordBatch, columns: _Columns, licenses: list[list[str]], *, told: Collection[str]
+    facts: Facts, batch: pa.RecordBatch, columns: _Columns, licenses: list[list[str]], *, told: Collection[str]
 ) -> None:
     """Notes the batch's repositories; copyright lines only of those that no table tells of already (`told`)."""
     if columns.repo_name is None:
@@ -133,17 +135,19 @@ def _note(
     repositories = batch.column(columns.repo_name)
     if is_list_type(repositories.type):
         for repo_name, rows in repositories_of(repositories).items():
-            notice.of(repo_name).rows += rows
+            facts.notice.of(repo_name).rows += rows
+        facts.unnamed += pc.list_flatten(repositories).field("repo_name").null_count
         return
     paths, contents = (batch.column(name) if name else None for name in (columns.path, columns.content))
     for row, (repo_name, names) in enumerate(zip(repositories.to_pylist(), licenses, strict=True)):
         if not repo_name:
+            facts.unnamed += 1
             continue
         lines: list[str] = []
         if contents is not None and repo_name not in told:
             path = paths[row].as_py() if paths is not None else None
             lines = copyright_lines(path or "", contents[row].as_py() or "")
-        notice.of(str(repo_name)).note(names, lines)
+        facts.notice.of(str(repo_name)).note(names, lines)
 
 
 def _take_over(notice: Notice, carried: Notice, *, keeps_licenses: bool) -> None:
