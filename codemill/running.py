@@ -23,7 +23,7 @@ class Summary(Mapping[str, Any]):
 
     Args:
         job: The job's name.
-        exit_code: As the command's: 0, or 3, 4, 5 where something is to be looked at.
+        exit_code: As the command's: 0, or 3, 4, 5, and 2 with `strict_opt_out`, where something is to be looked at.
         output: The output folder; None for a job without one.
         facts: The content of `summary.json`; empty for a job that writes none.
     """

@@ -101,15 +101,16 @@ def _publish(options: Options, items: Sequence[Item], folder: str) -> bool:
     from jobs.publication.folder import publish_to_folder, stage
     from jobs.publication.hub import PREFIX, hub_target, publish_to_hub
 
-    if not options.to.startswith(PREFIX) and storage.is_local(options.to):
+    is_hub = options.to.startswith(PREFIX)
+    if not is_hub and storage.is_local(options.to):
         return publish_to_folder(items, options.to, _check_loads)
-    whole = os.path.join(folder, "whole")
-    if all(storage.is_local(item.path) for item in items) or options.to.startswith(PREFIX):
-        stage(items, whole)
+    if is_hub or all(storage.is_local(item.path) for item in items):
+        whole = os.path.join(folder, "whole")
+        staged = stage(items, whole, as_links=True)
         _check_loads(whole)
-    if not options.to.startswith(PREFIX):
-        return publish_to_bucket(items, options.to)
-    return publish_to_hub(stage(items, whole), hub_target(options.to), is_private=options.private)
+        if is_hub:
+            return publish_to_hub(staged, hub_target(options.to), is_private=options.private)
+    return publish_to_bucket(items, options.to)
 
 
 def _check_loads(folder: str) -> None:

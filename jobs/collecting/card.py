@@ -40,9 +40,9 @@ def card(summary: Mapping[str, Any]) -> str:
             f"{counts_line({**summary, 'rejected': {markdown(name): n for name, n in summary['rejected'].items()}})}.",
             "",
             *(() if has_rows else ("There are no rows, so there is no file in `data/`.", "")),
-            "One row a file, with the columns of The Stack v2. The files stay under their own licences: "
+            "One row a file, with the columns of The Stack v2. The files stay under their own licenses: "
             "`detected_licenses` holds what could be",
-            "recognised, and is empty where nothing was. `content` is the text without a byte order mark, line ends "
+            "recognized, and is empty where nothing was. `content` is the text without a byte order mark, line ends "
             "as found; `blob_id` and `length_bytes`",
             "are those of the file as it was found. `src_encoding_confidence` says how `src_encoding` is known: "
             "`certain` (a byte order mark, or",

@@ -30,6 +30,10 @@ class StoredPart:
     rejected: bytes
 
 
+CRASHED_WORKER, TIMEOUT = "crashed_worker", "timeout"
+"""The reasons of lost files, whose content is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class LostFile:
     """A file that could not be worked on: its place in its source, its path for people, and why."""

@@ -1,9 +1,10 @@
 """What has become of a corpus's sources since it was made: new, changed and missing files, by blob id.
 
 The sources are listed and read again, and each file's git blob id is compared with its row's; a rejected file is
-compared by the hash in its record. So neither a `touch` nor a new clone of the same commit is news.
+compared by the hash in its record, and one that was lost with its worker has none, so it is not said to have changed.
+Neither a `touch` nor a new clone of the same commit is news.
 
-Cost: reading and hashing the sources, a small part of making the corpus. Memory: about 200 bytes a file.
+Cost: reading and hashing the sources, a small part of making the corpus. Memory: about 900 bytes a file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.collecting.chunks import CRASHED_WORKER, TIMEOUT
 from jobs.forgetting.lists import read_forgotten
 from jobs.plan.news import difference_line
 from jobs.storage.folders import OutputFolder
@@ -26,7 +28,8 @@ from transforms.opt_out.selection import File as SourceFile
 from transforms.opt_out.selection import Selection
 
 _Key = tuple[str, str]  # of a kept file its repository and path, of a rejected one its source and path
-_UNKNOWN = ""  # hash of a file that could not be read
+_UNREAD = ""  # hash of a file that could not be read
+_LOST = "lost"  # hash of a file that was lost with the process that worked on it
 
 
 class _Known:
@@ -41,7 +44,8 @@ class _Known:
             output.rejected, "rejected-", ("uri", "path", "content_sha256", "reason")
         ):
             if reason != REASON:
-                self.rejected[uri, path or ""].add(sha256 or _UNKNOWN)
+                unknown = _LOST if reason in (CRASHED_WORKER, TIMEOUT) else _UNREAD
+                self.rejected[uri, path or ""].add(sha256 or unknown)
 
 
 def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]]) -> str:
@@ -69,7 +73,9 @@ def news_of_sources(output: OutputFolder, sources: Sequence[tuple[Source, str]])
                 new += not _names(forgotten, source.repo_name, entry)
             elif isinstance(entry, File):
                 is_same = was_kept and git_blob_id(entry.data) in known.kept[kept]
-                is_same = is_same or (was_rejected and _sha256(entry.data) in known.rejected[rejected])
+                is_same = is_same or (
+                    was_rejected and not known.rejected[rejected].isdisjoint((_sha256(entry.data), _LOST))
+                )
                 changed += not is_same
             else:
                 changed += not was_rejected

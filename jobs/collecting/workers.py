@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
-from jobs.collecting.chunks import Chunk, LostFile, StoredPart
+from jobs.collecting.chunks import CRASHED_WORKER, TIMEOUT, Chunk, LostFile, StoredPart
 from jobs.collecting.messages import (
     AskNeighbors,
     Bug,
@@ -250,8 +250,8 @@ class Workers:
             item = suspect.items[0]
             path = shown(item) if isinstance(item, str) else item.path
             why = (
-                ("timeout", f"working on it took more than {self._timeout_s:g} s") if is_hung
-                else ("crashed_worker", f"{LONE_TRIES} processes that worked on it died ({how})")
+                (TIMEOUT, f"working on it took more than {self._timeout_s:g} s") if is_hung
+                else (CRASHED_WORKER, f"{LONE_TRIES} processes that worked on it died ({how})")
             )  # fmt: skip
             suspect.parts.append(LostFile(suspect.first_index, path, *why))
             suspect.is_done = True

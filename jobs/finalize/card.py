@@ -17,7 +17,10 @@ from jobs.finalize.terms import terms_of
 from jobs.terminal.escapes import markdown, markdown_code
 from jobs.terminal.wording import counted
 
-_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+_SIZES = (
+    (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T"),
+)  # fmt: skip
 
 
 def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping[str, Any]) -> str:
@@ -56,10 +59,10 @@ def _head(summary: Mapping[str, Any]) -> Iterator[str]:
 def size_category(rows: int) -> str:
     """The Hub's name for a number of rows.
 
-    >>> size_category(1000)
-    '1K<n<10K'
+    >>> size_category(1000), size_category(12_000_000)
+    ('1K<n<10K', '10M<n<100M')
     """
-    return next((name for most, name in _SIZES if rows < most), "10M<n")
+    return next((name for most, name in _SIZES if rows < most), "n>1T")
 
 
 def _what(summary: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:

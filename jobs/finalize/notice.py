@@ -20,6 +20,7 @@ from jobs import storage
 from jobs.finalize.terms import is_packed
 from jobs.plan.job_file import JobFile
 from jobs.storage.folders import OutputFolder
+from model.errors import ConfigError, one_line
 from transforms.corpus.notice import NOTICE_SCHEMA, Notice, attribution_of
 from transforms.rows.types import is_text_type
 from transforms.scanning import ContentFilter
@@ -129,14 +130,22 @@ def repositories_of(column: pa.Array) -> Counter[str]:
 
 
 def read_notice(output: OutputFolder) -> Notice | None:
-    """The table of a dataset; None if it has none, or another file of that name."""
+    """The table of a dataset; None if it has none, or another table of that name. Raises ConfigError: it is damaged."""
     try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(output.notice)))
-    except (FileNotFoundError, pa.ArrowInvalid):
+        data = storage.read_bytes(output.notice)
+    except FileNotFoundError:
         return None
-    if table.schema.names != NOTICE_SCHEMA.names:
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        records = table.to_pylist() if table.schema.names == NOTICE_SCHEMA.names else None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{output.notice} can't be read: {one_line(str(error))}; restore it, or remove it, and with it the "
+            "copyright lines that it has"
+        ) from None
+    if records is None:
         return None
     notice = Notice()
-    for record in table.to_pylist():
+    for record in records:
         notice.add(attribution_of(record))
     return notice

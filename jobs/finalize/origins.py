@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs import storage
-from jobs.finalize.publishing import public_options
+from jobs.finalize.publishing import last_part, public_options
 from jobs.plan.footers import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.storage.folders import DATA, OutputFolder
@@ -40,7 +40,7 @@ def origins_of(job: JobFile, datasets: Iterable[OutputFolder]) -> dict[str, Any]
     models: list[dict[str, Any]] = []
     for dataset in datasets:
         summary = read_summary(dataset)
-        sources.append({"name": posixpath.basename(dataset.path), "job": summary.get("job")})
+        sources.append({"name": last_part(dataset.path), "job": summary.get("job")})
         models += summary.get("models", [])
     if job.checkpoint_sha256:
         name = public_options(job.job, job.options).get("model") or "unknown"

@@ -1,13 +1,26 @@
-"""A job's options as published: without local paths."""
+"""A job's options as published: without local paths, and of a user's home not even its name."""
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from jobs.catalog import options_of
 from jobs.options.fields import fields_of
+
+HOME: Final = "a home folder"
+"""What stands for the home folder of a user, whose last part is the user's name."""
+
+
+def last_part(path: str) -> str:
+    """The last part of a path.
+
+    >>> last_part("/home/me/corpus/"), last_part("gs://bucket/corpus"), last_part("/home/me")
+    ('corpus', 'corpus', 'a home folder')
+    """
+    folder, name = posixpath.split(path.removeprefix("file://").rstrip("/"))
+    return HOME if folder in ("/home", "/Users") else name
 
 
 def public_options(job: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,4 +40,4 @@ def _public_value(value: Any, *, is_path: bool) -> Any:
         return value
     # The value of an option that isn't a path may still be one.
     is_path = is_path or value.startswith(("/", "~", "file://"))
-    return os.path.basename(value.rstrip("/")) if is_path else value
+    return last_part(value) if is_path else value

@@ -1,7 +1,7 @@
 """Publishes to a bucket: files first, the manifest `PUBLISHED.json` last; while it is missing, a copy isn't whole.
 
-A marker for each file that is there, named by its hash, lets a repeated command go on where one was killed. A copy that
-is replaced loses its manifest first.
+A marker for each file that is there, with its hash, lets a repeated command go on where one was killed. A file that is
+replaced loses its marker first, a copy its manifest.
 """
 
 from __future__ import annotations
@@ -44,17 +44,25 @@ def publish_to_bucket(items: Sequence[Item], target: str) -> bool:
     storage.remove(OutputFolder(target).published)
     *files, manifest = items
     for item in files:
-        marker = storage.join(markers, item.sha256)
+        marker, sha256 = storage.join(markers, item.name.replace("/", "+")), item.sha256.encode()
         final = storage.join(target, item.name)
-        if not (storage.exists(marker) and _has_size(final, item.num_bytes)):
+        if not (_content(marker) == sha256 and _has_size(final, item.num_bytes)):
+            storage.remove(marker)
             _put(item, final)
-            storage.create_if_absent(marker, b"1")
+            storage.write_bytes(marker, sha256)
         failpoint(BUCKET_FIRST)
     _remove_others(target, {item.name for item in items})
     failpoint(BEFORE_MANIFEST)
     _put(manifest, storage.join(target, manifest.name))
     _remove_markers(markers)
     return True
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        return storage.read_bytes(path)
+    except FileNotFoundError:
+        return None
 
 
 def _has_size(path: str, num_bytes: int) -> bool:

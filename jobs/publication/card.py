@@ -123,6 +123,8 @@ def _of_repositories(facts: Facts) -> Counter[str | None]:
     counts: Counter[str | None] = Counter()
     for repository in facts.notice.repositories.values():
         counts.update(dict.fromkeys(repository.licenses or (None,), repository.rows))
+    if facts.unnamed:
+        counts[None] += facts.unnamed
     return counts
 
 

@@ -7,7 +7,7 @@ NOTICE table.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
-from jobs.finalize.notice import read_notice, redact_line, repositories_of
+from jobs.finalize.notice import read_notice, repositories_of
 from jobs.finalize.terms import is_packed
 from jobs.publication.dataset import Dataset
 from jobs.publication.private import Scrubber
@@ -38,6 +38,7 @@ class Facts:
         licenses: Rows by license; a row may have several. None as a key: none.
         models: Name and hash of each model that a row's lineage names.
         notice: Who is to be named.
+        unnamed: Rows, of packed ones parts, that name no repository.
         samples: Some rows from start, middle and end.
     """
 
@@ -45,6 +46,7 @@ class Facts:
     licenses: Counter[str | None] = field(default_factory=Counter)
     models: set[tuple[str, str]] = field(default_factory=set)
     notice: Notice = field(default_factory=Notice)
+    unnamed: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -53,7 +55,7 @@ def survey(dataset: Dataset, scrubber: Scrubber) -> Facts:
     facts = Facts()
     carried = read_notice(dataset.output)
     columns = _Columns.of(dataset)
-    wanted = {dataset.rows * place // (SAMPLES - 1) - (place > 0) for place in range(SAMPLES)}
+    wanted = {(dataset.rows - 1) * place // (SAMPLES - 1) for place in range(SAMPLES)}
     rows = 0
     for batch in _batches(dataset):
         _check_lineage(batch, scrubber, facts)
@@ -62,7 +64,7 @@ def survey(dataset: Dataset, scrubber: Scrubber) -> Facts:
         licenses = _licenses(batch, columns.license)
         for names in licenses:
             facts.licenses.update(names or (None,))
-        _note(facts.notice, batch, columns, licenses, reads_text=carried is None)
+        _note(facts, batch, columns, licenses, told=carried.repositories if carried else ())
         for row in sorted(place - rows for place in wanted if rows <= place < rows + batch.num_rows):
             facts.samples.append(batch.slice(row, 1).to_pylist()[0])
         rows += batch.num_rows
@@ -125,23 +127,27 @@ def _licenses(batch: pa.RecordBatch, column: str | None) -> list[list[str]]:
 
 
 def _note(
-    notice: Notice, batch: pa.RecordBatch, columns: _Columns, licenses: list[list[str]], *, reads_text: bool
+    facts: Facts, batch: pa.RecordBatch, columns: _Columns, licenses: list[list[str]], *, told: Collection[str]
 ) -> None:
-    """Notes the batch's repositories; copyright lines only where no table tells them already."""
+    """Notes the batch's repositories; copyright lines only of those that no table tells of already (`told`)."""
     if columns.repo_name is None:
         return
     repositories = batch.column(columns.repo_name)
     if is_list_type(repositories.type):
         for repo_name, rows in repositories_of(repositories).items():
-            notice.of(repo_name).rows += rows
+            facts.notice.of(repo_name).rows += rows
+        facts.unnamed += pc.list_flatten(repositories).field("repo_name").null_count
         return
-    texts = [
-        batch.column(name).to_pylist() if name else [""] * batch.num_rows for name in (columns.path, columns.content)
-    ]
-    for repo_name, names, path, text in zip(repositories.to_pylist(), licenses, *texts, strict=True):
-        if repo_name:
-            lines = copyright_lines(path or "", text) if reads_text and isinstance(text, str) else []
-            notice.of(str(repo_name)).note(names, lines)
+    paths, contents = (batch.column(name) if name else None for name in (columns.path, columns.content))
+    for row, (repo_name, names) in enumerate(zip(repositories.to_pylist(), licenses, strict=True)):
+        if not repo_name:
+            facts.unnamed += 1
+            continue
+        lines: list[str] = []
+        if contents is not None and repo_name not in told:
+            path = paths[row].as_py() if paths is not None else None
+            lines = copyright_lines(path or "", contents[row].as_py() or "")
+        facts.notice.of(str(repo_name)).note(names, lines)
 
 
 def _take_over(notice: Notice, carried: Notice, *, keeps_licenses: bool) -> None:
@@ -171,11 +177,6 @@ def _check_lineage(batch: pa.RecordBatch, scrubber: Scrubber, facts: Facts) -> N
         if {"model", "checkpoint_sha256"} <= fields.keys():
             pairs = zip(*(fields[one].to_pylist() for one in ("model", "checkpoint_sha256")), strict=True)
             facts.models.update((model, sha256) for model, sha256 in set(pairs) if model)
-
-
-def notice_table(facts: Facts, *, is_redacted: bool) -> pa.Table:
-    """The NOTICE table; of a corpus, whose rows are as they were found, so are the lines."""
-    return facts.notice.table(redact_line if is_redacted else lambda line: line)
 
 
 def all_models(summary: Mapping[str, Any], facts: Facts) -> list[dict[str, str]]:

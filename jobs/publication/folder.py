@@ -85,8 +85,14 @@ def check_target(target: str) -> None:
         raise ConfigError(f"{target} is not empty and no published dataset (it has {shown}); choose another folder")
 
 
-def stage(items: Sequence[Item], staging: str) -> list[Item]:
-    """Puts all files in a local folder, and removes others that an earlier command left there; returns them there."""
+def stage(items: Sequence[Item], staging: str, *, as_links: bool = False) -> list[Item]:
+    """Puts all files in a local folder, and removes others that an earlier command left there; returns them there.
+
+    Args:
+        items: The files.
+        staging: The folder.
+        as_links: Whether symbolic links are enough for files that are local, so that none is copied.
+    """
     wanted = {os.path.join(staging, item.name): item for item in items}
     for folder, _, names in os.walk(staging):
         for name in names:
@@ -94,7 +100,7 @@ def stage(items: Sequence[Item], staging: str) -> list[Item]:
                 os.unlink(os.path.join(folder, name))
     for path, item in wanted.items():
         if not _has(path, item):
-            _place(item, path)
+            _place(item, path, as_link=as_links)
         failpoint(STAGED_FIRST)
     return [replace(item, path=path) for path, item in wanted.items()]
 
@@ -103,8 +109,12 @@ def _has(path: str, item: Item) -> bool:
     return os.path.exists(path) and os.stat(path).st_size == item.num_bytes and storage.sha256_of(path) == item.sha256
 
 
-def _place(item: Item, path: str) -> None:
+def _place(item: Item, path: str, *, as_link: bool) -> None:
     """Links or copies a local file, downloads another."""
+    if as_link and storage.is_local(item.path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(os.path.abspath(item.path.removeprefix("file://")), path)
+        return
     if storage.is_local(item.path):
         storage.publish(item.path, path)
         return

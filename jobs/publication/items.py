@@ -6,7 +6,6 @@ publication that was interrupted finds what it has done, and one that is repeate
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import posixpath
@@ -22,18 +21,18 @@ from jobs import storage
 from jobs.collecting.card import card as corpus_card
 from jobs.collecting.report import corpus_report
 from jobs.finalize.card import dataset_card
+from jobs.finalize.notice import notice_bytes, redact_line
 from jobs.finalize.report import html_report
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.monitoring.summaries import summary_text
 from jobs.publication.card import Wording, published_card
 from jobs.publication.dataset import Dataset
-from jobs.publication.facts import Facts, all_models, notice_table, survey
+from jobs.publication.facts import Facts, all_models, survey
 from jobs.publication.private import Scrubber
-from jobs.storage.folders import CARD, NOTICE, PUBLISHED, REPORT, SCORES, SUMMARY
+from jobs.storage.folders import CARD, NOTICE, PUBLISHED, REMOVALS, REPORT, SCORES, SUMMARY
 from model.errors import ConfigError
 
 _THREADS: Final = 8
-REMOVALS: Final = "REMOVALS.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,9 @@ def items_of(dataset: Dataset, wording: Wording, name: str, folder: str) -> list
         paths[shard] = _clean_rejected(dataset.output.join(shard), scrubber, os.path.join(folder, shard))
     for other in (SCORES, REMOVALS):
         if storage.exists(dataset.output.join(other)):
-            text = scrubber.text(storage.read_bytes(dataset.output.join(other)).decode())
-            paths[other] = _written(folder, other, text.encode())
+            found = json.loads(storage.read_bytes(dataset.output.join(other)))
+            told = scrubber.value(found)
+            paths[other] = dataset.output.join(other) if told == found else _written(folder, other, summary_text(told))
     for page, data in _pages(dataset, facts, wording, name, scrubber).items():
         paths[page] = _written(folder, page, data)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="hash") as pool:
@@ -94,19 +94,25 @@ def _written(folder: str, name: str, data: bytes) -> str:
 def _pages(dataset: Dataset, facts: Facts, wording: Wording, name: str, scrubber: Scrubber) -> dict[str, bytes]:
     """Card, report, summary and NOTICE, made again of a summary without what is private."""
     told = scrubber.value(dict(dataset.summary)) | {"models": all_models(dataset.summary, facts)}
-    if dataset.job == "corpus":
-        base, report = corpus_card(told), corpus_report(told)
-    else:
-        base, report = dataset_card(told, dataset.schema, told["options"]), html_report(told)
+    try:
+        if dataset.job == "corpus":
+            base, report = corpus_card(told), corpus_report(told)
+        else:
+            base, report = dataset_card(told, dataset.schema, told["options"]), html_report(told)
+    except KeyError as error:
+        raise ConfigError(
+            f"{dataset.output}: summary.json has no {error}, so an earlier codemill made it; make it again with "
+            "another --output, then publish that"
+        ) from error
     pages = {
         SUMMARY: summary_text(told),
         CARD: published_card(base, dataset, facts, wording, name).encode(),
         REPORT: report.encode(),
     }
     if facts.notice.repositories:
-        sink = io.BytesIO()
-        pq.write_table(notice_table(facts, is_redacted=dataset.job != "corpus"), sink, compression="zstd")
-        pages[NOTICE] = sink.getvalue()
+        # Rows of a corpus are as they were found, and so are its lines.
+        more = () if dataset.job == "corpus" else (redact_line,)
+        pages[NOTICE] = notice_bytes(facts.notice, *more)
     return pages
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,6 +101,29 @@ def test_a_filtered_corpus_keeps_the_notice_of_the_repositories_that_are_left(co
     assert pq.read_table(tmp_path / "out" / "NOTICE.parquet")["repo_name"].to_pylist() == ["tool"]
 
 
+def test_a_row_of_another_dataset_is_named_beside_those_that_have_a_notice(corpus, tmp_path, only_pyarrow):
+    (tmp_path / "more" / "data").mkdir(parents=True)
+    rows = pq.read_table(corpus / "data")
+    content = pa.array(["# Copyright 2021 New Authors\nx = 1\n"] * rows.num_rows, pa.large_string())
+    at = rows.schema.names.index("content")
+    named = rows.set_column(at, "content", content).drop(["repo_name"])
+    named = named.append_column("repo_name", pa.array(["new"] * rows.num_rows))
+    pq.write_table(named.select(rows.schema.names), tmp_path / "more" / "data" / "train-0.parquet")
+    words = ["--output", str(tmp_path / "both"), "--quiet", "--workers", "1", "--no-quality"]
+    assert main(["filter", "--input", str(corpus), str(tmp_path / "more"), *words]) == DONE
+    made.publish(tmp_path / "both", tmp_path / "out")
+    told = {row["repo_name"]: row for row in pq.read_table(tmp_path / "out" / "NOTICE.parquet").to_pylist()}
+    assert told["new"]["copyright_lines"] == ["Copyright 2021 New Authors"]
+    assert told["tool"]["copyright_lines"] == ["Copyright (c) 2019 Example Authors"]
+
+
+def test_the_samples_of_three_rows_are_all_of_them(tmp_path, only_pyarrow):
+    tool, _ = made.make_sources(tmp_path / "src", files=2)
+    assert main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet"]) == DONE
+    made.publish(tmp_path / "c", tmp_path / "out")
+    assert (tmp_path / "out" / "README.md").read_text().count("```json") == 3
+
+
 def test_a_published_copy_is_read_as_the_output_is(corpus, tmp_path, only_pyarrow):
     made.publish(corpus, tmp_path / "copy")
     for name in (corpus, tmp_path / "copy"):
@@ -173,6 +197,30 @@ def test_a_damaged_file_is_refused_before_anything_is_published(tmp_path, capfd)
     assert "can't be read" in one_line(capfd) and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("part", [slice(0, -20), slice(40, None)])
+def test_a_damaged_notice_is_refused(tmp_path, capfd, part):
+    output = made.make_corpus(tmp_path)
+    notice = output / "NOTICE.parquet"
+    notice.write_bytes(notice.read_bytes()[part])
+    capfd.readouterr()
+    assert made.publish(output, tmp_path / "out") == USER_ERROR
+    assert "NOTICE.parquet can't be read" in one_line(capfd)
+    words = ["--input", str(output), "--output", str(tmp_path / "clean"), "--quiet", "--workers", "1", "--no-quality"]
+    assert main(["filter", *words]) == USER_ERROR
+    assert "restore it, or remove it" in capfd.readouterr().err
+    notice.unlink()
+    assert main(["filter", *words]) == DONE
+
+
+def test_an_output_of_an_earlier_version_is_refused(tmp_path, capfd):
+    output = made.make_corpus(tmp_path)
+    told = json.loads((output / "summary.json").read_text())
+    (output / "summary.json").write_text(json.dumps({key: told[key] for key in told if key != "repositories"}))
+    capfd.readouterr()
+    assert made.publish(output, tmp_path / "out") == USER_ERROR
+    assert "summary.json has no 'repositories', so an earlier codemill made it" in one_line(capfd)
+
+
 @pytest.mark.parametrize(
     ("to", "why"),
     [
@@ -230,7 +278,7 @@ def test_the_same_command_again_finds_nothing_to_do(corpus, tmp_path, capfd, onl
     assert "nothing to do" in capfd.readouterr().out and made.hashes(tmp_path / "out") == before
 
 
-def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only_pyarrow):
+def check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path):
     tool, _ = made.make_sources(tmp_path / "src", files=9)
     main(["corpus", str(tool), "--output", str(tmp_path / "c"), "--quiet", "--shard_mb", "1"])
     made.publish(corpus, tmp_path / "out")
@@ -238,6 +286,10 @@ def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only
     assert pq.read_table(tmp_path / "out" / "data").num_rows == 10
     assert not (tmp_path / "out" / "rejected").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"src", "c", "out"}
+
+
+def test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, only_pyarrow):
+    check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path)
 
 
 def test_a_link_to_a_published_copy_stays_a_link_and_its_folder_is_replaced(corpus, tmp_path, only_pyarrow):
@@ -255,7 +307,7 @@ def test_the_name_is_the_last_part_of_a_folder_with_an_at_sign_above(corpus, tmp
 
 def test_without_an_exchange_the_old_copy_is_moved_aside(corpus, tmp_path, only_pyarrow, monkeypatch):
     monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
-    test_a_copy_of_another_dataset_is_replaced_as_a_whole(corpus, tmp_path, None)
+    check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path)
 
 
 @pytest.mark.parametrize("name", [folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH])
@@ -281,6 +333,33 @@ def test_killed_while_it_publishes_to_a_bucket_the_next_one_goes_on(corpus, gcs_
     for path, sha256 in made.hashes(tmp_path / "out").items():
         assert storage.sha256_of(f"{to}/{path}") == sha256
     assert "_publishing" not in storage.list_names(to)
+
+
+def test_what_another_interrupted_command_has_put_into_a_bucket_is_not_taken_for_ones_own(
+    corpus, gcs_root, tmp_path, only_pyarrow
+):
+    from jobs import storage
+
+    to, killed = f"{gcs_root}/out", {"CODEMILL_FAILPOINT": f"{bucket.BEFORE_MANIFEST}=kill"}
+    for name in ("Aaa", "Bbb"):  # cards of one size
+        assert made.publish_apart(corpus, to, "--pretty_name", name, **killed) == -signal.SIGKILL
+    assert made.publish(corpus, to, "--pretty_name", "Aaa") == DONE
+    assert b"pretty_name: Aaa" in storage.read_bytes(f"{to}/README.md")
+
+
+def test_no_file_is_copied_before_it_goes_to_a_bucket(corpus, gcs_root, monkeypatch):
+    from jobs import storage
+
+    checked = []
+
+    def copy(source: str, target: str) -> None:
+        raise AssertionError(f"{source} is copied to {target}")
+
+    monkeypatch.setattr(storage, "publish", copy)
+    monkeypatch.setattr("jobs.publish._check_loads", lambda place: checked.append(made.hashes(Path(place))))
+    assert made.publish(corpus, f"{gcs_root}/out") == DONE
+    (found,) = checked
+    assert {name: storage.sha256_of(f"{gcs_root}/out/{name}") for name in found} == found and len(found) == 7
 
 
 @pytest.mark.parametrize("name", [hub.BEFORE_COMMIT, hub.AFTER_COMMIT])

@@ -20,6 +20,7 @@ from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file
 
 _HEAD_CHARS: Final = 4096
 MAX_LINE_CHARS: Final = 200
+_READ_LINE_CHARS: Final = 4 * MAX_LINE_CHARS  # the search for addresses takes quadratic time
 
 _WORDS = ("opyright", "OPYRIGHT", "©", "(c)", "(C)")  # one of them is in every notice
 _NOTICE = re.compile(
@@ -54,8 +55,9 @@ def copyright_lines(path: str, text: str) -> list[str]:
 
 def _plain(line: str) -> str:
     """A notice without addresses and the marks of the comment that it stands in; a long one is cut, and says so."""
-    line = _COMMENT_END.sub("", " ".join(_EMAIL.sub("", line).split()))
-    return line if len(line) <= MAX_LINE_CHARS else line[: MAX_LINE_CHARS - 1] + "…"
+    plain = _COMMENT_END.sub("", " ".join(_EMAIL.sub("", line[:_READ_LINE_CHARS]).split()))
+    is_whole = len(line) <= _READ_LINE_CHARS and len(plain) <= MAX_LINE_CHARS
+    return plain if is_whole else plain[: MAX_LINE_CHARS - 1] + "…"
 
 
 def _names_someone(line: str) -> bool:

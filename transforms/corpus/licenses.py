@@ -1,10 +1,10 @@
-"""Which licences a file stands under, as SPDX identifiers.
+"""Which licenses a file stands under, as SPDX identifiers.
 
-    licence files (LICENSE, COPYING, ...)   hold for their folder and all below, unless a nearer one does
-    SPDX-License-Identifier: in the file    holds for that file, above any licence file
+    license files (LICENSE, COPYING, ...)   hold for their folder and all below, unless a nearer one does
+    SPDX-License-Identifier: in the file    holds for that file, above any license file
 
-A licence text is recognised by phrases that only it has, with white space and case put aside; one that isn't
-recognised counts as none. Identifiers are parsed with `license-expression` against SPDX's own list.
+A license text is recognized by phrases that only it has, with white space and case put aside; one that isn't
+recognized counts as none. Identifiers are parsed with `license-expression` against SPDX's own list.
 Source: SPDX specification 2.3, annex E (short identifiers in files).
 """
 
@@ -98,7 +98,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def is_license_file(path: str) -> bool:
-    """Whether the path is one where projects keep their licence.
+    """Whether the path is one where projects keep their license.
 
     >>> [is_license_file(path) for path in ("LICENSE", "a/COPYING.txt", "LICENSE-MIT", "license.py", "licenses/x")]
     [True, True, True, False, False]
@@ -108,7 +108,7 @@ def is_license_file(path: str) -> bool:
 
 
 def license_of_text(text: str) -> str | None:
-    """The SPDX identifier of a licence's full text, or None."""
+    """The SPDX identifier of a license's full text, or None."""
     plain = text.lower().replace("\u2019", "'").replace("`", "'")
     normal = " ".join(_MARKUP.sub(" ", plain).split())
     for identifier, phrases in _TEXTS:
@@ -132,7 +132,7 @@ def declared_name(text: str) -> str:
 
 
 def declared_licenses(text: str) -> tuple[str, ...]:
-    """The licences that a file's own SPDX line names, sorted; none where there is no such line or it isn't valid.
+    """The licenses that a file's own SPDX line names, sorted; none where there is no such line or it isn't valid.
 
     >>> declared_licenses("# SPDX-License-Identifier: MIT OR Apache-2.0")
     ('Apache-2.0', 'MIT')
@@ -180,7 +180,7 @@ def spdx() -> Any:
 
 
 def licenses_by_folder(license_texts: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """From licence files (path and text), the licences of each folder that has one of its own.
+    """From license files (path and text), the licenses of each folder that has one of its own.
 
     Those of `name.dist-info/` or `name.egg-info/` hold for all that was installed beside it.
 
@@ -202,7 +202,7 @@ def licenses_by_folder(license_texts: Iterable[tuple[str, str]]) -> dict[str, tu
 
 
 def licenses_of(path: str, text: str, by_folder: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The licences of one file: its own SPDX line's, even if that names none of SPDX's; else the nearest folder's above
+    """The licenses of one file: its own SPDX line's, even if that names none of SPDX's; else the nearest folder's above
     it."""
     if declared_name(text):
         return declared_licenses(text)

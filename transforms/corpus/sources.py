@@ -96,7 +96,7 @@ class Source:
         return Files(self._root_and_paths()[0], self.limits)
 
     def licenses(self, listing: Sequence[str | Refused] | None = None) -> dict[str, tuple[str, ...]]:
-        """The licences of each folder that has a licence file. Reads an archive once more.
+        """The licenses of each folder that has a license file. Reads an archive once more.
 
         Args:
             listing: As `items` takes it.

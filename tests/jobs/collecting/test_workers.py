@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_chunks
     options = Options(source=(str(folder),), output=str(tmp_path / "out"), workers=2, progress="none")
     assert run(options) == FAILED_UNITS
     told = capfd.readouterr()
+    assert run(options) == FAILED_UNITS  # again: nobody knows whether it has changed
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["exit_codes"] == [FAILED_UNITS]
     assert f"{NUM_FILES} files seen = {NUM_FILES - 1} kept + 1 rejected (1 crashed_worker)" in told.out
     assert told.err.count("\n") == 1 and "1 crashed_worker" in told.err
 

@@ -6,15 +6,17 @@ import importlib.util
 from collections import Counter
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from jobs.publication import card
 from jobs.publication.card import Wording, card_head, head_fields, hub_licenses, published_card
 from jobs.publication.dataset import Dataset
-from jobs.publication.facts import Facts
+from jobs.publication.facts import Facts, survey
+from jobs.publication.private import Scrubber
 from jobs.storage.folders import OutputFolder
-from transforms.corpus.notice import Attribution
+from transforms.corpus.notice import Attribution, Notice
 
 SUMMARY = {"job": "filter", "models": [], "sources": [{"name": "corpus", "job": "corpus"}]}
 
@@ -54,6 +56,32 @@ def test_rows_without_a_column_are_under_the_licenses_of_their_repositories():
     assert hub_licenses(found, has_gemma=False) == ["mit"]
     found.notice.add(Attribution("b", rows=1))
     assert hub_licenses(found, has_gemma=False) == ["other"]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_row_that_names_no_repository_has_no_license_of_one(tmp_path, is_packed):
+    (tmp_path / "data").mkdir()
+    names = ["a", "a", None]
+    parts = [[{"repo_name": "a", "path": "x"}, {"repo_name": name, "path": "y"}] for name in names]
+    rows = pa.table({"parts": parts} if is_packed else {"repo_name": names})
+    shard = "data/train-00000-of-00001.parquet"
+    pq.write_table(rows, tmp_path / shard)
+    told = Notice()
+    told.add(Attribution("a", licenses=Counter({"MIT": 2}), rows=2))
+    pq.write_table(told.table(), tmp_path / "NOTICE.parquet")
+    whole = Dataset(
+        output=OutputFolder(str(tmp_path)),
+        summary=SUMMARY | {"job": "pack", "columns": {"repo_name": "repo_name"}},
+        schema=rows.schema,
+        rows=3,
+        shards=(shard,),
+        rejected=(),
+    )
+    facts = survey(whole, Scrubber())
+    assert facts.unnamed == 1 and list(facts.notice.repositories) == ["a"]
+    assert hub_licenses(facts, has_gemma=False) == ["other"]
+    facts.unnamed = 0
+    assert hub_licenses(facts, has_gemma=False) == ["mit"]
 
 
 def test_many_licenses_are_other():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.corpus import copyrights
 from transforms.corpus.copyrights import MAX_LINE_CHARS, copyright_lines
 
 
@@ -64,6 +65,22 @@ def test_the_holder_of_a_gnu_license_is_not_that_of_the_code():
 def test_a_long_line_is_cut_and_says_so():
     (line,) = copyright_lines("a.py", "# Copyright 2019 " + "Example Authors, " * 100)
     assert len(line) == MAX_LINE_CHARS and line.endswith("…")
+
+
+@pytest.mark.parametrize("filling", ["a", " ", "Jane Doe <jane@mail.example.org> "])
+def test_what_is_far_behind_in_a_line_is_not_read(filling, monkeypatch):
+    read = []
+
+    class Addresses:
+        def sub(self, new: str, text: str) -> str:
+            read.append(len(text))
+            return pattern.sub(new, text)
+
+    pattern = copyrights._EMAIL
+    monkeypatch.setattr(copyrights, "_EMAIL", Addresses())
+    (line,) = copyright_lines("LICENSE", f"Copyright 2019 Example Authors {filling * 9_000}\n")
+    assert line.startswith("Copyright 2019 Example Authors") and line.endswith("…") and len(line) <= MAX_LINE_CHARS
+    assert read == [800]
 
 
 @given(st.text(alphabet="Copyright(c)© 2019JD@.\n*#/-", max_size=300))
