@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs import cli
 from jobs.monitoring import prometheus
 from jobs.monitoring.lineage_events import LineageEvents
-from jobs.monitoring.run import RunFacts, monitored
+from jobs.monitoring.observer import Observer, RunFacts
+from jobs.monitoring.run import monitored
 from jobs.options.report import ReportOptions
 from jobs.terminal.escapes import print_line, print_text
 from jobs.terminal.json_lines import json_line, json_lines
@@ -151,8 +152,7 @@ def test_a_signal_leaves_the_state_stopped(corpus, tmp_path, monkeypatch):
 def test_one_run_has_one_end(tmp_path):
     ends = []
 
-    class Noted:
-        def begin(self): ...
+    class Noted(Observer):
         def end(self, state, summary):
             ends.append(state)
 
@@ -168,8 +168,7 @@ def test_one_run_has_one_end(tmp_path):
 def test_an_observer_that_fails_is_told_nothing_more_and_fails_no_job(caplog):
     calls = []
 
-    class Broken:
-        def begin(self): ...
+    class Broken(Observer):
         def progress(self, facts):
             calls.append(facts)
             raise OSError("collector away")
