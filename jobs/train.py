@@ -171,7 +171,7 @@ def _train(options: Options, monitor: Run) -> bool:
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():
-        print_line(f"{options.output} is complete; the model is in {folder / 'model'}")
+        print_line(f"{options.output} is complete; the model is in {folder / 'model'}", options.result_stream)
         return True
     tokenizer = Tokenizer.load(options.tokenizer)
     source = open_source(options, tokenizer)
@@ -184,7 +184,7 @@ def _train(options: Options, monitor: Run) -> bool:
         print_line(f"stopped; the same command resumes from {folder / 'checkpoints'}", sys.stderr)
         return False
     _publish(done, config, tokenizer, folder)
-    print_line(f"the model is in {folder / 'model'}")
+    print_line(f"the model is in {folder / 'model'}", options.result_stream)
     return True
 
 

@@ -7,15 +7,15 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from jobs import storage
 from jobs.monitoring.observer import Observer, State
+from jobs.options.report import PRINTED
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import print_text
 from model.errors import ConfigError, one_line
 
-PRINTED: Final = "-"
 _log = logging.getLogger(__name__)
 
 
