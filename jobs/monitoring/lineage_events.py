@@ -42,7 +42,7 @@ _PRODUCER: Final = "urn:codemill"
 _NAMESPACE: Final = "OPENLINEAGE_NAMESPACE"
 _PARENT: Final = "OPENLINEAGE_PARENT_ID"
 _ENDS: Final = {"complete": "COMPLETE", "failed": "FAIL", "stopped": "ABORT"}
-_GLOB: Final = re.compile(r"/[^/]*[*?\[].*", re.S)
+_GLOB: Final = re.compile(r"(?:^|/)[^/]*[*?\[].*", re.S)
 _MOST_INPUTS: Final = 16
 _log = logging.getLogger(__name__)
 

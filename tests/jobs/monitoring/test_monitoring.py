@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import cli
 from jobs.monitoring import prometheus
-from jobs.monitoring.lineage_events import LineageEvents
+from jobs.monitoring.lineage_events import LineageEvents, dataset_name
 from jobs.monitoring.observer import Observer, RunFacts
 from jobs.monitoring.run import monitored
 from jobs.options.report import ReportOptions
@@ -271,6 +271,11 @@ def test_a_run_is_two_events_with_its_datasets_and_what_it_wrote(corpus, tmp_pat
     (output,) = last["outputs"]
     assert output["namespace"] == "file" and output["name"] == str(tmp_path / "out" / "data")
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 1
+
+
+def test_a_glob_in_the_working_folder_is_of_the_dataset_in_that_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name("*.parquet") == ("file", str(tmp_path)) == dataset_name(".")
 
 
 def test_a_dry_run_sends_and_writes_nothing(corpus, tmp_path, events):
