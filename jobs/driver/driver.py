@@ -104,9 +104,14 @@ def _run(run: Run, driver: _Driver) -> int:
         print_line(f"{prog}: {error.headline}: {error}", sys.stderr, level="error")
         return BUG
     except Exception as error:
-        if not storage.is_unanswered(error):
+        if (told := _as_told(error)) is error:
             raise
-        raise ConfigError(storage.unanswered_line(error)) from error
+        raise told from error
+
+
+def _as_told(error: BaseException) -> BaseException:
+    """The error that the user is told: that of a storage which doesn't respond is no bug."""
+    return ConfigError(storage.unanswered_line(error)) if storage.is_unanswered(error) else error
 
 
 def _normal(output: str) -> str:
@@ -194,7 +199,7 @@ class _Driver:
             yield
         except BaseException as error:
             if lock.still_held():
-                keep_failure(self.output, self.setup.monitor.failure(error))
+                keep_failure(self.output, self.setup.monitor.failure(_as_told(error)))
             raise
 
     def _grow(self) -> dict[str, Any] | None:

@@ -129,6 +129,18 @@ def test_a_failed_job_leaves_its_summary_in_the_output_and_in_the_copy(corpus, t
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["state"] == "complete"
 
 
+def test_a_storage_that_does_not_respond_is_no_bug_in_either_summary(corpus, tmp_path, monkeypatch):
+    def away(*args, **more):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", away)
+    copy = tmp_path / "told.json"
+    assert run(corpus, "--summary", str(copy)) == cli.USER_ERROR
+    for path in (copy, tmp_path / "out" / "summary.json"):
+        told = json.loads(path.read_text())
+        assert told["exit_codes"] == [cli.USER_ERROR] and "the storage does not respond" in told["error"]
+
+
 def test_a_command_that_is_refused_writes_its_copy_and_leaves_a_complete_output_alone(corpus, tmp_path):
     assert run(corpus) == 0
     before = (tmp_path / "out" / "summary.json").read_bytes()
