@@ -28,7 +28,6 @@ from jobs.options import (
     semantic_options,
 )
 from jobs.options.fields import defaults_of, internal_options
-from jobs.system.clock import utc_now
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
@@ -74,17 +73,7 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     options = with_run_id(options)
     with monitored("index", options) as monitor:
         codes, counts = _index(options)
-        monitor.complete(
-            {
-                "job": "index",
-                "run_id": options.run_id,
-                "state": "complete",
-                "started": monitor.facts.started,
-                "finished": utc_now(),
-                "exit_codes": codes,
-                **counts,
-            }
-        )
+        monitor.complete({**monitor.summary("complete", codes), **counts})
     return first_of(codes)
 
 

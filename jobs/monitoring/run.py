@@ -19,7 +19,7 @@ import importlib
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -80,15 +80,18 @@ class Run:
 
     def failure(self, error: BaseException) -> dict[str, Any]:
         """The summary of a run that an exception has ended."""
+        head = self.summary(_state_of(error), [code_of(error)])
+        return {**head, "error": _line_of(error), "progress": self._progress}
+
+    def summary(self, state: State, exit_codes: Sequence[int]) -> dict[str, Any]:
+        """What the summary of any run says that ends now; `exit_codes` in their order."""
         return {
             "job": self.facts.job,
             "run_id": self.facts.run_id,
-            "state": _state_of(error),
+            "state": state,
             "started": self.facts.started,
             "finished": utc_now(),
-            "exit_codes": [code_of(error)],
-            "error": _line_of(error),
-            "progress": self._progress,
+            "exit_codes": list(exit_codes),
         }
 
     def _end(self, state: State, summary: Mapping[str, Any]) -> None:
