@@ -28,7 +28,6 @@ from jobs.options import (
     semantic_options,
 )
 from jobs.options.fields import defaults_of, internal_options
-from jobs.system.clock import utc_now
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
@@ -65,6 +64,7 @@ class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions, 
 def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     """Builds the index; returns the exit code, which is 3 if a file can't be read. Raises ConfigError."""
     from jobs.monitoring.run import monitored, with_run_id
+    from jobs.system.exit_codes import first_of
     from jobs.system.signals import raise_on_signals
 
     if beam_args:
@@ -72,23 +72,13 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     raise_on_signals()
     options = with_run_id(options)
     with monitored("index", options) as monitor:
-        code, counts = _index(options)
-        monitor.complete(
-            {
-                "job": "index",
-                "run_id": options.run_id,
-                "state": "complete",
-                "started": monitor.facts.started,
-                "finished": utc_now(),
-                "exit_codes": [code] if code else [],
-                **counts,
-            }
-        )
-    return code
+        codes, counts = _index(options)
+        monitor.complete({**monitor.summary("complete", codes), **counts})
+    return first_of(codes)
 
 
-def _index(options: Options) -> tuple[int, dict[str, Any]]:
-    """Builds the index; returns the exit code, and what to say of it in the summary."""
+def _index(options: Options) -> tuple[list[int], dict[str, Any]]:
+    """Builds the index; returns the exit codes that apply, in order, and what to say of it in the summary."""
     import os
 
     from jobs import storage
@@ -97,7 +87,6 @@ def _index(options: Options) -> tuple[int, dict[str, Any]]:
     from jobs.plan.input_paths import expand
     from jobs.plan.inputs import read_inputs
     from jobs.plan.opt_out import freeze_opt_out, opt_out_lines, read_opt_out
-    from jobs.system.exit_codes import DONE, FAILED_UNITS, USER_ERROR
     from jobs.terminal.wording import counted
     from transforms.opt_out.rows import NO_REPOSITORIES
     from transforms.opt_out.work import UNKNOWN
@@ -130,27 +119,40 @@ def _index(options: Options) -> tuple[int, dict[str, Any]]:
             raise ConfigError(f"no text in {' '.join(options.input)}: {counted(rows, 'row')}")
         unread = [*(file for file in inputs.files if file.state == "bad"), *damaged]
         unmatched = [str(entry) for entry in opt_out.entries if str(entry) not in matches] if opt_out else []
-        code = USER_ERROR if unmatched and options.strict_opt_out else FAILED_UNITS if unread else DONE
+        bad_files = [{"uri": file.uri, "reason": file.reason, "detail": file.detail} for file in unread]
         made = {
             "options": semantic_options(options),
             "input": [[file.uri, file.version, file.reason] for file in inputs.files],
-            "code": code,
+            "bad_files": bad_files,
+            "unmatched": len(unmatched),
         }
         storage.write_bytes(os.path.join(folder, "index", MADE), json.dumps(made, indent=1).encode())
         os.rename(os.path.join(folder, "index"), output)
-    for file in unread:
-        _say(f"bad file {file.uri}: {file.reason}: {file.detail}")
-    print_line(f"{counted(count, 'file')} of {counted(rows, 'row')} -> {options.output}")
+    print_line(f"{counted(count, 'file')} of {counted(rows, 'row')} -> {options.output}", options.result_stream)
     if opt_out is not None:
         for line in opt_out_lines(opt_out, unmatched, matches[LEFT_OUT], matches[UNKNOWN]):
             _say(line)
-        if code == USER_ERROR:
-            _say("error: --strict_opt_out: check these entries before the index is used")
-    bad_files = [{"uri": file.uri, "reason": file.reason} for file in unread]
-    return code, {"files": len(inputs.files), "rows": rows, "texts": count, "bad_files": bad_files}
+    codes = _tell_faults(options, bad_files, len(unmatched))
+    return codes, {"files": len(inputs.files), "rows": rows, "texts": count, "bad_files": bad_files}
 
 
-def _made_before(options: Options, output: str) -> int:
+def _tell_faults(options: Options, bad_files: Sequence[dict[str, str]], unmatched: int) -> list[int]:
+    """Says what an index lacks; returns the exit codes of that, in order."""
+    from jobs.system.exit_codes import FAILED_UNITS, USER_ERROR
+    from jobs.terminal.wording import counted
+
+    for file in bad_files:
+        _say(f"bad file {file['uri']}: {file['reason']}: {file['detail']}")
+    is_refused = bool(unmatched) and options.strict_opt_out
+    if is_refused:
+        _say(
+            f"error: --strict_opt_out: {counted(unmatched, 'entry', 'entries')} matched nothing; check the lists "
+            "before the index is used"
+        )
+    return [code for code, applies in ((USER_ERROR, is_refused), (FAILED_UNITS, bool(bad_files))) if applies]
+
+
+def _made_before(options: Options, output: str) -> list[int]:
     """What the same command finds: a complete index of the same input, or a reason to choose another folder.
 
     Raises:
@@ -161,19 +163,20 @@ def _made_before(options: Options, output: str) -> int:
     from jobs import storage
     from jobs.plan.footers import InputFile
     from jobs.plan.news import difference
-    from jobs.system.exit_codes import DONE, INPUT_CHANGED
+    from jobs.system.exit_codes import INPUT_CHANGED
 
     try:
         made = json.loads(storage.read_bytes(os.path.join(output, MADE)))
-    except (OSError, ValueError):
+        options_then, bad_files, unmatched = made["options"], made["bad_files"], made["unmatched"]
+        files = [InputFile(uri=uri, version=version, reason=reason) for uri, version, reason in made["input"]]
+    except (OSError, ValueError, KeyError):  # no index, or one of an earlier version
         raise ConfigError(f"--output {options.output} already exists; choose a new folder") from None
     now = json.loads(json.dumps(semantic_options(options)))
-    before = {**defaults_of(options, now), **made["options"]}
+    before = {**defaults_of(options, now), **options_then}
     if changes := changed_options(before, now, internal_options(options)):
         raise ConfigError(
             f"--output {options.output} was made with other options: {'; '.join(changes)}; choose a new folder"
         )
-    files = [InputFile(uri=uri, version=version, reason=reason) for uri, version, reason in made["input"]]
     news = "" if options.input_frozen else difference(files, options.input)
     if news:
         _say(
@@ -181,9 +184,8 @@ def _made_before(options: Options, output: str) -> int:
             "that is meant"
         )
     else:
-        print_line(f"{options.output} is complete already")
-    code: int = made["code"]
-    return code or (INPUT_CHANGED if news else DONE)
+        print_line(f"{options.output} is complete already", options.result_stream)
+    return [*_tell_faults(options, bad_files, unmatched), *([INPUT_CHANGED] if news else [])]
 
 
 def _say(line: str) -> None:

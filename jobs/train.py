@@ -23,11 +23,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from jobs.options import OptOutOptions, RunOptions, all_options, changed_options, option, semantic_options
 from jobs.options.fields import defaults_of, internal_options
-from jobs.system.clock import utc_now
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 
@@ -144,20 +143,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     raise_on_signals()
     options = with_run_id(freeze_opt_out(options))
     with monitored("train", options) as monitor:
-        is_done = _train(options, monitor)
-        summary: dict[str, Any] = {
-            "job": "train",
-            "run_id": options.run_id,
-            "state": "complete" if is_done else "stopped",
-            "started": monitor.facts.started,
-            "finished": utc_now(),
-            "exit_codes": [],
-            "steps": options.num_steps if is_done else None,
-        }
-        if is_done:
-            monitor.complete(summary)
+        if _train(options, monitor):
+            monitor.complete({**monitor.summary("complete", []), "steps": options.num_steps})
         else:
-            monitor.stopped(summary)
+            monitor.stopped({**monitor.summary("stopped", []), "steps": None})
     return 0
 
 
@@ -171,7 +160,7 @@ def _train(options: Options, monitor: Run) -> bool:
     folder = _run_folder(options)
     _check_frozen(options, folder)
     if (folder / COMPLETED).exists():
-        print_line(f"{options.output} is complete; the model is in {folder / 'model'}")
+        print_line(f"{options.output} is complete; the model is in {folder / 'model'}", options.result_stream)
         return True
     tokenizer = Tokenizer.load(options.tokenizer)
     source = open_source(options, tokenizer)
@@ -184,7 +173,7 @@ def _train(options: Options, monitor: Run) -> bool:
         print_line(f"stopped; the same command resumes from {folder / 'checkpoints'}", sys.stderr)
         return False
     _publish(done, config, tokenizer, folder)
-    print_line(f"the model is in {folder / 'model'}")
+    print_line(f"the model is in {folder / 'model'}", options.result_stream)
     return True
 
 

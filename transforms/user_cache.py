@@ -61,7 +61,7 @@ def write_entry(name: str, data: bytes) -> None:
 def own_folder(name: str) -> str | None:
     """A subfolder of the cache that only this user may write, made if need be; None if there can be none.
 
-    For files that others (such as JAX) read and write themselves; entries beside it are none of its business.
+    For files that others (such as JAX) read and write themselves; `MAX_ENTRIES` and `MAX_BYTES` leave it out.
     """
     with contextlib.suppress(OSError), _folder(create=True) as folder:
         if folder is None:

@@ -79,7 +79,8 @@ class BeamRunner:
         return cancel_orphan(job_dir)
 
     def invite(self, spec: RunSpec, orders: Orders, options: CommonOptions) -> None:
-        write_invitation(spec.job_dir, invitation_of(orders, options, spec.job_dir, is_shared=False))
+        invitation = invitation_of(orders, options, spec.job_dir, is_shared=False, run_id=spec.run_id)
+        write_invitation(spec.job_dir, invitation)
 
     def run_units(self, spec: RunSpec, orders: Orders) -> None:
         self.reader.close()

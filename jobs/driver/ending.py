@@ -19,8 +19,9 @@ from jobs.finalize.summary import (
     yield_line,
 )
 from jobs.monitoring.run import Run
-from jobs.monitoring.summaries import PRINTED, keep_codes
+from jobs.monitoring.summaries import keep_codes
 from jobs.options import CommonOptions, GrowOptions, OptOutOptions
+from jobs.options.report import PRINTED
 from jobs.plan.news import news_of
 from jobs.plan.opt_out import opt_out_lines, read_opt_out, unmatched_entries
 from jobs.storage.folders import OutputFolder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +16,6 @@ from jobs.driver.generation import freeze_model_options
 from jobs.evaluation.prepare import answered, write_rows, write_table
 from jobs.evaluation.scoring import score_lines, write_scores
 from jobs.evaluation.standing import Standing
-from jobs.monitoring.summaries import PRINTED
 from jobs.options import ModelJobOptions, all_options
 from jobs.plan.job_file import check_output
 from jobs.storage.folders import OutputFolder
@@ -79,5 +77,5 @@ def run_evaluation(
     code = run_job("evaluate", options, beam_args, work, reads=lambda _: folder, results=results)
     if storage.exists(output.completed):
         for line in results():
-            print_line(line, sys.stderr if options.summary == PRINTED else None)
+            print_line(line, options.result_stream)
     return code

@@ -252,14 +252,17 @@ def summarize(
 
 def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
     """The engines' statistics (`model.engine.metrics`) over all workers, from the last heartbeat of each; empty for a
-    job that runs no model."""
+    job that runs no model. `keeps_programs` is 1 if all of them keep what they compile, 0 if not."""
     told = [beat.figures for beat in beats if beat.figures.get("requests_done")]
     sums: Counter[str] = Counter()
     for figures in told:
         sums.update({name: figures[name] for name in SUMS if name in figures})
     if not all("floor_s" in figures for figures in told):
         del sums["floor_s"]  # a floor of only some workers is not a floor
-    return {name: round(value, 4) for name, value in {**sums, **ratios(sums)}.items()}
+    found = {**sums, **ratios(sums)}
+    if keeps := [figures["keeps_programs"] for figures in told if "keeps_programs" in figures]:
+        found["keeps_programs"] = min(keeps)
+    return {name: round(value, 4) for name, value in found.items()}
 
 
 def _is_told(name: str) -> bool:
@@ -432,7 +435,7 @@ def _engine_words(engine: Mapping[str, float]) -> list[str]:
 
 
 def compile_line(engine: Mapping[str, float], compile_cache: str | None) -> str | None:
-    """How long requests waited for compilation, and what keeps it for other runs; None if they hardly did.
+    """How long requests waited for compilation, and whether it is kept for other runs; None if they hardly did.
 
     Args:
         engine: The engine's figures.
@@ -449,4 +452,8 @@ def compile_line(engine: Mapping[str, float], compile_cache: str | None) -> str 
         line += f" of the engine's {busy_s:,.1f} s ({compile_s / busy_s:.0%})"
     if compile_cache == NO_COMPILE_CACHE:
         return f"{line}; without --compile_cache none, the next run would be spared it"
+    if "keeps_programs" not in engine:  # an earlier version's summary
+        return line
+    if not engine["keeps_programs"]:
+        return f"{line}; not kept for the next run, as no folder could be made for it: pass --compile_cache DIR"
     return f"{line}; the programs are kept for the next run with this model and these lengths"

@@ -19,9 +19,10 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from jobs import storage
+from jobs.monitoring.observer import Observer, RunFacts, State
 from jobs.storage.folders import DATA
 from model.errors import ConfigError
 
@@ -41,22 +42,9 @@ _PRODUCER: Final = "urn:codemill"
 _NAMESPACE: Final = "OPENLINEAGE_NAMESPACE"
 _PARENT: Final = "OPENLINEAGE_PARENT_ID"
 _ENDS: Final = {"complete": "COMPLETE", "failed": "FAIL", "stopped": "ABORT"}
-_GLOB: Final = re.compile(r"/[^/]*[*?\[].*", re.S)
+_GLOB: Final = re.compile(r"(?:^|/)[^/]*[*?\[].*", re.S)
 _MOST_INPUTS: Final = 16
 _log = logging.getLogger(__name__)
-
-
-class Facts(Protocol):
-    """What stays the same during a run (`jobs.monitoring.run.RunFacts`)."""
-
-    @property
-    def job(self) -> str: ...
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def output(self) -> str: ...
-    @property
-    def inputs(self) -> tuple[str, ...]: ...
 
 
 def dataset_name(path: str) -> tuple[str, str]:
@@ -96,8 +84,8 @@ def run_uuid(run_id: str) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"codemill:{run_id}"))
 
 
-class LineageEvents:
-    """Sends the events; an observer of a run.
+class LineageEvents(Observer):
+    """Sends the events.
 
     Args:
         facts: What stays the same during the run.
@@ -106,7 +94,7 @@ class LineageEvents:
         ConfigError: The client isn't installed, or its configuration is at fault.
     """
 
-    def __init__(self, facts: Facts):
+    def __init__(self, facts: RunFacts):
         if OpenLineageClient is None:
             raise ConfigError(
                 "--openlineage needs the client of OpenLineage, which isn't installed: pip install "
@@ -121,13 +109,7 @@ class LineageEvents:
     def begin(self) -> None:
         self._send("START", {}, {})
 
-    def planned(self, totals: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def progress(self, facts: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def end(self, state: str, summary: Mapping[str, Any]) -> None:
+    def end(self, state: State, summary: Mapping[str, Any]) -> None:
         run_facets: dict[str, Any] = {}
         output_facets: dict[str, Any] = {}
         if state == "complete":
@@ -161,7 +143,7 @@ class LineageEvents:
         self._client.emit(event)
 
 
-def _job_name(facts: Facts) -> str:
+def _job_name(facts: RunFacts) -> str:
     folder = facts.output.rstrip("/").rpartition("/")[2]
     return f"{facts.job}.{folder}" if folder else facts.job
 

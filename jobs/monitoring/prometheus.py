@@ -12,29 +12,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from jobs.monitoring.observer import Observer, RunFacts, State
 from jobs.monitoring.summaries import check_local_file
 from jobs.terminal.escapes import visible
 
 _LABELS: Final = ("job", "output")
 _PERIOD_S: Final = 0.5  # between two writes while the job runs
 _STATES: Final = ("running", "complete", "failed", "stopped")
-
-
-class Facts(Protocol):
-    """What stays the same during a run (`jobs.monitoring.run.RunFacts`)."""
-
-    @property
-    def job(self) -> str: ...
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def output(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -69,15 +59,15 @@ _OF_PROGRESS: Final[Mapping[str, _Told]] = {
 }
 
 
-class MetricsFile:
-    """Keeps the file; an observer of a run.
+class MetricsFile(Observer):
+    """Keeps the file.
 
     Args:
         path: The file, whose name must end in `.prom` for the collector to read it.
         facts: What stays the same during the run.
     """
 
-    def __init__(self, path: str, facts: Facts):
+    def __init__(self, path: str, facts: RunFacts):
         check_local_file("--metrics", path)
         self._path = path
         self._metrics = _Metrics(facts)
@@ -97,7 +87,7 @@ class MetricsFile:
         if time.monotonic() - self._written_at >= _PERIOD_S:
             self._write()
 
-    def end(self, state: str, summary: Mapping[str, Any]) -> None:
+    def end(self, state: State, summary: Mapping[str, Any]) -> None:
         self._metrics.end(state, summary["exit_codes"])
         self._write()
 
@@ -109,7 +99,7 @@ class MetricsFile:
 class _Metrics(Collector):
     """The metrics as they are now."""
 
-    def __init__(self, facts: Facts):
+    def __init__(self, facts: RunFacts):
         self._facts = facts
         self._labels = (facts.job, visible(facts.output))
         self._state = "running"

@@ -19,12 +19,12 @@ import importlib
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from jobs.errors import ReportedBug
+from jobs.monitoring.observer import Observer, RunFacts, State
 from jobs.monitoring.summaries import SummaryCopy, check_summary_path
 from jobs.options.report import RunOptions
 from jobs.system.clock import utc_now
@@ -32,45 +32,11 @@ from jobs.system.exit_codes import code_of
 from jobs.terminal.escapes import is_formatted, print_line
 from model.errors import ConfigError, one_line
 
-State = Literal["complete", "failed", "stopped"]
 _OBSERVERS: Final = "jobs.monitoring"
 _SHOWN_INPUTS: Final = 16
 _log = logging.getLogger(__name__)
 _current: ContextVar[Run | None] = ContextVar("run", default=None)
 Opt = TypeVar("Opt", bound=RunOptions)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """What stays the same during a run.
-
-    Args:
-        job: The job's name.
-        run_id: The run's name.
-        output: The output folder, as it was named.
-        inputs: The inputs, as they were named.
-        started: When it began, in UTC.
-    """
-
-    job: str
-    run_id: str
-    output: str
-    inputs: tuple[str, ...]
-    started: str
-
-
-class Observer(Protocol):
-    """Is told what becomes of a run; each method may raise OSError."""
-
-    def begin(self) -> None: ...
-
-    def planned(self, totals: Mapping[str, Any]) -> None: ...
-
-    def progress(self, facts: Mapping[str, Any]) -> None: ...
-
-    def end(self, state: State, summary: Mapping[str, Any]) -> None:
-        """The run has ended; a summary of one that didn't finish has `error` instead of counts."""
-        ...
 
 
 class Run:
@@ -114,15 +80,18 @@ class Run:
 
     def failure(self, error: BaseException) -> dict[str, Any]:
         """The summary of a run that an exception has ended."""
+        head = self.summary(_state_of(error), [code_of(error)])
+        return {**head, "error": _line_of(error), "progress": self._progress}
+
+    def summary(self, state: State, exit_codes: Sequence[int]) -> dict[str, Any]:
+        """What the summary of any run says that ends now; `exit_codes` in their order."""
         return {
             "job": self.facts.job,
             "run_id": self.facts.run_id,
-            "state": _state_of(error),
+            "state": state,
             "started": self.facts.started,
             "finished": utc_now(),
-            "exit_codes": [code_of(error)],
-            "error": _line_of(error),
-            "progress": self._progress,
+            "exit_codes": list(exit_codes),
         }
 
     def _end(self, state: State, summary: Mapping[str, Any]) -> None:
@@ -194,8 +163,8 @@ def _open_run(job: str, options: RunOptions) -> Run:
     return Run(facts, observers)
 
 
-class _LogEvents:
-    """Puts events with their facts into a log of JSON lines."""
+class _LogEvents(Observer):
+    """Puts events with their facts into a log of JSON lines; the progress line is an event already."""
 
     def __init__(self, facts: RunFacts):
         self._facts = facts
@@ -206,9 +175,6 @@ class _LogEvents:
 
     def planned(self, totals: Mapping[str, Any]) -> None:
         self._print("the job is planned", event="plan", **totals)
-
-    def progress(self, facts: Mapping[str, Any]) -> None:
-        """Nothing: the progress line is an event."""
 
     def end(self, state: State, summary: Mapping[str, Any]) -> None:
         told = {name: summary[name] for name in _TOLD if name in summary}

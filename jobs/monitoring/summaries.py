@@ -7,14 +7,15 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from jobs import storage
+from jobs.monitoring.observer import Observer, State
+from jobs.options.report import PRINTED
 from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import print_text
 from model.errors import ConfigError, one_line
 
-PRINTED: Final = "-"
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,7 @@ def check_local_file(flag: str, path: str) -> None:
     raise ConfigError(f"{flag} {one_line(path)} {why}")
 
 
-class SummaryCopy:
+class SummaryCopy(Observer):
     """Writes or prints the summary when the run ends, whatever way.
 
     Args:
@@ -58,16 +59,7 @@ class SummaryCopy:
     def __init__(self, path: str):
         self._path = path
 
-    def begin(self) -> None:
-        """Does nothing."""
-
-    def planned(self, totals: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def progress(self, facts: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def end(self, state: str, summary: Mapping[str, Any]) -> None:
+    def end(self, state: State, summary: Mapping[str, Any]) -> None:
         """Raises ConfigError if the file of a complete run can't be written."""
         if self._path == PRINTED:
             print_text(summary_text(summary).decode())

@@ -5,12 +5,15 @@ Imports neither Beam nor JAX.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import IO, Final, Literal
 
 from jobs.options.fields import OptionSet, option
 
 Progress = Literal["auto", "bar", "lines", "none"]
+PRINTED: Final = "-"
+"""The value of `--summary` with which it is all that standard output has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,11 @@ class RunOptions(OptionSet):
         metavar="FILE.prom",
         is_path=True,
     )
+
+    @property
+    def result_stream(self) -> IO[str] | None:
+        """Where a job's last lines go: standard error if the summary has standard output, which None means."""
+        return sys.stderr if self.summary == PRINTED else None
 
 
 @dataclass(frozen=True, kw_only=True)

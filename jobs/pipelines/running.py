@@ -25,7 +25,8 @@ def run_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     """Runs the chosen steps of all in order.
 
     Returns:
-        The exit code of the step that ended the pipeline, else the first of 3 and 4 that a step had, else 0.
+        The exit code of the step that ended the pipeline, 3 if it stopped before it was complete, else the first of 3
+        and 4 that a step had, else 0.
 
     Raises:
         ConfigError: A chosen step reads the output of one that isn't chosen and not complete.

@@ -57,11 +57,20 @@ class Step:
 
 
 def growing(steps: Iterable[Step]) -> list[Step]:
-    """The same steps; those that can grow take in what is new."""
-    return [
-        replace(step, options=replace(step.options, grow=True)) if isinstance(step.options, GrowOptions) else step
-        for step in steps
-    ]
+    """The same steps; those that can grow take in what is new.
+
+    Raises:
+        ConfigError: A step has options that exclude it; the message names the step.
+    """
+    found = []
+    for step in steps:
+        if isinstance(step.options, GrowOptions):
+            try:
+                step = replace(step, options=replace(step.options, grow=True))
+            except ConfigError as error:
+                raise ConfigError(f"step {step.name}: {error}") from None
+        found.append(step)
+    return found
 
 
 def read_steps(path: str, output: str | None = None) -> list[Step]:

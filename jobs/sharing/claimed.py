@@ -275,11 +275,12 @@ class ClaimedUnits:
     def _give_away(self, positions: Collection[int]) -> None:
         if not positions:
             return
+        given = set(positions)
         ids = {unit.unit_id for unit in self._planned.units(positions)}
         with self._lock:
             gone = self._dispatcher.withdraw(ids)
-            self._waiting -= set(positions)
-            self._claimed = [position for position in self._claimed if position not in set(positions)]
+            self._waiting -= given
+            self._claimed = [position for position in self._claimed if position not in given]
         _log.info("%d units of this host were taken over by others", len(gone))
 
     def _tell_claims(self) -> None:

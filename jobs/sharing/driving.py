@@ -48,7 +48,9 @@ def invite(spec: RunSpec, orders: Orders, options: OptionSet, where: Where, stal
 
     What the first worker makes for all others (`Work.opens_first`) is made before.
     """
-    invitation = invitation_of(orders, options, spec.job_dir, is_shared=where != "here", stale_s=stale_s)
+    invitation = invitation_of(
+        orders, options, spec.job_dir, is_shared=where != "here", stale_s=stale_s, run_id=spec.run_id
+    )
     if invitation.is_shared and orders.opens_first and uncommitted(spec):
         run_source(spec, orders, crew, UntilOpened(), workers=1)
     write_invitation(spec.job_dir, invitation)

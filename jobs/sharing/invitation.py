@@ -39,6 +39,7 @@ class Invitation:
         versions: The driver's versions of Python and of the packages that affect rows.
         schema_version: The driver's version of the records.
         driver: The driver's host.
+        run_id: Name of the driver's run.
     """
 
     orders: Orders
@@ -48,15 +49,22 @@ class Invitation:
     versions: Mapping[str, str] = dataclasses.field(default_factory=installed_versions)
     schema_version: str = SCHEMA_VERSION
     driver: str = dataclasses.field(default_factory=socket.gethostname)
+    run_id: str = ""
 
 
 def invitation_of(
-    orders: Orders, options: OptionSet, job_dir: JobFolder, *, is_shared: bool, stale_s: float = STALE_S
+    orders: Orders,
+    options: OptionSet,
+    job_dir: JobFolder,
+    *,
+    is_shared: bool,
+    stale_s: float = STALE_S,
+    run_id: str = "",
 ) -> Invitation:
     """Makes the invitation to a job with these options, whose plan is in `job_dir`."""
     orders = dataclasses.replace(orders, options={**orders.options, **absolute_paths(options)})
     needs = (*needs_of_options(options), *needs_of_plan(job_dir))
-    return Invitation(orders=orders, is_shared=is_shared, stale_s=stale_s, needs=needs)
+    return Invitation(orders=orders, is_shared=is_shared, stale_s=stale_s, needs=needs, run_id=run_id)
 
 
 def write_invitation(job_dir: JobFolder, invitation: Invitation) -> None:

@@ -81,7 +81,7 @@ def run_claimed_units(
     orders = _orders_here(invitation, output, changes or {})
     work = orders.make_work()
     processes = _processes(orders, work)
-    spec = _spec_of(output, processes)
+    spec = _spec_of(output, processes, invitation.run_id)
     me = new_claimant(name)
     say(f"{me.name} joins {output}: {counted(processes.workers, 'worker')}, driver on {invitation.driver}")
     crew = Crew(processes.workers)
@@ -152,7 +152,7 @@ def _processes(orders: Orders, work: Work) -> Processes:
     return processes_of(options, work)
 
 
-def _spec_of(output: OutputFolder, processes: Processes) -> RunSpec:
+def _spec_of(output: OutputFolder, processes: Processes, run_id: str) -> RunSpec:
     job = read_job(output)
     if job is None:
         raise ConfigError(f"{output.job.job_file} is missing, although a driver has planned the job; restore it")
@@ -163,4 +163,5 @@ def _spec_of(output: OutputFolder, processes: Processes) -> RunSpec:
         identified_by=job.column_map if issubclass(options_of(job.job), GrowOptions) else None,
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
+        run_id=run_id,
     )

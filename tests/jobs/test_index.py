@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,6 +75,30 @@ def test_a_file_that_breaks_off_while_it_is_read_is_a_bad_one(corpus, tmp_path, 
     (corpus / "broken.parquet").write_bytes(data)
     assert index(corpus, tmp_path / "known") == exit_codes.FAILED_UNITS
     assert "broken.parquet: damaged_input: " in capsys.readouterr().err
+
+
+def test_an_index_that_is_complete_says_again_what_it_lacks_and_lists_all_exit_codes(corpus, tmp_path, capsys):
+    (corpus / "zero.parquet").write_bytes(b"")
+    pq.write_table(pa.table({"content": [COPIED], "repo_name": ["in/a"], "path": ["a.py"]}), corpus / "part.parquet")
+    entries = tmp_path / "opted_out.txt"
+    entries.write_text("no/where\n")
+    words = ["--opt_out", str(entries), "--strict_opt_out", "--summary", "-"]
+    for _ in range(2):
+        assert index(corpus, tmp_path / "known", *words) == exit_codes.USER_ERROR
+        told = capsys.readouterr()
+        assert json.loads(told.out)["exit_codes"] == [exit_codes.USER_ERROR, exit_codes.FAILED_UNITS]
+        assert "zero.parquet: zero_bytes: the file is empty" in told.err and "1 entry matched nothing" in told.err
+    assert "no/where" not in (tmp_path / "known" / "made.json").read_text()
+    (corpus / "part.parquet").unlink()
+    assert index(corpus, tmp_path / "known", *words) == exit_codes.USER_ERROR
+    assert json.loads(capsys.readouterr().out)["exit_codes"] == [2, 3, 4]
+
+
+def test_an_index_that_does_not_say_what_it_was_made_of_is_refused_in_one_line(corpus, tmp_path, capsys):
+    assert index(corpus, tmp_path / "known") == cli.DONE
+    (tmp_path / "known" / "made.json").write_text('{"removals": []}')  # an early version's, after codemill forget
+    assert index(corpus, tmp_path / "known") == cli.USER_ERROR
+    assert "already exists; choose a new folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def test_an_index_reads_cells_of_several_repositories_as_other_jobs_do(tmp_path,
 def test_the_same_index_again_is_complete_and_another_one_is_refused(corpus, tmp_path, capsys):
     assert run("index", corpus, tmp_path / "out", "out\nno/where\n", "--strict_opt_out") == 2
     assert run("index", corpus, tmp_path / "out", "no/where\nout/*\n", "--strict_opt_out") == 2
-    assert "is complete already" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "is complete already" in told.out and "error: --strict_opt_out: 1 entry matched nothing" in told.err
     assert run("index", corpus, tmp_path / "other", "out\n") == 0
     assert run("index", corpus, tmp_path / "other", "in\n") == 2
     assert "was made with other options: the entries of --opt_out changed" in capsys.readouterr().err

@@ -172,7 +172,7 @@ def test_a_resumed_job_groups_nothing_again_and_refuses_another_input(tmp_path, 
 def test_an_output_that_was_moved_is_resumed_where_it_lies_now(tmp_path, rows, monkeypatch):
     corpus = write_corpus(tmp_path / "corpus", rows)
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.driver.driver._Driver._run_units", interrupt)  # killed when the plan was frozen
+        patch.setattr("jobs.driver.edition.EditionRun._run_units", interrupt)  # killed when the plan was frozen
         pack(corpus, tmp_path / "here", code=130)
     assert (tmp_path / "here" / "_job" / "job.json").exists()
     (tmp_path / "here").rename(tmp_path / "there")

@@ -77,6 +77,9 @@ def test_schedulers_see_how_far_a_run_is_and_whether_it_is_complete(corpus: str,
     assert json.loads((tmp_path / "s.json").read_text())["progress"]["steps_done"] == 1
     assert 'state="stopped"} 1.0' in (tmp_path / "m.prom").read_text()
     assert train(corpus, tmp_path / "run", *files) == 0
+    capfd.readouterr()
+    assert train(corpus, tmp_path / "run", "--summary", "-") == 0
+    assert json.loads(capfd.readouterr().out)["state"] == "complete"
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["state"], summary["steps"], summary["exit_codes"]) == ("complete", 6, [])
     assert f'codemill_steps_done_total{{job="train",output="{tmp_path}/run"}} 6.0' in (tmp_path / "m.prom").read_text()

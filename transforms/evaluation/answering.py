@@ -25,7 +25,7 @@ from transforms.evaluation.grading import MEASURED_TYPE, Graded, Grader, Program
 from transforms.evaluation.problems import EXECUTED_TYPE
 from transforms.evaluation.question import Question
 from transforms.evaluation.texts.comparing import TextGrader
-from transforms.generation.engine import acquire_engine
+from transforms.generation.engine import acquire_engine, engine_figures
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.stages import sample_request
 from transforms.rows.rejections import Rejection, rejected_counts, rejected_record, rejected_table
@@ -155,7 +155,7 @@ class AnswerWork:
 
     def heartbeat(self) -> dict[str, float]:
         """The engine's statistics, and how many answers were graded."""
-        return {**(self._generator.stats() if self._generator else {}), "rows_done": float(self._done)}
+        return {**engine_figures(self.engine), "rows_done": float(self._done)}
 
     def close(self) -> None:
         """Waits for the programs that run; the engine stays open in the process."""

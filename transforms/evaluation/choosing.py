@@ -25,7 +25,7 @@ from model.tokenizer import Tokenizer
 from transforms.evaluation.grading import MEASURED_TYPE
 from transforms.evaluation.language.questions import Choice, Question, Verdict, verdict_of
 from transforms.evaluation.language.tokens import Asked, requests_of
-from transforms.generation.engine import acquire_engine
+from transforms.generation.engine import acquire_engine, engine_figures
 from transforms.rows.output import SOURCE_FIELDS, source_lineage
 from transforms.rows.rejections import Rejection, rejected_counts, rejected_record, rejected_table
 from transforms.rows.row import Row, SourceRef, content_sha256
@@ -158,7 +158,7 @@ class ChoiceWork:
 
     def heartbeat(self) -> dict[str, float]:
         """The engine's statistics, and how many questions were answered."""
-        return {**(self._generator.stats() if self._generator else {}), "rows_done": float(self._done)}
+        return {**engine_figures(self.engine), "rows_done": float(self._done)}
 
     def close(self) -> None:
         """Has nothing to close: the engine stays open in the process."""

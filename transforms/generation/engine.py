@@ -47,6 +47,19 @@ def release_engines() -> None:
             _cache.publish()
 
 
+def engine_figures(spec: EngineSpec) -> dict[str, float]:
+    """The statistics of this process's engine for a worker's heartbeat; empty if there is none yet.
+
+    `keeps_programs` is 1 if what it compiles is kept for other processes, and 0 if not: `--compile_cache none`, or no
+    folder of this user's could be made.
+    """
+    engine = _engines.get(spec)
+    if engine is None:
+        return {}
+    keeps = _cache is not None if spec.compile_cache is None else spec.compile_cache != NO_COMPILE_CACHE
+    return {**engine.stats(), "keeps_programs": float(keeps)}
+
+
 def keep_compiled() -> None:
     """Keeps what this process has compiled for later ones, in the user's cache; before it ends."""
     if _cache is not None:

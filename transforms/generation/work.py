@@ -27,7 +27,7 @@ from model.errors import RecordError
 from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.filters.columns import Names, filter_columns
 from transforms.filters.content import redactions
-from transforms.generation.engine import EngineSpec, acquire_engine, keep_compiled
+from transforms.generation.engine import EngineSpec, acquire_engine, engine_figures, keep_compiled
 from transforms.generation.lineage import JobLineage, lineage_type
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
@@ -242,7 +242,7 @@ class GenerationWork:
             return {}
         programs = self._opened.trials.programs_done if self._opened.trials is not None else 0
         return {
-            **self._opened.generator.stats(),
+            **engine_figures(self.engine),
             "rows_done": float(self._opened.pool.rows_done + programs),
             **self._opened.counts.figures(self.samples),
         }

@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import cli
 from jobs.monitoring import prometheus
-from jobs.monitoring.lineage_events import LineageEvents
-from jobs.monitoring.run import RunFacts, monitored
+from jobs.monitoring.lineage_events import LineageEvents, dataset_name
+from jobs.monitoring.observer import Observer, RunFacts
+from jobs.monitoring.run import monitored
 from jobs.options.report import ReportOptions
 from jobs.terminal.escapes import print_line, print_text
 from jobs.terminal.json_lines import json_line, json_lines
@@ -128,6 +129,18 @@ def test_a_failed_job_leaves_its_summary_in_the_output_and_in_the_copy(corpus, t
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["state"] == "complete"
 
 
+def test_a_storage_that_does_not_respond_is_no_bug_in_either_summary(corpus, tmp_path, monkeypatch):
+    def away(*args, **more):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", away)
+    copy = tmp_path / "told.json"
+    assert run(corpus, "--summary", str(copy)) == cli.USER_ERROR
+    for path in (copy, tmp_path / "out" / "summary.json"):
+        told = json.loads(path.read_text())
+        assert told["exit_codes"] == [cli.USER_ERROR] and "the storage does not respond" in told["error"]
+
+
 def test_a_command_that_is_refused_writes_its_copy_and_leaves_a_complete_output_alone(corpus, tmp_path):
     assert run(corpus) == 0
     before = (tmp_path / "out" / "summary.json").read_bytes()
@@ -151,8 +164,7 @@ def test_a_signal_leaves_the_state_stopped(corpus, tmp_path, monkeypatch):
 def test_one_run_has_one_end(tmp_path):
     ends = []
 
-    class Noted:
-        def begin(self): ...
+    class Noted(Observer):
         def end(self, state, summary):
             ends.append(state)
 
@@ -168,8 +180,7 @@ def test_one_run_has_one_end(tmp_path):
 def test_an_observer_that_fails_is_told_nothing_more_and_fails_no_job(caplog):
     calls = []
 
-    class Broken:
-        def begin(self): ...
+    class Broken(Observer):
         def progress(self, facts):
             calls.append(facts)
             raise OSError("collector away")
@@ -272,6 +283,11 @@ def test_a_run_is_two_events_with_its_datasets_and_what_it_wrote(corpus, tmp_pat
     (output,) = last["outputs"]
     assert output["namespace"] == "file" and output["name"] == str(tmp_path / "out" / "data")
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 1
+
+
+def test_a_glob_in_the_working_folder_is_of_the_dataset_in_that_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name("*.parquet") == ("file", str(tmp_path)) == dataset_name(".")
 
 
 def test_a_dry_run_sends_and_writes_nothing(corpus, tmp_path, events):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.pipelines.steps import STEP_JOBS, read_steps
+from jobs.pipelines.steps import STEP_JOBS, growing, read_steps
 from model.errors import ConfigError
 
 
@@ -94,6 +94,12 @@ def test_a_fault_is_one_line_with_its_place(written, text, line):
     with pytest.raises(ConfigError, match=line) as error:
         read_steps(written(text))
     assert "\n" not in str(error.value)
+
+
+def test_a_step_that_cannot_grow_as_its_options_are_is_named(written):
+    steps = read_steps(written("output: out\nsteps:\n  few: {job: filter, input: in.parquet, limit: 10}\n"))
+    with pytest.raises(ConfigError, match=r"^step few: --grow takes in all of the input; remove --limit"):
+        growing(steps)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

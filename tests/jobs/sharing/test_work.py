@@ -17,6 +17,7 @@ import pytest
 from jobs import storage, work
 from jobs.execution.orders import Orders
 from jobs.ledger import commits
+from jobs.ledger.heartbeat import read_heartbeats
 from jobs.options.work import WorkOptions
 from jobs.plan import job_file
 from jobs.sharing import invitation as invitations
@@ -142,7 +143,7 @@ def planned(home: Path, where: str = "shared") -> OutputFolder:
 
     freeze(plan_job(options, job), uppercase.NAME, options, "")
     orders = Orders(job_name=uppercase.NAME, options=uppercase.all_options(options))
-    found = invitation_of(orders, options, output.job, is_shared=where != "here", stale_s=60)
+    found = invitation_of(orders, options, output.job, is_shared=where != "here", stale_s=60, run_id="night-5")
     invitations.write_invitation(output.job, found)
     return output
 
@@ -154,6 +155,7 @@ def test_a_thread_of_a_runners_worker_can_run_what_is_left(corpus):
     thread.start()
     thread.join(timeout=240)
     assert done == [24] and committed(corpus) == 24
+    assert {beat.run_id for beat in read_heartbeats(output.job)} == {"night-5"}
 
 
 def test_another_version_of_codemill_is_refused_in_one_line_that_names_both(corpus, monkeypatch):

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from model.engine.settings import EngineSpec
+from transforms.generation import engine as bridge
+from transforms.generation.engine import engine_figures
+
 PROGRAM = """
 import os, sys
 import jax, jax.numpy as jnp
@@ -48,3 +52,20 @@ def test_a_named_folder_is_used_as_it_is_and_none_keeps_nothing(run, tmp_path):
     assert run(str(tmp_path / "own"))[1] == 0
     assert run(str(tmp_path / "own"))[1] > 0
     assert not (tmp_path / "cache").exists()
+
+
+class NoEngine:
+    def stats(self):
+        return {"compiles": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "cache", "keeps"),
+    [(None, object(), 1.0), (None, None, 0.0), ("none", None, 0.0), ("elsewhere", None, 1.0)],
+)
+def test_an_engine_tells_whether_what_it_compiles_is_kept(monkeypatch, chosen, cache, keeps):
+    spec = EngineSpec(model="m", compile_cache=chosen)
+    assert engine_figures(spec) == {}
+    monkeypatch.setattr(bridge, "_cache", cache)
+    monkeypatch.setitem(bridge._engines, spec, NoEngine())
+    assert engine_figures(spec) == {"compiles": 3.0, "keeps_programs": keeps}
