@@ -33,10 +33,7 @@ def answer_work(
     protocol = questions.protocol
     options = with_lengths(options, answer_tokens=protocol.answer_tokens, prompt_tokens=protocol.prompt_tokens)
     config = read_config(options.model)
-    if not questions.is_chat or protocol.form == "fill":
-        check_vocabulary(options, config, is_chat=False)
-    if questions.is_chat:
-        check_vocabulary(options, config, is_chat=True)
+    check_vocabulary(options, config, is_chat=questions.is_chat)
     check_lengths(options, config)
     asker = Asker(
         tokenizer=options.vocabulary,

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import json
 import secrets
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -276,7 +277,8 @@ class _Answers:
         if left_out:
             print_line(
                 f"--answers {self.path}: {counted(len(left_out), 'id')} left out, whose problems aren't asked here: "
-                f"{_shown(left_out)}"
+                f"{_shown(left_out)}",
+                sys.stderr,
             )
         if left := [key for key in left if key not in left_out]:
             raise ConfigError(

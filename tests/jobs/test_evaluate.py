@@ -243,7 +243,7 @@ def test_answers_beyond_the_limit_are_left_out(items: str, tmp_path: Path, capsy
     words = ["--benchmark", "human_eval", "--data", items, "--answers", given, "--limit", "2"]
     assert evaluate(*words, "--output", str(output)) == 0
     assert [row["task_id"] for row in rows_of(output)] == ["Own/2", "Own/3"]
-    assert "4 ids left out, whose problems aren't asked here: Own/4, Own/5, Own/6, ..." in capsys.readouterr().out
+    assert "4 ids left out, whose problems aren't asked here: Own/4, Own/5, Own/6, ..." in capsys.readouterr().err
 
 
 def test_answers_to_what_is_not_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,7 +253,7 @@ def test_answers_to_what_is_not_scored_are_left_out(tmp_path: Path, capsys: pyte
     output = tmp_path / "out"
     assert evaluate("--benchmark", "mbpp", "--data", data, "--answers", answers, "--output", str(output)) == 0
     assert [row["task_id"] for row in rows_of(output)] == ["MBPP/12"]
-    assert "1 id left out" in capsys.readouterr().out
+    assert "1 id left out" in capsys.readouterr().err
 
 
 def test_a_test_without_tests_counts_neither_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

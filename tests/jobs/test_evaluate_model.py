@@ -232,11 +232,22 @@ def test_an_instruction_tuned_model_is_asked_in_turns_and_the_form_is_told(
     assert chat["prompt"].endswith("```python\ndef times2(x):\n```")
     assert (chat["lineage"]["prompt_format"], chat["lineage"]["protocol_version"]) == ("chat", "1/shots-0/chat")
     assert (base["prompt"], base["lineage"]["prompt_format"]) == (checked(2)["prompt"], "plain")
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     for name, version in (("chat", "1/shots-0/chat"), ("base", "1/shots-0")):
         assert f"the model is asked in {name} form, protocol {version}\n" in said
         assert json.loads((tmp_path / name / "_job" / "job.json").read_text())["options"]["prompt"] == name
         assert f"| `--prompt` | {name} |" in (tmp_path / name / "README.md").read_text()
+
+
+def test_standard_output_is_the_summary_alone_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = table(tmp_path / "items.parquet", [checked(2)])
+    words = ["--benchmark", "human_eval", "--data", data, "--summary", "-"]
+    assert evaluate(*words, "--output", str(tmp_path / "out")) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["job"] == "evaluate"
+    assert "the model is asked in base form" in told.err
 
 
 def test_a_prompt_that_does_not_fit_is_rejected_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ from transforms.evaluation.grading import MEASURED_TYPE, Graded, Grader, Program
 from transforms.evaluation.problems import EXECUTED_TYPE
 from transforms.evaluation.question import Question
 from transforms.evaluation.texts.comparing import TextGrader
-from transforms.generation.engine import acquire_engine, engine_figures
+from transforms.generation.engine import acquire_engine, engine_figures, keep_compiled
 from transforms.generation.lineage import LINEAGE_TYPE, JobLineage
 from transforms.generation.stages import sample_request
 from transforms.rows.rejections import Rejection, rejected_counts, rejected_record, rejected_table
@@ -162,6 +162,7 @@ class AnswerWork:
         if self._grader is not None:
             self._grader.close()
             self._grader = None
+            keep_compiled()
 
     def _submit(self, generator: Generator, asked: Sequence[_Asked]) -> None:
         for one in asked:

@@ -22,7 +22,9 @@ from transforms.tasks.shared import code_of_answer
 _PYTHON_DEFINITION: Final = re.compile(r"^(?:@.*\n)*(?:async +def|def|class)\b.*\n?", re.M)
 _OTHER_DEFINITION: Final = re.compile(r"^[A-Za-z_@\[#].*\n?", re.M)
 _NAME: Final = re.compile(
-    r"(?:\b(?:class|struct|interface|object|enum|record|trait|impl)\s+\w+|\b(?:\w[\w<>\[\],:*&]*\s+)*\w+\s*(?=[<(]))"
+    r"(?:\b(?:class|struct|interface|object|enum|record|trait|impl)\s+\w+"
+    r"|\b(?:const|let|var|val)\s+\w+(?=\s*[:=])"
+    r"|\b(?:\w[\w<>\[\],:*&]*\s+)*\w+\s*(?=[<(]))"
 )
 _NO_HEAD: Final = ("/", "*", "#", "@", '"', "'", "template", "import ", "using ", "package ")  # comments and the like
 _MODIFIERS: Final = re.compile(

@@ -25,7 +25,7 @@ from model.tokenizer import Tokenizer
 from transforms.evaluation.grading import MEASURED_TYPE
 from transforms.evaluation.language.questions import Choice, Question, Verdict, verdict_of
 from transforms.evaluation.language.tokens import Asked, requests_of
-from transforms.generation.engine import acquire_engine, engine_figures
+from transforms.generation.engine import acquire_engine, engine_figures, keep_compiled
 from transforms.rows.output import SOURCE_FIELDS, source_lineage
 from transforms.rows.rejections import Rejection, rejected_counts, rejected_record, rejected_table
 from transforms.rows.row import Row, SourceRef, content_sha256
@@ -161,7 +161,8 @@ class ChoiceWork:
         return {**engine_figures(self.engine), "rows_done": float(self._done)}
 
     def close(self) -> None:
-        """Has nothing to close: the engine stays open in the process."""
+        """The engine stays open in the process; what it compiled is kept."""
+        keep_compiled()
 
     def _lineage(self, generator: Generator) -> dict[str, str]:
         values = (

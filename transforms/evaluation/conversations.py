@@ -5,7 +5,8 @@
     correction   code that parses and differs from the code that it corrects        it has none
     run          a program that ends with exit code 0                               (only by name)
 
-The code that is corrected is that of the row's `given_code`, else the last code block of the conversation.
+The code that is corrected is that of the row's `given_code`, else the conversation's last code block in the language,
+else its last one that names no language.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any, Final, Literal, get_args
 
 from model.errors import RecordError
 from transforms.evaluation.problems import Problem, Verdict
+from transforms.languages.grammars import grammar_name
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.sandbox.toolchains import toolchain_of
-from transforms.tasks.chat import Turn, is_blank, read_turns
-from transforms.tasks.shared import code_of_answer
+from transforms.tasks.chat import Turn, fences, is_blank, read_turns
+from transforms.tasks.shared import fitting_blocks
 
 Check = Literal["test", "run", "correction"]
 CHECKS: Final = get_args(Check)
@@ -91,14 +93,8 @@ def _lines(code: str) -> list[str]:
 
 
 def _last_code(turns: Sequence[Turn], language: str) -> str:
-    for turn in reversed(turns):
-        try:
-            code = code_of_answer(turn.text, language.lower()) or ""
-        except RecordError:
-            continue
-        if code:
-            return code
-    return ""
+    blocks = [block for turn in turns for block in fences(turn.text) if block[1].strip()]
+    return next(reversed(fitting_blocks(blocks, grammar_name(language) or "")), "")
 
 
 def _turns(row: Mapping[str, Any]) -> tuple[list[Turn], str | None]:

@@ -174,16 +174,29 @@ def code_of_answer(answer: str, grammar: str, *, joined: bool = False) -> str | 
     Raises:
         RecordError: `other_language`, if every fence names another language.
     """
-    found = [(_named(name), code) for name, code in fences(answer)]
+    found = fences(answer)
     if not found:
         return None
+    if fitting := fitting_blocks(found, grammar):
+        return "\n".join(fitting) if joined else fitting[0]
+    name, code = found[0]
+    if grammar:
+        raise RecordError("other_language", f"the answer's code is in {_named(name)}, but {grammar} was requested")
+    return code
+
+
+def fitting_blocks(blocks: Sequence[tuple[str, str]], grammar: str) -> list[str]:
+    """Returns the code of the blocks (of `fences`) in a language; of those without one, if none is in it.
+
+    >>> fitting_blocks([("", "Error: 1"), ("py", "x = 1"), ("python", "x = 2")], "python")
+    ['x = 1', 'x = 2']
+    """
+    named = [(_named(name), code) for name, code in blocks]
     kin = next((group for group in _KIN if grammar in group), frozenset({grammar}))
     for wanted in ({grammar}, kin, {None}):
-        if fitting := [code for name, code in found if name in wanted]:
-            return "\n".join(fitting) if joined else fitting[0]
-    if grammar:
-        raise RecordError("other_language", f"the answer's code is in {found[0][0]}, but {grammar} was requested")
-    return found[0][1]
+        if fitting := [code for name, code in named if name in wanted]:
+            return fitting
+    return []
 
 
 def _named(fence: str) -> str | None:

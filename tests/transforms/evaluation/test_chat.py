@@ -38,6 +38,15 @@ def test_a_whole_function_stands_for_itself_and_a_body_behind_its_lead(language:
     assert whole_code(body, lead) == lead + body
 
 
+@pytest.mark.parametrize(
+    "lead", ["const twice = (x) => {\n", "const twice = function (x) {\n", "val twice: (Int) -> Int = {\n"]
+)
+def test_a_function_may_be_the_value_of_a_name(lead: str) -> None:
+    whole = lead.replace("\n", " return 2 * x }\n")
+    assert whole_code(whole, lead) == whole
+    assert whole_code("  return 2 * x;\n}\n", lead).startswith(lead)
+
+
 def test_another_function_is_not_the_one_that_is_asked_for() -> None:
     lead = "def twice(x):\n"
     assert whole_code("    def twice_again(y): return y\n", lead).startswith(lead)

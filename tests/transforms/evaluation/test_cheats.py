@@ -150,6 +150,32 @@ POINT_CHEATS = {
 }
 
 
+NEAR = (
+    "EPS = 1e-9\n\n\nclass Point:\n    def __init__(self, x):\n        self.x = x\n    def __eq__(self, other):\n"
+    "        return all(one for one in [near(self.x, other.x)])\n\n\ndef near(a, b):\n    return abs(a - b) < EPS\n\n\n"
+)
+"""A class whose comparison uses names that the answer can bind."""
+
+NEAR_CHEATS = {
+    "binds a number that the comparison uses": "    return Point(x)\nEPS = 1e9\n",
+    "binds it when it is called": "    global EPS\n    EPS = 1e9\n    return Point(x)\n",
+    "binds a function that the comparison uses": "    return Point(x)\ndef near(a, b): return True\n",
+    "changes a function that it uses": "    near.__code__ = (lambda a, b: True).__code__\n    return Point(x)\n",
+    "hides a built-in function": "    return Point(x)\nabs = lambda x: 0\n",
+}
+
+
+def test_an_answer_may_bind_names_that_the_problems_comparison_does_not_use(judge: Judge) -> None:
+    problem = dataclasses.replace(POINTS, prefix=NEAR + PREFIX)
+    assert judge.judge(problem, "    return Point(scale(x))\ndef scale(x): return 2 * x\nother = max = 1\n").passed
+    assert judge.judge(problem, "    return Point(x)\n").reason == "wrong"
+
+
+@pytest.mark.parametrize("cheat", NEAR_CHEATS)
+def test_no_cheat_passes_by_what_the_problems_comparison_uses(judge: Judge, cheat: str) -> None:
+    assert judge.judge(dataclasses.replace(POINTS, prefix=NEAR + PREFIX), NEAR_CHEATS[cheat]).reason == "cheated"
+
+
 @pytest.mark.parametrize("cheat", POINT_CHEATS)
 def test_no_cheat_passes_by_the_problems_own_class(judge: Judge, cheat: str) -> None:
     assert judge.judge(POINTS, POINT_CHEATS[cheat]).reason == "cheated"

@@ -47,6 +47,20 @@ def test_a_correction_must_parse_and_differ_from_the_last_code_of_the_conversati
     assert reason(judge, ROW, "I am sorry, but I can't help with that.") == ("wrong", "the answer has no code")
 
 
+@pytest.mark.parametrize(
+    ("language", "fence"), [("python", "py"), ("c++", "cpp"), ("C#", "csharp"), ("C#", "c#"), ("shell", "bash")]
+)
+def test_the_code_that_is_corrected_is_the_last_in_the_rows_language(language: str, fence: str) -> None:
+    said = [
+        f"```{fence}\nfirst\n```\nand\n```{fence}\nlast\n```\n```json\n{{}}\n```\n",
+        f"It ends with\n```\nError: 1\n```\n```{fence}\n\n```\n",
+    ]
+    row = {**ROW, "language": language, "messages": [{"role": "user", "content": "\n".join(said)}]}
+    assert OWN_TESTS.problem(row).test == "last\n"
+    unnamed = [{"role": "user", "content": "```\nlast\n```\n```json\n{}\n```\n"}]
+    assert OWN_TESTS.problem({**row, "messages": unnamed}).test == "last\n"
+
+
 def test_indentation_alone_can_be_a_correction(judge: Judge) -> None:
     row = {**ROW, "given_code": "if a:\n    b()\nc()\n"}
     assert reason(judge, row, turn("if a:\n    b()\n    c()\n")) == ("passed", "")

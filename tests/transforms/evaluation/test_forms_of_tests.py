@@ -234,6 +234,10 @@ READS: Final = {
     "an include": '#include "main.cpp"',
     "an include without a blank": "#include<main.cpp>",
     "an include of the file itself": "#include __FILE__",
+    "an include of a macro": '#define OWN "main.cpp"\n#include OWN',
+    "an include of the next": '#include_next "main.cpp"',
+    "an import": "#import <main.cpp>",
+    "an include by way of a folder of headers": "#include <bits/../../../../../box/main.cpp>",
 }
 
 
@@ -247,6 +251,11 @@ def test_an_answer_that_reads_files_in_cpp_is_refused(case: str) -> None:
 )
 def test_a_comment_reads_no_files(comment: str) -> None:
     assert refused(of("cpp: main"), f"  return 2 * x;\n}}\n{comment}\n") is None
+
+
+def test_headers_are_no_files_of_the_answers_reading() -> None:
+    includes = "#include <bits/stdc++.h>\n#include <sys/types.h>\n# include<map>\nint important; // import x\n"
+    assert refused(of("cpp: main"), f"  return 2 * x;\n}}\n{includes}") is None
 
 
 def test_a_macro_of_the_answers_own_is_no_cheat(judge: Judge) -> None:

@@ -33,7 +33,7 @@ def _question(row: Row) -> str:
 
 BENCHMARK: Final = Benchmark(
     name="math",
-    version="4",
+    version="5",
     source="arXiv 2103.03874",
     layouts=_LAYOUTS,
     problem=problem,

@@ -55,7 +55,7 @@ def _code(answer: str, row: Row) -> str:
 
 OWN_TESTS: Final = Benchmark(
     name="tests",
-    version="4",
+    version="5",
     source="the user's",
     layouts=(("task_id", "language", "prompt", "test"), ("task_id", "language", "messages")),
     problem=problem,

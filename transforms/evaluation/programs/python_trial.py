@@ -35,7 +35,9 @@ DECISIONS = {
     )
     for name in names.split()
 }
-FUNCTION, SLOT, ATTRIBUTE = types.FunctionType, types.MemberDescriptorType, types.GetSetDescriptorType
+FUNCTION, CODE = types.FunctionType, types.CodeType
+SLOT, ATTRIBUTE = types.MemberDescriptorType, types.GetSetDescriptorType
+TEXT_ENDS = "__text_ends__"
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE (object.h): a class that was made while the program ran
 ITEMS = (dict, list, tuple, set, frozenset, collections.deque)
 
@@ -47,7 +49,8 @@ class Cheat(BaseException):
 class OwnClasses:
     """The classes that the problem's text makes, which may compare as they like while the answer leaves them alone.
 
-    Each is kept when it has just been made. The answer's first line runs later, so it can't put a class among them.
+    Each is kept when it has just been made, and what its functions use (names of the module, which may hide built-in
+    ones) where the problem's text ends. The answer's first line runs later, so it can't put anything among them.
 
     Args:
         before: The problem's text in front of the answer.
@@ -58,19 +61,28 @@ class OwnClasses:
     def __init__(self, before, code, space):
         self.before, self.code, self.space = before, code, space
         self.kept = {}  # by id: the class itself (so that its id stays its own), its values, its functions' code
+        self.used = {}  # by name: what it stood for, and that function's code
 
     def compiled(self):
-        """The whole text with a decorator outside of all others for each of the classes. Raises SyntaxError."""
+        """The whole text, with a decorator around each of the classes and a call behind the problem's part.
+
+        Raises:
+            SyntaxError: It is no Python.
+        """
         if "class" not in self.before:
             return compile(self.code, ANSWER, "exec")
         ast = importlib.import_module("ast")  # most trials need not wait for it
         tree = ast.parse(self.code, ANSWER)
         lines = self.before.count("\n")  # a last line without its end is the answer's as well
-        for number, node in enumerate(tree.body):
-            if isinstance(node, ast.ClassDef) and node.end_lineno <= lines:
+        given = [node for node in tree.body if node.end_lineno <= lines]
+        for number, node in enumerate(given):
+            if isinstance(node, ast.ClassDef):
                 name = f"__class_{number}__"
                 self.space[name] = functools.partial(self.keep, name)
                 node.decorator_list.insert(0, ast.copy_location(ast.Name(name, ast.Load()), node))
+        if given:
+            self.space[TEXT_ENDS] = self.keep_used
+            tree.body[len(given) : len(given)] = ast.parse(f"{TEXT_ENDS}()").body
         return compile(tree, ANSWER, "exec")
 
     def keep(self, name, kind):
@@ -81,10 +93,26 @@ class OwnClasses:
             self.kept[id(kind)] = (kind, values, {key: code_of(one) for key, one in values.items()})
         return kind
 
+    def keep_used(self):
+        """Keeps what the classes' functions use, and the functions among that."""
+        del self.space[TEXT_ENDS]
+        waiting = [code for _, _, codes in self.kept.values() for code in codes.values() if code is not None]
+        instructions = importlib.import_module("dis").get_instructions
+        while waiting:
+            code = waiting.pop()
+            waiting += [one for one in code.co_consts if isinstance(one, CODE)]
+            for name in {one.argval for one in instructions(code) if one.opname == "LOAD_GLOBAL"} - self.used.keys():
+                value = self.space.get(name)
+                self.used[name] = value, code_of(value)
+                waiting += [one for one in self.used[name][1:] if one is not None]
+
     def items_of(self, one):
         """What an object of such a class holds; None: it is of another class, or its class was changed."""
         kind = type(one)
         if id(kind) not in self.kept or any(self.is_changed(base) for base in kind.__mro__):
+            return None
+        now = {name: self.space.get(name) for name in self.used}
+        if any(now[name] is not value or code_of(value) is not code for name, (value, code) in self.used.items()):
             return None
         held = []
         for base in kind.__mro__:

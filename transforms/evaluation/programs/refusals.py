@@ -29,11 +29,13 @@ _REDEFINES: Final[Mapping[str, re.Pattern[str]]] = {
 }
 _GAP: Final = r"(?:[^\S\n]|\\\n)*"
 # What puts a file's text into a program while it is compiled, and the view of the answer that it is looked for in.
-# Go's is a comment; C++'s may stand in the string of an `asm`.
+# Go's is a comment; C++'s may stand in the string of an `asm`, and a file's name in a macro.
 _READS_FILES: Final[Mapping[str, tuple[re.Pattern[str], Callable[[str, str], str]]]] = {
     "C++": (
         re.compile(
-            rf"\.incbin\b|^{_GAP}(?:\#|%:){_GAP}(?:embed\b|include{_GAP}(?:__FILE__|[<\"](?:/|main\b|\.)))", re.M
+            rf"\.incbin\b|^{_GAP}(?:\#|%:){_GAP}"
+            rf"(?:embed\b|(?:include(?:_next)?|import)\b{_GAP}(?:\w|[<\"](?:/|main\b|\.|[^<>\"\n]*/\.\.)))",
+            re.M,
         ),
         without_comments,
     ),

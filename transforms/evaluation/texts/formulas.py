@@ -28,7 +28,11 @@ MAX_CHARS: Final = 1_000
 _BASE: Final = re.compile(r"\d\s*_\s*\{?\s*(\d+)")
 _DECIMAL: Final = "10"
 # A pair or interval at the beginning or behind a comma, a sign of equality or an operator of sets; no argument list.
-_TUPLE: Final = re.compile(r"(?:^|[,=]|\\cup|\\cap|\\in)\s*(?:\\left)?\s*[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
+# Brackets in its elements may be one deep.
+_ELEMENT: Final = r"(?:[^()\[\]]|[(\[][^()\[\]]*[)\]])*"
+_TUPLE: Final = re.compile(rf"(?:^|[,=]|\\cup|\\cap|\\in)\s*(?:\\left)?\s*[(\[]{_ELEMENT},{_ELEMENT}[)\]]")
+# 1,000,000, which is no list; math-verify reads it so as well.
+_GROUPED: Final = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 CPU_S: Final = 5.0
 """Processor seconds for one comparison; math-verify's own limit, in seconds of wall time, is the same."""
 
@@ -92,6 +96,7 @@ def _bases(text: str) -> list[str]:
 
 def _repeated(text: str) -> int:
     """How many elements of a list are written twice."""
+    text = _GROUPED.sub(lambda number: number[0].replace(",", ""), text)
     parts = ["".join(part.split()) for part in _elements(text)]
     return len(parts) - len(set(parts))
 

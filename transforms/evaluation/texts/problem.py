@@ -45,9 +45,19 @@ def distinct_ids(ids: Sequence[str]) -> list[str]:
 
     >>> distinct_ids(["a", "b", "a", ""])
     ['a/0', 'b', 'a/2', '3']
+    >>> distinct_ids(["a", "a", "a/0"])  # where that is another row's id, it is followed by it once more
+    ['a/0/0', 'a/1', 'a/0']
     """
     counts = Counter(ids)
-    return [str(at) if not one else f"{one}/{at}" if counts[one] > 1 else one for at, one in enumerate(ids)]
+    taken, found = {one for one in ids if one and counts[one] == 1}, []
+    for at, one in enumerate(ids):
+        if not one or counts[one] > 1:
+            one = f"{one}/{at}" if one else str(at)
+            while one in taken:
+                one += f"/{at}"
+            taken.add(one)
+        found.append(one)
+    return found
 
 
 def numbered(benchmark: str, question: str) -> str:

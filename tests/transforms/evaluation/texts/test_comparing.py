@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.errors import ConfigError
 from transforms.evaluation.benchmarks import BENCHMARKS
 from transforms.evaluation.texts.comparing import TextGrader, measure
-from transforms.evaluation.texts.problem import TextProblem
+from transforms.evaluation.texts.problem import TextProblem, distinct_ids
 from transforms.evaluation.texts.reading import last_box, last_number, short_form, strict_number
 
 SHARED = Path(__file__).parents[5] / "shared" / "benchmarks"
@@ -80,17 +82,32 @@ def test_numbers_of_no_sense_are_none() -> None:
     assert last_number("9" * 10_000) is None
 
 
-def test_reading_long_texts_is_linear() -> None:
-    for text in (
-        "{" * 200_000,
-        r"\boxed{" * 30_000,
-        r"\boxed" * 30_000,
-        "\\boxed" + " " * 200_000,
-        "1," * 200_000,
-        "#### " * 50_000,
-        "-$" * 200_000,
-    ):
-        last_box(text), last_number(text), strict_number(text), short_form(text)
+# What a pattern with nested repetition, or a search from each bracket, would take hours for.
+@pytest.mark.parametrize(
+    ("text", "box", "number", "strict"),
+    [
+        ("{" * 200_000, None, None, None),
+        (r"\boxed{" * 30_000, None, None, None),
+        (r"\boxed{" * 30_000 + "7" + "}" * 30_000, "7", "7", None),
+        (r"\boxed" * 30_000, r"\boxed", None, None),  # a box around a command
+        ("\\boxed" + " " * 200_000 + "7", "7", "7", None),
+        ("1," * 200_000, None, None, None),
+        ("1," * 200_000 + " 7", None, "7", None),
+        ("#### " * 50_000 + "7", None, "7", "7"),
+        ("-$" * 200_000 + "7", None, "-7", None),
+    ],
+    ids=range(9),
+)
+def test_long_texts_are_read_to_their_end(text: str, box: str | None, number: str | None, strict: str | None) -> None:
+    assert (last_box(text), last_number(text), strict_number(text)) == (box, number, strict)
+    assert len(short_form(text)) <= len(text)
+
+
+@given(st.lists(st.sampled_from(["", "a", "0", "1", "a/0", "a/1", "a/0/0", "1/1"]), max_size=8))
+def test_no_two_rows_have_one_id(ids: list[str]) -> None:
+    found = distinct_ids(ids)
+    assert len(set(found)) == len(found) == len(ids)
+    assert all(one == other for one, other in zip(ids, found, strict=True) if one and ids.count(one) == 1)
 
 
 @pytest.mark.parametrize(
