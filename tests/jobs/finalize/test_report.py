@@ -120,7 +120,19 @@ def test_a_plot_follows_the_pages_width_and_escapes_labels():
     assert '<svg viewBox="0 0 480 ' in svg and "<script>" not in svg and "&lt;b&gt;" in svg
 
 
-@pytest.mark.parametrize("values", [[0.5, 0.5], [1, 1, 1], [-3.5, 2.25, 0.0], list(range(1000)), [5, 10**7]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, 0.5],
+        [1, 1, 1],
+        [-3.5, 2.25, 0.0],
+        list(range(1000)),
+        [5, 10**7],
+        list(range(1000, 1300)),
+        [10**6, 10**6 + 9],
+        [-0.0001, -0.0002, -0.00015],
+    ],
+)
 def test_a_histogram_counts_every_value_in_few_bins_with_labels_of_their_own(values):
     found = plots.histogram(values)
     assert sum(count for _, count in found) == len(values) and len(found) <= 8
