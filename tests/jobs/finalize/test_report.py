@@ -79,8 +79,9 @@ def test_an_example_of_each_reason_tells_its_place_and_shows_the_answer_that_was
 
 def test_lengths_scores_and_languages_are_plotted_as_svg(figures):
     page = reported(figures)
-    for caption in ("tokens generated", "mean log-probability", "edit similarity to the original", "languages"):
-        assert f"<figcaption>{caption}</figcaption><svg" in page
+    for caption in ("tokens generated", "mean log-probability", "edit similarity to the original"):
+        assert f"<figcaption>{caption}, of 10 rows</figcaption><svg" in page
+    assert "<figcaption>languages</figcaption><svg" in page
     assert figures.languages == {"Python": 10} and len(figures.distributions["tokens generated"]) == 10
     assert "Of all 10 rows." in page
 
@@ -169,6 +170,15 @@ def test_columns_of_any_type_and_name_are_no_obstacle(tmp_path, columns):
     )
     assert found.rows_read == 5 and len(found.kept) == 1
     assert "Samples of kept rows" in html_report(some_summary(), found)
+
+
+def test_values_that_are_no_length_or_score_are_no_obstacle(tmp_path):
+    (tmp_path / "data").mkdir()
+    values = [1.7e308, -1.7e308, float("inf"), float("nan"), None, 1.0, 3.0]
+    pq.write_table(pa.table({"cluster_size": values}), tmp_path / "data/a.parquet")
+    found = read_figures(shards_in(str(tmp_path / "data")), Rows([]), {}, has_answers=False)
+    assert found.distributions == {"rows in the cluster": [1.0, 3.0]}
+    assert "rows in the cluster, of 2 rows" in html_report(some_summary(), found)
 
 
 def test_what_is_read_is_bounded_and_spread_over_all_files(tmp_path, monkeypatch):
