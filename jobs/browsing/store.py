@@ -204,11 +204,10 @@ class Store:
 
 def _rows_of(path: str, rejected: bool) -> Rows:
     output = OutputFolder(path)
-    is_output = (
-        storage.list_names(output.rejected) or storage.list_names(output.data) or storage.exists(output.job.path)
-    )
-    if rejected and not is_output:
-        return Rows([])  # `find_rows` would take the same files
+    wanted, other = (output.rejected, output.data) if rejected else (output.data, output.rejected)
+    is_output = storage.exists(output.job.path) or storage.exists(output.completed)
+    if not is_output and not storage.list_names(wanted) and (rejected or storage.list_names(other)):
+        return Rows([])  # a file or folder has no rejected records, and a copy of one table's shards only these
     return find_rows(path, rejected=rejected)
 
 

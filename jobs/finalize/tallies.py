@@ -80,7 +80,7 @@ def extensions_of(paths: Any) -> Any:
     return _found(paths, _EXTENSION)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4_096)  # paths may end in anything
 def language_of(extension: str | None) -> str:
     """The name of the language whose files have an extension; `OTHER` if there is none."""
     found = find_language("", f"x.{extension}") if extension else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from urllib.parse import parse_qs
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
 from jobs.browsing.store import Store
 from jobs.ledger.commits import commit_unit, new_attempt_id
 from jobs.storage.folders import OutputFolder
+from jobs.viewing.places import find_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
@@ -49,6 +51,13 @@ def test_conditions_text_and_order_choose_rows(store):
     assert numbers(store.page(Asked(text="%"))) == []
     assert numbers(store.page(Asked(table="rejected", text="x = <script"))) == [3]
     assert numbers(store.page(Asked(table="rejected", text="alert(1)"))) == list(range(25))
+
+
+def test_a_list_tells_facts_and_verdicts_apart(store):
+    asked = Asked(where=("path=src/file_0.py",))
+    page = list_page(store, asked, store.page(asked))
+    assert '<div class="soft">language Go</div>' in page and "1 row; 1 to 1 shown" in page
+    assert '<span class="yes">ok exact_match</span> <span class="yes">ok parses</span>' in page
 
 
 def test_facets_count_what_meets_the_conditions(store):
@@ -91,6 +100,18 @@ def test_a_file_alone_has_no_rejected_rows(dataset, tmp_path):
     store = Store(str(next((dataset / "data").iterdir())).replace("[", "[[]").replace("*", "[*]"), 256, str(tmp_path))
     assert store.tables["kept"].total == 30 and store.tables["rejected"].total == 0
     assert store.page(Asked(table="rejected")).rows == []
+
+
+@pytest.mark.parametrize(
+    ("copied", "totals"), [("data", {"kept": 60, "rejected": 0}), ("rejected", {"kept": 0, "rejected": 40})]
+)
+def test_shards_of_one_table_alone_are_that_table_alone(dataset, tmp_path, copied, totals):
+    (tmp_path / "links").mkdir()
+    shutil.copytree(dataset / copied, tmp_path / "copy" / copied)
+    store = Store(str(tmp_path / "copy"), 256, str(tmp_path / "links"))
+    assert {table: rows.total for table, rows in store.tables.items()} == totals
+    with pytest.raises(ConfigError, match="no rejected rows at" if copied == "data" else "no rows at"):
+        find_rows(str(tmp_path / "copy"), rejected=copied == "data")
 
 
 def test_nothing_to_show_is_one_line(tmp_path):
