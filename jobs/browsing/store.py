@@ -145,7 +145,8 @@ class Store:
     def facet_paths(self, table: Table) -> list[Path]:
         """The columns by whose values rows are counted: a few that have few values, and verdicts."""
         schema = self.schemas[table]
-        paths: list[Path] = [(name,) for name in _FACETS if name in schema.names]
+        names = (name for name in _FACETS if name in schema.names)
+        paths: list[Path] = [(name,) for name in names if not pa.types.is_nested(schema.field(name).type)]
         checks = type_at(schema, ("checks",))
         if checks is not None and pa.types.is_struct(checks):
             fields = (checks.field(index) for index in range(checks.num_fields))

@@ -6,6 +6,7 @@ import shutil
 from urllib.parse import parse_qs
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.browsing.pages import list_page
@@ -13,6 +14,8 @@ from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
 from jobs.browsing.store import Store
 from jobs.ledger.commits import commit_unit, new_attempt_id
 from jobs.storage.folders import OutputFolder
+from jobs.viewing.choosing import Choice, chosen_numbers
+from jobs.viewing.conditions import Condition
 from jobs.viewing.places import find_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -112,6 +115,18 @@ def test_shards_of_one_table_alone_are_that_table_alone(dataset, tmp_path, copie
     assert {table: rows.total for table, rows in store.tables.items()} == totals
     with pytest.raises(ConfigError, match="no rejected rows at" if copied == "data" else "no rows at"):
         find_rows(str(tmp_path / "copy"), rejected=copied == "data")
+
+
+def test_nan_and_bytes_that_are_no_text_are_no_value_in_files_either(tmp_path):
+    (tmp_path / "links").mkdir()
+    values = [1.0, float("nan"), 3.0, float("inf"), None]
+    table = pa.table({"size": values, "path": [b"a", "é".encode(), b"\xff", None, b"b"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    for where, found in (("size>2", [2, 3]), ("size=null", [1, 4]), ("path~É", [1]), ("path=null", [2, 3])):
+        assert numbers(store.page(Asked(where=(where,)))) == found
+        assert chosen_numbers(store.tables["kept"], Choice(rows=9, only=[Condition.parse(where)]))[0] == found
+    assert numbers(store.page(Asked(sort="size"))) == [3, 2, 0, 1, 4] and numbers(store.page(Asked(text="É"))) == [1]
 
 
 def test_nothing_to_show_is_one_line(tmp_path):
