@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from jobs.browsing.request import ROWS_PER_PAGE, TABLES, Asked, Table
+from jobs.browsing.request import MAX_CHARS, ROWS_PER_PAGE, TABLES, Asked, Table
 from jobs.browsing.store import Page, Store
 from jobs.catalog import layouts
 from jobs.terminal.escapes import html
 from jobs.terminal.wording import counted
 from jobs.viewing.blocks import CONTEXT, GENERATED, Block, Lines
-from jobs.viewing.conditions import NULL, names_in
+from jobs.viewing.conditions import NULL, Condition, names_in
 from jobs.viewing.layout import blocks_of, title_of, verdicts
 from jobs.viewing.markup import STYLE, drawn
 
@@ -149,10 +149,18 @@ def _facets(page: Page, asked: Asked) -> Iterator[str]:
     for name, values in page.facets.items():
         yield f"<h3>{html(name)}</h3><ul>"
         for value, count in values:
-            text = _as_written(value)
-            link = html(_link(asked.adding(f"{name}={text}")))
-            yield f'<li><a href="{link}">{html(text or "(empty)")}</a><span>{count:,}</span></li>'
+            yield f"<li>{_facet(asked, name, value)}<span>{count:,}</span></li>"
         yield "</ul>"
+
+
+def _facet(asked: Asked, name: str, value: Any) -> str:
+    """A value that links to its rows, if a condition can say it: a text may start with a blank or be `null`."""
+    text = _as_written(value)
+    shown = html(text[:_SNIPPET_CHARS] or "(empty)")
+    condition = f"{name}={text}"
+    if len(condition) > MAX_CHARS or Condition.parse(condition).value != text or (text == NULL and value is not None):
+        return f"<span>{shown}</span>"
+    return f'<a href="{html(_link(asked.adding(condition)))}">{shown}</a>'
 
 
 def _as_written(value: Any) -> str:
@@ -160,9 +168,9 @@ def _as_written(value: Any) -> str:
 
 
 def _entry(store: Store, table: Table, number: int, row: Mapping[str, Any]) -> str:
-    titles = [str(row[name]) for name in store.titles(table) if row.get(name)]
+    titles = [str(row[name])[:_SNIPPET_CHARS] for name in store.titles(table) if row.get(name)]
     columns = (path[0] for path in store.facet_paths(table))
-    facts = " \N{MIDDLE DOT} ".join(f"{name} {row[name]}" for name in columns if _is_fact(row, name))
+    facts = " \N{MIDDLE DOT} ".join(f"{name} {row[name]}"[:_SNIPPET_CHARS] for name in columns if _is_fact(row, name))
     texts = [str(row[name])[:_SNIPPET_CHARS] for name in store.texts(table) if row.get(name)]
     lines = [(CONTEXT, line) for text in texts for line in text.split("\n")[:_SNIPPET_LINES]]
     return (

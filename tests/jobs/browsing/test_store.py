@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from html import unescape
 from urllib.parse import parse_qs
 
 import pyarrow as pa
@@ -67,6 +69,18 @@ def test_facets_count_what_meets_the_conditions(store):
     facets = store.page(Asked(where=("exact_match=true",))).facets
     assert facets == {"language": [("Go", 6), ("Python", 6)]}
     assert store.page(Asked(table="rejected")).facets["reason"] == [("cut_off", 30), ("does_not_parse", 10)]
+
+
+def test_each_link_of_a_facet_shows_the_rows_that_it_counts(tmp_path):
+    (tmp_path / "links").mkdir()
+    values = [" a", "a ", "a", "null", "", "a=b", "~x", None, "x\ty", "x\ny", "%", "x" * 1_000]
+    pq.write_table(pa.table({"language": values * 2}), tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    page = list_page(store, Asked(), store.page(Asked()))
+    links = re.findall(r'<li><a href="/\?([^"]*)">[^<]*</a><span>(\d+)</span>', page)
+    assert len(links) == 8 and page.count("<li><span>") == 4  # blanks at an end, a text `null`, too long a text
+    for query, count in links:
+        assert store.page(read_asked(parse_qs(unescape(query), keep_blank_values=True))).count == int(count) == 2
 
 
 def test_rows_are_read_whole_by_their_number(store):
