@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from jobs.browsing.request import Asked
 from jobs.viewing.conditions import Condition, Path, Term, find_term, type_at
+from model.errors import ConfigError
 from transforms.rows.types import is_bytes_type
 
 FILE: Final = "codemill file"  # columns that DuckDB adds; a space, so that no usual column is called so
@@ -41,7 +42,7 @@ def files_source(files: Sequence[str], schema: pa.Schema) -> Source:
 
 
 def matching(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
-    """The part after SELECT: FROM and WHERE. Raises ConfigError if a condition makes no sense.
+    """The part after SELECT: FROM and WHERE. Raises ConfigError if a condition or a text makes no sense.
 
     Args:
         source: What is searched.
@@ -50,7 +51,9 @@ def matching(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
     """
     query, schema = Query(source.sql, [*source.parameters]), source.schema
     parts = [_condition(query, one, find_term(schema, one.name)) for one in asked.conditions]
-    if asked.text and searched:
+    if asked.text:
+        if not searched:
+            raise ConfigError("no column here is searched for a text; write a condition, such as NAME~TEXT")
         found = [f"contains(lower(CAST({_at(schema, path)} AS VARCHAR)), lower(?))" for path in searched]
         query.parameters += [asked.text] * len(found)
         parts.append(f"({' OR '.join(found)})")

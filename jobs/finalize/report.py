@@ -233,6 +233,8 @@ def _rejected_samples(rejected: Sequence[Mapping[str, Any]], figures: Figures) -
         if answer := figures.answers.get(f"{entry['kind']}/{entry['stage']}/{entry['reason']}"):
             yield from drawn([answer])
         yield "</div>"
+    if (left := len(shown) - _MAX_EXAMPLES) > 0:
+        yield f'<p class="soft">and {counted(left, "more reason")}, in summary.json</p>'
 
 
 # --- figures -----------------------------------------------------------------------------------------

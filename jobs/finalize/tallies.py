@@ -89,9 +89,10 @@ def language_of(extension: str | None) -> str:
 
 def _example(record: pa.Table) -> dict[str, Any]:
     (values,) = record.select(list(_EXAMPLE)).to_pylist()
-    if len(values["detail"]) > _MAX_DETAIL_CHARS:
-        values["detail"] = values["detail"][:_MAX_DETAIL_CHARS] + "..."
-    return {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+    shown = {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+    if len(shown.get("detail", "")) > _MAX_DETAIL_CHARS:  # only now, as half of a secret isn't found
+        shown["detail"] = shown["detail"][:_MAX_DETAIL_CHARS] + "..."
+    return shown
 
 
 def _may_be_shown(value: Any) -> bool:

@@ -71,6 +71,14 @@ def test_facets_count_what_meets_the_conditions(store):
     assert store.page(Asked(table="rejected")).facets["reason"] == [("cut_off", 30), ("does_not_parse", 10)]
 
 
+def test_a_text_is_no_condition_on_rows_without_a_column_to_search(tmp_path):
+    (tmp_path / "links").mkdir()
+    pq.write_table(pa.table({"input_ids": [[1], [2]]}), tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    with pytest.raises(ConfigError, match="no column here is searched for a text"):
+        store.page(Asked(text="x"))
+
+
 def test_each_link_of_a_facet_shows_the_rows_that_it_counts(tmp_path):
     (tmp_path / "links").mkdir()
     values = [" a", "a ", "a", "null", "", "a=b", "~x", None, "x\ty", "x\ny", "%", "x" * 1_000]

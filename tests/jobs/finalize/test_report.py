@@ -11,6 +11,7 @@ import pytest
 from jobs.finalize import plots
 from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.report import html_report
+from jobs.terminal.wording import counted
 from jobs.viewing.places import Rows, shards_in
 from tests.jobs.finalize.test_summary import some_summary
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -75,6 +76,12 @@ def test_an_example_of_each_reason_tells_its_place_and_shows_the_answer_that_was
     page = reported(figures)
     assert "judge/does_not_parse" in page and "block:1:2" in page
     assert "no &lt;script&gt;" in page and "second" not in page
+
+
+def test_reasons_without_an_example_on_the_page_are_counted(monkeypatch):
+    monkeypatch.setattr("jobs.finalize.report._MAX_EXAMPLES", 1)
+    found = len(some_summary()["rejected"])
+    assert found > 1 and f"and {counted(found - 1, 'more reason')}, in summary.json" in reported()
 
 
 def test_lengths_scores_and_languages_are_plotted_as_svg(figures):
